@@ -1,0 +1,296 @@
+/**
+ * The environment, parsed once into one frozen object. `variables` is the only place that names a
+ * variable; the reference in `docs/` is made from it. Two names of one setting that are both given
+ * and differ stop the boot, and all problems are reported at once.
+ */
+import { resolve } from "node:path";
+
+export type Environment = "development" | "test" | "production";
+
+export interface Config {
+  readonly env: Environment;
+  readonly host: string;
+  readonly port: number;
+  /** Where clients reach this server; links in mails and documents start with it. */
+  readonly baseUrl: string;
+  /** `acme.BASE_DOMAIN` is the host of the tenant whose slug is `acme`. */
+  readonly baseDomain: string;
+  readonly dataDir: string;
+  /** The administrator's URL of the first server; absent: the embedded PostgreSQL. */
+  readonly databaseUrl: string | undefined;
+  readonly databaseConnections: number;
+  readonly statementTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+  /** Whether to migrate when the server starts, or to refuse to start while migrations are due. */
+  readonly migrateOnStart: boolean;
+  /** Keys and the database roles' passwords are derived from it; absent: kept in `dataDir`. */
+  readonly masterSecret: string | undefined;
+  readonly jwtSecret: string | undefined;
+  readonly accessTokenSeconds: number;
+  readonly adminEmail: string | undefined;
+  readonly adminPassword: string | undefined;
+  readonly defaultTenant: string;
+  readonly logLevel: string;
+  /** Addresses and networks whose `X-Forwarded-*` headers are believed. */
+  readonly trustProxy: readonly string[];
+  readonly bodyLimitBytes: number;
+  /** How long the rows of a deleted tenant are kept. */
+  readonly deletedTenantDays: number;
+}
+
+interface Variable<T> {
+  /** The variable's name, and the other names under which the same setting is known. */
+  readonly names: readonly [string, ...string[]];
+  readonly parse: (text: string) => T;
+  readonly meaning: string;
+}
+
+const variable = <T>(
+  names: readonly [string, ...string[]],
+  parse: (text: string) => T,
+  meaning: string,
+): Variable<T> => ({ names, parse, meaning });
+
+const text = (value: string): string => value;
+
+const oneOf =
+  <const T extends string>(...choices: readonly T[]) =>
+  (value: string): T => {
+    const choice = choices.find((candidate) => candidate === value.toLowerCase());
+    if (!choice) throw new Error(`must be one of ${choices.join(", ")}`);
+    return choice;
+  };
+
+const integer =
+  (min: number, max: number, unit = 1) =>
+  (value: string): number => {
+    const number = /^\d+$/.test(value) ? Number(value) * unit : Number.NaN;
+    if (!(number >= min && number <= max)) {
+      throw new Error(`must be a whole number from ${min / unit} to ${max / unit}`);
+    }
+    return number;
+  };
+
+const atLeast =
+  (length: number) =>
+  (value: string): string => {
+    if (value.length < length) throw new Error(`must have at least ${length} characters`);
+    return value;
+  };
+
+const flag = (value: string): boolean => oneOf("true", "false")(value) === "true";
+
+const list = (value: string): readonly string[] =>
+  value.split(",").map((item) => item.trim()).filter((item) => item !== "");
+
+const databaseUrl = (value: string): string => {
+  if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value)) {
+    throw new Error("must be a URL such as postgresql://user:password@host:5432/database");
+  }
+  return value;
+};
+
+const webUrl = (value: string): string => {
+  if (!/^https?:\/\//.test(value) || !URL.canParse(value)) {
+    throw new Error("must be a URL such as https://api.example.com");
+  }
+  return value.replace(/\/+$/, "");
+};
+
+/** The pino levels, also out of a filter such as `info,backend=debug` (the part without a module). */
+const logLevel = (value: string): string => {
+  const general = list(value).find((part) => !part.includes("=")) ?? "info";
+  return oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent")(general);
+};
+
+const day = 86_400;
+
+export const variables = {
+  env: variable(
+    ["APP_ENV", "NODE_ENV", "RUST_ENV"],
+    oneOf("development", "test", "production"),
+    "development, test or production. In production nothing is generated or open by default",
+  ),
+  host: variable(["HOST", "APP_HOST"], text, "the address to listen on; default localhost, in production 0.0.0.0"),
+  port: variable(["PORT", "API_PORT", "APP_PORT"], integer(0, 65_535), "the port to listen on; default 8000"),
+  baseUrl: variable(["BASE_URL"], webUrl, "where clients reach this server; required in production"),
+  baseDomain: variable(
+    ["BASE_DOMAIN"],
+    (value) => value.toLowerCase(),
+    "the domain whose subdomains are tenants' hosts; default localhost",
+  ),
+  dataDir: variable(["DATA_DIR"], (value) => resolve(value), "the folder that holds everything; default .insulae"),
+  databaseUrl: variable(
+    ["DATABASE_URL", "MASTER_DATABASE_URL"],
+    databaseUrl,
+    "an administrator's URL of a PostgreSQL 15 or later; default: an embedded PostgreSQL 18",
+  ),
+  databaseConnections: variable(
+    ["DB_CONNECTIONS"],
+    integer(6, 10_000),
+    "how many connections this process may have in all; default 40",
+  ),
+  statementTimeoutMs: variable(
+    ["DB_STATEMENT_TIMEOUT_MS"],
+    integer(10, 3_600_000),
+    "after how many milliseconds a statement is cancelled; default 10000",
+  ),
+  lockTimeoutMs: variable(
+    ["DB_LOCK_TIMEOUT_MS"],
+    integer(10, 3_600_000),
+    "how many milliseconds a statement or a migration waits for a lock; default 5000",
+  ),
+  migrateOnStart: variable(
+    ["MIGRATE_ON_START"],
+    flag,
+    "whether due migrations run at start; default true, in production false",
+  ),
+  masterSecret: variable(
+    ["MASTER_SECRET"],
+    atLeast(32),
+    "keys and database passwords are derived from it; required in production, otherwise generated into DATA_DIR",
+  ),
+  jwtSecret: variable(
+    ["JWT_SECRET", "SECRET_KEY"],
+    atLeast(32),
+    "signs tokens with HS256; default: EdDSA with keys of the control plane",
+  ),
+  accessTokenSeconds: variable(
+    ["JWT_EXPIRATION", "MAX_AGE"],
+    integer(1, 365 * day),
+    "the lifetime of access tokens in seconds; default 900",
+  ),
+  accessTokenHours: variable(
+    ["JWT_EXPIRATION_HOURS"],
+    integer(3600, 365 * day, 3600),
+    "the same in hours",
+  ),
+  accessTokenMinutes: variable(
+    ["ACCESS_TOKEN_EXPIRE_MINUTES"],
+    integer(60, 365 * day, 60),
+    "the same in minutes",
+  ),
+  adminEmail: variable(["ADMIN_EMAIL"], text, "the first platform administrator's e-mail; in development admin@localhost.test"),
+  adminPassword: variable(["ADMIN_PASSWORD"], atLeast(8), "and password; in development generated and printed once"),
+  defaultTenant: variable(["DEFAULT_TENANT"], text, "where a sign-up without a tenant goes in dialects that know no core accounts; default demo_tenant"),
+  logLevel: variable(["LOG_LEVEL", "RUST_LOG"], logLevel, "trace, debug, info, warn, error, fatal or silent; default info"),
+  trustProxy: variable(["TRUST_PROXY"], list, "addresses or networks of proxies whose X-Forwarded headers are believed; default none"),
+  bodyLimitBytes: variable(["BODY_LIMIT"], integer(1024, 100_000_000), "the largest request body in bytes; default 1048576"),
+  deletedTenantDays: variable(["DELETED_TENANT_DAYS"], integer(0, 3650), "for how many days a deleted tenant's rows are kept; default 30"),
+} satisfies Record<string, Variable<unknown>>;
+
+/** The configuration can't be used. `problems` says all that is wrong, a line each. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration has ${problems.length} problem${problems.length === 1 ? "" : "s"}:\n${problems.map((line) => `  - ${line}`).join("\n")}`);
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+type Values = {
+  [K in keyof typeof variables]?: ReturnType<(typeof variables)[K]["parse"]>;
+};
+
+/**
+ * Reads the configuration.
+ *
+ * @param env the environment's variables, such as `process.env`; an empty value counts as absent.
+ * @param overrides settings that an application gives in code; they win.
+ * @throws ConfigError naming every problem at once.
+ */
+export function loadConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  overrides: Partial<Config> = {},
+): Config {
+  const problems: string[] = [];
+  const values = parseAll(withDatabaseParts(env), problems);
+  const environment = overrides.env ?? values.env ?? "development";
+  const production = environment === "production";
+  const port = values.port ?? 8000;
+  const config: Config = {
+    env: environment,
+    host: values.host ?? (production ? "0.0.0.0" : "localhost"),
+    port,
+    baseUrl: values.baseUrl ?? `http://localhost:${overrides.port ?? port}`,
+    baseDomain: values.baseDomain ?? "localhost",
+    dataDir: values.dataDir ?? resolve(".insulae"),
+    databaseUrl: values.databaseUrl,
+    databaseConnections: values.databaseConnections ?? 40,
+    statementTimeoutMs: values.statementTimeoutMs ?? 10_000,
+    lockTimeoutMs: values.lockTimeoutMs ?? 5_000,
+    migrateOnStart: values.migrateOnStart ?? !production,
+    masterSecret: values.masterSecret,
+    jwtSecret: values.jwtSecret,
+    accessTokenSeconds: accessLifetime(values, problems),
+    adminEmail: values.adminEmail,
+    adminPassword: values.adminPassword,
+    defaultTenant: values.defaultTenant ?? "demo_tenant",
+    logLevel: values.logLevel ?? "info",
+    trustProxy: values.trustProxy ?? [],
+    bodyLimitBytes: values.bodyLimitBytes ?? 1_048_576,
+    deletedTenantDays: values.deletedTenantDays ?? 30,
+    ...overrides,
+  };
+  if (production) problems.push(...missingInProduction(config, env));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(config);
+}
+
+function parseAll(env: Readonly<Record<string, string | undefined>>, problems: string[]): Values {
+  const values: Record<string, unknown> = {};
+  for (const [setting, { names, parse }] of Object.entries(variables)) {
+    const given = names.filter((name) => env[name]?.trim());
+    const parsed = given.map((name) => {
+      try {
+        return parse(env[name]?.trim() ?? "");
+      } catch (error) {
+        problems.push(`${name} ${error instanceof Error ? error.message : String(error)}`);
+        return undefined;
+      }
+    });
+    values[setting] = parsed[0];
+    if (parsed.some((value) => String(value) !== String(parsed[0]))) {
+      problems.push(`${given.join(" and ")} are names of one setting and differ; set one of them`);
+    }
+  }
+  // Each value was made by the parser of its own setting.
+  return values as Values;
+}
+
+/** `DB_HOST`, `DB_PORT`, `DB_USERNAME` and `DB_PASSWORD` together stand for `DATABASE_URL`. */
+function withDatabaseParts(env: Readonly<Record<string, string | undefined>>) {
+  if (!env.DB_HOST || env.DATABASE_URL || env.MASTER_DATABASE_URL) return env;
+  const user = encodeURIComponent(env.DB_USERNAME ?? "postgres");
+  const password = encodeURIComponent(env.DB_PASSWORD ?? "");
+  return {
+    ...env,
+    DATABASE_URL: `postgresql://${user}:${password}@${env.DB_HOST}:${env.DB_PORT ?? "5432"}/${env.DB_NAME ?? "insulae"}`,
+  };
+}
+
+function accessLifetime(values: Values, problems: string[]): number {
+  const given = [values.accessTokenSeconds, values.accessTokenHours, values.accessTokenMinutes].filter(
+    (seconds) => seconds !== undefined,
+  );
+  if (new Set(given).size > 1) {
+    problems.push(
+      "JWT_EXPIRATION, MAX_AGE, JWT_EXPIRATION_HOURS and ACCESS_TOKEN_EXPIRE_MINUTES are one setting and differ; set one of them",
+    );
+  }
+  return given[0] ?? 900;
+}
+
+function missingInProduction(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+): string[] {
+  const missing: string[] = [];
+  if (!config.databaseUrl) missing.push("DATABASE_URL is required in production");
+  if (!config.masterSecret) missing.push("MASTER_SECRET is required in production (at least 32 random characters)");
+  if (!env.BASE_URL) missing.push("BASE_URL is required in production, such as https://api.example.com");
+  if (config.baseDomain === "localhost") missing.push("BASE_DOMAIN is required in production, such as example.com");
+  return missing;
+}

@@ -1,0 +1,28 @@
+/**
+ * `npm run check`: types, lint and format, dead code, the direction of dependencies, and files that
+ * outgrow the style. Runs everything, then fails if anything failed.
+ */
+import { spawnSync } from "node:child_process";
+import { dependencyProblems } from "./dependencies.ts";
+import { longFiles } from "./long-files.ts";
+
+const commands: readonly (readonly [string, readonly string[]])[] = [
+  ["tsc", ["-p", "tsconfig.json"]],
+  ["biome", ["ci", "--error-on-warnings", "."]],
+  ["knip", []],
+];
+
+let failed = false;
+const report = (name: string, problems: readonly string[]): void => {
+  failed ||= problems.length > 0;
+  console.log(`${problems.length === 0 ? "ok" : "FAILED"}  ${name}`);
+  for (const problem of problems) console.log(`        ${problem}`);
+};
+
+for (const [command, args] of commands) {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  report(command, status === 0 ? [] : `${stdout}${stderr}`.trim().split("\n"));
+}
+report("dependencies", dependencyProblems());
+report("file lengths", longFiles());
+process.exitCode = failed ? 1 : 0;
