@@ -1,0 +1,100 @@
+/** A server as a user starts it, in a folder of its own, spoken to over HTTP only. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface StartedServer {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly child: ChildProcess;
+  /** Everything it printed so far. */
+  readonly output: () => string;
+  /** Milliseconds from the start to the first answer. */
+  readonly startedInMs: number;
+  /** Ends it as an operator would, and waits for it. */
+  stop(signal?: NodeJS.Signals): Promise<{ code: number | null; ms: number }>;
+}
+
+export interface StartOptions {
+  readonly dataDir: string;
+  readonly port?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export const adminEmail = "admin@example.com";
+export const adminPassword = "an-Unusual-passphrase-1";
+
+/** A port that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+export async function temporaryFolder(): Promise<{ path: string; remove: () => Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), "insulae-acceptance-"));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** Starts `npm start` and waits for its first answer. */
+export async function startServer(options: StartOptions): Promise<StartedServer> {
+  const port = options.port ?? (await freePort());
+  const began = performance.now();
+  const child = spawn("npm", ["start", "--silent"], {
+    env: {
+      ...process.env,
+      NODE_ENV: "",
+      APP_ENV: "development",
+      PORT: String(port),
+      DATA_DIR: options.dataDir,
+      ADMIN_EMAIL: adminEmail,
+      ADMIN_PASSWORD: adminPassword,
+      ...options.env,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  const url = `http://localhost:${port}`;
+  while (!(await answers(url))) {
+    if (child.exitCode !== null || performance.now() - began > 30_000) {
+      child.kill("SIGKILL");
+      throw new Error(`the server did not start:\n${output}`);
+    }
+    await sleep(20);
+  }
+  return {
+    url,
+    dataDir: options.dataDir,
+    child,
+    output: () => output,
+    startedInMs: performance.now() - began,
+    async stop(signal = "SIGTERM") {
+      const asked = performance.now();
+      const ended = new Promise<number | null>((resolve) => {
+        if (child.exitCode !== null || child.signalCode !== null) resolve(child.exitCode);
+        child.once("exit", (code) => resolve(code));
+      });
+      child.kill(signal);
+      return { code: await ended, ms: performance.now() - asked };
+    },
+  };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/health`)).ok;
+  } catch {
+    return false;
+  }
+}

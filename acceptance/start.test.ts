@@ -1,0 +1,92 @@
+import { execFileSync } from "node:child_process";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { clientOf, newTenantWithUser } from "./client.ts";
+import { freePort, startServer, temporaryFolder } from "./server.ts";
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+
+beforeEach(async () => {
+  folder = await temporaryFolder();
+});
+
+afterEach(() => folder.remove());
+
+/** The processes whose command line names the data folder. */
+const processesOf = (dataDir: string): string[] =>
+  execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" })
+    .split("\n")
+    .filter((line) => line.includes(dataDir) && !line.includes("ps -eo"));
+
+const untilNone = async (dataDir: string): Promise<string[]> => {
+  for (let tries = 0; tries < 100 && processesOf(dataDir).length > 0; tries += 1) await sleep(100);
+  return processesOf(dataDir);
+};
+
+test("says what to do next, stops within three seconds, and keeps what it was given", async () => {
+  const first = await startServer({ dataDir: folder.path });
+  for (const hint of ["/swagger-ui", "curl", folder.path, "Ctrl-C"]) {
+    expect(first.output()).toContain(hint);
+  }
+  const { token } = await newTenantWithUser(clientOf(first.url), { key: "kept", isolation: "database" });
+  await clientOf(first.url)("POST", "/api/v1/contacts", { token, body: { name: "Ada" } });
+  const stopped = await first.stop("SIGTERM");
+  expect(stopped.ms).toBeLessThan(3_000);
+  expect(await untilNone(folder.path)).toEqual([]);
+
+  const second = await startServer({ dataDir: folder.path });
+  const list = await clientOf(second.url)("GET", "/api/v1/contacts", { token });
+  expect(list.body.items.map((item: { name: string }) => item.name)).toEqual(["Ada"]);
+  expect((await second.stop("SIGINT")).ms).toBeLessThan(3_000);
+  expect(await untilNone(folder.path)).toEqual([]);
+});
+
+test("every acknowledged write survives kill -9, which leaves no process behind", async () => {
+  const acknowledged: string[] = [];
+  let token = "";
+  for (let round = 0; round < 3; round += 1) {
+    const server = await startServer({ dataDir: folder.path });
+    const client = clientOf(server.url);
+    if (round === 0) token = (await newTenantWithUser(client, { key: "crashed", isolation: "pool" })).token;
+    let killed = false;
+    const writers = Array.from({ length: 4 }, async (_, writer) => {
+      for (let number = 0; !killed; number += 1) {
+        const name = `${round}-${writer}-${number}`;
+        const reply = await client("POST", "/api/v1/contacts", { token, body: { name } }).catch(() => undefined);
+        if (reply?.status === 201) acknowledged.push(name);
+      }
+    });
+    await sleep(700);
+    execFileSync("pkill", ["-9", "-P", String(server.child.pid)]);
+    killed = true;
+    await Promise.all(writers);
+    expect(await untilNone(folder.path)).toEqual([]);
+  }
+
+  const server = await startServer({ dataDir: folder.path });
+  const found = new Set<string>();
+  for (let cursor = ""; ; ) {
+    const page = await clientOf(server.url)("GET", `/api/v1/contacts?limit=200${cursor}`, { token });
+    for (const { name } of page.body.items) found.add(name);
+    if (page.body.next_cursor === null) break;
+    cursor = `&cursor=${page.body.next_cursor}`;
+  }
+  await server.stop();
+  expect(acknowledged.length).toBeGreaterThan(50);
+  expect(acknowledged.filter((name) => !found.has(name))).toEqual([]);
+});
+
+test("a port that is taken is named, with what to do", async () => {
+  const port = await freePort();
+  const blocker = createServer().listen(port, "localhost");
+  await new Promise((resolve) => blocker.once("listening", resolve));
+  const started = startServer({ dataDir: folder.path, port });
+  await expect(started).rejects.toThrow(new RegExp(`${port}[^]*PORT=`));
+  blocker.close();
+});
+
+test("a locale that does not exist is no obstacle", async () => {
+  const server = await startServer({ dataDir: folder.path, env: { LANG: "xx_XX.UTF-8", LC_ALL: "xx_XX.UTF-8" } });
+  await server.stop();
+});

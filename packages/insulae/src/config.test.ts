@@ -1,0 +1,55 @@
+import { describe, expect, test } from "vitest";
+import { ConfigError, loadConfig } from "./config.ts";
+
+const problemsOf = (env: Record<string, string>): readonly string[] => {
+  try {
+    loadConfig(env);
+    return [];
+  } catch (error) {
+    return error instanceof ConfigError ? error.problems : [String(error)];
+  }
+};
+
+describe("the configuration", () => {
+  test("has a default for everything in development", () => {
+    expect(loadConfig({})).toMatchObject({ env: "development", port: 8000, databaseConnections: 40 });
+  });
+
+  test.each([
+    ["API_PORT", "port", "9", 9],
+    ["APP_PORT", "port", "9", 9],
+    ["MASTER_DATABASE_URL", "databaseUrl", "postgres://u:p@h/d", "postgres://u:p@h/d"],
+    ["JWT_EXPIRATION_HOURS", "accessTokenSeconds", "24", 86_400],
+    ["ACCESS_TOKEN_EXPIRE_MINUTES", "accessTokenSeconds", "30", 1_800],
+    ["MAX_AGE", "accessTokenSeconds", "604800", 604_800],
+    ["RUST_LOG", "logLevel", "debug,backend=trace", "debug"],
+  ] as const)("%s sets %s", (name, setting, value, expected) => {
+    expect(loadConfig({ [name]: value })[setting]).toBe(expected);
+  });
+
+  test("takes the database's URL in parts", () => {
+    const env = { DB_HOST: "db", DB_USERNAME: "u", DB_PASSWORD: "p@ss", DB_PORT: "5433" };
+    expect(loadConfig(env).databaseUrl).toBe("postgresql://u:p%40ss@db:5433/insulae");
+  });
+
+  test("names all problems at once, and no value", () => {
+    const problems = problemsOf({ PORT: "x", JWT_SECRET: "hunter2", DATABASE_URL: "mysql://" });
+    expect(problems).toHaveLength(3);
+    expect(problems.join()).not.toContain("hunter2");
+  });
+
+  test.each([
+    { PORT: "1", API_PORT: "2" },
+    { JWT_EXPIRATION: "60", MAX_AGE: "61" },
+    { JWT_EXPIRATION: "60", JWT_EXPIRATION_HOURS: "1" },
+  ])("refuses two names of one setting that differ: %j", (env) => {
+    expect(problemsOf(env).length).toBeGreaterThan(0);
+  });
+
+  test("makes nothing up in production", () => {
+    const problems = problemsOf({ APP_ENV: "production" }).join("\n");
+    for (const name of ["DATABASE_URL", "MASTER_SECRET", "BASE_URL", "BASE_DOMAIN"]) {
+      expect(problems).toContain(name);
+    }
+  });
+});

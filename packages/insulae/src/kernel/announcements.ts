@@ -1,0 +1,74 @@
+/**
+ * What nodes tell each other, over `NOTIFY insulae` in the main database: that something they may
+ * have cached has changed. Payloads are ids and nothing else. Triggers of the control plane announce
+ * tenants, placements and accounts in the transaction that changes them; users live with their
+ * tenants, perhaps in another database, and are announced here once the change is made.
+ */
+import { type Kysely, sql } from "kysely";
+import type { Broker } from "./database/broker.ts";
+import type { ControlTables } from "./database/control-tables.ts";
+import { createListener } from "./database/listener.ts";
+import type { Target } from "./database/target.ts";
+import type { Logger } from "./telemetry/log.ts";
+import type { AccountId, TenantId, UserId } from "./tenancy/tenant.ts";
+
+export interface AnnouncementHandlers {
+  readonly onTenant: (id: TenantId) => void;
+  readonly onUser: (tenantId: TenantId, userId: UserId) => void;
+  readonly onAccount: (id: AccountId) => void;
+  /** Anything may have changed. */
+  readonly onAnything: () => void;
+}
+
+export interface Announcements {
+  /** Whether announcements are heard at this moment. */
+  readonly listening: () => boolean;
+  readonly ready: Promise<void>;
+  announceUser(tenantId: TenantId, userId: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface AnnouncementsOptions {
+  readonly broker: Broker;
+  /** The main database, as the role `control`. */
+  readonly target: Target;
+  readonly control: Kysely<ControlTables>;
+  readonly handlers: AnnouncementHandlers;
+  readonly log: Logger;
+}
+
+const channel = "insulae";
+
+export function createAnnouncements(options: AnnouncementsOptions): Announcements {
+  const { broker, target, control, handlers, log } = options;
+
+  const onMessage = (payload: string): void => {
+    const [kind, first = "", second = ""] = payload.split(":");
+    switch (kind) {
+      // The ids come from our own triggers and from `announceUser`.
+      case "tenant":
+        return handlers.onTenant(first as TenantId);
+      case "user":
+        return handlers.onUser(first as TenantId, second as UserId);
+      case "account":
+        return handlers.onAccount(first as AccountId);
+      default:
+        return handlers.onAnything();
+    }
+  };
+
+  const listener = createListener({
+    broker,
+    target,
+    channel,
+    onMessage,
+    onGap: handlers.onAnything,
+    log,
+  });
+  return {
+    ...listener,
+    async announceUser(tenantId, userId) {
+      await sql`select pg_notify(${channel}, ${`user:${tenantId}:${userId}`})`.execute(control);
+    },
+  };
+}

@@ -1,0 +1,70 @@
+/**
+ * Errors that a client is meant to see. Each is defined once, by the feature that throws it, and
+ * rendered in one place (`http/problem.ts`) as RFC 9457 problem+json.
+ */
+export class AppError extends Error {
+  readonly code: string;
+  readonly status: number;
+  readonly title: string;
+  /** Which fields are wrong and why, with JSON pointers into the request. */
+  readonly errors: readonly FieldError[] | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(definition: ErrorDefinition, detail?: ErrorDetail) {
+    super(detail?.detail ?? definition.title, { cause: detail?.cause });
+    this.name = "AppError";
+    this.code = definition.code;
+    this.status = definition.status;
+    this.title = definition.title;
+    this.errors = detail?.errors;
+    this.headers = detail?.headers ?? {};
+  }
+}
+
+export interface FieldError {
+  /** Where: `/body/email`, `/query/limit`. */
+  readonly pointer: string;
+  readonly message: string;
+}
+
+export interface ErrorDefinition {
+  readonly code: string;
+  readonly status: number;
+  readonly title: string;
+}
+
+export interface ErrorDetail {
+  /** A sentence for the client; never a value out of the database. */
+  readonly detail?: string;
+  readonly errors?: readonly FieldError[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/** Makes an error of the definition; throw what it returns. */
+export type ErrorFactory = ErrorDefinition & ((detail?: ErrorDetail) => AppError);
+
+/**
+ * Defines an error that clients may see.
+ *
+ * @example
+ * const contactNotFound = defineError("contact_not_found", 404, "There is no such contact");
+ * throw contactNotFound();
+ */
+export function defineError(code: string, status: number, title: string): ErrorFactory {
+  const definition: ErrorDefinition = { code, status, title };
+  return Object.assign((detail?: ErrorDetail) => new AppError(definition, detail), definition);
+}
+
+/**
+ * For what a query may not have found.
+ *
+ * @example
+ * findContact.json(db, { id }).then(orThrow(contactNotFound))
+ */
+export const orThrow =
+  (error: ErrorFactory) =>
+  <T>(found: T | undefined): T => {
+    if (found === undefined) throw error();
+    return found;
+  };

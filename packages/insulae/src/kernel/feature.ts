@@ -1,0 +1,259 @@
+/**
+ * A feature is a unit of product: permissions, migrations, tables and routes. The built-in features
+ * and those of an application are made by the same `feature()` call.
+ *
+ * A route says three things about itself, and the server refuses to start if one is missing or
+ * wrong: who may call it (`permission`), on whose behalf it runs (`context`), and the shapes of what
+ * goes in and out.
+ */
+import type { Static, TSchema } from "typebox";
+import type { Passwords } from "./auth/passwords.ts";
+import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal.ts";
+import type { TenantDatabase } from "./database/tenant-database.ts";
+import type { ErrorFactory } from "./errors.ts";
+import type { Page } from "./http/page.ts";
+import type { Platform } from "./platform.ts";
+import type { Logger } from "./telemetry/log.ts";
+import type { Tenant } from "./tenancy/tenant.ts";
+
+/** The system roles, most powerful first. A permission given to one is held by all before it. */
+export const systemRoles = ["owner", "admin", "manager", "user", "viewer"] as const;
+export type SystemRole = (typeof systemRoles)[number];
+
+/**
+ * Who may call a route: anybody (`public`), anybody signed in (`authenticated`), platform
+ * administrators (`platform`), or whoever holds the named permission in the tenant.
+ */
+export type Access = "public" | "authenticated" | "platform" | `${string}:${string}`;
+
+/**
+ * On whose behalf a route runs. `tenant`: a tenant must be known, and `db` is bound to it. `core`:
+ * no tenant is involved. `any`: either, for routes such as log-in; `tenant` and `db` may be absent.
+ */
+export type RouteContext = "tenant" | "core" | "any";
+
+export interface PermissionDefinition {
+  readonly description: string;
+  /** The least of the system roles that holds it. */
+  readonly role: SystemRole;
+}
+
+export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** One schema (status 200), or schemas by status; `null` is an answer without a body (204). */
+export type ResponseSchemas = TSchema | { readonly [status: number]: TSchema | null };
+
+export interface RouteOptions<
+  A extends Access = Access,
+  C extends RouteContext = RouteContext,
+  P extends TSchema = TSchema,
+  Q extends TSchema = TSchema,
+  B extends TSchema = TSchema,
+> {
+  readonly permission: A;
+  /** Default `tenant`. */
+  readonly context?: C;
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  readonly response: ResponseSchemas;
+  /** One line for the API reference. */
+  readonly summary: string;
+  readonly description?: string;
+  /** The largest body in bytes; default 1 MiB. */
+  readonly bodyLimit?: number;
+  /** Errors that this route may answer with, for the API reference. */
+  readonly errors?: readonly ErrorFactory[];
+}
+
+type Shape<S extends TSchema> = TSchema extends S ? Record<string, never> : Static<S>;
+
+/** What every handler gets. */
+export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSchema> {
+  readonly params: Shape<P>;
+  readonly query: Shape<Q>;
+  readonly body: Shape<B>;
+  readonly log: Logger;
+  readonly request: RequestInfo;
+  /** The part of a list that is asked for; only in routes whose query is a `pageQuery()`. */
+  readonly page: Page;
+  /** Sets a header of the answer. */
+  readonly header: (name: string, value: string) => void;
+  /** Chooses the status, where the route declares more than one that is not an error. */
+  readonly status: (code: number) => void;
+  /** Hashes and verifies passwords, a bounded number at a time. */
+  readonly passwords: Passwords;
+  /** Makes every node forget what it cached of this user's role and status. */
+  readonly forgetUser: (userId: string) => Promise<void>;
+}
+
+export interface RequestInfo {
+  readonly id: string;
+  readonly ip: string;
+  readonly host: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Where this server is reached, from configuration, never from the Host header. */
+  readonly baseUrl: string;
+}
+
+type UserOf<A extends Access, Kind extends Principal> = A extends "public"
+  ? Kind | undefined
+  : Kind;
+
+export type HandlerContext<
+  Tables,
+  A extends Access,
+  C extends RouteContext,
+  P extends TSchema,
+  Q extends TSchema,
+  B extends TSchema,
+> = BaseContext<P, Q, B> &
+  (C extends "tenant"
+    ? {
+        readonly tenant: Tenant;
+        readonly user: UserOf<A, TenantPrincipal>;
+        readonly db: TenantDatabase<Tables>;
+      }
+    : C extends "core"
+      ? { readonly user: UserOf<A, CorePrincipal>; readonly platform: Platform }
+      : {
+          readonly tenant: Tenant | undefined;
+          readonly user: UserOf<A, Principal>;
+          readonly db: TenantDatabase<Tables> | undefined;
+          readonly platform: Platform;
+        });
+
+/**
+ * What a handler may return: a value of the response schema, a Kysely query (run, and its rows
+ * passed on as JSON text), `Json` text, or nothing where the answer has no body.
+ */
+export type Handler<
+  Tables,
+  A extends Access,
+  C extends RouteContext,
+  P extends TSchema,
+  Q extends TSchema,
+  B extends TSchema,
+> = (context: HandlerContext<Tables, A, C, P, Q, B>) => unknown;
+
+export interface Route {
+  readonly method: HttpMethod;
+  /** Below `/api/v1`, with parameters as `:id`; `{ absolute: true }` routes stand as they are. */
+  readonly path: string;
+  readonly absolute: boolean;
+  readonly options: RouteOptions;
+  // The types of the context were checked where the route was declared.
+  readonly handler: (context: never) => unknown;
+}
+
+type Declare<Tables> = <
+  A extends Access,
+  C extends RouteContext = "tenant",
+  P extends TSchema = TSchema,
+  Q extends TSchema = TSchema,
+  B extends TSchema = TSchema,
+>(
+  path: string,
+  options: RouteOptions<A, C, P, Q, B>,
+  handler: Handler<Tables, A, C, P, Q, B>,
+) => Route;
+
+export interface RouteBuilder<Tables> {
+  readonly get: Declare<Tables>;
+  readonly post: Declare<Tables>;
+  readonly put: Declare<Tables>;
+  readonly patch: Declare<Tables>;
+  readonly delete: Declare<Tables>;
+  /** The same, for paths outside `/api/v1` (a dialect's, `/.well-known/…`). */
+  readonly absolute: Omit<RouteBuilder<Tables>, "absolute">;
+}
+
+export interface FeatureOptions<Tables> {
+  /** Names `resource:action`. A bare string is the description: then `…:read` is held by `viewer`
+   * and above, `…:write` by `user` and above, anything else by `admin` and above. */
+  readonly permissions?: Readonly<Record<`${string}:${string}`, string | PermissionDefinition>>;
+  /** The folder of numbered SQL files (`0001_contacts.sql`) for the data plane. */
+  readonly migrations?: URL;
+  /** The feature's tables: they are moved, exported, backed up and erased with their tenant. */
+  readonly tables?: readonly (keyof Tables & string)[];
+  /** Features whose tables this one's migrations refer to; they migrate first. */
+  readonly dependsOn?: readonly string[];
+  /** Which error a violated constraint becomes, by the constraint's name. */
+  readonly constraints?: Readonly<Record<string, ErrorFactory>>;
+  readonly routes?: (r: RouteBuilder<Tables>) => readonly Route[];
+}
+
+export interface Feature {
+  readonly name: string;
+  readonly permissions: ReadonlyMap<string, PermissionDefinition>;
+  readonly migrations: URL | undefined;
+  readonly tables: readonly string[];
+  readonly dependsOn: readonly string[];
+  readonly constraints: Readonly<Record<string, ErrorFactory>>;
+  readonly routes: readonly Route[];
+}
+
+/**
+ * Declares a feature.
+ *
+ * @param name lower-case, `[a-z][a-z0-9-]*`; it names the feature in the migration ledger, so it
+ *   must not change once a migration has run.
+ * @throws Error if the name, a permission or a route is not well formed.
+ * @example
+ * const notes = feature<{ notes: NotesTable }>("notes", {
+ *   permissions: { "notes:read": "See notes" },
+ *   migrations: new URL("./migrations/", import.meta.url),
+ *   tables: ["notes"],
+ *   routes: (r) => [
+ *     r.get("/notes", { permission: "notes:read", response: Type.Array(Note), summary: "All notes" },
+ *       ({ db }) => db.selectFrom("notes").select(["id", "text"])),
+ *   ],
+ * });
+ */
+export function feature<Tables = Record<never, never>>(
+  name: string,
+  options: FeatureOptions<Tables>,
+): Feature {
+  if (!/^[a-z][a-z0-9-]*$/.test(name))
+    throw new Error(`feature name ${JSON.stringify(name)}: use [a-z][a-z0-9-]*`);
+  return Object.freeze({
+    name,
+    permissions: new Map(
+      Object.entries(options.permissions ?? {}).map(([key, value]) => [
+        key,
+        permission(key, value),
+      ]),
+    ),
+    migrations: options.migrations,
+    tables: options.tables ?? [],
+    dependsOn: options.dependsOn ?? [],
+    constraints: options.constraints ?? {},
+    routes: options.routes?.(routeBuilder<Tables>()) ?? [],
+  });
+}
+
+function permission(name: string, definition: string | PermissionDefinition): PermissionDefinition {
+  if (!/^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$/.test(name)) {
+    throw new Error(`permission ${JSON.stringify(name)}: use resource:action in lower case`);
+  }
+  if (typeof definition !== "string") return definition;
+  const action = name.slice(name.indexOf(":") + 1);
+  const role = action === "read" ? "viewer" : action === "write" ? "user" : "admin";
+  return { description: definition, role };
+}
+
+function routeBuilder<Tables>(): RouteBuilder<Tables> {
+  const methods = (absolute: boolean): Omit<RouteBuilder<Tables>, "absolute"> => {
+    const declare =
+      (method: HttpMethod): Declare<Tables> =>
+      (path, options, handler) => ({ method, path, absolute, options, handler });
+    return {
+      get: declare("GET"),
+      post: declare("POST"),
+      put: declare("PUT"),
+      patch: declare("PATCH"),
+      delete: declare("DELETE"),
+    };
+  };
+  return { ...methods(false), absolute: methods(true) };
+}

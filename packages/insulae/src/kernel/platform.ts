@@ -1,0 +1,93 @@
+import type { Kysely } from "kysely";
+import type { Config } from "../config.ts";
+import type { ControlTables } from "./database/control-tables.ts";
+import type { Authority } from "./auth/authority.ts";
+import type { Passwords } from "./auth/passwords.ts";
+import type { Tokens } from "./auth/tokens.ts";
+import type { TenantDatabase } from "./database/tenant-database.ts";
+import type { Logger } from "./telemetry/log.ts";
+import type { Hosts } from "./tenancy/hosts.ts";
+import type { Servers } from "./tenancy/servers.ts";
+import type { Tenant } from "./tenancy/tenant.ts";
+import type { Tenants } from "./tenancy/tenants.ts";
+
+/** What a job or a script works with inside one tenant. */
+export interface TenantScope<Tables> {
+  readonly tenant: Tenant;
+  readonly db: TenantDatabase<Tables>;
+  readonly log: Logger;
+}
+
+/** What cross-tenant work gets: the control plane, and each tenant in turn, in its own scope. */
+export interface PlatformScope {
+  readonly control: Kysely<ControlTables>;
+  /** Runs `fn` once for each active tenant, one after another, each in its own scope. */
+  readonly eachTenant: <Tables>(fn: (scope: TenantScope<Tables>) => Promise<void>) => Promise<void>;
+}
+
+/**
+ * The services of the control plane. Routes get it only where no tenant's rows are at stake
+ * (`context: "core"` or `"any"`): a handler that works for a tenant has no way to another one.
+ */
+export interface Platform {
+  readonly config: Config;
+  readonly control: Kysely<ControlTables>;
+  readonly tenants: Tenants;
+  readonly hosts: Hosts;
+  readonly servers: Servers;
+  readonly tokens: Tokens;
+  readonly passwords: Passwords;
+  /** What users and accounts may do at present. */
+  readonly authority: Authority;
+  /** Runs `fn` in the tenant's scope. @param tenant its id, key, slug or number. */
+  readonly withTenant: <Tables, Result>(
+    tenant: Tenant | string,
+    fn: (scope: TenantScope<Tables>) => Promise<Result>,
+  ) => Promise<Result>;
+  /** Cross-tenant work. The reason is written to the platform's audit log before `fn` runs. */
+  readonly withPlatform: <Result>(
+    reason: string,
+    fn: (scope: PlatformScope) => Promise<Result>,
+  ) => Promise<Result>;
+}
+
+export interface PlatformOptions extends Omit<Platform, "withTenant" | "withPlatform"> {
+  readonly databaseOf: <Tables>(tenant: Tenant) => TenantDatabase<Tables>;
+  readonly log: Logger;
+}
+
+export function createPlatform(options: PlatformOptions): Platform {
+  const { databaseOf, log, ...services } = options;
+  const { control, tenants } = services;
+
+  const scopeOf = <Tables>(tenant: Tenant): TenantScope<Tables> => ({
+    tenant,
+    db: databaseOf<Tables>(tenant),
+    log: log.child({ tenant_id: tenant.id }),
+  });
+
+  return {
+    ...services,
+    async withTenant(tenant, fn) {
+      return fn(scopeOf(typeof tenant === "string" ? await tenants.get(tenant) : tenant));
+    },
+    async withPlatform(reason, fn) {
+      await control
+        .insertInto("control.audit_log")
+        .values({ action: "platform_scope", detail: JSON.stringify({ reason }) })
+        .execute();
+      log.warn({ reason }, "Cross-tenant work");
+      return fn({
+        control,
+        async eachTenant(work) {
+          for (let after: string | undefined; ; ) {
+            const page = await tenants.list({ status: "active", after, limit: 200 });
+            for (const tenant of page) await work(scopeOf(tenant));
+            after = page.at(-1)?.id;
+            if (after === undefined) return;
+          }
+        },
+      });
+    },
+  };
+}

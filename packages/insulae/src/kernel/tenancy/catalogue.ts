@@ -1,0 +1,113 @@
+/**
+ * The catalogue: what this process knows of the tenants.
+ *
+ * Names (host, key, slug, number) lead to ids, ids to tenants. A hit is synchronous, so that an
+ * ordinary request waits for nothing. A miss asks the control plane once, however many wait for it.
+ * Unknown names are remembered too, in a small cache of their own, so that a scan can't push the
+ * tenants out. Every change is announced in the transaction that makes it (`NOTIFY insulae`); while
+ * the announcements can't be heard, nothing is believed for longer than a second.
+ */
+import { LRUCache } from "lru-cache";
+import type { MaybePromise } from "../maybe-promise.ts";
+import type { Tenant, TenantId } from "./tenant.ts";
+import type { TenantLookup } from "./tenant-queries.ts";
+
+export interface Catalogue {
+  /** The tenant, undefined if there is none, or a promise of that where it must be asked for. */
+  find(lookup: TenantLookup): MaybePromise<Tenant | undefined>;
+  /** Finds by whatever somebody calls a tenant: id, number, key or slug. */
+  findByReference(reference: string): MaybePromise<Tenant | undefined>;
+  forget(id: TenantId): void;
+  forgetAll(): void;
+}
+
+export interface CatalogueOptions {
+  readonly load: (lookup: TenantLookup) => Promise<Tenant | undefined>;
+  /** Whether announcements are heard at this moment. */
+  readonly listening: () => boolean;
+  readonly maxTenants?: number;
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Which lookups a reference may stand for; more than one only for key and slug. */
+export function lookupsOf(reference: string): readonly TenantLookup[] {
+  if (uuid.test(reference)) return [{ by: "id", value: reference.toLowerCase() }];
+  if (/^\d{1,15}$/.test(reference)) return [{ by: "number", value: String(Number(reference)) }];
+  const name = reference.normalize("NFKC").toLowerCase();
+  if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) return [];
+  return name.includes("_")
+    ? [{ by: "key", value: name }]
+    : [
+        { by: "key", value: name },
+        { by: "slug", value: name },
+      ];
+}
+
+/** A name may have moved on since it was remembered: the tenant itself has the last word. */
+function isCalled(tenant: Tenant, { by, value }: TenantLookup): boolean {
+  return by === "host" ? tenant.hosts.includes(value) : String(tenant[by]) === value;
+}
+
+export function createCatalogue(options: CatalogueOptions): Catalogue {
+  const { load, listening, maxTenants = 10_000 } = options;
+  const tenants = new LRUCache<string, Tenant>({ max: maxTenants });
+  const names = new LRUCache<string, string>({ max: maxTenants * 4 });
+  const unknown = new LRUCache<string, true>({ max: 10_000 });
+  const loading = new Map<string, Promise<Tenant | undefined>>();
+  // Counts what was forgotten: an answer that was asked for before must not be kept after.
+  let generation = 0;
+
+  const ttl = () => ({ ttl: listening() ? 60_000 : 1_000 });
+
+  const ask = async (name: string, lookup: TenantLookup): Promise<Tenant | undefined> => {
+    const asked = generation;
+    try {
+      const tenant = await load(lookup);
+      if (asked !== generation) return tenant;
+      if (tenant) {
+        tenants.set(tenant.id, tenant, ttl());
+        names.set(name, tenant.id, ttl());
+      } else {
+        unknown.set(name, true, ttl());
+      }
+      return tenant;
+    } finally {
+      loading.delete(name);
+    }
+  };
+
+  const find: Catalogue["find"] = (lookup) => {
+    const name = `${lookup.by}:${lookup.value}`;
+    const id = lookup.by === "id" ? lookup.value : names.get(name);
+    const tenant = id === undefined ? undefined : tenants.get(id);
+    if (tenant && isCalled(tenant, lookup)) return tenant;
+    if (unknown.has(name)) return undefined;
+    const waiting = loading.get(name) ?? ask(name, lookup);
+    loading.set(name, waiting);
+    return waiting;
+  };
+
+  const findFirst = (lookups: readonly TenantLookup[]): MaybePromise<Tenant | undefined> => {
+    const [lookup, ...rest] = lookups;
+    if (!lookup) return undefined;
+    const found = find(lookup);
+    if (found instanceof Promise) return found.then((tenant) => tenant ?? findFirst(rest));
+    return found ?? findFirst(rest);
+  };
+
+  return {
+    find,
+    findByReference: (reference) => findFirst(lookupsOf(reference)),
+    forget(id) {
+      generation += 1;
+      tenants.delete(id);
+      unknown.clear();
+      loading.clear();
+    },
+    forgetAll() {
+      generation += 1;
+      for (const cache of [tenants, names, unknown, loading]) cache.clear();
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import type pg from "pg";
+import { parseIntoClientConfig } from "pg-connection-string";
+import { appRole, controlRole } from "../database/roles.ts";
+import { dataSchema } from "../database/scope.ts";
+import type { DatabaseRole } from "../database/target.ts";
+import type { Secrets } from "../secrets.ts";
+
+/** Time limits that the server sets for itself on each connection, in milliseconds; 0 is none. */
+export interface ConnectionSettings {
+  readonly statementTimeoutMs: number;
+  readonly idleInTransactionTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+}
+
+export interface ConnectionOptions {
+  /** The administrator's URL of the server; its host, port and TLS (`sslmode`) are everybody's. */
+  readonly url: string;
+  readonly database: string;
+  readonly role: DatabaseRole;
+  /** The database in which the pool and the schemas are; others are tenants' own. */
+  readonly mainDatabase: string;
+  readonly secrets: Secrets;
+  readonly settings: ConnectionSettings;
+}
+
+/**
+ * How to log in. All settings are given at start-up, so they are what RESET goes back to, and no
+ * statement is needed to make a new connection ready.
+ */
+export function connectionConfig(options: ConnectionOptions): pg.ClientConfig {
+  const { url, database, role, secrets } = options;
+  const administrator = parseIntoClientConfig(url);
+  const common = { ...administrator, database, application_name: `insulae ${role}` };
+  if (role === "owner") {
+    return { ...common, options: startUp({ TimeZone: "UTC", search_path: "pg_catalog" }) };
+  }
+  const user = loginOf(role, database, options.mainDatabase);
+  return {
+    ...common,
+    user,
+    password: secrets.rolePassword(user),
+    options: startUp({
+      ...(role === "app" ? appSettings : { search_path: "control" }),
+      TimeZone: "UTC",
+      statement_timeout: options.settings.statementTimeoutMs,
+      idle_in_transaction_session_timeout: options.settings.idleInTransactionTimeoutMs,
+      lock_timeout: options.settings.lockTimeoutMs,
+    }),
+  };
+}
+
+const appSettings = { search_path: dataSchema };
+
+function loginOf(role: "app" | "control", database: string, mainDatabase: string): string {
+  if (role === "control") return controlRole;
+  return database === mainDatabase ? appRole : database;
+}
+
+const startUp = (settings: Readonly<Record<string, string | number>>): string =>
+  Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(" ");

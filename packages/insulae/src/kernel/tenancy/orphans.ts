@@ -1,0 +1,64 @@
+import { type Kysely, sql } from "kysely";
+import type pg from "pg";
+import type { ControlTables } from "../database/control-tables.ts";
+import { dataSchema } from "../database/scope.ts";
+import { isLocked, tenantComment } from "./physical.ts";
+import { findPlacement, type Place, placementOf } from "./placements.ts";
+
+/**
+ * What a crash left behind on one server: databases and schemas of this installation that have no
+ * row, and rows that no tenant has had for a quarter of an hour. What somebody is at work on is left
+ * out.
+ *
+ * @param client the administrator, in the server's main database.
+ */
+export async function findOrphans(
+  client: pg.Client,
+  control: Kysely<ControlTables>,
+  serverId: string,
+  mainDatabase: string,
+): Promise<readonly Place[]> {
+  const orphans: Place[] = [];
+  for (const place of await listPhysical(client, serverId, mainDatabase)) {
+    // In this order: the row is written before the lock is given up.
+    if (await isLocked(client, place)) continue;
+    if (!(await findPlacement(control, place))) orphans.push(place);
+  }
+  return [...orphans, ...(await listUnused(control, serverId))];
+}
+
+async function listPhysical(
+  client: pg.Client,
+  serverId: string,
+  mainDatabase: string,
+): Promise<readonly Place[]> {
+  const { rows } = await client.query<Pick<Place, "database" | "schema" | "isolation">>(
+    `select datname as database, $2::text as schema, 'database' as isolation
+     from pg_database
+     where shobj_description(oid, 'pg_database') = $3
+       or datname ~ '^t_[0-9a-f]{32}$' and not datallowconn
+     union all
+     select $1, nspname, 'schema'
+     from pg_namespace
+     where pg_get_userbyid(nspowner) = 'insulae_owner'
+       and nspname not in ('app', 'control', 'data')`,
+    [mainDatabase, dataSchema, tenantComment(mainDatabase)],
+  );
+  return rows.map((row) => ({ serverId, ...row }));
+}
+
+async function listUnused(
+  control: Kysely<ControlTables>,
+  serverId: string,
+): Promise<readonly Place[]> {
+  const rows = await control
+    .selectFrom("control.placements as p")
+    .leftJoin("control.tenants as t", "t.placement_id", "p.id")
+    .selectAll("p")
+    .where("p.server_id", "=", serverId)
+    .where("p.isolation", "<>", "pool")
+    .where("t.id", "is", null)
+    .where("p.created_at", "<", sql<Date>`now() - interval '15 minutes'`)
+    .execute();
+  return rows.map(placementOf);
+}

@@ -1,0 +1,161 @@
+/** The databases, schemas and logins that placements are made of: DDL, as the administrator. */
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import { inTransaction } from "../database/connect.ts";
+import type { Migrations } from "../database/migration-files.ts";
+import { migratePlacement } from "../database/migrator.ts";
+import {
+  createTenantLogin,
+  ownerRole,
+  restrictDatabase,
+  retryConcurrent,
+} from "../database/roles.ts";
+import { dropDatabase } from "../database/template.ts";
+import type { Secrets } from "../secrets.ts";
+import type { Place } from "./placements.ts";
+
+/** The name of what is made for the tenant alone. */
+export const nameOf = (place: Place): string =>
+  place.isolation === "schema" ? place.schema : place.database;
+
+/** Runs `fn` while nobody else makes or removes the place; see `isLocked`. */
+export async function withNameLock<Result>(
+  client: pg.Client,
+  place: Place,
+  fn: () => Promise<Result>,
+): Promise<Result> {
+  const key = lockKey(place);
+  await client.query("select pg_advisory_lock(hashtextextended($1, 0))", [key]);
+  try {
+    return await fn();
+  } finally {
+    await client
+      .query("select pg_advisory_unlock(hashtextextended($1, 0))", [key])
+      .catch(() => undefined);
+  }
+}
+
+/** Whether somebody is making or removing the place at this moment. */
+export async function isLocked(client: pg.Client, place: Place): Promise<boolean> {
+  const { rows } = await client.query<{ free: boolean }>(
+    `select free and pg_advisory_unlock(key) as free
+     from (select key, pg_try_advisory_lock(key) as free from hashtextextended($1, 0) key) l`,
+    [lockKey(place)],
+  );
+  return rows[0]?.free !== true;
+}
+
+const lockKey = (place: Place): string => `insulae place ${nameOf(place)}`;
+
+/** Whether a database, a role or (in the current database) a schema has the name. */
+export async function isTaken(client: pg.Client, name: string): Promise<boolean> {
+  const { rows } = await client.query<{ taken: boolean }>(
+    `select exists (select from pg_database where datname = $1)
+       or exists (select from pg_roles where rolname = $1)
+       or exists (select from pg_namespace where nspname = $1) as taken`,
+    [name],
+  );
+  return rows[0]?.taken ?? false;
+}
+
+export async function makeSchema(
+  client: pg.Client,
+  name: string,
+  migrations: Migrations,
+): Promise<void> {
+  await migratePlacement(client, name, migrations, { create: true });
+}
+
+export interface MakeDatabaseOptions {
+  readonly mainDatabase: string;
+  readonly secrets: Secrets;
+  /** Builds the template if need be. */
+  readonly template: () => Promise<string>;
+}
+
+/**
+ * A copy of the template with a login of its own. Nobody can connect before the rights are set,
+ * because a new database lets everybody in.
+ */
+export async function makeDatabase(
+  client: pg.Client,
+  name: string,
+  options: MakeDatabaseOptions,
+): Promise<void> {
+  const database = pg.escapeIdentifier(name);
+  await copyTemplate(client, database, options.template);
+  await retryConcurrent(() =>
+    inTransaction(client, async () => {
+      await createTenantLogin(client, options.secrets, name);
+      await client.query(
+        `${restrictDatabase(name, [name])};
+         comment on database ${database} is ${pg.escapeLiteral(tenantComment(options.mainDatabase))};
+         alter database ${database} allow_connections true`,
+      );
+    }),
+  );
+}
+
+/** Marks the databases of one installation, for `findOrphans`. */
+export const tenantComment = (mainDatabase: string): string => `Tenant of ${mainDatabase}`;
+
+/**
+ * SQLSTATEs of a template that is gone (another version's node dropped it) or still in use (by the
+ * connection that built it, which takes a moment to end).
+ */
+const templateGone = "3D000";
+const templateInUse = "55006";
+
+async function copyTemplate(
+  client: pg.Client,
+  database: string,
+  template: () => Promise<string>,
+): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const source = pg.escapeIdentifier(await template());
+    try {
+      await client.query(
+        `create database ${database} template ${source} owner ${ownerRole} allow_connections false`,
+      );
+      return;
+    } catch (error) {
+      const code = error instanceof pg.DatabaseError ? error.code : undefined;
+      if ((code !== templateGone && code !== templateInUse) || attempt >= 10) throw error;
+      await sleep(20 * attempt);
+    }
+  }
+}
+
+export async function removePlace(client: pg.Client, place: Place, main: string): Promise<void> {
+  if (place.isolation === "schema") await removeSchema(client, place.schema);
+  else if (place.isolation === "database" && place.database !== main) {
+    await removeDatabase(client, place.database);
+  }
+}
+
+const ownSchemas = new Set(["app", "control", "data", "public"]);
+
+async function removeSchema(client: pg.Client, name: string): Promise<void> {
+  if (ownSchemas.has(name)) throw new Error(`the schema ${name} is not a tenant's`);
+  await inTransaction(client, async () => {
+    await client.query(`set local role ${ownerRole}; set local lock_timeout = 10000`);
+    await client.query(`drop schema if exists ${pg.escapeIdentifier(name)} cascade`);
+    await client.query("delete from app.migrations where schema = $1", [name]);
+  });
+}
+
+async function removeDatabase(client: pg.Client, name: string): Promise<void> {
+  const role = pg.escapeIdentifier(name);
+  // To end the login's sessions, an administrator that isn't a superuser must be in the role.
+  await client.query(`
+    do $$ begin
+      if to_regrole(${pg.escapeLiteral(role)}) is not null
+        and not pg_has_role(current_user, ${pg.escapeLiteral(name)}, 'usage') then
+        execute format('grant %I to %I', ${pg.escapeLiteral(name)}, current_user);
+      end if;
+    end $$`);
+  await dropDatabase(client, name);
+  await retryConcurrent(async () => {
+    await client.query(`drop role if exists ${role}`);
+  });
+}

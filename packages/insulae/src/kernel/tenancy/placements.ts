@@ -1,0 +1,97 @@
+import type { Kysely, Selectable } from "kysely";
+import type { ControlTables } from "../database/control-tables.ts";
+import { defineError } from "../errors.ts";
+import type { Placement, TenantId } from "./tenant.ts";
+
+/** A placement as the control plane's row has it. */
+export const placementOf = (row: Selectable<ControlTables["control.placements"]>): Placement => ({
+  id: row.id,
+  serverId: row.server_id,
+  database: row.database,
+  schema: row.schema,
+  isolation: row.isolation,
+  version: row.version,
+});
+
+export const placementNameInvalid = defineError(
+  "placement_name_invalid",
+  400,
+  "A database or schema cannot have this name",
+);
+export const placementNameTaken = defineError(
+  "placement_name_taken",
+  409,
+  "A database or schema of this name exists already",
+);
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const reserved =
+  /^(postgres|template[0-9]*|pg_.*|insulae.*|information_schema|public|data|app|control|t_[0-9a-f]{32})$/;
+
+/** The database or schema of a tenant: from its id, which is never used again, not from its key. */
+export function physicalName(tenantId: TenantId): string {
+  if (!uuid.test(tenantId)) throw placementNameInvalid();
+  return `t_${tenantId.replaceAll("-", "")}`;
+}
+
+/**
+ * A name that somebody chose, such as `tenant_acme_corp`: letters, digits and underscores, at most 63
+ * bytes (PostgreSQL would cut off the rest, and two names could become one), none of the system's.
+ *
+ * @throws AppError 400 `placement_name_invalid`.
+ */
+export function chosenName(name: string, mainDatabase: string): string {
+  if (!/^[a-z][a-z0-9_]{0,62}$/.test(name) || reserved.test(name) || name === mainDatabase) {
+    throw placementNameInvalid();
+  }
+  return name;
+}
+
+/** A placement by what it is made of, whether or not it has a row. */
+export type Place = Pick<Placement, "serverId" | "database" | "schema" | "isolation">;
+
+export async function findPlacement(
+  control: Kysely<ControlTables>,
+  place: Place,
+): Promise<Placement | undefined> {
+  const row = await control
+    .selectFrom("control.placements")
+    .selectAll()
+    .where("server_id", "=", place.serverId)
+    .where("database", "=", place.database)
+    .where("schema", "=", place.schema)
+    .executeTakeFirst();
+  return row && placementOf(row);
+}
+
+export async function writePlacement(
+  control: Kysely<ControlTables>,
+  place: Place,
+  version: number,
+): Promise<Placement> {
+  const row = await control
+    .insertInto("control.placements")
+    .values({
+      server_id: place.serverId,
+      database: place.database,
+      schema: place.schema,
+      isolation: place.isolation,
+      version,
+    })
+    .onConflict((conflict) => conflict.columns(["server_id", "database", "schema"]).doNothing())
+    .returningAll()
+    .executeTakeFirst();
+  if (row) return placementOf(row);
+  const existing = await findPlacement(control, place);
+  if (!existing) throw new Error("a placement was removed while it was written");
+  return existing;
+}
+
+export async function deletePlacement(control: Kysely<ControlTables>, place: Place): Promise<void> {
+  await control
+    .deleteFrom("control.placements")
+    .where("server_id", "=", place.serverId)
+    .where("database", "=", place.database)
+    .where("schema", "=", place.schema)
+    .execute();
+}

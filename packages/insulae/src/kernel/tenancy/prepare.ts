@@ -1,0 +1,157 @@
+/**
+ * Makes a server ready to hold tenants: roles, the database, the tables, and the check that refuses
+ * to go on when tenants would not be isolated. It opens a connection of its own, as there is no
+ * broker yet at boot, and no known server yet when one is added. All of it can be done by several
+ * nodes at once, and again.
+ */
+import pg from "pg";
+import { parseIntoClientConfig } from "pg-connection-string";
+import { inTransaction, openClient } from "../database/connect.ts";
+import { bootCheck } from "../database/isolation-check.ts";
+import type { Migrations } from "../database/migration-files.ts";
+import {
+  type MigrateOptions,
+  migrateControlPlane,
+  migratePlacement,
+} from "../database/migrator.ts";
+import {
+  appRole,
+  controlRole,
+  prepareDatabase,
+  prepareServer,
+  retryConcurrent,
+} from "../database/roles.ts";
+import { dataSchema } from "../database/scope.ts";
+import type { Secrets } from "../secrets.ts";
+
+/** The server in DATABASE_URL. */
+export interface MainServer {
+  readonly id: string;
+  readonly url: string;
+  readonly database: string;
+}
+
+export interface PrepareOptions extends MigrateOptions {
+  /** The administrator's URL. */
+  readonly url: string;
+  readonly secrets: Secrets;
+  readonly migrations: Migrations;
+}
+
+/**
+ * Boot: makes the main database (if it is missing) and the roles, migrates the control plane and the
+ * pool, and checks the isolation.
+ *
+ * @throws IsolationError with all problems; MigrationRefused; Error if the administrator lacks a right.
+ * @example
+ * const main = await bootMainServer({ url: config.databaseUrl, secrets, migrations, log });
+ * const servers = createServers({ main, control, secrets, migrations, settings });
+ */
+export async function bootMainServer(options: PrepareOptions): Promise<MainServer> {
+  const { url, migrations } = options;
+  const database = databaseOf(url);
+  return withAdministrator(url, database, async (client) => {
+    await prepareServer(client, options.secrets);
+    await prepareDatabase(client, [appRole, controlRole]);
+    await migrateControlPlane(client, migrations, options);
+    const { version } = await migratePlacement(client, dataSchema, migrations, {
+      ...options,
+      create: true,
+    });
+    const id = await inTransaction(client, async () => {
+      await client.query("set local role insulae_owner");
+      await bootCheck(client);
+      return registerMainServer(client, database, version);
+    });
+    return { id, url, database };
+  });
+}
+
+/** The same for a further server, which has no control plane. */
+export async function prepareDataServer(
+  options: PrepareOptions & { readonly database: string },
+): Promise<void> {
+  await withAdministrator(options.url, options.database, async (client) => {
+    await prepareServer(client, options.secrets);
+    await prepareDatabase(client, [appRole]);
+    await migratePlacement(client, dataSchema, options.migrations, { ...options, create: true });
+    await inTransaction(client, async () => {
+      await client.query("set local role insulae_owner");
+      await bootCheck(client);
+    });
+  });
+}
+
+/** The row of the main server and the one of its pool. */
+async function registerMainServer(
+  client: pg.Client,
+  database: string,
+  version: number,
+): Promise<string> {
+  await client.query(
+    "insert into control.servers (name) values ('main') on conflict (name) do nothing",
+  );
+  const { rows } = await client.query<{ id: string }>(
+    "select id from control.servers where name = 'main'",
+  );
+  const [server] = rows;
+  if (!server) throw new Error("control.servers has no row for the main server");
+  await client.query(
+    `insert into control.placements as p (server_id, database, schema, isolation, version)
+     values ($1, $2, $3, 'pool', $4)
+     on conflict (server_id, database, schema) do update
+     set version = excluded.version
+     where p.version <> excluded.version`,
+    [server.id, database, dataSchema, version],
+  );
+  return server.id;
+}
+
+function databaseOf(url: string): string {
+  const { database } = parseIntoClientConfig(url);
+  if (!database) throw new Error("the connection URL must name a database");
+  return database;
+}
+
+/** Runs `fn` as the administrator in the database, which is made if it is missing. */
+export async function withAdministrator<Result>(
+  url: string,
+  database: string,
+  fn: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
+  const client = await openAdministrator(url, database);
+  try {
+    return await fn(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function openAdministrator(url: string, database: string): Promise<pg.Client> {
+  const config = { ...parseIntoClientConfig(url), application_name: "insulae owner" };
+  try {
+    return await openClient({ ...config, database });
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError && error.code === "3D000")) throw error;
+  }
+  // Every server has a database `postgres`, which is there to be connected to.
+  const maintenance = await openClient({ ...config, database: "postgres" });
+  try {
+    await retryConcurrent(async () => {
+      await maintenance
+        .query(
+          `create database ${pg.escapeIdentifier(database)} encoding 'UTF8' template template0`,
+        )
+        .catch(ignoreExisting);
+    });
+  } finally {
+    await maintenance.end();
+  }
+  return openClient({ ...config, database });
+}
+
+/** Another node made it first. */
+function ignoreExisting(error: unknown): void {
+  if (error instanceof pg.DatabaseError && error.code === "42P04") return;
+  throw error;
+}

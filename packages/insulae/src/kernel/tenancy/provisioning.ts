@@ -1,0 +1,168 @@
+/**
+ * Gives a tenant its place, and takes it back.
+ *
+ * - `pool`: the row of the server's pool, which all its tenants share. Nothing is made.
+ * - `schema`: a schema in the server's main database, migrated in one transaction.
+ * - `database`: a copy of the template, and a login that can connect to nothing else.
+ *
+ * The row in `control.placements` is written last. Whoever is at work on a name holds its advisory
+ * lock, so what exists, has no row and isn't locked was left behind by a crash: `findOrphans`.
+ */
+import type { Kysely } from "kysely";
+import type pg from "pg";
+import { type Connect, withOwner } from "../database/connect.ts";
+import type { ControlTables } from "../database/control-tables.ts";
+import type { Migrations } from "../database/migration-files.ts";
+import { dataSchema } from "../database/scope.ts";
+import type { Target } from "../database/target.ts";
+import { ensureTemplate } from "../database/template.ts";
+import type { Secrets } from "../secrets.ts";
+import { findOrphans } from "./orphans.ts";
+import {
+  isTaken,
+  makeDatabase,
+  makeSchema,
+  nameOf,
+  removePlace,
+  withNameLock,
+} from "./physical.ts";
+import {
+  chosenName,
+  deletePlacement,
+  findPlacement,
+  type Place,
+  physicalName,
+  placementNameTaken,
+  writePlacement,
+} from "./placements.ts";
+import type { Servers } from "./servers.ts";
+import type { Isolation, Placement, TenantId } from "./tenant.ts";
+
+export interface PlaceOptions {
+  readonly isolation: Isolation;
+  /** The id or name of a server; default: the one that `Servers.pick` names. */
+  readonly server?: string | undefined;
+  /** A database or schema name prescribed from outside, such as `tenant_acme_corp`. */
+  readonly name?: string | undefined;
+}
+
+export interface Provisioning {
+  /**
+   * Gives the tenant a place that is migrated and ready. Asked again, it gives the same.
+   *
+   * @throws AppError `placement_name_invalid`, `placement_name_taken`, `server_not_found`,
+   *   `no_server_accepts`. Then nothing was made.
+   */
+  place(tenantId: TenantId, options: PlaceOptions): Promise<Placement>;
+  /** Drops a schema or database and all in it. A pool stays, and who shares it. Can be repeated. */
+  retire(place: Place): Promise<void>;
+  /** What a crash left behind: places without a row, and rows that no tenant has. */
+  findOrphans(): Promise<readonly Place[]>;
+  /** Builds the server's template, so that the first tenant doesn't wait for it. */
+  prepareTemplate(serverId: string): Promise<void>;
+}
+
+export interface ProvisioningOptions {
+  readonly control: Kysely<ControlTables>;
+  readonly connect: Connect;
+  readonly servers: Pick<Servers, "list" | "get" | "pick">;
+  readonly migrations: Migrations;
+  readonly secrets: Secrets;
+  /** The name of the database of pool and schemas, the same on each server. */
+  readonly mainDatabase: string;
+  /** Closes the process's own connections to a database that is about to be dropped. */
+  readonly closeTarget?: (match: (target: Target) => boolean) => Promise<void>;
+}
+
+export function createProvisioning(options: ProvisioningOptions): Provisioning {
+  const { control, connect, servers, migrations, mainDatabase } = options;
+  const pools = new Map<string, Placement>();
+
+  const asAdministrator = <Result>(
+    serverId: string,
+    fn: (client: pg.Client) => Promise<Result>,
+  ): Promise<Result> => withOwner(connect, { serverId, database: mainDatabase }, fn);
+
+  const placeInPool = async (serverId: string): Promise<Placement> => {
+    const known = pools.get(serverId);
+    if (known) return known;
+    const place = {
+      serverId,
+      database: mainDatabase,
+      schema: dataSchema,
+      isolation: "pool",
+    } as const;
+    const pool =
+      (await findPlacement(control, place)) ??
+      (await writePlacement(control, place, migrations.version));
+    pools.set(serverId, pool);
+    return pool;
+  };
+
+  const makePhysical = async (client: pg.Client, place: Place): Promise<void> => {
+    if (place.isolation === "schema") return makeSchema(client, place.schema, migrations);
+    const template = () => ensureTemplate(client, { ...options, serverId: place.serverId });
+    return makeDatabase(client, place.database, { ...options, template });
+  };
+
+  const make = (place: Place, chosen: boolean): Promise<Placement> =>
+    asAdministrator(place.serverId, (client) =>
+      withNameLock(client, place, async () => {
+        const existing = await findPlacement(control, place);
+        if (existing && !chosen) return existing;
+        if (await isTaken(client, nameOf(place))) {
+          // A name from the tenant's id can only be what a crash of the first attempt left behind.
+          if (chosen) throw placementNameTaken();
+          await removePlace(client, place, mainDatabase);
+        }
+        try {
+          await makePhysical(client, place);
+          return await writePlacement(control, place, migrations.version);
+        } catch (error) {
+          await removePlace(client, place, mainDatabase).catch(() => undefined);
+          throw error;
+        }
+      }),
+    );
+
+  return {
+    async place(tenantId, { isolation, server, name }) {
+      const physical = name === undefined ? physicalName(tenantId) : chosenName(name, mainDatabase);
+      const chosen = name !== undefined;
+      const { id: serverId } = await (server === undefined ? servers.pick() : servers.get(server));
+      switch (isolation) {
+        case "pool":
+          return placeInPool(serverId);
+        case "schema":
+          return make({ serverId, database: mainDatabase, schema: physical, isolation }, chosen);
+        case "database":
+          return make({ serverId, database: physical, schema: dataSchema, isolation }, chosen);
+      }
+    },
+
+    async retire(place) {
+      if (place.isolation === "pool") return;
+      const { serverId, database } = place;
+      if (place.isolation === "database") {
+        await options.closeTarget?.((t) => t.serverId === serverId && t.database === database);
+      }
+      await asAdministrator(serverId, (client) =>
+        withNameLock(client, place, () => removePlace(client, place, mainDatabase)),
+      );
+      await deletePlacement(control, place);
+    },
+
+    findOrphans: async () => {
+      const found = await Promise.all(
+        (await servers.list()).map(({ id }) =>
+          asAdministrator(id, (client) => findOrphans(client, control, id, mainDatabase)),
+        ),
+      );
+      return found.flat();
+    },
+
+    async prepareTemplate(serverId) {
+      await asAdministrator(serverId, (client) => ensureTemplate(client, { ...options, serverId }));
+    },
+  };
+}

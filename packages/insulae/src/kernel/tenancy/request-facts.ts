@@ -1,0 +1,16 @@
+import type { FastifyRequest } from "fastify";
+import type { RequestFacts } from "./resolution.ts";
+
+/** What a request says of itself; the proxy's word for the host only where the proxy is trusted. */
+export function requestFacts(request: FastifyRequest): RequestFacts {
+  const { authorization, "x-tenant": tenantHeader } = request.headers;
+  return {
+    host: request.host,
+    // Any other scheme is a token that can't be valid, rather than none.
+    token: authorization === undefined ? undefined : bearerToken(authorization),
+    tenantHeader: Array.isArray(tenantHeader) ? tenantHeader.join() : tenantHeader,
+  };
+}
+
+const bearerToken = (authorization: string): string =>
+  /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? "";

@@ -1,0 +1,188 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Principal } from "../auth/principal.ts";
+import type { Claims } from "../auth/tokens.ts";
+import type { Access, Route, RouteContext } from "../feature.ts";
+import { type CrossTenantAttempt, createResolver, type RequestFacts } from "./resolution.ts";
+import type { AccountId, Tenant, TenantId, UserId } from "./tenant.ts";
+
+const tenantOf = (key: string, status: "active" | "suspended" = "active"): Tenant => ({
+  id: `id-${key}` as TenantId,
+  key,
+  slug: key,
+  number: 1,
+  name: key,
+  status,
+  plan: "free",
+  hosts: [`${key}.shop.example`],
+  settings: {},
+  ownerAccountId: undefined,
+  placement: { id: "", serverId: "", database: "", schema: "data", isolation: "pool", version: 1 },
+  createdAt: new Date(0),
+  updatedAt: new Date(0),
+});
+
+const tenants = [tenantOf("a"), tenantOf("b"), tenantOf("late", "suspended")];
+
+/** Tokens are what they say: `user@a` is a token of tenant a's, `account` one of the core's. */
+const claimsOf = (token: string): Claims => {
+  const [subject = "", key] = token.split("@");
+  if (!["user", "account", "admin", "gone"].includes(subject)) throw new Error("invalid token");
+  return {
+    subject,
+    tenantId: key === undefined ? undefined : (`id-${key}` as TenantId),
+    sessionId: "s",
+    tokenId: "t",
+    expiresAt: 0,
+  };
+};
+
+/** Everything at hand (`cached`), or everything to be waited for. */
+function resolverFor(cached: boolean) {
+  const attempts: CrossTenantAttempt[] = [];
+  const later = <T>(value: T): T | Promise<T> => (cached ? value : Promise.resolve(value));
+  const resolve = createResolver({
+    baseDomain: "insulae.example",
+    platformHosts: ["localhost"],
+    catalogue: {
+      find: ({ by, value }) =>
+        later(
+          tenants.find((tenant) =>
+            by === "host" ? tenant.hosts.includes(value) : String(tenant[by]) === value,
+          ),
+        ),
+      findByReference: (key) => later(tenants.find((tenant) => tenant.key === key)),
+      forget: () => undefined,
+      forgetAll: () => undefined,
+    },
+    verifyToken: (token) => {
+      if (cached) return claimsOf(token);
+      return Promise.resolve().then(() => claimsOf(token));
+    },
+    findUser: (tenant, id) =>
+      later(
+        id === "user"
+          ? {
+              kind: "tenant" as const,
+              id: id as UserId,
+              tenantId: tenant.id,
+              email: "",
+              role: "user",
+              permissions: new Set(["contacts:read"]),
+            }
+          : undefined,
+      ),
+    findAccount: (id) =>
+      later({ kind: "core" as const, id: id as AccountId, email: "", platformAdmin: id === "admin" }),
+    onCrossTenantAttempt: (attempt) => attempts.push(attempt),
+  });
+  return { attempts, resolve };
+}
+
+const route = (permission: Access, context: RouteContext = "tenant"): Route => ({
+  method: "GET",
+  path: "/x",
+  absolute: false,
+  options: { permission, context, response: {}, summary: "" },
+  handler: () => undefined,
+});
+
+const facts = (given: Partial<RequestFacts>): RequestFacts => ({
+  host: "localhost:8000",
+  token: undefined,
+  tenantHeader: undefined,
+  ...given,
+});
+
+const read = route("contacts:read");
+const open = route("public");
+
+interface Outcome {
+  readonly tenant?: string | undefined;
+  readonly user?: Principal["kind"] | undefined;
+  readonly error?: string;
+}
+
+async function outcomeOf(given: Partial<RequestFacts>, to: Route, cached = true): Promise<Outcome> {
+  try {
+    const { tenant, user } = await resolverFor(cached).resolve(facts(given), to);
+    return { tenant: tenant?.key, user: user?.kind };
+  } catch (error) {
+    return { error: error instanceof Error && "code" in error ? String(error.code) : String(error) };
+  }
+}
+
+const cases: readonly (readonly [string, Partial<RequestFacts>, Route, Outcome])[] = [
+  ["a token names its tenant", { token: "user@a" }, read, { tenant: "a", user: "tenant" }],
+  ["token and header agree", { token: "user@a", tenantHeader: "a" }, read, { tenant: "a", user: "tenant" }],
+  ["token, header and subdomain agree", { token: "user@a", tenantHeader: "a", host: "a.insulae.example" }, read, { tenant: "a", user: "tenant" }],
+  ["a registered host names its tenant", { host: "A.shop.example.:443" }, open, { tenant: "a", user: undefined }],
+  ["a header selects", { tenantHeader: "b" }, open, { tenant: "b", user: undefined }],
+  ["a header against the token", { token: "user@a", tenantHeader: "b" }, read, { error: "tenant_access_denied" }],
+  ["a host against the token", { token: "user@a", host: "b.insulae.example" }, read, { error: "tenant_access_denied" }],
+  ["a registered host against the token", { token: "user@a", host: "b.shop.example" }, read, { error: "tenant_access_denied" }],
+  ["a header against the host", { tenantHeader: "b", host: "a.insulae.example" }, open, { error: "tenant_access_denied" }],
+  ["an unknown header against the token", { token: "user@a", tenantHeader: "nobody" }, read, { error: "tenant_access_denied" }],
+  ["an unknown header", { tenantHeader: "nobody" }, open, { error: "tenant_not_found" }],
+  ["an unknown subdomain", { host: "nobody.insulae.example" }, open, { error: "tenant_not_found" }],
+  ["an unknown host names none", { host: "elsewhere.example" }, open, { error: "tenant_required" }],
+  ["a suspended tenant, to strangers, is none", { tenantHeader: "late" }, open, { error: "tenant_not_found" }],
+  ["a suspended tenant, to its user", { token: "user@late" }, read, { error: "tenant_inactive" }],
+  ["a token of a tenant that is gone", { token: "user@deleted" }, read, { error: "invalid_token" }],
+  ["a user that is gone", { token: "gone@a" }, read, { error: "invalid_token" }],
+  ["no token", { tenantHeader: "a" }, read, { error: "authentication_required" }],
+  ["a permission that the user lacks", { token: "user@a" }, route("contacts:write"), { error: "permission_denied" }],
+  ["a core token in a tenant's context", { token: "account", tenantHeader: "a" }, read, { error: "wrong_context" }],
+  ["a core token in either context enters no tenant", { token: "account", tenantHeader: "a" }, route("authenticated", "any"), { tenant: undefined, user: "core" }],
+  ["a tenant's token in the core", { token: "user@a" }, route("authenticated", "core"), { error: "wrong_context" }],
+  ["a tenant's token on the platform's routes", { token: "user@a" }, route("platform", "core"), { error: "permission_denied" }],
+  ["an account on the platform's routes", { token: "account" }, route("platform", "core"), { error: "permission_denied" }],
+  ["a platform administrator", { token: "admin" }, route("platform", "core"), { tenant: undefined, user: "core" }],
+  ["a Host header that is no host", { host: "a@b" }, open, { error: "invalid_host" }],
+];
+
+describe.each([true, false])("with answers at hand: %s", (cached) => {
+  test.each(cases)("%s", async (_name, given, to, expected) => {
+    expect(await outcomeOf(given, to, cached)).toEqual(expected);
+  });
+});
+
+test("with everything at hand nothing is waited for", () => {
+  const { resolve } = resolverFor(true);
+  expect(resolve(facts({ token: "user@a", tenantHeader: "a" }), read)).not.toBeInstanceOf(Promise);
+});
+
+test("an attempt on another tenant is reported with who, whose and which", async () => {
+  const { attempts, resolve } = resolverFor(true);
+  expect(() => resolve(facts({ token: "user@a", tenantHeader: "b" }), read)).toThrow();
+  expect(attempts).toEqual([{ user: "user", userTenant: "a", requestTenant: "b" }]);
+});
+
+test("no combination of host, header and token enters a tenant that one of them contradicts", async () => {
+  const keys = ["a", "b", "late", "nobody"];
+  const maybe = fc.option(fc.constantFrom(...keys), { nil: undefined });
+  const input = fc.record({
+    host: maybe,
+    header: maybe,
+    token: fc.option(fc.constantFrom("user@a", "user@b", "account", "admin", "junk"), { nil: undefined }),
+    permission: fc.constantFrom<Access>("public", "authenticated", "contacts:read"),
+    context: fc.constantFrom<RouteContext>("tenant", "any", "core"),
+    cached: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(input, async ({ host, header, token, permission, context, cached }) => {
+      const given = {
+        host: host === undefined ? "localhost" : `${host}.insulae.example`,
+        tenantHeader: header,
+        token,
+      };
+      const { tenant } = await outcomeOf(given, route(permission, context), cached);
+      if (tenant === undefined) return;
+      for (const named of [host, header, token?.split("@")[1]]) {
+        if (named !== undefined) expect(named).toBe(tenant);
+      }
+      expect(tenant).not.toBe("late");
+    }),
+    { numRuns: 1_000 },
+  );
+});

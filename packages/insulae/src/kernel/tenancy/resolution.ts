@@ -1,0 +1,185 @@
+/**
+ * Whose request is it, and may they? The first two steps of a request's path.
+ *
+ * The host, the access token and the header `X-Tenant` may each name a tenant. Host and token are
+ * trusted, the header only selects, and all that are present must agree: there is no order of
+ * precedence to abuse. (A client certificate will be one more candidate in `candidatesOf`.) A token
+ * is good in one context: a tenant's, or the core's. While everything is in the caches the answer is
+ * there at once, without a promise.
+ */
+import { LRUCache } from "lru-cache";
+import type { CorePrincipal, Principal, TenantPrincipal } from "../auth/principal.ts";
+import { authenticationRequired, invalidToken, permissionDenied, wrongContext } from "../auth/errors.ts";
+import type { Claims } from "../auth/tokens.ts";
+import type { Route } from "../feature.ts";
+import { all, chain, type MaybePromise } from "../maybe-promise.ts";
+import type { Catalogue } from "./catalogue.ts";
+import { tenantAccessDenied, tenantInactive, tenantNotFound, tenantRequired } from "./errors.ts";
+import { canonicalHost } from "./hostname.ts";
+import type { AccountId, Tenant, UserId } from "./tenant.ts";
+import type { TenantLookup } from "./tenant-queries.ts";
+
+/** What a request says about itself. */
+export interface RequestFacts {
+  readonly host: string;
+  /** The bearer token, without `Bearer`. */
+  readonly token: string | undefined;
+  readonly tenantHeader: string | undefined;
+}
+
+export interface Caller {
+  readonly tenant: Tenant | undefined;
+  readonly user: Principal | undefined;
+}
+
+/** Somebody with a token of one tenant asked for another. */
+export interface CrossTenantAttempt {
+  readonly user: string;
+  readonly userTenant: string;
+  readonly requestTenant: string;
+}
+
+export interface ResolverOptions {
+  readonly catalogue: Catalogue;
+  readonly baseDomain: string;
+  /** The platform's own hosts, such as that of `BASE_URL`: they name no tenant. */
+  readonly platformHosts: readonly string[];
+  readonly verifyToken: (token: string) => MaybePromise<Claims>;
+  /** The user as they are now; undefined if there is none or they are not active. */
+  readonly findUser: (tenant: Tenant, id: UserId) => MaybePromise<TenantPrincipal | undefined>;
+  readonly findAccount: (id: AccountId) => MaybePromise<CorePrincipal | undefined>;
+  readonly onCrossTenantAttempt: (attempt: CrossTenantAttempt) => void;
+}
+
+export type Resolver = (facts: RequestFacts, route: Route) => MaybePromise<Caller>;
+
+/** The tenants that a request names; `undefined` where it names none, `null` where there is no such. */
+interface Candidates {
+  readonly host: Tenant | null | undefined;
+  readonly header: Tenant | null | undefined;
+  readonly token: Tenant | null | undefined;
+}
+
+export function createResolver(options: ResolverOptions): Resolver {
+  const { catalogue, verifyToken, findUser, findAccount, onCrossTenantAttempt } = options;
+  const hostLookup = createHostLookup(options.baseDomain, options.platformHosts);
+
+  const candidatesOf = (facts: RequestFacts, claims: Claims | undefined): MaybePromise<Candidates> => {
+    const lookup = hostLookup(facts.host);
+    const named = <T>(value: T | undefined, find: (value: T) => MaybePromise<Tenant | undefined>) =>
+      value === undefined ? undefined : chain(find(value), (tenant) => tenant ?? null);
+    return chain(
+      all([
+        // A host that nobody registered names no tenant; a subdomain that is no slug is an error.
+        chain(named(lookup, catalogue.find), (tenant) =>
+          tenant === null && lookup?.by === "host" ? undefined : tenant,
+        ),
+        named(facts.tenantHeader, catalogue.findByReference),
+        named(claims?.tenantId, (value) => catalogue.find({ by: "id", value })),
+      ] as const),
+      ([host, header, token]) => ({ host, header, token }),
+    );
+  };
+
+  /** The one tenant that all candidates agree on. */
+  const agree = (facts: RequestFacts, { host, header, token }: Candidates, claims?: Claims) => {
+    if (token === null) throw invalidToken();
+    const selected = [host, header].filter((candidate) => candidate !== undefined);
+    const expected = token ?? selected[0];
+    if (expected === undefined) return undefined;
+    if (selected.some((candidate) => candidate?.id !== expected?.id)) {
+      if (claims && token) {
+        onCrossTenantAttempt({
+          user: claims.subject,
+          userTenant: token.key,
+          requestTenant: header?.key ?? host?.key ?? facts.tenantHeader ?? facts.host,
+        });
+      }
+      throw tenantAccessDenied();
+    }
+    if (expected === null) throw tenantNotFound();
+    if (expected.status === "suspended") throw claims ? tenantInactive() : tenantNotFound();
+    return expected;
+  };
+
+  const verify = (token: string | undefined, route: Route): MaybePromise<Claims | undefined> => {
+    if (token === undefined) return undefined;
+    // Who calls a public route need not show a token, so a bad one is none.
+    if (route.options.permission !== "public") return verifyToken(token);
+    try {
+      const claims = verifyToken(token);
+      return claims instanceof Promise ? claims.catch(() => undefined) : claims;
+    } catch {
+      return undefined;
+    }
+  };
+
+  const principalOf = (claims: Claims | undefined, tenant: Tenant | undefined) => {
+    if (!claims) return undefined;
+    const found: MaybePromise<Principal | undefined> = tenant
+      ? findUser(tenant, claims.subject as UserId)
+      : findAccount(claims.subject as AccountId);
+    return chain(found, (user): Principal => {
+      if (!user) throw invalidToken();
+      return user;
+    });
+  };
+
+  return (facts, route) =>
+    chain(verify(facts.token, route), (claims) => {
+      const context = route.options.context ?? "tenant";
+      // In the core no tenant is involved; a core token names none and is good nowhere else.
+      const core = context === "core" || (claims !== undefined && claims.tenantId === undefined);
+      if (core && claims?.tenantId !== undefined && route.options.permission === "public") {
+        return { tenant: undefined, user: undefined };
+      }
+      return chain(core && !claims?.tenantId ? noCandidates : candidatesOf(facts, claims), (candidates) => {
+        const tenant = agree(facts, candidates, claims);
+        return chain(principalOf(claims, tenant), (user) => {
+          authorise(route, tenant, user);
+          return { tenant, user };
+        });
+      });
+    });
+}
+
+const noCandidates: Candidates = { host: undefined, header: undefined, token: undefined };
+
+/** Whether the caller may use the route, in the context that the route runs in. */
+function authorise(route: Route, tenant: Tenant | undefined, user: Principal | undefined): void {
+  const { permission, context = "tenant" } = route.options;
+  if (permission !== "public") {
+    if (!user) throw authenticationRequired();
+    if (permission === "platform") {
+      if (user.kind !== "core" || !user.platformAdmin) throw permissionDenied();
+      return;
+    }
+  }
+  if (user && context !== "any" && user.kind !== context) throw wrongContext();
+  if (context === "tenant" && !tenant) throw tenantRequired();
+  if (permission === "public" || permission === "authenticated") return;
+  if (user?.kind !== "tenant" || !user.permissions.has(permission)) throw permissionDenied();
+}
+
+/** What a host names: a slug below the base domain, a registered host, or nothing. */
+function createHostLookup(baseDomain: string, platformHosts: readonly string[]) {
+  const seen = new LRUCache<string, { readonly lookup: TenantLookup | undefined }>({ max: 10_000 });
+  const suffix = `.${baseDomain}`;
+
+  const lookupOf = (raw: string): TenantLookup | undefined => {
+    const host = canonicalHost(raw);
+    if (host === baseDomain || platformHosts.includes(host)) return undefined;
+    // A name further down (`a.b.BASE_DOMAIN`) is nobody's slug.
+    return host.endsWith(suffix)
+      ? { by: "slug", value: host.slice(0, -suffix.length) }
+      : { by: "host", value: host };
+  };
+
+  return (raw: string): TenantLookup | undefined => {
+    const known = seen.get(raw);
+    if (known) return known.lookup;
+    const lookup = lookupOf(raw);
+    seen.set(raw, { lookup });
+    return lookup;
+  };
+}

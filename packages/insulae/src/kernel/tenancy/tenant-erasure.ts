@@ -1,0 +1,65 @@
+import { sql } from "kysely";
+import { findTenant } from "./tenant-queries.ts";
+import type { TenantsOptions } from "./tenants.ts";
+import type { TenantId } from "./tenant.ts";
+
+/** Erases the tenant's rows wherever they are. May be repeated after it failed half-way. */
+async function eraseData(options: TenantsOptions, id: TenantId): Promise<void> {
+  const { control, eraseRows, provisioning } = options;
+  const tenant = await findTenant(control, { by: "id", value: id }, "provisioning", "deleted");
+  if (!tenant) return;
+  if (tenant.placement.isolation === "pool") await eraseRows(tenant);
+  await control
+    .updateTable("control.tenants")
+    .set({ placement_id: null })
+    .where("id", "=", id)
+    .execute();
+  if (tenant.placement.isolation !== "pool") await provisioning.retire(tenant.placement);
+}
+
+/** Takes back a creation that failed: nothing of the tenant is left, and its key is free. */
+export async function discardTenant(options: TenantsOptions, id: TenantId): Promise<void> {
+  await eraseData(options, id);
+  await options.control.transaction().execute(async (tx) => {
+    await tx.deleteFrom("control.hosts").where("tenant_id", "=", id).execute();
+    await tx.deleteFrom("control.tenants").where("id", "=", id).execute();
+  });
+}
+
+/**
+ * Erases deleted tenants whose time has come, and discards creations that a crash cut short. A
+ * deleted tenant's row stays as a tombstone, so that what refers to its id still finds a name.
+ */
+export async function sweepTenants(options: TenantsOptions): Promise<void> {
+  const { control, log } = options;
+  const due = await control
+    .selectFrom("control.tenants")
+    .select(["id", "status"])
+    .where((eb) =>
+      eb.or([
+        eb.and([eb("status", "=", "deleted"), eb("erase_after", "<", sql<Date>`now()`)]),
+        eb.and([
+          eb("status", "=", "provisioning"),
+          eb("created_at", "<", sql<Date>`now() - interval '15 minutes'`),
+        ]),
+      ]),
+    )
+    .execute();
+  for (const { id, status } of due) {
+    try {
+      if (status === "provisioning") {
+        await discardTenant(options, id);
+        continue;
+      }
+      await eraseData(options, id);
+      await control
+        .updateTable("control.tenants")
+        .set({ erase_after: null })
+        .where("id", "=", id)
+        .execute();
+      log.info({ tenant_id: id }, "A deleted tenant was erased");
+    } catch (error) {
+      log.error({ err: error, tenant_id: id }, "A tenant could not be erased; it will be tried again");
+    }
+  }
+}

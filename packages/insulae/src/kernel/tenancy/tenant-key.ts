@@ -1,0 +1,43 @@
+/**
+ * A tenant's key is chosen by people and ends up in hosts (as the slug) and in messages, so it has
+ * one canonical form, and names that mean something elsewhere are refused. Physical names never
+ * come from it.
+ */
+import { defineError } from "../errors.ts";
+
+export const invalidTenantKey = defineError(
+  "invalid_tenant_key",
+  400,
+  "A tenant's key is 1 to 63 characters: a-z, 0-9, then also _ and -, not ending in one of these",
+);
+
+export const reservedTenantKey = defineError("reserved_tenant_key", 400, "This key is reserved");
+
+const reserved = new Set(
+  `www admin api app public auth login account accounts static assets cdn mail smtp imap ftp ns ns1
+  ns2 mx status docs help support blog dev test staging production localhost local internal system
+  root owner control data insulae postgres template0 template1 tenant tenants platform console
+  health metrics swagger-ui redoc api-docs null undefined true false none`.split(/\s+/),
+);
+
+/**
+ * The one form of a tenant's key: NFKC, lower case.
+ *
+ * @throws invalidTenantKey, or reservedTenantKey for names such as `www`, `pg_x`, `xn--x`, `12`.
+ * @example canonicalTenantKey("Ａcme_Corp") === "acme_corp"
+ */
+export function canonicalTenantKey(input: string): string {
+  const key = input.normalize("NFKC").toLowerCase();
+  if (!/^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/.test(key)) throw invalidTenantKey();
+  const slug = slugOf(key);
+  if (reserved.has(key) || reserved.has(slug)) throw reservedTenantKey();
+  // `pg_…` is PostgreSQL's; `xn--…` (any `??--…`) is IDNA's (RFC 5891, section 4.2.3.1).
+  if (/^(pg-|template|..--)/.test(slug)) throw reservedTenantKey();
+  if (/^\d+$/.test(key)) {
+    throw invalidTenantKey({ detail: "A key of digits only would look like a tenant's number" });
+  }
+  return key;
+}
+
+/** The key as a DNS label. */
+export const slugOf = (key: string): string => key.replaceAll("_", "-");

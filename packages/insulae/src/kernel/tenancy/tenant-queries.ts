@@ -1,0 +1,108 @@
+import { type Kysely, sql } from "kysely";
+import type { ControlTables } from "../database/control-tables.ts";
+import type { Tenant, TenantStatus } from "./tenant.ts";
+
+/** How somebody may name a tenant: by exactly one of these. */
+export type TenantLookup =
+  | { readonly by: "id" | "key" | "slug" | "number" | "host"; readonly value: string };
+
+const selectTenants = (control: Kysely<ControlTables>) =>
+  control
+    .selectFrom("control.tenants as t")
+    .innerJoin("control.placements as p", "p.id", "t.placement_id")
+    .select([
+      "t.id",
+      "t.key",
+      "t.slug",
+      "t.number",
+      "t.name",
+      "t.status",
+      "t.plan",
+      "t.settings",
+      "t.owner_account_id",
+      "t.created_at",
+      "t.updated_at",
+      "p.id as placement_id",
+      "p.server_id",
+      "p.database",
+      "p.schema",
+      "p.isolation",
+      "p.version",
+      sql<string[]>`array(
+        select h.hostname from control.hosts as h where h.tenant_id = t.id order by h.hostname
+      )`.as("hosts"),
+    ]);
+
+type TenantRow = Awaited<
+  ReturnType<ReturnType<typeof selectTenants>["executeTakeFirstOrThrow"]>
+>;
+
+const toTenant = (row: TenantRow): Tenant => ({
+  id: row.id,
+  key: row.key,
+  slug: row.slug,
+  number: Number(row.number),
+  name: row.name,
+  status: row.status,
+  plan: row.plan,
+  hosts: row.hosts,
+  settings: row.settings,
+  ownerAccountId: row.owner_account_id ?? undefined,
+  placement: {
+    id: row.placement_id,
+    serverId: row.server_id,
+    database: row.database,
+    schema: row.schema,
+    isolation: row.isolation,
+    version: row.version,
+  },
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+});
+
+/** The tenant, if it has one of the statuses; by default, if it lives. */
+export async function findTenant(
+  control: Kysely<ControlTables>,
+  { by, value }: TenantLookup,
+  ...statuses: readonly TenantStatus[]
+): Promise<Tenant | undefined> {
+  const living = selectTenants(control).where(
+    "t.status",
+    "in",
+    statuses.length > 0 ? statuses : ["active", "suspended"],
+  );
+  const query =
+    by === "host"
+      ? living.where(
+          sql<boolean>`t.id = (select h.tenant_id from control.hosts as h where h.hostname = ${value})`,
+        )
+      : living.where(`t.${by}`, "=", value);
+  const row = await query.executeTakeFirst();
+  return row && toTenant(row);
+}
+
+export interface TenantFilter {
+  readonly status?: "active" | "suspended" | undefined;
+  readonly ownerAccountId?: string | undefined;
+  /** The id of the last tenant of the page before. */
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
+
+/** Tenants that live, newest first. */
+export async function listTenants(
+  control: Kysely<ControlTables>,
+  filter: TenantFilter,
+): Promise<Tenant[]> {
+  const { status, ownerAccountId, after } = filter;
+  const rows = await selectTenants(control)
+    .where("t.status", "in", status ? [status] : ["active", "suspended"])
+    .$if(ownerAccountId !== undefined, (query) =>
+      query.where(sql`t.owner_account_id`, "=", ownerAccountId),
+    )
+    .$if(after !== undefined, (query) => query.where(sql`t.id`, "<", after))
+    .orderBy("t.id", "desc")
+    .limit(filter.limit)
+    .execute();
+  return rows.map(toTenant);
+}

@@ -1,0 +1,202 @@
+/**
+ * A tenant's life: provisioning → active ⇄ suspended → deleted → erased.
+ *
+ * A tenant is written down first (`provisioning`, so that its key is taken), then placed, then
+ * prepared by whoever creates it (its first user), then made active. Only an active tenant is in the
+ * catalogue; a creation that fails is taken back, and one that a crash cut short is swept.
+ */
+import type { Kysely, Transaction } from "kysely";
+import type { ControlTables } from "../database/control-tables.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Catalogue } from "./catalogue.ts";
+import { tenantExists, tenantNotFound } from "./errors.ts";
+import { claimHosts } from "./hosts.ts";
+import type { Provisioning } from "./provisioning.ts";
+import { discardTenant, sweepTenants } from "./tenant-erasure.ts";
+import type { AccountId, Isolation, Plan, Tenant, TenantId, TenantStatus } from "./tenant.ts";
+import { canonicalTenantKey, slugOf } from "./tenant-key.ts";
+import { findTenant, listTenants, type TenantFilter } from "./tenant-queries.ts";
+
+export interface NewTenant {
+  /** Chosen by people; made canonical. See `canonicalTenantKey`. */
+  readonly key: string;
+  readonly name: string;
+  /** Default `pool`. */
+  readonly isolation?: Isolation | undefined;
+  readonly plan?: Plan | undefined;
+  readonly hosts?: readonly string[] | undefined;
+  readonly settings?: Readonly<Record<string, unknown>> | undefined;
+  readonly ownerAccountId?: AccountId | undefined;
+  /** The name of the server to place it on; default: by the placement rule. */
+  readonly server?: string | undefined;
+}
+
+export interface TenantChanges {
+  readonly name?: string | undefined;
+  readonly plan?: Plan | undefined;
+  readonly settings?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface Tenants {
+  /**
+   * Makes a tenant: placed, migrated, ready.
+   *
+   * @param prepare runs in the new tenant before it is active, such as to make its first user; if
+   *   it throws, there is no tenant.
+   * @throws tenantExists, hostTaken, invalidTenantKey, reservedTenantKey
+   */
+  create(tenant: NewTenant, prepare?: (tenant: Tenant) => Promise<void>): Promise<Tenant>;
+  /** @param reference its id, key, slug or number. */
+  find(reference: string): Promise<Tenant | undefined>;
+  /** @throws tenantNotFound */
+  get(reference: string): Promise<Tenant>;
+  /** Newest first. */
+  list(filter: TenantFilter): Promise<Tenant[]>;
+  count(filter: Pick<TenantFilter, "status" | "ownerAccountId">): Promise<number>;
+  update(id: TenantId, changes: TenantChanges): Promise<Tenant>;
+  suspend(id: TenantId): Promise<Tenant>;
+  resume(id: TenantId): Promise<Tenant>;
+  /** Nothing answers for it from now on; its rows are erased after the grace period. */
+  delete(id: TenantId): Promise<void>;
+  /** Erases what is past its grace period, and what a crash left half made. */
+  sweep(): Promise<void>;
+}
+
+export interface TenantsOptions {
+  readonly control: Kysely<ControlTables>;
+  readonly catalogue: Catalogue;
+  readonly provisioning: Provisioning;
+  /** Deletes the tenant's rows from a shared schema. */
+  readonly eraseRows: (tenant: Tenant) => Promise<void>;
+  readonly baseDomain: string;
+  readonly defaultPlan: Plan;
+  readonly deletedTenantDays: number;
+  readonly log: Logger;
+}
+
+export function createTenants(options: TenantsOptions): Tenants {
+  const { control, catalogue, log } = options;
+
+  const getById = async (id: TenantId, ...statuses: TenantStatus[]): Promise<Tenant> => {
+    const tenant = await findTenant(control, { by: "id", value: id }, ...statuses);
+    if (!tenant) throw tenantNotFound();
+    return tenant;
+  };
+
+  /** Changes a living tenant. This process forgets it at once, the others when they are told. */
+  const change = async (
+    id: TenantId,
+    set: { name?: string; plan?: string; settings?: string; status?: "active" | "suspended" },
+  ): Promise<Tenant> => {
+    if (Object.keys(set).length > 0) {
+      await control
+        .updateTable("control.tenants")
+        .set(set)
+        .where("id", "=", id)
+        .where("status", "in", ["active", "suspended"])
+        .execute();
+    }
+    catalogue.forget(id);
+    return getById(id);
+  };
+
+  const create: Tenants["create"] = async (input, prepare) => {
+    const id = await reserve(options, input);
+    const row = control.updateTable("control.tenants").where("id", "=", id);
+    try {
+      const { isolation = "pool", server } = input;
+      const placement = await options.provisioning.place(id, { isolation, server });
+      await row.set({ placement_id: placement.id }).execute();
+      if (prepare) await prepare(await getById(id, "provisioning"));
+      await row.set({ status: "active" }).execute();
+    } catch (error) {
+      await discardTenant(options, id).catch((cause: unknown) =>
+        log.error({ err: cause, tenant_id: id }, "A half-made tenant is left to the sweep"),
+      );
+      throw error;
+    }
+    catalogue.forget(id);
+    return getById(id);
+  };
+
+  return {
+    create,
+    find: async (reference) => catalogue.findByReference(reference),
+    async get(reference) {
+      const tenant = await catalogue.findByReference(reference);
+      if (!tenant) throw tenantNotFound();
+      return tenant;
+    },
+    list: (filter) => listTenants(control, filter),
+    async count({ status, ownerAccountId }) {
+      const { count } = await control
+        .selectFrom("control.tenants")
+        .select((eb) => eb.fn.countAll<string>().as("count"))
+        .where("status", "in", status ? [status] : ["active", "suspended"])
+        .$if(ownerAccountId !== undefined, (query) =>
+          query.where("owner_account_id", "=", (ownerAccountId ?? null) as AccountId | null),
+        )
+        .executeTakeFirstOrThrow();
+      return Number(count);
+    },
+    update: (id, { name, plan, settings }) =>
+      change(id, {
+        ...(name !== undefined && { name }),
+        ...(plan !== undefined && { plan }),
+        ...(settings !== undefined && { settings: JSON.stringify(settings) }),
+      }),
+    suspend: (id) => change(id, { status: "suspended" }),
+    resume: (id) => change(id, { status: "active" }),
+    async delete(id) {
+      await control.transaction().execute((tx) => markDeleted(tx, id, options.deletedTenantDays));
+      catalogue.forget(id);
+    },
+    sweep: () => sweepTenants(options),
+  };
+}
+
+/** Writes the tenant down, so that its key, slug and hosts are taken. */
+async function reserve(options: TenantsOptions, input: NewTenant): Promise<TenantId> {
+  const key = canonicalTenantKey(input.key);
+  return options.control.transaction().execute(async (tx) => {
+    const row = await tx
+      .insertInto("control.tenants")
+      .values({
+        key,
+        slug: slugOf(key),
+        name: input.name,
+        plan: input.plan ?? options.defaultPlan,
+        settings: JSON.stringify(input.settings ?? {}),
+        owner_account_id: input.ownerAccountId ?? null,
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .returning("id")
+      .executeTakeFirst();
+    if (!row) throw tenantExists();
+    await claimHosts(tx, input.hosts ?? [], {
+      tenantId: row.id,
+      baseDomain: options.baseDomain,
+    });
+    return row.id;
+  });
+}
+
+async function markDeleted(
+  tx: Transaction<ControlTables>,
+  id: TenantId,
+  keptDays: number,
+): Promise<void> {
+  const now = new Date();
+  const { numUpdatedRows } = await tx
+    .updateTable("control.tenants")
+    .set({
+      status: "deleted",
+      deleted_at: now,
+      erase_after: new Date(now.getTime() + keptDays * 86_400_000),
+    })
+    .where("id", "=", id)
+    .where("status", "in", ["active", "suspended"])
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) throw tenantNotFound();
+  await tx.deleteFrom("control.hosts").where("tenant_id", "=", id).execute();
+}
