@@ -6,6 +6,7 @@ export class AppError extends Error {
   readonly code: string;
   readonly status: number;
   readonly title: string;
+  readonly detail: string | undefined;
   /** Which fields are wrong and why, with JSON pointers into the request. */
   readonly errors: readonly FieldError[] | undefined;
   readonly headers: Readonly<Record<string, string>>;
@@ -16,6 +17,7 @@ export class AppError extends Error {
     this.code = definition.code;
     this.status = definition.status;
     this.title = definition.title;
+    this.detail = detail?.detail;
     this.errors = detail?.errors;
     this.headers = detail?.headers ?? {};
   }

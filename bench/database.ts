@@ -1,0 +1,55 @@
+/**
+ * The one PostgreSQL that everything runs on: the embedded one, in a folder of its own, with the
+ * settings that Insulae gives it, but for two: checkpoints are kept out of the measurements, or they
+ * would hit whoever runs at that moment. All clients come over TCP, as they would in production.
+ */
+import pg from "pg";
+import { startEmbedded } from "../packages/insulae/src/kernel/database/embedded/supervisor.ts";
+import { freePort } from "./network.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
+
+export interface Database {
+  /** The administrator's. */
+  readonly url: string;
+  /** Runs `fn` as the administrator; default database: the main one. */
+  connected<Result>(fn: (client: pg.Client) => Promise<Result>, database?: string): Promise<Result>;
+  stop(): Promise<void>;
+}
+
+const quietCheckpoints = { checkpoint_timeout: "1h", max_wal_size: "4GB" };
+
+export async function startDatabase(): Promise<Database> {
+  const folder = temporaryFolder();
+  const port = await freePort();
+  const embedded = await startEmbedded({ dataDir: folder.path, port, settings: quietCheckpoints });
+  const url = new URL(embedded.url);
+  url.hostname = "127.0.0.1";
+  url.port = String(port);
+  return {
+    url: url.href,
+    connected: (fn, database) => connected(inDatabase(url, database), fn),
+    async stop() {
+      await embedded.stop();
+      folder.remove();
+    },
+  };
+}
+
+function inDatabase(url: URL, database: string | undefined): string {
+  const changed = new URL(url);
+  if (database !== undefined) changed.pathname = `/${database}`;
+  return changed.href;
+}
+
+async function connected<Result>(
+  connectionString: string,
+  fn: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  try {
+    return await fn(client);
+  } finally {
+    await client.end();
+  }
+}

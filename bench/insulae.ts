@@ -1,0 +1,198 @@
+/**
+ * Insulae as it is measured: an installation in production mode on the benchmark's PostgreSQL, and
+ * its tenants. The pool's are written by SQL, since a thousand calls would take their time; those
+ * with a database of their own are made by `app.tenants.create`.
+ */
+import { randomBytes } from "node:crypto";
+import { join, resolve } from "node:path";
+import { type App, createApp } from "../packages/insulae/src/index.ts";
+import { loadSigningKeys } from "../packages/insulae/src/kernel/auth/signing-keys.ts";
+import { createTokens, type Tokens } from "../packages/insulae/src/kernel/auth/tokens.ts";
+import { createSecrets } from "../packages/insulae/src/kernel/secrets.ts";
+import type { TenantId, UserId } from "../packages/insulae/src/kernel/tenancy/tenant.ts";
+import type { Database } from "./database.ts";
+import {
+  type Caller,
+  firstDatabaseTenant,
+  insertContacts,
+  tenantCount,
+  tenantId,
+} from "./dataset.ts";
+import { type ServerProcess, startServer } from "./server-process.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
+
+export const repository = resolve(import.meta.dirname, "..");
+
+export interface Insulae {
+  /** One user of each tenant of the pool. */
+  readonly pool: readonly Caller[];
+  /** The data plane's role in the main database, which no tenant's rows are visible to by itself. */
+  readonly appUrl: string;
+  /** As many tenants with a database of their own; made when they are first asked for. */
+  databaseTenants(count: number, progress?: (made: number) => void): Promise<DatabaseTenant[]>;
+  /** Opens the app in this process, for as long as `fn` runs. */
+  withApp<Result>(fn: (app: App) => Promise<Result>): Promise<Result>;
+  /** Starts the server in a process of its own. */
+  start(): Promise<ServerProcess>;
+}
+
+export interface DatabaseTenant extends Caller {
+  readonly database: string;
+}
+
+export async function installInsulae(database: Database): Promise<Insulae> {
+  const masterSecret = randomBytes(32).toString("hex");
+  const secrets = createSecrets(masterSecret);
+  const env = {
+    APP_ENV: "production",
+    HOST: "127.0.0.1",
+    DATABASE_URL: database.url,
+    MASTER_SECRET: masterSecret,
+    BASE_URL: "https://bench.example",
+    BASE_DOMAIN: "bench.example",
+    LOG_LEVEL: "warn",
+    MIGRATE_ON_START: "true",
+    JWT_EXPIRATION: "86400",
+  };
+  const withApp: Insulae["withApp"] = async (fn) => {
+    const app = await createApp({ env });
+    try {
+      return await fn(app);
+    } finally {
+      await app.close();
+    }
+  };
+  const withTokens = <Result>(fn: (app: App, tokens: Tokens) => Promise<Result>) =>
+    withApp((app) =>
+      app.withPlatform("benchmark: sign tokens", async ({ control }) => {
+        const signing = await loadSigningKeys(control, {
+          seal: (text) => secrets.seal("signing-key", text),
+          open: (sealed) => secrets.open("signing-key", sealed),
+        });
+        const { baseUrl: issuer, accessTokenSeconds: accessTtlSeconds } = app.config;
+        return fn(app, createTokens({ signing, issuer, audience: "insulae", accessTtlSeconds }));
+      }),
+    );
+
+  const withDatabase: DatabaseTenant[] = [];
+
+  return {
+    pool: await withTokens((app, tokens) => createPool(database, app, tokens)),
+    appUrl: appUrl(database.url, secrets.rolePassword("insulae_app")),
+    async databaseTenants(count, progress = () => {}) {
+      const missing = count - withDatabase.length;
+      if (missing > 0) {
+        await withTokens(async (app, tokens) => {
+          for (let made = 0; made < missing; made += 1) {
+            const ordinal = firstDatabaseTenant + withDatabase.length;
+            withDatabase.push(await createDatabaseTenant(database, app, tokens, ordinal));
+            progress(made + 1);
+          }
+        });
+      }
+      return withDatabase.slice(0, count);
+    },
+    withApp,
+    start: () => startInsulae(env),
+  };
+}
+
+async function startInsulae(env: Readonly<Record<string, string>>): Promise<ServerProcess> {
+  const folder = temporaryFolder();
+  const server = await startServer({
+    command: process.execPath,
+    args: [join(repository, "packages/insulae/src/cli/main.ts"), "start"],
+    env: { ...env, DATA_DIR: folder.path },
+    probe: "/health/ready",
+    healthy: true,
+  });
+  const stop = async () => {
+    await server.stop();
+    folder.remove();
+  };
+  return { ...server, stop };
+}
+
+function appUrl(administratorUrl: string, password: string): string {
+  const url = new URL(administratorUrl);
+  url.username = "insulae_app";
+  url.password = password;
+  return url.href;
+}
+
+/** The first tenant is made by the app, and with it the pool's placement; the others beside it. */
+async function createPool(database: Database, app: App, tokens: Tokens): Promise<Caller[]> {
+  const { placement } = await app.tenants.create({
+    key: "first",
+    name: "First",
+    isolation: "pool",
+  });
+  const tenants = Array.from({ length: tenantCount }, (_, i) => ({
+    ordinal: i + 1,
+    id: tenantId(i + 1),
+  }));
+  const userIds = await database.connected(async (client) => {
+    await client.query(
+      `insert into control.tenants (id, key, slug, name, status, placement_id)
+       select id, 'bench-' || ordinal, 'bench-' || ordinal, 'Tenant ' || ordinal, 'active', $3
+       from unnest($1::uuid[], $2::integer[]) as tenant (id, ordinal)`,
+      [tenants.map(({ id }) => id), tenants.map(({ ordinal }) => ordinal), placement.id],
+    );
+    await insertContacts(client, tenants);
+    const users = await insertUsers(client, tenants);
+    await client.query("vacuum analyze");
+    return users;
+  });
+  return Promise.all(
+    tenants.map(async ({ id, ordinal }) => ({
+      ordinal,
+      token: await signFor(tokens, id, userIds.get(id)),
+    })),
+  );
+}
+
+async function createDatabaseTenant(
+  database: Database,
+  app: App,
+  tokens: Tokens,
+  ordinal: number,
+): Promise<DatabaseTenant> {
+  const { id, placement } = await app.tenants.create({
+    key: `bench-${ordinal}`,
+    name: `Tenant ${ordinal}`,
+    isolation: "database",
+  });
+  const userIds = await database.connected(async (client) => {
+    await insertContacts(client, [{ id, ordinal }]);
+    const users = await insertUsers(client, [{ id }]);
+    await client.query("vacuum analyze data.contacts, data.users");
+    return users;
+  }, placement.database);
+  const token = await signFor(tokens, id, userIds.get(id));
+  return { ordinal, token, database: placement.database };
+}
+
+/** One user in each tenant. @returns the users' ids by their tenants'. */
+async function insertUsers(
+  client: Parameters<typeof insertContacts>[0],
+  tenants: readonly { readonly id: string }[],
+): Promise<Map<string, string>> {
+  const { rows } = await client.query<{ tenant_id: string; id: string }>(
+    `insert into data.users (tenant_id, email, role)
+     select tenant_id, 'user@bench.example', 'user' from unnest($1::uuid[]) as tenant_id
+     returning tenant_id, id`,
+    [tenants.map(({ id }) => id)],
+  );
+  return new Map(rows.map((row) => [row.tenant_id, row.id]));
+}
+
+/** Of the same kind as a log-in gives. */
+function signFor(tokens: Tokens, tenant: string, user: string | undefined): Promise<string> {
+  return tokens.sign({
+    // Both ids come from the rows that were just written.
+    tenantId: tenant as TenantId,
+    userId: user as UserId,
+    role: "user",
+    permissions: ["contacts:read", "contacts:write"],
+  });
+}

@@ -1,0 +1,55 @@
+/**
+ * autocannon in a process of its own, in the place of wrk:
+ * `node autocannon.ts <url> <operation> <prefix> <file of callers> <connections> <seconds>`.
+ * Each connection goes through 400 requests that were chosen at random and built before the start.
+ */
+import { readFileSync } from "node:fs";
+import autocannon from "autocannon";
+import { contactId, contactsPerTenant } from "../dataset.ts";
+
+const [url = "", operation = "", prefix = "", file = "", connections = "", seconds = ""] =
+  process.argv.slice(2);
+
+const callers = readFileSync(file, "utf8")
+  .trimEnd()
+  .split("\n")
+  .map((line) => line.split(" ") as [ordinal: string, token: string]);
+
+const upTo = (count: number) => Math.floor(Math.random() * count);
+
+function randomRequest(): autocannon.Request {
+  const [ordinal, token] = callers[upTo(callers.length)] ?? ["", ""];
+  const headers = { authorization: `Bearer ${token}` };
+  const contacts = `${prefix}/contacts`;
+  if (operation === "list") return { method: "GET", path: `${contacts}?limit=25`, headers };
+  if (operation === "one") {
+    const id = contactId(Number(ordinal), 1 + upTo(contactsPerTenant));
+    return { method: "GET", path: `${contacts}/${id}`, headers };
+  }
+  const body = JSON.stringify({
+    name: "Ada Lovelace",
+    email: "ada@example.com",
+    phone: "+44 20 7946 0000",
+    company: "Analytical Engines",
+    notes: "Written by the benchmark",
+  });
+  const type = { "content-type": "application/json" };
+  return { method: "POST", path: contacts, headers: { ...headers, ...type }, body };
+}
+
+const result = await autocannon({
+  url,
+  connections: Number(connections),
+  duration: Number(seconds),
+  setupClient: (client) => client.setRequests(Array.from({ length: 400 }, randomRequest)),
+});
+
+console.log(
+  JSON.stringify({
+    requests: result.requests.total,
+    seconds: result.duration,
+    failed: result.non2xx + result.errors,
+    p50Ms: result.latency.p50,
+    p99Ms: result.latency.p99,
+  }),
+);

@@ -1,0 +1,50 @@
+import { startDatabase } from "./database.ts";
+import { installInsulae } from "./insulae.ts";
+import type { Options, ScenarioName } from "./options.ts";
+import { machine, markdown } from "./report.ts";
+import type { Bench, Section } from "./scenario.ts";
+import { databases } from "./scenarios/databases.ts";
+import { flood } from "./scenarios/flood.ts";
+import { memory } from "./scenarios/memory.ts";
+import { provisioning } from "./scenarios/provisioning.ts";
+import { start } from "./scenarios/start.ts";
+import { throughput } from "./scenarios/throughput.ts";
+
+type Scenario = (bench: Bench) => Promise<Section>;
+
+const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
+  [["list", "one", "insert"], throughput],
+  [["memory"], memory],
+  [["flood"], flood],
+  [["provisioning"], provisioning],
+  [["databases"], databases],
+  [["start"], start],
+];
+
+/** Runs what the options ask for. @returns the report: Markdown, or JSON with `--json`. */
+export async function runBenchmark(options: Options): Promise<string> {
+  const progress = (text: string) => console.error(`  ${text}`);
+  progress("starting PostgreSQL, writing 1000 tenants");
+  const database = await startDatabase();
+  try {
+    const on = machine(await database.connected(serverVersion));
+    const insulae = await installInsulae(database);
+    const sections: Section[] = [];
+    for (const [names, scenario] of scenarios) {
+      if (!names.some((name) => options.only.has(name))) continue;
+      sections.push(await scenario({ options, database, insulae, progress }));
+    }
+    return options.json
+      ? JSON.stringify({ machine: on, sections }, undefined, 2)
+      : markdown(on, sections);
+  } finally {
+    await database.stop();
+  }
+}
+
+async function serverVersion(client: {
+  query(text: string): Promise<{ rows: { server_version: string }[] }>;
+}): Promise<string> {
+  const { rows } = await client.query("show server_version");
+  return rows[0]?.server_version ?? "";
+}

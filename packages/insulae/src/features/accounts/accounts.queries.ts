@@ -1,0 +1,81 @@
+import type { Insertable, Kysely } from "kysely";
+import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import type { AccountId, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
+
+type Control = Kysely<ControlTables>;
+
+/** What may be shown of an account. */
+const columns = [
+  "id",
+  "email",
+  "first_name",
+  "last_name",
+  "platform_admin",
+  "is_owner",
+  "is_active",
+  "email_verified",
+  "created_at",
+  "updated_at",
+] as const;
+
+export type AccountView = Awaited<ReturnType<typeof insertAccount>>;
+
+export const insertAccount = (
+  control: Control,
+  account: Insertable<ControlTables["control.accounts"]>,
+) =>
+  control
+    .insertInto("control.accounts")
+    .values(account)
+    .returning(columns)
+    .executeTakeFirstOrThrow();
+
+export const findAccount = (control: Control, by: "id" | "email", value: string) =>
+  control
+    .selectFrom("control.accounts")
+    .select([...columns, "password_hash"])
+    .where(by, "=", value)
+    .executeTakeFirst();
+
+/** What counts of an active account at each request. */
+export async function findAccountStanding(control: Control, id: AccountId) {
+  const account = await control
+    .selectFrom("control.accounts")
+    .select(["email", "platform_admin"])
+    .where("id", "=", id)
+    .where("is_active", "=", true)
+    .executeTakeFirst();
+  return account && { email: account.email, platformAdmin: account.platform_admin };
+}
+
+/** The active account that a tenant's user is linked to. */
+export const findAccountOfUser = (control: Control, tenantId: TenantId, userId: UserId) =>
+  control
+    .selectFrom("control.accounts")
+    .innerJoin("control.memberships", "account_id", "id")
+    .select(columns.map((column) => `control.accounts.${column}` as const))
+    .where("tenant_id", "=", tenantId)
+    .where("user_id", "=", userId)
+    .where("is_active", "=", true)
+    .executeTakeFirst();
+
+/** The active tenants that an account is a user of. */
+export const listMemberships = (control: Control, accountId: AccountId) =>
+  control
+    .selectFrom("control.memberships")
+    .innerJoin("control.tenants", "id", "tenant_id")
+    .select(["user_id", "id", "key", "slug", "number", "name"])
+    .where("account_id", "=", accountId)
+    .where("status", "=", "active")
+    .orderBy("number")
+    // Far more than anybody has, so that a reply has a bound.
+    .limit(1_000)
+    .execute();
+
+export const findMembership = (control: Control, accountId: AccountId, tenantId: TenantId) =>
+  control
+    .selectFrom("control.memberships")
+    .select("user_id")
+    .where("account_id", "=", accountId)
+    .where("tenant_id", "=", tenantId)
+    .executeTakeFirst();

@@ -1,0 +1,103 @@
+import { Type } from "typebox";
+import { maxPasswordLength } from "../../kernel/auth/passwords.ts";
+import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { Email, NewPassword, PersonName, Username } from "../users/users.feature.ts";
+
+const TenantReference = Type.String({
+  minLength: 1,
+  maxLength: 63,
+  description: "A tenant's id, key, slug or number.",
+});
+
+/** Strange fields (`role`, `tenant_id`, `permissions`, …) are refused like any unknown one. */
+export const Registration = Type.Object(
+  {
+    email: Email,
+    password: NewPassword,
+    first_name: Type.Optional(PersonName),
+    last_name: Type.Optional(PersonName),
+    username: Type.Optional(Username),
+    tenant: Type.Optional(TenantReference),
+  },
+  { $id: "Registration" },
+);
+
+export const LogIn = Type.Object(
+  {
+    email: Type.Optional(Email),
+    username: Type.Optional(Username),
+    password: Type.String({ minLength: 1, maxLength: maxPasswordLength }),
+    tenant: Type.Optional(TenantReference),
+  },
+  { $id: "LogIn", description: "With `email` or `username`." },
+);
+
+export const Switch = Type.Object(
+  { tenant: nullable(TenantReference) },
+  { $id: "Switch", description: "`tenant: null` leaves all tenants, for the platform itself." },
+);
+
+/** A user of a tenant, or an account; what only one of them has is absent from the other. */
+const Person = Type.Object(
+  {
+    id: uuid,
+    email: Type.String(),
+    username: Type.Optional(nullable(Type.String())),
+    first_name: Type.String(),
+    last_name: Type.String(),
+    role: Type.Optional(Type.String()),
+    platform_admin: Type.Optional(Type.Boolean()),
+    is_owner: Type.Optional(Type.Boolean()),
+    is_active: Type.Boolean(),
+    email_verified: Type.Boolean(),
+    created_at: timestamp,
+    updated_at: timestamp,
+  },
+  { $id: "Person" },
+);
+
+const TenantSummary = Type.Object(
+  {
+    id: uuid,
+    key: Type.String(),
+    slug: Type.String(),
+    number: Type.Integer(),
+    name: Type.String(),
+  },
+  { $id: "TenantSummary" },
+);
+
+const whoAndWhere = {
+  user: Person,
+  tenant: Type.Union([TenantSummary, Type.Null()], {
+    description: "The tenant that the token is valid in; null: the platform itself.",
+  }),
+  tenants: Type.Optional(
+    Type.Array(TenantSummary, { description: "Of an account: the tenants to switch to." }),
+  ),
+};
+
+export const SignedIn = Type.Object(
+  {
+    token: Type.String({ description: "The same as `access_token`." }),
+    access_token: Type.String(),
+    token_type: Type.Literal("bearer"),
+    expires_in: Type.Integer({ description: "Seconds." }),
+    ...whoAndWhere,
+  },
+  { $id: "SignedIn" },
+);
+
+export const Me = Type.Object(
+  {
+    ...whoAndWhere,
+    role: Type.Optional(Type.String()),
+    permissions: Type.Array(Type.String()),
+  },
+  { $id: "Me" },
+);
+
+export const Jwks = Type.Object(
+  { keys: Type.Array(Type.Object({}, { additionalProperties: true })) },
+  { $id: "Jwks" },
+);

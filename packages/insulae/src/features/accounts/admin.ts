@@ -1,0 +1,58 @@
+import { randomBytes } from "node:crypto";
+import type { Kysely } from "kysely";
+import { canonicalEmail } from "../../kernel/auth/email.ts";
+import type { Passwords } from "../../kernel/auth/passwords.ts";
+import type { ControlTables } from "../../kernel/database/control-tables.ts";
+
+export interface FirstAdmin {
+  /** False if there is a platform administrator already. */
+  readonly created: boolean;
+  readonly email: string;
+  /** Only if it was generated now: nobody will ever see it again. */
+  readonly password?: string;
+}
+
+/**
+ * Makes the first platform administrator, if there is none. An account that somebody registered
+ * under this e-mail before becomes it, with the new password.
+ *
+ * @param given the e-mail (default `admin@localhost.test`) and the password (default: a new one)
+ * @throws invalidEmail, weakPassword
+ */
+export async function ensureAdmin(
+  control: Kysely<ControlTables>,
+  passwords: Passwords,
+  given: { readonly email?: string | undefined; readonly password?: string | undefined } = {},
+): Promise<FirstAdmin> {
+  const existing = await control
+    .selectFrom("control.accounts")
+    .select("email")
+    .where("platform_admin", "=", true)
+    .orderBy("created_at")
+    .executeTakeFirst();
+  if (existing) return { created: false, email: existing.email };
+
+  const email = canonicalEmail(given.email ?? "admin@localhost.test");
+  const password = given.password ?? randomBytes(15).toString("base64url");
+  const values = {
+    password_hash: await passwords.hash(password),
+    platform_admin: true,
+    is_owner: true,
+    is_active: true,
+    email_verified: true,
+  };
+  const made = await control
+    .insertInto("control.accounts")
+    .values({ email, ...values })
+    .onConflict((conflict) =>
+      // Of two nodes that start together, one makes the administrator.
+      conflict
+        .column("email")
+        .doUpdateSet(values)
+        .where("control.accounts.platform_admin", "=", false),
+    )
+    .returning("id")
+    .executeTakeFirst();
+  if (!made) return { created: false, email };
+  return { created: true, email, ...(given.password === undefined && { password }) };
+}

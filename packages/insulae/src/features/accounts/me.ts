@@ -1,0 +1,28 @@
+import { invalidToken } from "../../kernel/auth/errors.ts";
+import type { Principal } from "../../kernel/auth/principal.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { findUserView, type UserTables, type UserView } from "../users/users.feature.ts";
+import { findAccount, listMemberships } from "./accounts.queries.ts";
+import { summaryOf } from "./signed-in.ts";
+
+/** Who is signed in, where, and what they may do there. */
+export async function describeMe(
+  platform: Platform,
+  principal: Principal,
+  tenant: Tenant | undefined,
+) {
+  if (principal.kind === "tenant" && tenant) {
+    const { id, role, permissions } = principal;
+    const user = await platform.withTenant<UserTables, UserView | undefined>(tenant, ({ db }) =>
+      findUserView(db, id),
+    );
+    if (!user) throw invalidToken();
+    return { user, tenant: summaryOf(tenant), role, permissions: [...permissions].sort() };
+  }
+  const found = await findAccount(platform.control, "id", principal.id);
+  if (!found) throw invalidToken();
+  const { password_hash: _hash, ...user } = found;
+  const tenants = (await listMemberships(platform.control, user.id)).map(summaryOf);
+  return { user, tenant: null, tenants, permissions: [] };
+}

@@ -1,0 +1,14 @@
+import { feature } from "../../kernel/feature.ts";
+import type { ContactTables } from "./contacts.queries.ts";
+import { contactRoutes } from "./contacts.routes.ts";
+
+/** The address book: the people and companies that a tenant knows. */
+export const contacts = feature<ContactTables>("contacts", {
+  permissions: {
+    "contacts:read": "See contacts",
+    "contacts:write": "Create, change and delete contacts",
+  },
+  migrations: new URL("./migrations/", import.meta.url),
+  tables: ["contacts"],
+  routes: contactRoutes,
+});

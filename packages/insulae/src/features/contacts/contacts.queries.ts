@@ -1,0 +1,105 @@
+import { type ColumnType, type Insertable, type Kysely, sql, type Updateable } from "kysely";
+import { containing } from "../../kernel/database/like.ts";
+import { type Params, statement } from "../../kernel/database/statement.ts";
+import type { Page } from "../../kernel/http/page.ts";
+import type { Json } from "../../kernel/json.ts";
+
+export interface ContactTables {
+  contacts: {
+    id: ColumnType<string, never, never>;
+    name: string;
+    email: string | null;
+    phone: string | null;
+    company: string | null;
+    notes: string | null;
+    created_at: ColumnType<Date, never, never>;
+    updated_at: ColumnType<Date, never, never>;
+  };
+}
+
+type Db = Kysely<ContactTables>;
+
+const columns = [
+  "id",
+  "name",
+  "email",
+  "phone",
+  "company",
+  "notes",
+  "created_at",
+  "updated_at",
+] as const;
+
+interface Search {
+  search?: string | undefined;
+}
+
+const matching = (db: Db, { search }: Params<Search>) => {
+  const contacts = db.selectFrom("contacts");
+  if (search === undefined) return contacts;
+  return contacts.where((contact) =>
+    contact.or([
+      contact("name", "ilike", search),
+      contact("email", "ilike", search),
+      contact("phone", "ilike", search),
+      contact("company", "ilike", search),
+    ]),
+  );
+};
+
+const newestContacts = statement(
+  (db: Db, p: Params<Search & { limit: number; after?: string | undefined }>) => {
+    const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
+    return p.after === undefined ? page : page.where("id", "<", p.after);
+  },
+);
+
+const contactsByName = statement(
+  (
+    db: Db,
+    p: Params<Search & { limit: number; name?: string | undefined; id?: string | undefined }>,
+  ) => {
+    const name = sql`lower(name)`;
+    const page = matching(db, p).select(columns).orderBy(name).orderBy("id").limit(p.limit);
+    if (p.name === undefined) return page;
+    return page.where(sql<boolean>`(${name}, id) > (lower(${p.name}), ${p.id}::uuid)`);
+  },
+);
+
+const countContacts = statement((db: Db, p: Params<Search>) =>
+  matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
+);
+
+export async function listContacts(
+  db: Db,
+  wanted: { q?: string; sort?: "newest" | "name"; total?: boolean },
+  { limit, after, cursor }: Page,
+): Promise<Json> {
+  const search = wanted.q === undefined ? undefined : containing(wanted.q);
+  const total = wanted.total ? (await countContacts.first(db, { search }))?.total : undefined;
+  if (wanted.sort === "name") {
+    const [name, id] = after;
+    const key = (contact: { name: string; id: string }) => [contact.name, contact.id];
+    return contactsByName.page(db, { search, name, id }, { limit, cursor, total, key });
+  }
+  const key = (contact: { id: string }) => [contact.id];
+  return newestContacts.page(db, { search, after: after[0] }, { limit, cursor, total, key });
+}
+
+export const createContact = statement((db: Db, p: Params<Insertable<ContactTables["contacts"]>>) =>
+  db.insertInto("contacts").values(p).returning(columns),
+);
+
+export const findContact = statement((db: Db, p: Params<{ id: string }>) =>
+  db.selectFrom("contacts").select(columns).where("id", "=", p.id),
+);
+
+type Changes = Updateable<ContactTables["contacts"]> & { id: string };
+
+export const updateContact = statement((db: Db, { id, ...changes }: Params<Changes>) =>
+  db.updateTable("contacts").set(changes).where("id", "=", id).returning(columns),
+);
+
+export const deleteContact = statement((db: Db, p: Params<{ id: string }>) =>
+  db.deleteFrom("contacts").where("id", "=", p.id).returning("id"),
+);

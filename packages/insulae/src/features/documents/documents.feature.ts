@@ -1,0 +1,15 @@
+import { feature } from "../../kernel/feature.ts";
+import type { DocumentTables } from "./documents.queries.ts";
+import { documentRoutes } from "./documents.routes.ts";
+
+/** Texts that a tenant's users write. */
+export const documents = feature<DocumentTables>("documents", {
+  permissions: {
+    "documents:read": "See documents",
+    "documents:write": "Create, change and delete documents",
+  },
+  migrations: new URL("./migrations/", import.meta.url),
+  tables: ["documents"],
+  dependsOn: ["users"],
+  routes: documentRoutes,
+});

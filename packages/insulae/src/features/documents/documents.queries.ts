@@ -1,0 +1,84 @@
+import {
+  type ColumnType,
+  type Generated,
+  type Insertable,
+  type Kysely,
+  sql,
+  type Updateable,
+} from "kysely";
+import { containing } from "../../kernel/database/like.ts";
+import { type Params, statement } from "../../kernel/database/statement.ts";
+import type { Page } from "../../kernel/http/page.ts";
+import type { Json } from "../../kernel/json.ts";
+
+export interface DocumentTables {
+  documents: {
+    id: ColumnType<string, never, never>;
+    title: string;
+    content: Generated<string>;
+    created_by: ColumnType<string | null, string | null, never>;
+    created_at: ColumnType<Date, never, never>;
+    updated_at: ColumnType<Date, never, never>;
+  };
+}
+
+type Db = Kysely<DocumentTables>;
+
+const headColumns = ["id", "title", "created_by", "created_at", "updated_at"] as const;
+const columns = [...headColumns, "content"] as const;
+
+interface Filter {
+  search?: string | undefined;
+  createdBy?: string | undefined;
+}
+
+const matching = (db: Db, { search, createdBy }: Params<Filter>) => {
+  let documents = db.selectFrom("documents");
+  if (createdBy !== undefined) documents = documents.where("created_by", "=", createdBy);
+  if (search === undefined) return documents;
+  return documents.where((document) =>
+    document.or([document("title", "ilike", search), document("content", "ilike", search)]),
+  );
+};
+
+const newestDocuments = statement(
+  (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
+    const page = matching(db, p).select(headColumns).orderBy("id", "desc").limit(p.limit);
+    return p.after === undefined ? page : page.where("id", "<", p.after);
+  },
+);
+
+const countDocuments = statement((db: Db, p: Params<Filter>) =>
+  matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
+);
+
+export async function listDocuments(
+  db: Db,
+  wanted: { q?: string; created_by?: string; total?: boolean },
+  { limit, after, cursor }: Page,
+): Promise<Json> {
+  const search = wanted.q === undefined ? undefined : containing(wanted.q);
+  const filter = { search, createdBy: wanted.created_by };
+  const total = wanted.total ? (await countDocuments.first(db, filter))?.total : undefined;
+  const key = (document: { id: string }) => [document.id];
+  return newestDocuments.page(db, { ...filter, after: after[0] }, { limit, cursor, total, key });
+}
+
+export const createDocument = statement(
+  (db: Db, p: Params<Insertable<DocumentTables["documents"]>>) =>
+    db.insertInto("documents").values(p).returning(columns),
+);
+
+export const findDocument = statement((db: Db, p: Params<{ id: string }>) =>
+  db.selectFrom("documents").select(columns).where("id", "=", p.id),
+);
+
+type Changes = Updateable<DocumentTables["documents"]> & { id: string };
+
+export const updateDocument = statement((db: Db, { id, ...changes }: Params<Changes>) =>
+  db.updateTable("documents").set(changes).where("id", "=", id).returning(columns),
+);
+
+export const deleteDocument = statement((db: Db, p: Params<{ id: string }>) =>
+  db.deleteFrom("documents").where("id", "=", p.id).returning("id"),
+);

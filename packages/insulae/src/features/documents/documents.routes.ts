@@ -1,0 +1,106 @@
+import { Type } from "typebox";
+import { defineError, orThrow } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
+import {
+  createDocument,
+  type DocumentTables,
+  deleteDocument,
+  findDocument,
+  listDocuments,
+  updateDocument,
+} from "./documents.queries.ts";
+
+export const documentNotFound = defineError("document_not_found", 404, "There is no such document");
+
+const bodyLimit = 256 * 1024;
+
+const Title = Type.String({ minLength: 1, maxLength: 300, pattern: "\\S" });
+// No shorter bound than the body's.
+const Content = Type.String({ maxLength: bodyLimit });
+
+const head = {
+  id: uuid,
+  title: Title,
+  created_by: nullable(uuid),
+  created_at: timestamp,
+  updated_at: timestamp,
+};
+const DocumentHead = Type.Object(head, { $id: "DocumentHead" });
+const Document = Type.Object({ ...head, content: Content }, { $id: "Document" });
+const NewDocument = Type.Object(
+  { title: Title, content: Type.Optional(Content) },
+  { $id: "NewDocument" },
+);
+const DocumentChanges = Type.Object(
+  { title: Type.Optional(Title), content: Type.Optional(Content) },
+  { $id: "DocumentChanges", minProperties: 1 },
+);
+
+export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
+  r.get(
+    "/documents",
+    {
+      permission: "documents:read",
+      summary: "Lists documents without their content, newest first",
+      description: "`q` is looked for in title and content, in upper or lower case.",
+      query: pageQuery({ q: searchText, created_by: Type.Optional(uuid), total: totalWanted }),
+      response: pageOf(DocumentHead),
+    },
+    ({ db, query, page }) => listDocuments(db, query, page),
+  ),
+
+  r.post(
+    "/documents",
+    {
+      permission: "documents:write",
+      summary: "Adds a document",
+      body: NewDocument,
+      bodyLimit,
+      response: { 201: Document },
+    },
+    ({ db, user, body }) => createDocument.json(db, { ...body, created_by: user.id }),
+  ),
+
+  r.get(
+    "/documents/:id",
+    {
+      permission: "documents:read",
+      summary: "Shows a document",
+      params: idParams,
+      response: Document,
+      errors: [documentNotFound],
+    },
+    ({ db, params }) => findDocument.json(db, params).then(orThrow(documentNotFound)),
+  ),
+
+  r.patch(
+    "/documents/:id",
+    {
+      permission: "documents:write",
+      summary: "Changes a document",
+      params: idParams,
+      body: DocumentChanges,
+      bodyLimit,
+      response: Document,
+      errors: [documentNotFound],
+    },
+    ({ db, params, body }) =>
+      updateDocument.json(db, { ...body, id: params.id }).then(orThrow(documentNotFound)),
+  ),
+
+  r.delete(
+    "/documents/:id",
+    {
+      permission: "documents:write",
+      summary: "Deletes a document",
+      params: idParams,
+      response: { 204: null },
+      errors: [documentNotFound],
+    },
+    async ({ db, params }) => {
+      await deleteDocument.first(db, params).then(orThrow(documentNotFound));
+    },
+  ),
+];

@@ -1,0 +1,21 @@
+import { feature } from "../../kernel/feature.ts";
+import { productInUse } from "../products/products.feature.ts";
+import type { OrderTables } from "./orders.queries.ts";
+import { orderRoutes, orderUserNotFound } from "./orders.routes.ts";
+
+/** Who ordered what, at which price. */
+export const orders = feature<OrderTables>("orders", {
+  permissions: {
+    "orders:read": "See orders",
+    "orders:write": "Create, change and delete orders",
+  },
+  migrations: new URL("./migrations/", import.meta.url),
+  tables: ["orders", "order_lines", "order_counters"],
+  dependsOn: ["users", "products"],
+  constraints: {
+    orders_user_id_fkey: orderUserNotFound,
+    // Only a product's deletion meets this: an order locks the products that it refers to first.
+    order_lines_product_id_fkey: productInUse,
+  },
+  routes: orderRoutes,
+});

@@ -1,0 +1,171 @@
+import { Type } from "typebox";
+import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
+import { defineError, type ErrorFactory, orThrow } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
+import { Json } from "../../kernel/json.ts";
+import { createOrder, type OrderProblem } from "./create-order.ts";
+import {
+  changeStatus,
+  deleteOrder,
+  findOrder,
+  listOrders,
+  type OrderTables,
+} from "./orders.queries.ts";
+import { deletable, orderStatuses, statusesBefore } from "./orders.status.ts";
+
+export const orderNotFound = defineError("order_not_found", 404, "There is no such order");
+export const orderUserNotFound = defineError(
+  "order_user_not_found",
+  422,
+  "The order is for a user who does not exist",
+);
+export const orderProductNotFound = defineError(
+  "order_product_not_found",
+  422,
+  "The order has a product that does not exist",
+);
+export const orderProductInactive = defineError(
+  "order_product_inactive",
+  422,
+  "The order has a product that is not active",
+);
+export const orderCurrenciesDiffer = defineError(
+  "order_currencies_differ",
+  422,
+  "The products of an order must have one currency",
+);
+export const orderStatusConflict = defineError(
+  "order_status_conflict",
+  409,
+  "The order's status does not allow this",
+);
+
+const problems: Readonly<Record<OrderProblem, ErrorFactory>> = {
+  product_not_found: orderProductNotFound,
+  product_inactive: orderProductInactive,
+  currencies_differ: orderCurrenciesDiffer,
+};
+
+const Status = Type.Union(orderStatuses.map((status) => Type.Literal(status)));
+const Amount = Type.String({ description: "An exact decimal.", examples: ["19.90"] });
+const Quantity = Type.Integer({ minimum: 1, maximum: 10_000 });
+
+const head = {
+  id: uuid,
+  number: Type.Integer({ description: "1, 2, 3 … within the tenant." }),
+  user_id: nullable(uuid),
+  status: Status,
+  currency: Type.String(),
+  total: Amount,
+  created_at: timestamp,
+  updated_at: timestamp,
+};
+const OrderLine = Type.Object({
+  product_id: uuid,
+  quantity: Quantity,
+  unit_price: Amount,
+  line_total: Amount,
+});
+const OrderHead = Type.Object(head, { $id: "OrderHead" });
+const Order = Type.Object({ ...head, lines: Type.Array(OrderLine) }, { $id: "Order" });
+const NewOrder = Type.Object(
+  {
+    user_id: Type.Optional(nullable(uuid)),
+    lines: Type.Array(Type.Object({ product_id: uuid, quantity: Quantity }), {
+      minItems: 1,
+      maxItems: 100,
+    }),
+  },
+  { $id: "NewOrder" },
+);
+const OrderChanges = Type.Object({ status: Status }, { $id: "OrderChanges" });
+
+export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
+  r.get(
+    "/orders",
+    {
+      permission: "orders:read",
+      summary: "Lists orders without their lines, newest first",
+      query: pageQuery({
+        status: Type.Optional(Status),
+        user_id: Type.Optional(uuid),
+        total: totalWanted,
+      }),
+      response: pageOf(OrderHead),
+    },
+    ({ db, query, page }) => listOrders(db, query, page),
+  ),
+
+  r.post(
+    "/orders",
+    {
+      permission: "orders:write",
+      summary: "Orders products at their present prices",
+      body: NewOrder,
+      response: { 201: Order },
+      errors: [
+        orderUserNotFound,
+        orderProductNotFound,
+        orderProductInactive,
+        orderCurrenciesDiffer,
+      ],
+    },
+    async ({ db, body }) => {
+      const order = await createOrder(db, body);
+      if (order instanceof Json) return order;
+      throw problems[order]();
+    },
+  ),
+
+  r.get(
+    "/orders/:id",
+    {
+      permission: "orders:read",
+      summary: "Shows an order with its lines",
+      params: idParams,
+      response: Order,
+      errors: [orderNotFound],
+    },
+    ({ db, params }) => findOrder.json(db, params).then(orThrow(orderNotFound)),
+  ),
+
+  r.patch(
+    "/orders/:id",
+    {
+      permission: "orders:write",
+      summary: "Changes an order's status",
+      description: "draft → placed → paid → shipped; cancelled from each of the first three.",
+      params: idParams,
+      body: OrderChanges,
+      response: Order,
+      errors: [orderNotFound, orderStatusConflict],
+    },
+    async ({ db, params: { id }, body: { status } }) => {
+      const changed = await changeStatus.json(db, { id, status, from: statusesBefore(status) });
+      return changed ?? refuse(db, id);
+    },
+  ),
+
+  r.delete(
+    "/orders/:id",
+    {
+      permission: "orders:write",
+      summary: "Deletes an order that is a draft or cancelled",
+      params: idParams,
+      response: { 204: null },
+      errors: [orderNotFound, orderStatusConflict],
+    },
+    async ({ db, params: { id } }) => {
+      const deleted = await deleteOrder.first(db, { id, from: deletable });
+      if (!deleted) await refuse(db, id);
+    },
+  ),
+];
+
+/** Says why nothing happened to an order. */
+async function refuse(db: TenantDatabase<OrderTables>, id: string): Promise<never> {
+  await findOrder.first(db, { id }).then(orThrow(orderNotFound));
+  throw orderStatusConflict();
+}

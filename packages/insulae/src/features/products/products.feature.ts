@@ -1,0 +1,17 @@
+import { feature } from "../../kernel/feature.ts";
+import type { ProductTables } from "./products.queries.ts";
+import { productInUse, productRoutes, skuTaken } from "./products.routes.ts";
+
+export { productInUse };
+
+/** What a tenant sells. */
+export const products = feature<ProductTables>("products", {
+  permissions: {
+    "products:read": "See products",
+    "products:write": "Create, change and delete products",
+  },
+  migrations: new URL("./migrations/", import.meta.url),
+  tables: ["products"],
+  constraints: { products_sku_key: skuTaken },
+  routes: productRoutes,
+});

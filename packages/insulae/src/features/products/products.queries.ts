@@ -1,0 +1,117 @@
+import {
+  type ColumnType,
+  type Generated,
+  type Insertable,
+  type Kysely,
+  sql,
+  type Updateable,
+} from "kysely";
+import { containing } from "../../kernel/database/like.ts";
+import { type Params, statement } from "../../kernel/database/statement.ts";
+import type { Page } from "../../kernel/http/page.ts";
+import type { Json } from "../../kernel/json.ts";
+
+export interface ProductTables {
+  products: {
+    id: ColumnType<string, never, never>;
+    name: string;
+    sku: string | null;
+    description: string | null;
+    /** numeric(12, 2): text, and never a float. */
+    price: string;
+    currency: Generated<string>;
+    is_active: Generated<boolean>;
+    created_at: ColumnType<Date, never, never>;
+    updated_at: ColumnType<Date, never, never>;
+  };
+}
+
+type Db = Kysely<ProductTables>;
+
+const columns = [
+  "id",
+  "name",
+  "sku",
+  "description",
+  sql<string>`price::text`.as("price"),
+  "currency",
+  "is_active",
+  "created_at",
+  "updated_at",
+] as const;
+
+interface Filter {
+  search?: string | undefined;
+  active?: boolean | undefined;
+}
+
+const matching = (db: Db, { search, active }: Params<Filter>) => {
+  let products = db.selectFrom("products");
+  if (active !== undefined) products = products.where("is_active", "=", active);
+  if (search === undefined) return products;
+  return products.where((product) =>
+    product.or([
+      product("name", "ilike", search),
+      product("sku", "ilike", search),
+      product("description", "ilike", search),
+    ]),
+  );
+};
+
+const newestProducts = statement(
+  (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
+    const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
+    return p.after === undefined ? page : page.where("id", "<", p.after);
+  },
+);
+
+const productsByName = statement(
+  (
+    db: Db,
+    p: Params<Filter & { limit: number; name?: string | undefined; id?: string | undefined }>,
+  ) => {
+    const name = sql`lower(name)`;
+    const page = matching(db, p).select(columns).orderBy(name).orderBy("id").limit(p.limit);
+    if (p.name === undefined) return page;
+    return page.where(sql<boolean>`(${name}, id) > (lower(${p.name}), ${p.id}::uuid)`);
+  },
+);
+
+const countProducts = statement((db: Db, p: Params<Filter>) =>
+  matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
+);
+
+export async function listProducts(
+  db: Db,
+  wanted: { q?: string; is_active?: boolean; sort?: "newest" | "name"; total?: boolean },
+  { limit, after, cursor }: Page,
+): Promise<Json> {
+  const search = wanted.q === undefined ? undefined : containing(wanted.q);
+  const filter = { search, active: wanted.is_active };
+  const total = wanted.total ? (await countProducts.first(db, filter))?.total : undefined;
+  if (wanted.sort === "name") {
+    const [name, id] = after;
+    const key = (product: { name: string; id: string }) => [product.name, product.id];
+    return productsByName.page(db, { ...filter, name, id }, { limit, cursor, total, key });
+  }
+  const key = (product: { id: string }) => [product.id];
+  return newestProducts.page(db, { ...filter, after: after[0] }, { limit, cursor, total, key });
+}
+
+export const createProduct = statement((db: Db, p: Params<Insertable<ProductTables["products"]>>) =>
+  db.insertInto("products").values(p).returning(columns),
+);
+
+export const findProduct = statement((db: Db, p: Params<{ id: string }>) =>
+  db.selectFrom("products").select(columns).where("id", "=", p.id),
+);
+
+type Changes = Updateable<ProductTables["products"]> & { id: string };
+
+export const updateProduct = statement((db: Db, { id, ...changes }: Params<Changes>) =>
+  db.updateTable("products").set(changes).where("id", "=", id).returning(columns),
+);
+
+export const deleteProduct = statement((db: Db, p: Params<{ id: string }>) =>
+  db.deleteFrom("products").where("id", "=", p.id).returning("id"),
+);

@@ -1,0 +1,136 @@
+import { Type } from "typebox";
+import { defineError, orThrow } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
+import {
+  createProduct,
+  deleteProduct,
+  findProduct,
+  listProducts,
+  type ProductTables,
+  updateProduct,
+} from "./products.queries.ts";
+
+export const productNotFound = defineError("product_not_found", 404, "There is no such product");
+export const skuTaken = defineError("product_sku_taken", 409, "Another product has this SKU");
+/** What has been ordered stays on record. */
+export const productInUse = defineError(
+  "product_in_use",
+  409,
+  "The product is part of an order; deactivate it instead",
+);
+
+const Name = Type.String({ minLength: 1, maxLength: 200, pattern: "\\S" });
+const Sku = nullable(Type.String({ minLength: 1, maxLength: 100 }));
+const Description = nullable(Type.String({ maxLength: 10_000 }));
+// Text, so that no reader takes it for a binary fraction: 0.1 + 0.2 is 0.30 here.
+const Price = Type.String({
+  pattern: "^(0|[1-9][0-9]{0,9})(\\.[0-9]{1,2})?$",
+  maxLength: 13,
+  description: "An exact decimal.",
+  examples: ["19.90"],
+});
+const Currency = Type.String({
+  pattern: "^[A-Z]{3}$",
+  description: "An ISO 4217 code.",
+  examples: ["EUR"],
+});
+
+const Product = Type.Object(
+  {
+    id: uuid,
+    name: Name,
+    sku: Sku,
+    description: Description,
+    price: Price,
+    currency: Currency,
+    is_active: Type.Boolean({ description: "Only active products can be ordered." }),
+    created_at: timestamp,
+    updated_at: timestamp,
+  },
+  { $id: "Product" },
+);
+
+const details = {
+  sku: Type.Optional(Sku),
+  description: Type.Optional(Description),
+  currency: Type.Optional(Currency),
+  is_active: Type.Optional(Type.Boolean()),
+};
+const NewProduct = Type.Object({ name: Name, price: Price, ...details }, { $id: "NewProduct" });
+const ProductChanges = Type.Object(
+  { name: Type.Optional(Name), price: Type.Optional(Price), ...details },
+  { $id: "ProductChanges", minProperties: 1 },
+);
+
+export const productRoutes = (r: RouteBuilder<ProductTables>) => [
+  r.get(
+    "/products",
+    {
+      permission: "products:read",
+      summary: "Lists products, newest first or by name",
+      description: "`q` is looked for in name, SKU and description, in upper or lower case.",
+      query: pageQuery({
+        q: searchText,
+        is_active: Type.Optional(Type.Boolean()),
+        sort: Type.Optional(Type.Union([Type.Literal("newest"), Type.Literal("name")])),
+        total: totalWanted,
+      }),
+      response: pageOf(Product),
+    },
+    ({ db, query, page }) => listProducts(db, query, page),
+  ),
+
+  r.post(
+    "/products",
+    {
+      permission: "products:write",
+      summary: "Adds a product",
+      body: NewProduct,
+      response: { 201: Product },
+      errors: [skuTaken],
+    },
+    ({ db, body }) => createProduct.json(db, body),
+  ),
+
+  r.get(
+    "/products/:id",
+    {
+      permission: "products:read",
+      summary: "Shows a product",
+      params: idParams,
+      response: Product,
+      errors: [productNotFound],
+    },
+    ({ db, params }) => findProduct.json(db, params).then(orThrow(productNotFound)),
+  ),
+
+  r.patch(
+    "/products/:id",
+    {
+      permission: "products:write",
+      summary: "Changes a product; orders keep the price they were made at",
+      params: idParams,
+      body: ProductChanges,
+      response: Product,
+      errors: [productNotFound, skuTaken],
+    },
+    ({ db, params, body }) =>
+      updateProduct.json(db, { ...body, id: params.id }).then(orThrow(productNotFound)),
+  ),
+
+  r.delete(
+    "/products/:id",
+    {
+      permission: "products:write",
+      summary: "Deletes a product that was never ordered",
+      params: idParams,
+      response: { 204: null },
+      errors: [productNotFound, productInUse],
+    },
+    async ({ db, params }) => {
+      await deleteProduct.first(db, params).then(orThrow(productNotFound));
+    },
+  ),
+];

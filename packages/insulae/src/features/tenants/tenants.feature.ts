@@ -1,0 +1,11 @@
+import { feature } from "../../kernel/feature.ts";
+import { tenantRoutes } from "./tenants.routes.ts";
+
+/** The tenants themselves: made, read and changed by their owners, managed by the platform. */
+export const tenants = feature("tenants", {
+  permissions: {
+    "tenants:read": { description: "See the tenant and its settings", role: "viewer" },
+    "tenants:manage": { description: "Change the tenant, its settings and hosts", role: "owner" },
+  },
+  routes: tenantRoutes,
+});

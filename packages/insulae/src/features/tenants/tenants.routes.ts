@@ -1,0 +1,165 @@
+import { Type } from "typebox";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
+import { hostTaken, tenantExists, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import { createOwnerUser } from "../users/users.feature.ts";
+import { notPermitted, refuseUnlessAdmin, tenantFor } from "./tenants.access.ts";
+import {
+  HostBody,
+  NewTenantBody,
+  TenantChangesBody,
+  TenantHostParams,
+  TenantParams,
+  TenantView,
+  viewOf,
+} from "./tenants.schemas.ts";
+
+export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.get(
+    "/tenants",
+    {
+      permission: "platform",
+      context: "core",
+      summary: "Lists tenants, newest first",
+      query: pageQuery({
+        status: Type.Optional(Type.Union([Type.Literal("active"), Type.Literal("suspended")])),
+        total: totalWanted,
+      }),
+      response: pageOf(TenantView),
+    },
+    async ({ platform, query, page }) => {
+      const { limit, after, cursor } = page;
+      const found = await platform.tenants.list({ status: query.status, after: after[0], limit: limit + 1 });
+      const items = found.slice(0, limit);
+      const last = items.at(-1);
+      return {
+        items: items.map(viewOf),
+        next_cursor: last && found.length > limit ? cursor.encode([last.id]) : null,
+        ...(query.total && { total: await platform.tenants.count({ status: query.status }) }),
+      };
+    },
+  ),
+
+  r.post(
+    "/tenants",
+    {
+      permission: "public",
+      context: "core",
+      summary: "Makes a tenant",
+      description:
+        "In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`.",
+      body: NewTenantBody,
+      response: { 201: TenantView },
+      errors: [tenantExists, hostTaken, notPermitted],
+    },
+    async ({ platform, user, body }) => {
+      if (!user && platform.config.env === "production") throw notPermitted();
+      if (platform.config.env === "production") {
+        refuseUnlessAdmin(user, body.plan, body.server, body.hosts);
+      }
+      const tenant = await platform.tenants.create(
+        { ...body, ...(user && { ownerAccountId: user.id }) },
+        user && ((created) => createOwnerUser(platform, created, user)),
+      );
+      return viewOf(tenant);
+    },
+  ),
+
+  r.get(
+    "/tenants/:id",
+    {
+      permission: "authenticated",
+      context: "any",
+      summary: "Shows a tenant",
+      params: TenantParams,
+      response: TenantView,
+      errors: [tenantNotFound],
+    },
+    async ({ platform, user, params }) =>
+      viewOf(await tenantFor(platform, user, params.id, "tenants:read")),
+  ),
+
+  ...(["put", "patch"] as const).map((method) =>
+    r[method](
+      "/tenants/:id",
+      {
+        permission: "authenticated",
+        context: "any",
+        summary: "Changes a tenant's name, settings or (platform administrators) plan",
+        params: TenantParams,
+        body: TenantChangesBody,
+        response: TenantView,
+        errors: [tenantNotFound, notPermitted],
+      },
+      async ({ platform, user, params, body }) => {
+        const tenant = await tenantFor(platform, user, params.id, "tenants:manage");
+        refuseUnlessAdmin(user, body.plan);
+        return viewOf(await platform.tenants.update(tenant.id, body));
+      },
+    ),
+  ),
+
+  r.delete(
+    "/tenants/:id",
+    {
+      permission: "platform",
+      context: "core",
+      summary: "Deletes a tenant; its rows are erased after the grace period",
+      params: TenantParams,
+      response: { 204: null },
+      errors: [tenantNotFound],
+    },
+    async ({ platform, params }) =>
+      platform.tenants.delete((await platform.tenants.get(params.id)).id),
+  ),
+
+  ...(["suspend", "resume"] as const).map((action) =>
+    r.post(
+      `/tenants/:id/${action}`,
+      {
+        permission: "platform",
+        context: "core",
+        summary: action === "suspend" ? "Suspends a tenant" : "Resumes a suspended tenant",
+        params: TenantParams,
+        response: TenantView,
+        errors: [tenantNotFound],
+      },
+      async ({ platform, params }) =>
+        viewOf(await platform.tenants[action]((await platform.tenants.get(params.id)).id)),
+    ),
+  ),
+
+  r.post(
+    "/tenants/:id/hosts",
+    {
+      permission: "platform",
+      context: "core",
+      summary: "Registers a host for a tenant",
+      params: TenantParams,
+      body: HostBody,
+      response: { 201: TenantView },
+      errors: [tenantNotFound, hostTaken],
+    },
+    async ({ platform, params, body }) => {
+      const { id } = await platform.tenants.get(params.id);
+      await platform.hosts.register(body.hostname, { tenantId: id });
+      return viewOf(await platform.tenants.get(id));
+    },
+  ),
+
+  r.delete(
+    "/tenants/:id/hosts/:hostname",
+    {
+      permission: "platform",
+      context: "core",
+      summary: "Takes a host away from a tenant",
+      params: TenantHostParams,
+      response: { 204: null },
+      errors: [tenantNotFound],
+    },
+    async ({ platform, params }) => {
+      const { id } = await platform.tenants.get(params.id);
+      await platform.hosts.unregister(params.hostname, { tenantId: id });
+    },
+  ),
+];

@@ -1,0 +1,91 @@
+import { type Static, Type } from "typebox";
+import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+
+const Name = Type.String({ minLength: 1, maxLength: 255 });
+const Plan = Type.String({ pattern: "^[a-z0-9][a-z0-9_-]{0,49}$", examples: ["free", "standard", "premium"] });
+const Hostname = Type.String({ minLength: 1, maxLength: 253, examples: ["shop.acme.example"] });
+
+const Isolation = Type.Union([Type.Literal("pool"), Type.Literal("schema"), Type.Literal("database")], {
+  description:
+    "pool: rows among others'; schema: a schema of its own; database: a database of its own.",
+});
+
+export const Settings = Type.Object(
+  {
+    registration: Type.Optional(
+      Type.Union([Type.Literal("open"), Type.Literal("closed")], {
+        description: "Whether strangers may sign up as users of the tenant.",
+      }),
+    ),
+    features: Type.Optional(Type.Record(Type.String({ maxLength: 100 }), Type.Boolean())),
+    limits: Type.Optional(Type.Record(Type.String({ maxLength: 100 }), Type.Number())),
+    branding: Type.Optional(
+      Type.Record(Type.String({ maxLength: 100 }), Type.String({ maxLength: 2000 })),
+    ),
+  },
+  { $id: "TenantSettings" },
+);
+
+export const TenantView = Type.Object(
+  {
+    id: Type.String({ format: "uuid" }),
+    key: Type.String(),
+    slug: Type.String(),
+    number: Type.Integer(),
+    name: Type.String(),
+    status: Type.Union([Type.Literal("active"), Type.Literal("suspended")]),
+    plan: Type.String(),
+    isolation: Isolation,
+    hosts: Type.Array(Type.String()),
+    settings: Type.Record(Type.String(), Type.Unknown()),
+    owner_account_id: Type.Union([Type.String({ format: "uuid" }), Type.Null()]),
+    created_at: Type.String({ format: "date-time" }),
+    updated_at: Type.String({ format: "date-time" }),
+  },
+  { $id: "Tenant" },
+);
+
+export const NewTenantBody = Type.Object({
+  key: Type.String({
+    minLength: 1,
+    maxLength: 63,
+    description: "Unique; a-z, 0-9, _ and -. The slug, a DNS label, is made from it.",
+    examples: ["acme_corp"],
+  }),
+  name: Name,
+  isolation: Type.Optional(Isolation),
+  plan: Type.Optional(Plan),
+  hosts: Type.Optional(Type.Array(Hostname, { maxItems: 20, uniqueItems: true })),
+  settings: Type.Optional(Settings),
+  server: Type.Optional(Type.String({ maxLength: 63, description: "For platform administrators: where to place it." })),
+});
+
+export const TenantChangesBody = Type.Object(
+  { name: Type.Optional(Name), plan: Type.Optional(Plan), settings: Type.Optional(Settings) },
+  { minProperties: 1 },
+);
+
+export const HostBody = Type.Object({ hostname: Hostname });
+
+export const TenantParams = Type.Object({
+  id: Type.String({ minLength: 1, maxLength: 63, description: "The tenant's id, key, slug or number." }),
+});
+
+export const TenantHostParams = Type.Object({ ...TenantParams.properties, hostname: Hostname });
+
+/** A tenant as the API shows it. */
+export const viewOf = (tenant: Tenant): Static<typeof TenantView> => ({
+  id: tenant.id,
+  key: tenant.key,
+  slug: tenant.slug,
+  number: tenant.number,
+  name: tenant.name,
+  status: tenant.status === "suspended" ? "suspended" : "active",
+  plan: tenant.plan,
+  isolation: tenant.placement.isolation,
+  hosts: [...tenant.hosts],
+  settings: { ...tenant.settings },
+  owner_account_id: tenant.ownerAccountId ?? null,
+  created_at: tenant.createdAt.toISOString(),
+  updated_at: tenant.updatedAt.toISOString(),
+});

@@ -1,0 +1,20 @@
+import { defineError } from "../../kernel/errors.ts";
+
+export const invalidUsername = defineError(
+  "invalid_username",
+  400,
+  "A username is 1 to 64 characters: a-z, 0-9, then also . _ and -",
+);
+
+/**
+ * The one form of a username: NFKC, lower case. It has no `@`, so it is never taken for an e-mail.
+ *
+ * @throws invalidUsername
+ */
+export function canonicalUsername(input: string): string {
+  const username = input.trim().normalize("NFKC").toLowerCase();
+  if (/^[a-z0-9][a-z0-9._-]{0,63}$/.test(username)) return username;
+  throw invalidUsername({
+    errors: [{ pointer: "/body/username", message: invalidUsername.title }],
+  });
+}

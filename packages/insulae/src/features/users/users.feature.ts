@@ -1,0 +1,28 @@
+import { feature } from "../../kernel/feature.ts";
+import type { UserTables } from "./users.queries.ts";
+import { emailTaken, usernameTaken, userRoutes } from "./users.routes.ts";
+
+export { createOwnerUser } from "./owner.ts";
+export { canonicalUsername, invalidUsername } from "./username.ts";
+export {
+  findCredentials,
+  findStanding,
+  findUserView,
+  insertUser,
+  type UserTables,
+  type UserView,
+} from "./users.queries.ts";
+export { emailTaken, usernameTaken } from "./users.routes.ts";
+export { Email, NewPassword, PersonName, User, Username } from "./users.schemas.ts";
+
+/** The members of a tenant. */
+export const users = feature<UserTables>("users", {
+  permissions: {
+    "users:read": { description: "See the users of the tenant", role: "user" },
+    "users:write": { description: "Add, change and delete users", role: "admin" },
+  },
+  migrations: new URL("./migrations/", import.meta.url),
+  tables: ["users"],
+  constraints: { users_email_key: emailTaken, users_username_key: usernameTaken },
+  routes: userRoutes,
+});

@@ -1,0 +1,153 @@
+import { type ColumnType, type Generated, type Insertable, type Kysely, sql } from "kysely";
+import { findCanonicalEmail } from "../../kernel/auth/email.ts";
+import { containing } from "../../kernel/database/like.ts";
+import { type Params, statement } from "../../kernel/database/statement.ts";
+import { type Page, withTotal } from "../../kernel/http/page.ts";
+import type { Json } from "../../kernel/json.ts";
+import type { AccountId, UserId } from "../../kernel/tenancy/tenant.ts";
+
+export interface UserTables {
+  users: {
+    id: ColumnType<UserId, never, never>;
+    email: string;
+    username: string | null;
+    password_hash: string | null;
+    account_id: AccountId | null;
+    first_name: Generated<string>;
+    last_name: Generated<string>;
+    role: Generated<string>;
+    is_active: Generated<boolean>;
+    email_verified: Generated<boolean>;
+    created_at: ColumnType<Date, never, never>;
+    updated_at: ColumnType<Date, never, never>;
+  };
+}
+
+type Db = Kysely<UserTables>;
+
+/** What may be shown of a user; neither the password's hash nor the account. */
+const columns = [
+  "id",
+  "email",
+  "username",
+  "first_name",
+  "last_name",
+  "role",
+  "is_active",
+  "email_verified",
+  "created_at",
+  "updated_at",
+] as const;
+
+interface Filter {
+  search?: string | undefined;
+  email?: string | undefined;
+  role?: string | undefined;
+  active?: boolean | undefined;
+}
+
+const matching = (db: Db, { search, email, role, active }: Params<Filter>) => {
+  let users = db.selectFrom("users");
+  if (email !== undefined) users = users.where("email", "=", email);
+  if (role !== undefined) users = users.where("role", "=", role);
+  if (active !== undefined) users = users.where("is_active", "=", active);
+  if (search === undefined) return users;
+  return users.where((user) =>
+    user.or([
+      user("email", "ilike", search),
+      user("username", "ilike", search),
+      user(sql<string>`first_name || ' ' || last_name`, "ilike", search),
+    ]),
+  );
+};
+
+const newestUsers = statement(
+  (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
+    const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
+    return p.after === undefined ? page : page.where("id", "<", asId(p.after));
+  },
+);
+
+const countUsers = statement((db: Db, p: Params<Filter>) =>
+  matching(db, p).select((user) => user.fn.countAll<number>().as("total")),
+);
+
+export function listUsers(
+  db: Db,
+  wanted: { q?: string; email?: string; role?: string; is_active?: boolean; total?: boolean },
+  { limit, after, cursor }: Page,
+): Promise<Json> {
+  const filter = {
+    search: wanted.q === undefined ? undefined : containing(wanted.q),
+    // What is no e-mail is nobody's.
+    email: wanted.email === undefined ? undefined : (findCanonicalEmail(wanted.email) ?? ""),
+    role: wanted.role,
+    active: wanted.is_active,
+  };
+  const items = newestUsers.page(
+    db,
+    { ...filter, limit, after: after[0] },
+    { limit, cursor, key: (user) => [user.id] },
+  );
+  return wanted.total ? withTotal(items, countUsers.first(db, filter)) : items;
+}
+
+/** As a client sent it; the schema said that it is a uuid, the query says whether it is anybody's. */
+export const asId = (id: string) => id as UserId;
+
+export const findUser = statement((db: Db, p: Params<{ id: string }>) =>
+  db.selectFrom("users").select(columns).where("id", "=", asId(p.id)),
+);
+
+export type UserView = Awaited<ReturnType<typeof insertUser>>;
+
+export type UserValues = Insertable<UserTables["users"]>;
+
+export const insertUser = (db: Db, user: UserValues) =>
+  db.insertInto("users").values(user).returning(columns).executeTakeFirstOrThrow();
+
+/** The user's row and those of all active owners, locked in an order that can't deadlock. */
+export const lockUserAndOwners = (db: Db, id: UserId) =>
+  db
+    .selectFrom("users")
+    .select(["id", "email", "role", "is_active"])
+    .where((user) =>
+      user.or([
+        user("id", "=", id),
+        user.and([user("role", "=", "owner"), user("is_active", "=", true)]),
+      ]),
+    )
+    .orderBy("id")
+    .forUpdate()
+    .execute();
+
+export const updateUserRow = (db: Db, id: UserId, values: Partial<UserValues>) =>
+  db
+    .updateTable("users")
+    .set(values)
+    .where("id", "=", id)
+    .returning(columns)
+    .executeTakeFirstOrThrow();
+
+export const deleteUserRow = (db: Db, id: UserId) =>
+  db.deleteFrom("users").where("id", "=", id).execute();
+
+/** What counts of an active user at each request. */
+export const findStanding = (db: Db, id: UserId) =>
+  db
+    .selectFrom("users")
+    .select(["email", "role"])
+    .where("id", "=", id)
+    .where("is_active", "=", true)
+    .executeTakeFirst();
+
+/** What a log-in compares. */
+export const findCredentials = (db: Db, by: "email" | "username", value: string) =>
+  db
+    .selectFrom("users")
+    .select([...columns, "password_hash", "account_id"])
+    .where(by, "=", value)
+    .executeTakeFirst();
+
+export const findUserView = (db: Db, id: UserId): Promise<UserView | undefined> =>
+  db.selectFrom("users").select(columns).where("id", "=", id).executeTakeFirst();

@@ -1,0 +1,139 @@
+import { Type } from "typebox";
+import { invalidEmail } from "../../kernel/auth/email.ts";
+import { weakPassword } from "../../kernel/auth/passwords.ts";
+import { defineError, orThrow } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams, nullable } from "../../kernel/http/fields.ts";
+import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
+import { invalidUsername } from "./username.ts";
+import { asId, findUser, listUsers, type UserTables } from "./users.queries.ts";
+import { Email, NewPassword, PersonName, Role, User, Username } from "./users.schemas.ts";
+import {
+  changeUser,
+  createUser,
+  deleteUser,
+  lastOwner,
+  roleAboveOwn,
+  userNotFound,
+} from "./users.service.ts";
+
+export const emailTaken = defineError("email_taken", 409, "Another user has this e-mail");
+export const usernameTaken = defineError("username_taken", 409, "Another user has this username");
+
+const Changes = Type.Object(
+  {
+    email: Type.Optional(Email),
+    username: Type.Optional(nullable(Username)),
+    first_name: Type.Optional(PersonName),
+    last_name: Type.Optional(PersonName),
+    role: Type.Optional(Role),
+    is_active: Type.Optional(Type.Boolean()),
+  },
+  { $id: "UserChanges", minProperties: 1 },
+);
+const New = Type.Object(
+  {
+    email: Email,
+    username: Type.Optional(nullable(Username)),
+    password: Type.Optional(NewPassword),
+    first_name: Type.Optional(PersonName),
+    last_name: Type.Optional(PersonName),
+    role: Type.Optional(Role),
+  },
+  { $id: "NewUser" },
+);
+
+/** As PostgreSQL writes it: what is cached under an id is forgotten under the same. */
+const userIdOf = ({ id }: { id: string }) => asId(id.toLowerCase());
+
+export const userRoutes = (r: RouteBuilder<UserTables>) => [
+  r.get(
+    "/users",
+    {
+      permission: "users:read",
+      summary: "Lists users, newest first",
+      description: "`q` is looked for in e-mail, username and name, in upper or lower case.",
+      query: pageQuery({
+        q: searchText,
+        email: Type.Optional(Email),
+        role: Type.Optional(Role),
+        is_active: Type.Optional(Type.Boolean()),
+        total: totalWanted,
+      }),
+      response: pageOf(User),
+    },
+    ({ db, query, page }) => listUsers(db, query, page),
+  ),
+
+  r.post(
+    "/users",
+    {
+      permission: "users:write",
+      summary: "Adds a user, with a role up to your own",
+      body: New,
+      response: { 201: User },
+      errors: [
+        emailTaken,
+        usernameTaken,
+        roleAboveOwn,
+        invalidEmail,
+        invalidUsername,
+        weakPassword,
+      ],
+    },
+    ({ db, user, passwords, body }) => createUser(db, passwords, user, body),
+  ),
+
+  r.get(
+    "/users/:id",
+    {
+      permission: "users:read",
+      summary: "Shows a user",
+      params: idParams,
+      response: User,
+      errors: [userNotFound],
+    },
+    ({ db, params }) => findUser.json(db, params).then(orThrow(userNotFound)),
+  ),
+
+  r.patch(
+    "/users/:id",
+    {
+      permission: "users:write",
+      summary: "Changes a user's details, role or status; it counts from their next request on",
+      params: idParams,
+      body: Changes,
+      response: User,
+      errors: [
+        userNotFound,
+        emailTaken,
+        usernameTaken,
+        roleAboveOwn,
+        lastOwner,
+        invalidEmail,
+        invalidUsername,
+      ],
+    },
+    async ({ db, user, params, body, forgetUser }) => {
+      const changed = await changeUser(db, user, userIdOf(params), body);
+      await forgetUser(changed.id);
+      return changed;
+    },
+  ),
+
+  r.delete(
+    "/users/:id",
+    {
+      permission: "users:write",
+      summary: "Deletes a user",
+      params: idParams,
+      response: { 204: null },
+      errors: [userNotFound, roleAboveOwn, lastOwner],
+    },
+    async ({ db, user, params, forgetUser }) => {
+      const id = userIdOf(params);
+      await deleteUser(db, user, id);
+      await forgetUser(id);
+    },
+  ),
+];

@@ -1,0 +1,37 @@
+import { Type } from "typebox";
+import { maxPasswordLength, minPasswordLength } from "../../kernel/auth/passwords.ts";
+import { systemRoles } from "../../kernel/feature.ts";
+import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+
+// What an e-mail and a username are is decided where they are made canonical: `ａnna@example.org`
+// is one, and no pattern here would know.
+export const Email = Type.String({ minLength: 3, maxLength: 254, examples: ["ada@example.org"] });
+export const Username = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  description: "a-z, 0-9, then also . _ and -; unique in the tenant, in upper or lower case.",
+});
+export const NewPassword = Type.String({
+  minLength: minPasswordLength,
+  maxLength: maxPasswordLength,
+  description: "8 to 128 characters, and none that everybody tries first.",
+});
+export const PersonName = Type.String({ maxLength: 100 });
+export const Role = Type.Union(systemRoles.map((role) => Type.Literal(role)));
+
+/** A user as the API shows it. */
+export const User = Type.Object(
+  {
+    id: uuid,
+    email: Type.String(),
+    username: nullable(Type.String()),
+    first_name: Type.String(),
+    last_name: Type.String(),
+    role: Type.String(),
+    is_active: Type.Boolean(),
+    email_verified: Type.Boolean(),
+    created_at: timestamp,
+    updated_at: timestamp,
+  },
+  { $id: "User" },
+);

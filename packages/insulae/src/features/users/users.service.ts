@@ -1,0 +1,121 @@
+/**
+ * The rules about users: nobody gives, changes or takes away a role above their own, and a tenant
+ * keeps at least one active owner.
+ */
+import type { Kysely } from "kysely";
+import { isAtLeast } from "../../kernel/auth/authority.ts";
+import { canonicalEmail } from "../../kernel/auth/email.ts";
+import type { Passwords } from "../../kernel/auth/passwords.ts";
+import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { SystemRole } from "../../kernel/feature.ts";
+import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import { canonicalUsername } from "./username.ts";
+import {
+  deleteUserRow,
+  insertUser,
+  lockUserAndOwners,
+  type UserTables,
+  type UserView,
+  updateUserRow,
+} from "./users.queries.ts";
+
+export const userNotFound = defineError("user_not_found", 404, "There is no such user");
+export const roleAboveOwn = defineError(
+  "role_above_own",
+  403,
+  "You can't give, change or take away a role above your own",
+);
+export const lastOwner = defineError(
+  "last_owner",
+  409,
+  "A tenant keeps at least one active owner; make somebody else an owner first",
+);
+
+type Db = Kysely<UserTables>;
+type Actor = Pick<TenantPrincipal, "role">;
+
+export interface NewUser {
+  readonly email: string;
+  readonly username?: string | null | undefined;
+  /** Without one, the user can't log in yet. */
+  readonly password?: string | undefined;
+  readonly first_name?: string | undefined;
+  readonly last_name?: string | undefined;
+  /** Default `user`. */
+  readonly role?: SystemRole | undefined;
+}
+
+export interface UserChanges extends Omit<Partial<NewUser>, "password"> {
+  readonly is_active?: boolean | undefined;
+}
+
+/** @throws roleAboveOwn, invalidEmail, invalidUsername, weakPassword */
+export async function createUser(
+  db: Db,
+  passwords: Passwords,
+  actor: Actor,
+  { password, ...fields }: NewUser,
+): Promise<UserView> {
+  if (fields.role) refuseAbove(actor, fields.role);
+  const user = { ...canonical(fields), email: canonicalEmail(fields.email) };
+  const passwordHash = password === undefined ? null : await passwords.hash(password);
+  return insertUser(db, { ...user, password_hash: passwordHash });
+}
+
+/** @throws userNotFound, roleAboveOwn, lastOwner, invalidEmail, invalidUsername */
+export async function changeUser(
+  db: Db,
+  actor: Actor,
+  id: UserId,
+  changes: UserChanges,
+): Promise<UserView> {
+  const values = canonical(changes);
+  return db.transaction().execute(async (tx) => {
+    const { user, isLastOwner } = await lock(tx, id);
+    refuseAbove(actor, user.role, changes.role);
+    const { role = user.role, is_active = user.is_active } = changes;
+    if (isLastOwner && !(role === "owner" && is_active)) throw lastOwner();
+    // Somebody has to prove again that the mailbox is theirs.
+    const moved = values.email !== undefined && values.email !== user.email;
+    return updateUserRow(tx, id, { ...values, ...(moved && { email_verified: false }) });
+  });
+}
+
+/** @throws userNotFound, roleAboveOwn, lastOwner */
+export async function deleteUser(db: Db, actor: Actor, id: UserId): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    const { user, isLastOwner } = await lock(tx, id);
+    refuseAbove(actor, user.role);
+    if (isLastOwner) throw lastOwner();
+    await deleteUserRow(tx, id);
+  });
+}
+
+/**
+ * The user, and whether they are the last active owner. The owners' rows stay locked until the
+ * transaction ends: of two owners who remove each other, the second waits, and then is the last.
+ */
+async function lock(tx: Db, id: UserId) {
+  const rows = await lockUserAndOwners(tx, id);
+  const user = rows.find((row) => row.id === id);
+  if (!user) throw userNotFound();
+  const owners = rows.filter(({ role, is_active }) => role === "owner" && is_active);
+  return { user, isLastOwner: owners.length === 1 && owners[0] === user };
+}
+
+function refuseAbove(actor: Actor, ...roles: (string | undefined)[]): void {
+  for (const role of roles) {
+    // A role that is not known here counts as above everybody's.
+    if (role !== undefined && !isAtLeast(actor.role, role)) throw roleAboveOwn();
+  }
+}
+
+/** The fields as they are stored; what is absent stays absent. */
+function canonical({ email, username, ...others }: UserChanges) {
+  return {
+    ...others,
+    ...(email !== undefined && { email: canonicalEmail(email) }),
+    ...(username !== undefined && { username: username && canonicalUsername(username) }),
+  };
+}

@@ -1,0 +1,135 @@
+/**
+ * An installation: the databases that one configuration stands for, opened and brought up to date.
+ * The server runs on one, and so does each command of the CLI that needs no HTTP.
+ */
+import type { Kysely } from "kysely";
+import type { Config } from "./config.ts";
+import { type Broker, createBroker } from "./kernel/database/broker.ts";
+import type { Connect } from "./kernel/database/connect.ts";
+import type { ControlTables } from "./kernel/database/control-tables.ts";
+import { startEmbedded } from "./kernel/database/embedded/supervisor.ts";
+import { createLanes, type Lanes } from "./kernel/database/lanes.ts";
+import { loadMigrations, type Migrations } from "./kernel/database/migration-files.ts";
+import {
+  createControlDatabase,
+  createTenantDatabase,
+  type TenantDatabase,
+} from "./kernel/database/tenant-database.ts";
+import type { Feature } from "./kernel/feature.ts";
+import { loadMasterSecret } from "./kernel/master-secret.ts";
+import { createSecrets, type Secrets } from "./kernel/secrets.ts";
+import type { Logger } from "./kernel/telemetry/log.ts";
+import { bootMainServer, type MainServer } from "./kernel/tenancy/prepare.ts";
+import { createProvisioning, type Provisioning } from "./kernel/tenancy/provisioning.ts";
+import { createServers, type Servers } from "./kernel/tenancy/servers.ts";
+import type { Tenant } from "./kernel/tenancy/tenant.ts";
+
+export interface Installation {
+  readonly config: Config;
+  readonly features: readonly Feature[];
+  readonly log: Logger;
+  readonly main: MainServer;
+  readonly migrations: Migrations;
+  readonly secrets: Secrets;
+  readonly broker: Broker;
+  readonly lanes: Lanes;
+  readonly connect: Connect;
+  readonly control: Kysely<ControlTables>;
+  readonly servers: Servers;
+  readonly provisioning: Provisioning;
+  /** A database bound to the tenant. Made anew for each use; that costs next to nothing. */
+  readonly databaseOf: <Tables>(tenant: Tenant) => TenantDatabase<Tables>;
+  /** Gives all connections back, and stops the embedded PostgreSQL if this process started it. */
+  close(): Promise<void>;
+}
+
+/** @throws what starting, reaching, migrating or checking the main database throws. */
+export async function openInstallation(
+  config: Config,
+  features: readonly Feature[],
+  log: Logger,
+): Promise<Installation> {
+  const secrets = createSecrets(config.masterSecret ?? loadMasterSecret(config.dataDir));
+  const migrations = await loadMigrations(features);
+  const embedded = config.databaseUrl
+    ? undefined
+    : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message) });
+  const url = config.databaseUrl ?? embedded?.url ?? "";
+  try {
+    const { lockTimeoutMs } = config;
+    const main = await bootMainServer({ url, secrets, migrations, lockTimeoutMs, log });
+    return { ...wire(config, main, secrets, migrations, embedded?.stop, log), features };
+  } catch (error) {
+    await embedded?.stop();
+    throw error;
+  }
+}
+
+function wire(
+  config: Config,
+  main: MainServer,
+  secrets: Secrets,
+  migrations: Migrations,
+  stopEmbedded: (() => Promise<void>) | undefined,
+  log: Logger,
+): Omit<Installation, "features"> {
+  const broker = createBroker({
+    budget: config.databaseConnections,
+    idleMs: 30_000,
+    acquireTimeoutMs: 5_000,
+    resolve: (target) => servers.connectionConfig(target),
+    log,
+  });
+  const lanes = createLanes({ broker, statementTimeoutMs: config.statementTimeoutMs });
+  const control = createControlDatabase({
+    lanes,
+    broker,
+    target: { serverId: main.id, database: main.database, role: "control" },
+  });
+  const servers = createServers({
+    control,
+    main,
+    migrations,
+    secrets,
+    settings: {
+      statementTimeoutMs: config.statementTimeoutMs,
+      lockTimeoutMs: config.lockTimeoutMs,
+      idleInTransactionTimeoutMs: 30_000,
+    },
+  });
+  const connect: Connect = (target) => broker.lease(target);
+  const provisioning = createProvisioning({
+    control,
+    connect,
+    servers,
+    migrations,
+    secrets,
+    mainDatabase: main.database,
+    closeTarget: broker.closeTarget,
+  });
+  return {
+    config,
+    log,
+    main,
+    migrations,
+    secrets,
+    broker,
+    lanes,
+    connect,
+    control,
+    servers,
+    provisioning,
+    databaseOf: <Tables>({ id, placement }: Tenant) =>
+      createTenantDatabase<Tables>({
+        lanes,
+        broker,
+        target: { serverId: placement.serverId, database: placement.database, role: "app" },
+        scope: { tenantId: id, schema: placement.schema },
+      }),
+    async close() {
+      await lanes.close();
+      await broker.close();
+      await stopEmbedded?.();
+    },
+  };
+}

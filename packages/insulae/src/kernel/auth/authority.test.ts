@@ -1,0 +1,202 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it, vi } from "vitest";
+import { feature, type Route } from "../feature.ts";
+import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
+import {
+  createAuthority,
+  isAtLeast,
+  systemRolePermissions,
+  type UserStanding,
+} from "./authority.ts";
+
+const tenant = { id: randomUUID() as TenantId } as Tenant;
+const other = { id: randomUUID() as TenantId } as Tenant;
+const ada = randomUUID() as UserId;
+const account = randomUUID() as AccountId;
+
+const permissions = new Map([
+  ["admin", new Set(["notes:read", "notes:write"])],
+  ["viewer", new Set(["notes:read"])],
+]);
+
+/** An authority over users whose standing the test may change, with what it asked for. */
+function setUp(options: { ttlMs?: number; listening?: () => boolean; max?: number } = {}) {
+  const standings = new Map<string, UserStanding>([
+    [`${tenant.id}/${ada}`, { email: "ada@example.org", role: "admin" }],
+  ]);
+  const loadUser = vi.fn(async ({ id }: Tenant, user: UserId) => standings.get(`${id}/${user}`));
+  const loadAccount = vi.fn(async (id: AccountId) =>
+    id === account ? { email: "root@example.org", platformAdmin: true } : undefined,
+  );
+  const authority = createAuthority({
+    loadUser,
+    loadAccount,
+    permissionsOf: (role) => permissions.get(role) ?? new Set(),
+    listening: () => true,
+    ...options,
+  });
+  return { authority, standings, loadUser, loadAccount };
+}
+
+describe("the authority", () => {
+  it("knows a user's role and permissions, at once the second time", async () => {
+    const { authority, loadUser } = setUp();
+    const first = authority.findUser(tenant, ada);
+    expect(first).toBeInstanceOf(Promise);
+    expect(await first).toEqual({
+      kind: "tenant",
+      id: ada,
+      tenantId: tenant.id,
+      email: "ada@example.org",
+      role: "admin",
+      permissions: new Set(["notes:read", "notes:write"]),
+    });
+    expect(authority.findUser(tenant, ada)).toBe(await first);
+    expect(loadUser).toHaveBeenCalledTimes(1);
+  });
+
+  it("knows an account, at once the second time", async () => {
+    const { authority } = setUp();
+    const expected = { kind: "core", id: account, email: "root@example.org", platformAdmin: true };
+    expect(await authority.findAccount(account)).toEqual(expected);
+    expect(authority.findAccount(account)).toEqual(expected);
+  });
+
+  it("asks once, however many wait", async () => {
+    const { authority, loadUser } = setUp();
+    await Promise.all(Array.from({ length: 50 }, () => authority.findUser(tenant, ada)));
+    expect(loadUser).toHaveBeenCalledTimes(1);
+  });
+
+  it("remembers that there is nobody, too", async () => {
+    const { authority, loadUser } = setUp();
+    const nobody = randomUUID() as UserId;
+    expect(await authority.findUser(tenant, nobody)).toBeUndefined();
+    expect(authority.findUser(tenant, nobody)).toBeUndefined();
+    expect(loadUser).toHaveBeenCalledTimes(1);
+  });
+
+  it("does not take one tenant's user for another tenant's user of the same id", async () => {
+    const { authority } = setUp();
+    expect(await authority.findUser(tenant, ada)).toBeDefined();
+    expect(await authority.findUser(other, ada)).toBeUndefined();
+  });
+
+  it("forgets a user who changed, and nobody else", async () => {
+    const { authority, standings, loadUser } = setUp();
+    const eve = randomUUID() as UserId;
+    await Promise.all([authority.findUser(tenant, ada), authority.findUser(tenant, eve)]);
+    standings.set(`${tenant.id}/${ada}`, { email: "ada@example.org", role: "viewer" });
+    authority.forgetUser(tenant.id, ada);
+    const changed = await authority.findUser(tenant, ada);
+    expect(changed).toMatchObject({ role: "viewer", permissions: new Set(["notes:read"]) });
+    expect(authority.findUser(tenant, eve)).toBeUndefined();
+    expect(loadUser).toHaveBeenCalledTimes(3);
+  });
+
+  it("does not keep an answer that was asked for before the change", async () => {
+    const { authority, standings, loadUser } = setUp();
+    const before = Promise.withResolvers<UserStanding>();
+    loadUser.mockImplementationOnce(() => before.promise);
+    const stale = authority.findUser(tenant, ada);
+    standings.delete(`${tenant.id}/${ada}`);
+    authority.forgetUser(tenant.id, ada);
+    const fresh = authority.findUser(tenant, ada);
+    before.resolve({ email: "ada@example.org", role: "admin" });
+    expect(await stale).toBeDefined();
+    expect(await fresh).toBeUndefined();
+    expect(await authority.findUser(tenant, ada)).toBeUndefined();
+  });
+
+  it("does not keep a failure", async () => {
+    const { authority, loadUser } = setUp();
+    loadUser.mockRejectedValueOnce(new Error("the database is away"));
+    await expect(authority.findUser(tenant, ada)).rejects.toThrow("away");
+    expect(await authority.findUser(tenant, ada)).toBeDefined();
+  });
+
+  it("forgets an account, and everything", async () => {
+    const { authority, loadAccount, loadUser } = setUp();
+    await Promise.all([authority.findAccount(account), authority.findUser(tenant, ada)]);
+    authority.forgetAccount(account);
+    await authority.findAccount(account);
+    expect(loadAccount).toHaveBeenCalledTimes(2);
+    authority.forgetAll();
+    await Promise.all([authority.findAccount(account), authority.findUser(tenant, ada)]);
+    expect(loadAccount).toHaveBeenCalledTimes(3);
+    expect(loadUser).toHaveBeenCalledTimes(2);
+  });
+
+  it("believes an answer for a while only, and for a second while announcements can't be heard", async () => {
+    const elapsed = vi.spyOn(performance, "now");
+    // lru-cache reads it once a millisecond.
+    const cacheLooksAtTheClock = () => sleep(5);
+    try {
+      elapsed.mockReturnValue(1_000);
+      for (const [listening, lifetime] of [
+        [true, 30_000],
+        [false, 1_000],
+      ] as const) {
+        const { authority, loadUser } = setUp({ listening: () => listening });
+        const start = performance.now();
+        await authority.findUser(tenant, ada);
+        elapsed.mockReturnValue(start + lifetime - 10);
+        await cacheLooksAtTheClock();
+        expect(authority.findUser(tenant, ada)).not.toBeInstanceOf(Promise);
+        elapsed.mockReturnValue(start + lifetime + 10);
+        await cacheLooksAtTheClock();
+        await authority.findUser(tenant, ada);
+        expect(loadUser).toHaveBeenCalledTimes(2);
+      }
+    } finally {
+      elapsed.mockRestore();
+    }
+  });
+
+  it("remembers a bounded number", async () => {
+    const { authority, loadUser } = setUp({ max: 10 });
+    await authority.findUser(tenant, ada);
+    for (let i = 0; i < 10; i += 1) await authority.findUser(tenant, randomUUID() as UserId);
+    await authority.findUser(tenant, ada);
+    expect(loadUser).toHaveBeenCalledTimes(12);
+  });
+});
+
+describe("the system roles", () => {
+  const routes = (): Route[] => [];
+  const notes = feature("notes", {
+    permissions: {
+      "notes:read": "See notes",
+      "notes:write": "Write notes",
+      "notes:purge": "Delete all notes",
+      "notes:review": { description: "Review notes", role: "manager" },
+    },
+    routes,
+  });
+  const bills = feature("bills", {
+    permissions: { "bills:pay": { description: "Pay", role: "owner" } },
+    routes,
+  });
+  const permissionsOf = systemRolePermissions([notes, bills]);
+
+  it.each([
+    ["owner", ["bills:pay", "notes:purge", "notes:read", "notes:review", "notes:write"]],
+    ["admin", ["notes:purge", "notes:read", "notes:review", "notes:write"]],
+    ["manager", ["notes:read", "notes:review", "notes:write"]],
+    ["user", ["notes:read", "notes:write"]],
+    ["viewer", ["notes:read"]],
+    ["nobody", []],
+    ["constructor", []],
+  ])("hold what is given to them and to those below: %s", (role, expected) => {
+    expect([...permissionsOf(role)].sort()).toEqual(expected);
+  });
+
+  it("are in order", () => {
+    expect(isAtLeast("owner", "admin")).toBe(true);
+    expect(isAtLeast("admin", "admin")).toBe(true);
+    expect(isAtLeast("manager", "admin")).toBe(false);
+    expect(isAtLeast("auditor", "viewer")).toBe(false);
+    expect(isAtLeast("owner", "auditor")).toBe(false);
+  });
+});

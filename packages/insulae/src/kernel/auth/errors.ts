@@ -1,0 +1,32 @@
+/** What is answered to callers who are not who, or not allowed what, the route asks for. */
+import { defineError, type ErrorFactory } from "../errors.ts";
+
+/** A 401 says how to authenticate (RFC 9110, section 11.6.1; RFC 6750, section 3). */
+const challenging = (error: ErrorFactory, challenge: string): ErrorFactory =>
+  Object.assign(
+    (detail?: Parameters<ErrorFactory>[0]) =>
+      error({ ...detail, headers: { "www-authenticate": challenge, ...detail?.headers } }),
+    { code: error.code, status: error.status, title: error.title },
+  );
+
+export const authenticationRequired = challenging(
+  defineError("authentication_required", 401, "Sign in first"),
+  "Bearer",
+);
+export const invalidToken = challenging(
+  defineError("invalid_token", 401, "Invalid or expired token"),
+  'Bearer error="invalid_token"',
+);
+export const wrongContext = challenging(
+  defineError("wrong_context", 401, "The token is not valid here: it is for a tenant, or for none"),
+  'Bearer error="invalid_token"',
+);
+export const invalidCredentials = challenging(
+  defineError("invalid_credentials", 401, "Wrong e-mail, username or password"),
+  "Bearer",
+);
+export const permissionDenied = defineError(
+  "permission_denied",
+  403,
+  "You are not permitted to do this",
+);

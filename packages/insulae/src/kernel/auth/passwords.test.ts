@@ -1,0 +1,143 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { commonPasswords } from "./common-passwords.ts";
+import { createPasswords, passwordsBusy, weakPassword } from "./passwords.ts";
+
+const cheap = { memoryKib: 8, passes: 1 };
+const code = async (result: Promise<unknown>): Promise<unknown> =>
+  result.then(
+    () => "accepted",
+    (error) => error.code,
+  );
+
+describe("passwords", () => {
+  it("are hashed with Argon2id, 19 MiB, two passes, and a salt of their own", async () => {
+    const passwords = createPasswords();
+    const [one, other] = await Promise.all([
+      passwords.hash("secure_password_123"),
+      passwords.hash("secure_password_123"),
+    ]);
+    expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+    expect(other).not.toBe(one);
+    expect(await passwords.verify("secure_password_123", one)).toBe(true);
+    expect(await passwords.verify("secure_password_124", one)).toBe(false);
+  });
+
+  it("have 8 to 128 characters, counted as people count them", async () => {
+    const { hash } = createPasswords(cheap);
+    expect(await code(hash("kq7zw2m"))).toBe(weakPassword.code);
+    expect(await code(hash("🦊🐻🦁🐮🐷🐸🐵"))).toBe(weakPassword.code);
+    expect(await code(hash("🦊🐻🦁🐮🐷🐸🐵🐔"))).toBe("accepted");
+    expect(await code(hash("🦊🐻".repeat(64)))).toBe("accepted");
+    expect(await code(hash(`${"🦊🐻".repeat(64)}x`))).toBe(weakPassword.code);
+  });
+
+  it("of 128 characters are verified in full", async () => {
+    const passwords = createPasswords(cheap);
+    const long = `${"0123456789abcdef".repeat(7)}0123456789abcdeX`;
+    const hash = await passwords.hash(long);
+    expect(await passwords.verify(long, hash)).toBe(true);
+    expect(await passwords.verify(`${long.slice(0, 127)}Y`, hash)).toBe(false);
+    expect(await passwords.verify(long.slice(0, 127), hash)).toBe(false);
+  });
+
+  it("of a megabyte are refused before anything is hashed", async () => {
+    // A queue that refuses everything shows that no hash was even asked for.
+    const passwords = createPasswords({ ...cheap, concurrency: 0, queue: 0 });
+    const huge = "aB3".repeat(350_000);
+    expect(await code(passwords.hash(huge))).toBe(weakPassword.code);
+    expect(await passwords.verify(huge, undefined)).toBe(false);
+  });
+
+  it("that everybody tries first are refused in any case and any width", async () => {
+    const { hash } = createPasswords(cheap);
+    const common = [
+      "password",
+      "PassWord",
+      "12345678",
+      "Qwerty123",
+      "ｐａｓｓｗｏｒｄ",
+      "zzzzzzzzzz",
+    ];
+    for (const password of common) {
+      expect(await code(hash(password)), password).toBe(weakPassword.code);
+    }
+  });
+
+  it("are the same password however they were typed", async () => {
+    const passwords = createPasswords(cheap);
+    const hash = await passwords.hash("Zürich-Löwe".normalize("NFD"));
+    expect(await passwords.verify("Zürich-Löwe".normalize("NFC"), hash)).toBe(true);
+  });
+
+  it("verify for every acceptable text, and for no other", async () => {
+    const passwords = createPasswords(cheap);
+    const text = fc.string({ unit: "grapheme", minLength: 9, maxLength: 40 });
+    const candidate = text.filter((value) => [...value.normalize("NFKC")].length > 8);
+    await fc.assert(
+      fc.asyncProperty(candidate, candidate, async (chosen, tried) => {
+        fc.pre(new Set(chosen).size > 1 && [...chosen].length <= 128);
+        const hash = await passwords.hash(chosen);
+        expect(await passwords.verify(chosen, hash)).toBe(true);
+        const same = chosen.normalize("NFKC") === tried.normalize("NFKC");
+        expect(await passwords.verify(tried, hash)).toBe(same);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("are false, after the work of a hash, where there is none to compare with", async () => {
+    const passwords = createPasswords({ concurrency: 1 });
+    const hash = await passwords.hash("secure_password_123");
+    const median = async (verify: () => Promise<boolean>) => {
+      const times: number[] = [];
+      for (let i = 0; i < 9; i += 1) {
+        const start = performance.now();
+        expect(await verify()).toBe(false);
+        times.push(performance.now() - start);
+      }
+      return times.sort((a, b) => a - b)[4] ?? Number.NaN;
+    };
+    const wrong = await median(() => passwords.verify("wrong_password_123", hash));
+    const nobody = await median(() => passwords.verify("wrong_password_123", undefined));
+    expect(nobody).toBeGreaterThan(wrong / 2);
+    expect(nobody).toBeLessThan(wrong * 2);
+  });
+
+  it("are false for a hash of another kind", async () => {
+    const passwords = createPasswords(cheap);
+    for (const hash of ["", "plain", "$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$YWJj"]) {
+      expect(await passwords.verify("secure_password_123", hash)).toBe(false);
+    }
+  });
+});
+
+describe("a flood of log-ins", () => {
+  it("runs a bounded number of hashes, lets some wait, and refuses the rest at once", async () => {
+    const passwords = createPasswords({ concurrency: 2, queue: 10 });
+    const results = await Promise.all(
+      Array.from({ length: 200 }, () => code(passwords.verify("a wrong password", undefined))),
+    );
+    expect(results.filter((result) => result === "accepted")).toHaveLength(12);
+    expect(results.filter((result) => result === passwordsBusy.code)).toHaveLength(188);
+    expect(await passwords.verify("and later it works again", undefined)).toBe(false);
+  });
+
+  it("is told when to try again", async () => {
+    const { hash } = createPasswords({ ...cheap, concurrency: 0, queue: 0 });
+    await expect(hash("secure_password_123")).rejects.toMatchObject({
+      status: 503,
+      headers: { "retry-after": "1" },
+    });
+  });
+});
+
+describe("the list of common passwords", () => {
+  it("is in lower case and has nothing that is refused for its length anyway", () => {
+    expect(commonPasswords.size).toBeGreaterThan(1000);
+    for (const word of commonPasswords) {
+      expect(word.length).toBeGreaterThanOrEqual(8);
+      expect(word).toBe(word.toLowerCase());
+    }
+  });
+});

@@ -1,0 +1,144 @@
+/**
+ * Passwords: what is accepted, and Argon2id in a bounded number of threads.
+ *
+ * A hash takes some 20 ms of one core and 19 MiB. So no more run at once than there are cores, a
+ * short queue waits, and what comes beyond is told to try again: a flood of log-ins costs the
+ * attacker replies, not everybody else their latency. Each log-in costs one hash, whether or not
+ * there is such a user, so that time tells nothing.
+ */
+import { randomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { hash as argon2Hash, verify as argon2Verify } from "@node-rs/argon2";
+import { defineError } from "../errors.ts";
+import { commonPasswords } from "./common-passwords.ts";
+
+export const minPasswordLength = 8;
+export const maxPasswordLength = 128;
+
+export const weakPassword = defineError("weak_password", 400, "This password can't be used");
+export const passwordsBusy = defineError("busy", 503, "Too many sign-ins at the moment; try again");
+
+export interface Passwords {
+  /**
+   * Hashes a password that somebody chose.
+   *
+   * @throws weakPassword if it is too short, too long, or among the most common ones.
+   * @throws passwordsBusy
+   */
+  hash(password: string): Promise<string>;
+  /**
+   * Whether the password has this Argon2id hash. Without one (no such user, or one without a
+   * password) it takes as long and is false.
+   *
+   * @throws passwordsBusy
+   */
+  verify(password: string, hash: string | null | undefined): Promise<boolean>;
+}
+
+export interface PasswordOptions {
+  /** How many hashes run at once. */
+  readonly concurrency?: number;
+  /** How many more may wait; at 40 hashes a second and core, 64 wait about a second on two. */
+  readonly queue?: number;
+  /** Argon2's m in KiB and t. Only tests have a reason to change them. */
+  readonly memoryKib?: number;
+  readonly passes?: number;
+}
+
+/**
+ * A hash runs in libuv's thread pool (4 threads unless UV_THREADPOOL_SIZE says otherwise), which
+ * also reads files and resolves names: one thread is always left to these.
+ */
+const defaultConcurrency = (): number => {
+  const threads = Number(process.env.UV_THREADPOOL_SIZE) || 4;
+  return Math.max(1, Math.min(availableParallelism(), threads - 1));
+};
+
+/**
+ * The default cost is the OWASP Password Storage Cheat Sheet's recommendation for Argon2id:
+ * m = 19 MiB, t = 2, p = 1.
+ *
+ * @example
+ * const passwords = createPasswords();
+ * const hash = await passwords.hash("correct horse battery");
+ * await passwords.verify("correct horse battery", hash); // true
+ */
+export function createPasswords(options: PasswordOptions = {}): Passwords {
+  const { concurrency = defaultConcurrency(), queue = 64 } = options;
+  const { memoryKib = 19_456, passes = 2 } = options;
+  const cost = { memoryCost: memoryKib, timeCost: passes, parallelism: 1 };
+  const exclusively = limit(concurrency, queue);
+  // Nobody knows a password of it; it costs what the others cost.
+  const decoy = phc(memoryKib, passes, randomBytes(16), randomBytes(32));
+
+  return {
+    async hash(password) {
+      const chosen = acceptable(password);
+      return exclusively(() => argon2Hash(chosen, cost));
+    },
+    async verify(password, hash) {
+      if (isTooLong(password)) return false;
+      const known = hash?.startsWith("$argon2id$") ? hash : undefined;
+      const right = await exclusively(() => argon2Verify(known ?? decoy, normalise(password)));
+      return right && known !== undefined;
+    },
+  };
+}
+
+/**
+ * NIST SP 800-63B, 3.1.1.2: a password typed on another keyboard is the same password, and a
+ * character is a code point.
+ */
+const normalise = (password: string): string => password.normalize("NFKC");
+
+// Code units first: what is longer than this is not even counted, let alone normalised.
+const isTooLong = (password: string): boolean =>
+  password.length > 2 * maxPasswordLength || [...password].length > maxPasswordLength;
+
+function acceptable(password: string): string {
+  if (isTooLong(password)) throw refuse(`it may have at most ${maxPasswordLength} characters`);
+  const chosen = normalise(password);
+  const characters = [...chosen];
+  if (characters.length < minPasswordLength) {
+    throw refuse(`it needs at least ${minPasswordLength} characters`);
+  }
+  if (!chosen.isWellFormed()) throw refuse("it is not text");
+  if (commonPasswords.has(chosen.toLowerCase()) || new Set(characters).size === 1) {
+    throw refuse("it is one of the first that an attacker would try");
+  }
+  return chosen;
+}
+
+const refuse = (why: string) =>
+  weakPassword({
+    detail: `This password can't be used: ${why}`,
+    errors: [{ pointer: "/body/password", message: why }],
+  });
+
+const phc = (memoryKib: number, passes: number, salt: Buffer, digest: Buffer): string => {
+  const text = (bytes: Buffer) => bytes.toString("base64").replace(/=+$/, "");
+  return `$argon2id$v=19$m=${memoryKib},t=${passes},p=1$${text(salt)}$${text(digest)}`;
+};
+
+/** Runs at most `concurrency` tasks at once, lets `queue` more wait in order, refuses the rest. */
+function limit(concurrency: number, queue: number) {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+
+  return async <T>(task: () => Promise<T>): Promise<T> => {
+    if (running < concurrency) {
+      running += 1;
+    } else {
+      if (waiting.length >= queue) throw passwordsBusy({ headers: { "retry-after": "1" } });
+      // Whoever finishes hands its place on, so `running` stays as it is.
+      await new Promise<void>((start) => waiting.push(start));
+    }
+    try {
+      return await task();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else running -= 1;
+    }
+  };
+}

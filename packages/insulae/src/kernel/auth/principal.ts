@@ -1,0 +1,20 @@
+import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+
+/** Who is calling, in the one context that the token is valid in: a tenant, or the core. */
+export type Principal = TenantPrincipal | CorePrincipal;
+
+export interface TenantPrincipal {
+  readonly kind: "tenant";
+  readonly id: UserId;
+  readonly tenantId: TenantId;
+  readonly email: string;
+  readonly role: string;
+  readonly permissions: ReadonlySet<string>;
+}
+
+export interface CorePrincipal {
+  readonly kind: "core";
+  readonly id: AccountId;
+  readonly email: string;
+  readonly platformAdmin: boolean;
+}

@@ -1,0 +1,194 @@
+/**
+ * Access tokens: JWTs (RFC 7519) that are valid in one context only, the core or one tenant.
+ *
+ * A signature is checked once per token, at some 100 µs; after that the token is known by its text
+ * until it expires, and an ordinary request pays a look-up. What the cache may hold is bounded, and
+ * it is emptied when the keys change. What a token says about role and permissions is for clients
+ * to show: what somebody may do is asked of `authority.ts`, which knows the present.
+ */
+import { randomUUID } from "node:crypto";
+import { type CompactJWSHeaderParameters, type JWK, jwtVerify, SignJWT } from "jose";
+import { LRUCache } from "lru-cache";
+import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import { invalidToken } from "./errors.ts";
+import type { SigningKey, SigningKeys } from "./signing-keys.ts";
+
+/** Whom a token is for: a user of a tenant, or an account in the core. */
+export type TokenSubject =
+  | {
+      readonly userId: UserId;
+      readonly tenantId: TenantId;
+      readonly role: string;
+      readonly permissions: Iterable<string>;
+    }
+  | { readonly accountId: AccountId; readonly isOwner: boolean };
+
+/** What a token says. */
+export interface Claims {
+  /** The user's id where `tenantId` says in which tenant, otherwise the account's. */
+  readonly subject: string;
+  readonly tenantId: TenantId | undefined;
+  /** One log-in, however many tokens follow from it. */
+  readonly sessionId: string;
+  readonly tokenId: string;
+  /** Seconds since 1970. */
+  readonly expiresAt: number;
+}
+
+export interface Tokens {
+  readonly accessTtlSeconds: number;
+  /** @param sessionId default: a new one */
+  sign(subject: TokenSubject, sessionId?: string): Promise<string>;
+  /**
+   * The claims, at once if the token was seen before.
+   *
+   * @throws invalidToken (or the promise rejects with it)
+   */
+  verify(token: string): Claims | Promise<Claims>;
+  /** The public keys, for `/.well-known/jwks.json` (RFC 7517). */
+  jwks(): { readonly keys: readonly JWK[] };
+  /** From now on only these keys count. */
+  replaceKeys(signing: SigningKeys): void;
+}
+
+export interface TokensOptions {
+  readonly signing: SigningKeys;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly accessTtlSeconds: number;
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number;
+}
+
+/**
+ * Signs and verifies access tokens.
+ *
+ * @example
+ * const tokens = createTokens({ signing, issuer: "https://api.example.com", audience: "insulae", accessTtlSeconds: 900 });
+ * const token = await tokens.sign({ accountId, isOwner: true });
+ * const { subject } = await tokens.verify(token);
+ */
+export function createTokens(options: TokensOptions): Tokens {
+  const { issuer, audience, accessTtlSeconds, clock = Date.now } = options;
+  const verified = new LRUCache<string, Claims>({
+    max: 20_000,
+    // A token is as long as its permissions are many: 32 MiB of text at most.
+    maxSize: 32 * 1024 * 1024,
+    sizeCalculation: (_claims, token) => token.length,
+  });
+  let signing = options.signing;
+
+  const check = async (token: string): Promise<Claims> => {
+    if (!hasOneSpelling(token)) throw invalidToken();
+    const keys = signing;
+    const { payload } = await jwtVerify(token, (header) => keyFor(keys, header), {
+      algorithms: ["EdDSA", "HS256"], // keyFor() wants exactly the key's own
+      issuer,
+      audience,
+      typ: "JWT",
+      currentDate: new Date(clock()),
+    }).catch((error) => {
+      throw invalidToken({ cause: error });
+    });
+    const claims = claimsOf(payload);
+    // A key may have been withdrawn while its signature was being checked.
+    if (keys !== signing) return check(token);
+    verified.set(token, claims);
+    return claims;
+  };
+
+  return {
+    accessTtlSeconds,
+    async sign(subject, sessionId = randomUUID()) {
+      const { id, algorithm, privateKey } = signing.current;
+      const now = Math.floor(clock() / 1000);
+      return new SignJWT({ ...contextOf(subject), sid: sessionId, token_type: "access" })
+        .setProtectedHeader({ alg: algorithm, typ: "JWT", ...(id !== undefined && { kid: id }) })
+        .setIssuer(issuer)
+        .setAudience(audience)
+        .setJti(randomUUID())
+        .setIssuedAt(now)
+        .setExpirationTime(now + accessTtlSeconds)
+        .sign(privateKey);
+    },
+    verify(token) {
+      const known = verified.get(token);
+      if (!known) return check(token);
+      if (known.expiresAt * 1000 > clock()) return known;
+      verified.delete(token);
+      throw invalidToken();
+    },
+    jwks: () => ({ keys: signing.accepted.flatMap((key) => key.publicJwk ?? []) }),
+    replaceKeys(keys) {
+      signing = keys;
+      verified.clear();
+    },
+  };
+}
+
+const contextOf = (subject: TokenSubject) =>
+  "tenantId" in subject
+    ? {
+        sub: subject.userId,
+        user_id: subject.userId,
+        tenant_id: subject.tenantId,
+        role: subject.role,
+        permissions: [...subject.permissions],
+      }
+    : { sub: subject.accountId, user_id: subject.accountId, is_owner: subject.isOwner };
+
+/**
+ * Header and payload are signed as text, but the last letter of a signature has spare bits: without
+ * this check one token could be sent, and would be remembered, in 16 spellings.
+ */
+function hasOneSpelling(token: string): boolean {
+  const signature = token.slice(token.lastIndexOf(".") + 1);
+  return Buffer.from(signature, "base64url").toString("base64url") === signature;
+}
+
+/**
+ * The key that the header names, if the header is one of ours: it may not bring a key, or say where
+ * one is (`jwk`, `jku`, `x5u`, `x5c`), nor choose another algorithm for a key than the key's own.
+ */
+function keyFor(keys: SigningKeys, header: CompactJWSHeaderParameters): SigningKey["publicKey"] {
+  const named = keys.accepted.find((key) => key.id === header.kid);
+  const foreign = Object.keys(header).some((name) => !["alg", "typ", "kid"].includes(name));
+  if (!named || foreign || header.alg !== named.algorithm) throw invalidToken();
+  return named.publicKey;
+}
+
+const isUuid = (value: unknown): value is string =>
+  typeof value === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
+
+/**
+ * The claims of a payload whose signature was right.
+ *
+ * @throws invalidToken unless it is of the one kind that this server signs as an access token
+ */
+function claimsOf(payload: object): Claims {
+  const raw: Record<string, unknown> = { ...payload };
+  const { sub, user_id, tenant_id, role, permissions, is_owner, sid, jti, iss, aud } = raw;
+  const { exp, iat, token_type } = raw;
+  const inContext =
+    tenant_id === undefined
+      ? typeof is_owner === "boolean"
+      : isUuid(tenant_id) && typeof role === "string" && Array.isArray(permissions);
+  if (
+    token_type !== "access" ||
+    !inContext ||
+    !isUuid(sub) ||
+    sub !== user_id ||
+    typeof sid !== "string" ||
+    typeof jti !== "string" ||
+    typeof exp !== "number" ||
+    typeof iat !== "number" ||
+    // jose also takes lists, of which one is right.
+    typeof iss !== "string" ||
+    typeof aud !== "string"
+  ) {
+    throw invalidToken();
+  }
+  // Only an id of the catalogue gets past the next step, whatever a claim says.
+  const tenantId = tenant_id as TenantId | undefined;
+  return Object.freeze({ subject: sub, tenantId, sessionId: sid, tokenId: jti, expiresAt: exp });
+}

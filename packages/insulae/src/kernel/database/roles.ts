@@ -1,0 +1,175 @@
+/**
+ * The roles of a server, and who may connect to which database.
+ *
+ * | role              | logs in | what it may do                                                    |
+ * |-------------------|---------|-------------------------------------------------------------------|
+ * | `insulae_owner`   | no      | owns all that migrations make                                     |
+ * | `insulae_data`    | no      | the group that tenant tables grant to                             |
+ * | `insulae_app`     | yes     | in `insulae_data`; connects to the main database (pool, schemas)  |
+ * | `t_<32 hex>`      | yes     | in `insulae_data`; connects to the tenant database of that name   |
+ * | `insulae_control` | yes     | the schema `control` of the main database                         |
+ *
+ * So a tenant database's login has no way into another database, and a stolen one opens one tenant.
+ * Passwords are derived from the master secret; the server is given their SCRAM verifiers, so that no
+ * password is ever part of a statement.
+ */
+import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import type { Secrets } from "../secrets.ts";
+import { inTransaction } from "./connect.ts";
+
+export const ownerRole = "insulae_owner";
+export const dataRole = "insulae_data";
+export const appRole = "insulae_app";
+export const controlRole = "insulae_control";
+
+const restricted = "nosuperuser nobypassrls nocreatedb nocreaterole noreplication";
+
+/**
+ * Makes the roles of a server, or sets them right. Nodes that start together may all do it.
+ *
+ * @param client the administrator: a superuser, or a role with CREATEROLE and CREATEDB.
+ * @throws Error if the administrator lacks the right; the message says which.
+ */
+export async function prepareServer(client: pg.Client, secrets: Secrets): Promise<void> {
+  await assertAdministrator(client);
+  await retryConcurrent(() =>
+    inTransaction(client, async () => {
+      await client.query("select pg_advisory_xact_lock(hashtextextended('insulae roles', 0))");
+      await createRole(client, ownerRole, "nologin");
+      await createRole(client, dataRole, "nologin");
+      await createRole(client, appRole, loginOptions(secrets, appRole));
+      await createRole(client, controlRole, loginOptions(secrets, controlRole));
+      await client.query(`grant ${dataRole} to ${appRole}`);
+      // From PostgreSQL 16 on, whoever made a role may grant it but is not in it.
+      await client.query(`
+        do $$ begin
+          if not pg_has_role(current_user, '${ownerRole}', 'usage') then
+            execute format('grant ${ownerRole} to %I', current_user);
+          end if;
+        end $$`);
+    }),
+  );
+}
+
+/**
+ * Makes the login of a tenant's own database; `name` is the database's. One statement to be run where
+ * the caller has a transaction.
+ */
+export async function createTenantLogin(
+  client: pg.ClientBase,
+  secrets: Secrets,
+  name: string,
+): Promise<void> {
+  await createRole(client, name, loginOptions(secrets, name));
+  await client.query(`grant ${dataRole} to ${pg.escapeIdentifier(name)}`);
+}
+
+/** The statements that let only the named roles connect to a database. */
+export function restrictDatabase(database: string, roles: readonly string[]): string {
+  const name = pg.escapeIdentifier(database);
+  return `
+    revoke all on database ${name} from public;
+    grant connect, create on database ${name} to ${ownerRole};
+    grant connect on database ${name} to ${roles.map((role) => pg.escapeIdentifier(role)).join(", ")}`;
+}
+
+/**
+ * Makes a database fit to hold tenants' rows or the control plane: only `roles` may connect, and
+ * nobody may make objects in `public`.
+ *
+ * @param client the administrator, in that database.
+ */
+export async function prepareDatabase(client: pg.Client, roles: readonly string[]): Promise<void> {
+  const { rows } = await client.query<{ database: string; owner: string; owned: boolean }>(`
+    select datname as database, pg_get_userbyid(datdba) as owner,
+      pg_has_role(current_user, datdba, 'usage') as owned
+    from pg_database where datname = current_database()`);
+  const [current] = rows;
+  if (!current) throw new Error("the current database is not in the catalogue");
+  if (!current.owned) {
+    throw new Error(
+      `the administrator must own the database ${current.database} (its owner is ${current.owner})`,
+    );
+  }
+  await retryConcurrent(() =>
+    inTransaction(client, async () => {
+      await client.query("select pg_advisory_xact_lock(hashtextextended('insulae roles', 0))");
+      await client.query(restrictDatabase(current.database, roles));
+      await client.query(`
+        do $$ begin
+          if exists (
+            select from pg_namespace
+            where nspname = 'public' and has_schema_privilege('public', oid, 'create')
+          ) then
+            revoke create on schema public from public;
+          end if;
+        end $$`);
+    }),
+  );
+}
+
+async function assertAdministrator(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ name: string; able: boolean; version: number }>(`
+    select rolname as name, rolsuper or rolcreaterole and rolcreatedb as able,
+      current_setting('server_version_num')::integer as version
+    from pg_roles where rolname = current_user`);
+  const [administrator] = rows;
+  if (!administrator?.able) {
+    throw new Error(
+      `the role ${administrator?.name} must be a superuser, or have CREATEROLE and CREATEDB ` +
+        `(alter role ${administrator?.name} createrole createdb)`,
+    );
+  }
+  if (administrator.version < 150000) throw new Error("PostgreSQL 15 or later is needed");
+}
+
+async function createRole(client: pg.ClientBase, name: string, options: string): Promise<void> {
+  const { rows } = await client.query<{ unsafe: boolean }>(
+    `select rolsuper or rolbypassrls or rolreplication as unsafe from pg_roles where rolname = $1`,
+    [name],
+  );
+  const role = pg.escapeIdentifier(name);
+  // Only a superuser may so much as mention these attributes of a role that exists.
+  const [existing] = rows;
+  if (!existing) await client.query(`create role ${role} ${restricted} ${options}`);
+  else if (existing.unsafe) await client.query(`alter role ${role} ${restricted} ${options}`);
+  else await client.query(`alter role ${role} nocreatedb nocreaterole ${options}`);
+}
+
+const loginOptions = (secrets: Secrets, role: string): string =>
+  `login inherit password ${pg.escapeLiteral(scramVerifier(secrets, role))}`;
+
+/** What PostgreSQL stores of a password (RFC 5803); the salt is derived, so it is always the same. */
+function scramVerifier(secrets: Secrets, role: string): string {
+  const iterations = 4096;
+  const salt = secrets.derive(`role-salt:${role}`, 16);
+  const salted = pbkdf2Sync(secrets.rolePassword(role), salt, iterations, 32, "sha256");
+  const hmac = (text: string) => createHmac("sha256", salted).update(text).digest();
+  const storedKey = createHash("sha256").update(hmac("Client Key")).digest("base64");
+  const serverKey = hmac("Server Key").toString("base64");
+  return `SCRAM-SHA-256$${iterations}:${salt.toString("base64")}$${storedKey}:${serverKey}`;
+}
+
+/**
+ * Roles and databases belong to the whole server, and advisory locks to one database: two nodes that
+ * work through different databases can still meet in a catalogue row, and one of them then gets one
+ * of these errors.
+ */
+export async function retryConcurrent<Result>(fn: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await fn();
+    } catch (error) {
+      if (!isConcurrentChange(error) || attempt >= 10) throw error;
+      await sleep(20 * attempt * (0.5 + Math.random()));
+    }
+  }
+}
+
+const isConcurrentChange = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError &&
+  ((error.code === "XX000" && /concurrently (updated|deleted)/.test(error.message)) ||
+    (error.code === "23505" && /^pg_/.test(error.table ?? "")) ||
+    error.code === "42710");

@@ -1,0 +1,10 @@
+import type { TenantId } from "../tenancy/tenant.ts";
+
+/** The schema of the data plane in a shared (pool) or in a tenant's own database. */
+export const dataSchema = "data";
+
+/** On whose behalf a statement runs, and in which schema that tenant's tables are. */
+export interface Scope {
+  readonly tenantId: TenantId;
+  readonly schema: string;
+}

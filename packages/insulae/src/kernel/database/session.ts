@@ -1,0 +1,118 @@
+/**
+ * One connection and what is under way on it. Batches that are submitted in one turn of the event
+ * loop leave together, in one write, after the turn has read all sockets (`setImmediate`): under
+ * load that is what fills the pipeline, and an idle loop gets there at once.
+ */
+import type { Client } from "pg";
+import { Batch, type BatchEnd, type BatchRequest } from "./batch.ts";
+import { createOutbox, type Outbox } from "./outbox.ts";
+import { createPreparedStatements, type PreparedStatements } from "./prepared.ts";
+
+export interface Session {
+  readonly outbox: Outbox;
+  readonly prepared: PreparedStatements;
+  readonly parserOf: (oid: number) => (text: string) => unknown;
+  /** Sends a statement. `end` is called once, in the order of submission, or when all is lost. */
+  submit(request: BatchRequest, end: BatchEnd): void;
+  /** Statements that have no answer yet. */
+  readonly inFlight: number;
+  /** Why the connection is gone, if it is. */
+  readonly lost: Error | undefined;
+  /** No statement under way, no transaction open: fit for whoever comes next. */
+  readonly isIdle: boolean;
+  /** Within a transaction statements may end with it open; on a lane that is an error. */
+  inTransaction: boolean;
+  /** Ends the connection at once; all that is in flight is lost. */
+  destroy(reason: Error): void;
+
+  // For the batches of this session.
+  holds(batch: Batch): boolean;
+  remove(batch: Batch): void;
+  awaitReady(batch: Batch): void;
+  isClean(batch: Batch): boolean;
+}
+
+/** What pg keeps to itself; it is pinned exactly. */
+interface ClientInternals {
+  _activeQuery: unknown;
+  _sentQueryQueue: unknown[];
+  _queryQueue: unknown[];
+}
+
+/** @param client connected, in pipeline mode; `error` and `end` are listened to by the broker. */
+export function createSession(client: Client, maxPrepared: number): Session {
+  const outbox = createOutbox();
+  const internals = client as unknown as ClientInternals;
+  const underway = new Set<Batch>();
+  /** Those of them that are still in the outbox. */
+  const unsent = new Set<Batch>();
+  let lost: Error | undefined;
+  let scheduled = false;
+
+  const flush = () => {
+    scheduled = false;
+    if (lost !== undefined) return;
+    const { stream } = client.connection;
+    if (!stream.writable) {
+      session.destroy(new Error("the socket is closed"));
+      return;
+    }
+    const bytes = outbox.take();
+    unsent.clear();
+    if (bytes !== undefined) stream.write(bytes);
+  };
+
+  const session: Session = {
+    outbox,
+    prepared: createPreparedStatements(maxPrepared),
+    parserOf: (oid) => client.getTypeParser(oid, "text") as (text: string) => unknown,
+    inTransaction: false,
+    submit(request, end) {
+      const batch = new Batch(session, request, end);
+      if (lost !== undefined) {
+        batch.lose(false, lost);
+        return;
+      }
+      underway.add(batch);
+      unsent.add(batch);
+      client.query(batch);
+      if (!scheduled) {
+        scheduled = true;
+        setImmediate(flush);
+      }
+    },
+    get inFlight() {
+      return underway.size;
+    },
+    get lost() {
+      return lost;
+    },
+    get isIdle() {
+      return (
+        lost === undefined &&
+        client.getTransactionStatus() === "I" &&
+        internals._activeQuery === null &&
+        internals._sentQueryQueue.length === 0 &&
+        internals._queryQueue.length === 0
+      );
+    },
+    destroy(reason) {
+      if (lost !== undefined) return;
+      lost = reason;
+      client.connection.stream.destroy();
+      const left = [...underway];
+      for (const batch of left) batch.lose(!unsent.has(batch), reason);
+      underway.clear();
+      unsent.clear();
+    },
+    holds: (batch) => underway.has(batch) && lost === undefined,
+    remove(batch) {
+      underway.delete(batch);
+    },
+    awaitReady(batch) {
+      internals._activeQuery = batch;
+    },
+    isClean: () => session.inTransaction || client.getTransactionStatus() === "I",
+  };
+  return session;
+}

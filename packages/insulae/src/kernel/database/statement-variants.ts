@@ -1,0 +1,117 @@
+/**
+ * The compiled forms of a statement: one for each set of parameters that are present. The builder
+ * gets a marker in the place of each value; after compilation the markers tell which of the query's
+ * parameters is which.
+ */
+import {
+  type Compilable,
+  type CompiledQuery,
+  DummyDriver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+} from "kysely";
+import { rulesOf } from "./sql-rules.ts";
+
+type Values = Readonly<Record<string, unknown>>;
+
+export interface Variant {
+  readonly text: string;
+  /** The first row as a JSON object. */
+  readonly json: string;
+  /** All rows as a JSON array. */
+  readonly jsonList: string;
+  /** All rows as JSON objects, separated by `,\n`; and their number. */
+  readonly jsonPage: string;
+  /** The parameters that the query has. */
+  readonly names: readonly string[];
+  values(params: Values): unknown[];
+  readonly query: CompiledQuery["query"];
+  readonly queryId: CompiledQuery["queryId"];
+}
+
+export interface Variants {
+  /** The form for the parameters that are present: those that are not undefined. */
+  of(params: object): Variant;
+}
+
+/** A statement has a few forms; so many mean that names come from outside, and all are dropped. */
+const maxVariants = 256;
+
+export function createVariants<Tables>(
+  build: (db: Kysely<Tables>, params: object) => Compilable,
+): Variants {
+  const variants = new Map<string, Variant>();
+  return {
+    of(params) {
+      const values = params as Values;
+      let signature = "";
+      for (const name in values) if (values[name] !== undefined) signature += `${name},`;
+      let variant = variants.get(signature);
+      if (variant === undefined) {
+        if (variants.size >= maxVariants) variants.clear();
+        // No table is known to it, and none has to be: it only compiles.
+        variant = compileVariant(build(compileOnly as unknown as Kysely<Tables>, markersOf(values)));
+        variants.set(signature, variant);
+      }
+      return variant;
+    },
+  };
+}
+
+const compileOnly = new Kysely<never>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+});
+
+/** Stands for a value; whoever uses it as one while the statement is built is told so. */
+class Marker {
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  [Symbol.toPrimitive](): never {
+    throw new TypeError(
+      `the value of ${JSON.stringify(this.name)} is not known while the statement is built`,
+    );
+  }
+}
+
+function markersOf(values: Values): object {
+  const present = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(present.map(([name]) => [name, new Marker(name)]));
+}
+
+function compileVariant(query: Compilable): Variant {
+  const { sql, parameters, query: node, queryId } = query.compile();
+  const names = parameters.map((each) => (each instanceof Marker ? each.name : undefined));
+  // What changes rows can't stand in a subquery, only in a `with` at the top.
+  const inner = (columns: string) =>
+    rulesOf(sql).kind === "read"
+      ? `select ${columns} from (${sql}) as t`
+      : `with t as (${sql}) select ${columns} from t`;
+  return {
+    text: sql,
+    json: `${inner("row_to_json(t)::text")} limit 1`,
+    jsonList: inner("'[' || coalesce(string_agg(row_to_json(t)::text, ','), '') || ']'"),
+    jsonPage: inner("string_agg(row_to_json(t)::text, E',\\n'), count(*)::int"),
+    names: names.filter((name) => name !== undefined),
+    values(params) {
+      const values: unknown[] = new Array(names.length);
+      for (let i = 0; i < names.length; i += 1) {
+        const name = names[i];
+        values[i] = name === undefined ? parameters[i] : params[name];
+      }
+      return values;
+    },
+    query: node,
+    queryId,
+  };
+}

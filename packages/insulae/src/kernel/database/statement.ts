@@ -1,0 +1,129 @@
+/**
+ * Statements that are built and compiled once and run often: a run fills in values, and neither
+ * Kysely's builders nor its compiler are on the way. The same statement can give rows as objects, or
+ * JSON text that PostgreSQL has built and that is passed on untouched.
+ */
+import type { Compilable, CompiledQuery, Kysely } from "kysely";
+import { Json } from "../json.ts";
+import { cutPage } from "./json-page.ts";
+import { createVariants, type Variant } from "./statement-variants.ts";
+import type { TextQuery } from "./transaction.ts";
+
+/**
+ * The parameters as a statement's builder sees them. An absent one is undefined, so the builder may
+ * leave out what depends on it (`if (p.after !== undefined) …`). What is present stands for a value
+ * that is not known yet: it can be given to Kysely as a value, and nothing else can be done with it.
+ * A statement may differ by *whether* a parameter is present, never by its value.
+ */
+export type Params<P> = { readonly [Name in keyof P]: P[Name] };
+
+/** The parameters as they are given to a run: what is optional may also be undefined. */
+export type Given<P> = {
+  readonly [Name in keyof P]: Record<never, never> extends Pick<P, Name>
+    ? P[Name] | undefined
+    : P[Name];
+};
+
+type Arguments<P> = Record<never, never> extends P ? [params?: Given<P>] : [params: Given<P>];
+
+/** A row as it is in JSON. */
+export type JsonRow<Row> = { readonly [Name in keyof Row]: JsonValue<Row[Name]> };
+type JsonValue<Value> = Value extends Date ? string : Value;
+
+/** Makes the text of a cursor from the key of the last row of a page. */
+export interface CursorCodec {
+  encode(key: readonly unknown[]): string;
+}
+
+export interface PageOptions<Row> {
+  /** How many items at most. */
+  readonly limit: number;
+  readonly cursor: CursorCodec;
+  /** The values that the statement is ordered by and that its next page starts after. */
+  readonly key: (item: JsonRow<Row>) => readonly unknown[];
+  /** The number of all items, if it was asked for. */
+  readonly total?: number | undefined;
+}
+
+/** @typeParam Tables the tables it is about; it runs on a database or in a transaction of them. */
+export interface PreparedStatement<Tables, P, Row> {
+  /** All rows. */
+  all(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Row[]>;
+  /** The first row. */
+  first(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Row | undefined>;
+  /** The first row, as a JSON object. */
+  json(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Json | undefined>;
+  /** All rows, as a JSON array. */
+  jsonList(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Json>;
+  /**
+   * One page, as `{"items":[…],"next_cursor":…}`. The statement has to have a parameter `limit`,
+   * which is the page's own: one row more is fetched to see whether there is a next page.
+   */
+  page(
+    db: Kysely<Tables>,
+    params: Given<Omit<P, "limit">> & { readonly limit?: number },
+    options: PageOptions<Row>,
+  ): Promise<Json>;
+}
+
+/**
+ * Declares a statement.
+ *
+ * @param build makes the query; it is run once for each set of parameters that are present.
+ * @example
+ * const findContact = statement((db: Kysely<ContactTables>, p: Params<{ id: string }>) =>
+ *   db.selectFrom("contacts").select(["id", "name"]).where("id", "=", p.id),
+ * );
+ * const contact = await findContact.first(db, { id });
+ */
+export function statement<Tables, Row, P = Record<never, never>>(
+  build: (db: Kysely<Tables>, params: Params<P>) => Compilable<Row>,
+): PreparedStatement<Tables, P, Row> {
+  // What is present in the parameters is given to the builder by the same names.
+  const variants = createVariants(build as (db: Kysely<Tables>, params: object) => Compilable);
+
+  const texts = async (db: Kysely<Tables>, variant: Variant, text: string, params: object) => {
+    const query: TextQuery = { ...compiled(variant, text, params), rows: "text" };
+    const { rows } = await db.getExecutor().executeQuery(query);
+    return rows as (string | null)[][];
+  };
+  const all = async (db: Kysely<Tables>, params: object = {}): Promise<Row[]> => {
+    const variant = variants.of(params);
+    const query = compiled(variant, variant.text, params);
+    return (await db.getExecutor().executeQuery<Row>(query)).rows;
+  };
+
+  return {
+    all: (db, ...[params]) => all(db, params),
+    first: async (db, ...[params]) => (await all(db, params))[0],
+    async json(db, ...[params = {}]) {
+      const variant = variants.of(params);
+      const text = (await texts(db, variant, variant.json, params))[0]?.[0];
+      return text == null ? undefined : new Json(text);
+    },
+    async jsonList(db, ...[params = {}]) {
+      const variant = variants.of(params);
+      return new Json((await texts(db, variant, variant.jsonList, params))[0]?.[0] ?? "[]");
+    },
+    async page(db, params, { limit, cursor, key, total }) {
+      const values = { ...params, limit: limit + 1 };
+      const variant = variants.of(values);
+      if (!variant.names.includes("limit")) throw new Error("page(): the statement has no `limit`");
+      const [row] = await texts(db, variant, variant.jsonPage, values);
+      const { items, last } = cutPage(row?.[0] ?? "", Number(row?.[1] ?? 0), limit);
+      // The text was made from the statement's own rows.
+      const next = last === undefined ? null : cursor.encode(key(JSON.parse(last) as JsonRow<Row>));
+      const tail = total === undefined ? "" : `,"total":${total}`;
+      return new Json(`{"items":[${items}],"next_cursor":${JSON.stringify(next)}${tail}}`);
+    },
+  };
+}
+
+function compiled(variant: Variant, text: string, params: object): CompiledQuery {
+  return {
+    sql: text,
+    parameters: variant.values(params as Readonly<Record<string, unknown>>),
+    query: variant.query,
+    queryId: variant.queryId,
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * A transaction on a connection of its own. BEGIN and the scope travel with the first statement, in
+ * one round trip; a transaction without a statement costs none. The scope is local to the
+ * transaction, and the connection goes back only when the server has said that it is over: in any
+ * doubt it is closed.
+ */
+import type {
+  CompiledQuery,
+  DatabaseConnection,
+  Driver,
+  QueryResult,
+  TransactionSettings,
+} from "kysely";
+import type { RowMode, StatementResult } from "./batch.ts";
+import type { Broker, Lease } from "./broker.ts";
+import {
+  ConnectionLost,
+  databaseUnavailable,
+  retryLater,
+  StatementRefused,
+  translate,
+  writeOutcomeUnknown,
+} from "./errors.ts";
+import { dataSchema, type Scope } from "./scope.ts";
+import { rulesOf } from "./sql-rules.ts";
+import type { Target } from "./target.ts";
+
+/** A compiled query that says in which form its rows are wanted; see `statement.ts`. */
+export interface TextQuery extends CompiledQuery {
+  readonly rows: RowMode;
+}
+
+type State = "new" | "ready" | "open" | "over";
+
+export interface TransactionConnection extends DatabaseConnection {
+  begin(settings: TransactionSettings): void;
+  commit(): Promise<void>;
+  rollback(): Promise<void>;
+  savepoint(command: string): Promise<void>;
+  /** Gives the connection back, or closes it if the transaction isn't known to be over. */
+  release(): void;
+}
+
+/** Leases a connection for one transaction. */
+export async function openTransaction(
+  broker: Broker,
+  target: Target,
+  scope: Scope | undefined,
+): Promise<TransactionConnection> {
+  if ((target.role === "app") !== (scope !== undefined)) {
+    throw new TypeError(`a transaction as ${target.role} ${scope ? "takes no" : "needs a"} scope`);
+  }
+  const lease = await broker.lease(target, scope === undefined ? {} : { holder: scope.tenantId });
+  return transactionOn(lease, scope);
+}
+
+function transactionOn(lease: Lease, scope: Scope | undefined): TransactionConnection {
+  const { session } = lease;
+  let state: State = "new";
+  let beginText = "begin";
+  let readOnly = false;
+  session.inTransaction = true;
+
+  const send = (text: string, values: readonly unknown[], rows: RowMode = "objects") =>
+    new Promise<StatementResult>((resolve, reject) => {
+      const first = state === "ready";
+      if (first) state = "open";
+      session.submit(
+        {
+          text,
+          values,
+          scope: first ? scope : undefined,
+          schema: scope?.schema ?? dataSchema,
+          rows,
+          readOnly: false,
+          ...(first ? { begin: beginText } : {}),
+        },
+        (error, result) => {
+          if (result !== undefined) resolve(result);
+          // Until COMMIT nothing has happened: a lost connection undoes it.
+          else if (error instanceof ConnectionLost) reject(databaseUnavailable(retryLater(error)));
+          else reject(translate(error));
+        },
+      );
+    });
+
+  return {
+    begin(settings) {
+      readOnly = settings.accessMode === "read only";
+      beginText = beginStatement(settings);
+      state = "ready";
+    },
+    async executeQuery<Row>(query: CompiledQuery & Partial<TextQuery>) {
+      if (state === "new") throw new StatementRefused("db.connection(): use db.transaction()");
+      if (state === "over") throw new StatementRefused("the transaction is over");
+      const { refusedInTransaction } = rulesOf(query.sql);
+      if (refusedInTransaction !== undefined) throw new StatementRefused(refusedInTransaction);
+      return (await send(query.sql, query.parameters, query.rows)) as QueryResult<Row>;
+    },
+    async commit() {
+      if (state !== "open") {
+        state = "over";
+        return;
+      }
+      state = "over";
+      const command = await commitOn(lease, readOnly);
+      // After a failed statement COMMIT rolls back, and says so only by its tag.
+      if (command !== "COMMIT") throw new Error("the transaction had failed and was rolled back");
+    },
+    async rollback() {
+      if (state === "open") {
+        state = "over";
+        await run(lease, "rollback").catch((error: Error) => lease.destroy(error));
+      }
+      state = "over";
+    },
+    async savepoint(command) {
+      await send(command, []);
+    },
+    // biome-ignore lint/correctness/useYield: it only says that there is no streaming
+    async *streamQuery() {
+      throw new StatementRefused("stream(): read in pages, by key");
+    },
+    release() {
+      // Not over: the handler left it open (an aborted handler, a failed commit).
+      if (state === "open") lease.destroy(new Error("a transaction was left open"));
+      else lease.release();
+    },
+  };
+}
+
+async function commitOn(lease: Lease, readOnly: boolean): Promise<string> {
+  try {
+    return (await run(lease, "commit")).command;
+  } catch (error) {
+    lease.destroy();
+    if (error instanceof ConnectionLost) {
+      throw error.sent && !readOnly
+        ? writeOutcomeUnknown(retryLater(error))
+        : databaseUnavailable(retryLater(error));
+    }
+    throw translate(error); // a deferred constraint, a serialization failure: rolled back
+  }
+}
+
+const run = (lease: Lease, text: string): Promise<StatementResult> =>
+  new Promise((resolve, reject) => {
+    lease.session.submit(
+      { text, values: [], scope: undefined, schema: "", rows: "objects", readOnly: false },
+      (error, result) => (result === undefined ? reject(error) : resolve(result)),
+    );
+  });
+
+function beginStatement({ isolationLevel, accessMode }: TransactionSettings): string {
+  const parts = ["begin"];
+  if (isolationLevel !== undefined) parts.push(`isolation level ${isolationLevel}`);
+  if (accessMode !== undefined) parts.push(accessMode);
+  return parts.join(" ");
+}
+
+/** What Kysely's transaction builders call; the connections are those of `openTransaction`. */
+export const transactionDriver: Driver = {
+  async init() {},
+  acquireConnection() {
+    throw new StatementRefused("db.connection(): use db.transaction()");
+  },
+  async beginTransaction(connection, settings) {
+    own(connection).begin(settings);
+  },
+  commitTransaction: (connection) => own(connection).commit(),
+  rollbackTransaction: (connection) => own(connection).rollback(),
+  savepoint: (connection, name) => own(connection).savepoint(`savepoint ${quote(name)}`),
+  rollbackToSavepoint: (connection, name) =>
+    own(connection).savepoint(`rollback to savepoint ${quote(name)}`),
+  releaseSavepoint: (connection, name) =>
+    own(connection).savepoint(`release savepoint ${quote(name)}`),
+  async releaseConnection(connection) {
+    own(connection).release();
+  },
+  async destroy() {},
+};
+
+// Kysely hands back what `provideConnection` gave it.
+const own = (connection: DatabaseConnection) => connection as TransactionConnection;
+
+const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;

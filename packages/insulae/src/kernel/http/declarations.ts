@@ -1,0 +1,146 @@
+/**
+ * The check of all declarations before the server starts. A route that does not say who may call it
+ * is not registered with a guess: nothing starts, and all that is wrong is told at once.
+ */
+import type { ErrorFactory } from "../errors.ts";
+import type { Feature, ResponseSchemas, Route } from "../feature.ts";
+import { schemaProblems } from "./schemas.ts";
+
+/** Where the canonical API lives; `absolute` routes stand beside it. */
+export const apiPrefix = "/api/v1";
+
+/** The route's whole path, with parameters as `:id`. */
+export const routePath = (route: Route): string =>
+  route.absolute ? route.path : `${apiPrefix}${route.path}`;
+
+/** The names of the parameters in a path. */
+export const pathParameters = (path: string): string[] =>
+  [...path.matchAll(/:([^/]+)/g)].map((match) => match[1] ?? "");
+
+/** The schemas of the answers by status; a bare schema is that of 200. */
+export function responsesOf(response: ResponseSchemas): ReadonlyMap<number, object | null> {
+  const keys = Object.keys(response);
+  const byStatus = keys.length > 0 && keys.every((key) => /^\d{3}$/.test(key));
+  if (!byStatus) return new Map([[200, response]]);
+  return new Map(Object.entries(response).map(([status, schema]) => [Number(status), schema]));
+}
+
+/** @throws Error that lists every problem of every feature. */
+export function checkDeclarations(features: readonly Feature[]): void {
+  const problems = [
+    ...doubled(
+      "feature",
+      features.map((feature) => feature.name),
+    ),
+    ...doubled(
+      "permission",
+      features.flatMap((feature) => [...feature.permissions.keys()]),
+    ),
+    ...doubled(
+      "route",
+      features.flatMap((feature) => feature.routes.map(address)),
+    ),
+    ...constraintProblems(features),
+    ...features.flatMap((feature) =>
+      feature.routes.flatMap((route) =>
+        routeProblems(route, features).map(
+          (problem) => `${feature.name}: ${route.method} ${routePath(route)}: ${problem}`,
+        ),
+      ),
+    ),
+  ];
+  if (problems.length > 0) {
+    throw new Error(
+      `The features are not well declared:\n${problems.map((p) => `- ${p}\n`).join("")}`,
+    );
+  }
+}
+
+/** What the router tells routes apart by; the names of parameters do not count. */
+const address = (route: Route): string =>
+  `${route.method} ${routePath(route).replaceAll(/:[^/]+/g, ":")}`;
+
+function doubled(what: string, names: readonly string[]): string[] {
+  const seen = new Set<string>();
+  const twice = names.filter((name) => seen.size === seen.add(name).size);
+  return [...new Set(twice)].map((name) => `${what} ${name} is declared twice`);
+}
+
+function constraintProblems(features: readonly Feature[]): string[] {
+  const known = new Map<string, ErrorFactory>();
+  const problems: string[] = [];
+  for (const [name, error] of features.flatMap((feature) => Object.entries(feature.constraints))) {
+    const other = known.get(name);
+    if (other && other !== error) problems.push(`constraint ${name} has two errors`);
+    known.set(name, error);
+  }
+  return problems;
+}
+
+// The types say most of this already; applications in JavaScript, and casts, have not read them.
+function routeProblems(route: Route, features: readonly Feature[]): string[] {
+  const options: Partial<Route["options"]> = route.options;
+  return [
+    ...accessProblems(options, features),
+    ...pathProblems(route),
+    ...responseProblems(options.response),
+    ...(options.summary?.trim() ? [] : ["it has no summary"]),
+    ...(options.body && (route.method === "GET" || route.method === "DELETE")
+      ? [`a ${route.method} has no body`]
+      : []),
+    ...(options.query && !isObjectSchema(options.query) ? ["query is not an object schema"] : []),
+    ...(["params", "query", "body"] as const).flatMap((part) =>
+      schemaProblems(options[part] ?? {}).map((problem) => `${part}: ${problem}`),
+    ),
+  ];
+}
+
+function accessProblems(
+  options: Partial<Route["options"]>,
+  features: readonly Feature[],
+): string[] {
+  const { permission, context = "tenant" } = options;
+  if (typeof permission !== "string") return ["it has no permission"];
+  if (!["tenant", "core", "any"].includes(context)) return [`context ${context} is not known`];
+  switch (permission) {
+    case "public":
+    case "authenticated":
+      return [];
+    case "platform":
+      return context === "tenant" ? ["platform administrators act in the context core"] : [];
+    default:
+      if (!features.some((feature) => feature.permissions.has(permission))) {
+        return [`permission ${permission} is declared by no feature`];
+      }
+      return context === "core" ? ["a tenant's permission needs the context tenant"] : [];
+  }
+}
+
+function pathProblems(route: Route): string[] {
+  const problems: string[] = [];
+  if (!/^(\/(:[a-z][a-z0-9_]*|[A-Za-z0-9._~-]+))*$/.test(route.path) || route.path === "") {
+    problems.push("its path is not of the form /things/:id");
+  }
+  const inPath = pathParameters(route.path);
+  const params = route.options.params;
+  const described = isObjectSchema(params) ? Object.keys(params.properties) : [];
+  for (const name of inPath) {
+    if (!described.includes(name)) problems.push(`parameter :${name} has no schema in params`);
+  }
+  for (const name of described) {
+    if (!inPath.includes(name)) problems.push(`params describe :${name}, which its path has not`);
+  }
+  return problems;
+}
+
+function responseProblems(response: ResponseSchemas | undefined): string[] {
+  if (typeof response !== "object" || response === null) return ["it has no response"];
+  const successes = [...responsesOf(response).keys()].filter(
+    (status) => status >= 200 && status < 300,
+  );
+  return successes.length === 0 ? ["its response has no status 2xx"] : [];
+}
+
+function isObjectSchema(schema: unknown): schema is { properties: object } {
+  return typeof schema === "object" && schema !== null && "properties" in schema;
+}

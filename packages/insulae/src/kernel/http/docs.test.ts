@@ -1,0 +1,155 @@
+import { Type } from "typebox";
+import { describe, expect, it } from "vitest";
+import { defineError } from "../errors.ts";
+import { feature } from "../feature.ts";
+import { openApiDocument } from "./openapi.ts";
+import { pageOf, pageQuery, searchText } from "./page.ts";
+import { testServer } from "./test-server.ts";
+
+const Note = Type.Object(
+  { id: Type.String({ format: "uuid" }), at: Type.Tuple([Type.Number(), Type.Number()]) },
+  { title: "Note" },
+);
+const NewNote = Type.Object(
+  { text: Type.String() },
+  { $id: "NewNote", description: "A new note." },
+);
+const noteMissing = defineError("note_missing", 404, "There is no such note");
+const params = Type.Object({ note_id: Type.String({ format: "uuid", description: "Which" }) });
+
+const notes = feature("notes", {
+  permissions: { "notes:read": "See notes", "notes:write": "Change notes" },
+  routes: (r) => [
+    r.get(
+      "/notes",
+      {
+        permission: "notes:read",
+        summary: "Lists notes",
+        query: pageQuery({ q: searchText }),
+        response: pageOf(Note),
+      },
+      () => undefined,
+    ),
+    r.post(
+      "/notes",
+      { permission: "notes:write", summary: "Adds", body: NewNote, response: { 201: Note } },
+      () => undefined,
+    ),
+    r.get(
+      "/notes/:note_id",
+      { permission: "notes:read", summary: "One", params, response: Note, errors: [noteMissing] },
+      () => undefined,
+    ),
+    r.delete(
+      "/notes/:note_id",
+      { permission: "notes:write", summary: "Deletes", params, response: { 204: null } },
+      () => undefined,
+    ),
+    r.post(
+      "/login",
+      { permission: "public", context: "any", summary: "Logs in", body: NewNote, response: Note },
+      () => undefined,
+    ),
+  ],
+});
+
+describe("the OpenAPI document", () => {
+  const document = async () =>
+    (await testServer([notes]).app.inject("/api-docs/openapi.json")).json();
+
+  it("says who may call what, with what, and what comes back", async () => {
+    const { openapi, paths, components } = await document();
+    expect(openapi).toBe("3.1.0");
+    const one = paths["/api/v1/notes/{note_id}"].get;
+    expect(one).toMatchObject({
+      operationId: "getNotesByNoteId",
+      tags: ["notes"],
+      "x-permission": "notes:read",
+      description: expect.stringContaining("notes:read"),
+      parameters: [{ name: "note_id", in: "path", required: true, description: "Which" }],
+    });
+    expect(one.responses["200"].content["application/json"].schema).toEqual({
+      $ref: "#/components/schemas/Note",
+    });
+    expect(one.responses["404"].description).toContain("note_missing");
+    expect(Object.keys(one.responses)).toEqual(
+      expect.arrayContaining(["200", "400", "401", "403", "404", "default"]),
+    );
+    expect(paths["/api/v1/login"].post.security).toEqual([]);
+    expect(paths["/api/v1/notes/{note_id}"].delete.responses["204"]).not.toHaveProperty("content");
+    expect(components.schemas.NewNote).toMatchObject({
+      additionalProperties: false,
+      properties: { text: { type: "string", maxLength: 10_000 } },
+    });
+    expect(components.schemas.Note.properties.at).toMatchObject({
+      prefixItems: [{ type: "number" }, { type: "number" }],
+      items: false,
+    });
+    const names = paths["/api/v1/notes"].get.parameters.map((p: { name: string }) => p.name);
+    expect(names).toEqual(["limit", "cursor", "q"]);
+    expect(paths).toHaveProperty("/health/ready");
+  });
+
+  it("has references that lead somewhere, and operation ids that are unique", async () => {
+    const text = JSON.stringify(await document());
+    const { components, paths } = JSON.parse(text);
+    for (const [, kind = "", name = ""] of text.matchAll(/"#\/components\/(\w+)\/([^"]+)"/g)) {
+      expect(components[kind]).toHaveProperty(name);
+    }
+    const operations = Object.values<Record<string, { operationId: string }>>(paths).flatMap(
+      Object.values,
+    );
+    const ids = operations.map((operation) => operation.operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it("gives two schemas of one name two names", () => {
+    const other = feature("others", {
+      routes: (r) => [
+        r.get(
+          "/others",
+          {
+            permission: "public",
+            summary: "Other notes",
+            response: Type.Object({ other: Type.String() }, { title: "Note" }),
+          },
+          () => undefined,
+        ),
+      ],
+    });
+    const made = openApiDocument({ features: [notes, other], version: "1", baseUrl: "http://a" });
+    expect(JSON.stringify(made)).toContain("#/components/schemas/Note2");
+  });
+});
+
+describe("the API reference", () => {
+  it.each(["/swagger-ui", "/redoc"])(
+    "at %s loads nothing from elsewhere, and runs no inline script",
+    async (url) => {
+      const { app } = testServer([notes]);
+      const page = await app.inject(url);
+      expect(page.statusCode).toBe(200);
+      expect(page.headers["content-security-policy"]).toContain("script-src 'self';");
+      expect(page.body).not.toMatch(/https?:\/\/|<script>|onload=/);
+      const assets = [...page.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(
+        (match) => match[1] ?? "",
+      );
+      expect(assets.length).toBeGreaterThan(1);
+      for (const asset of assets) {
+        const answer = await app.inject(asset);
+        expect([asset, answer.statusCode]).toEqual([asset, 200]);
+        expect(answer.headers["content-type"]).toMatch(/^text\/(javascript|css)/);
+      }
+    },
+  );
+
+  it("is not sent again to whoever has it", async () => {
+    const { app } = testServer([notes]);
+    const { headers } = await app.inject("/swagger-ui");
+    const again = await app.inject({
+      url: "/swagger-ui",
+      headers: { "if-none-match": String(headers.etag) },
+    });
+    expect([again.statusCode, again.body]).toEqual([304, ""]);
+  });
+});

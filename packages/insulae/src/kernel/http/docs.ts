@@ -1,0 +1,130 @@
+/**
+ * The API reference: the OpenAPI document, and two ways to read it, Swagger UI and ReDoc, served
+ * from their packages. Nothing comes from elsewhere, and nothing is loaded before somebody looks.
+ */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { asError } from "./answer.ts";
+import { type OpenApiOptions, openApiDocument } from "./openapi.ts";
+import type { Enter } from "./request-state.ts";
+import { docsPolicy } from "./security-headers.ts";
+
+export interface DocsOptions extends OpenApiOptions {
+  readonly enter: Enter;
+}
+
+interface Asset {
+  readonly type: string;
+  readonly body: () => Promise<Buffer> | Buffer;
+}
+
+const html = "text/html; charset=utf-8";
+const script = "text/javascript; charset=utf-8";
+const style = "text/css; charset=utf-8";
+
+export const documentPath = "/api-docs/openapi.json";
+
+/** @returns the paths that it answers, all of them to GET. */
+export function registerDocs(app: FastifyInstance, { enter, ...options }: DocsOptions): string[] {
+  const assets: Readonly<Record<string, Asset>> = {
+    [documentPath]: {
+      type: "application/json; charset=utf-8",
+      body: () => Buffer.from(JSON.stringify(openApiDocument(options))),
+    },
+    "/swagger-ui": { type: html, body: () => Buffer.from(swaggerPage) },
+    "/swagger-ui/start.js": { type: script, body: () => Buffer.from(swaggerStart) },
+    "/swagger-ui/swagger-ui.css": {
+      type: style,
+      body: fromPackage("swagger-ui-dist/swagger-ui.css"),
+    },
+    "/swagger-ui/swagger-ui-bundle.js": {
+      type: script,
+      body: fromPackage("swagger-ui-dist/swagger-ui-bundle.js"),
+    },
+    "/redoc": { type: html, body: () => Buffer.from(redocPage) },
+    "/redoc/start.js": { type: script, body: () => Buffer.from(redocStart) },
+    "/redoc/redoc.standalone.js": {
+      type: script,
+      body: fromPackage("redoc/bundles/redoc.standalone.js"),
+    },
+  };
+  for (const [path, asset] of Object.entries(assets)) {
+    app.get(path, {
+      onRequest: (request, reply, done) => {
+        try {
+          enter(request, reply, path);
+          done();
+        } catch (error) {
+          done(asError(error));
+        }
+      },
+      handler: assetHandler(asset),
+    });
+  }
+  return Object.keys(assets);
+}
+
+function assetHandler(asset: Asset) {
+  let loading: Promise<{ body: Buffer; etag: string }> | undefined;
+  const load = async () => {
+    const body = await asset.body();
+    return {
+      body,
+      etag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`,
+    };
+  };
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    loading ??= load();
+    const { body, etag } = await loading;
+    // The same for everybody; kept, but asked about each time, so that an upgrade shows at once.
+    reply.header("cache-control", "public, no-cache").header("etag", etag);
+    reply.header("content-security-policy", docsPolicy);
+    if (request.headers["if-none-match"] === etag) return reply.code(304).send();
+    return reply.type(asset.type).send(body);
+  };
+}
+
+const fromPackage = (specifier: string) => () => readFile(new URL(import.meta.resolve(specifier)));
+
+const page = (title: string, head: string, body: string): string => `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+${head}
+</head>
+<body>
+${body}
+</body>
+</html>
+`;
+
+const swaggerPage = page(
+  "Insulae API: Swagger UI",
+  '<link rel="stylesheet" href="/swagger-ui/swagger-ui.css">',
+  `<div id="reference"></div>
+<script src="/swagger-ui/swagger-ui-bundle.js"></script>
+<script src="/swagger-ui/start.js"></script>`,
+);
+
+const swaggerStart = `SwaggerUIBundle({
+  url: "${documentPath}",
+  dom_id: "#reference",
+  deepLinking: true,
+  validatorUrl: null,
+  presets: [SwaggerUIBundle.presets.apis],
+});
+`;
+
+const redocPage = page(
+  "Insulae API: ReDoc",
+  "",
+  `<div id="reference"></div>
+<script src="/redoc/redoc.standalone.js"></script>
+<script src="/redoc/start.js"></script>`,
+);
+
+const redocStart = `Redoc.init("${documentPath}", {}, document.getElementById("reference"));
+`;

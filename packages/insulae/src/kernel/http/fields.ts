@@ -1,0 +1,12 @@
+/** The fields that most resources have. */
+import { type TSchema, Type } from "typebox";
+
+export const uuid = Type.String({ format: "uuid" });
+
+export const timestamp = Type.String({ format: "date-time" });
+
+/** A field that may be empty. */
+export const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
+
+/** The params of `/things/:id`. */
+export const idParams = Type.Object({ id: uuid });

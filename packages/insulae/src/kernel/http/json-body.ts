@@ -1,0 +1,108 @@
+/**
+ * JSON as `JSON.parse` takes it, less what is never meant well: keys that reach for prototypes,
+ * doubled keys (two readers may take different ones), endless depth, and characters that PostgreSQL
+ * cannot store.
+ *
+ * One pass over the text finds the depth and the number of structural colons, skipping strings by
+ * `indexOf`; one over the parsed value counts its keys. Each member has one colon, so fewer keys
+ * than colons means that a key was doubled, and no set of names has to be kept.
+ */
+import { isUtf8 } from "node:buffer";
+import { malformedJson } from "./errors.ts";
+
+const maxDepth = 32;
+
+const quote = 0x22;
+const backslash = 0x5c;
+const colon = 0x3a;
+
+/**
+ * Parses a body. An empty one is `undefined`.
+ *
+ * @throws malformedJson
+ */
+export function parseJsonBody(bytes: Buffer): unknown {
+  if (bytes.length === 0) return undefined;
+  if (!isUtf8(bytes)) throw malformedJson({ detail: "The body is not UTF-8" });
+  const text = bytes.toString();
+  const colons = countColons(text);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    // Its message quotes the text; the client knows what it sent.
+    throw malformedJson({ cause });
+  }
+  // Only an escape can make a character that the text itself may not have.
+  const keys = countKeys(value, text.includes("\\u"));
+  if (keys !== colons) throw malformedJson({ detail: "A key is doubled" });
+  return value;
+}
+
+function countColons(text: string): number {
+  let colons = 0;
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case quote:
+        i = endOfString(text, i);
+        break;
+      case colon:
+        colons++;
+        break;
+      case 0x7b: // {
+      case 0x5b: // [
+        if (++depth > maxDepth) {
+          throw malformedJson({ detail: `It is more than ${maxDepth} levels deep` });
+        }
+        break;
+      case 0x7d: // }
+      case 0x5d: // ]
+        depth--;
+        break;
+    }
+  }
+  return colons;
+}
+
+/** The position of the quote that closes the string opened at `start`. */
+function endOfString(text: string, start: number): number {
+  for (let end = start; ; ) {
+    end = text.indexOf('"', end + 1);
+    if (end === -1) throw malformedJson();
+    let escapes = 0;
+    while (text.charCodeAt(end - 1 - escapes) === backslash) escapes++;
+    if (escapes % 2 === 0) return end;
+  }
+}
+
+function countKeys(value: unknown, escaped: boolean): number {
+  if (typeof value === "string") {
+    if (escaped) checkText(value);
+    return 0;
+  }
+  if (typeof value !== "object" || value === null) return 0;
+  let keys = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) keys += countKeys(item, escaped);
+    return keys;
+  }
+  for (const [key, member] of Object.entries(value)) {
+    if (key === "__proto__" || (key === "constructor" && isObjectWithPrototype(member))) {
+      throw malformedJson({ detail: "A key is not allowed" });
+    }
+    if (escaped) checkText(key);
+    keys += 1 + countKeys(member, escaped);
+  }
+  return keys;
+}
+
+function isObjectWithPrototype(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, "prototype");
+}
+
+function checkText(text: string): void {
+  if (text.includes("\0") || !text.isWellFormed()) {
+    throw malformedJson({ detail: "It has a character that cannot be stored" });
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * The OpenAPI 3.1 document of the routes: complete enough to generate a client from. It is made from
+ * the same declarations that the routes run by, so it cannot say something else.
+ *
+ * A schema with a `$id` or a `title` that is a name becomes a component of that name, so that
+ * generated clients have types with names.
+ */
+import type { ErrorFactory } from "../errors.ts";
+import type { Feature, Route } from "../feature.ts";
+import { pathParameters, responsesOf, routePath } from "./declarations.ts";
+import { validationFailed } from "./errors.ts";
+import { closedSchema, type JsonSchema, mapSubschemas } from "./schemas.ts";
+
+export interface OpenApiOptions {
+  readonly features: readonly Feature[];
+  readonly version: string;
+  readonly baseUrl: string;
+}
+
+type Components = Map<string, JsonSchema>;
+
+export function openApiDocument(options: OpenApiOptions): JsonSchema {
+  const components: Components = new Map([["Problem", problemSchema]]);
+  const paths: Record<string, Record<string, unknown>> = {};
+  const operationIds = new Set<string>();
+  for (const feature of options.features) {
+    for (const route of feature.routes) {
+      const path = routePath(route).replaceAll(/:([^/]+)/g, "{$1}");
+      const item = paths[path] ?? {};
+      paths[path] = item;
+      const id = unique(operationIdOf(route), operationIds);
+      item[route.method.toLowerCase()] = operation(route, feature, id, components);
+    }
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Insulae",
+      version: options.version,
+      description:
+        "A multi-tenant backend. Every error is an `application/problem+json` (RFC 9457).",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    servers: [{ url: options.baseUrl }],
+    tags: options.features
+      .filter((feature) => feature.routes.length > 0)
+      .map((feature) => ({ name: feature.name })),
+    security: [{ bearer: [] }],
+    paths,
+    components: {
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+      },
+      schemas: Object.fromEntries(components),
+      responses: { Problem: { description: "An error", content: problemContent } },
+    },
+  };
+}
+
+function operation(
+  route: Route,
+  feature: Feature,
+  operationId: string,
+  components: Components,
+): JsonSchema {
+  const { permission, summary, description, body } = route.options;
+  return {
+    operationId,
+    tags: [feature.name],
+    summary,
+    description: [description, accessText(permission)].filter(Boolean).join("\n\n"),
+    "x-permission": permission,
+    ...(permission === "public" ? { security: [] } : {}),
+    parameters: parameters(route, components),
+    ...(body ? { requestBody: requestBody(body, components) } : {}),
+    responses: responses(route, components),
+  };
+}
+
+function accessText(permission: string): string {
+  if (permission === "public") return "Anybody may call this.";
+  if (permission === "authenticated") return "Whoever is signed in may call this.";
+  if (permission === "platform") return "Platform administrators may call this.";
+  return `Needs the permission \`${permission}\`.`;
+}
+
+function parameters(route: Route, components: Components): unknown[] {
+  const from = (part: "params" | "query", place: "path" | "query", only?: readonly string[]) => {
+    const schema = route.options[part];
+    if (!schema) return [];
+    const closed = closedSchema(schema, part);
+    const required = Array.isArray(closed.required) ? closed.required : [];
+    return Object.entries((closed.properties ?? {}) as Record<string, JsonSchema>)
+      .filter(([name]) => only === undefined || only.includes(name))
+      .map(([name, { description, ...property }]) => ({
+        name,
+        in: place,
+        required: place === "path" || required.includes(name),
+        ...(description === undefined ? {} : { description }),
+        schema: asComponent(property, components),
+      }));
+  };
+  return [...from("params", "path", pathParameters(route.path)), ...from("query", "query")];
+}
+
+function requestBody(body: object, components: Components): JsonSchema {
+  return {
+    required: true,
+    content: {
+      // Closed as it is validated: a client learns that other fields are refused.
+      "application/json": { schema: asComponent(closedBody(body), components) },
+    },
+  };
+}
+
+/** Keeps the names that closing takes away. */
+function closedBody(body: object): JsonSchema {
+  const id: unknown = Reflect.get(body, "$id");
+  return { ...closedSchema(body, "body"), ...(typeof id === "string" ? { $id: id } : {}) };
+}
+
+function responses(route: Route, components: Components): JsonSchema {
+  const declared = [...responsesOf(route.options.response)].map(([status, schema]) => [
+    String(status),
+    {
+      description: descriptionOf(schema) ?? (status < 300 ? "Done" : "Not done"),
+      ...(schema
+        ? {
+            content: {
+              "application/json": { schema: asComponent(schema as JsonSchema, components) },
+            },
+          }
+        : {}),
+    },
+  ]);
+  return {
+    ...problemResponses(route),
+    ...Object.fromEntries(declared),
+    default: { $ref: "#/components/responses/Problem" },
+  };
+}
+
+function problemResponses(route: Route): JsonSchema {
+  const { permission, params, query, body, errors = [] } = route.options;
+  const byStatus = new Map<number, string[]>();
+  const add = (status: number, text: string) =>
+    byStatus.set(status, [...(byStatus.get(status) ?? []), text]);
+  if (params || query || body) add(400, explain(validationFailed));
+  if (permission !== "public") {
+    add(401, "No credentials, or credentials that are not valid");
+    add(403, "The credentials do not permit this");
+  }
+  for (const error of errors) add(error.status, explain(error));
+  return Object.fromEntries(
+    [...byStatus].map(([status, texts]) => [
+      String(status),
+      { description: texts.join("\n\n"), content: problemContent },
+    ]),
+  );
+}
+
+const explain = (error: ErrorFactory): string => `\`${error.code}\`: ${error.title}`;
+
+function descriptionOf(schema: object | null): string | undefined {
+  const text: unknown = schema && Reflect.get(schema, "description");
+  return typeof text === "string" ? text : undefined;
+}
+
+/** The schema in OpenAPI's dialect, or a reference to it where it has a name. */
+function asComponent(schema: JsonSchema, components: Components): JsonSchema {
+  const name = nameOf(schema);
+  const plain = inDialect(schema, components);
+  if (name === undefined) return plain;
+  const known = [name, ...Array.from({ length: 20 }, (_, i) => `${name}${i + 2}`)].find(
+    (candidate) => {
+      const other = components.get(candidate);
+      return other === undefined || JSON.stringify(other) === JSON.stringify(plain);
+    },
+  );
+  if (known === undefined) return plain;
+  components.set(known, plain);
+  return { $ref: `#/components/schemas/${known}` };
+}
+
+function inDialect(schema: JsonSchema, components: Components): JsonSchema {
+  const copy: Record<string, unknown> = {};
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (keyword === "$id") continue;
+    copy[keyword] = mapSubschemas(keyword, value, (inner) => asComponent(inner, components));
+  }
+  // TypeBox writes a tuple as draft 7 does; OpenAPI 3.1 is of draft 2020-12.
+  if (Array.isArray(copy.items)) {
+    copy.prefixItems = copy.items;
+    copy.items = copy.additionalItems ?? true;
+    delete copy.additionalItems;
+  }
+  return copy;
+}
+
+function nameOf(schema: JsonSchema): string | undefined {
+  const name = schema.$id ?? schema.title;
+  return typeof name === "string" && /^[A-Za-z][A-Za-z0-9._-]*$/.test(name) ? name : undefined;
+}
+
+/** `GET /api/v1/contacts/:id` → `getContactsById`. */
+function operationIdOf(route: Route): string {
+  const words = route.path
+    .split("/")
+    .filter(Boolean)
+    .map((part) => (part.startsWith(":") ? `by-${part.slice(1)}` : part))
+    .flatMap((part) => part.split(/[^A-Za-z0-9]+/))
+    .filter(Boolean);
+  return [
+    route.method.toLowerCase(),
+    ...words.map((word) => `${word.slice(0, 1).toUpperCase()}${word.slice(1)}`),
+  ].join("");
+}
+
+function unique(name: string, taken: Set<string>): string {
+  let candidate = name;
+  for (let i = 2; taken.has(candidate); i++) candidate = `${name}${i}`;
+  taken.add(candidate);
+  return candidate;
+}
+
+const problemContent = {
+  "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
+};
+
+const problemSchema: JsonSchema = {
+  type: "object",
+  required: ["type", "title", "status", "code", "request_id"],
+  properties: {
+    type: { type: "string", format: "uri", description: "`urn:insulae:problem:` and the code" },
+    title: { type: "string" },
+    status: { type: "integer" },
+    detail: { type: "string" },
+    code: { type: "string", description: "Stable; what a program should look at" },
+    request_id: { type: "string", description: "Names the request in the server's log" },
+    errors: {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["pointer", "message"],
+        properties: {
+          pointer: { type: "string", description: "A JSON pointer into the request" },
+          message: { type: "string" },
+        },
+      },
+    },
+  },
+};

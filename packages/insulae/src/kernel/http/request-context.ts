@@ -1,0 +1,113 @@
+/**
+ * What a handler gets. It is made for every request, and most handlers use three or four parts of
+ * it; so the parts that cost something are getters, which are made when they are asked for. That is
+ * also why this is a class: its getters are made once, not once a request.
+ */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Passwords } from "../auth/passwords.ts";
+import type { Principal } from "../auth/principal.ts";
+import type { BaseContext, RequestInfo, RouteContext } from "../feature.ts";
+import type { Platform } from "../platform.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
+import type { Cursors } from "./cursor.ts";
+import { defaultPageLimit, type Page } from "./page.ts";
+import { type ResolvedRequest, requestLog } from "./request-state.ts";
+
+type AnyBase = Omit<BaseContext<never, never, never>, "params" | "query" | "body">;
+
+/** What the contexts of one route share. */
+export interface RouteSetting {
+  /** `GET /api/v1/contacts`: what cursors are bound to. */
+  readonly list: string;
+  readonly context: RouteContext;
+  readonly statuses: ReadonlySet<number>;
+  readonly cursors: Cursors;
+  readonly baseUrl: string;
+  readonly log: Logger;
+}
+
+export class RequestContext implements AnyBase {
+  readonly tenant: Tenant | undefined;
+  readonly user: Principal | undefined;
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly #setting: RouteSetting;
+  readonly #resolved: ResolvedRequest;
+  readonly #request: FastifyRequest;
+  readonly #reply: FastifyReply;
+
+  constructor(
+    setting: RouteSetting,
+    resolved: ResolvedRequest,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ) {
+    this.tenant = setting.context === "core" ? undefined : resolved.tenant;
+    this.user = resolved.user;
+    this.params = request.params;
+    this.query = request.query;
+    this.body = request.body;
+    this.#setting = setting;
+    this.#resolved = resolved;
+    this.#request = request;
+    this.#reply = reply;
+  }
+
+  get db(): ResolvedRequest["db"] {
+    return this.#setting.context === "core" ? undefined : this.#resolved.db;
+  }
+
+  get platform(): Platform | undefined {
+    // A tenant's handler has no way to another tenant, not even past the types.
+    return this.#setting.context === "tenant" ? undefined : this.#resolved.platform;
+  }
+
+  get passwords(): Passwords {
+    return this.#resolved.platform.passwords;
+  }
+
+  get forgetUser(): (userId: string) => Promise<void> {
+    return this.#resolved.forgetUser;
+  }
+
+  get log(): Logger {
+    return requestLog(this.#request, this.#setting.log);
+  }
+
+  get request(): RequestInfo {
+    const { id, ip, host, headers } = this.#request;
+    return { id, ip, host, headers, baseUrl: this.#setting.baseUrl };
+  }
+
+  get header(): (name: string, value: string) => void {
+    return (name, value) => {
+      this.#reply.header(name, value);
+    };
+  }
+
+  get status(): (code: number) => void {
+    return (code) => {
+      if (!this.#setting.statuses.has(code)) {
+        throw new Error(`${this.#setting.list} declares no response for status ${code}`);
+      }
+      this.#reply.code(code);
+    };
+  }
+
+  get page(): Page {
+    // Validated against pageQuery(), whose parts these are.
+    const query = this.query as { limit?: number; cursor?: string; sort?: string; order?: string };
+    const cursor = this.#setting.cursors({
+      tenantId: this.tenant?.id ?? "",
+      list: this.#setting.list,
+      order: `${query.sort ?? ""} ${query.order ?? ""}`,
+    });
+    return {
+      limit: query.limit ?? defaultPageLimit,
+      after: query.cursor === undefined ? [] : cursor.decode(query.cursor),
+      cursor,
+    };
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What the server knows of one request beside what Fastify knows. It is made when the request comes
+ * in and hangs on Fastify's request, so that nothing has to be looked up by the way.
+ */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Principal } from "../auth/principal.ts";
+import type { TenantDatabase } from "../database/tenant-database.ts";
+import type { Route } from "../feature.ts";
+import type { Platform } from "../platform.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
+
+/**
+ * For whom a request is: what `resolve` finds out before the body is read. `db` and `platform` may
+ * be getters: they are asked for only by handlers that use them, and `platform` never by a route
+ * whose context is `tenant`.
+ */
+export interface ResolvedRequest {
+  readonly tenant: Tenant | undefined;
+  readonly user: Principal | undefined;
+  readonly db: TenantDatabase<Record<never, never>> | undefined;
+  readonly platform: Platform;
+  readonly forgetUser: (userId: string) => Promise<void>;
+}
+
+/**
+ * Finds out for whom a request is, and whether its route is permitted to them.
+ *
+ * Return the value itself, not a promise, where nothing has to be waited for: each promise on the
+ * way costs a turn of the event loop. @throws AppError if the request is refused.
+ */
+export type Resolve = (
+  request: FastifyRequest,
+  route: Route,
+) => ResolvedRequest | Promise<ResolvedRequest>;
+
+export interface RequestState {
+  readonly startedAt: number;
+  /** The route's pattern, `/api/v1/contacts/:id`; undefined where there is no route. */
+  readonly path: string | undefined;
+  resolved: ResolvedRequest | undefined;
+  log: Logger | undefined;
+}
+
+/**
+ * What a request begins with: its state, the headers of every answer, the checks of its address.
+ *
+ * @param path the route's pattern. @throws AppError if the request is refused.
+ */
+export type Enter = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  path: string | undefined,
+) => RequestState;
+
+type WithState = { state: RequestState | null };
+
+/** The name of the decorator under which the state hangs. */
+export const stateKey = "state";
+
+export function setState(request: FastifyRequest, state: RequestState): void {
+  (request as FastifyRequest & WithState).state = state; // declared by decorateRequest(stateKey)
+}
+
+export function findState(request: FastifyRequest): RequestState | null {
+  return (request as FastifyRequest & WithState).state; // as above
+}
+
+/** The logger whose lines carry the request's id, tenant and user; made when it is first used. */
+export function requestLog(request: FastifyRequest, root: Logger): Logger {
+  const state = findState(request);
+  if (state?.log) return state.log;
+  const log = root.child({
+    request_id: request.id,
+    tenant_id: state?.resolved?.tenant?.id,
+    user_id: state?.resolved?.user?.id,
+  });
+  // A line that is written before the tenant is known must not fix the later ones.
+  if (state?.resolved) state.log = log;
+  return log;
+}

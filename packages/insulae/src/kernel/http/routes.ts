@@ -1,0 +1,129 @@
+/**
+ * Registers the routes of features. What happens to a request here, in this order: it is resolved
+ * (for whom, and may they?), its body is read, its parts are validated, the handler runs, and what
+ * it returned is sent. Nothing of it waits unless it has to.
+ */
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  HookHandlerDoneFunction,
+} from "fastify";
+import { Type } from "typebox";
+import type { Feature, Route } from "../feature.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { asError, createAnswer } from "./answer.ts";
+import type { Cursors } from "./cursor.ts";
+import { responsesOf, routePath } from "./declarations.ts";
+import { RequestContext, type RouteSetting } from "./request-context.ts";
+import {
+  type Enter,
+  findState,
+  type RequestState,
+  type Resolve,
+  type ResolvedRequest,
+} from "./request-state.ts";
+import type { Validator, Validators } from "./validation.ts";
+
+export interface RoutesOptions {
+  readonly features: readonly Feature[];
+  readonly enter: Enter;
+  readonly resolve: Resolve;
+  readonly cursors: Cursors;
+  readonly validators: Validators;
+  readonly baseUrl: string;
+  readonly log: Logger;
+}
+
+/** Registers the routes; they must have passed `checkDeclarations`. */
+export function registerRoutes(app: FastifyInstance, options: RoutesOptions): void {
+  for (const feature of options.features) {
+    for (const route of feature.routes) registerRoute(app, route, options);
+  }
+}
+
+const nothing = Type.Object({});
+
+function registerRoute(app: FastifyInstance, route: Route, options: RoutesOptions): void {
+  const url = routePath(route);
+  const responses = responsesOf(route.options.response);
+  const list = `${route.method} ${url}`;
+  const context = route.options.context ?? "tenant";
+  const successes = [...responses.keys()].filter((status) => status >= 200 && status < 300);
+  const status = successes[0] ?? 200;
+  const setting: RouteSetting = {
+    list,
+    context,
+    statuses: new Set(responses.keys()),
+    cursors: options.cursors,
+    baseUrl: options.baseUrl,
+    log: options.log,
+  };
+  const validate = requestValidator(route, options.validators);
+  const answer = createAnswer(responses, list);
+  // Its context is the one that the declaration was checked against.
+  const handle = route.handler as (context: RequestContext) => unknown;
+
+  app.route({
+    method: route.method,
+    url,
+    ...(route.options.bodyLimit === undefined ? {} : { bodyLimit: route.options.bodyLimit }),
+    onRequest: entrance(route, options),
+    handler(request, reply) {
+      const resolved = findState(request)?.resolved;
+      if (!resolved || (context === "tenant" && !resolved.tenant)) {
+        throw new Error(`${list} was reached without a tenant`);
+      }
+      validate(request);
+      if (status !== 200) reply.code(status);
+      answer(reply, handle(new RequestContext(setting, resolved, request, reply)));
+    },
+  });
+}
+
+function entrance(route: Route, { enter, resolve }: RoutesOptions) {
+  const path = routePath(route);
+  return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void => {
+    let state: RequestState;
+    let resolved: ResolvedRequest | Promise<ResolvedRequest>;
+    try {
+      state = enter(request, reply, path);
+      resolved = resolve(request, route);
+    } catch (error) {
+      done(asError(error));
+      return;
+    }
+    if (!(resolved instanceof Promise)) {
+      state.resolved = resolved;
+      done();
+      return;
+    }
+    resolved.then(
+      (value) => {
+        state.resolved = value;
+        done();
+      },
+      (error: unknown) => done(asError(error)),
+    );
+  };
+}
+
+/** What a route does not declare, it does not take: an undeclared query or body is refused. */
+function requestValidator(route: Route, validators: Validators): (request: FastifyRequest) => void {
+  const { params, query, body } = route.options;
+  const checkParams: Validator | undefined = params && validators(params, "params");
+  const checkQuery = validators(query ?? nothing, "query");
+  const checkBody = validators(body ?? nothing, "body");
+  const skipQuery = query === undefined;
+  const skipBody = body === undefined;
+  return (request) => {
+    checkParams?.(request.params);
+    if (!skipQuery || hasMembers(request.query)) checkQuery(request.query);
+    if (!skipBody || request.body != null) checkBody(request.body);
+  };
+}
+
+function hasMembers(value: unknown): boolean {
+  for (const _name in value as object) return true; // the query is always an object
+  return false;
+}

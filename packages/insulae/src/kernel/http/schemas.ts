@@ -1,0 +1,102 @@
+/**
+ * Schemas of what comes in are closed and bounded before they are used: what a schema does not name
+ * is refused, and text and lists that its author left unbounded get a bound.
+ */
+import { stringFormats } from "./formats.ts";
+
+/** A part of a request. Only the body arrives with types; the others are text. */
+export type RequestPart = "params" | "query" | "body";
+
+interface Bounds {
+  readonly maxLength: number;
+  readonly maxItems: number;
+}
+
+const bounds: Readonly<Record<RequestPart, Bounds>> = {
+  params: { maxLength: 500, maxItems: 100 },
+  query: { maxLength: 500, maxItems: 100 },
+  body: { maxLength: 10_000, maxItems: 1_000 },
+};
+
+/** JSON Schema as plain data; what TypeBox adds to it is not enumerable and stays behind. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** A copy in which every object is closed, and every string and array has a bound. */
+export function closedSchema(schema: object, part: RequestPart): JsonSchema {
+  const source = schema as JsonSchema; // a schema is an object of keywords
+  const copy: Record<string, unknown> = {};
+  for (const [keyword, value] of Object.entries(source)) {
+    if (keyword === "$id") continue; // one validator may meet a schema several times
+    copy[keyword] = mapSubschemas(keyword, value, (inner) => closedSchema(inner, part));
+  }
+  if (source.type === "object" || source.properties !== undefined) {
+    copy.additionalProperties ??= false;
+  }
+  if (source.type === "string" && !("enum" in source || "const" in source)) {
+    copy.maxLength ??= bounds[part].maxLength;
+  }
+  if (source.type === "array") copy.maxItems ??= bounds[part].maxItems;
+  return copy;
+}
+
+/**
+ * What would make the schema fail, or not do what its author thinks, once it is used. Checked when
+ * the server starts, since validators are only compiled at their first request.
+ */
+export function schemaProblems(schema: object): string[] {
+  const problems: string[] = [];
+  visit(schema as JsonSchema, (inner) => {
+    const format = inner.format;
+    if (typeof format === "string" && stringFormats[format] === undefined) {
+      problems.push(`format "${format}" is not known`);
+    }
+    if (typeof inner.pattern === "string" && !compiles(inner.pattern)) {
+      problems.push(`pattern ${JSON.stringify(inner.pattern)} is not a regular expression`);
+    }
+    if ("allOf" in inner) problems.push("an intersection cannot be closed; use Type.Evaluate()");
+    if ("$ref" in inner) problems.push("references are not resolved; use the schema itself");
+  });
+  return problems;
+}
+
+function visit(schema: JsonSchema, look: (schema: JsonSchema) => void): void {
+  look(schema);
+  for (const [keyword, value] of Object.entries(schema)) {
+    mapSubschemas(keyword, value, (inner) => visit(inner, look));
+  }
+}
+
+const single = new Set(["items", "additionalItems", "additionalProperties", "not", "contains"]);
+const several = new Set(["anyOf", "oneOf", "allOf", "items", "prefixItems"]);
+const named = new Set(["properties", "patternProperties", "$defs", "definitions"]);
+
+/** Applies `change` to the schemas inside a keyword's value; other values stay as they are. */
+export function mapSubschemas(
+  keyword: string,
+  value: unknown,
+  change: (schema: JsonSchema) => unknown,
+): unknown {
+  if (Array.isArray(value)) return several.has(keyword) ? value.map(change) : value;
+  if (typeof value !== "object" || value === null) return value;
+  if (single.has(keyword)) return change(value as JsonSchema);
+  if (!named.has(keyword)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, change(inner)]));
+}
+
+function compiles(pattern: string): boolean {
+  try {
+    new RegExp(pattern, "u");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A copy without `$id`, which schemas that are used in several places may not repeat. */
+export function plainSchema(schema: object): JsonSchema {
+  const copy: Record<string, unknown> = {};
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (keyword !== "$id") copy[keyword] = mapSubschemas(keyword, value, plainSchema);
+  }
+  return copy;
+}

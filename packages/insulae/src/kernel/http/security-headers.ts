@@ -1,0 +1,27 @@
+/**
+ * Headers of every answer (OWASP REST security cheat sheet). An API's answer is data: it runs
+ * nothing, is shown in no frame, and is not to be guessed at.
+ */
+export type SecurityHeaders = Readonly<Record<string, string>>;
+
+/** @param tls the server is reached over https, so browsers may be told to insist on it. */
+export function securityHeaders(tls: boolean): SecurityHeaders {
+  return {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    // Answers differ by host, token and tenant header; no cache on the way may keep one.
+    "cache-control": "no-store",
+    ...(tls ? { "strict-transport-security": "max-age=31536000; includeSubDomains" } : {}),
+  };
+}
+
+/**
+ * For the two pages of the API reference: scripts of this server only. Both build their styles in
+ * the page, and ReDoc searches in a worker that it makes from a blob.
+ */
+export const docsPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+  "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src blob:; " +
+  "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";

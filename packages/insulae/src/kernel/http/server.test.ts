@@ -1,0 +1,380 @@
+import type { InjectOptions } from "fastify";
+import { Type } from "typebox";
+import { describe, expect, it } from "vitest";
+import { defineError } from "../errors.ts";
+import { feature } from "../feature.ts";
+import { Json } from "../json.ts";
+import { pageOf, pageQuery } from "./page.ts";
+import { echo, resolvedFor, testServer, testTenant } from "./test-server.ts";
+
+const Item = Type.Object({ id: Type.String() });
+const itemMissing = defineError("item_missing", 404, "There is no such item");
+
+const items = feature("items", {
+  permissions: { "items:read": "See items", "items:write": "Change items" },
+  routes: (r) => [
+    r.get(
+      "/items",
+      { permission: "items:read", summary: "Items", query: pageQuery(), response: pageOf(Item) },
+      ({ page }) => ({ items: [], next_cursor: page.cursor.encode([page.limit, ...page.after]) }),
+    ),
+    r.get(
+      "/items/:id",
+      {
+        permission: "items:read",
+        summary: "One item",
+        params: Type.Object({ id: Type.String({ maxLength: 40 }) }),
+        response: Item,
+      },
+      ({ params, log }) => {
+        switch (params.id) {
+          case "missing":
+            throw itemMissing({ detail: "It was never there", headers: { "x-hint": "none" } });
+          case "broken":
+            throw new Error("select secret from vault failed at /srv/code.ts:1");
+          case "late":
+            return Promise.reject(new Error("secret"));
+          case "nothing":
+            return undefined;
+          case "json":
+            return Promise.resolve(new Json('{"id": "as it is", "more": 1}'));
+          case "query":
+            return { compile: () => ({}), execute: async () => ({ id: "from a query" }) };
+          case "logged":
+            log.info("a line of the handler");
+            return { id: "logged" };
+        }
+        return { id: params.id, password_hash: "secret" };
+      },
+    ),
+    r.put(
+      "/items/:id",
+      {
+        permission: "items:write",
+        summary: "Puts an item",
+        params: Item,
+        response: { 200: Item, 201: Item },
+      },
+      ({ params, status }) => {
+        if (params.id === "new") status(201);
+        if (params.id === "odd") status(202);
+        return { id: params.id };
+      },
+    ),
+    r.delete(
+      "/items/:id",
+      { permission: "items:write", summary: "Deletes", params: Item, response: { 204: null } },
+      () => undefined,
+    ),
+  ],
+});
+
+const json = { "content-type": "application/json" };
+const send = (payload: string, headers: Record<string, string> = json) =>
+  testServer([echo]).app.inject({ method: "POST", url: "/api/v1/echo", headers, payload });
+
+describe("an answer", () => {
+  it("has what its schema names, and nothing else", async () => {
+    const answer = await testServer([items]).app.inject("/api/v1/items/7");
+    expect(answer.statusCode).toBe(200);
+    expect(answer.body).toBe('{"id":"7"}');
+    expect(answer.headers["content-type"]).toBe("application/json; charset=utf-8");
+  });
+
+  it.each([
+    ["json", '{"id": "as it is", "more": 1}'],
+    ["query", '{"id":"from a query"}'],
+  ])("may be made by the database: %s", async (id, body) => {
+    const answer = await testServer([items]).app.inject(`/api/v1/items/${id}`);
+    expect([answer.statusCode, answer.body]).toEqual([200, body]);
+  });
+
+  it("has the status that the route declares, or chooses among the declared", async () => {
+    const { app } = testServer([items]);
+    const status = async (method: "PUT" | "DELETE", id: string) =>
+      (await app.inject({ method, url: `/api/v1/items/${id}` })).statusCode;
+    expect(await status("DELETE", "1")).toBe(204);
+    expect(await status("PUT", "old")).toBe(200);
+    expect(await status("PUT", "new")).toBe(201);
+    expect(await status("PUT", "odd")).toBe(500);
+  });
+
+  it("is kept by no cache, guessed at by no browser and shown in no frame", async () => {
+    const { headers } = await testServer([items]).app.inject("/api/v1/items/7");
+    expect(headers).toMatchObject({
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    });
+    expect(headers).not.toHaveProperty("strict-transport-security");
+  });
+
+  it("tells browsers to insist on TLS in production over https", async () => {
+    const options = { production: true, baseUrl: "https://api.example.com" };
+    const { headers } = await testServer([items], options).app.inject("/api/v1/nowhere");
+    expect(headers["strict-transport-security"]).toContain("max-age=");
+  });
+});
+
+describe("a request id", () => {
+  it("is new and unguessable, or a proxy's if that is harmless", async () => {
+    const { app } = testServer([items]);
+    const id = async (given?: string) => {
+      const headers = given === undefined ? {} : { "x-request-id": given };
+      return (await app.inject({ url: "/api/v1/items/7", headers })).headers["x-request-id"];
+    };
+    expect(await id()).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await id()).not.toBe(await id());
+    expect(await id("proxy-1.A_b")).toBe("proxy-1.A_b");
+    for (const bad of ["a b", "a\tb", "a\u001b[31m", 'a"', "x".repeat(65), ""]) {
+      expect(await id(bad)).toMatch(/^[0-9a-f-]{36}$/);
+    }
+  });
+});
+
+describe("an error", () => {
+  it.each<[number, string, string | InjectOptions]>([
+    [404, "item_missing", "/api/v1/items/missing"],
+    [404, "not_found", "/nowhere"],
+    [404, "not_found", { method: "POST", url: "/" }],
+    [405, "method_not_allowed", { method: "POST", url: "/api/v1/items" }],
+    [405, "method_not_allowed", { method: "OPTIONS", url: "/api/v1/items/1" }],
+    [405, "method_not_allowed", { method: "DELETE", url: "/redoc" }],
+    [500, "internal_error", "/api/v1/items/broken"],
+    [500, "internal_error", "/api/v1/items/late"],
+    [500, "internal_error", "/api/v1/items/nothing"],
+    [400, "bad_request", "/api/v1/items/%ff"],
+    [400, "bad_request", "/api/v1/items/a%00b"],
+    [400, "bad_request", "/api/v1/items?cursor=%00"],
+    [414, "uri_too_long", `/api/v1/items?${"a[]=&".repeat(10_000)}`],
+    [414, "uri_too_long", `/api/v1/items/${"a".repeat(600)}`],
+    [400, "validation_failed", `/api/v1/items?${"a[]=&".repeat(1_500)}`],
+    [400, "validation_failed", `/api/v1/items/${"a".repeat(41)}`],
+    [400, "validation_failed", "/api/v1/items?unknown=1"],
+    [400, "validation_failed", "/api/v1/items/1?unknown=1"],
+    [400, "validation_failed", "/api/v1/items?limit=1e9"],
+    [400, "validation_failed", "/api/v1/items?limit=201"],
+    [400, "validation_failed", "/api/v1/items?limit=0"],
+    [400, "validation_failed", "/api/v1/items?limit=1.5"],
+    [400, "validation_failed", "/api/v1/items?limit=10&limit=20"],
+    [400, "validation_failed", "/api/v1/items?__proto__=1"],
+    [400, "invalid_cursor", "/api/v1/items?cursor=abc"],
+  ])("is %s %s in the documented shape", async (status, code, request) => {
+    const answer = await testServer([items]).app.inject(request);
+    const problem = answer.json();
+    expect([answer.statusCode, problem.code]).toEqual([status, code]);
+    expect(answer.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
+    expect(answer.headers["cache-control"]).toBe("no-store");
+    expect(problem).toMatchObject({
+      type: `urn:insulae:problem:${code}`,
+      title: expect.any(String),
+      status,
+      request_id: answer.headers["x-request-id"],
+    });
+    const fields = ["type", "title", "status", "detail", "code", "request_id", "errors"];
+    expect(fields).toEqual(expect.arrayContaining(Object.keys(problem)));
+    expect(answer.body).not.toMatch(/secret|select|\.ts|node_modules|FST_/);
+  });
+
+  it("that nobody foresaw is told to the log, with the request's id", async () => {
+    const { app, lines } = testServer([items]);
+    const answer = await app.inject("/api/v1/items/broken");
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        request_id: answer.headers["x-request-id"],
+        tenant_id: "tenant-a",
+        err: expect.objectContaining({ message: expect.stringContaining("secret") }),
+      }),
+    );
+  });
+
+  it("brings its own detail and headers", async () => {
+    const answer = await testServer([items]).app.inject("/api/v1/items/missing");
+    expect(answer.json().detail).toBe("It was never there");
+    expect(answer.headers["x-hint"]).toBe("none");
+  });
+
+  it("names the methods that an address answers", async () => {
+    const { app } = testServer([items]);
+    const allow = async (url: string) =>
+      (await app.inject({ method: "PATCH", url, headers: json, payload: "{}" })).headers.allow;
+    expect(await allow("/api/v1/items/1")).toBe("GET, HEAD, PUT, DELETE");
+    expect(await allow("/health")).toBe("GET, HEAD");
+  });
+
+  it("of the resolver is answered before the body is read", async () => {
+    const refused = defineError("refused", 401, "Refused");
+    for (const resolve of [
+      () => {
+        throw refused();
+      },
+      () => Promise.reject(refused()),
+    ]) {
+      const { app } = testServer([echo], { resolve });
+      const request = { method: "POST", url: "/api/v1/echo", headers: json, payload: "{" } as const;
+      expect((await app.inject(request)).json().code).toBe("refused");
+    }
+  });
+
+  it("is made of a tenant's route that was resolved to no tenant", async () => {
+    const { app } = testServer([items], { resolve: () => resolvedFor(undefined) });
+    expect((await app.inject("/api/v1/items/7")).statusCode).toBe(500);
+  });
+});
+
+describe("a body", () => {
+  it("is taken as JSON, whatever follows the media type", async () => {
+    for (const type of [
+      "application/json",
+      "application/json; charset=utf-8",
+      "application/json ;charset=utf-8",
+      "Application/JSON",
+      "application/json;",
+    ]) {
+      const good = await send('{"text":"x"}', { "content-type": type });
+      expect([type, good.statusCode]).toEqual([type, 200]);
+      const bad = await send('{"text":1}', { "content-type": type });
+      expect([type, bad.statusCode]).toEqual([type, 400]);
+    }
+  });
+
+  it.each([
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "application/json\ttext",
+    "application/json text",
+    "application/jsonx",
+    "application/json, text/plain",
+    "x/application/json",
+    "application/ json",
+    "*/*",
+    " ",
+  ])("of the type %j is refused or validated, never passed by", async (type) => {
+    const answer = await send('{"text":"x","unknown":1}', { "content-type": type });
+    expect([400, 415]).toContain(answer.statusCode);
+    expect(answer.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
+  });
+
+  it("that is compressed is refused", async () => {
+    const answer = await send("{}", { ...json, "content-encoding": "gzip" });
+    expect(answer.statusCode).toBe(415);
+  });
+
+  it.each<[string, string, readonly { pointer: string; message?: string }[]]>([
+    [
+      "an unknown field",
+      '{"text":"a","role":"owner"}',
+      [{ pointer: "/body/role", message: "is not known" }],
+    ],
+    [
+      "an unknown field further in",
+      '{"text":"a","more":{"x/y":1}}',
+      [{ pointer: "/body/more/x~1y" }],
+    ],
+    ["a missing field", "{}", [{ pointer: "/body/text", message: "is required" }]],
+    ["a number as text", '{"text":"a","count":"1"}', [{ pointer: "/body/count" }]],
+    ["text as a number", '{"text":1}', [{ pointer: "/body/text" }]],
+    ["two faults", '{"count":"1"}', [{ pointer: "/body/text" }, { pointer: "/body/count" }]],
+    [
+      "a text without end",
+      JSON.stringify({ text: "a".repeat(10_001) }),
+      [{ pointer: "/body/text" }],
+    ],
+    ["a list", "[]", [{ pointer: "/body" }]],
+    ["null", "null", [{ pointer: "/body" }]],
+    ["nothing", "", [{ pointer: "/body" }]],
+  ])("with %s is refused, and its fault named", async (_what, payload, errors) => {
+    const answer = await send(payload);
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json().code).toBe("validation_failed");
+    expect(answer.json().errors).toEqual(errors.map((error) => expect.objectContaining(error)));
+  });
+
+  it("with thousands of faults is refused quickly and briefly", async () => {
+    const fields = Array.from({ length: 15_000 }, (_, i) => `"f${i}":1`);
+    const start = performance.now();
+    const answer = await send(`{${fields.join(",")}}`);
+    expect(performance.now() - start).toBeLessThan(500);
+    expect(answer.json().errors).toHaveLength(1);
+    const few = await send(`{${fields.slice(0, 100).join(",")}}`);
+    expect(few.json().errors).toHaveLength(20);
+  });
+
+  it.each([
+    '{"a":',
+    '{"__proto__":{}}',
+    '{"text":"a","text":"b"}',
+    '{"text":"\\u0000"}',
+    "\ufeff{}",
+  ])("like %j is refused as JSON", async (payload) => {
+    const answer = await send(payload);
+    expect([answer.statusCode, answer.json().code]).toEqual([400, "malformed_json"]);
+  });
+
+  it("larger than its route allows is refused", async () => {
+    const answer = await send(`{"text":"${"a".repeat(200_000)}"}`);
+    expect([answer.statusCode, answer.json().code]).toEqual([413, "body_too_large"]);
+  });
+
+  it("is refused by a route that takes none, but for an empty object", async () => {
+    const { app } = testServer([items]);
+    const put = async (payload: string) =>
+      (await app.inject({ method: "PUT", url: "/api/v1/items/1", headers: json, payload }))
+        .statusCode;
+    expect(await put("{}")).toBe(200);
+    expect(await put("")).toBe(200);
+    expect(await put('{"tenant_id":"b"}')).toBe(400);
+  });
+});
+
+describe("a page", () => {
+  it("goes on where the cursor says, at most 200 items at a time, by default 25", async () => {
+    const { app } = testServer([items]);
+    const first = (await app.inject("/api/v1/items")).json().next_cursor;
+    const second = (await app.inject(`/api/v1/items?limit=200&cursor=${first}`)).json().next_cursor;
+    expect(Buffer.from(second, "base64url").toString()).toContain('["200","25"]');
+  });
+
+  it("of tenant A cannot be gone on with by tenant B", async () => {
+    let tenant = "a";
+    const { app } = testServer([items], { resolve: () => resolvedFor(testTenant(tenant)) });
+    const cursor = (await app.inject("/api/v1/items")).json().next_cursor;
+    tenant = "b";
+    const answer = await app.inject(`/api/v1/items?cursor=${cursor}`);
+    expect([answer.statusCode, answer.json().code]).toEqual([400, "invalid_cursor"]);
+  });
+});
+
+describe("the log", () => {
+  it("has a line for each request, and none of its query or headers", async () => {
+    const { app, lines } = testServer([items]);
+    const headers = { authorization: "Bearer planted", "user-agent": "a\r\nb" };
+    const answer = await app.inject({ url: "/api/v1/items?limit=7", headers });
+    await expect
+      .poll(() => lines)
+      .toContainEqual(
+        expect.objectContaining({
+          msg: "request",
+          request_id: answer.headers["x-request-id"],
+          tenant_id: "tenant-a",
+          method: "GET",
+          route: "/api/v1/items",
+          status: 200,
+          duration_ms: expect.any(Number),
+        }),
+      );
+    expect(JSON.stringify(lines)).not.toMatch(/planted|limit|a\\r/);
+  });
+
+  it("knows the tenant and the request of a handler's line", async () => {
+    const { app, lines } = testServer([items]);
+    const answer = await app.inject("/api/v1/items/logged");
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        msg: "a line of the handler",
+        request_id: answer.headers["x-request-id"],
+        tenant_id: "tenant-a",
+      }),
+    );
+  });
+});

@@ -1,0 +1,195 @@
+/**
+ * The HTTP server: Fastify, made strict. Every answer has the security headers and a request id,
+ * every error one shape, and nothing is registered that does not say who may call it.
+ */
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { ErrorFactory } from "../errors.ts";
+import type { Feature } from "../feature.ts";
+import type { Platform } from "../platform.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { logWhenDone } from "./access-log.ts";
+import { asError } from "./answer.ts";
+import { answerConnectionError, answerExpectations } from "./connection-errors.ts";
+import { createCursors } from "./cursor.ts";
+import { checkDeclarations, routePath } from "./declarations.ts";
+import { registerDocs } from "./docs.ts";
+import { shuttingDown, unsupportedMediaType } from "./errors.ts";
+import { type HealthChecks, healthFeature } from "./health.ts";
+import { parseJsonBody } from "./json-body.ts";
+import { createNotFound } from "./not-found.ts";
+import { problemOf, problemType, visibleError } from "./problem.ts";
+import { requestProblem } from "./request-guard.ts";
+import { requestId } from "./request-id.ts";
+import {
+  type Enter,
+  type Resolve,
+  type ResolvedRequest,
+  requestLog,
+  setState,
+  stateKey,
+} from "./request-state.ts";
+import { registerRoutes } from "./routes.ts";
+import { securityHeaders } from "./security-headers.ts";
+import { createValidators } from "./validation.ts";
+
+export interface HttpServerOptions {
+  readonly features: readonly Feature[];
+  readonly resolve: Resolve;
+  readonly health: HealthChecks;
+  /** Signs cursors; the same on every node. */
+  readonly cursorSecret: Uint8Array | string;
+  /** Where clients reach this server, from configuration: `https://api.example.com`. */
+  readonly baseUrl: string;
+  readonly version: string;
+  readonly production: boolean;
+  readonly log: Logger;
+  /** The largest body in bytes, where a route says nothing else. Default 1 MiB. */
+  readonly bodyLimit?: number;
+  /** Addresses and networks of proxies whose `X-Forwarded-…` is believed. Default none. */
+  readonly trustProxy?: readonly string[];
+  /** How long a whole request may take to come in. Default 30 s; its headers 10 s at most. */
+  readonly requestTimeoutMs?: number;
+  /** How long `close()` waits for what is in flight. Default 10 s. */
+  readonly shutdownGraceMs?: number;
+}
+
+/**
+ * Makes the server; `listen()` or `inject()` it.
+ *
+ * @throws Error that lists all that is wrong with the declarations of the features.
+ */
+export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+  const { log, version } = options;
+  const requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
+  const health = healthFeature({ checks: options.health, version, log });
+  const features = [health, ...options.features];
+  checkDeclarations(features);
+
+  const constraints = new Map<string, ErrorFactory>(
+    features.flatMap((feature) => Object.entries(feature.constraints)),
+  );
+  const headers = Object.entries(
+    securityHeaders(options.production && options.baseUrl.startsWith("https:")),
+  );
+  const setHeaders = (request: FastifyRequest, reply: FastifyReply): void => {
+    for (const [name, value] of headers) reply.header(name, value);
+    reply.header("x-request-id", request.id);
+  };
+  const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    const visible = visibleError(error, constraints);
+    if (visible.status >= 500 && !isAbort(error, request)) {
+      requestLog(request, log).error({ err: error }, visible.title);
+    }
+    // Errors of the router come before any hook has set them.
+    if (!reply.hasHeader("x-request-id")) setHeaders(request, reply);
+    reply
+      .code(visible.status)
+      .headers(visible.headers)
+      .type(problemType)
+      .send(JSON.stringify(problemOf(visible, request.id)));
+  };
+
+  const app = fastify({
+    logger: false, // the access line and the lazy child loggers are cheaper than a child a request
+    genReqId: requestId,
+    bodyLimit: options.bodyLimit ?? 1_048_576,
+    trustProxy: options.trustProxy?.length ? [...options.trustProxy] : false,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: 72_000,
+    forceCloseConnections: "idle",
+    return503OnClosing: false, // the hook below does it, in the shape of all errors
+    routerOptions: { maxParamLength: 500 },
+    http: {
+      maxHeaderSize: 16_384,
+      headersTimeout: Math.min(10_000, requestTimeoutMs),
+      connectionsCheckingInterval: Math.min(2_000, requestTimeoutMs),
+      requireHostHeader: true,
+      insecureHTTPParser: false,
+    },
+    clientErrorHandler: answerConnectionError,
+    frameworkErrors: answerError,
+  });
+  answerExpectations(app.server);
+  app.decorateRequest(stateKey, null);
+  app.setErrorHandler(answerError);
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<Buffer>(
+    "application/json",
+    { parseAs: "buffer" },
+    (request, body, done) => {
+      try {
+        if (request.headers["content-encoding"] !== undefined) throw unsupportedMediaType();
+        done(null, parseJsonBody(body));
+      } catch (error) {
+        done(asError(error));
+      }
+    },
+  );
+
+  const accessLog = log.isLevelEnabled("info");
+  let closing = false;
+  // What every request begins with. Called by each route's own hook: one hook is cheaper than two.
+  const enter: Enter = (request, reply, path) => {
+    const startedAt = accessLog ? performance.now() : 0;
+    const state = { startedAt, path, resolved: undefined, log: undefined };
+    setState(request, state);
+    setHeaders(request, reply);
+    if (accessLog) logWhenDone(request, reply, log);
+    if (closing) throw shuttingDown({ headers: { "retry-after": "1" } });
+    const problem = requestProblem(request.raw);
+    if (problem) throw problem;
+    return state;
+  };
+  app.addHook("preClose", (done) => {
+    closing = true;
+    // Idle connections are closed at once; a client that never reads its answer is not waited for.
+    const timer = setTimeout(
+      () => app.server.closeAllConnections(),
+      options.shutdownGraceMs ?? 10_000,
+    );
+    app.server.once("close", () => clearTimeout(timer));
+    timer.unref();
+    done();
+  });
+
+  const shared = {
+    cursors: createCursors(options.cursorSecret),
+    validators: createValidators(),
+    baseUrl: options.baseUrl,
+    enter,
+    log,
+  };
+  registerRoutes(app, { ...shared, features: [health], resolve: () => nobody });
+  registerRoutes(app, { ...shared, features: options.features, resolve: options.resolve });
+  const docs = registerDocs(app, { features, version, baseUrl: options.baseUrl, enter });
+
+  const addresses = [
+    ...features.flatMap((feature) =>
+      feature.routes.map((route) => ({ method: route.method, path: routePath(route) })),
+    ),
+    ...docs.map((path) => ({ method: "GET", path })),
+  ];
+  const missing = createNotFound(addresses);
+  app.setNotFoundHandler((request, reply) => {
+    enter(request, reply, undefined);
+    throw missing(request.url);
+  });
+  return app;
+}
+
+/** Health is asked for by nobody in particular, even when the control plane is down. */
+const nobody: ResolvedRequest = Object.freeze({
+  tenant: undefined,
+  user: undefined,
+  db: undefined,
+  get platform(): Platform {
+    throw new Error("the routes of the kernel have no platform");
+  },
+  forgetUser: () => Promise.resolve(),
+});
+
+/** The client went away while it was still sending. */
+function isAbort(error: unknown, request: FastifyRequest): boolean {
+  return error instanceof Error && error === request.raw.errored;
+}

@@ -1,0 +1,16 @@
+import { availableParallelism } from "node:os";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["packages/*/src/**/*.test.ts", "examples/**/*.test.ts", "scripts/**/*.test.ts"],
+    // One PostgreSQL for the run; each file works on databases of its own (insulae/testing).
+    globalSetup: ["packages/insulae/src/testing/global-setup.ts"],
+    setupFiles: ["packages/insulae/src/testing/no-leaks.ts"],
+    pool: "forks",
+    maxWorkers: Math.max(2, availableParallelism()),
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+    teardownTimeout: 5_000,
+  },
+});
