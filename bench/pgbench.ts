@@ -44,7 +44,7 @@ export async function runPgbench(run: PgbenchRun): Promise<LoadResult> {
       ],
       { env: { PATH: process.env.PATH, PGPASSWORD: decodeURIComponent(url.password) } },
     );
-    return resultOf(stdout, run.seconds);
+    return resultOf(stdout);
   } finally {
     folder.remove();
   }
@@ -61,9 +61,10 @@ ${end}
 `;
 }
 
-function resultOf(output: string, seconds: number): LoadResult {
+function resultOf(output: string): LoadResult {
   const number = (pattern: RegExp) => Number(pattern.exec(output)?.[1]);
+  const requests = number(/^number of transactions actually processed: (\d+)/m);
   const perSecond = number(/^tps = ([\d.]+)/m);
   if (!(perSecond > 0)) throw new Error(`pgbench: ${output}`);
-  return { requests: Math.round(perSecond * seconds), seconds, failed: 0 };
+  return { requests, seconds: requests / perSecond, failed: 0 };
 }

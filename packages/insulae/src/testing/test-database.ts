@@ -56,8 +56,9 @@ async function templateFor(server: string, { key, prepare }: TestTemplate): Prom
   const hash = createHash("sha256").update(key).digest("hex").slice(0, 16);
   const name = `insulae_test_template_${hash}`;
   await onServer(server, async (connection) => {
-    // Released when the connection ends; all workers connect to the same database.
-    await connection.query("select pg_advisory_lock(hashtextextended($1, 0))", [name]);
+    // One at a time, whatever its key: what they prepare may share roles and databases. Released when
+    // the connection ends; all workers connect to the same database, so all see the lock.
+    await connection.query("select pg_advisory_lock(hashtextextended('insulae test template', 0))");
     const found = await connection.query("select from pg_database where datname = $1", [name]);
     if (found.rowCount !== 0) return;
     const draft = `${name}_draft`;

@@ -11,7 +11,9 @@ export async function startTestServer(): Promise<Embedded> {
   const dataDir = mkdtempSync(join(tmpdir(), "insulae-test-"));
   const remove = () => rmSync(dataDir, { recursive: true, force: true });
   try {
-    const server = await startEmbedded({ dataDir, durable: false });
+    // Each worker has an app or more, each with its own connections.
+    const settings = { max_connections: 300 };
+    const server = await startEmbedded({ dataDir, durable: false, settings });
     const stop = () => server.stop().finally(remove);
     return { ...server, stop };
   } catch (error) {

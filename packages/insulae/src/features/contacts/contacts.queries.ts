@@ -1,7 +1,7 @@
 import { type ColumnType, type Insertable, type Kysely, sql, type Updateable } from "kysely";
 import { containing } from "../../kernel/database/like.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
-import type { Page } from "../../kernel/http/page.ts";
+import { type Page, withTotal } from "../../kernel/http/page.ts";
 import type { Json } from "../../kernel/json.ts";
 
 export interface ContactTables {
@@ -70,20 +70,26 @@ const countContacts = statement((db: Db, p: Params<Search>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
-export async function listContacts(
+export function listContacts(
   db: Db,
   wanted: { q?: string; sort?: "newest" | "name"; total?: boolean },
   { limit, after, cursor }: Page,
 ): Promise<Json> {
   const search = wanted.q === undefined ? undefined : containing(wanted.q);
-  const total = wanted.total ? (await countContacts.first(db, { search }))?.total : undefined;
-  if (wanted.sort === "name") {
-    const [name, id] = after;
-    const key = (contact: { name: string; id: string }) => [contact.name, contact.id];
-    return contactsByName.page(db, { search, name, id }, { limit, cursor, total, key });
-  }
-  const key = (contact: { id: string }) => [contact.id];
-  return newestContacts.page(db, { search, after: after[0] }, { limit, cursor, total, key });
+  const [first, second] = after;
+  const items =
+    wanted.sort === "name"
+      ? contactsByName.page(
+          db,
+          { search, name: first, id: second },
+          { limit, cursor, key: (contact) => [contact.name, contact.id] },
+        )
+      : newestContacts.page(
+          db,
+          { search, after: first },
+          { limit, cursor, key: (contact) => [contact.id] },
+        );
+  return wanted.total ? withTotal(items, countContacts.first(db, { search })) : items;
 }
 
 export const createContact = statement((db: Db, p: Params<Insertable<ContactTables["contacts"]>>) =>

@@ -8,7 +8,7 @@ import {
 } from "kysely";
 import { containing } from "../../kernel/database/like.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
-import type { Page } from "../../kernel/http/page.ts";
+import { type Page, withTotal } from "../../kernel/http/page.ts";
 import type { Json } from "../../kernel/json.ts";
 
 export interface DocumentTables {
@@ -52,16 +52,19 @@ const countDocuments = statement((db: Db, p: Params<Filter>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
-export async function listDocuments(
+export function listDocuments(
   db: Db,
   wanted: { q?: string; created_by?: string; total?: boolean },
   { limit, after, cursor }: Page,
 ): Promise<Json> {
   const search = wanted.q === undefined ? undefined : containing(wanted.q);
   const filter = { search, createdBy: wanted.created_by };
-  const total = wanted.total ? (await countDocuments.first(db, filter))?.total : undefined;
-  const key = (document: { id: string }) => [document.id];
-  return newestDocuments.page(db, { ...filter, after: after[0] }, { limit, cursor, total, key });
+  const items = newestDocuments.page(
+    db,
+    { ...filter, after: after[0] },
+    { limit, cursor, key: (document) => [document.id] },
+  );
+  return wanted.total ? withTotal(items, countDocuments.first(db, filter)) : items;
 }
 
 export const createDocument = statement(

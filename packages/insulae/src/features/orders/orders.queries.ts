@@ -1,6 +1,6 @@
 import { type ColumnType, type Kysely, sql } from "kysely";
 import { type Params, statement } from "../../kernel/database/statement.ts";
-import type { Page } from "../../kernel/http/page.ts";
+import { type Page, withTotal } from "../../kernel/http/page.ts";
 import type { Json } from "../../kernel/json.ts";
 import type { OrderStatus } from "./orders.status.ts";
 
@@ -84,15 +84,18 @@ const countOrders = statement((db: Db, p: Params<Filter>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
-export async function listOrders(
+export function listOrders(
   db: Db,
   wanted: { status?: OrderStatus; user_id?: string; total?: boolean },
   { limit, after, cursor }: Page,
 ): Promise<Json> {
   const filter = { status: wanted.status, userId: wanted.user_id };
-  const total = wanted.total ? (await countOrders.first(db, filter))?.total : undefined;
-  const key = (order: { id: string }) => [order.id];
-  return newestOrders.page(db, { ...filter, after: after[0] }, { limit, cursor, total, key });
+  const items = newestOrders.page(
+    db,
+    { ...filter, after: after[0] },
+    { limit, cursor, key: (order) => [order.id] },
+  );
+  return wanted.total ? withTotal(items, countOrders.first(db, filter)) : items;
 }
 
 export const findOrder = statement((db: Db, p: Params<{ id: string }>) =>

@@ -8,7 +8,7 @@ import {
 } from "kysely";
 import { containing } from "../../kernel/database/like.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
-import type { Page } from "../../kernel/http/page.ts";
+import { type Page, withTotal } from "../../kernel/http/page.ts";
 import type { Json } from "../../kernel/json.ts";
 
 export interface ProductTables {
@@ -81,21 +81,27 @@ const countProducts = statement((db: Db, p: Params<Filter>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
-export async function listProducts(
+export function listProducts(
   db: Db,
   wanted: { q?: string; is_active?: boolean; sort?: "newest" | "name"; total?: boolean },
   { limit, after, cursor }: Page,
 ): Promise<Json> {
   const search = wanted.q === undefined ? undefined : containing(wanted.q);
   const filter = { search, active: wanted.is_active };
-  const total = wanted.total ? (await countProducts.first(db, filter))?.total : undefined;
-  if (wanted.sort === "name") {
-    const [name, id] = after;
-    const key = (product: { name: string; id: string }) => [product.name, product.id];
-    return productsByName.page(db, { ...filter, name, id }, { limit, cursor, total, key });
-  }
-  const key = (product: { id: string }) => [product.id];
-  return newestProducts.page(db, { ...filter, after: after[0] }, { limit, cursor, total, key });
+  const [first, second] = after;
+  const items =
+    wanted.sort === "name"
+      ? productsByName.page(
+          db,
+          { ...filter, name: first, id: second },
+          { limit, cursor, key: (product) => [product.name, product.id] },
+        )
+      : newestProducts.page(
+          db,
+          { ...filter, after: first },
+          { limit, cursor, key: (product) => [product.id] },
+        );
+  return wanted.total ? withTotal(items, countProducts.first(db, filter)) : items;
 }
 
 export const createProduct = statement((db: Db, p: Params<Insertable<ProductTables["products"]>>) =>

@@ -143,13 +143,15 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   };
   app.addHook("preClose", (done) => {
     closing = true;
-    // Idle connections are closed at once; a client that never reads its answer is not waited for.
-    const timer = setTimeout(
-      () => app.server.closeAllConnections(),
-      options.shutdownGraceMs ?? 10_000,
-    );
-    app.server.once("close", () => clearTimeout(timer));
-    timer.unref();
+    // Node closes the connections that are idle now; those that become idle by and by are ours, and
+    // a client that never takes its answer is not waited for.
+    const idle = setInterval(() => app.server.closeIdleConnections(), 50);
+    const grace = options.shutdownGraceMs ?? 10_000;
+    const late = setTimeout(() => app.server.closeAllConnections(), grace);
+    app.server.once("close", () => {
+      clearInterval(idle);
+      clearTimeout(late);
+    });
     done();
   });
 

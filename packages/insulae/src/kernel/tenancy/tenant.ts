@@ -7,8 +7,10 @@ export type UserId = string & { readonly __brand: "UserId" };
 /** An account's id: a uuid (v7) of the control plane. */
 export type AccountId = string & { readonly __brand: "AccountId" };
 
+export const isolations = ["pool", "schema", "database"] as const;
+
 /** How far a tenant's rows are from other tenants' rows. */
-export type Isolation = "pool" | "schema" | "database";
+export type Isolation = (typeof isolations)[number];
 
 /** Where rows are: a schema in a database on a server. The three isolations are kinds of it. */
 export interface Placement {

@@ -1,0 +1,63 @@
+/**
+ * What each command works with. A command is a function of a context and its input; it returns what
+ * it has to say, as a document and as text, and one place prints either.
+ */
+import { type ExitCode, exitCodes, explain } from "./failure.ts";
+
+export interface Result {
+  /** What `--json` prints. */
+  readonly document: unknown;
+  /** What people read; without a newline at its end. */
+  readonly text: string;
+  /** Default 0. */
+  readonly exitCode?: ExitCode;
+}
+
+export interface CommandContext {
+  /** Whether the answer is to be one JSON document. */
+  readonly json: boolean;
+  /** The environment, with what `.env` adds to it. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Tells of progress, on stderr. */
+  readonly note: (text: string) => void;
+}
+
+export type RunCommand = (command: (context: CommandContext) => Promise<Result>) => Promise<void>;
+
+/** Runs a command, prints what it returns or how it failed, and sets the process's exit code. */
+export async function runCommand(
+  json: boolean,
+  command: (context: CommandContext) => Promise<Result>,
+): Promise<void> {
+  const note = (text: string) => void process.stderr.write(`${text}\n`);
+  try {
+    const result = await command({ json, env: readEnvironment(), note });
+    process.stdout.write(`${json ? JSON.stringify(result.document, null, 2) : result.text}\n`);
+    process.exitCode = result.exitCode ?? exitCodes.ok;
+  } catch (error) {
+    printFailure(error, json);
+  }
+}
+
+/** Prints how a command failed, and sets the process's exit code. */
+export function printFailure(error: unknown, json: boolean): void {
+  const { code, message, exitCode } = explain(error);
+  process.exitCode = exitCode;
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
+  } else {
+    process.stderr.write(`error: ${message}\n`);
+  }
+  const wanted = /^(debug|trace)/.test(process.env.LOG_LEVEL ?? "");
+  if (wanted && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+}
+
+/** The variables of `.env` in the working directory are added; those that are set already stay. */
+function readEnvironment(): Readonly<Record<string, string | undefined>> {
+  try {
+    process.loadEnvFile(".env");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  }
+  return process.env;
+}

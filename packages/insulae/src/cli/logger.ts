@@ -1,0 +1,32 @@
+import { styleText } from "node:util";
+import { type Logger as PinoLogger, pino } from "pino";
+
+const names: Readonly<Record<number, string>> = {
+  10: "trace",
+  20: "debug",
+  30: "info",
+  40: "warn",
+  50: "error",
+  60: "fatal",
+};
+
+/** A log for people: one short line each, on stderr. */
+export function createTerminalLogger(level: string): PinoLogger {
+  return pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    { write: (line: string) => void process.stderr.write(`${shorten(line)}\n`) },
+  );
+}
+
+function shorten(line: string): string {
+  const { level, time, msg, err, ...rest } = JSON.parse(line);
+  const name = names[level] ?? String(level);
+  const color = level >= 50 ? "red" : level >= 40 ? "yellow" : "gray";
+  const details = Object.entries(rest).map(([key, value]) => `${key}=${textOf(value)}`);
+  const cause = err === undefined ? [] : [level >= 50 ? (err.stack ?? err.message) : err.message];
+  const parts = [String(time).slice(11, 19), styleText(color, name.padEnd(5)), msg];
+  return [...parts, ...details, ...cause].join(" ");
+}
+
+const textOf = (value: unknown): string =>
+  typeof value === "string" ? value : JSON.stringify(value);

@@ -1,0 +1,38 @@
+type Cell = string | number;
+
+/**
+ * Columns under their names; numbers stand right.
+ *
+ * @example table(["NAME", "TENANTS"], [["main", 12]])
+ */
+export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  const all: readonly (readonly Cell[])[] = [heads, ...rows];
+  const widths = heads.map((_, column) =>
+    Math.max(...all.map((row) => String(row[column] ?? "").length)),
+  );
+  const numeric = heads.map((_, column) =>
+    rows.every((row) => typeof row[column] === "number"),
+  );
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => {
+          const width = widths[column] ?? 0;
+          return numeric[column] ? String(cell).padStart(width) : String(cell).padEnd(width);
+        })
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** Names and values, a line each. */
+export const properties = (values: Readonly<Record<string, string | number>>): string =>
+  table(["", ""], Object.entries(values).map(([name, value]) => [name, String(value)]))
+    .split("\n")
+    .slice(1)
+    .join("\n");
+
+/** `count("tenant", 2)` is `2 tenants`. */
+export const count = (what: string, number: number): string =>
+  `${number} ${what}${number === 1 ? "" : "s"}`;

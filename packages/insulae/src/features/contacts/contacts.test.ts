@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { App } from "../../app.ts";
+import { isolations } from "../../kernel/tenancy/tenant.ts";
+import { createMember, type TestMember, unknownId } from "../../testing/fixtures.ts";
+import { createTestApp } from "../../testing/index.ts";
+
+let app: App;
+let a: TestMember;
+
+beforeAll(async () => {
+  app = await createTestApp();
+  a = await createMember(app);
+});
+
+afterAll(() => app?.close());
+
+const namesOf = (page: { items: { name: string }[] }) => page.items.map(({ name }) => name);
+
+const add = async (member: TestMember, contact: object): Promise<{ id: string }> => {
+  const { status, body, text } = await member.call("POST", "/contacts", contact);
+  expect(status, text).toBe(201);
+  return body;
+};
+
+describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
+  test("a contact is added, shown, changed and deleted", async () => {
+    const { call } = await createMember(app, isolation);
+    const grace = { name: "Grace Hopper", email: "grace@example.com", phone: "+1234567890" };
+    const added = await call("POST", "/contacts", grace);
+    expect(added.status).toBe(201);
+    expect(added.body).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{14}7/),
+      ...grace,
+      company: null,
+      notes: null,
+      created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)$/),
+      updated_at: added.body.created_at,
+    });
+    const path = `/contacts/${added.body.id}`;
+    expect((await call("GET", path)).body).toEqual(added.body);
+
+    const changed = await call("PATCH", path, { company: "US Navy", phone: null });
+    expect(changed.status).toBe(200);
+    expect(changed.body).toEqual({
+      ...added.body,
+      company: "US Navy",
+      phone: null,
+      updated_at: expect.any(String),
+    });
+    expect(Date.parse(changed.body.updated_at)).toBeGreaterThan(Date.parse(added.body.updated_at));
+
+    expect(await call("DELETE", path)).toEqual({ status: 204, body: undefined, text: "" });
+    expect((await call("GET", path)).body).toMatchObject({
+      status: 404,
+      code: "contact_not_found",
+    });
+    expect((await call("DELETE", path)).status).toBe(404);
+  });
+
+  test("tenant B cannot read, change, delete, list, search or count A's contacts", async () => {
+    const [mine, b] = await Promise.all([
+      createMember(app, isolation),
+      createMember(app, isolation),
+    ]);
+    const { id } = await add(mine, { name: "Only A knows", email: "only-a@example.com" });
+    for (const [method, body] of [
+      ["GET", undefined],
+      ["PATCH", { name: "Taken over" }],
+      ["DELETE", undefined],
+    ] as const) {
+      const foreign = await b.call(method, `/contacts/${id}`, body);
+      expect(foreign.status).toBe(404);
+      expect(foreign).toEqual(await b.call(method, `/contacts/${unknownId}`, body));
+    }
+    const nothing = { items: [], next_cursor: null, total: 0 };
+    for (const query of ["", "&q=only", "&sort=name"]) {
+      expect((await b.call("GET", `/contacts?total=true${query}`)).body).toEqual(nothing);
+    }
+    expect((await mine.call("GET", `/contacts/${id}`)).body.name).toBe("Only A knows");
+  });
+});
+
+describe("a list of contacts", () => {
+  let member: TestMember;
+  const people = ["Ada", "bob", "Čapek", "Dora", "100% Cotton_Ltd", "1000 Cottons"];
+
+  beforeAll(async () => {
+    member = await createMember(app);
+    for (const name of people)
+      await add(member, { name, email: `${people.indexOf(name)}@x.example` });
+  });
+
+  const walk = async (query: string): Promise<string[]> => {
+    const names: string[] = [];
+    for (let cursor = ""; ; ) {
+      const { body } = await member.call("GET", `/contacts?limit=2${query}${cursor}`);
+      expect(body.items.length).toBeLessThanOrEqual(2);
+      names.push(...namesOf(body));
+      if (body.next_cursor === null) return names;
+      cursor = `&cursor=${body.next_cursor}`;
+    }
+  };
+
+  test("has the newest first, page by page, each once", async () => {
+    expect(await walk("")).toEqual(people.toReversed());
+  });
+
+  test("is sorted by name without regard to case, page by page, each once", async () => {
+    const names = await walk("&sort=name");
+    expect(names.toSorted()).toEqual(people.toSorted());
+    expect(names.indexOf("bob")).toBeLessThan(names.indexOf("Dora"));
+  });
+
+  test("finds text in name and e-mail, in upper or lower case", async () => {
+    expect(await walk("&q=DORA")).toEqual(["Dora"]);
+    expect(await walk("&q=3@x")).toEqual(["Dora"]);
+  });
+
+  test("takes % and _ and \\ in a search for themselves", async () => {
+    expect(await walk(`&q=${encodeURIComponent("0% C")}`)).toEqual(["100% Cotton_Ltd"]);
+    expect(await walk("&q=n_L")).toEqual(["100% Cotton_Ltd"]);
+    expect(await walk("&q=%25")).toEqual(["100% Cotton_Ltd"]);
+    expect(await walk("&q=%5C")).toEqual([]);
+  });
+
+  test("says how many there are only when asked", async () => {
+    const { body } = await member.call("GET", "/contacts?limit=1&q=cotton&total=true");
+    expect(body).toMatchObject({ total: 2, next_cursor: expect.any(String) });
+    expect((await member.call("GET", "/contacts")).body).not.toHaveProperty("total");
+  });
+
+  test("refuses a cursor of another tenant, another order, or one that was edited", async () => {
+    const { next_cursor } = (await member.call("GET", "/contacts?limit=1")).body;
+    for (const reply of [
+      await a.call("GET", `/contacts?cursor=${next_cursor}`),
+      await member.call("GET", `/contacts?sort=name&cursor=${next_cursor}`),
+      await member.call("GET", `/contacts?cursor=x${next_cursor}`),
+    ]) {
+      expect(reply.body).toMatchObject({ status: 400, code: "invalid_cursor" });
+    }
+  });
+
+  test.each(["limit=0", "limit=201", "limit=1e9", "sort=email", "page=2", "q="])(
+    "refuses the query %s",
+    async (query) => {
+      expect((await member.call("GET", `/contacts?${query}`)).status).toBe(400);
+    },
+  );
+});
+
+describe("what is not valid is refused with 400, and nothing is stored", () => {
+  test.each([
+    {},
+    { name: "" },
+    { name: "   " },
+    { name: "x".repeat(201) },
+    { name: 7 },
+    { name: "Eve", email: "not-an-e-mail" },
+    { name: "Eve", email: "a@b.example\r\nBcc: c@d.example" },
+    { name: "Eve", phone: "1".repeat(51) },
+    { name: "Eve", notes: "n".repeat(10_001) },
+    { name: "Eve", id: unknownId },
+    { name: "Eve", tenant_id: unknownId },
+    { name: "Eve", created_at: "2020-01-01T00:00:00Z" },
+    { name: "nul \0" },
+    [],
+    "Eve",
+  ])("%j", async (contact) => {
+    const reply = await a.call("POST", "/contacts", contact);
+    expect(reply.status, reply.text).toBe(400);
+    expect((await a.call("GET", "/contacts?total=true")).body.total).toBe(0);
+  });
+
+  test("a change of nothing, a name of null, an id that is none", async () => {
+    const { id } = await add(await createMember(app), { name: "Eve" });
+    expect((await a.call("PATCH", `/contacts/${id}`, {})).status).toBe(400);
+    expect((await a.call("PATCH", `/contacts/${id}`, { name: null })).status).toBe(400);
+    expect((await a.call("GET", "/contacts/1")).status).toBe(400);
+  });
+});
+
+test("a viewer sees contacts and cannot change them", async () => {
+  const viewer = await createMember(app);
+  const { id } = await add(viewer, { name: "Ada" });
+  await app.withTenant(viewer.tenant, ({ db }) => db.query("update users set role = 'viewer'"));
+  const { forgetAll } = { forgetAll: () => undefined };
+  forgetAll();
+  expect((await viewer.call("GET", `/contacts/${id}`)).status).toBe(200);
+  expect((await viewer.call("PATCH", `/contacts/${id}`, { name: "Eve" })).status).toBe(403);
+});

@@ -1,0 +1,162 @@
+/**
+ * The attacks on the isolation in SQL, as data: what somebody who can run any statement as the app
+ * role tries, in the pool, in tenant A's scope, on tenant B's rows; and what becomes of it.
+ */
+import type pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  createTestInstallation,
+  type TestInstallation,
+  testFeature,
+} from "../../testing/test-installation.ts";
+import { inTransaction } from "./connect.ts";
+
+const A = "01900000-0000-7000-8000-00000000000a";
+const B = "01900000-0000-7000-8000-00000000000b";
+/** A row of B's, and one that is nobody's. */
+const rowOfB = "01900000-0000-7000-8000-0000000000b1";
+const rowOfNobody = "01900000-0000-7000-8000-0000000000ff";
+
+const notes = `
+  create table notes (
+    id uuid primary key default app.uuid_v7(),
+    code text unique,
+    text text not null default '',
+    updated_at timestamptz not null default now()
+  );
+  create index on notes (text);
+  create table comments (
+    id uuid primary key default app.uuid_v7(),
+    note_id uuid,
+    text text not null default ''
+  );
+  select app.tenant_table('notes');
+  select app.tenant_table('comments');
+  select app.tenant_reference('comments', 'note_id', 'notes', 'set null');
+  create view recent_notes with (security_invoker = true) as select * from notes;
+  grant select on recent_notes to insulae_data;`;
+
+let installation: TestInstallation;
+let app: pg.Client;
+let other: pg.Client;
+
+const rowsOfB = async () => {
+  const { rows } = await inScope(other, B, "select id, code, text from notes order by id");
+  return rows;
+};
+
+/** Runs the statement in the tenant's scope, in a transaction that is taken back. */
+async function inScope(client: pg.Client, tenant: string | undefined, sql: string) {
+  await client.query("begin");
+  try {
+    if (tenant !== undefined) {
+      await client.query("select set_config('app.current_tenant_id', $1, true)", [tenant]);
+    }
+    return await client.query(sql);
+  } finally {
+    await client.query("rollback");
+  }
+}
+
+const outcomeOf = (tenant: string | undefined, sql: string): Promise<string> =>
+  inScope(app, tenant, sql).then(
+    ({ rowCount, rows }) => (rows.length > 0 ? JSON.stringify(rows) : `${rowCount ?? 0} rows`),
+    (error: pg.DatabaseError) => error.code ?? String(error),
+  );
+
+beforeAll(async () => {
+  installation = await createTestInstallation([await testFeature("notes", [notes])]);
+  app = await installation.open();
+  other = await installation.open();
+  await inTransaction(other, async () => {
+    await other.query("select set_config('app.current_tenant_id', $1, true)", [B]);
+    await other.query("insert into notes (id, code, text) values ($1, 'b-only', 'secret')", [rowOfB]);
+    await other.query("insert into comments (note_id, text) values ($1, 'secret')", [rowOfB]);
+  });
+});
+afterAll(() => installation.close());
+
+const verbs = [
+  ["select", "select * from notes", "0 rows"],
+  ["select through a view", "select * from recent_notes", "0 rows"],
+  ["count", "select count(*) from notes", '[{"count":"0"}]'],
+  ["insert", "insert into notes (text) values ('x')", "42501"],
+  ["insert for B", `insert into notes (tenant_id) values ('${B}')`, "42501"],
+  ["update", "update notes set text = 'x'", "0 rows"],
+  ["delete", "delete from notes", "0 rows"],
+  ["lock", "select * from notes for update", "0 rows"],
+  ["copy", "copy notes to stdout", "0 rows"],
+] as const;
+
+describe("without a tenant no row is seen and none is written (attack 1)", () => {
+  test.each(verbs)("%s", async (_, sql, outcome) => {
+    if (sql.startsWith("copy")) return;
+    expect(await outcomeOf(undefined, sql)).toBe(outcome);
+  });
+});
+
+describe("with an empty or garbled tenant neither (attack 2)", () => {
+  test.each(verbs)("%s", async (_, sql, outcome) => {
+    if (sql.startsWith("copy")) return;
+    expect(await outcomeOf("", sql)).toBe(outcome);
+    // A garbled setting is an error as soon as a row or an index is looked at.
+    expect(await outcomeOf("garbage", sql)).toBe("22P02");
+  });
+});
+
+describe("tenant A on tenant B's rows", () => {
+  test.each([
+    ["reads by id", `select * from notes where id = '${rowOfB}'`, "0 rows"],
+    ["names B", `select * from notes where tenant_id = '${B}'`, "0 rows"],
+    ["tries or true", "select * from notes where true or tenant_id is not null", "0 rows"],
+    ["changes by id", `update notes set text = 'x' where id = '${rowOfB}'`, "0 rows"],
+    ["deletes by id", `delete from notes where id = '${rowOfB}'`, "0 rows"],
+    ["7: inserts for B", `insert into notes (tenant_id) values ('${B}')`, "42501"],
+    [
+      "7: gives a row of its own to B",
+      `with mine as (insert into notes (text) values ('a') returning id)
+       update notes set tenant_id = '${B}' from mine where notes.id = mine.id`,
+      "0 rows",
+    ],
+    [
+      "8: hits B's key with on conflict do update",
+      `insert into notes (id, text) values ('${rowOfB}', 'mine')
+       on conflict (tenant_id, id) do update set text = 'taken: ' || notes.text returning text`,
+      '[{"text":"mine"}]',
+    ],
+    [
+      "8: hits B's unique value",
+      `insert into notes (code) values ('b-only') on conflict do nothing returning code`,
+      '[{"code":"b-only"}]',
+    ],
+    ["9: refers to B's row", `insert into comments (note_id) values ('${rowOfB}')`, "23503"],
+    ["9: refers to nobody's", `insert into comments (note_id) values ('${rowOfNobody}')`, "23503"],
+    ["10: uses a value that is unique in B", "insert into notes (code) values ('b-only')", "1 rows"],
+    ["5: truncates", "truncate notes", "42501"],
+    ["5: adds a trigger", "create trigger t after insert on notes execute function app.touch()", "42501"],
+    ["5: alters a table", "alter table notes disable row level security", "42501"],
+    ["5: drops the policy", "drop policy notes_tenant_isolation on notes", "42501"],
+    ["5: switches Row-Level Security off", "set local row_security = off", "0 rows"],
+    ["5: becomes the owner", "set role insulae_owner", "42501"],
+    ["5: becomes the control plane", "set role insulae_control", "42501"],
+    ["5: switches triggers off", "set local session_replication_role = replica", "42501"],
+    ["14: makes a function", "create function f() returns int language sql return 1", "42501"],
+    ["14: makes one in public", "create function public.f() returns int language sql return 1", "42501"],
+    ["14: makes an operator", "create operator public.=== (leftarg = int, rightarg = int, function = int4eq)", "42501"],
+    ["14: makes a temporary table", "create temporary table t (i int)", "42501"],
+    ["14: makes a temporary view", "create temporary view v as select 1", "42501"],
+    ["14: makes a schema", "create schema s", "42501"],
+    ["14: makes a large object", "select lo_from_bytea(0, 'x')", "42501"],
+    ["15: copies into the table", "copy notes (text) from stdin", "0A000"],
+    ["15: copies to a file of the server", "copy notes to '/tmp/notes'", "42501"],
+    ["reads the control plane", "select * from control.tenants", "42501"],
+    ["reads the ledger", "select * from app.migrations", "42501"],
+    ["lifts the isolation with the migrations' function", "select app.backfill('notes', 'select 1')", "42501"],
+    ["reads the statistics", "select * from pg_stats where tablename = 'notes'", "0 rows"],
+    ["reads the passwords", "select * from pg_authid", "42501"],
+  ])("%s", async (_, sql, outcome) => {
+    const before = await rowsOfB();
+    expect(await outcomeOf(A, sql)).toBe(outcome);
+    expect(await rowsOfB()).toEqual(before);
+  });
+});

@@ -1,0 +1,126 @@
+/**
+ * An installation without HTTP, for tests of the database side: a main database of its own, booted
+ * with migrations that the test writes, and what the kernel makes on top of it.
+ */
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { Kysely, PostgresDialect } from "kysely";
+import pg from "pg";
+import { type Connect, connectDirectly, openClient } from "../kernel/database/connect.ts";
+import type { ControlTables } from "../kernel/database/control-tables.ts";
+import {
+  loadMigrations,
+  type MigrationSource,
+  type Migrations,
+} from "../kernel/database/migration-files.ts";
+import type { DatabaseRole } from "../kernel/database/target.ts";
+import { createSecrets, type Secrets } from "../kernel/secrets.ts";
+import { bootMainServer, type MainServer } from "../kernel/tenancy/prepare.ts";
+import { createProvisioning, type Provisioning } from "../kernel/tenancy/provisioning.ts";
+import { createServers, type Servers } from "../kernel/tenancy/servers.ts";
+import { createTestDatabase } from "./test-database.ts";
+import { testMasterSecret } from "./test-secret.ts";
+
+export interface TestInstallation {
+  readonly url: string;
+  readonly main: MainServer;
+  readonly migrations: Migrations;
+  readonly secrets: Secrets;
+  readonly control: Kysely<ControlTables>;
+  readonly servers: Servers;
+  readonly connect: Connect;
+  readonly provisioning: Provisioning;
+  /** A client of the role; closed with the installation. Default: the app in the main database. */
+  open(role?: DatabaseRole, database?: string): Promise<pg.Client>;
+  close(): Promise<void>;
+}
+
+/** A feature named `name` whose migrations are the texts, numbered from 1. */
+export async function testFeature(
+  name: string,
+  texts: readonly string[],
+  dependsOn: readonly string[] = [],
+): Promise<MigrationSource> {
+  const folder = await mkdtemp(join(tmpdir(), "insulae-migrations-"));
+  for (const [index, text] of texts.entries()) {
+    await writeFile(join(folder, `${String(index + 1).padStart(4, "0")}_${name}.sql`), text);
+  }
+  return { name, dependsOn, migrations: pathToFileURL(`${folder}/`) };
+}
+
+export async function createTestInstallation(
+  features: readonly MigrationSource[],
+): Promise<TestInstallation> {
+  const database = await createTestDatabase();
+  const secrets = createSecrets(testMasterSecret);
+  const migrations = await loadMigrations(features);
+  const main = await bootMainServer({ url: database.url, secrets, migrations });
+  const settings = { statementTimeoutMs: 10_000, idleInTransactionTimeoutMs: 0, lockTimeoutMs: 0 };
+
+  const target = { serverId: main.id, database: main.database };
+  const control: Kysely<ControlTables> = new Kysely({
+    dialect: new PostgresDialect({
+      pool: async () =>
+        new pg.Pool({
+          ...(await servers.connectionConfig({ ...target, role: "control" })),
+          max: 4,
+        }),
+    }),
+  });
+  const servers = createServers({ control, main, migrations, secrets, settings });
+  const connect = connectDirectly(servers.connectionConfig);
+  const provisioning = createProvisioning({
+    control,
+    connect,
+    servers,
+    migrations,
+    secrets,
+    mainDatabase: main.database,
+  });
+  const clients: pg.Client[] = [];
+
+  return {
+    url: database.url,
+    main,
+    migrations,
+    secrets,
+    control,
+    servers,
+    connect,
+    provisioning,
+    async open(role = "app", name = main.database) {
+      const config = await servers.connectionConfig({ ...target, database: name, role });
+      const client = await openClient(config);
+      clients.push(client);
+      return client;
+    },
+    async close() {
+      await Promise.all(clients.map((client) => client.end()));
+      await control.destroy();
+      await dropTenantDatabases(database.url, main.database);
+      await database.drop();
+    },
+  };
+}
+
+/** The databases and logins that provisioning made for this installation, and its templates. */
+async function dropTenantDatabases(url: string, main: string): Promise<void> {
+  const client = await openClient({ connectionString: url });
+  try {
+    const { rows } = await client.query<{ name: string; template: boolean }>(
+      `select datname as name, datistemplate as template
+       from pg_database
+       where shobj_description(oid, 'pg_database') like '% of ' || $1`,
+      [main],
+    );
+    for (const { name, template } of rows) {
+      if (template) await client.query(`alter database "${name}" is_template false`);
+      await client.query(`drop database "${name}" with (force)`);
+      if (!template) await client.query(`drop role if exists "${name}"`);
+    }
+  } finally {
+    await client.end();
+  }
+}
