@@ -73,7 +73,7 @@ test("a tenant is reached by its subdomain", async () => {
   const port = new URL(server.url).port;
   const login = await client("POST", "/api/v1/auth/login", {
     headers: { host: `by-host.localhost:${port}` },
-    body: { email: "ada@by_host.example", password: "a-Fine-passphrase-7" },
+    body: { email: "ada@example.com", password: "a-Fine-passphrase-7" },
   });
   // `fetch` sets Host itself; where it does, the header is the way.
   if (login.status === 200) expect(login.body.tenant.id).toBe(tenant.id);

@@ -58,7 +58,12 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
       ...options.env,
     },
     stdio: ["ignore", "pipe", "pipe"],
+    // A group of its own, as in a terminal: Ctrl-C and kill -9 reach npm and the server alike.
+    detached: true,
   });
+  const signalGroup = (signal: NodeJS.Signals): void => {
+    if (child.pid !== undefined) process.kill(-child.pid, signal);
+  };
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (chunk: Buffer) => {
@@ -66,9 +71,10 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
     });
   }
   const url = `http://localhost:${port}`;
-  while (!(await answers(url))) {
+  // The last thing it says is how to stop it.
+  while (!(await answers(url)) || !output.includes("Ctrl-C")) {
     if (child.exitCode !== null || performance.now() - began > 30_000) {
-      child.kill("SIGKILL");
+      if (child.exitCode === null) signalGroup("SIGKILL");
       throw new Error(`the server did not start:\n${output}`);
     }
     await sleep(20);
@@ -85,7 +91,7 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
         if (child.exitCode !== null || child.signalCode !== null) resolve(child.exitCode);
         child.once("exit", (code) => resolve(code));
       });
-      child.kill(signal);
+      signalGroup(signal);
       return { code: await ended, ms: performance.now() - asked };
     },
   };
@@ -93,7 +99,7 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
 
 async function answers(url: string): Promise<boolean> {
   try {
-    return (await fetch(`${url}/health`)).ok;
+    return (await fetch(`${url}/health`, { signal: AbortSignal.timeout(2_000) })).ok;
   } catch {
     return false;
   }

@@ -25,7 +25,8 @@ const untilNone = async (dataDir: string): Promise<string[]> => {
 };
 
 test("says what to do next, stops within three seconds, and keeps what it was given", async () => {
-  const first = await startServer({ dataDir: folder.path });
+  const port = await freePort();
+  const first = await startServer({ dataDir: folder.path, port });
   for (const hint of ["/swagger-ui", "curl", folder.path, "Ctrl-C"]) {
     expect(first.output()).toContain(hint);
   }
@@ -35,7 +36,7 @@ test("says what to do next, stops within three seconds, and keeps what it was gi
   expect(stopped.ms).toBeLessThan(3_000);
   expect(await untilNone(folder.path)).toEqual([]);
 
-  const second = await startServer({ dataDir: folder.path });
+  const second = await startServer({ dataDir: folder.path, port });
   const list = await clientOf(second.url)("GET", "/api/v1/contacts", { token });
   expect(list.body.items.map((item: { name: string }) => item.name)).toEqual(["Ada"]);
   expect((await second.stop("SIGINT")).ms).toBeLessThan(3_000);
@@ -45,8 +46,10 @@ test("says what to do next, stops within three seconds, and keeps what it was gi
 test("every acknowledged write survives kill -9, which leaves no process behind", async () => {
   const acknowledged: string[] = [];
   let token = "";
+  // Tokens name their issuer, and that is the server at this port.
+  const port = await freePort();
   for (let round = 0; round < 3; round += 1) {
-    const server = await startServer({ dataDir: folder.path });
+    const server = await startServer({ dataDir: folder.path, port });
     const client = clientOf(server.url);
     if (round === 0) token = (await newTenantWithUser(client, { key: "crashed", isolation: "pool" })).token;
     let killed = false;
@@ -58,13 +61,13 @@ test("every acknowledged write survives kill -9, which leaves no process behind"
       }
     });
     await sleep(700);
-    execFileSync("pkill", ["-9", "-P", String(server.child.pid)]);
+    await server.stop("SIGKILL");
     killed = true;
     await Promise.all(writers);
     expect(await untilNone(folder.path)).toEqual([]);
   }
 
-  const server = await startServer({ dataDir: folder.path });
+  const server = await startServer({ dataDir: folder.path, port });
   const found = new Set<string>();
   for (let cursor = ""; ; ) {
     const page = await clientOf(server.url)("GET", `/api/v1/contacts?limit=200${cursor}`, { token });

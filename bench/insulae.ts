@@ -48,14 +48,14 @@ export async function installInsulae(database: Database): Promise<Insulae> {
     HOST: "127.0.0.1",
     DATABASE_URL: database.url,
     MASTER_SECRET: masterSecret,
-    BASE_URL: "https://bench.example",
+    PUBLIC_URL: "https://bench.example",
     BASE_DOMAIN: "bench.example",
     LOG_LEVEL: "warn",
     MIGRATE_ON_START: "true",
     JWT_EXPIRATION: "86400",
   };
   const withApp: Insulae["withApp"] = async (fn) => {
-    const app = await createApp({ env });
+    const app = await createApp({ env, config: { logLevel: "error" } });
     try {
       return await fn(app);
     } finally {

@@ -35,7 +35,7 @@ export async function runPgbench(run: PgbenchRun): Promise<LoadResult> {
   const script = join(folder.path, "script.sql");
   writeFileSync(script, scriptOf(run));
   try {
-    const { stdout } = await promisify(execFile)(
+    const { stdout, stderr } = await promisify(execFile)(
       "pgbench",
       [
         ...["-h", url.hostname, "-p", url.port, "-U", url.username, "-n", "-M", "prepared"],
@@ -44,7 +44,7 @@ export async function runPgbench(run: PgbenchRun): Promise<LoadResult> {
       ],
       { env: { PATH: process.env.PATH, PGPASSWORD: decodeURIComponent(url.password) } },
     );
-    return resultOf(stdout);
+    return resultOf(stdout, stderr);
   } finally {
     folder.remove();
   }
@@ -61,10 +61,10 @@ ${end}
 `;
 }
 
-function resultOf(output: string): LoadResult {
+function resultOf(output: string, complaints: string): LoadResult {
   const number = (pattern: RegExp) => Number(pattern.exec(output)?.[1]);
   const requests = number(/^number of transactions actually processed: (\d+)/m);
   const perSecond = number(/^tps = ([\d.]+)/m);
-  if (!(perSecond > 0)) throw new Error(`pgbench: ${output}`);
+  if (!(perSecond > 0)) throw new Error(`pgbench: ${complaints || output}`);
   return { requests, seconds: requests / perSecond, failed: 0 };
 }

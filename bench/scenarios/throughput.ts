@@ -31,8 +31,8 @@ export async function throughput(bench: Bench): Promise<Section> {
   return {
     title: "Requests per second",
     text:
-      `${connections} connections, load by ${loadGenerator()}, ${options.rounds} interleaved rounds of ` +
-      `${options.seconds} s each, medians. In brackets: share of pipelined pgbench, multiple of Express.`,
+      `${connections} connections, load by ${loadGenerator()}, medians of ${options.rounds} interleaved rounds of ` +
+      `${options.seconds} s. In brackets: share of pipelined pgbench, multiple of Express.`,
     columns: ["", ...wanted.map(titleOf), ...wanted.map((operation) => `p50 / p99 ${operation}`)],
     rows: measured.map((one) => [
       one.name,
@@ -79,8 +79,10 @@ async function measureOne(
   const runner = await contender.start();
   const results = new Map<Operation, LoadResult>();
   try {
-    for (const operation of wanted) await runner.measure(operation, 1);
-    await takeBack(database, contender);
+    if (runner.server) {
+      for (const operation of wanted) await runner.measure(operation, 1);
+      await takeBack(database, contender);
+    }
     for (const operation of wanted) {
       const result = await runner.measure(operation, options.seconds);
       if (operation === "insert") await account(database, contender, result);

@@ -5,28 +5,19 @@
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
 import { type Config, loadConfig } from "./config.ts";
-import { findAccountStanding } from "./features/accounts/accounts.feature.ts";
+import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { coreFeatures, standardFeatures } from "./features/index.ts";
-import { findStanding } from "./features/users/users.feature.ts";
 import { type Installation, openInstallation } from "./installation.ts";
-import { createAnnouncements } from "./kernel/announcements.ts";
-import { createAuthority, systemRolePermissions } from "./kernel/auth/authority.ts";
-import { createPasswords } from "./kernel/auth/passwords.ts";
-import { loadSigningKeys, secretSigningKeys } from "./kernel/auth/signing-keys.ts";
-import { createTokens } from "./kernel/auth/tokens.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Feature } from "./kernel/feature.ts";
 import { createHttpServer } from "./kernel/http/server.ts";
-import { createPlatform, type Platform } from "./kernel/platform.ts";
 import { chain } from "./kernel/maybe-promise.ts";
+import type { Platform } from "./kernel/platform.ts";
 import { createLogger, type Logger } from "./kernel/telemetry/log.ts";
-import { createCatalogue } from "./kernel/tenancy/catalogue.ts";
-import { createHosts } from "./kernel/tenancy/hosts.ts";
 import { requestFacts } from "./kernel/tenancy/request-facts.ts";
 import { createResolver } from "./kernel/tenancy/resolution.ts";
 import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
-import { findTenant } from "./kernel/tenancy/tenant-queries.ts";
-import { createTenants } from "./kernel/tenancy/tenants.ts";
+import { createServices, type Services } from "./services.ts";
 import { version } from "./version.ts";
 
 export interface AppOptions {
@@ -39,10 +30,16 @@ export interface AppOptions {
   readonly log?: Logger;
 }
 
-export interface App extends Pick<Platform, "tenants" | "hosts" | "servers" | "withTenant" | "withPlatform"> {
+export interface App
+  extends Pick<Platform, "tenants" | "hosts" | "servers" | "withTenant" | "withPlatform"> {
   readonly config: Config;
   /** Serves a request without a port: `await app.inject({ method: "GET", url: "/health" })`. */
   readonly inject: FastifyInstance["inject"];
+  /** Makes the first platform administrator, if there is none; without a password, with a new one. */
+  ensureAdmin(admin?: {
+    readonly email?: string | undefined;
+    readonly password?: string | undefined;
+  }): Promise<FirstAdmin>;
   /** @returns where the server listens. */
   listen(options?: { readonly port?: number; readonly host?: string }): Promise<string>;
   /** Finishes what is in flight, gives everything back. */
@@ -64,78 +61,22 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
   const features = [...coreFeatures, ...(options.features ?? standardFeatures)];
   const installation = await openInstallation(config, features, log);
   try {
-    return await assemble(installation);
+    return await assemble(installation, await createServices(installation));
   } catch (error) {
     await installation.close();
     throw error;
   }
 }
 
-async function assemble(installation: Installation): Promise<App> {
-  const { config, control, features, log, main, secrets, servers, databaseOf } = installation;
-
-  const catalogue = createCatalogue({
-    load: (lookup) => findTenant(control, lookup),
-    listening: () => announcements.listening(),
-  });
-  const authority = createAuthority({
-    loadUser: (tenant, id) => findStanding(databaseOf(tenant), id),
-    loadAccount: (id) => findAccountStanding(control, id),
-    permissionsOf: systemRolePermissions(features),
-    listening: () => announcements.listening(),
-  });
-  const announcements = createAnnouncements({
-    broker: installation.broker,
-    target: { serverId: main.id, database: main.database, role: "control" },
-    control,
-    handlers: {
-      onTenant: catalogue.forget,
-      onUser: authority.forgetUser,
-      onAccount: authority.forgetAccount,
-      onAnything() {
-        catalogue.forgetAll();
-        authority.forgetAll();
-      },
-    },
-    log,
-  });
-  const tokens = createTokens({
-    signing: config.jwtSecret
-      ? await secretSigningKeys(config.jwtSecret)
-      : await loadSigningKeys(control, {
-          seal: (text) => secrets.seal("signing-key", text),
-          open: (sealed) => secrets.open("signing-key", sealed),
-        }),
-    issuer: config.baseUrl,
-    audience: "insulae",
-    accessTtlSeconds: config.accessTokenSeconds,
-  });
-  const { baseDomain, baseUrl } = config;
-  const platform = createPlatform({
-    config,
-    control,
-    hosts: createHosts({ control, catalogue, baseDomain }),
-    servers,
-    tenants: createTenants({
-      control,
-      catalogue,
-      provisioning: installation.provisioning,
-      eraseRows: (tenant) => eraseRows(installation, tenant),
-      baseDomain,
-      defaultPlan: config.env === "production" ? "free" : "premium",
-      deletedTenantDays: config.deletedTenantDays,
-      log,
-    }),
-    authority,
-    tokens,
-    passwords: createPasswords(),
-    databaseOf,
-    log,
-  });
+async function assemble(installation: Installation, services: Services): Promise<App> {
+  const { config, control, features, log, secrets, servers, databaseOf } = installation;
+  const { platform, catalogue, announcements } = services;
+  const { authority, tokens } = platform;
+  const { baseUrl } = config;
 
   const resolver = createResolver({
     catalogue,
-    baseDomain,
+    baseDomain: config.baseDomain,
     platformHosts: ["localhost", new URL(baseUrl).hostname],
     verifyToken: tokens.verify,
     findUser: authority.findUser,
@@ -151,7 +92,9 @@ async function assemble(installation: Installation): Promise<App> {
           detail: JSON.stringify(attempt),
         })
         .execute()
-        .catch((error: unknown) => log.error({ err: error }, "An audit entry could not be written"));
+        .catch((error: unknown) =>
+          log.error({ err: error }, "An audit entry could not be written"),
+        );
     },
   });
   const forgetUser = async (tenant: Tenant, userId: string): Promise<void> => {
@@ -178,6 +121,8 @@ async function assemble(installation: Installation): Promise<App> {
     log,
     bodyLimit: config.bodyLimitBytes,
     trustProxy: config.trustProxy,
+    // Of the three seconds in which the process stops; the database may need two.
+    shutdownGraceMs: 1_000,
   });
 
   await migratePlacements(installation);
@@ -191,12 +136,13 @@ async function assemble(installation: Installation): Promise<App> {
     servers,
     withTenant: platform.withTenant,
     withPlatform: platform.withPlatform,
+    ensureAdmin: (admin) => ensureAdmin(control, platform.passwords, admin),
     inject: http.inject.bind(http) as FastifyInstance["inject"],
     listen: ({ port = config.port, host = config.host } = {}) => http.listen({ port, host }),
     async close() {
       await http.close();
       await sweeping.stop();
-      await announcements.close();
+      await services.close();
       await installation.close();
     },
   };
@@ -204,7 +150,7 @@ async function assemble(installation: Installation): Promise<App> {
 
 /** Brings the placements that are behind to this version; the pools were at boot. */
 async function migratePlacements(installation: Installation): Promise<void> {
-  const { control, connect, migrations, log } = installation;
+  const { config, control, connect, migrations, log } = installation;
   const behind = await control
     .selectFrom("control.placements")
     .select("id")
@@ -212,6 +158,10 @@ async function migratePlacements(installation: Installation): Promise<void> {
     .limit(1)
     .executeTakeFirst();
   if (!behind) return;
+  if (!config.migrateOnStart) {
+    log.warn("There are placements to migrate: `insulae migrate up`");
+    return;
+  }
   const outcomes = await migrateAll({ control, connect, migrations, log });
   for (const outcome of outcomes) {
     if (outcome.state !== "failed") continue;
@@ -220,19 +170,6 @@ async function migratePlacements(installation: Installation): Promise<void> {
       "A placement could not be migrated; `insulae migrate up` tries again",
     );
   }
-}
-
-/** Deletes the tenant's rows from a shared schema, those that refer to others first. */
-async function eraseRows(installation: Installation, tenant: Tenant): Promise<void> {
-  const { features, migrations, databaseOf } = installation;
-  const tables = migrations.features.flatMap(
-    ({ name }) => features.find((feature) => feature.name === name)?.tables ?? [],
-  );
-  await databaseOf(tenant)
-    .transaction()
-    .execute(async (tx) => {
-      for (const table of tables.toReversed()) await sql`delete from ${sql.table(table)}`.execute(tx);
-    });
 }
 
 const sweepEveryMs = 3_600_000;

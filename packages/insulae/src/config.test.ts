@@ -48,7 +48,7 @@ describe("the configuration", () => {
 
   test("makes nothing up in production", () => {
     const problems = problemsOf({ APP_ENV: "production" }).join("\n");
-    for (const name of ["DATABASE_URL", "MASTER_SECRET", "BASE_URL", "BASE_DOMAIN"]) {
+    for (const name of ["DATABASE_URL", "MASTER_SECRET", "PUBLIC_URL", "BASE_DOMAIN"]) {
       expect(problems).toContain(name);
     }
   });

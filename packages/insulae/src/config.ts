@@ -113,7 +113,7 @@ export const variables = {
   ),
   host: variable(["HOST", "APP_HOST"], text, "the address to listen on; default localhost, in production 0.0.0.0"),
   port: variable(["PORT", "API_PORT", "APP_PORT"], integer(0, 65_535), "the port to listen on; default 8000"),
-  baseUrl: variable(["BASE_URL"], webUrl, "where clients reach this server; required in production"),
+  baseUrl: variable(["PUBLIC_URL"], webUrl, "where clients reach this server; required in production"),
   baseDomain: variable(
     ["BASE_DOMAIN"],
     (value) => value.toLowerCase(),
@@ -173,7 +173,7 @@ export const variables = {
   adminEmail: variable(["ADMIN_EMAIL"], text, "the first platform administrator's e-mail; in development admin@localhost.test"),
   adminPassword: variable(["ADMIN_PASSWORD"], atLeast(8), "and password; in development generated and printed once"),
   defaultTenant: variable(["DEFAULT_TENANT"], text, "where a sign-up without a tenant goes in dialects that know no core accounts; default demo_tenant"),
-  logLevel: variable(["LOG_LEVEL", "RUST_LOG"], logLevel, "trace, debug, info, warn, error, fatal or silent; default info"),
+  logLevel: variable(["LOG_LEVEL", "RUST_LOG"], logLevel, "trace, debug, info, warn, error, fatal or silent; default warn, in production info"),
   trustProxy: variable(["TRUST_PROXY"], list, "addresses or networks of proxies whose X-Forwarded headers are believed; default none"),
   bodyLimitBytes: variable(["BODY_LIMIT"], integer(1024, 100_000_000), "the largest request body in bytes; default 1048576"),
   deletedTenantDays: variable(["DELETED_TENANT_DAYS"], integer(0, 3650), "for how many days a deleted tenant's rows are kept; default 30"),
@@ -228,7 +228,8 @@ export function loadConfig(
     adminEmail: values.adminEmail,
     adminPassword: values.adminPassword,
     defaultTenant: values.defaultTenant ?? "demo_tenant",
-    logLevel: values.logLevel ?? "info",
+    // On a terminal, requests are noise.
+    logLevel: values.logLevel ?? (production ? "info" : "warn"),
     trustProxy: values.trustProxy ?? [],
     bodyLimitBytes: values.bodyLimitBytes ?? 1_048_576,
     deletedTenantDays: values.deletedTenantDays ?? 30,
@@ -290,7 +291,7 @@ function missingInProduction(
   const missing: string[] = [];
   if (!config.databaseUrl) missing.push("DATABASE_URL is required in production");
   if (!config.masterSecret) missing.push("MASTER_SECRET is required in production (at least 32 random characters)");
-  if (!env.BASE_URL) missing.push("BASE_URL is required in production, such as https://api.example.com");
+  if (!env.PUBLIC_URL) missing.push("PUBLIC_URL is required in production, such as https://api.example.com");
   if (config.baseDomain === "localhost") missing.push("BASE_DOMAIN is required in production, such as example.com");
   return missing;
 }

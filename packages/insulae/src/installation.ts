@@ -19,6 +19,7 @@ import type { Feature } from "./kernel/feature.ts";
 import { loadMasterSecret } from "./kernel/master-secret.ts";
 import { createSecrets, type Secrets } from "./kernel/secrets.ts";
 import type { Logger } from "./kernel/telemetry/log.ts";
+import { findMainServer } from "./kernel/tenancy/main-server.ts";
 import { bootMainServer, type MainServer } from "./kernel/tenancy/prepare.ts";
 import { createProvisioning, type Provisioning } from "./kernel/tenancy/provisioning.ts";
 import { createServers, type Servers } from "./kernel/tenancy/servers.ts";
@@ -43,11 +44,20 @@ export interface Installation {
   close(): Promise<void>;
 }
 
-/** @throws what starting, reaching, migrating or checking the main database throws. */
+/** What to do where migrations of the main database are due. */
+export type WhenDue = "migrate" | "refuse" | "leave";
+
+/**
+ * @param whenDue by default as `MIGRATE_ON_START` says. Other than with `migrate`, nothing is changed,
+ *   and there has to be something already.
+ * @throws what starting, reaching, migrating or checking the main database throws; NotSetUp;
+ *   MigrationsDue.
+ */
 export async function openInstallation(
   config: Config,
   features: readonly Feature[],
   log: Logger,
+  whenDue: WhenDue = config.migrateOnStart ? "migrate" : "refuse",
 ): Promise<Installation> {
   const secrets = createSecrets(config.masterSecret ?? loadMasterSecret(config.dataDir));
   const migrations = await loadMigrations(features);
@@ -57,7 +67,10 @@ export async function openInstallation(
   const url = config.databaseUrl ?? embedded?.url ?? "";
   try {
     const { lockTimeoutMs } = config;
-    const main = await bootMainServer({ url, secrets, migrations, lockTimeoutMs, log });
+    const main =
+      whenDue === "migrate"
+        ? await bootMainServer({ url, secrets, migrations, lockTimeoutMs, log })
+        : await findMainServer({ url, migrations, check: whenDue === "refuse" });
     return { ...wire(config, main, secrets, migrations, embedded?.stop, log), features };
   } catch (error) {
     await embedded?.stop();

@@ -113,7 +113,7 @@ language sql stable set search_path = pg_catalog as $$
   union all
   select label, format('is owned by %I', pg_get_userbyid(relowner))
   from relations
-  where pg_get_userbyid(relowner) <> 'insulae_owner'
+  where pg_get_userbyid(relowner) <> 'insulae_owner' and relkind not in ('i', 'I')
   union all
   select label, format('grants %s to %s', privilege_type,
     case grantee when 0 then 'everybody' else pg_get_userbyid(grantee)::text end)

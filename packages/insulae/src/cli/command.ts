@@ -7,7 +7,7 @@ import { type ExitCode, exitCodes, explain } from "./failure.ts";
 export interface Result {
   /** What `--json` prints. */
   readonly document: unknown;
-  /** What people read; without a newline at its end. */
+  /** What people read, without a newline at its end; empty: nothing. */
   readonly text: string;
   /** Default 0. */
   readonly exitCode?: ExitCode;
@@ -32,7 +32,8 @@ export async function runCommand(
   const note = (text: string) => void process.stderr.write(`${text}\n`);
   try {
     const result = await command({ json, env: readEnvironment(), note });
-    process.stdout.write(`${json ? JSON.stringify(result.document, null, 2) : result.text}\n`);
+    const output = json ? JSON.stringify(result.document, null, 2) : result.text;
+    if (output !== "") process.stdout.write(`${output}\n`);
     process.exitCode = result.exitCode ?? exitCodes.ok;
   } catch (error) {
     printFailure(error, json);

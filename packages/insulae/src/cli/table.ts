@@ -10,9 +10,7 @@ export function table(heads: readonly string[], rows: readonly (readonly Cell[])
   const widths = heads.map((_, column) =>
     Math.max(...all.map((row) => String(row[column] ?? "").length)),
   );
-  const numeric = heads.map((_, column) =>
-    rows.every((row) => typeof row[column] === "number"),
-  );
+  const numeric = heads.map((_, column) => rows.every((row) => typeof row[column] === "number"));
   return all
     .map((row) =>
       row
@@ -28,7 +26,10 @@ export function table(heads: readonly string[], rows: readonly (readonly Cell[])
 
 /** Names and values, a line each. */
 export const properties = (values: Readonly<Record<string, string | number>>): string =>
-  table(["", ""], Object.entries(values).map(([name, value]) => [name, String(value)]))
+  table(
+    ["", ""],
+    Object.entries(values).map(([name, value]) => [name, String(value)]),
+  )
     .split("\n")
     .slice(1)
     .join("\n");

@@ -27,9 +27,9 @@ test("a sealed value cannot be opened for another purpose, with another secret, 
 test("a role's password is its own, and the same for the same secret", () => {
   const password = secrets.rolePassword("insulae_app");
   expect(password).toMatch(/^[0-9a-f]{64}$/);
-  expect(createSecrets("a master secret of more than 32 characters").rolePassword("insulae_app")).toBe(
-    password,
-  );
+  expect(
+    createSecrets("a master secret of more than 32 characters").rolePassword("insulae_app"),
+  ).toBe(password);
   expect(secrets.rolePassword("insulae_control")).not.toBe(password);
 });
 

@@ -1,10 +1,11 @@
 /** What tests of features begin with: tenants, each with a user who calls the API. */
 import type { App } from "../app.ts";
+import type { SystemRole } from "../kernel/feature.ts";
 import type { Isolation, Tenant } from "../kernel/tenancy/tenant.ts";
 
 export interface TestReply {
   readonly status: number;
-  /** The body's JSON; undefined where there is none. */
+  /** The body's JSON, with an empty request id; undefined where there is no body. */
   // Tests read what they expect out of it; a missing field is undefined and fails them.
   // biome-ignore lint/suspicious/noExplicitAny: the shape is what the tests are about
   readonly body: any;
@@ -45,36 +46,44 @@ export async function createMember(app: App, isolation: Isolation = "pool"): Pro
   return addMember(app, tenant);
 }
 
-/** Adds one more user to the tenant. */
-export async function addMember(app: App, tenant: Tenant): Promise<TestMember> {
-  const registered = await callerOf(app, { "x-tenant": tenant.key })("POST", "/auth/register", {
-    email: `${crypto.randomUUID()}@example.com`,
-    password: "a-Fine-passphrase-7",
-    first_name: "Ada",
-  });
-  if (registered.status !== 201) throw new Error(`no user could be made: ${registered.text}`);
-  const { access_token: token, user } = registered.body;
-  return {
-    tenant,
-    userId: user.id,
-    token,
-    call: callerOf(app, { authorization: `Bearer ${token}` }),
-  };
+/** Adds one more user to the tenant. @param role other than `user`: as if given by an owner. */
+export async function addMember(
+  app: App,
+  tenant: Tenant,
+  role: SystemRole = "user",
+): Promise<TestMember> {
+  const visitor = callerOf(app, { "x-tenant": tenant.key });
+  const credentials = { email: `${crypto.randomUUID()}@example.com`, password };
+  let signedIn = await visitor("POST", "/auth/register", credentials);
+  if (role !== "user") {
+    // The new user's role is cached by now; a copy of the user, with another address, is not.
+    const email = `${role}.${credentials.email}`;
+    await app.withTenant(tenant, ({ db }) =>
+      db.query(
+        `insert into users (email, password_hash, role)
+         select $1, password_hash, $2 from users where email = $3`,
+        [email, role, credentials.email],
+      ),
+    );
+    signedIn = await visitor("POST", "/auth/login", { email, password });
+  }
+  if (signedIn.status >= 300) throw new Error(`no user could be made: ${signedIn.text}`);
+  const { access_token: token, user } = signedIn.body;
+  const call = callerOf(app, { authorization: `Bearer ${token}` });
+  return { tenant, userId: user.id, token, call };
 }
+
+const password = "a-Fine-passphrase-7";
 
 const callerOf =
   (app: App, headers: Record<string, string>): TestCall =>
   async (method, path, body) => {
-    const { statusCode, body: text } = await app.inject({
+    const reply = await app.inject({
       method,
       url: `/api/v1${path}`,
-      headers,
+      headers: { ...headers, ...(body !== undefined && { "content-type": "application/json" }) },
       ...(body !== undefined && { payload: JSON.stringify(body) }),
-      ...(body !== undefined && { headers: { ...headers, "content-type": "application/json" } }),
     });
-    return {
-      status: statusCode,
-      body: text === "" ? undefined : JSON.parse(text),
-      text: text.replace(/"request_id":"[^"]*"/, '"request_id":""'),
-    };
+    const text = reply.body.replace(/"request_id":"[^"]*"/, '"request_id":""');
+    return { status: reply.statusCode, body: text === "" ? undefined : JSON.parse(text), text };
   };

@@ -3,7 +3,7 @@
  * fails, since what leaks in a test leaks in production.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll } from "vitest";
+import { afterAll } from "vitest";
 
 const watched = [
   "TCPServerWrap",
@@ -20,7 +20,7 @@ function openResources(): string[] {
 }
 
 /** What is in `after` beyond what was in `before`. */
-export function leaked(before: readonly string[], after: readonly string[]): string[] {
+function leaked(before: readonly string[], after: readonly string[]): string[] {
   const rest = [...after];
   for (const kind of before) {
     const index = rest.indexOf(kind);
@@ -29,15 +29,14 @@ export function leaked(before: readonly string[], after: readonly string[]): str
   return rest;
 }
 
-let before: string[] = [];
-beforeAll(() => {
-  before = openResources();
-});
+const before = openResources();
 
 afterAll(async () => {
-  for (let tries = 0; tries < 40 && leaked(before, openResources()).length > 0; tries += 1) {
-    await sleep(50, undefined, { ref: false });
-  }
-  const left = leaked(before, openResources());
+  let left: string[];
+  const deadline = Date.now() + 2000;
+  do {
+    await sleep(10); // What was closed takes a moment to go.
+    left = leaked(before, openResources());
+  } while (left.length > 0 && Date.now() < deadline);
   if (left.length > 0) throw new Error(`This file of tests left open: ${left.join(", ")}`);
 });

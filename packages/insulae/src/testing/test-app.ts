@@ -16,9 +16,7 @@ import type { Feature } from "../kernel/feature.ts";
 import { createLogger } from "../kernel/telemetry/log.ts";
 import { removePlace } from "../kernel/tenancy/physical.ts";
 import { createTestDatabase, type TestDatabase, type TestTemplate } from "./test-database.ts";
-
-/** One for all test apps: the passwords of the server's roles come from it, and they share a server. */
-const masterSecret = "the master secret of all test apps, known to everybody";
+import { testMasterSecret } from "./test-secret.ts";
 
 /**
  * Makes an app on a new database of a real PostgreSQL, ready in a fraction of a second. Nothing of
@@ -56,7 +54,7 @@ const testConfig = (databaseUrl: string) =>
     port: 0,
     databaseUrl,
     databaseConnections: 20,
-    masterSecret,
+    masterSecret: testMasterSecret,
     logLevel: "silent",
   }) satisfies Partial<Config>;
 

@@ -16,7 +16,9 @@ import {
   type Migrations,
 } from "../kernel/database/migration-files.ts";
 import type { DatabaseRole } from "../kernel/database/target.ts";
+import { templateMark } from "../kernel/database/template.ts";
 import { createSecrets, type Secrets } from "../kernel/secrets.ts";
+import { tenantMark } from "../kernel/tenancy/physical.ts";
 import { bootMainServer, type MainServer } from "../kernel/tenancy/prepare.ts";
 import { createProvisioning, type Provisioning } from "../kernel/tenancy/provisioning.ts";
 import { createServers, type Servers } from "../kernel/tenancy/servers.ts";
@@ -50,13 +52,19 @@ export async function testFeature(
   return { name, dependsOn, migrations: pathToFileURL(`${folder}/`) };
 }
 
+/**
+ * @param administratorUrl a database to use, and whom to be there; default: a new one of the tests'
+ *   server, as its superuser.
+ */
 export async function createTestInstallation(
   features: readonly MigrationSource[],
+  administratorUrl?: string,
 ): Promise<TestInstallation> {
-  const database = await createTestDatabase();
+  const database = administratorUrl ? undefined : await createTestDatabase();
+  const url = administratorUrl ?? database?.url ?? "";
   const secrets = createSecrets(testMasterSecret);
   const migrations = await loadMigrations(features);
-  const main = await bootMainServer({ url: database.url, secrets, migrations });
+  const main = await bootMainServer({ url, secrets, migrations });
   const settings = { statementTimeoutMs: 10_000, idleInTransactionTimeoutMs: 0, lockTimeoutMs: 0 };
 
   const target = { serverId: main.id, database: main.database };
@@ -82,7 +90,7 @@ export async function createTestInstallation(
   const clients: pg.Client[] = [];
 
   return {
-    url: database.url,
+    url,
     main,
     migrations,
     secrets,
@@ -99,8 +107,8 @@ export async function createTestInstallation(
     async close() {
       await Promise.all(clients.map((client) => client.end()));
       await control.destroy();
-      await dropTenantDatabases(database.url, main.database);
-      await database.drop();
+      await dropTenantDatabases(url, main.database);
+      await database?.drop();
     },
   };
 }
@@ -109,16 +117,22 @@ export async function createTestInstallation(
 async function dropTenantDatabases(url: string, main: string): Promise<void> {
   const client = await openClient({ connectionString: url });
   try {
-    const { rows } = await client.query<{ name: string; template: boolean }>(
-      `select datname as name, datistemplate as template
-       from pg_database
-       where shobj_description(oid, 'pg_database') like '% of ' || $1`,
-      [main],
+    const { rows: tenants } = await client.query<{ name: string }>(
+      "select rolname as name from pg_roles where shobj_description(oid, 'pg_authid') = $1",
+      [tenantMark(main)],
     );
-    for (const { name, template } of rows) {
-      if (template) await client.query(`alter database "${name}" is_template false`);
+    for (const { name } of tenants) {
+      await client.query(`drop database if exists "${name}" with (force)`);
+      await client.query(`drop role "${name}"`);
+    }
+    const { rows: templates } = await client.query<{ name: string }>(
+      `select datname as name from pg_database
+       where shobj_description(oid, 'pg_database') = $1`,
+      [templateMark(main)],
+    );
+    for (const { name } of templates) {
+      await client.query(`alter database "${name}" is_template false`);
       await client.query(`drop database "${name}" with (force)`);
-      if (!template) await client.query(`drop role if exists "${name}"`);
     }
   } finally {
     await client.end();

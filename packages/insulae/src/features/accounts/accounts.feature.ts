@@ -2,7 +2,7 @@ import { feature } from "../../kernel/feature.ts";
 import { accountRoutes } from "./accounts.routes.ts";
 import { accountExists } from "./registration.ts";
 
-export { findAccountStanding } from "./accounts.queries.ts";
+export { findAccountByEmail, findAccountStanding } from "./accounts.queries.ts";
 export { ensureAdmin, type FirstAdmin } from "./admin.ts";
 
 /** Who people are: registering, logging in, moving between tenants. */

@@ -1,4 +1,5 @@
 import type { Insertable, Kysely } from "kysely";
+import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
 import type { AccountId, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
 
@@ -36,6 +37,18 @@ export const findAccount = (control: Control, by: "id" | "email", value: string)
     .select([...columns, "password_hash"])
     .where(by, "=", value)
     .executeTakeFirst();
+
+/** By an e-mail as somebody typed it. */
+export async function findAccountByEmail(
+  control: Control,
+  email: string,
+): Promise<AccountView | undefined> {
+  return control
+    .selectFrom("control.accounts")
+    .select(columns)
+    .where("email", "=", findCanonicalEmail(email) ?? "")
+    .executeTakeFirst();
+}
 
 /** What counts of an active account at each request. */
 export async function findAccountStanding(control: Control, id: AccountId) {

@@ -2,7 +2,7 @@ import { invalidToken } from "../../kernel/auth/errors.ts";
 import type { Principal } from "../../kernel/auth/principal.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
-import { findUserView, type UserTables, type UserView } from "../users/users.feature.ts";
+import { findUser, type UserTables, type UserView } from "../users/users.feature.ts";
 import { findAccount, listMemberships } from "./accounts.queries.ts";
 import { summaryOf } from "./signed-in.ts";
 
@@ -15,7 +15,7 @@ export async function describeMe(
   if (principal.kind === "tenant" && tenant) {
     const { id, role, permissions } = principal;
     const user = await platform.withTenant<UserTables, UserView | undefined>(tenant, ({ db }) =>
-      findUserView(db, id),
+      findUser.first(db, { id }),
     );
     if (!user) throw invalidToken();
     return { user, tenant: summaryOf(tenant), role, permissions: [...permissions].sort() };

@@ -7,7 +7,7 @@ import type { Platform } from "../../kernel/platform.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import {
   canonicalUsername,
-  insertUser,
+  createUser,
   type UserTables,
   type UserView,
 } from "../users/users.feature.ts";
@@ -45,10 +45,10 @@ export async function registerUser(
     ...(username !== undefined && { username: canonicalUsername(username) }),
     role: "user",
   };
-  const user = await platform.withTenant<UserTables, UserView>(tenant, ({ db }) =>
-    insertUser(db, values),
+  const user = await platform.withTenant<UserTables, UserView | undefined>(tenant, ({ db }) =>
+    createUser.first(db, values),
   );
-  const signedIn = await signInUser(platform, tenant, user);
+  const signedIn = user && (await signInUser(platform, tenant, user));
   if (!signedIn) throw registrationClosed();
   return signedIn;
 }

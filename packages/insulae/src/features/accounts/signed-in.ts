@@ -2,7 +2,7 @@
 import type { Static } from "typebox";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
-import { findUserView, type UserTables, type UserView } from "../users/users.feature.ts";
+import { findUser, type UserTables, type UserView } from "../users/users.feature.ts";
 import { type AccountView, listMemberships } from "./accounts.queries.ts";
 import type { SignedIn } from "./accounts.schemas.ts";
 
@@ -31,7 +31,7 @@ export async function signInMember(
   userId: UserId,
 ): Promise<SignedInReply | undefined> {
   const user = await platform.withTenant<UserTables, UserView | undefined>(tenant, ({ db }) =>
-    findUserView(db, userId),
+    findUser.first(db, { id: userId }),
   );
   return user && signInUser(platform, tenant, user);
 }

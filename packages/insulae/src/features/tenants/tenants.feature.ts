@@ -1,6 +1,8 @@
 import { feature } from "../../kernel/feature.ts";
 import { tenantRoutes } from "./tenants.routes.ts";
 
+export { viewOf } from "./tenants.schemas.ts";
+
 /** The tenants themselves: made, read and changed by their owners, managed by the platform. */
 export const tenants = feature("tenants", {
   permissions: {

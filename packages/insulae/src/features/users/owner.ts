@@ -1,7 +1,7 @@
 import type { CorePrincipal } from "../../kernel/auth/principal.ts";
 import type { Platform } from "../../kernel/platform.ts";
-import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
-import { insertUser, type UserTables } from "./users.queries.ts";
+import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { createUser, type UserTables, type UserView } from "./users.queries.ts";
 
 /**
  * Makes the account a user of the tenant, with the role `owner`, and notes the membership in the
@@ -18,9 +18,10 @@ export async function createOwnerUser(
     .select(["id", "email", "first_name", "last_name", "email_verified"])
     .where("id", "=", account.id)
     .executeTakeFirstOrThrow();
-  const user = await withTenant<UserTables, { id: UserId }>(tenant, ({ db }) =>
-    insertUser(db, { ...person, account_id: accountId, role: "owner" }),
+  const user = await withTenant<UserTables, UserView | undefined>(tenant, ({ db }) =>
+    createUser.first(db, { ...person, account_id: accountId, role: "owner" }),
   );
+  if (!user) throw new Error("the owner's user was not made");
   await control
     .insertInto("control.memberships")
     .values({ account_id: accountId, tenant_id: tenant.id, user_id: user.id })

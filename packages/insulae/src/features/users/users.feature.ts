@@ -5,10 +5,10 @@ import { emailTaken, usernameTaken, userRoutes } from "./users.routes.ts";
 export { createOwnerUser } from "./owner.ts";
 export { canonicalUsername, invalidUsername } from "./username.ts";
 export {
+  createUser,
   findCredentials,
   findStanding,
-  findUserView,
-  insertUser,
+  findUser,
   type UserTables,
   type UserView,
 } from "./users.queries.ts";

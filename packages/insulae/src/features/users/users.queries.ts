@@ -99,12 +99,23 @@ export const findUser = statement((db: Db, p: Params<{ id: string }>) =>
   db.selectFrom("users").select(columns).where("id", "=", asId(p.id)),
 );
 
-export type UserView = Awaited<ReturnType<typeof insertUser>>;
-
 export type UserValues = Insertable<UserTables["users"]>;
 
-export const insertUser = (db: Db, user: UserValues) =>
-  db.insertInto("users").values(user).returning(columns).executeTakeFirstOrThrow();
+export type UserView = NonNullable<Awaited<ReturnType<typeof findUser.first>>>;
+
+export const createUser = statement((db: Db, p: Params<UserValues>) =>
+  db.insertInto("users").values(p).returning(columns),
+);
+
+type Changes = Partial<UserValues> & { id: UserId };
+
+export const updateUser = statement((db: Db, { id, ...changes }: Params<Changes>) =>
+  db.updateTable("users").set(changes).where("id", "=", id).returning(columns),
+);
+
+export const deleteUser = statement((db: Db, p: Params<{ id: UserId }>) =>
+  db.deleteFrom("users").where("id", "=", p.id),
+);
 
 /** The user's row and those of all active owners, locked in an order that can't deadlock. */
 export const lockUserAndOwners = (db: Db, id: UserId) =>
@@ -120,17 +131,6 @@ export const lockUserAndOwners = (db: Db, id: UserId) =>
     .orderBy("id")
     .forUpdate()
     .execute();
-
-export const updateUserRow = (db: Db, id: UserId, values: Partial<UserValues>) =>
-  db
-    .updateTable("users")
-    .set(values)
-    .where("id", "=", id)
-    .returning(columns)
-    .executeTakeFirstOrThrow();
-
-export const deleteUserRow = (db: Db, id: UserId) =>
-  db.deleteFrom("users").where("id", "=", id).execute();
 
 /** What counts of an active user at each request. */
 export const findStanding = (db: Db, id: UserId) =>
@@ -148,6 +148,3 @@ export const findCredentials = (db: Db, by: "email" | "username", value: string)
     .select([...columns, "password_hash", "account_id"])
     .where(by, "=", value)
     .executeTakeFirst();
-
-export const findUserView = (db: Db, id: UserId): Promise<UserView | undefined> =>
-  db.selectFrom("users").select(columns).where("id", "=", id).executeTakeFirst();

@@ -9,10 +9,10 @@ import { invalidUsername } from "./username.ts";
 import { asId, findUser, listUsers, type UserTables } from "./users.queries.ts";
 import { Email, NewPassword, PersonName, Role, User, Username } from "./users.schemas.ts";
 import {
+  addUser,
   changeUser,
-  createUser,
-  deleteUser,
   lastOwner,
+  removeUser,
   roleAboveOwn,
   userNotFound,
 } from "./users.service.ts";
@@ -81,7 +81,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
         weakPassword,
       ],
     },
-    ({ db, user, passwords, body }) => createUser(db, passwords, user, body),
+    ({ db, user, passwords, body }) => addUser(db, passwords, user, body),
   ),
 
   r.get(
@@ -115,8 +115,9 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
       ],
     },
     async ({ db, user, params, body, forgetUser }) => {
-      const changed = await changeUser(db, user, userIdOf(params), body);
-      await forgetUser(changed.id);
+      const id = userIdOf(params);
+      const changed = await changeUser(db, user, id, body);
+      await forgetUser(id);
       return changed;
     },
   ),
@@ -132,7 +133,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     },
     async ({ db, user, params, forgetUser }) => {
       const id = userIdOf(params);
-      await deleteUser(db, user, id);
+      await removeUser(db, user, id);
       await forgetUser(id);
     },
   ),

@@ -9,15 +9,15 @@ import type { Passwords } from "../../kernel/auth/passwords.ts";
 import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
+import type { Json } from "../../kernel/json.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import { canonicalUsername } from "./username.ts";
 import {
-  deleteUserRow,
-  insertUser,
+  createUser,
+  deleteUser,
   lockUserAndOwners,
   type UserTables,
-  type UserView,
-  updateUserRow,
+  updateUser,
 } from "./users.queries.ts";
 
 export const userNotFound = defineError("user_not_found", 404, "There is no such user");
@@ -51,16 +51,16 @@ export interface UserChanges extends Omit<Partial<NewUser>, "password"> {
 }
 
 /** @throws roleAboveOwn, invalidEmail, invalidUsername, weakPassword */
-export async function createUser(
+export async function addUser(
   db: Db,
   passwords: Passwords,
   actor: Actor,
   { password, ...fields }: NewUser,
-): Promise<UserView> {
+): Promise<Json | undefined> {
   if (fields.role) refuseAbove(actor, fields.role);
   const user = { ...canonical(fields), email: canonicalEmail(fields.email) };
   const passwordHash = password === undefined ? null : await passwords.hash(password);
-  return insertUser(db, { ...user, password_hash: passwordHash });
+  return createUser.json(db, { ...user, password_hash: passwordHash });
 }
 
 /** @throws userNotFound, roleAboveOwn, lastOwner, invalidEmail, invalidUsername */
@@ -69,7 +69,7 @@ export async function changeUser(
   actor: Actor,
   id: UserId,
   changes: UserChanges,
-): Promise<UserView> {
+): Promise<Json | undefined> {
   const values = canonical(changes);
   return db.transaction().execute(async (tx) => {
     const { user, isLastOwner } = await lock(tx, id);
@@ -78,17 +78,17 @@ export async function changeUser(
     if (isLastOwner && !(role === "owner" && is_active)) throw lastOwner();
     // Somebody has to prove again that the mailbox is theirs.
     const moved = values.email !== undefined && values.email !== user.email;
-    return updateUserRow(tx, id, { ...values, ...(moved && { email_verified: false }) });
+    return updateUser.json(tx, { ...values, ...(moved && { email_verified: false }), id });
   });
 }
 
 /** @throws userNotFound, roleAboveOwn, lastOwner */
-export async function deleteUser(db: Db, actor: Actor, id: UserId): Promise<void> {
+export async function removeUser(db: Db, actor: Actor, id: UserId): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const { user, isLastOwner } = await lock(tx, id);
     refuseAbove(actor, user.role);
     if (isLastOwner) throw lastOwner();
-    await deleteUserRow(tx, id);
+    await deleteUser.all(tx, { id });
   });
 }
 

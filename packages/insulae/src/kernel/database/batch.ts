@@ -80,50 +80,40 @@ export class Batch extends Query {
 
   #submit(): Error | null {
     const { outbox, prepared } = this.#session;
-    const { request } = this;
+    const { text, values, schema, scope, begin } = this.request;
     const mark = outbox.mark();
     try {
+      const scoping = scope && prepared.use(scopeStatement(scope, this.request.readOnly), "");
+      const { statement, isNew } = prepared.use(text, schema);
+      this.#scopeStatement = scoping?.statement;
+      this.#statement = statement;
       for (const name of prepared.takeClosed()) outbox.close(name);
-      if (request.begin !== undefined) {
-        outbox.parse("", request.begin);
+      if (begin !== undefined) {
+        outbox.parse("", begin);
         outbox.execute("", []);
         this.#ahead += 1;
       }
-      if (request.scope !== undefined) this.#writeScope(request.scope);
-      const { statement, isNew } = prepared.use(request.text, request.schema);
-      this.#statement = statement;
+      if (scope !== undefined && scoping !== undefined) {
+        if (scoping.isNew) outbox.parse(scoping.statement.name, scoping.statement.text);
+        outbox.execute(scoping.statement.name, scopeValues(scope));
+        this.#unproven = scope.tenantId;
+        this.#ahead += 1;
+      }
       if (isNew) {
-        outbox.parse(statement.name, statement.text);
+        outbox.parse(statement.name, text);
         outbox.describe(statement.name);
       }
-      outbox.execute(statement.name, request.values);
+      outbox.execute(statement.name, values);
       outbox.sync();
       this.#written = true;
       return null;
     } catch (error) {
-      // A value that has no text: nothing of this batch is sent.
+      // A value that has no text: nothing of this batch is sent, and no name of it is known.
       outbox.rewind(mark);
       this.#forget(this.#statement);
       this.#forget(this.#scopeStatement);
       return error instanceof Error ? error : new Error(String(error));
     }
-  }
-
-  #writeScope(scope: Scope): void {
-    const { outbox, prepared } = this.#session;
-    const inSchema = scope.schema !== dataSchema;
-    const { statement, isNew } = prepared.use(
-      scopeStatements[inSchema ? 1 : 0][this.request.readOnly ? 1 : 0],
-      "",
-    );
-    this.#scopeStatement = statement;
-    if (isNew) outbox.parse(statement.name, statement.text);
-    outbox.execute(
-      statement.name,
-      inSchema ? [scope.tenantId, quoteName(scope.schema)] : [scope.tenantId],
-    );
-    this.#unproven = scope.tenantId;
-    this.#ahead += 1;
   }
 
   handleRowDescription(message: { fields: FieldDef[] }): void {
@@ -223,11 +213,20 @@ const setTenant = "set_config('app.current_tenant_id', $1, true)";
 const setSchema = "set_config('search_path', $2, true)";
 const setReadOnly = "set_config('transaction_read_only', 'on', true)";
 
-/** By whether the schema is set, and whether the transaction is made read-only. */
-const scopeStatements = [
-  [`select ${setTenant}`, `select ${setTenant}, ${setReadOnly}`],
-  [`select ${setTenant}, ${setSchema}`, `select ${setTenant}, ${setSchema}, ${setReadOnly}`],
-] as const;
+const scopeStatements = {
+  write: `select ${setTenant}`,
+  read: `select ${setTenant}, ${setReadOnly}`,
+  writeInSchema: `select ${setTenant}, ${setSchema}`,
+  readInSchema: `select ${setTenant}, ${setSchema}, ${setReadOnly}`,
+};
+
+function scopeStatement({ schema }: Scope, readOnly: boolean): string {
+  if (schema === dataSchema) return readOnly ? scopeStatements.read : scopeStatements.write;
+  return readOnly ? scopeStatements.readInSchema : scopeStatements.writeInSchema;
+}
+
+const scopeValues = ({ tenantId, schema }: Scope): string[] =>
+  schema === dataSchema ? [tenantId] : [tenantId, quoteName(schema)];
 
 const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 

@@ -12,10 +12,10 @@
  * the budget: their handlers may need a lane while they hold a connection. And one holder (a tenant)
  * gets at most half of what sessions may have; its next ones are passed over in the line.
  */
-import { Client, type ClientConfig } from "pg";
+import type { Client, ClientConfig } from "pg";
 import type { Logger } from "../telemetry/log.ts";
-import { openConnection } from "./open-connection.ts";
 import { databaseBusy, databaseUnavailable, retryLater } from "./errors.ts";
+import { openConnection } from "./open-connection.ts";
 import { createSession, type Session } from "./session.ts";
 import { type Target, targetKey } from "./target.ts";
 
@@ -132,7 +132,7 @@ export function createBroker(options: BrokerOptions): Broker {
     connections.add(connection);
   };
   const inState = (state: State) => [...connections].filter((each) => each.state === state);
-  const isSession = (each: { options: LeaseOptions }) => each.options.purpose !== "lane";
+  const isSession = (lease: LeaseOptions) => lease.purpose !== "lane";
 
   const gone = (connection: Connection) => {
     if (!connections.delete(connection)) return;
@@ -184,7 +184,11 @@ export function createBroker(options: BrokerOptions): Broker {
     };
     connections.add(connection);
     try {
-      const client = await openConnection(() => options.resolve(target), acquireTimeoutMs);
+      const client = await openConnection(
+        () => options.resolve(target),
+        acquireTimeoutMs,
+        () => !closed && !connection.doomed,
+      );
       connection.client = client;
       connection.session = createSession(client, options.maxPrepared ?? 256);
       watch(connection, client, connection.session);
@@ -220,23 +224,33 @@ export function createBroker(options: BrokerOptions): Broker {
     return latest;
   };
 
-  const isAdmissible = (waiter: Waiter) => {
-    if (!isSession(waiter)) return true;
+  /** Who may have one now, as sessions and holders go: the counts are those of this moment. */
+  const admission = () => {
     let sessions = 0;
-    let held = 0;
-    for (const each of connections) {
-      if ((each.state !== "leased" && each.state !== "connecting") || !isSession(each)) continue;
+    const held = new Map<string, number>();
+    const count = ({ holder }: LeaseOptions) => {
       sessions += 1;
-      if (each.options.holder === waiter.options.holder) held += 1;
+      if (holder !== undefined) held.set(holder, (held.get(holder) ?? 0) + 1);
+    };
+    for (const { state, options: lease } of connections) {
+      if ((state === "leased" || state === "connecting") && isSession(lease)) count(lease);
     }
-    return sessions < maxSessions && (waiter.options.holder === undefined || held < maxHeld);
+    return (lease: LeaseOptions) => {
+      if (!isSession(lease)) return true;
+      if (sessions >= maxSessions || (held.get(lease.holder ?? "") ?? 0) >= maxHeld) return false;
+      count(lease);
+      return true;
+    };
   };
 
   /** Serves the line as far as it can, then sees to it that room is made for the rest. */
   const pump = () => {
+    if (waiters.size === 0) return;
+    const mayHave = admission();
     let unserved = 0;
     for (const waiter of waiters) {
-      if (!isAdmissible(waiter)) continue;
+      if (unserved >= budget) break;
+      if (!mayHave(waiter.options)) continue;
       const idle = idleFor(waiter.key);
       if (idle !== undefined) {
         waiters.delete(waiter);
@@ -301,7 +315,8 @@ export function createBroker(options: BrokerOptions): Broker {
 
   const toLease = (connection: Connection, held: LeaseOptions): Lease | undefined => {
     const { client, session } = connection;
-    if (client === undefined || session === undefined || session.lost !== undefined) return undefined;
+    if (client === undefined || session === undefined || session.lost !== undefined)
+      return undefined;
     enter(connection, "leased");
     connection.options = held;
     return {
@@ -351,6 +366,7 @@ export function createBroker(options: BrokerOptions): Broker {
           reject(databaseUnavailable(retryLater()));
           return;
         }
+        let settled = false;
         const end = () => {
           clearTimeout(timer);
           held.signal?.removeEventListener("abort", abort);
@@ -358,18 +374,25 @@ export function createBroker(options: BrokerOptions): Broker {
         };
         const refuse = (error: Error) => {
           end();
+          settled = true;
           reject(error);
         };
         const abort = () => refuse(databaseBusy(retryLater(held.signal?.reason)));
         const timer = setTimeout(() => refuse(databaseBusy(retryLater())), acquireTimeoutMs);
-        let settled = false;
         const waiter: Waiter = {
           target,
           key: targetKey(target),
           options: own,
           grant(connection) {
+            if (settled) {
+              // It came too late for who asked; the next one will have it.
+              connection.options = {};
+              enter(connection, "idle");
+              sweepLater();
+              pump();
+              return;
+            }
             end();
-            if (settled) return;
             settled = true;
             const lease = toLease(connection, own);
             if (lease === undefined) reject(databaseUnavailable(retryLater()));

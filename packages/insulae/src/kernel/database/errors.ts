@@ -11,7 +11,11 @@ export const databaseUnavailable = defineError(
   "The database cannot be reached",
 );
 
-export const statementTimeout = defineError("statement_timeout", 503, "The statement took too long");
+export const statementTimeout = defineError(
+  "statement_timeout",
+  503,
+  "The statement took too long",
+);
 
 /** The connection was lost between a write and its answer: it may or may not have taken effect. */
 export const writeOutcomeUnknown = defineError(

@@ -54,7 +54,7 @@ export interface LaneGroup {
   retire(): void;
 }
 
-/** How often a statement is sent at most: after a lost connection, or prepared anew. */
+/** How often a statement is given to a lane at most. One that was sent when it was lost: twice. */
 const maxTries = 3;
 
 export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimits): LaneGroup {
@@ -76,12 +76,12 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
 
   /** The lane for a statement; none if it has to wait. */
   const pick = (pool: Pool, job: Job): Lane | undefined => {
-    if (pool.lanes.length === 0) return others(pool).lanes.find((lane) => lane.inFlight === 0);
+    if (pool.lanes.length === 0) return others(pool).lanes.find(isFree);
     if (!mayHaveMore(pool, job.holder)) return undefined;
     let best: Lane | undefined;
     let now = 0;
     for (const lane of pool.lanes) {
-      if (lane.inFlight >= pool.depth) continue;
+      if (lane.inFlight >= pool.depth || !lane.isOpen) continue;
       if (lane.inFlight > 0) {
         now ||= performance.now();
         if (isSlow(lane, now)) continue;
@@ -135,7 +135,7 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     });
   };
   const hasRoom = (pool: Pool, lane: Lane, now: number) =>
-    lane.inFlight < pool.depth && !isSlow(lane, now);
+    lane.isOpen && lane.inFlight < pool.depth && !isSlow(lane, now);
 
   const open = (pool: Pool) => {
     if (pool.opening > 0 || pool.lanes.length >= pool.max) return;
@@ -174,7 +174,7 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
   };
 
   const giveBack = (pool: Pool, lane: Lane, urgent: boolean) => {
-    if (lane.retiring) return urgent;
+    if (!lane.isOpen) return urgent;
     if (!urgent && (lane.inFlight > 0 || pool.queue.size > 0)) return false;
     forget(pool, lane);
     lane.retire();
@@ -195,8 +195,9 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     if (error === undefined && result !== undefined) job.resolve(result);
     else fail(job, error ?? new Error("a statement ended without a result"));
 
-    if (pool.queue.size > 0) pump(pool);
     const mine = pools[lane.kind];
+    if (!lane.isOpen) forget(mine, lane);
+    for (const each of [pools.read, pools.write]) if (each.queue.size > 0) pump(each);
     if (lane.inFlight === 0 && broker.waiting() > 0) giveBack(mine, lane, false);
   };
 
@@ -211,7 +212,8 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
   const fail = (job: Job, error: Error) => {
     const mayRetry = job.tries < maxTries;
     if (error instanceof ConnectionLost) {
-      if (mayRetry && (!error.sent || job.kind === "read")) again(job, job.kind);
+      const harmless = error.sent ? job.kind === "read" && job.tries < 2 : mayRetry;
+      if (harmless) again(job, job.kind);
       else if (error.sent && job.kind === "write") {
         job.reject(writeOutcomeUnknown(retryLater(error)));
       } else job.reject(databaseUnavailable(retryLater(error)));
@@ -265,7 +267,8 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     retire() {
       for (const pool of [pools.read, pools.write]) {
         for (const lane of [...pool.lanes]) giveBack(pool, lane, true);
-        for (const job of pool.queue.remove(() => true)) job.reject(databaseUnavailable(retryLater()));
+        for (const job of pool.queue.remove(() => true))
+          job.reject(databaseUnavailable(retryLater()));
       }
     },
   };
@@ -295,10 +298,12 @@ const createPool = (kind: StatementKind, max: number, depth: number): Pool => ({
   slow: false,
 });
 
+const isFree = (lane: Lane) => lane.isOpen && lane.inFlight === 0;
+
 const leastBusy = (lanes: readonly Lane[], depth: number): Lane | undefined => {
   let best: Lane | undefined;
   for (const lane of lanes) {
-    if (lane.inFlight < (best?.inFlight ?? depth)) best = lane;
+    if (lane.isOpen && lane.inFlight < (best?.inFlight ?? depth)) best = lane;
   }
   return best;
 };

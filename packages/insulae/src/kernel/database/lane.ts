@@ -29,8 +29,8 @@ export interface Lane {
   readonly first: Job | undefined;
   /** How long it has been under way, in milliseconds; 0 if there is none. */
   firstAge(now: number): number;
-  /** It takes no more work and is given back when what is under way has ended. */
-  readonly retiring: boolean;
+  /** It takes more work: it is neither to be given back nor lost. */
+  readonly isOpen: boolean;
   run(job: Job): void;
   retire(): void;
   destroy(reason: Error): void;
@@ -70,8 +70,8 @@ export function createLane(kind: StatementKind, lease: Lease, events: LaneEvents
       return underway.values().next().value;
     },
     firstAge: (now) => now - (lane.first?.sent ?? now),
-    get retiring() {
-      return retiring;
+    get isOpen() {
+      return !retiring && session.lost === undefined;
     },
     run(job) {
       job.sent = performance.now();

@@ -70,7 +70,7 @@ export function createLanes(options: LanesOptions): Lanes {
     maxWriteLanes: options.maxWriteLanes ?? 6,
     readDepth: options.readDepth ?? 32,
     writeDepth: options.writeDepth ?? 16,
-    slowMs: options.slowMs ?? 10,
+    slowMs: options.slowMs ?? 4,
     idleMs: options.idleMs ?? 5_000,
     queueTimeoutMs: options.queueTimeoutMs ?? 5_000,
     stuckMs: options.statementTimeoutMs + 5_000,
@@ -129,7 +129,9 @@ export function createLanes(options: LanesOptions): Lanes {
     run<Row>(target: Target, scope: Scope | undefined, statement: Statement) {
       return new Promise<StatementResult<Row>>((resolve, reject) => {
         if ((target.role === "app") !== (scope !== undefined)) {
-          throw new TypeError(`a statement as ${target.role} ${scope ? "takes no" : "needs a"} scope`);
+          throw new TypeError(
+            `a statement as ${target.role} ${scope ? "takes no" : "needs a"} scope`,
+          );
         }
         if (closed) throw databaseUnavailable(retryLater());
         const { text, values, rows = "objects" } = statement;

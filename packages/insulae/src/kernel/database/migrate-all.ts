@@ -7,7 +7,7 @@
  * tenant created by an older node is found; one that is dropped is reported as `gone`.
  */
 import type { Kysely } from "kysely";
-import { placementOf } from "../tenancy/placements.ts";
+import { placementOf, writeVersion } from "../tenancy/placements.ts";
 import type { Placement } from "../tenancy/tenant.ts";
 import { type Connect, withOwner } from "./connect.ts";
 import type { ControlTables } from "./control-tables.ts";
@@ -67,11 +67,7 @@ async function migrateOne(
       migratePlacement(client, schema, migrations, options),
     );
     if (version !== placement.version) {
-      await control
-        .updateTable("control.placements")
-        .set({ version })
-        .where("id", "=", id)
-        .execute();
+      await writeVersion(control, placement, version);
     }
     return applied.length > 0
       ? { placement, state: "migrated", applied }
@@ -86,7 +82,8 @@ async function migrateOne(
   }
 }
 
-async function listPlacements(control: Kysely<ControlTables>): Promise<readonly Placement[]> {
+/** All placements of all servers. */
+export async function listPlacements(control: Kysely<ControlTables>): Promise<readonly Placement[]> {
   const rows = await control
     .selectFrom("control.placements")
     .selectAll()

@@ -48,7 +48,11 @@ test.each([
   await expect(readMigrations("notes", await folder(files))).rejects.toThrow(message);
 });
 
-const source = (name: string, ...dependsOn: string[]) => ({ name, dependsOn, migrations: undefined });
+const source = (name: string, ...dependsOn: string[]) => ({
+  name,
+  dependsOn,
+  migrations: undefined,
+});
 const names = (sources: readonly { name: string }[]) => sources.map(({ name }) => name).join(" ");
 
 test("a feature comes after what it depends on, and otherwise keeps its place", () => {
@@ -60,7 +64,9 @@ test("features that depend on each other, on nothing known, or have one name are
   expect(() => orderByDependencies([source("a", "b"), source("b", "c"), source("c", "a")])).toThrow(
     "a → b → c → a",
   );
-  expect(() => orderByDependencies([source("a", "z")])).toThrow("a depends on z, which is not there");
+  expect(() => orderByDependencies([source("a", "z")])).toThrow(
+    "a depends on z, which is not there",
+  );
   expect(() => orderByDependencies([source("a"), source("a")])).toThrow("the same name");
 });
 

@@ -10,16 +10,18 @@ const pausesMs = [50, 150, 400];
  * too many clients) is tried again for about half a second.
  *
  * @param timeoutMs for each try.
+ * @param isWanted whether to go on trying.
  */
 export async function openConnection(
   resolve: () => ClientConfig | Promise<ClientConfig>,
   timeoutMs: number,
+  isWanted: () => boolean,
 ): Promise<Client> {
   for (const pauseMs of pausesMs) {
     try {
       return await connectOnce(await resolve(), timeoutMs);
     } catch (error) {
-      if (!isPassing(error)) throw error;
+      if (!isPassing(error) || !isWanted()) throw error;
     }
     await sleep(pauseMs);
   }
@@ -53,6 +55,7 @@ const dateOid = 1082;
 /** A date stays text (`2026-02-28`): as a Date it would be an instant in this process's zone. */
 const typeParsers: NonNullable<ClientConfig["types"]> = {
   getTypeParser: ((oid: number, format?: "text" | "binary") =>
-    oid === dateOid ? (text: string) => text : types.getTypeParser(oid, format)) as
-    typeof types.getTypeParser,
+    oid === dateOid
+      ? (text: string) => text
+      : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
 };

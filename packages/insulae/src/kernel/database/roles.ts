@@ -77,7 +77,7 @@ export function restrictDatabase(database: string, roles: readonly string[]): st
 
 /**
  * Makes a database fit to hold tenants' rows or the control plane: only `roles` may connect, and
- * nobody may make objects in `public`.
+ * nobody may make objects in `public`, or large objects.
  *
  * @param client the administrator, in that database.
  */
@@ -104,6 +104,14 @@ export async function prepareDatabase(client: pg.Client, roles: readonly string[
             where nspname = 'public' and has_schema_privilege('public', oid, 'create')
           ) then
             revoke create on schema public from public;
+          end if;
+          -- Large objects belong to roles, not to tenants. Only a superuser may forbid them.
+          if (select rolsuper from pg_roles where rolname = current_user) then
+            revoke execute on function
+              lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea), lo_unlink(oid),
+              lo_open(oid, integer), lo_get(oid), lo_get(oid, bigint, integer),
+              lo_put(oid, bigint, bytea)
+              from public;
           end if;
         end $$`);
     }),

@@ -37,6 +37,8 @@ interface ClientInternals {
   _activeQuery: unknown;
   _sentQueryQueue: unknown[];
   _queryQueue: unknown[];
+  /** The server has answered the last one in full; after an error that comes a little later. */
+  readyForQuery: boolean;
 }
 
 /** @param client connected, in pipeline mode; `error` and `end` are listened to by the broker. */
@@ -90,6 +92,7 @@ export function createSession(client: Client, maxPrepared: number): Session {
     get isIdle() {
       return (
         lost === undefined &&
+        internals.readyForQuery &&
         client.getTransactionStatus() === "I" &&
         internals._activeQuery === null &&
         internals._sentQueryQueue.length === 0 &&

@@ -41,12 +41,16 @@ const writingWords = new Set(
 
 /** They end or begin a transaction, change the session, or speak another protocol. */
 const forbidden = new Set(
-  ("begin start commit end abort prepare execute deallocate copy listen unlisten reset discard " +
-    "load call do").split(" "),
+  (
+    "begin start commit end abort prepare execute deallocate copy listen unlisten reset discard " +
+    "load call do"
+  ).split(" "),
 );
 
 /** Harmless in a transaction of one's own. */
-const laneCommands = new Set("set lock declare fetch move close savepoint release rollback".split(" "));
+const laneCommands = new Set(
+  "set lock declare fetch move close savepoint release rollback".split(" "),
+);
 
 function forbiddenCommand(words: readonly string[]): string | undefined {
   const [first = "", second = "", third = ""] = words;

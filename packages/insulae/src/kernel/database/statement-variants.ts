@@ -52,7 +52,9 @@ export function createVariants<Tables>(
       if (variant === undefined) {
         if (variants.size >= maxVariants) variants.clear();
         // No table is known to it, and none has to be: it only compiles.
-        variant = compileVariant(build(compileOnly as unknown as Kysely<Tables>, markersOf(values)));
+        variant = compileVariant(
+          build(compileOnly as unknown as Kysely<Tables>, markersOf(values)),
+        );
         variants.set(signature, variant);
       }
       return variant;

@@ -65,8 +65,8 @@ async function build(client: pg.Client, name: string, options: TemplateOptions):
   await client.query(
     `create database ${database} template template0 encoding 'UTF8' owner ${ownerRole}`,
   );
-  const comment = pg.escapeLiteral(commentOf(options.mainDatabase));
-  await client.query(`comment on database ${database} is ${comment}`);
+  const mark = pg.escapeLiteral(templateMark(options.mainDatabase));
+  await client.query(`comment on database ${database} is ${mark}`);
   const connection = await options.connect({
     serverId: options.serverId,
     database: name,
@@ -81,7 +81,8 @@ async function build(client: pg.Client, name: string, options: TemplateOptions):
   await client.query(`alter database ${database} allow_connections false is_template true`);
 }
 
-const commentOf = (mainDatabase: string) =>
+/** Tells an installation's templates from those of others on the same server. */
+export const templateMark = (mainDatabase: string): string =>
   `Template for the tenants' databases of ${mainDatabase}`;
 
 async function dropStale(client: pg.Client, current: string, mainDatabase: string): Promise<void> {
@@ -90,7 +91,7 @@ async function dropStale(client: pg.Client, current: string, mainDatabase: strin
      from pg_database
      where datname like 'insulae\\_template\\_%' and datname <> $1
        and shobj_description(oid, 'pg_database') = $2`,
-    [current, commentOf(mainDatabase)],
+    [current, templateMark(mainDatabase)],
   );
   for (const { name } of rows) {
     await client.query(`alter database ${pg.escapeIdentifier(name)} is_template false`);

@@ -127,7 +127,11 @@ class ScopedExecutor extends DefaultQueryExecutor {
     void rest;
     const { lanes, target, scope } = this.#source;
     const { rows = "objects" } = query as Partial<TextQuery>;
-    const result = lanes.run<Row>(target, scope, { text: query.sql, values: query.parameters, rows });
+    const result = lanes.run<Row>(target, scope, {
+      text: query.sql,
+      values: query.parameters,
+      rows,
+    });
     return this.plugins.length === 0 ? result : this.#transform(result, query);
   }
 

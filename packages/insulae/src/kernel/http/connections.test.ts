@@ -1,9 +1,11 @@
 import { once } from "node:events";
+import type { ServerResponse } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
 import { feature } from "../feature.ts";
+import { createNodeServers } from "./node-servers.ts";
 import type { HttpServerOptions } from "./server.ts";
 import { echo, testServer } from "./test-server.ts";
 
@@ -142,6 +144,17 @@ describe("a connection", () => {
     expectProblem(answer, 413, "body_too_large");
   });
 
+  it("on which something broken follows a request gets no answer that could be taken for its own", async () => {
+    const { slow, open: openGate, reached } = gated();
+    const { port } = await listening([slow]);
+    const socket = await open(port);
+    const answer = received(socket);
+    socket.write("GET /api/v1/slow HTTP/1.1\r\nhost: a\r\n\r\nHELO\r\n\r\n");
+    await reached;
+    expect(await answer).toBe("");
+    openGate();
+  });
+
   it("that breaks off in its body leaves the server well, and nothing in the error log", async () => {
     const { app, lines } = testServer([echo]);
     await app.listen({ port: 0, host: "127.0.0.1" });
@@ -157,6 +170,21 @@ describe("a connection", () => {
     }
     expect(await exchange(port, get("/health/live"))).toContain("alive");
     expect(lines.filter((line) => Number(line.level) >= 50)).toEqual([]);
+  });
+
+  it("whose body comes a byte at a time is closed", async () => {
+    const { port } = await listening([echo], { requestTimeoutMs: 400 });
+    const slow = await open(port);
+    const closed = received(slow);
+    slow.write(
+      "POST /api/v1/echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n" +
+        "content-length: 1000\r\n\r\n{",
+    );
+    const drip = setInterval(() => slow.write(" "), 50);
+    const start = performance.now();
+    await closed;
+    clearInterval(drip);
+    expect(performance.now() - start).toBeLessThan(2_000);
   });
 
   it("that sends a byte at a time is closed, while others are served", async () => {
@@ -213,6 +241,35 @@ describe("a server that closes", () => {
     expectProblem(await answer, 503, "shutting_down");
     openGate();
     await closed;
+  });
+
+  it("does so on every address that it listens on", async () => {
+    const reached = Promise.withResolvers<ServerResponse>();
+    const servers = createNodeServers({ requestTimeoutMs: 5_000, graceMs: 5_000 });
+    const main = servers.create(() => {});
+    const other = servers.create((_request, response) => reached.resolve(response));
+    await Promise.all(
+      [main, other].map((server) => once(server.listen(0, "127.0.0.1"), "listening")),
+    );
+    const { port } = other.address() as AddressInfo; // it listens on TCP
+    expectProblem(await exchange(port, "HELO\r\n\r\n"), 400, "bad_request");
+    const silent = (await open(port)).resume();
+    const busy = await open(port);
+    const answer = received(busy);
+    busy.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    const response = await reached.promise;
+    const silentClosed = once(silent, "close");
+    let done = false;
+    const closed = servers.close(main).then(() => {
+      done = true;
+    });
+    await silentClosed;
+    await sleep(20);
+    expect(done).toBe(false);
+    response.end("finished");
+    await closed;
+    expect(await answer).toContain("finished");
+    await once(main.close(), "close");
   });
 
   it("does not wait for ever", async () => {

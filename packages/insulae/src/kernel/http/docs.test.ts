@@ -1,3 +1,4 @@
+import { createConfig, lintFromString } from "@redocly/openapi-core";
 import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
 import { defineError } from "../errors.ts";
@@ -88,6 +89,13 @@ describe("the OpenAPI document", () => {
     const names = paths["/api/v1/notes"].get.parameters.map((p: { name: string }) => p.name);
     expect(names).toEqual(["limit", "cursor", "q"]);
     expect(paths).toHaveProperty("/health/ready");
+  });
+
+  it("is valid to a checker that others made", async () => {
+    const source = JSON.stringify(await document());
+    const config = await createConfig({ extends: ["minimal"], rules: { struct: "error" } });
+    const problems = await lintFromString({ source, config });
+    expect(problems.filter((problem) => problem.severity === "error")).toEqual([]);
   });
 
   it("has references that lead somewhere, and operation ids that are unique", async () => {

@@ -109,10 +109,45 @@ describe("an answer", () => {
     expect(headers).not.toHaveProperty("strict-transport-security");
   });
 
+  it("to HEAD has the headers of the answer to GET, and no body", async () => {
+    const { app } = testServer([items]);
+    const head = await app.inject({ method: "HEAD", url: "/api/v1/items/7" });
+    expect([head.statusCode, head.body]).toEqual([200, ""]);
+    expect(head.headers["content-length"]).toBe("10");
+  });
+
   it("tells browsers to insist on TLS in production over https", async () => {
     const options = { production: true, baseUrl: "https://api.example.com" };
     const { headers } = await testServer([items], options).app.inject("/api/v1/nowhere");
     expect(headers["strict-transport-security"]).toContain("max-age=");
+  });
+});
+
+describe("a proxy", () => {
+  const where = feature("where", {
+    routes: (r) => [
+      r.get(
+        "/where",
+        { permission: "public", summary: "Where", response: Type.Unknown() },
+        ({ request: { ip, host, baseUrl } }) => ({ ip, host, baseUrl }),
+      ),
+    ],
+  });
+  const seen = async (trustProxy: string[], remoteAddress: string) => {
+    const headers = { host: "a", "x-forwarded-host": "evil", "x-forwarded-for": "1.2.3.4" };
+    const { app } = testServer([where], { trustProxy });
+    return (await app.inject({ url: "/api/v1/where", headers, remoteAddress })).json();
+  };
+  const baseUrl = "http://localhost:8000";
+
+  it("is believed only if its address is trusted", async () => {
+    expect(await seen([], "10.0.0.1")).toEqual({ ip: "10.0.0.1", host: "a", baseUrl });
+    expect(await seen(["10.1.0.0/16"], "10.0.0.1")).toEqual({ ip: "10.0.0.1", host: "a", baseUrl });
+    expect(await seen(["10.0.0.0/16"], "10.0.0.1")).toEqual({
+      ip: "1.2.3.4",
+      host: "evil",
+      baseUrl,
+    });
   });
 });
 
@@ -254,6 +289,14 @@ describe("a body", () => {
     expect([400, 415]).toContain(answer.statusCode);
     expect(answer.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
   });
+
+  it.each(["text/plain", "text/plain;application/json", "application/jsonp"])(
+    "of the type %j is refused for its type",
+    async (type) => {
+      const answer = await send('{"text":"x"}', { "content-type": type });
+      expect([answer.statusCode, answer.json().code]).toEqual([415, "unsupported_media_type"]);
+    },
+  );
 
   it("that is compressed is refused", async () => {
     const answer = await send("{}", { ...json, "content-encoding": "gzip" });

@@ -9,13 +9,13 @@ import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { logWhenDone } from "./access-log.ts";
 import { asError } from "./answer.ts";
-import { answerConnectionError, answerExpectations } from "./connection-errors.ts";
 import { createCursors } from "./cursor.ts";
 import { checkDeclarations, routePath } from "./declarations.ts";
 import { registerDocs } from "./docs.ts";
 import { shuttingDown, unsupportedMediaType } from "./errors.ts";
 import { type HealthChecks, healthFeature } from "./health.ts";
 import { parseJsonBody } from "./json-body.ts";
+import { createNodeServers } from "./node-servers.ts";
 import { createNotFound } from "./not-found.ts";
 import { problemOf, problemType, visibleError } from "./problem.ts";
 import { requestProblem } from "./request-guard.ts";
@@ -60,7 +60,10 @@ export interface HttpServerOptions {
  */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const { log, version } = options;
-  const requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
+  const servers = createNodeServers({
+    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+    graceMs: options.shutdownGraceMs ?? 10_000,
+  });
   const health = healthFeature({ checks: options.health, version, log });
   const features = [health, ...options.features];
   checkDeclarations(features);
@@ -94,22 +97,12 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     genReqId: requestId,
     bodyLimit: options.bodyLimit ?? 1_048_576,
     trustProxy: options.trustProxy?.length ? [...options.trustProxy] : false,
-    requestTimeout: requestTimeoutMs,
-    keepAliveTimeout: 72_000,
-    forceCloseConnections: "idle",
     return503OnClosing: false, // the hook below does it, in the shape of all errors
     routerOptions: { maxParamLength: 500 },
-    http: {
-      maxHeaderSize: 16_384,
-      headersTimeout: Math.min(10_000, requestTimeoutMs),
-      connectionsCheckingInterval: Math.min(2_000, requestTimeoutMs),
-      requireHostHeader: true,
-      insecureHTTPParser: false,
-    },
-    clientErrorHandler: answerConnectionError,
+    serverFactory: (handler) => servers.create(handler),
+    clientErrorHandler: () => {}, // each server has its own, and Fastify asks for only one of them
     frameworkErrors: answerError,
   });
-  answerExpectations(app.server);
   app.decorateRequest(stateKey, null);
   app.setErrorHandler(answerError);
 
@@ -141,18 +134,9 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     if (problem) throw problem;
     return state;
   };
-  app.addHook("preClose", (done) => {
+  app.addHook("preClose", async () => {
     closing = true;
-    // Node closes the connections that are idle now; those that become idle by and by are ours, and
-    // a client that never takes its answer is not waited for.
-    const idle = setInterval(() => app.server.closeIdleConnections(), 50);
-    const grace = options.shutdownGraceMs ?? 10_000;
-    const late = setTimeout(() => app.server.closeAllConnections(), grace);
-    app.server.once("close", () => {
-      clearInterval(idle);
-      clearTimeout(late);
-    });
-    done();
+    await servers.close(app.server);
   });
 
   const shared = {

@@ -2,7 +2,7 @@ import { type Kysely, sql } from "kysely";
 import type pg from "pg";
 import type { ControlTables } from "../database/control-tables.ts";
 import { dataSchema } from "../database/scope.ts";
-import { isLocked, tenantComment } from "./physical.ts";
+import { isLocked, tenantMark } from "./physical.ts";
 import { findPlacement, type Place, placementOf } from "./placements.ts";
 
 /**
@@ -33,16 +33,15 @@ async function listPhysical(
   mainDatabase: string,
 ): Promise<readonly Place[]> {
   const { rows } = await client.query<Pick<Place, "database" | "schema" | "isolation">>(
-    `select datname as database, $2::text as schema, 'database' as isolation
-     from pg_database
-     where shobj_description(oid, 'pg_database') = $3
-       or datname ~ '^t_[0-9a-f]{32}$' and not datallowconn
+    `select rolname as database, $2::text as schema, 'database' as isolation
+     from pg_roles
+     where shobj_description(oid, 'pg_authid') = $3
      union all
      select $1, nspname, 'schema'
      from pg_namespace
      where pg_get_userbyid(nspowner) = 'insulae_owner'
        and nspname not in ('app', 'control', 'data')`,
-    [mainDatabase, dataSchema, tenantComment(mainDatabase)],
+    [mainDatabase, dataSchema, tenantMark(mainDatabase)],
   );
   return rows.map((row) => ({ serverId, ...row }));
 }

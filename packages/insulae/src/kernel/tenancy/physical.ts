@@ -74,8 +74,9 @@ export interface MakeDatabaseOptions {
 }
 
 /**
- * A copy of the template with a login of its own. Nobody can connect before the rights are set,
- * because a new database lets everybody in.
+ * A copy of the template with a login of its own. The login comes first, marked: whatever happens then,
+ * `findOrphans` knows whose it is. Nobody can connect to the copy before the rights are set, because a
+ * new database lets everybody in.
  */
 export async function makeDatabase(
   client: pg.Client,
@@ -83,21 +84,24 @@ export async function makeDatabase(
   options: MakeDatabaseOptions,
 ): Promise<void> {
   const database = pg.escapeIdentifier(name);
-  await copyTemplate(client, database, options.template);
+  const mark = pg.escapeLiteral(tenantMark(options.mainDatabase));
   await retryConcurrent(() =>
     inTransaction(client, async () => {
       await createTenantLogin(client, options.secrets, name);
-      await client.query(
-        `${restrictDatabase(name, [name])};
-         comment on database ${database} is ${pg.escapeLiteral(tenantComment(options.mainDatabase))};
-         alter database ${database} allow_connections true`,
-      );
+      await client.query(`comment on role ${database} is ${mark}`);
     }),
   );
+  await copyTemplate(client, database, options.template);
+  await inTransaction(client, async () => {
+    await client.query(
+      `${restrictDatabase(name, [name])};
+       alter database ${database} allow_connections true`,
+    );
+  });
 }
 
-/** Marks the databases of one installation, for `findOrphans`. */
-export const tenantComment = (mainDatabase: string): string => `Tenant of ${mainDatabase}`;
+/** Marks the logins, and so the databases, of one installation among others on the same server. */
+export const tenantMark = (mainDatabase: string): string => `Tenant of ${mainDatabase}`;
 
 /**
  * SQLSTATEs of a template that is gone (another version's node dropped it) or still in use (by the

@@ -95,3 +95,12 @@ export async function deletePlacement(control: Kysely<ControlTables>, place: Pla
     .where("schema", "=", place.schema)
     .execute();
 }
+
+/** Notes how many migrations the placement has now. */
+export async function writeVersion(
+  control: Kysely<ControlTables>,
+  { id }: Pick<Placement, "id">,
+  version: number,
+): Promise<void> {
+  await control.updateTable("control.placements").set({ version }).where("id", "=", id).execute();
+}

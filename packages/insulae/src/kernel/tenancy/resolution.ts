@@ -42,7 +42,7 @@ export interface CrossTenantAttempt {
 export interface ResolverOptions {
   readonly catalogue: Catalogue;
   readonly baseDomain: string;
-  /** The platform's own hosts, such as that of `BASE_URL`: they name no tenant. */
+  /** The platform's own hosts, such as that of `PUBLIC_URL`: they name no tenant. */
   readonly platformHosts: readonly string[];
   readonly verifyToken: (token: string) => MaybePromise<Claims>;
   /** The user as they are now; undefined if there is none or they are not active. */

@@ -1,0 +1,121 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type pg from "pg";
+import { parseIntoClientConfig } from "pg-connection-string";
+import type { Config } from "../config.ts";
+import { openClient } from "../kernel/database/connect.ts";
+import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
+import { type Check, failure, look, ok, warning } from "./check.ts";
+import { checkTenants } from "./doctor-tenants.ts";
+
+/** The main database, and what is in it. */
+export async function checkDatabase(config: Config): Promise<readonly Check[]> {
+  if (config.databaseUrl !== undefined) return checkServer(config, config.databaseUrl);
+  if (!existsSync(join(config.dataDir, "postgres", "cluster.json"))) {
+    return [ok("database", "there is none yet; the first start makes it")];
+  }
+  return look("database", "see postgres/postgres.log in the data folder", async () => {
+    const { url, stop } = await startEmbedded({ dataDir: config.dataDir });
+    try {
+      return await checkServer(config, url);
+    } finally {
+      await stop();
+    }
+  });
+}
+
+const connectTimeoutMs = 5_000;
+
+async function checkServer(config: Config, url: string): Promise<readonly Check[]> {
+  const checks = await look("database", "start it, or correct DATABASE_URL", async () => {
+    const client = await openClient({
+      ...parseIntoClientConfig(url),
+      application_name: "insulae doctor",
+      connectionTimeoutMillis: connectTimeoutMs,
+    });
+    try {
+      return [
+        await checkVersion(client),
+        await checkAdministrator(client),
+        await checkClock(client),
+        await checkConnections(client, "main", config.databaseConnections),
+      ];
+    } finally {
+      await client.end();
+    }
+  });
+  if (checks.some(({ state }) => state === "failure")) return checks;
+  return [...checks, ...(await checkTenants(config, url))];
+}
+
+async function checkVersion(client: pg.Client): Promise<Check> {
+  const { rows } = await client.query<{ number: number; version: string; database: string }>(
+    `select current_setting('server_version_num')::integer as number,
+       current_setting('server_version') as version, current_database() as database`,
+  );
+  const [{ number, version, database } = { number: 0, version: "?", database: "?" }] = rows;
+  const message = `PostgreSQL ${version}, database ${database}`;
+  return number >= 150_000
+    ? ok("database", message)
+    : failure("database", `${message}: that is too old`, "use PostgreSQL 15 or later");
+}
+
+async function checkAdministrator(client: pg.Client): Promise<Check> {
+  const name = "administrator";
+  const { rows } = await client.query<{
+    role: string;
+    able: boolean;
+    owner: string;
+    owns: boolean;
+  }>(
+    `select current_user as role, r.rolsuper or r.rolcreaterole and r.rolcreatedb as able,
+       pg_get_userbyid(d.datdba) as owner, pg_has_role(current_user, d.datdba, 'usage') as owns
+     from pg_roles r, pg_database d
+     where r.rolname = current_user and d.datname = current_database()`,
+  );
+  const [found] = rows;
+  if (!found?.able) {
+    const role = found?.role ?? "the role in DATABASE_URL";
+    const message = `${role} may not make roles and databases`;
+    return failure(name, message, `as a superuser: alter role ${role} createrole createdb`);
+  }
+  if (!found.owns) {
+    const message = `${found.role} is not the owner of the database (${found.owner} is)`;
+    return failure(name, message, `as a superuser: alter database … owner to ${found.role}`);
+  }
+  return ok(name, `${found.role} may make roles and databases`);
+}
+
+/** Tokens say until when they are good: nodes and database have to agree on the time. */
+async function checkClock(client: pg.Client): Promise<Check> {
+  const asked = Date.now();
+  const { rows } = await client.query<{ ms: number }>(
+    "select extract(epoch from clock_timestamp())::float8 * 1000 as ms",
+  );
+  const here = (asked + Date.now()) / 2;
+  const skew = ((rows[0]?.ms ?? here) - here) / 1000;
+  const message = `the database's clock is ${Math.abs(skew).toFixed(2)} s ${skew < 0 ? "behind" : "ahead"}`;
+  if (Math.abs(skew) < 2) return ok("clock", message);
+  const remedy = "let both machines take the time from NTP";
+  return Math.abs(skew) < 30
+    ? warning("clock", message, remedy)
+    : failure("clock", message, remedy);
+}
+
+/** Whether this process's budget fits into what the server has; other nodes come on top. */
+export async function checkConnections(
+  client: pg.Client,
+  server: string,
+  budget: number,
+): Promise<Check> {
+  const name = server === "main" ? "connections" : `connections of ${server}`;
+  const { rows } = await client.query<{ room: number }>(
+    `select current_setting('max_connections')::integer
+       - current_setting('superuser_reserved_connections')::integer
+       - coalesce(current_setting('reserved_connections', true)::integer, 0) as room`,
+  );
+  const room = rows[0]?.room ?? 0;
+  const message = `DB_CONNECTIONS is ${budget}, and the server takes ${room}`;
+  if (budget <= room) return ok(name, message);
+  return failure(name, message, "lower DB_CONNECTIONS, or raise max_connections");
+}

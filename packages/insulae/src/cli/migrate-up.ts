@@ -1,0 +1,70 @@
+import { migrateAll, type PlacementOutcome } from "../kernel/database/migrate-all.ts";
+import type { Placement } from "../kernel/tenancy/tenant.ts";
+import type { CommandContext, Result } from "./command.ts";
+import { exitCodes, explain } from "./failure.ts";
+import { withInstallation } from "./open.ts";
+import { createProgress } from "./progress.ts";
+import { count } from "./table.ts";
+
+/**
+ * Migrates the main database, then every placement. One that fails is named and doesn't stop the
+ * others; a rerun goes on with what is missing.
+ */
+export async function migrateUp(
+  context: CommandContext,
+  { concurrency }: { readonly concurrency: number },
+): Promise<Result> {
+  context.note("Migrating the control plane and the pool …");
+  // To open it so is to migrate the main database.
+  return withInstallation(context, "migrate", async ({ config, connect, control, migrations }) => {
+    const progress = createProgress("Placements");
+    const outcomes = await migrateAll({
+      connect,
+      control,
+      migrations,
+      concurrency,
+      lockTimeoutMs: config.lockTimeoutMs,
+      onProgress(done, total, outcome) {
+        if (outcome.state === "failed") progress.line(describeFailure(outcome));
+        progress.update(done, total);
+      },
+    });
+    progress.end();
+    return report(outcomes, migrations.version);
+  });
+}
+
+type Failed = PlacementOutcome & { readonly state: "failed" };
+
+const nameOf = ({ database, schema }: Placement): string => `${database}.${schema}`;
+
+const describeFailure = ({ placement, error }: Failed): string =>
+  `${nameOf(placement)} failed: ${explain(error).message}`;
+
+function report(outcomes: readonly PlacementOutcome[], version: number): Result {
+  const inState = (state: PlacementOutcome["state"]) =>
+    outcomes.filter((outcome) => outcome.state === state);
+  const failed = outcomes.filter((outcome): outcome is Failed => outcome.state === "failed");
+  const migrated = inState("migrated").length;
+  const current = inState("current").length;
+  return {
+    document: {
+      version,
+      placements: outcomes.length,
+      migrated,
+      current,
+      gone: inState("gone").length,
+      failed: failed.map(({ placement, error }) => {
+        const { code, message } = explain(error);
+        const { id, database, schema } = placement;
+        return { placement_id: id, database, schema, error: { code, message } };
+      }),
+    },
+    text: [
+      `Version ${version}: ${count("placement", migrated)} migrated, ${current} were up to date.`,
+      ...(failed.length === 0 ? [] : [`${failed.length} failed:`]),
+      ...failed.map((outcome) => `  ${describeFailure(outcome)}`),
+    ].join("\n"),
+    exitCode: failed.length === 0 ? exitCodes.ok : exitCodes.failed,
+  };
+}

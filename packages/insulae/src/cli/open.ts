@@ -1,0 +1,46 @@
+/** What a command opens before it does its work, and closes after it, whatever happened. */
+import { type Config, loadConfig } from "../config.ts";
+import { coreFeatures, standardFeatures } from "../features/index.ts";
+import { type Installation, openInstallation, type WhenDue } from "../installation.ts";
+import type { Logger } from "../kernel/telemetry/log.ts";
+import { createServices, type Services } from "../services.ts";
+import type { CommandContext } from "./command.ts";
+import { createTerminalLogger } from "./logger.ts";
+
+/** The features of the server that `insulae start` runs. */
+export const serverFeatures = [...coreFeatures, ...standardFeatures];
+
+/** Commands have data on stdout, so that what they log goes to stderr, and is little. */
+export function commandSettings({ env }: CommandContext): { config: Config; log: Logger } {
+  const config = loadConfig(env);
+  const level = config.logLevel === "info" ? "warn" : config.logLevel;
+  return { config, log: createTerminalLogger(level) };
+}
+
+export async function withInstallation<T>(
+  context: CommandContext,
+  whenDue: WhenDue | undefined,
+  fn: (installation: Installation) => Promise<T>,
+): Promise<T> {
+  const { config, log } = commandSettings(context);
+  const installation = await openInstallation(config, serverFeatures, log, whenDue);
+  try {
+    return await fn(installation);
+  } finally {
+    await installation.close();
+  }
+}
+
+/** @param fn gets the services that routes get, on the same databases. */
+export const withServices = <T>(
+  context: CommandContext,
+  fn: (services: Services, installation: Installation) => Promise<T>,
+): Promise<T> =>
+  withInstallation(context, undefined, async (installation) => {
+    const services = await createServices(installation);
+    try {
+      return await fn(services, installation);
+    } finally {
+      await services.close();
+    }
+  });

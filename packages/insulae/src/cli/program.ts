@@ -1,0 +1,191 @@
+/**
+ * What can be typed after `insulae`. Only the grammar and its documentation are here; what a command
+ * does is in a file of its own, which is loaded when the command runs.
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { version } from "../version.ts";
+import { type CommandContext, printFailure, type Result, runCommand } from "./command.ts";
+import { exitCodes } from "./failure.ts";
+import { afterHelp, examplesOf } from "./help.ts";
+import type { NewTenantOptions } from "./tenant.ts";
+
+type Run = (command: (context: CommandContext) => Promise<Result>) => Promise<void>;
+
+/** @param args without the program's name: `["tenant", "list"]` */
+export async function runCommandLine(args: readonly string[]): Promise<void> {
+  const json = args.includes("--json");
+  const program = createProgram((command) => runCommand(json, command), json);
+  try {
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    // Help and the version were asked for, and have been printed.
+    if (error instanceof CommanderError && error.exitCode === 0) return;
+    if (error instanceof CommanderError && !json) process.exitCode = exitCodes.usage;
+    else printFailure(error, json);
+  }
+}
+
+function createProgram(run: Run, json: boolean): Command {
+  const program = new Command("insulae")
+    .description(
+      "Insulae: a multi-tenant backend. Many tenants, one house, nobody through the wall.",
+    )
+    .version(version)
+    .option(
+      "--json",
+      "print exactly one JSON document on stdout; errors too: {error: {code, message}}",
+    )
+    .exitOverride()
+    // In JSON mode a mistake in the command line is reported as all errors are.
+    .configureOutput(json ? { writeErr: () => {} } : {})
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError("(--help says more)")
+    .addHelpText("after", afterHelp);
+  addStart(program, run);
+  addTenant(program.command("tenant").description("make, look at and change tenants"), run);
+  addServer(
+    program.command("server").description("PostgreSQL servers that tenants are placed on"),
+    run,
+  );
+  addMigrate(
+    program.command("migrate").description("bring the databases to this version, or back"),
+    run,
+  );
+  program
+    .command("doctor")
+    .description("say what is wrong with this machine and this database, and what to do")
+    .addHelpText("after", examplesOf("doctor"))
+    .action(() => run(async (context) => (await import("./doctor.ts")).doctor(context)));
+  return program;
+}
+
+function addStart(program: Command, run: Run): void {
+  program
+    .command("start")
+    .description("start the server, and the embedded PostgreSQL unless DATABASE_URL is set")
+    .option("--port <port>", "the port to listen on (default: PORT, or 8000)", port)
+    .addHelpText("after", examplesOf("start"))
+    .action((options) =>
+      run(async (context) => (await import("./start.ts")).start(context, options)),
+    );
+}
+
+function addTenant(tenant: Command, run: Run): void {
+  const commands = () => import("./tenant.ts");
+  tenant.addHelpText("after", examplesOf("tenant"));
+  tenant
+    .command("create <key>")
+    .description("make a tenant: placed, migrated, ready")
+    .option("--name <name>", "what people call it (default: the key)")
+    .addOption(
+      new Option("--isolation <isolation>", "rows among others', a schema or a database of its own")
+        .choices(["pool", "schema", "database"])
+        .default("pool"),
+    )
+    .option("--plan <plan>", "its limits: free, standard, premium or your own")
+    .option("--host <host...>", "a host that is this tenant's; may be repeated")
+    .option("--server <server>", "where to place it (default: the least loaded for its weight)")
+    .option("--owner <email>", "the account that owns it, and is its first user")
+    .action((key: string, options: NewTenantOptions) =>
+      run(async (context) => (await commands()).createTenant(context, key, options)),
+    );
+  tenant
+    .command("list")
+    .description("list tenants, newest first")
+    .addOption(new Option("--status <status>", "only these").choices(["active", "suspended"]))
+    .option("--limit <number>", "how many at most", positive, 100)
+    .option("--after <id>", "go on after the tenant with this id")
+    .action((options) => run(async (context) => (await commands()).listTenants(context, options)));
+  tenant
+    .command("show <tenant>")
+    .description("show a tenant and where its rows are")
+    .action((ref: string) => run(async (context) => (await commands()).showTenant(context, ref)));
+  tenant
+    .command("suspend <tenant>")
+    .description("nobody gets in until it is resumed; nothing is lost")
+    .action((ref: string) =>
+      run(async (context) => (await commands()).suspendTenant(context, ref)),
+    );
+  tenant
+    .command("resume <tenant>")
+    .description("let a suspended tenant's users in again")
+    .action((ref: string) => run(async (context) => (await commands()).resumeTenant(context, ref)));
+  tenant
+    .command("delete <tenant>")
+    .description("delete a tenant; its rows are erased DELETED_TENANT_DAYS later")
+    .option("--yes", "don't ask for its key to be typed", false)
+    .action((ref: string, { yes }: { yes: boolean }) =>
+      run(async (context) => (await commands()).deleteTenant(context, ref, yes)),
+    );
+}
+
+function addServer(server: Command, run: Run): void {
+  const commands = () => import("./server.ts");
+  server.addHelpText("after", examplesOf("server"));
+  server
+    .command("add <name> <url>")
+    .description("prepare a PostgreSQL server (roles, database, tables) and place tenants on it")
+    .option(
+      "--weight <number>",
+      "its share of new tenants, beside the others' weights",
+      positive,
+      1,
+    )
+    .action((name: string, url: string, { weight }: { weight: number }) =>
+      run(async (context) => (await commands()).addServer(context, name, url, weight)),
+    );
+  server
+    .command("list")
+    .description("list the servers and how many tenants each has")
+    .action(() => run(async (context) => (await commands()).listServers(context)));
+}
+
+function addMigrate(migrate: Command, run: Run): void {
+  migrate.addHelpText("after", examplesOf("migrate"));
+  migrate
+    .command("up")
+    .description("migrate the control plane, then every placement of every server")
+    .option("--concurrency <number>", "how many placements at once", positive, 2)
+    .action((options) =>
+      run(async (context) => (await import("./migrate-up.ts")).migrateUp(context, options)),
+    );
+  migrate
+    .command("down")
+    .description("take back the last migrations of a placement, and the rows in what they made")
+    .option("--steps <number>", "how many", positive, 1)
+    .option("--feature <name>", "only this feature's")
+    .option("--tenant <tenant>", "of the placement of this tenant, which must not be a shared one")
+    .option("--all", "of every placement, the shared ones too", false)
+    .option("--yes", "don't ask", false)
+    .option("--in-production", "do it although APP_ENV is production", false)
+    .action((options) =>
+      run(async (context) => (await import("./migrate-down.ts")).migrateDown(context, options)),
+    );
+  migrate
+    .command("status")
+    .description("show what each placement has and lacks; changes nothing")
+    .action(() =>
+      run(async (context) => (await import("./migrate-status.ts")).migrateStatus(context)),
+    );
+  migrate
+    .command("new <name>")
+    .description("make the next numbered file of a feature, with a part to take it back")
+    .requiredOption(
+      "--feature-dir <dir>",
+      "the feature's folder; the file goes into its migrations/",
+    )
+    .action((name: string, { featureDir }: { featureDir: string }) =>
+      run(async () => (await import("./migrate-new.ts")).newMigration(name, featureDir)),
+    );
+}
+
+const wholeNumber = (min: number, max: number) => (text: string) => {
+  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(number >= min && number <= max)) {
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  }
+  return number;
+};
+
+const port = wholeNumber(0, 65_535);
+const positive = wholeNumber(1, 10_000);

@@ -1,0 +1,39 @@
+import { text as readText } from "node:stream/consumers";
+import type { CommandContext, Result } from "./command.ts";
+import { CommandError, exitCodes } from "./failure.ts";
+import { withInstallation } from "./open.ts";
+import { table } from "./table.ts";
+
+/** @param url the administrator's, or `-` to read it from stdin. */
+export async function addServer(
+  context: CommandContext,
+  name: string,
+  url: string,
+  weight: number,
+): Promise<Result> {
+  const given = url === "-" ? (await readText(process.stdin)).trim() : url;
+  if (!/^postgres(ql)?:\/\//.test(given) || !URL.canParse(given)) {
+    const message = "The URL must be one such as postgresql://user:password@host:5432/insulae.";
+    throw new CommandError("url_invalid", message, exitCodes.usage);
+  }
+  return withInstallation(context, undefined, async ({ servers }) => {
+    context.note(`Preparing ${new URL(given).host} …`);
+    const server = await servers.add({ name, url: given, weight });
+    return {
+      document: server,
+      text: `Added ${name}. New tenants are placed on it by its weight (${weight}).`,
+    };
+  });
+}
+
+export const listServers = (context: CommandContext): Promise<Result> =>
+  withInstallation(context, undefined, async ({ servers }) => {
+    const items = await servers.list();
+    const rows = items.map(({ name, weight, accepting, tenants }) => [
+      ...[name, weight, accepting ? "yes" : "no", tenants],
+    ]);
+    return {
+      document: { items },
+      text: table(["NAME", "WEIGHT", "ACCEPTS TENANTS", "TENANTS"], rows),
+    };
+  });

@@ -1,0 +1,42 @@
+/**
+ * Ends a server when it is told to. A first signal closes it in order: what is in flight ends, then
+ * the embedded PostgreSQL. A second one ends it at once; the database is then stopped by its
+ * watchdog. In a terminal, Ctrl-C reaches npm too, and npm passes it on: what follows a signal
+ * within half a second is the same one.
+ */
+import { exitCodes } from "./failure.ts";
+
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const sameSignalMs = 500;
+const deadlineMs = 2_800;
+
+export function stopOnSignal(close: () => Promise<void>, note: (text: string) => void): void {
+  let askedAt: number | undefined;
+
+  const stop = async () => {
+    const timer = setTimeout(() => {
+      note("It could not be closed in time: it ends as it is.");
+      process.exit(exitCodes.failed);
+    }, deadlineMs);
+    try {
+      await close();
+      clearTimeout(timer);
+      process.exit(exitCodes.ok);
+    } catch (error) {
+      note(`It could not be closed: ${error instanceof Error ? error.message : error}`);
+      process.exit(exitCodes.failed);
+    }
+  };
+
+  for (const signal of signals) {
+    process.on(signal, () => {
+      if (askedAt === undefined) {
+        askedAt = performance.now();
+        note("Stopping …");
+        void stop();
+      } else if (performance.now() - askedAt > sameSignalMs) {
+        process.exit(130);
+      }
+    });
+  }
+}

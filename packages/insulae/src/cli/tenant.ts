@@ -1,0 +1,128 @@
+import { findAccountByEmail } from "../features/accounts/accounts.feature.ts";
+import { viewOf } from "../features/tenants/tenants.feature.ts";
+import { createOwnerUser } from "../features/users/users.feature.ts";
+import type { Isolation, Tenant } from "../kernel/tenancy/tenant.ts";
+import type { Services } from "../services.ts";
+import type { CommandContext, Result } from "./command.ts";
+import { confirm } from "./confirm.ts";
+import { CommandError } from "./failure.ts";
+import { withServices } from "./open.ts";
+import { count, properties, table } from "./table.ts";
+
+export interface NewTenantOptions {
+  readonly name?: string;
+  readonly isolation: Isolation;
+  readonly plan?: string;
+  readonly host?: readonly string[];
+  readonly server?: string;
+  readonly owner?: string;
+}
+
+/** A tenant as the API shows it, and where its rows are. */
+const documentOf = (tenant: Tenant) => {
+  const { serverId, database, schema, version } = tenant.placement;
+  return { ...viewOf(tenant), placement: { server_id: serverId, database, schema, version } };
+};
+
+const textOf = (tenant: Tenant): string => {
+  const { isolation, database, schema, version } = tenant.placement;
+  return properties({
+    id: tenant.id,
+    key: tenant.key,
+    name: tenant.name,
+    number: tenant.number,
+    status: tenant.status,
+    plan: tenant.plan,
+    hosts: tenant.hosts.join(", ") || "–",
+    owner: tenant.ownerAccountId ?? "–",
+    isolation,
+    placement: `database ${database}, schema ${schema}, ${count("migration", version)}`,
+    created: tenant.createdAt.toISOString(),
+  });
+};
+
+const oneTenant = (tenant: Tenant): Result => ({
+  document: documentOf(tenant),
+  text: textOf(tenant),
+});
+
+export const createTenant = (
+  context: CommandContext,
+  key: string,
+  options: NewTenantOptions,
+): Promise<Result> =>
+  withServices(context, async ({ platform }) => {
+    const { name = key, isolation, plan, host: hosts, server, owner } = options;
+    const account = owner === undefined ? undefined : await findOwner(platform, owner);
+    const tenant = await platform.tenants.create(
+      { key, name, isolation, plan, hosts, server, ownerAccountId: account?.id },
+      account && ((created) => createOwnerUser(platform, created, account)),
+    );
+    return oneTenant(tenant);
+  });
+
+async function findOwner({ control }: Services["platform"], email: string) {
+  const account = await findAccountByEmail(control, email);
+  if (account) return account;
+  throw new CommandError(
+    "account_not_found",
+    `There is no account ${email}. Register it first (POST /api/v1/auth/register).`,
+  );
+}
+
+export interface ListOptions {
+  readonly status?: "active" | "suspended";
+  readonly limit: number;
+  readonly after?: string;
+}
+
+export const listTenants = (context: CommandContext, options: ListOptions): Promise<Result> =>
+  withServices(context, async ({ platform: { tenants } }) => {
+    const { limit, ...filter } = options;
+    const found = await tenants.list({ ...filter, limit: limit + 1 });
+    const items = found.slice(0, limit);
+    const next = found.length > limit ? items.at(-1)?.id : undefined;
+    const rows = items.map(({ number, key, name, status, plan, placement }) => [
+      ...[number, key, name, status, plan, placement.isolation],
+    ]);
+    const more = next === undefined ? [] : ["", `There are more: --after ${next}`];
+    const heads = ["NUMBER", "KEY", "NAME", "STATUS", "PLAN", "ISOLATION"];
+    return {
+      document: { items: items.map(documentOf), next_after: next ?? null },
+      text: items.length === 0 ? "There are none." : [table(heads, rows), ...more].join("\n"),
+    };
+  });
+
+export const showTenant = (context: CommandContext, reference: string): Promise<Result> =>
+  withServices(context, async ({ platform: { tenants } }) =>
+    oneTenant(await tenants.get(reference)),
+  );
+
+export const suspendTenant = (context: CommandContext, reference: string): Promise<Result> =>
+  withServices(context, async ({ platform: { tenants } }) =>
+    oneTenant(await tenants.suspend((await tenants.get(reference)).id)),
+  );
+
+export const resumeTenant = (context: CommandContext, reference: string): Promise<Result> =>
+  withServices(context, async ({ platform: { tenants } }) =>
+    oneTenant(await tenants.resume((await tenants.get(reference)).id)),
+  );
+
+export const deleteTenant = (
+  context: CommandContext,
+  reference: string,
+  yes: boolean,
+): Promise<Result> =>
+  withServices(context, async ({ platform: { tenants, config } }) => {
+    const { id, key, name } = await tenants.get(reference);
+    const days = config.deletedTenantDays;
+    await confirm(context, yes, {
+      message: `Deletes the tenant ${key} (${name}); its rows are erased in ${count("day", days)}.`,
+      answer: key,
+    });
+    await tenants.delete(id);
+    return {
+      document: { id, key, deleted: true, kept_days: days },
+      text: `Deleted ${key}. Its rows are kept for ${count("day", days)}.`,
+    };
+  });

@@ -1,0 +1,72 @@
+import { styleText } from "node:util";
+import type { Config } from "../config.ts";
+import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
+
+export interface Started {
+  readonly version: string;
+  readonly url: string;
+  readonly config: Config;
+  readonly admin: FirstAdmin | undefined;
+  /** A tenant's key that is free. */
+  readonly freeKey: string;
+  readonly seconds: number;
+}
+
+/** The same for programs. */
+export const welcomeDocument = ({ version, url, config, admin }: Started) => ({
+  version,
+  url,
+  swagger_ui: `${url}/swagger-ui`,
+  redoc: `${url}/redoc`,
+  openapi: `${url}/api-docs/openapi.json`,
+  environment: config.env,
+  data: config.databaseUrl === undefined ? config.dataDir : withoutPassword(config.databaseUrl),
+  admin: admin === undefined ? null : { email: admin.email, password: admin.password ?? null },
+  pid: process.pid,
+});
+
+/** What to do with a server that has just been started. */
+export function welcome(started: Started): string {
+  const { version, url, config, admin, freeKey, seconds } = started;
+  const lines = [
+    "",
+    `  ${styleText("bold", `Insulae ${version}`)}  ready in ${seconds.toFixed(1)} s`,
+    "",
+    `  API         ${url}/api/v1`,
+    `  Reference   ${url}/swagger-ui  or  ${url}/redoc`,
+    `  Data        ${describeData(config)}`,
+    ...(admin ? [`  Admin       ${describeAdmin(admin)}`] : []),
+    "",
+    ...(config.env === "production" ? [] : firstSteps(url, freeKey)),
+    "  Stop with Ctrl-C.",
+    "",
+  ];
+  return lines.join("\n");
+}
+
+function firstSteps(url: string, key: string): string[] {
+  const body = JSON.stringify({ key, name: "Acme Corp" });
+  return [
+    "  Make a tenant:",
+    "",
+    `curl -X POST ${url}/api/v1/tenants -H 'Content-Type: application/json' -d '${body}'`,
+    "",
+  ];
+}
+
+const describeData = ({ databaseUrl, dataDir }: Config): string =>
+  databaseUrl === undefined
+    ? `${dataDir}  (embedded PostgreSQL)`
+    : `${withoutPassword(databaseUrl)}  (DATABASE_URL)`;
+
+const describeAdmin = ({ email, password }: FirstAdmin): string =>
+  password === undefined
+    ? email
+    : `${email}  password ${styleText("bold", password)}  (shown this once)`;
+
+export function withoutPassword(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.password = "";
+  url.search = "";
+  return url.href;
+}

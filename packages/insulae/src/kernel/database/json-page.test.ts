@@ -1,0 +1,32 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Json } from "../json.ts";
+import { cutPage } from "./json-page.ts";
+
+test("a page that fits is left as it is", () => {
+  expect(cutPage('{"id":1},\n{"id":2}', 2, 2)).toEqual({
+    items: '{"id":1},\n{"id":2}',
+    last: undefined,
+  });
+  expect(cutPage("", 0, 25)).toEqual({ items: "", last: undefined });
+});
+
+test("any page is cut where its limit is, whatever its rows hold", () => {
+  const row = fc.dictionary(fc.string(), fc.oneof(fc.string(), fc.integer(), fc.constant(",\n")));
+  fc.assert(
+    fc.property(fc.array(row, { minLength: 2, maxLength: 10 }), (rows) => {
+      const limit = rows.length - 1;
+      const { items, last } = cutPage(
+        rows.map((each) => JSON.stringify(each)).join(",\n"),
+        rows.length,
+        limit,
+      );
+      expect(JSON.parse(`[${items}]`)).toEqual(JSON.parse(JSON.stringify(rows.slice(0, limit))));
+      expect(last).toBe(JSON.stringify(rows[limit - 1]));
+    }),
+  );
+});
+
+test("JSON text inside of a value that is serialised is its value", () => {
+  expect(JSON.stringify({ inner: new Json('{"id":1}') })).toBe('{"inner":{"id":1}}');
+});

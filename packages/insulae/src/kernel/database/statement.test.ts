@@ -1,0 +1,135 @@
+import { type Kysely, sql } from "kysely";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Broker } from "./broker.ts";
+import {
+  createEngine,
+  databaseOf,
+  type Engine,
+  type NoteTables,
+  tenantA,
+} from "./engine-fixture.ts";
+import type { Lanes } from "./lanes.ts";
+import { type Params, statement } from "./statement.ts";
+import type { TenantDatabase } from "./tenant-database.ts";
+
+let engine: Engine;
+let broker: Broker;
+let lanes: Lanes;
+let db: TenantDatabase<NoteTables>;
+
+beforeAll(async () => {
+  engine = await createEngine();
+  broker = engine.broker();
+  lanes = engine.lanes(broker);
+  db = databaseOf(engine, lanes, broker, tenantA);
+  await db.sql`insert into notes (id, text) select n, 'a ",
+' || n from generate_series(1, 7) as n`;
+});
+afterAll(() => engine.close());
+
+type Db = Kysely<NoteTables>;
+
+const findNote = statement((db: Db, p: Params<{ id: number }>) =>
+  db.selectFrom("notes").select(["id", "text"]).where("id", "=", p.id),
+);
+const allNotes = statement((db: Db) => db.selectFrom("notes").select("id").orderBy("id"));
+
+let built = 0;
+const listNotes = statement(
+  (db: Db, p: Params<{ limit: number; after?: number; text?: string }>) => {
+    built += 1;
+    let query = db.selectFrom("notes").select(["id", "text"]).orderBy("id");
+    if (p.after !== undefined) query = query.where("id", ">", p.after);
+    if (p.text !== undefined) query = query.where("text", "=", p.text);
+    return query.limit(p.limit);
+  },
+);
+const pageOptions = {
+  cursor: { encode: (key: readonly unknown[]) => JSON.stringify(key) },
+  key: (item: { id: number }) => [item.id],
+};
+
+test("rows, the first row, and JSON of them", async () => {
+  expect(await findNote.first(db, { id: 3 })).toEqual({ id: 3, text: 'a ",\n3' });
+  expect(await findNote.first(db, { id: 99 })).toBeUndefined();
+  expect((await allNotes.all(db)).map(({ id }) => id)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  expect((await findNote.json(db, { id: 3 }))?.text).toBe('{"id":3,"text":"a \\",\\n3"}');
+  expect(await findNote.json(db, { id: 99 })).toBeUndefined();
+  expect((await allNotes.jsonList(db)).text).toBe(
+    '[{"id":1},{"id":2},{"id":3},{"id":4},{"id":5},{"id":6},{"id":7}]',
+  );
+  expect((await listNotes.jsonList(db, { limit: 5, after: 99 })).text).toBe("[]");
+});
+
+test("pages follow one another without a gap, and the last has no cursor", async () => {
+  const seen: number[] = [];
+  let after: number | undefined;
+  for (let pages = 0; pages < 10; pages += 1) {
+    const { text } = await listNotes.page(db, { after }, { ...pageOptions, limit: 3 });
+    const page = JSON.parse(text) as {
+      items: { id: number; text: string }[];
+      next_cursor: string | null;
+    };
+    for (const { id } of page.items) seen.push(id);
+    expect(page.items.length).toBeLessThanOrEqual(3);
+    if (page.next_cursor === null) break;
+    after = JSON.parse(page.next_cursor)[0];
+  }
+  expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  const empty = await listNotes.page(db, { after: 99 }, { ...pageOptions, limit: 3, total: 7 });
+  expect(empty.text).toBe('{"items":[],"next_cursor":null,"total":7}');
+  const exact = await listNotes.page(db, {}, { ...pageOptions, limit: 7 });
+  expect(JSON.parse(exact.text)).toMatchObject({ next_cursor: null });
+});
+
+test("a statement is built once for each set of parameters that are present", async () => {
+  built = 0;
+  for (let n = 0; n < 5; n += 1) {
+    await listNotes.all(db, { limit: 1, after: 6 - n, text: undefined });
+    await listNotes.all(db, { limit: 1, text: "none" });
+  }
+  expect(built).toBeLessThanOrEqual(2);
+  expect(await listNotes.all(db, { limit: 1, after: 6 })).toMatchObject([{ id: 7 }]);
+});
+
+test("values that are constants, null, false or zero are what they are", async () => {
+  const echo = statement((db: Db, p: Params<{ a: string | null; b: boolean; c: number }>) =>
+    db.selectNoFrom([
+      sql<string | null>`${p.a}::text`.as("a"),
+      sql<boolean>`${p.b}::boolean`.as("b"),
+      sql<number>`${p.c}::int`.as("c"),
+      sql<string>`${"constant"}::text`.as("d"),
+    ]),
+  );
+  expect(await echo.first(db, { a: null, b: false, c: 0 })).toEqual({
+    a: null,
+    b: false,
+    c: 0,
+    d: "constant",
+  });
+});
+
+test("a builder that uses a value is told that there is none", async () => {
+  const wrong = statement((db: Db, p: Params<{ text: string }>) =>
+    db.selectFrom("notes").select("id").where("text", "like", `${p.text}%`),
+  );
+  await expect(wrong.all(db, { text: "a" })).rejects.toThrow('the value of "text" is not known');
+});
+
+test("what changes rows gives JSON too, in a transaction as well", async () => {
+  const rename = statement((db: Db, p: Params<{ id: number; text: string }>) =>
+    db.updateTable("notes").set({ text: p.text }).where("id", "=", p.id).returning(["id", "text"]),
+  );
+  expect((await rename.json(db, { id: 1, text: "x" }))?.text).toBe('{"id":1,"text":"x"}');
+  await db.transaction().execute(async (tx) => {
+    expect((await rename.json(tx, { id: 1, text: "y" }))?.text).toBe('{"id":1,"text":"y"}');
+    expect((await rename.jsonList(tx, { id: 99, text: "z" })).text).toBe("[]");
+    expect(await findNote.first(tx, { id: 1 })).toMatchObject({ text: "y" });
+  });
+});
+
+test("a page needs a limit in its statement", async () => {
+  await expect(
+    (allNotes as typeof listNotes).page(db, {}, { ...pageOptions, limit: 1 }),
+  ).rejects.toThrow("no `limit`");
+});

@@ -1,0 +1,50 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  createTestInstallation,
+  type TestInstallation,
+  testFeature,
+} from "../../testing/test-installation.ts";
+import { startTestServer } from "../../testing/test-server.ts";
+import { openClient } from "../database/connect.ts";
+import type { Embedded } from "../database/embedded/supervisor.ts";
+import { isolations, type TenantId } from "./tenant.ts";
+
+// A server of its own: the roles are to be made by the administrator that is tested.
+let server: Embedded;
+let installation: TestInstallation;
+
+beforeAll(async () => {
+  server = await startTestServer();
+  const superuser = await openClient({ connectionString: server.url });
+  await superuser.query("create role modest login createrole createdb password 'modest'");
+  await superuser.query("create database modest_main owner modest");
+  await superuser.end();
+
+  const url = new URL(server.url);
+  url.username = "modest";
+  url.password = "modest";
+  url.pathname = "/modest_main";
+  const notes = "create table notes (id uuid primary key); select app.tenant_table('notes');";
+  installation = await createTestInstallation([await testFeature("notes", [notes])], url.href);
+});
+afterAll(async () => {
+  await installation.close();
+  await server.stop();
+});
+
+test.each(isolations)(
+  "an administrator with CREATEROLE and CREATEDB, no superuser, can place in a %s and retire it",
+  async (isolation) => {
+    const { provisioning, open } = installation;
+    const placement = await provisioning.place(randomUUID() as TenantId, { isolation });
+    const client = await open("app", placement.database);
+    expect((await client.query("select count(*)::int from notes")).rows).toEqual([{ count: 0 }]);
+    if (isolation === "database") {
+      // The tenant's sessions are ended with its database.
+      const ended = new Promise((resolve) => client.once("end", resolve));
+      await provisioning.retire(placement);
+      await ended;
+    } else await provisioning.retire(placement);
+  },
+);

@@ -1,0 +1,157 @@
+/** An app with tenants, accounts and users in it, for tests of who may do what. */
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import { pino } from "pino";
+import { createApp } from "../app.ts";
+import { createOwnerUser } from "../features/users/users.feature.ts";
+import type { AccountId, Tenant } from "../kernel/tenancy/tenant.ts";
+import type { NewTenant } from "../kernel/tenancy/tenants.ts";
+import { createTestDatabase } from "./test-database.ts";
+import { testMasterSecret } from "./test-secret.ts";
+
+export type TestPeople = Awaited<ReturnType<typeof openTestPeople>>;
+
+interface Request {
+  readonly token?: string;
+  /** Goes into the header `X-Tenant`. */
+  readonly tenant?: string;
+  readonly body?: object;
+}
+
+const password = "correct horse battery staple";
+
+export async function openTestPeople() {
+  const database = await createTestDatabase();
+  const lines: Record<string, unknown>[] = [];
+  const openNode = (log = pino({ level: "silent" })) =>
+    createApp({
+      features: [],
+      env: {},
+      config: {
+        databaseUrl: database.url,
+        masterSecret: testMasterSecret,
+        databaseConnections: 12,
+      },
+      log,
+    });
+  const app = await openNode(
+    pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
+  );
+
+  const send = async (method: Method, url: string, { token, tenant, body }: Request = {}) => {
+    const response = await app.inject({
+      method,
+      url,
+      headers: {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(tenant !== undefined && { "x-tenant": tenant }),
+      },
+      ...(body && { payload: body }),
+    });
+    const json = response.body === "" ? undefined : response.json();
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      text: response.body,
+      body: json,
+    };
+  };
+  const post = (url: string, request?: Request) => send("POST", url, request);
+  const newEmail = () => `${randomUUID()}@example.org`;
+  const onControl = app.withPlatform;
+
+  const register = async (tenant: Tenant | undefined, more: object = {}) => {
+    const { body, status } = await post("/api/v1/auth/register", {
+      ...(tenant && { tenant: tenant.key }),
+      body: { email: newEmail(), password, ...more },
+    });
+    if (status !== 201) throw new Error(`registering: ${status} ${JSON.stringify(body)}`);
+    return { user: body.user, token: body.token as string };
+  };
+  const newAccount = async () => {
+    const { user, token } = await register(undefined);
+    return { account: user as { id: AccountId; email: string }, token };
+  };
+  const makeOwner = (tenant: Tenant, account: { readonly id: AccountId }) =>
+    onControl("a test", ({ control }) =>
+      createOwnerUser({ control, withTenant: app.withTenant }, tenant, account),
+    );
+  const logIn = async (tenant: Tenant, email: string) => {
+    const { body, status } = await post("/api/v1/auth/login", {
+      tenant: tenant.key,
+      body: { email, password },
+    });
+    if (status !== 200) throw new Error(`logging in: ${status} ${JSON.stringify(body)}`);
+    return { user: body.user, token: body.token as string };
+  };
+
+  return {
+    app,
+    /** Another node of the same installation; close it. */
+    openNode,
+    password,
+    newEmail,
+    post,
+    get: (url: string, request?: Request) => send("GET", url, request),
+    patch: (url: string, request?: Request) => send("PATCH", url, request),
+    delete: (url: string, request?: Request) => send("DELETE", url, request),
+    logLines: () => lines,
+    newTenant: (more: Partial<NewTenant> = {}) => {
+      const key = `t_${randomUUID().replaceAll("-", "").slice(0, 16)}x`;
+      return app.tenants.create({ key, name: "A tenant", ...more });
+    },
+    suspend: (tenant: Tenant) => app.tenants.suspend(tenant.id),
+    newAccount,
+    makeOwner,
+    /** An account that owns the tenant, signed in there. */
+    async newOwner(tenant: Tenant) {
+      const { account } = await newAccount();
+      await makeOwner(tenant, account);
+      return { account, ...(await logIn(tenant, account.email)) };
+    },
+    async admin() {
+      const { account } = await newAccount();
+      await onControl("a test", ({ control }) =>
+        control
+          .updateTable("control.accounts")
+          .set({ platform_admin: true })
+          .where("id", "=", account.id)
+          .execute(),
+      );
+      return { account };
+    },
+    register,
+    logIn,
+    /** Adds a user through the API, as somebody who may, and signs them in if they have a password. */
+    async addUser(tenant: Tenant, by: { readonly token: string }, more: object) {
+      const body = { email: newEmail(), ...more };
+      const added = await post("/api/v1/users", { token: by.token, body });
+      if (added.status !== 201) throw new Error(`adding: ${JSON.stringify(added.body)}`);
+      const signedIn = "password" in more ? await logIn(tenant, body.email) : { token: "" };
+      return { user: added.body, token: signedIn.token };
+    },
+    deactivateAccount: (id: AccountId) =>
+      onControl("a test", ({ control }) =>
+        control
+          .updateTable("control.accounts")
+          .set({ is_active: false })
+          .where("id", "=", id)
+          .execute(),
+      ),
+    /** The user that an account is in a tenant goes, as if by another feature. */
+    removeUserOf: (tenant: Tenant, account: { readonly id: AccountId }) =>
+      app.withTenant(tenant, ({ db }) =>
+        db.query("delete from users where account_id = $1", [account.id]),
+      ),
+    setPasswordOf: (tenant: Tenant, userId: string) =>
+      app.withTenant(tenant, ({ db }) =>
+        sql`update users set password_hash = 'x' where id = ${userId}`.execute(db),
+      ),
+    async close() {
+      await app.close();
+      await database.drop();
+    },
+  };
+}
+
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
