@@ -9,8 +9,8 @@ export default defineConfig({
     setupFiles: ["packages/insulae/src/testing/no-leaks.ts"],
     pool: "forks",
     maxWorkers: Math.max(2, availableParallelism()),
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
     teardownTimeout: 5_000,
   },
 });

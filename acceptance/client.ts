@@ -31,7 +31,11 @@ export const clientOf =
     });
     const text = await response.text();
     const json = response.headers.get("content-type")?.includes("json") === true;
-    return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: json ? JSON.parse(text) : text,
+    };
   };
 
 /** A tenant with one signed-in user, made through the API. */
@@ -39,7 +43,9 @@ export async function newTenantWithUser(
   client: Client,
   tenant: { key: string; isolation: "pool" | "schema" | "database" },
 ): Promise<{ key: string; id: string; token: string }> {
-  const created = await client("POST", "/api/v1/tenants", { body: { name: tenant.key, ...tenant } });
+  const created = await client("POST", "/api/v1/tenants", {
+    body: { name: tenant.key, ...tenant },
+  });
   if (created.status !== 201) throw new Error(JSON.stringify(created.body));
   const registered = await client("POST", "/api/v1/auth/register", {
     tenant: tenant.key,

@@ -11,7 +11,7 @@ let server: StartedServer;
 
 const snippets = (heading: string, language: string): string[] => {
   const section = readme.split(/^## /m).find((part) => part.startsWith(heading)) ?? "";
-  return [...section.matchAll(/^```(\w+)\n([^]*?)^```/gm)]
+  return [...section.matchAll(/^```(\w+)\n([\s\S]*?)^```/gm)]
     .filter(([, found]) => found === language)
     .map(([, , code]) => code ?? "");
 };
@@ -31,9 +31,13 @@ test("the first five minutes", () => {
   const parts = snippets("The first five minutes", "sh");
   expect(parts.length).toBe(4);
   const script = ["set -eu", ...parts.map((part) => `${part}\necho; echo ==`)].join("\n");
-  const output = execFileSync("bash", ["-c", script.replaceAll("localhost:8000", new URL(server.url).host)], {
-    encoding: "utf8",
-  });
+  const output = execFileSync(
+    "bash",
+    ["-c", script.replaceAll("localhost:8000", new URL(server.url).host)],
+    {
+      encoding: "utf8",
+    },
+  );
   const [made = "", , listed = "", denied = ""] = output.split("==\n");
   expect(made).toContain('"isolation":"pool"');
   expect(made).toContain('"isolation":"database"');

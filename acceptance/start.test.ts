@@ -30,7 +30,10 @@ test("says what to do next, stops within three seconds, and keeps what it was gi
   for (const hint of ["/swagger-ui", "curl", folder.path, "Ctrl-C"]) {
     expect(first.output()).toContain(hint);
   }
-  const { token } = await newTenantWithUser(clientOf(first.url), { key: "kept", isolation: "database" });
+  const { token } = await newTenantWithUser(clientOf(first.url), {
+    key: "kept",
+    isolation: "database",
+  });
   await clientOf(first.url)("POST", "/api/v1/contacts", { token, body: { name: "Ada" } });
   const stopped = await first.stop("SIGTERM");
   expect(stopped.ms).toBeLessThan(3_000);
@@ -51,12 +54,15 @@ test("every acknowledged write survives kill -9, which leaves no process behind"
   for (let round = 0; round < 3; round += 1) {
     const server = await startServer({ dataDir: folder.path, port });
     const client = clientOf(server.url);
-    if (round === 0) token = (await newTenantWithUser(client, { key: "crashed", isolation: "pool" })).token;
+    if (round === 0)
+      token = (await newTenantWithUser(client, { key: "crashed", isolation: "pool" })).token;
     let killed = false;
     const writers = Array.from({ length: 4 }, async (_, writer) => {
       for (let number = 0; !killed; number += 1) {
         const name = `${round}-${writer}-${number}`;
-        const reply = await client("POST", "/api/v1/contacts", { token, body: { name } }).catch(() => undefined);
+        const reply = await client("POST", "/api/v1/contacts", { token, body: { name } }).catch(
+          () => undefined,
+        );
         if (reply?.status === 201) acknowledged.push(name);
       }
     });
@@ -70,7 +76,9 @@ test("every acknowledged write survives kill -9, which leaves no process behind"
   const server = await startServer({ dataDir: folder.path, port });
   const found = new Set<string>();
   for (let cursor = ""; ; ) {
-    const page = await clientOf(server.url)("GET", `/api/v1/contacts?limit=200${cursor}`, { token });
+    const page = await clientOf(server.url)("GET", `/api/v1/contacts?limit=200${cursor}`, {
+      token,
+    });
     for (const { name } of page.body.items) found.add(name);
     if (page.body.next_cursor === null) break;
     cursor = `&cursor=${page.body.next_cursor}`;
@@ -85,11 +93,14 @@ test("a port that is taken is named, with what to do", async () => {
   const blocker = createServer().listen(port, "localhost");
   await new Promise((resolve) => blocker.once("listening", resolve));
   const started = startServer({ dataDir: folder.path, port });
-  await expect(started).rejects.toThrow(new RegExp(`${port}[^]*PORT=`));
+  await expect(started).rejects.toThrow(new RegExp(`${port}[\\s\\S]*PORT=`));
   blocker.close();
 });
 
 test("a locale that does not exist is no obstacle", async () => {
-  const server = await startServer({ dataDir: folder.path, env: { LANG: "xx_XX.UTF-8", LC_ALL: "xx_XX.UTF-8" } });
+  const server = await startServer({
+    dataDir: folder.path,
+    env: { LANG: "xx_XX.UTF-8", LC_ALL: "xx_XX.UTF-8" },
+  });
   await server.stop();
 });

@@ -23,9 +23,9 @@ export interface PgbenchRun {
 const columns = "id, name, email, phone, company, notes, created_at, updated_at";
 
 const statements: Readonly<Record<Operation, string>> = {
-  list: `select string_agg(row_to_json(t)::text, E',\\n') as items, count(*)::int as n from (select ${columns} from data.contacts order by id desc limit 26) t;`,
-  one: `select row_to_json(t)::text from (select ${columns} from data.contacts where id = ${sqlContactId}) t;`,
-  insert: `with t as (insert into data.contacts (name, email, phone, company, notes) values ('Ada Lovelace', 'ada@example.com', '+44 20 7946 0000', 'Analytical Engines', 'Written by the benchmark') returning ${columns}) select row_to_json(t)::text from t;`,
+  list: `select string_agg(row_to_json(t)::text, E',\\n'), count(*)::int from (select ${columns} from data.contacts order by id desc limit 26) t;`,
+  one: `select row_to_json(t)::text from (select ${columns} from data.contacts where id = ${sqlContactId}) t limit 1;`,
+  insert: `with t as (insert into data.contacts (name, email, phone, company, notes) values ('Ada Lovelace', 'ada@example.com', '+44 20 7946 0000', 'Analytical Engines', 'Written by the benchmark') returning ${columns}) select row_to_json(t)::text from t limit 1;`,
 };
 
 /** @throws Error with pgbench's own words. */

@@ -1,4 +1,4 @@
-import { cpus, totalmem } from "node:os";
+import { cpus, loadavg, totalmem } from "node:os";
 import type { Section, Verdict } from "./scenario.ts";
 
 /** What the figures were measured on. */
@@ -8,6 +8,8 @@ export interface Machine {
   readonly memoryGb: number;
   readonly node: string;
   readonly postgres: string;
+  /** What else was going on when the benchmark began: processes that wanted a core. */
+  readonly loadBefore: number;
 }
 
 export const machine = (postgres: string): Machine => ({
@@ -16,13 +18,16 @@ export const machine = (postgres: string): Machine => ({
   memoryGb: Math.round(totalmem() / 2 ** 30),
   node: process.versions.node,
   postgres,
+  loadBefore: loadavg()[0] ?? 0,
 });
+
+export const isBusy = ({ loadBefore, cores }: Machine): boolean => loadBefore > cores / 2;
 
 /** The report in Markdown, to be read as it is or pasted into a document. */
 export function markdown(on: Machine, sections: readonly Section[]): string {
   const verdicts = sections.flatMap((section) => section.verdicts);
   return [
-    `Measured on ${on.cores} cores (${on.processor}) and ${on.memoryGb} GB for everything: server, PostgreSQL ${on.postgres} and load generator. Node ${on.node}; 1000 tenants of 200 contacts, forced Row-Level Security.`,
+    `Measured on ${on.cores} cores (${on.processor}) and ${on.memoryGb} GB for everything: server, PostgreSQL ${on.postgres} and load generator. Node ${on.node}; 1000 tenants of 200 contacts, forced Row-Level Security.${isBusy(on) ? ` The machine was busy with something else (load ${on.loadBefore.toFixed(1)}): the figures mean little.` : ""}`,
     ...sections.map(sectionText),
     ...(verdicts.length > 0 ? [`### Promises\n\n${verdictTable(verdicts)}`] : []),
   ].join("\n\n");

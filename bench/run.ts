@@ -1,7 +1,8 @@
 import { startDatabase } from "./database.ts";
+import { tenantCount } from "./dataset.ts";
 import { installInsulae } from "./insulae.ts";
 import type { Options, ScenarioName } from "./options.ts";
-import { machine, markdown } from "./report.ts";
+import { isBusy, machine, markdown } from "./report.ts";
 import type { Bench, Section } from "./scenario.ts";
 import { databases } from "./scenarios/databases.ts";
 import { flood } from "./scenarios/flood.ts";
@@ -24,11 +25,16 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
 /** Runs what the options ask for. @returns the report: Markdown, or JSON with `--json`. */
 export async function runBenchmark(options: Options): Promise<string> {
   const progress = (text: string) => console.error(`  ${text}`);
-  progress("starting PostgreSQL, writing 1000 tenants");
+  progress("starting PostgreSQL");
   const database = await startDatabase();
   try {
     const on = machine(await database.connected(serverVersion));
-    const insulae = await installInsulae(database);
+    if (isBusy(on))
+      progress(`the machine is busy (load ${on.loadBefore.toFixed(1)}): figures will be low`);
+    const insulae = once(() => {
+      progress(`writing ${tenantCount} tenants`);
+      return installInsulae(database);
+    });
     const sections: Section[] = [];
     for (const [names, scenario] of scenarios) {
       if (!names.some((name) => options.only.has(name))) continue;
@@ -40,6 +46,14 @@ export async function runBenchmark(options: Options): Promise<string> {
   } finally {
     await database.stop();
   }
+}
+
+function once<Value>(make: () => Value): () => Value {
+  let made: { value: Value } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }
 
 async function serverVersion(client: {

@@ -6,7 +6,8 @@ import type { Options } from "./options.ts";
 export interface Bench {
   readonly options: Options;
   readonly database: Database;
-  readonly insulae: Insulae;
+  /** Installed, with its tenants, when the first scenario asks for it. */
+  readonly insulae: () => Promise<Insulae>;
   /** Says on stderr what is going on. */
   readonly progress: (text: string) => void;
 }

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "./network.ts";
@@ -42,9 +41,8 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
     detached: true,
   });
   const output = collectOutput(child);
-  const exited = once(child, "exit");
   const pid = child.pid ?? 0;
-  const stop = () => stopGroup(child, exited);
+  const stop = () => stopGroup(child);
   try {
     await untilAnswer(server, baseUrl, child);
   } catch (error) {
@@ -80,12 +78,27 @@ async function untilAnswer(server: ServerCommand, baseUrl: string, child: ChildP
   throw new Error("no answer in time");
 }
 
-async function stopGroup(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
-  if (child.exitCode !== null || child.pid === undefined) return;
-  process.kill(-child.pid, "SIGTERM");
-  const killer = setTimeout(() => process.kill(-(child.pid ?? 0), "SIGKILL"), 5000);
-  await exited;
-  clearTimeout(killer);
+/**
+ * Ends the group, and waits for the last of it: `npm` ends before the server that it started. After
+ * ten seconds they are killed; what can't even be killed is left after one more.
+ */
+async function stopGroup(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined) return;
+  const began = performance.now();
+  let running = signalGroup(child.pid, "SIGTERM");
+  while (running && performance.now() - began < 11_000) {
+    await sleep(5);
+    running = signalGroup(child.pid, performance.now() - began < 10_000 ? 0 : "SIGKILL");
+  }
+}
+
+/** @returns whether there was anybody to send it to. */
+function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(-pid, signal);
+  } catch {
+    return false;
+  }
 }
 
 function residentBytes(pid: number): number | undefined {

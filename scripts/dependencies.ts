@@ -24,7 +24,9 @@ const featureOf = (file: string): string | undefined =>
 /** The files that a source file imports, by path; packages are left out. */
 function importsOf(file: string): string[] {
   const text = readFileSync(file, "utf8");
-  const specifiers = text.matchAll(/^(?:import|export)\b[^;]*?\bfrom\s+"(\.[^"]+)"|\bimport\("(\.[^"]+)"\)/gms);
+  const specifiers = text.matchAll(
+    /^(?:import|export)\b[^;]*?\bfrom\s+"(\.[^"]+)"|\bimport\("(\.[^"]+)"\)/gms,
+  );
   return [...specifiers].map((match) => join(dirname(file), match[1] ?? match[2] ?? ""));
 }
 
@@ -32,7 +34,11 @@ function problemOf(file: string, imported: string): string | undefined {
   const [from, to] = [partOf(file), partOf(imported)];
   const says = `${relative(".", file)} imports ${relative(".", imported)}`;
   const isTest = file.endsWith(".test.ts");
-  if (from !== to && !(isTest && (to === "testing" || to === "app")) && !allowed[from]?.includes(to)) {
+  if (
+    from !== to &&
+    !(isTest && (to === "testing" || to === "app")) &&
+    !allowed[from]?.includes(to)
+  ) {
     return `${says}: ${from} may import ${allowed[from]?.join(", ") ?? "nothing that is known"}`;
   }
   const feature = featureOf(imported);

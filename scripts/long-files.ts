@@ -13,5 +13,7 @@ export function longFiles(): string[] {
     .map((file) => ({ file, text: readFileSync(file, "utf8") }))
     .map(({ file, text }) => ({ file, lines: text.split("\n").length, excused: reason.test(text) }))
     .filter(({ lines, excused }) => lines > limit && !excused)
-    .map(({ file, lines }) => `${file} has ${lines} lines; split it, or say why ("Long because …")`);
+    .map(
+      ({ file, lines }) => `${file} has ${lines} lines; split it, or say why ("Long because …")`,
+    );
 }

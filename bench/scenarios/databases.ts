@@ -11,11 +11,12 @@ import { quantile } from "../statistics.ts";
 
 export async function databases(bench: Bench): Promise<Section> {
   const wanted = bench.options.full ? 1000 : 100;
-  const tenants = await bench.insulae.databaseTenants(wanted, (made) => {
+  const insulae = await bench.insulae();
+  const tenants = await insulae.databaseTenants(wanted, (made) => {
     if (made % 20 === 0) bench.progress(`tenant databases: ${made} made`);
   });
   bench.progress(`${wanted} tenant databases in turn`);
-  const server = await bench.insulae.start();
+  const server = await insulae.start();
   const watch = watchConnections(bench.database);
   try {
     const inTurn = await useAll(server.baseUrl, [...tenants, ...tenants], 1);

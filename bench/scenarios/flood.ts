@@ -16,10 +16,11 @@ const floodConnections = 64;
 const largestRatio = 2;
 
 export async function flood(bench: Bench): Promise<Section> {
-  const [quietOne, flooding] = bench.insulae.pool;
+  const insulae = await bench.insulae();
+  const [quietOne, flooding] = insulae.pool;
   if (!quietOne || !flooding) throw new Error("two tenants are needed");
   const seconds = Math.max(4, bench.options.seconds);
-  const server = await bench.insulae.start();
+  const server = await insulae.start();
   const load = (duration: number) =>
     runLoad({
       baseUrl: server.baseUrl,
@@ -52,7 +53,7 @@ interface Waits {
   readonly p99Ms: number;
 }
 
-/** Sends `perSecond` requests a second; each is timed from when it was due. */
+/** Sends `perSecond` requests a second, whether or not the ones before have been answered. */
 async function ask(baseUrl: string, caller: Caller, seconds: number): Promise<Waits> {
   const agent = new Agent({ keepAlive: true });
   const waits: number[] = [];

@@ -6,7 +6,7 @@ import type { ServerProcess } from "../server-process.ts";
 
 /** Resident memory of each server's process after its start, and at most under load. */
 export async function memory(bench: Bench): Promise<Section> {
-  const contenders = (await createContenders(bench.insulae)).filter(
+  const contenders = (await createContenders(await bench.insulae())).filter(
     ({ name, missing }) =>
       missing === undefined && (name.startsWith("Insulae") || [usualName, bestName].includes(name)),
   );

@@ -8,7 +8,8 @@ const targets = { pool: 20, schema: undefined, database: 300 };
 
 /** The time of `app.tenants.create`, until the tenant is migrated, active and can be used. */
 export async function provisioning(bench: Bench): Promise<Section> {
-  const measured = await bench.insulae.withApp(async (app) => {
+  const { withApp } = await bench.insulae();
+  const measured = await withApp(async (app) => {
     const times = isolations.map((isolation) => ({ isolation, ms: [] as number[] }));
     for (const { isolation, ms } of times) {
       bench.progress(`provisioning: ${isolation}`);

@@ -26,7 +26,7 @@ export const perSecond = (measured: Measured | undefined, operation: Operation):
 export async function throughput(bench: Bench): Promise<Section> {
   const { options } = bench;
   const wanted = operations.filter((operation) => options.only.has(operation));
-  const contenders = await createContenders(bench.insulae);
+  const contenders = await createContenders(await bench.insulae());
   const measured = await measureAll(bench, contenders, wanted);
   return {
     title: "Requests per second",

@@ -126,7 +126,7 @@ async function assemble(installation: Installation, services: Services): Promise
   });
 
   await migratePlacements(installation);
-  await announcements.ready;
+  await announcements.listen();
   const sweeping = startSweeping(platform, log);
 
   return {

@@ -12,7 +12,11 @@ const problemsOf = (env: Record<string, string>): readonly string[] => {
 
 describe("the configuration", () => {
   test("has a default for everything in development", () => {
-    expect(loadConfig({})).toMatchObject({ env: "development", port: 8000, databaseConnections: 40 });
+    expect(loadConfig({})).toMatchObject({
+      env: "development",
+      port: 8000,
+      databaseConnections: 40,
+    });
   });
 
   test.each([

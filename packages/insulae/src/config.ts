@@ -81,7 +81,10 @@ const atLeast =
 const flag = (value: string): boolean => oneOf("true", "false")(value) === "true";
 
 const list = (value: string): readonly string[] =>
-  value.split(",").map((item) => item.trim()).filter((item) => item !== "");
+  value
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
 
 const databaseUrl = (value: string): string => {
   if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value)) {
@@ -111,15 +114,31 @@ export const variables = {
     oneOf("development", "test", "production"),
     "development, test or production. In production nothing is generated or open by default",
   ),
-  host: variable(["HOST", "APP_HOST"], text, "the address to listen on; default localhost, in production 0.0.0.0"),
-  port: variable(["PORT", "API_PORT", "APP_PORT"], integer(0, 65_535), "the port to listen on; default 8000"),
-  baseUrl: variable(["PUBLIC_URL"], webUrl, "where clients reach this server; required in production"),
+  host: variable(
+    ["HOST", "APP_HOST"],
+    text,
+    "the address to listen on; default localhost, in production 0.0.0.0",
+  ),
+  port: variable(
+    ["PORT", "API_PORT", "APP_PORT"],
+    integer(0, 65_535),
+    "the port to listen on; default 8000",
+  ),
+  baseUrl: variable(
+    ["PUBLIC_URL"],
+    webUrl,
+    "where clients reach this server; required in production",
+  ),
   baseDomain: variable(
     ["BASE_DOMAIN"],
     (value) => value.toLowerCase(),
     "the domain whose subdomains are tenants' hosts; default localhost",
   ),
-  dataDir: variable(["DATA_DIR"], (value) => resolve(value), "the folder that holds everything; default .insulae"),
+  dataDir: variable(
+    ["DATA_DIR"],
+    (value) => resolve(value),
+    "the folder that holds everything; default .insulae",
+  ),
   databaseUrl: variable(
     ["DATABASE_URL", "MASTER_DATABASE_URL"],
     databaseUrl,
@@ -170,13 +189,41 @@ export const variables = {
     integer(60, 365 * day, 60),
     "the same in minutes",
   ),
-  adminEmail: variable(["ADMIN_EMAIL"], text, "the first platform administrator's e-mail; in development admin@localhost.test"),
-  adminPassword: variable(["ADMIN_PASSWORD"], atLeast(8), "and password; in development generated and printed once"),
-  defaultTenant: variable(["DEFAULT_TENANT"], text, "where a sign-up without a tenant goes in dialects that know no core accounts; default demo_tenant"),
-  logLevel: variable(["LOG_LEVEL", "RUST_LOG"], logLevel, "trace, debug, info, warn, error, fatal or silent; default warn, in production info"),
-  trustProxy: variable(["TRUST_PROXY"], list, "addresses or networks of proxies whose X-Forwarded headers are believed; default none"),
-  bodyLimitBytes: variable(["BODY_LIMIT"], integer(1024, 100_000_000), "the largest request body in bytes; default 1048576"),
-  deletedTenantDays: variable(["DELETED_TENANT_DAYS"], integer(0, 3650), "for how many days a deleted tenant's rows are kept; default 30"),
+  adminEmail: variable(
+    ["ADMIN_EMAIL"],
+    text,
+    "the first platform administrator's e-mail; in development admin@localhost.test",
+  ),
+  adminPassword: variable(
+    ["ADMIN_PASSWORD"],
+    atLeast(8),
+    "and password; in development generated and printed once",
+  ),
+  defaultTenant: variable(
+    ["DEFAULT_TENANT"],
+    text,
+    "where a sign-up without a tenant goes in dialects that know no core accounts; default demo_tenant",
+  ),
+  logLevel: variable(
+    ["LOG_LEVEL", "RUST_LOG"],
+    logLevel,
+    "trace, debug, info, warn, error, fatal or silent; default warn, in production info",
+  ),
+  trustProxy: variable(
+    ["TRUST_PROXY"],
+    list,
+    "addresses or networks of proxies whose X-Forwarded headers are believed; default none",
+  ),
+  bodyLimitBytes: variable(
+    ["BODY_LIMIT"],
+    integer(1024, 100_000_000),
+    "the largest request body in bytes; default 1048576",
+  ),
+  deletedTenantDays: variable(
+    ["DELETED_TENANT_DAYS"],
+    integer(0, 3650),
+    "for how many days a deleted tenant's rows are kept; default 30",
+  ),
 } satisfies Record<string, Variable<unknown>>;
 
 /** The configuration can't be used. `problems` says all that is wrong, a line each. */
@@ -184,7 +231,9 @@ export class ConfigError extends Error {
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
-    super(`The configuration has ${problems.length} problem${problems.length === 1 ? "" : "s"}:\n${problems.map((line) => `  - ${line}`).join("\n")}`);
+    super(
+      `The configuration has ${problems.length} problem${problems.length === 1 ? "" : "s"}:\n${problems.map((line) => `  - ${line}`).join("\n")}`,
+    );
     this.name = "ConfigError";
     this.problems = problems;
   }
@@ -273,9 +322,11 @@ function withDatabaseParts(env: Readonly<Record<string, string | undefined>>) {
 }
 
 function accessLifetime(values: Values, problems: string[]): number {
-  const given = [values.accessTokenSeconds, values.accessTokenHours, values.accessTokenMinutes].filter(
-    (seconds) => seconds !== undefined,
-  );
+  const given = [
+    values.accessTokenSeconds,
+    values.accessTokenHours,
+    values.accessTokenMinutes,
+  ].filter((seconds) => seconds !== undefined);
   if (new Set(given).size > 1) {
     problems.push(
       "JWT_EXPIRATION, MAX_AGE, JWT_EXPIRATION_HOURS and ACCESS_TOKEN_EXPIRE_MINUTES are one setting and differ; set one of them",
@@ -290,8 +341,11 @@ function missingInProduction(
 ): string[] {
   const missing: string[] = [];
   if (!config.databaseUrl) missing.push("DATABASE_URL is required in production");
-  if (!config.masterSecret) missing.push("MASTER_SECRET is required in production (at least 32 random characters)");
-  if (!env.PUBLIC_URL) missing.push("PUBLIC_URL is required in production, such as https://api.example.com");
-  if (config.baseDomain === "localhost") missing.push("BASE_DOMAIN is required in production, such as example.com");
+  if (!config.masterSecret)
+    missing.push("MASTER_SECRET is required in production (at least 32 random characters)");
+  if (!env.PUBLIC_URL)
+    missing.push("PUBLIC_URL is required in production, such as https://api.example.com");
+  if (config.baseDomain === "localhost")
+    missing.push("BASE_DOMAIN is required in production, such as example.com");
   return missing;
 }

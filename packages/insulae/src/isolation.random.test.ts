@@ -65,7 +65,12 @@ beforeAll(async () => {
         payload: { email: "u@example.com", password: "a-Fine-passphrase-7", first_name: "U" },
       });
       expect(statusCode, body).toBe(201);
-      members.push({ key, token: JSON.parse(body).access_token, present: new Map(), open: new Set() });
+      members.push({
+        key,
+        token: JSON.parse(body).access_token,
+        present: new Map(),
+        open: new Set(),
+      });
     }
   }
 });
@@ -118,7 +123,8 @@ async function operate(client: number, number: number, random: ReturnType<typeof
   if (action <= 1 || mine === undefined) {
     const reply = await call(member, "POST", "/contacts", { body: { name }, abortAfterMs });
     if (reply?.status === 201) member.present.set((JSON.parse(reply.text) as Item).id, name);
-    else if (reply === undefined || reply.text.includes("write_outcome_unknown")) member.open.add(name);
+    else if (reply === undefined || reply.text.includes("write_outcome_unknown"))
+      member.open.add(name);
     else expect([503], `seed ${seed}: ${reply.text}`).toContain(reply.status);
     if (reply) expectOwn(member, reply.text);
   } else if (action === 2) {

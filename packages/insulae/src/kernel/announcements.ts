@@ -23,7 +23,8 @@ export interface AnnouncementHandlers {
 export interface Announcements {
   /** Whether announcements are heard at this moment. */
   readonly listening: () => boolean;
-  readonly ready: Promise<void>;
+  /** Begins, and resolves when announcements are heard for the first time. */
+  listen(): Promise<void>;
   announceUser(tenantId: TenantId, userId: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -44,17 +45,11 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
 
   const onMessage = (payload: string): void => {
     const [kind, first = "", second = ""] = payload.split(":");
-    switch (kind) {
-      // The ids come from our own triggers and from `announceUser`.
-      case "tenant":
-        return handlers.onTenant(first as TenantId);
-      case "user":
-        return handlers.onUser(first as TenantId, second as UserId);
-      case "account":
-        return handlers.onAccount(first as AccountId);
-      default:
-        return handlers.onAnything();
-    }
+    // The ids come from our own triggers and from `announceUser`.
+    if (kind === "tenant") handlers.onTenant(first as TenantId);
+    else if (kind === "user") handlers.onUser(first as TenantId, second as UserId);
+    else if (kind === "account") handlers.onAccount(first as AccountId);
+    else handlers.onAnything();
   };
 
   const listener = createListener({

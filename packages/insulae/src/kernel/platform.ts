@@ -1,9 +1,9 @@
 import type { Kysely } from "kysely";
 import type { Config } from "../config.ts";
-import type { ControlTables } from "./database/control-tables.ts";
 import type { Authority } from "./auth/authority.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import type { Tokens } from "./auth/tokens.ts";
+import type { ControlTables } from "./database/control-tables.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { Logger } from "./telemetry/log.ts";
 import type { Hosts } from "./tenancy/hosts.ts";

@@ -1,20 +1,26 @@
 /**
- * Vitest's `globalSetup`: one embedded PostgreSQL for the whole run, in a temporary folder, shared by
- * all workers through the environment. Where `INSULAE_TEST_DATABASE_URL` is set already, that
- * PostgreSQL (its administrator, any version from 15) is used instead.
+ * Vitest's `globalSetup`: one embedded PostgreSQL for the whole run, shared by all workers, in a
+ * temporary folder that is also the workers' own (`TMPDIR`) and goes when the run ends. Where
+ * `INSULAE_TEST_DATABASE_URL` is set already, that PostgreSQL (its administrator, any version from
+ * 15) is used instead.
  *
  * @example
  * // vitest.config.ts
  * export default defineConfig({ test: { globalSetup: ["insulae/testing/global-setup"] } });
  */
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { startTestServer, testServerVariable } from "./test-server.ts";
 
 export default async function setup(): Promise<() => Promise<void>> {
-  if (process.env[testServerVariable]) return async () => {};
-  const server = await startTestServer();
-  process.env[testServerVariable] = server.url;
+  const folder = mkdtempSync(join(tmpdir(), "insulae-test-"));
+  chmodSync(folder, 0o711); // A PostgreSQL that root starts runs as somebody else.
+  process.env.TMPDIR = folder;
+  const server = process.env[testServerVariable] ? undefined : await startTestServer(folder);
+  if (server) process.env[testServerVariable] = server.url;
   return async () => {
-    delete process.env[testServerVariable];
-    await server.stop();
+    await server?.stop();
+    rmSync(folder, { recursive: true, force: true });
   };
 }

@@ -6,20 +6,14 @@ import { type Embedded, startEmbedded } from "../kernel/database/embedded/superv
 /** Names the PostgreSQL (its administrator's URL) that tests make their databases on. */
 export const testServerVariable = "INSULAE_TEST_DATABASE_URL";
 
-/** Starts a PostgreSQL in a temporary folder; `stop()` removes both. */
-export async function startTestServer(): Promise<Embedded> {
-  const dataDir = mkdtempSync(join(tmpdir(), "insulae-test-"));
-  const remove = () => rmSync(dataDir, { recursive: true, force: true });
-  try {
+/** Starts a PostgreSQL that forgets everything, in a folder that the caller removes. */
+export function startTestServer(folder: string): Promise<Embedded> {
+  return startEmbedded({
+    dataDir: join(folder, "server"),
+    durable: false,
     // Each worker has an app or more, each with its own connections.
-    const settings = { max_connections: 300 };
-    const server = await startEmbedded({ dataDir, durable: false, settings });
-    const stop = () => server.stop().finally(remove);
-    return { ...server, stop };
-  } catch (error) {
-    remove();
-    throw error;
-  }
+    settings: { max_connections: 300 },
+  });
 }
 
 /**
@@ -29,7 +23,9 @@ export async function startTestServer(): Promise<Embedded> {
 export async function testServerUrl(): Promise<string> {
   const known = process.env[testServerVariable];
   if (known) return known;
-  const server = await startTestServer();
+  const folder = mkdtempSync(join(tmpdir(), "insulae-test-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  const server = await startTestServer(folder);
   process.env[testServerVariable] = server.url;
   return server.url;
 }

@@ -82,7 +82,7 @@ describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
 
 describe("a list of contacts", () => {
   let member: TestMember;
-  const people = ["Ada", "bob", "Čapek", "Dora", "100% Cotton_Ltd", "1000 Cottons"];
+  const people = ["Ada", "bob", "BOB", "Čapek", "Bob", "Dora", "100% Cotton_Ltd", "1000 Cottons"];
 
   beforeAll(async () => {
     member = await createMember(app);
@@ -108,12 +108,18 @@ describe("a list of contacts", () => {
   test("is sorted by name without regard to case, page by page, each once", async () => {
     const names = await walk("&sort=name");
     expect(names.toSorted()).toEqual(people.toSorted());
-    expect(names.indexOf("bob")).toBeLessThan(names.indexOf("Dora"));
+    expect(names.filter((name) => /^[abd]/i.test(name))).toEqual([
+      "Ada",
+      "bob",
+      "BOB",
+      "Bob",
+      "Dora",
+    ]);
   });
 
   test("finds text in name and e-mail, in upper or lower case", async () => {
     expect(await walk("&q=DORA")).toEqual(["Dora"]);
-    expect(await walk("&q=3@x")).toEqual(["Dora"]);
+    expect(await walk("&q=5@x")).toEqual(["Dora"]);
   });
 
   test("takes % and _ and \\ in a search for themselves", async () => {
@@ -148,27 +154,29 @@ describe("a list of contacts", () => {
   );
 });
 
-describe("what is not valid is refused with 400, and nothing is stored", () => {
-  test.each([
-    {},
-    { name: "" },
-    { name: "   " },
-    { name: "x".repeat(201) },
-    { name: 7 },
-    { name: "Eve", email: "not-an-e-mail" },
-    { name: "Eve", email: "a@b.example\r\nBcc: c@d.example" },
-    { name: "Eve", phone: "1".repeat(51) },
-    { name: "Eve", notes: "n".repeat(10_001) },
-    { name: "Eve", id: unknownId },
-    { name: "Eve", tenant_id: unknownId },
-    { name: "Eve", created_at: "2020-01-01T00:00:00Z" },
-    { name: "nul \0" },
-    [],
-    "Eve",
-  ])("%j", async (contact) => {
-    const reply = await a.call("POST", "/contacts", contact);
+describe("what is not valid is refused, and nothing is stored:", () => {
+  test.each<[string, unknown]>([
+    ["no name", {}],
+    ["an empty name", { name: "" }],
+    ["a name of spaces", { name: "   " }],
+    ["a name that is too long", { name: "x".repeat(201) }],
+    ["a name that is a number", { name: 7 }],
+    ["an e-mail that is none", { name: "Eve", email: "not-an-e-mail" }],
+    ["an e-mail with a header", { name: "Eve", email: "a@b.example\r\nBcc: c@d.example" }],
+    ["a phone number that is too long", { name: "Eve", phone: "1".repeat(51) }],
+    ["notes that are too long", { name: "Eve", notes: "n".repeat(10_001) }],
+    ["an id", { name: "Eve", id: unknownId }],
+    ["a tenant", { name: "Eve", tenant_id: unknownId }],
+    ["a time", { name: "Eve", created_at: "2020-01-01T00:00:00Z" }],
+    ["a character that cannot be stored", { name: "nul \0" }],
+    ["a list", []],
+    ["a text", "Eve"],
+  ])("%s", async (_what, contact) => {
+    const { call } = a;
+    const before = (await call("GET", "/contacts?total=true")).body.total;
+    const reply = await call("POST", "/contacts", contact);
     expect(reply.status, reply.text).toBe(400);
-    expect((await a.call("GET", "/contacts?total=true")).body.total).toBe(0);
+    expect((await call("GET", "/contacts?total=true")).body.total).toBe(before);
   });
 
   test("a change of nothing, a name of null, an id that is none", async () => {

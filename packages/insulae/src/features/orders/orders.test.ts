@@ -135,6 +135,15 @@ describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
   });
 });
 
+test("the largest amounts are exact to the cent", async () => {
+  const member = await createMember(app);
+  const line = { product_id: await addProduct(member, "9999999999.99"), quantity: 9_999 };
+  const lines = Array.from({ length: 99 }, () => line);
+  const { body } = await member.call("POST", "/orders", { lines });
+  expect(body.lines[98].line_total).toBe("99989999999900.01");
+  expect(body.total).toBe("9899009999990100.99");
+});
+
 describe("an order that cannot be made", () => {
   test("has a product that is not active, or products of two currencies", async () => {
     const [euro, frank, old] = [

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { App } from "../../app.ts";
+import { isolations } from "../../kernel/tenancy/tenant.ts";
 import { createMember, type TestMember, unknownId } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 
@@ -120,24 +121,27 @@ test("products are listed by what is asked for", async () => {
   expect((await call("GET", "/products?is_active=true&total=true")).body.total).toBe(2);
 });
 
-test("tenant B cannot read, change, delete, list, search or count A's products", async () => {
-  const [mine, other] = await Promise.all([
-    createMember(app, "schema"),
-    createMember(app, "schema"),
-  ]);
-  const { id } = (await mine.call("POST", "/products", { ...lamp, sku: "SECRET" })).body;
-  for (const [method, body] of [
-    ["GET", undefined],
-    ["PATCH", { price: "0" }],
-    ["DELETE", undefined],
-  ] as const) {
-    const foreign = await other.call(method, `/products/${id}`, body);
-    expect(foreign.status).toBe(404);
-    expect(foreign).toEqual(await other.call(method, `/products/${unknownId}`, body));
-  }
-  for (const query of ["total=true", "total=true&q=SECRET", "total=true&sort=name"]) {
-    const { body } = await other.call("GET", `/products?${query}`);
-    expect(body).toEqual({ items: [], next_cursor: null, total: 0 });
-  }
-  expect((await mine.call("GET", `/products/${id}`)).body.price).toBe("19.90");
-});
+test.each(isolations)(
+  "with isolation %s, tenant B cannot read, change, delete, list, search or count A's products",
+  async (isolation) => {
+    const [mine, other] = await Promise.all([
+      createMember(app, isolation),
+      createMember(app, isolation),
+    ]);
+    const { id } = (await mine.call("POST", "/products", { ...lamp, sku: "SECRET" })).body;
+    for (const [method, body] of [
+      ["GET", undefined],
+      ["PATCH", { price: "0" }],
+      ["DELETE", undefined],
+    ] as const) {
+      const foreign = await other.call(method, `/products/${id}`, body);
+      expect(foreign.status).toBe(404);
+      expect(foreign).toEqual(await other.call(method, `/products/${unknownId}`, body));
+    }
+    for (const query of ["total=true", "total=true&q=SECRET", "total=true&sort=name"]) {
+      const { body } = await other.call("GET", `/products?${query}`);
+      expect(body).toEqual({ items: [], next_cursor: null, total: 0 });
+    }
+    expect((await mine.call("GET", `/products/${id}`)).body.price).toBe("19.90");
+  },
+);

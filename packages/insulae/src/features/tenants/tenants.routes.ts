@@ -29,7 +29,11 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
     },
     async ({ platform, query, page }) => {
       const { limit, after, cursor } = page;
-      const found = await platform.tenants.list({ status: query.status, after: after[0], limit: limit + 1 });
+      const found = await platform.tenants.list({
+        status: query.status,
+        after: after[0],
+        limit: limit + 1,
+      });
       const items = found.slice(0, limit);
       const last = items.at(-1);
       return {

@@ -2,13 +2,19 @@ import { type Static, Type } from "typebox";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
 const Name = Type.String({ minLength: 1, maxLength: 255 });
-const Plan = Type.String({ pattern: "^[a-z0-9][a-z0-9_-]{0,49}$", examples: ["free", "standard", "premium"] });
+const Plan = Type.String({
+  pattern: "^[a-z0-9][a-z0-9_-]{0,49}$",
+  examples: ["free", "standard", "premium"],
+});
 const Hostname = Type.String({ minLength: 1, maxLength: 253, examples: ["shop.acme.example"] });
 
-const Isolation = Type.Union([Type.Literal("pool"), Type.Literal("schema"), Type.Literal("database")], {
-  description:
-    "pool: rows among others'; schema: a schema of its own; database: a database of its own.",
-});
+const Isolation = Type.Union(
+  [Type.Literal("pool"), Type.Literal("schema"), Type.Literal("database")],
+  {
+    description:
+      "pool: rows among others'; schema: a schema of its own; database: a database of its own.",
+  },
+);
 
 export const Settings = Type.Object(
   {
@@ -57,7 +63,9 @@ export const NewTenantBody = Type.Object({
   plan: Type.Optional(Plan),
   hosts: Type.Optional(Type.Array(Hostname, { maxItems: 20, uniqueItems: true })),
   settings: Type.Optional(Settings),
-  server: Type.Optional(Type.String({ maxLength: 63, description: "For platform administrators: where to place it." })),
+  server: Type.Optional(
+    Type.String({ maxLength: 63, description: "For platform administrators: where to place it." }),
+  ),
 });
 
 export const TenantChangesBody = Type.Object(
@@ -68,7 +76,11 @@ export const TenantChangesBody = Type.Object(
 export const HostBody = Type.Object({ hostname: Hostname });
 
 export const TenantParams = Type.Object({
-  id: Type.String({ minLength: 1, maxLength: 63, description: "The tenant's id, key, slug or number." }),
+  id: Type.String({
+    minLength: 1,
+    maxLength: 63,
+    description: "The tenant's id, key, slug or number.",
+  }),
 });
 
 export const TenantHostParams = Type.Object({ ...TenantParams.properties, hostname: Hostname });

@@ -70,7 +70,12 @@ describe("a tenant that an account makes", () => {
       body: { key: "mine", name: "Mine", isolation: "schema" },
     });
     expect(made.status, made.raw).toBe(201);
-    expect(made.body).toMatchObject({ key: "mine", slug: "mine", isolation: "schema", status: "active" });
+    expect(made.body).toMatchObject({
+      key: "mine",
+      slug: "mine",
+      isolation: "schema",
+      status: "active",
+    });
 
     const login = await call("POST", "/auth/login", {
       tenant: "mine",
@@ -92,12 +97,17 @@ describe("a tenant that an account makes", () => {
     const absent = await call("GET", "/tenants/absent", { token: stranger });
     expect(hidden.status).toBe(404);
     expect(withoutRequestId(hidden.raw)).toBe(withoutRequestId(absent.raw));
-    expect((await call("PUT", "/tenants/seen", { token: stranger, body: { name: "X" } })).status).toBe(404);
+    expect(
+      (await call("PUT", "/tenants/seen", { token: stranger, body: { name: "X" } })).status,
+    ).toBe(404);
   });
 
   test("does not get a plan from its owner", async () => {
     await call("POST", "/tenants", { token: owner, body: { key: "frugal", name: "Frugal" } });
-    const raised = await call("PATCH", "/tenants/frugal", { token: owner, body: { plan: "premium" } });
+    const raised = await call("PATCH", "/tenants/frugal", {
+      token: owner,
+      body: { plan: "premium" },
+    });
     expect(raised.status).toBe(403);
   });
 });
@@ -167,8 +177,14 @@ describe("listing, suspending and deleting", () => {
     await call("POST", "/tenants/paused/suspend", { token: admin });
     const refused = await call("GET", "/contacts", { token });
     expect([refused.status, refused.body.code]).toEqual([403, "tenant_inactive"]);
-    const anonymous = await call("POST", "/auth/login", { tenant: "paused", body: { email: "x@y.example", password } });
-    const unknown = await call("POST", "/auth/login", { tenant: "nobody", body: { email: "x@y.example", password } });
+    const anonymous = await call("POST", "/auth/login", {
+      tenant: "paused",
+      body: { email: "x@y.example", password },
+    });
+    const unknown = await call("POST", "/auth/login", {
+      tenant: "nobody",
+      body: { email: "x@y.example", password },
+    });
     expect(withoutRequestId(anonymous.raw)).toBe(withoutRequestId(unknown.raw));
 
     await call("POST", "/tenants/paused/resume", { token: admin });
@@ -186,7 +202,10 @@ describe("listing, suspending and deleting", () => {
     expect((await call("DELETE", "/tenants/phoenix", { token: admin })).status).toBe(204);
     expect((await call("GET", "/contacts", { token: body.access_token })).status).toBe(401);
 
-    const second = await call("POST", "/tenants", { token: owner, body: { key: "phoenix", name: "2" } });
+    const second = await call("POST", "/tenants", {
+      token: owner,
+      body: { key: "phoenix", name: "2" },
+    });
     expect(second.status, second.raw).toBe(201);
     expect(second.body.id).not.toBe(first.body.id);
     expect(second.body.hosts).toEqual([]);
@@ -234,13 +253,17 @@ describe("hosts", () => {
     });
     expect(found.statusCode, found.body).toBe(201);
     expect(JSON.parse(found.body).tenant.key).toBe("hosted");
-    const taken = await call("POST", "/tenants", { body: { key: "thief", name: "T", hosts: ["shop.hosted.example"] } });
+    const taken = await call("POST", "/tenants", {
+      body: { key: "thief", name: "T", hosts: ["shop.hosted.example"] },
+    });
     expect([taken.status, taken.body.code]).toEqual([409, "host_taken"]);
     expect((await call("GET", "/tenants/thief", { token: admin })).status).toBe(404);
   });
 
   test("a host below the platform's own domain can't be registered", async () => {
-    const reply = await call("POST", "/tenants", { body: { key: "sub", name: "S", hosts: ["mine.localhost"] } });
+    const reply = await call("POST", "/tenants", {
+      body: { key: "sub", name: "S", hosts: ["mine.localhost"] },
+    });
     expect([reply.status, reply.body.code]).toEqual([400, "reserved_host"]);
   });
 });

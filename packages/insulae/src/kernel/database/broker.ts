@@ -146,8 +146,8 @@ export function createBroker(options: BrokerOptions): Broker {
     const { client, session } = connection;
     if (client === undefined) return;
     if (session?.isIdle === true) {
-      client.end().catch(() => {});
-      setTimeout(() => client.connection.stream.destroy(), closeGraceMs).unref();
+      const force = setTimeout(() => client.connection.stream.destroy(), closeGraceMs).unref();
+      client.end(() => clearTimeout(force));
     } else {
       session?.destroy(new Error("the connection was given back in an unknown state"));
       client.connection.stream.destroy();

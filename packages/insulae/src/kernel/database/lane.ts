@@ -18,10 +18,11 @@ export interface Job {
   readonly since: number;
   sent: number;
   tries: number;
+  /** It goes with those whose statements are slow. */
+  slow: boolean;
 }
 
 export interface Lane {
-  readonly kind: StatementKind;
   readonly inFlight: number;
   /** Since when nothing was under way; undefined while something is. */
   readonly idleSince: number | undefined;
@@ -29,64 +30,62 @@ export interface Lane {
   readonly first: Job | undefined;
   /** How long it has been under way, in milliseconds; 0 if there is none. */
   firstAge(now: number): number;
+  /** Since when the server has been working on it: since the end of the one before. */
+  readonly workingSince: number;
   /** It takes more work: it is neither to be given back nor lost. */
   readonly isOpen: boolean;
   run(job: Job): void;
+  /** Takes no more work, and is given back when what is under way has ended. */
   retire(): void;
   destroy(reason: Error): void;
 }
 
-export interface LaneEvents {
-  readonly ended: (
-    lane: Lane,
-    job: Job,
-    error: Error | undefined,
-    result: StatementResult | undefined,
-  ) => void;
-  /** It has been given back. */
-  readonly gone: (lane: Lane) => void;
-}
+/** A statement has ended; the lane's `workingSince` still is that of this statement. */
+export type JobEnd = (
+  lane: Lane,
+  job: Job,
+  error: Error | undefined,
+  result: StatementResult | undefined,
+) => void;
 
-export function createLane(kind: StatementKind, lease: Lease, events: LaneEvents): Lane {
+export function createLane(lease: Lease, ended: JobEnd): Lane {
   const { session } = lease;
   const underway = new Set<Job>();
-  let idleSince = performance.now();
+  let workingSince = performance.now();
   let retiring = false;
 
-  const giveBack = () => {
-    events.gone(lane);
-    lease.release();
-  };
-
   const lane: Lane = {
-    kind,
     get inFlight() {
       return underway.size;
     },
     get idleSince() {
-      return underway.size === 0 ? idleSince : undefined;
+      return underway.size === 0 ? workingSince : undefined;
     },
     get first() {
       return underway.values().next().value;
     },
-    firstAge: (now) => now - (lane.first?.sent ?? now),
+    firstAge: (now) => (underway.size === 0 ? 0 : now - (lane.first?.sent ?? now)),
+    get workingSince() {
+      return workingSince;
+    },
     get isOpen() {
       return !retiring && session.lost === undefined;
     },
     run(job) {
       job.sent = performance.now();
+      if (underway.size === 0) workingSince = job.sent;
       underway.add(job);
       session.submit(job.request, (error, result) => {
         underway.delete(job);
-        if (underway.size === 0) idleSince = performance.now();
-        events.ended(lane, job, error, result);
-        if (retiring && underway.size === 0) giveBack();
+        ended(lane, job, error, result);
+        workingSince = performance.now();
+        if (retiring && underway.size === 0) lease.release();
       });
     },
     retire() {
       if (retiring) return;
       retiring = true;
-      if (underway.size === 0) giveBack();
+      if (underway.size === 0) lease.release();
     },
     destroy(reason) {
       retiring = true;

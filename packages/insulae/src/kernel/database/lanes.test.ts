@@ -241,10 +241,18 @@ test("what looks like a read and writes is run as a write, once", async () => {
   ]);
 });
 
+test("a read is one: the server refuses to write in it, so that it may be sent twice", async () => {
+  const access = "select current_setting('transaction_read_only') as read_only";
+  expect(await rows(tenantA, access)).toEqual([{ read_only: "on" }]);
+  expect(
+    await rows(
+      tenantA,
+      `with t as (update notes set text = text returning 1) ${access} from t limit 1`,
+    ),
+  ).toEqual([{ read_only: "off" }]);
+});
+
 test("a timeout of the server is 503", async () => {
-  await engine.admin(
-    "create or replace function app.short_sleep() returns void language sql set statement_timeout = 50 as 'select pg_sleep(0.01)'",
-  );
   await expect(run(tenantA, "select pg_sleep(10)")).rejects.toMatchObject({
     code: "statement_timeout",
     status: 503,
@@ -300,18 +308,20 @@ test("a slow statement is avoided: others get another lane", async () => {
   await slow;
 });
 
-test("a tenant's slow statements occupy at most half of the lanes", async () => {
-  await restart({ maxReadLanes: 4, slowMs: 5 });
-  const slow: Promise<unknown>[] = [];
-  for (let n = 0; n < 8; n += 1) {
-    slow.push(rows(tenantA, "select pg_sleep(0.2)"));
-    await sleep(25);
-  }
-  const started = performance.now();
+test("who was slow lately is in nobody's way", async () => {
+  await restart({ maxReadLanes: 4, slowMs: 5, heavyMs: 20 });
   await rows(tenantB, "select 1");
-  expect(performance.now() - started).toBeLessThan(100);
-  expect(lanes.stats().read).toBeLessThanOrEqual(3);
+  await rows(tenantA, "select pg_sleep(0.05)");
+  const slow = Array.from({ length: 10 }, () => rows(tenantA, "select pg_sleep(0.05)"));
+  let worst = 0;
+  for (let n = 0; n < 50; n += 1) {
+    const started = performance.now();
+    await rows(tenantB, "select 1");
+    worst = Math.max(worst, performance.now() - started);
+  }
+  expect(worst).toBeLessThan(40);
   await Promise.all(slow);
+  expect(lanes.stats().read).toBeLessThanOrEqual(4);
 });
 
 test("a flood of one tenant leaves another its turn", async () => {

@@ -8,7 +8,7 @@
 import type { RowMode, StatementResult } from "./batch.ts";
 import type { Broker } from "./broker.ts";
 import { databaseUnavailable, retryLater, StatementRefused } from "./errors.ts";
-import { createLaneGroup, type LaneGroup } from "./lane-group.ts";
+import { createLaneGroup, type LaneGroup, type LaneLimits } from "./lane-group.ts";
 import { dataSchema, type Scope } from "./scope.ts";
 import { rulesOf, type StatementKind, type StatementRules } from "./sql-rules.ts";
 import { type Target, targetKey } from "./target.ts";
@@ -47,30 +47,24 @@ export interface Lanes {
   close(): Promise<void>;
 }
 
-export interface LanesOptions {
+export type LanesOptions = {
   readonly broker: Broker;
   /** The server's `statement_timeout`; a lane that is silent for much longer is destroyed. */
   readonly statementTimeoutMs: number;
-  readonly maxReadLanes?: number;
-  readonly maxWriteLanes?: number;
-  readonly readDepth?: number;
-  readonly writeDepth?: number;
-  readonly slowMs?: number;
-  readonly idleMs?: number;
-  readonly queueTimeoutMs?: number;
-}
+} & Partial<Omit<LaneLimits, "stuckMs">>;
 
 const sweepMs = 250;
 const maxTexts = 5_000;
 
 export function createLanes(options: LanesOptions): Lanes {
   const { broker } = options;
-  const limits = {
+  const limits: LaneLimits = {
     maxReadLanes: options.maxReadLanes ?? 4,
     maxWriteLanes: options.maxWriteLanes ?? 6,
     readDepth: options.readDepth ?? 32,
     writeDepth: options.writeDepth ?? 16,
     slowMs: options.slowMs ?? 4,
+    heavyMs: options.heavyMs ?? 50,
     idleMs: options.idleMs ?? 5_000,
     queueTimeoutMs: options.queueTimeoutMs ?? 5_000,
     stuckMs: options.statementTimeoutMs + 5_000,
@@ -155,6 +149,7 @@ export function createLanes(options: LanesOptions): Lanes {
           since: performance.now(),
           sent: 0,
           tries: 1,
+          slow: false,
         });
       });
     },

@@ -10,8 +10,8 @@ import type { Target } from "./target.ts";
 
 export interface Listener {
   readonly listening: () => boolean;
-  /** Resolves when the announcements are heard for the first time. */
-  readonly ready: Promise<void>;
+  /** Begins, and resolves when announcements are heard for the first time. */
+  listen(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -31,7 +31,7 @@ export function createListener(options: ListenerOptions): Listener {
   let listening = false;
 
   /** Listens until the connection is lost or the listener is closed. */
-  const listen = async (): Promise<void> => {
+  const listenOnce = async (): Promise<void> => {
     const lost = Promise.withResolvers<void>();
     const stop = () => lost.resolve();
     const lease = await broker.lease(target, { lost: stop, signal: closing.signal });
@@ -55,7 +55,7 @@ export function createListener(options: ListenerOptions): Listener {
   const run = async (): Promise<void> => {
     for (let wait = 100; !closing.signal.aborted; wait = Math.min(wait * 2, 2_000)) {
       try {
-        await listen();
+        await listenOnce();
         wait = 100;
       } catch (error) {
         log.warn({ err: error }, "Announcements can't be heard; trying again");
@@ -64,11 +64,14 @@ export function createListener(options: ListenerOptions): Listener {
     }
     first.resolve();
   };
-  const running = run();
+  let running: Promise<void> | undefined;
 
   return {
     listening: () => listening,
-    ready: first.promise,
+    listen() {
+      running ??= run();
+      return first.promise;
+    },
     async close() {
       closing.abort();
       await running;

@@ -83,7 +83,9 @@ async function migrateOne(
 }
 
 /** All placements of all servers. */
-export async function listPlacements(control: Kysely<ControlTables>): Promise<readonly Placement[]> {
+export async function listPlacements(
+  control: Kysely<ControlTables>,
+): Promise<readonly Placement[]> {
   const rows = await control
     .selectFrom("control.placements")
     .selectAll()

@@ -1,10 +1,11 @@
 /**
  * A tenant's database is a copy of a template that is already migrated: copying takes a fraction of
  * the time of migrating. A template is named by the hash of its migrations, so one that exists is
- * current. It is built under a name that nobody looks for a template by until it is finished:
- * `is_template` is set last. Nobody can connect to a finished one, which is what PostgreSQL asks of a
- * database that is copied, and what keeps it as it was checked.
+ * current. It is built under another name, and gets its own when it is finished. Nobody can connect to
+ * it then, which is what PostgreSQL asks of a database that is copied, and keeps it as it was checked.
  */
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import type { Connect } from "./connect.ts";
 import type { Migrations } from "./migration-files.ts";
@@ -31,14 +32,14 @@ export const templateName = (migrations: Migrations): string =>
  */
 export async function ensureTemplate(client: pg.Client, options: TemplateOptions): Promise<string> {
   const name = templateName(options.migrations);
-  if ((await findState(client, name)) === "ready") return name;
+  if (await exists(client, name)) return name;
 
   await client.query("select pg_advisory_lock(hashtextextended('insulae template', 0))");
   try {
-    const state = await findState(client, name);
-    if (state === "ready") return name;
-    if (state === "unfinished") await dropDatabase(client, name);
-    await build(client, name, options);
+    if (await exists(client, name)) return name;
+    const draft = `${name}_${randomBytes(4).toString("hex")}`;
+    await build(client, draft, options);
+    await finish(client, draft, name);
     await dropStale(client, name, options.mainDatabase);
     return name;
   } finally {
@@ -48,20 +49,13 @@ export async function ensureTemplate(client: pg.Client, options: TemplateOptions
   }
 }
 
-async function findState(
-  client: pg.Client,
-  name: string,
-): Promise<"ready" | "unfinished" | "missing"> {
-  const { rows } = await client.query<{ ready: boolean }>(
-    "select datistemplate as ready from pg_database where datname = $1",
-    [name],
-  );
-  if (!rows[0]) return "missing";
-  return rows[0].ready ? "ready" : "unfinished";
+async function exists(client: pg.Client, name: string): Promise<boolean> {
+  const { rows } = await client.query("select from pg_database where datname = $1", [name]);
+  return rows.length > 0;
 }
 
-async function build(client: pg.Client, name: string, options: TemplateOptions): Promise<void> {
-  const database = pg.escapeIdentifier(name);
+async function build(client: pg.Client, draft: string, options: TemplateOptions): Promise<void> {
+  const database = pg.escapeIdentifier(draft);
   await client.query(
     `create database ${database} template template0 encoding 'UTF8' owner ${ownerRole}`,
   );
@@ -69,7 +63,7 @@ async function build(client: pg.Client, name: string, options: TemplateOptions):
   await client.query(`comment on database ${database} is ${mark}`);
   const connection = await options.connect({
     serverId: options.serverId,
-    database: name,
+    database: draft,
     role: "owner",
   });
   try {
@@ -78,7 +72,27 @@ async function build(client: pg.Client, name: string, options: TemplateOptions):
   } finally {
     connection.destroy();
   }
+}
+
+/** SQLSTATEs of a name that is taken, and of the builder's connection, which takes a moment to end. */
+const duplicateDatabase = "42P04";
+const objectInUse = "55006";
+
+async function finish(client: pg.Client, draft: string, name: string): Promise<void> {
+  const database = pg.escapeIdentifier(draft);
   await client.query(`alter database ${database} allow_connections false is_template true`);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await client.query(`alter database ${database} rename to ${pg.escapeIdentifier(name)}`);
+      return;
+    } catch (error) {
+      const code = error instanceof pg.DatabaseError ? error.code : undefined;
+      // Another installation on this server was faster: the draft goes with the stale ones.
+      if (code === duplicateDatabase) return;
+      if (code !== objectInUse || attempt >= 20) throw error;
+      await sleep(10 * attempt);
+    }
+  }
 }
 
 /** Tells an installation's templates from those of others on the same server. */

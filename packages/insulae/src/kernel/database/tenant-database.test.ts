@@ -180,7 +180,7 @@ test("what a shared connection cannot do says what to do instead", async () => {
   await expect(
     a.connection().execute(async (db) => db.selectFrom("notes").selectAll().execute()),
   ).rejects.toThrow("use db.transaction()");
-  expect(() => a.selectFrom("notes").selectAll().stream().next()).rejects.toThrow("pages");
+  await expect(a.selectFrom("notes").selectAll().stream().next()).rejects.toThrow("pages");
   await a.transaction().execute(async (tx) => {
     expect(() => tx.transaction()).toThrow("not supported");
   });

@@ -7,7 +7,7 @@ import type { FastifyReply } from "fastify";
 import { Json } from "../json.ts";
 import { plainSchema } from "./schemas.ts";
 
-export const jsonType = "application/json; charset=utf-8";
+const jsonType = "application/json; charset=utf-8";
 
 type Serialise = (value: unknown) => string;
 

@@ -7,11 +7,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { defineError } from "../errors.ts";
 
-export const invalidCursor = defineError(
-  "invalid_cursor",
-  400,
-  "The cursor is not one of this list's",
-);
+const invalidCursor = defineError("invalid_cursor", 400, "The cursor is not one of this list's");
 
 /** Makes and reads the cursors of one list, in one order, for one tenant. */
 export interface CursorCodec {

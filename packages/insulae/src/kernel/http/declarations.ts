@@ -7,7 +7,7 @@ import type { Feature, ResponseSchemas, Route } from "../feature.ts";
 import { schemaProblems } from "./schemas.ts";
 
 /** Where the canonical API lives; `absolute` routes stand beside it. */
-export const apiPrefix = "/api/v1";
+const apiPrefix = "/api/v1";
 
 /** The route's whole path, with parameters as `:id`. */
 export const routePath = (route: Route): string =>

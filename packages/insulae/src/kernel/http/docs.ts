@@ -6,8 +6,8 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { asError } from "./answer.ts";
+import type { Enter } from "./entrance.ts";
 import { type OpenApiOptions, openApiDocument } from "./openapi.ts";
-import type { Enter } from "./request-state.ts";
 import { docsPolicy } from "./security-headers.ts";
 
 export interface DocsOptions extends OpenApiOptions {
@@ -23,7 +23,7 @@ const html = "text/html; charset=utf-8";
 const script = "text/javascript; charset=utf-8";
 const style = "text/css; charset=utf-8";
 
-export const documentPath = "/api-docs/openapi.json";
+const documentPath = "/api-docs/openapi.json";
 
 /** @returns the paths that it answers, all of them to GET. */
 export function registerDocs(app: FastifyInstance, { enter, ...options }: DocsOptions): string[] {

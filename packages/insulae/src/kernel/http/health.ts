@@ -24,7 +24,7 @@ export interface HealthOptions {
   readonly timeoutMs?: number;
 }
 
-export const databaseUnhealthy = defineError("database_unhealthy", 503, "Database unhealthy");
+const databaseUnhealthy = defineError("database_unhealthy", 503, "Database unhealthy");
 
 const Dependency = Type.Union([Type.Literal("up"), Type.Literal("down")]);
 const Readiness = Type.Object(

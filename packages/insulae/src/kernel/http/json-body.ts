@@ -8,13 +8,32 @@
  * than colons means that a key was doubled, and no set of names has to be kept.
  */
 import { isUtf8 } from "node:buffer";
-import { malformedJson } from "./errors.ts";
+import type { FastifyInstance } from "fastify";
+import { asError } from "./answer.ts";
+import { malformedJson, unsupportedMediaType } from "./errors.ts";
 
 const maxDepth = 32;
 
 const quote = 0x22;
 const backslash = 0x5c;
 const colon = 0x3a;
+
+/** Makes the server take JSON, and no other type: those it has of its own go. */
+export function acceptOnlyJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<Buffer>(
+    "application/json",
+    { parseAs: "buffer" },
+    (request, body, done) => {
+      try {
+        if (request.headers["content-encoding"] !== undefined) throw unsupportedMediaType();
+        done(null, parseJsonBody(body));
+      } catch (error) {
+        done(asError(error));
+      }
+    },
+  );
+}
 
 /**
  * Parses a body. An empty one is `undefined`.

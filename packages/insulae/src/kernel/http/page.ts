@@ -25,7 +25,7 @@ import { Json } from "../json.ts";
 import { type CursorCodec, maxCursorLength } from "./cursor.ts";
 
 export const defaultPageLimit = 25;
-export const maxPageLimit = 200;
+const maxPageLimit = 200;
 
 /** The part of a list that a request asks for: `context.page`. */
 export interface Page {

@@ -2,7 +2,7 @@
  * What the server knows of one request beside what Fastify knows. It is made when the request comes
  * in and hangs on Fastify's request, so that nothing has to be looked up by the way.
  */
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyRequest } from "fastify";
 import type { Principal } from "../auth/principal.ts";
 import type { TenantDatabase } from "../database/tenant-database.ts";
 import type { Route } from "../feature.ts";
@@ -41,17 +41,6 @@ export interface RequestState {
   resolved: ResolvedRequest | undefined;
   log: Logger | undefined;
 }
-
-/**
- * What a request begins with: its state, the headers of every answer, the checks of its address.
- *
- * @param path the route's pattern. @throws AppError if the request is refused.
- */
-export type Enter = (
-  request: FastifyRequest,
-  reply: FastifyReply,
-  path: string | undefined,
-) => RequestState;
 
 type WithState = { state: RequestState | null };
 

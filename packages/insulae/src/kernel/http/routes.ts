@@ -15,9 +15,9 @@ import type { Logger } from "../telemetry/log.ts";
 import { asError, createAnswer } from "./answer.ts";
 import type { Cursors } from "./cursor.ts";
 import { responsesOf, routePath } from "./declarations.ts";
+import type { Enter } from "./entrance.ts";
 import { RequestContext, type RouteSetting } from "./request-context.ts";
 import {
-  type Enter,
   findState,
   type RequestState,
   type Resolve,

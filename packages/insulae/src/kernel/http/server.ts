@@ -2,32 +2,22 @@
  * The HTTP server: Fastify, made strict. Every answer has the security headers and a request id,
  * every error one shape, and nothing is registered that does not say who may call it.
  */
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import fastify, { type FastifyInstance } from "fastify";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature } from "../feature.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { logWhenDone } from "./access-log.ts";
-import { asError } from "./answer.ts";
+import { createAnswerError } from "./answer-error.ts";
 import { createCursors } from "./cursor.ts";
 import { checkDeclarations, routePath } from "./declarations.ts";
 import { registerDocs } from "./docs.ts";
-import { shuttingDown, unsupportedMediaType } from "./errors.ts";
+import { createEntrance } from "./entrance.ts";
 import { type HealthChecks, healthFeature } from "./health.ts";
-import { parseJsonBody } from "./json-body.ts";
+import { acceptOnlyJson } from "./json-body.ts";
 import { createNodeServers } from "./node-servers.ts";
 import { createNotFound } from "./not-found.ts";
-import { problemOf, problemType, visibleError } from "./problem.ts";
-import { requestProblem } from "./request-guard.ts";
 import { requestId } from "./request-id.ts";
-import {
-  type Enter,
-  type Resolve,
-  type ResolvedRequest,
-  requestLog,
-  setState,
-  stateKey,
-} from "./request-state.ts";
+import { type Resolve, type ResolvedRequest, stateKey } from "./request-state.ts";
 import { registerRoutes } from "./routes.ts";
 import { securityHeaders } from "./security-headers.ts";
 import { createValidators } from "./validation.ts";
@@ -68,29 +58,16 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const features = [health, ...options.features];
   checkDeclarations(features);
 
+  let closing = false;
+  const { enter, setHeaders } = createEntrance({
+    headers: securityHeaders(options.production && options.baseUrl.startsWith("https:")),
+    log,
+    isClosing: () => closing,
+  });
   const constraints = new Map<string, ErrorFactory>(
     features.flatMap((feature) => Object.entries(feature.constraints)),
   );
-  const headers = Object.entries(
-    securityHeaders(options.production && options.baseUrl.startsWith("https:")),
-  );
-  const setHeaders = (request: FastifyRequest, reply: FastifyReply): void => {
-    for (const [name, value] of headers) reply.header(name, value);
-    reply.header("x-request-id", request.id);
-  };
-  const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
-    const visible = visibleError(error, constraints);
-    if (visible.status >= 500 && !isAbort(error, request)) {
-      requestLog(request, log).error({ err: error }, visible.title);
-    }
-    // Errors of the router come before any hook has set them.
-    if (!reply.hasHeader("x-request-id")) setHeaders(request, reply);
-    reply
-      .code(visible.status)
-      .headers(visible.headers)
-      .type(problemType)
-      .send(JSON.stringify(problemOf(visible, request.id)));
-  };
+  const answerError = createAnswerError({ constraints, setHeaders, log });
 
   const app = fastify({
     logger: false, // the access line and the lazy child loggers are cheaper than a child a request
@@ -106,34 +83,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   app.decorateRequest(stateKey, null);
   app.setErrorHandler(answerError);
 
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser<Buffer>(
-    "application/json",
-    { parseAs: "buffer" },
-    (request, body, done) => {
-      try {
-        if (request.headers["content-encoding"] !== undefined) throw unsupportedMediaType();
-        done(null, parseJsonBody(body));
-      } catch (error) {
-        done(asError(error));
-      }
-    },
-  );
-
-  const accessLog = log.isLevelEnabled("info");
-  let closing = false;
-  // What every request begins with. Called by each route's own hook: one hook is cheaper than two.
-  const enter: Enter = (request, reply, path) => {
-    const startedAt = accessLog ? performance.now() : 0;
-    const state = { startedAt, path, resolved: undefined, log: undefined };
-    setState(request, state);
-    setHeaders(request, reply);
-    if (accessLog) logWhenDone(request, reply, log);
-    if (closing) throw shuttingDown({ headers: { "retry-after": "1" } });
-    const problem = requestProblem(request.raw);
-    if (problem) throw problem;
-    return state;
-  };
+  acceptOnlyJson(app);
   app.addHook("preClose", async () => {
     closing = true;
     await servers.close(app.server);
@@ -174,8 +124,3 @@ const nobody: ResolvedRequest = Object.freeze({
   },
   forgetUser: () => Promise.resolve(),
 });
-
-/** The client went away while it was still sending. */
-function isAbort(error: unknown, request: FastifyRequest): boolean {
-  return error instanceof Error && error === request.raw.errored;
-}

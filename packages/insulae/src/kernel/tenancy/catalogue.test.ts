@@ -108,5 +108,6 @@ test("a reference is an id, a number, a key or a slug, and never two of the firs
     { by: "slug", value: "acme" },
   ]);
   expect(lookupsOf("acme_corp")).toEqual([{ by: "key", value: "acme_corp" }]);
-  for (const hostile of ["", "a,b", "a b", "' or 1=1", "a\0", "../a"]) expect(lookupsOf(hostile)).toEqual([]);
+  for (const hostile of ["", "a,b", "a b", "' or 1=1", "a\0", "../a"])
+    expect(lookupsOf(hostile)).toEqual([]);
 });

@@ -19,7 +19,11 @@ export function canonicalHost(raw: string): string {
   if (!name) throw invalidHost();
   if (isIP(name)) return name;
   const ascii = domainToASCII(name.replace(/\.$/, ""));
-  if (!/^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$/.test(ascii)) {
+  if (
+    !/^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$/.test(
+      ascii,
+    )
+  ) {
     throw invalidHost();
   }
   return ascii;

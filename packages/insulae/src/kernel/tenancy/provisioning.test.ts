@@ -7,6 +7,7 @@ import {
   testFeature,
 } from "../../testing/test-installation.ts";
 import { withOwner } from "../database/connect.ts";
+import { loadMigrations } from "../database/migration-files.ts";
 import { templateName } from "../database/template.ts";
 import { chosenName, physicalName } from "./placements.ts";
 import { createProvisioning } from "./provisioning.ts";
@@ -123,6 +124,35 @@ describe("a tenant database's login has no way into another database (attack 18)
     // Nobody gets into what is copied; 55000: the database takes no connections.
     expect(await logIn(templateName(installation.migrations), a.database)).toBe("55000");
   });
+});
+
+test("each version has a template of its own, built once; the one before is dropped", async () => {
+  const { main, provisioning } = installation;
+  const newer = await loadMigrations([await testFeature("notes", [`${notes} select 2;`])]);
+  const next = createProvisioning({
+    ...installation,
+    migrations: newer,
+    mainDatabase: main.database,
+  });
+  await provisioning.prepareTemplate(main.id);
+  expect(await exists(templateName(installation.migrations))).toBe("database");
+  await Promise.all([1, 2, 3].map(() => next.prepareTemplate(main.id)));
+  expect(await exists(templateName(newer))).toBe("database");
+  expect(await exists(templateName(installation.migrations))).toBe("");
+  // An older node that is still there builds its own again.
+  await provisioning.place(tenantId(), { isolation: "database" });
+});
+
+test("two installations on one server may build the same template at once", async () => {
+  const feature = await testFeature("notes", [`${notes} select ${Date.now()};`]);
+  const both = await Promise.all([
+    createTestInstallation([feature]),
+    createTestInstallation([feature]),
+  ]);
+  await Promise.all(
+    both.map(({ provisioning }) => provisioning.place(tenantId(), { isolation: "database" })),
+  );
+  await Promise.all(both.map((each) => each.close()));
 });
 
 describe("names", () => {

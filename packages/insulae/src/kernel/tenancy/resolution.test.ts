@@ -73,7 +73,12 @@ function resolverFor(cached: boolean) {
           : undefined,
       ),
     findAccount: (id) =>
-      later({ kind: "core" as const, id: id as AccountId, email: "", platformAdmin: id === "admin" }),
+      later({
+        kind: "core" as const,
+        id: id as AccountId,
+        email: "",
+        platformAdmin: id === "admin",
+      }),
     onCrossTenantAttempt: (attempt) => attempts.push(attempt),
   });
   return { attempts, resolve };
@@ -108,36 +113,118 @@ async function outcomeOf(given: Partial<RequestFacts>, to: Route, cached = true)
     const { tenant, user } = await resolverFor(cached).resolve(facts(given), to);
     return { tenant: tenant?.key, user: user?.kind };
   } catch (error) {
-    return { error: error instanceof Error && "code" in error ? String(error.code) : String(error) };
+    return {
+      error: error instanceof Error && "code" in error ? String(error.code) : String(error),
+    };
   }
 }
 
 const cases: readonly (readonly [string, Partial<RequestFacts>, Route, Outcome])[] = [
   ["a token names its tenant", { token: "user@a" }, read, { tenant: "a", user: "tenant" }],
-  ["token and header agree", { token: "user@a", tenantHeader: "a" }, read, { tenant: "a", user: "tenant" }],
-  ["token, header and subdomain agree", { token: "user@a", tenantHeader: "a", host: "a.insulae.example" }, read, { tenant: "a", user: "tenant" }],
-  ["a registered host names its tenant", { host: "A.shop.example.:443" }, open, { tenant: "a", user: undefined }],
+  [
+    "token and header agree",
+    { token: "user@a", tenantHeader: "a" },
+    read,
+    { tenant: "a", user: "tenant" },
+  ],
+  [
+    "token, header and subdomain agree",
+    { token: "user@a", tenantHeader: "a", host: "a.insulae.example" },
+    read,
+    { tenant: "a", user: "tenant" },
+  ],
+  [
+    "a registered host names its tenant",
+    { host: "A.shop.example.:443" },
+    open,
+    { tenant: "a", user: undefined },
+  ],
   ["a header selects", { tenantHeader: "b" }, open, { tenant: "b", user: undefined }],
-  ["a header against the token", { token: "user@a", tenantHeader: "b" }, read, { error: "tenant_access_denied" }],
-  ["a host against the token", { token: "user@a", host: "b.insulae.example" }, read, { error: "tenant_access_denied" }],
-  ["a registered host against the token", { token: "user@a", host: "b.shop.example" }, read, { error: "tenant_access_denied" }],
-  ["a header against the host", { tenantHeader: "b", host: "a.insulae.example" }, open, { error: "tenant_access_denied" }],
-  ["an unknown header against the token", { token: "user@a", tenantHeader: "nobody" }, read, { error: "tenant_access_denied" }],
+  [
+    "a header against the token",
+    { token: "user@a", tenantHeader: "b" },
+    read,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "a host against the token",
+    { token: "user@a", host: "b.insulae.example" },
+    read,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "a registered host against the token",
+    { token: "user@a", host: "b.shop.example" },
+    read,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "a header against the host",
+    { tenantHeader: "b", host: "a.insulae.example" },
+    open,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "an unknown header against the token",
+    { token: "user@a", tenantHeader: "nobody" },
+    read,
+    { error: "tenant_access_denied" },
+  ],
   ["an unknown header", { tenantHeader: "nobody" }, open, { error: "tenant_not_found" }],
   ["an unknown subdomain", { host: "nobody.insulae.example" }, open, { error: "tenant_not_found" }],
   ["an unknown host names none", { host: "elsewhere.example" }, open, { error: "tenant_required" }],
-  ["a suspended tenant, to strangers, is none", { tenantHeader: "late" }, open, { error: "tenant_not_found" }],
+  [
+    "a suspended tenant, to strangers, is none",
+    { tenantHeader: "late" },
+    open,
+    { error: "tenant_not_found" },
+  ],
   ["a suspended tenant, to its user", { token: "user@late" }, read, { error: "tenant_inactive" }],
   ["a token of a tenant that is gone", { token: "user@deleted" }, read, { error: "invalid_token" }],
   ["a user that is gone", { token: "gone@a" }, read, { error: "invalid_token" }],
   ["no token", { tenantHeader: "a" }, read, { error: "authentication_required" }],
-  ["a permission that the user lacks", { token: "user@a" }, route("contacts:write"), { error: "permission_denied" }],
-  ["a core token in a tenant's context", { token: "account", tenantHeader: "a" }, read, { error: "wrong_context" }],
-  ["a core token in either context enters no tenant", { token: "account", tenantHeader: "a" }, route("authenticated", "any"), { tenant: undefined, user: "core" }],
-  ["a tenant's token in the core", { token: "user@a" }, route("authenticated", "core"), { error: "wrong_context" }],
-  ["a tenant's token on the platform's routes", { token: "user@a" }, route("platform", "core"), { error: "permission_denied" }],
-  ["an account on the platform's routes", { token: "account" }, route("platform", "core"), { error: "permission_denied" }],
-  ["a platform administrator", { token: "admin" }, route("platform", "core"), { tenant: undefined, user: "core" }],
+  [
+    "a permission that the user lacks",
+    { token: "user@a" },
+    route("contacts:write"),
+    { error: "permission_denied" },
+  ],
+  [
+    "a core token in a tenant's context",
+    { token: "account", tenantHeader: "a" },
+    read,
+    { error: "wrong_context" },
+  ],
+  [
+    "a core token in either context enters no tenant",
+    { token: "account", tenantHeader: "a" },
+    route("authenticated", "any"),
+    { tenant: undefined, user: "core" },
+  ],
+  [
+    "a tenant's token in the core",
+    { token: "user@a" },
+    route("authenticated", "core"),
+    { error: "wrong_context" },
+  ],
+  [
+    "a tenant's token on the platform's routes",
+    { token: "user@a" },
+    route("platform", "core"),
+    { error: "permission_denied" },
+  ],
+  [
+    "an account on the platform's routes",
+    { token: "account" },
+    route("platform", "core"),
+    { error: "permission_denied" },
+  ],
+  [
+    "a platform administrator",
+    { token: "admin" },
+    route("platform", "core"),
+    { tenant: undefined, user: "core" },
+  ],
   ["a Host header that is no host", { host: "a@b" }, open, { error: "invalid_host" }],
 ];
 
@@ -164,7 +251,9 @@ test("no combination of host, header and token enters a tenant that one of them 
   const input = fc.record({
     host: maybe,
     header: maybe,
-    token: fc.option(fc.constantFrom("user@a", "user@b", "account", "admin", "junk"), { nil: undefined }),
+    token: fc.option(fc.constantFrom("user@a", "user@b", "account", "admin", "junk"), {
+      nil: undefined,
+    }),
     permission: fc.constantFrom<Access>("public", "authenticated", "contacts:read"),
     context: fc.constantFrom<RouteContext>("tenant", "any", "core"),
     cached: fc.boolean(),

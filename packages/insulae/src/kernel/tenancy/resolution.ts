@@ -8,8 +8,13 @@
  * there at once, without a promise.
  */
 import { LRUCache } from "lru-cache";
+import {
+  authenticationRequired,
+  invalidToken,
+  permissionDenied,
+  wrongContext,
+} from "../auth/errors.ts";
 import type { CorePrincipal, Principal, TenantPrincipal } from "../auth/principal.ts";
-import { authenticationRequired, invalidToken, permissionDenied, wrongContext } from "../auth/errors.ts";
 import type { Claims } from "../auth/tokens.ts";
 import type { Route } from "../feature.ts";
 import { all, chain, type MaybePromise } from "../maybe-promise.ts";
@@ -64,10 +69,15 @@ export function createResolver(options: ResolverOptions): Resolver {
   const { catalogue, verifyToken, findUser, findAccount, onCrossTenantAttempt } = options;
   const hostLookup = createHostLookup(options.baseDomain, options.platformHosts);
 
-  const candidatesOf = (facts: RequestFacts, claims: Claims | undefined): MaybePromise<Candidates> => {
+  const candidatesOf = (
+    facts: RequestFacts,
+    claims: Claims | undefined,
+  ): MaybePromise<Candidates> => {
     const lookup = hostLookup(facts.host);
-    const named = <T>(value: T | undefined, find: (value: T) => MaybePromise<Tenant | undefined>) =>
-      value === undefined ? undefined : chain(find(value), (tenant) => tenant ?? null);
+    const named = <T>(
+      value: T | undefined,
+      find: (value: T) => MaybePromise<Tenant | undefined>,
+    ) => (value === undefined ? undefined : chain(find(value), (tenant) => tenant ?? null));
     return chain(
       all([
         // A host that nobody registered names no tenant; a subdomain that is no slug is an error.
@@ -133,13 +143,16 @@ export function createResolver(options: ResolverOptions): Resolver {
       if (core && claims?.tenantId !== undefined && route.options.permission === "public") {
         return { tenant: undefined, user: undefined };
       }
-      return chain(core && !claims?.tenantId ? noCandidates : candidatesOf(facts, claims), (candidates) => {
-        const tenant = agree(facts, candidates, claims);
-        return chain(principalOf(claims, tenant), (user) => {
-          authorise(route, tenant, user);
-          return { tenant, user };
-        });
-      });
+      return chain(
+        core && !claims?.tenantId ? noCandidates : candidatesOf(facts, claims),
+        (candidates) => {
+          const tenant = agree(facts, candidates, claims);
+          return chain(principalOf(claims, tenant), (user) => {
+            authorise(route, tenant, user);
+            return { tenant, user };
+          });
+        },
+      );
     });
 }
 

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
+import type { TenantId } from "./tenant.ts";
 import { findTenant } from "./tenant-queries.ts";
 import type { TenantsOptions } from "./tenants.ts";
-import type { TenantId } from "./tenant.ts";
 
 /** Erases the tenant's rows wherever they are. May be repeated after it failed half-way. */
 async function eraseData(options: TenantsOptions, id: TenantId): Promise<void> {
@@ -59,7 +59,10 @@ export async function sweepTenants(options: TenantsOptions): Promise<void> {
         .execute();
       log.info({ tenant_id: id }, "A deleted tenant was erased");
     } catch (error) {
-      log.error({ err: error, tenant_id: id }, "A tenant could not be erased; it will be tried again");
+      log.error(
+        { err: error, tenant_id: id },
+        "A tenant could not be erased; it will be tried again",
+      );
     }
   }
 }

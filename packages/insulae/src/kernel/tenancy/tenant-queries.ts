@@ -3,8 +3,10 @@ import type { ControlTables } from "../database/control-tables.ts";
 import type { Tenant, TenantStatus } from "./tenant.ts";
 
 /** How somebody may name a tenant: by exactly one of these. */
-export type TenantLookup =
-  | { readonly by: "id" | "key" | "slug" | "number" | "host"; readonly value: string };
+export type TenantLookup = {
+  readonly by: "id" | "key" | "slug" | "number" | "host";
+  readonly value: string;
+};
 
 const selectTenants = (control: Kysely<ControlTables>) =>
   control
@@ -33,9 +35,7 @@ const selectTenants = (control: Kysely<ControlTables>) =>
       )`.as("hosts"),
     ]);
 
-type TenantRow = Awaited<
-  ReturnType<ReturnType<typeof selectTenants>["executeTakeFirstOrThrow"]>
->;
+type TenantRow = Awaited<ReturnType<ReturnType<typeof selectTenants>["executeTakeFirstOrThrow"]>>;
 
 const toTenant = (row: TenantRow): Tenant => ({
   id: row.id,

@@ -12,8 +12,8 @@ import type { Catalogue } from "./catalogue.ts";
 import { tenantExists, tenantNotFound } from "./errors.ts";
 import { claimHosts } from "./hosts.ts";
 import type { Provisioning } from "./provisioning.ts";
-import { discardTenant, sweepTenants } from "./tenant-erasure.ts";
 import type { AccountId, Isolation, Plan, Tenant, TenantId, TenantStatus } from "./tenant.ts";
+import { discardTenant, sweepTenants } from "./tenant-erasure.ts";
 import { canonicalTenantKey, slugOf } from "./tenant-key.ts";
 import { findTenant, listTenants, type TenantFilter } from "./tenant-queries.ts";
 

@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, lstatSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { findBinaries } from "./binaries.ts";
 import { canReach, type ServerUser } from "./server-user.ts";
 
@@ -14,25 +14,37 @@ const daemon = { uid: 1, gid: 1 };
 const user: ServerUser = isRoot ? daemon : undefined;
 let folder: string;
 let packageRoot: string;
+let library: string;
 let first: string;
 let second: string;
 
 /** A package as npm unpacks it with install scripts off, without links; and places for a copy. */
-beforeEach(() => {
+beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "insulae-binaries-"));
   chmodSync(folder, 0o755);
-  [packageRoot, first, second] = [join(folder, "npm"), join(folder, "1"), join(folder, "2")];
-  const filter = (path: string) => !lstatSync(path).isSymbolicLink();
-  cpSync(installed, packageRoot, { recursive: true, filter });
-  for (const place of [first, second]) mkdirSync(place, { mode: 0o755 });
+  packageRoot = join(folder, "npm");
+  const needed = (path: string) => !lstatSync(path).isSymbolicLink() && !/\.a$|\/share$/.test(path);
+  cpSync(installed, packageRoot, { recursive: true, filter: needed });
+  library = join(packageRoot, "native", "lib");
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+beforeEach(() => {
+  [first, second] = [mkdtempSync(join(folder, "1-")), mkdtempSync(join(folder, "2-"))];
+  for (const place of [packageRoot, library, first, second]) chmodSync(place, 0o755);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function removeLinks(): void {
+  for (const path of readdirSync(library).map((name) => join(library, name))) {
+    if (lstatSync(path).isSymbolicLink()) rmSync(path);
+  }
+}
 
 const find = () => findBinaries(user, [first, second], packageRoot).initdb;
 const versionOf = (program: string) =>
   spawnSync(program, ["--version"], { ...user, cwd: "/", encoding: "utf8" }).stdout.trim();
 
 test("the links that an install script would have made are made", () => {
+  removeLinks();
   const initdb = find();
   expect(initdb).toBe(join(packageRoot, "native", "bin", "initdb"));
   expect(versionOf(initdb)).toMatch(/^initdb \(PostgreSQL\) 18/);
@@ -41,7 +53,8 @@ test("the links that an install script would have made are made", () => {
 
 // Root can write to any folder, so this is tried as somebody else.
 test.runIf(canReach(user, process.execPath))("a read-only package is used by a copy", () => {
-  chmodSync(join(packageRoot, "native", "lib"), 0o555);
+  removeLinks();
+  chmodSync(library, 0o555);
   if (isRoot) chownSync(first, daemon.uid, daemon.gid);
   const code = `
     import { findBinaries } from ${JSON.stringify(join(import.meta.dirname, "binaries.ts"))};
@@ -55,7 +68,6 @@ test.runIf(canReach(user, process.execPath))("a read-only package is used by a c
   expect(initdb.startsWith(first)).toBe(true);
   expect(versionOf(initdb)).toMatch(/^initdb/);
   expect(run()).toBe(initdb);
-  chmodSync(join(packageRoot, "native", "lib"), 0o755);
 });
 
 describe.runIf(isRoot)("as root, a package that the server's user cannot reach", () => {

@@ -40,13 +40,13 @@ const serverPid = () => Number.parseInt(readFileSync(pidFile, "utf8"), 10);
 const isGone = (pid: number) => commandLine(pid) === undefined;
 
 /** Another process that starts the server of the same folder, and waits. */
-async function startElsewhere(environment: Record<string, string> = {}) {
+async function startElsewhere(environment: Record<string, string> = {}, folder = dataDir) {
   const code = `
     import { startEmbedded } from ${JSON.stringify(join(import.meta.dirname, "supervisor.ts"))};
     const { url, started, stop } = await startEmbedded({ dataDir: process.argv[1], durable: false });
     console.log(JSON.stringify({ url, started }));
     process.stdin.once("data", () => stop().then(() => process.exit()));`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", code, dataDir], {
+  const child = spawn(process.execPath, ["--input-type=module", "-e", code, folder], {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, ...environment },
   });
@@ -79,6 +79,13 @@ test("what was written is there after a restart, and the address is the same", a
   expect(await query(second.url, "select answer from kept")).toEqual([42]);
   expect(second.url).toBe(first.url);
   await second.stop();
+});
+
+test("the server is out of reach of a Ctrl-C, which goes to the terminal's process group", async () => {
+  const server = await start();
+  const groups = execFileSync("ps", ["-o", "pgid=", "-p", `${process.pid},${serverPid()}`]);
+  expect(new Set(String(groups).trim().split(/\s+/)).size).toBe(2);
+  await server.stop();
 });
 
 test("stopping leaves no process, and takes less than a second", async () => {
@@ -151,6 +158,17 @@ describe("two processes on one folder", () => {
     expect(new Set(servers.map((server) => server.url)).size).toBe(1);
     const [here, ...others] = servers;
     await Promise.all([here.stop(), ...others.map((other) => other.end("stop"))]);
+  });
+
+  test("that start at once on an empty folder make one cluster", async () => {
+    const empty = mkdtempSync(join(tmpdir(), "insulae-empty-"));
+    const here = startEmbedded({ dataDir: empty, durable: false });
+    const servers = await Promise.all([here, startElsewhere({}, empty), startElsewhere({}, empty)]);
+    const [first, ...others] = servers;
+    expect(new Set(servers.map((server) => server.url)).size).toBe(1);
+    expect(readdirSync(empty)).toEqual(["postgres"]);
+    await Promise.all([first.stop(), ...others.map((other) => other.end("stop"))]);
+    rmSync(empty, { recursive: true });
   });
 
   test("the second takes over within a second when the first stops", async () => {

@@ -1,0 +1,94 @@
+/**
+ * The lanes of one kind to one target, and the choice among them.
+ *
+ * Reads fill the first lane as long as it is quick: few connections mean full batches and few
+ * context switches. Writes are spread, since each waits for the disk when it commits, and only
+ * commits on different connections share a flush.
+ *
+ * A tenant's share: whoever is alone may have all of it in flight. As soon as there is another,
+ * nobody gets more than half; the rest waits in its own line, and lines are served in turn.
+ */
+import { createFairQueue, type FairQueue } from "./fair-queue.ts";
+import type { Job, Lane } from "./lane.ts";
+import type { StatementKind } from "./sql-rules.ts";
+
+export interface LanePool {
+  readonly kind: StatementKind;
+  readonly max: number;
+  readonly lanes: Lane[];
+  readonly queue: FairQueue<Job>;
+  /** How many lanes are being opened. */
+  opening: number;
+  /** The lane for a holder's statement; none if it has to wait, or if there is no lane. */
+  pick(holder: string, now: number): Lane | undefined;
+  /** Whether another lane would help: none is free to take more and quick. */
+  wantsMore(now: number): boolean;
+  /** Counts what the holder has under way. */
+  count(holder: string, change: 1 | -1): void;
+}
+
+export interface PoolLimits {
+  readonly max: number;
+  /** The most statements under way on one lane. */
+  readonly depth: number;
+  /** A lane whose first statement is older gets no new work while there is another. */
+  readonly slowMs: number;
+}
+
+export function createLanePool(kind: StatementKind, { max, depth, slowMs }: PoolLimits): LanePool {
+  const lanes: Lane[] = [];
+  const queue = createFairQueue<Job>();
+  const held = new Map<string, number>();
+
+  const hasRoom = (lane: Lane) => lane.isOpen && lane.inFlight < depth;
+  const isSlow = (lane: Lane, now: number) => lane.firstAge(now) > slowMs;
+
+  const mayHaveMore = (holder: string) => {
+    const isAlone = held.size <= 1 && queue.holders <= 1;
+    return isAlone || (held.get(holder) ?? 0) * 2 < lanes.length * depth;
+  };
+
+  const firstQuick = (now: number) => lanes.find((lane) => hasRoom(lane) && !isSlow(lane, now));
+
+  const leastBusy = (now: number) => {
+    let best: Lane | undefined;
+    for (const lane of lanes) {
+      if (!hasRoom(lane) || isSlow(lane, now)) continue;
+      if (best === undefined || lane.inFlight < best.inFlight) best = lane;
+      if (best.inFlight === 0) break;
+    }
+    return best;
+  };
+
+  const pool: LanePool = {
+    kind,
+    max,
+    lanes,
+    queue,
+    opening: 0,
+    pick(holder, now) {
+      if (!mayHaveMore(holder)) return undefined;
+      const best = kind === "read" ? firstQuick(now) : leastBusy(now);
+      if (best !== undefined || pool.opening > 0 || lanes.length < max) return best;
+      // All are slow, and there can't be more.
+      return lanes.reduce<Lane | undefined>(
+        (least, lane) =>
+          hasRoom(lane) && lane.inFlight < (least?.inFlight ?? depth) ? lane : least,
+        undefined,
+      );
+    },
+    wantsMore(now) {
+      if (pool.opening > 0 || lanes.length >= max) return false;
+      // Reads ask only once something waits; a write wants a lane on which nothing does.
+      if (kind === "write" && lanes.length > 0 && lanes.every((lane) => lane.inFlight > 1))
+        return true;
+      return queue.size > 0 && firstQuick(now) === undefined;
+    },
+    count(holder, change) {
+      const count = (held.get(holder) ?? 0) + change;
+      if (count === 0) held.delete(holder);
+      else held.set(holder, count);
+    },
+  };
+  return pool;
+}

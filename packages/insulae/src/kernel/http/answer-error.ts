@@ -1,0 +1,34 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Logger } from "../telemetry/log.ts";
+import type { ConstraintErrors } from "./database-errors.ts";
+import type { Entrance } from "./entrance.ts";
+import { problemOf, problemType, visibleError } from "./problem.ts";
+import { requestLog } from "./request-state.ts";
+
+export interface AnswerErrorOptions {
+  readonly constraints: ConstraintErrors;
+  readonly setHeaders: Entrance["setHeaders"];
+  readonly log: Logger;
+}
+
+/** Fastify's error handler: the one place where errors become answers. */
+export function createAnswerError({ constraints, setHeaders, log }: AnswerErrorOptions) {
+  return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    const visible = visibleError(error, constraints);
+    if (visible.status >= 500 && !isAbort(error, request)) {
+      requestLog(request, log).error({ err: error }, visible.title);
+    }
+    // Errors of the router come before any route has set them.
+    if (!reply.hasHeader("x-request-id")) setHeaders(request, reply);
+    reply
+      .code(visible.status)
+      .headers(visible.headers)
+      .type(problemType)
+      .send(JSON.stringify(problemOf(visible, request.id)));
+  };
+}
+
+/** The client went away while it was still sending. */
+function isAbort(error: unknown, request: FastifyRequest): boolean {
+  return error instanceof Error && error === request.raw.errored;
+}
