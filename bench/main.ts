@@ -15,7 +15,7 @@ async function main(options: Options): Promise<void> {
 
 /** The stacks for comparison are no part of `npm ci` at the root. */
 function installBaselines(): void {
-  if (existsSync(join(import.meta.dirname, "node_modules"))) return;
+  if (existsSync(join(import.meta.dirname, "node_modules/.package-lock.json"))) return;
   console.error("Installing the stacks for comparison …");
   const args = ["ci", "--prefix", import.meta.dirname, "--omit=dev", "--ignore-scripts"];
   execFileSync("npm", args, { stdio: ["ignore", "ignore", "inherit"] });
