@@ -3,8 +3,12 @@ import { dirname, join, relative, resolve } from "node:path";
 
 const source = resolve("packages/insulae/src");
 
-/** What each part may import besides itself. Dependencies point one way. */
+/**
+ * What each part may import besides itself. Dependencies point one way. The files that stand beside
+ * `app.ts` put the parts together, and belong to it.
+ */
 const allowed: Readonly<Record<string, readonly string[]>> = {
+  config: [],
   kernel: ["config"],
   features: ["kernel", "config"],
   dialects: ["features", "kernel", "config"],
@@ -13,10 +17,17 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   index: ["app", "features", "kernel", "config"],
   testing: ["app", "features", "kernel", "config"],
   cli: ["app", "fleet", "features", "kernel", "config"],
-  config: [],
 };
 
-const partOf = (file: string): string => relative(source, file).split(/[/.]/)[0] ?? "";
+/** Tests, and what only they use, may also use the harness and whole apps. */
+const isTest = (file: string): boolean => /[.-](test|fixture)\.ts$/.test(file);
+const allowedInTests = ["testing", "app", "index", "features", "kernel", "config"];
+
+const partOf = (file: string): string => {
+  const [first = "", ...rest] = relative(source, file).split("/");
+  const name = first.replace(/\..*$/, "");
+  return rest.length > 0 || name in allowed ? name : "app";
+};
 
 const featureOf = (file: string): string | undefined =>
   /^features\/([^/]+)\//.exec(relative(source, file))?.[1];
@@ -33,13 +44,9 @@ function importsOf(file: string): string[] {
 function problemOf(file: string, imported: string): string | undefined {
   const [from, to] = [partOf(file), partOf(imported)];
   const says = `${relative(".", file)} imports ${relative(".", imported)}`;
-  const isTest = file.endsWith(".test.ts");
-  if (
-    from !== to &&
-    !(isTest && (to === "testing" || to === "app")) &&
-    !allowed[from]?.includes(to)
-  ) {
-    return `${says}: ${from} may import ${allowed[from]?.join(", ") ?? "nothing that is known"}`;
+  const may = isTest(file) ? allowedInTests : (allowed[from] ?? []);
+  if (from !== to && !may.includes(to)) {
+    return `${says}: ${from} may import ${may.join(", ") || "nothing else"}`;
   }
   const feature = featureOf(imported);
   if (feature && feature !== featureOf(file) && !imported.endsWith(".feature.ts")) {

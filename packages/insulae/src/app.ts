@@ -16,7 +16,6 @@ import type { Platform } from "./kernel/platform.ts";
 import { createLogger, type Logger } from "./kernel/telemetry/log.ts";
 import { requestFacts } from "./kernel/tenancy/request-facts.ts";
 import { createResolver } from "./kernel/tenancy/resolution.ts";
-import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
 import { createServices, type Services } from "./services.ts";
 import { version } from "./version.ts";
 
@@ -97,10 +96,6 @@ async function assemble(installation: Installation, services: Services): Promise
         );
     },
   });
-  const forgetUser = async (tenant: Tenant, userId: string): Promise<void> => {
-    authority.forgetUser(tenant.id, userId as UserId);
-    await announcements.announceUser(tenant.id, userId);
-  };
   const http = createHttpServer({
     features,
     resolve: (request, route) =>
@@ -111,7 +106,7 @@ async function assemble(installation: Installation, services: Services): Promise
         get db() {
           return tenant && databaseOf(tenant);
         },
-        forgetUser: async (userId) => tenant && forgetUser(tenant, userId),
+        forgetUser: async (userId) => tenant && platform.forgetUser(tenant, userId),
       })),
     health: { database: () => sql`select 1`.execute(control) },
     cursorSecret: secrets.derive("cursors", 32),

@@ -14,7 +14,7 @@ import { createTokens, type Tokens } from "./kernel/auth/tokens.ts";
 import { createPlatform, type Platform } from "./kernel/platform.ts";
 import { type Catalogue, createCatalogue } from "./kernel/tenancy/catalogue.ts";
 import { createHosts } from "./kernel/tenancy/hosts.ts";
-import type { Tenant } from "./kernel/tenancy/tenant.ts";
+import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
 import { findTenant } from "./kernel/tenancy/tenant-queries.ts";
 import { createTenants } from "./kernel/tenancy/tenants.ts";
 
@@ -74,6 +74,10 @@ export async function createServices(installation: Installation): Promise<Servic
     authority,
     tokens,
     passwords: createPasswords(),
+    async forgetUser(tenant, userId) {
+      authority.forgetUser(tenant.id, userId as UserId);
+      await announcements.announceUser(tenant.id, userId);
+    },
     databaseOf,
     log,
   });

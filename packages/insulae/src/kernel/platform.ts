@@ -16,6 +16,8 @@ export interface TenantScope<Tables> {
   readonly tenant: Tenant;
   readonly db: TenantDatabase<Tables>;
   readonly log: Logger;
+  /** Makes every node forget what it cached of this user's role and status. */
+  readonly forgetUser: (userId: string) => Promise<void>;
 }
 
 /** What cross-tenant work gets: the control plane, and each tenant in turn, in its own scope. */
@@ -39,6 +41,8 @@ export interface Platform {
   readonly passwords: Passwords;
   /** What users and accounts may do at present. */
   readonly authority: Authority;
+  /** Makes every node forget what it cached of this user's role and status. */
+  readonly forgetUser: (tenant: Tenant, userId: string) => Promise<void>;
   /** Runs `fn` in the tenant's scope. @param tenant its id, key, slug or number. */
   readonly withTenant: <Tables, Result>(
     tenant: Tenant | string,
@@ -64,6 +68,7 @@ export function createPlatform(options: PlatformOptions): Platform {
     tenant,
     db: databaseOf<Tables>(tenant),
     log: log.child({ tenant_id: tenant.id }),
+    forgetUser: (userId) => services.forgetUser(tenant, userId),
   });
 
   return {

@@ -67,7 +67,6 @@ export class Batch extends Query {
   #rows: unknown[] = [];
   #tag: string | undefined;
   #error: Error | undefined;
-  #written = false;
   #ended = false;
 
   constructor(session: Session, request: BatchRequest, end: BatchEnd) {
@@ -80,14 +79,12 @@ export class Batch extends Query {
 
   #submit(): Error | null {
     const { outbox, prepared } = this.#session;
-    const { text, values, schema, scope, begin } = this.request;
+    const { text, values, schema, scope, begin, readOnly } = this.request;
+    const scoping = scope && prepared.use(scopeStatement(scope, readOnly), "");
+    const { statement, isNew } = prepared.use(text, schema);
+    for (const name of prepared.takeClosed()) outbox.close(name);
     const mark = outbox.mark();
     try {
-      const scoping = scope && prepared.use(scopeStatement(scope, this.request.readOnly), "");
-      const { statement, isNew } = prepared.use(text, schema);
-      this.#scopeStatement = scoping?.statement;
-      this.#statement = statement;
-      for (const name of prepared.takeClosed()) outbox.close(name);
       if (begin !== undefined) {
         outbox.parse("", begin);
         outbox.execute("", []);
@@ -105,15 +102,16 @@ export class Batch extends Query {
       }
       outbox.execute(statement.name, values);
       outbox.sync();
-      this.#written = true;
-      return null;
     } catch (error) {
-      // A value that has no text: nothing of this batch is sent, and no name of it is known.
+      // A value that has no text: nothing of this batch is sent, so what is new in it isn't parsed.
       outbox.rewind(mark);
-      this.#forget(this.#statement);
-      this.#forget(this.#scopeStatement);
+      if (isNew) prepared.forget(statement);
+      if (scoping?.isNew) prepared.forget(scoping.statement);
       return error instanceof Error ? error : new Error(String(error));
     }
+    this.#scopeStatement = scoping?.statement;
+    this.#statement = statement;
+    return null;
   }
 
   handleRowDescription(message: { fields: FieldDef[] }): void {
@@ -158,20 +156,26 @@ export class Batch extends Query {
 
   /** An error of the server, or of the connection; pg's own signature. */
   handleError(error: Error, _connection: Connection): void {
-    if (!this.#written) {
-      this.end(error);
+    const session = this.#session;
+    if (this.#statement === undefined) {
+      this.end(error); // it was not sent
       return;
     }
-    if (isDatabaseError(error) && !endsSession(error) && this.#session.holds(this)) {
+    if (isDatabaseError(error) && !endsSession(error) && session.holds(this)) {
+      const isStale = isStalePlan(error);
+      if (isStale && this.#scopeStatement) session.prepared.forget(this.#scopeStatement);
+      if (isStale || !this.#statement.ready) session.prepared.forget(this.#statement);
+      if (!isStale && this.#unproven !== undefined) {
+        session.destroy(new Error("an error does not belong to its statement", { cause: error }));
+        return;
+      }
       this.#error = error;
-      if (isStalePlan(error)) this.#forget(this.#scopeStatement);
-      if (isStalePlan(error) || !this.#statement?.ready) this.#forget(this.#statement);
       // pg is done with a query at its error. This one ends at its ReadyForQuery, which tells
       // whether the connection is fit for the next.
-      this.#session.awaitReady(this);
+      session.awaitReady(this);
       return;
     }
-    this.#session.destroy(error);
+    session.destroy(error);
   }
 
   handleReadyForQuery(): void {
@@ -202,10 +206,6 @@ export class Batch extends Query {
   /** Ends it without an answer. */
   lose(sent: boolean, cause: Error): void {
     this.end(this.#error ?? new ConnectionLost(sent, cause));
-  }
-
-  #forget(statement: PreparedStatement | undefined): void {
-    if (statement !== undefined) this.#session.prepared.forget(statement);
   }
 }
 

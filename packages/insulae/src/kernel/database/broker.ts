@@ -8,16 +8,16 @@
  * not use, then to finish what is in flight and give back. A connection counts until its socket is
  * closed, so that the server never sees more than the budget.
  *
- * Two rules keep the line from standing still. Sessions (transactions) get at most three quarters of
- * the budget: their handlers may need a lane while they hold a connection. And one holder (a tenant)
- * gets at most half of what sessions may have; its next ones are passed over in the line.
+ * Who holds as much as it may (see `admission.ts`) is passed over in the line.
  */
 import type { Client, ClientConfig } from "pg";
 import type { Logger } from "../telemetry/log.ts";
-import { databaseBusy, databaseUnavailable, retryLater } from "./errors.ts";
+import { createAdmission } from "./admission.ts";
+import { databaseUnavailable, retryLater } from "./errors.ts";
 import { openConnection } from "./open-connection.ts";
 import { createSession, type Session } from "./session.ts";
-import { type Target, targetKey } from "./target.ts";
+import type { Target } from "./target.ts";
+import { createWaiter, type Waiter } from "./waiter.ts";
 
 export interface Lease {
   readonly client: Client;
@@ -101,21 +101,11 @@ interface Connection {
   doomed: boolean;
 }
 
-interface Waiter {
-  readonly target: Target;
-  readonly key: string;
-  readonly options: LeaseOptions;
-  readonly grant: (connection: Connection) => void;
-  readonly refuse: (error: Error) => void;
-}
-
 const closeGraceMs = 5_000;
 
 export function createBroker(options: BrokerOptions): Broker {
   const { budget, idleMs, acquireTimeoutMs, log } = options;
   const holdMs = options.holdMs ?? 50;
-  const maxSessions = Math.max(1, Math.floor(budget * 0.75));
-  const maxHeld = Math.max(1, Math.floor(maxSessions / 2));
 
   /** In the order in which they came to their state: the first idle one is idle the longest. */
   const connections = new Set<Connection>();
@@ -132,7 +122,6 @@ export function createBroker(options: BrokerOptions): Broker {
     connections.add(connection);
   };
   const inState = (state: State) => [...connections].filter((each) => each.state === state);
-  const isSession = (lease: LeaseOptions) => lease.purpose !== "lane";
 
   const gone = (connection: Connection) => {
     if (!connections.delete(connection)) return;
@@ -170,6 +159,7 @@ export function createBroker(options: BrokerOptions): Broker {
   };
 
   const open = async (waiter: Waiter) => {
+    waiters.delete(waiter);
     const { target, key } = waiter;
     const connection: Connection = {
       target,
@@ -193,7 +183,7 @@ export function createBroker(options: BrokerOptions): Broker {
       connection.session = createSession(client, options.maxPrepared ?? 256);
       watch(connection, client, connection.session);
       if (closed || connection.doomed) throw new Error("the database is being closed");
-      waiter.grant(connection);
+      grant(waiter, connection);
     } catch (error) {
       if (!closed) log.warn({ err: error, database: target.database }, "cannot connect");
       if (connection.client === undefined) gone(connection);
@@ -224,43 +214,27 @@ export function createBroker(options: BrokerOptions): Broker {
     return latest;
   };
 
-  /** Who may have one now, as sessions and holders go: the counts are those of this moment. */
-  const admission = () => {
-    let sessions = 0;
-    const held = new Map<string, number>();
-    const count = ({ holder }: LeaseOptions) => {
-      sessions += 1;
-      if (holder !== undefined) held.set(holder, (held.get(holder) ?? 0) + 1);
-    };
-    for (const { state, options: lease } of connections) {
-      if ((state === "leased" || state === "connecting") && isSession(lease)) count(lease);
-    }
-    return (lease: LeaseOptions) => {
-      if (!isSession(lease)) return true;
-      if (sessions >= maxSessions || (held.get(lease.holder ?? "") ?? 0) >= maxHeld) return false;
-      count(lease);
-      return true;
-    };
-  };
-
   /** Serves the line as far as it can, then sees to it that room is made for the rest. */
   const pump = () => {
     if (waiters.size === 0) return;
-    const mayHave = admission();
+    const held = [...connections].filter(
+      ({ state }) => state === "leased" || state === "connecting",
+    );
+    const mayHave = createAdmission(
+      budget,
+      held.map((each) => each.options),
+    );
     let unserved = 0;
     for (const waiter of waiters) {
       if (unserved >= budget) break;
       if (!mayHave(waiter.options)) continue;
       const idle = idleFor(waiter.key);
-      if (idle !== undefined) {
-        waiters.delete(waiter);
-        waiter.grant(idle);
-      } else if (connections.size < budget) {
-        waiters.delete(waiter);
-        void open(waiter);
-      } else {
-        unserved += 1;
-      }
+      // Nobody is served before somebody who came earlier, not even with what that one can't use:
+      // its place in the budget can be used.
+      if (unserved > 0) unserved += 1;
+      else if (idle !== undefined) grant(waiter, idle);
+      else if (connections.size < budget) void open(waiter);
+      else unserved += 1;
     }
     if (unserved > 0) makeRoom(unserved);
   };
@@ -313,13 +287,21 @@ export function createBroker(options: BrokerOptions): Broker {
     }, idleMs).unref();
   };
 
-  const toLease = (connection: Connection, held: LeaseOptions): Lease | undefined => {
+  const grant = (waiter: Waiter, connection: Connection) => {
     const { client, session } = connection;
-    if (client === undefined || session === undefined || session.lost !== undefined)
-      return undefined;
+    if (client === undefined || session === undefined) return;
+    if (waiter.isDone) {
+      // It came too late for who asked; the next one will have it.
+      connection.options = {};
+      enter(connection, "idle");
+      sweepLater();
+      pump();
+      return;
+    }
+    const held = waiter.options;
     enter(connection, "leased");
     connection.options = held;
-    return {
+    waiter.grant({
       client,
       session,
       release: () => {
@@ -330,7 +312,7 @@ export function createBroker(options: BrokerOptions): Broker {
         if (error !== undefined) session.destroy(error);
         giveBack(connection, false);
       },
-    };
+    });
   };
 
   const closeAll = (match: (connection: Connection) => boolean): Promise<void> =>
@@ -359,55 +341,14 @@ export function createBroker(options: BrokerOptions): Broker {
 
   return {
     lease(target, held = {}) {
+      if (closed) return Promise.reject(databaseUnavailable(retryLater()));
       // A copy, so that each lease is told from the next of the same connection.
-      const own = { ...held };
-      return new Promise((resolve, reject) => {
-        if (closed) {
-          reject(databaseUnavailable(retryLater()));
-          return;
-        }
-        let settled = false;
-        const end = () => {
-          clearTimeout(timer);
-          held.signal?.removeEventListener("abort", abort);
-          waiters.delete(waiter);
-        };
-        const refuse = (error: Error) => {
-          end();
-          settled = true;
-          reject(error);
-        };
-        const abort = () => refuse(databaseBusy(retryLater(held.signal?.reason)));
-        const timer = setTimeout(() => refuse(databaseBusy(retryLater())), acquireTimeoutMs);
-        const waiter: Waiter = {
-          target,
-          key: targetKey(target),
-          options: own,
-          grant(connection) {
-            if (settled) {
-              // It came too late for who asked; the next one will have it.
-              connection.options = {};
-              enter(connection, "idle");
-              sweepLater();
-              pump();
-              return;
-            }
-            end();
-            settled = true;
-            const lease = toLease(connection, own);
-            if (lease === undefined) reject(databaseUnavailable(retryLater()));
-            else resolve(lease);
-          },
-          refuse,
-        };
-        if (held.signal?.aborted === true) {
-          abort();
-          return;
-        }
-        held.signal?.addEventListener("abort", abort, { once: true });
-        waiters.add(waiter);
-        pump();
+      const waiter = createWaiter(target, { ...held }, acquireTimeoutMs, (each) => {
+        waiters.delete(each);
       });
+      if (!waiter.isDone) waiters.add(waiter);
+      pump();
+      return waiter.promise;
     },
     waiting: () => waiters.size,
     stats: () => ({

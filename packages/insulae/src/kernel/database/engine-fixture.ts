@@ -17,6 +17,8 @@ export interface NoteTables {
 export interface Engine {
   readonly target: Target & { readonly role: "app" };
   readonly url: string;
+  /** How a broker of this engine connects. */
+  readonly resolve: (target: Target) => pg.ClientConfig;
   broker(options?: Partial<BrokerOptions>): Broker;
   lanes(broker: Broker, options?: Partial<LanesOptions>): Lanes;
   /** As the administrator, on a connection of its own. */
@@ -70,11 +72,19 @@ export async function createEngine(): Promise<Engine> {
   await admin(schema);
 
   const server = parseIntoClientConfig(database.url);
+  const resolve = (target: Target): pg.ClientConfig => ({
+    ...server,
+    user: login,
+    password: login,
+    database: target.database,
+    options: "-c search_path=data -c statement_timeout=5000",
+  });
   const brokers: Broker[] = [];
   const allLanes: Lanes[] = [];
   return {
     target: { serverId: "main", database: database.name, role: "app" },
     url: database.url,
+    resolve,
     admin,
     broker(options = {}) {
       const broker = createBroker({
@@ -82,13 +92,7 @@ export async function createEngine(): Promise<Engine> {
         idleMs: 10_000,
         acquireTimeoutMs: 3_000,
         log: pino({ level: "silent" }),
-        resolve: (target) => ({
-          ...server,
-          user: login,
-          password: login,
-          database: target.database,
-          options: "-c search_path=data -c statement_timeout=5000",
-        }),
+        resolve,
         ...options,
       });
       brokers.push(broker);

@@ -378,6 +378,30 @@ test("lanes are given back when they are idle, and at once when others wait", as
   await expect.poll(() => lanes.stats().targets, { timeout: 2_000 }).toBe(0);
 });
 
+test("300 tenant databases in use at once share a few connections, and nobody is refused", async () => {
+  await lanes.close();
+  await broker.close();
+  broker = engine.broker({ budget: 5, holdMs: 5 });
+  lanes = engine.lanes(broker);
+  const turns = Array.from({ length: 600 }, (_, n) => n).values();
+  const worker = async () => {
+    for (const n of turns) {
+      // Targets that differ in name only: the broker cannot know that it is one database.
+      const target = { ...engine.target, serverId: `server ${n % 300}` };
+      const tenant = n % 2 ? tenantA : tenantB;
+      const text =
+        n % 3
+          ? "select distinct text from notes"
+          : "update notes set text = text where id = 1 returning text";
+      const { rows: found } = await lanes.run(target, scopeOf(tenant), { text, values: [] });
+      expect(found).toEqual([{ text: tenant }]);
+      expect(broker.stats().open).toBeLessThanOrEqual(5);
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, worker));
+  expect(broker.stats().waiting).toBe(0);
+}, 30_000);
+
 test("when the server is restarted nothing is thrown into the void, and it goes on by itself", async () => {
   await Promise.all(Array.from({ length: 20 }, () => rows(tenantA, "select 1")));
   for (let round = 0; round < 5; round += 1) {
