@@ -3,6 +3,7 @@
  * outgrow the style. Runs everything, then fails if anything failed.
  */
 import { spawnSync } from "node:child_process";
+import { configurationProblems } from "./configuration-reference.ts";
 import { dependencyProblems } from "./dependencies.ts";
 import { longFiles } from "./long-files.ts";
 
@@ -25,4 +26,5 @@ for (const [command, args] of commands) {
 }
 report("dependencies", dependencyProblems());
 report("file lengths", longFiles());
+report("docs/configuration.md", configurationProblems());
 process.exitCode = failed ? 1 : 0;

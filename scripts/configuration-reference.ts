@@ -1,0 +1,38 @@
+/**
+ * `docs/configuration.md`, made from the table in `config.ts`. Run it to write the page; `npm run
+ * check` fails while the page is another.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { variables } from "../packages/insulae/src/config.ts";
+
+const page = "docs/configuration.md";
+
+const cell = (text: string): string => text.replaceAll("|", "\\|");
+
+const rows = Object.values(variables).map(({ names: [name, ...aliases], meaning }) => {
+  const also = aliases.map((alias) => `\`${alias}\``).join(", ");
+  return `| \`${name}\` | ${also} | ${cell(meaning)} |`;
+});
+
+const text = `# Configuration
+
+Read from the environment, and from \`.env\` in the working directory by \`insulae\`; an application may
+give \`config\` to \`createApp()\`, which wins. Several names of one setting may be given if they agree. All
+problems are reported at once, and in production nothing is made up: what is required must be there.
+
+| variable | also | meaning |
+|---|---|---|
+${rows.join("\n")}
+
+The database may be given in parts instead of \`DATABASE_URL\`: \`DB_HOST\`, \`DB_PORT\`, \`DB_USERNAME\`,
+\`DB_PASSWORD\`, \`DB_NAME\`.
+`;
+
+/** What is wrong with the page, if anything. */
+export function configurationProblems(): string[] {
+  return readFileSync(page, "utf8") === text
+    ? []
+    : [`${page} is out of date: node scripts/configuration-reference.ts`];
+}
+
+if (import.meta.main) writeFileSync(page, text);
