@@ -99,18 +99,20 @@ export async function installInsulae(database: Database): Promise<Insulae> {
 
 async function startInsulae(env: Readonly<Record<string, string>>): Promise<ServerProcess> {
   const folder = temporaryFolder();
-  const server = await startServer({
-    command: process.execPath,
-    args: [join(repository, "packages/insulae/src/cli/main.ts"), "start"],
-    env: { ...env, DATA_DIR: folder.path },
-    probe: "/health/ready",
-    healthy: true,
-  });
-  const stop = async () => {
-    await server.stop();
+  try {
+    const server = await startServer({
+      command: process.execPath,
+      args: [join(repository, "packages/insulae/src/cli/main.ts"), "start"],
+      env: { ...env, DATA_DIR: folder.path },
+      probe: "/health/ready",
+      healthy: true,
+    });
+    const stop = () => server.stop().finally(folder.remove);
+    return { ...server, stop };
+  } catch (error) {
     folder.remove();
-  };
-  return { ...server, stop };
+    throw error;
+  }
 }
 
 function appUrl(administratorUrl: string, password: string): string {

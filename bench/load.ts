@@ -3,11 +3,10 @@
  * it shares with the server, so its figures are lower). Both choose a tenant, and one of its
  * contacts, at random for each request.
  */
-import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import type { Caller } from "./dataset.ts";
+import { runProgram } from "./program.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 import { isOnPath } from "./which.ts";
 
@@ -60,7 +59,7 @@ export async function runLoad(load: Load): Promise<LoadResult> {
             process.execPath,
             [script("autocannon.ts"), baseUrl, ...common, String(connections), String(seconds)],
           ];
-    const { stdout } = await promisify(execFile)(command, args);
+    const { stdout } = await runProgram(command, args);
     return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
   } finally {
     folder.remove();

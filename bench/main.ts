@@ -30,5 +30,8 @@ function readOptions(): Options {
   }
 }
 
+// What was started is ended by handlers of "exit".
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+
 if (process.argv.includes("--help")) console.log(usage);
 else await main(readOptions());

@@ -3,12 +3,11 @@
  * BEGIN, the setting, the statement and COMMIT, a round trip each. Pipelined: the setting and the
  * statement in one batch with one Sync, which is one implicit transaction, as Insulae does it.
  */
-import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { contactsPerTenant, sqlContactId, sqlTenantId, tenantCount } from "./dataset.ts";
 import type { LoadResult, Operation } from "./load.ts";
+import { runProgram } from "./program.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface PgbenchRun {
@@ -35,14 +34,14 @@ export async function runPgbench(run: PgbenchRun): Promise<LoadResult> {
   const script = join(folder.path, "script.sql");
   writeFileSync(script, scriptOf(run));
   try {
-    const { stdout, stderr } = await promisify(execFile)(
+    const { stdout, stderr } = await runProgram(
       "pgbench",
       [
         ...["-h", url.hostname, "-p", url.port, "-U", url.username, "-n", "-M", "prepared"],
         ...["-c", String(run.connections), "-j", "2", "-T", String(run.seconds), "-f", script],
         url.pathname.slice(1),
       ],
-      { env: { PATH: process.env.PATH, PGPASSWORD: decodeURIComponent(url.password) } },
+      { PATH: process.env.PATH, PGPASSWORD: decodeURIComponent(url.password) },
     );
     return resultOf(stdout, stderr);
   } finally {

@@ -42,7 +42,9 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
   });
   const output = collectOutput(child);
   const pid = child.pid ?? 0;
-  const stop = () => stopGroup(child);
+  const abandon = () => signalGroup(pid, "SIGKILL");
+  process.on("exit", abandon);
+  const stop = () => stopGroup(child).finally(() => process.off("exit", abandon));
   try {
     await untilAnswer(server, baseUrl, child);
   } catch (error) {
@@ -83,17 +85,18 @@ async function untilAnswer(server: ServerCommand, baseUrl: string, child: ChildP
  * ten seconds they are killed; what can't even be killed is left after one more.
  */
 async function stopGroup(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined) return;
+  const pid = child.pid ?? 0;
   const began = performance.now();
-  let running = signalGroup(child.pid, "SIGTERM");
+  let running = signalGroup(pid, "SIGTERM");
   while (running && performance.now() - began < 11_000) {
     await sleep(5);
-    running = signalGroup(child.pid, performance.now() - began < 10_000 ? 0 : "SIGKILL");
+    running = signalGroup(pid, performance.now() - began < 10_000 ? 0 : "SIGKILL");
   }
 }
 
 /** @returns whether there was anybody to send it to. */
 function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
+  if (pid === 0) return false;
   try {
     return process.kill(-pid, signal);
   } catch {

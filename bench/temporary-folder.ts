@@ -7,7 +7,13 @@ export interface TemporaryFolder {
   remove(): void;
 }
 
+/** A folder that is gone at the latest when this process ends. */
 export function temporaryFolder(): TemporaryFolder {
   const path = mkdtempSync(join(tmpdir(), "bench-of-insulae-"));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+  const remove = () => {
+    process.off("exit", remove);
+    rmSync(path, { recursive: true, force: true });
+  };
+  process.on("exit", remove);
+  return { path, remove };
 }

@@ -166,6 +166,22 @@ language sql stable set search_path = pg_catalog as $$
     ),
     logins as (
       select * from roles where rolname <> 'insulae_owner'
+    ),
+    -- What is granted to them, or to everybody, on this database and its schemas. They are members of
+    -- nothing but insulae_data, or that is reported, so this is all they have. Read from the lists
+    -- rather than asked of each of a thousand logins for each of a thousand schemas.
+    privileges as (
+      select a.kind, a.name, acl.privilege_type as privilege,
+        coalesce(l.rolname::text, 'everybody') as grantee
+      from (
+        select 'database', datname, coalesce(datacl, acldefault('d', datdba))
+        from pg_database where datname = current_database()
+        union all
+        select 'schema', nspname, nspacl from pg_namespace
+      ) as a (kind, name, list)
+      cross join aclexplode(a.list) acl
+      left join logins l on l.oid = acl.grantee
+      where acl.grantee = 0 or l.oid is not null
     )
 
   select format('role %I', name), 'does not exist'
@@ -194,36 +210,22 @@ language sql stable set search_path = pg_catalog as $$
   where d.deptype = 'o'
   group by r.rolname
   union all
-  select format('role %I', r.rolname),
-    format('may create %s in the database %I', what, current_database())
-  from logins r
-  cross join (values ('CREATE', 'schemas'), ('TEMPORARY', 'temporary tables')) as p (privilege, what)
-  where has_database_privilege(r.oid, current_database(), p.privilege)
+  select format('%s %I', kind, name), format('lets %s create objects', grantee)
+  from privileges where privilege in ('CREATE', 'TEMPORARY')
   union all
-  select format('role %I', r.rolname), format('may create objects in the schema %I', n.nspname)
-  from logins r
-  cross join pg_namespace n
-  where has_schema_privilege(r.oid, n.oid, 'CREATE')
+  select format('database %I', name), format('lets %s connect', grantee)
+  from privileges
+  where kind = 'database' and privilege = 'CONNECT'
+    and grantee not in ('insulae_app', 'insulae_control', name)
   union all
-  select format('role %I', r.rolname), 'may use the schema control'
-  from logins r
-  join pg_namespace n on n.nspname = 'control'
-  where r.rolname <> 'insulae_control' and has_schema_privilege(r.oid, n.oid, 'USAGE')
-  union all
-  select 'role insulae_control', format('may use the schema %I', n.nspname)
-  from pg_namespace n
-  cross join aclexplode(n.nspacl) acl
-  where acl.grantee = to_regrole('insulae_data') and n.nspname <> 'app'
-    and has_schema_privilege(to_regrole('insulae_control'), n.oid, 'USAGE')
-  union all
-  select format('database %I', d.datname), 'lets everybody connect'
-  from pg_database d
-  where d.datname = current_database() and has_database_privilege('public', d.oid, 'CONNECT')
-  union all
-  select format('role %I', r.rolname), format('may connect to the database %I', current_database())
-  from logins r
-  where r.rolname not in ('insulae_app', 'insulae_control', 'insulae_data', current_database())
-    and has_database_privilege(r.oid, current_database(), 'CONNECT')
+  select format('schema %I', name), format('can be used by %s', grantee)
+  from privileges
+  where kind = 'schema' and privilege = 'USAGE'
+    and case name
+      when 'control' then grantee <> 'insulae_control'
+      when 'app' then grantee = 'everybody'
+      else grantee = 'insulae_control'
+    end
 $$;
 
 revoke execute on function app.isolation_problems, app.role_problems from public;

@@ -98,9 +98,13 @@ function explainSystemError(error: Error): Failure {
   if (address && code !== undefined && unreachable.has(code)) {
     return failed(
       "database_unreachable",
-      `The database cannot be reached (${first.message}). Is it running, and is DATABASE_URL right?`,
+      `The database cannot be reached (${first.message}). Is it running, and is its URL right?`,
       exitCodes.tryAgain,
     );
+  }
+  if (code !== undefined && "path" in first && /^E[A-Z]+$/.test(code)) {
+    const message = `${first.message}. Set DATA_DIR to a folder that you may write in.`;
+    return failed("data_folder", message);
   }
   return failed("unexpected", first.message || first.name);
 }

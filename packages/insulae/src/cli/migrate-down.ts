@@ -1,3 +1,4 @@
+import type { Config } from "../config.ts";
 import type { Installation } from "../installation.ts";
 import { withOwner } from "../kernel/database/connect.ts";
 import { listPlacements } from "../kernel/database/migrate-all.ts";
@@ -10,7 +11,7 @@ import { findTenant } from "../kernel/tenancy/tenant-queries.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { CommandError, exitCodes, explain } from "./failure.ts";
-import { withInstallation } from "./open.ts";
+import { commandSettings, withInstallation } from "./open.ts";
 import { createProgress } from "./progress.ts";
 import { count } from "./table.ts";
 
@@ -30,13 +31,13 @@ interface Outcome {
 }
 
 /** Takes back migrations, for one tenant that shares its placement with nobody, or for all. */
-export function migrateDown(context: CommandContext, options: DownOptions): Promise<Result> {
+export async function migrateDown(context: CommandContext, options: DownOptions): Promise<Result> {
   const { steps, feature, tenant, all, yes } = options;
   if (all === (tenant !== undefined)) {
     throw new CommandError("usage", "Say either --tenant <tenant> or --all.", exitCodes.usage);
   }
+  refuseInProduction(commandSettings(context).config, options);
   return withInstallation(context, "leave", async (installation) => {
-    refuseInProduction(installation, options);
     refuseUnknownFeature(installation, feature);
     const placements =
       tenant === undefined
@@ -60,8 +61,8 @@ export function migrateDown(context: CommandContext, options: DownOptions): Prom
   });
 }
 
-function refuseInProduction({ config }: Installation, { inProduction }: DownOptions): void {
-  if (config.env !== "production" || inProduction) return;
+function refuseInProduction({ env }: Config, { inProduction }: DownOptions): void {
+  if (env !== "production" || inProduction) return;
   throw new CommandError(
     "production_guard",
     "This is production: taking migrations back loses rows. --in-production does it nevertheless.",

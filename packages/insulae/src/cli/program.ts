@@ -4,12 +4,10 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { version } from "../version.ts";
-import { type CommandContext, printFailure, type Result, runCommand } from "./command.ts";
+import { printFailure, type RunCommand, runCommand } from "./command.ts";
 import { exitCodes } from "./failure.ts";
 import { afterHelp, examplesOf } from "./help.ts";
 import type { NewTenantOptions } from "./tenant.ts";
-
-type Run = (command: (context: CommandContext) => Promise<Result>) => Promise<void>;
 
 /** @param args without the program's name: `["tenant", "list"]` */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
@@ -25,7 +23,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   }
 }
 
-function createProgram(run: Run, json: boolean): Command {
+function createProgram(run: RunCommand, json: boolean): Command {
   const program = new Command("insulae")
     .description(
       "Insulae: a multi-tenant backend. Many tenants, one house, nobody through the wall.",
@@ -59,7 +57,7 @@ function createProgram(run: Run, json: boolean): Command {
   return program;
 }
 
-function addStart(program: Command, run: Run): void {
+function addStart(program: Command, run: RunCommand): void {
   program
     .command("start")
     .description("start the server, and the embedded PostgreSQL unless DATABASE_URL is set")
@@ -70,7 +68,7 @@ function addStart(program: Command, run: Run): void {
     );
 }
 
-function addTenant(tenant: Command, run: Run): void {
+function addTenant(tenant: Command, run: RunCommand): void {
   const commands = () => import("./tenant.ts");
   tenant.addHelpText("after", examplesOf("tenant"));
   tenant
@@ -119,7 +117,7 @@ function addTenant(tenant: Command, run: Run): void {
     );
 }
 
-function addServer(server: Command, run: Run): void {
+function addServer(server: Command, run: RunCommand): void {
   const commands = () => import("./server.ts");
   server.addHelpText("after", examplesOf("server"));
   server
@@ -140,7 +138,7 @@ function addServer(server: Command, run: Run): void {
     .action(() => run(async (context) => (await commands()).listServers(context)));
 }
 
-function addMigrate(migrate: Command, run: Run): void {
+function addMigrate(migrate: Command, run: RunCommand): void {
   migrate.addHelpText("after", examplesOf("migrate"));
   migrate
     .command("up")

@@ -36,7 +36,9 @@ test("a template whose preparation fails is not used", async () => {
   const key = `fails ${process.pid} ${Date.now()}`;
   const broken = { key, prepare: () => Promise.reject(new Error("no such table")) };
   await expect(createTestDatabase(broken)).rejects.toThrow("no such table");
-  const database = await createTestDatabase({ key, prepare: async () => {} });
+  const prepare = (url: string) => run(url, "create table notes ()").then(() => {});
+  const database = await createTestDatabase({ key, prepare });
+  expect(await run(database.url, "select * from notes")).toEqual([]);
   await database.drop();
 });
 

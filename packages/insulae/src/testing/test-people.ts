@@ -3,11 +3,11 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { pino } from "pino";
 import { createApp } from "../app.ts";
+import type { Config } from "../config.ts";
 import { createOwnerUser } from "../features/users/users.feature.ts";
 import type { AccountId, Tenant } from "../kernel/tenancy/tenant.ts";
 import type { NewTenant } from "../kernel/tenancy/tenants.ts";
-import { createTestDatabase } from "./test-database.ts";
-import { testMasterSecret } from "./test-secret.ts";
+import { createTestApp } from "./test-app.ts";
 
 export type TestPeople = Awaited<ReturnType<typeof openTestPeople>>;
 
@@ -21,22 +21,11 @@ interface Request {
 const password = "correct horse battery staple";
 
 export async function openTestPeople() {
-  const database = await createTestDatabase();
   const lines: Record<string, unknown>[] = [];
-  const openNode = (log = pino({ level: "silent" })) =>
-    createApp({
-      features: [],
-      env: {},
-      config: {
-        databaseUrl: database.url,
-        masterSecret: testMasterSecret,
-        databaseConnections: 12,
-      },
-      log,
-    });
-  const app = await openNode(
-    pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
-  );
+  const app = await createTestApp({
+    features: [],
+    log: pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
+  });
 
   const send = async (method: Method, url: string, { token, tenant, body }: Request = {}) => {
     const response = await app.inject({
@@ -88,7 +77,13 @@ export async function openTestPeople() {
   return {
     app,
     /** Another node of the same installation; close it. */
-    openNode,
+    openNode: (config: Partial<Config> = {}) =>
+      createApp({
+        features: [],
+        env: { PUBLIC_URL: app.config.baseUrl },
+        config: { ...app.config, ...config },
+        log: pino({ level: "silent" }),
+      }),
     password,
     newEmail,
     post,
@@ -147,10 +142,7 @@ export async function openTestPeople() {
       app.withTenant(tenant, ({ db }) =>
         sql`update users set password_hash = 'x' where id = ${userId}`.execute(db),
       ),
-    async close() {
-      await app.close();
-      await database.drop();
-    },
+    close: app.close,
   };
 }
 

@@ -6,6 +6,7 @@ import { validationFailed } from "../../kernel/http/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import { tenantAccessDenied, tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { invalidUsername, usernameTaken } from "../users/users.feature.ts";
 import { Jwks, LogIn, Me, Registration, SignedIn, Switch } from "./accounts.schemas.ts";
 import { type Credentials, logInAccount, logInUser } from "./log-in.ts";
 import { describeMe } from "./me.ts";
@@ -28,7 +29,17 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
         "Where a tenant is known (by host, header or `tenant`), as its user with the role `user`; otherwise as an account of the platform, which may make tenants.",
       body: Registration,
       response: { 201: SignedIn },
-      errors: [registrationClosed, accountExists, invalidEmail, weakPassword, passwordsBusy],
+      errors: [
+        registrationClosed,
+        accountExists,
+        usernameTaken,
+        invalidEmail,
+        invalidUsername,
+        weakPassword,
+        passwordsBusy,
+        tenantNotFound,
+        tenantAccessDenied,
+      ],
     },
     async ({ platform, tenant, body, log }) => {
       const { tenant: reference, ...person } = body;

@@ -52,12 +52,14 @@ describe("the first platform administrator", () => {
   });
 
   it("is made by one of the nodes that start together", async () => {
-    await startFresh();
-    const all = await Promise.all([ensure(), ensure(), ensure(), ensure()]);
-    const [maker, ...others] = all.filter(({ created }) => created);
-    expect(others).toEqual([]);
-    const account = await findAccount(installation.control, "email", maker?.email ?? "");
-    expect(await passwords.verify(maker?.password ?? "", account?.password_hash)).toBe(true);
+    for (let round = 0; round < 5; round += 1) {
+      await startFresh();
+      const all = await Promise.all([ensure(), ensure(), ensure(), ensure()]);
+      const [maker, ...others] = all.filter(({ created }) => created);
+      expect(others).toEqual([]);
+      const account = await findAccount(installation.control, "email", maker?.email ?? "");
+      expect(await passwords.verify(maker?.password ?? "", account?.password_hash)).toBe(true);
+    }
   });
 
   it("does not get a weak password", async () => {

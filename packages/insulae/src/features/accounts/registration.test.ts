@@ -92,6 +92,23 @@ describe("registering", () => {
     expect({ status, code: body.code }).toEqual({ status: 403, code: "registration_closed" });
   });
 
+  it("is open in production only where the tenant's settings say so", async () => {
+    const silent = await people.newTenant();
+    const open = await people.newTenant({ settings: { registration: "open" } });
+    const node = await people.openNode({ env: "production", baseDomain: "example.com" });
+    try {
+      const register = async ({ key }: { key: string }) => {
+        const payload = { email: people.newEmail(), password, tenant: key };
+        const reply = await node.inject({ method: "POST", url: "/api/v1/auth/register", payload });
+        return reply.statusCode;
+      };
+      expect(await register(silent)).toBe(403);
+      expect(await register(open)).toBe(201);
+    } finally {
+      await node.close();
+    }
+  });
+
   it("is refused for an e-mail that is taken, however it is written", async () => {
     const tenant = await people.newTenant();
     for (const where of [{}, { tenant: tenant.key }]) {

@@ -33,6 +33,7 @@ describe("switching", () => {
     const [mine, foreign] = [await people.newTenant(), await people.newTenant()];
     const { account, token } = await people.newAccount();
     await people.makeOwner(mine, account);
+    await people.newOwner(foreign);
     const [there, nowhere] = await Promise.all([
       switchTo(token, foreign.key),
       switchTo(token, "no_such_tenant"),
@@ -66,6 +67,14 @@ describe("switching", () => {
       body: { tenant: tenant.key },
     });
     expect(nobody).toMatchObject({ status: 401 });
+  });
+
+  it("is refused once the account is not active", async () => {
+    const [one, two] = [await people.newTenant(), await people.newTenant()];
+    const { account, token } = await people.newOwner(one);
+    await people.makeOwner(two, account);
+    await people.deactivateAccount(account.id);
+    expect(await switchTo(token, two.key)).toMatchObject({ status: 403 });
   });
 
   it("can't be had by giving a linked user a password of one's own", async () => {

@@ -12,8 +12,8 @@ export {
   type UserTables,
   type UserView,
 } from "./users.queries.ts";
-export { emailTaken, usernameTaken } from "./users.routes.ts";
-export { Email, NewPassword, PersonName, User, Username } from "./users.schemas.ts";
+export { usernameTaken } from "./users.routes.ts";
+export { Email, NewPassword, PersonName, Username } from "./users.schemas.ts";
 
 /** The members of a tenant. */
 export const users = feature<UserTables>("users", {

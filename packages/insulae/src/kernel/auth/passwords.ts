@@ -10,7 +10,7 @@ import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { hash as argon2Hash, verify as argon2Verify } from "@node-rs/argon2";
 import { defineError } from "../errors.ts";
-import { commonPasswords } from "./common-passwords.ts";
+import { loadCommonPasswords } from "./common-passwords.ts";
 
 export const minPasswordLength = 8;
 export const maxPasswordLength = 128;
@@ -68,12 +68,15 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
   const { memoryKib = 19_456, passes = 2 } = options;
   const cost = { memoryCost: memoryKib, timeCost: passes, parallelism: 1 };
   const exclusively = limit(concurrency, queue);
+  let common: Promise<ReadonlySet<string>> | undefined;
   // Nobody knows a password of it; it costs what the others cost.
   const decoy = phc(memoryKib, passes, randomBytes(16), randomBytes(32));
 
   return {
     async hash(password) {
       const chosen = acceptable(password);
+      common ??= loadCommonPasswords();
+      if ((await common).has(chosen.toLowerCase())) throw tooCommon();
       return exclusively(() => argon2Hash(chosen, cost));
     },
     async verify(password, hash) {
@@ -103,11 +106,11 @@ function acceptable(password: string): string {
     throw refuse(`it needs at least ${minPasswordLength} characters`);
   }
   if (!chosen.isWellFormed()) throw refuse("it is not text");
-  if (commonPasswords.has(chosen.toLowerCase()) || new Set(characters).size === 1) {
-    throw refuse("it is one of the first that an attacker would try");
-  }
+  if (new Set(characters).size === 1) throw tooCommon();
   return chosen;
 }
+
+const tooCommon = () => refuse("it is one of the first that an attacker would try");
 
 const refuse = (why: string) =>
   weakPassword({

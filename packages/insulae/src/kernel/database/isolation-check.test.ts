@@ -129,10 +129,7 @@ describe("a table that is not isolated is found (attacks 6, 13)", () => {
     ],
     ["grant select on notes_number_seq to insulae_data", "data.notes_number_seq grants SELECT to"],
     ["grant create on schema data to insulae_data", "schema data grants CREATE to insulae_data"],
-    [
-      "grant usage on schema data to insulae_control",
-      "role insulae_control may use the schema data",
-    ],
+    ["grant usage on schema data to insulae_control", "schema data can be used by insulae_control"],
     ["reset role; alter table notes owner to insulae_app", "data.notes is owned by insulae_app"],
     ["reset role; alter table notes owner to insulae_app", "role insulae_app owns 2 objects"],
   ])("%s", async (sql, problem) => {
@@ -161,19 +158,15 @@ describe("a role that could get round the isolation is found (attack 5)", () => 
     ["grant insulae_owner to insulae_app", "role insulae_app is a member of insulae_owner"],
     ["grant pg_read_all_data to insulae_app", "role insulae_app is a member of pg_read_all_data"],
     ["grant pg_read_all_data to insulae_data", "role insulae_data is a member of pg_read_all_data"],
-    ["grant temporary on database %I to public", "role insulae_app may create temporary tables"],
+    ["grant temporary on database %I to public", "lets everybody create objects"],
+    ["grant create on database %I to insulae_app", "lets insulae_app create objects"],
     ["grant connect on database %I to public", "lets everybody connect"],
-    [
-      "grant create on schema public to public",
-      "role insulae_app may create objects in the schema public",
-    ],
-    [
-      "grant usage on schema control to insulae_data",
-      "role insulae_app may use the schema control",
-    ],
+    ["grant usage on schema control to public", "schema control can be used by everybody"],
+    ["grant create on schema public to public", "schema public lets everybody create objects"],
+    ["grant usage on schema control to insulae_data", "schema control can be used by insulae_data"],
     [
       `create role t_0 login in role insulae_data; grant connect on database %I to t_0`,
-      "role t_0 may connect to the database",
+      "lets t_0 connect",
     ],
     [
       "create role t_0 login bypassrls in role insulae_data",

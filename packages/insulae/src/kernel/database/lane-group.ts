@@ -47,16 +47,16 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
   const { maxReadLanes, maxWriteLanes, readDepth, writeDepth, slowMs } = limits;
   const slowReads = Math.floor(maxReadLanes / 2);
   const slowWrites = Math.floor(maxWriteLanes / 2);
-  const pool = (kind: StatementKind, max: number) =>
-    createLanePool(kind, { max, depth: kind === "read" ? readDepth : writeDepth, slowMs });
+  const pool = (kind: StatementKind, max: number, spread: boolean) =>
+    createLanePool(kind, { max, depth: kind === "read" ? readDepth : writeDepth, slowMs, spread });
   const quick = {
-    read: pool("read", maxReadLanes - slowReads),
-    write: pool("write", maxWriteLanes - slowWrites),
+    read: pool("read", maxReadLanes - slowReads, false),
+    write: pool("write", maxWriteLanes - slowWrites, true),
   };
   // With a single lane there is no other to go to.
   const slow = {
-    read: slowReads > 0 ? pool("read", slowReads) : quick.read,
-    write: slowWrites > 0 ? pool("write", slowWrites) : quick.write,
+    read: slowReads > 0 ? pool("read", slowReads, true) : quick.read,
+    write: slowWrites > 0 ? pool("write", slowWrites, true) : quick.write,
   };
   const pools = [...new Set([quick.read, quick.write, slow.read, slow.write])];
   const slowHolders = createSlowHolders(limits.heavyMs);

@@ -15,7 +15,7 @@ const lane = (inFlight: number, age = 0, isOpen = true): Lane => ({
   destroy() {},
 });
 const poolOf = (kind: "read" | "write", lanes: Lane[], max = lanes.length) => {
-  const pool = createLanePool(kind, { max, depth: 8, slowMs: 5 });
+  const pool = createLanePool(kind, { max, depth: 8, slowMs: 5, spread: kind === "write" });
   pool.lanes.push(...lanes);
   return pool;
 };

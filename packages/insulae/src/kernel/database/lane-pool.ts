@@ -3,7 +3,7 @@
  *
  * Reads fill the first lane as long as it is quick: few connections mean full batches and few
  * context switches. Writes are spread, since each waits for the disk when it commits, and only
- * commits on different connections share a flush.
+ * commits on different connections share a flush; so is what is slow, since it waits anyway.
  *
  * A tenant's share: whoever is alone may have all of it in flight. As soon as there is another,
  * nobody gets more than half; the rest waits in its own line, and lines are served in turn.
@@ -33,9 +33,12 @@ export interface PoolLimits {
   readonly depth: number;
   /** A lane whose first statement is older gets no new work while there is another. */
   readonly slowMs: number;
+  /** Whether statements are spread over the lanes, or fill the first one that is quick. */
+  readonly spread: boolean;
 }
 
-export function createLanePool(kind: StatementKind, { max, depth, slowMs }: PoolLimits): LanePool {
+export function createLanePool(kind: StatementKind, limits: PoolLimits): LanePool {
+  const { max, depth, slowMs, spread } = limits;
   const lanes: Lane[] = [];
   const queue = createFairQueue<Job>();
   const held = new Map<string, number>();
@@ -68,7 +71,7 @@ export function createLanePool(kind: StatementKind, { max, depth, slowMs }: Pool
     opening: 0,
     pick(holder, now) {
       if (!mayHaveMore(holder)) return undefined;
-      const best = kind === "read" ? firstQuick(now) : leastBusy(now);
+      const best = spread ? leastBusy(now) : firstQuick(now);
       if (best !== undefined || pool.opening > 0 || lanes.length < max) return best;
       // All are slow, and there can't be more.
       return lanes.reduce<Lane | undefined>(
@@ -79,9 +82,7 @@ export function createLanePool(kind: StatementKind, { max, depth, slowMs }: Pool
     },
     wantsMore(now) {
       if (pool.opening > 0 || lanes.length >= max) return false;
-      // Reads ask only once something waits; a write wants a lane on which nothing does.
-      if (kind === "write" && lanes.length > 0 && lanes.every((lane) => lane.inFlight > 1))
-        return true;
+      if (spread && lanes.length > 0 && lanes.every((lane) => lane.inFlight > 1)) return true;
       return queue.size > 0 && firstQuick(now) === undefined;
     },
     count(holder, change) {

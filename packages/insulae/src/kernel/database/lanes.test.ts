@@ -309,19 +309,23 @@ test("a slow statement is avoided: others get another lane", async () => {
 });
 
 test("who was slow lately is in nobody's way", async () => {
-  await restart({ maxReadLanes: 4, slowMs: 5, heavyMs: 20 });
+  await restart({ maxReadLanes: 4, slowMs: 5, heavyMs: 50 });
   await rows(tenantB, "select 1");
-  await rows(tenantA, "select pg_sleep(0.05)");
-  const slow = Array.from({ length: 10 }, () => rows(tenantA, "select pg_sleep(0.05)"));
-  let worst = 0;
-  for (let n = 0; n < 50; n += 1) {
+  await rows(tenantA, "select pg_sleep(0.15)");
+  // Without lanes of their own they would be on each lane in turn, and in the way again and again.
+  const flood = async () => {
+    for (let n = 0; n < 8; n += 1) await rows(tenantA, "select pg_sleep(0.15)");
+  };
+  const slow = Promise.all(Array.from({ length: 4 }, flood));
+  const waits: number[] = [];
+  for (let n = 0; n < 120; n += 1) {
     const started = performance.now();
     await rows(tenantB, "select 1");
-    worst = Math.max(worst, performance.now() - started);
+    waits.push(performance.now() - started);
+    await sleep(5);
   }
-  expect(worst).toBeLessThan(40);
-  await Promise.all(slow);
-  expect(lanes.stats().read).toBeLessThanOrEqual(4);
+  expect(waits.filter((ms) => ms > 80).length).toBeLessThan(4);
+  await slow;
 });
 
 test("a flood of one tenant leaves another its turn", async () => {
@@ -376,6 +380,17 @@ test("lanes are given back when they are idle, and at once when others wait", as
   await rows(tenantA, "select 1");
   await expect.poll(() => broker.stats().leased, { timeout: 2_000 }).toBe(0);
   await expect.poll(() => lanes.stats().targets, { timeout: 2_000 }).toBe(0);
+});
+
+test("a lane that others wait for is given back as soon as nothing is under way on it", async () => {
+  await lanes.close();
+  await broker.close();
+  broker = engine.broker({ budget: 1, holdMs: 60_000 });
+  lanes = engine.lanes(broker);
+  const busy = rows(tenantA, "select pg_sleep(0.2)");
+  await sleep(100);
+  (await broker.lease(engine.target, { purpose: "lane" })).release();
+  await busy;
 });
 
 test("300 tenant databases in use at once share a few connections, and nobody is refused", async () => {

@@ -74,8 +74,9 @@ async function build(client: pg.Client, draft: string, options: TemplateOptions)
   }
 }
 
-/** SQLSTATEs of a name that is taken, and of the builder's connection, which takes a moment to end. */
-const duplicateDatabase = "42P04";
+/** SQLSTATEs of a name that is taken (duplicate_database), or is being taken (unique_violation). */
+const taken = new Set(["42P04", "23505"]);
+/** The builder's connection takes a moment to end. */
 const objectInUse = "55006";
 
 async function finish(client: pg.Client, draft: string, name: string): Promise<void> {
@@ -86,9 +87,9 @@ async function finish(client: pg.Client, draft: string, name: string): Promise<v
       await client.query(`alter database ${database} rename to ${pg.escapeIdentifier(name)}`);
       return;
     } catch (error) {
-      const code = error instanceof pg.DatabaseError ? error.code : undefined;
+      const code = error instanceof pg.DatabaseError ? (error.code ?? "") : "";
       // Another installation on this server was faster: the draft goes with the stale ones.
-      if (code === duplicateDatabase) return;
+      if (taken.has(code)) return;
       if (code !== objectInUse || attempt >= 20) throw error;
       await sleep(10 * attempt);
     }

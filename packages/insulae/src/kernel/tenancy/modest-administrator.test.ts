@@ -1,4 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   createTestInstallation,
@@ -11,11 +14,13 @@ import type { Embedded } from "../database/embedded/supervisor.ts";
 import { isolations, type TenantId } from "./tenant.ts";
 
 // A server of its own: the roles are to be made by the administrator that is tested.
+let folder: string;
 let server: Embedded;
 let installation: TestInstallation;
 
 beforeAll(async () => {
-  server = await startTestServer();
+  folder = await mkdtemp(join(tmpdir(), "insulae-modest-"));
+  server = await startTestServer(folder);
   const superuser = await openClient({ connectionString: server.url });
   await superuser.query("create role modest login createrole createdb password 'modest'");
   await superuser.query("create database modest_main owner modest");
@@ -31,6 +36,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await installation.close();
   await server.stop();
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 });
 });
 
 test.each(isolations)(

@@ -225,6 +225,24 @@ const cases: readonly (readonly [string, Partial<RequestFacts>, Route, Outcome])
     route("platform", "core"),
     { tenant: undefined, user: "core" },
   ],
+  [
+    "a core token at a tenant's open route is no hindrance",
+    { token: "account", tenantHeader: "a" },
+    open,
+    { tenant: "a", user: undefined },
+  ],
+  [
+    "a token of nobody at an open route counts as none",
+    { token: "gone@a", tenantHeader: "a" },
+    open,
+    { tenant: "a", user: undefined },
+  ],
+  [
+    "junk for a token at an open route counts as none",
+    { token: "junk", tenantHeader: "a" },
+    open,
+    { tenant: "a", user: undefined },
+  ],
   ["a Host header that is no host", { host: "a@b" }, open, { error: "invalid_host" }],
 ];
 

@@ -129,33 +129,32 @@ export function createResolver(options: ResolverOptions): Resolver {
     const found: MaybePromise<Principal | undefined> = tenant
       ? findUser(tenant, claims.subject as UserId)
       : findAccount(claims.subject as AccountId);
-    return chain(found, (user): Principal => {
-      if (!user) throw invalidToken();
-      return user;
-    });
+    return found;
   };
 
   return (facts, route) =>
     chain(verify(facts.token, route), (claims) => {
-      const context = route.options.context ?? "tenant";
-      // In the core no tenant is involved; a core token names none and is good nowhere else.
-      const core = context === "core" || (claims !== undefined && claims.tenantId === undefined);
-      if (core && claims?.tenantId !== undefined && route.options.permission === "public") {
-        return { tenant: undefined, user: undefined };
-      }
-      return chain(
-        core && !claims?.tenantId ? noCandidates : candidatesOf(facts, claims),
-        (candidates) => {
-          const tenant = agree(facts, candidates, claims);
-          return chain(principalOf(claims, tenant), (user) => {
-            authorise(route, tenant, user);
-            return { tenant, user };
-          });
-        },
-      );
+      const { permission, context = "tenant" } = route.options;
+      const open = permission === "public";
+      const coreToken = claims !== undefined && claims.tenantId === undefined;
+      // In the core no tenant is involved, and a core token is good nowhere else; a route that is
+      // open to all lets its host or header select a tenant in spite of one.
+      const inCore = context === "core" || (coreToken && !open);
+      if (inCore && open && !coreToken) return anonymous;
+      const candidates = inCore && coreToken ? noCandidates : candidatesOf(facts, claims);
+      return chain(candidates, (named) => {
+        const tenant = agree(facts, named, claims);
+        if (open && coreToken && tenant) return { tenant, user: undefined };
+        return chain(principalOf(claims, tenant), (user) => {
+          if (claims && !user && !open) throw invalidToken();
+          authorise(route, tenant, user);
+          return { tenant, user };
+        });
+      });
     });
 }
 
+const anonymous: Caller = { tenant: undefined, user: undefined };
 const noCandidates: Candidates = { host: undefined, header: undefined, token: undefined };
 
 /** Whether the caller may use the route, in the context that the route runs in. */

@@ -96,12 +96,12 @@ test("the server is out of reach of a Ctrl-C, which goes to the terminal's proce
   await server.stop();
 });
 
-test("stopping leaves no process, and takes less than a second", async () => {
+test("stopping is orderly, quick, and leaves no process", async () => {
   const server = await start();
   const pid = serverPid();
   const begun = performance.now();
   await server.stop();
-  expect(performance.now() - begun).toBeLessThan(1000);
+  expect(performance.now() - begun).toBeLessThan(1900);
   expect(isGone(pid)).toBe(true);
   expect(existsSync(pidFile)).toBe(false);
 });
@@ -112,7 +112,9 @@ test("a client in the middle of a transaction does not hold up the stop", async 
   connection.on("error", () => {}); // It is cut off.
   await connection.connect();
   await connection.query("begin; create table unfinished (id int)");
+  const begun = performance.now();
   await server.stop();
+  expect(performance.now() - begun).toBeLessThan(1900); // After two seconds it would be cut short.
   await connection.end().catch(() => {});
 });
 
@@ -161,11 +163,11 @@ describe("two processes on one folder", () => {
   });
 
   test("that start at once have one server between them", async () => {
-    const servers = await Promise.all([start(), startElsewhere(), startElsewhere()]);
+    const servers = await Promise.all([start(), start(), startElsewhere()]);
     expect(servers.filter((server) => server.started)).toHaveLength(1);
     expect(new Set(servers.map((server) => server.url)).size).toBe(1);
-    const [here, ...others] = servers;
-    await Promise.all([here.stop(), ...others.map((other) => other.end("stop"))]);
+    const [one, two, other] = servers;
+    await Promise.all([one.stop(), two.stop(), other.end("stop")]);
   });
 
   test("that start at once on an empty folder make one cluster", async () => {

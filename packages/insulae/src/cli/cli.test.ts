@@ -1,0 +1,249 @@
+/** The command line as people and scripts use it: a process, its streams and its exit code. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
+
+const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "insulae-cli-"));
+const dataDir = join(folder, "data");
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Nothing of the surroundings decides what is tested. */
+const environment = (settings: Readonly<Record<string, string>>) => ({
+  PATH: process.env.PATH ?? "",
+  DATA_DIR: dataDir,
+  PORT: String(port),
+  ...settings,
+});
+
+function launch(args: readonly string[], settings: Readonly<Record<string, string>> = {}) {
+  const child = spawn(process.execPath, [main, ...args], {
+    cwd: folder,
+    env: environment(settings),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  const ended = new Promise<Ended>((resolve) => {
+    child.once("close", (code) => resolve({ code, stdout, stderr }));
+  });
+  return { child, ended, stdout: () => stdout };
+}
+
+const insulae = (args: string, settings?: Readonly<Record<string, string>>): Promise<Ended> =>
+  launch(args.split(" "), settings).ended;
+
+/** The one document on stdout: anything beside it, and this throws. */
+const documentOf = ({ stdout }: Ended) => JSON.parse(stdout);
+
+let port = 0;
+let server: ReturnType<typeof launch>;
+let started: Record<string, unknown>;
+
+async function untilDocument({ child, ended, stdout }: ReturnType<typeof launch>) {
+  while (child.exitCode === null) {
+    try {
+      return JSON.parse(stdout());
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  throw new Error((await ended).stderr);
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "localhost");
+  await new Promise((resolve) => probe.once("listening", resolve));
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+beforeAll(async () => {
+  port = await freePort();
+  server = launch(["start", "--json"]);
+  started = await untilDocument(server);
+});
+
+afterAll(async () => {
+  kill(server?.child);
+  await server?.ended;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const kill = (child: ChildProcess | undefined) => child?.exitCode === null && child.kill("SIGKILL");
+
+describe("insulae start", () => {
+  test("says where it listens, where the data is, and the new administrator's password", async () => {
+    const { url, data, admin } = started;
+    expect({ url, data }).toEqual({ url: `http://localhost:${port}`, data: dataDir });
+    expect(admin).toEqual({ email: "admin@localhost.test", password: expect.any(String) });
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+  });
+
+  test("names who has the port, and what to do", async () => {
+    const { code, stderr } = await insulae("start");
+    expect(code).toBe(1);
+    expect(stderr).toContain(`Port ${port} is taken by`);
+    expect(stderr).toContain(`(pid ${server.child.pid})`);
+    expect(stderr).toContain(`PORT=${port + 1}`);
+  });
+
+  test("names all problems of the configuration, without a stack", async () => {
+    const { code, stderr } = await insulae("start", { APP_ENV: "production" });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/DATABASE_URL is required[\s\S]*MASTER_SECRET is required/);
+    expect(stderr).not.toMatch(/\n +at /);
+  });
+});
+
+describe("insulae tenant", () => {
+  test("makes tenants of each isolation, shows, suspends, and deletes them", async () => {
+    const made = await Promise.all([
+      insulae("tenant create acme --json"),
+      insulae("tenant create bank --isolation database --host bank.example --json"),
+    ]);
+    expect(made.map(documentOf)).toMatchObject([
+      { key: "acme", isolation: "pool", status: "active", placement: { schema: "data" } },
+      { key: "bank", isolation: "database", hosts: ["bank.example"] },
+    ]);
+    const shown = await insulae("tenant suspend acme --json");
+    expect(documentOf(shown)).toMatchObject({ key: "acme", status: "suspended" });
+
+    const [asked, list] = await Promise.all([
+      insulae("tenant delete acme"),
+      insulae("tenant list --json"),
+    ]);
+    expect(asked).toMatchObject({ code: 4, stdout: "" });
+    expect(
+      documentOf(list)
+        .items.map((item: { key: string }) => item.key)
+        .sort(),
+    ).toEqual(["acme", "bank"]);
+    const shared = await insulae("migrate down --tenant acme --yes --json");
+    expect([shared.code, documentOf(shared).error.code]).toEqual([5, "placement_shared"]);
+    expect((await insulae("tenant delete acme --yes")).code).toBe(0);
+    expect(documentOf(await insulae("tenant show acme --json"))).toEqual({
+      error: { code: "tenant_not_found", message: expect.any(String) },
+    });
+  });
+});
+
+describe("exit codes and errors", () => {
+  test.each([
+    ["tenant create --json", 2, "usage"],
+    ["tenant show nobody --json", 1, "tenant_not_found"],
+    ["migrate down --all --json", 4, "input_needed"],
+    ["migrate down --all --feature nothing --json", 2, "feature_not_found"],
+  ])("%s ends with %d, and says %s", async (args, code, expected) => {
+    const ended = await insulae(args);
+    expect(ended.code).toBe(code);
+    expect(documentOf(ended).error.code).toBe(expected);
+  });
+
+  test("in production, --yes is not enough to lose rows", async () => {
+    const ended = await insulae("migrate down --all --yes --json", {
+      APP_ENV: "production",
+      DATABASE_URL: "postgres://a:b@localhost:1/c",
+      MASTER_SECRET: "0123456789abcdef0123456789abcdef",
+      PUBLIC_URL: "https://api.example.com",
+      BASE_DOMAIN: "example.com",
+    });
+    expect([ended.code, documentOf(ended).error.code]).toEqual([5, "production_guard"]);
+  });
+
+  test("a database that cannot be reached is worth another try", async () => {
+    const ended = await insulae("tenant list --json", {
+      DATABASE_URL: "postgres://a:b@localhost:1/c",
+    });
+    expect(ended.code).toBe(3);
+    expect(documentOf(ended).error.code).toBe("database_unreachable");
+  });
+});
+
+describe("insulae doctor", () => {
+  const statesOf = (ended: Ended): Record<string, string> =>
+    Object.fromEntries(
+      documentOf(ended).checks.map((check: { name: string; state: string }) => [
+        check.name,
+        check.state,
+      ]),
+    );
+
+  test("finds nothing wrong where nothing is", async () => {
+    const ended = await insulae("doctor --json");
+    expect(Object.values(statesOf(ended)).every((state) => state === "ok")).toBe(true);
+    expect(ended.code).toBe(0);
+  });
+
+  test("finds a table whose tenants are not kept apart, and a placement that is behind", async () => {
+    const { url, stop } = await startEmbedded({ dataDir });
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    try {
+      await client.query("alter table data.contacts disable row level security");
+      const ended = await insulae("doctor --json");
+      expect(ended.code).toBe(1);
+      expect(statesOf(ended).isolation).toBe("failure");
+      expect(ended.stdout).toContain("data.contacts has Row-Level Security switched off");
+    } finally {
+      await client.query("alter table data.contacts enable row level security");
+      await client.end();
+      await stop();
+    }
+    const down = await insulae("migrate down --tenant bank --feature contacts --yes --json");
+    expect(documentOf(down).placements[0].reverted).toEqual(["contacts/0001_contacts"]);
+    expect(statesOf(await insulae("doctor --json")).migrations).toBe("warning");
+    expect(documentOf(await insulae("migrate up --json"))).toMatchObject({
+      migrated: 1,
+      failed: [],
+    });
+  });
+
+  test("reports a broken configuration and a database that is down, and makes nothing", async () => {
+    const unused = join(folder, "unused");
+    const [broken, down, fresh] = await Promise.all([
+      insulae("doctor --json", { PORT: "x" }),
+      insulae("doctor --json", { DATABASE_URL: "postgres://a:b@localhost:1/c" }),
+      insulae("doctor --json", { DATA_DIR: unused }),
+    ]);
+    expect(statesOf(broken).configuration).toBe("failure");
+    expect(statesOf(down).database).toBe("failure");
+    expect([broken.code, down.code, fresh.code]).toEqual([1, 1, 0]);
+    expect(existsSync(unused)).toBe(false);
+  });
+});
+
+describe("stopping", () => {
+  test("SIGTERM ends it within three seconds, with exit code 0, and its PostgreSQL", async () => {
+    const asked = performance.now();
+    server.child.kill("SIGTERM");
+    expect((await server.ended).code).toBe(0);
+    expect(performance.now() - asked).toBeLessThan(3_000);
+    expect(existsSync(join(dataDir, "postgres", "data", "postmaster.pid"))).toBe(false);
+  });
+
+  test("the next start keeps the administrator, and tells no password", async () => {
+    server = launch(["start", "--json"]);
+    started = await untilDocument(server);
+    expect(started.admin).toEqual({ email: "admin@localhost.test", password: null });
+    server.child.kill("SIGINT");
+    expect((await server.ended).code).toBe(0);
+  });
+});
