@@ -122,7 +122,7 @@ async function assemble(installation: Installation, services: Services): Promise
 
   await migratePlacements(installation);
   await announcements.listen();
-  const sweeping = startSweeping(platform, log);
+  const upkeep = startUpkeep(installation, platform);
 
   return {
     config,
@@ -136,7 +136,7 @@ async function assemble(installation: Installation, services: Services): Promise
     listen: ({ port = config.port, host = config.host } = {}) => http.listen({ port, host }),
     async close() {
       await http.close();
-      await sweeping.stop();
+      await upkeep.stop();
       await services.close();
       await installation.close();
     },
@@ -169,17 +169,21 @@ async function migratePlacements(installation: Installation): Promise<void> {
 
 const sweepEveryMs = 3_600_000;
 
-/** Erases what is due now and then; several nodes may do it at once. */
-function startSweeping({ tenants }: Platform, log: Logger) {
-  let running = Promise.resolve();
-  const sweep = () => {
-    running = tenants
-      .sweep()
-      .catch((error: unknown) => log.error({ err: error }, "Deleted tenants could not be erased"));
-  };
-  const timer = setInterval(sweep, sweepEveryMs);
+/**
+ * What a node does beside answering requests: it builds the template of tenant databases, so that
+ * the first tenant doesn't wait for it, and erases what is due. Several nodes may do it at once.
+ */
+function startUpkeep({ provisioning, main, log }: Installation, { tenants }: Platform) {
+  const attempt = (what: string, work: () => Promise<void>) =>
+    work().catch((error: unknown) => log.error({ err: error }, `${what}; it will be tried again`));
+  const sweep = () => attempt("Deleted tenants could not be erased", () => tenants.sweep());
+  let running = attempt("The template of tenant databases could not be built", () =>
+    provisioning.prepareTemplate(main.id),
+  ).then(sweep);
+  const timer = setInterval(() => {
+    running = running.then(sweep);
+  }, sweepEveryMs);
   timer.unref();
-  sweep();
   return {
     async stop() {
       clearInterval(timer);

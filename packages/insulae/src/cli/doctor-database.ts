@@ -11,7 +11,7 @@ import { checkTenants } from "./doctor-tenants.ts";
 /** The main database, and what is in it. */
 export async function checkDatabase(config: Config): Promise<readonly Check[]> {
   if (config.databaseUrl !== undefined) return checkServer(config, config.databaseUrl);
-  if (!existsSync(join(config.dataDir, "postgres", "cluster.json"))) {
+  if (config.dataDir === "") {
     return [ok("database", "there is none yet; the first start makes it")];
   }
   return look("database", "see postgres/postgres.log in the data folder", async () => {
