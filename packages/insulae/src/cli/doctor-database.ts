@@ -11,7 +11,7 @@ import { checkTenants } from "./doctor-tenants.ts";
 /** The main database, and what is in it. */
 export async function checkDatabase(config: Config): Promise<readonly Check[]> {
   if (config.databaseUrl !== undefined) return checkServer(config, config.databaseUrl);
-  if (config.dataDir === "") {
+  if (!existsSync(join(config.dataDir, "postgres", "cluster.json"))) {
     return [ok("database", "there is none yet; the first start makes it")];
   }
   return look("database", "see postgres/postgres.log in the data folder", async () => {
@@ -27,23 +27,27 @@ export async function checkDatabase(config: Config): Promise<readonly Check[]> {
 const connectTimeoutMs = 5_000;
 
 async function checkServer(config: Config, url: string): Promise<readonly Check[]> {
-  const checks = await look("database", "start it, or correct DATABASE_URL", async () => {
-    const client = await openClient({
-      ...parseIntoClientConfig(url),
-      application_name: "insulae doctor",
-      connectionTimeoutMillis: connectTimeoutMs,
-    });
-    try {
-      return [
-        await checkVersion(client),
-        await checkAdministrator(client),
-        await checkClock(client),
-        await checkConnections(client, "main", config.databaseConnections),
-      ];
-    } finally {
-      await client.end();
-    }
-  });
+  const checks = await look(
+    "database",
+    "see that it runs, and that DATABASE_URL is right",
+    async () => {
+      const client = await openClient({
+        ...parseIntoClientConfig(url),
+        application_name: "insulae doctor",
+        connectionTimeoutMillis: connectTimeoutMs,
+      });
+      try {
+        return [
+          await checkVersion(client),
+          await checkAdministrator(client),
+          await checkClock(client),
+          await checkConnections(client, "main", config.databaseConnections),
+        ];
+      } finally {
+        await client.end();
+      }
+    },
+  );
   if (checks.some(({ state }) => state === "failure")) return checks;
   return [...checks, ...(await checkTenants(config, url))];
 }

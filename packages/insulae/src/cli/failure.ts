@@ -125,16 +125,22 @@ const codeOf = (error: Error): string | undefined =>
 const isDatabaseError = (error: Error): boolean =>
   "severity" in error && /^[0-9A-Z]{5}$/.test(codeOf(error) ?? "");
 
+/** The passwords of the roles that we made come from the master secret. */
+const loginAdvice = (message: string): string =>
+  /"(insulae_(app|control)|t_[0-9a-f]{32})"/.test(message)
+    ? "MASTER_SECRET is not the one that the database was set up with."
+    : "Check user and password in its URL.";
+
 function explainDatabaseError(error: Error): Failure | undefined {
   switch (codeOf(error)) {
     case "28P01":
     case "28000":
       return failed(
         "database_login_refused",
-        `The database refused the login (${error.message}). Check user and password in DATABASE_URL.`,
+        `The database refused the login (${error.message}). ${loginAdvice(error.message)}`,
       );
     case "3D000":
-      return failed("database_missing", `${error.message}. \`insulae start\` would make it.`);
+      return failed("database_missing", `${error.message}. \`insulae migrate up\` makes it.`);
     case "53300":
       return failed(
         "database_full",

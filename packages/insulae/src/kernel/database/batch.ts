@@ -188,7 +188,7 @@ export class Batch extends Query {
       }
       if (this.#statement !== undefined) this.#statement.ready = true;
     }
-    if (!session.isClean(this)) {
+    if (!session.isClean) {
       session.destroy(new Error("a statement left its transaction open"));
       return;
     }

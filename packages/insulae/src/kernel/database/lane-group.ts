@@ -17,6 +17,7 @@ import type { Target } from "./target.ts";
 export interface LaneLimits {
   /** Half of them, rounded down, are for those who were slow lately. */
   readonly maxReadLanes: number;
+  /** A quarter of them. */
   readonly maxWriteLanes: number;
   /** The most statements under way on one lane. */
   readonly readDepth: number;
@@ -46,7 +47,7 @@ export interface LaneGroup {
 export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimits): LaneGroup {
   const { maxReadLanes, maxWriteLanes, readDepth, writeDepth, slowMs } = limits;
   const slowReads = Math.floor(maxReadLanes / 2);
-  const slowWrites = Math.floor(maxWriteLanes / 2);
+  const slowWrites = Math.floor(maxWriteLanes / 4);
   const pool = (kind: StatementKind, max: number, spread: boolean) =>
     createLanePool(kind, { max, depth: kind === "read" ? readDepth : writeDepth, slowMs, spread });
   const quick = {

@@ -60,7 +60,7 @@ export function createLanes(options: LanesOptions): Lanes {
   const { broker } = options;
   const limits: LaneLimits = {
     maxReadLanes: options.maxReadLanes ?? 4,
-    maxWriteLanes: options.maxWriteLanes ?? 6,
+    maxWriteLanes: options.maxWriteLanes ?? 8,
     readDepth: options.readDepth ?? 32,
     writeDepth: options.writeDepth ?? 16,
     slowMs: options.slowMs ?? 4,

@@ -29,7 +29,7 @@ export interface Session {
   holds(batch: Batch): boolean;
   remove(batch: Batch): void;
   awaitReady(batch: Batch): void;
-  isClean(batch: Batch): boolean;
+  readonly isClean: boolean;
 }
 
 /** What pg keeps to itself; it is pinned exactly. */
@@ -111,11 +111,14 @@ export function createSession(client: Client, maxPrepared: number): Session {
     holds: (batch) => underway.has(batch) && lost === undefined,
     remove(batch) {
       underway.delete(batch);
+      unsent.delete(batch);
     },
     awaitReady(batch) {
       internals._activeQuery = batch;
     },
-    isClean: () => session.inTransaction || client.getTransactionStatus() === "I",
+    get isClean() {
+      return session.inTransaction || client.getTransactionStatus() === "I";
+    },
   };
   return session;
 }

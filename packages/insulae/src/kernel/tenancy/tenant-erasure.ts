@@ -1,10 +1,20 @@
-import { sql } from "kysely";
-import type { TenantId } from "./tenant.ts";
+import { type Kysely, sql } from "kysely";
+import type { ControlTables } from "../database/control-tables.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Provisioning } from "./provisioning.ts";
+import type { Tenant, TenantId } from "./tenant.ts";
 import { findTenant } from "./tenant-queries.ts";
-import type { TenantsOptions } from "./tenants.ts";
+
+export interface ErasureOptions {
+  readonly control: Kysely<ControlTables>;
+  readonly provisioning: Provisioning;
+  /** Deletes the tenant's rows from a shared schema. */
+  readonly eraseRows: (tenant: Tenant) => Promise<void>;
+  readonly log: Logger;
+}
 
 /** Erases the tenant's rows wherever they are. May be repeated after it failed half-way. */
-async function eraseData(options: TenantsOptions, id: TenantId): Promise<void> {
+async function eraseData(options: ErasureOptions, id: TenantId): Promise<void> {
   const { control, eraseRows, provisioning } = options;
   const tenant = await findTenant(control, { by: "id", value: id }, "provisioning", "deleted");
   if (!tenant) return;
@@ -18,7 +28,7 @@ async function eraseData(options: TenantsOptions, id: TenantId): Promise<void> {
 }
 
 /** Takes back a creation that failed: nothing of the tenant is left, and its key is free. */
-export async function discardTenant(options: TenantsOptions, id: TenantId): Promise<void> {
+export async function discardTenant(options: ErasureOptions, id: TenantId): Promise<void> {
   await eraseData(options, id);
   await options.control.transaction().execute(async (tx) => {
     await tx.deleteFrom("control.hosts").where("tenant_id", "=", id).execute();
@@ -30,7 +40,7 @@ export async function discardTenant(options: TenantsOptions, id: TenantId): Prom
  * Erases deleted tenants whose time has come, and discards creations that a crash cut short. A
  * deleted tenant's row stays as a tombstone, so that what refers to its id still finds a name.
  */
-export async function sweepTenants(options: TenantsOptions): Promise<void> {
+export async function sweepTenants(options: ErasureOptions): Promise<void> {
   const { control, log } = options;
   const due = await control
     .selectFrom("control.tenants")

@@ -5,15 +5,13 @@
  * prepared by whoever creates it (its first user), then made active. Only an active tenant is in the
  * catalogue; a creation that fails is taken back, and one that a crash cut short is swept.
  */
-import type { Kysely, Transaction } from "kysely";
+import type { Transaction } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
-import type { Logger } from "../telemetry/log.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { tenantExists, tenantNotFound } from "./errors.ts";
 import { claimHosts } from "./hosts.ts";
-import type { Provisioning } from "./provisioning.ts";
 import type { AccountId, Isolation, Plan, Tenant, TenantId, TenantStatus } from "./tenant.ts";
-import { discardTenant, sweepTenants } from "./tenant-erasure.ts";
+import { discardTenant, type ErasureOptions, sweepTenants } from "./tenant-erasure.ts";
 import { canonicalTenantKey, slugOf } from "./tenant-key.ts";
 import { findTenant, listTenants, type TenantFilter } from "./tenant-queries.ts";
 
@@ -62,16 +60,11 @@ export interface Tenants {
   sweep(): Promise<void>;
 }
 
-export interface TenantsOptions {
-  readonly control: Kysely<ControlTables>;
+export interface TenantsOptions extends ErasureOptions {
   readonly catalogue: Catalogue;
-  readonly provisioning: Provisioning;
-  /** Deletes the tenant's rows from a shared schema. */
-  readonly eraseRows: (tenant: Tenant) => Promise<void>;
   readonly baseDomain: string;
   readonly defaultPlan: Plan;
   readonly deletedTenantDays: number;
-  readonly log: Logger;
 }
 
 export function createTenants(options: TenantsOptions): Tenants {

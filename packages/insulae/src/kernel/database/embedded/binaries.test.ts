@@ -31,7 +31,10 @@ beforeEach(() => {
   [first, second] = [mkdtempSync(join(folder, "1-")), mkdtempSync(join(folder, "2-"))];
   for (const place of [packageRoot, library, first, second]) chmodSync(place, 0o755);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => {
+  chmodSync(library, 0o755);
+  rmSync(folder, { recursive: true });
+});
 
 function removeLinks(): void {
   for (const path of readdirSync(library).map((name) => join(library, name))) {

@@ -121,6 +121,7 @@ function makeCopy(packageRoot: string, place: string, copy: string, user: Server
     chmodSync(work, 0o755);
     mkdirSync(join(work, "native"));
     cpSync(join(packageRoot, "native"), join(work, "native"), { recursive: true });
+    chmodSync(join(work, "native", "lib"), 0o755); // As read-only as what was copied, it may be.
     makeLinks(work);
     if (!runs(join(work, "native", "bin", "postgres"), user)) throw new Error("it does not run");
     renameSync(work, copy); // Fails if another process was first: then theirs is used.
