@@ -185,7 +185,7 @@ async function allOf(member: Member): Promise<Item[]> {
 test("no foreign row is shown and no acknowledged write is lost", { timeout: 60_000 }, async () => {
   const stop = new AbortController();
   const killing = killConnections(stop.signal);
-  await Promise.all(
+  const working = Promise.all(
     Array.from({ length: clients }, async (_, client) => {
       const random = randomFrom(seed + client);
       for (let number = 0; number < operationsPerClient; number += 1) {
@@ -193,7 +193,7 @@ test("no foreign row is shown and no acknowledged write is lost", { timeout: 60_
       }
     }),
   );
-  stop.abort();
+  await working.finally(() => stop.abort());
   expect(await killing).toBeGreaterThan(0);
   // What was aborted may still be on its way.
   await sleep(300);

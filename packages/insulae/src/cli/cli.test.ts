@@ -1,12 +1,12 @@
 /** The command line as people and scripts use it: a process, its streams and its exit code. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
@@ -27,8 +27,13 @@ const environment = (settings: Readonly<Record<string, string>>) => ({
   ...settings,
 });
 
-function launch(args: readonly string[], settings: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, [main, ...args], {
+function launch(
+  args: readonly string[],
+  settings: Readonly<Record<string, string>> = {},
+  program: readonly [string, ...string[]] = [process.execPath, main],
+) {
+  const [command, ...first] = program;
+  const child = spawn(command, [...first, ...args], {
     cwd: folder,
     env: environment(settings),
     stdio: ["ignore", "pipe", "pipe"],
@@ -82,12 +87,19 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  kill(server?.child);
+  kill(server?.child.pid);
+  kill(Number(started?.pid)); // The same, unless a shell is between us.
   await server?.ended;
   rmSync(folder, { recursive: true, force: true });
 });
 
-const kill = (child: ChildProcess | undefined) => child?.exitCode === null && child.kill("SIGKILL");
+function kill(pid: number | undefined): void {
+  try {
+    if (pid) process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
+}
 
 describe("insulae start", () => {
   test("says where it listens, where the data is, and the new administrator's password", async () => {
@@ -245,5 +257,17 @@ describe("stopping", () => {
     expect(started.admin).toEqual({ email: "admin@localhost.test", password: null });
     server.child.kill("SIGINT");
     expect((await server.ended).code).toBe(0);
+  });
+
+  test("it ends with npm's shell, which passes no signal on", async () => {
+    const command = `"${process.execPath}" "${main}" start --json; true`;
+    const npm = { npm_lifecycle_event: "start" };
+    server = launch(["-c", command], npm, ["/bin/sh"]);
+    started = await untilDocument(server);
+    server.child.kill("SIGTERM");
+    await vi.waitFor(() => expect(() => process.kill(Number(started.pid), 0)).toThrow("ESRCH"), {
+      timeout: 3_000,
+    });
+    expect(existsSync(join(dataDir, "postgres", "data", "postmaster.pid"))).toBe(false);
   });
 });

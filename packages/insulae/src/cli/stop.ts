@@ -3,12 +3,16 @@
  * the embedded PostgreSQL. A second one ends it at once; the database is then stopped by its
  * watchdog. In a terminal, Ctrl-C reaches npm too, and npm passes it on: what follows a signal
  * within half a second is the same one.
+ *
+ * A SIGTERM to npm may never get here: npm passes it on to its shell, and a shell that waits for us
+ * (dash does) ends without a word. So who is started by npm also ends when its parent is gone.
  */
 import { exitCodes } from "./failure.ts";
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const sameSignalMs = 500;
 const deadlineMs = 2_800;
+const parentEveryMs = 200;
 
 export function stopOnSignal(close: () => Promise<void>, note: (text: string) => void): void {
   let askedAt: number | undefined;
@@ -28,15 +32,21 @@ export function stopOnSignal(close: () => Promise<void>, note: (text: string) =>
     }
   };
 
+  const stopOnce = () => {
+    if (askedAt !== undefined) return;
+    askedAt = performance.now();
+    note("Stopping …");
+    void stop();
+  };
+
+  if (process.env.npm_lifecycle_event !== undefined) {
+    const parent = process.ppid;
+    setInterval(() => process.ppid !== parent && stopOnce(), parentEveryMs).unref();
+  }
   for (const signal of signals) {
     process.on(signal, () => {
-      if (askedAt === undefined) {
-        askedAt = performance.now();
-        note("Stopping …");
-        void stop();
-      } else if (performance.now() - askedAt > sameSignalMs) {
-        process.exit(130);
-      }
+      if (askedAt === undefined) stopOnce();
+      else if (performance.now() - askedAt > sameSignalMs) process.exit(130);
     });
   }
 }
