@@ -16,6 +16,7 @@ export async function start(
   { env, json, note }: CommandContext,
   options: { readonly port?: number },
 ): Promise<Result> {
+  const parent = process.ppid;
   const overrides = options.port === undefined ? {} : { port: options.port };
   const config = loadConfig(env, overrides);
   // Before the database is started, which takes a while the first time.
@@ -32,7 +33,11 @@ export async function start(
     await app.close();
     throw isAddressInUse(error) ? portTaken(config.port) : error;
   }
-  stopOnSignal(() => app.close(), config.env === "production" ? () => {} : note);
+  stopOnSignal({
+    close: () => app.close(),
+    note: config.env === "production" ? () => {} : note,
+    parent,
+  });
   setImmediate(flushCompileCache);
 
   const url = urlOf(config, address);

@@ -14,7 +14,14 @@ const sameSignalMs = 500;
 const deadlineMs = 2_800;
 const parentEveryMs = 200;
 
-export function stopOnSignal(close: () => Promise<void>, note: (text: string) => void): void {
+export interface StopOptions {
+  readonly close: () => Promise<void>;
+  readonly note: (text: string) => void;
+  /** The parent's pid when the process began: it may be gone by now. */
+  readonly parent: number;
+}
+
+export function stopOnSignal({ close, note, parent }: StopOptions): void {
   let askedAt: number | undefined;
 
   const stop = async () => {
@@ -40,9 +47,10 @@ export function stopOnSignal(close: () => Promise<void>, note: (text: string) =>
   };
 
   if (process.env.npm_lifecycle_event !== undefined) {
-    const parent = process.ppid;
     setInterval(() => process.ppid !== parent && stopOnce(), parentEveryMs).unref();
   }
+  // The terminal, or whoever read what we print, may be gone before us.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   for (const signal of signals) {
     process.on(signal, () => {
       if (askedAt === undefined) stopOnce();

@@ -77,13 +77,16 @@ export function createAuthority(options: AuthorityOptions): Authority {
   };
 }
 
+/** How exactly lifetimes are kept, in milliseconds: asking for the time at each hit would cost more. */
+const ttlResolution = 100;
+
 /**
  * Answers that are asked for once, however many wait, and kept for a while; "nobody" is an answer
  * too. An answer that was asked for before something was forgotten is given to those who waited for
  * it, and not kept.
  */
 function createAnswers<Answer extends object>(max: number, ttl: () => number) {
-  const known = new LRUCache<string, { readonly answer: Answer | undefined }>({ max });
+  const known = new LRUCache<string, { readonly answer: Answer | undefined }>({ max, ttlResolution });
   const waiting = new Map<string, Promise<Answer | undefined>>();
 
   const ask = (key: string, load: () => Promise<Answer | undefined>) => {

@@ -70,11 +70,13 @@ export interface TokensOptions {
  */
 export function createTokens(options: TokensOptions): Tokens {
   const { issuer, audience, accessTtlSeconds, clock = Date.now } = options;
-  const verified = new LRUCache<string, Claims>({
+  // By signature, which is a tenth of the token: hashing the whole of it cost 3 µs a request. It names
+  // the token, but proves nothing until the token is compared.
+  const verified = new LRUCache<string, Verified>({
     max: 20_000,
     // A token is as long as its permissions are many: 32 MiB of text at most.
     maxSize: 32 * 1024 * 1024,
-    sizeCalculation: (_claims, token) => token.length,
+    sizeCalculation: ({ token }) => token.length,
   });
   let signing = options.signing;
 
@@ -93,7 +95,7 @@ export function createTokens(options: TokensOptions): Tokens {
     const claims = claimsOf(payload);
     // A key may have been withdrawn while its signature was being checked.
     if (keys !== signing) return check(token);
-    verified.set(token, claims);
+    verified.set(signatureOf(token), { token, claims });
     return claims;
   };
 
@@ -112,10 +114,10 @@ export function createTokens(options: TokensOptions): Tokens {
         .sign(privateKey);
     },
     verify(token) {
-      const known = verified.get(token);
-      if (!known) return check(token);
-      if (known.expiresAt * 1000 > clock()) return known;
-      verified.delete(token);
+      const known = verified.get(signatureOf(token));
+      if (known?.token !== token) return check(token);
+      if (known.claims.expiresAt * 1000 > clock()) return known.claims;
+      verified.delete(signatureOf(token));
       throw invalidToken();
     },
     jwks: () => ({ keys: signing.accepted.flatMap((key) => key.publicJwk ?? []) }),
@@ -125,6 +127,13 @@ export function createTokens(options: TokensOptions): Tokens {
     },
   };
 }
+
+interface Verified {
+  readonly token: string;
+  readonly claims: Claims;
+}
+
+const signatureOf = (token: string): string => token.slice(token.lastIndexOf(".") + 1);
 
 const contextOf = (subject: TokenSubject) =>
   "tenantId" in subject

@@ -49,11 +49,14 @@ function isCalled(tenant: Tenant, { by, value }: TenantLookup): boolean {
   return by === "host" ? tenant.hosts.includes(value) : String(tenant[by]) === value;
 }
 
+/** How exactly lifetimes are kept, in milliseconds: asking for the time at each hit would cost more. */
+const ttlResolution = 100;
+
 export function createCatalogue(options: CatalogueOptions): Catalogue {
   const { load, listening, maxTenants = 10_000 } = options;
-  const tenants = new LRUCache<string, Tenant>({ max: maxTenants });
-  const names = new LRUCache<string, string>({ max: maxTenants * 4 });
-  const unknown = new LRUCache<string, true>({ max: 10_000 });
+  const tenants = new LRUCache<string, Tenant>({ max: maxTenants, ttlResolution });
+  const names = new LRUCache<string, string>({ max: maxTenants * 4, ttlResolution });
+  const unknown = new LRUCache<string, true>({ max: 10_000, ttlResolution });
   const loading = new Map<string, Promise<Tenant | undefined>>();
   // Counts what was forgotten: an answer that was asked for before must not be kept after.
   let generation = 0;

@@ -12,5 +12,8 @@ export function requestFacts(request: FastifyRequest): RequestFacts {
   };
 }
 
+/** The scheme as nearly all clients write it, or as the pattern allows (RFC 9110, section 11.1). */
 const bearerToken = (authorization: string): string =>
-  /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? "";
+  authorization.startsWith("Bearer ey")
+    ? authorization.slice("Bearer ".length)
+    : (/^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? "");
