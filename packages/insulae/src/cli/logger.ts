@@ -28,5 +28,8 @@ function shorten(line: string): string {
   return [...parts, ...details, ...cause].join(" ");
 }
 
-const textOf = (value: unknown): string =>
-  typeof value === "string" ? value : JSON.stringify(value);
+/** On one line, and without what a terminal would obey: a client may have chosen it. */
+const textOf = (value: unknown): string => {
+  const json = JSON.stringify(value) ?? String(value);
+  return typeof value === "string" ? json.slice(1, -1) : json;
+};

@@ -86,7 +86,10 @@ const ttlResolution = 100;
  * it, and not kept.
  */
 function createAnswers<Answer extends object>(max: number, ttl: () => number) {
-  const known = new LRUCache<string, { readonly answer: Answer | undefined }>({ max, ttlResolution });
+  const known = new LRUCache<string, { readonly answer: Answer | undefined }>({
+    max,
+    ttlResolution,
+  });
   const waiting = new Map<string, Promise<Answer | undefined>>();
 
   const ask = (key: string, load: () => Promise<Answer | undefined>) => {

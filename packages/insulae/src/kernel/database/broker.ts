@@ -62,6 +62,8 @@ export interface Broker {
   lease(target: Target, options?: LeaseOptions): Promise<Lease>;
   /** How many wait for a connection: holders of idle ones give back while it is not 0. */
   waiting(): number;
+  /** Whether one more can be opened without closing another. */
+  hasRoom(): boolean;
   stats(): BrokerStats;
   /** Closes what matches, once it is given back, by force after five seconds. */
   closeTarget(match: (target: Target) => boolean): Promise<void>;
@@ -351,6 +353,7 @@ export function createBroker(options: BrokerOptions): Broker {
       return waiter.promise;
     },
     waiting: () => waiters.size,
+    hasRoom: () => waiters.size === 0 && connections.size < budget,
     stats: () => ({
       open: connections.size,
       leased: inState("leased").length,

@@ -42,9 +42,11 @@ export const connectDirectly =
     return { client, release: close, destroy: close };
   };
 
+const connectTimeoutMs = 10_000;
+
 /** A connected client. An error while it is idle is seen by the next statement, not by the process. */
 export async function openClient(config: ClientConfig): Promise<Client> {
-  const client = new Client(config);
+  const client = new Client({ connectionTimeoutMillis: connectTimeoutMs, ...config });
   client.on("error", () => undefined);
   await client.connect();
   return client;

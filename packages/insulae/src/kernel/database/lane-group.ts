@@ -49,7 +49,13 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
   const slowReads = Math.floor(maxReadLanes / 2);
   const slowWrites = Math.floor(maxWriteLanes / 4);
   const pool = (kind: StatementKind, max: number, spread: boolean) =>
-    createLanePool(kind, { max, depth: kind === "read" ? readDepth : writeDepth, slowMs, spread });
+    createLanePool(kind, {
+      max,
+      depth: kind === "read" ? readDepth : writeDepth,
+      slowMs,
+      hasSpare: broker.hasRoom,
+      spread,
+    });
   const quick = {
     read: pool("read", maxReadLanes - slowReads, false),
     write: pool("write", maxWriteLanes - slowWrites, true),

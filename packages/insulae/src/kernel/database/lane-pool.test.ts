@@ -14,8 +14,14 @@ const lane = (inFlight: number, age = 0, isOpen = true): Lane => ({
   retire() {},
   destroy() {},
 });
-const poolOf = (kind: "read" | "write", lanes: Lane[], max = lanes.length) => {
-  const pool = createLanePool(kind, { max, depth: 8, slowMs: 5, spread: kind === "write" });
+const poolOf = (
+  kind: "read" | "write",
+  lanes: Lane[],
+  max = lanes.length,
+  hasSpare: () => boolean = () => true,
+) => {
+  const spread = kind === "write";
+  const pool = createLanePool(kind, { max, depth: 8, slowMs: 5, hasSpare, spread });
   pool.lanes.push(...lanes);
   return pool;
 };
@@ -64,4 +70,18 @@ test("another write lane is wanted when statements are behind others on all", ()
   expect(poolOf("write", [lane(2), lane(2)], 3).wantsMore(0)).toBe(true);
   expect(poolOf("write", [lane(2), lane(2)]).wantsMore(0)).toBe(false);
   expect(poolOf("write", [], 3).wantsMore(0)).toBe(false);
+});
+
+test("without a connection to spare a pool has one lane, and uses it however slow it is", () => {
+  const none = () => false;
+  const waiting = {} as never;
+  const empty = poolOf("write", [], 4, none);
+  empty.queue.push("a", waiting);
+  expect(empty.wantsMore(0)).toBe(true);
+
+  const only = lane(5, 10);
+  const pool = poolOf("write", [only], 4, none);
+  pool.queue.push("a", waiting);
+  expect(pool.wantsMore(0)).toBe(false);
+  expect(pool.pick("a", 0)).toBe(only);
 });

@@ -33,12 +33,17 @@ export interface PoolLimits {
   readonly depth: number;
   /** A lane whose first statement is older gets no new work while there is another. */
   readonly slowMs: number;
+  /**
+   * Whether the process has a connection to spare. A pool's first lane may take another target's
+   * place, its further ones may not: else busy targets would close each other's lanes all the time.
+   */
+  readonly hasSpare: () => boolean;
   /** Whether statements are spread over the lanes, or fill the first one that is quick. */
   readonly spread: boolean;
 }
 
 export function createLanePool(kind: StatementKind, limits: PoolLimits): LanePool {
-  const { max, depth, slowMs, spread } = limits;
+  const { max, depth, slowMs, spread, hasSpare } = limits;
   const lanes: Lane[] = [];
   const queue = createFairQueue<Job>();
   const held = new Map<string, number>();
@@ -50,6 +55,8 @@ export function createLanePool(kind: StatementKind, limits: PoolLimits): LanePoo
     const isAlone = held.size <= 1 && queue.holders <= 1;
     return isAlone || (held.get(holder) ?? 0) * 2 < lanes.length * depth;
   };
+
+  const mayGrow = () => lanes.length < max && (lanes.length === 0 || hasSpare());
 
   const firstQuick = (now: number) => lanes.find((lane) => hasRoom(lane) && !isSlow(lane, now));
 
@@ -72,7 +79,7 @@ export function createLanePool(kind: StatementKind, limits: PoolLimits): LanePoo
     pick(holder, now) {
       if (!mayHaveMore(holder)) return undefined;
       const best = spread ? leastBusy(now) : firstQuick(now);
-      if (best !== undefined || pool.opening > 0 || lanes.length < max) return best;
+      if (best !== undefined || pool.opening > 0 || mayGrow()) return best;
       // All are slow, and there can't be more.
       return lanes.reduce<Lane | undefined>(
         (least, lane) =>
@@ -81,7 +88,7 @@ export function createLanePool(kind: StatementKind, limits: PoolLimits): LanePoo
       );
     },
     wantsMore(now) {
-      if (pool.opening > 0 || lanes.length >= max) return false;
+      if (pool.opening > 0 || !mayGrow()) return false;
       if (spread && lanes.length > 0 && lanes.every((lane) => lane.inFlight > 1)) return true;
       return queue.size > 0 && firstQuick(now) === undefined;
     },

@@ -54,8 +54,12 @@ export function connectionConfig(options: ConnectionOptions): pg.ClientConfig {
  * read a small table whole; prepared while a table was (nearly) empty, such a plan stays in use until
  * the next ANALYZE, however the table grows meanwhile. JIT compilation pays for queries of seconds.
  */
-const appSettings = { search_path: dataSchema, plan_cache_mode: "force_generic_plan",
-  enable_seqscan: "off", jit: "off" };
+const appSettings = {
+  search_path: dataSchema,
+  plan_cache_mode: "force_generic_plan",
+  enable_seqscan: "off",
+  jit: "off",
+};
 
 function loginOf(role: "app" | "control", database: string, mainDatabase: string): string {
   if (role === "control") return controlRole;

@@ -6,6 +6,7 @@ import type { Kysely } from "kysely";
 import type pg from "pg";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Migrations } from "../database/migration-files.ts";
+import { dataSchema } from "../database/scope.ts";
 import type { Target } from "../database/target.ts";
 import { defineError } from "../errors.ts";
 import type { Secrets } from "../secrets.ts";
@@ -133,10 +134,24 @@ export function createServers(options: ServersOptions): Servers {
       if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) throw serverNameInvalid();
       if ((await list()).some((server) => server.name === name)) throw serverExists();
       await prepareDataServer({ url, database: main.database, secrets, migrations });
-      await control
-        .insertInto("control.servers")
-        .values({ name, weight, sealed_url: secrets.seal(sealPurpose, url) })
-        .execute();
+      await control.transaction().execute(async (tx) => {
+        const server = await tx
+          .insertInto("control.servers")
+          .values({ name, weight, sealed_url: secrets.seal(sealPurpose, url) })
+          .returning("id")
+          .executeTakeFirstOrThrow();
+        // Its pool is migrated from now on with all others, also while no tenant is in it.
+        await tx
+          .insertInto("control.placements")
+          .values({
+            server_id: server.id,
+            database: main.database,
+            schema: dataSchema,
+            isolation: "pool",
+            version: migrations.version,
+          })
+          .execute();
+      });
       return get(name);
     },
 
