@@ -76,8 +76,8 @@ test("pages follow one another without a gap, and the last has no cursor", async
     after = JSON.parse(page.next_cursor)[0];
   }
   expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7]);
-  const empty = await listNotes.page(db, { after: 99 }, { ...pageOptions, limit: 3, total: 7 });
-  expect(empty.text).toBe('{"items":[],"next_cursor":null,"total":7}');
+  const empty = await listNotes.page(db, { after: 99 }, { ...pageOptions, limit: 3 });
+  expect(empty.text).toBe('{"items":[],"next_cursor":null}');
   const exact = await listNotes.page(db, {}, { ...pageOptions, limit: 7 });
   expect(JSON.parse(exact.text)).toMatchObject({ next_cursor: null });
 });

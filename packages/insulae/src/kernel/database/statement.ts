@@ -41,8 +41,6 @@ export interface PageOptions<Row> {
   readonly cursor: CursorCodec;
   /** The values that the statement is ordered by and that its next page starts after. */
   readonly key: (item: JsonRow<Row>) => readonly unknown[];
-  /** The number of all items, if it was asked for. */
-  readonly total?: number | undefined;
 }
 
 /** @typeParam Tables the tables it is about; it runs on a database or in a transaction of them. */
@@ -105,7 +103,7 @@ export function statement<Tables, Row, P = Record<never, never>>(
       const variant = variants.of(params);
       return new Json((await texts(db, variant, variant.jsonList, params))[0]?.[0] ?? "[]");
     },
-    async page(db, params, { limit, cursor, key, total }) {
+    async page(db, params, { limit, cursor, key }) {
       const values = { ...params, limit: limit + 1 };
       const variant = variants.of(values);
       if (!variant.names.includes("limit")) throw new Error("page(): the statement has no `limit`");
@@ -113,8 +111,7 @@ export function statement<Tables, Row, P = Record<never, never>>(
       const { items, last } = cutPage(row?.[0] ?? "", Number(row?.[1] ?? 0), limit);
       // The text was made from the statement's own rows.
       const next = last === undefined ? null : cursor.encode(key(JSON.parse(last) as JsonRow<Row>));
-      const tail = total === undefined ? "" : `,"total":${total}`;
-      return new Json(`{"items":[${items}],"next_cursor":${JSON.stringify(next)}${tail}}`);
+      return new Json(`{"items":[${items}],"next_cursor":${JSON.stringify(next)}}`);
     },
   };
 }
