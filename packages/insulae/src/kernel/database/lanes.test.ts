@@ -1,3 +1,8 @@
+/**
+ * What lanes promise, on a real server.
+ *
+ * Long because all of it shares one engine and its rows, whose making takes longer than most tests.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
