@@ -1,3 +1,4 @@
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { App } from "../../app.ts";
 import { createTestApp } from "../../testing/index.ts";
@@ -209,11 +210,25 @@ describe("listing, suspending and deleting", () => {
     expect(second.status, second.raw).toBe(201);
     expect(second.body.id).not.toBe(first.body.id);
     expect(second.body.hosts).toEqual([]);
+    const heir = { key: "heir", name: "H", hosts: ["phoenix.example"] };
+    expect((await call("POST", "/tenants", { token: owner, body: heir })).status).toBe(201);
     expect((await call("GET", "/contacts", { token: body.access_token })).status).toBe(401);
     const fresh = (await call("POST", "/auth/login", login)).body.access_token;
     expect((await call("GET", "/contacts", { token: fresh })).body.items).toEqual([]);
   });
 });
+
+/** As the administrator of the server sees it, whom no policy holds. */
+async function usersInPool(tenantId: string): Promise<number> {
+  const client = new pg.Client(app.config.databaseUrl);
+  await client.connect();
+  try {
+    const { rows } = await client.query("select from data.users where tenant_id = $1", [tenantId]);
+    return rows.length;
+  } finally {
+    await client.end();
+  }
+}
 
 describe("what is past its grace period", () => {
   test.each(["pool", "schema", "database"] as const)("is erased from a %s", async (isolation) => {
@@ -239,6 +254,15 @@ describe("what is past its grace period", () => {
         .executeTakeFirstOrThrow(),
     );
     expect(left).toEqual({ status: "deleted", placement_id: null });
+    const places = await app.withPlatform("see whether the place is left", ({ control }) =>
+      control
+        .selectFrom("control.placements")
+        .select("isolation")
+        .where("id", "=", tenant.placement.id)
+        .execute(),
+    );
+    expect(places).toEqual(isolation === "pool" ? [{ isolation: "pool" }] : []);
+    expect(await usersInPool(tenant.id)).toBe(0);
   });
 });
 
