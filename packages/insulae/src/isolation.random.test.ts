@@ -193,7 +193,10 @@ test("no foreign row is shown and no acknowledged write is lost", { timeout: 60_
       }
     }),
   );
-  await working.finally(() => stop.abort());
+  await working.finally(async () => {
+    stop.abort();
+    await killing;
+  });
   expect(await killing).toBeGreaterThan(0);
   // What was aborted may still be on its way.
   await sleep(300);

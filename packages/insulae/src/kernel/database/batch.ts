@@ -67,6 +67,8 @@ export class Batch extends Query {
   #rows: unknown[] = [];
   #tag: string | undefined;
   #error: Error | undefined;
+  /** Why it was not sent, if one of its values has no text. */
+  #refused: Error | undefined;
   #ended = false;
 
   constructor(session: Session, request: BatchRequest, end: BatchEnd) {
@@ -107,7 +109,8 @@ export class Batch extends Query {
       outbox.rewind(mark);
       if (isNew) prepared.forget(statement);
       if (scoping?.isNew) prepared.forget(scoping.statement);
-      return error instanceof Error ? error : new Error(String(error));
+      this.#refused = error instanceof Error ? error : new Error(String(error));
+      return this.#refused;
     }
     this.#scopeStatement = scoping?.statement;
     this.#statement = statement;
@@ -158,7 +161,10 @@ export class Batch extends Query {
   handleError(error: Error, _connection: Connection): void {
     const session = this.#session;
     if (this.#statement === undefined) {
-      this.end(error); // it was not sent
+      // Nothing of it was sent: because of a value of its own, or because the connection is gone,
+      // which pg knows a moment before its `end` tells us.
+      if (error === this.#refused) this.end(error);
+      else session.destroy(error);
       return;
     }
     if (isDatabaseError(error) && !endsSession(error) && session.holds(this)) {
