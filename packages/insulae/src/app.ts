@@ -10,10 +10,12 @@ import { coreFeatures, standardFeatures } from "./features/index.ts";
 import { type Installation, openInstallation } from "./installation.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Feature } from "./kernel/feature.ts";
+import { createOrigins } from "./kernel/http/origins.ts";
 import { createHttpServer } from "./kernel/http/server.ts";
 import { chain } from "./kernel/maybe-promise.ts";
 import type { Platform } from "./kernel/platform.ts";
 import { createLogger, type Logger } from "./kernel/telemetry/log.ts";
+import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
 import { requestFacts } from "./kernel/tenancy/request-facts.ts";
 import { createResolver } from "./kernel/tenancy/resolution.ts";
 import { createServices, type Services } from "./services.ts";
@@ -73,10 +75,13 @@ async function assemble(installation: Installation, services: Services): Promise
   const { authority, tokens } = platform;
   const { baseUrl } = config;
 
-  const resolver = createResolver({
-    catalogue,
+  const hostLookup = createHostLookup({
     baseDomain: config.baseDomain,
     platformHosts: ["localhost", new URL(baseUrl).hostname],
+  });
+  const resolver = createResolver({
+    catalogue,
+    hostLookup,
     verifyToken: tokens.verify,
     findUser: authority.findUser,
     findAccount: authority.findAccount,
@@ -109,6 +114,18 @@ async function assemble(installation: Installation, services: Services): Promise
         forgetUser: async (userId) => tenant && platform.forgetUser(tenant, userId),
       })),
     health: { database: () => sql`select 1`.execute(control) },
+    cors: {
+      origins: createOrigins({
+        platform: config.corsOrigins,
+        baseUrl,
+        baseDomain: config.baseDomain,
+        findTenant: (host) => {
+          const lookup = hostLookup(host);
+          return lookup && catalogue.find(lookup);
+        },
+      }),
+      credentials: config.corsCredentials,
+    },
     cursorSecret: secrets.derive("cursors", 32),
     baseUrl,
     version,

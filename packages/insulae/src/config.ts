@@ -33,6 +33,10 @@ export interface Config {
   readonly logLevel: string;
   /** Addresses and networks whose `X-Forwarded-*` headers are believed. */
   readonly trustProxy: readonly string[];
+  /** Origins whose pages may use the API from a browser, beside the tenants' own. */
+  readonly corsOrigins: readonly string[];
+  /** Whether pages of allowed origins may send cookies. */
+  readonly corsCredentials: boolean;
   readonly bodyLimitBytes: number;
   /** How long the rows of a deleted tenant are kept. */
   readonly deletedTenantDays: number;
@@ -98,6 +102,16 @@ const webUrl = (value: string): string => {
     throw new Error("must be a URL such as https://api.example.com");
   }
   return value.replace(/\/+$/, "");
+};
+
+/** An origin is exact: scheme, host and port; a path, a wildcard or `null` would be something else. */
+const origins = (value: string): readonly string[] => {
+  for (const origin of list(value)) {
+    if (!/^https?:\/\/[^\s/?#@*]+\/?$/i.test(origin) || !URL.canParse(origin)) {
+      throw new Error(`must be a list of origins such as https://app.example.com, not ${origin}`);
+    }
+  }
+  return list(value);
 };
 
 /** The pino levels, also out of a filter such as `info,backend=debug` (the part without a module). */
@@ -214,6 +228,16 @@ export const variables = {
     list,
     "addresses or networks of proxies whose X-Forwarded headers are believed; default none",
   ),
+  corsOrigins: variable(
+    ["CORS_ORIGINS", "CORS_ALLOWED_ORIGINS"],
+    origins,
+    "origins whose pages may use the API, such as https://app.example.com, separated by commas; default none. There is no wildcard",
+  ),
+  corsCredentials: variable(
+    ["CORS_CREDENTIALS"],
+    flag,
+    "whether pages of those origins may send cookies; default false",
+  ),
   bodyLimitBytes: variable(
     ["BODY_LIMIT"],
     integer(1024, 100_000_000),
@@ -280,6 +304,8 @@ export function loadConfig(
     // On a terminal, requests are noise.
     logLevel: values.logLevel ?? (production ? "info" : "warn"),
     trustProxy: values.trustProxy ?? [],
+    corsOrigins: values.corsOrigins ?? [],
+    corsCredentials: values.corsCredentials ?? false,
     bodyLimitBytes: values.bodyLimitBytes ?? 1_048_576,
     deletedTenantDays: values.deletedTenantDays ?? 30,
     ...overrides,

@@ -23,6 +23,15 @@ export const Settings = Type.Object(
         description: "Whether strangers may sign up as users of the tenant.",
       }),
     ),
+    cors_origins: Type.Optional(
+      Type.Array(Type.String({ maxLength: 260, pattern: "^https?://[^\\s/?#@*]+/?$" }), {
+        maxItems: 50,
+        uniqueItems: true,
+        description:
+          "Origins whose pages may use the API at the tenant's hosts, exactly as browsers send them.",
+        examples: [["https://app.acme.example"]],
+      }),
+    ),
     features: Type.Optional(Type.Record(Type.String({ maxLength: 100 }), Type.Boolean())),
     limits: Type.Optional(Type.Record(Type.String({ maxLength: 100 }), Type.Number())),
     branding: Type.Optional(

@@ -8,6 +8,11 @@ export const validationFailed = defineError(
 );
 export const badRequest = defineError("bad_request", 400, "The request is not well-formed HTTP");
 export const malformedJson = defineError("malformed_json", 400, "The body is not acceptable JSON");
+export const originRefused = defineError(
+  "origin_refused",
+  403,
+  "Pages of this origin may not do this; CORS_ORIGINS, or the tenant's cors_origins, say which may",
+);
 export const notFound = defineError("not_found", 404, "There is nothing at this address");
 export const methodNotAllowed = defineError(
   "method_not_allowed",

@@ -1,6 +1,6 @@
 /**
- * Registers the routes of features. What happens to a request here, in this order: it is resolved
- * (for whom, and may they?), its body is read, its parts are validated, the handler runs, and what
+ * Registers the routes of features. What happens to a request here, in this order: it is admitted
+ * (from which page?), resolved (for whom, and may they?), its body is read, its parts are validated, the handler runs, and what
  * it returned is sent. Nothing of it waits unless it has to.
  */
 import type {
@@ -13,6 +13,7 @@ import { Type } from "typebox";
 import type { Feature, Route } from "../feature.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { asError, createAnswer } from "./answer.ts";
+import type { Cors } from "./cors.ts";
 import type { Cursors } from "./cursor.ts";
 import { responsesOf, routePath } from "./declarations.ts";
 import type { Enter } from "./entrance.ts";
@@ -28,6 +29,7 @@ import type { Validator, Validators } from "./validation.ts";
 export interface RoutesOptions {
   readonly features: readonly Feature[];
   readonly enter: Enter;
+  readonly admit: Cors["admit"];
   readonly resolve: Resolve;
   readonly cursors: Cursors;
   readonly validators: Validators;
@@ -81,14 +83,15 @@ function registerRoute(app: FastifyInstance, route: Route, options: RoutesOption
   });
 }
 
-function entrance(route: Route, { enter, resolve }: RoutesOptions) {
+function entrance(route: Route, { enter, admit, resolve }: RoutesOptions) {
   const path = routePath(route);
   return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void => {
     let state: RequestState;
     let resolved: ResolvedRequest | Promise<ResolvedRequest>;
     try {
       state = enter(request, reply, path);
-      resolved = resolve(request, route);
+      const admitted = admit(request, reply);
+      resolved = admitted ? admitted.then(() => resolve(request, route)) : resolve(request, route);
     } catch (error) {
       done(asError(error));
       return;

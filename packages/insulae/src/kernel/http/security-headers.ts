@@ -13,6 +13,8 @@ export function securityHeaders(tls: boolean): SecurityHeaders {
     "cross-origin-resource-policy": "same-origin",
     // Answers differ by host, token and tenant header; no cache on the way may keep one.
     "cache-control": "no-store",
+    // A page of an allowed origin gets headers of its own (cors.ts).
+    vary: "origin",
     ...(tls ? { "strict-transport-security": "max-age=31536000; includeSubDomains" } : {}),
   };
 }

@@ -5,9 +5,11 @@
 import fastify, { type FastifyInstance } from "fastify";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature } from "../feature.ts";
+import { chain } from "../maybe-promise.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createAnswerError } from "./answer-error.ts";
+import { type CorsOptions, createCors, isPreflight } from "./cors.ts";
 import { createCursors } from "./cursor.ts";
 import { checkDeclarations, routePath } from "./declarations.ts";
 import { registerDocs } from "./docs.ts";
@@ -26,6 +28,7 @@ export interface HttpServerOptions {
   readonly features: readonly Feature[];
   readonly resolve: Resolve;
   readonly health: HealthChecks;
+  readonly cors: CorsOptions;
   /** Signs cursors; the same on every node. */
   readonly cursorSecret: Uint8Array | string;
   /** Where clients reach this server, from configuration: `https://api.example.com`. */
@@ -64,6 +67,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     log,
     isClosing: () => closing,
   });
+  const cors = createCors(options.cors);
   const constraints = new Map<string, ErrorFactory>(
     features.flatMap((feature) => Object.entries(feature.constraints)),
   );
@@ -94,6 +98,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     validators: createValidators(),
     baseUrl: options.baseUrl,
     enter,
+    admit: cors.admit,
     log,
   };
   registerRoutes(app, { ...shared, features: [health], resolve: () => nobody });
@@ -109,7 +114,10 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const missing = createNotFound(addresses);
   app.setNotFoundHandler((request, reply) => {
     enter(request, reply, undefined);
-    throw missing(request.url);
+    if (isPreflight(request)) return cors.preflight(request, reply);
+    return chain(cors.admit(request, reply), () => {
+      throw missing(request.url);
+    });
   });
   return app;
 }

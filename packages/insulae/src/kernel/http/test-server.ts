@@ -45,6 +45,7 @@ export function testServer(
     features,
     resolve: () => resolvedFor(testTenant("tenant-a")),
     health: { database: async () => {} },
+    cors: { origins: { judge: () => "foreign" }, credentials: false },
     cursorSecret: "a secret of at least thirty-two bytes",
     baseUrl: "http://localhost:8000",
     version: "1.2.3",

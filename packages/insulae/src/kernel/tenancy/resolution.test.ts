@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Principal } from "../auth/principal.ts";
 import type { Claims } from "../auth/tokens.ts";
 import type { Access, Route, RouteContext } from "../feature.ts";
+import { createHostLookup } from "./host-lookup.ts";
 import { type CrossTenantAttempt, createResolver, type RequestFacts } from "./resolution.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "./tenant.ts";
 
@@ -42,8 +43,10 @@ function resolverFor(cached: boolean) {
   const attempts: CrossTenantAttempt[] = [];
   const later = <T>(value: T): T | Promise<T> => (cached ? value : Promise.resolve(value));
   const resolve = createResolver({
-    baseDomain: "insulae.example",
-    platformHosts: ["localhost"],
+    hostLookup: createHostLookup({
+      baseDomain: "insulae.example",
+      platformHosts: ["localhost"],
+    }),
     catalogue: {
       find: ({ by, value }) =>
         later(

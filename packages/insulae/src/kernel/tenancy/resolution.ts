@@ -7,7 +7,6 @@
  * is good in one context: a tenant's, or the core's. While everything is in the caches the answer is
  * there at once, without a promise.
  */
-import { LRUCache } from "lru-cache";
 import {
   authenticationRequired,
   invalidToken,
@@ -20,9 +19,8 @@ import type { Route } from "../feature.ts";
 import { all, chain, type MaybePromise } from "../maybe-promise.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { tenantAccessDenied, tenantInactive, tenantNotFound, tenantRequired } from "./errors.ts";
-import { canonicalHost } from "./hostname.ts";
+import type { HostLookup } from "./host-lookup.ts";
 import type { AccountId, Tenant, UserId } from "./tenant.ts";
-import type { TenantLookup } from "./tenant-queries.ts";
 
 /** What a request says about itself. */
 export interface RequestFacts {
@@ -46,9 +44,7 @@ export interface CrossTenantAttempt {
 
 export interface ResolverOptions {
   readonly catalogue: Catalogue;
-  readonly baseDomain: string;
-  /** The platform's own hosts, such as that of `PUBLIC_URL`: they name no tenant. */
-  readonly platformHosts: readonly string[];
+  readonly hostLookup: HostLookup;
   readonly verifyToken: (token: string) => MaybePromise<Claims>;
   /** The user as they are now; undefined if there is none or they are not active. */
   readonly findUser: (tenant: Tenant, id: UserId) => MaybePromise<TenantPrincipal | undefined>;
@@ -66,8 +62,8 @@ interface Candidates {
 }
 
 export function createResolver(options: ResolverOptions): Resolver {
-  const { catalogue, verifyToken, findUser, findAccount, onCrossTenantAttempt } = options;
-  const hostLookup = createHostLookup(options.baseDomain, options.platformHosts);
+  const { catalogue, hostLookup, verifyToken, findUser, findAccount, onCrossTenantAttempt } =
+    options;
 
   const candidatesOf = (
     facts: RequestFacts,
@@ -171,27 +167,4 @@ function authorise(route: Route, tenant: Tenant | undefined, user: Principal | u
   if (context === "tenant" && !tenant) throw tenantRequired();
   if (permission === "public" || permission === "authenticated") return;
   if (user?.kind !== "tenant" || !user.permissions.has(permission)) throw permissionDenied();
-}
-
-/** What a host names: a slug below the base domain, a registered host, or nothing. */
-function createHostLookup(baseDomain: string, platformHosts: readonly string[]) {
-  const seen = new LRUCache<string, { readonly lookup: TenantLookup | undefined }>({ max: 10_000 });
-  const suffix = `.${baseDomain}`;
-
-  const lookupOf = (raw: string): TenantLookup | undefined => {
-    const host = canonicalHost(raw);
-    if (host === baseDomain || platformHosts.includes(host)) return undefined;
-    // A name further down (`a.b.BASE_DOMAIN`) is nobody's slug.
-    return host.endsWith(suffix)
-      ? { by: "slug", value: host.slice(0, -suffix.length) }
-      : { by: "host", value: host };
-  };
-
-  return (raw: string): TenantLookup | undefined => {
-    const known = seen.get(raw);
-    if (known) return known.lookup;
-    const lookup = lookupOf(raw);
-    seen.set(raw, { lookup });
-    return lookup;
-  };
 }

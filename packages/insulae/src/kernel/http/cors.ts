@@ -1,0 +1,99 @@
+/**
+ * What a browser is told about pages of other origins (CORS, Fetch standard section 3.3), and what is
+ * refused because such a page could have caused it.
+ *
+ * A page can make a browser send a request it may not read: with cookies, with a client certificate,
+ * from inside a network. Only a request with `Authorization` can't be forged so, because a browser asks
+ * before it sends that header. So whatever changes something and has none must come from a page of
+ * this host or of an allowed origin, or from no page at all.
+ *
+ * The decision takes the host alone, and comes after the guard and before anybody is authenticated,
+ * so that errors can be read by the pages that may read answers. This is ours and not @fastify/cors,
+ * which answers preflights in a hook before those of the routes, that is before the guard, and puts
+ * that hook into every request.
+ */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { chain, type MaybePromise } from "../maybe-promise.ts";
+import { originRefused } from "./errors.ts";
+import type { Origins, OriginVerdict } from "./origins.ts";
+
+export interface CorsOptions {
+  readonly origins: Origins;
+  /** Whether pages of allowed origins may send cookies, and read what was answered to them. */
+  readonly credentials: boolean;
+}
+
+export interface Cors {
+  /**
+   * Adds the headers for the page that the request comes from.
+   *
+   * @throws originRefused, invalidHost
+   */
+  readonly admit: (request: FastifyRequest, reply: FastifyReply) => MaybePromise<void>;
+  /** Answers a preflight. @throws originRefused, invalidHost */
+  readonly preflight: (request: FastifyRequest, reply: FastifyReply) => MaybePromise<void>;
+}
+
+const methods = "GET, HEAD, POST, PUT, PATCH, DELETE";
+const requestHeaders =
+  "authorization, content-type, x-tenant, x-csrf-token, idempotency-key, if-match, if-none-match, x-request-id";
+const exposedHeaders =
+  "x-request-id, etag, location, retry-after, idempotent-replayed, ratelimit, ratelimit-policy, " +
+  "x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-ratelimit-retryafter";
+/** Seconds; Chromium keeps none longer. What is then sent is judged each time. */
+const maxAge = "7200";
+
+export function createCors({ origins, credentials }: CorsOptions): Cors {
+  const allow = (reply: FastifyReply, origin: string): void => {
+    reply.header("access-control-allow-origin", origin);
+    if (credentials) reply.header("access-control-allow-credentials", "true");
+  };
+
+  return {
+    admit(request, reply) {
+      const { origin } = request.headers;
+      if (origin === undefined) {
+        if (isForgeable(request) && isFromElsewhere(request)) throw originRefused();
+        return;
+      }
+      const settle = (verdict: OriginVerdict): void => {
+        if (verdict === "allowed") {
+          allow(reply, origin);
+          reply.header("access-control-expose-headers", exposedHeaders);
+        } else if (verdict === "foreign" && isForgeable(request)) {
+          throw originRefused();
+        }
+      };
+      return chain(origins.judge(origin, request.host), settle);
+    },
+    preflight(request, reply) {
+      const { origin = "" } = request.headers;
+      return chain(origins.judge(origin, request.host), (verdict) => {
+        if (verdict === "foreign") throw originRefused();
+        allow(reply, origin);
+        reply
+          .header("access-control-allow-methods", methods)
+          .header("access-control-allow-headers", requestHeaders)
+          .header("access-control-max-age", maxAge)
+          .code(204)
+          .send();
+      });
+    },
+  };
+}
+
+/** A browser asks whether a page may send what it is about to send. */
+export const isPreflight = ({ method, headers }: FastifyRequest): boolean =>
+  method === "OPTIONS" &&
+  headers.origin !== undefined &&
+  headers["access-control-request-method"] !== undefined;
+
+/** A page of any origin could have made a browser send it. */
+const isForgeable = ({ method, headers }: FastifyRequest): boolean =>
+  headers.authorization === undefined && method !== "GET" && method !== "HEAD";
+
+/** Fetch metadata: `none` is the user's own doing, and absent is an old browser or no browser. */
+const isFromElsewhere = ({ headers }: FastifyRequest): boolean => {
+  const site = headers["sec-fetch-site"];
+  return site !== undefined && site !== "same-origin" && site !== "none";
+};

@@ -1,0 +1,91 @@
+/**
+ * Which pages may use the API: those of its own origin, those of the platform's list, and at a
+ * tenant's host those of the tenant's own list and of its other hosts.
+ *
+ * Origins are compared whole (RFC 6454): scheme, host and port, never a suffix, a pattern or a
+ * wildcard. A tenant's list counts where the host names the tenant, and only there: a browser asks
+ * before it sends a token or `X-Tenant` (the preflight has neither), so at a host of the platform
+ * nobody knows yet whose list would count.
+ */
+import { chain, type MaybePromise } from "../maybe-promise.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
+
+/** `own`: a page of this very host. `allowed`: of another origin that is on a list. */
+export type OriginVerdict = "own" | "allowed" | "foreign";
+
+export interface Origins {
+  /**
+   * What a page of `origin` is to the API at `host`. A WebSocket handshake asks the same, and is
+   * refused where the answer is `foreign`.
+   *
+   * @param origin the header `Origin` as it came. @param host the header `Host`.
+   * @throws invalidHost
+   */
+  judge(origin: string, host: string): MaybePromise<OriginVerdict>;
+}
+
+export interface OriginsOptions {
+  /** `CORS_ORIGINS` */
+  readonly platform: readonly string[];
+  /** Its scheme and port are those of the tenants' hosts as well. */
+  readonly baseUrl: string;
+  readonly baseDomain: string;
+  /** The tenant that a host names. */
+  readonly findTenant: (host: string) => MaybePromise<Tenant | undefined>;
+}
+
+/**
+ * An origin in the one form that browsers send it in: lower case, no default port, no path.
+ *
+ * @returns undefined for anything that is no origin of a web page, `null` included.
+ * @example canonicalOrigin("HTTPS://App.Example.com:443/") === "https://app.example.com"
+ */
+export function canonicalOrigin(text: string): string | undefined {
+  if (text.length > 300 || !/^https?:\/\/[^\s/?#@*\\]+\/?$/i.test(text)) return undefined;
+  return URL.canParse(text) ? new URL(text).origin : undefined;
+}
+
+export function createOrigins(options: OriginsOptions): Origins {
+  const { baseDomain, findTenant } = options;
+  const platform = canonicalSet(options.platform);
+  const { protocol, port } = new URL(options.baseUrl);
+  // By the tenant's object: the catalogue makes a new one when anything of the tenant changes.
+  const lists = new WeakMap<Tenant, ReadonlySet<string>>();
+
+  const listOf = (tenant: Tenant): ReadonlySet<string> => {
+    const known = lists.get(tenant);
+    if (known) return known;
+    const { cors_origins: own } = tenant.settings;
+    const hosts = [...tenant.hosts, `${tenant.slug}.${baseDomain}`];
+    const made = canonicalSet([
+      ...(Array.isArray(own) ? own.filter((item) => typeof item === "string") : []),
+      ...hosts.map((host) => `${protocol}//${host}${port && `:${port}`}`),
+    ]);
+    lists.set(tenant, made);
+    return made;
+  };
+
+  return {
+    judge(header, host) {
+      const origin = canonicalOrigin(header);
+      if (origin === undefined) return "foreign";
+      if (isOwn(origin, host, protocol)) return "own";
+      if (platform.has(origin)) return "allowed";
+      return chain(findTenant(host), (tenant) =>
+        // A tenant that is suspended looks to strangers like one that does not exist.
+        tenant?.status === "active" && listOf(tenant).has(origin) ? "allowed" : "foreign",
+      );
+    },
+  };
+}
+
+const canonicalSet = (origins: readonly string[]): ReadonlySet<string> =>
+  new Set(origins.map(canonicalOrigin).filter((origin) => origin !== undefined));
+
+/**
+ * The page was served by this host, over https, or over whatever the server is reached by: behind a
+ * proxy the connection itself says little about the scheme.
+ */
+const isOwn = (origin: string, host: string, protocol: string): boolean =>
+  origin === canonicalOrigin(`https://${host}`) ||
+  origin === canonicalOrigin(`${protocol}//${host}`);

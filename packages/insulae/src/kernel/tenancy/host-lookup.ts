@@ -1,0 +1,38 @@
+import { LRUCache } from "lru-cache";
+import { canonicalHost } from "./hostname.ts";
+import type { TenantLookup } from "./tenant-queries.ts";
+
+export interface HostLookupOptions {
+  readonly baseDomain: string;
+  /** The platform's own hosts, such as that of `PUBLIC_URL`: they name no tenant. */
+  readonly platformHosts: readonly string[];
+}
+
+/**
+ * What a Host header names: a slug below the base domain, a host that may be registered, or nothing.
+ *
+ * @throws invalidHost
+ */
+export type HostLookup = (host: string) => TenantLookup | undefined;
+
+export function createHostLookup({ baseDomain, platformHosts }: HostLookupOptions): HostLookup {
+  const seen = new LRUCache<string, { readonly lookup: TenantLookup | undefined }>({ max: 10_000 });
+  const suffix = `.${baseDomain}`;
+
+  const lookupOf = (raw: string): TenantLookup | undefined => {
+    const host = canonicalHost(raw);
+    if (host === baseDomain || platformHosts.includes(host)) return undefined;
+    // A name further down (`a.b.BASE_DOMAIN`) is nobody's slug.
+    return host.endsWith(suffix)
+      ? { by: "slug", value: host.slice(0, -suffix.length) }
+      : { by: "host", value: host };
+  };
+
+  return (raw) => {
+    const known = seen.get(raw);
+    if (known) return known.lookup;
+    const lookup = lookupOf(raw);
+    seen.set(raw, { lookup });
+    return lookup;
+  };
+}
