@@ -60,6 +60,7 @@ export const invoices = feature<InvoiceTables>("invoices", {
       "/invoices",
       {
         permission: "invoices:write",
+        audit: "invoice.created",
         summary: "Adds an invoice",
         body: NewInvoice,
         response: { 201: Invoice },
@@ -72,6 +73,7 @@ export const invoices = feature<InvoiceTables>("invoices", {
       "/invoices/:id/payment",
       {
         permission: "invoices:pay",
+        audit: "invoice.paid",
         summary: "Marks an invoice as paid",
         params: idParams,
         response: Invoice,

@@ -32,7 +32,10 @@ export interface AppOptions {
 }
 
 export interface App
-  extends Pick<Platform, "tenants" | "hosts" | "servers" | "withTenant" | "withPlatform"> {
+  extends Pick<
+    Platform,
+    "tenants" | "hosts" | "servers" | "withTenant" | "withPlatform" | "audit"
+  > {
   readonly config: Config;
   /** Serves a request without a port: `await app.inject({ method: "GET", url: "/health" })`. */
   readonly inject: FastifyInstance["inject"];
@@ -88,17 +91,12 @@ async function assemble(installation: Installation, services: Services): Promise
     onCrossTenantAttempt({ user, userTenant, requestTenant }) {
       const attempt = { user, user_tenant: userTenant, request_tenant: requestTenant };
       log.warn(attempt, "Cross-tenant access attempt");
-      control
-        .insertInto("control.audit_log")
-        .values({
-          action: "cross_tenant_attempt",
-          actor: user,
-          detail: JSON.stringify(attempt),
-        })
-        .execute()
-        .catch((error: unknown) =>
-          log.error({ err: error }, "An audit entry could not be written"),
-        );
+      void platform.audit({
+        action: "auth.cross_tenant_refused",
+        outcome: "refused",
+        actor: { kind: "user", id: user },
+        detail: attempt,
+      });
     },
   });
   const http = createHttpServer({
@@ -148,6 +146,7 @@ async function assemble(installation: Installation, services: Services): Promise
     servers,
     withTenant: platform.withTenant,
     withPlatform: platform.withPlatform,
+    audit: platform.audit,
     ensureAdmin: (admin) => ensureAdmin(control, platform.passwords, admin),
     inject: http.inject.bind(http) as FastifyInstance["inject"],
     listen: ({ port = config.port, host = config.host } = {}) => http.listen({ port, host }),

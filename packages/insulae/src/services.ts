@@ -2,15 +2,17 @@
  * What works on an installation: the services of the control plane, wired together. The server
  * answers requests with them; a command of the CLI calls them.
  */
-import { sql } from "kysely";
+import { escapeIdentifier } from "pg";
 import { findAccountStanding } from "./features/accounts/accounts.feature.ts";
 import { findStanding } from "./features/users/users.feature.ts";
 import type { Installation } from "./installation.ts";
 import { type Announcements, createAnnouncements } from "./kernel/announcements.ts";
+import { createAudit } from "./kernel/audit/audit.ts";
 import { createAuthority, systemRolePermissions } from "./kernel/auth/authority.ts";
 import { createPasswords } from "./kernel/auth/passwords.ts";
 import { loadSigningKeys, secretSigningKeys } from "./kernel/auth/signing-keys.ts";
 import { createTokens, type Tokens } from "./kernel/auth/tokens.ts";
+import { inTransaction, withOwner } from "./kernel/database/connect.ts";
 import { createPlatform, type Platform } from "./kernel/platform.ts";
 import { type Catalogue, createCatalogue } from "./kernel/tenancy/catalogue.ts";
 import { createHosts } from "./kernel/tenancy/hosts.ts";
@@ -55,6 +57,7 @@ export async function createServices(installation: Installation): Promise<Servic
     },
     log,
   });
+  const audit = createAudit({ control, databaseOf, log });
   const { baseDomain } = config;
   const platform = createPlatform({
     config,
@@ -71,6 +74,7 @@ export async function createServices(installation: Installation): Promise<Servic
       deletedTenantDays: config.deletedTenantDays,
       log,
     }),
+    audit: audit.write,
     authority,
     tokens,
     passwords: createPasswords(),
@@ -81,7 +85,15 @@ export async function createServices(installation: Installation): Promise<Servic
     databaseOf,
     log,
   });
-  return { platform, catalogue, announcements, close: () => announcements.close() };
+  return {
+    platform,
+    catalogue,
+    announcements,
+    async close() {
+      await audit.settled();
+      await announcements.close();
+    },
+  };
 }
 
 async function createTokenService({ config, control, secrets }: Installation): Promise<Tokens> {
@@ -99,16 +111,26 @@ async function createTokenService({ config, control, secrets }: Installation): P
   });
 }
 
-/** Deletes the tenant's rows from a shared schema, those that refer to others first. */
+/**
+ * Deletes the tenant's rows from a shared schema, those that refer to others first. It is the owner
+ * who does it, in the tenant's scope like anybody: the application can't delete an audit log.
+ */
 async function eraseRows(installation: Installation, tenant: Tenant): Promise<void> {
-  const { features, migrations, databaseOf } = installation;
+  const { features, migrations, connect } = installation;
+  const { id, placement } = tenant;
   const tables = migrations.features.flatMap(
     ({ name }) => features.find((feature) => feature.name === name)?.tables ?? [],
   );
-  await databaseOf(tenant)
-    .transaction()
-    .execute(async (tx) => {
-      for (const table of tables.toReversed())
-        await sql`delete from ${sql.table(table)}`.execute(tx);
-    });
+  await withOwner(connect, placement, (client) =>
+    inTransaction(client, async () => {
+      await client.query(
+        "select set_config('app.current_tenant_id', $1, true), set_config('search_path', $2, true)",
+        [id, placement.schema],
+      );
+      await client.query("set local role insulae_owner");
+      for (const table of tables.toReversed()) {
+        await client.query(`delete from ${escapeIdentifier(table)}`);
+      }
+    }),
+  );
 }

@@ -1,5 +1,6 @@
 import type { Feature } from "../kernel/feature.ts";
 import { accounts } from "./accounts/accounts.feature.ts";
+import { audit } from "./audit/audit.feature.ts";
 import { contacts } from "./contacts/contacts.feature.ts";
 import { documents } from "./documents/documents.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
@@ -8,7 +9,7 @@ import { tenants } from "./tenants/tenants.feature.ts";
 import { users } from "./users/users.feature.ts";
 
 /** What every app has: without accounts, tenants and users nothing else works. */
-export const coreFeatures: readonly Feature[] = [accounts, tenants, users];
+export const coreFeatures: readonly Feature[] = [accounts, tenants, users, audit];
 
 /** What the server offers beside, and an app may leave out. */
 export const standardFeatures: readonly Feature[] = [contacts, products, orders, documents];

@@ -2,11 +2,12 @@
  * A feature is a unit of product: permissions, migrations, tables and routes. The built-in features
  * and those of an application are made by the same `feature()` call.
  *
- * A route says three things about itself, and the server refuses to start if one is missing or
- * wrong: who may call it (`permission`), on whose behalf it runs (`context`), and the shapes of what
- * goes in and out.
+ * A route says what the server has to know of it, and the server refuses to start if something is
+ * missing or wrong: who may call it (`permission`), on whose behalf it runs (`context`), the shapes of
+ * what goes in and out, and, if it changes something, what the audit log calls that (`audit`).
  */
 import type { Static, TSchema } from "typebox";
+import type { Audit, AuditAction, TenantAudit } from "./audit/audit.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
@@ -62,6 +63,13 @@ export interface RouteOptions<
   readonly description?: string;
   /** The largest body in bytes; default 1 MiB. */
   readonly bodyLimit?: number;
+  /**
+   * What the audit log calls it when the route has succeeded: `"invoice.sent"`. The server writes the
+   * entry before it answers, with the id of what the route is about, unless the handler has
+   * written one itself (with more detail, or in its transaction). `{ none: reason }`: nothing that
+   * anybody has to account for. Every route that is not a GET has to say.
+   */
+  readonly audit?: AuditAction | { readonly none: string };
   /** Errors that this route may answer with, for the API reference. */
   readonly errors?: readonly ErrorFactory[];
 }
@@ -113,14 +121,20 @@ export type HandlerContext<
         readonly tenant: Tenant;
         readonly user: UserOf<A, TenantPrincipal>;
         readonly db: TenantDatabase<Tables>;
+        readonly audit: Audit;
       }
     : C extends "core"
-      ? { readonly user: UserOf<A, CorePrincipal>; readonly platform: Platform }
+      ? {
+          readonly user: UserOf<A, CorePrincipal>;
+          readonly platform: Platform;
+          readonly audit: TenantAudit;
+        }
       : {
           readonly tenant: Tenant | undefined;
           readonly user: UserOf<A, Principal>;
           readonly db: TenantDatabase<Tables> | undefined;
           readonly platform: Platform;
+          readonly audit: TenantAudit;
         });
 
 /**

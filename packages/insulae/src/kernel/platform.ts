@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Config } from "../config.ts";
+import type { WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import type { Tokens } from "./auth/tokens.ts";
@@ -39,6 +40,11 @@ export interface Platform {
   readonly servers: Servers;
   readonly tokens: Tokens;
   readonly passwords: Passwords;
+  /**
+   * Writes to a tenant's audit log or the platform's, outside a request. In one, the handler's own
+   * `audit` knows who and from where.
+   */
+  readonly audit: WriteAudit;
   /** What users and accounts may do at present. */
   readonly authority: Authority;
   /** Makes every node forget what it cached of this user's role and status. */
@@ -62,7 +68,7 @@ export interface PlatformOptions extends Omit<Platform, "withTenant" | "withPlat
 
 export function createPlatform(options: PlatformOptions): Platform {
   const { databaseOf, log, ...services } = options;
-  const { control, tenants } = services;
+  const { control, tenants, audit } = services;
 
   const scopeOf = <Tables>(tenant: Tenant): TenantScope<Tables> => ({
     tenant,
@@ -77,10 +83,7 @@ export function createPlatform(options: PlatformOptions): Platform {
       return fn(scopeOf(typeof tenant === "string" ? await tenants.get(tenant) : tenant));
     },
     async withPlatform(reason, fn) {
-      await control
-        .insertInto("control.audit_log")
-        .values({ action: "platform_scope", detail: JSON.stringify({ reason }) })
-        .execute();
+      await audit({ action: "platform.scope_entered", detail: { reason } });
       log.warn({ reason }, "Cross-tenant work");
       return fn({
         control,

@@ -24,6 +24,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "any",
+      audit: "auth.registered",
       summary: "Registers, and signs in",
       description:
         "Where a tenant is known (by host, header or `tenant`), as its user with the role `user`; otherwise as an account of the platform, which may make tenants.",
@@ -57,6 +58,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "any",
+      audit: "auth.logged_in",
       summary: "Logs in, with an e-mail or a username",
       description:
         "Where a tenant is known (by host, header or `tenant`), as its user. Otherwise as an account: one that is in a single tenant gets a token for that tenant; one that is in several gets a token for the platform, and the list `tenants` to switch to.",
@@ -78,6 +80,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "authenticated",
       context: "any",
+      audit: "auth.switched",
       summary: "Gives a token for another tenant of the same account",
       body: Switch,
       response: SignedIn,

@@ -67,6 +67,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
     "/contacts",
     {
       permission: "contacts:write",
+      audit: { none: "everyday data" },
       summary: "Adds a contact",
       body: NewContact,
       response: { 201: Contact },
@@ -90,6 +91,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
     "/contacts/:id",
     {
       permission: "contacts:write",
+      audit: { none: "everyday data" },
       summary: "Changes a contact; null clears a field",
       params: idParams,
       body: ContactChanges,
@@ -104,6 +106,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
     "/contacts/:id",
     {
       permission: "contacts:write",
+      audit: { none: "everyday data" },
       summary: "Deletes a contact",
       params: idParams,
       response: { 204: null },

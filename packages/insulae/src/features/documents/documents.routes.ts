@@ -55,6 +55,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
     "/documents",
     {
       permission: "documents:write",
+      audit: { none: "everyday data" },
       summary: "Adds a document",
       body: NewDocument,
       bodyLimit,
@@ -79,6 +80,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
     "/documents/:id",
     {
       permission: "documents:write",
+      audit: { none: "everyday data" },
       summary: "Changes a document",
       params: idParams,
       body: DocumentChanges,
@@ -94,6 +96,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
     "/documents/:id",
     {
       permission: "documents:write",
+      audit: { none: "everyday data" },
       summary: "Deletes a document",
       params: idParams,
       response: { 204: null },

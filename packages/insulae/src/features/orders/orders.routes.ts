@@ -102,6 +102,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
     "/orders",
     {
       permission: "orders:write",
+      audit: { none: "everyday data" },
       summary: "Orders products at their present prices",
       body: NewOrder,
       response: { 201: Order },
@@ -135,6 +136,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
     "/orders/:id",
     {
       permission: "orders:write",
+      audit: { none: "everyday data" },
       summary: "Changes an order's status",
       description: "draft → placed → paid → shipped; cancelled from each of the first three.",
       params: idParams,
@@ -152,6 +154,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
     "/orders/:id",
     {
       permission: "orders:write",
+      audit: { none: "everyday data" },
       summary: "Deletes an order that is a draft or cancelled",
       params: idParams,
       response: { 204: null },

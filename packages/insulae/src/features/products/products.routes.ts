@@ -86,6 +86,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
     "/products",
     {
       permission: "products:write",
+      audit: { none: "everyday data" },
       summary: "Adds a product",
       body: NewProduct,
       response: { 201: Product },
@@ -110,6 +111,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
     "/products/:id",
     {
       permission: "products:write",
+      audit: { none: "everyday data" },
       summary: "Changes a product; orders keep the price they were made at",
       params: idParams,
       body: ProductChanges,
@@ -124,6 +126,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
     "/products/:id",
     {
       permission: "products:write",
+      audit: { none: "everyday data" },
       summary: "Deletes a product that was never ordered",
       params: idParams,
       response: { 204: null },

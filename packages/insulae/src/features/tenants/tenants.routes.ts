@@ -49,6 +49,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "core",
+      audit: "tenant.created",
       summary: "Makes a tenant",
       description:
         "In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`.",
@@ -89,6 +90,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       {
         permission: "authenticated",
         context: "any",
+        audit: "tenant.changed",
         summary: "Changes a tenant's name, settings or (platform administrators) plan",
         params: TenantParams,
         body: TenantChangesBody,
@@ -108,6 +110,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "platform",
       context: "core",
+      audit: "tenant.deleted",
       summary: "Deletes a tenant; its rows are erased after the grace period",
       params: TenantParams,
       response: { 204: null },
@@ -123,6 +126,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       {
         permission: "platform",
         context: "core",
+        audit: action === "suspend" ? "tenant.suspended" : "tenant.resumed",
         summary: action === "suspend" ? "Suspends a tenant" : "Resumes a suspended tenant",
         params: TenantParams,
         response: TenantView,
@@ -138,6 +142,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "platform",
       context: "core",
+      audit: "host.registered",
       summary: "Registers a host for a tenant",
       params: TenantParams,
       body: HostBody,
@@ -156,6 +161,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "platform",
       context: "core",
+      audit: "host.unregistered",
       summary: "Takes a host away from a tenant",
       params: TenantHostParams,
       response: { 204: null },

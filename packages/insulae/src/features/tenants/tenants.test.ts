@@ -311,7 +311,7 @@ test("an attempt on another tenant is refused, and in the audit log", async () =
         control
           .selectFrom("control.audit_log")
           .select("detail")
-          .where("action", "=", "cross_tenant_attempt")
+          .where("action", "=", "auth.cross_tenant_refused")
           .execute(),
       ),
     )

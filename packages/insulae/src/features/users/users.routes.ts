@@ -69,6 +69,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     "/users",
     {
       permission: "users:write",
+      audit: "user.created",
       summary: "Adds a user, with a role up to your own",
       body: New,
       response: { 201: User },
@@ -100,6 +101,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     "/users/:id",
     {
       permission: "users:write",
+      audit: "user.changed",
       summary: "Changes a user's details, role or status; it counts from their next request on",
       params: idParams,
       body: Changes,
@@ -126,6 +128,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     "/users/:id",
     {
       permission: "users:write",
+      audit: "user.deleted",
       summary: "Deletes a user",
       params: idParams,
       response: { 204: null },

@@ -72,13 +72,25 @@ export interface ControlTables {
     created_at: Stamp;
     retired_at: ColumnType<Date | null, never, Date | null>;
   };
+  /** Written by `kernel/audit` only; the database gives number, time and hashes. */
   "control.audit_log": {
-    id: Id<string>;
+    /** bigint: `pg` gives it as text. */
+    seq: ColumnType<string, never, never>;
+    id: ColumnType<string, never, never>;
     at: Stamp;
     action: string;
-    tenant_id: ColumnType<TenantId | null, TenantId | undefined, never>;
-    actor: ColumnType<string | null, string | undefined, never>;
-    request_id: ColumnType<string | null, string | undefined, never>;
+    outcome: string;
+    actor_kind: string;
+    actor_id: string | null;
+    actor_name: string | null;
+    impersonator: string | null;
+    target_type: string | null;
+    target_id: string | null;
+    ip: string | null;
+    user_agent: string | null;
+    request_id: string | null;
     detail: JSONColumnType<Record<string, unknown>, string, never>;
+    previous_hash: ColumnType<string | null, never, never>;
+    hash: ColumnType<string, never, never>;
   };
 }

@@ -79,6 +79,12 @@ export function createAnswer(responses: ReadonlyMap<number, object | null>, name
   };
 }
 
+/** What a handler's value comes to: the promise awaited, the query run. */
+export async function settle(value: unknown): Promise<unknown> {
+  const settled = await value;
+  return isQuery(settled) ? settled.execute() : settled;
+}
+
 /** What was thrown, as an error: Fastify takes nothing else for one. */
 export function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));

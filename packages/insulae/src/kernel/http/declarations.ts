@@ -84,6 +84,7 @@ function routeProblems(route: Route, features: readonly Feature[]): string[] {
     ...accessProblems(options, features),
     ...pathProblems(route),
     ...responseProblems(options.response),
+    ...auditProblems(route),
     ...(options.summary?.trim() ? [] : ["it has no summary"]),
     ...(options.body && (route.method === "GET" || route.method === "DELETE")
       ? [`a ${route.method} has no body`]
@@ -114,6 +115,22 @@ function accessProblems(
       }
       return context === "core" ? ["a tenant's permission needs the context tenant"] : [];
   }
+}
+
+function auditProblems({ method, options: { audit } }: Route): string[] {
+  if (audit === undefined) {
+    return method === "GET"
+      ? []
+      : [
+          'it does not say what the audit log calls it: `audit: "thing.changed"`, or `{ none: reason }`',
+        ];
+  }
+  if (typeof audit !== "string") {
+    return audit.none.trim() ? [] : ["it gives no reason why it is not audited"];
+  }
+  return /^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(audit)
+    ? []
+    : [`audit ${audit} is not of the form thing.changed`];
 }
 
 function pathProblems(route: Route): string[] {

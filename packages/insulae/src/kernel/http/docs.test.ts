@@ -33,7 +33,13 @@ const notes = feature("notes", {
     ),
     r.post(
       "/notes",
-      { permission: "notes:write", summary: "Adds", body: NewNote, response: { 201: Note } },
+      {
+        permission: "notes:write",
+        audit: { none: "a test" },
+        summary: "Adds",
+        body: NewNote,
+        response: { 201: Note },
+      },
       () => undefined,
     ),
     r.get(
@@ -43,12 +49,25 @@ const notes = feature("notes", {
     ),
     r.delete(
       "/notes/:note_id",
-      { permission: "notes:write", summary: "Deletes", params, response: { 204: null } },
+      {
+        permission: "notes:write",
+        audit: { none: "a test" },
+        summary: "Deletes",
+        params,
+        response: { 204: null },
+      },
       () => undefined,
     ),
     r.post(
       "/login",
-      { permission: "public", context: "any", summary: "Logs in", body: NewNote, response: Note },
+      {
+        permission: "public",
+        audit: { none: "a test" },
+        context: "any",
+        summary: "Logs in",
+        body: NewNote,
+        response: Note,
+      },
       () => undefined,
     ),
   ],

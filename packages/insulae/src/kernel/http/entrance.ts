@@ -42,7 +42,7 @@ export function createEntrance({ headers, log, isClosing }: EntranceOptions): En
   };
   const enter: Enter = (request, reply, path) => {
     const startedAt = accessLog ? performance.now() : 0;
-    const state = { startedAt, path, resolved: undefined, log: undefined };
+    const state = { startedAt, path, resolved: undefined, log: undefined, audited: false };
     setState(request, state);
     setHeaders(request, reply);
     if (accessLog) logWhenDone(request, reply, log);

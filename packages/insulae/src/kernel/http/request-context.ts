@@ -4,6 +4,7 @@
  * also why this is a class: its getters are made once, not once a request.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { TenantAudit } from "../audit/audit.ts";
 import type { Passwords } from "../auth/passwords.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { BaseContext, RequestInfo, RouteContext } from "../feature.ts";
@@ -12,7 +13,8 @@ import type { Logger } from "../telemetry/log.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { Cursors } from "./cursor.ts";
 import { defaultPageLimit, type Page } from "./page.ts";
-import { type ResolvedRequest, requestLog } from "./request-state.ts";
+import { requestAudit } from "./request-audit.ts";
+import { findState, type ResolvedRequest, requestLog } from "./request-state.ts";
 
 type AnyBase = Omit<BaseContext<never, never, never>, "params" | "query" | "body">;
 
@@ -70,6 +72,15 @@ export class RequestContext implements AnyBase {
 
   get forgetUser(): (userId: string) => Promise<void> {
     return this.#resolved.forgetUser;
+  }
+
+  get audit(): TenantAudit {
+    return requestAudit(this.#request, this.#resolved, this.#setting.context);
+  }
+
+  /** Whether the handler has written an entry. */
+  get audited(): boolean {
+    return findState(this.#request)?.audited ?? false;
   }
 
   get log(): Logger {

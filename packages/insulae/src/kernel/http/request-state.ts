@@ -40,6 +40,8 @@ export interface RequestState {
   readonly path: string | undefined;
   resolved: ResolvedRequest | undefined;
   log: Logger | undefined;
+  /** The handler has written an entry of the audit log itself. */
+  audited: boolean;
 }
 
 type WithState = { state: RequestState | null };

@@ -12,11 +12,12 @@ import type {
 import { Type } from "typebox";
 import type { Feature, Route } from "../feature.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { asError, createAnswer } from "./answer.ts";
+import { asError, createAnswer, settle } from "./answer.ts";
 import type { Cors } from "./cors.ts";
 import type { Cursors } from "./cursor.ts";
 import { responsesOf, routePath } from "./declarations.ts";
 import type { Enter } from "./entrance.ts";
+import { targetOf } from "./request-audit.ts";
 import { RequestContext, type RouteSetting } from "./request-context.ts";
 import {
   findState,
@@ -63,8 +64,7 @@ function registerRoute(app: FastifyInstance, route: Route, options: RoutesOption
   };
   const validate = requestValidator(route, options.validators);
   const answer = createAnswer(responses, list);
-  // Its context is the one that the declaration was checked against.
-  const handle = route.handler as (context: RequestContext) => unknown;
+  const handle = audited(route);
 
   app.route({
     method: route.method,
@@ -108,6 +108,23 @@ function entrance(route: Route, { enter, admit, resolve }: RoutesOptions) {
       },
       (error: unknown) => done(asError(error)),
     );
+  };
+}
+
+type Handle = (context: RequestContext) => unknown;
+
+/** The handler, and the entry of the audit log that the route declares, if it wrote none itself. */
+function audited({ handler, options }: Route): Handle {
+  // Its context is the one that the declaration was checked against.
+  const handle = handler as Handle;
+  const action = options.audit;
+  if (typeof action !== "string") return handle;
+  return async (context) => {
+    const value = await settle(handle(context));
+    if (!context.audited) {
+      await context.audit({ action, target: targetOf(action, context.params, value) });
+    }
+    return value;
   };
 }
 

@@ -51,6 +51,7 @@ const items = feature("items", {
       "/items/:id",
       {
         permission: "items:write",
+        audit: { none: "a test" },
         summary: "Puts an item",
         params: Item,
         response: { 200: Item, 201: Item },
@@ -63,7 +64,13 @@ const items = feature("items", {
     ),
     r.delete(
       "/items/:id",
-      { permission: "items:write", summary: "Deletes", params: Item, response: { 204: null } },
+      {
+        permission: "items:write",
+        audit: { none: "a test" },
+        summary: "Deletes",
+        params: Item,
+        response: { 204: null },
+      },
       () => undefined,
     ),
   ],

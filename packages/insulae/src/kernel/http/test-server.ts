@@ -74,6 +74,7 @@ export const echo = feature("echo", {
       "/echo",
       {
         permission: "public",
+        audit: { none: "a test" },
         summary: "Gives back what it gets",
         body: Type.Object({
           text: Type.String(),

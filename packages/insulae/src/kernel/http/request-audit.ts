@@ -1,0 +1,56 @@
+import type { FastifyRequest } from "fastify";
+import type { AuditActor, AuditEntry, TenantAudit } from "../audit/audit.ts";
+import type { Principal } from "../auth/principal.ts";
+import type { RouteContext } from "../feature.ts";
+import { Json } from "../json.ts";
+import { findState, type ResolvedRequest } from "./request-state.ts";
+
+/** What an entry knows from its request: who, and from where. */
+export function requestOrigin(
+  request: FastifyRequest,
+  user: Principal | undefined,
+): Pick<AuditEntry, "actor" | "ip" | "userAgent" | "requestId"> {
+  return {
+    actor: actorOf(user),
+    ip: request.ip,
+    userAgent: request.headers["user-agent"],
+    requestId: request.id,
+  };
+}
+
+/** The handler's `audit`. */
+export function requestAudit(
+  request: FastifyRequest,
+  { tenant: known, user, platform }: ResolvedRequest,
+  context: RouteContext,
+): TenantAudit {
+  return ({ tenant = context === "core" ? null : known, ...event }, tx) => {
+    // The types don't let a tenant's handler name another; nor do we.
+    if (context === "tenant" && tenant?.id !== known?.id) {
+      throw new Error("a tenant's handler writes its own tenant's audit log");
+    }
+    const state = findState(request);
+    if (state) state.audited = true;
+    const { actor = undefined, ...origin } = requestOrigin(request, user);
+    return platform.audit(
+      { ...origin, ...event, actor: event.actor ?? actor, tenant: tenant ?? undefined },
+      tx,
+    );
+  };
+}
+
+/** What a route's entry is about: `invoice.sent` is about an invoice, the one in the path or the answer. */
+export function targetOf(action: string, params: unknown, answer: unknown) {
+  const id = idOf(params) ?? idOf(answer instanceof Json ? answer.toJSON() : answer);
+  return id === undefined ? undefined : { type: action.slice(0, action.indexOf(".")), id };
+}
+
+function idOf(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null || !("id" in value)) return undefined;
+  return typeof value.id === "string" ? value.id : undefined;
+}
+
+function actorOf(user: Principal | undefined): AuditActor {
+  if (!user) return { kind: "anonymous" };
+  return { kind: user.kind === "tenant" ? "user" : "account", id: user.id, name: user.email };
+}
