@@ -8,8 +8,9 @@ import { findStanding } from "./features/users/users.feature.ts";
 import type { Installation } from "./installation.ts";
 import { type Announcements, createAnnouncements } from "./kernel/announcements.ts";
 import { createAudit } from "./kernel/audit/audit.ts";
-import { createAuthority, systemRolePermissions } from "./kernel/auth/authority.ts";
+import { createAuthority } from "./kernel/auth/authority.ts";
 import { createPasswords } from "./kernel/auth/passwords.ts";
+import { createPermissions } from "./kernel/auth/permissions.ts";
 import { loadSigningKeys, secretSigningKeys } from "./kernel/auth/signing-keys.ts";
 import { createTokens, type Tokens } from "./kernel/auth/tokens.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
@@ -36,10 +37,11 @@ export async function createServices(installation: Installation): Promise<Servic
     load: (lookup) => findTenant(control, lookup),
     listening: () => announcements.listening(),
   });
+  const permissions = createPermissions(features);
   const authority = createAuthority({
     loadUser: (tenant, id) => findStanding(databaseOf(tenant), id),
     loadAccount: (id) => findAccountStanding(control, id),
-    permissionsOf: systemRolePermissions(features),
+    permissionsOf: permissions.of,
     listening: () => announcements.listening(),
   });
   const announcements = createAnnouncements({
@@ -76,10 +78,11 @@ export async function createServices(installation: Installation): Promise<Servic
     }),
     audit: audit.write,
     authority,
+    permissions,
     tokens,
     passwords: createPasswords(),
     async forgetUser(tenant, userId) {
-      authority.forgetUser(tenant.id, userId as UserId);
+      authority.forgetUser(tenant.id, userId as UserId | undefined);
       await announcements.announceUser(tenant.id, userId);
     },
     databaseOf,

@@ -5,11 +5,12 @@ import { contacts } from "./contacts/contacts.feature.ts";
 import { documents } from "./documents/documents.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
 import { products } from "./products/products.feature.ts";
+import { roles } from "./roles/roles.feature.ts";
 import { tenants } from "./tenants/tenants.feature.ts";
 import { users } from "./users/users.feature.ts";
 
-/** What every app has: without accounts, tenants and users nothing else works. */
-export const coreFeatures: readonly Feature[] = [accounts, tenants, users, audit];
+/** What every app has: without accounts, tenants, users and roles nothing else works. */
+export const coreFeatures: readonly Feature[] = [accounts, tenants, users, roles, audit];
 
 /** What the server offers beside, and an app may leave out. */
 export const standardFeatures: readonly Feature[] = [contacts, products, orders, documents];

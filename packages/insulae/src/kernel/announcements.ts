@@ -14,7 +14,8 @@ import type { AccountId, TenantId, UserId } from "./tenancy/tenant.ts";
 
 export interface AnnouncementHandlers {
   readonly onTenant: (id: TenantId) => void;
-  readonly onUser: (tenantId: TenantId, userId: UserId) => void;
+  /** @param userId undefined: any user of the tenant */
+  readonly onUser: (tenantId: TenantId, userId?: UserId) => void;
   readonly onAccount: (id: AccountId) => void;
   /** Anything may have changed. */
   readonly onAnything: () => void;
@@ -25,7 +26,8 @@ export interface Announcements {
   readonly listening: () => boolean;
   /** Begins, and resolves when announcements are heard for the first time. */
   listen(): Promise<void>;
-  announceUser(tenantId: TenantId, userId: string): Promise<void>;
+  /** @param userId undefined: any user of the tenant may have changed */
+  announceUser(tenantId: TenantId, userId: string | undefined): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -47,6 +49,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     const [kind, first = "", second = ""] = payload.split(":");
     // The ids come from our own triggers and from `announceUser`.
     if (kind === "tenant") handlers.onTenant(first as TenantId);
+    else if (kind === "users") handlers.onUser(first as TenantId);
     else if (kind === "user") handlers.onUser(first as TenantId, second as UserId);
     else if (kind === "account") handlers.onAccount(first as AccountId);
     else handlers.onAnything();
@@ -63,7 +66,8 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
   return {
     ...listener,
     async announceUser(tenantId, userId) {
-      await sql`select pg_notify(${channel}, ${`user:${tenantId}:${userId}`})`.execute(control);
+      const payload = userId === undefined ? `users:${tenantId}` : `user:${tenantId}:${userId}`;
+      await sql`select pg_notify(${channel}, ${payload})`.execute(control);
     },
   };
 }

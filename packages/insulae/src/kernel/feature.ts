@@ -9,6 +9,7 @@
 import type { Static, TSchema } from "typebox";
 import type { Audit, AuditAction, TenantAudit } from "./audit/audit.ts";
 import type { Passwords } from "./auth/passwords.ts";
+import type { Permissions } from "./auth/permissions.ts";
 import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { ErrorFactory } from "./errors.ts";
@@ -37,6 +38,8 @@ export interface PermissionDefinition {
   readonly description: string;
   /** The least of the system roles that holds it. */
   readonly role: SystemRole;
+  /** Other names that it goes by where roles and API keys are given permissions. */
+  readonly aliases?: readonly string[];
 }
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -91,8 +94,10 @@ export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSc
   readonly status: (code: number) => void;
   /** Hashes and verifies passwords, a bounded number at a time. */
   readonly passwords: Passwords;
-  /** Makes every node forget what it cached of this user's role and status. */
-  readonly forgetUser: (userId: string) => Promise<void>;
+  /** What permissions there are, and which roles hold them. */
+  readonly permissions: Permissions;
+  /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
+  readonly forgetUser: (userId?: string) => Promise<void>;
 }
 
 export interface RequestInfo {

@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import type { WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
 import type { Passwords } from "./auth/passwords.ts";
+import type { Permissions } from "./auth/permissions.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import type { ControlTables } from "./database/control-tables.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
@@ -17,8 +18,8 @@ export interface TenantScope<Tables> {
   readonly tenant: Tenant;
   readonly db: TenantDatabase<Tables>;
   readonly log: Logger;
-  /** Makes every node forget what it cached of this user's role and status. */
-  readonly forgetUser: (userId: string) => Promise<void>;
+  /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
+  readonly forgetUser: (userId?: string) => Promise<void>;
 }
 
 /** What cross-tenant work gets: the control plane, and each tenant in turn, in its own scope. */
@@ -47,8 +48,10 @@ export interface Platform {
   readonly audit: WriteAudit;
   /** What users and accounts may do at present. */
   readonly authority: Authority;
-  /** Makes every node forget what it cached of this user's role and status. */
-  readonly forgetUser: (tenant: Tenant, userId: string) => Promise<void>;
+  /** What permissions there are, and which roles hold them. */
+  readonly permissions: Permissions;
+  /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
+  readonly forgetUser: (tenant: Tenant, userId?: string) => Promise<void>;
   /** Runs `fn` in the tenant's scope. @param tenant its id, key, slug or number. */
   readonly withTenant: <Tables, Result>(
     tenant: Tenant | string,

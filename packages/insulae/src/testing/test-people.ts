@@ -88,6 +88,7 @@ export async function openTestPeople() {
     newEmail,
     post,
     get: (url: string, request?: Request) => send("GET", url, request),
+    put: (url: string, request?: Request) => send("PUT", url, request),
     patch: (url: string, request?: Request) => send("PATCH", url, request),
     delete: (url: string, request?: Request) => send("DELETE", url, request),
     logLines: () => lines,
@@ -146,4 +147,4 @@ export async function openTestPeople() {
   };
 }
 
-type Method = "GET" | "POST" | "PATCH" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

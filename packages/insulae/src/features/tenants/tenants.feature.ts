@@ -7,7 +7,11 @@ export { viewOf } from "./tenants.schemas.ts";
 export const tenants = feature("tenants", {
   permissions: {
     "tenants:read": { description: "See the tenant and its settings", role: "viewer" },
-    "tenants:manage": { description: "Change the tenant, its settings and hosts", role: "owner" },
+    "tenants:manage": {
+      description: "Change the tenant, its settings and hosts",
+      role: "owner",
+      aliases: ["ManageTenant"],
+    },
   },
   routes: tenantRoutes,
 });

@@ -5,6 +5,7 @@ import { emailTaken, usernameTaken, userRoutes } from "./users.routes.ts";
 export { createOwnerUser } from "./owner.ts";
 export { canonicalUsername, invalidUsername } from "./username.ts";
 export {
+  asId,
   createUser,
   findCredentials,
   findStanding,
@@ -14,12 +15,30 @@ export {
 } from "./users.queries.ts";
 export { usernameTaken } from "./users.routes.ts";
 export { Email, NewPassword, PersonName, Username } from "./users.schemas.ts";
+export {
+  changeUser,
+  lastOwner,
+  lockInferior,
+  permissionNotHeld,
+  refuseUnheld,
+  roleAboveOwn,
+  type Setting,
+  userNotFound,
+} from "./users.service.ts";
 
 /** The members of a tenant. */
 export const users = feature<UserTables>("users", {
   permissions: {
-    "users:read": { description: "See the users of the tenant", role: "user" },
-    "users:write": { description: "Add, change and delete users", role: "admin" },
+    "users:read": {
+      description: "See the users of the tenant",
+      role: "user",
+      aliases: ["ReadUser"],
+    },
+    "users:write": {
+      description: "Add, change and delete users",
+      role: "admin",
+      aliases: ["CreateUser", "UpdateUser", "DeleteUser"],
+    },
   },
   migrations: new URL("./migrations/", import.meta.url),
   tables: ["users"],

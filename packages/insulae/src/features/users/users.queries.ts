@@ -117,11 +117,19 @@ export const deleteUser = statement((db: Db, p: Params<{ id: UserId }>) =>
   db.deleteFrom("users").where("id", "=", p.id),
 );
 
+/** The permissions that the user's custom roles add. The tables are those of the feature `roles`. */
+const addedPermissions = sql<string[]>`array(
+  select distinct unnest(roles.permissions)
+  from user_roles
+  join roles on roles.tenant_id = user_roles.tenant_id and roles.id = user_roles.role_id
+  where user_roles.user_id = users.id
+)`.as("added");
+
 /** The user's row and those of all active owners, locked in an order that can't deadlock. */
 export const lockUserAndOwners = (db: Db, id: UserId) =>
   db
     .selectFrom("users")
-    .select(["id", "email", "role", "is_active"])
+    .select(["id", "email", "role", "is_active", addedPermissions])
     .where((user) =>
       user.or([
         user("id", "=", id),
@@ -136,7 +144,7 @@ export const lockUserAndOwners = (db: Db, id: UserId) =>
 export const findStanding = (db: Db, id: UserId) =>
   db
     .selectFrom("users")
-    .select(["email", "role"])
+    .select(["email", "role", addedPermissions])
     .where("id", "=", id)
     .where("is_active", "=", true)
     .executeTakeFirst();

@@ -12,6 +12,7 @@ import {
   addUser,
   changeUser,
   lastOwner,
+  permissionNotHeld,
   removeUser,
   roleAboveOwn,
   userNotFound,
@@ -77,12 +78,13 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
         emailTaken,
         usernameTaken,
         roleAboveOwn,
+        permissionNotHeld,
         invalidEmail,
         invalidUsername,
         weakPassword,
       ],
     },
-    ({ db, user, passwords, body }) => addUser(db, passwords, user, body),
+    (setting) => addUser(setting, setting.body),
   ),
 
   r.get(
@@ -111,15 +113,16 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
         emailTaken,
         usernameTaken,
         roleAboveOwn,
+        permissionNotHeld,
         lastOwner,
         invalidEmail,
         invalidUsername,
       ],
     },
-    async ({ db, user, params, body, forgetUser }) => {
-      const id = userIdOf(params);
-      const changed = await changeUser(db, user, id, body);
-      await forgetUser(id);
+    async (setting) => {
+      const id = userIdOf(setting.params);
+      const changed = await changeUser(setting, id, setting.body);
+      await setting.forgetUser(id);
       return changed;
     },
   ),
@@ -132,12 +135,12 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
       summary: "Deletes a user",
       params: idParams,
       response: { 204: null },
-      errors: [userNotFound, roleAboveOwn, lastOwner],
+      errors: [userNotFound, roleAboveOwn, permissionNotHeld, lastOwner],
     },
-    async ({ db, user, params, forgetUser }) => {
-      const id = userIdOf(params);
-      await removeUser(db, user, id);
-      await forgetUser(id);
+    async (setting) => {
+      const id = userIdOf(setting.params);
+      await removeUser(setting, id);
+      await setting.forgetUser(id);
     },
   ),
 ];

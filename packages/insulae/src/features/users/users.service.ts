@@ -1,11 +1,12 @@
 /**
- * The rules about users: nobody gives, changes or takes away a role above their own, and a tenant
- * keeps at least one active owner.
+ * The rules about users. Nobody gives, changes or takes away a role above their own, or a permission
+ * that they don't hold: who could change the e-mail of somebody more powerful could become them. And
+ * a tenant keeps at least one active owner.
  */
 import type { Kysely } from "kysely";
-import { isAtLeast } from "../../kernel/auth/authority.ts";
 import { canonicalEmail } from "../../kernel/auth/email.ts";
 import type { Passwords } from "../../kernel/auth/passwords.ts";
+import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
 import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
@@ -26,6 +27,11 @@ export const roleAboveOwn = defineError(
   403,
   "You can't give, change or take away a role above your own",
 );
+export const permissionNotHeld = defineError(
+  "permission_not_held",
+  403,
+  "You can't give, change or take away a permission that you don't hold",
+);
 export const lastOwner = defineError(
   "last_owner",
   409,
@@ -33,7 +39,14 @@ export const lastOwner = defineError(
 );
 
 type Db = Kysely<UserTables>;
-type Actor = Pick<TenantPrincipal, "role">;
+export type Actor = Pick<TenantPrincipal, "role" | "permissions">;
+
+/** In what the rules are applied: the tenant's rows, the permissions there are, and who acts. */
+export interface Setting<Tables = UserTables> {
+  readonly db: Kysely<Tables>;
+  readonly permissions: Permissions;
+  readonly user: Actor;
+}
 
 export interface NewUser {
   readonly email: string;
@@ -50,30 +63,28 @@ export interface UserChanges extends Omit<Partial<NewUser>, "password"> {
   readonly is_active?: boolean | undefined;
 }
 
-/** @throws roleAboveOwn, invalidEmail, invalidUsername, weakPassword */
+/** @throws roleAboveOwn, permissionNotHeld, invalidEmail, invalidUsername, weakPassword */
 export async function addUser(
-  db: Db,
-  passwords: Passwords,
-  actor: Actor,
-  { password, ...fields }: NewUser,
+  { db, passwords, permissions, user: actor }: Setting & { readonly passwords: Passwords },
+  { password, role = "user", ...fields }: NewUser,
 ): Promise<Json | undefined> {
-  if (fields.role) refuseAbove(actor, fields.role);
-  const user = { ...canonical(fields), email: canonicalEmail(fields.email) };
+  refuseRole({ permissions, user: actor }, role);
+  const user = { ...canonical(fields), email: canonicalEmail(fields.email), role };
   const passwordHash = password === undefined ? null : await passwords.hash(password);
   return createUser.json(db, { ...user, password_hash: passwordHash });
 }
 
-/** @throws userNotFound, roleAboveOwn, lastOwner, invalidEmail, invalidUsername */
+/** @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner, invalidEmail, invalidUsername */
 export async function changeUser(
-  db: Db,
-  actor: Actor,
+  { db, permissions, user: actor }: Setting,
   id: UserId,
   changes: UserChanges,
 ): Promise<Json | undefined> {
   const values = canonical(changes);
   return db.transaction().execute(async (tx) => {
     const { user, isLastOwner } = await lock(tx, id);
-    refuseAbove(actor, user.role, changes.role);
+    refuseRole({ permissions, user: actor }, user.role, user.added);
+    if (changes.role !== undefined) refuseRole({ permissions, user: actor }, changes.role);
     const { role = user.role, is_active = user.is_active } = changes;
     if (isLastOwner && !(role === "owner" && is_active)) throw lastOwner();
     // Somebody has to prove again that the mailbox is theirs.
@@ -82,11 +93,14 @@ export async function changeUser(
   });
 }
 
-/** @throws userNotFound, roleAboveOwn, lastOwner */
-export async function removeUser(db: Db, actor: Actor, id: UserId): Promise<void> {
+/** @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner */
+export async function removeUser(
+  { db, permissions, user: actor }: Setting,
+  id: UserId,
+): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const { user, isLastOwner } = await lock(tx, id);
-    refuseAbove(actor, user.role);
+    refuseRole({ permissions, user: actor }, user.role, user.added);
     if (isLastOwner) throw lastOwner();
     await deleteUser.all(tx, { id });
   });
@@ -104,11 +118,37 @@ async function lock(tx: Db, id: UserId) {
   return { user, isLastOwner: owners.length === 1 && owners[0] === user };
 }
 
-function refuseAbove(actor: Actor, ...roles: (string | undefined)[]): void {
-  for (const role of roles) {
-    // A role that is not known here counts as above everybody's.
-    if (role !== undefined && !isAtLeast(actor.role, role)) throw roleAboveOwn();
-  }
+/**
+ * Refuses whoever is not at least as powerful as a user with the role and what custom roles add to
+ * it. A role that is not known here counts as above everybody's.
+ *
+ * @throws roleAboveOwn, permissionNotHeld
+ */
+function refuseRole(
+  { permissions, user }: Omit<Setting, "db">,
+  role: string,
+  added: readonly string[] = [],
+): void {
+  if (!isAtLeast(user.role, role)) throw roleAboveOwn();
+  refuseUnheld(user, permissions.of(role, added));
+}
+
+/** @throws permissionNotHeld unless the actor holds them all */
+export function refuseUnheld(user: Actor, wanted: Iterable<string>): void {
+  for (const name of wanted) if (!user.permissions.has(name)) throw permissionNotHeld();
+}
+
+/**
+ * The user, locked until the transaction ends, if the actor may act on them.
+ *
+ * @throws userNotFound, roleAboveOwn, permissionNotHeld
+ */
+export async function lockInferior(
+  { db, permissions, user: actor }: Setting,
+  id: UserId,
+): Promise<void> {
+  const { user } = await lock(db, id);
+  refuseRole({ permissions, user: actor }, user.role, user.added);
 }
 
 /** The fields as they are stored; what is absent stays absent. */

@@ -1,14 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
-import { feature, type Route } from "../feature.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
-import {
-  createAuthority,
-  isAtLeast,
-  systemRolePermissions,
-  type UserStanding,
-} from "./authority.ts";
+import { createAuthority, type UserStanding } from "./authority.ts";
 
 const tenant = { id: randomUUID() as TenantId } as Tenant;
 const other = { id: randomUUID() as TenantId } as Tenant;
@@ -20,10 +14,12 @@ const permissions = new Map([
   ["viewer", new Set(["notes:read"])],
 ]);
 
+const clerk: UserStanding = { email: "ada@example.org", role: "viewer", added: [] };
+
 /** An authority over users whose standing the test may change, with what it asked for. */
 function setUp(options: { ttlMs?: number; listening?: () => boolean; max?: number } = {}) {
   const standings = new Map<string, UserStanding>([
-    [`${tenant.id}/${ada}`, { email: "ada@example.org", role: "admin" }],
+    [`${tenant.id}/${ada}`, { email: "ada@example.org", role: "admin", added: [] }],
   ]);
   const loadUser = vi.fn(async ({ id }: Tenant, user: UserId) => standings.get(`${id}/${user}`));
   const loadAccount = vi.fn(async (id: AccountId) =>
@@ -32,7 +28,7 @@ function setUp(options: { ttlMs?: number; listening?: () => boolean; max?: numbe
   const authority = createAuthority({
     loadUser,
     loadAccount,
-    permissionsOf: (role) => permissions.get(role) ?? new Set(),
+    permissionsOf: (role, added) => new Set([...(permissions.get(role) ?? []), ...added]),
     listening: () => true,
     ...options,
   });
@@ -87,12 +83,36 @@ describe("the authority", () => {
     const { authority, standings, loadUser } = setUp();
     const eve = randomUUID() as UserId;
     await Promise.all([authority.findUser(tenant, ada), authority.findUser(tenant, eve)]);
-    standings.set(`${tenant.id}/${ada}`, { email: "ada@example.org", role: "viewer" });
+    standings.set(`${tenant.id}/${ada}`, { email: "ada@example.org", role: "viewer", added: [] });
     authority.forgetUser(tenant.id, ada);
     const changed = await authority.findUser(tenant, ada);
     expect(changed).toMatchObject({ role: "viewer", permissions: new Set(["notes:read"]) });
     expect(authority.findUser(tenant, eve)).toBeUndefined();
     expect(loadUser).toHaveBeenCalledTimes(3);
+  });
+
+  it("forgets all users of a tenant, and nobody of another", async () => {
+    const { authority, standings, loadUser } = setUp();
+    await Promise.all([authority.findUser(tenant, ada), authority.findUser(other, ada)]);
+    standings.set(`${tenant.id}/${ada}`, { ...clerk, added: ["notes:shred"] });
+    authority.forgetUser(tenant.id);
+    const changed = await authority.findUser(tenant, ada);
+    expect(changed?.permissions).toEqual(new Set(["notes:read", "notes:shred"]));
+    expect(changed).not.toHaveProperty("added");
+    expect(authority.findUser(other, ada)).toBeUndefined();
+    expect(loadUser).toHaveBeenCalledTimes(3);
+  });
+
+  it("does not keep an answer that was asked for before all of the tenant were forgotten", async () => {
+    const { authority, standings, loadUser } = setUp();
+    const before = Promise.withResolvers<UserStanding>();
+    loadUser.mockImplementationOnce(() => before.promise);
+    const stale = authority.findUser(tenant, ada);
+    standings.set(`${tenant.id}/${ada}`, clerk);
+    authority.forgetUser(tenant.id);
+    before.resolve({ ...clerk, role: "admin" });
+    await stale;
+    expect(await authority.findUser(tenant, ada)).toMatchObject({ role: "viewer" });
   });
 
   it("does not keep an answer that was asked for before the change", async () => {
@@ -103,7 +123,7 @@ describe("the authority", () => {
     standings.delete(`${tenant.id}/${ada}`);
     authority.forgetUser(tenant.id, ada);
     const fresh = authority.findUser(tenant, ada);
-    before.resolve({ email: "ada@example.org", role: "admin" });
+    before.resolve({ email: "ada@example.org", role: "admin", added: [] });
     expect(await stale).toBeDefined();
     expect(await fresh).toBeUndefined();
     expect(await authority.findUser(tenant, ada)).toBeUndefined();
@@ -160,43 +180,5 @@ describe("the authority", () => {
     for (let i = 0; i < 10; i += 1) await authority.findUser(tenant, randomUUID() as UserId);
     await authority.findUser(tenant, ada);
     expect(loadUser).toHaveBeenCalledTimes(12);
-  });
-});
-
-describe("the system roles", () => {
-  const routes = (): Route[] => [];
-  const notes = feature("notes", {
-    permissions: {
-      "notes:read": "See notes",
-      "notes:write": "Write notes",
-      "notes:purge": "Delete all notes",
-      "notes:review": { description: "Review notes", role: "manager" },
-    },
-    routes,
-  });
-  const bills = feature("bills", {
-    permissions: { "bills:pay": { description: "Pay", role: "owner" } },
-    routes,
-  });
-  const permissionsOf = systemRolePermissions([notes, bills]);
-
-  it.each([
-    ["owner", ["bills:pay", "notes:purge", "notes:read", "notes:review", "notes:write"]],
-    ["admin", ["notes:purge", "notes:read", "notes:review", "notes:write"]],
-    ["manager", ["notes:read", "notes:review", "notes:write"]],
-    ["user", ["notes:read", "notes:write"]],
-    ["viewer", ["notes:read"]],
-    ["nobody", []],
-    ["constructor", []],
-  ])("hold what is given to them and to those below: %s", (role, expected) => {
-    expect([...permissionsOf(role)].sort()).toEqual(expected);
-  });
-
-  it("are in order", () => {
-    expect(isAtLeast("owner", "admin")).toBe(true);
-    expect(isAtLeast("admin", "admin")).toBe(true);
-    expect(isAtLeast("manager", "admin")).toBe(false);
-    expect(isAtLeast("auditor", "viewer")).toBe(false);
-    expect(isAtLeast("owner", "auditor")).toBe(false);
   });
 });

@@ -4,11 +4,11 @@
  * deactivation or a deletion counts from the next request on.
  *
  * Answers are cached, so that an ordinary request waits for nothing. Changes are announced
- * (`user:<tenant>:<user>`, `account:<account>`) and the nodes forget; should an announcement be
+ * (`user:<tenant>:<user>`, `users:<tenant>` when a custom role did,
+ * `account:<account>`) and the nodes forget; should an announcement be
  * lost, an answer is believed for half a minute at most, and for a second while none can be heard.
  */
 import { LRUCache } from "lru-cache";
-import { type Feature, systemRoles } from "../feature.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
 import type { CorePrincipal, TenantPrincipal } from "./principal.ts";
@@ -18,7 +18,8 @@ export interface Authority {
   findUser(tenant: Tenant, id: UserId): MaybePromise<TenantPrincipal | undefined>;
   /** The account, or undefined if there is none or it is inactive. */
   findAccount(id: AccountId): MaybePromise<CorePrincipal | undefined>;
-  forgetUser(tenantId: TenantId, id: UserId): void;
+  /** @param id without one: all users of the tenant */
+  forgetUser(tenantId: TenantId, id?: UserId): void;
   forgetAccount(id: AccountId): void;
   forgetAll(): void;
 }
@@ -27,6 +28,8 @@ export interface Authority {
 export interface UserStanding {
   readonly email: string;
   readonly role: string;
+  /** The permissions that the user's custom roles add. */
+  readonly added: readonly string[];
 }
 
 /** An active account, as the control plane has it. */
@@ -38,7 +41,7 @@ export interface AccountStanding {
 export interface AuthorityOptions {
   readonly loadUser: (tenant: Tenant, id: UserId) => Promise<UserStanding | undefined>;
   readonly loadAccount: (id: AccountId) => Promise<AccountStanding | undefined>;
-  readonly permissionsOf: (role: string) => ReadonlySet<string>;
+  readonly permissionsOf: (role: string, added: readonly string[]) => ReadonlySet<string>;
   /** Whether announcements are heard at this moment. */
   readonly listening: () => boolean;
   /** How many users, and how many accounts, are remembered. */
@@ -56,8 +59,9 @@ export function createAuthority(options: AuthorityOptions): Authority {
   const askForUser = async (tenant: Tenant, id: UserId): Promise<TenantPrincipal | undefined> => {
     const standing = await loadUser(tenant, id);
     if (!standing) return undefined;
-    const permissions = permissionsOf(standing.role);
-    return Object.freeze({ kind: "tenant", id, tenantId: tenant.id, ...standing, permissions });
+    const { added, ...person } = standing;
+    const permissions = permissionsOf(person.role, added);
+    return Object.freeze({ kind: "tenant", id, tenantId: tenant.id, ...person, permissions });
   };
 
   const askForAccount = async (id: AccountId): Promise<CorePrincipal | undefined> => {
@@ -68,7 +72,8 @@ export function createAuthority(options: AuthorityOptions): Authority {
   return {
     findUser: (tenant, id) => users.find(`${tenant.id}/${id}`, () => askForUser(tenant, id)),
     findAccount: (id) => accounts.find(id, () => askForAccount(id)),
-    forgetUser: (tenantId, id) => users.forget(`${tenantId}/${id}`),
+    forgetUser: (tenantId, id) =>
+      id === undefined ? users.forgetAll(`${tenantId}/`) : users.forget(`${tenantId}/${id}`),
     forgetAccount: (id) => accounts.forget(id),
     forgetAll() {
       users.clear();
@@ -105,47 +110,26 @@ function createAnswers<Answer extends object>(max: number, ttl: () => number) {
     return asking;
   };
 
+  const forget = (key: string): void => {
+    known.delete(key);
+    waiting.delete(key);
+  };
+
   return {
     find(key: string, load: () => Promise<Answer | undefined>): MaybePromise<Answer | undefined> {
       const hit = known.get(key);
       return hit ? hit.answer : (waiting.get(key) ?? ask(key, load));
     },
-    forget(key: string) {
-      known.delete(key);
-      waiting.delete(key);
+    forget,
+    /** Looks at every key: under a millisecond for 50,000, and roles change seldom. */
+    forgetAll(prefix: string) {
+      for (const key of [...known.keys(), ...waiting.keys()]) {
+        if (key.startsWith(prefix)) forget(key);
+      }
     },
     clear() {
       known.clear();
       waiting.clear();
     },
   };
-}
-
-/** Whether a system role is at least as powerful as another; never so for a role unknown here. */
-export const isAtLeast = (role: string, other: string): boolean => {
-  const order: readonly string[] = systemRoles;
-  const rank = order.indexOf(role);
-  return rank >= 0 && rank <= order.indexOf(other);
-};
-
-const nothing: ReadonlySet<string> = new Set();
-
-/**
- * The permissions that the system roles have, from what the features declare: a permission given to
- * one role is held by all before it (owner > admin > manager > user > viewer). An unknown role has
- * none.
- */
-export function systemRolePermissions(
-  features: readonly Feature[],
-): (role: string) => ReadonlySet<string> {
-  const declared = features.flatMap(({ permissions }) => [...permissions]);
-  const byRole = new Map<string, ReadonlySet<string>>(
-    systemRoles.map((role) => [
-      role,
-      new Set(
-        declared.filter(([, { role: least }]) => isAtLeast(role, least)).map(([name]) => name),
-      ),
-    ]),
-  );
-  return (role) => byRole.get(role) ?? nothing;
 }

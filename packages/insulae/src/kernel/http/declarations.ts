@@ -34,7 +34,9 @@ export function checkDeclarations(features: readonly Feature[]): void {
     ),
     ...doubled(
       "permission",
-      features.flatMap((feature) => [...feature.permissions.keys()]),
+      features.flatMap(({ permissions }) =>
+        [...permissions].flatMap(([name, { aliases = [] }]) => [name, ...aliases]),
+      ),
     ),
     ...doubled(
       "route",

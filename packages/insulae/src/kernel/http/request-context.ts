@@ -6,6 +6,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { TenantAudit } from "../audit/audit.ts";
 import type { Passwords } from "../auth/passwords.ts";
+import type { Permissions } from "../auth/permissions.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { BaseContext, RequestInfo, RouteContext } from "../feature.ts";
 import type { Platform } from "../platform.ts";
@@ -70,7 +71,11 @@ export class RequestContext implements AnyBase {
     return this.#resolved.platform.passwords;
   }
 
-  get forgetUser(): (userId: string) => Promise<void> {
+  get permissions(): Permissions {
+    return this.#resolved.platform.permissions;
+  }
+
+  get forgetUser(): (userId?: string) => Promise<void> {
     return this.#resolved.forgetUser;
   }
 

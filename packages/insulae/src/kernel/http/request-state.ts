@@ -20,7 +20,7 @@ export interface ResolvedRequest {
   readonly user: Principal | undefined;
   readonly db: TenantDatabase<Record<never, never>> | undefined;
   readonly platform: Platform;
-  readonly forgetUser: (userId: string) => Promise<void>;
+  readonly forgetUser: (userId?: string) => Promise<void>;
 }
 
 /**

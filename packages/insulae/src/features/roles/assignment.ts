@@ -1,0 +1,128 @@
+/**
+ * Which roles a user has: one system role, which is part of the user, and any number of the tenant's
+ * own. The rules are those for users: nobody acts on somebody more powerful, or gives what they
+ * don't hold.
+ */
+import { defineError } from "../../kernel/errors.ts";
+import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import {
+  changeUser,
+  lockInferior,
+  refuseUnheld,
+  type Setting,
+  userNotFound,
+} from "../users/users.feature.ts";
+import {
+  assignRole,
+  type Db,
+  findRole,
+  findRoleByName,
+  findSystemRole,
+  listRolesOfUser,
+  type RoleRow,
+  unassignRole,
+} from "./roles.queries.ts";
+import { type RoleSetting, roleNotFound, viewOfRole } from "./roles.service.ts";
+import { findSystemRoleByReference, type RoleView, viewOfSystemRole } from "./system-roles.ts";
+
+export const roleNotAssigned = defineError(
+  "role_not_assigned",
+  404,
+  "The user does not have this role",
+);
+export const roleRequired = defineError(
+  "role_required",
+  409,
+  "A user always has a system role, and this is the least of them",
+);
+
+/** The system role, then the others by name. @throws userNotFound */
+export async function rolesOfUser(
+  { db, permissions }: Pick<RoleSetting, "db" | "permissions">,
+  userId: UserId,
+): Promise<{ items: RoleView[] }> {
+  const [user, own] = await Promise.all([
+    findSystemRole.first(db, { userId }),
+    listRolesOfUser.all(db, { userId }),
+  ]);
+  if (!user) throw userNotFound();
+  const system = findSystemRoleByReference(user.role);
+  return {
+    items: [
+      ...(system ? [viewOfSystemRole(permissions, system)] : []),
+      ...own.map((role) => viewOfRole(permissions, role)),
+    ],
+  };
+}
+
+/**
+ * Gives the user a role; a system role takes the place of the one they have.
+ *
+ * @param reference a role's id or name
+ * @throws userNotFound, roleNotFound, roleAboveOwn, permissionNotHeld, lastOwner
+ */
+export async function giveRole(
+  setting: RoleSetting,
+  userId: UserId,
+  reference: string,
+): Promise<void> {
+  const system = findSystemRoleByReference(reference);
+  if (system) {
+    await changeUser(onUsers(setting, setting.db), userId, {
+      role: system,
+    });
+    return;
+  }
+  const { permissions, user } = setting;
+  await setting.db.transaction().execute(async (tx) => {
+    await lockInferior(onUsers(setting, tx), userId);
+    const role = await findOwnRole({ db: tx }, reference);
+    if (!role) throw roleNotFound();
+    refuseUnheld(user, viewOfRole(permissions, role).permissions);
+    await assignRole.all(tx, { user_id: userId, role_id: role.id });
+  });
+}
+
+/**
+ * Takes a role away from the user; of the system roles, all but the least.
+ *
+ * @throws userNotFound, roleNotAssigned, roleRequired, roleAboveOwn, permissionNotHeld, lastOwner
+ */
+export async function takeRole(
+  setting: RoleSetting,
+  userId: UserId,
+  roleId: string,
+): Promise<void> {
+  const system = findSystemRoleByReference(roleId);
+  if (system) {
+    const has = await findSystemRole.first(setting.db, { userId });
+    if (!has) throw userNotFound();
+    if (has.role !== system) throw roleNotAssigned();
+    if (system === "viewer") throw roleRequired();
+    await changeUser(onUsers(setting, setting.db), userId, {
+      role: "viewer",
+    });
+    return;
+  }
+  await setting.db.transaction().execute(async (tx) => {
+    await lockInferior(onUsers(setting, tx), userId);
+    const taken = await unassignRole.first(tx, { userId, roleId });
+    if (!taken) throw roleNotAssigned();
+  });
+}
+
+const onUsers = ({ permissions, user }: RoleSetting, db: Db): Setting => ({
+  permissions,
+  user,
+  db: db.$pickTables<"users">(),
+});
+
+const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+const findOwnRole = (
+  { db }: Pick<RoleSetting, "db">,
+  reference: string,
+): Promise<RoleRow | undefined> =>
+  uuidPattern.test(reference)
+    ? findRole.first(db, { id: reference })
+    : findRoleByName.first(db, { name: reference.trim().normalize("NFKC") });

@@ -1,0 +1,21 @@
+import { feature } from "../../kernel/feature.ts";
+import type { RoleTables } from "./roles.queries.ts";
+import { roleRoutes } from "./roles.routes.ts";
+import { roleExists } from "./roles.service.ts";
+
+/** What users may do: the system roles, and the tenant's own. */
+export const roles = feature<RoleTables>("roles", {
+  dependsOn: ["users"],
+  permissions: {
+    "roles:read": { description: "See roles, and who has them", role: "user" },
+    "roles:write": {
+      description: "Make and change roles, and give them to users",
+      role: "admin",
+      aliases: ["ManageRoles"],
+    },
+  },
+  migrations: new URL("./migrations/", import.meta.url),
+  tables: ["roles", "user_roles"],
+  constraints: { roles_name_key: roleExists },
+  routes: roleRoutes,
+});

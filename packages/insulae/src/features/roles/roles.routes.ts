@@ -1,0 +1,248 @@
+import { Type } from "typebox";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams, uuid } from "../../kernel/http/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import {
+  asId,
+  lastOwner,
+  permissionNotHeld,
+  roleAboveOwn,
+  userNotFound,
+} from "../users/users.feature.ts";
+import { giveRole, roleNotAssigned, roleRequired, rolesOfUser, takeRole } from "./assignment.ts";
+import type { RoleTables } from "./roles.queries.ts";
+import {
+  NewRole,
+  Permission,
+  PermissionReference,
+  Role,
+  RoleChanges,
+  viewOfPermission,
+} from "./roles.schemas.ts";
+import {
+  addPermission,
+  addRole,
+  changeRole,
+  getRole,
+  pageOfRoles,
+  permissionNotInRole,
+  removePermission,
+  removeRole,
+  roleExists,
+  roleNotFound,
+  systemRoleFixed,
+  unknownPermission,
+} from "./roles.service.ts";
+
+const RolesOfUser = Type.Object({ items: Type.Array(Role) }, { $id: "RolesOfUser" });
+
+/** As PostgreSQL writes it: what is cached under an id is forgotten under the same. */
+const userIdOf = ({ id }: { id: string }) => asId(id.toLowerCase());
+
+const changing = [roleNotFound, systemRoleFixed, permissionNotHeld];
+
+export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
+  r.get(
+    "/permissions",
+    {
+      permission: "roles:read",
+      summary: "Lists all permissions that there are, with the least system role that holds each",
+      response: Type.Object({ items: Type.Array(Permission) }),
+    },
+    ({ permissions }) => ({ items: permissions.all.map(viewOfPermission) }),
+  ),
+
+  r.get(
+    "/roles",
+    {
+      permission: "roles:read",
+      summary: "Lists roles: the system roles, most powerful first, then the tenant's own by name",
+      query: pageQuery(),
+      response: pageOf(Role),
+    },
+    (setting) => pageOfRoles(setting, setting.page),
+  ),
+
+  r.post(
+    "/roles",
+    {
+      permission: "roles:write",
+      audit: "role.created",
+      summary: "Makes a role, of permissions that you hold yourself",
+      body: NewRole,
+      response: { 201: Role },
+      errors: [roleExists, unknownPermission, permissionNotHeld],
+    },
+    (setting) => addRole(setting, setting.body),
+  ),
+
+  r.get(
+    "/roles/:id",
+    {
+      permission: "roles:read",
+      summary: "Shows a role",
+      params: idParams,
+      response: Role,
+      errors: [roleNotFound],
+    },
+    (setting) => getRole(setting, setting.params.id),
+  ),
+
+  r.put(
+    "/roles/:id",
+    {
+      permission: "roles:write",
+      audit: "role.changed",
+      summary: "Changes a role; it counts from the next request of whoever has it",
+      params: idParams,
+      body: RoleChanges,
+      response: Role,
+      errors: [...changing, roleExists, unknownPermission],
+    },
+    async (setting) => {
+      const role = await changeRole(setting, setting.params.id, setting.body);
+      await setting.forgetUser();
+      const { name, permissions } = role;
+      await setting.audit({
+        action: "role.changed",
+        target: { type: "role", id: role.id },
+        detail: { name, permissions },
+      });
+      return role;
+    },
+  ),
+
+  r.delete(
+    "/roles/:id",
+    {
+      permission: "roles:write",
+      audit: "role.deleted",
+      summary: "Deletes a role; nobody has it any more",
+      params: idParams,
+      response: { 204: null },
+      errors: changing,
+    },
+    async (setting) => {
+      await removeRole(setting, setting.params.id);
+      await setting.forgetUser();
+    },
+  ),
+
+  r.post(
+    "/roles/:id/permissions",
+    {
+      permission: "roles:write",
+      audit: "role.permission_added",
+      summary: "Adds a permission to a role",
+      params: idParams,
+      body: Type.Object({ permission: PermissionReference }, { $id: "PermissionToAdd" }),
+      response: Role,
+      errors: [...changing, unknownPermission],
+    },
+    async (setting) => {
+      const { permission } = setting.body;
+      const role = await addPermission(setting, setting.params.id, permission);
+      await setting.forgetUser();
+      await setting.audit({
+        action: "role.permission_added",
+        target: { type: "role", id: role.id },
+        detail: { permission },
+      });
+      return role;
+    },
+  ),
+
+  r.delete(
+    "/roles/:id/permissions/:permission_id",
+    {
+      permission: "roles:write",
+      audit: "role.permission_removed",
+      summary: "Takes a permission out of a role",
+      params: Type.Object({ id: uuid, permission_id: PermissionReference }),
+      response: { 204: null },
+      errors: [...changing, permissionNotInRole],
+    },
+    async (setting) => {
+      const { id, permission_id: permission } = setting.params;
+      await removePermission(setting, id, permission);
+      await setting.forgetUser();
+      await setting.audit({
+        action: "role.permission_removed",
+        target: { type: "role", id },
+        detail: { permission },
+      });
+    },
+  ),
+
+  r.get(
+    "/users/:id/roles",
+    {
+      permission: "roles:read",
+      summary: "Lists a user's roles: the system role, then the tenant's own",
+      params: idParams,
+      response: RolesOfUser,
+      errors: [userNotFound],
+    },
+    (setting) => rolesOfUser(setting, userIdOf(setting.params)),
+  ),
+
+  r.post(
+    "/users/:id/roles",
+    {
+      permission: "roles:write",
+      audit: "user.role_given",
+      summary: "Gives a user a role; a system role takes the place of the one they have",
+      params: idParams,
+      body: Type.Object(
+        {
+          role: Type.String({ minLength: 1, maxLength: 100, description: "A role's id or name." }),
+        },
+        { $id: "RoleToGive" },
+      ),
+      response: RolesOfUser,
+      errors: [userNotFound, roleNotFound, roleAboveOwn, permissionNotHeld, lastOwner],
+    },
+    async (setting) => {
+      const id = userIdOf(setting.params);
+      const { role } = setting.body;
+      await giveRole(setting, id, role);
+      await setting.forgetUser(id);
+      await setting.audit({
+        action: "user.role_given",
+        target: { type: "user", id },
+        detail: { role },
+      });
+      return rolesOfUser(setting, id);
+    },
+  ),
+
+  r.delete(
+    "/users/:id/roles/:role_id",
+    {
+      permission: "roles:write",
+      audit: "user.role_taken",
+      summary: "Takes a role away from a user; without a higher system role they are a viewer",
+      params: Type.Object({ id: uuid, role_id: uuid }),
+      response: { 204: null },
+      errors: [
+        userNotFound,
+        roleNotAssigned,
+        roleRequired,
+        roleAboveOwn,
+        permissionNotHeld,
+        lastOwner,
+      ],
+    },
+    async (setting) => {
+      const id = userIdOf(setting.params);
+      const { role_id: role } = setting.params;
+      await takeRole(setting, id, role);
+      await setting.forgetUser(id);
+      await setting.audit({
+        action: "user.role_taken",
+        target: { type: "user", id },
+        detail: { role },
+      });
+    },
+  ),
+];

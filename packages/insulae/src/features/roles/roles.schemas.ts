@@ -1,0 +1,67 @@
+import { Type } from "typebox";
+import type { Permission as Declared } from "../../kernel/auth/permissions.ts";
+import { systemRoles } from "../../kernel/feature.ts";
+import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+
+const Name = Type.String({ minLength: 1, maxLength: 100, pattern: "\\S" });
+const Description = Type.String({ maxLength: 1_000 });
+
+export const PermissionReference = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  description: "A permission's name, alias or id.",
+  examples: ["contacts:read"],
+});
+const PermissionReferences = Type.Array(PermissionReference, { maxItems: 1_000 });
+
+export const Role = Type.Object(
+  {
+    id: uuid,
+    name: Type.String(),
+    description: Type.String(),
+    is_system_role: Type.Boolean(),
+    permissions: Type.Array(Type.String(), { description: "By name." }),
+    created_at: nullable(timestamp),
+    updated_at: nullable(timestamp),
+  },
+  { $id: "Role", description: "A system role has no times: it was always there." },
+);
+
+export const NewRole = Type.Object(
+  {
+    name: Name,
+    description: Type.Optional(Description),
+    permissions: Type.Optional(PermissionReferences),
+  },
+  { $id: "NewRole" },
+);
+
+export const RoleChanges = Type.Object(
+  {
+    name: Type.Optional(Name),
+    description: Type.Optional(Description),
+    permissions: Type.Optional(PermissionReferences),
+  },
+  { $id: "RoleChanges", minProperties: 1, description: "What is absent stays as it is." },
+);
+
+export const Permission = Type.Object(
+  {
+    id: uuid,
+    name: Type.String(),
+    description: Type.String(),
+    resource: Type.String(),
+    action: Type.String(),
+    aliases: Type.Array(Type.String()),
+    role: Type.Union(
+      systemRoles.map((role) => Type.Literal(role)),
+      { description: "The least of the system roles that holds it." },
+    ),
+  },
+  { $id: "Permission" },
+);
+
+export const viewOfPermission = ({ id, name, description, aliases, role }: Declared) => {
+  const [resource = "", action = ""] = name.split(":");
+  return { id, name, description, resource, action, aliases: [...aliases], role };
+};

@@ -1,0 +1,202 @@
+/**
+ * A tenant's own roles. Nobody makes, changes or deletes a role with a permission that they don't
+ * hold themselves, neither before nor after the change: otherwise `roles:write` were every
+ * permission there is.
+ */
+import type { Permissions } from "../../kernel/auth/permissions.ts";
+import { defineError } from "../../kernel/errors.ts";
+import { systemRoles } from "../../kernel/feature.ts";
+import type { Page } from "../../kernel/http/page.ts";
+import { refuseUnheld, type Setting } from "../users/users.feature.ts";
+import {
+  createRole,
+  type Db,
+  deleteRole,
+  findRole,
+  listRoles,
+  lockRole,
+  type RoleRow,
+  type RoleTables,
+  updateRole,
+} from "./roles.queries.ts";
+import { findSystemRoleByReference, type RoleView, viewOfSystemRole } from "./system-roles.ts";
+
+export const roleNotFound = defineError("role_not_found", 404, "There is no such role");
+export const roleExists = defineError("role_exists", 409, "Another role has this name");
+export const systemRoleFixed = defineError(
+  "system_role_fixed",
+  403,
+  "A system role can't be changed, renamed or deleted",
+);
+export const unknownPermission = defineError(
+  "unknown_permission",
+  400,
+  "There is no such permission",
+);
+export const permissionNotInRole = defineError(
+  "permission_not_in_role",
+  404,
+  "The role does not have this permission",
+);
+
+export type RoleSetting = Setting<RoleTables>;
+type Reading = Pick<RoleSetting, "db" | "permissions">;
+
+/** The role as a client sees it: without permissions that no feature declares any more. */
+export const viewOfRole = (permissions: Permissions, role: RoleRow): RoleView => ({
+  ...role,
+  permissions: [...declared(permissions, role.permissions)].sort(),
+  is_system_role: false,
+});
+
+const declared = (permissions: Permissions, names: readonly string[]) =>
+  permissions.of("no system role", names);
+
+/** The system roles, most powerful first, then the tenant's own by name. */
+export async function pageOfRoles({ db, permissions }: Reading, page: Page) {
+  const { limit, after, cursor } = page;
+  // A role has a name, so an empty one stands for the system roles.
+  const [name, index = "-1"] = after;
+  const inSystem = name === undefined || name === "";
+  const start = inSystem ? Number(index) + 1 : systemRoles.length;
+  const system = systemRoles.slice(start, start + limit);
+  const own = await listRoles.all(db, {
+    limit: limit - system.length + 1,
+    after: inSystem ? undefined : name,
+  });
+  const shown = own.slice(0, limit - system.length);
+  const last = shown.at(-1);
+  const key = last ? [last.name] : ["", String(start + system.length - 1)];
+  const isLast = own.length === shown.length && start + system.length === systemRoles.length;
+  return {
+    items: [
+      ...system.map((role) => viewOfSystemRole(permissions, role)),
+      ...shown.map((role) => viewOfRole(permissions, role)),
+    ],
+    next_cursor: isLast ? null : cursor.encode(key),
+  };
+}
+
+/** @throws roleNotFound */
+export async function getRole({ db, permissions }: Reading, id: string): Promise<RoleView> {
+  const system = findSystemRoleByReference(id);
+  if (system) return viewOfSystemRole(permissions, system);
+  const role = await findRole.first(db, { id });
+  if (!role) throw roleNotFound();
+  return viewOfRole(permissions, role);
+}
+
+interface RoleFields {
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+  readonly permissions?: readonly string[] | undefined;
+}
+
+/** @throws roleExists, unknownPermission, permissionNotHeld */
+export async function addRole(
+  { db, permissions, user }: RoleSetting,
+  { name, description, permissions: references = [] }: RoleFields & { readonly name: string },
+): Promise<RoleView> {
+  const names = namesOf(permissions, references);
+  refuseUnheld(user, names);
+  const values = { name: canonicalName(name), description, permissions: names };
+  const role = await createRole.first(db, values);
+  if (!role) throw new Error("the role was not made");
+  return viewOfRole(permissions, role);
+}
+
+/** @throws roleNotFound, systemRoleFixed, roleExists, unknownPermission, permissionNotHeld */
+export async function changeRole(
+  setting: RoleSetting,
+  id: string,
+  { name, description, permissions: references }: RoleFields,
+): Promise<RoleView> {
+  const names = references && namesOf(setting.permissions, references);
+  return alterRole(setting, id, () => ({
+    ...(name !== undefined && { name: canonicalName(name) }),
+    ...(description !== undefined && { description }),
+    ...(names && { permissions: names }),
+  }));
+}
+
+/** @throws roleNotFound, systemRoleFixed, unknownPermission, permissionNotHeld */
+export async function addPermission(
+  setting: RoleSetting,
+  id: string,
+  reference: string,
+): Promise<RoleView> {
+  const added = namesOf(setting.permissions, [reference]);
+  return alterRole(setting, id, ({ permissions }) => ({
+    permissions: [...new Set([...permissions, ...added])].sort(),
+  }));
+}
+
+/** @throws roleNotFound, systemRoleFixed, permissionNotInRole, permissionNotHeld */
+export async function removePermission(
+  setting: RoleSetting,
+  id: string,
+  reference: string,
+): Promise<RoleView> {
+  const removed = setting.permissions.find(reference)?.name;
+  return alterRole(setting, id, ({ permissions }) => {
+    if (removed === undefined || !permissions.includes(removed)) throw permissionNotInRole();
+    return { permissions: permissions.filter((name) => name !== removed) };
+  });
+}
+
+/** @throws roleNotFound, systemRoleFixed, permissionNotHeld */
+export async function removeRole(
+  { db, permissions, user }: RoleSetting,
+  id: string,
+): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    const role = await lock(tx, id);
+    refuseUnheld(user, declared(permissions, role.permissions));
+    await deleteRole.all(tx, { id });
+  });
+}
+
+type Changes = Partial<Pick<RoleRow, "name" | "description" | "permissions">>;
+
+async function alterRole(
+  { db, permissions, user }: RoleSetting,
+  id: string,
+  changesOf: (role: RoleRow) => Changes,
+): Promise<RoleView> {
+  return db.transaction().execute(async (tx) => {
+    const role = await lock(tx, id);
+    const changes = changesOf(role);
+    refuseUnheld(
+      user,
+      declared(permissions, [...role.permissions, ...(changes.permissions ?? [])]),
+    );
+    const changed = await updateRole.first(tx, { ...changes, id });
+    if (!changed) throw roleNotFound();
+    return viewOfRole(permissions, changed);
+  });
+}
+
+/** @throws roleNotFound, systemRoleFixed */
+async function lock(tx: Db, id: string): Promise<RoleRow> {
+  if (findSystemRoleByReference(id)) throw systemRoleFixed();
+  const role = await lockRole(tx, id);
+  if (!role) throw roleNotFound();
+  return role;
+}
+
+/** @throws unknownPermission, which says which */
+function namesOf(permissions: Permissions, references: readonly string[]): string[] {
+  const names = references.map((reference) => {
+    const found = permissions.find(reference);
+    if (!found) throw unknownPermission({ detail: `There is no permission ${reference}` });
+    return found.name;
+  });
+  return [...new Set(names)].sort();
+}
+
+/** @throws roleExists for the name of a system role */
+function canonicalName(name: string): string {
+  const canonical = name.trim().normalize("NFKC");
+  if (findSystemRoleByReference(canonical)) throw roleExists();
+  return canonical;
+}

@@ -1,0 +1,41 @@
+/**
+ * The system roles as the API shows them: the same in every tenant, in no table, and not to be
+ * changed. Their ids are made of their names.
+ */
+import type { Permissions } from "../../kernel/auth/permissions.ts";
+import { type SystemRole, systemRoles } from "../../kernel/feature.ts";
+import { uuidV5 } from "../../kernel/uuid-v5.ts";
+import type { RoleRow } from "./roles.queries.ts";
+
+const descriptions: Readonly<Record<SystemRole, string>> = {
+  owner: "May do everything in the tenant; a tenant always has one",
+  admin: "Runs the tenant: its users, roles and settings",
+  manager: "Works with everything, and sees how others do",
+  user: "Works with the tenant's data",
+  viewer: "Sees the tenant's data",
+};
+
+/** What a role is to a client. */
+export interface RoleView extends Omit<RoleRow, "created_at" | "updated_at"> {
+  readonly is_system_role: boolean;
+  readonly created_at: Date | null;
+  readonly updated_at: Date | null;
+}
+
+const idOf = (role: SystemRole): string => uuidV5(role);
+
+/** @param reference a system role's id or name, in upper or lower case */
+export const findSystemRoleByReference = (reference: string): SystemRole | undefined => {
+  const wanted = reference.toLowerCase();
+  return systemRoles.find((role) => role === wanted || idOf(role) === wanted);
+};
+
+export const viewOfSystemRole = (permissions: Permissions, role: SystemRole): RoleView => ({
+  id: idOf(role),
+  name: role,
+  description: descriptions[role],
+  is_system_role: true,
+  permissions: [...permissions.of(role)].sort(),
+  created_at: null,
+  updated_at: null,
+});

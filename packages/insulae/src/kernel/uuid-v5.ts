@@ -1,0 +1,25 @@
+import { createHash } from "node:crypto";
+
+/** Insulae's own namespace: what it names is what it names on every server, for ever. */
+const namespace = Buffer.from("6f4b3c5ad1c94e0c9a4d3a7c5b1e2f60", "hex");
+
+/**
+ * The id of something that has a name and no row, such as a permission or a system role (RFC 9562,
+ * section 5.5).
+ *
+ * @example
+ * uuidV5("contacts:read"); // the same everywhere
+ */
+export function uuidV5(name: string): string {
+  const bytes = createHash("sha1").update(namespace).update(name).digest().subarray(0, 16);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x50, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  const hex = bytes.toString("hex");
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join("-");
+}
