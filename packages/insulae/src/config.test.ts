@@ -36,6 +36,19 @@ describe("the configuration", () => {
     expect(loadConfig(env).databaseUrl).toBe("postgresql://u:p%40ss@db:5433/insulae");
   });
 
+  test("adds plans of one's own to the usual ones", () => {
+    const env = { RATE_LIMIT_PLANS: "gold=5000, free=30", RATE_LIMIT_CREDENTIALS: "0" };
+    expect(loadConfig(env).rateLimits).toEqual({
+      global: 100_000,
+      plans: { free: 30, standard: 1_000, premium: 10_000, gold: 5_000 },
+      account: 1_000,
+      anonymous: 100,
+      credentials: 0,
+    });
+    expect(problemsOf({ RATE_LIMIT_PLANS: "gold" })).toHaveLength(1);
+    expect(problemsOf({ RATE_LIMIT_PLANS: "gold=1e99" })).toHaveLength(1);
+  });
+
   test("names all problems at once, and no value", () => {
     const problems = problemsOf({ PORT: "x", JWT_SECRET: "hunter2", DATABASE_URL: "mysql://" });
     expect(problems).toHaveLength(3);

@@ -4,6 +4,21 @@
  * and differ stop the boot, and all problems are reported at once.
  */
 import { resolve } from "node:path";
+import {
+  atLeast,
+  databaseUrl,
+  flag,
+  integer,
+  list,
+  logLevel,
+  oneOf,
+  origins,
+  perMinute,
+  plans,
+  redisUrl,
+  text,
+  webUrl,
+} from "./config.parsers.ts";
 
 export type Environment = "development" | "test" | "production";
 
@@ -40,6 +55,25 @@ export interface Config {
   readonly bodyLimitBytes: number;
   /** How long the rows of a deleted tenant are kept. */
   readonly deletedTenantDays: number;
+  /** Redis or Valkey; absent: every process is on its own where PostgreSQL is not asked. */
+  readonly redisUrl: string | undefined;
+  /** After how many milliseconds without a reply Redis counts as away. */
+  readonly redisTimeoutMs: number;
+  readonly rateLimits: RateLimits;
+}
+
+/** Requests per minute; 0: no limit. */
+export interface RateLimits {
+  /** All requests of the installation together. */
+  readonly global: number;
+  /** A tenant's, by its plan; a plan that is not named here has the rate of `free`. */
+  readonly plans: Readonly<Record<string, number>>;
+  /** One account's, outside tenants. */
+  readonly account: number;
+  /** One client's without valid credentials. */
+  readonly anonymous: number;
+  /** One client's at log-in, registration and the like. */
+  readonly credentials: number;
 }
 
 interface Variable<T> {
@@ -54,71 +88,6 @@ const variable = <T>(
   parse: (text: string) => T,
   meaning: string,
 ): Variable<T> => ({ names, parse, meaning });
-
-const text = (value: string): string => value;
-
-const oneOf =
-  <const T extends string>(...choices: readonly T[]) =>
-  (value: string): T => {
-    const choice = choices.find((candidate) => candidate === value.toLowerCase());
-    if (!choice) throw new Error(`must be one of ${choices.join(", ")}`);
-    return choice;
-  };
-
-const integer =
-  (min: number, max: number, unit = 1) =>
-  (value: string): number => {
-    const number = /^\d+$/.test(value) ? Number(value) * unit : Number.NaN;
-    if (!(number >= min && number <= max)) {
-      throw new Error(`must be a whole number from ${min / unit} to ${max / unit}`);
-    }
-    return number;
-  };
-
-const atLeast =
-  (length: number) =>
-  (value: string): string => {
-    if (value.length < length) throw new Error(`must have at least ${length} characters`);
-    return value;
-  };
-
-const flag = (value: string): boolean => oneOf("true", "false")(value) === "true";
-
-const list = (value: string): readonly string[] =>
-  value
-    .split(",")
-    .map((item) => item.trim())
-    .filter((item) => item !== "");
-
-const databaseUrl = (value: string): string => {
-  if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value)) {
-    throw new Error("must be a URL such as postgresql://user:password@host:5432/database");
-  }
-  return value;
-};
-
-const webUrl = (value: string): string => {
-  if (!/^https?:\/\//.test(value) || !URL.canParse(value)) {
-    throw new Error("must be a URL such as https://api.example.com");
-  }
-  return value.replace(/\/+$/, "");
-};
-
-/** An origin is exact: scheme, host and port; a path, a wildcard or `null` would be something else. */
-const origins = (value: string): readonly string[] => {
-  for (const origin of list(value)) {
-    if (!/^https?:\/\/[^\s/?#@*]+\/?$/i.test(origin) || !URL.canParse(origin)) {
-      throw new Error(`must be a list of origins such as https://app.example.com, not ${origin}`);
-    }
-  }
-  return list(value);
-};
-
-/** The pino levels, also out of a filter such as `info,backend=debug` (the part without a module). */
-const logLevel = (value: string): string => {
-  const general = list(value).find((part) => !part.includes("=")) ?? "info";
-  return oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent")(general);
-};
 
 const day = 86_400;
 
@@ -248,6 +217,41 @@ export const variables = {
     integer(0, 3650),
     "for how many days a deleted tenant's rows are kept; default 30",
   ),
+  redisUrl: variable(
+    ["REDIS_URL"],
+    redisUrl,
+    "a Redis 6 or later, or a Valkey, that several processes share; default none",
+  ),
+  redisTimeoutMs: variable(
+    ["REDIS_TIMEOUT_MS"],
+    integer(1, 10_000),
+    "after how many milliseconds without a reply Redis counts as away; default 100",
+  ),
+  rateLimitGlobal: variable(
+    ["RATE_LIMIT_GLOBAL"],
+    perMinute,
+    "requests per minute in all, 0 for no limit; default 100000",
+  ),
+  rateLimitPlans: variable(
+    ["RATE_LIMIT_PLANS"],
+    plans,
+    "requests per minute of a tenant by its plan, added to free=60,standard=1000,premium=10000",
+  ),
+  rateLimitAccount: variable(
+    ["RATE_LIMIT_ACCOUNT"],
+    perMinute,
+    "requests per minute of an account outside tenants, 0 for no limit; default 1000",
+  ),
+  rateLimitAnonymous: variable(
+    ["RATE_LIMIT_ANONYMOUS"],
+    perMinute,
+    "requests per minute of one client without credentials, 0 for no limit; default 100",
+  ),
+  rateLimitCredentials: variable(
+    ["RATE_LIMIT_CREDENTIALS"],
+    perMinute,
+    "log-ins, registrations and the like per minute of one client, 0 for no limit; default 5",
+  ),
 } satisfies Record<string, Variable<unknown>>;
 
 /** The configuration can't be used. `problems` says all that is wrong, a line each. */
@@ -308,6 +312,15 @@ export function loadConfig(
     corsCredentials: values.corsCredentials ?? false,
     bodyLimitBytes: values.bodyLimitBytes ?? 1_048_576,
     deletedTenantDays: values.deletedTenantDays ?? 30,
+    redisUrl: values.redisUrl,
+    redisTimeoutMs: values.redisTimeoutMs ?? 100,
+    rateLimits: {
+      global: values.rateLimitGlobal ?? 100_000,
+      plans: { free: 60, standard: 1_000, premium: 10_000, ...values.rateLimitPlans },
+      account: values.rateLimitAccount ?? 1_000,
+      anonymous: values.rateLimitAnonymous ?? 100,
+      credentials: values.rateLimitCredentials ?? 5,
+    },
     ...overrides,
   };
   if (production) problems.push(...missingInProduction(config, env));

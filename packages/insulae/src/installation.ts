@@ -17,6 +17,7 @@ import {
 } from "./kernel/database/tenant-database.ts";
 import type { Feature } from "./kernel/feature.ts";
 import { loadMasterSecret } from "./kernel/master-secret.ts";
+import { connectRedis, type Redis } from "./kernel/redis/redis.ts";
 import { createSecrets, type Secrets } from "./kernel/secrets.ts";
 import type { Logger } from "./kernel/telemetry/log.ts";
 import { findMainServer } from "./kernel/tenancy/main-server.ts";
@@ -38,6 +39,8 @@ export interface Installation {
   readonly control: Kysely<ControlTables>;
   readonly servers: Servers;
   readonly provisioning: Provisioning;
+  /** Absent where none is configured. */
+  readonly redis: Redis | undefined;
   /** A database bound to the tenant. Made anew for each use; that costs next to nothing. */
   readonly databaseOf: <Tables>(tenant: Tenant) => TenantDatabase<Tables>;
   /** Gives all connections back, and stops the embedded PostgreSQL if this process started it. */
@@ -71,7 +74,14 @@ export async function openInstallation(
       whenDue === "migrate"
         ? await bootMainServer({ url, secrets, migrations, lockTimeoutMs, log })
         : await findMainServer({ url, migrations, check: whenDue === "refuse" });
-    return { ...wire(config, main, secrets, migrations, embedded?.stop, log), features };
+    const redis = config.redisUrl
+      ? await connectRedis({ url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log })
+      : undefined;
+    const stop = async () => {
+      await redis?.close();
+      await embedded?.stop();
+    };
+    return { ...wire(config, main, secrets, migrations, stop, log), redis, features };
   } catch (error) {
     await embedded?.stop();
     throw error;
@@ -83,9 +93,9 @@ function wire(
   main: MainServer,
   secrets: Secrets,
   migrations: Migrations,
-  stopEmbedded: (() => Promise<void>) | undefined,
+  stopOthers: () => Promise<void>,
   log: Logger,
-): Omit<Installation, "features"> {
+): Omit<Installation, "features" | "redis"> {
   const broker = createBroker({
     budget: config.databaseConnections,
     idleMs: 30_000,
@@ -142,7 +152,7 @@ function wire(
     async close() {
       await lanes.close();
       await broker.close();
-      await stopEmbedded?.();
+      await stopOthers();
     },
   };
 }

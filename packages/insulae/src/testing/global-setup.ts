@@ -11,6 +11,7 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { leftOutTests } from "./test-redis.ts";
 import { startTestServer, testServerVariable } from "./test-server.ts";
 
 export default async function setup(): Promise<() => Promise<void>> {
@@ -21,6 +22,10 @@ export default async function setup(): Promise<() => Promise<void>> {
   if (server) process.env[testServerVariable] = server.url;
   return async () => {
     await server?.stop();
+    const leftOut = leftOutTests(folder);
+    if (leftOut.length > 0) {
+      console.warn(`\nLEFT OUT, since there is no redis-server here:\n  ${leftOut.join("\n  ")}`);
+    }
     rmSync(folder, { recursive: true, force: true });
   };
 }

@@ -1,0 +1,85 @@
+/** How the text of a variable becomes a value. Each throws an Error that ends the sentence "PORT …". */
+
+export const text = (value: string): string => value;
+
+export const oneOf =
+  <const T extends string>(...choices: readonly T[]) =>
+  (value: string): T => {
+    const choice = choices.find((candidate) => candidate === value.toLowerCase());
+    if (!choice) throw new Error(`must be one of ${choices.join(", ")}`);
+    return choice;
+  };
+
+export const integer =
+  (min: number, max: number, unit = 1) =>
+  (value: string): number => {
+    const number = /^\d+$/.test(value) ? Number(value) * unit : Number.NaN;
+    if (!(number >= min && number <= max)) {
+      throw new Error(`must be a whole number from ${min / unit} to ${max / unit}`);
+    }
+    return number;
+  };
+
+export const atLeast =
+  (length: number) =>
+  (value: string): string => {
+    if (value.length < length) throw new Error(`must have at least ${length} characters`);
+    return value;
+  };
+
+export const flag = (value: string): boolean => oneOf("true", "false")(value) === "true";
+
+export const list = (value: string): readonly string[] =>
+  value
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+
+export const databaseUrl = (value: string): string => {
+  if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value)) {
+    throw new Error("must be a URL such as postgresql://user:password@host:5432/database");
+  }
+  return value;
+};
+
+export const webUrl = (value: string): string => {
+  if (!/^https?:\/\//.test(value) || !URL.canParse(value)) {
+    throw new Error("must be a URL such as https://api.example.com");
+  }
+  return value.replace(/\/+$/, "");
+};
+
+/** An origin is exact: scheme, host and port; a path, a wildcard or `null` would be something else. */
+export const origins = (value: string): readonly string[] => {
+  for (const origin of list(value)) {
+    if (!/^https?:\/\/[^\s/?#@*]+\/?$/i.test(origin) || !URL.canParse(origin)) {
+      throw new Error(`must be a list of origins such as https://app.example.com, not ${origin}`);
+    }
+  }
+  return list(value);
+};
+
+/** The pino levels, also out of a filter such as `info,backend=debug` (the part without a module). */
+export const logLevel = (value: string): string => {
+  const general = list(value).find((part) => !part.includes("=")) ?? "info";
+  return oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent")(general);
+};
+
+export const redisUrl = (value: string): string => {
+  if (!/^rediss?:\/\//.test(value) || !URL.canParse(value)) {
+    throw new Error("must be a URL such as redis://user:password@host:6379/0");
+  }
+  return value;
+};
+
+export const perMinute = integer(0, 1_000_000_000);
+
+/** `free=60,gold=5000` */
+export const plans = (value: string): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    list(value).map((item) => {
+      const [, name = "", rate = ""] = /^([a-z0-9][a-z0-9_-]{0,49})=(\d+)$/.exec(item) ?? [];
+      if (name === "") throw new Error("must be a list such as free=60,gold=5000");
+      return [name, perMinute(rate)];
+    }),
+  );

@@ -1,0 +1,127 @@
+/**
+ * A Redis of a test's own, a real one, which the test may also hold up or kill. It takes a
+ * `redis-server` or `valkey-server` on the PATH. Where there is none, the tests that need it are left
+ * out, and the run ends with a line that says which; with `INSULAE_TEST_REDIS=required` (as in CI)
+ * they fail instead.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, appendFileSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { createClient } from "redis";
+import { describe } from "vitest";
+
+export interface TestRedis {
+  readonly url: string;
+  /** Runs a command, past whatever is tested. */
+  command(...args: readonly string[]): Promise<unknown>;
+  /** It keeps its connections, takes new ones, and answers nothing. */
+  pause(): void;
+  resume(): void;
+  /** As `kill -9` does. */
+  kill(): Promise<void>;
+  /** After a `kill`: at the same address, empty. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const installed = (): string | undefined =>
+  ["redis-server", "valkey-server"]
+    .flatMap((name) => (process.env.PATH ?? "").split(delimiter).map((place) => join(place, name)))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+
+const listOfLeftOut = () => join(tmpdir(), "left-out.txt");
+
+/** What the tests of this run left out for want of a Redis, for the end of the run. */
+export function leftOutTests(folder: string): string[] {
+  try {
+    return readFileSync(join(folder, "left-out.txt"), "utf8").trim().split("\n");
+  } catch {
+    return [];
+  }
+}
+
+/** `describe`, for tests that need a Redis. */
+export function describeWithRedis(name: string, tests: () => void): void {
+  if (installed()) {
+    describe(name, tests);
+    return;
+  }
+  if (process.env.INSULAE_TEST_REDIS === "required") {
+    throw new Error("There is no redis-server on the PATH, and INSULAE_TEST_REDIS is `required`");
+  }
+  appendFileSync(listOfLeftOut(), `${name}\n`);
+  describe.skip(name, tests);
+}
+
+/** Starts one that keeps nothing. */
+export async function startTestRedis(): Promise<TestRedis> {
+  const binary = installed();
+  if (!binary) throw new Error("There is no redis-server on the PATH");
+  const folder = mkdtempSync(join(tmpdir(), "insulae-redis-"));
+  const port = await freePort();
+  const url = `redis://127.0.0.1:${port}`;
+  let server = await start(binary, port, folder);
+  const end = async () => {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const ended = new Promise((resolve) => server.once("exit", resolve));
+    server.kill("SIGKILL");
+    await ended;
+  };
+  return {
+    url,
+    async command(...args) {
+      const client = createClient({ url });
+      await client.connect();
+      try {
+        return await client.sendCommand([...args]);
+      } finally {
+        client.destroy();
+      }
+    },
+    pause: () => void server.kill("SIGSTOP"),
+    resume: () => void server.kill("SIGCONT"),
+    kill: end,
+    async restart() {
+      server = await start(binary, port, folder);
+    },
+    async stop() {
+      await end();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+async function start(binary: string, port: number, folder: string): Promise<ChildProcess> {
+  const settings = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", folder];
+  const server = spawn(binary, settings.map(String), { stdio: ["ignore", "pipe", "inherit"] });
+  // Should the tests end without `stop`.
+  process.once("exit", () => server.kill("SIGKILL"));
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: server.stdout })) {
+    lines.push(line);
+    if (line.includes("Ready to accept connections")) {
+      server.stdout.resume();
+      return server;
+    }
+  }
+  throw new Error(`${binary} did not start:\n${lines.join("\n")}`);
+}
