@@ -3,9 +3,10 @@
  * its tenants. The pool's are written by SQL, since a thousand calls would take their time; those
  * with a database of their own are made by `app.tenants.create`.
  */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { join, resolve } from "node:path";
 import { type App, createApp } from "../packages/insulae/src/index.ts";
+import { epochOf } from "../packages/insulae/src/kernel/auth/authority.ts";
 import { loadSigningKeys } from "../packages/insulae/src/kernel/auth/signing-keys.ts";
 import { createTokens, type Tokens } from "../packages/insulae/src/kernel/auth/tokens.ts";
 import { createSecrets } from "../packages/insulae/src/kernel/secrets.ts";
@@ -180,8 +181,9 @@ async function insertUsers(
   tenants: readonly { readonly id: string }[],
 ): Promise<Map<string, string>> {
   const { rows } = await client.query<{ tenant_id: string; id: string }>(
-    `insert into data.users (tenant_id, email, role)
-     select tenant_id, 'user@bench.example', 'user' from unnest($1::uuid[]) as tenant_id
+    `insert into data.users (tenant_id, email, role, sessions_valid_from)
+     select tenant_id, 'user@bench.example', 'user', to_timestamp(0)
+     from unnest($1::uuid[]) as tenant_id
      returning tenant_id, id`,
     [tenants.map(({ id }) => id)],
   );
@@ -190,11 +192,12 @@ async function insertUsers(
 
 /** Of the same kind as a log-in gives. */
 function signFor(tokens: Tokens, tenant: string, user: string | undefined): Promise<string> {
-  return tokens.sign({
+  const subject = {
     // Both ids come from the rows that were just written.
     tenantId: tenant as TenantId,
     userId: user as UserId,
     role: "user",
     permissions: ["contacts:read", "contacts:write"],
-  });
+  };
+  return tokens.sign(subject, { sessionId: randomUUID(), epoch: epochOf(new Date(0)) });
 }

@@ -8,6 +8,7 @@ import { type Config, loadConfig } from "./config.ts";
 import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { coreFeatures, standardFeatures } from "./features/index.ts";
 import { type Installation, openInstallation } from "./installation.ts";
+import { createAuthentication } from "./kernel/auth/authentication.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Feature } from "./kernel/feature.ts";
 import { createOrigins } from "./kernel/http/origins.ts";
@@ -85,9 +86,7 @@ async function assemble(installation: Installation, services: Services): Promise
   const resolver = createResolver({
     catalogue,
     hostLookup,
-    verifyToken: tokens.verify,
-    findUser: authority.findUser,
-    findAccount: authority.findAccount,
+    authenticate: createAuthentication({ verifyToken: tokens.verify, authority }),
     onCrossTenantAttempt({ user, userTenant, requestTenant }) {
       const attempt = { user, user_tenant: userTenant, request_tenant: requestTenant };
       log.warn(attempt, "Cross-tenant access attempt");
@@ -102,9 +101,10 @@ async function assemble(installation: Installation, services: Services): Promise
   const http = createHttpServer({
     features,
     resolve: (request, route) =>
-      chain(resolver(requestFacts(request), route), ({ tenant, user }) => ({
+      chain(resolver(requestFacts(request), route), ({ tenant, user, credential }) => ({
         tenant,
         user,
+        credential,
         platform,
         get db() {
           return tenant && databaseOf(tenant);

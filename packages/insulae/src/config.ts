@@ -42,6 +42,7 @@ export interface Config {
   readonly masterSecret: string | undefined;
   readonly jwtSecret: string | undefined;
   readonly accessTokenSeconds: number;
+  readonly refreshTokenDays: number;
   readonly adminEmail: string | undefined;
   readonly adminPassword: string | undefined;
   readonly defaultTenant: string;
@@ -171,6 +172,11 @@ export const variables = {
     ["ACCESS_TOKEN_EXPIRE_MINUTES"],
     integer(60, 365 * day, 60),
     "the same in minutes",
+  ),
+  refreshTokenDays: variable(
+    ["REFRESH_TOKEN_EXPIRATION_DAYS"],
+    integer(1, 365),
+    "for how many days a refresh token is good, and a session that is not used lasts; default 30",
   ),
   adminEmail: variable(
     ["ADMIN_EMAIL"],
@@ -302,6 +308,7 @@ export function loadConfig(
     masterSecret: values.masterSecret,
     jwtSecret: values.jwtSecret,
     accessTokenSeconds: accessLifetime(values, problems),
+    refreshTokenDays: values.refreshTokenDays ?? 30,
     adminEmail: values.adminEmail,
     adminPassword: values.adminPassword,
     defaultTenant: values.defaultTenant ?? "demo_tenant",

@@ -11,6 +11,8 @@ import { createAudit } from "./kernel/audit/audit.ts";
 import { createAuthority } from "./kernel/auth/authority.ts";
 import { createPasswords } from "./kernel/auth/passwords.ts";
 import { createPermissions } from "./kernel/auth/permissions.ts";
+import { createRefreshTokens } from "./kernel/auth/refresh-tokens.ts";
+import { createSessions } from "./kernel/auth/sessions.ts";
 import { loadSigningKeys, secretSigningKeys } from "./kernel/auth/signing-keys.ts";
 import { createTokens, type Tokens } from "./kernel/auth/tokens.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
@@ -80,6 +82,11 @@ export async function createServices(installation: Installation): Promise<Servic
     authority,
     permissions,
     tokens,
+    sessions: createSessions({
+      control,
+      refreshTokens: createRefreshTokens(installation.secrets),
+      refreshTtlSeconds: config.refreshTokenDays * 86_400,
+    }),
     passwords: createPasswords(),
     async forgetUser(tenant, userId) {
       authority.forgetUser(tenant.id, userId as UserId | undefined);

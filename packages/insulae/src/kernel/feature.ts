@@ -8,6 +8,7 @@
  */
 import type { Static, TSchema } from "typebox";
 import type { Audit, AuditAction, TenantAudit } from "./audit/audit.ts";
+import type { Credential } from "./auth/credential.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import type { Permissions } from "./auth/permissions.ts";
 import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal.ts";
@@ -109,9 +110,8 @@ export interface RequestInfo {
   readonly baseUrl: string;
 }
 
-type UserOf<A extends Access, Kind extends Principal> = A extends "public"
-  ? Kind | undefined
-  : Kind;
+/** What is there only where somebody is signed in, which a public route does not ask for. */
+type IfSignedIn<A extends Access, T> = A extends "public" ? T | undefined : T;
 
 export type HandlerContext<
   Tables,
@@ -120,23 +120,25 @@ export type HandlerContext<
   P extends TSchema,
   Q extends TSchema,
   B extends TSchema,
-> = BaseContext<P, Q, B> &
-  (C extends "tenant"
+> = BaseContext<P, Q, B> & {
+  /** How the caller proved who they are. */
+  readonly credential: IfSignedIn<A, Credential>;
+} & (C extends "tenant"
     ? {
         readonly tenant: Tenant;
-        readonly user: UserOf<A, TenantPrincipal>;
+        readonly user: IfSignedIn<A, TenantPrincipal>;
         readonly db: TenantDatabase<Tables>;
         readonly audit: Audit;
       }
     : C extends "core"
       ? {
-          readonly user: UserOf<A, CorePrincipal>;
+          readonly user: IfSignedIn<A, CorePrincipal>;
           readonly platform: Platform;
           readonly audit: TenantAudit;
         }
       : {
           readonly tenant: Tenant | undefined;
-          readonly user: UserOf<A, Principal>;
+          readonly user: IfSignedIn<A, Principal>;
           readonly db: TenantDatabase<Tables> | undefined;
           readonly platform: Platform;
           readonly audit: TenantAudit;

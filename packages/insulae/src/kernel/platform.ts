@@ -4,6 +4,7 @@ import type { WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import type { Permissions } from "./auth/permissions.ts";
+import type { Sessions } from "./auth/sessions.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import type { ControlTables } from "./database/control-tables.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
@@ -40,6 +41,7 @@ export interface Platform {
   readonly hosts: Hosts;
   readonly servers: Servers;
   readonly tokens: Tokens;
+  readonly sessions: Sessions;
   readonly passwords: Passwords;
   /**
    * Writes to a tenant's audit log or the platform's, outside a request. In one, the handler's own

@@ -34,7 +34,7 @@ export const insertAccount = (
 export const findAccount = (control: Control, by: "id" | "email", value: string) =>
   control
     .selectFrom("control.accounts")
-    .select([...columns, "password_hash"])
+    .select([...columns, "password_hash", "sessions_valid_from"])
     .where(by, "=", value)
     .executeTakeFirst();
 
@@ -54,11 +54,17 @@ export async function findAccountByEmail(
 export async function findAccountStanding(control: Control, id: AccountId) {
   const account = await control
     .selectFrom("control.accounts")
-    .select(["email", "platform_admin"])
+    .select(["email", "platform_admin", "sessions_valid_from"])
     .where("id", "=", id)
     .where("is_active", "=", true)
     .executeTakeFirst();
-  return account && { email: account.email, platformAdmin: account.platform_admin };
+  return (
+    account && {
+      email: account.email,
+      platformAdmin: account.platform_admin,
+      sessionsValidFrom: account.sessions_valid_from,
+    }
+  );
 }
 
 /** The active account that a tenant's user is linked to. */
@@ -66,10 +72,26 @@ export const findAccountOfUser = (control: Control, tenantId: TenantId, userId: 
   control
     .selectFrom("control.accounts")
     .innerJoin("control.memberships", "account_id", "id")
-    .select(columns.map((column) => `control.accounts.${column}` as const))
+    .select("id")
     .where("tenant_id", "=", tenantId)
     .where("user_id", "=", userId)
     .where("is_active", "=", true)
+    .executeTakeFirst();
+
+/** What counts of a member's account when the member signs in. */
+export const findLinkedAccount = (
+  control: Control,
+  accountId: AccountId,
+  tenantId: TenantId,
+  userId: UserId,
+) =>
+  control
+    .selectFrom("control.accounts")
+    .innerJoin("control.memberships", "account_id", "id")
+    .select(["is_active", "password_hash", "sessions_valid_from"])
+    .where("id", "=", accountId)
+    .where("tenant_id", "=", tenantId)
+    .where("user_id", "=", userId)
     .executeTakeFirst();
 
 /** The active tenants that an account is a user of. */

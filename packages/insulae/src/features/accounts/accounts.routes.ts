@@ -42,12 +42,12 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
         tenantAccessDenied,
       ],
     },
-    async ({ platform, tenant, body, log }) => {
+    async ({ platform, request, tenant, body, log }) => {
       const { tenant: reference, ...person } = body;
       const where = await tenantOf(platform, tenant, reference);
       const signedIn = await (where
-        ? registerUser(platform, where, person)
-        : registerAccount(platform, person));
+        ? registerUser({ platform, request }, where, person)
+        : registerAccount({ platform, request }, person));
       log.info({ user_id: signedIn.user.id, tenant_id: where?.id }, "User registered");
       return signedIn;
     },
@@ -66,12 +66,12 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: SignedIn,
       errors: [invalidCredentials, passwordsBusy, tenantNotFound, tenantAccessDenied],
     },
-    async ({ platform, tenant, body, log }) => {
+    async ({ platform, request, tenant, body, log }) => {
       const credentials = credentialsOf(body);
       const where = await tenantOf(platform, tenant, body.tenant);
       return where
-        ? logInUser({ platform, log }, where, credentials)
-        : logInAccount({ platform, log }, credentials);
+        ? logInUser({ platform, request, log }, where, credentials)
+        : logInAccount({ platform, request, log }, credentials);
     },
   ),
 
@@ -86,7 +86,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: SignedIn,
       errors: [noAccount, tenantNotFound, tenantInactive],
     },
-    ({ platform, user, body }) => switchTo(platform, user, body.tenant),
+    ({ platform, request, user, body }) => switchTo({ platform, request }, user, body.tenant),
   ),
 
   r.get(

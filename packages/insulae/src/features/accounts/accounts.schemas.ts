@@ -81,6 +81,11 @@ export const SignedIn = Type.Object(
   {
     token: Type.String({ description: "The same as `access_token`." }),
     access_token: Type.String(),
+    refresh_token: Type.Optional(
+      Type.String({
+        description: "For `POST /auth/refresh`, once. Absent where a session can't be prolonged.",
+      }),
+    ),
     token_type: Type.Literal("bearer"),
     expires_in: Type.Integer({ description: "Seconds." }),
     ...whoAndWhere,

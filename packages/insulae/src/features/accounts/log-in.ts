@@ -5,15 +5,14 @@
  * Whatever is wrong (no such person, no password, a wrong one, not active) the answer is the same,
  * and comes after the same work: the same queries, and one hash.
  */
-
+import { epochOf } from "../../kernel/auth/authority.ts";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import { findCredentials, type UserTables } from "../users/users.feature.ts";
-import { findAccount, listMemberships } from "./accounts.queries.ts";
-import { type SignedInReply, signInAccount, signInMember, signInUser } from "./signed-in.ts";
+import { findAccount, findLinkedAccount, listMemberships } from "./accounts.queries.ts";
+import { findUserSubject, type SignedInReply, type SignInContext, signIn } from "./sign-in.ts";
 
 export interface Credentials {
   readonly by: "email" | "username";
@@ -22,31 +21,39 @@ export interface Credentials {
   readonly password: string;
 }
 
-interface Setting {
-  readonly platform: Platform;
+interface Setting extends SignInContext {
   readonly log: Logger;
 }
 
 /** An id and a name that nobody has, to ask for where there is nobody to ask for. */
-const nobody = { id: "00000000-0000-0000-0000-000000000000", name: "" };
+const nobody = { id: "00000000-0000-0000-0000-000000000000" as AccountId & UserId, name: "" };
 
 /** @throws invalidCredentials, passwordsBusy */
 export async function logInUser(
-  { platform, log }: Setting,
+  setting: Setting,
   tenant: Tenant,
   { by, name, password }: Credentials,
 ): Promise<SignedInReply> {
+  const { platform, log } = setting;
   const found = await platform.withTenant<UserTables, Awaited<ReturnType<typeof findCredentials>>>(
     tenant,
     ({ db }) => findCredentials(db, by, canonical(by, name)),
   );
-  const linked = await findAccount(platform.control, "id", found?.account_id ?? nobody.id);
+  const linked = await findLinkedAccount(
+    platform.control,
+    found?.account_id ?? nobody.id,
+    tenant.id,
+    found?.id ?? nobody.id,
+  );
   const hash = found?.password_hash ?? (linked?.is_active ? linked.password_hash : undefined);
   const right = await platform.passwords.verify(password, hash);
   if (!found || !right) throw refuse(log, reasonFor(found, hash), found?.id);
-  const { password_hash: _hash, account_id: _account, ...user } = found;
-  const signedIn = user.is_active ? await signInUser(platform, tenant, user) : undefined;
-  if (!signedIn) throw refuse(log, "user_inactive", user.id);
+  const { password_hash: _hash, account_id: _account, sessions_valid_from, ...user } = found;
+  if (!user.is_active) throw refuse(log, "user_inactive", user.id);
+  const epoch = linked
+    ? epochOf(sessions_valid_from, linked.sessions_valid_from)
+    : epochOf(sessions_valid_from);
+  const signedIn = await signIn(setting, { tenant, user, epoch });
   log.info({ user_id: user.id, tenant_id: tenant.id }, "User logged in successfully");
   return signedIn;
 }
@@ -58,24 +65,29 @@ export async function logInUser(
  * @throws invalidCredentials, passwordsBusy
  */
 export async function logInAccount(
-  { platform, log }: Setting,
+  setting: Setting,
   { by, name, password }: Credentials,
 ): Promise<SignedInReply> {
+  const { platform, log } = setting;
   // Accounts have no usernames, and it takes as long to say so.
   const email = by === "email" ? canonical(by, name) : nobody.name;
   const found = await findAccount(platform.control, "email", email);
   const right = await platform.passwords.verify(password, found?.password_hash);
   if (!found || !right) throw refuse(log, reasonFor(found, found?.password_hash), found?.id);
   if (!found.is_active) throw refuse(log, "user_inactive", found.id);
-  const { password_hash: _hash, ...account } = found;
+  const { password_hash: _hash, sessions_valid_from, ...account } = found;
   const [only, ...others] = await listMemberships(platform.control, account.id);
   const tenant =
     only && others.length === 0 && !account.platform_admin
       ? await platform.tenants.find(only.id)
       : undefined;
-  const signedIn =
-    (tenant && only && (await signInMember(platform, tenant, only.user_id))) ??
-    (await signInAccount(platform, account));
+  const member = tenant && only && (await findUserSubject(platform, tenant, only.user_id));
+  const epoch = epochOf(sessions_valid_from);
+  // The account's password may have been changed since it was read.
+  const signedIn = await signIn(
+    setting,
+    member?.epoch.endsWith(`.${epoch}`) ? member : { account, epoch },
+  );
   log.info({ user_id: signedIn.user.id, tenant_id: tenant?.id }, "User logged in successfully");
   return signedIn;
 }

@@ -4,7 +4,7 @@ import type { Platform } from "../../kernel/platform.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { findUser, type UserTables, type UserView } from "../users/users.feature.ts";
 import { findAccount, listMemberships } from "./accounts.queries.ts";
-import { summaryOf } from "./signed-in.ts";
+import { summaryOf } from "./sign-in.ts";
 
 /** Who is signed in, where, and what they may do there. */
 export async function describeMe(
@@ -22,7 +22,7 @@ export async function describeMe(
   }
   const found = await findAccount(platform.control, "id", principal.id);
   if (!found) throw invalidToken();
-  const { password_hash: _hash, ...user } = found;
+  const { password_hash: _hash, sessions_valid_from: _from, ...user } = found;
   const tenants = (await listMemberships(platform.control, user.id)).map(summaryOf);
   return { user, tenant: null, tenants, permissions: [] };
 }

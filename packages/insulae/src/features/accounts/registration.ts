@@ -1,6 +1,7 @@
 import type { Static } from "typebox";
 import type { Config } from "../../config.ts";
 import { canonicalEmail } from "../../kernel/auth/email.ts";
+import { invalidCredentials } from "../../kernel/auth/errors.ts";
 import { defineError } from "../../kernel/errors.ts";
 import { validationFailed } from "../../kernel/http/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
@@ -13,7 +14,13 @@ import {
 } from "../users/users.feature.ts";
 import { insertAccount } from "./accounts.queries.ts";
 import type { Registration } from "./accounts.schemas.ts";
-import { type SignedInReply, signInAccount, signInUser } from "./signed-in.ts";
+import {
+  findAccountSubject,
+  findUserSubject,
+  type SignedInReply,
+  type SignInContext,
+  signIn,
+} from "./sign-in.ts";
 
 export const registrationClosed = defineError(
   "registration_closed",
@@ -35,10 +42,11 @@ type Person = Static<typeof Registration>;
  * @throws registrationClosed, invalidEmail, invalidUsername, weakPassword, passwordsBusy
  */
 export async function registerUser(
-  platform: Platform,
+  context: SignInContext,
   tenant: Tenant,
   { username, ...person }: Person,
 ): Promise<SignedInReply> {
+  const { platform } = context;
   if (!isOpen(platform.config, tenant)) throw registrationClosed();
   const values = {
     ...(await valuesOf(platform, person)),
@@ -48,9 +56,9 @@ export async function registerUser(
   const user = await platform.withTenant<UserTables, UserView | undefined>(tenant, ({ db }) =>
     createUser.first(db, values),
   );
-  const signedIn = user && (await signInUser(platform, tenant, user));
-  if (!signedIn) throw registrationClosed();
-  return signedIn;
+  const subject = user && (await findUserSubject(platform, tenant, user.id));
+  if (!subject) throw registrationClosed();
+  return signIn(context, subject);
 }
 
 /**
@@ -59,18 +67,19 @@ export async function registerUser(
  * @throws invalidEmail, weakPassword, passwordsBusy
  */
 export async function registerAccount(
-  platform: Platform,
+  context: SignInContext,
   { username, ...person }: Person,
 ): Promise<SignedInReply> {
+  const { platform } = context;
   if (username !== undefined) {
     const message = "only the users of a tenant have usernames";
     throw validationFailed({ errors: [{ pointer: "/body/username", message }] });
   }
   const values = await valuesOf(platform, person);
-  return signInAccount(
-    platform,
-    await insertAccount(platform.control, { ...values, is_owner: true }),
-  );
+  const { id } = await insertAccount(platform.control, { ...values, is_owner: true });
+  const subject = await findAccountSubject(platform, id);
+  if (!subject) throw invalidCredentials();
+  return signIn(context, subject);
 }
 
 async function valuesOf(

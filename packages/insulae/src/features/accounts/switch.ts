@@ -3,13 +3,14 @@ import type { Principal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import { findAccountOfUser, findMembership } from "./accounts.queries.ts";
 import {
-  type AccountView,
-  findAccount,
-  findAccountOfUser,
-  findMembership,
-} from "./accounts.queries.ts";
-import { type SignedInReply, signInAccount, signInMember } from "./signed-in.ts";
+  findAccountSubject,
+  findUserSubject,
+  type SignedInReply,
+  type SignInContext,
+  signIn,
+} from "./sign-in.ts";
 
 export const noAccount = defineError(
   "no_account",
@@ -25,33 +26,33 @@ export const noAccount = defineError(
  *   one that does not exist
  */
 export async function switchTo(
-  platform: Platform,
+  context: SignInContext,
   principal: Principal,
   reference: string | null,
 ): Promise<SignedInReply> {
-  const account = await accountOf(platform, principal);
-  if (reference === null) return signInAccount(platform, account);
+  const { platform } = context;
+  const { account, epoch } = await accountOf(platform, principal);
+  if (reference === null) return signIn(context, { account, epoch });
   const tenant = await platform.tenants.find(reference);
   const membership = tenant && (await findMembership(platform.control, account.id, tenant.id));
   if (!membership) throw tenantNotFound();
   if (tenant.status !== "active") throw tenantInactive();
-  const signedIn = await signInMember(platform, tenant, membership.user_id);
-  if (!signedIn) throw tenantNotFound();
-  return signedIn;
+  const subject = await findUserSubject(platform, tenant, membership.user_id);
+  if (!subject) throw tenantNotFound();
+  return signIn(context, subject);
 }
 
 /**
  * Whose account it is. A user that is linked to one can only have logged in with its password: the
  * table `users` allows no second one.
  */
-async function accountOf({ control }: Platform, principal: Principal): Promise<AccountView> {
-  if (principal.kind === "tenant") {
-    const linked = await findAccountOfUser(control, principal.tenantId, principal.id);
-    if (!linked) throw noAccount();
-    return linked;
-  }
-  const found = await findAccount(control, "id", principal.id);
-  if (!found?.is_active) throw invalidToken();
-  const { password_hash: _hash, ...account } = found;
-  return account;
+async function accountOf(platform: Platform, principal: Principal) {
+  const linked =
+    principal.kind === "tenant"
+      ? await findAccountOfUser(platform.control, principal.tenantId, principal.id)
+      : principal;
+  if (!linked) throw noAccount();
+  const subject = await findAccountSubject(platform, linked.id);
+  if (!subject) throw invalidToken();
+  return subject;
 }

@@ -8,6 +8,7 @@ export {
   asId,
   createUser,
   findCredentials,
+  findSignInUser,
   findStanding,
   findUser,
   type UserTables,

@@ -1,4 +1,5 @@
 import { type ColumnType, type Generated, type Insertable, type Kysely, sql } from "kysely";
+import type { UserStanding } from "../../kernel/auth/authority.ts";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { containing } from "../../kernel/database/like.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
@@ -18,6 +19,8 @@ export interface UserTables {
     role: Generated<string>;
     is_active: Generated<boolean>;
     email_verified: Generated<boolean>;
+    /** All sessions of the user end with a change of this. */
+    sessions_valid_from: ColumnType<Date, never, Date>;
     created_at: ColumnType<Date, never, never>;
     updated_at: ColumnType<Date, never, never>;
   };
@@ -141,18 +144,30 @@ export const lockUserAndOwners = (db: Db, id: UserId) =>
     .execute();
 
 /** What counts of an active user at each request. */
-export const findStanding = (db: Db, id: UserId) =>
-  db
+export const findStanding = async (db: Db, id: UserId): Promise<UserStanding | undefined> => {
+  const user = await db
     .selectFrom("users")
-    .select(["email", "role", addedPermissions])
+    .select(["email", "role", "account_id", "sessions_valid_from", addedPermissions])
     .where("id", "=", id)
     .where("is_active", "=", true)
     .executeTakeFirst();
+  if (!user) return undefined;
+  const { email, role, added, account_id: accountId, sessions_valid_from } = user;
+  return { email, role, added, accountId, sessionsValidFrom: sessions_valid_from };
+};
 
 /** What a log-in compares. */
 export const findCredentials = (db: Db, by: "email" | "username", value: string) =>
   db
     .selectFrom("users")
-    .select([...columns, "password_hash", "account_id"])
+    .select([...columns, "password_hash", "account_id", "sessions_valid_from"])
     .where(by, "=", value)
+    .executeTakeFirst();
+
+/** What a sign-in by other means than a password needs. */
+export const findSignInUser = (db: Db, id: UserId) =>
+  db
+    .selectFrom("users")
+    .select([...columns, "account_id", "sessions_valid_from"])
+    .where("id", "=", id)
     .executeTakeFirst();

@@ -183,7 +183,10 @@ describe("a change counts from the next request on:", () => {
     await people.patch(pathOf(user), { token: owner.token, body: { is_active: false } });
     expect(await status()).toBe(401);
     await people.patch(pathOf(user), { token: owner.token, body: { is_active: true } });
-    expect(await status()).toBe(200);
+    // Their sessions are over for good.
+    expect(await status()).toBe(401);
+    const again = await people.logIn(tenant, user.email);
+    expect(await people.get("/api/v1/auth/me", again)).toMatchObject({ status: 200 });
   });
 
   it("on every node, within a second", async () => {

@@ -2,28 +2,33 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
-import { createAuthority, type UserStanding } from "./authority.ts";
+import { createAuthority, epochOf, type UserStanding } from "./authority.ts";
 
 const tenant = { id: randomUUID() as TenantId } as Tenant;
 const other = { id: randomUUID() as TenantId } as Tenant;
 const ada = randomUUID() as UserId;
 const account = randomUUID() as AccountId;
+const validFrom = new Date(1_700_000_000_000);
+/** A user with a password of their own. */
+const own = { added: [], accountId: null, sessionsValidFrom: validFrom };
 
 const permissions = new Map([
   ["admin", new Set(["notes:read", "notes:write"])],
   ["viewer", new Set(["notes:read"])],
 ]);
 
-const clerk: UserStanding = { email: "ada@example.org", role: "viewer", added: [] };
+const clerk: UserStanding = { email: "ada@example.org", role: "viewer", ...own };
 
 /** An authority over users whose standing the test may change, with what it asked for. */
 function setUp(options: { ttlMs?: number; listening?: () => boolean; max?: number } = {}) {
   const standings = new Map<string, UserStanding>([
-    [`${tenant.id}/${ada}`, { email: "ada@example.org", role: "admin", added: [] }],
+    [`${tenant.id}/${ada}`, { email: "ada@example.org", role: "admin", ...own }],
   ]);
   const loadUser = vi.fn(async ({ id }: Tenant, user: UserId) => standings.get(`${id}/${user}`));
   const loadAccount = vi.fn(async (id: AccountId) =>
-    id === account ? { email: "root@example.org", platformAdmin: true } : undefined,
+    id === account
+      ? { email: "root@example.org", platformAdmin: true, sessionsValidFrom: validFrom }
+      : undefined,
   );
   const authority = createAuthority({
     loadUser,
@@ -47,6 +52,7 @@ describe("the authority", () => {
       email: "ada@example.org",
       role: "admin",
       permissions: new Set(["notes:read", "notes:write"]),
+      epoch: epochOf(validFrom),
     });
     expect(authority.findUser(tenant, ada)).toBe(await first);
     expect(loadUser).toHaveBeenCalledTimes(1);
@@ -54,7 +60,13 @@ describe("the authority", () => {
 
   it("knows an account, at once the second time", async () => {
     const { authority } = setUp();
-    const expected = { kind: "core", id: account, email: "root@example.org", platformAdmin: true };
+    const expected = {
+      kind: "core",
+      id: account,
+      email: "root@example.org",
+      platformAdmin: true,
+      epoch: epochOf(validFrom),
+    };
     expect(await authority.findAccount(account)).toEqual(expected);
     expect(authority.findAccount(account)).toEqual(expected);
   });
@@ -83,7 +95,7 @@ describe("the authority", () => {
     const { authority, standings, loadUser } = setUp();
     const eve = randomUUID() as UserId;
     await Promise.all([authority.findUser(tenant, ada), authority.findUser(tenant, eve)]);
-    standings.set(`${tenant.id}/${ada}`, { email: "ada@example.org", role: "viewer", added: [] });
+    standings.set(`${tenant.id}/${ada}`, { email: "ada@example.org", role: "viewer", ...own });
     authority.forgetUser(tenant.id, ada);
     const changed = await authority.findUser(tenant, ada);
     expect(changed).toMatchObject({ role: "viewer", permissions: new Set(["notes:read"]) });
@@ -123,7 +135,7 @@ describe("the authority", () => {
     standings.delete(`${tenant.id}/${ada}`);
     authority.forgetUser(tenant.id, ada);
     const fresh = authority.findUser(tenant, ada);
-    before.resolve({ email: "ada@example.org", role: "admin", added: [] });
+    before.resolve({ email: "ada@example.org", role: "admin", ...own });
     expect(await stale).toBeDefined();
     expect(await fresh).toBeUndefined();
     expect(await authority.findUser(tenant, ada)).toBeUndefined();

@@ -7,9 +7,15 @@
  * (`user:<tenant>:<user>`, `users:<tenant>` when a custom role did,
  * `account:<account>`) and the nodes forget; should an announcement be
  * lost, an answer is believed for half a minute at most, and for a second while none can be heard.
+ *
+ * A user who is linked to an account is as active as the account is. What ends all sessions of
+ * somebody at once (another password, a log-out everywhere) is in here too, as their *epoch*: it is
+ * made of the `sessions_valid_from` of the user and of the account, every session remembers the one
+ * that it began in, and another one has ended it. Epochs are compared, never ordered, so no clock
+ * has to agree with another, and a log-in that raced the change is over before it began.
  */
 import { LRUCache } from "lru-cache";
-import type { MaybePromise } from "../maybe-promise.ts";
+import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
 import type { CorePrincipal, TenantPrincipal } from "./principal.ts";
 
@@ -30,13 +36,20 @@ export interface UserStanding {
   readonly role: string;
   /** The permissions that the user's custom roles add. */
   readonly added: readonly string[];
+  readonly accountId: AccountId | null;
+  readonly sessionsValidFrom: Date;
 }
 
 /** An active account, as the control plane has it. */
 export interface AccountStanding {
   readonly email: string;
   readonly platformAdmin: boolean;
+  readonly sessionsValidFrom: Date;
 }
+
+/** @param validFrom the `sessions_valid_from` of a user, of the linked account, or of an account */
+export const epochOf = (...validFrom: readonly Date[]): string =>
+  validFrom.map((date) => date.getTime().toString(36)).join(".");
 
 export interface AuthorityOptions {
   readonly loadUser: (tenant: Tenant, id: UserId) => Promise<UserStanding | undefined>;
@@ -53,25 +66,59 @@ export interface AuthorityOptions {
 export function createAuthority(options: AuthorityOptions): Authority {
   const { loadUser, loadAccount, permissionsOf, listening, max = 50_000, ttlMs = 30_000 } = options;
   const ttl = () => (listening() ? ttlMs : Math.min(ttlMs, 1_000));
-  const users = createAnswers<TenantPrincipal>(max, ttl);
+  const users = createAnswers<Member>(max, ttl);
   const accounts = createAnswers<CorePrincipal>(max, ttl);
 
-  const askForUser = async (tenant: Tenant, id: UserId): Promise<TenantPrincipal | undefined> => {
+  const askForUser = async (tenant: Tenant, id: UserId): Promise<Member | undefined> => {
     const standing = await loadUser(tenant, id);
     if (!standing) return undefined;
-    const { added, ...person } = standing;
-    const permissions = permissionsOf(person.role, added);
-    return Object.freeze({ kind: "tenant", id, tenantId: tenant.id, ...person, permissions });
+    const { email, role, added, accountId, sessionsValidFrom } = standing;
+    const permissions = permissionsOf(role, added);
+    const epoch = epochOf(sessionsValidFrom);
+    const principal: TenantPrincipal = {
+      kind: "tenant",
+      id,
+      tenantId: tenant.id,
+      email,
+      role,
+      permissions,
+      epoch,
+    };
+    return { principal: Object.freeze(principal), accountId };
   };
 
   const askForAccount = async (id: AccountId): Promise<CorePrincipal | undefined> => {
     const standing = await loadAccount(id);
-    return standing && Object.freeze({ kind: "core", id, ...standing });
+    if (!standing) return undefined;
+    const { email, platformAdmin, sessionsValidFrom } = standing;
+    return Object.freeze({
+      kind: "core",
+      id,
+      email,
+      platformAdmin,
+      epoch: epochOf(sessionsValidFrom),
+    });
+  };
+
+  const findAccount = (id: AccountId) => accounts.find(id, () => askForAccount(id));
+
+  /** The member as they are while their account is as it is. */
+  const withAccount = (member: Member | undefined): MaybePromise<TenantPrincipal | undefined> => {
+    if (!member?.accountId) return member?.principal;
+    const { principal } = member;
+    return chain(
+      findAccount(member.accountId),
+      (account) => account && { ...principal, epoch: `${principal.epoch}.${account.epoch}` },
+    );
   };
 
   return {
-    findUser: (tenant, id) => users.find(`${tenant.id}/${id}`, () => askForUser(tenant, id)),
-    findAccount: (id) => accounts.find(id, () => askForAccount(id)),
+    findUser: (tenant, id) =>
+      chain(
+        users.find(`${tenant.id}/${id}`, () => askForUser(tenant, id)),
+        withAccount,
+      ),
+    findAccount,
     forgetUser: (tenantId, id) =>
       id === undefined ? users.forgetAll(`${tenantId}/`) : users.forget(`${tenantId}/${id}`),
     forgetAccount: (id) => accounts.forget(id),
@@ -80,6 +127,12 @@ export function createAuthority(options: AuthorityOptions): Authority {
       accounts.clear();
     },
   };
+}
+
+/** What is known of a user apart from their account. */
+interface Member {
+  readonly principal: TenantPrincipal;
+  readonly accountId: AccountId | null;
 }
 
 /** How exactly lifetimes are kept, in milliseconds: asking for the time at each hit would cost more. */

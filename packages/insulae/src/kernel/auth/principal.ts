@@ -10,6 +10,8 @@ export interface TenantPrincipal {
   readonly email: string;
   readonly role: string;
   readonly permissions: ReadonlySet<string>;
+  /** Changes when all their sessions end; those of an earlier epoch are over. */
+  readonly epoch: string;
 }
 
 export interface CorePrincipal {
@@ -17,4 +19,6 @@ export interface CorePrincipal {
   readonly id: AccountId;
   readonly email: string;
   readonly platformAdmin: boolean;
+  /** As a user's. */
+  readonly epoch: string;
 }

@@ -34,7 +34,7 @@ describe("the signing keys of the control plane", () => {
   });
 
   it("verify on another node, and after a restart, what was signed on one", async () => {
-    const token = await tokensOf(await load()).sign(account);
+    const token = await tokensOf(await load()).sign(account, { sessionId: "s", epoch: "e" });
     const { subject } = await tokensOf(await load()).verify(token);
     expect(subject).toBe(account.accountId);
   });
@@ -54,7 +54,7 @@ describe("the signing keys of the control plane", () => {
   it("go on verifying for as long as they are given when they are replaced", async () => {
     const { control } = installation;
     const before = await load();
-    const token = await tokensOf(before).sign(account);
+    const token = await tokensOf(before).sign(account, { sessionId: "s", epoch: "e" });
     const retire = (at: Date) =>
       control
         .updateTable("control.signing_keys")

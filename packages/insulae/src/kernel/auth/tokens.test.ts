@@ -31,6 +31,8 @@ const user: TokenSubject = {
 };
 const account: TokenSubject = { accountId: randomUUID() as AccountId, isOwner: true };
 
+const session = { sessionId: "s1", epoch: "e1" };
+
 let key: SigningKey;
 beforeAll(async () => {
   key = await edDsaKey("first");
@@ -47,6 +49,7 @@ const goodClaims = () => ({
   role: "user",
   permissions: ["contacts:read"],
   sid: "s1",
+  epoch: "e1",
   jti: "j1",
   token_type: "access",
   iss: issuer,
@@ -79,7 +82,7 @@ const outcome = async (verify: () => Claims | Promise<Claims>): Promise<string> 
 
 describe("an access token", () => {
   it("says who, in which tenant, with which role and permissions, and for how long", async () => {
-    const token = await tokensOf(only(key)).sign(user, "s1");
+    const token = await tokensOf(only(key)).sign(user, session);
     const { userId, tenantId } = user as Extract<TokenSubject, { userId: UserId }>;
     expect(decodeProtectedHeader(token)).toEqual({ alg: "EdDSA", typ: "JWT", kid: "first" });
     const payload = decodeJwt(token);
@@ -90,6 +93,7 @@ describe("an access token", () => {
       role: "user",
       permissions: ["contacts:read", "contacts:write"],
       sid: "s1",
+      epoch: "e1",
       token_type: "access",
       iss: issuer,
       aud: audience,
@@ -98,17 +102,21 @@ describe("an access token", () => {
       exp: (payload.iat ?? 0) + 900,
     });
     expect(await tokensOf(only(key)).verify(token)).toEqual({
+      kind: "token",
       subject: userId,
       tenantId,
       sessionId: "s1",
       tokenId: payload.jti,
+      epoch: "e1",
+      impersonator: undefined,
+      issuedAt: payload.iat,
       expiresAt: payload.exp,
     });
   });
 
   it("of an account names no tenant and says whether it owns any", async () => {
     const tokens = tokensOf(only(key));
-    const token = await tokens.sign(account);
+    const token = await tokens.sign(account, session);
     const payload = decodeJwt(token);
     expect(payload).toMatchObject({ is_owner: true });
     for (const name of ["tenant_id", "role", "permissions"])
@@ -118,7 +126,7 @@ describe("an access token", () => {
 
   it("keeps the session it is signed for, and is itself another one each time", async () => {
     const tokens = tokensOf(only(key));
-    const [one, two] = await Promise.all([tokens.sign(user, "s1"), tokens.sign(user, "s1")]);
+    const [one, two] = await Promise.all([tokens.sign(user, session), tokens.sign(user, session)]);
     const [first, second] = await Promise.all([tokens.verify(one), tokens.verify(two)]);
     expect([first.sessionId, second.sessionId]).toEqual(["s1", "s1"]);
     expect(first.tokenId).not.toBe(second.tokenId);
@@ -127,7 +135,7 @@ describe("an access token", () => {
   it("ends when it expires, even if it was known before", async () => {
     let now = Date.now();
     const tokens = tokensOf(only(key), () => now);
-    const token = await tokens.sign(user);
+    const token = await tokens.sign(user, session);
     expect(await outcome(() => tokens.verify(token))).toBe("accepted");
     now += 899_000;
     expect(await outcome(() => tokens.verify(token))).toBe("accepted");
@@ -138,7 +146,7 @@ describe("an access token", () => {
 
   it("is known at once the second time", async () => {
     const tokens = tokensOf(only(key));
-    const token = await tokens.sign(user);
+    const token = await tokens.sign(user, session);
     expect(tokens.verify(token)).toBeInstanceOf(Promise);
     const claims = await tokens.verify(token);
     expect(tokens.verify(token)).toBe(claims);
@@ -238,7 +246,10 @@ describe("a token is refused", () => {
   it("of one kind of signing where the other is configured", async () => {
     const secret = tokensOf(await secretSigningKeys("0123456789abcdef0123456789abcdef"));
     const pair = tokensOf(only(key));
-    const [hs256, edDsa] = await Promise.all([secret.sign(user), pair.sign(user)]);
+    const [hs256, edDsa] = await Promise.all([
+      secret.sign(user, session),
+      pair.sign(user, session),
+    ]);
     expect(await outcome(() => secret.verify(hs256))).toBe("accepted");
     expect(await outcome(() => secret.verify(edDsa))).toBe("refused");
     expect(await outcome(() => pair.verify(hs256))).toBe("refused");
@@ -247,7 +258,7 @@ describe("a token is refused", () => {
 
   it("with any letter changed", async () => {
     const tokens = tokensOf(only(key));
-    const token = await tokens.sign(user);
+    const token = await tokens.sign(user, session);
     await tokens.verify(token);
     const position = fc.nat(token.length - 1);
     await fc.assert(
@@ -262,7 +273,7 @@ describe("a token is refused", () => {
 
   it("in another spelling of the same signature", async () => {
     const tokens = tokensOf(only(key));
-    const token = await tokens.sign(user);
+    const token = await tokens.sign(user, session);
     const bytes = (text: string) => Buffer.from(text.slice(text.lastIndexOf(".") + 1), "base64url");
     const spellings = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"]
       .map((letter) => token.slice(0, -1) + letter)
@@ -291,11 +302,11 @@ describe("the signing keys", () => {
   it("verify while they are in the set, and not a moment longer", async () => {
     const next = await edDsaKey("next");
     const tokens = tokensOf(only(key));
-    const old = await tokens.sign(user);
+    const old = await tokens.sign(user, session);
     expect(await outcome(() => tokens.verify(old))).toBe("accepted");
 
     tokens.replaceKeys({ current: next, accepted: [next, key] });
-    const fresh = await tokens.sign(user);
+    const fresh = await tokens.sign(user, session);
     expect(await outcome(() => tokens.verify(old))).toBe("accepted");
     expect(await outcome(() => tokens.verify(fresh))).toBe("accepted");
 
@@ -307,7 +318,7 @@ describe("the signing keys", () => {
   it("do not verify what was asked for before they were withdrawn", async () => {
     const tokens = tokensOf(only(key));
     const next = await edDsaKey("next");
-    const token = await tokens.sign(user);
+    const token = await tokens.sign(user, session);
     const pending = outcome(() => tokens.verify(token));
     tokens.replaceKeys(only(next));
     expect(await pending).toBe("refused");

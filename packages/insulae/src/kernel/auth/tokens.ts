@@ -10,6 +10,7 @@ import { randomUUID } from "node:crypto";
 import { type CompactJWSHeaderParameters, type JWK, jwtVerify, SignJWT } from "jose";
 import { LRUCache } from "lru-cache";
 import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { TokenCredential } from "./credential.ts";
 import { invalidToken } from "./errors.ts";
 import type { SigningKey, SigningKeys } from "./signing-keys.ts";
 
@@ -23,22 +24,30 @@ export type TokenSubject =
     }
   | { readonly accountId: AccountId; readonly isOwner: boolean };
 
+/** What else a token says of the session that it comes from. */
+export interface SignOptions {
+  readonly sessionId: string;
+  /** The subject's epoch when the session began; see `authority.ts`. */
+  readonly epoch: string;
+  /** When the session ends at the latest; the token doesn't outlive it. */
+  readonly sessionExpiresAt?: Date | undefined;
+  /** The platform administrator who acts as the subject (RFC 8693, section 4.1). */
+  readonly impersonator?: AccountId | undefined;
+}
+
 /** What a token says. */
-export interface Claims {
+export interface Claims extends TokenCredential {
   /** The user's id where `tenantId` says in which tenant, otherwise the account's. */
   readonly subject: string;
   readonly tenantId: TenantId | undefined;
-  /** One log-in, however many tokens follow from it. */
-  readonly sessionId: string;
   readonly tokenId: string;
-  /** Seconds since 1970. */
-  readonly expiresAt: number;
+  /** The epoch that the session began in. */
+  readonly epoch: string;
 }
 
 export interface Tokens {
   readonly accessTtlSeconds: number;
-  /** @param sessionId default: a new one */
-  sign(subject: TokenSubject, sessionId?: string): Promise<string>;
+  sign(subject: TokenSubject, session: SignOptions): Promise<string>;
   /**
    * The claims, at once if the token was seen before.
    *
@@ -92,7 +101,8 @@ export function createTokens(options: TokensOptions): Tokens {
     }).catch((error) => {
       throw invalidToken({ cause: error });
     });
-    const claims = claimsOf(payload);
+    const claims = claimsOf(payload, accessTtlSeconds);
+    if (claims.expiresAt * 1000 <= clock()) throw invalidToken();
     // A key may have been withdrawn while its signature was being checked.
     if (keys !== signing) return check(token);
     verified.set(signatureOf(token), { token, claims });
@@ -101,16 +111,22 @@ export function createTokens(options: TokensOptions): Tokens {
 
   return {
     accessTtlSeconds,
-    async sign(subject, sessionId = randomUUID()) {
+    async sign(subject, { sessionId, epoch, sessionExpiresAt, impersonator }) {
       const { id, algorithm, privateKey } = signing.current;
       const now = Math.floor(clock() / 1000);
-      return new SignJWT({ ...contextOf(subject), sid: sessionId, token_type: "access" })
+      const last = sessionExpiresAt ? Math.floor(sessionExpiresAt.getTime() / 1000) : Infinity;
+      const session = {
+        sid: sessionId,
+        epoch,
+        ...(impersonator && { act: { sub: impersonator } }),
+      };
+      return new SignJWT({ ...contextOf(subject), ...session, token_type: "access" })
         .setProtectedHeader({ alg: algorithm, typ: "JWT", ...(id !== undefined && { kid: id }) })
         .setIssuer(issuer)
         .setAudience(audience)
         .setJti(randomUUID())
         .setIssuedAt(now)
-        .setExpirationTime(now + accessTtlSeconds)
+        .setExpirationTime(Math.min(now + accessTtlSeconds, last))
         .sign(privateKey);
     },
     verify(token) {
@@ -172,12 +188,16 @@ const isUuid = (value: unknown): value is string =>
 /**
  * The claims of a payload whose signature was right.
  *
+ * No token counts for longer than the present lifetime, whatever it was signed for: that is how long
+ * the ended sessions are remembered (`ended-sessions.ts`).
+ *
  * @throws invalidToken unless it is of the one kind that this server signs as an access token
  */
-function claimsOf(payload: object): Claims {
+function claimsOf(payload: object, ttlSeconds: number): Claims {
   const raw: Record<string, unknown> = { ...payload };
   const { sub, user_id, tenant_id, role, permissions, is_owner, sid, jti, iss, aud } = raw;
-  const { exp, iat, token_type } = raw;
+  const { exp, iat, token_type, epoch, act } = raw;
+  const impersonator = act === undefined ? undefined : actorOf(act);
   const inContext =
     tenant_id === undefined
       ? typeof is_owner === "boolean"
@@ -187,6 +207,8 @@ function claimsOf(payload: object): Claims {
     !inContext ||
     !isUuid(sub) ||
     sub !== user_id ||
+    (act !== undefined && impersonator === undefined) ||
+    typeof epoch !== "string" ||
     typeof sid !== "string" ||
     typeof jti !== "string" ||
     typeof exp !== "number" ||
@@ -199,5 +221,21 @@ function claimsOf(payload: object): Claims {
   }
   // Only an id of the catalogue gets past the next step, whatever a claim says.
   const tenantId = tenant_id as TenantId | undefined;
-  return Object.freeze({ subject: sub, tenantId, sessionId: sid, tokenId: jti, expiresAt: exp });
+  return Object.freeze({
+    kind: "token",
+    subject: sub,
+    tenantId,
+    sessionId: sid,
+    tokenId: jti,
+    epoch,
+    impersonator,
+    issuedAt: iat,
+    expiresAt: Math.min(exp, iat + ttlSeconds),
+  });
+}
+
+function actorOf(act: unknown): AccountId | undefined {
+  const sub = typeof act === "object" && act !== null && "sub" in act ? act.sub : undefined;
+  // Only an account of the control plane gets any further, whatever a claim says.
+  return isUuid(sub) ? (sub as AccountId) : undefined;
 }

@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
+import type { SessionKind } from "../auth/credential.ts";
 import type { AccountId, Isolation, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
 
 type Stamp = ColumnType<Date, never, never>;
@@ -33,6 +34,8 @@ export interface ControlTables {
     is_owner: Generated<boolean>;
     is_active: Generated<boolean>;
     email_verified: Generated<boolean>;
+    /** All sessions of the account, and of the users linked to it, end with a change of this. */
+    sessions_valid_from: ColumnType<Date, never, Date>;
     created_at: Stamp;
     updated_at: Stamp;
   };
@@ -63,6 +66,24 @@ export interface ControlTables {
     tenant_id: TenantId;
     user_id: UserId;
     created_at: Stamp;
+  };
+  "control.sessions": {
+    id: Id<string>;
+    /** Null: `subject_id` is an account. */
+    tenant_id: TenantId | null;
+    subject_id: AccountId | UserId;
+    kind: SessionKind;
+    epoch: string;
+    impersonator_id: AccountId | null;
+    ip: string | null;
+    user_agent: string | null;
+    created_at: Stamp;
+    last_used_at: ColumnType<Date, never, Date>;
+    expires_at: Date;
+    ended_at: ColumnType<Date | null, never, Date>;
+    refresh_generation: Generated<number>;
+    refresh_hash: Buffer | null;
+    refreshed_at: ColumnType<Date, never, Date>;
   };
   "control.signing_keys": {
     id: string;

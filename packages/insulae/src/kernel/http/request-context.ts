@@ -5,6 +5,7 @@
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { TenantAudit } from "../audit/audit.ts";
+import type { Credential } from "../auth/credential.ts";
 import type { Passwords } from "../auth/passwords.ts";
 import type { Permissions } from "../auth/permissions.ts";
 import type { Principal } from "../auth/principal.ts";
@@ -65,6 +66,10 @@ export class RequestContext implements AnyBase {
   get platform(): Platform | undefined {
     // A tenant's handler has no way to another tenant, not even past the types.
     return this.#setting.context === "tenant" ? undefined : this.#resolved.platform;
+  }
+
+  get credential(): Credential | undefined {
+    return this.#resolved.credential;
   }
 
   get passwords(): Passwords {

@@ -3,6 +3,7 @@
  * in and hangs on Fastify's request, so that nothing has to be looked up by the way.
  */
 import type { FastifyRequest } from "fastify";
+import type { Credential } from "../auth/credential.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { TenantDatabase } from "../database/tenant-database.ts";
 import type { Route } from "../feature.ts";
@@ -18,6 +19,8 @@ import type { Tenant } from "../tenancy/tenant.ts";
 export interface ResolvedRequest {
   readonly tenant: Tenant | undefined;
   readonly user: Principal | undefined;
+  /** How the user proved who they are. */
+  readonly credential: Credential | undefined;
   readonly db: TenantDatabase<Record<never, never>> | undefined;
   readonly platform: Platform;
   readonly forgetUser: (userId?: string) => Promise<void>;

@@ -126,6 +126,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
 const nobody: ResolvedRequest = Object.freeze({
   tenant: undefined,
   user: undefined,
+  credential: undefined,
   db: undefined,
   get platform(): Platform {
     throw new Error("the routes of the kernel have no platform");

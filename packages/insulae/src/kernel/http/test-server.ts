@@ -22,6 +22,7 @@ export function resolvedFor(tenant: Tenant | undefined): ResolvedRequest {
   return {
     tenant,
     user: undefined,
+    credential: undefined,
     db: undefined,
     get platform(): never {
       throw new Error("no platform here");

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Proof } from "../auth/authentication.ts";
 import type { Principal } from "../auth/principal.ts";
-import type { Claims } from "../auth/tokens.ts";
 import type { Access, Route, RouteContext } from "../feature.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
 import { createHostLookup } from "./host-lookup.ts";
 import { type CrossTenantAttempt, createResolver, type RequestFacts } from "./resolution.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "./tenant.ts";
@@ -26,17 +27,43 @@ const tenantOf = (key: string, status: "active" | "suspended" = "active"): Tenan
 const tenants = [tenantOf("a"), tenantOf("b"), tenantOf("late", "suspended")];
 
 /** Tokens are what they say: `user@a` is a token of tenant a's, `account` one of the core's. */
-const claimsOf = (token: string): Claims => {
+const proofOf = (token: string, later: <T>(value: T) => MaybePromise<T>): Proof => {
   const [subject = "", key] = token.split("@");
   if (!["user", "account", "admin", "gone"].includes(subject)) throw new Error("invalid token");
   return {
+    credential: {
+      kind: "token",
+      sessionId: "s",
+      issuedAt: 0,
+      expiresAt: 0,
+      impersonator: undefined,
+    },
     subject,
     tenantId: key === undefined ? undefined : (`id-${key}` as TenantId),
-    sessionId: "s",
-    tokenId: "t",
-    expiresAt: 0,
+    findPrincipal: (tenant) => later(tenant ? userOf(tenant, subject) : accountOf(subject)),
   };
 };
+
+const userOf = (tenant: Tenant, id: string): Principal | undefined =>
+  id === "user"
+    ? {
+        kind: "tenant",
+        id: id as UserId,
+        tenantId: tenant.id,
+        email: "",
+        role: "user",
+        permissions: new Set(["contacts:read"]),
+        epoch: "",
+      }
+    : undefined;
+
+const accountOf = (id: string): Principal => ({
+  kind: "core",
+  id: id as AccountId,
+  email: "",
+  platformAdmin: id === "admin",
+  epoch: "",
+});
 
 /** Everything at hand (`cached`), or everything to be waited for. */
 function resolverFor(cached: boolean) {
@@ -58,30 +85,11 @@ function resolverFor(cached: boolean) {
       forget: () => undefined,
       forgetAll: () => undefined,
     },
-    verifyToken: (token) => {
-      if (cached) return claimsOf(token);
-      return Promise.resolve().then(() => claimsOf(token));
+    authenticate: ({ token }) => {
+      if (token === undefined) return undefined;
+      if (cached) return proofOf(token, later);
+      return Promise.resolve().then(() => proofOf(token, later));
     },
-    findUser: (tenant, id) =>
-      later(
-        id === "user"
-          ? {
-              kind: "tenant" as const,
-              id: id as UserId,
-              tenantId: tenant.id,
-              email: "",
-              role: "user",
-              permissions: new Set(["contacts:read"]),
-            }
-          : undefined,
-      ),
-    findAccount: (id) =>
-      later({
-        kind: "core" as const,
-        id: id as AccountId,
-        email: "",
-        platformAdmin: id === "admin",
-      }),
     onCrossTenantAttempt: (attempt) => attempts.push(attempt),
   });
   return { attempts, resolve };

@@ -1,41 +1,42 @@
 /**
  * Whose request is it, and may they? The first two steps of a request's path.
  *
- * The host, the access token and the header `X-Tenant` may each name a tenant. Host and token are
- * trusted, the header only selects, and all that are present must agree: there is no order of
- * precedence to abuse. (A client certificate will be one more candidate in `candidatesOf`.) A token
- * is good in one context: a tenant's, or the core's. While everything is in the caches the answer is
- * there at once, without a promise.
+ * The host, the credential (`authentication.ts`) and the header `X-Tenant` may each name a tenant.
+ * Host and credential are trusted, the header only selects, and all that are present must agree:
+ * there is no order of precedence to abuse. (A client certificate will be one more candidate in
+ * `candidatesOf`.) A credential is good in one context: a tenant's, or the core's. While everything
+ * is in the caches the answer is there at once, without a promise.
  */
+import type { Authenticate, Proof, Shown } from "../auth/authentication.ts";
+import type { Credential } from "../auth/credential.ts";
 import {
   authenticationRequired,
   invalidToken,
   permissionDenied,
   wrongContext,
 } from "../auth/errors.ts";
-import type { CorePrincipal, Principal, TenantPrincipal } from "../auth/principal.ts";
-import type { Claims } from "../auth/tokens.ts";
+import type { Principal } from "../auth/principal.ts";
 import type { Route } from "../feature.ts";
 import { all, chain, type MaybePromise } from "../maybe-promise.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { tenantAccessDenied, tenantInactive, tenantNotFound, tenantRequired } from "./errors.ts";
 import type { HostLookup } from "./host-lookup.ts";
-import type { AccountId, Tenant, UserId } from "./tenant.ts";
+import type { Tenant } from "./tenant.ts";
 
 /** What a request says about itself. */
-export interface RequestFacts {
+export interface RequestFacts extends Shown {
   readonly host: string;
-  /** The bearer token, without `Bearer`. */
-  readonly token: string | undefined;
   readonly tenantHeader: string | undefined;
 }
 
 export interface Caller {
   readonly tenant: Tenant | undefined;
   readonly user: Principal | undefined;
+  /** How they proved who they are; there if and only if `user` is. */
+  readonly credential: Credential | undefined;
 }
 
-/** Somebody with a token of one tenant asked for another. */
+/** Somebody with a credential of one tenant asked for another. */
 export interface CrossTenantAttempt {
   readonly user: string;
   readonly userTenant: string;
@@ -45,10 +46,7 @@ export interface CrossTenantAttempt {
 export interface ResolverOptions {
   readonly catalogue: Catalogue;
   readonly hostLookup: HostLookup;
-  readonly verifyToken: (token: string) => MaybePromise<Claims>;
-  /** The user as they are now; undefined if there is none or they are not active. */
-  readonly findUser: (tenant: Tenant, id: UserId) => MaybePromise<TenantPrincipal | undefined>;
-  readonly findAccount: (id: AccountId) => MaybePromise<CorePrincipal | undefined>;
+  readonly authenticate: Authenticate;
   readonly onCrossTenantAttempt: (attempt: CrossTenantAttempt) => void;
 }
 
@@ -58,16 +56,15 @@ export type Resolver = (facts: RequestFacts, route: Route) => MaybePromise<Calle
 interface Candidates {
   readonly host: Tenant | null | undefined;
   readonly header: Tenant | null | undefined;
-  readonly token: Tenant | null | undefined;
+  readonly credential: Tenant | null | undefined;
 }
 
 export function createResolver(options: ResolverOptions): Resolver {
-  const { catalogue, hostLookup, verifyToken, findUser, findAccount, onCrossTenantAttempt } =
-    options;
+  const { catalogue, hostLookup, authenticate, onCrossTenantAttempt } = options;
 
   const candidatesOf = (
     facts: RequestFacts,
-    claims: Claims | undefined,
+    proof: Proof | undefined,
   ): MaybePromise<Candidates> => {
     const lookup = hostLookup(facts.host);
     const named = <T>(
@@ -81,77 +78,69 @@ export function createResolver(options: ResolverOptions): Resolver {
           tenant === null && lookup?.by === "host" ? undefined : tenant,
         ),
         named(facts.tenantHeader, catalogue.findByReference),
-        named(claims?.tenantId, (value) => catalogue.find({ by: "id", value })),
+        named(proof?.tenantId, (value) => catalogue.find({ by: "id", value })),
       ] as const),
-      ([host, header, token]) => ({ host, header, token }),
+      ([host, header, credential]) => ({ host, header, credential }),
     );
   };
 
   /** The one tenant that all candidates agree on. */
-  const agree = (facts: RequestFacts, { host, header, token }: Candidates, claims?: Claims) => {
-    if (token === null) throw invalidToken();
+  const agree = (facts: RequestFacts, named: Candidates, proof?: Proof) => {
+    const { host, header, credential } = named;
+    if (credential === null) throw invalidToken();
     const selected = [host, header].filter((candidate) => candidate !== undefined);
-    const expected = token ?? selected[0];
+    const expected = credential ?? selected[0];
     if (expected === undefined) return undefined;
     if (selected.some((candidate) => candidate?.id !== expected?.id)) {
-      if (claims && token) {
+      if (proof && credential) {
         onCrossTenantAttempt({
-          user: claims.subject,
-          userTenant: token.key,
+          user: proof.subject,
+          userTenant: credential.key,
           requestTenant: header?.key ?? host?.key ?? facts.tenantHeader ?? facts.host,
         });
       }
       throw tenantAccessDenied();
     }
     if (expected === null) throw tenantNotFound();
-    if (expected.status === "suspended") throw claims ? tenantInactive() : tenantNotFound();
+    if (expected.status === "suspended") throw proof ? tenantInactive() : tenantNotFound();
     return expected;
   };
 
-  const verify = (token: string | undefined, route: Route): MaybePromise<Claims | undefined> => {
-    if (token === undefined) return undefined;
-    // Who calls a public route need not show a token, so a bad one is none.
-    if (route.options.permission !== "public") return verifyToken(token);
+  const proofFor = (facts: RequestFacts, route: Route): MaybePromise<Proof | undefined> => {
+    // Who calls a public route need not prove anything, so what is no good is nothing.
+    if (route.options.permission !== "public") return authenticate(facts);
     try {
-      const claims = verifyToken(token);
-      return claims instanceof Promise ? claims.catch(() => undefined) : claims;
+      const proof = authenticate(facts);
+      return proof instanceof Promise ? proof.catch(() => undefined) : proof;
     } catch {
       return undefined;
     }
   };
 
-  const principalOf = (claims: Claims | undefined, tenant: Tenant | undefined) => {
-    if (!claims) return undefined;
-    const found: MaybePromise<Principal | undefined> = tenant
-      ? findUser(tenant, claims.subject as UserId)
-      : findAccount(claims.subject as AccountId);
-    return found;
-  };
-
   return (facts, route) =>
-    chain(verify(facts.token, route), (claims) => {
+    chain(proofFor(facts, route), (proof) => {
       const { permission, context = "tenant" } = route.options;
       const open = permission === "public";
-      const coreToken = claims !== undefined && claims.tenantId === undefined;
-      // In the core no tenant is involved, and a core token is good nowhere else; a route that is
-      // open to all lets its host or header select a tenant in spite of one.
-      const inCore = context === "core" || (coreToken && !open);
-      if (inCore && open && !coreToken) return anonymous;
-      const candidates = inCore && coreToken ? noCandidates : candidatesOf(facts, claims);
+      const core = proof !== undefined && proof.tenantId === undefined;
+      // In the core no tenant is involved, and a core credential is good nowhere else; a route that
+      // is open to all lets its host or header select a tenant in spite of one.
+      const inCore = context === "core" || (core && !open);
+      if (inCore && open && !core) return anonymous;
+      const candidates = inCore && core ? noCandidates : candidatesOf(facts, proof);
       return chain(candidates, (named) => {
-        const tenant = agree(facts, named, claims);
-        if (open && coreToken && tenant) return { tenant, user: undefined };
-        return chain(principalOf(claims, tenant), (user) => {
-          if (claims && !user && !open) throw invalidToken();
+        const tenant = agree(facts, named, proof);
+        if (open && core && tenant) return { tenant, user: undefined, credential: undefined };
+        return chain(proof?.findPrincipal(tenant), (user) => {
+          if (proof && !user && !open) throw invalidToken();
           authorise(route, tenant, user);
-          return { tenant, user };
+          return { tenant, user, credential: user && proof?.credential };
         });
       });
     });
 }
 
-const anonymous: Caller = { tenant: undefined, user: undefined };
-const noCandidates: Candidates = { host: undefined, header: undefined, token: undefined };
+const anonymous: Caller = { tenant: undefined, user: undefined, credential: undefined };
+const noCandidates: Candidates = { host: undefined, header: undefined, credential: undefined };
 
 /** Whether the caller may use the route, in the context that the route runs in. */
 function authorise(route: Route, tenant: Tenant | undefined, user: Principal | undefined): void {

@@ -1,0 +1,160 @@
+/**
+ * The one way in. Whatever somebody proved who they are by (a password, a registration, a switch),
+ * it ends in `signIn`, which makes their session and what they are given: tokens for one context,
+ * and a look around.
+ *
+ * A `Subject` is who they are *together with* their epoch. It has to be read before (or with) what
+ * they prove: should they be logged out everywhere or change the password meanwhile, the session
+ * that is made here belongs to an epoch that is over, and is no good from the start.
+ */
+import type { Static } from "typebox";
+import { epochOf } from "../../kernel/auth/authority.ts";
+import type { SessionKind } from "../../kernel/auth/credential.ts";
+import { invalidCredentials } from "../../kernel/auth/errors.ts";
+import type { RequestInfo } from "../../kernel/feature.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import { findSignInUser, type UserTables, type UserView } from "../users/users.feature.ts";
+import {
+  type AccountView,
+  findAccount,
+  findLinkedAccount,
+  listMemberships,
+} from "./accounts.queries.ts";
+import type { SignedIn } from "./accounts.schemas.ts";
+
+// Times are dates here and text on the wire.
+export type SignedInReply = Omit<Static<typeof SignedIn>, "user"> & {
+  readonly user: UserView | AccountView;
+};
+
+/** Who signs in, and in which epoch: a user of a tenant, or an account in the core. */
+export type Subject = UserSubject | AccountSubject;
+
+export interface UserSubject {
+  readonly tenant: Tenant;
+  readonly user: UserView;
+  readonly epoch: string;
+}
+
+export interface AccountSubject {
+  readonly account: AccountView;
+  readonly epoch: string;
+}
+
+/** The request that signs somebody in. */
+export interface SignInContext {
+  readonly platform: Platform;
+  readonly request: RequestInfo;
+}
+
+export interface SignInOptions {
+  /** Default `token`. */
+  readonly kind?: SessionKind;
+  /** The platform administrator who acts as the subject. Then there is no refresh token. */
+  readonly impersonator?: AccountId;
+  /** How long the session lasts at most; default: as long as it is refreshed. */
+  readonly lifetimeSeconds?: number;
+}
+
+/** @throws invalidCredentials for a user who is not active (any more) */
+export async function signIn(
+  { platform, request }: SignInContext,
+  subject: Subject,
+  { kind = "token", impersonator, lifetimeSeconds }: SignInOptions = {},
+): Promise<SignedInReply> {
+  const { sessions, tokens } = platform;
+  const context = await contextOf(platform, subject);
+  const { epoch } = subject;
+  const session = await sessions.open({
+    ...("tenant" in subject
+      ? { tenantId: subject.tenant.id, subjectId: subject.user.id }
+      : { tenantId: undefined, subjectId: subject.account.id }),
+    kind,
+    epoch,
+    ip: request.ip,
+    userAgent: request.headers["user-agent"]?.toString(),
+    impersonator,
+    lifetimeSeconds,
+  });
+  const token = await tokens.sign(context.claims, {
+    sessionId: session.id,
+    epoch,
+    sessionExpiresAt: session.expiresAt,
+    impersonator,
+  });
+  return {
+    token,
+    access_token: token,
+    ...(impersonator === undefined && { refresh_token: session.refreshToken }),
+    token_type: "bearer",
+    expires_in: tokens.accessTtlSeconds,
+    ...context.view,
+  };
+}
+
+/** What a token for the subject says, and what they are shown. */
+async function contextOf(platform: Platform, subject: Subject) {
+  if ("tenant" in subject) {
+    const { tenant, user } = subject;
+    const principal = await platform.authority.findUser(tenant, user.id);
+    if (!principal) throw invalidCredentials();
+    const { role, permissions } = principal;
+    return {
+      claims: { userId: user.id, tenantId: tenant.id, role, permissions },
+      view: { user, tenant: summaryOf(tenant) },
+    };
+  }
+  const { account } = subject;
+  const memberships = await listMemberships(platform.control, account.id);
+  return {
+    claims: { accountId: account.id, isOwner: account.is_owner },
+    view: { user: account, tenant: null, tenants: memberships.map(summaryOf) },
+  };
+}
+
+/**
+ * A user as they are now, for signing them in; undefined if there is no such user, or they or the
+ * account that they are linked to are not active, or the account is no longer a member.
+ */
+export async function findUserSubject(
+  { control, withTenant }: Platform,
+  tenant: Tenant,
+  id: UserId,
+): Promise<UserSubject | undefined> {
+  const found = await withTenant<UserTables, Awaited<ReturnType<typeof findSignInUser>>>(
+    tenant,
+    ({ db }) => findSignInUser(db, id),
+  );
+  if (!found?.is_active) return undefined;
+  const { account_id: accountId, sessions_valid_from: validFrom, ...user } = found;
+  if (accountId === null) return { tenant, user, epoch: epochOf(validFrom) };
+  const linked = await findLinkedAccount(control, accountId, tenant.id, id);
+  if (!linked?.is_active) return undefined;
+  return { tenant, user, epoch: epochOf(validFrom, linked.sessions_valid_from) };
+}
+
+/** An account as it is now, for signing it in; undefined if there is none or it is not active. */
+export async function findAccountSubject(
+  { control }: Platform,
+  id: AccountId,
+): Promise<AccountSubject | undefined> {
+  const found = await findAccount(control, "id", id);
+  if (!found?.is_active) return undefined;
+  const { password_hash: _hash, sessions_valid_from: validFrom, ...account } = found;
+  return { account, epoch: epochOf(validFrom) };
+}
+
+export const summaryOf = ({
+  id,
+  key,
+  slug,
+  number,
+  name,
+}: Pick<Tenant, "id" | "key" | "slug" | "name"> & { readonly number: number | string }) => ({
+  id,
+  key,
+  slug,
+  number: Number(number),
+  name,
+});
