@@ -1,4 +1,5 @@
 import type { Feature } from "../kernel/feature.ts";
+import { idempotency } from "../kernel/http/idempotency/idempotency.feature.ts";
 import { accounts } from "./accounts/accounts.feature.ts";
 import { audit } from "./audit/audit.feature.ts";
 import { contacts } from "./contacts/contacts.feature.ts";
@@ -10,7 +11,14 @@ import { tenants } from "./tenants/tenants.feature.ts";
 import { users } from "./users/users.feature.ts";
 
 /** What every app has: without accounts, tenants, users and roles nothing else works. */
-export const coreFeatures: readonly Feature[] = [accounts, tenants, users, roles, audit];
+export const coreFeatures: readonly Feature[] = [
+  idempotency,
+  accounts,
+  tenants,
+  users,
+  roles,
+  audit,
+];
 
 /** What the server offers beside, and an app may leave out. */
 export const standardFeatures: readonly Feature[] = [contacts, products, orders, documents];

@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import { maxPasswordLength } from "../../kernel/auth/passwords.ts";
-import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { Email, NewPassword, PersonName, Username } from "../users/users.feature.ts";
 
 const TenantReference = Type.String({
@@ -79,12 +79,10 @@ const whoAndWhere = {
 
 export const SignedIn = Type.Object(
   {
-    token: Type.String({ description: "The same as `access_token`." }),
-    access_token: Type.String(),
+    token: secretText("The same as `access_token`."),
+    access_token: secretText("Proves who calls, as `Authorization: Bearer …`."),
     refresh_token: Type.Optional(
-      Type.String({
-        description: "For `POST /auth/refresh`, once. Absent where a session can't be prolonged.",
-      }),
+      secretText("For `POST /auth/refresh`, once. Absent where a session can't be prolonged."),
     ),
     token_type: Type.Literal("bearer"),
     expires_in: Type.Integer({ description: "Seconds." }),

@@ -11,8 +11,15 @@ const jsonType = "application/json; charset=utf-8";
 
 type Serialise = (value: unknown) => string;
 
-/** Sends one value, or what a promise of it becomes. */
-export type Answer = (reply: FastifyReply, value: unknown) => void;
+/** What is sent: text, bytes, or nothing. */
+export type Payload = string | Buffer | undefined;
+
+export interface Answer {
+  /** Sends one value, or what a promise of it becomes. */
+  readonly send: (reply: FastifyReply, value: unknown) => void;
+  /** The same, short of sending it: sets the headers, and gives what is to be sent. */
+  readonly render: (reply: FastifyReply, value: unknown) => Promise<Payload>;
+}
 
 /**
  * @param responses the schemas by status; null where the answer has no body.
@@ -32,28 +39,26 @@ export function createAnswer(responses: ReadonlyMap<number, object | null>, name
     return made;
   };
 
-  const send = (reply: FastifyReply, value: unknown): void => {
+  const payloadOf = (reply: FastifyReply, value: unknown): Payload => {
     if (value instanceof Json) {
-      reply.type(jsonType).send(value.text);
-      return;
-    }
-    if (isQuery(value)) {
-      later(reply, value.execute());
-      return;
+      reply.type(jsonType);
+      return value.text;
     }
     const status = reply.statusCode;
     if (value === undefined) {
       if (responses.get(status) !== null) {
         throw new Error(`${name} answered nothing where status ${status} has a body`);
       }
-      reply.send();
-      return;
+      return undefined;
     }
-    if (isRaw(value) && reply.hasHeader("content-type")) {
-      reply.send(value);
-      return;
-    }
-    reply.type(jsonType).send(serialiser(reply, status)(value));
+    if (isRaw(value) && reply.hasHeader("content-type")) return value;
+    reply.type(jsonType);
+    return serialiser(reply, status)(value);
+  };
+
+  const sendNow = (reply: FastifyReply, value: unknown): void => {
+    if (isQuery(value)) later(reply, value.execute());
+    else reply.send(payloadOf(reply, value));
   };
 
   const fail = (reply: FastifyReply, error: unknown): void => {
@@ -64,7 +69,7 @@ export function createAnswer(responses: ReadonlyMap<number, object | null>, name
     promise.then(
       (value) => {
         try {
-          send(reply, value);
+          sendNow(reply, value);
         } catch (error) {
           fail(reply, error);
         }
@@ -73,9 +78,15 @@ export function createAnswer(responses: ReadonlyMap<number, object | null>, name
     );
   };
 
-  return (reply, value) => {
-    if (isPromise(value)) later(reply, value);
-    else send(reply, value);
+  return {
+    send(reply, value) {
+      if (isPromise(value)) later(reply, value);
+      else sendNow(reply, value);
+    },
+    async render(reply, value) {
+      const settled = await value;
+      return payloadOf(reply, isQuery(settled) ? await settled.execute() : settled);
+    },
   };
 }
 
@@ -112,6 +123,6 @@ function isQuery(value: unknown): value is { execute: () => Promise<unknown[]> }
 }
 
 /** Text or bytes of another type than JSON, which the handler has named in `content-type`. */
-function isRaw(value: unknown): boolean {
+function isRaw(value: unknown): value is string | Buffer {
   return typeof value === "string" || Buffer.isBuffer(value);
 }

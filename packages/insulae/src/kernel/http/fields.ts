@@ -10,3 +10,9 @@ export const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Ty
 
 /** The params of `/things/:id`. */
 export const idParams = Type.Object({ id: uuid });
+
+/**
+ * Text of an answer that is a secret: a token, a key, a password. An answer that has one is never
+ * kept anywhere, so its route takes no `Idempotency-Key`.
+ */
+export const secretText = (description: string) => Type.String({ description, "x-secret": true });

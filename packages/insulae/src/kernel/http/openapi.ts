@@ -9,6 +9,7 @@ import type { ErrorFactory } from "../errors.ts";
 import type { Feature, Route } from "../feature.ts";
 import { pathParameters, responsesOf, routePath } from "./declarations.ts";
 import { validationFailed } from "./errors.ts";
+import { idempotencyErrors, takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import { closedSchema, type JsonSchema, mapSubschemas } from "./schemas.ts";
 
 export interface OpenApiOptions {
@@ -100,8 +101,21 @@ function parameters(route: Route, components: Components): unknown[] {
         schema: asComponent(property, components),
       }));
   };
-  return [...from("params", "path", pathParameters(route.path)), ...from("query", "query")];
+  return [
+    ...from("params", "path", pathParameters(route.path)),
+    ...from("query", "query"),
+    ...(takesIdempotencyKey(route) ? [idempotencyKeyParameter] : []),
+  ];
 }
+
+const idempotencyKeyParameter = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  description:
+    "A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day.",
+  schema: { type: "string", minLength: 1, maxLength: 255 },
+};
 
 function requestBody(body: object, components: Components): JsonSchema {
   return {
@@ -150,7 +164,8 @@ function problemResponses(route: Route): JsonSchema {
     add(401, "No credentials, or credentials that are not valid");
     add(403, "The credentials do not permit this");
   }
-  for (const error of errors) add(error.status, explain(error));
+  const more = takesIdempotencyKey(route) ? idempotencyErrors : [];
+  for (const error of [...errors, ...more]) add(error.status, explain(error));
   return Object.fromEntries(
     [...byStatus].map(([status, texts]) => [
       String(status),

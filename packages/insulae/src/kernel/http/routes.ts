@@ -17,6 +17,7 @@ import type { Cors } from "./cors.ts";
 import type { Cursors } from "./cursor.ts";
 import { responsesOf, routePath } from "./declarations.ts";
 import type { Enter } from "./entrance.ts";
+import { answerOnce, takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import { targetOf } from "./request-audit.ts";
 import { RequestContext, type RouteSetting } from "./request-context.ts";
 import {
@@ -24,6 +25,7 @@ import {
   type RequestState,
   type Resolve,
   type ResolvedRequest,
+  requestLog,
 } from "./request-state.ts";
 import type { Validator, Validators } from "./validation.ts";
 
@@ -64,6 +66,7 @@ function registerRoute(app: FastifyInstance, route: Route, options: RoutesOption
   };
   const validate = requestValidator(route, options.validators);
   const answer = createAnswer(responses, list);
+  const idempotent = takesIdempotencyKey(route);
   const handle = audited(route);
 
   app.route({
@@ -78,7 +81,23 @@ function registerRoute(app: FastifyInstance, route: Route, options: RoutesOption
       }
       validate(request);
       if (status !== 200) reply.code(status);
-      answer(reply, handle(new RequestContext(setting, resolved, request, reply)));
+      const run = () => handle(new RequestContext(setting, resolved, request, reply));
+      if (!idempotent || request.headers["idempotency-key"] === undefined) {
+        answer.send(reply, run());
+        return;
+      }
+      const log = requestLog(request, options.log);
+      answerOnce({
+        request,
+        reply,
+        resolved,
+        log,
+        // A handler that throws at once is to be caught like one that rejects.
+        run: async () => answer.render(reply, await run()),
+      }).then(
+        (payload) => reply.send(payload),
+        (error: unknown) => reply.send(asError(error)),
+      );
     },
   });
 }

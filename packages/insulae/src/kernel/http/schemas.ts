@@ -100,3 +100,12 @@ export function plainSchema(schema: object): JsonSchema {
   }
   return copy;
 }
+
+/** Whether any part of a schema is marked as a secret (`secretText` of fields.ts). */
+export function hasSecret(schema: object): boolean {
+  let found = false;
+  visit(schema as JsonSchema, (part) => {
+    found ||= part["x-secret"] === true;
+  });
+  return found;
+}
