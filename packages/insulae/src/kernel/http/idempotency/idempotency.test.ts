@@ -23,6 +23,7 @@ const things = feature("things", {
       {
         permission: "things:write",
         summary: "Makes a thing",
+        audit: "thing.created",
         body: Type.Object({ name: Type.Optional(Type.String({ maxLength: 300_000 })) }),
         response: { 201: Type.Object({ n: Type.Integer(), name: Type.Optional(Type.String()) }) },
         bodyLimit: 400_000,
@@ -40,6 +41,7 @@ const things = feature("things", {
       {
         permission: "things:write",
         summary: "Makes a secret",
+        audit: "secret.created",
         response: { 201: Type.Object({ ...Thing.properties, secret: secretText("Shown once.") }) },
       },
       () => {
