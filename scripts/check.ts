@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { configurationProblems } from "./configuration-reference.ts";
 import { dependencyProblems } from "./dependencies.ts";
 import { longFiles } from "./long-files.ts";
+import { rolesProblems } from "./roles-reference.ts";
 
 const commands: readonly (readonly [string, readonly string[]])[] = [
   ["tsc", ["-p", "tsconfig.json"]],
@@ -27,4 +28,5 @@ for (const [command, args] of commands) {
 report("dependencies", dependencyProblems());
 report("file lengths", longFiles());
 report("docs/configuration.md", configurationProblems());
+report("docs/roles.md", rolesProblems());
 process.exitCode = failed ? 1 : 0;
