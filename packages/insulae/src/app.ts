@@ -6,7 +6,7 @@ import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
 import { type Config, loadConfig } from "./config.ts";
 import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
-import { coreFeatures, standardFeatures } from "./features/index.ts";
+import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
 import { type Installation, openInstallation } from "./installation.ts";
 import { createAuthentication } from "./kernel/auth/authentication.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
@@ -63,7 +63,11 @@ export interface App
 export async function createApp(options: AppOptions = {}): Promise<App> {
   const config = loadConfig(options.env ?? process.env, options.config);
   const log = options.log ?? createLogger(config.logLevel);
-  const features = [...coreFeatures, ...(options.features ?? standardFeatures)];
+  const features = [
+    ...coreFeatures,
+    ...(config.env === "production" ? [] : developmentFeatures),
+    ...(options.features ?? standardFeatures),
+  ];
   const installation = await openInstallation(config, features, log);
   try {
     return await assemble(installation, await createServices(installation));
@@ -75,7 +79,7 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
 
 async function assemble(installation: Installation, services: Services): Promise<App> {
   const { config, control, features, log, secrets, servers, databaseOf } = installation;
-  const { platform, catalogue, announcements } = services;
+  const { platform, catalogue, announcements, mailSender } = services;
   const { authority, tokens } = platform;
   const { baseUrl } = config;
 
@@ -137,7 +141,8 @@ async function assemble(installation: Installation, services: Services): Promise
 
   await migratePlacements(installation);
   await announcements.listen();
-  const upkeep = startUpkeep(installation, platform);
+  mailSender.start();
+  const upkeep = startUpkeep(installation, services);
 
   return {
     config,
@@ -189,10 +194,17 @@ const sweepEveryMs = 3_600_000;
  * What a node does beside answering requests: it builds the template of tenant databases, so that
  * the first tenant doesn't wait for it, and erases what is due. Several nodes may do it at once.
  */
-function startUpkeep({ provisioning, main, log }: Installation, { tenants }: Platform) {
+function startUpkeep(
+  { provisioning, main, log }: Installation,
+  { platform: { tenants, oneTimeTokens }, mailSender }: Services,
+) {
   const attempt = (what: string, work: () => Promise<void>) =>
     work().catch((error: unknown) => log.error({ err: error }, `${what}; it will be tried again`));
-  const sweep = () => attempt("Deleted tenants could not be erased", () => tenants.sweep());
+  const sweep = async () => {
+    await attempt("Deleted tenants could not be erased", () => tenants.sweep());
+    await attempt("Old mails could not be deleted", () => mailSender.sweep());
+    await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());
+  };
   let running = attempt("The template of tenant databases could not be built", () =>
     provisioning.prepareTemplate(main.id),
   ).then(sweep);

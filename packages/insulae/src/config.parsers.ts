@@ -1,4 +1,5 @@
 /** How the text of a variable becomes a value. Each throws an Error that ends the sentence "PORT …". */
+import type { SmtpServer } from "./config.ts";
 
 export const text = (value: string): string => value;
 
@@ -83,3 +84,29 @@ export const plans = (value: string): Readonly<Record<string, number>> =>
       return [name, perMinute(rate)];
     }),
   );
+
+/** What the parts of a URL say; a user name may hold an `@` as %40. */
+export const smtpUrl = (value: string): SmtpServer => {
+  const url = /^smtps?:\/\//.test(value) && URL.canParse(value) ? new URL(value) : undefined;
+  const implicit = url?.protocol === "smtps:";
+  const tls = implicit ? "implicit" : (url?.searchParams.get("tls") ?? "starttls");
+  if (!url?.hostname || (tls !== "implicit" && tls !== "starttls" && tls !== "none")) {
+    throw new Error(
+      "must be a URL such as smtp://user:password@mail.example.com:587 (STARTTLS), smtps://… (TLS from the start), or smtp://…?tls=none",
+    );
+  }
+  const user = decodeURIComponent(url.username);
+  return {
+    host: url.hostname,
+    port: Number(url.port) || (implicit ? 465 : 587),
+    tls,
+    auth: user === "" ? undefined : { user, pass: decodeURIComponent(url.password) },
+  };
+};
+
+export const emailAddress = (value: string): string => {
+  if (!/^[^\s@"<>,;:()]+@[^\s@"<>,;:()]+$/.test(value)) {
+    throw new Error("must be an e-mail address such as noreply@example.com");
+  }
+  return value;
+};

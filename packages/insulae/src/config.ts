@@ -2,11 +2,14 @@
  * The environment, parsed once into one frozen object. `variables` is the only place that names a
  * variable; the reference in `docs/` is made from it. Two names of one setting that are both given
  * and differ stop the boot, and all problems are reported at once.
+ *
+ * Long because it is a table: what each setting is, once as a type and once as a variable.
  */
 import { resolve } from "node:path";
 import {
   atLeast,
   databaseUrl,
+  emailAddress,
   flag,
   integer,
   list,
@@ -16,6 +19,7 @@ import {
   perMinute,
   plans,
   redisUrl,
+  smtpUrl,
   text,
   webUrl,
 } from "./config.parsers.ts";
@@ -26,8 +30,16 @@ export interface Config {
   readonly env: Environment;
   readonly host: string;
   readonly port: number;
-  /** Where clients reach this server; links in mails and documents start with it. */
+  /** Where clients reach this server; links in documents start with it. */
   readonly baseUrl: string;
+  /** Where the front end's pages are; links in mails start with it. */
+  readonly appUrl: string;
+  /** Absent: mails are captured, not sent. */
+  readonly smtp: SmtpServer | undefined;
+  readonly fromEmail: string;
+  readonly supportEmail: string | undefined;
+  /** Whether an e-mail must be verified before its owner may log in; a tenant's setting wins. */
+  readonly emailVerification: "required" | "optional";
   /** `acme.BASE_DOMAIN` is the host of the tenant whose slug is `acme`. */
   readonly baseDomain: string;
   readonly dataDir: string;
@@ -77,6 +89,14 @@ export interface RateLimits {
   readonly credentials: number;
 }
 
+export interface SmtpServer {
+  readonly host: string;
+  readonly port: number;
+  /** `implicit` from the first byte, `starttls` or nothing, or `none`. */
+  readonly tls: "implicit" | "starttls" | "none";
+  readonly auth: { readonly user: string; readonly pass: string } | undefined;
+}
+
 interface Variable<T> {
   /** The variable's name, and the other names under which the same setting is known. */
   readonly names: readonly [string, ...string[]];
@@ -112,6 +132,44 @@ export const variables = {
     ["PUBLIC_URL"],
     webUrl,
     "where clients reach this server; required in production",
+  ),
+  appUrl: variable(
+    ["APP_URL"],
+    webUrl,
+    "where the front end's pages are, to which links in mails lead; default PUBLIC_URL",
+  ),
+  mail: variable(
+    ["MAIL"],
+    oneOf("smtp", "capture"),
+    "smtp sends mails; capture keeps the newest in the database instead, to be read by GET /api/v1/dev/mails (not in production) or by a platform administrator. Default smtp where a server is given, otherwise capture; in production one of the two must be said or a server be given",
+  ),
+  smtp: variable(
+    ["SMTP_URL"],
+    smtpUrl,
+    "the mail server: smtp://user:password@host:587 (STARTTLS is insisted on), smtps://… (TLS from the start), or smtp://…?tls=none",
+  ),
+  smtpHost: variable(["SMTP_HOST"], text, "the mail server's host, instead of SMTP_URL"),
+  smtpPort: variable(
+    ["SMTP_PORT"],
+    integer(1, 65_535),
+    "and port; default 587 with STARTTLS, 465 is TLS from the start",
+  ),
+  smtpUser: variable(["SMTP_USER", "SMTP_USERNAME"], text, "and user name"),
+  smtpPassword: variable(["SMTP_PASSWORD"], text, "and password"),
+  fromEmail: variable(
+    ["FROM_EMAIL"],
+    emailAddress,
+    "whom mails come from; required with a mail server in production; default noreply@localhost.test",
+  ),
+  supportEmail: variable(
+    ["SUPPORT_EMAIL"],
+    emailAddress,
+    "whom to write to, named at the end of mails",
+  ),
+  emailVerification: variable(
+    ["EMAIL_VERIFICATION"],
+    oneOf("required", "optional"),
+    "whether an e-mail must be verified before its owner may log in; a tenant's setting email_verification wins for its users. Default optional, in production required",
   ),
   baseDomain: variable(
     ["BASE_DOMAIN"],
@@ -293,11 +351,17 @@ export function loadConfig(
   const environment = overrides.env ?? values.env ?? "development";
   const production = environment === "production";
   const port = values.port ?? 8000;
+  const baseUrl = values.baseUrl ?? `http://localhost:${overrides.port ?? port}`;
   const config: Config = {
     env: environment,
     host: values.host ?? (production ? "0.0.0.0" : "localhost"),
     port,
-    baseUrl: values.baseUrl ?? `http://localhost:${overrides.port ?? port}`,
+    baseUrl,
+    appUrl: values.appUrl ?? overrides.baseUrl ?? baseUrl,
+    smtp: mailServer(values, problems),
+    fromEmail: values.fromEmail ?? "noreply@localhost.test",
+    supportEmail: values.supportEmail,
+    emailVerification: values.emailVerification ?? (production ? "required" : "optional"),
     baseDomain: values.baseDomain ?? "localhost",
     dataDir: values.dataDir ?? resolve(".insulae"),
     databaseUrl: values.databaseUrl,
@@ -330,7 +394,7 @@ export function loadConfig(
     },
     ...overrides,
   };
-  if (production) problems.push(...missingInProduction(config, env));
+  if (production) problems.push(...missingInProduction(config, values));
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
 }
@@ -367,6 +431,24 @@ function withDatabaseParts(env: Readonly<Record<string, string | undefined>>) {
   };
 }
 
+/** Undefined: mails are captured. */
+function mailServer(values: Values, problems: string[]): SmtpServer | undefined {
+  const { mail, smtp, smtpHost, smtpPort = 587, smtpUser, smtpPassword } = values;
+  if (smtp && smtpHost) problems.push("SMTP_URL and SMTP_HOST are both given; set one of them");
+  const server: SmtpServer | undefined =
+    smtp ??
+    (smtpHost === undefined
+      ? undefined
+      : {
+          host: smtpHost,
+          port: smtpPort,
+          tls: smtpPort === 465 ? "implicit" : "starttls",
+          auth: smtpUser === undefined ? undefined : { user: smtpUser, pass: smtpPassword ?? "" },
+        });
+  if (mail === "smtp" && !server) problems.push("MAIL=smtp needs SMTP_URL or SMTP_HOST");
+  return mail === "capture" ? undefined : server;
+}
+
 function accessLifetime(values: Values, problems: string[]): number {
   const given = [
     values.accessTokenSeconds,
@@ -381,17 +463,20 @@ function accessLifetime(values: Values, problems: string[]): number {
   return given[0] ?? 900;
 }
 
-function missingInProduction(
-  config: Config,
-  env: Readonly<Record<string, string | undefined>>,
-): string[] {
+function missingInProduction(config: Config, values: Values): string[] {
   const missing: string[] = [];
   if (!config.databaseUrl) missing.push("DATABASE_URL is required in production");
   if (!config.masterSecret)
     missing.push("MASTER_SECRET is required in production (at least 32 random characters)");
-  if (!env.PUBLIC_URL)
+  if (!values.baseUrl)
     missing.push("PUBLIC_URL is required in production, such as https://api.example.com");
   if (config.baseDomain === "localhost")
     missing.push("BASE_DOMAIN is required in production, such as example.com");
+  if (!config.smtp && values.mail !== "capture")
+    missing.push(
+      "SMTP_URL is required in production: without it nobody can verify an e-mail or reset a password (MAIL=capture runs without, and keeps mails in the database)",
+    );
+  if (config.smtp && !values.fromEmail)
+    missing.push("FROM_EMAIL is required in production, such as noreply@example.com");
   return missing;
 }

@@ -20,6 +20,7 @@ export {
   withTotal,
 } from "./kernel/http/page.ts";
 export { Json } from "./kernel/json.ts";
+export { type MailTemplate, mailTemplate } from "./kernel/mail/template.ts";
 export type { PlatformScope, TenantScope } from "./kernel/platform.ts";
 export type { Tenant, TenantId, UserId } from "./kernel/tenancy/tenant.ts";
 export type { NewTenant } from "./kernel/tenancy/tenants.ts";

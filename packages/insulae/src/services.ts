@@ -9,6 +9,7 @@ import type { Installation } from "./installation.ts";
 import { type Announcements, createAnnouncements } from "./kernel/announcements.ts";
 import { createAudit } from "./kernel/audit/audit.ts";
 import { createAuthority } from "./kernel/auth/authority.ts";
+import { createOneTimeTokens } from "./kernel/auth/one-time-tokens.ts";
 import { createPasswords } from "./kernel/auth/passwords.ts";
 import { createPermissions } from "./kernel/auth/permissions.ts";
 import { createRefreshTokens } from "./kernel/auth/refresh-tokens.ts";
@@ -16,6 +17,10 @@ import { createSessions } from "./kernel/auth/sessions.ts";
 import { loadSigningKeys, secretSigningKeys } from "./kernel/auth/signing-keys.ts";
 import { createTokens, type Tokens } from "./kernel/auth/tokens.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
+import { captureDriver } from "./kernel/mail/capture.ts";
+import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
+import { createMailSender, type MailSender } from "./kernel/mail/sender.ts";
+import { smtpDriver } from "./kernel/mail/smtp.ts";
 import { createPlatform, type Platform } from "./kernel/platform.ts";
 import { type Catalogue, createCatalogue } from "./kernel/tenancy/catalogue.ts";
 import { createHosts } from "./kernel/tenancy/hosts.ts";
@@ -27,6 +32,8 @@ export interface Services {
   readonly platform: Platform;
   readonly catalogue: Catalogue;
   readonly announcements: Announcements;
+  /** Not started: a command of the CLI enqueues mails, the server sends them. */
+  readonly mailSender: MailSender;
   /** The installation stays open. */
   close(): Promise<void>;
 }
@@ -54,7 +61,9 @@ export async function createServices(installation: Installation): Promise<Servic
       onTenant: catalogue.forget,
       onUser: authority.forgetUser,
       onAccount: authority.forgetAccount,
+      onMail: () => mailSender.wake(),
       onAnything() {
+        mailSender.wake();
         catalogue.forgetAll();
         authority.forgetAll();
       },
@@ -63,6 +72,7 @@ export async function createServices(installation: Installation): Promise<Servic
   });
   const audit = createAudit({ control, databaseOf, log });
   const { baseDomain } = config;
+  const templates = mailTemplates(features);
   const platform = createPlatform({
     config,
     control,
@@ -88,6 +98,8 @@ export async function createServices(installation: Installation): Promise<Servic
       refreshTtlSeconds: config.refreshTokenDays * 86_400,
     }),
     passwords: createPasswords(),
+    mail: createMail(control, templates),
+    oneTimeTokens: createOneTimeTokens(control),
     async forgetUser(tenant, userId) {
       authority.forgetUser(tenant.id, userId as UserId | undefined);
       await announcements.announceUser(tenant.id, userId);
@@ -95,13 +107,17 @@ export async function createServices(installation: Installation): Promise<Servic
     databaseOf,
     log,
   });
+  const driver = config.smtp ? smtpDriver(config.smtp, config.fromEmail) : captureDriver();
+  const mailSender = createMailSender({ control, templates, driver, platform, log });
   return {
     platform,
     catalogue,
     announcements,
+    mailSender,
     async close() {
       await audit.settled();
       await announcements.close();
+      await mailSender.close();
     },
   };
 }

@@ -176,6 +176,7 @@ describe("exit codes and errors", () => {
       MASTER_SECRET: "0123456789abcdef0123456789abcdef",
       PUBLIC_URL: "https://api.example.com",
       BASE_DOMAIN: "example.com",
+      MAIL: "capture",
     });
     expect([ended.code, documentOf(ended).error.code]).toEqual([5, "production_guard"]);
   });

@@ -4,6 +4,7 @@ import { accounts } from "./accounts/accounts.feature.ts";
 import { audit } from "./audit/audit.feature.ts";
 import { contacts } from "./contacts/contacts.feature.ts";
 import { documents } from "./documents/documents.feature.ts";
+import { capturedMails, mails } from "./mails/mails.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
 import { products } from "./products/products.feature.ts";
 import { roles } from "./roles/roles.feature.ts";
@@ -18,7 +19,11 @@ export const coreFeatures: readonly Feature[] = [
   users,
   roles,
   audit,
+  mails,
 ];
+
+/** What is for development and tests, and no server in production has. */
+export const developmentFeatures: readonly Feature[] = [capturedMails];
 
 /** What the server offers beside, and an app may leave out. */
 export const standardFeatures: readonly Feature[] = [contacts, products, orders, documents];

@@ -17,6 +17,8 @@ export interface AnnouncementHandlers {
   /** @param userId undefined: any user of the tenant */
   readonly onUser: (tenantId: TenantId, userId?: UserId) => void;
   readonly onAccount: (id: AccountId) => void;
+  /** A mail is to be sent. */
+  readonly onMail: () => void;
   /** Anything may have changed. */
   readonly onAnything: () => void;
 }
@@ -52,6 +54,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     else if (kind === "users") handlers.onUser(first as TenantId);
     else if (kind === "user") handlers.onUser(first as TenantId, second as UserId);
     else if (kind === "account") handlers.onAccount(first as AccountId);
+    else if (kind === "mail") handlers.onMail();
     else handlers.onAnything();
   };
 

@@ -15,6 +15,8 @@ import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { ErrorFactory } from "./errors.ts";
 import type { Page } from "./http/page.ts";
+import type { TenantMail } from "./mail/mail.ts";
+import type { AnyMailTemplate } from "./mail/template.ts";
 import type { Platform } from "./platform.ts";
 import type { Logger } from "./telemetry/log.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
@@ -95,6 +97,8 @@ export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSc
   readonly status: (code: number) => void;
   /** Hashes and verifies passwords, a bounded number at a time. */
   readonly passwords: Passwords;
+  /** Sends mail about the tenant that the request is for, if it is for one. */
+  readonly mail: TenantMail;
   /** What permissions there are, and which roles hold them. */
   readonly permissions: Permissions;
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
@@ -201,6 +205,8 @@ export interface FeatureOptions<Tables> {
   readonly dependsOn?: readonly string[];
   /** Which error a violated constraint becomes, by the constraint's name. */
   readonly constraints?: Readonly<Record<string, ErrorFactory>>;
+  /** The mails that the feature sends, by `mailTemplate()`. */
+  readonly mails?: readonly AnyMailTemplate[];
   readonly routes?: (r: RouteBuilder<Tables>) => readonly Route[];
 }
 
@@ -211,6 +217,7 @@ export interface Feature {
   readonly tables: readonly string[];
   readonly dependsOn: readonly string[];
   readonly constraints: Readonly<Record<string, ErrorFactory>>;
+  readonly mails: readonly AnyMailTemplate[];
   readonly routes: readonly Route[];
 }
 
@@ -249,6 +256,7 @@ export function feature<Tables = Record<never, never>>(
     tables: options.tables ?? [],
     dependsOn: options.dependsOn ?? [],
     constraints: options.constraints ?? {},
+    mails: options.mails ?? [],
     routes: options.routes?.(routeBuilder<Tables>()) ?? [],
   });
 }

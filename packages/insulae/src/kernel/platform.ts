@@ -2,12 +2,14 @@ import type { Kysely } from "kysely";
 import type { Config } from "../config.ts";
 import type { WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
+import type { OneTimeTokens } from "./auth/one-time-tokens.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import type { Permissions } from "./auth/permissions.ts";
 import type { Sessions } from "./auth/sessions.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import type { ControlTables } from "./database/control-tables.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
+import type { Mail, TenantMail } from "./mail/mail.ts";
 import type { Logger } from "./telemetry/log.ts";
 import type { Hosts } from "./tenancy/hosts.ts";
 import type { Servers } from "./tenancy/servers.ts";
@@ -19,6 +21,8 @@ export interface TenantScope<Tables> {
   readonly tenant: Tenant;
   readonly db: TenantDatabase<Tables>;
   readonly log: Logger;
+  /** Sends mail about the tenant. */
+  readonly mail: TenantMail;
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
   readonly forgetUser: (userId?: string) => Promise<void>;
 }
@@ -26,6 +30,7 @@ export interface TenantScope<Tables> {
 /** What cross-tenant work gets: the control plane, and each tenant in turn, in its own scope. */
 export interface PlatformScope {
   readonly control: Kysely<ControlTables>;
+  readonly mail: Mail;
   /** Runs `fn` once for each active tenant, one after another, each in its own scope. */
   readonly eachTenant: <Tables>(fn: (scope: TenantScope<Tables>) => Promise<void>) => Promise<void>;
 }
@@ -48,6 +53,9 @@ export interface Platform {
    * `audit` knows who and from where.
    */
   readonly audit: WriteAudit;
+  readonly mail: Mail;
+  /** Tokens that are sent to somebody and work once. */
+  readonly oneTimeTokens: OneTimeTokens;
   /** What users and accounts may do at present. */
   readonly authority: Authority;
   /** What permissions there are, and which roles hold them. */
@@ -79,6 +87,9 @@ export function createPlatform(options: PlatformOptions): Platform {
     tenant,
     db: databaseOf<Tables>(tenant),
     log: log.child({ tenant_id: tenant.id }),
+    mail: {
+      send: (template, message) => services.mail.send(template, { ...message, tenant }),
+    },
     forgetUser: (userId) => services.forgetUser(tenant, userId),
   });
 
@@ -92,6 +103,7 @@ export function createPlatform(options: PlatformOptions): Platform {
       log.warn({ reason }, "Cross-tenant work");
       return fn({
         control,
+        mail: services.mail,
         async eachTenant(work) {
           for (let after: string | undefined; ; ) {
             const page = await tenants.list({ status: "active", after, limit: 200 });

@@ -1,10 +1,12 @@
 /** An app with tenants, accounts and users in it, for tests of who may do what. */
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { pino } from "pino";
-import { createApp } from "../app.ts";
+import { type AppOptions, createApp } from "../app.ts";
 import type { Config } from "../config.ts";
 import { createOwnerUser } from "../features/users/users.feature.ts";
+import type { PlatformScope } from "../kernel/platform.ts";
 import type { AccountId, Tenant } from "../kernel/tenancy/tenant.ts";
 import type { NewTenant } from "../kernel/tenancy/tenants.ts";
 import { createTestApp } from "./test-app.ts";
@@ -18,12 +20,21 @@ interface Request {
   readonly body?: object;
 }
 
+interface CapturedMail {
+  readonly template: string;
+  readonly to: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+}
+
 const password = "correct horse battery staple";
 
-export async function openTestPeople() {
+export async function openTestPeople(options: Pick<AppOptions, "features" | "config"> = {}) {
   const lines: Record<string, unknown>[] = [];
   const app = await createTestApp({
     features: [],
+    ...options,
     log: pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
   });
 
@@ -48,6 +59,15 @@ export async function openTestPeople() {
   const post = (url: string, request?: Request) => send("POST", url, request);
   const newEmail = () => `${randomUUID()}@example.org`;
   const onControl = app.withPlatform;
+
+  /** The mails that were captured for somebody, oldest first, as soon as there are so many. */
+  const mailsTo = async (email: string, count = 1): Promise<CapturedMail[]> => {
+    for (;;) {
+      const { body } = await send("GET", `/api/v1/dev/mails?to=${encodeURIComponent(email)}`);
+      if (body.items.length >= count) return body.items.toReversed();
+      await sleep(10);
+    }
+  };
 
   const register = async (tenant: Tenant | undefined, more: object = {}) => {
     const { body, status } = await post("/api/v1/auth/register", {
@@ -80,7 +100,7 @@ export async function openTestPeople() {
     openNode: (config: Partial<Config> = {}) =>
       createApp({
         features: [],
-        env: { PUBLIC_URL: app.config.baseUrl },
+        env: { PUBLIC_URL: app.config.baseUrl, MAIL: "capture" },
         config: { ...app.config, ...config },
         log: pino({ level: "silent" }),
       }),
@@ -89,6 +109,30 @@ export async function openTestPeople() {
     post,
     get: (url: string, request?: Request) => send("GET", url, request),
     put: (url: string, request?: Request) => send("PUT", url, request),
+    onPlatform: <Result>(work: (scope: PlatformScope) => Promise<Result>) =>
+      onControl("a test", work),
+    mailsTo,
+    /** The newest mail to somebody, as the queue has it, once it is in that state. */
+    async mailRow(email: string, state: "waiting" | "sent" | "dropped" | "failed") {
+      for (;;) {
+        const row = await onControl("a test", ({ control }) =>
+          control
+            .selectFrom("control.mails")
+            .selectAll()
+            .where("recipient", "=", email)
+            .orderBy("id", "desc")
+            .limit(1)
+            .executeTakeFirst(),
+        );
+        if (row?.state === state) return row;
+        await sleep(10);
+      }
+    },
+    /** The token in the link of the newest mail, once there are so many. */
+    async tokenTo(email: string, count = 1): Promise<string> {
+      const text = (await mailsTo(email, count)).at(-1)?.text ?? "";
+      return /[?&]token=([\w-]+)/.exec(text)?.[1] ?? "";
+    },
     patch: (url: string, request?: Request) => send("PATCH", url, request),
     delete: (url: string, request?: Request) => send("DELETE", url, request),
     logLines: () => lines,
@@ -106,7 +150,7 @@ export async function openTestPeople() {
       return { account, ...(await logIn(tenant, account.email)) };
     },
     async admin() {
-      const { account } = await newAccount();
+      const { account, token } = await newAccount();
       await onControl("a test", ({ control }) =>
         control
           .updateTable("control.accounts")
@@ -114,7 +158,7 @@ export async function openTestPeople() {
           .where("id", "=", account.id)
           .execute(),
       );
-      return { account };
+      return { account, token };
     },
     register,
     logIn,

@@ -114,4 +114,28 @@ export interface ControlTables {
     previous_hash: ColumnType<string | null, never, never>;
     hash: ColumnType<string, never, never>;
   };
+  "control.mails": {
+    id: Id<string>;
+    tenant_id: ColumnType<TenantId | null, TenantId | null | undefined, never>;
+    template: string;
+    recipient: string;
+    variables: JSONColumnType<Record<string, unknown>, string, string>;
+    state: Generated<"waiting" | "sent" | "dropped" | "failed">;
+    attempts: Generated<number>;
+    due_at: Generated<Date>;
+    reason: string | null;
+    captured: JSONColumnType<Record<string, string>, string, string> | null;
+    created_at: Stamp;
+    finished_at: ColumnType<Date | null, never, Date>;
+  };
+  "control.one_time_tokens": {
+    id: Id<string>;
+    purpose: string;
+    tenant_id: TenantId | null;
+    subject_id: string;
+    hash: Buffer;
+    detail: JSONColumnType<Record<string, string>, string, string>;
+    expires_at: Date;
+    created_at: Stamp;
+  };
 }

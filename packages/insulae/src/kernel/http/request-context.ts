@@ -10,6 +10,7 @@ import type { Passwords } from "../auth/passwords.ts";
 import type { Permissions } from "../auth/permissions.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { BaseContext, RequestInfo, RouteContext } from "../feature.ts";
+import type { TenantMail } from "../mail/mail.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
@@ -74,6 +75,12 @@ export class RequestContext implements AnyBase {
 
   get passwords(): Passwords {
     return this.#resolved.platform.passwords;
+  }
+
+  get mail(): TenantMail {
+    const { tenant } = this;
+    const { mail } = this.#resolved.platform;
+    return { send: (template, message) => mail.send(template, { ...message, tenant }) };
   }
 
   get permissions(): Permissions {

@@ -1,0 +1,81 @@
+import { Type } from "typebox";
+import { findCanonicalEmail } from "../../kernel/auth/email.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import { listCaptured, listMails } from "./mails.queries.ts";
+
+const captured = {
+  subject: Type.String(),
+  text: Type.String(),
+  html: Type.String(),
+};
+
+const State = Type.Union(
+  [Type.Literal("waiting"), Type.Literal("sent"), Type.Literal("dropped"), Type.Literal("failed")],
+  { description: "dropped: there was nothing to send, such as where nobody has this address." },
+);
+
+const Mail = Type.Object(
+  {
+    id: uuid,
+    tenant_id: nullable(uuid),
+    template: Type.String(),
+    to: Type.String(),
+    state: State,
+    attempts: Type.Integer(),
+    reason: nullable(Type.String({ description: "Why the last attempt failed." })),
+    due_at: timestamp,
+    created_at: timestamp,
+    finished_at: nullable(timestamp),
+    captured: nullable(Type.Object(captured)),
+  },
+  { $id: "Mail" },
+);
+
+const CapturedMail = Type.Object(
+  { id: uuid, template: Type.String(), to: Type.String(), ...captured, created_at: timestamp },
+  { $id: "CapturedMail" },
+);
+
+const recipient = Type.Optional(
+  Type.String({ maxLength: 254, description: "Only those to this address." }),
+);
+
+// What is no e-mail is nobody's.
+const addressOf = (to: string | undefined) =>
+  to === undefined ? undefined : (findCanonicalEmail(to) ?? "");
+
+export const mailRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.get(
+    "/mails",
+    {
+      permission: "platform",
+      context: "core",
+      summary: "Lists mails and what became of them, newest first",
+      description: "Where mails are captured and not sent, with their text.",
+      query: pageQuery({ to: recipient, state: Type.Optional(State) }),
+      response: pageOf(Mail),
+    },
+    ({ platform, query, page }) =>
+      listMails(platform.control, { to: addressOf(query.to), state: query.state }, page),
+  ),
+];
+
+export const capturedMailRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.get(
+    "/dev/mails",
+    {
+      permission: "public",
+      context: "core",
+      summary: "The newest captured mails (not in production)",
+      description:
+        "Without a mail server, mails are not sent but kept, the newest 200 of them, to be read here.",
+      query: Type.Object({ to: recipient }),
+      response: Type.Object({ items: Type.Array(CapturedMail) }),
+    },
+    async ({ platform, query }) => ({
+      items: await listCaptured(platform.control, addressOf(query.to)),
+    }),
+  ),
+];

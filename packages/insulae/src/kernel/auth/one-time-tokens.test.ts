@@ -1,0 +1,113 @@
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
+import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import { createOneTimeTokens, type OneTimeTokens } from "./one-time-tokens.ts";
+import type { Subject } from "./subject.ts";
+
+let installation: TestInstallation;
+let tokens: OneTimeTokens;
+beforeAll(async () => {
+  installation = await createTestInstallation([]);
+  tokens = createOneTimeTokens(installation.control);
+});
+afterAll(() => installation?.close());
+
+const anAccount = (): Subject => ({ tenantId: null, id: randomUUID() as AccountId });
+const issue = (subject: Subject, purpose = "verify-email", ttlSeconds = 60) =>
+  tokens.issue({ purpose, subject, ttlSeconds, detail: { email: "ada@example.org" } });
+
+describe("a one-time token", () => {
+  it("works once, and says whose it is and what it was issued for", async () => {
+    const subject = anAccount();
+    const token = await issue(subject);
+    expect(token).toMatch(/^[\w-]{43}$/);
+    const held = { subject, detail: { email: "ada@example.org" } };
+    expect(await tokens.find("verify-email", token)).toEqual(held);
+    expect(await tokens.redeem("verify-email", token)).toEqual(held);
+    expect(await tokens.redeem("verify-email", token)).toBeUndefined();
+    expect(await tokens.find("verify-email", token)).toBeUndefined();
+  });
+
+  it("is given to one of ten who use it at once", async () => {
+    const token = await issue(anAccount());
+    const results = await Promise.all(
+      Array.from({ length: 10 }, () => tokens.redeem("verify-email", token)),
+    );
+    expect(results.filter(Boolean)).toHaveLength(1);
+  });
+
+  it("is good for its purpose only", async () => {
+    const token = await issue(anAccount());
+    expect(await tokens.find("password-reset", token)).toBeUndefined();
+    expect(await tokens.redeem("password-reset", token)).toBeUndefined();
+    expect(await tokens.redeem("verify-email", token)).toBeDefined();
+  });
+
+  it("takes the place of the older one of the same purpose and subject, and of no other", async () => {
+    const subject = anAccount();
+    const [old, reset, foreign] = [
+      await issue(subject),
+      await issue(subject, "password-reset"),
+      await issue(anAccount()),
+    ];
+    const newer = await issue(subject);
+    expect(await tokens.redeem("verify-email", old)).toBeUndefined();
+    expect(await tokens.redeem("verify-email", newer)).toBeDefined();
+    expect(await tokens.redeem("password-reset", reset)).toBeDefined();
+    expect(await tokens.redeem("verify-email", foreign)).toBeDefined();
+  });
+
+  it("expires", async () => {
+    const token = await issue(anAccount(), "verify-email", -1);
+    expect(await tokens.find("verify-email", token)).toBeUndefined();
+    expect(await tokens.redeem("verify-email", token)).toBeUndefined();
+    const kept = await issue(anAccount());
+    await tokens.sweep();
+    expect(await tokens.find("verify-email", kept)).toBeDefined();
+  });
+
+  it("can be revoked", async () => {
+    const [subject, other] = [anAccount(), anAccount()];
+    const [token, kept] = [await issue(subject), await issue(other)];
+    await tokens.revoke("verify-email", subject);
+    expect(await tokens.redeem("verify-email", token)).toBeUndefined();
+    expect(await tokens.redeem("verify-email", kept)).toBeDefined();
+  });
+
+  it("is issued in the caller's transaction, and gone with it", async () => {
+    let token = "";
+    const failing = installation.control.transaction().execute(async (tx) => {
+      token = await tokens.issue(
+        { purpose: "verify-email", subject: anAccount(), ttlSeconds: 60 },
+        tx,
+      );
+      expect(await tokens.find("verify-email", token, tx)).toBeDefined();
+      throw new Error("rolled back");
+    });
+    await expect(failing).rejects.toThrow("rolled back");
+    expect(await tokens.find("verify-email", token)).toBeUndefined();
+  });
+
+  it("of a user goes with its tenant", async () => {
+    const { id: tenantId } = await installation.control
+      .insertInto("control.tenants")
+      .values({ key: "gone", slug: "gone", name: "Gone", settings: "{}", owner_account_id: null })
+      .returning("id")
+      .executeTakeFirstOrThrow();
+    const token = await issue({ tenantId: tenantId as TenantId, id: randomUUID() as UserId });
+    await installation.control.deleteFrom("control.tenants").where("id", "=", tenantId).execute();
+    expect(await tokens.find("verify-email", token)).toBeUndefined();
+  });
+
+  it("is nowhere in the database", async () => {
+    const token = await issue(anAccount());
+    const { rows } = await sql<{ found: string }>`
+      select to_jsonb(t)::text as found from control.one_time_tokens t`.execute(
+      installation.control,
+    );
+    const raw = Buffer.from(token, "base64url").toString("hex");
+    for (const { found } of rows) expect(found).not.toMatch(new RegExp(`${token}|${raw}`));
+  });
+});

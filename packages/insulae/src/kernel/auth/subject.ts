@@ -1,0 +1,17 @@
+import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+
+/**
+ * Whom something of the control plane is about: a user of a tenant, or (without a tenant) an
+ * account.
+ */
+export type Subject =
+  | { readonly tenantId: TenantId; readonly id: UserId }
+  | { readonly tenantId: null; readonly id: AccountId };
+
+/** As a row holds it. */
+export const subjectOf = (row: {
+  readonly tenant_id: TenantId | null;
+  readonly subject_id: string;
+}): Subject =>
+  // What kind of id it is follows from whether there is a tenant.
+  ({ tenantId: row.tenant_id, id: row.subject_id }) as Subject;

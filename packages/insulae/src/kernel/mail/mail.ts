@@ -1,0 +1,76 @@
+/**
+ * Mail: a durable queue in the control plane (`control.mails`), and on every node a sender that
+ * works it off (`sender.ts`). To send a mail is to insert a row, in the caller's transaction where
+ * there is one: both happen or neither.
+ */
+import type { Kysely } from "kysely";
+import { canonicalEmail } from "../auth/email.ts";
+import type { ControlTables } from "../database/control-tables.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
+import type { AnyMailTemplate, MailTemplate } from "./template.ts";
+
+export interface NewMail<Variables> {
+  readonly to: string;
+  /** The tenant it is about; while that is not active, the mail is not sent. */
+  readonly tenant?: Pick<Tenant, "id"> | undefined;
+  /** They are kept until the mail is sent, so no secret belongs here that can be made then. */
+  readonly variables: Variables;
+}
+
+export interface Mail {
+  /**
+   * Enqueues a mail. It is sent at once, or as soon as it can be, at least once.
+   *
+   * @param tx a transaction of the control plane to do it in.
+   * @throws invalidEmail if `to` is not an address that we would write to.
+   */
+  send<Variables>(
+    template: MailTemplate<Variables>,
+    mail: NewMail<Variables>,
+    tx?: Kysely<ControlTables>,
+  ): Promise<void>;
+}
+
+/** Mail about the tenant that a request is for, or about none. */
+export interface TenantMail {
+  /** @throws invalidEmail if `to` is not an address that we would write to. */
+  send<Variables>(
+    template: MailTemplate<Variables>,
+    mail: Omit<NewMail<Variables>, "tenant">,
+  ): Promise<void>;
+}
+
+/** @param templates all that may be sent. */
+export function createMail(
+  control: Kysely<ControlTables>,
+  templates: ReadonlyMap<string, AnyMailTemplate>,
+): Mail {
+  return {
+    async send(template, { to, tenant, variables }, tx = control) {
+      if (templates.get(template.name)?.compose !== template.compose) {
+        throw new Error(`the mail ${template.name} is not among any feature's mails`);
+      }
+      await tx
+        .insertInto("control.mails")
+        .values({
+          template: template.name,
+          recipient: canonicalEmail(to),
+          tenant_id: tenant?.id ?? null,
+          variables: JSON.stringify(variables),
+        })
+        .execute();
+    },
+  };
+}
+
+/** By name. @throws Error if two have one name. */
+export function mailTemplates(
+  features: readonly { readonly name: string; readonly mails: readonly AnyMailTemplate[] }[],
+): ReadonlyMap<string, AnyMailTemplate> {
+  const templates = new Map<string, AnyMailTemplate>();
+  for (const template of features.flatMap(({ mails }) => mails)) {
+    if (templates.has(template.name)) throw new Error(`two mails are called ${template.name}`);
+    templates.set(template.name, template);
+  }
+  return templates;
+}

@@ -1,0 +1,196 @@
+/**
+ * Works the queue of mails off: takes what is due, composes it, gives it to the driver, and notes
+ * what became of it. Any number of nodes do so at once.
+ *
+ *   waiting ──take──► (leased) ──250──► sent
+ *      ▲                  ├──nothing to say──► dropped
+ *      └──4xx, no answer──┴──5xx, or too often──► failed
+ *
+ * It wakes when a mail is announced and when the next one is due, and looks by itself every half
+ * minute, should an announcement be lost. A crash between the server's 250 and the note here sends a
+ * mail twice, never not at all.
+ */
+import type { Kysely } from "kysely";
+import type { ControlTables } from "../database/control-tables.ts";
+import type { Platform } from "../platform.ts";
+import type { Logger } from "../telemetry/log.ts";
+import {
+  deleteFinished,
+  finish,
+  keepCaptured,
+  nextDueMs,
+  type Outcome,
+  type TakenMail,
+  takeDue,
+  tryLater,
+} from "./queue.ts";
+import { type AnyMailTemplate, type MailTemplate, type Message, render } from "./template.ts";
+
+export interface OutgoingMail extends Message {
+  /** Names the mail; the same when it is sent again. */
+  readonly id: string;
+  readonly to: string;
+}
+
+/** How mails leave. */
+export interface MailDriver {
+  /**
+   * Resolves once somebody else is responsible for the mail.
+   *
+   * @returns what is to be kept of it here, if anything.
+   * @throws PermanentFailure where trying again makes no sense.
+   */
+  deliver(mail: OutgoingMail): Promise<Message | undefined>;
+  close(): Promise<void>;
+}
+
+/** The other side refused the mail for good. */
+export class PermanentFailure extends Error {}
+
+export interface MailSender {
+  /** Begins; before that, mails are only enqueued. */
+  start(): void;
+  /** There may be something to do. */
+  wake(): void;
+  /** Deletes what is no longer of use. */
+  sweep(): Promise<void>;
+  /** Finishes what is being sent. */
+  close(): Promise<void>;
+}
+
+export interface MailSenderOptions {
+  readonly control: Kysely<ControlTables>;
+  readonly templates: ReadonlyMap<string, AnyMailTemplate>;
+  readonly driver: MailDriver;
+  readonly platform: Platform;
+  readonly log: Logger;
+  /** How many mails are sent at once. */
+  readonly concurrency?: number;
+  /** Longer than any delivery takes, with the driver's timeouts. */
+  readonly leaseMs?: number;
+  readonly maxAttempts?: number;
+  /** How long to wait after the n-th failed attempt. */
+  readonly backoffMs?: (attempts: number) => number;
+}
+
+const lookEveryMs = 30_000;
+const capturedMails = 200;
+const keptDays = 30;
+
+/** 15 s, 1 min, 4 min, … over four hours in all, each half more or less, so that nodes don't meet. */
+const backoff = (attempts: number): number => 15_000 * 4 ** (attempts - 1) * (0.5 + Math.random());
+
+export function createMailSender(options: MailSenderOptions): MailSender {
+  const { control, platform, driver, log } = options;
+  const { concurrency = 4, leaseMs = 120_000, maxAttempts = 7, backoffMs = backoff } = options;
+  const workers = new Set<Promise<void>>();
+  let asking: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+  let running = false;
+
+  const wake = (): void => {
+    if (!running || workers.size >= concurrency) return;
+    const worker: Promise<void> = work().finally(() => {
+      workers.delete(worker);
+      if (workers.size === 0) rest();
+    });
+    workers.add(worker);
+  };
+
+  /** Sends mails, one after another, until none is due. */
+  const work = async (): Promise<void> => {
+    try {
+      while (running) {
+        const mail = await takeDue(control, leaseMs);
+        if (!mail) break;
+        // Where one is due there may be another.
+        wake();
+        await handle(mail);
+      }
+    } catch (error) {
+      // Whatever was taken is due again when its lease ends.
+      log.warn({ err: error }, "The queue of mails can't be reached; it will be tried again");
+    }
+  };
+
+  /** Until the next mail is due. */
+  const rest = (): void => {
+    if (!running) return;
+    const sleep = (ms: number) => {
+      clearTimeout(timer);
+      timer = setTimeout(wake, Math.min(Math.max(ms, 10), lookEveryMs)).unref();
+    };
+    sleep(lookEveryMs);
+    asking = nextDueMs(control).then(
+      // Whoever works meanwhile asks again afterwards.
+      (ms) => void (ms !== undefined && running && workers.size === 0 && sleep(ms)),
+      (error: unknown) => log.warn({ err: error }, "The queue of mails can't be reached"),
+    );
+  };
+
+  const handle = async (mail: TakenMail): Promise<void> => {
+    try {
+      const outcome = await deliver(mail);
+      await finish(control, mail, outcome);
+      if (outcome.captured) await keepCaptured(control, capturedMails);
+    } catch (error) {
+      await fail(mail, error);
+    }
+  };
+
+  const deliver = async (mail: TakenMail): Promise<Outcome> => {
+    // By its name, it is the template that the variables were written for.
+    const template = options.templates.get(mail.template) as MailTemplate<unknown> | undefined;
+    // A node of a newer version may know it.
+    if (!template) throw new Error(`no mail is called ${mail.template}`);
+    const tenant = mail.tenant_id ? await platform.tenants.find(mail.tenant_id) : undefined;
+    if (mail.tenant_id && tenant?.status !== "active") {
+      return { state: "dropped", reason: "the tenant is not active" };
+    }
+    const { appUrl, supportEmail } = platform.config;
+    const content = await template.compose(mail.variables, {
+      to: mail.recipient,
+      tenant,
+      platform,
+      link: (path, query = {}) =>
+        `${appUrl}${path}?${new URLSearchParams(query)}`.replace(/\?$/, ""),
+    });
+    if (!content) return { state: "dropped", reason: "there was nothing to send" };
+    const from = `${tenant?.name ?? "Insulae"}${supportEmail ? ` · ${supportEmail}` : ""}`;
+    const message = render(content, from);
+    const captured = await driver.deliver({ ...message, id: mail.id, to: mail.recipient });
+    return { state: "sent", captured };
+  };
+
+  const fail = async (mail: TakenMail, error: unknown): Promise<void> => {
+    const reason = (error instanceof Error ? error.message : String(error))
+      .replaceAll("\0", "")
+      .slice(0, 500);
+    const about = { mail_id: mail.id, template: mail.template, attempts: mail.attempts, reason };
+    if (error instanceof PermanentFailure || mail.attempts >= maxAttempts) {
+      await finish(control, mail, { state: "failed", reason });
+      log.error(about, "A mail could not be sent, and was given up");
+      return;
+    }
+    await tryLater(control, mail, reason, backoffMs(mail.attempts));
+    log.warn(about, "A mail could not be sent; it will be tried again");
+  };
+
+  return {
+    start() {
+      running = true;
+      wake();
+    },
+    wake,
+    async sweep() {
+      await deleteFinished(control, keptDays);
+    },
+    async close() {
+      running = false;
+      clearTimeout(timer);
+      while (workers.size > 0) await Promise.all(workers);
+      await asking;
+      await driver.close();
+    },
+  };
+}

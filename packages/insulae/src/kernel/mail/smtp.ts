@@ -1,0 +1,65 @@
+/**
+ * Mails by SMTP. Where TLS is not turned off explicitly it is required and the server's certificate
+ * is verified: a server that offers none gets no password and no mail.
+ */
+import { createTransport } from "nodemailer";
+import type { SmtpServer } from "../../config.ts";
+import { type MailDriver, PermanentFailure } from "./sender.ts";
+
+/** Together shorter than the sender's lease, so that a mail is not taken twice. */
+const timeouts = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 };
+
+/** @param from the sender's address. */
+export function smtpDriver({ host, port, tls, auth }: SmtpServer, from: string): MailDriver {
+  const transport = createTransport({
+    pool: true,
+    maxConnections: 4,
+    host,
+    port,
+    secure: tls === "implicit",
+    requireTLS: tls === "starttls",
+    ignoreTLS: tls === "none",
+    tls: { rejectUnauthorized: true, minVersion: "TLSv1.2" },
+    // Nothing of a mail is read from a file or the network.
+    disableFileAccess: true,
+    disableUrlAccess: true,
+    ...timeouts,
+    ...(auth && { auth }),
+  });
+  const domain = from.slice(from.lastIndexOf("@") + 1);
+
+  return {
+    async deliver({ id, to, subject, text, html }) {
+      try {
+        await transport.sendMail({
+          // As addresses, not as text to be parsed into some.
+          from: { name: "", address: from },
+          to: { name: "", address: to },
+          envelope: { from, to: [to] },
+          subject,
+          text,
+          html,
+          messageId: `<${id}@${domain}>`,
+          headers: { "Auto-Submitted": "auto-generated" },
+        });
+      } catch (error) {
+        throw isFinal(error) ? new PermanentFailure(messageOf(error), { cause: error }) : error;
+      }
+      return undefined;
+    },
+    async close() {
+      transport.close();
+    },
+  };
+}
+
+/** A 5xx about this mail (RFC 5321, 4.2.1); one about our password is for somebody to put right. */
+const isFinal = (error: unknown): boolean =>
+  error instanceof Error &&
+  "responseCode" in error &&
+  typeof error.responseCode === "number" &&
+  error.responseCode >= 500 &&
+  "code" in error &&
+  (error.code === "EENVELOPE" || error.code === "EMESSAGE");
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "");
