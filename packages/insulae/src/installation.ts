@@ -147,7 +147,7 @@ function wire(
         lanes,
         broker,
         target: { serverId: placement.serverId, database: placement.database, role: "app" },
-        scope: { tenantId: id, schema: placement.schema },
+        scope: { tenantId: id, schema: placement.schema, role: placement.role },
       }),
     async close() {
       await lanes.close();

@@ -35,7 +35,7 @@ export async function createTestApp(options: AppOptions = {}): Promise<App> {
   const dataDir = mkdtempSync(join(tmpdir(), "insulae-test-app-"));
   const remove = async () => {
     rmSync(dataDir, { recursive: true, force: true });
-    await removeTenantDatabases(database);
+    await removePlaces(database);
     await database.drop();
   };
   const config = { ...testConfig(database.url), dataDir, ...options.config };
@@ -73,13 +73,13 @@ async function prepare(url: string, features: readonly Feature[]): Promise<void>
   await inDatabase(url, (client) => client.query("delete from control.placements"));
 }
 
-/** They belong to the server, and would outlive the test's database. */
-async function removeTenantDatabases({ url, name }: TestDatabase): Promise<void> {
+/** Databases and roles belong to the server, and would outlive the test's database. */
+async function removePlaces({ url, name }: TestDatabase): Promise<void> {
   await inDatabase(url, async (client) => {
     const { rows } = await client.query(
       `select server_id as "serverId", database, schema, isolation
        from control.placements
-       where isolation = 'database'
+       where isolation <> 'pool'
          and server_id = (select id from control.servers where name = 'main')`,
     );
     for (const place of rows) await removePlace(client, place, name);

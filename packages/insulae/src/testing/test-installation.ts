@@ -15,6 +15,7 @@ import {
   type MigrationSource,
   type Migrations,
 } from "../kernel/database/migration-files.ts";
+import { schemaMark } from "../kernel/database/roles.ts";
 import type { DatabaseRole } from "../kernel/database/target.ts";
 import { templateMark } from "../kernel/database/template.ts";
 import { createSecrets, type Secrets } from "../kernel/secrets.ts";
@@ -113,7 +114,7 @@ export async function createTestInstallation(
   };
 }
 
-/** The databases and logins that provisioning made for this installation, and its templates. */
+/** The databases and roles that provisioning made for this installation, and its templates. */
 async function dropTenantDatabases(url: string, main: string): Promise<void> {
   const client = await openClient({ connectionString: url });
   try {
@@ -125,6 +126,12 @@ async function dropTenantDatabases(url: string, main: string): Promise<void> {
       await client.query(`drop database if exists "${name}" with (force)`);
       await client.query(`drop role "${name}"`);
     }
+    const { rows: schemas } = await client.query<{ role: string }>(
+      `select rolname as role from pg_roles
+       where starts_with(shobj_description(oid, 'pg_authid'), $1)`,
+      [schemaMark(main)],
+    );
+    for (const { role } of schemas) await client.query(`drop owned by ${role}; drop role ${role}`);
     const { rows: templates } = await client.query<{ name: string }>(
       `select datname as name from pg_database
        where shobj_description(oid, 'pg_database') = $1`,

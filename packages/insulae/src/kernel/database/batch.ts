@@ -4,6 +4,7 @@
  *     [Close …]                                 statements that fell out of the cache
  *     [Parse Bind Execute  begin]               first statement of a transaction
  *     [Parse] Bind Execute                      select set_config('app.current_tenant_id', $1, true)
+ *                                                 (and search_path and role, for a schema's tenant)
  *     [Parse Describe] Bind Execute             the statement
  *     Sync
  *
@@ -171,7 +172,7 @@ export class Batch extends Query {
       const isStale = isStalePlan(error);
       if (isStale && this.#scopeStatement) session.prepared.forget(this.#scopeStatement);
       if (isStale || !this.#statement.ready) session.prepared.forget(this.#statement);
-      if (!isStale && this.#unproven !== undefined) {
+      if (!isStale && this.#unproven !== undefined && !this.#isOfOwnRole(error)) {
         session.destroy(new Error("an error does not belong to its statement", { cause: error }));
         return;
       }
@@ -182,6 +183,15 @@ export class Batch extends Query {
       return;
     }
     session.destroy(error);
+  }
+
+  /**
+   * The scope's role isn't there, or not to be had: the error names it, and no other tenant's scope
+   * has it. (What a lane's other tenants have under way is not to be lost for that.)
+   */
+  #isOfOwnRole(error: Error): boolean {
+    const role = this.request.scope?.role;
+    return role !== undefined && error.message.includes(`"${role}"`);
   }
 
   handleReadyForQuery(): void {
@@ -216,7 +226,7 @@ export class Batch extends Query {
 }
 
 const setTenant = "set_config('app.current_tenant_id', $1, true)";
-const setSchema = "set_config('search_path', $2, true)";
+const setSchema = "set_config('search_path', $2, true), set_config('role', $3, true)";
 const setReadOnly = "set_config('transaction_read_only', 'on', true)";
 
 const scopeStatements = {
@@ -231,8 +241,11 @@ function scopeStatement({ schema }: Scope, readOnly: boolean): string {
   return readOnly ? scopeStatements.readInSchema : scopeStatements.writeInSchema;
 }
 
-const scopeValues = ({ tenantId, schema }: Scope): string[] =>
-  schema === dataSchema ? [tenantId] : [tenantId, quoteName(schema)];
+function scopeValues({ tenantId, schema, role }: Scope): string[] {
+  if (schema === dataSchema) return [tenantId];
+  if (role === undefined) throw new TypeError(`a scope in the schema ${schema} needs its role`);
+  return [tenantId, quoteName(schema), role];
+}
 
 const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 

@@ -130,6 +130,9 @@ describe("a table that is not isolated is found (attacks 6, 13)", () => {
     ["grant select on notes_number_seq to insulae_data", "data.notes_number_seq grants SELECT to"],
     ["grant create on schema data to insulae_data", "schema data grants CREATE to insulae_data"],
     ["grant usage on schema data to insulae_control", "schema data can be used by insulae_control"],
+    ["grant usage on schema data to insulae_data", "schema data grants USAGE to insulae_data"],
+    ["grant usage on schema app to insulae_schemas", "schema app grants USAGE to insulae_schemas"],
+    ["revoke usage on schema data from insulae_app", "schema data cannot be used by insulae_app"],
     ["reset role; alter table notes owner to insulae_app", "data.notes is owned by insulae_app"],
     ["reset role; alter table notes owner to insulae_app", "role insulae_app owns 2 objects"],
   ])("%s", async (sql, problem) => {
@@ -167,6 +170,23 @@ describe("a role that could get round the isolation is found (attack 5)", () => 
     [
       `create role t_0 login in role insulae_data; grant connect on database %I to t_0`,
       "lets t_0 connect",
+    ],
+    ["grant insulae_schemas to insulae_control", "insulae_control is a member of insulae_schemas"],
+    ["grant insulae_control to insulae_schemas", "insulae_schemas is a member of insulae_control"],
+    ["grant insulae_data to insulae_schemas", "insulae_schemas is a member of insulae_data"],
+    [
+      "create role s_0 in role insulae_data; grant s_0 to insulae_app",
+      "role insulae_app is a member of s_0",
+    ],
+    [
+      `create role s_0 in role insulae_data; alter role insulae_schemas inherit;
+       revoke insulae_schemas from insulae_app; grant insulae_schemas to insulae_app;
+       grant s_0 to insulae_schemas`,
+      "role insulae_app has the rights of s_0 without taking it on",
+    ],
+    [
+      "create role s_0 login in role insulae_data; grant s_0 to insulae_schemas",
+      "role insulae_schemas is a member of s_0",
     ],
     [
       "create role t_0 login bypassrls in role insulae_data",

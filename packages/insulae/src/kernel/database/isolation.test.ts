@@ -9,8 +9,9 @@ import {
   type TestInstallation,
   testFeature,
 } from "../../testing/test-installation.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { Placement, TenantId } from "../tenancy/tenant.ts";
 import { inTransaction, withOwner } from "./connect.ts";
+import { migrateAll } from "./migrate-all.ts";
 
 const A = "01900000-0000-7000-8000-00000000000a";
 const B = "01900000-0000-7000-8000-00000000000b";
@@ -275,21 +276,100 @@ test("a list is read from the primary key, and stays there when the statistics a
   await client.query("rollback");
 });
 
-test("tenants in schemas see nothing of each other's, nor does a scope without its schema (attack 17)", async () => {
-  const [placeA, placeB] = await Promise.all(
-    [A, B].map((id) => installation.provisioning.place(id as TenantId, { isolation: "schema" })),
-  );
-  const scope = (schema: string | undefined) =>
-    `select set_config('search_path', '${schema}', true);`;
-  const tableOfB = `${placeB?.schema}.notes`;
-  await inTransaction(other, async () => {
-    await other.query("select set_config('app.current_tenant_id', $1, true)", [B]);
-    await other.query(`insert into ${tableOfB} (text) values ('secret')`);
+describe("a tenant that has a schema of its own (attack 17)", () => {
+  let a: Placement;
+  let b: Placement;
+  /** What a statement's scope sets, beside the tenant. */
+  const inPlace = ({ schema, role }: Placement) =>
+    `select set_config('search_path', '${schema}', true), set_config('role', '${role}', true);`;
+  const asA = (sql: string) => outcomeOf(A, inPlace(a) + sql.replaceAll("THEIRS", b.schema));
+
+  beforeAll(async () => {
+    const place = (id: string) =>
+      installation.provisioning.place(id as TenantId, { isolation: "schema" });
+    a = await place(A);
+    b = await place(B);
+    await inTransaction(other, async () => {
+      await other.query("select set_config('app.current_tenant_id', $1, true)", [B]);
+      await other.query(`${inPlace(b)} insert into notes (text) values ('secret')`);
+    });
   });
-  const own = `${scope(placeB?.schema)} select text from notes`;
-  expect(await outcomeOf(B, own)).toBe('[{"text":"secret"}]');
-  expect(await outcomeOf(A, `${scope(placeA?.schema)} select * from ${tableOfB}`)).toBe("0 rows");
-  expect(await outcomeOf(A, `update ${tableOfB} set text = 'x'`)).toBe("0 rows");
-  expect(await outcomeOf(A, `delete from ${tableOfB}`)).toBe("0 rows");
-  expect((await app.query("show search_path")).rows).toEqual([{ search_path: "data" }]);
+
+  test("works in its own, by name and without", async () => {
+    const write = "insert into notes (text) values ('mine'); update notes set text = 'changed';";
+    expect(await asA(`${write} select text from notes`)).toBe('[{"text":"changed"}]');
+    expect(await asA(`${write} select text from ${a.schema}.notes`)).toBe('[{"text":"changed"}]');
+    expect(await outcomeOf(B, `${inPlace(b)} select text from notes`)).toBe('[{"text":"secret"}]');
+  });
+
+  test.each([
+    ["reads another's", "select * from THEIRS.notes", "42501"],
+    ["writes a row of its own there", "insert into THEIRS.notes (text) values ('x')", "42501"],
+    ["changes another's", "update THEIRS.notes set text = 'x'", "42501"],
+    ["deletes another's", "delete from THEIRS.notes", "42501"],
+    ["copies another's", "copy THEIRS.notes to stdout", "42501"],
+    // What may not be used is left out of the search_path: there is no such table.
+    ["searches another's", "set local search_path = THEIRS; select * from notes", "42P01"],
+    [
+      "writes where it searches",
+      "set local search_path = THEIRS; insert into notes (text) values ('x')",
+      "42P01",
+    ],
+    ["reads the pool", "select * from data.notes", "42501"],
+    ["writes a row of its own to the pool", "insert into data.notes (text) values ('x')", "42501"],
+    ["becomes the owner", "set local role insulae_owner", "42501"],
+    ["makes a table", "create table t (i int)", "42501"],
+  ])("%s: %s", async (_, sql, outcome) => {
+    expect(await asA(sql)).toBe(outcome);
+  });
+
+  test.each([
+    "select * from THEIRS.notes",
+    "insert into THEIRS.notes (text) values ('x')",
+    "update THEIRS.notes set text = 'x'",
+    "delete from THEIRS.notes",
+    "set local role insulae_schemas; select * from THEIRS.notes",
+  ])("from the pool's scope, with either's tenant: %s", async (sql) => {
+    const text = sql.replace("THEIRS", b.schema);
+    expect([await outcomeOf(A, text), await outcomeOf(B, text)]).toEqual(["42501", "42501"]);
+  });
+
+  test("role and search_path end with the scope, after a commit and after an error", async () => {
+    const settings = "select current_user as role, current_setting('search_path') as search_path";
+    await asA("select * from nowhere");
+    expect((await app.query(settings)).rows).toEqual([
+      { role: "insulae_app", search_path: "data" },
+    ]);
+    await inTransaction(app, () => app.query(inPlace(a)));
+    expect((await app.query(settings)).rows).toEqual([
+      { role: "insulae_app", search_path: "data" },
+    ]);
+  });
+
+  test("a schema that an earlier version made is restricted when it is migrated", async () => {
+    const usedBy = () =>
+      withOwner(installation.connect, target(), async (client) => {
+        const { rows } = await client.query(
+          `select nspname as schema, array_agg(grantee::regrole::text order by 1) as roles
+           from pg_namespace cross join aclexplode(nspacl)
+           where nspname = any ($1) and grantee <> nspowner group by 1 order by 1`,
+          [["data", b.schema]],
+        );
+        return rows;
+      });
+    await withOwner(installation.connect, target(), (client) =>
+      client.query(
+        `grant usage on schema data, ${b.schema} to insulae_data;
+         revoke usage on schema data from insulae_app;
+         drop owned by ${b.role}; drop role ${b.role}`,
+      ),
+    );
+    expect(await outcomeOf(B, `${inPlace(b)} select text from notes`)).toBe("22023");
+    await migrateAll(installation);
+    expect(await usedBy()).toEqual([
+      { schema: "data", roles: ["insulae_app"] },
+      { schema: b.schema, roles: [b.role] },
+    ]);
+    expect(await outcomeOf(B, `${inPlace(b)} select text from notes`)).toBe('[{"text":"secret"}]');
+  });
 });

@@ -11,6 +11,7 @@ import {
 import { inTransaction } from "./connect.ts";
 import { loadMigrations, type Migrations } from "./migration-files.ts";
 import { migratePlacement, placementStatus, revertPlacement } from "./migrator.ts";
+import { schemaRole } from "./roles.ts";
 
 const base = "create table notes (id uuid primary key default app.uuid_v7(), text text);\n";
 const first = `${base}select app.tenant_table('notes');\n-- down\ndrop table notes;`;
@@ -182,6 +183,7 @@ test("behind a long SELECT a migration gives up, traffic goes on, and it comes t
   const schema = await schemaWith(await withTexts(first));
   const migrations = await withTexts(first, "alter table notes add city text;");
   const app = await installation.open();
+  await app.query(`set role ${schemaRole(installation.main.database, schema)}`);
   await second.query(`begin; select * from ${schema}.notes`);
 
   const options = { lockTimeoutMs: 100, attempts: 2 };

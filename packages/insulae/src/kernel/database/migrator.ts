@@ -24,6 +24,8 @@ import {
   writeLedger,
 } from "./ledger.ts";
 import type { Migration, MigrationSet, Migrations } from "./migration-files.ts";
+import { ensureSchemaRole, retryConcurrent } from "./roles.ts";
+import { dataSchema } from "./scope.ts";
 
 export interface MigrateOptions {
   /** How long a migration waits for a lock before it gives up; default 5 s. */
@@ -74,6 +76,8 @@ export async function migratePlacement(
   options: PlacementOptions = {},
 ): Promise<PlacementResult> {
   const app = await migrateAppFunctions(client, migrations, options);
+  if (schema !== dataSchema) await ensureSchemaRole(client, schema);
+  await restrictSchema(client, schema);
   const { applied, version } = await migrateSchema(client, schema, migrations.features, options);
   return { applied: [...app, ...applied], version };
 }
@@ -184,7 +188,21 @@ async function schemaExists(client: pg.Client, schema: string): Promise<boolean>
 async function createSchema(client: pg.Client, schema: string): Promise<void> {
   const name = pg.escapeIdentifier(schema);
   await client.query(
-    `create schema ${name} authorization insulae_owner; grant usage on schema ${name} to insulae_data`,
+    `create schema ${name} authorization insulae_owner;
+     select app.restrict_schema(${pg.escapeLiteral(schema)})`,
+  );
+}
+
+/** Sets right who may use a schema that is there, which an earlier version may have made. */
+async function restrictSchema(client: pg.Client, schema: string): Promise<void> {
+  await retryConcurrent(() =>
+    inTransaction(client, async () => {
+      await client.query("set local role insulae_owner");
+      await client.query(
+        "select app.restrict_schema(nspname) from pg_namespace where nspname = $1",
+        [schema],
+      );
+    }),
   );
 }
 

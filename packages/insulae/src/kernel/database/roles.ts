@@ -5,11 +5,15 @@
  * |-------------------|---------|-------------------------------------------------------------------|
  * | `insulae_owner`   | no      | owns all that migrations make                                     |
  * | `insulae_data`    | no      | the group that tenant tables grant to                             |
- * | `insulae_app`     | yes     | in `insulae_data`; connects to the main database (pool, schemas)  |
+ * | `insulae_app`     | yes     | in `insulae_data`; connects to the main database, uses the pool   |
+ * | `s_<32 hex>`      | no      | in `insulae_data`; uses one tenant's schema                       |
+ * | `insulae_schemas` | no      | may become any `s_…`, and has no right of theirs (NOINHERIT)      |
  * | `t_<32 hex>`      | yes     | in `insulae_data`; connects to the tenant database of that name   |
  * | `insulae_control` | yes     | the schema `control` of the main database                         |
  *
  * So a tenant database's login has no way into another database, and a stolen one opens one tenant.
+ * `insulae_app` is in `insulae_schemas`: the scope of a statement in a schema takes on the schema's
+ * role, and without it the schema can't so much as be named.
  * Passwords are derived from the master secret; the server is given their SCRAM verifiers, so that no
  * password is ever part of a statement.
  */
@@ -23,6 +27,14 @@ export const ownerRole = "insulae_owner";
 export const dataRole = "insulae_data";
 export const appRole = "insulae_app";
 export const controlRole = "insulae_control";
+const schemasRole = "insulae_schemas";
+
+/**
+ * The role that uses a tenant's schema; `app.schema_user` says the same in SQL. It is a hash because
+ * roles are the whole server's, and a schema's name is one database's.
+ */
+export const schemaRole = (database: string, schema: string): string =>
+  `s_${createHash("sha256").update(`${database}/${schema}`).digest("hex").slice(0, 32)}`;
 
 const restricted = "nosuperuser nobypassrls nocreatedb nocreaterole noreplication";
 
@@ -42,6 +54,7 @@ export async function prepareServer(client: pg.Client, secrets: Secrets): Promis
       await createRole(client, appRole, loginOptions(secrets, appRole));
       await createRole(client, controlRole, loginOptions(secrets, controlRole));
       await client.query(`grant ${dataRole} to ${appRole}`);
+      await createSchemasRole(client);
       // From PostgreSQL 16 on, whoever made a role may grant it but is not in it.
       await client.query(`
         do $$ begin
@@ -64,6 +77,60 @@ export async function createTenantLogin(
 ): Promise<void> {
   await createRole(client, name, loginOptions(secrets, name));
   await client.query(`grant ${dataRole} to ${pg.escapeIdentifier(name)}`);
+}
+
+/** PostgreSQL 15 knows inheritance of a role's whole membership only: it is NOINHERIT that counts. */
+async function createSchemasRole(client: pg.ClientBase): Promise<void> {
+  await createRole(client, schemasRole, "nologin noinherit");
+  // Later versions look through all that is inherited: they needn't look through a thousand roles.
+  await client.query(`
+    do $$ begin
+      execute 'grant ${schemasRole} to ${appRole}' || case
+        when current_setting('server_version_num')::integer >= 160000 then ' with inherit false'
+        else ''
+      end;
+    end $$`);
+}
+
+/** What the schema's name follows in the mark of its role: whose it is, among others on the server. */
+export const schemaMark = (database: string): string => `Schema of ${database}: `;
+
+/**
+ * Makes the role that uses a tenant's schema, if it isn't there.
+ *
+ * @param client the administrator, in the schema's database.
+ */
+export async function ensureSchemaRole(client: pg.Client, schema: string): Promise<void> {
+  const { rows } = await client.query<{ database: string; name: string; ready: boolean }>(
+    `select current_database() as database, app.schema_user($1) as name, exists (
+       select from pg_auth_members
+       where roleid = to_regrole(app.schema_user($1)::text) and member = to_regrole($2)
+     ) as ready`,
+    [schema, schemasRole],
+  );
+  const [role] = rows;
+  if (!role || role.ready) return;
+  const mark = pg.escapeLiteral(schemaMark(role.database) + schema);
+  await retryConcurrent(() =>
+    inTransaction(client, async () => {
+      await client.query("select pg_advisory_xact_lock(hashtextextended('insulae roles', 0))");
+      // A server that was added by an earlier version doesn't have it.
+      await createSchemasRole(client);
+      await createRole(client, role.name, "nologin inherit");
+      await client.query(
+        `grant ${dataRole} to ${role.name};
+         comment on role ${role.name} is ${mark};
+         grant ${role.name} to ${schemasRole}`,
+      );
+    }),
+  );
+}
+
+/** @param client the administrator; what the role could use is gone. */
+export async function dropRole(client: pg.Client, name: string): Promise<void> {
+  await retryConcurrent(async () => {
+    await client.query(`drop role if exists ${pg.escapeIdentifier(name)}`);
+  });
 }
 
 /** The statements that let only the named roles connect to a database. */

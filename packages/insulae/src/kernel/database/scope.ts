@@ -7,4 +7,6 @@ export const dataSchema = "data";
 export interface Scope {
   readonly tenantId: TenantId;
   readonly schema: string;
+  /** The only role that may use that schema, where it is not the login; see `roles.ts`. */
+  readonly role?: string | undefined;
 }

@@ -105,16 +105,41 @@ test("what has not left this process when the connection goes is known not to ha
 
 test("the schema is part of the scope, and of the statement's name", async () => {
   await engine.admin(`create schema t_1; create table t_1.notes as select 'in t_1' as text;
-    grant usage on schema t_1 to public; grant select on t_1.notes to public`);
+    do $$ begin create role insulae_engine_schema; exception when duplicate_object then null; end $$;
+    grant insulae_engine_schema to insulae_engine_test;
+    grant usage on schema t_1, app to insulae_engine_schema; grant select on t_1.notes to public`);
   const lease = await broker.lease(engine.target);
   const text = "select text from notes";
+  const scope = { ...scopeOf(tenantA, "t_1"), role: "insulae_engine_schema" };
   for (let round = 0; round < 3; round += 1) {
-    const inSchema = send(lease, text, { scope: scopeOf(tenantA, "t_1"), schema: "t_1" });
+    const inSchema = send(lease, text, { scope, schema: "t_1" });
     const inPool = send(lease, text);
     expect((await inSchema).rows).toEqual([{ text: "in t_1" }]);
     expect((await inPool).rows).toEqual([]);
   }
-  const { rows } = await lease.client.query("select current_setting('search_path') as path");
-  expect(rows).toEqual([{ path: "data" }]);
+  const { rows } = await lease.client.query(
+    "select current_setting('search_path') as path, current_user as role",
+  );
+  expect(rows).toEqual([{ path: "data", role: "insulae_engine_test" }]);
+  lease.release();
+});
+
+test("a scope's role that isn't there is that statement's error, and the connection stays", async () => {
+  const lease = await broker.lease(engine.target);
+  const scope = { ...scopeOf(tenantA, "t_1"), role: "insulae_nobody" };
+  const refused = [1, 2].map(() =>
+    send(lease, "select 1", { scope, schema: "t_1" }).catch((error: unknown) => error),
+  );
+  const others = send(lease, "select 1 as n");
+  expect(await Promise.all(refused)).toMatchObject([{ code: "22023" }, { code: "22023" }]);
+  expect((await others).rows).toEqual([{ n: 1 }]);
+  lease.release();
+});
+
+test("a scope in a schema without a role is refused before anything is sent", async () => {
+  const lease = await broker.lease(engine.target);
+  await expect(
+    send(lease, "select 1", { scope: scopeOf(tenantA, "t_1"), schema: "t_1" }),
+  ).rejects.toThrow("needs its role");
   lease.release();
 });

@@ -16,7 +16,15 @@ const tenantOf = (digit: string, key: string, hosts: string[] = []): Tenant => (
   hosts,
   settings: {},
   ownerAccountId: undefined,
-  placement: { id: "", serverId: "", database: "", schema: "data", isolation: "pool", version: 1 },
+  placement: {
+    id: "",
+    serverId: "",
+    database: "",
+    schema: "data",
+    isolation: "pool",
+    role: undefined,
+    version: 1,
+  },
   createdAt: new Date(0),
   updatedAt: new Date(0),
 });

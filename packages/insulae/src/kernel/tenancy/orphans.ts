@@ -1,6 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import type pg from "pg";
 import type { ControlTables } from "../database/control-tables.ts";
+import { schemaMark } from "../database/roles.ts";
 import { dataSchema } from "../database/scope.ts";
 import { isLocked, tenantMark } from "./physical.ts";
 import { findPlacement, type Place, placementOf } from "./placements.ts";
@@ -40,8 +41,15 @@ async function listPhysical(
      select $1, nspname, 'schema'
      from pg_namespace
      where pg_get_userbyid(nspowner) = 'insulae_owner'
-       and nspname not in ('app', 'control', 'data')`,
-    [mainDatabase, dataSchema, tenantMark(mainDatabase)],
+       and nspname not in ('app', 'control', 'data')
+     union
+     -- A schema's role comes before the schema.
+     select $1, schema, 'schema'
+     from pg_roles
+     cross join substr(shobj_description(oid, 'pg_authid'), length($4) + 1) as schema
+     where starts_with(shobj_description(oid, 'pg_authid'), $4)
+       and rolname = app.schema_user(schema)`,
+    [mainDatabase, dataSchema, tenantMark(mainDatabase), schemaMark(mainDatabase)],
   );
   return rows.map((row) => ({ serverId, ...row }));
 }

@@ -6,9 +6,11 @@ import type { Migrations } from "../database/migration-files.ts";
 import { migratePlacement } from "../database/migrator.ts";
 import {
   createTenantLogin,
+  dropRole,
   ownerRole,
   restrictDatabase,
   retryConcurrent,
+  schemaRole,
 } from "../database/roles.ts";
 import { dropDatabase } from "../database/template.ts";
 import type { Secrets } from "../secrets.ts";
@@ -136,7 +138,7 @@ async function copyTemplate(
 }
 
 export async function removePlace(client: pg.Client, place: Place, main: string): Promise<void> {
-  if (place.isolation === "schema") await removeSchema(client, place.schema);
+  if (place.isolation === "schema") await removeSchema(client, place);
   else if (place.isolation === "database" && place.database !== main) {
     await removeDatabase(client, place.database);
   }
@@ -144,13 +146,15 @@ export async function removePlace(client: pg.Client, place: Place, main: string)
 
 const ownSchemas = new Set(["app", "control", "data", "public"]);
 
-async function removeSchema(client: pg.Client, name: string): Promise<void> {
+async function removeSchema(client: pg.Client, place: Place): Promise<void> {
+  const { database, schema: name } = place;
   if (ownSchemas.has(name)) throw new Error(`the schema ${name} is not a tenant's`);
   await inTransaction(client, async () => {
     await client.query(`set local role ${ownerRole}; set local lock_timeout = 10000`);
     await client.query(`drop schema if exists ${pg.escapeIdentifier(name)} cascade`);
     await client.query("delete from app.migrations where schema = $1", [name]);
   });
+  await dropRole(client, schemaRole(database, name));
 }
 
 async function removeDatabase(client: pg.Client, name: string): Promise<void> {
@@ -164,7 +168,5 @@ async function removeDatabase(client: pg.Client, name: string): Promise<void> {
       end if;
     end $$`);
   await dropDatabase(client, name);
-  await retryConcurrent(async () => {
-    await client.query(`drop role if exists ${role}`);
-  });
+  await dropRole(client, name);
 }

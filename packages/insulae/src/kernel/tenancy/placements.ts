@@ -1,15 +1,19 @@
 import type { Kysely, Selectable } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
+import { schemaRole } from "../database/roles.ts";
 import { defineError } from "../errors.ts";
 import type { Placement, TenantId } from "./tenant.ts";
 
 /** A placement as the control plane's row has it. */
-export const placementOf = (row: Selectable<ControlTables["control.placements"]>): Placement => ({
+export const placementOf = (
+  row: Omit<Selectable<ControlTables["control.placements"]>, "created_at">,
+): Placement => ({
   id: row.id,
   serverId: row.server_id,
   database: row.database,
   schema: row.schema,
   isolation: row.isolation,
+  role: row.isolation === "schema" ? schemaRole(row.database, row.schema) : undefined,
   version: row.version,
 });
 

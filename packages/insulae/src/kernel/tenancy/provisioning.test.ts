@@ -8,6 +8,7 @@ import {
 } from "../../testing/test-installation.ts";
 import { withOwner } from "../database/connect.ts";
 import { loadMigrations } from "../database/migration-files.ts";
+import { ensureSchemaRole } from "../database/roles.ts";
 import { templateName } from "../database/template.ts";
 import { chosenName, physicalName } from "./placements.ts";
 import { createProvisioning } from "./provisioning.ts";
@@ -26,10 +27,11 @@ beforeAll(async () => {
 afterAll(() => installation.close());
 
 /** Writes a row as the tenant and reads it back. */
-async function useAs(tenant: TenantId, { database, schema }: Placement): Promise<unknown> {
+async function useAs(tenant: TenantId, { database, schema, role }: Placement): Promise<unknown> {
   const client = await installation.open("app", database);
   await client.query("select set_config('app.current_tenant_id', $1, false)", [tenant]);
   await client.query("select set_config('search_path', $1, false)", [schema]);
+  if (role !== undefined) await client.query("select set_config('role', $1, false)", [role]);
   await client.query("insert into notes (text) values ('mine')");
   const { rows } = await client.query("select text, current_user as login from notes");
   return rows;
@@ -67,7 +69,7 @@ describe("a tenant is placed, migrated and ready", () => {
     const id = tenantId();
     const placement = await installation.provisioning.place(id, { isolation: "schema" });
     expect(placement).toMatchObject({ schema: physicalName(id), version: 1 });
-    expect(await useAs(id, placement)).toEqual([{ text: "mine", login: "insulae_app" }]);
+    expect(await useAs(id, placement)).toEqual([{ text: "mine", login: placement.role }]);
     expect(await installation.provisioning.place(id, { isolation: "schema" })).toEqual(placement);
   });
 
@@ -218,6 +220,7 @@ test.each(["schema", "database"] as const)(
     await installation.provisioning.retire(placement);
     await installation.provisioning.retire(placement);
     expect(await exists(physicalName(id))).toBe("");
+    expect(await exists(placement.role ?? "")).toBe("");
     const row = await installation.control
       .selectFrom("control.placements")
       .select("id")
@@ -259,7 +262,14 @@ describe("a failure half-way", () => {
 
   test("that is a crash is found afterwards, and the tenant can be placed again", async () => {
     const { control, provisioning } = installation;
-    const [a, b] = [tenantId(), tenantId()];
+    const [a, b, c] = [tenantId(), tenantId(), tenantId()];
+    // It is the first that is made for a schema.
+    const onlyRole = physicalName(c);
+    await withOwner(
+      installation.connect,
+      { serverId: installation.main.id, database: installation.main.database },
+      (client) => ensureSchemaRole(client, onlyRole),
+    );
     const placements = [
       await provisioning.place(a, { isolation: "schema" }),
       await provisioning.place(b, { isolation: "database" }),
@@ -269,7 +279,9 @@ describe("a failure half-way", () => {
     }
     const orphans = await provisioning.findOrphans();
     expect(orphans.map(({ database, schema }) => `${database} ${schema}`).sort()).toEqual(
-      placements.map(({ database, schema }) => `${database} ${schema}`).sort(),
+      [...placements, { database: installation.main.database, schema: onlyRole }]
+        .map(({ database, schema }) => `${database} ${schema}`)
+        .sort(),
     );
     const again = await provisioning.place(b, { isolation: "database" });
     expect(await useAs(b, again)).toEqual([{ text: "mine", login: physicalName(b) }]);

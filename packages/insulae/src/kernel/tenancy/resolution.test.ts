@@ -19,7 +19,15 @@ const tenantOf = (key: string, status: "active" | "suspended" = "active"): Tenan
   hosts: [`${key}.shop.example`],
   settings: {},
   ownerAccountId: undefined,
-  placement: { id: "", serverId: "", database: "", schema: "data", isolation: "pool", version: 1 },
+  placement: {
+    id: "",
+    serverId: "",
+    database: "",
+    schema: "data",
+    isolation: "pool",
+    role: undefined,
+    version: 1,
+  },
   createdAt: new Date(0),
   updatedAt: new Date(0),
 });

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
+import { placementOf } from "./placements.ts";
 import type { Tenant, TenantStatus } from "./tenant.ts";
 
 /** How somebody may name a tenant: by exactly one of these. */
@@ -48,14 +49,7 @@ const toTenant = (row: TenantRow): Tenant => ({
   hosts: row.hosts,
   settings: row.settings,
   ownerAccountId: row.owner_account_id ?? undefined,
-  placement: {
-    id: row.placement_id,
-    serverId: row.server_id,
-    database: row.database,
-    schema: row.schema,
-    isolation: row.isolation,
-    version: row.version,
-  },
+  placement: placementOf({ ...row, id: row.placement_id }),
   createdAt: row.created_at,
   updatedAt: row.updated_at,
 });

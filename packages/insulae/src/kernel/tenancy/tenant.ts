@@ -19,6 +19,8 @@ export interface Placement {
   readonly database: string;
   readonly schema: string;
   readonly isolation: Isolation;
+  /** The role that uses the schema, where it is the tenant's own; elsewhere the login does. */
+  readonly role: string | undefined;
   /** The number of data-plane migrations that the placement has. */
   readonly version: number;
 }
