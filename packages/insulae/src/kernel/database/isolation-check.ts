@@ -1,6 +1,7 @@
 /**
  * The boot check: the server doesn't start on a database that could let one tenant see another. What
- * "isolated" means is defined once, in SQL: `migrations/app/0003_isolation_check.sql`.
+ * "isolated" means is defined once, in SQL: `app.isolation_problems` (the last of
+ * `migrations/app/` that has it).
  */
 import type pg from "pg";
 import { dataSchema } from "./scope.ts";
