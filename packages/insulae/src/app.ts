@@ -10,6 +10,7 @@ import { coreFeatures, developmentFeatures, standardFeatures } from "./features/
 import { type Installation, openInstallation } from "./installation.ts";
 import { createAuthentication } from "./kernel/auth/authentication.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
+import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
 import { createOrigins } from "./kernel/http/origins.ts";
 import { createHttpServer } from "./kernel/http/server.ts";
@@ -20,6 +21,7 @@ import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
 import { requestFacts } from "./kernel/tenancy/request-facts.ts";
 import { createResolver } from "./kernel/tenancy/resolution.ts";
 import { createServices, type Services } from "./services.ts";
+import { createTlsEntrance, type TlsEntrance } from "./tls-entrance.ts";
 import { version } from "./version.ts";
 
 export interface AppOptions {
@@ -30,6 +32,8 @@ export interface AppOptions {
   /** Where settings are read from. Default `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly log?: Logger;
+  /** Where proofs of domains are looked up. Default: the machine's name servers. */
+  readonly dns?: Dns;
 }
 
 export interface App
@@ -45,8 +49,14 @@ export interface App
     readonly email?: string | undefined;
     readonly password?: string | undefined;
   }): Promise<FirstAdmin>;
-  /** @returns where the server listens. */
-  listen(options?: { readonly port?: number; readonly host?: string }): Promise<string>;
+  /** @param options.tlsPort a second port, for TLS. @returns where the server listens. */
+  listen(options?: {
+    readonly port?: number;
+    readonly host?: string;
+    readonly tlsPort?: number;
+  }): Promise<string>;
+  /** The port on which the server ends TLS, once it listens there. */
+  readonly tlsPort: () => number | undefined;
   /** Finishes what is in flight, gives everything back. */
   close(): Promise<void>;
 }
@@ -70,7 +80,7 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
   ];
   const installation = await openInstallation(config, features, log);
   try {
-    return await assemble(installation, await createServices(installation));
+    return await assemble(installation, await createServices(installation, options.dns));
   } catch (error) {
     await installation.close();
     throw error;
@@ -142,7 +152,8 @@ async function assemble(installation: Installation, services: Services): Promise
   await migratePlacements(installation);
   await announcements.listen();
   mailSender.start();
-  const upkeep = startUpkeep(installation, services);
+  const tls = createTlsEntrance({ config, http, certificates: platform.certificates, log });
+  const upkeep = startUpkeep(installation, services, tls);
 
   return {
     config,
@@ -154,7 +165,12 @@ async function assemble(installation: Installation, services: Services): Promise
     audit: platform.audit,
     ensureAdmin: (admin) => ensureAdmin(control, platform.passwords, admin),
     inject: http.inject.bind(http) as FastifyInstance["inject"],
-    listen: ({ port = config.port, host = config.host } = {}) => http.listen({ port, host }),
+    async listen({ port = config.port, host = config.host, tlsPort = config.tlsPort } = {}) {
+      const address = await http.listen({ port, host });
+      if (tlsPort !== undefined) await tls.listen({ port: tlsPort, host });
+      return address;
+    },
+    tlsPort: tls.port,
     async close() {
       await http.close();
       await upkeep.stop();
@@ -197,6 +213,7 @@ const sweepEveryMs = 3_600_000;
 function startUpkeep(
   { provisioning, main, log }: Installation,
   { platform: { tenants, oneTimeTokens }, mailSender }: Services,
+  tls: TlsEntrance,
 ) {
   const attempt = (what: string, work: () => Promise<void>) =>
     work().catch((error: unknown) => log.error({ err: error }, `${what}; it will be tried again`));
@@ -204,6 +221,7 @@ function startUpkeep(
     await attempt("Deleted tenants could not be erased", () => tenants.sweep());
     await attempt("Old mails could not be deleted", () => mailSender.sweep());
     await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());
+    await attempt("The certificates could not be looked at", tls.inspect);
   };
   let running = attempt("The template of tenant databases could not be built", () =>
     provisioning.prepareTemplate(main.id),

@@ -30,6 +30,11 @@ export interface Config {
   readonly env: Environment;
   readonly host: string;
   readonly port: number;
+  /** Where the server ends TLS itself; absent: nowhere. */
+  readonly tlsPort: number | undefined;
+  /** The server's own certificate with its chain, for hosts that have none. */
+  readonly tlsCertFile: string | undefined;
+  readonly tlsKeyFile: string | undefined;
   /** Where clients reach this server; links in documents start with it. */
   readonly baseUrl: string;
   /** Where the front end's pages are; links in mails start with it. */
@@ -128,6 +133,17 @@ export const variables = {
     integer(0, 65_535),
     "the port to listen on; default 8000",
   ),
+  tlsPort: variable(
+    ["TLS_PORT"],
+    integer(0, 65_535),
+    "a second port, on which the server ends TLS itself; default none",
+  ),
+  tlsCertFile: variable(
+    ["TLS_CERT_FILE"],
+    (value) => resolve(value),
+    "a PEM file with the certificate (and its chain) for hosts that have none of their own; read again when it changes",
+  ),
+  tlsKeyFile: variable(["TLS_KEY_FILE"], (value) => resolve(value), "its private key"),
   baseUrl: variable(
     ["PUBLIC_URL"],
     webUrl,
@@ -356,6 +372,9 @@ export function loadConfig(
     env: environment,
     host: values.host ?? (production ? "0.0.0.0" : "localhost"),
     port,
+    tlsPort: values.tlsPort,
+    tlsCertFile: values.tlsCertFile,
+    tlsKeyFile: values.tlsKeyFile,
     baseUrl,
     appUrl: values.appUrl ?? overrides.baseUrl ?? baseUrl,
     smtp: mailServer(values, problems),
@@ -394,6 +413,9 @@ export function loadConfig(
     },
     ...overrides,
   };
+  if ((config.tlsCertFile === undefined) !== (config.tlsKeyFile === undefined)) {
+    problems.push("TLS_CERT_FILE and TLS_KEY_FILE belong together; set both or neither");
+  }
   if (production) problems.push(...missingInProduction(config, values));
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);

@@ -17,6 +17,7 @@ import { createSessions } from "./kernel/auth/sessions.ts";
 import { loadSigningKeys, secretSigningKeys } from "./kernel/auth/signing-keys.ts";
 import { createTokens, type Tokens } from "./kernel/auth/tokens.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
+import { createDns, type Dns } from "./kernel/dns.ts";
 import { captureDriver } from "./kernel/mail/capture.ts";
 import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
 import { createMailSender, type MailSender } from "./kernel/mail/sender.ts";
@@ -27,6 +28,7 @@ import { createHosts } from "./kernel/tenancy/hosts.ts";
 import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
 import { findTenant } from "./kernel/tenancy/tenant-queries.ts";
 import { createTenants } from "./kernel/tenancy/tenants.ts";
+import { createHostCertificates } from "./kernel/tls/host-certificates.ts";
 
 export interface Services {
   readonly platform: Platform;
@@ -38,7 +40,10 @@ export interface Services {
   close(): Promise<void>;
 }
 
-export async function createServices(installation: Installation): Promise<Services> {
+export async function createServices(
+  installation: Installation,
+  dns: Dns = createDns(),
+): Promise<Services> {
   const { config, control, features, log, main, servers, databaseOf } = installation;
   const tokens = await createTokenService(installation);
 
@@ -53,6 +58,11 @@ export async function createServices(installation: Installation): Promise<Servic
     permissionsOf: permissions.of,
     listening: () => announcements.listening(),
   });
+  const certificates = createHostCertificates({
+    control,
+    secrets: installation.secrets,
+    listening: () => announcements.listening(),
+  });
   const announcements = createAnnouncements({
     broker: installation.broker,
     target: { serverId: main.id, database: main.database, role: "control" },
@@ -62,9 +72,11 @@ export async function createServices(installation: Installation): Promise<Servic
       onUser: authority.forgetUser,
       onAccount: authority.forgetAccount,
       onMail: () => mailSender.wake(),
+      onHostCertificate: certificates.forget,
       onAnything() {
         mailSender.wake();
         catalogue.forgetAll();
+        certificates.forgetAll();
         authority.forgetAll();
       },
     },
@@ -76,7 +88,9 @@ export async function createServices(installation: Installation): Promise<Servic
   const platform = createPlatform({
     config,
     control,
-    hosts: createHosts({ control, catalogue, baseDomain }),
+    hosts: createHosts({ control, catalogue, certificates, baseDomain }),
+    certificates,
+    dns,
     servers,
     tenants: createTenants({
       control,

@@ -19,6 +19,7 @@ export interface AnnouncementHandlers {
   readonly onAccount: (id: AccountId) => void;
   /** A mail is to be sent. */
   readonly onMail: () => void;
+  readonly onHostCertificate: (hostname: string) => void;
   /** Anything may have changed. */
   readonly onAnything: () => void;
 }
@@ -55,6 +56,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     else if (kind === "user") handlers.onUser(first as TenantId, second as UserId);
     else if (kind === "account") handlers.onAccount(first as AccountId);
     else if (kind === "mail") handlers.onMail();
+    else if (kind === "host_certificate") handlers.onHostCertificate(first);
     else handlers.onAnything();
   };
 

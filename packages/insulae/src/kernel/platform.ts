@@ -9,12 +9,14 @@ import type { Sessions } from "./auth/sessions.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import type { ControlTables } from "./database/control-tables.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
+import type { Dns } from "./dns.ts";
 import type { Mail, TenantMail } from "./mail/mail.ts";
 import type { Logger } from "./telemetry/log.ts";
 import type { Hosts } from "./tenancy/hosts.ts";
 import type { Servers } from "./tenancy/servers.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
 import type { Tenants } from "./tenancy/tenants.ts";
+import type { HostCertificates } from "./tls/host-certificates.ts";
 
 /** What a job or a script works with inside one tenant. */
 export interface TenantScope<Tables> {
@@ -44,6 +46,10 @@ export interface Platform {
   readonly control: Kysely<ControlTables>;
   readonly tenants: Tenants;
   readonly hosts: Hosts;
+  /** The certificates of hosts, for the server that ends TLS itself. */
+  readonly certificates: HostCertificates;
+  /** What the public DNS says. */
+  readonly dns: Dns;
   readonly servers: Servers;
   readonly tokens: Tokens;
   readonly sessions: Sessions;

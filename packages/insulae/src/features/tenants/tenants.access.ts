@@ -6,7 +6,7 @@ import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
 export const notPermitted = defineError("not_permitted", 403, "You are not permitted to do this");
 
-const isPlatformAdmin = (user: Principal | undefined): boolean =>
+export const isPlatformAdmin = (user: Principal | undefined): boolean =>
   user?.kind === "core" && user.platformAdmin;
 
 /**

@@ -1,4 +1,5 @@
 import { feature } from "../../kernel/feature.ts";
+import { hostRoutes } from "./hosts.routes.ts";
 import { tenantRoutes } from "./tenants.routes.ts";
 
 export { viewOf } from "./tenants.schemas.ts";
@@ -13,5 +14,5 @@ export const tenants = feature("tenants", {
       aliases: ["ManageTenant"],
     },
   },
-  routes: tenantRoutes,
+  routes: (r) => [...tenantRoutes(r), ...hostRoutes(r)],
 });

@@ -5,10 +5,8 @@ import { hostTaken, tenantExists, tenantNotFound } from "../../kernel/tenancy/er
 import { createOwnerUser } from "../users/users.feature.ts";
 import { notPermitted, refuseUnlessAdmin, tenantFor } from "./tenants.access.ts";
 import {
-  HostBody,
   NewTenantBody,
   TenantChangesBody,
-  TenantHostParams,
   TenantParams,
   TenantView,
   viewOf,
@@ -135,41 +133,5 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       async ({ platform, params }) =>
         viewOf(await platform.tenants[action]((await platform.tenants.get(params.id)).id)),
     ),
-  ),
-
-  r.post(
-    "/tenants/:id/hosts",
-    {
-      permission: "platform",
-      context: "core",
-      audit: "host.registered",
-      summary: "Registers a host for a tenant",
-      params: TenantParams,
-      body: HostBody,
-      response: { 201: TenantView },
-      errors: [tenantNotFound, hostTaken],
-    },
-    async ({ platform, params, body }) => {
-      const { id } = await platform.tenants.get(params.id);
-      await platform.hosts.register(body.hostname, { tenantId: id });
-      return viewOf(await platform.tenants.get(id));
-    },
-  ),
-
-  r.delete(
-    "/tenants/:id/hosts/:hostname",
-    {
-      permission: "platform",
-      context: "core",
-      audit: "host.unregistered",
-      summary: "Takes a host away from a tenant",
-      params: TenantHostParams,
-      response: { 204: null },
-      errors: [tenantNotFound],
-    },
-    async ({ platform, params }) => {
-      const { id } = await platform.tenants.get(params.id);
-      await platform.hosts.unregister(params.hostname, { tenantId: id });
-    },
   ),
 ];

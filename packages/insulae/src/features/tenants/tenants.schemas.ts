@@ -6,7 +6,11 @@ const Plan = Type.String({
   pattern: "^[a-z0-9][a-z0-9_-]{0,49}$",
   examples: ["free", "standard", "premium"],
 });
-const Hostname = Type.String({ minLength: 1, maxLength: 253, examples: ["shop.acme.example"] });
+export const Hostname = Type.String({
+  minLength: 1,
+  maxLength: 253,
+  examples: ["shop.acme.example"],
+});
 
 const Isolation = Type.Union(
   [Type.Literal("pool"), Type.Literal("schema"), Type.Literal("database")],
@@ -82,8 +86,6 @@ export const TenantChangesBody = Type.Object(
   { minProperties: 1 },
 );
 
-export const HostBody = Type.Object({ hostname: Hostname });
-
 export const TenantParams = Type.Object({
   id: Type.String({
     minLength: 1,
@@ -91,8 +93,6 @@ export const TenantParams = Type.Object({
     description: "The tenant's id, key, slug or number.",
   }),
 });
-
-export const TenantHostParams = Type.Object({ ...TenantParams.properties, hostname: Hostname });
 
 /** A tenant as the API shows it. */
 export const viewOf = (tenant: Tenant): Static<typeof TenantView> => ({

@@ -14,7 +14,7 @@
  * that it began in, and another one has ended it. Epochs are compared, never ordered, so no clock
  * has to agree with another, and a log-in that raced the change is over before it began.
  */
-import { LRUCache } from "lru-cache";
+import { createAnswers } from "../answers.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
 import type { CorePrincipal, TenantPrincipal } from "./principal.ts";
@@ -133,56 +133,4 @@ export function createAuthority(options: AuthorityOptions): Authority {
 interface Member {
   readonly principal: TenantPrincipal;
   readonly accountId: AccountId | null;
-}
-
-/** How exactly lifetimes are kept, in milliseconds: asking for the time at each hit would cost more. */
-const ttlResolution = 100;
-
-/**
- * Answers that are asked for once, however many wait, and kept for a while; "nobody" is an answer
- * too. An answer that was asked for before something was forgotten is given to those who waited for
- * it, and not kept.
- */
-function createAnswers<Answer extends object>(max: number, ttl: () => number) {
-  const known = new LRUCache<string, { readonly answer: Answer | undefined }>({
-    max,
-    ttlResolution,
-  });
-  const waiting = new Map<string, Promise<Answer | undefined>>();
-
-  const ask = (key: string, load: () => Promise<Answer | undefined>) => {
-    const asking = load()
-      .then((answer) => {
-        if (waiting.get(key) === asking) known.set(key, { answer }, { ttl: ttl() });
-        return answer;
-      })
-      .finally(() => {
-        if (waiting.get(key) === asking) waiting.delete(key);
-      });
-    waiting.set(key, asking);
-    return asking;
-  };
-
-  const forget = (key: string): void => {
-    known.delete(key);
-    waiting.delete(key);
-  };
-
-  return {
-    find(key: string, load: () => Promise<Answer | undefined>): MaybePromise<Answer | undefined> {
-      const hit = known.get(key);
-      return hit ? hit.answer : (waiting.get(key) ?? ask(key, load));
-    },
-    forget,
-    /** Looks at every key: under a millisecond for 50,000, and roles change seldom. */
-    forgetAll(prefix: string) {
-      for (const key of [...known.keys(), ...waiting.keys()]) {
-        if (key.startsWith(prefix)) forget(key);
-      }
-    },
-    clear() {
-      known.clear();
-      waiting.clear();
-    },
-  };
 }

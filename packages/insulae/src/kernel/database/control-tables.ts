@@ -61,6 +61,21 @@ export interface ControlTables {
     tenant_id: TenantId | null;
     created_at: Stamp;
   };
+  "control.host_certificates": {
+    hostname: string;
+    certificate: string;
+    sealed_key: string;
+    fingerprint: string;
+    not_after: ColumnType<Date, Date, Date>;
+    created_at: Stamp;
+  };
+  "control.host_claims": {
+    tenant_id: TenantId;
+    hostname: string;
+    token: string;
+    created_at: Stamp;
+    proven_at: ColumnType<Date | null, never, Date | null>;
+  };
   "control.memberships": {
     account_id: AccountId;
     tenant_id: TenantId;

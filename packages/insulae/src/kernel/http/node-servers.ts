@@ -1,15 +1,19 @@
 /**
  * The servers of Node beneath Fastify: one for each address that is listened on (`localhost` has
- * two), all alike, and closed together in good order: what is in flight is finished, everything else
- * is closed, and the whole is bounded in time.
+ * two), and perhaps one that ends TLS, all alike, and closed together in good order: what is in
+ * flight is finished, everything else is closed, and the whole is bounded in time.
  *
  * Node's `server.close()` closes the connections that are idle at that moment. It leaves those that
  * become idle afterwards, and those on which nothing was ever sent (browsers open some in advance),
  * which would hold up the end until their timeouts.
  */
+import { constants } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { Socket } from "node:net";
+import type { CertificatePair } from "../tls/certificate-pair.ts";
+import type { SniCallback } from "../tls/server-identity.ts";
 import { answerConnectionError, answerExpectations } from "./connection-errors.ts";
 
 export interface NodeServersOptions {
@@ -18,14 +22,23 @@ export interface NodeServersOptions {
   readonly graceMs: number;
 }
 
+export interface TlsOptions {
+  /** Chooses the certificate by the host that the client asks for. */
+  readonly sniCallback: SniCallback;
+  /** The certificate for clients whose host has none. */
+  readonly certificate?: CertificatePair | undefined;
+}
+
 export interface NodeServers {
   readonly create: (handler: RequestListener) => Server;
+  /** One that ends TLS. Clients are asked for a certificate, and served without one, too. */
+  readonly createTls: (handler: RequestListener, tls: TlsOptions) => TlsServer;
   /** Begins to close all, and waits for all but `main`, which Fastify closes itself. */
   readonly close: (main: Server) => Promise<void>;
 }
 
 export function createNodeServers({ requestTimeoutMs, graceMs }: NodeServersOptions): NodeServers {
-  const servers: Server[] = [];
+  const servers: (Server | TlsServer)[] = [];
   const sockets = new Set<Socket>();
 
   const closeIdle = (): void => {
@@ -34,30 +47,57 @@ export function createNodeServers({ requestTimeoutMs, graceMs }: NodeServersOpti
   };
   const closeAll = (): void => {
     for (const server of servers) server.closeAllConnections();
+    // Those that are still shaking hands.
+    for (const socket of sockets) socket.destroy();
+  };
+
+  const headersTimeout = Math.min(10_000, requestTimeoutMs);
+  const http = {
+    maxHeaderSize: 16_384,
+    requestTimeout: requestTimeoutMs,
+    headersTimeout,
+    connectionsCheckingInterval: Math.min(2_000, requestTimeoutMs),
+    keepAliveTimeout: 72_000,
+    requireHostHeader: true,
+    insecureHTTPParser: false,
+  };
+
+  const remember = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  };
+  const equip = <S extends Server | TlsServer>(server: S): S => {
+    server.on("clientError", answerConnectionError);
+    answerExpectations(server);
+    server.on("connection", remember);
+    servers.push(server);
+    return server;
   };
 
   return {
-    create(handler) {
-      const server = createServer(
+    create: (handler) => equip(createServer(http, handler)),
+    createTls(handler, { sniCallback, certificate }) {
+      const server = createTlsServer(
         {
-          maxHeaderSize: 16_384,
-          requestTimeout: requestTimeoutMs,
-          headersTimeout: Math.min(10_000, requestTimeoutMs),
-          connectionsCheckingInterval: Math.min(2_000, requestTimeoutMs),
-          keepAliveTimeout: 72_000,
-          requireHostHeader: true,
-          insecureHTTPParser: false,
+          ...http,
+          ...(certificate && { cert: certificate.cert, key: certificate.key }),
+          SNICallback: sniCallback,
+          minVersion: "TLSv1.2",
+          ALPNProtocols: ["http/1.1"],
+          // Whoever only begins to shake hands is as slow as whoever only begins a request.
+          handshakeTimeout: headersTimeout,
+          requestCert: true,
+          // Whose certificate it is, and whether it counts, is looked up for each request.
+          rejectUnauthorized: false,
+          sessionIdContext: "insulae",
+          // A connection's certificate is that of its beginning.
+          secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
         },
         handler,
       );
-      server.on("clientError", answerConnectionError);
-      answerExpectations(server);
-      server.on("connection", (socket: Socket) => {
-        sockets.add(socket);
-        socket.once("close", () => sockets.delete(socket));
-      });
-      servers.push(server);
-      return server;
+      // Bytes of the handshake are no request: what counts is what comes out of it.
+      server.on("secureConnection", remember);
+      return equip(server);
     },
     async close(main) {
       closeIdle();

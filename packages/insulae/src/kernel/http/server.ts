@@ -2,12 +2,16 @@
  * The HTTP server: Fastify, made strict. Every answer has the security headers and a request id,
  * every error one shape, and nothing is registered that does not say who may call it.
  */
+import { once } from "node:events";
+import type { RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
 import fastify, { type FastifyInstance } from "fastify";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature } from "../feature.ts";
 import { chain } from "../maybe-promise.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { CertificatePair } from "../tls/certificate-pair.ts";
 import { createAnswerError } from "./answer-error.ts";
 import { type CorsOptions, createCors, isPreflight } from "./cors.ts";
 import { createCursors } from "./cursor.ts";
@@ -16,7 +20,7 @@ import { registerDocs } from "./docs.ts";
 import { createEntrance } from "./entrance.ts";
 import { type HealthChecks, healthFeature } from "./health.ts";
 import { acceptOnlyJson } from "./json-body.ts";
-import { createNodeServers } from "./node-servers.ts";
+import { createNodeServers, type TlsOptions } from "./node-servers.ts";
 import { createNotFound } from "./not-found.ts";
 import { requestId } from "./request-id.ts";
 import { type Resolve, type ResolvedRequest, stateKey } from "./request-state.ts";
@@ -46,12 +50,27 @@ export interface HttpServerOptions {
   readonly shutdownGraceMs?: number;
 }
 
+export type HttpServer = FastifyInstance & {
+  /** Listens a second time, for TLS. @returns the port. */
+  readonly listenTls: (options: {
+    readonly port: number;
+    readonly host: string;
+    readonly tls: TlsOptions;
+  }) => Promise<TlsListener>;
+};
+
+export interface TlsListener {
+  readonly port: number;
+  /** Connections from now on get this one where their host has none of its own. */
+  readonly replaceCertificate: (pair: CertificatePair) => void;
+}
+
 /**
  * Makes the server; `listen()` or `inject()` it.
  *
  * @throws Error that lists all that is wrong with the declarations of the features.
  */
-export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { log, version } = options;
   const servers = createNodeServers({
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
@@ -73,6 +92,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   );
   const answerError = createAnswerError({ constraints, setHeaders, log });
 
+  let handle: RequestListener = () => {};
   const app = fastify({
     logger: false, // the access line and the lazy child loggers are cheaper than a child a request
     genReqId: requestId,
@@ -80,7 +100,10 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     trustProxy: options.trustProxy?.length ? [...options.trustProxy] : false,
     return503OnClosing: false, // the hook below does it, in the shape of all errors
     routerOptions: { maxParamLength: 500 },
-    serverFactory: (handler) => servers.create(handler),
+    serverFactory(handler) {
+      handle = handler;
+      return servers.create(handler);
+    },
     clientErrorHandler: () => {}, // each server has its own, and Fastify asks for only one of them
     frameworkErrors: answerError,
   });
@@ -119,7 +142,17 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
       throw missing(request.url);
     });
   });
-  return app;
+  return Object.assign(app, {
+    listenTls: async ({ port, host, tls }: Parameters<HttpServer["listenTls"]>[0]) => {
+      const server = servers.createTls(handle, tls);
+      await once(server.listen({ port, host }), "listening");
+      return {
+        port: (server.address() as AddressInfo).port, // it listens on TCP
+        replaceCertificate: ({ cert, key }: CertificatePair) =>
+          server.setSecureContext({ cert, key, minVersion: "TLSv1.2" as const }),
+      };
+    },
+  });
 }
 
 /** Health is asked for by nobody in particular, even when the control plane is down. */

@@ -1,0 +1,76 @@
+/**
+ * Proof that a tenant may speak for a domain: a TXT record that only whoever runs its DNS can
+ * publish. Each claim has a token of its own, so that one tenant's record proves nothing for another.
+ */
+import { randomBytes } from "node:crypto";
+import { isIP } from "node:net";
+import { domainToUnicode } from "node:url";
+import type { Dns } from "../dns.ts";
+import { defineError } from "../errors.ts";
+import { canonicalHost } from "./hostname.ts";
+
+export const domainNotProven = defineError(
+  "domain_not_proven",
+  409,
+  "The DNS does not show the record that proves this domain",
+);
+export const invalidDomain = defineError("invalid_domain", 400, "This is not a public domain name");
+
+/** What the tenant publishes. */
+export interface ProofRecord {
+  readonly name: string;
+  readonly type: "TXT";
+  readonly value: string;
+}
+
+export const newProofToken = (): string => randomBytes(20).toString("base64url");
+
+export const proofRecord = (domain: string, token: string): ProofRecord => ({
+  name: `_insulae.${domain}`,
+  type: "TXT",
+  value: `insulae-verification=${token}`,
+});
+
+/** Whether the record is there at this moment. @throws dnsUnavailable */
+export async function isProven(dns: Dns, domain: string, token: string): Promise<boolean> {
+  const { name, value } = proofRecord(domain, token);
+  const records = await dns.txt(name);
+  return records.some((record) => record.trim() === value);
+}
+
+/** @throws domainNotProven, saying which record is missing */
+export async function requireProof(dns: Dns, domain: string, token: string): Promise<void> {
+  if (await isProven(dns, domain, token)) return;
+  const { name, value } = proofRecord(domain, token);
+  throw domainNotProven({ detail: `Publish a TXT record ${name} with the value ${value}` });
+}
+
+/** Names that no public DNS answers for (RFC 6761, RFC 6762, RFC 8375, and habit). */
+const privateSuffixes = new Set([
+  "localhost",
+  "local",
+  "internal",
+  "invalid",
+  "onion",
+  "arpa",
+  "lan",
+  "home",
+  "corp",
+]);
+
+/**
+ * The canonical form of a domain that somebody claims.
+ *
+ * @throws invalidDomain for an IP address, a name without a dot, or one no public DNS answers for
+ */
+export function claimableDomain(raw: string): string {
+  const domain = canonicalHost(raw);
+  const labels = domain.split(".");
+  const last = labels.at(-1) ?? "";
+  if (isIP(domain) || labels.length < 2 || privateSuffixes.has(last) || /^\d/.test(last)) {
+    throw invalidDomain();
+  }
+  // The record's own label has to fit in front; punycode that stands for nothing is refused.
+  if (domain.length > 240 || domainToUnicode(domain) === "") throw invalidDomain();
+  return domain;
+}

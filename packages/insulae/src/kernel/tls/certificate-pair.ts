@@ -1,0 +1,66 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createSecureContext, type SecureContext } from "node:tls";
+import { defineError } from "../errors.ts";
+
+export const unfitCertificate = defineError(
+  "unfit_certificate",
+  400,
+  "This certificate can't be used",
+);
+
+/** What a host shows its callers: PEM, the certificate with its chain behind it, and its key. */
+export interface CertificatePair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface CertificateFacts {
+  /** SHA-256, in lower-case hexadecimal without colons. */
+  readonly fingerprint: string;
+  readonly notAfter: Date;
+}
+
+const day = 86_400_000;
+
+/** Certificates that end before this time are warned of. */
+export const soon = (): Date => new Date(Date.now() + 21 * day);
+
+/** As it is stored and compared: 64 hexadecimal digits. */
+export const fingerprintOf = (certificate: X509Certificate): string =>
+  certificate.fingerprint256.replaceAll(":", "").toLowerCase();
+
+/**
+ * Checks that the pair is one, that the certificate is valid now and covers the host.
+ *
+ * @param hostname canonical; absent: any host is right, as for the server's own certificate.
+ * @throws unfitCertificate, with what is wrong
+ */
+export function inspectPair(pair: CertificatePair, hostname?: string): CertificateFacts {
+  const certificate = parse("certificate", () => new X509Certificate(pair.cert));
+  const key: KeyObject = parse("private key", () => createPrivateKey(pair.key));
+  const now = Date.now();
+  const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
+  if (!certificate.checkPrivateKey(key)) throw unfit("The private key is not the certificate's");
+  if (!(from <= now)) throw unfit("The certificate is not valid yet");
+  if (!(to > now)) throw unfit("The certificate has expired");
+  if (hostname !== undefined && !certificate.checkHost(hostname, { subject: "never" })) {
+    throw unfit("The certificate does not name the host as a subject alternative name");
+  }
+  // OpenSSL has the last word: keys that are too short, chains that are none.
+  parse("certificate", () => contextOf(pair));
+  return { fingerprint: fingerprintOf(certificate), notAfter: new Date(to) };
+}
+
+/** What a TLS connection needs of a pair. */
+export const contextOf = ({ cert, key }: CertificatePair): SecureContext =>
+  createSecureContext({ cert, key, minVersion: "TLSv1.2" });
+
+const unfit = (detail: string) => unfitCertificate({ detail });
+
+function parse<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw unfitCertificate({ detail: `The ${what} can't be read as PEM`, cause });
+  }
+}

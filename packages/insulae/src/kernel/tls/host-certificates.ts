@@ -1,0 +1,103 @@
+/**
+ * The certificates of hosts: given at run time, kept in the control plane (the private key sealed),
+ * chosen by the name that a TLS client asks for (SNI), each node from its own cache.
+ *
+ * A host's certificate goes with its row in `control.hosts`: where the host is taken from a tenant,
+ * its certificate goes too. Every change is announced; a new connection has the new certificate,
+ * connections that are open keep theirs.
+ */
+import type { SecureContext } from "node:tls";
+import type { Kysely } from "kysely";
+import { createAnswers } from "../answers.ts";
+import type { ControlTables } from "../database/control-tables.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
+import type { Secrets } from "../secrets.ts";
+import {
+  type CertificateFacts,
+  type CertificatePair,
+  contextOf,
+  inspectPair,
+  soon,
+} from "./certificate-pair.ts";
+
+export interface HostCertificates {
+  /** Gives a host its certificate, in place of the one it has. @throws unfitCertificate */
+  put(
+    hostname: string,
+    pair: CertificatePair,
+    transaction?: Kysely<ControlTables>,
+  ): Promise<CertificateFacts>;
+  remove(hostname: string): Promise<boolean>;
+  /** What a connection to the host is to be encrypted with; undefined where the host has none. */
+  contextFor(hostname: string): MaybePromise<SecureContext | undefined>;
+  /** Certificates that end within three weeks, or have ended. */
+  endingSoon(): Promise<readonly { hostname: string; notAfter: Date }[]>;
+  forget(hostname: string): void;
+  forgetAll(): void;
+}
+
+export interface HostCertificatesOptions {
+  readonly control: Kysely<ControlTables>;
+  readonly secrets: Secrets;
+  /** Whether announcements are heard at this moment. */
+  readonly listening: () => boolean;
+}
+
+/** A key is sealed for its host, so that it can't be put in another host's place. */
+const purposeOf = (hostname: string) => `host-certificate:${hostname}`;
+
+export function createHostCertificates(options: HostCertificatesOptions): HostCertificates {
+  const { control, secrets, listening } = options;
+  // A context takes some 50 kB.
+  const contexts = createAnswers<SecureContext>(2_000, () => (listening() ? 60_000 : 1_000));
+
+  const load = async (hostname: string): Promise<SecureContext | undefined> => {
+    const row = await control
+      .selectFrom("control.host_certificates")
+      .select(["certificate", "sealed_key"])
+      .where("hostname", "=", hostname)
+      .executeTakeFirst();
+    if (!row) return undefined;
+    const key = secrets.open(purposeOf(hostname), row.sealed_key);
+    return contextOf({ cert: row.certificate, key });
+  };
+
+  return {
+    async put(hostname, pair, transaction = control) {
+      const facts = inspectPair(pair, hostname);
+      const values = {
+        certificate: pair.cert,
+        sealed_key: secrets.seal(purposeOf(hostname), pair.key),
+        fingerprint: facts.fingerprint,
+        not_after: facts.notAfter,
+      };
+      await transaction
+        .insertInto("control.host_certificates")
+        .values({ hostname, ...values })
+        .onConflict((conflict) => conflict.column("hostname").doUpdateSet(values))
+        .execute();
+      contexts.forget(hostname);
+      return facts;
+    },
+    async remove(hostname) {
+      const { numDeletedRows } = await control
+        .deleteFrom("control.host_certificates")
+        .where("hostname", "=", hostname)
+        .executeTakeFirst();
+      contexts.forget(hostname);
+      return numDeletedRows > 0n;
+    },
+    contextFor: (hostname) => contexts.find(hostname, () => load(hostname)),
+    async endingSoon() {
+      const rows = await control
+        .selectFrom("control.host_certificates")
+        .select(["hostname", "not_after"])
+        .where("not_after", "<", soon())
+        .orderBy("not_after")
+        .execute();
+      return rows.map((row) => ({ hostname: row.hostname, notAfter: row.not_after }));
+    },
+    forget: contexts.forget,
+    forgetAll: contexts.clear,
+  };
+}
