@@ -150,7 +150,9 @@ export type HandlerContext<
 
 /**
  * What a handler may return: a value of the response schema, a Kysely query (run, and its rows
- * passed on as JSON text), `Json` text, or nothing where the answer has no body.
+ * passed on as JSON text), `Json` text, nothing where the answer has no body, or, with a header
+ * `content-type` and a schema that names the same `contentMediaType`, text, bytes, or an async
+ * generator of either, which is sent piece by piece.
  */
 export type Handler<
   Tables,

@@ -1,8 +1,10 @@
 /**
  * Turns what a handler returned into an answer. Text that PostgreSQL built (`Json`) is passed on as
- * it is; a Kysely query is run and its rows are the answer; other values are written by a serialiser
- * made from the response's schema, which leaves out what the schema does not name.
+ * it is; a Kysely query is run and its rows are the answer; what gives text piece by piece is sent
+ * piece by piece, as fast as the client takes it; other values are written by a serialiser made from
+ * the response's schema, which leaves out what the schema does not name.
  */
+import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
 import { Json } from "../json.ts";
 import { plainSchema } from "./schemas.ts";
@@ -58,7 +60,10 @@ export function createAnswer(responses: ReadonlyMap<number, object | null>, name
 
   const sendNow = (reply: FastifyReply, value: unknown): void => {
     if (isQuery(value)) later(reply, value.execute());
-    else reply.send(payloadOf(reply, value));
+    else if (isStream(value) && reply.hasHeader("content-type")) {
+      // Not in object mode, so that pieces are buffered by their size, not by their number.
+      reply.send(Readable.from(value, { objectMode: false }));
+    } else reply.send(payloadOf(reply, value));
   };
 
   const fail = (reply: FastifyReply, error: unknown): void => {
@@ -84,8 +89,7 @@ export function createAnswer(responses: ReadonlyMap<number, object | null>, name
       else sendNow(reply, value);
     },
     async render(reply, value) {
-      const settled = await value;
-      return payloadOf(reply, isQuery(settled) ? await settled.execute() : settled);
+      return payloadOf(reply, await settle(value));
     },
   };
 }
@@ -120,6 +124,11 @@ function isQuery(value: unknown): value is { execute: () => Promise<unknown[]> }
     "execute" in value &&
     typeof value.execute === "function"
   );
+}
+
+/** Text or bytes of another type than JSON, piece by piece; such as an async generator's. */
+function isStream(value: unknown): value is AsyncIterable<string | Uint8Array> {
+  return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 }
 
 /** Text or bytes of another type than JSON, which the handler has named in `content-type`. */

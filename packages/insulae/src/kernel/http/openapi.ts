@@ -141,7 +141,7 @@ function responses(route: Route, components: Components): JsonSchema {
       ...(schema
         ? {
             content: {
-              "application/json": { schema: asComponent(schema as JsonSchema, components) },
+              [mediaTypeOf(schema)]: { schema: asComponent(schema as JsonSchema, components) },
             },
           }
         : {}),
@@ -175,6 +175,12 @@ function problemResponses(route: Route): JsonSchema {
 }
 
 const explain = (error: ErrorFactory): string => `\`${error.code}\`: ${error.title}`;
+
+/** Text that is not JSON says so by its schema's `contentMediaType`. */
+function mediaTypeOf(schema: object): string {
+  const type: unknown = Reflect.get(schema, "contentMediaType");
+  return typeof type === "string" ? type : "application/json";
+}
 
 function descriptionOf(schema: object | null): string | undefined {
   const text: unknown = schema && Reflect.get(schema, "description");

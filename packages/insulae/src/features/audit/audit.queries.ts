@@ -1,0 +1,103 @@
+import { type Kysely, sql } from "kysely";
+import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import { type Given, type Params, statement } from "../../kernel/database/statement.ts";
+
+/** A tenant's log; the platform's is of the same form, under another name. */
+export interface AuditTables {
+  audit_log: ControlTables["control.audit_log"];
+}
+
+type Db = Kysely<AuditTables>;
+
+/** What entries are chosen by. */
+export interface AuditFilter {
+  readonly action?: string | undefined;
+  readonly outcome?: string | undefined;
+  /** The id of whoever did it. */
+  readonly actor?: string | undefined;
+  /** The id of what it was done to. */
+  readonly target?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+}
+
+const columns = [
+  "seq",
+  "id",
+  "at",
+  "action",
+  "outcome",
+  "actor_kind",
+  "actor_id",
+  "actor_name",
+  "impersonator",
+  "target_type",
+  "target_id",
+  "ip",
+  "user_agent",
+  "request_id",
+  "detail",
+  "previous_hash",
+  "hash",
+] as const;
+
+/** The statements on one of the two tables. */
+function auditQueries(table: "audit_log" | "control.audit_log") {
+  const matching = (db: Db, p: Params<AuditFilter>) => {
+    // Both tables have the same columns.
+    let entries = db.selectFrom(table as "audit_log").select(columns);
+    if (p.action !== undefined) entries = entries.where("action", "=", p.action);
+    if (p.outcome !== undefined) entries = entries.where("outcome", "=", p.outcome);
+    if (p.actor !== undefined) entries = entries.where("actor_id", "=", p.actor);
+    if (p.target !== undefined) entries = entries.where("target_id", "=", p.target);
+    if (p.from !== undefined)
+      entries = entries.where("at", ">=", sql<Date>`${p.from}::timestamptz`);
+    if (p.to !== undefined) entries = entries.where("at", "<", sql<Date>`${p.to}::timestamptz`);
+    return entries;
+  };
+
+  const newest = statement(
+    (db: Db, p: Params<AuditFilter & { limit: number; before?: string | undefined }>) => {
+      const page = matching(db, p).orderBy("seq", "desc").limit(p.limit);
+      return p.before === undefined ? page : page.where("seq", "<", p.before);
+    },
+  );
+
+  /** The oldest after a number, as lines of JSON. */
+  const nextLines = statement((db: Db, p: Params<AuditFilter & { after: string; limit: number }>) =>
+    db
+      .selectFrom(
+        matching(db, p).where("seq", ">", p.after).orderBy("seq").limit(p.limit).as("entry"),
+      )
+      .select([
+        sql<string | null>`string_agg(row_to_json(entry)::text || e'\n', '' order by seq)`.as(
+          "lines",
+        ),
+        sql<string | null>`max(seq)`.as("last"),
+      ]),
+  );
+
+  /**
+   * All entries as lines of JSON, oldest first, some hundred at a time: the next are fetched when
+   * these have been taken, and no connection is held in between.
+   */
+  async function* lines(db: Db, filter: Given<AuditFilter>): AsyncGenerator<string> {
+    for (let after = "0"; ; ) {
+      const page = await nextLines.first(db, { ...filter, after, limit: linesAtOnce });
+      if (!page?.lines || !page.last) return;
+      yield page.lines;
+      after = page.last;
+    }
+  }
+
+  return { newest, lines };
+}
+
+const linesAtOnce = 500;
+
+export const tenantAudit = auditQueries("audit_log");
+export const platformAudit = auditQueries("control.audit_log");
+
+/** The control plane, for the statements on its log. */
+// The statements name no other table than control.audit_log, which it has.
+export const platformLog = (control: Kysely<ControlTables>) => control as unknown as Db;

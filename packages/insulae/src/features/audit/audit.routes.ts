@@ -1,0 +1,117 @@
+import { type Static, Type } from "typebox";
+import { auditOutcomes } from "../../kernel/audit/audit.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { type Page, pageOf, pageQuery } from "../../kernel/http/page.ts";
+import { type AuditTables, platformAudit, platformLog, tenantAudit } from "./audit.queries.ts";
+
+const Text = nullable(Type.String());
+
+const AuditEntry = Type.Object(
+  {
+    seq: Type.Integer({ description: "1, 2, 3 … without a gap, in the order of commits." }),
+    id: uuid,
+    at: timestamp,
+    action: Type.String({ examples: ["user.deleted"] }),
+    outcome: Type.Union(auditOutcomes.map((outcome) => Type.Literal(outcome))),
+    actor_kind: Type.String({ description: "user, account, api_key, system or anonymous" }),
+    actor_id: Text,
+    actor_name: nullable(Type.String({ description: "The e-mail or name, as it was then." })),
+    impersonator: nullable(Type.String({ description: "The account that acted as the actor." })),
+    target_type: Text,
+    target_id: Text,
+    ip: Text,
+    user_agent: Text,
+    request_id: Text,
+    detail: Type.Record(Type.String(), Type.Unknown()),
+    previous_hash: Text,
+    hash: Type.String({ description: "SHA-256 over the entry and the hash before it, in hex." }),
+  },
+  { $id: "AuditEntry" },
+);
+
+const filters = {
+  action: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  outcome: Type.Optional(AuditEntry.properties.outcome),
+  actor: Type.Optional(Type.String({ maxLength: 100, description: "The id of who did it." })),
+  target: Type.Optional(Type.String({ maxLength: 500, description: "The id of what it was." })),
+  from: Type.Optional(timestamp),
+  to: Type.Optional(Type.String({ format: "date-time", description: "Before this time." })),
+};
+const Filter = Type.Object(filters);
+const List = pageQuery(filters);
+
+const Lines = Type.String({
+  contentMediaType: "application/x-ndjson",
+  description: "One entry a line, as JSON, oldest first.",
+});
+
+const filterOf = ({ limit: _limit, cursor: _cursor, ...filter }: Static<typeof List>) => filter;
+
+const pageOptions = ({ limit, cursor }: Page) => ({
+  limit,
+  cursor,
+  key: ({ seq }: { seq: unknown }) => [seq],
+});
+
+export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
+  r.get(
+    "/audit",
+    {
+      permission: "audit:read",
+      summary: "Lists the tenant's audit log, newest first",
+      query: List,
+      response: pageOf(AuditEntry),
+    },
+    ({ db, query, page }) =>
+      tenantAudit.newest.page(db, { ...filterOf(query), before: page.after[0] }, pageOptions(page)),
+  ),
+
+  r.get(
+    "/audit/export",
+    {
+      permission: "audit:read",
+      audit: "audit.exported",
+      summary: "Exports the tenant's audit log as JSON lines",
+      query: Filter,
+      response: Lines,
+    },
+    ({ db, query, header }) => {
+      header("content-type", "application/x-ndjson");
+      return tenantAudit.lines(db, query);
+    },
+  ),
+
+  r.get(
+    "/platform/audit",
+    {
+      permission: "platform",
+      context: "core",
+      summary: "Lists the platform's audit log, newest first",
+      query: List,
+      response: pageOf(AuditEntry),
+    },
+    ({ platform, query, page }) =>
+      platformAudit.newest.page(
+        platformLog(platform.control),
+        { ...filterOf(query), before: page.after[0] },
+        pageOptions(page),
+      ),
+  ),
+
+  r.get(
+    "/platform/audit/export",
+    {
+      permission: "platform",
+      context: "core",
+      audit: "audit.exported",
+      summary: "Exports the platform's audit log as JSON lines",
+      query: Filter,
+      response: Lines,
+    },
+    ({ platform, query, header }) => {
+      header("content-type", "application/x-ndjson");
+      return platformAudit.lines(platformLog(platform.control), query);
+    },
+  ),
+];
