@@ -199,5 +199,5 @@ function signFor(tokens: Tokens, tenant: string, user: string | undefined): Prom
     role: "user",
     permissions: ["contacts:read", "contacts:write"],
   };
-  return tokens.sign(subject, { sessionId: randomUUID(), epoch: epochOf(new Date(0)) });
+  return tokens.sign(subject, { id: randomUUID(), epoch: epochOf(new Date(0)) });
 }

@@ -8,7 +8,6 @@ import { type Config, loadConfig } from "./config.ts";
 import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
 import { type Installation, openInstallation } from "./installation.ts";
-import { createAuthentication } from "./kernel/auth/authentication.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
@@ -89,8 +88,7 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
 
 async function assemble(installation: Installation, services: Services): Promise<App> {
   const { config, control, features, log, secrets, servers, databaseOf } = installation;
-  const { platform, catalogue, announcements, mailSender } = services;
-  const { authority, tokens } = platform;
+  const { platform, catalogue, announcements, authenticate, mailSender } = services;
   const { baseUrl } = config;
 
   const hostLookup = createHostLookup({
@@ -100,7 +98,7 @@ async function assemble(installation: Installation, services: Services): Promise
   const resolver = createResolver({
     catalogue,
     hostLookup,
-    authenticate: createAuthentication({ verifyToken: tokens.verify, authority }),
+    authenticate,
     onCrossTenantAttempt({ user, userTenant, requestTenant }) {
       const attempt = { user, user_tenant: userTenant, request_tenant: requestTenant };
       log.warn(attempt, "Cross-tenant access attempt");

@@ -8,16 +8,23 @@ import { findStanding } from "./features/users/users.feature.ts";
 import type { Installation } from "./installation.ts";
 import { type Announcements, createAnnouncements } from "./kernel/announcements.ts";
 import { createAudit } from "./kernel/audit/audit.ts";
+import { type Authenticate, createAuthentication } from "./kernel/auth/authentication.ts";
 import { createAuthority } from "./kernel/auth/authority.ts";
+import { createEndedSessions } from "./kernel/auth/ended-sessions.ts";
 import { createOneTimeTokens } from "./kernel/auth/one-time-tokens.ts";
 import { createPasswords } from "./kernel/auth/passwords.ts";
 import { createPermissions } from "./kernel/auth/permissions.ts";
 import { createRefreshTokens } from "./kernel/auth/refresh-tokens.ts";
 import { createSessions } from "./kernel/auth/sessions.ts";
-import { loadSigningKeys, secretSigningKeys } from "./kernel/auth/signing-keys.ts";
-import { createTokens, type Tokens } from "./kernel/auth/tokens.ts";
+import {
+  loadSigningKeys,
+  type SigningKeys,
+  secretSigningKeys,
+} from "./kernel/auth/signing-keys.ts";
+import { createTokens } from "./kernel/auth/tokens.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
 import { createDns, type Dns } from "./kernel/dns.ts";
+import { keepCurrent } from "./kernel/kept-current.ts";
 import { captureDriver } from "./kernel/mail/capture.ts";
 import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
 import { createMailSender, type MailSender } from "./kernel/mail/sender.ts";
@@ -36,6 +43,7 @@ export interface Services {
   readonly announcements: Announcements;
   /** Not started: a command of the CLI enqueues mails, the server sends them. */
   readonly mailSender: MailSender;
+  readonly authenticate: Authenticate;
   /** The installation stays open. */
   close(): Promise<void>;
 }
@@ -45,7 +53,13 @@ export async function createServices(
   dns: Dns = createDns(),
 ): Promise<Services> {
   const { config, control, features, log, main, servers, databaseOf } = installation;
-  const tokens = await createTokenService(installation);
+  const tokens = createTokens({
+    signing: await loadKeys(installation),
+    issuer: config.baseUrl,
+    audience: "insulae",
+    accessTtlSeconds: config.accessTokenSeconds,
+    keysReady: () => keys.ready(),
+  });
 
   const catalogue = createCatalogue({
     load: (lookup) => findTenant(control, lookup),
@@ -56,6 +70,15 @@ export async function createServices(
     loadUser: (tenant, id) => findStanding(databaseOf(tenant), id),
     loadAccount: (id) => findAccountStanding(control, id),
     permissionsOf: permissions.of,
+    listening: () => announcements.listening(),
+  });
+  const endedSessions = createEndedSessions({
+    control,
+    accessTtlSeconds: config.accessTokenSeconds,
+    listening: () => announcements.listening(),
+  });
+  const keys = keepCurrent({
+    load: async () => tokens.replaceKeys(await loadKeys(installation)),
     listening: () => announcements.listening(),
   });
   const certificates = createHostCertificates({
@@ -73,8 +96,12 @@ export async function createServices(
       onAccount: authority.forgetAccount,
       onMail: () => mailSender.wake(),
       onHostCertificate: certificates.forget,
+      onSessionEnded: endedSessions.add,
+      onKeys: keys.stale,
       onAnything() {
         mailSender.wake();
+        endedSessions.stale();
+        keys.stale();
         catalogue.forgetAll();
         certificates.forgetAll();
         authority.forgetAll();
@@ -110,6 +137,8 @@ export async function createServices(
       control,
       refreshTokens: createRefreshTokens(installation.secrets),
       refreshTtlSeconds: config.refreshTokenDays * 86_400,
+      accessTtlSeconds: config.accessTokenSeconds,
+      onEnded: endedSessions.add,
     }),
     passwords: createPasswords(),
     mail: createMail(control, templates),
@@ -128,6 +157,11 @@ export async function createServices(
     catalogue,
     announcements,
     mailSender,
+    authenticate: createAuthentication({
+      verifyToken: tokens.verify,
+      authority,
+      isEnded: endedSessions.has,
+    }),
     async close() {
       await audit.settled();
       await announcements.close();
@@ -136,20 +170,13 @@ export async function createServices(
   };
 }
 
-async function createTokenService({ config, control, secrets }: Installation): Promise<Tokens> {
-  const signing = config.jwtSecret
-    ? await secretSigningKeys(config.jwtSecret)
-    : await loadSigningKeys(control, {
+const loadKeys = ({ config, control, secrets }: Installation): Promise<SigningKeys> =>
+  config.jwtSecret
+    ? secretSigningKeys(config.jwtSecret)
+    : loadSigningKeys(control, {
         seal: (text) => secrets.seal("signing-key", text),
         open: (sealed) => secrets.open("signing-key", sealed),
       });
-  return createTokens({
-    signing,
-    issuer: config.baseUrl,
-    audience: "insulae",
-    accessTtlSeconds: config.accessTokenSeconds,
-  });
-}
 
 /**
  * Deletes the tenant's rows from a shared schema, those that refer to others first. It is the owner

@@ -1,7 +1,7 @@
 /**
  * What nodes tell each other, over `NOTIFY insulae` in the main database: that something they may
  * have cached has changed. Payloads are ids and nothing else. Triggers of the control plane announce
- * tenants, placements and accounts in the transaction that changes them; users live with their
+ * tenants, placements, accounts, ended sessions and signing keys in the transaction that changes them; users live with their
  * tenants, perhaps in another database, and are announced here once the change is made.
  */
 import { type Kysely, sql } from "kysely";
@@ -20,6 +20,8 @@ export interface AnnouncementHandlers {
   /** A mail is to be sent. */
   readonly onMail: () => void;
   readonly onHostCertificate: (hostname: string) => void;
+  readonly onSessionEnded: (id: string) => void;
+  readonly onKeys: () => void;
   /** Anything may have changed. */
   readonly onAnything: () => void;
 }
@@ -57,6 +59,8 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     else if (kind === "account") handlers.onAccount(first as AccountId);
     else if (kind === "mail") handlers.onMail();
     else if (kind === "host_certificate") handlers.onHostCertificate(first);
+    else if (kind === "session") handlers.onSessionEnded(first);
+    else if (kind === "keys") handlers.onKeys();
     else handlers.onAnything();
   };
 

@@ -75,11 +75,11 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
       body: { email: newEmail(), password, ...more },
     });
     if (status !== 201) throw new Error(`registering: ${status} ${JSON.stringify(body)}`);
-    return { user: body.user, token: body.token as string };
+    return signedIn(body);
   };
   const newAccount = async () => {
-    const { user, token } = await register(undefined);
-    return { account: user as { id: AccountId; email: string }, token };
+    const { user, ...tokens } = await register(undefined);
+    return { account: user as { id: AccountId; email: string }, ...tokens };
   };
   const makeOwner = (tenant: Tenant, account: { readonly id: AccountId }) =>
     onControl("a test", ({ control }) =>
@@ -91,7 +91,7 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
       body: { email, password },
     });
     if (status !== 200) throw new Error(`logging in: ${status} ${JSON.stringify(body)}`);
-    return { user: body.user, token: body.token as string };
+    return signedIn(body);
   };
 
   return {
@@ -167,8 +167,9 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
       const body = { email: newEmail(), ...more };
       const added = await post("/api/v1/users", { token: by.token, body });
       if (added.status !== 201) throw new Error(`adding: ${JSON.stringify(added.body)}`);
-      const signedIn = "password" in more ? await logIn(tenant, body.email) : { token: "" };
-      return { user: added.body, token: signedIn.token };
+      const tokens =
+        "password" in more ? await logIn(tenant, body.email) : { token: "", refreshToken: "" };
+      return { ...tokens, user: added.body };
     },
     deactivateAccount: (id: AccountId) =>
       onControl("a test", ({ control }) =>
@@ -190,5 +191,13 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
     close: app.close,
   };
 }
+
+/** What a reply to a log-in gives, as tests need it. */
+// biome-ignore lint/suspicious/noExplicitAny: tests read what they expect out of it
+const signedIn = (body: any) => ({
+  user: body.user,
+  token: body.token as string,
+  refreshToken: body.refresh_token as string,
+});
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

@@ -1,4 +1,4 @@
-import type { Insertable, Kysely } from "kysely";
+import { type Insertable, type Kysely, sql } from "kysely";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
 import type { AccountId, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
@@ -77,6 +77,14 @@ export const findAccountOfUser = (control: Control, tenantId: TenantId, userId: 
     .where("user_id", "=", userId)
     .where("is_active", "=", true)
     .executeTakeFirst();
+
+/** Ends all sessions of the account, and of the users that are linked to it. */
+export const endAccountSessions = (control: Control, id: AccountId) =>
+  control
+    .updateTable("control.accounts")
+    .set({ sessions_valid_from: sql<Date>`clock_timestamp()` })
+    .where("id", "=", id)
+    .execute();
 
 /** What counts of a member's account when the member signs in. */
 export const findLinkedAccount = (

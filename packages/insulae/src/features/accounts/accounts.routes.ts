@@ -4,10 +4,10 @@ import { passwordsBusy, weakPassword } from "../../kernel/auth/passwords.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { validationFailed } from "../../kernel/http/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
-import { tenantAccessDenied, tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { invalidUsername, usernameTaken } from "../users/users.feature.ts";
-import { Jwks, LogIn, Me, Registration, SignedIn, Switch } from "./accounts.schemas.ts";
+import { Jwks, LogIn, Me, Registration, SignedIn } from "./accounts.schemas.ts";
 import { type Credentials, logInAccount, logInUser } from "./log-in.ts";
 import { describeMe } from "./me.ts";
 import {
@@ -16,7 +16,7 @@ import {
   registerUser,
   registrationClosed,
 } from "./registration.ts";
-import { noAccount, switchTo } from "./switch.ts";
+import { sessionRoutes } from "./session.routes.ts";
 
 export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
   r.post(
@@ -75,19 +75,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
     },
   ),
 
-  r.post(
-    "/auth/switch",
-    {
-      permission: "authenticated",
-      context: "any",
-      audit: "auth.switched",
-      summary: "Gives a token for another tenant of the same account",
-      body: Switch,
-      response: SignedIn,
-      errors: [noAccount, tenantNotFound, tenantInactive],
-    },
-    ({ platform, request, user, body }) => switchTo({ platform, request }, user, body.tenant),
-  ),
+  ...sessionRoutes(r),
 
   r.get(
     "/auth/me",
@@ -108,7 +96,11 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "The public keys that verify access tokens (RFC 7517)",
       response: Jwks,
     },
-    ({ platform }) => platform.tokens.jwks(),
+    ({ platform, header }) => {
+      // New keys are published for longer than this before they sign.
+      header("cache-control", "public, max-age=300");
+      return platform.tokens.jwks();
+    },
   ),
 ];
 

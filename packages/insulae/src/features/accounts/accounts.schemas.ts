@@ -37,6 +37,26 @@ export const Switch = Type.Object(
   { $id: "Switch", description: "`tenant: null` leaves all tenants, for the platform itself." },
 );
 
+export const Refresh = Type.Object(
+  { refresh_token: Type.String({ minLength: 1, maxLength: 200 }) },
+  { $id: "Refresh" },
+);
+
+export const SessionView = Type.Object(
+  {
+    id: uuid,
+    kind: Type.String({ description: "How it is shown: `token`, …" }),
+    ip: nullable(Type.String()),
+    user_agent: nullable(Type.String()),
+    created_at: timestamp,
+    last_used_at: { ...timestamp, description: "When it was last refreshed." },
+    expires_at: timestamp,
+    current: Type.Boolean({ description: "Whether this request is part of it." }),
+    impersonated: Type.Boolean({ description: "Whether an administrator acts as the user." }),
+  },
+  { $id: "Session" },
+);
+
 /** A user of a tenant, or an account; what only one of them has is absent from the other. */
 const Person = Type.Object(
   {

@@ -5,7 +5,7 @@
  * Whatever is wrong (no such person, no password, a wrong one, not active) the answer is the same,
  * and comes after the same work: the same queries, and one hash.
  */
-import { epochOf } from "../../kernel/auth/authority.ts";
+import { epochOf, isOfAccount } from "../../kernel/auth/authority.ts";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
@@ -86,7 +86,7 @@ export async function logInAccount(
   // The account's password may have been changed since it was read.
   const signedIn = await signIn(
     setting,
-    member?.epoch.endsWith(`.${epoch}`) ? member : { account, epoch },
+    member && isOfAccount(member.epoch, epoch) ? member : { account, epoch },
   );
   log.info({ user_id: signedIn.user.id, tenant_id: tenant?.id }, "User logged in successfully");
   return signedIn;

@@ -11,6 +11,7 @@ import type { Static } from "typebox";
 import { epochOf } from "../../kernel/auth/authority.ts";
 import type { SessionKind } from "../../kernel/auth/credential.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
+import type { Session } from "../../kernel/auth/sessions.ts";
 import type { RequestInfo } from "../../kernel/feature.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
@@ -51,9 +52,9 @@ export interface SignInContext {
 export interface SignInOptions {
   /** Default `token`. */
   readonly kind?: SessionKind;
-  /** The platform administrator who acts as the subject. Then there is no refresh token. */
+  /** The platform administrator who acts as the subject. */
   readonly impersonator?: AccountId;
-  /** How long the session lasts at most; default: as long as it is refreshed. */
+  /** The session ends then, and there is no refresh token; default: as long as it is refreshed. */
   readonly lifetimeSeconds?: number;
 }
 
@@ -63,33 +64,46 @@ export async function signIn(
   subject: Subject,
   { kind = "token", impersonator, lifetimeSeconds }: SignInOptions = {},
 ): Promise<SignedInReply> {
-  const { sessions, tokens } = platform;
-  const context = await contextOf(platform, subject);
-  const { epoch } = subject;
-  const session = await sessions.open({
+  const session = await platform.sessions.open({
     ...("tenant" in subject
       ? { tenantId: subject.tenant.id, subjectId: subject.user.id }
       : { tenantId: undefined, subjectId: subject.account.id }),
     kind,
-    epoch,
-    ip: request.ip,
-    userAgent: request.headers["user-agent"]?.toString(),
+    epoch: subject.epoch,
+    ...clientOf(request),
     impersonator,
     lifetimeSeconds,
   });
-  const token = await tokens.sign(context.claims, {
-    sessionId: session.id,
-    epoch,
-    sessionExpiresAt: session.expiresAt,
-    impersonator,
-  });
+  return replyFor(platform, subject, session);
+}
+
+/** From where a session is used. */
+export const clientOf = ({ ip, headers }: RequestInfo) => ({
+  ip,
+  userAgent: headers["user-agent"]?.toString(),
+});
+
+/**
+ * What the subject of a session is given: at sign-in, and each time that it is refreshed.
+ *
+ * @throws invalidCredentials for a user who is not active (any more)
+ */
+export async function replyFor(
+  platform: Platform,
+  subject: Subject,
+  session: Session,
+): Promise<SignedInReply> {
+  const { tokens } = platform;
+  const { claims, view } = await contextOf(platform, subject);
+  const token = await tokens.sign(claims, session);
+  const sessionSeconds = Math.floor((session.expiresAt.getTime() - Date.now()) / 1000);
   return {
     token,
     access_token: token,
-    ...(impersonator === undefined && { refresh_token: session.refreshToken }),
+    ...(session.refreshToken !== undefined && { refresh_token: session.refreshToken }),
     token_type: "bearer",
-    expires_in: tokens.accessTtlSeconds,
-    ...context.view,
+    expires_in: Math.min(tokens.accessTtlSeconds, sessionSeconds),
+    ...view,
   };
 }
 

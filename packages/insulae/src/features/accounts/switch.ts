@@ -1,3 +1,5 @@
+import { isOfAccount } from "../../kernel/auth/authority.ts";
+import type { Credential } from "../../kernel/auth/credential.ts";
 import { invalidToken } from "../../kernel/auth/errors.ts";
 import type { Principal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
@@ -19,7 +21,7 @@ export const noAccount = defineError(
 );
 
 /**
- * From one context into another one of the same account.
+ * From one context into another one of the same account, in a session of its own.
  *
  * @param reference the tenant's id, key, slug or number; null: the core.
  * @throws noAccount, tenantInactive; tenantNotFound, for a tenant that the account is not in as for
@@ -28,10 +30,14 @@ export const noAccount = defineError(
 export async function switchTo(
   context: SignInContext,
   principal: Principal,
+  credential: Credential,
   reference: string | null,
 ): Promise<SignedInReply> {
   const { platform } = context;
   const { account, epoch } = await accountOf(platform, principal);
+  // This node may not have heard yet, and what begins now would outlive what has ended.
+  const ended = !(await platform.sessions.isOpen(credential.sessionId));
+  if (ended || !isOfAccount(principal.epoch, epoch)) throw invalidToken();
   if (reference === null) return signIn(context, { account, epoch });
   const tenant = await platform.tenants.find(reference);
   const membership = tenant && (await findMembership(platform.control, account.id, tenant.id));
@@ -39,6 +45,7 @@ export async function switchTo(
   if (tenant.status !== "active") throw tenantInactive();
   const subject = await findUserSubject(platform, tenant, membership.user_id);
   if (!subject) throw tenantNotFound();
+  if (!isOfAccount(subject.epoch, epoch)) throw invalidToken();
   return signIn(context, subject);
 }
 

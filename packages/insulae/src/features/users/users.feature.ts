@@ -7,6 +7,7 @@ export { canonicalUsername, invalidUsername } from "./username.ts";
 export {
   asId,
   createUser,
+  endUserSessions,
   findCredentials,
   findSignInUser,
   findStanding,

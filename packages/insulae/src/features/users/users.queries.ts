@@ -164,6 +164,13 @@ export const findCredentials = (db: Db, by: "email" | "username", value: string)
     .where(by, "=", value)
     .executeTakeFirst();
 
+export const endUserSessions = (db: Db, id: UserId) =>
+  db
+    .updateTable("users")
+    .set({ sessions_valid_from: sql<Date>`clock_timestamp()` })
+    .where("id", "=", id)
+    .execute();
+
 /** What a sign-in by other means than a password needs. */
 export const findSignInUser = (db: Db, id: UserId) =>
   db

@@ -6,6 +6,7 @@ import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
 import type { Authority } from "./authority.ts";
 import type { Credential } from "./credential.ts";
+import { invalidToken } from "./errors.ts";
 import type { Principal } from "./principal.ts";
 import type { Claims } from "./tokens.ts";
 
@@ -36,10 +37,12 @@ export type Authenticate = (shown: Shown) => MaybePromise<Proof | undefined>;
 export interface AuthenticationOptions {
   readonly verifyToken: (token: string) => MaybePromise<Claims>;
   readonly authority: Pick<Authority, "findUser" | "findAccount">;
+  /** Whether the session has been ended. */
+  readonly isEnded: (sessionId: string) => MaybePromise<boolean>;
 }
 
 export function createAuthentication(options: AuthenticationOptions): Authenticate {
-  const { verifyToken, authority } = options;
+  const { verifyToken, authority, isEnded } = options;
 
   const whoIs = (
     claims: Claims,
@@ -68,9 +71,17 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       ),
   });
 
+  const byToken = (token: string): MaybePromise<Proof> =>
+    chain(verifyToken(token), (claims) =>
+      chain(isEnded(claims.sessionId), (ended) => {
+        if (ended) throw invalidToken();
+        return proofOf(claims);
+      }),
+    );
+
   return ({ token }) => {
     // Other kinds of bearer (an API key) are told by their prefix, and other places (a cookie)
     // are looked at where there is no bearer.
-    return token === undefined ? undefined : chain(verifyToken(token), proofOf);
+    return token === undefined ? undefined : byToken(token);
   };
 }

@@ -51,6 +51,10 @@ export interface AccountStanding {
 export const epochOf = (...validFrom: readonly Date[]): string =>
   validFrom.map((date) => date.getTime().toString(36)).join(".");
 
+/** Whether what began in an epoch began in this one of the account: the account's own or a member's. */
+export const isOfAccount = (epoch: string, accountEpoch: string): boolean =>
+  epoch.split(".").at(-1) === accountEpoch;
+
 export interface AuthorityOptions {
   readonly loadUser: (tenant: Tenant, id: UserId) => Promise<UserStanding | undefined>;
   readonly loadAccount: (id: AccountId) => Promise<AccountStanding | undefined>;

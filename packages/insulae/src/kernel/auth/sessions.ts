@@ -1,49 +1,117 @@
 /**
- * Sign-in sessions: one row of `control.sessions` is one log-in. What hangs on it (tokens now) ends
- * with it. Times are the database's, so that all nodes agree.
+ * Sign-in sessions: one row of `control.sessions` is one log-in. What hangs on it (access tokens, a
+ * chain of refresh tokens) ends with it. Times are the database's, so that all nodes agree.
+ *
+ * A refresh token is good once: the row says which generation is the present one, and one
+ * conditional UPDATE takes its place, so of many at once exactly one does. The others, and whoever
+ * never got the answer, are given the same successor for a few seconds. Any other genuine token that
+ * comes a second time was copied: the session ends, for the thief and for the owner.
  */
-import { type Kysely, sql } from "kysely";
+import { type Kysely, type SqlBool, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
-import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { AccountId, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
 import type { SessionKind } from "./credential.ts";
-import { hashRefreshSecret, newRefreshSecret, type RefreshTokens } from "./refresh-tokens.ts";
+import {
+  hashRefreshSecret,
+  newRefreshSecret,
+  type RefreshToken,
+  type RefreshTokens,
+} from "./refresh-tokens.ts";
 
-export interface NewSession {
-  /** Undefined: `subjectId` is an account. */
+/** Whose sessions: a user's of a tenant, or (undefined) an account's. */
+export interface SessionOwner {
   readonly tenantId: TenantId | undefined;
   readonly subjectId: AccountId | UserId;
+}
+
+export interface NewSession extends SessionOwner {
   readonly kind: SessionKind;
-  /** The subject's, as it was read together with what they proved. */
+  /** The owner's, as it was read together with what they proved. */
   readonly epoch: string;
   readonly ip: string;
   readonly userAgent: string | undefined;
   readonly impersonator: AccountId | undefined;
-  /** Default: as long as a refresh token, and longer each time it is refreshed. */
+  /** Then it ends, and has no refresh token; default: as long as it is refreshed. */
   readonly lifetimeSeconds: number | undefined;
 }
 
+/** A session as somebody who signs in, or refreshes, is given it. */
 export interface Session {
   readonly id: string;
   readonly expiresAt: Date;
-  /** Its first refresh token. */
-  readonly refreshToken: string;
+  readonly epoch: string;
+  readonly refreshToken: string | undefined;
+  readonly impersonator: AccountId | undefined;
+}
+
+/** A session whose refresh token somebody has shown. */
+export interface RefreshableSession extends SessionOwner {
+  readonly token: RefreshToken;
+  readonly epoch: string;
+  readonly tenantStatus: TenantStatus | null;
 }
 
 export interface Sessions {
   open(session: NewSession): Promise<Session>;
+  /** The session of a genuine refresh token, if it has not ended; whether the token is the present
+   * one is not known before it is rotated. */
+  findByRefreshToken(text: string): Promise<RefreshableSession | undefined>;
+  /**
+   * Puts the token's successor in its place.
+   *
+   * @returns `reused` if it was good once and came again: then the session has ended; undefined if
+   *   the session has ended or expired.
+   */
+  rotate(
+    session: RefreshableSession,
+    client: { readonly ip: string; readonly userAgent: string | undefined },
+  ): Promise<Session | "reused" | undefined>;
+  /** Whether it has neither ended nor expired; asked of the database. */
+  isOpen(id: string): Promise<boolean>;
+  /** Ends it, everywhere. @param owner only if it is theirs. @returns whether there was such a one. */
+  end(id: string, owner?: SessionOwner): Promise<boolean>;
+  /** Those that are open, newest first. @param epoch the owner's at present. */
+  list(
+    owner: SessionOwner & { readonly epoch: string },
+    page: { readonly limit: number; readonly before: string | undefined },
+  ): Promise<SessionRow[]>;
+  /** Deletes what nobody can come back to. */
+  sweep(): Promise<void>;
 }
+
+export type SessionRow = Awaited<ReturnType<typeof selectOpen>>[number];
 
 export interface SessionsOptions {
   readonly control: Kysely<ControlTables>;
   readonly refreshTokens: RefreshTokens;
   readonly refreshTtlSeconds: number;
+  readonly accessTtlSeconds: number;
+  /** A session of this node's has ended; the others are told. */
+  readonly onEnded: (id: string) => void;
 }
 
+/** How long a lost answer can be asked for again. */
+const graceSeconds = 10;
+
 export function createSessions(options: SessionsOptions): Sessions {
-  const { control, refreshTokens, refreshTtlSeconds } = options;
+  const { control, refreshTokens, refreshTtlSeconds, accessTtlSeconds, onEnded } = options;
+
+  const end: Sessions["end"] = async (id, owner) => {
+    const { numUpdatedRows } = await control
+      .updateTable("control.sessions")
+      .set({ ended_at: now })
+      .where("id", "=", id)
+      .where(isOpen)
+      .$if(owner !== undefined, (query) => query.where(isOf(owner)))
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) return false;
+    onEnded(id);
+    return true;
+  };
+
   return {
-    async open({ lifetimeSeconds = refreshTtlSeconds, ...session }) {
-      const secret = newRefreshSecret();
+    async open({ lifetimeSeconds, ...session }) {
+      const secret = lifetimeSeconds === undefined ? newRefreshSecret() : undefined;
       const { id, expires_at } = await control
         .insertInto("control.sessions")
         .values({
@@ -53,16 +121,132 @@ export function createSessions(options: SessionsOptions): Sessions {
           epoch: session.epoch,
           impersonator_id: session.impersonator ?? null,
           ip: session.ip,
-          user_agent: session.userAgent?.slice(0, 300) ?? null,
-          expires_at: after(lifetimeSeconds),
-          refresh_hash: hashRefreshSecret(secret),
+          user_agent: shortened(session.userAgent),
+          expires_at: after(lifetimeSeconds ?? refreshTtlSeconds),
+          refresh_hash: secret ? hashRefreshSecret(secret) : null,
         })
         .returning(["id", "expires_at"])
         .executeTakeFirstOrThrow();
-      const refreshToken = refreshTokens.print({ sessionId: id, generation: 0, secret });
-      return { id, expiresAt: expires_at, refreshToken };
+      const { epoch, impersonator } = session;
+      const refreshToken = secret && refreshTokens.print({ sessionId: id, generation: 0, secret });
+      return { id, expiresAt: expires_at, epoch, refreshToken, impersonator };
+    },
+
+    async findByRefreshToken(text) {
+      const token = refreshTokens.parse(text);
+      if (!token) return undefined;
+      const row = await control
+        .selectFrom("control.sessions as session")
+        .leftJoin("control.tenants as tenant", "tenant.id", "session.tenant_id")
+        .select(["session.tenant_id", "subject_id", "epoch", "tenant.status"])
+        .where("session.id", "=", token.sessionId)
+        .where(isOpen)
+        .executeTakeFirst();
+      if (!row) return undefined;
+      const { tenant_id, subject_id: subjectId, epoch, status: tenantStatus } = row;
+      return { token, tenantId: tenant_id ?? undefined, subjectId, epoch, tenantStatus };
+    },
+
+    async rotate({ token }, client) {
+      const next = refreshTokens.successor(token);
+      const refreshToken = refreshTokens.print(next);
+      const rotated = await control
+        .updateTable("control.sessions")
+        .set({
+          refresh_generation: next.generation,
+          refresh_hash: hashRefreshSecret(next.secret),
+          refreshed_at: now,
+          last_used_at: now,
+          expires_at: after(refreshTtlSeconds),
+          ip: client.ip,
+          user_agent: shortened(client.userAgent),
+        })
+        .where("id", "=", token.sessionId)
+        .where(isOpen)
+        .where("refresh_generation", "=", token.generation)
+        .where("refresh_hash", "=", hashRefreshSecret(token.secret))
+        .returning(["id", "expires_at", "epoch", "impersonator_id"])
+        .executeTakeFirst();
+      if (rotated) return { ...sessionOf(rotated), refreshToken };
+
+      const row = await control
+        .selectFrom("control.sessions")
+        .select(["id", "expires_at", "epoch", "impersonator_id"])
+        .select(["refresh_generation", "refresh_hash"])
+        .select(isRecent.as("recent"))
+        .where("id", "=", token.sessionId)
+        .where(isOpen)
+        .executeTakeFirst();
+      // A genuine token of a generation to come: the database was put back to an earlier state.
+      if (!row || row.refresh_generation <= token.generation) return undefined;
+      const isPredecessor = row.refresh_hash?.equals(hashRefreshSecret(next.secret));
+      if (isPredecessor && row.recent) return { ...sessionOf(row), refreshToken };
+      await end(token.sessionId);
+      return "reused";
+    },
+
+    async isOpen(id) {
+      const row = await control
+        .selectFrom("control.sessions")
+        .select("id")
+        .where("id", "=", id)
+        .where(isOpen)
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+    end,
+    list: (owner, page) => selectOpen(control, owner, page),
+
+    async sweep() {
+      // Those that ended early are remembered until their last tokens have expired, and a day more.
+      const tokensLast = sql`make_interval(days => 1, secs => ${accessTtlSeconds})`;
+      await control
+        .deleteFrom("control.sessions")
+        .where(
+          sql<SqlBool>`expires_at < now() - interval '1 day' or ended_at < now() - ${tokensLast}`,
+        )
+        .execute();
     },
   };
 }
 
+const now = sql<Date>`clock_timestamp()`;
 const after = (seconds: number) => sql<Date>`now() + make_interval(secs => ${seconds})`;
+const isOpen = sql<SqlBool>`ended_at is null and expires_at > now()`;
+const isRecent = sql<boolean>`refreshed_at > now() - make_interval(secs => ${graceSeconds})`;
+
+const isOf = (owner: SessionOwner | undefined) =>
+  sql<SqlBool>`subject_id = ${owner?.subjectId ?? null}
+    and tenant_id is not distinct from ${owner?.tenantId ?? null}`;
+
+const shortened = (userAgent: string | undefined): string | null =>
+  userAgent?.slice(0, 300) ?? null;
+
+const sessionOf = (row: {
+  readonly id: string;
+  readonly expires_at: Date;
+  readonly epoch: string;
+  readonly impersonator_id: AccountId | null;
+}) => ({
+  id: row.id,
+  expiresAt: row.expires_at,
+  epoch: row.epoch,
+  impersonator: row.impersonator_id ?? undefined,
+});
+
+const selectOpen = (
+  control: Kysely<ControlTables>,
+  owner: SessionOwner & { readonly epoch: string },
+  { limit, before }: { readonly limit: number; readonly before: string | undefined },
+) =>
+  control
+    .selectFrom("control.sessions")
+    .select(["id", "kind", "ip", "user_agent", "impersonator_id"])
+    .select(["created_at", "last_used_at", "expires_at"])
+    .where(isOf(owner))
+    .where("epoch", "=", owner.epoch)
+    .where(isOpen)
+    .$if(before !== undefined, (query) => query.where("id", "<", before ?? ""))
+    .orderBy("id", "desc")
+    .limit(limit)
+    .execute();

@@ -34,7 +34,7 @@ describe("the signing keys of the control plane", () => {
   });
 
   it("verify on another node, and after a restart, what was signed on one", async () => {
-    const token = await tokensOf(await load()).sign(account, { sessionId: "s", epoch: "e" });
+    const token = await tokensOf(await load()).sign(account, { id: "s", epoch: "e" });
     const { subject } = await tokensOf(await load()).verify(token);
     expect(subject).toBe(account.accountId);
   });
@@ -54,7 +54,7 @@ describe("the signing keys of the control plane", () => {
   it("go on verifying for as long as they are given when they are replaced", async () => {
     const { control } = installation;
     const before = await load();
-    const token = await tokensOf(before).sign(account, { sessionId: "s", epoch: "e" });
+    const token = await tokensOf(before).sign(account, { id: "s", epoch: "e" });
     const retire = (at: Date) =>
       control
         .updateTable("control.signing_keys")
@@ -80,6 +80,6 @@ describe("the signing keys of the control plane", () => {
     await retire(new Date(Date.now() - 1_000));
     const after = tokensOf(await load());
     await expect(after.verify(token)).rejects.toMatchObject({ code: "invalid_token" });
-    expect(after.jwks().keys).toEqual([expect.objectContaining({ kid: "next" })]);
+    expect((await after.jwks()).keys).toEqual([expect.objectContaining({ kid: "next" })]);
   });
 });

@@ -31,7 +31,7 @@ const user: TokenSubject = {
 };
 const account: TokenSubject = { accountId: randomUUID() as AccountId, isOwner: true };
 
-const session = { sessionId: "s1", epoch: "e1" };
+const session = { id: "s1", epoch: "e1" };
 
 let key: SigningKey;
 beforeAll(async () => {
@@ -253,7 +253,7 @@ describe("a token is refused", () => {
     expect(await outcome(() => secret.verify(hs256))).toBe("accepted");
     expect(await outcome(() => secret.verify(edDsa))).toBe("refused");
     expect(await outcome(() => pair.verify(hs256))).toBe("refused");
-    expect(secret.jwks()).toEqual({ keys: [] });
+    expect(await secret.jwks()).toEqual({ keys: [] });
   });
 
   it("with any letter changed", async () => {
@@ -325,8 +325,8 @@ describe("the signing keys", () => {
     expect(await outcome(() => tokens.verify(token))).toBe("refused");
   });
 
-  it("are published without their private halves", () => {
-    const { keys } = tokensOf(only(key)).jwks();
+  it("are published without their private halves", async () => {
+    const { keys } = await tokensOf(only(key)).jwks();
     expect(keys).toEqual([
       { kty: "OKP", crv: "Ed25519", x: key.publicJwk?.x, kid: "first", alg: "EdDSA", use: "sig" },
     ]);

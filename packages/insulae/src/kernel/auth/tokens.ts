@@ -24,13 +24,13 @@ export type TokenSubject =
     }
   | { readonly accountId: AccountId; readonly isOwner: boolean };
 
-/** What else a token says of the session that it comes from. */
-export interface SignOptions {
-  readonly sessionId: string;
+/** The session that a token comes from. */
+export interface TokenSession {
+  readonly id: string;
   /** The subject's epoch when the session began; see `authority.ts`. */
   readonly epoch: string;
   /** When the session ends at the latest; the token doesn't outlive it. */
-  readonly sessionExpiresAt?: Date | undefined;
+  readonly expiresAt?: Date;
   /** The platform administrator who acts as the subject (RFC 8693, section 4.1). */
   readonly impersonator?: AccountId | undefined;
 }
@@ -47,7 +47,7 @@ export interface Claims extends TokenCredential {
 
 export interface Tokens {
   readonly accessTtlSeconds: number;
-  sign(subject: TokenSubject, session: SignOptions): Promise<string>;
+  sign(subject: TokenSubject, session: TokenSession): Promise<string>;
   /**
    * The claims, at once if the token was seen before.
    *
@@ -55,7 +55,7 @@ export interface Tokens {
    */
   verify(token: string): Claims | Promise<Claims>;
   /** The public keys, for `/.well-known/jwks.json` (RFC 7517). */
-  jwks(): { readonly keys: readonly JWK[] };
+  jwks(): Promise<{ readonly keys: readonly JWK[] }>;
   /** From now on only these keys count. */
   replaceKeys(signing: SigningKeys): void;
 }
@@ -65,6 +65,8 @@ export interface TokensOptions {
   readonly issuer: string;
   readonly audience: string;
   readonly accessTtlSeconds: number;
+  /** A promise while the keys may be old; `replaceKeys` is called before it resolves. */
+  readonly keysReady?: () => Promise<void> | undefined;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
 }
@@ -79,6 +81,7 @@ export interface TokensOptions {
  */
 export function createTokens(options: TokensOptions): Tokens {
   const { issuer, audience, accessTtlSeconds, clock = Date.now } = options;
+  const { keysReady = () => undefined } = options;
   // By signature, which is a tenth of the token: hashing the whole of it cost 3 µs a request. It names
   // the token, but proves nothing until the token is compared.
   const verified = new LRUCache<string, Verified>({
@@ -109,12 +112,21 @@ export function createTokens(options: TokensOptions): Tokens {
     return claims;
   };
 
+  const verify = (token: string): Claims | Promise<Claims> => {
+    const known = verified.get(signatureOf(token));
+    if (known?.token !== token) return check(token);
+    if (known.claims.expiresAt * 1000 > clock()) return known.claims;
+    verified.delete(signatureOf(token));
+    throw invalidToken();
+  };
+
   return {
     accessTtlSeconds,
-    async sign(subject, { sessionId, epoch, sessionExpiresAt, impersonator }) {
+    async sign(subject, { id: sessionId, epoch, expiresAt, impersonator }) {
+      await keysReady();
       const { id, algorithm, privateKey } = signing.current;
       const now = Math.floor(clock() / 1000);
-      const last = sessionExpiresAt ? Math.floor(sessionExpiresAt.getTime() / 1000) : Infinity;
+      const last = expiresAt ? Math.floor(expiresAt.getTime() / 1000) : Infinity;
       const session = {
         sid: sessionId,
         epoch,
@@ -129,14 +141,14 @@ export function createTokens(options: TokensOptions): Tokens {
         .setExpirationTime(Math.min(now + accessTtlSeconds, last))
         .sign(privateKey);
     },
-    verify(token) {
-      const known = verified.get(signatureOf(token));
-      if (known?.token !== token) return check(token);
-      if (known.claims.expiresAt * 1000 > clock()) return known.claims;
-      verified.delete(signatureOf(token));
-      throw invalidToken();
+    verify: (token) => {
+      const waiting = keysReady();
+      return waiting ? waiting.then(() => verify(token)) : verify(token);
     },
-    jwks: () => ({ keys: signing.accepted.flatMap((key) => key.publicJwk ?? []) }),
+    async jwks() {
+      await keysReady();
+      return { keys: signing.accepted.flatMap((key) => key.publicJwk ?? []) };
+    },
     replaceKeys(keys) {
       signing = keys;
       verified.clear();
