@@ -2,6 +2,7 @@
  * `createApp()`: the composition root. The only place that knows all parts; what it wires together
  * is drawn in docs/architecture.md. Nothing is global: two apps can live in one process.
  */
+import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
 import { type Config, loadConfig } from "./config.ts";
@@ -19,6 +20,7 @@ import { createLogger, type Logger } from "./kernel/telemetry/log.ts";
 import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
 import { requestFacts } from "./kernel/tenancy/request-facts.ts";
 import { createResolver } from "./kernel/tenancy/resolution.ts";
+import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
 import { createServices, type Services } from "./services.ts";
 import { createTlsEntrance, type TlsEntrance } from "./tls-entrance.ts";
 import { version } from "./version.ts";
@@ -95,7 +97,11 @@ async function assemble(installation: Installation, services: Services): Promise
     baseDomain: config.baseDomain,
     platformHosts: ["localhost", new URL(baseUrl).hostname],
   });
+  // As Fastify decides whose `X-Forwarded-…` it believes.
+  const trusted = proxyAddress.compile([...config.trustProxy]);
+  const findPresented = createFindPresented((address) => trusted(address, 0));
   const resolver = createResolver({
+    certificates: platform.clientCertificates,
     catalogue,
     hostLookup,
     authenticate,
@@ -113,16 +119,19 @@ async function assemble(installation: Installation, services: Services): Promise
   const http = createHttpServer({
     features,
     resolve: (request, route) =>
-      chain(resolver(requestFacts(request), route), ({ tenant, user, credential }) => ({
-        tenant,
-        user,
-        credential,
-        platform,
-        get db() {
-          return tenant && databaseOf(tenant);
-        },
-        forgetUser: async (userId) => tenant && platform.forgetUser(tenant, userId),
-      })),
+      chain(
+        resolver(requestFacts(request, findPresented), route),
+        ({ tenant, user, credential }) => ({
+          tenant,
+          user,
+          credential,
+          platform,
+          get db() {
+            return tenant && databaseOf(tenant);
+          },
+          forgetUser: async (userId) => tenant && platform.forgetUser(tenant, userId),
+        }),
+      ),
     health: { database: () => sql`select 1`.execute(control) },
     cors: {
       origins: createOrigins({

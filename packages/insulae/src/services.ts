@@ -35,6 +35,7 @@ import { createHosts } from "./kernel/tenancy/hosts.ts";
 import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
 import { findTenant } from "./kernel/tenancy/tenant-queries.ts";
 import { createTenants } from "./kernel/tenancy/tenants.ts";
+import { createClientCertificates } from "./kernel/tls/client-certificates.ts";
 import { createHostCertificates } from "./kernel/tls/host-certificates.ts";
 
 export interface Services {
@@ -86,6 +87,11 @@ export async function createServices(
     secrets: installation.secrets,
     listening: () => announcements.listening(),
   });
+  const clientCertificates = createClientCertificates({
+    control,
+    authority,
+    listening: () => announcements.listening(),
+  });
   const announcements = createAnnouncements({
     broker: installation.broker,
     target: { serverId: main.id, database: main.database, role: "control" },
@@ -98,12 +104,14 @@ export async function createServices(
       onHostCertificate: certificates.forget,
       onSessionEnded: endedSessions.add,
       onKeys: keys.stale,
+      onClientCertificate: clientCertificates.forgetAll,
       onAnything() {
         mailSender.wake();
         endedSessions.stale();
         keys.stale();
         catalogue.forgetAll();
         certificates.forgetAll();
+        clientCertificates.forgetAll();
         authority.forgetAll();
       },
     },
@@ -117,6 +125,7 @@ export async function createServices(
     control,
     hosts: createHosts({ control, catalogue, certificates, baseDomain }),
     certificates,
+    clientCertificates,
     dns,
     servers,
     tenants: createTenants({

@@ -2,6 +2,7 @@ import type { Feature } from "../kernel/feature.ts";
 import { idempotency } from "../kernel/http/idempotency/idempotency.feature.ts";
 import { accounts } from "./accounts/accounts.feature.ts";
 import { audit } from "./audit/audit.feature.ts";
+import { clientCertificates } from "./client-certificates/client-certificates.feature.ts";
 import { contacts } from "./contacts/contacts.feature.ts";
 import { documents } from "./documents/documents.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
@@ -18,6 +19,7 @@ export const coreFeatures: readonly Feature[] = [
   tenants,
   users,
   roles,
+  clientCertificates,
   audit,
   mails,
 ];

@@ -22,6 +22,7 @@ export interface AnnouncementHandlers {
   readonly onHostCertificate: (hostname: string) => void;
   readonly onSessionEnded: (id: string) => void;
   readonly onKeys: () => void;
+  readonly onClientCertificate: () => void;
   /** Anything may have changed. */
   readonly onAnything: () => void;
 }
@@ -61,6 +62,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     else if (kind === "host_certificate") handlers.onHostCertificate(first);
     else if (kind === "session") handlers.onSessionEnded(first);
     else if (kind === "keys") handlers.onKeys();
+    else if (kind === "client_certificate") handlers.onClientCertificate();
     else handlers.onAnything();
   };
 

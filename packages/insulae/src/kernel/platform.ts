@@ -16,6 +16,7 @@ import type { Hosts } from "./tenancy/hosts.ts";
 import type { Servers } from "./tenancy/servers.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
 import type { Tenants } from "./tenancy/tenants.ts";
+import type { ClientCertificates } from "./tls/client-certificates.ts";
 import type { HostCertificates } from "./tls/host-certificates.ts";
 
 /** What a job or a script works with inside one tenant. */
@@ -48,6 +49,8 @@ export interface Platform {
   readonly hosts: Hosts;
   /** The certificates of hosts, for the server that ends TLS itself. */
   readonly certificates: HostCertificates;
+  /** Which tenants' the client certificates (mTLS) are. */
+  readonly clientCertificates: ClientCertificates;
   /** What the public DNS says. */
   readonly dns: Dns;
   readonly servers: Servers;

@@ -1,5 +1,5 @@
 /** What somebody may do about their own sessions: see them, end one, end all. */
-import type { Credential } from "../../kernel/auth/credential.ts";
+import { type Credential, sessionOf } from "../../kernel/auth/credential.ts";
 import { permissionDenied } from "../../kernel/auth/errors.ts";
 import type { Principal } from "../../kernel/auth/principal.ts";
 import type { SessionOwner, SessionRow } from "../../kernel/auth/sessions.ts";
@@ -29,12 +29,12 @@ export async function listOwnSessions(
   const items = found.slice(0, limit);
   const last = items.at(-1);
   return {
-    items: items.map((row) => viewOf(row, credential)),
+    items: items.map((row) => viewOf(row, sessionOf(credential).sessionId)),
     next_cursor: last && found.length > limit ? cursor.encode([last.id]) : null,
   };
 }
 
-const viewOf = ({ impersonator_id, ...session }: SessionRow, { sessionId }: Credential) => ({
+const viewOf = ({ impersonator_id, ...session }: SessionRow, sessionId: string) => ({
   ...session,
   current: session.id === sessionId,
   impersonated: impersonator_id !== null,
@@ -72,6 +72,6 @@ export async function endAllSessions(
 }
 
 /** @throws permissionDenied to those who act as somebody else: it is not theirs to decide. */
-export function refuseImpersonation({ impersonator }: Credential): void {
-  if (impersonator !== undefined) throw permissionDenied();
+export function refuseImpersonation(credential: Credential): void {
+  if (sessionOf(credential).impersonator !== undefined) throw permissionDenied();
 }

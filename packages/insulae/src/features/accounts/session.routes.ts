@@ -1,3 +1,4 @@
+import { sessionOf } from "../../kernel/auth/credential.ts";
 import { invalidToken, permissionDenied } from "../../kernel/auth/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams } from "../../kernel/http/fields.ts";
@@ -60,7 +61,7 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 204: null },
     },
     async ({ platform, credential }) => {
-      await platform.sessions.end(credential.sessionId);
+      await platform.sessions.end(sessionOf(credential).sessionId);
     },
   ),
 

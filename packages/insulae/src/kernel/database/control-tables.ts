@@ -69,6 +69,21 @@ export interface ControlTables {
     not_after: ColumnType<Date, Date, Date>;
     created_at: Stamp;
   };
+  "control.client_certificates": {
+    id: Id<string>;
+    tenant_id: TenantId;
+    name: string;
+    kind: "certificate" | "authority";
+    fingerprint: string;
+    certificate: string;
+    subject: string;
+    required_subject: string[];
+    user_id: UserId | null;
+    scopes: string[];
+    not_before: ColumnType<Date, Date, never>;
+    not_after: ColumnType<Date, Date, never>;
+    created_at: Stamp;
+  };
   "control.host_claims": {
     tenant_id: TenantId;
     hostname: string;

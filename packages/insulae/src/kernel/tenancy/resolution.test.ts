@@ -1,9 +1,13 @@
+/**
+ * Long because it is a table: what a request may say of its tenant, and what becomes of it.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Proof } from "../auth/authentication.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Access, Route, RouteContext } from "../feature.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
+import type { Registration } from "../tls/client-certificates.ts";
 import { createHostLookup } from "./host-lookup.ts";
 import { type CrossTenantAttempt, createResolver, type RequestFacts } from "./resolution.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "./tenant.ts";
@@ -52,6 +56,26 @@ const proofOf = (token: string, later: <T>(value: T) => MaybePromise<T>): Proof 
   };
 };
 
+/** Certificates are what their fingerprints say: `names:a,b`, `acts:a`, or registered for nobody. */
+const registrationsOf = (fingerprint: string): readonly Registration[] => {
+  const [what, keys] = fingerprint.split(":");
+  return (keys ?? "")
+    .split(",")
+    .filter(Boolean)
+    .map((key) => ({
+      id: `certificate-${key}`,
+      tenantId: `id-${key}` as TenantId,
+      tenantKey: key,
+      userId: what === "acts" ? ("user" as UserId) : undefined,
+      scopes: [],
+      notAfter: Number.POSITIVE_INFINITY,
+    }));
+};
+
+const shows = (fingerprint: string) => ({
+  certificate: { fingerprint } as RequestFacts["certificate"], // only that is looked at here
+});
+
 const userOf = (tenant: Tenant, id: string): Principal | undefined =>
   id === "user"
     ? {
@@ -93,6 +117,16 @@ function resolverFor(cached: boolean) {
       forget: () => undefined,
       forgetAll: () => undefined,
     },
+    certificates: {
+      find: ({ fingerprint }) => later(registrationsOf(fingerprint)),
+      proofOf: ({ id, tenantId, userId }) =>
+        userId && {
+          credential: { kind: "certificate", certificateId: id },
+          subject: userId,
+          tenantId,
+          findPrincipal: (tenant) => later(tenant && userOf(tenant, userId)),
+        },
+    },
     authenticate: ({ token }) => {
       if (token === undefined) return undefined;
       if (cached) return proofOf(token, later);
@@ -115,6 +149,7 @@ const facts = (given: Partial<RequestFacts>): RequestFacts => ({
   host: "localhost:8000",
   token: undefined,
   tenantHeader: undefined,
+  certificate: undefined,
   ...given,
 });
 
@@ -137,6 +172,89 @@ async function outcomeOf(given: Partial<RequestFacts>, to: Route, cached = true)
     };
   }
 }
+
+const withCertificates: readonly (readonly [string, Partial<RequestFacts>, Route, Outcome])[] = [
+  ["a certificate names its tenant", shows("names:a"), open, { tenant: "a", user: undefined }],
+  ["and does not act", shows("names:a"), read, { error: "authentication_required" }],
+  ["one that was given a user acts", shows("acts:a"), read, { tenant: "a", user: "tenant" }],
+  [
+    "but not where only people do",
+    shows("acts:a"),
+    route("authenticated"),
+    { error: "permission_denied" },
+  ],
+  [
+    "all agree",
+    { ...shows("names:a"), token: "user@a", host: "a.insulae.example", tenantHeader: "a" },
+    read,
+    { tenant: "a", user: "tenant" },
+  ],
+  [
+    "a certificate against the host",
+    { ...shows("names:a"), host: "b.shop.example" },
+    open,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "a certificate against the token",
+    { ...shows("acts:a"), token: "user@b" },
+    read,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "a certificate against the header",
+    { ...shows("acts:a"), tenantHeader: "b" },
+    read,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "a certificate against a header that names nobody",
+    { ...shows("acts:a"), tenantHeader: "nobody" },
+    read,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "one that two tenants registered says nothing alone",
+    shows("acts:a,b"),
+    read,
+    { error: "authentication_required" },
+  ],
+  [
+    "and acts in the one that the host names",
+    { ...shows("acts:a,b"), host: "b.insulae.example" },
+    read,
+    { tenant: "b", user: "tenant" },
+  ],
+  ["one that nobody registered", shows("foreign"), read, { error: "invalid_client_certificate" }],
+  [
+    "one that nobody registered, beside a token",
+    { ...shows("foreign"), token: "user@a" },
+    read,
+    { error: "invalid_client_certificate" },
+  ],
+  [
+    "one that nobody registered is none where nothing has to be shown",
+    { ...shows("foreign"), host: "a.insulae.example" },
+    open,
+    { tenant: "a", user: undefined },
+  ],
+  ["one of a suspended tenant", shows("acts:late"), read, { error: "tenant_inactive" }],
+  ["one of a tenant that is gone", shows("acts:gone"), read, { error: "tenant_access_denied" }],
+];
+
+test.each(withCertificates)("%s", async (_, given, to, outcome) => {
+  expect(await outcomeOf(given, to)).toEqual(outcome);
+  expect(await outcomeOf(given, to, false)).toEqual(outcome);
+});
+
+test("a certificate of one tenant at another's host is reported", async () => {
+  const { attempts, resolve } = resolverFor(true);
+  const crossing = facts({ ...shows("acts:a"), host: "b.insulae.example" });
+  expect(() => resolve(crossing, read)).toThrow("Tenant access denied");
+  expect(attempts).toEqual([
+    { user: "certificate:certificate-a", userTenant: "a", requestTenant: "b" },
+  ]);
+});
 
 const cases: readonly (readonly [string, Partial<RequestFacts>, Route, Outcome])[] = [
   ["a token names its tenant", { token: "user@a" }, read, { tenant: "a", user: "tenant" }],

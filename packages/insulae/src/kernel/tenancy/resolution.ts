@@ -1,11 +1,11 @@
 /**
  * Whose request is it, and may they? The first two steps of a request's path.
  *
- * The host, the credential (`authentication.ts`) and the header `X-Tenant` may each name a tenant.
- * Host and credential are trusted, the header only selects, and all that are present must agree:
- * there is no order of precedence to abuse. (A client certificate will be one more candidate in
- * `candidatesOf`.) A credential is good in one context: a tenant's, or the core's. While everything
- * is in the caches the answer is there at once, without a promise.
+ * The host, the credential (`authentication.ts`), a client certificate and the header `X-Tenant` may
+ * each name a tenant. Host, credential and certificate are trusted, the header only selects, and all
+ * that are present must agree: there is no order of precedence to abuse. A credential is good in one
+ * context: a tenant's, or the core's. Where there is none, a certificate that was registered for
+ * acting is one. While everything is in the caches the answer is there at once, without a promise.
  */
 import type { Authenticate, Proof, Shown } from "../auth/authentication.ts";
 import type { Credential } from "../auth/credential.ts";
@@ -18,6 +18,11 @@ import {
 import type { Principal } from "../auth/principal.ts";
 import type { Route } from "../feature.ts";
 import { all, chain, type MaybePromise } from "../maybe-promise.ts";
+import type { ClientCertificates, Registration } from "../tls/client-certificates.ts";
+import {
+  invalidClientCertificate,
+  type PresentedCertificate,
+} from "../tls/presented-certificate.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { tenantAccessDenied, tenantInactive, tenantNotFound, tenantRequired } from "./errors.ts";
 import type { HostLookup } from "./host-lookup.ts";
@@ -27,6 +32,7 @@ import type { Tenant } from "./tenant.ts";
 export interface RequestFacts extends Shown {
   readonly host: string;
   readonly tenantHeader: string | undefined;
+  readonly certificate: PresentedCertificate | undefined;
 }
 
 export interface Caller {
@@ -47,6 +53,7 @@ export interface ResolverOptions {
   readonly catalogue: Catalogue;
   readonly hostLookup: HostLookup;
   readonly authenticate: Authenticate;
+  readonly certificates: Pick<ClientCertificates, "find" | "proofOf">;
   readonly onCrossTenantAttempt: (attempt: CrossTenantAttempt) => void;
 }
 
@@ -57,15 +64,19 @@ interface Candidates {
   readonly host: Tenant | null | undefined;
   readonly header: Tenant | null | undefined;
   readonly credential: Tenant | null | undefined;
+  /** Only where the certificate is registered for one tenant alone. */
+  readonly certificate: Tenant | null | undefined;
 }
 
 export function createResolver(options: ResolverOptions): Resolver {
-  const { catalogue, hostLookup, authenticate, onCrossTenantAttempt } = options;
+  const { catalogue, hostLookup, authenticate, certificates, onCrossTenantAttempt } = options;
 
   const candidatesOf = (
     facts: RequestFacts,
     proof: Proof | undefined,
+    registered: readonly Registration[] | undefined,
   ): MaybePromise<Candidates> => {
+    const only = registered?.length === 1 ? registered[0]?.tenantId : undefined;
     const lookup = hostLookup(facts.host);
     const named = <T>(
       value: T | undefined,
@@ -79,31 +90,66 @@ export function createResolver(options: ResolverOptions): Resolver {
         ),
         named(facts.tenantHeader, catalogue.findByReference),
         named(proof?.tenantId, (value) => catalogue.find({ by: "id", value })),
+        named(only, (value) => catalogue.find({ by: "id", value })),
       ] as const),
-      ([host, header, credential]) => ({ host, header, credential }),
+      ([host, header, credential, certificate]) => ({ host, header, credential, certificate }),
     );
   };
 
   /** The one tenant that all candidates agree on. */
-  const agree = (facts: RequestFacts, named: Candidates, proof?: Proof) => {
-    const { host, header, credential } = named;
+  const agree = (
+    facts: RequestFacts,
+    named: Candidates,
+    proof: Proof | undefined,
+    registered: readonly Registration[] | undefined,
+  ) => {
+    const { host, header, credential, certificate } = named;
     if (credential === null) throw invalidToken();
     const selected = [host, header].filter((candidate) => candidate !== undefined);
-    const expected = credential ?? selected[0];
+    const expected = credential ?? (selected.length > 0 ? selected[0] : certificate);
     if (expected === undefined) return undefined;
-    if (selected.some((candidate) => candidate?.id !== expected?.id)) {
-      if (proof && credential) {
+    if (
+      selected.some((candidate) => candidate?.id !== expected?.id) ||
+      registered?.every(({ tenantId }) => tenantId !== expected?.id)
+    ) {
+      const [machine] = registered ?? [];
+      if ((proof && credential) || machine) {
         onCrossTenantAttempt({
-          user: proof.subject,
-          userTenant: credential.key,
+          user: proof?.subject ?? `certificate:${machine?.id}`,
+          userTenant: credential?.key ?? machine?.tenantKey ?? "",
           requestTenant: header?.key ?? host?.key ?? facts.tenantHeader ?? facts.host,
         });
       }
       throw tenantAccessDenied();
     }
     if (expected === null) throw tenantNotFound();
-    if (expected.status === "suspended") throw proof ? tenantInactive() : tenantNotFound();
+    if (expected.status === "suspended") {
+      throw proof || registered ? tenantInactive() : tenantNotFound();
+    }
     return expected;
+  };
+
+  /** The registrations of the certificate that is shown; undefined where none is. */
+  const registeredFor = (
+    { certificate }: RequestFacts,
+    open: boolean,
+  ): MaybePromise<readonly Registration[] | undefined> =>
+    certificate &&
+    chain(certificates.find(certificate), (registered) => {
+      if (registered.length > 0) return registered;
+      if (open) return undefined;
+      throw invalidClientCertificate();
+    });
+
+  /** What the certificate proves of who calls, in the tenant that everything agreed on. */
+  const machineProof = (
+    registered: readonly Registration[] | undefined,
+    tenant: Tenant | undefined,
+  ): Proof | undefined => {
+    const acting = registered?.find(
+      ({ tenantId, userId }) => tenantId === tenant?.id && userId !== undefined,
+    );
+    return acting && certificates.proofOf(acting);
   };
 
   const proofFor = (facts: RequestFacts, route: Route): MaybePromise<Proof | undefined> => {
@@ -117,36 +163,59 @@ export function createResolver(options: ResolverOptions): Resolver {
     }
   };
 
-  return (facts, route) =>
-    chain(proofFor(facts, route), (proof) => {
-      const { permission, context = "tenant" } = route.options;
-      const open = permission === "public";
+  return (facts, route) => {
+    const { permission, context = "tenant" } = route.options;
+    const open = permission === "public";
+    const resolve = (
+      registered: readonly Registration[] | undefined,
+      proof: Proof | undefined,
+    ): MaybePromise<Caller> => {
       const core = proof !== undefined && proof.tenantId === undefined;
       // In the core no tenant is involved, and a core credential is good nowhere else; a route that
       // is open to all lets its host or header select a tenant in spite of one.
       const inCore = context === "core" || (core && !open);
       if (inCore && open && !core) return anonymous;
-      const candidates = inCore && core ? noCandidates : candidatesOf(facts, proof);
+      const candidates = inCore && core ? noCandidates : candidatesOf(facts, proof, registered);
       return chain(candidates, (named) => {
-        const tenant = agree(facts, named, proof);
+        const counted = candidates === noCandidates ? undefined : registered;
+        const tenant = agree(facts, named, proof, counted);
         if (open && core && tenant) return { tenant, user: undefined, credential: undefined };
-        return chain(proof?.findPrincipal(tenant), (user) => {
-          if (proof && !user && !open) throw invalidToken();
-          authorise(route, tenant, user);
-          return { tenant, user, credential: user && proof?.credential };
+        const proven = proof ?? machineProof(counted, tenant);
+        return chain(proven?.findPrincipal(tenant), (user) => {
+          if (proven && !user && !open) throw invalidToken();
+          authorise(route, tenant, user, proven);
+          return { tenant, user, credential: user && proven?.credential };
         });
       });
-    });
+    };
+    return chain(registeredFor(facts, open), (registered) =>
+      chain(proofFor(facts, route), (proof) => resolve(registered, proof)),
+    );
+  };
 }
 
 const anonymous: Caller = { tenant: undefined, user: undefined, credential: undefined };
-const noCandidates: Candidates = { host: undefined, header: undefined, credential: undefined };
+const noCandidates: Candidates = {
+  host: undefined,
+  header: undefined,
+  credential: undefined,
+  certificate: undefined,
+};
 
 /** Whether the caller may use the route, in the context that the route runs in. */
-function authorise(route: Route, tenant: Tenant | undefined, user: Principal | undefined): void {
+function authorise(
+  route: Route,
+  tenant: Tenant | undefined,
+  user: Principal | undefined,
+  proof: Proof | undefined,
+): void {
   const { permission, context = "tenant" } = route.options;
   if (permission !== "public") {
     if (!user) throw authenticationRequired();
+    // A machine has the permissions that it was given, and nothing that is a person's alone.
+    if (proof?.credential.kind === "certificate" && permission === "authenticated") {
+      throw permissionDenied();
+    }
     if (permission === "platform") {
       if (user.kind !== "core" || !user.platformAdmin) throw permissionDenied();
       return;

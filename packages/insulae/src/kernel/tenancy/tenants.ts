@@ -193,4 +193,5 @@ async function markDeleted(
   if (numUpdatedRows === 0n) throw tenantNotFound();
   await tx.deleteFrom("control.hosts").where("tenant_id", "=", id).execute();
   await tx.deleteFrom("control.host_claims").where("tenant_id", "=", id).execute();
+  await tx.deleteFrom("control.client_certificates").where("tenant_id", "=", id).execute();
 }

@@ -1,0 +1,51 @@
+import { Type } from "typebox";
+import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+
+const Scope = Type.String({ maxLength: 100, examples: ["contacts:read"] });
+const Attribute = Type.String({
+  maxLength: 200,
+  pattern: "^[A-Za-z0-9.]{1,30}=[^\\r\\n]+$",
+  examples: ["O=Acme", "OU=Fleet"],
+});
+const Kind = Type.Union([Type.Literal("certificate"), Type.Literal("authority")], {
+  description:
+    "certificate: this one, by its fingerprint; authority: all client certificates that it issues.",
+});
+
+export const NewClientCertificate = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 100 }),
+  kind: Type.Optional(Kind),
+  certificate: Type.String({ maxLength: 16_384, description: "PEM, one certificate." }),
+  required_subject: Type.Optional(
+    Type.Array(Attribute, {
+      maxItems: 10,
+      uniqueItems: true,
+      description: "What the subject of a certificate that the authority issued must have.",
+    }),
+  ),
+  scopes: Type.Optional(
+    Type.Array(Scope, {
+      maxItems: 100,
+      uniqueItems: true,
+      description:
+        "Permissions that you hold: whoever shows the certificate acts as you, with no more than these. Without scopes it says which tenant is meant, and nothing else.",
+    }),
+  ),
+});
+
+export const ClientCertificate = Type.Object(
+  {
+    id: uuid,
+    name: Type.String(),
+    kind: Kind,
+    fingerprint: Type.String({ description: "SHA-256, hexadecimal." }),
+    subject: Type.String(),
+    required_subject: Type.Array(Type.String()),
+    user_id: nullable(uuid),
+    scopes: Type.Array(Type.String()),
+    valid_from: timestamp,
+    expires_at: timestamp,
+    created_at: timestamp,
+  },
+  { $id: "ClientCertificate" },
+);

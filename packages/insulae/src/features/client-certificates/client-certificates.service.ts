@@ -1,0 +1,154 @@
+import { X509Certificate } from "node:crypto";
+import type { Kysely } from "kysely";
+import type { Static } from "typebox";
+import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
+import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import type { TenantId } from "../../kernel/tenancy/tenant.ts";
+import { fingerprintOf, unfitCertificate } from "../../kernel/tls/certificate-pair.ts";
+import { permissionNotHeld } from "../users/users.feature.ts";
+import type { ClientCertificate, NewClientCertificate } from "./client-certificates.schemas.ts";
+
+export const clientCertificateExists = defineError(
+  "client_certificate_exists",
+  409,
+  "The tenant has registered this certificate",
+);
+export const clientCertificateNotFound = defineError(
+  "client_certificate_not_found",
+  404,
+  "There is no such client certificate",
+);
+export const tooManyClientCertificates = defineError(
+  "too_many_client_certificates",
+  409,
+  "The tenant has too many client certificates; register their authority instead",
+);
+
+const maxCertificates = 1_000;
+
+const columns = [
+  "id",
+  "name",
+  "kind",
+  "fingerprint",
+  "subject",
+  "required_subject",
+  "user_id",
+  "scopes",
+  "not_before",
+  "not_after",
+  "created_at",
+] as const;
+
+type Row = Awaited<ReturnType<typeof findRows>>[number];
+
+const findRows = (control: Kysely<ControlTables>, tenantId: TenantId) =>
+  control
+    .selectFrom("control.client_certificates")
+    .select(columns)
+    .where("tenant_id", "=", tenantId)
+    .orderBy("id")
+    .execute();
+
+const viewOf = (row: Row): Static<typeof ClientCertificate> => ({
+  id: row.id,
+  name: row.name,
+  kind: row.kind,
+  fingerprint: row.fingerprint,
+  subject: row.subject,
+  required_subject: row.required_subject,
+  user_id: row.user_id,
+  scopes: row.scopes,
+  valid_from: row.not_before.toISOString(),
+  expires_at: row.not_after.toISOString(),
+  created_at: row.created_at.toISOString(),
+});
+
+export const listClientCertificates = async (
+  control: Kysely<ControlTables>,
+  tenantId: TenantId,
+): Promise<Static<typeof ClientCertificate>[]> => (await findRows(control, tenantId)).map(viewOf);
+
+/**
+ * Registers a certificate, or an authority, for the user's tenant. With scopes its holder acts as
+ * the user who registers it, with no more than these permissions.
+ *
+ * @throws unfitCertificate, permissionNotHeld, clientCertificateExists, tooManyClientCertificates
+ */
+export async function registerClientCertificate(
+  { control }: Pick<Platform, "control">,
+  user: TenantPrincipal,
+  input: Static<typeof NewClientCertificate>,
+): Promise<Static<typeof ClientCertificate>> {
+  const { kind = "certificate", scopes = [], required_subject = [] } = input;
+  if (scopes.some((scope) => !user.permissions.has(scope))) throw permissionNotHeld();
+  const x509 = readCertificate(input.certificate);
+  if (kind === "authority" && !x509.ca) {
+    throw unfitCertificate({ detail: "The certificate is not an authority's" });
+  }
+  if (kind === "certificate" && x509.ca) {
+    throw unfitCertificate({ detail: "The certificate is an authority's: register it as one" });
+  }
+  if (kind === "certificate" && required_subject.length > 0) {
+    throw unfitCertificate({ detail: "Only an authority's certificates have a required subject" });
+  }
+  const { count } = await control
+    .selectFrom("control.client_certificates")
+    .select((eb) => eb.fn.countAll<string>().as("count"))
+    .where("tenant_id", "=", user.tenantId)
+    .executeTakeFirstOrThrow();
+  if (Number(count) >= maxCertificates) throw tooManyClientCertificates();
+  const row = await control
+    .insertInto("control.client_certificates")
+    .values({
+      tenant_id: user.tenantId,
+      name: input.name,
+      kind,
+      fingerprint: fingerprintOf(x509),
+      certificate: x509.toString(),
+      subject: x509.subject,
+      required_subject: [...required_subject],
+      user_id: scopes.length > 0 ? user.id : null,
+      scopes: [...scopes],
+      not_before: new Date(x509.validFrom),
+      not_after: new Date(x509.validTo),
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning(columns)
+    .executeTakeFirst();
+  if (!row) throw clientCertificateExists();
+  return viewOf(row);
+}
+
+function readCertificate(pem: string): X509Certificate {
+  let x509: X509Certificate;
+  try {
+    x509 = new X509Certificate(pem);
+  } catch (cause) {
+    throw unfitCertificate({ detail: "The certificate can't be read as PEM", cause });
+  }
+  if (Date.parse(x509.validTo) <= Date.now()) {
+    throw unfitCertificate({ detail: "The certificate has expired" });
+  }
+  if (x509.subject.length > 1_000) {
+    throw unfitCertificate({ detail: "The certificate's subject is too long" });
+  }
+  return x509;
+}
+
+/** From the announcement on it counts no more, on open connections either. */
+export async function removeClientCertificate(
+  { control, clientCertificates }: Pick<Platform, "control" | "clientCertificates">,
+  tenantId: TenantId,
+  id: string,
+): Promise<void> {
+  const { numDeletedRows } = await control
+    .deleteFrom("control.client_certificates")
+    .where("id", "=", id)
+    .where("tenant_id", "=", tenantId)
+    .executeTakeFirst();
+  clientCertificates.forgetAll();
+  if (numDeletedRows === 0n) throw clientCertificateNotFound();
+}

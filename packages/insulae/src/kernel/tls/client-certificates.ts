@@ -1,0 +1,142 @@
+/**
+ * Which tenants a client certificate is registered for: it itself, by its fingerprint, or the
+ * authority that issued it. A tenant registers what it likes, and so may two the same (a certificate
+ * is no secret): what a certificate proves is only ever that its holder may be of one of *these*
+ * tenants. Which one it is, host, token or header say; a certificate says it alone where there is
+ * only one.
+ *
+ * Answers are cached by fingerprint, so that a request over an open connection waits for nothing and
+ * yet asks each time: what is removed counts no more once the announcement is heard.
+ */
+import { X509Certificate } from "node:crypto";
+import type { Kysely } from "kysely";
+import { createAnswers } from "../answers.ts";
+import type { Proof } from "../auth/authentication.ts";
+import type { Authority } from "../auth/authority.ts";
+import type { ControlTables } from "../database/control-tables.ts";
+import { chain, type MaybePromise } from "../maybe-promise.ts";
+import type { TenantId, UserId } from "../tenancy/tenant.ts";
+import type { PresentedCertificate } from "./presented-certificate.ts";
+
+/** A registration that a presented certificate meets. */
+export interface Registration {
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly tenantKey: string;
+  /** As whom its holder acts; undefined: it names the tenant and nothing else. */
+  readonly userId: UserId | undefined;
+  readonly scopes: readonly string[];
+  /** When the registered certificate ends, in milliseconds since 1970. */
+  readonly notAfter: number;
+}
+
+export interface ClientCertificates {
+  /** The registrations that it meets at this moment; none: it proves nothing. */
+  find(presented: PresentedCertificate): MaybePromise<readonly Registration[]>;
+  /** What the registration proves of who calls, if it is for acting. */
+  proofOf(registration: Registration): Proof | undefined;
+  forgetAll(): void;
+}
+
+export interface ClientCertificatesOptions {
+  readonly control: Kysely<ControlTables>;
+  readonly authority: Pick<Authority, "findUser">;
+  /** Whether announcements are heard at this moment. */
+  readonly listening: () => boolean;
+}
+
+export function createClientCertificates(options: ClientCertificatesOptions): ClientCertificates {
+  const { control, authority, listening } = options;
+  const answers = createAnswers<readonly Registration[]>(20_000, () =>
+    listening() ? 60_000 : 1_000,
+  );
+  return {
+    find(presented) {
+      const now = Date.now();
+      if (presented.notBefore > now || presented.notAfter <= now) return none;
+      return chain(
+        answers.find(presented.fingerprint, () => load(control, presented)),
+        (found = none) =>
+          found.every(({ notAfter }) => notAfter > now)
+            ? found
+            : found.filter(({ notAfter }) => notAfter > now),
+      );
+    },
+    proofOf({ id, tenantId, userId, scopes }) {
+      if (userId === undefined) return undefined;
+      return {
+        credential: { kind: "certificate", certificateId: id },
+        tenantId,
+        subject: userId,
+        findPrincipal: (tenant) =>
+          tenant &&
+          chain(
+            authority.findUser(tenant, userId),
+            (user) =>
+              user && {
+                ...user,
+                permissions: new Set(scopes.filter((scope) => user.permissions.has(scope))),
+              },
+          ),
+      };
+    },
+    forgetAll: answers.clear,
+  };
+}
+
+const none: readonly Registration[] = [];
+
+async function load(
+  control: Kysely<ControlTables>,
+  { x509, fingerprint }: PresentedCertificate,
+): Promise<readonly Registration[]> {
+  const rows = await control
+    .selectFrom("control.client_certificates as c")
+    .innerJoin("control.tenants as t", "t.id", "c.tenant_id")
+    .select(["c.id", "c.tenant_id", "t.key", "c.kind", "c.certificate", "c.required_subject"])
+    .select(["c.user_id", "c.scopes", "c.not_after"])
+    .where((eb) =>
+      eb.or([
+        eb.and([eb("c.kind", "=", "certificate"), eb("c.fingerprint", "=", fingerprint)]),
+        eb.and([eb("c.kind", "=", "authority"), eb("c.subject", "=", x509.issuer)]),
+      ]),
+    )
+    .where("t.status", "<>", "deleted")
+    // A certificate's own registration before its authority's.
+    .orderBy("c.kind", "desc")
+    .orderBy("c.id")
+    .execute();
+  return rows
+    .filter(
+      (row) =>
+        row.kind === "certificate" ||
+        isIssuedBy(x509, new X509Certificate(row.certificate), row.required_subject),
+    )
+    .map((row) => ({
+      id: row.id,
+      tenantId: row.tenant_id,
+      tenantKey: row.key,
+      userId: row.scopes.length > 0 ? (row.user_id ?? undefined) : undefined,
+      scopes: row.scopes,
+      notAfter: row.not_after.getTime(),
+    }));
+}
+
+const forClients = ["1.3.6.1.5.5.7.3.2", "2.5.29.37.0"];
+
+/** Whether the authority itself signed it, for clients, to a subject with all that is required. */
+function isIssuedBy(
+  x509: X509Certificate,
+  authority: X509Certificate,
+  required: readonly string[],
+): boolean {
+  const subject = new Set(x509.subject.split("\n"));
+  const usages: readonly string[] | undefined = x509.keyUsage;
+  return (
+    !x509.ca &&
+    (usages === undefined || usages.some((usage) => forClients.includes(usage))) &&
+    required.every((attribute) => subject.has(attribute)) &&
+    x509.checkIssued(authority) &&
+    x509.verify(authority.publicKey)
+  );
+}
