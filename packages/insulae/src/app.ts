@@ -12,6 +12,8 @@ import { type Installation, openInstallation } from "./installation.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
+import { createLimiter } from "./kernel/http/limits/limiter.ts";
+import { createRequestLimits } from "./kernel/http/limits/request-limits.ts";
 import { createOrigins } from "./kernel/http/origins.ts";
 import { createHttpServer } from "./kernel/http/server.ts";
 import { chain } from "./kernel/maybe-promise.ts";
@@ -89,7 +91,7 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
 }
 
 async function assemble(installation: Installation, services: Services): Promise<App> {
-  const { config, control, features, log, secrets, servers, databaseOf } = installation;
+  const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
   const { platform, catalogue, announcements, authenticate, mailSender } = services;
   const { baseUrl } = config;
 
@@ -145,6 +147,7 @@ async function assemble(installation: Installation, services: Services): Promise
       }),
       credentials: config.corsCredentials,
     },
+    limits: createRequestLimits({ limits: config.rateLimits, limiter: createLimiter({ redis }) }),
     cursorSecret: secrets.derive("cursors", 32),
     baseUrl,
     version,

@@ -7,6 +7,7 @@ import { connect, type TLSSocket } from "node:tls";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { type App, createApp } from "./app.ts";
+import { unlimited } from "./kernel/http/limits/request-limits.ts";
 import { createHttpServer } from "./kernel/http/server.ts";
 import { createTestApp } from "./testing/index.ts";
 import { makeCertificate, type TestCertificate } from "./testing/test-certificates.ts";
@@ -21,6 +22,7 @@ const httpOptions = {
   },
   health: { database: async () => {} },
   cors: { origins: { judge: () => "foreign" as const }, credentials: false },
+  limits: unlimited,
   cursorSecret: "a secret of at least thirty-two bytes",
   baseUrl: "http://localhost:8000",
   version: "1.2.3",

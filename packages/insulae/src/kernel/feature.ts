@@ -70,6 +70,12 @@ export interface RouteOptions<
   /** The largest body in bytes; default 1 MiB. */
   readonly bodyLimit?: number;
   /**
+   * `credentials`: a client may call it, and all others like it, 5 times a minute
+   * (`RATE_LIMIT_CREDENTIALS`). For routes at which somebody could try out passwords and codes, or
+   * that hash a password or send a mail. Others need nothing: see docs/limits.md.
+   */
+  readonly limit?: "credentials";
+  /**
    * What the audit log calls it when the route has succeeded: `"invoice.sent"`. The server writes the
    * entry before it answers, with the id of what the route is about, unless the handler has
    * written one itself (with more detail, or in its transaction). `{ none: reason }`: nothing that
@@ -107,6 +113,7 @@ export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSc
 
 export interface RequestInfo {
   readonly id: string;
+  /** The client's address in its one form, as far as proxies are trusted. */
   readonly ip: string;
   readonly host: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;

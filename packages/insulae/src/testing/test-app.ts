@@ -48,6 +48,15 @@ export async function createTestApp(options: AppOptions = {}): Promise<App> {
   }
 }
 
+/** Tests ask more often than people do; one about limits sets its own. */
+const highLimits = {
+  global: 1_000_000_000,
+  plans: { free: 1_000_000_000 },
+  account: 1_000_000_000,
+  anonymous: 1_000_000_000,
+  credentials: 1_000_000_000,
+};
+
 const testConfig = (databaseUrl: string) =>
   ({
     env: "test",
@@ -56,6 +65,7 @@ const testConfig = (databaseUrl: string) =>
     databaseConnections: 20,
     masterSecret: testMasterSecret,
     logLevel: "silent",
+    rateLimits: highLimits,
   }) satisfies Partial<Config>;
 
 async function templateOf(features: readonly Feature[]): Promise<TestTemplate> {

@@ -24,6 +24,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "any",
+      limit: "credentials",
       audit: "auth.registered",
       summary: "Registers, and signs in",
       description:
@@ -58,6 +59,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "any",
+      limit: "credentials",
       audit: "auth.logged_in",
       summary: "Logs in, with an e-mail or a username",
       description:

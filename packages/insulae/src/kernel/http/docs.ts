@@ -5,13 +5,14 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { asError } from "./answer.ts";
 import type { Enter } from "./entrance.ts";
+import type { RequestLimits } from "./limits/request-limits.ts";
 import { type OpenApiOptions, openApiDocument } from "./openapi.ts";
 import { docsPolicy } from "./security-headers.ts";
 
 export interface DocsOptions extends OpenApiOptions {
   readonly enter: Enter;
+  readonly limits: RequestLimits;
 }
 
 interface Asset {
@@ -26,7 +27,10 @@ const style = "text/css; charset=utf-8";
 const documentPath = "/api-docs/openapi.json";
 
 /** @returns the paths that it answers, all of them to GET. */
-export function registerDocs(app: FastifyInstance, { enter, ...options }: DocsOptions): string[] {
+export function registerDocs(
+  app: FastifyInstance,
+  { enter, limits, ...options }: DocsOptions,
+): string[] {
   const assets: Readonly<Record<string, Asset>> = {
     [documentPath]: {
       type: "application/json; charset=utf-8",
@@ -51,13 +55,9 @@ export function registerDocs(app: FastifyInstance, { enter, ...options }: DocsOp
   };
   for (const [path, asset] of Object.entries(assets)) {
     app.get(path, {
-      onRequest: (request, reply, done) => {
-        try {
-          enter(request, reply, path);
-          done();
-        } catch (error) {
-          done(asError(error));
-        }
+      onRequest: async (request, reply) => {
+        enter(request, reply, path);
+        await limits.stranger(request, reply);
       },
       handler: assetHandler(asset),
     });

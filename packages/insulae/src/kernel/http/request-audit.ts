@@ -12,7 +12,7 @@ export function requestOrigin(
 ): Pick<AuditEntry, "actor" | "ip" | "userAgent" | "requestId"> {
   return {
     actor: actorOf(user),
-    ip: request.ip,
+    ip: findState(request)?.client.address,
     userAgent: request.headers["user-agent"],
     requestId: request.id,
   };

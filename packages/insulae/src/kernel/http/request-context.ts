@@ -105,8 +105,9 @@ export class RequestContext implements AnyBase {
   }
 
   get request(): RequestInfo {
-    const { id, ip, host, headers } = this.#request;
-    return { id, ip, host, headers, baseUrl: this.#setting.baseUrl };
+    const { id, host, headers, ip } = this.#request;
+    const { address = ip } = findState(this.#request)?.client ?? {};
+    return { id, ip: address, host, headers, baseUrl: this.#setting.baseUrl };
   }
 
   get header(): (name: string, value: string) => void {

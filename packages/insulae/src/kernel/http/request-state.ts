@@ -10,6 +10,7 @@ import type { Route } from "../feature.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
+import type { ClientAddress } from "./client-address.ts";
 
 /**
  * For whom a request is: what `resolve` finds out before the body is read. `db` and `platform` may
@@ -41,6 +42,8 @@ export interface RequestState {
   readonly startedAt: number;
   /** The route's pattern, `/api/v1/contacts/:id`; undefined where there is no route. */
   readonly path: string | undefined;
+  /** Where it comes from, as far as proxies are trusted. */
+  readonly client: ClientAddress;
   resolved: ResolvedRequest | undefined;
   log: Logger | undefined;
   /** The handler has written an entry of the audit log itself. */

@@ -11,6 +11,7 @@ import type {
 } from "fastify";
 import { Type } from "typebox";
 import type { Feature, Route } from "../feature.ts";
+import { chain } from "../maybe-promise.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { asError, createAnswer, settle } from "./answer.ts";
 import type { Cors } from "./cors.ts";
@@ -18,6 +19,7 @@ import type { Cursors } from "./cursor.ts";
 import { responsesOf, routePath } from "./declarations.ts";
 import type { Enter } from "./entrance.ts";
 import { answerOnce, takesIdempotencyKey } from "./idempotency/idempotency.ts";
+import type { RequestLimits } from "./limits/request-limits.ts";
 import { targetOf } from "./request-audit.ts";
 import { RequestContext, type RouteSetting } from "./request-context.ts";
 import {
@@ -32,6 +34,7 @@ import type { Validator, Validators } from "./validation.ts";
 export interface RoutesOptions {
   readonly features: readonly Feature[];
   readonly enter: Enter;
+  readonly limits: RequestLimits;
   readonly admit: Cors["admit"];
   readonly resolve: Resolve;
   readonly cursors: Cursors;
@@ -102,15 +105,18 @@ function registerRoute(app: FastifyInstance, route: Route, options: RoutesOption
   });
 }
 
-function entrance(route: Route, { enter, admit, resolve }: RoutesOptions) {
+function entrance(route: Route, { enter, limits, admit, resolve }: RoutesOptions) {
   const path = routePath(route);
   return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void => {
     let state: RequestState;
     let resolved: ResolvedRequest | Promise<ResolvedRequest>;
     try {
       state = enter(request, reply, path);
-      const admitted = admit(request, reply);
-      resolved = admitted ? admitted.then(() => resolve(request, route)) : resolve(request, route);
+      limits.gate(request, reply);
+      resolved = chain(
+        limits.atOwnCost(request, reply, () => admit(request, reply)),
+        () => limits.around(request, reply, route, resolve),
+      );
     } catch (error) {
       done(asError(error));
       return;

@@ -20,6 +20,7 @@ import { registerDocs } from "./docs.ts";
 import { createEntrance } from "./entrance.ts";
 import { type HealthChecks, healthFeature } from "./health.ts";
 import { acceptOnlyJson } from "./json-body.ts";
+import { type RequestLimits, unlimited } from "./limits/request-limits.ts";
 import { createNodeServers, type TlsOptions } from "./node-servers.ts";
 import { createNotFound } from "./not-found.ts";
 import { requestId } from "./request-id.ts";
@@ -33,6 +34,7 @@ export interface HttpServerOptions {
   readonly resolve: Resolve;
   readonly health: HealthChecks;
   readonly cors: CorsOptions;
+  readonly limits: RequestLimits;
   /** Signs cursors; the same on every node. */
   readonly cursorSecret: Uint8Array | string;
   /** Where clients reach this server, from configuration: `https://api.example.com`. */
@@ -124,9 +126,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     admit: cors.admit,
     log,
   };
-  registerRoutes(app, { ...shared, features: [health], resolve: () => nobody });
-  registerRoutes(app, { ...shared, features: options.features, resolve: options.resolve });
-  const docs = registerDocs(app, { features, version, baseUrl: options.baseUrl, enter });
+  const { limits } = options;
+  registerRoutes(app, {
+    ...shared,
+    features: [health],
+    resolve: () => nobody,
+    limits: unlimited,
+  });
+  registerRoutes(app, { ...shared, features: options.features, resolve: options.resolve, limits });
+  const docs = registerDocs(app, { features, version, baseUrl: options.baseUrl, enter, limits });
 
   const addresses = [
     ...features.flatMap((feature) =>
@@ -137,9 +145,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const missing = createNotFound(addresses);
   app.setNotFoundHandler((request, reply) => {
     enter(request, reply, undefined);
-    if (isPreflight(request)) return cors.preflight(request, reply);
-    return chain(cors.admit(request, reply), () => {
-      throw missing(request.url);
+    limits.gate(request, reply);
+    return limits.atOwnCost(request, reply, () => {
+      if (isPreflight(request)) return cors.preflight(request, reply);
+      return chain(cors.admit(request, reply), () => {
+        throw missing(request.url);
+      });
     });
   });
   return Object.assign(app, {

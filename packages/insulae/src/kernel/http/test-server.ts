@@ -3,8 +3,10 @@ import { Writable } from "node:stream";
 import { pino } from "pino";
 import { Type } from "typebox";
 import { onTestFinished } from "vitest";
+import type { Principal } from "../auth/principal.ts";
 import { type Feature, feature } from "../feature.ts";
 import type { Tenant, TenantId } from "../tenancy/tenant.ts";
+import { unlimited } from "./limits/request-limits.ts";
 import type { ResolvedRequest } from "./request-state.ts";
 import { createHttpServer, type HttpServerOptions } from "./server.ts";
 
@@ -17,11 +19,11 @@ export interface TestServer {
 /** Only the id matters here. */
 export const testTenant = (id: string): Tenant => ({ id: id as TenantId }) as Tenant;
 
-/** What the real resolver would find out, for nobody in the tenant. */
-export function resolvedFor(tenant: Tenant | undefined): ResolvedRequest {
+/** What the real resolver would find out; by default, for nobody in the tenant. */
+export function resolvedFor(tenant: Tenant | undefined, user?: Principal): ResolvedRequest {
   return {
     tenant,
-    user: undefined,
+    user,
     credential: undefined,
     db: undefined,
     get platform(): never {
@@ -47,6 +49,7 @@ export function testServer(
     resolve: () => resolvedFor(testTenant("tenant-a")),
     health: { database: async () => {} },
     cors: { origins: { judge: () => "foreign" }, credentials: false },
+    limits: unlimited,
     cursorSecret: "a secret of at least thirty-two bytes",
     baseUrl: "http://localhost:8000",
     version: "1.2.3",

@@ -1,0 +1,301 @@
+import { Type } from "typebox";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import type { RateLimits } from "../../../config.ts";
+import { invalidToken } from "../../auth/errors.ts";
+import type { Principal } from "../../auth/principal.ts";
+import { feature } from "../../feature.ts";
+import type { Tenant, TenantId, UserId } from "../../tenancy/tenant.ts";
+import { notFound } from "../errors.ts";
+import type { Resolve } from "../request-state.ts";
+import type { HttpServerOptions } from "../server.ts";
+import { resolvedFor, testServer } from "../test-server.ts";
+import { createLimiter } from "./limiter.ts";
+import { createRequestLimits } from "./request-limits.ts";
+
+const routes = feature("things", {
+  routes: (r) => [
+    r.get(
+      "/things",
+      { permission: "public", context: "any", summary: "Things", response: Type.Object({}) },
+      () => ({}),
+    ),
+    r.post(
+      "/log-in",
+      {
+        permission: "public",
+        context: "any",
+        limit: "credentials",
+        audit: { none: "a test" },
+        summary: "Logs in",
+        response: Type.Object({}),
+      },
+      () => ({}),
+    ),
+  ],
+});
+
+const clock = { now: 1_700_000_000_000 };
+beforeEach(() => {
+  clock.now += 3_600_000;
+});
+
+const tenant = (id: string, plan = "free", limits?: object): Tenant =>
+  ({ id: id as TenantId, plan, settings: { ...(limits && { limits }) } }) as unknown as Tenant;
+
+const userOf = ({ id }: Tenant): Principal =>
+  ({ kind: "tenant", id: "u" as UserId, tenantId: id }) as unknown as Principal;
+
+const defaults: RateLimits = {
+  global: 1_000,
+  plans: { free: 6, premium: 60 },
+  account: 20,
+  anonymous: 10,
+  credentials: 3,
+};
+
+/** `Bearer <name>` is a user of the tenant of that name; any other token is not valid. */
+function serve(
+  tenants: readonly Tenant[],
+  limits: Partial<RateLimits> = {},
+  more: Partial<HttpServerOptions> = {},
+) {
+  const looked = vi.fn();
+  const resolve: Resolve = ({ headers }) => {
+    looked();
+    const name = headers.authorization?.slice("Bearer ".length);
+    if (name === undefined) return resolvedFor(undefined);
+    if (name === "account") {
+      return resolvedFor(undefined, { kind: "core", id: "me" } as unknown as Principal);
+    }
+    const found = tenants.find(({ id }) => id === name);
+    if (!found) throw invalidToken();
+    return resolvedFor(found, userOf(found));
+  };
+  const limiter = createLimiter({ clock: () => clock.now });
+  const { app } = testServer([routes], {
+    resolve,
+    limits: createRequestLimits({ limits: { ...defaults, ...limits }, limiter }),
+    ...more,
+  });
+  const ask = async (options: {
+    url?: string;
+    method?: "GET" | "POST" | "OPTIONS";
+    token?: string;
+    from?: string;
+    headers?: Record<string, string>;
+  }) => {
+    const { url = "/api/v1/things", method = "GET", token, from = "198.51.100.1" } = options;
+    return app.inject({
+      method,
+      url,
+      remoteAddress: from,
+      headers: { ...(token && { authorization: `Bearer ${token}` }), ...options.headers },
+    });
+  };
+  /** The statuses of so many requests, one after another. */
+  const statuses = async (count: number, options: Parameters<typeof ask>[0]) => {
+    const seen: number[] = [];
+    for (let i = 0; i < count; i += 1) seen.push((await ask(options)).statusCode);
+    return seen;
+  };
+  return { app, ask, statuses, looked };
+}
+
+const granted = (statuses: number[]) => statuses.filter((status) => status === 200).length;
+const refused = (statuses: number[]) => statuses.filter((status) => status === 429).length;
+
+describe("a tenant's limit", () => {
+  test("is that of its plan, and says what is left of it", async () => {
+    const { ask } = serve([tenant("a")]);
+    const { headers, statusCode } = await ask({ token: "a" });
+    expect(statusCode).toBe(200);
+    expect(headers).toMatchObject({
+      "x-ratelimit-limit": "6",
+      "x-ratelimit-remaining": "5",
+      "x-ratelimit-retryafter": "0",
+      ratelimit: '"tenant";r=5;t=10',
+      "ratelimit-policy": '"tenant";q=6;w=60',
+    });
+    expect(headers).not.toHaveProperty("retry-after");
+    const seconds = Number(headers["x-ratelimit-reset"]) - Date.now() / 1000;
+    expect(Math.abs(seconds - 10)).toBeLessThan(5);
+  });
+
+  test("when it is used up, refuses with the time to wait, and touches no other tenant", async () => {
+    const { ask, statuses } = serve([tenant("a"), tenant("b")]);
+    expect(granted(await statuses(20, { token: "a" }))).toBe(6);
+    const reply = await ask({ token: "a" });
+    expect(reply.statusCode).toBe(429);
+    expect(reply.headers["content-type"]).toContain("application/problem+json");
+    expect(reply.json()).toMatchObject({
+      code: "rate_limit_exceeded",
+      title: "Rate limit exceeded",
+      status: 429,
+    });
+    expect(reply.headers).toMatchObject({
+      "retry-after": "10",
+      "x-ratelimit-retryafter": "10",
+      "x-ratelimit-remaining": "0",
+      ratelimit: '"tenant";r=0;t=60',
+    });
+    expect(granted(await statuses(6, { token: "b" }))).toBe(6);
+    clock.now += 10_000;
+    expect(await statuses(2, { token: "a" })).toEqual([200, 429]);
+  });
+
+  test.each([
+    ["its plan's", tenant("a", "premium"), 60],
+    ["that of `free` for a plan without one", tenant("a", "constructor"), 6],
+    ["what platform administrators set", tenant("a", "free", { requests_per_minute: 9 }), 9],
+    ["its plan's where what they set is no number", tenant("a", "free", { other: 1 }), 6],
+  ])("is %s", async (_what, of, expected) => {
+    const { statuses } = serve([of]);
+    expect(granted(await statuses(70, { token: "a" }))).toBe(expected);
+  });
+
+  test("may be none", async () => {
+    const { ask, statuses } = serve([tenant("a", "free", { requests_per_minute: 0 })]);
+    expect(granted(await statuses(100, { token: "a" }))).toBe(100);
+    expect((await ask({ token: "a" })).headers).not.toHaveProperty("ratelimit");
+  });
+
+  test("is not spent by strangers", async () => {
+    const { statuses } = serve([tenant("a")]);
+    await statuses(30, { headers: { host: "a.localhost", "x-tenant": "a" } });
+    expect(granted(await statuses(6, { token: "a", from: "198.51.100.2" }))).toBe(6);
+  });
+});
+
+describe("the other limits", () => {
+  test("an account outside tenants has its own", async () => {
+    const { statuses } = serve([]);
+    expect(granted(await statuses(30, { token: "account" }))).toBe(20);
+  });
+
+  test("all requests have one together, which is not told of while it lasts", async () => {
+    const { ask, statuses } = serve([tenant("a"), tenant("b")], { global: 8 });
+    expect(granted(await statuses(5, { token: "a" }))).toBe(5);
+    expect(granted(await statuses(5, { token: "b" }))).toBe(3);
+    expect((await ask({ token: "b" })).headers["ratelimit-policy"]).toBe('"global";q=8;w=60');
+  });
+
+  test("what a tenant was refused is not taken from all", async () => {
+    const { statuses } = serve([tenant("a"), tenant("b")], { global: 12 });
+    await statuses(100, { token: "a" });
+    expect(granted(await statuses(6, { token: "b" }))).toBe(6);
+  });
+
+  test("log-in has the client's, before anything is looked up", async () => {
+    const { ask, statuses, looked } = serve([]);
+    const logIn = { method: "POST", url: "/api/v1/log-in" } as const;
+    expect(await statuses(5, logIn)).toEqual([200, 200, 200, 429, 429]);
+    expect(looked).toHaveBeenCalledTimes(3);
+    expect((await ask(logIn)).headers["ratelimit-policy"]).toBe('"credentials";q=3;w=60');
+    expect(granted(await statuses(3, { ...logIn, from: "198.51.100.2" }))).toBe(3);
+    // A valid token is no way round it.
+    expect(await statuses(1, { ...logIn, token: "account" })).toEqual([429]);
+  });
+
+  test("strangers have the client's, before anything is looked up", async () => {
+    const { statuses, looked } = serve([]);
+    expect(granted(await statuses(30, {}))).toBe(10);
+    expect(looked).toHaveBeenCalledTimes(10);
+  });
+
+  test("credentials that are no good count as none, and are soon not looked at", async () => {
+    const { statuses, looked } = serve([]);
+    const tried = await statuses(30, { token: "forged" });
+    expect(tried.slice(0, 10)).toEqual(Array(10).fill(401));
+    expect(refused(tried)).toBe(20);
+    expect(looked).toHaveBeenCalledTimes(10);
+    expect(await statuses(1, {})).toEqual([429]);
+  });
+
+  test("those that were good before are looked at, whoever else is at the address", async () => {
+    const { statuses } = serve([tenant("a"), tenant("b")]);
+    expect(await statuses(1, { token: "a" })).toEqual([200]);
+    await statuses(30, { token: "forged" });
+    expect(await statuses(2, { token: "a" })).toEqual([200, 200]);
+    expect(await statuses(1, { token: "b" })).toEqual([429]);
+    expect(await statuses(1, { token: "b", from: "198.51.100.2" })).toEqual([200]);
+  });
+
+  test("a failure of the server's is not the client's", async () => {
+    const { statuses } = serve(
+      [],
+      {},
+      {
+        resolve: () => {
+          throw new Error("the database is away");
+        },
+      },
+    );
+    expect(await statuses(30, { token: "a" })).toEqual(Array(30).fill(500));
+  });
+
+  test.each([
+    ["addresses where there is nothing", "/api/v1/nothing", notFound.status],
+    ["the API reference", "/swagger-ui", 200],
+  ])("%s count as a stranger's", async (_what, url, status) => {
+    const { statuses } = serve([]);
+    const seen = await statuses(12, { url });
+    expect(seen).toEqual([...Array(10).fill(status), 429, 429]);
+  });
+
+  test("health is not limited", async () => {
+    const { statuses } = serve([], { global: 5 });
+    expect(granted(await statuses(50, { url: "/health/ready" }))).toBe(50);
+  });
+});
+
+describe("a client", () => {
+  const logIn = { method: "POST", url: "/api/v1/log-in" } as const;
+
+  test("is one within a /64, and however its address is written", async () => {
+    const { ask } = serve([]);
+    const statuses: number[] = [];
+    for (const from of [
+      "2001:db8:0:7::1",
+      "2001:DB8::7:0:0:0:2",
+      "2001:0db8:0000:0007:ffff:ffff:ffff:ffff",
+      "2001:db8:0:7:1234::",
+    ]) {
+      statuses.push((await ask({ ...logIn, from })).statusCode);
+    }
+    expect(statuses).toEqual([200, 200, 200, 429]);
+    expect((await ask({ ...logIn, from: "2001:db8:0:8::1" })).statusCode).toBe(200);
+  });
+
+  test("is the same over IPv4 and as IPv4 in IPv6", async () => {
+    const { statuses } = serve([]);
+    expect(granted(await statuses(3, { ...logIn, from: "203.0.113.7" }))).toBe(3);
+    expect(await statuses(1, { ...logIn, from: "::ffff:203.0.113.7" })).toEqual([429]);
+  });
+
+  test("is not whom X-Forwarded-For names, unless a trusted proxy says so", async () => {
+    const forged = serve([]);
+    const trusted = serve([], {}, { trustProxy: ["198.51.100.1"] });
+    const statuses: number[][] = [[], []];
+    for (let i = 0; i < 5; i += 1) {
+      const headers = { "x-forwarded-for": `192.0.2.${i}` };
+      statuses[0]?.push((await forged.ask({ ...logIn, headers })).statusCode);
+      // What the client wrote is left of what the proxy wrote.
+      const behind = { "x-forwarded-for": `192.0.2.${i}, 203.0.113.9` };
+      statuses[1]?.push((await trusted.ask({ ...logIn, headers: behind })).statusCode);
+    }
+    const expected = [200, 200, 200, 429, 429];
+    expect(statuses).toEqual([expected, expected]);
+    const other = { "x-forwarded-for": "203.0.113.10" };
+    expect((await trusted.ask({ ...logIn, headers: other })).statusCode).toBe(200);
+  });
+
+  test("is its proxy where that names no address", async () => {
+    const { ask } = serve([], {}, { trustProxy: ["198.51.100.1"] });
+    const seen: number[] = [];
+    for (const name of ["unknown", "_hidden", "nobody", "1.2.3"]) {
+      const headers = { "x-forwarded-for": name };
+      seen.push((await ask({ ...logIn, headers })).statusCode);
+    }
+    expect(seen).toEqual([200, 200, 200, 429]);
+  });
+});

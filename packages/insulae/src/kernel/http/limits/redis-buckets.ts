@@ -1,0 +1,49 @@
+/**
+ * Token buckets that the nodes of an installation share, in Redis: the same arithmetic as
+ * `local-buckets.ts`, by one script for all buckets of a request, which Redis carries out as one
+ * step and by its own clock. A bucket is `<missing> <at>`, and goes when it is full again.
+ */
+import type { Redis } from "../../redis/redis.ts";
+import { defineScript } from "../../redis/script.ts";
+import { type Charge, type Outcome, unitsOfRequest } from "./local-buckets.ts";
+
+// Numbers of Lua are doubles, as here; `%.0f` writes all their digits.
+const takeFromAll = defineScript(`
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local known = redis.call('MGET', unpack(KEYS))
+local unit = ${unitsOfRequest}
+local spent = {}
+for i = 1, #KEYS do
+  local rate = tonumber(ARGV[i])
+  local missing = 0
+  if known[i] then
+    local before, at = string.match(known[i], '^(%d+) (%d+)$')
+    missing = math.max(0, tonumber(before) - math.max(0, now - tonumber(at)) * rate)
+    missing = math.min(missing, rate * unit)
+  end
+  spent[i] = missing
+  if missing + unit > rate * unit then
+    return {i - 1, unpack(spent)}
+  end
+end
+for i = 1, #KEYS do
+  spent[i] = spent[i] + unit
+  local bucket = string.format('%.0f %.0f', spent[i], now)
+  redis.call('SET', KEYS[i], bucket, 'PX', math.ceil(spent[i] / tonumber(ARGV[i])))
+end
+return {-1, unpack(spent)}
+`);
+
+/** @throws RedisAbsent */
+export async function takeFromRedis(redis: Redis, charges: readonly Charge[]): Promise<Outcome> {
+  const reply = await redis.run((client) =>
+    takeFromAll(
+      client,
+      charges.map(({ key }) => key),
+      charges.map(({ perMinute }) => String(perMinute)),
+    ),
+  );
+  const [refused = -1, ...spent] = reply as number[]; // what the script returns
+  return { refused, spent };
+}
