@@ -16,7 +16,13 @@
  * and statements on this connection no longer match, and the connection is destroyed.
  */
 import { type Connection, type FieldDef, Query } from "pg";
-import { ConnectionLost, endsSession, isDatabaseError, isStalePlan } from "./errors.ts";
+import {
+  ConnectionLost,
+  endsSession,
+  isDatabaseError,
+  isStalePlan,
+  noteDeletion,
+} from "./errors.ts";
 import { type PreparedStatement, toColumns } from "./prepared.ts";
 import { dataSchema, type Scope } from "./scope.ts";
 import type { Session } from "./session.ts";
@@ -176,6 +182,7 @@ export class Batch extends Query {
         session.destroy(new Error("an error does not belong to its statement", { cause: error }));
         return;
       }
+      noteDeletion(error, this.request.text);
       this.#error = error;
       // pg is done with a query at its error. This one ends at its ReadyForQuery, which tells
       // whether the connection is fit for the next.

@@ -1,5 +1,6 @@
 import { DatabaseError } from "pg";
 import { type AppError, defineError } from "../errors.ts";
+import { rulesOf } from "./sql-rules.ts";
 
 /** All connections are in use, and none came free in time. */
 export const databaseBusy = defineError("database_busy", 503, "The database is busy");
@@ -50,6 +51,28 @@ export class StatementRefused extends Error {
 export const isDatabaseError = (error: unknown): error is DatabaseError =>
   error instanceof DatabaseError;
 
+const foreignKeyViolation = "23503";
+
+interface ForeignKeyError extends DatabaseError {
+  byDeletion?: boolean;
+}
+
+/**
+ * Notes in a violated foreign key's error whether the statement took away what others refer to, or
+ * referred to what isn't there. PostgreSQL has one SQLSTATE for both, and says which only in words,
+ * in the server's language; the statement's own words say it too. (An update counts as the second:
+ * keys don't change.)
+ */
+export function noteDeletion(error: DatabaseError, text: string): void {
+  if (error.code === foreignKeyViolation) {
+    (error as ForeignKeyError).byDeletion = rulesOf(text).deletes;
+  }
+}
+
+/** Whether a violated foreign key is one that a deletion violated. */
+export const isByDeletion = (error: unknown): boolean =>
+  isDatabaseError(error) && (error as ForeignKeyError).byDeletion === true;
+
 /** After these the server has ended the session; what was in flight has no answer. */
 export const endsSession = (error: DatabaseError): boolean =>
   error.severity === "FATAL" || error.severity === "PANIC";
@@ -81,7 +104,9 @@ const passing = new Set([
 /** An error of the server as callers are to see it. */
 export function translate(error: unknown): Error | AppError {
   if (isDatabaseError(error)) {
-    if (error.code === "57014") return statementTimeout(retryLater(error));
+    // query_canceled by statement_timeout; lock_not_available by lock_timeout or `nowait`.
+    if (error.code === "57014" || error.code === "55P03")
+      return statementTimeout(retryLater(error));
     if (endsSession(error)) return databaseUnavailable(retryLater(error));
   }
   return error instanceof Error ? error : new Error(String(error));

@@ -27,6 +27,23 @@ test("any page is cut where its limit is, whatever its rows hold", () => {
   );
 });
 
+test("a page whose rows keep line breaks of their own is cut between rows", () => {
+  // PostgreSQL puts a value of type json into row_to_json as it was written.
+  const value = fc
+    .jsonValue()
+    .chain((json) => fc.constantFrom(0, 1, "\n").map((space) => JSON.stringify(json, null, space)));
+  const row = fc.tuple(fc.string(), value).map(([key, text]) => `{${JSON.stringify(key)}:${text}}`);
+  const lines = fc.constant('{"a":[1,\n2],\n"b":"},{\\",\\n"}');
+  fc.assert(
+    fc.property(fc.array(fc.oneof(row, lines), { minLength: 2, maxLength: 8 }), (rows) => {
+      const limit = rows.length - 1;
+      const { items, last } = cutPage(rows.join(",\n"), rows.length, limit);
+      expect(items).toBe(rows.slice(0, limit).join(",\n"));
+      expect(last).toBe(rows[limit - 1]);
+    }),
+  );
+});
+
 test("JSON text inside of a value that is serialised is its value", () => {
   expect(JSON.stringify({ inner: new Json('{"id":1}') })).toBe('{"inner":{"id":1}}');
 });

@@ -1,4 +1,8 @@
-/** What separates the rows of a page: `row_to_json` never writes a line break, so it is unambiguous. */
+/**
+ * What separates the rows of a page. `row_to_json` writes no line break of its own, so where it stands
+ * once less than there are rows, it separates them. Only a column of type `json` (not `jsonb`) keeps
+ * the line breaks that it was given; then the commas outside of all braces are looked for.
+ */
 const separator = ",\n";
 
 export interface CutPage {
@@ -16,7 +20,28 @@ export interface CutPage {
  */
 export function cutPage(text: string, count: number, limit: number): CutPage {
   if (count <= limit) return { items: text, last: undefined };
-  const items = text.slice(0, text.lastIndexOf(separator));
-  const start = items.lastIndexOf(separator);
-  return { items, last: start < 0 ? items : items.slice(start + separator.length) };
+  const simple = separatorsOf(text);
+  const separators = simple.length < count ? simple : outerCommasOf(text);
+  const items = text.slice(0, separators.at(-1));
+  const start = separators.at(-2);
+  return { items, last: start === undefined ? items : items.slice(start + separator.length) };
+}
+
+function separatorsOf(text: string): number[] {
+  const found: number[] = [];
+  for (let at = text.indexOf(separator); at >= 0; at = text.indexOf(separator, at + 1)) {
+    found.push(at);
+  }
+  return found;
+}
+
+function outerCommasOf(text: string): number[] {
+  const found: number[] = [];
+  let depth = 0;
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{[\]},]/g)) {
+    if (token === "{" || token === "[") depth += 1;
+    else if (token === "}" || token === "]") depth -= 1;
+    else if (token === "," && depth === 0) found.push(index);
+  }
+  return found;
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BatchRequest, StatementResult } from "./batch.ts";
 import type { Broker, Lease } from "./broker.ts";
 import { createEngine, type Engine, scopeOf, tenantA } from "./engine-fixture.ts";
+import { isByDeletion } from "./errors.ts";
 
 let engine: Engine;
 let broker: Broker;
@@ -133,6 +134,32 @@ test("a scope's role that isn't there is that statement's error, and the connect
   const others = send(lease, "select 1 as n");
   expect(await Promise.all(refused)).toMatchObject([{ code: "22023" }, { code: "22023" }]);
   expect((await others).rows).toEqual([{ n: 1 }]);
+  lease.release();
+});
+
+test("what is asked for while only pg knows that the connection is gone was not sent", async () => {
+  const lease = await broker.lease(engine.target);
+  const pid = "select pg_backend_pid() as pid";
+  expect(await send(lease, pid)).toMatchObject({ command: "SELECT" });
+  // pg sets this a moment before it says so; after it, each statement is refused by pg itself.
+  Reflect.set(lease.client, "_queryable", false);
+  const cause = { message: expect.stringMatching("not queryable") };
+  const lost = { name: "ConnectionLost", sent: false, cause };
+  const outcomes = [1, 2].map(() => send(lease, pid).catch((error: unknown) => error));
+  expect(await Promise.all(outcomes)).toMatchObject([lost, lost]);
+  expect(lease.session.lost).toBeDefined();
+  lease.release();
+});
+
+test("an error of a foreign key says whether a deletion violated it", async () => {
+  await engine.admin(`create table data.parents (id int primary key);
+    create table data.children (id int references data.parents);
+    grant all on data.parents, data.children to insulae_engine_test;
+    insert into data.parents values (1); insert into data.children values (1)`);
+  const lease = await broker.lease(engine.target);
+  const errorOf = (text: string) => send(lease, text).catch((error: unknown) => error);
+  expect(isByDeletion(await errorOf("delete from parents"))).toBe(true);
+  expect(isByDeletion(await errorOf("insert into children values (9)"))).toBe(false);
   lease.release();
 });
 

@@ -12,6 +12,7 @@ test.each([
 ])("%s is a read", (text) => {
   expect(rulesOf(text)).toEqual({
     kind: "read",
+    deletes: false,
     refusedOnLane: undefined,
     refusedInTransaction: undefined,
   });

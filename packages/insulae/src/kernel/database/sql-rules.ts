@@ -10,6 +10,8 @@ export type StatementKind = "read" | "write";
 export interface StatementRules {
   /** `read` only if it plainly is one; the server holds it to that (a read-only transaction). */
   readonly kind: StatementKind;
+  /** It takes rows away and adds none. */
+  readonly deletes: boolean;
   /** Why it must not be sent over a lane. */
   readonly refusedOnLane: string | undefined;
   /** Why it must not be sent in a transaction either. */
@@ -27,6 +29,7 @@ export function rulesOf(text: string): StatementRules {
   const reads = readCommands.has(command) && !words.some((word) => writingWords.has(word));
   return {
     kind: reads ? "read" : "write",
+    deletes: words.includes("delete") && !words.includes("insert") && !words.includes("merge"),
     refusedOnLane: everywhere ?? onLane,
     refusedInTransaction: everywhere,
   };

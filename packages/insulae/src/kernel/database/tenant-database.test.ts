@@ -114,6 +114,31 @@ test("a transaction is rolled back when its handler throws, and its connection i
   expect(broker.stats().leased).toBeLessThanOrEqual(lanes.stats().read + lanes.stats().write);
 });
 
+test.each(["for update nowait", "for update"])(
+  "a row that somebody else holds for longer than one waits: %s, is an answer to try again",
+  async (lock) => {
+    await add(a, 1);
+    const holder = await broker.lease(engine.target);
+    try {
+      await holder.client.query("begin");
+      await holder.client.query(`set local app.current_tenant_id = '${tenantA}'`);
+      await holder.client.query("select * from notes for update");
+      const waiting = a.transaction().execute(async (tx) => {
+        await sql`set local lock_timeout = 20`.execute(tx);
+        await sql`select * from notes ${sql.raw(lock)}`.execute(tx);
+      });
+      await expect(waiting).rejects.toMatchObject({
+        status: 503,
+        code: "statement_timeout",
+        headers: { "Retry-After": "1" },
+        cause: { code: "55P03" },
+      });
+    } finally {
+      holder.destroy();
+    }
+  },
+);
+
 test("the scope of a transaction is gone from its connection afterwards", async () => {
   for (const fails of [false, true]) {
     await a

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../testing/index.ts";
+import { noteDeletion } from "../database/errors.ts";
 import { defineError } from "../errors.ts";
 import { databaseError } from "./database-errors.ts";
 
@@ -37,7 +38,14 @@ describe("an error of PostgreSQL", () => {
   const errorOf = (sql: string, values: unknown[] = []) =>
     client.query(sql, values).then(
       () => undefined,
-      (error: unknown) => error,
+      (error: unknown) => {
+        // As the engine does, whatever the server's language.
+        if (error instanceof pg.DatabaseError) {
+          noteDeletion(error, sql);
+          error.message = "Dafür sagt der Server etwas in seiner Sprache";
+        }
+        return error;
+      },
     );
 
   it.each<[string, number, string, unknown[]?]>([
@@ -46,6 +54,9 @@ describe("an error of PostgreSQL", () => {
     ["insert into pets values (2, 99)", 422, "reference_not_found"],
     ["delete from people where id = 1", 409, "still_referenced"],
     ["delete from pets where id = 1", 409, "still_referenced"],
+    ["with gone as (delete from people returning id) select 1", 409, "still_referenced"],
+    ["update pets set owner = 99", 422, "reference_not_found"],
+    ["with gone as (delete from toys) insert into pets values (2, 99)", 422, "reference_not_found"],
     ["insert into people values (3, null, null)", 422, "value_refused"],
     ["insert into people values (3, null, '', -1)", 422, "value_refused"],
     ["insert into people values (3, 'a-very-long-address@example.com')", 400, "invalid_value"],

@@ -3,7 +3,12 @@
  * no constraint's name. A feature says by `constraints` what a violation of its own means; the rest
  * gets a general answer by its SQLSTATE (PostgreSQL manual, appendix A).
  */
-import { databaseUnavailable, retryLater, statementTimeout } from "../database/errors.ts";
+import {
+  databaseUnavailable,
+  isByDeletion,
+  retryLater,
+  statementTimeout,
+} from "../database/errors.ts";
 import { type AppError, defineError, type ErrorFactory } from "../errors.ts";
 
 export const conflict = defineError("conflict", 409, "This already exists");
@@ -39,9 +44,7 @@ export function databaseError(error: unknown, constraints: ConstraintErrors): Ap
     case "23001":
       return stillReferenced({ cause: error });
     case "23503":
-      // One SQLSTATE for both directions; only the message tells them apart. On a server whose
-      // messages are not English a delete gets the other answer, which is no leak.
-      return textProperty(error, "message").startsWith("update or delete")
+      return isByDeletion(error)
         ? stillReferenced({ cause: error })
         : referenceNotFound({ cause: error });
     case "23502":
