@@ -137,6 +137,14 @@ test("a scope's role that isn't there is that statement's error, and the connect
   lease.release();
 });
 
+test("the server refuses what writes where it was told that the statement reads", async () => {
+  const lease = await broker.lease(engine.target);
+  const write = "insert into notes (id, text) values (1, 'read only?') returning id";
+  await expect(send(lease, write, { readOnly: true })).rejects.toMatchObject({ code: "25006" });
+  expect((await send(lease, write)).rows).toEqual([{ id: 1 }]);
+  lease.release();
+});
+
 test("what is asked for while only pg knows that the connection is gone was not sent", async () => {
   const lease = await broker.lease(engine.target);
   const pid = "select pg_backend_pid() as pid";
