@@ -7,7 +7,10 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { join, resolve } from "node:path";
 import { type App, createApp } from "../packages/insulae/src/index.ts";
 import { epochOf } from "../packages/insulae/src/kernel/auth/authority.ts";
-import { loadSigningKeys } from "../packages/insulae/src/kernel/auth/signing-keys.ts";
+import {
+  loadSigningKeys,
+  signingKeySealer,
+} from "../packages/insulae/src/kernel/auth/signing-keys.ts";
 import { createTokens, type Tokens } from "../packages/insulae/src/kernel/auth/tokens.ts";
 import { createSecrets } from "../packages/insulae/src/kernel/secrets.ts";
 import type { TenantId, UserId } from "../packages/insulae/src/kernel/tenancy/tenant.ts";
@@ -72,10 +75,7 @@ export async function installInsulae(database: Database): Promise<Insulae> {
   const withTokens = <Result>(fn: (app: App, tokens: Tokens) => Promise<Result>) =>
     withApp((app) =>
       app.withPlatform("benchmark: sign tokens", async ({ control }) => {
-        const signing = await loadSigningKeys(control, {
-          seal: (text) => secrets.seal("signing-key", text),
-          open: (sealed) => secrets.open("signing-key", sealed),
-        });
+        const signing = await loadSigningKeys(control, signingKeySealer(secrets));
         const { baseUrl: issuer, accessTokenSeconds: accessTtlSeconds } = app.config;
         return fn(app, createTokens({ signing, issuer, audience: "insulae", accessTtlSeconds }));
       }),

@@ -222,7 +222,7 @@ const sweepEveryMs = 3_600_000;
  */
 function startUpkeep(
   { provisioning, main, log }: Installation,
-  { platform: { tenants, oneTimeTokens }, mailSender }: Services,
+  { platform: { tenants, oneTimeTokens, sessions }, mailSender }: Services,
   tls: TlsEntrance,
 ) {
   const attempt = (what: string, work: () => Promise<void>) =>
@@ -231,6 +231,7 @@ function startUpkeep(
     await attempt("Deleted tenants could not be erased", () => tenants.sweep());
     await attempt("Old mails could not be deleted", () => mailSender.sweep());
     await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());
+    await attempt("Sessions of the past could not be deleted", () => sessions.sweep());
     await attempt("The certificates could not be looked at", tls.inspect);
   };
   let running = attempt("The template of tenant databases could not be built", () =>

@@ -20,6 +20,7 @@ import {
   loadSigningKeys,
   type SigningKeys,
   secretSigningKeys,
+  signingKeySealer,
 } from "./kernel/auth/signing-keys.ts";
 import { createTokens } from "./kernel/auth/tokens.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
@@ -182,10 +183,7 @@ export async function createServices(
 const loadKeys = ({ config, control, secrets }: Installation): Promise<SigningKeys> =>
   config.jwtSecret
     ? secretSigningKeys(config.jwtSecret)
-    : loadSigningKeys(control, {
-        seal: (text) => secrets.seal("signing-key", text),
-        open: (sealed) => secrets.open("signing-key", sealed),
-      });
+    : loadSigningKeys(control, signingKeySealer(secrets));
 
 /**
  * Deletes the tenant's rows from a shared schema, those that refer to others first. It is the owner

@@ -157,6 +157,35 @@ describe("insulae tenant", () => {
   });
 });
 
+describe("insulae keys", () => {
+  const published = async () => {
+    const reply = await fetch(`${started.url}/.well-known/jwks.json`);
+    const { keys } = (await reply.json()) as { keys: { kid: string }[] };
+    return keys.map(({ kid }) => kid);
+  };
+
+  test("rotates and retires the keys of a running server", async () => {
+    const [first] = await published();
+    const rotated = documentOf(await insulae("keys rotate --now --json"));
+    expect(rotated.items).toMatchObject([
+      { id: rotated.made, state: "signing", retired_at: null },
+      { id: first, state: "verifying" },
+    ]);
+    await expect.poll(published).toEqual([rotated.made, first]);
+    const retired = await insulae(`keys retire ${first} --json`);
+    expect(documentOf(retired).items[1]).toMatchObject({ id: first, state: "retired" });
+    await expect.poll(published).toEqual([rotated.made]);
+    const { code, stderr } = await insulae(`keys retire ${rotated.made}`);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("rotate first")]);
+    expect((await insulae("keys list")).stdout).toMatch(/ID +STATE +SIGNS FROM +RETIRED/);
+  });
+
+  test("says so where a secret signs", async () => {
+    const settings = { JWT_SECRET: "0123456789abcdef0123456789abcdef" };
+    expect(await insulae("keys rotate", settings)).toMatchObject({ code: 5, stdout: "" });
+  });
+});
+
 describe("exit codes and errors", () => {
   test.each([
     ["tenant create --json", 2, "usage"],

@@ -39,6 +39,10 @@ const examples = {
     ["insulae server add eu postgres://admin:…@eu.example:5432/insulae --weight 2", ""],
     ["insulae server add eu - < url.txt", "so that no password is in the list of processes"],
   ],
+  keys: [
+    ["insulae keys rotate", "every few months; nobody has to sign in again"],
+    ["insulae keys rotate --now && insulae keys retire <id>", "if a key may be known to others"],
+  ],
   migrate: [
     ["insulae migrate status", "what is due, and where"],
     ["insulae migrate up", "can be repeated: it goes on with what is missing"],

@@ -49,6 +49,7 @@ function createProgram(run: RunCommand, json: boolean): Command {
     program.command("migrate").description("bring the databases to this version, or back"),
     run,
   );
+  addKeys(program.command("keys").description("the keys that sign access tokens"), run);
   program
     .command("doctor")
     .description("say what is wrong with this machine and this database, and what to do")
@@ -136,6 +137,28 @@ function addServer(server: Command, run: RunCommand): void {
     .command("list")
     .description("list the servers and how many tenants each has")
     .action(() => run(async (context) => (await commands()).listServers(context)));
+}
+
+function addKeys(keys: Command, run: RunCommand): void {
+  const commands = () => import("./keys.ts");
+  keys.addHelpText("after", examplesOf("keys"));
+  keys
+    .command("list")
+    .description("show the keys: which one signs, which still verify, which are retired")
+    .action(() => run(async (context) => (await commands()).showKeys(context)));
+  keys
+    .command("rotate")
+    .description("make a new key; it is published now, and signs ten minutes later")
+    .option("--now", "it signs at once", false)
+    .action(({ now }: { now: boolean }) =>
+      run(async (context) => (await commands()).rotateSigningKeys(context, now)),
+    );
+  keys
+    .command("retire <id>")
+    .description("refuse everything that this key has signed, on every node within a second")
+    .action((id: string) =>
+      run(async (context) => (await commands()).retireSigningKey(context, id)),
+    );
 }
 
 function addMigrate(migrate: Command, run: RunCommand): void {

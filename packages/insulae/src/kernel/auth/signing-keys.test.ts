@@ -1,8 +1,10 @@
+import { decodeProtectedHeader } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
 import { createSecrets } from "../secrets.ts";
 import type { AccountId } from "../tenancy/tenant.ts";
-import { loadSigningKeys, type Sealer, type SigningKeys } from "./signing-keys.ts";
+import { listKeys, retireKey, rotateKeys } from "./key-rotation.ts";
+import { loadSigningKeys, type SigningKeys, signingKeySealer } from "./signing-keys.ts";
 import { createTokens } from "./tokens.ts";
 
 let installation: TestInstallation;
@@ -11,13 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => installation?.close());
 
-const sealerOf = (masterSecret: string): Sealer => {
-  const secrets = createSecrets(masterSecret);
-  return {
-    seal: (text) => secrets.seal("signing-key", text),
-    open: (sealed) => secrets.open("signing-key", sealed),
-  };
-};
+const sealerOf = (masterSecret: string) => signingKeySealer(createSecrets(masterSecret));
 const sealer = sealerOf("0123456789abcdef0123456789abcdef");
 const load = () => loadSigningKeys(installation.control, sealer);
 const tokensOf = (signing: SigningKeys) =>
@@ -27,7 +23,7 @@ const account = { accountId: "0198a1b2-0000-7000-8000-000000000001" as AccountId
 describe("the signing keys of the control plane", () => {
   it("are made once, however many nodes start at the same time", async () => {
     const all = await Promise.all([load(), load(), load(), load()]);
-    expect(new Set(all.map(({ current }) => current.id)).size).toBe(1);
+    expect(new Set(all.map(([key]) => key?.id)).size).toBe(1);
     expect(
       await installation.control.selectFrom("control.signing_keys").select("id").execute(),
     ).toHaveLength(1);
@@ -51,35 +47,53 @@ describe("the signing keys of the control plane", () => {
     await expect(loadSigningKeys(installation.control, stranger)).rejects.toThrow("master secret");
   });
 
-  it("go on verifying for as long as they are given when they are replaced", async () => {
+  it("overlap when they are rotated: the new one signs later, the old one verifies for a while", async () => {
     const { control } = installation;
-    const before = await load();
-    const token = await tokensOf(before).sign(account, { id: "s", epoch: "e" });
-    const retire = (at: Date) =>
-      control
-        .updateTable("control.signing_keys")
-        .set({ retired_at: at })
-        .where("id", "=", before.current.id ?? "")
-        .execute();
+    const [old] = await load();
+    const options = { sealer, accessTtlSeconds: 900, now: false };
+    const id = await rotateKeys(control, options);
+    const states = (await listKeys(control)).map((key) => [key.id, key.state]);
+    expect(states).toEqual([
+      [id, "next"],
+      [old?.id, "signing"],
+    ]);
+    const [next, before] = await load();
+    expect(before?.id).toBe(old?.id);
+    // Published for ten minutes, then the last token's quarter of an hour, and a minute.
+    expect(before?.retiresAt).toBeCloseTo((next?.signsFrom ?? 0) + 960_000, -3);
+    expect(next?.signsFrom).toBeGreaterThan(Date.now() + 590_000);
+  });
 
-    await control
-      .insertInto("control.signing_keys")
-      .columns(["id", "algorithm", "public_jwk", "sealed_private_jwk"])
-      .expression((eb) =>
-        eb
-          .selectFrom("control.signing_keys")
-          .select([eb.val("next").as("id"), "algorithm", "public_jwk", "sealed_private_jwk"])
-          .where("id", "=", before.current.id ?? ""),
-      )
-      .execute();
-    await retire(new Date(Date.now() + 60_000));
-    const during = await load();
-    expect(during.current.id).toBe("next");
-    expect(await tokensOf(during).verify(token)).toMatchObject({ subject: account.accountId });
-
-    await retire(new Date(Date.now() - 1_000));
+  it("sign at once if that is wanted, and are refused once they are taken out", async () => {
+    const { control } = installation;
+    const token = await tokensOf(await load()).sign(account, { id: "s", epoch: "e" });
+    const { kid } = decodeProtectedHeader(token);
+    await expect(retireKey(control, "no such key")).rejects.toMatchObject({
+      code: "key_not_found",
+    });
+    const id = await rotateKeys(control, { sealer, accessTtlSeconds: 900, now: true });
+    const during = tokensOf(await load());
+    expect(decodeProtectedHeader(await during.sign(account, { id: "s", epoch: "e" })).kid).toBe(id);
+    expect(await during.verify(token)).toMatchObject({ subject: account.accountId });
+    await retireKey(control, kid ?? "");
     const after = tokensOf(await load());
     await expect(after.verify(token)).rejects.toMatchObject({ code: "invalid_token" });
-    expect((await after.jwks()).keys).toEqual([expect.objectContaining({ kid: "next" })]);
+    await retireKey(control, kid ?? "");
+  });
+
+  it("are never all taken out", async () => {
+    const { control } = installation;
+    const left = (await listKeys(control)).filter(({ state }) => state !== "retired");
+    const outcomes = [];
+    for (const { id } of left) {
+      outcomes.push(
+        await retireKey(control, id).then(
+          () => "gone",
+          (error) => error.code,
+        ),
+      );
+    }
+    expect(outcomes).toContain("last_key");
+    expect((await listKeys(control)).filter(({ state }) => state === "signing")).toHaveLength(1);
   });
 });

@@ -19,10 +19,11 @@ const audience = "insulae";
 async function edDsaKey(id: string): Promise<SigningKey> {
   const { publicKey, privateKey } = await generateKeyPair("EdDSA", { extractable: true });
   const publicJwk = { ...(await exportJWK(publicKey)), kid: id, alg: "EdDSA", use: "sig" };
-  return { id, algorithm: "EdDSA", privateKey, publicKey, publicJwk };
+  const always = { signsFrom: 0, retiresAt: Number.POSITIVE_INFINITY };
+  return { id, algorithm: "EdDSA", privateKey, publicKey, publicJwk, ...always };
 }
 
-const only = (key: SigningKey): SigningKeys => ({ current: key, accepted: [key] });
+const only = (key: SigningKey): SigningKeys => [key];
 const user: TokenSubject = {
   userId: randomUUID() as UserId,
   tenantId: randomUUID() as TenantId,
@@ -305,7 +306,7 @@ describe("the signing keys", () => {
     const old = await tokens.sign(user, session);
     expect(await outcome(() => tokens.verify(old))).toBe("accepted");
 
-    tokens.replaceKeys({ current: next, accepted: [next, key] });
+    tokens.replaceKeys([next, key]);
     const fresh = await tokens.sign(user, session);
     expect(await outcome(() => tokens.verify(old))).toBe("accepted");
     expect(await outcome(() => tokens.verify(fresh))).toBe("accepted");
@@ -323,6 +324,35 @@ describe("the signing keys", () => {
     tokens.replaceKeys(only(next));
     expect(await pending).toBe("refused");
     expect(await outcome(() => tokens.verify(token))).toBe("refused");
+  });
+
+  it("sign when their time has come, and verify until they are retired", async () => {
+    let now = Date.now();
+    const start = now;
+    const next = { ...(await edDsaKey("next")), signsFrom: start + 600_000 };
+    const old = { ...key, retiresAt: start + 700_000 };
+    const tokens = tokensOf([next, old], () => now);
+    const kidOf = async () => decodeProtectedHeader(await tokens.sign(user, session)).kid;
+    const published = async () => (await tokens.jwks()).keys.map(({ kid }) => kid);
+    const token = await tokens.sign(user, session);
+    expect([await kidOf(), await published()]).toEqual(["first", ["next", "first"]]);
+    now = start + 600_000;
+    expect(await kidOf()).toBe("next");
+    expect(await outcome(() => tokens.verify(token))).toBe("accepted");
+    // The token has not expired, and is remembered.
+    now = start + 700_000;
+    expect(await outcome(() => tokens.verify(token))).toBe("refused");
+    expect(await published()).toEqual(["next"]);
+  });
+
+  it("verify no token for longer than the present lifetime, whatever it was signed for", async () => {
+    const long = await signRaw({ ...goodClaims(), exp: goodClaims().exp + 86_400 });
+    let now = Date.now();
+    const tokens = tokensOf(only(key), () => now);
+    expect(await outcome(() => tokens.verify(long))).toBe("accepted");
+    now += 901_000;
+    expect(await outcome(() => tokens.verify(long))).toBe("refused");
+    expect(await outcome(() => tokensOf(only(key), () => now).verify(long))).toBe("refused");
   });
 
   it("are published without their private halves", async () => {

@@ -12,7 +12,7 @@ import { LRUCache } from "lru-cache";
 import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
 import type { TokenCredential } from "./credential.ts";
 import { invalidToken } from "./errors.ts";
-import type { SigningKey, SigningKeys } from "./signing-keys.ts";
+import { acceptedKeys, type SigningKey, type SigningKeys, signingKeyOf } from "./signing-keys.ts";
 
 /** Whom a token is for: a user of a tenant, or an account in the core. */
 export type TokenSubject =
@@ -95,7 +95,12 @@ export function createTokens(options: TokensOptions): Tokens {
   const check = async (token: string): Promise<Claims> => {
     if (!hasOneSpelling(token)) throw invalidToken();
     const keys = signing;
-    const { payload } = await jwtVerify(token, (header) => keyFor(keys, header), {
+    const found: { key?: SigningKey } = {};
+    const keyOf = (header: CompactJWSHeaderParameters) => {
+      found.key = keyFor(acceptedKeys(keys, clock()), header);
+      return found.key.publicKey;
+    };
+    const { payload } = await jwtVerify(token, keyOf, {
       algorithms: ["EdDSA", "HS256"], // keyFor() wants exactly the key's own
       issuer,
       audience,
@@ -104,7 +109,7 @@ export function createTokens(options: TokensOptions): Tokens {
     }).catch((error) => {
       throw invalidToken({ cause: error });
     });
-    const claims = claimsOf(payload, accessTtlSeconds);
+    const claims = claimsOf(payload, accessTtlSeconds, found.key?.retiresAt ?? 0);
     if (claims.expiresAt * 1000 <= clock()) throw invalidToken();
     // A key may have been withdrawn while its signature was being checked.
     if (keys !== signing) return check(token);
@@ -124,7 +129,7 @@ export function createTokens(options: TokensOptions): Tokens {
     accessTtlSeconds,
     async sign(subject, { id: sessionId, epoch, expiresAt, impersonator }) {
       await keysReady();
-      const { id, algorithm, privateKey } = signing.current;
+      const { id, algorithm, privateKey } = signingKeyOf(signing, clock());
       const now = Math.floor(clock() / 1000);
       const last = expiresAt ? Math.floor(expiresAt.getTime() / 1000) : Infinity;
       const session = {
@@ -147,7 +152,7 @@ export function createTokens(options: TokensOptions): Tokens {
     },
     async jwks() {
       await keysReady();
-      return { keys: signing.accepted.flatMap((key) => key.publicJwk ?? []) };
+      return { keys: acceptedKeys(signing, clock()).flatMap((key) => key.publicJwk ?? []) };
     },
     replaceKeys(keys) {
       signing = keys;
@@ -187,11 +192,11 @@ function hasOneSpelling(token: string): boolean {
  * The key that the header names, if the header is one of ours: it may not bring a key, or say where
  * one is (`jwk`, `jku`, `x5u`, `x5c`), nor choose another algorithm for a key than the key's own.
  */
-function keyFor(keys: SigningKeys, header: CompactJWSHeaderParameters): SigningKey["publicKey"] {
-  const named = keys.accepted.find((key) => key.id === header.kid);
+function keyFor(keys: SigningKeys, header: CompactJWSHeaderParameters): SigningKey {
+  const named = keys.find((key) => key.id === header.kid);
   const foreign = Object.keys(header).some((name) => !["alg", "typ", "kid"].includes(name));
   if (!named || foreign || header.alg !== named.algorithm) throw invalidToken();
-  return named.publicKey;
+  return named;
 }
 
 const isUuid = (value: unknown): value is string =>
@@ -201,11 +206,11 @@ const isUuid = (value: unknown): value is string =>
  * The claims of a payload whose signature was right.
  *
  * No token counts for longer than the present lifetime, whatever it was signed for: that is how long
- * the ended sessions are remembered (`ended-sessions.ts`).
+ * the ended sessions are remembered (`ended-sessions.ts`). Nor does it outlive its key.
  *
  * @throws invalidToken unless it is of the one kind that this server signs as an access token
  */
-function claimsOf(payload: object, ttlSeconds: number): Claims {
+function claimsOf(payload: object, ttlSeconds: number, keyRetiresAt: number): Claims {
   const raw: Record<string, unknown> = { ...payload };
   const { sub, user_id, tenant_id, role, permissions, is_owner, sid, jti, iss, aud } = raw;
   const { exp, iat, token_type, epoch, act } = raw;
@@ -242,7 +247,7 @@ function claimsOf(payload: object, ttlSeconds: number): Claims {
     epoch,
     impersonator,
     issuedAt: iat,
-    expiresAt: Math.min(exp, iat + ttlSeconds),
+    expiresAt: Math.min(exp, iat + ttlSeconds, keyRetiresAt / 1000),
   });
 }
 

@@ -121,6 +121,7 @@ export interface ControlTables {
     public_jwk: JSONColumnType<Record<string, unknown>>;
     sealed_private_jwk: string;
     created_at: Stamp;
+    signs_from: ColumnType<Date, Date | undefined, never>;
     retired_at: ColumnType<Date | null, never, Date | null>;
   };
   /** Written by `kernel/audit` only; the database gives number, time and hashes. */

@@ -1,0 +1,59 @@
+import type { Installation } from "../installation.ts";
+import { type KeyRow, listKeys, retireKey, rotateKeys } from "../kernel/auth/key-rotation.ts";
+import { signingKeySealer } from "../kernel/auth/signing-keys.ts";
+import type { CommandContext, Result } from "./command.ts";
+import { CommandError, exitCodes } from "./failure.ts";
+import { withInstallation } from "./open.ts";
+import { table } from "./table.ts";
+
+const documentOf = ({ id, state, createdAt, signsFrom, retiredAt }: KeyRow) => ({
+  id,
+  state,
+  created_at: createdAt.toISOString(),
+  signs_from: signsFrom.toISOString(),
+  retired_at: retiredAt?.toISOString() ?? null,
+});
+
+const result = (keys: readonly KeyRow[], more: object = {}): Result => {
+  const rows = keys.map((key) => {
+    const { id, state, signs_from, retired_at } = documentOf(key);
+    return [id, state, signs_from, retired_at ?? "–"];
+  });
+  return {
+    document: { ...more, items: keys.map(documentOf) },
+    text: table(["ID", "STATE", "SIGNS FROM", "RETIRED"], rows),
+  };
+};
+
+/** With a secret there are no keys to speak of. */
+function refuseSecret({ config }: Installation): void {
+  if (config.jwtSecret === undefined) return;
+  throw new CommandError(
+    "signed_with_secret",
+    "Tokens are signed with JWT_SECRET: change it, and restart all nodes. To sign with keys, unset it.",
+    exitCodes.refused,
+  );
+}
+
+export const showKeys = (context: CommandContext): Promise<Result> =>
+  withInstallation(context, undefined, async (installation) => {
+    refuseSecret(installation);
+    return result(await listKeys(installation.control));
+  });
+
+export const rotateSigningKeys = (context: CommandContext, now: boolean): Promise<Result> =>
+  withInstallation(context, undefined, async (installation) => {
+    refuseSecret(installation);
+    const { control, config, secrets } = installation;
+    const accessTtlSeconds = config.accessTokenSeconds;
+    const sealer = signingKeySealer(secrets);
+    const made = await rotateKeys(control, { sealer, accessTtlSeconds, now });
+    return result(await listKeys(control), { made });
+  });
+
+export const retireSigningKey = (context: CommandContext, id: string): Promise<Result> =>
+  withInstallation(context, undefined, async (installation) => {
+    refuseSecret(installation);
+    await retireKey(installation.control, id);
+    return result(await listKeys(installation.control), { retired: id });
+  });
