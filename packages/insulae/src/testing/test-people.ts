@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { type AppOptions, createApp } from "../app.ts";
 import type { Config } from "../config.ts";
 import { createOwnerUser } from "../features/users/users.feature.ts";
+import type { TenantDatabase } from "../kernel/database/tenant-database.ts";
 import type { PlatformScope } from "../kernel/platform.ts";
 import type { AccountId, Tenant } from "../kernel/tenancy/tenant.ts";
 import type { NewTenant } from "../kernel/tenancy/tenants.ts";
@@ -111,6 +112,19 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
     put: (url: string, request?: Request) => send("PUT", url, request),
     onPlatform: <Result>(work: (scope: PlatformScope) => Promise<Result>) =>
       onControl("a test", work),
+    onTenant: <Result>(
+      tenant: Tenant,
+      work: (db: TenantDatabase<Record<never, never>>) => Promise<Result>,
+    ) => app.withTenant(tenant, ({ db }) => work(db as TenantDatabase<Record<never, never>>)),
+    /** The account with this e-mail, which somebody has registered. */
+    findAccount: (email: string) =>
+      onControl("a test", ({ control }) =>
+        control
+          .selectFrom("control.accounts")
+          .select(["id", "email"])
+          .where("email", "=", email)
+          .executeTakeFirstOrThrow(),
+      ),
     mailsTo,
     /** The newest mail to somebody, as the queue has it, once it is in that state. */
     async mailRow(email: string, state: "waiting" | "sent" | "dropped" | "failed") {

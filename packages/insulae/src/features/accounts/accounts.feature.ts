@@ -1,5 +1,6 @@
 import { feature } from "../../kernel/feature.ts";
 import { accountRoutes } from "./accounts.routes.ts";
+import { recoveryRoutes } from "./recovery.routes.ts";
 import { accountExists } from "./registration.ts";
 
 export { findAccountByEmail, findAccountStanding } from "./accounts.queries.ts";
@@ -9,5 +10,5 @@ export { ensureAdmin, type FirstAdmin } from "./admin.ts";
 export const accounts = feature("accounts", {
   dependsOn: ["users"],
   constraints: { accounts_email_key: accountExists },
-  routes: accountRoutes,
+  routes: (r) => [...accountRoutes(r), ...recoveryRoutes(r)],
 });

@@ -31,6 +31,28 @@ export const insertAccount = (
     .returning(columns)
     .executeTakeFirstOrThrow();
 
+/**
+ * Whether the account was made. If the e-mail is taken, its row is locked and left as it is: that
+ * costs a write of the log as the making does, and takes as long.
+ */
+export async function insertAccountUnlessTaken(
+  control: Control,
+  account: Insertable<ControlTables["control.accounts"]>,
+): Promise<boolean> {
+  const made = await control
+    .insertInto("control.accounts")
+    .values(account)
+    .onConflict((conflict) =>
+      conflict
+        .column("email")
+        .doUpdateSet((eb) => ({ email: eb.ref("excluded.email") }))
+        .where(sql<boolean>`false`),
+    )
+    .returning("id")
+    .executeTakeFirst();
+  return made !== undefined;
+}
+
 export const findAccount = (control: Control, by: "id" | "email", value: string) =>
   control
     .selectFrom("control.accounts")
@@ -96,7 +118,7 @@ export const findLinkedAccount = (
   control
     .selectFrom("control.accounts")
     .innerJoin("control.memberships", "account_id", "id")
-    .select(["is_active", "password_hash", "sessions_valid_from"])
+    .select(["email", "email_verified", "is_active", "password_hash", "sessions_valid_from"])
     .where("id", "=", accountId)
     .where("tenant_id", "=", tenantId)
     .where("user_id", "=", userId)

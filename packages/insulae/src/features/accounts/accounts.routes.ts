@@ -1,13 +1,19 @@
+import { Type } from "typebox";
 import { invalidEmail } from "../../kernel/auth/email.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
 import { passwordsBusy, weakPassword } from "../../kernel/auth/passwords.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { validationFailed } from "../../kernel/http/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
 import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { invalidUsername, usernameTaken } from "../users/users.feature.ts";
-import { Jwks, LogIn, Me, Registration, SignedIn } from "./accounts.schemas.ts";
+import {
+  Jwks,
+  LogIn,
+  Me,
+  Registration,
+  SignedIn,
+  VerificationPending,
+} from "./accounts.schemas.ts";
 import { type Credentials, logInAccount, logInUser } from "./log-in.ts";
 import { describeMe } from "./me.ts";
 import {
@@ -17,6 +23,7 @@ import {
   registrationClosed,
 } from "./registration.ts";
 import { sessionRoutes } from "./session.routes.ts";
+import { tenantOf } from "./tenant-of.ts";
 
 export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
   r.post(
@@ -28,9 +35,9 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "auth.registered",
       summary: "Registers, and signs in",
       description:
-        "Where a tenant is known (by host, header or `tenant`), as its user with the role `user`; otherwise as an account of the platform, which may make tenants.",
+        "Where a tenant is known (by host, header or `tenant`), as its user with the role `user`; otherwise as an account of the platform, which may make tenants. Where e-mails must be verified first, nobody is signed in, and the answer is the same for an address that is registered already: a mail says what happened.",
       body: Registration,
-      response: { 201: SignedIn },
+      response: { 201: Type.Union([SignedIn, VerificationPending]) },
       errors: [
         registrationClosed,
         accountExists,
@@ -46,11 +53,13 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
     async ({ platform, request, tenant, body, log }) => {
       const { tenant: reference, ...person } = body;
       const where = await tenantOf(platform, tenant, reference);
-      const signedIn = await (where
+      const reply = await (where
         ? registerUser({ platform, request }, where, person)
         : registerAccount({ platform, request }, person));
-      log.info({ user_id: signedIn.user.id, tenant_id: where?.id }, "User registered");
-      return signedIn;
+      if ("user" in reply) {
+        log.info({ user_id: reply.user.id, tenant_id: where?.id }, "User registered");
+      }
+      return reply;
     },
   ),
 
@@ -105,23 +114,6 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
     },
   ),
 ];
-
-/**
- * The tenant that a sign-up or a log-in is for. One that the body names only selects: it has to
- * agree with what host, header or token say.
- */
-async function tenantOf(
-  { tenants }: Platform,
-  known: Tenant | undefined,
-  reference: string | undefined,
-): Promise<Tenant | undefined> {
-  if (reference === undefined) return known;
-  const selected = await tenants.find(reference);
-  if (known && selected?.id !== known.id) throw tenantAccessDenied();
-  // Strangers are not told that a tenant is suspended.
-  if (selected?.status !== "active") throw tenantNotFound();
-  return selected;
-}
 
 function credentialsOf(body: { email?: string; username?: string; password: string }): Credentials {
   const { email, username, password } = body;

@@ -3,7 +3,7 @@ import { maxPasswordLength } from "../../kernel/auth/passwords.ts";
 import { nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { Email, NewPassword, PersonName, Username } from "../users/users.feature.ts";
 
-const TenantReference = Type.String({
+export const TenantReference = Type.String({
   minLength: 1,
   maxLength: 63,
   description: "A tenant's id, key, slug or number.",
@@ -109,6 +109,17 @@ export const SignedIn = Type.Object(
     ...whoAndWhere,
   },
   { $id: "SignedIn" },
+);
+
+export const VerificationPending = Type.Object(
+  {
+    verification_required: Type.Literal(true),
+    email: Type.String({ description: "Where the mail goes." }),
+  },
+  {
+    $id: "VerificationPending",
+    description: "Before anybody can log in, the e-mail has to be verified.",
+  },
 );
 
 export const Me = Type.Object(

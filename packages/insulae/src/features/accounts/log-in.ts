@@ -2,7 +2,7 @@
  * Logging in. Where a tenant is known, its user logs in, by a password of their own or by that of
  * the account that they are linked to. Where none is known, an account logs in.
  *
- * Whatever is wrong (no such person, no password, a wrong one, not active) the answer is the same,
+ * Whatever is wrong (no such person, no password, a wrong one, not active, an e-mail that has to be verified first) the answer is the same,
  * and comes after the same work: the same queries, and one hash.
  */
 import { epochOf, isOfAccount } from "../../kernel/auth/authority.ts";
@@ -10,9 +10,20 @@ import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
-import { findCredentials, type UserTables } from "../users/users.feature.ts";
+import {
+  findCredentials,
+  isVerificationRequired,
+  isVerified,
+  type UserTables,
+} from "../users/users.feature.ts";
 import { findAccount, findLinkedAccount, listMemberships } from "./accounts.queries.ts";
-import { findUserSubject, type SignedInReply, type SignInContext, signIn } from "./sign-in.ts";
+import {
+  findUserSubject,
+  mayEnter,
+  type SignedInReply,
+  type SignInContext,
+  signIn,
+} from "./sign-in.ts";
 
 export interface Credentials {
   readonly by: "email" | "username";
@@ -50,6 +61,9 @@ export async function logInUser(
   if (!found || !right) throw refuse(log, reasonFor(found, hash), found?.id);
   const { password_hash: _hash, account_id: _account, sessions_valid_from, ...user } = found;
   if (!user.is_active) throw refuse(log, "user_inactive", user.id);
+  if (isVerificationRequired(platform.config, tenant) && !isVerified(user, linked)) {
+    throw refuse(log, "email_not_verified", user.id);
+  }
   const epoch = linked
     ? epochOf(sessions_valid_from, linked.sessions_valid_from)
     : epochOf(sessions_valid_from);
@@ -75,13 +89,17 @@ export async function logInAccount(
   const right = await platform.passwords.verify(password, found?.password_hash);
   if (!found || !right) throw refuse(log, reasonFor(found, found?.password_hash), found?.id);
   if (!found.is_active) throw refuse(log, "user_inactive", found.id);
+  if (isVerificationRequired(platform.config, undefined) && !found.email_verified) {
+    throw refuse(log, "email_not_verified", found.id);
+  }
   const { password_hash: _hash, sessions_valid_from, ...account } = found;
   const [only, ...others] = await listMemberships(platform.control, account.id);
   const tenant =
     only && others.length === 0 && !account.platform_admin
       ? await platform.tenants.find(only.id)
       : undefined;
-  const member = tenant && only && (await findUserSubject(platform, tenant, only.user_id));
+  const user = tenant && only && (await findUserSubject(platform, tenant, only.user_id));
+  const member = user && mayEnter(platform, user, account) ? user : undefined;
   const epoch = epochOf(sessions_valid_from);
   // The account's password may have been changed since it was read.
   const signedIn = await signIn(

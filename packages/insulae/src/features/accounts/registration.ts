@@ -7,13 +7,19 @@ import { validationFailed } from "../../kernel/http/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import {
+  alreadyRegisteredMail,
   canonicalUsername,
   createUser,
+  createUserUnlessTaken,
+  isUsernameTaken,
+  isVerificationRequired,
   type UserTables,
   type UserView,
+  usernameTaken,
+  verificationMail,
 } from "../users/users.feature.ts";
-import { insertAccount } from "./accounts.queries.ts";
-import type { Registration } from "./accounts.schemas.ts";
+import { insertAccount, insertAccountUnlessTaken } from "./accounts.queries.ts";
+import type { Registration, VerificationPending } from "./accounts.schemas.ts";
 import {
   findAccountSubject,
   findUserSubject,
@@ -28,13 +34,15 @@ export const registrationClosed = defineError(
   "This tenant takes no registrations; ask for an invitation",
 );
 /**
- * That an address is registered is said openly: the sources of this API document it, and who signs
- * up is signed in at once, which no reply for a taken address could look like. It is not said any
- * faster than the opposite: the password is hashed first.
+ * Said where e-mails need not be verified: who signs up is signed in at once there, which no reply for
+ * a taken address could look like. Where they must be, a reply tells nothing, and takes as long.
  */
 export const accountExists = defineError("email_taken", 409, "This e-mail is registered already");
 
 type Person = Static<typeof Registration>;
+type Pending = Static<typeof VerificationPending>;
+
+const pending = (email: string): Pending => ({ verification_required: true, email });
 
 /**
  * Makes a user of the tenant, with the role `user`.
@@ -45,7 +53,7 @@ export async function registerUser(
   context: SignInContext,
   tenant: Tenant,
   { username, ...person }: Person,
-): Promise<SignedInReply> {
+): Promise<SignedInReply | Pending> {
   const { platform } = context;
   if (!isOpen(platform.config, tenant)) throw registrationClosed();
   const values = {
@@ -53,11 +61,24 @@ export async function registerUser(
     ...(username !== undefined && { username: canonicalUsername(username) }),
     role: "user",
   };
+  if (isVerificationRequired(platform.config, tenant)) {
+    return platform.withTenant<UserTables, Pending>(tenant, async ({ db, mail }) => {
+      // Whatever the e-mail is, or it would tell.
+      if (values.username !== undefined && (await isUsernameTaken(db, values.username))) {
+        throw usernameTaken();
+      }
+      const made = await createUserUnlessTaken(db, values);
+      const template = made ? verificationMail : alreadyRegisteredMail;
+      await mail.send(template, { to: values.email, variables: {} });
+      return pending(values.email);
+    });
+  }
   const user = await platform.withTenant<UserTables, UserView | undefined>(tenant, ({ db }) =>
     createUser.first(db, values),
   );
   const subject = user && (await findUserSubject(platform, tenant, user.id));
   if (!subject) throw registrationClosed();
+  await platform.mail.send(verificationMail, { to: values.email, tenant, variables: {} });
   return signIn(context, subject);
 }
 
@@ -69,14 +90,27 @@ export async function registerUser(
 export async function registerAccount(
   context: SignInContext,
   { username, ...person }: Person,
-): Promise<SignedInReply> {
+): Promise<SignedInReply | Pending> {
   const { platform } = context;
   if (username !== undefined) {
     const message = "only the users of a tenant have usernames";
     throw validationFailed({ errors: [{ pointer: "/body/username", message }] });
   }
-  const values = await valuesOf(platform, person);
-  const { id } = await insertAccount(platform.control, { ...values, is_owner: true });
+  const { control, mail } = platform;
+  const values = { ...(await valuesOf(platform, person)), is_owner: true };
+  const letter = { to: values.email, variables: {} };
+  if (isVerificationRequired(platform.config, undefined)) {
+    await control.transaction().execute(async (tx) => {
+      const made = await insertAccountUnlessTaken(tx, values);
+      await mail.send(made ? verificationMail : alreadyRegisteredMail, letter, tx);
+    });
+    return pending(values.email);
+  }
+  const id = await control.transaction().execute(async (tx) => {
+    const account = await insertAccount(tx, values);
+    await mail.send(verificationMail, letter, tx);
+    return account.id;
+  });
   const subject = await findAccountSubject(platform, id);
   if (!subject) throw invalidCredentials();
   return signIn(context, subject);

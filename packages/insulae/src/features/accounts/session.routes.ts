@@ -13,7 +13,7 @@ import {
   sessionNotFound,
 } from "./own-sessions.ts";
 import { refresh } from "./refresh.ts";
-import { noAccount, switchTo } from "./switch.ts";
+import { emailNotVerified, noAccount, switchTo } from "./switch.ts";
 
 /** What happens to a session between log-in and log-out. */
 export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
@@ -43,7 +43,7 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "Gives a token for another tenant of the same account, in a session of its own",
       body: Switch,
       response: SignedIn,
-      errors: [noAccount, permissionDenied, tenantNotFound, tenantInactive],
+      errors: [noAccount, emailNotVerified, permissionDenied, tenantNotFound, tenantInactive],
     },
     ({ platform, request, user, credential, body }) => {
       refuseImpersonation(credential);

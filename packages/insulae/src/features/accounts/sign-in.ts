@@ -15,7 +15,13 @@ import type { Session } from "../../kernel/auth/sessions.ts";
 import type { RequestInfo } from "../../kernel/feature.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
-import { findSignInUser, type UserTables, type UserView } from "../users/users.feature.ts";
+import {
+  findSignInUser,
+  isVerificationRequired,
+  isVerified,
+  type UserTables,
+  type UserView,
+} from "../users/users.feature.ts";
 import {
   type AccountView,
   findAccount,
@@ -147,6 +153,13 @@ export async function findUserSubject(
   if (!linked?.is_active) return undefined;
   return { tenant, user, epoch: epochOf(validFrom, linked.sessions_valid_from) };
 }
+
+/** Whether an account may be signed in as a user that it is linked to, as far as e-mails count. */
+export const mayEnter = (
+  { config }: Pick<Platform, "config">,
+  { tenant, user }: UserSubject,
+  account: Pick<AccountView, "email" | "email_verified">,
+): boolean => !isVerificationRequired(config, tenant) || isVerified(user, account);
 
 /** An account as it is now, for signing it in; undefined if there is none or it is not active. */
 export async function findAccountSubject(

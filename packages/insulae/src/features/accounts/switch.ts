@@ -9,6 +9,7 @@ import { findAccountOfUser, findMembership } from "./accounts.queries.ts";
 import {
   findAccountSubject,
   findUserSubject,
+  mayEnter,
   type SignedInReply,
   type SignInContext,
   signIn,
@@ -20,12 +21,18 @@ export const noAccount = defineError(
   "This user belongs to one tenant only: there is no account to switch with",
 );
 
+export const emailNotVerified = defineError(
+  "email_not_verified",
+  403,
+  "This tenant asks for a verified e-mail; verify yours first",
+);
+
 /**
  * From one context into another one of the same account, in a session of its own.
  *
  * @param reference the tenant's id, key, slug or number; null: the core.
- * @throws noAccount, tenantInactive; tenantNotFound, for a tenant that the account is not in as for
- *   one that does not exist
+ * @throws noAccount, tenantInactive, emailNotVerified; tenantNotFound, for a tenant that the account
+ *   is not in as for one that does not exist
  */
 export async function switchTo(
   context: SignInContext,
@@ -46,6 +53,7 @@ export async function switchTo(
   const subject = await findUserSubject(platform, tenant, membership.user_id);
   if (!subject) throw tenantNotFound();
   if (!isOfAccount(subject.epoch, epoch)) throw invalidToken();
+  if (!mayEnter(platform, subject, account)) throw emailNotVerified();
   return signIn(context, subject);
 }
 

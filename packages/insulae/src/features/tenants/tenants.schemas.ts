@@ -1,7 +1,8 @@
 import { type Static, Type } from "typebox";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
-const Name = Type.String({ minLength: 1, maxLength: 255 });
+// It stands in the subjects of mails: one line.
+const Name = Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$" });
 const Plan = Type.String({
   pattern: "^[a-z0-9][a-z0-9_-]{0,49}$",
   examples: ["free", "standard", "premium"],
@@ -34,6 +35,12 @@ export const Settings = Type.Object(
         description:
           "Origins whose pages may use the API at the tenant's hosts, exactly as browsers send them.",
         examples: [["https://app.acme.example"]],
+      }),
+    ),
+    email_verification: Type.Optional(
+      Type.Union([Type.Literal("required"), Type.Literal("optional")], {
+        description:
+          "Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says.",
       }),
     ),
     features: Type.Optional(Type.Record(Type.String({ maxLength: 100 }), Type.Boolean())),

@@ -1,17 +1,30 @@
 import { feature } from "../../kernel/feature.ts";
+import { userMails } from "./mails.ts";
 import type { UserTables } from "./users.queries.ts";
 import { emailTaken, usernameTaken, userRoutes } from "./users.routes.ts";
 
+export { isVerificationRequired, isVerified } from "./identity.ts";
+export {
+  alreadyRegisteredMail,
+  noticeMail,
+  passwordResetMail,
+  resetPurpose,
+  verificationMail,
+  verifyPurpose,
+} from "./mails.ts";
 export { createOwnerUser } from "./owner.ts";
 export { canonicalUsername, invalidUsername } from "./username.ts";
 export {
   asId,
   createUser,
+  createUserUnlessTaken,
   endUserSessions,
   findCredentials,
+  findSecret,
   findSignInUser,
   findStanding,
   findUser,
+  isUsernameTaken,
   type UserTables,
   type UserView,
 } from "./users.queries.ts";
@@ -45,5 +58,6 @@ export const users = feature<UserTables>("users", {
   migrations: new URL("./migrations/", import.meta.url),
   tables: ["users"],
   constraints: { users_email_key: emailTaken, users_username_key: usernameTaken },
+  mails: userMails,
   routes: userRoutes,
 });

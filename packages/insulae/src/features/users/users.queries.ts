@@ -178,3 +178,33 @@ export const findSignInUser = (db: Db, id: UserId) =>
     .select([...columns, "account_id", "sessions_valid_from"])
     .where("id", "=", id)
     .executeTakeFirst();
+
+/** The password that somebody has of their own. */
+export const findSecret = (db: Db, id: UserId) =>
+  db.selectFrom("users").select(["email", "password_hash"]).where("id", "=", id).executeTakeFirst();
+
+export const isUsernameTaken = async (db: Db, username: string): Promise<boolean> =>
+  (await db
+    .selectFrom("users")
+    .select("id")
+    .where("username", "=", username)
+    .executeTakeFirst()) !== undefined;
+
+/**
+ * Whether the user was made. If the e-mail is taken, its row is locked and left as it is: that costs
+ * a write of the log as the making does, and takes as long.
+ */
+export async function createUserUnlessTaken(db: Db, values: UserValues): Promise<boolean> {
+  const made = await db
+    .insertInto("users")
+    .values(values)
+    .onConflict((conflict) =>
+      conflict
+        .constraint("users_email_key")
+        .doUpdateSet((eb) => ({ email: eb.ref("excluded.email") }))
+        .where(sql<boolean>`false`),
+    )
+    .returning("id")
+    .executeTakeFirst();
+  return made !== undefined;
+}

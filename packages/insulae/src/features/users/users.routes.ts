@@ -5,6 +5,8 @@ import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams, nullable } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
+import type { TenantMail } from "../../kernel/mail/mail.ts";
+import { noticeMail, verificationMail } from "./mails.ts";
 import { invalidUsername } from "./username.ts";
 import { asId, findUser, listUsers, type UserTables } from "./users.queries.ts";
 import { Email, NewPassword, PersonName, Role, User, Username } from "./users.schemas.ts";
@@ -46,6 +48,13 @@ const New = Type.Object(
 
 /** As PostgreSQL writes it: what is cached under an id is forgotten under the same. */
 const userIdOf = ({ id }: { id: string }) => asId(id.toLowerCase());
+
+/** The old address, since somebody may have taken the user over; the new one, to be proved. */
+async function tellBoth(mail: TenantMail, { from, to }: { from: string; to: string }) {
+  const at = new Date().toUTCString();
+  await mail.send(noticeMail, { to: from, variables: { what: "email_changed", at } });
+  await mail.send(verificationMail, { to, variables: {} });
+}
 
 export const userRoutes = (r: RouteBuilder<UserTables>) => [
   r.get(
@@ -121,7 +130,8 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     },
     async (setting) => {
       const id = userIdOf(setting.params);
-      const changed = await changeUser(setting, id, setting.body);
+      const { changed, moved } = await changeUser(setting, id, setting.body);
+      if (moved) await tellBoth(setting.mail, moved);
       await setting.forgetUser(id);
       return changed;
     },

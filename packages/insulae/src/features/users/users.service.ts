@@ -11,7 +11,9 @@ import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
 import type { Json } from "../../kernel/json.ts";
+import type { TenantMail } from "../../kernel/mail/mail.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import { verificationMail } from "./mails.ts";
 import { canonicalUsername } from "./username.ts";
 import {
   createUser,
@@ -48,6 +50,11 @@ export interface Setting<Tables = UserTables> {
   readonly user: Actor;
 }
 
+interface Services {
+  readonly passwords: Passwords;
+  readonly mail: TenantMail;
+}
+
 export interface NewUser {
   readonly email: string;
   readonly username?: string | null | undefined;
@@ -65,13 +72,21 @@ export interface UserChanges extends Omit<Partial<NewUser>, "password"> {
 
 /** @throws roleAboveOwn, permissionNotHeld, invalidEmail, invalidUsername, weakPassword */
 export async function addUser(
-  { db, passwords, permissions, user: actor }: Setting & { readonly passwords: Passwords },
+  { db, mail, passwords, permissions, user: actor }: Setting & Services,
   { password, role = "user", ...fields }: NewUser,
 ): Promise<Json | undefined> {
   refuseRole({ permissions, user: actor }, role);
   const user = { ...canonical(fields), email: canonicalEmail(fields.email), role };
   const passwordHash = password === undefined ? null : await passwords.hash(password);
-  return createUser.json(db, { ...user, password_hash: passwordHash });
+  const made = await createUser.json(db, { ...user, password_hash: passwordHash });
+  await mail.send(verificationMail, { to: user.email, variables: {} });
+  return made;
+}
+
+export interface ChangedUser {
+  readonly changed: Json | undefined;
+  /** If the e-mail is another one now: both are to be told. */
+  readonly moved?: { readonly from: string; readonly to: string };
 }
 
 /** @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner, invalidEmail, invalidUsername */
@@ -79,7 +94,7 @@ export async function changeUser(
   { db, permissions, user: actor }: Setting,
   id: UserId,
   changes: UserChanges,
-): Promise<Json | undefined> {
+): Promise<ChangedUser> {
   const values = canonical(changes);
   return db.transaction().execute(async (tx) => {
     const { user, isLastOwner } = await lock(tx, id);
@@ -89,7 +104,12 @@ export async function changeUser(
     if (isLastOwner && !(role === "owner" && is_active)) throw lastOwner();
     // Somebody has to prove again that the mailbox is theirs.
     const moved = values.email !== undefined && values.email !== user.email;
-    return updateUser.json(tx, { ...values, ...(moved && { email_verified: false }), id });
+    const changed = await updateUser.json(tx, {
+      ...values,
+      ...(moved && { email_verified: false }),
+      id,
+    });
+    return { changed, ...(moved && { moved: { from: user.email, to: values.email ?? "" } }) };
   });
 }
 

@@ -1,0 +1,120 @@
+import { invalidToken } from "../../kernel/auth/errors.ts";
+import type { Principal } from "../../kernel/auth/principal.ts";
+import type { Subject } from "../../kernel/auth/subject.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { findSecret, resetPurpose, type UserTables } from "../users/users.feature.ts";
+import { findAccount, findAccountOfUser } from "./accounts.queries.ts";
+import { notify } from "./recovery.ts";
+import {
+  findAccountSubject,
+  findUserSubject,
+  type SignedInReply,
+  type SignInContext,
+  signIn,
+} from "./sign-in.ts";
+
+export const wrongPassword = defineError("wrong_password", 400, "This is not your password");
+
+interface PasswordChange {
+  readonly current_password: string;
+  readonly new_password: string;
+}
+
+/**
+ * Changes the caller's password, which ends all their sessions, and signs them in anew where they
+ * were. Of a user who is linked to an account, it is the account's.
+ *
+ * @throws wrongPassword, weakPassword, passwordsBusy
+ */
+export async function changePassword(
+  context: SignInContext,
+  principal: Principal,
+  tenant: Tenant | undefined,
+  { current_password: current, new_password: chosen }: PasswordChange,
+): Promise<SignedInReply> {
+  const { platform } = context;
+  const held = await findPassword(context, principal, tenant);
+  if (!(await platform.passwords.verify(current, held?.hash)) || !held) {
+    const error = { pointer: "/body/current_password", message: wrongPassword.title };
+    throw wrongPassword({ errors: [error] });
+  }
+  const hash = await platform.passwords.hash(chosen);
+  // Of two changes at once, the second finds another password than it has verified.
+  if (!(await replace(context, tenant, held, hash))) throw wrongPassword();
+  await platform.oneTimeTokens.revoke(resetPurpose, held.subject);
+  await notify(platform, tenant, held.email);
+  const subject =
+    principal.kind === "tenant" && tenant
+      ? await findUserSubject(platform, tenant, principal.id)
+      : principal.kind === "core"
+        ? await findAccountSubject(platform, principal.id)
+        : undefined;
+  if (!subject) throw invalidToken();
+  return signIn(context, subject);
+}
+
+interface Held {
+  readonly subject: Subject;
+  readonly email: string;
+  readonly hash: string | null;
+}
+
+/** The password that the caller logs in with. */
+async function findPassword(
+  { platform }: SignInContext,
+  principal: Principal,
+  tenant: Tenant | undefined,
+): Promise<Held | undefined> {
+  const { control, withTenant } = platform;
+  if (principal.kind === "tenant" && tenant) {
+    const linked = await findAccountOfUser(control, tenant.id, principal.id);
+    if (!linked) {
+      const user = await withTenant<UserTables, Awaited<ReturnType<typeof findSecret>>>(
+        tenant,
+        ({ db }) => findSecret(db, principal.id),
+      );
+      const subject = { tenantId: tenant.id, id: principal.id };
+      return user && { subject, email: user.email, hash: user.password_hash };
+    }
+    return accountPassword(platform.control, linked.id);
+  }
+  return principal.kind === "core" ? accountPassword(platform.control, principal.id) : undefined;
+}
+
+async function accountPassword(
+  control: SignInContext["platform"]["control"],
+  id: Parameters<typeof findAccountSubject>[1],
+): Promise<Held | undefined> {
+  const account = await findAccount(control, "id", id);
+  const subject = { tenantId: null, id };
+  return account && { subject, email: account.email, hash: account.password_hash };
+}
+
+async function replace(
+  { platform }: SignInContext,
+  tenant: Tenant | undefined,
+  { subject, hash: old }: Held,
+  hash: string,
+): Promise<boolean> {
+  if (subject.tenantId === null) {
+    const { numUpdatedRows } = await platform.control
+      .updateTable("control.accounts")
+      .set({ password_hash: hash })
+      .where("id", "=", subject.id)
+      .where("password_hash", "=", old ?? "")
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
+  if (!tenant) return false;
+  return platform.withTenant<UserTables, boolean>(tenant, async ({ db, forgetUser }) => {
+    const { numUpdatedRows } = await db
+      .updateTable("users")
+      .set({ password_hash: hash })
+      .where("id", "=", subject.id)
+      .where("password_hash", "=", old ?? "")
+      .executeTakeFirst();
+    await forgetUser(subject.id);
+    return numUpdatedRows > 0n;
+  });
+}

@@ -1,0 +1,130 @@
+import { Type } from "typebox";
+import { canonicalEmail, invalidEmail } from "../../kernel/auth/email.ts";
+import { permissionDenied } from "../../kernel/auth/errors.ts";
+import { maxPasswordLength, passwordsBusy, weakPassword } from "../../kernel/auth/passwords.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import { Email, NewPassword, passwordResetMail, verificationMail } from "../users/users.feature.ts";
+import { SignedIn, TenantReference } from "./accounts.schemas.ts";
+import { changePassword, wrongPassword } from "./change-password.ts";
+import { invalidLink, type Redeemed, resetPassword, verifyEmail } from "./recovery.ts";
+import { tenantOf } from "./tenant-of.ts";
+
+const Token = Type.String({ minLength: 1, maxLength: 200, description: "Of the mail's link." });
+const Address = Type.Object(
+  { email: Email, tenant: Type.Optional(TenantReference) },
+  { $id: "Address" },
+);
+
+/** Who did it, and in whose log it belongs. */
+const auditOf = ({ subject, tenant }: Redeemed) => {
+  const type = subject.tenantId === null ? "account" : "user";
+  return {
+    tenant: tenant ?? null,
+    actor: { kind: type, id: subject.id },
+    target: { type, id: subject.id },
+  } as const;
+};
+
+export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.post(
+    "/auth/verify-email",
+    {
+      permission: "public",
+      context: "any",
+      audit: "auth.email_verified",
+      summary: "Verifies an e-mail, with the token out of the mail",
+      body: Type.Object({ token: Token }, { $id: "EmailVerification" }),
+      response: { 204: null },
+      errors: [invalidLink],
+    },
+    async ({ platform, tenant, body, audit }) => {
+      const redeemed = await verifyEmail(platform, tenant, body.token);
+      await audit({ action: "auth.email_verified", ...auditOf(redeemed) });
+    },
+  ),
+
+  r.post(
+    "/auth/resend-verification",
+    {
+      permission: "public",
+      context: "any",
+      audit: "auth.verification_requested",
+      summary: "Sends the mail that verifies an e-mail once more",
+      description:
+        "The answer is the same for every address. A mail is sent to one that is registered (in the tenant, if one is known, otherwise as an account) and not verified yet.",
+      body: Address,
+      response: { 202: null },
+      errors: [invalidEmail, tenantNotFound, tenantAccessDenied],
+    },
+    async ({ platform, tenant, body }) => {
+      const where = await tenantOf(platform, tenant, body.tenant);
+      const to = canonicalEmail(body.email);
+      await platform.mail.send(verificationMail, { to, tenant: where, variables: {} });
+    },
+  ),
+
+  r.post(
+    "/auth/password-reset-request",
+    {
+      permission: "public",
+      context: "any",
+      audit: "auth.password_reset_requested",
+      summary: "Sends a mail with a link that sets a new password",
+      description:
+        "The answer is the same for every address. A mail is sent to one that is registered: in the tenant, if one is known, otherwise as an account.",
+      body: Address,
+      response: { 202: null },
+      errors: [invalidEmail, tenantNotFound, tenantAccessDenied],
+    },
+    async ({ platform, tenant, body }) => {
+      const where = await tenantOf(platform, tenant, body.tenant);
+      const to = canonicalEmail(body.email);
+      await platform.mail.send(passwordResetMail, { to, tenant: where, variables: {} });
+    },
+  ),
+
+  r.post(
+    "/auth/password-reset",
+    {
+      permission: "public",
+      context: "any",
+      audit: "auth.password_reset",
+      summary: "Sets a new password, with the token out of the mail",
+      description:
+        "Ends all sign-ins, and verifies the e-mail. A user who is linked to an account sets the account's password.",
+      body: Type.Object({ token: Token, password: NewPassword }, { $id: "PasswordReset" }),
+      response: { 204: null },
+      errors: [invalidLink, weakPassword, passwordsBusy],
+    },
+    async ({ platform, tenant, body, audit }) => {
+      const redeemed = await resetPassword(platform, tenant, body.token, body.password);
+      await audit({ action: "auth.password_reset", ...auditOf(redeemed) });
+    },
+  ),
+
+  r.post(
+    "/auth/password-change",
+    {
+      permission: "authenticated",
+      context: "any",
+      audit: "auth.password_changed",
+      summary: "Changes the caller's password",
+      description:
+        "Ends all sign-ins, and gives new tokens to the caller. A user who is linked to an account changes the account's password.",
+      body: Type.Object(
+        {
+          current_password: Type.String({ minLength: 1, maxLength: maxPasswordLength }),
+          new_password: NewPassword,
+        },
+        { $id: "PasswordChange" },
+      ),
+      response: SignedIn,
+      errors: [wrongPassword, weakPassword, passwordsBusy, permissionDenied],
+    },
+    ({ platform, request, tenant, user, credential, body }) => {
+      if (credential.impersonator !== undefined) throw permissionDenied();
+      return changePassword({ platform, request }, user, tenant, body);
+    },
+  ),
+];

@@ -1,0 +1,134 @@
+/**
+ * Verifying an e-mail, and setting or changing a password.
+ *
+ * What is asked for by e-mail is only noted: the same for every address, whether or not it is
+ * anybody's. Whose it is is found out when the mail is sent, to the stored address.
+ */
+
+import type { Subject } from "../../kernel/auth/subject.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import {
+  noticeMail,
+  resetPurpose,
+  type UserTables,
+  verifyPurpose,
+} from "../users/users.feature.ts";
+
+export const invalidLink = defineError(
+  "invalid_link",
+  400,
+  "This link is no longer valid: it was used, has expired, or there is a newer one",
+);
+
+/** Whom a link was for. */
+export interface Redeemed {
+  readonly subject: Subject;
+  readonly tenant: Tenant | undefined;
+}
+
+/** @param known the tenant of the request; another tenant's link is not valid there. */
+export async function verifyEmail(
+  platform: Platform,
+  known: Tenant | undefined,
+  token: string,
+): Promise<Redeemed> {
+  const { subject, tenant, email } = await holderOf(platform, known, verifyPurpose, token);
+  const redeemed = await platform.oneTimeTokens.redeem(verifyPurpose, token);
+  if (
+    !redeemed ||
+    !(await change(platform, { subject, tenant }, email, { email_verified: true }))
+  ) {
+    throw invalidLink();
+  }
+  return { subject, tenant };
+}
+
+/**
+ * Sets the password, and with it ends all sessions. Whoever read the mail has also proved that the
+ * address is theirs. Nothing else is lifted: who is not active stays so.
+ *
+ * @throws invalidLink, weakPassword (the link stays good), passwordsBusy
+ */
+export async function resetPassword(
+  platform: Platform,
+  known: Tenant | undefined,
+  token: string,
+  password: string,
+): Promise<Redeemed> {
+  const { subject, tenant, email } = await holderOf(platform, known, resetPurpose, token);
+  // Before the token is used: a password that is refused must not cost it.
+  const password_hash = await platform.passwords.hash(password);
+  const redeemed = await platform.oneTimeTokens.redeem(resetPurpose, token);
+  const values = { password_hash, email_verified: true };
+  if (!redeemed || !(await change(platform, { subject, tenant }, email, values))) {
+    throw invalidLink();
+  }
+  await notify(platform, tenant, email);
+  return { subject, tenant };
+}
+
+export const notify = (
+  { mail }: Pick<Platform, "mail">,
+  tenant: Tenant | undefined,
+  to: string,
+): Promise<void> =>
+  mail.send(noticeMail, {
+    to,
+    tenant,
+    variables: { what: "password_changed", at: new Date().toUTCString() },
+  });
+
+/** Whose token it is, if it is good here and now; it is not used yet. */
+async function holderOf(
+  { oneTimeTokens, tenants }: Platform,
+  known: Tenant | undefined,
+  purpose: string,
+  token: string,
+) {
+  const held = await oneTimeTokens.find(purpose, token);
+  if (!held) throw invalidLink();
+  const { subject, detail } = held;
+  const tenant = subject.tenantId === null ? undefined : await tenants.find(subject.tenantId);
+  if (subject.tenantId !== null && tenant?.status !== "active") throw invalidLink();
+  if (known && tenant && known.id !== tenant.id) throw invalidLink();
+  return { subject, tenant, email: detail.email ?? "" };
+}
+
+interface Values {
+  readonly password_hash?: string;
+  readonly email_verified: boolean;
+}
+
+/** False if they are gone, not active, or have another e-mail by now. */
+async function change(
+  { control, withTenant }: Platform,
+  { subject, tenant }: Redeemed,
+  email: string,
+  values: Values,
+): Promise<boolean> {
+  if (subject.tenantId === null) {
+    const { numUpdatedRows } = await control
+      .updateTable("control.accounts")
+      .set(values)
+      .where("id", "=", subject.id)
+      .where("email", "=", email)
+      .where("is_active", "=", true)
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
+  if (!tenant) return false;
+  return withTenant<UserTables, boolean>(tenant, async ({ db, forgetUser }) => {
+    const { numUpdatedRows } = await db
+      .updateTable("users")
+      .set(values)
+      .where("id", "=", subject.id)
+      .where("email", "=", email)
+      .where("is_active", "=", true)
+      .$if(values.password_hash !== undefined, (query) => query.where("account_id", "is", null))
+      .executeTakeFirst();
+    await forgetUser(subject.id);
+    return numUpdatedRows > 0n;
+  });
+}

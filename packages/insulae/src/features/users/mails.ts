@@ -1,0 +1,110 @@
+/**
+ * The mails about somebody's address and password. Nobody is addressed by name: a stranger who signs
+ * up with another's address must not be able to choose what is written there.
+ */
+import { mailTemplate } from "../../kernel/mail/template.ts";
+import { findIdentity } from "./identity.ts";
+
+/** What its tokens are for. */
+export const verifyPurpose = "verify-email";
+export const resetPurpose = "password-reset";
+
+const day = 86_400;
+const resetSeconds = 3_600;
+
+const where = (tenant: { readonly name: string } | undefined): string => tenant?.name ?? "Insulae";
+
+/** Asks whoever reads it to prove it; nothing for an address that is nobody's, or is verified. */
+export const verificationMail = mailTemplate("verification", async (_, setting) => {
+  const { platform, tenant, to, link } = setting;
+  const identity = await findIdentity(platform, tenant, to);
+  if (!identity || identity.emailVerified) return undefined;
+  const token = await platform.oneTimeTokens.issue({
+    purpose: verifyPurpose,
+    subject: identity.subject,
+    ttlSeconds: 3 * day,
+    detail: { email: to },
+  });
+  return {
+    subject: `${where(tenant)}: verify your e-mail`,
+    body: [
+      `This address was given for ${where(tenant)}. If that was you, verify it:`,
+      { label: "Verify this e-mail", url: link("/verify-email", { token }) },
+      "The link works once, for three days. If it was not you, do nothing.",
+    ],
+  };
+});
+
+type Setting = Parameters<typeof verificationMail.compose>[1];
+
+/** A link that sets a password; nothing for an address whose owner has none to set. */
+async function resetLink({ platform, tenant, to, link }: Setting): Promise<string | undefined> {
+  const identity = await findIdentity(platform, tenant, to);
+  if (!identity?.passwordOf) return undefined;
+  const token = await platform.oneTimeTokens.issue({
+    purpose: resetPurpose,
+    subject: identity.passwordOf,
+    ttlSeconds: resetSeconds,
+    detail: { email: to },
+  });
+  return link("/password-reset", { token });
+}
+
+export const passwordResetMail = mailTemplate("password-reset", async (_, setting) => {
+  const url = await resetLink(setting);
+  if (url === undefined) return undefined;
+  return {
+    subject: `${where(setting.tenant)}: set a new password`,
+    body: [
+      "Somebody asked for a new password for this address. If that was you, choose one:",
+      { label: "Set a new password", url },
+      "The link works once, for one hour, and ends all sign-ins. If it was not you, do nothing: the password stays as it is.",
+    ],
+  };
+});
+
+export const alreadyRegisteredMail = mailTemplate("already-registered", async (_, setting) => {
+  const url = await resetLink(setting);
+  return {
+    subject: `${where(setting.tenant)}: you are registered already`,
+    body: [
+      `Somebody signed up for ${where(setting.tenant)} with this address, which is registered already. Nothing has changed.`,
+      { label: "Sign in", url: setting.link("/login") },
+      ...(url === undefined
+        ? []
+        : [
+            "If you don't know the password (any more), choose a new one. The link works once, for one hour.",
+            { label: "Set a new password", url },
+          ]),
+      "If it was not you, do nothing.",
+    ],
+  };
+});
+
+const notices = {
+  password_changed: "Your password was changed, and all sign-ins were ended.",
+  email_changed: "Your e-mail address was changed; this was the old one.",
+} as const;
+
+export type Notice = keyof typeof notices;
+
+/** Says that something of an account or a user was changed, so that its owner may object. */
+export const noticeMail = mailTemplate<{ readonly what: Notice; readonly at: string }>(
+  "security-notice",
+  ({ what, at }, { tenant, link }) => ({
+    subject: `${where(tenant)}: a change to your sign-in`,
+    body: [
+      notices[what],
+      `When: ${at}.`,
+      "If it was not you, set a new password and write to us.",
+      { label: "Set a new password", url: link("/forgot-password") },
+    ],
+  }),
+);
+
+export const userMails = [
+  verificationMail,
+  passwordResetMail,
+  alreadyRegisteredMail,
+  noticeMail,
+] as const;
