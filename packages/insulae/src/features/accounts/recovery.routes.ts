@@ -7,6 +7,7 @@ import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.
 import { Email, NewPassword, passwordResetMail, verificationMail } from "../users/users.feature.ts";
 import { SignedIn, TenantReference } from "./accounts.schemas.ts";
 import { changePassword, wrongPassword } from "./change-password.ts";
+import { refuseImpersonation } from "./own-sessions.ts";
 import { invalidLink, type Redeemed, resetPassword, verifyEmail } from "./recovery.ts";
 import { tenantOf } from "./tenant-of.ts";
 
@@ -33,6 +34,7 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "public",
       context: "any",
       audit: "auth.email_verified",
+      limit: "credentials",
       summary: "Verifies an e-mail, with the token out of the mail",
       body: Type.Object({ token: Token }, { $id: "EmailVerification" }),
       response: { 204: null },
@@ -50,6 +52,7 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "public",
       context: "any",
       audit: "auth.verification_requested",
+      limit: "credentials",
       summary: "Sends the mail that verifies an e-mail once more",
       description:
         "The answer is the same for every address. A mail is sent to one that is registered (in the tenant, if one is known, otherwise as an account) and not verified yet.",
@@ -70,6 +73,7 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "public",
       context: "any",
       audit: "auth.password_reset_requested",
+      limit: "credentials",
       summary: "Sends a mail with a link that sets a new password",
       description:
         "The answer is the same for every address. A mail is sent to one that is registered: in the tenant, if one is known, otherwise as an account.",
@@ -90,6 +94,7 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "public",
       context: "any",
       audit: "auth.password_reset",
+      limit: "credentials",
       summary: "Sets a new password, with the token out of the mail",
       description:
         "Ends all sign-ins, and verifies the e-mail. A user who is linked to an account sets the account's password.",
@@ -109,6 +114,7 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       audit: "auth.password_changed",
+      limit: "credentials",
       summary: "Changes the caller's password",
       description:
         "Ends all sign-ins, and gives new tokens to the caller. A user who is linked to an account changes the account's password.",
@@ -123,7 +129,7 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       errors: [wrongPassword, weakPassword, passwordsBusy, permissionDenied],
     },
     ({ platform, request, tenant, user, credential, body }) => {
-      if (credential.impersonator !== undefined) throw permissionDenied();
+      refuseImpersonation(credential);
       return changePassword({ platform, request }, user, tenant, body);
     },
   ),
