@@ -36,8 +36,8 @@ export interface Insulae {
   databaseTenants(count: number, progress?: (made: number) => void): Promise<DatabaseTenant[]>;
   /** Opens the app in this process, for as long as `fn` runs. */
   withApp<Result>(fn: (app: App) => Promise<Result>): Promise<Result>;
-  /** Starts the server in a process of its own. */
-  start(): Promise<ServerProcess>;
+  /** Starts the server in a process of its own. @param settings that differ from the others' */
+  start(settings?: Readonly<Record<string, string>>): Promise<ServerProcess>;
 }
 
 export interface DatabaseTenant extends Caller {
@@ -100,7 +100,7 @@ export async function installInsulae(database: Database): Promise<Insulae> {
       return withDatabase.slice(0, count);
     },
     withApp,
-    start: () => startInsulae(env),
+    start: (settings) => startInsulae({ ...env, ...settings }),
   };
 }
 

@@ -10,6 +10,7 @@ export const scenarioNames = [
   "provisioning",
   "databases",
   "start",
+  "limits",
 ] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 

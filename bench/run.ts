@@ -6,6 +6,7 @@ import { isBusy, machine, markdown } from "./report.ts";
 import type { Bench, Section } from "./scenario.ts";
 import { databases } from "./scenarios/databases.ts";
 import { flood } from "./scenarios/flood.ts";
+import { limits } from "./scenarios/limits.ts";
 import { memory } from "./scenarios/memory.ts";
 import { provisioning } from "./scenarios/provisioning.ts";
 import { start } from "./scenarios/start.ts";
@@ -20,6 +21,7 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["provisioning"], provisioning],
   [["databases"], databases],
   [["start"], start],
+  [["limits"], limits],
 ];
 
 /** Runs what the options ask for. @returns the report: Markdown, or JSON with `--json`. */

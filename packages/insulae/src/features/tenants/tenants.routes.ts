@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
@@ -58,7 +59,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
     async ({ platform, user, body }) => {
       if (!user && platform.config.env === "production") throw notPermitted();
       if (platform.config.env === "production") {
-        refuseUnlessAdmin(user, body.plan, body.server, body.hosts);
+        refuseUnlessAdmin(user, body.plan, body.server, body.hosts, body.settings?.limits);
       }
       const tenant = await platform.tenants.create(
         { ...body, ...(user && { ownerAccountId: user.id }) },
@@ -97,8 +98,16 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       },
       async ({ platform, user, params, body }) => {
         const tenant = await tenantFor(platform, user, params.id, "tenants:manage");
-        refuseUnlessAdmin(user, body.plan);
-        return viewOf(await platform.tenants.update(tenant.id, body));
+        const { limits, ...settings } = body.settings ?? {};
+        // Whoever gives back what they were shown changes nothing.
+        const same = isDeepStrictEqual(limits, tenant.settings.limits);
+        refuseUnlessAdmin(user, body.plan, same ? undefined : limits);
+        return viewOf(
+          await platform.tenants.update(tenant.id, {
+            ...body,
+            ...(body.settings && { settings: { ...settings, ...(!same && limits && { limits }) } }),
+          }),
+        );
       },
     ),
   ),

@@ -44,7 +44,13 @@ export const Settings = Type.Object(
       }),
     ),
     features: Type.Optional(Type.Record(Type.String({ maxLength: 100 }), Type.Boolean())),
-    limits: Type.Optional(Type.Record(Type.String({ maxLength: 100 }), Type.Number())),
+    limits: Type.Optional(
+      Type.Record(Type.String({ maxLength: 100 }), Type.Number({ minimum: 0 }), {
+        description:
+          "For platform administrators; kept where settings are given without. `requests_per_minute` stands in for the plan's rate (0: no limit).",
+        examples: [{ requests_per_minute: 5000 }],
+      }),
+    ),
     branding: Type.Optional(
       Type.Record(Type.String({ maxLength: 100 }), Type.String({ maxLength: 2000 })),
     ),

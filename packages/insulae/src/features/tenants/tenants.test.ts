@@ -103,6 +103,31 @@ describe("a tenant that an account makes", () => {
     ).toBe(404);
   });
 
+  test("does not get a rate of its own from its owner, nor lose the one it has", async () => {
+    const made = await call("POST", "/tenants", {
+      token: owner,
+      body: { key: "rated", name: "R" },
+    });
+    const path = `/tenants/${made.body.id}`;
+    const change = (token: string, settings: object) =>
+      call("PATCH", path, { token, body: { settings } });
+    const limits = { requests_per_minute: 5_000 };
+
+    expect((await change(owner, { limits })).status).toBe(403);
+    expect((await change(admin, { limits })).body.settings).toEqual({ limits });
+    expect((await change(owner, { registration: "open" })).body.settings).toEqual({
+      registration: "open",
+      limits,
+    });
+    const shown = (await call("GET", path, { token: owner })).body.settings;
+    expect((await change(owner, { ...shown, registration: "closed" })).body.settings).toEqual({
+      registration: "closed",
+      limits,
+    });
+    expect((await change(owner, { limits: {} })).status).toBe(403);
+    expect((await change(admin, { limits: {} })).body.settings).toEqual({ limits: {} });
+  });
+
   test("does not get a plan from its owner", async () => {
     await call("POST", "/tenants", { token: owner, body: { key: "frugal", name: "Frugal" } });
     const raised = await call("PATCH", "/tenants/frugal", {

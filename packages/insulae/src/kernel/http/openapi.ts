@@ -10,6 +10,7 @@ import type { Feature, Route } from "../feature.ts";
 import { pathParameters, responsesOf, routePath } from "./declarations.ts";
 import { validationFailed } from "./errors.ts";
 import { idempotencyErrors, takesIdempotencyKey } from "./idempotency/idempotency.ts";
+import { rateLimitExceeded } from "./limits/request-limits.ts";
 import { closedSchema, type JsonSchema, mapSubschemas } from "./schemas.ts";
 
 export interface OpenApiOptions {
@@ -164,6 +165,7 @@ function problemResponses(route: Route): JsonSchema {
     add(401, "No credentials, or credentials that are not valid");
     add(403, "The credentials do not permit this");
   }
+  add(rateLimitExceeded.status, explain(rateLimitExceeded));
   const more = takesIdempotencyKey(route) ? idempotencyErrors : [];
   for (const error of [...errors, ...more]) add(error.status, explain(error));
   return Object.fromEntries(

@@ -5,7 +5,7 @@
  * prepared by whoever creates it (its first user), then made active. Only an active tenant is in the
  * catalogue; a creation that fails is taken back, and one that a crash cut short is swept.
  */
-import type { Transaction } from "kysely";
+import { type RawBuilder, sql, type Transaction } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { tenantExists, tenantNotFound } from "./errors.ts";
@@ -32,6 +32,7 @@ export interface NewTenant {
 export interface TenantChanges {
   readonly name?: string | undefined;
   readonly plan?: Plan | undefined;
+  /** Replace all but `limits`, which stays unless it is given. */
   readonly settings?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -79,7 +80,12 @@ export function createTenants(options: TenantsOptions): Tenants {
   /** Changes a living tenant. This process forgets it at once, the others when they are told. */
   const change = async (
     id: TenantId,
-    set: { name?: string; plan?: string; settings?: string; status?: "active" | "suspended" },
+    set: {
+      name?: string;
+      plan?: string;
+      settings?: RawBuilder<string>;
+      status?: "active" | "suspended";
+    },
   ): Promise<Tenant> => {
     if (Object.keys(set).length > 0) {
       await control
@@ -136,7 +142,7 @@ export function createTenants(options: TenantsOptions): Tenants {
       change(id, {
         ...(name !== undefined && { name }),
         ...(plan !== undefined && { plan }),
-        ...(settings !== undefined && { settings: JSON.stringify(settings) }),
+        ...(settings !== undefined && { settings: withLimits(settings) }),
       }),
     suspend: (id) => change(id, { status: "suspended" }),
     resume: (id) => change(id, { status: "active" }),
@@ -147,6 +153,11 @@ export function createTenants(options: TenantsOptions): Tenants {
     sweep: () => sweepTenants(options),
   };
 }
+
+/** What replaces a tenant's settings: without limits of its own, those that it has stay. */
+const withLimits = (settings: Readonly<Record<string, unknown>>): RawBuilder<string> =>
+  sql`jsonb_strip_nulls(jsonb_build_object('limits', settings -> 'limits'))
+      || ${JSON.stringify(settings)}::jsonb`;
 
 /** Writes the tenant down, so that its key, slug and hosts are taken. */
 async function reserve(options: TenantsOptions, input: NewTenant): Promise<TenantId> {
