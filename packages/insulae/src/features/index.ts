@@ -5,6 +5,7 @@ import { audit } from "./audit/audit.feature.ts";
 import { clientCertificates } from "./client-certificates/client-certificates.feature.ts";
 import { contacts } from "./contacts/contacts.feature.ts";
 import { documents } from "./documents/documents.feature.ts";
+import { emailDomains } from "./email-domains/email-domains.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
 import { products } from "./products/products.feature.ts";
@@ -20,6 +21,7 @@ export const coreFeatures: readonly Feature[] = [
   users,
   roles,
   clientCertificates,
+  emailDomains,
   audit,
   mails,
 ];

@@ -12,7 +12,7 @@ export {
   verificationMail,
   verifyPurpose,
 } from "./mails.ts";
-export { createOwnerUser } from "./owner.ts";
+export { createOwnerUser, linkAccount } from "./owner.ts";
 export { canonicalUsername, invalidUsername } from "./username.ts";
 export {
   asId,

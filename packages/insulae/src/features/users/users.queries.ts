@@ -110,6 +110,10 @@ export const createUser = statement((db: Db, p: Params<UserValues>) =>
   db.insertInto("users").values(p).returning(columns),
 );
 
+/** The user that an account is in this tenant. */
+export const findUserOfAccount = (db: Db, accountId: AccountId) =>
+  db.selectFrom("users").select("id").where("account_id", "=", accountId).executeTakeFirst();
+
 type Changes = Partial<UserValues> & { id: UserId };
 
 export const updateUser = statement((db: Db, { id, ...changes }: Params<Changes>) =>

@@ -84,6 +84,14 @@ export interface ControlTables {
     not_after: ColumnType<Date, Date, never>;
     created_at: Stamp;
   };
+  "control.email_domains": {
+    tenant_id: TenantId;
+    domain: string;
+    token: string;
+    role: "user" | "viewer";
+    created_at: Stamp;
+    proven_at: ColumnType<Date | null, never, Date | null>;
+  };
   "control.host_claims": {
     tenant_id: TenantId;
     hostname: string;

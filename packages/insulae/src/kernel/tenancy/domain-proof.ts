@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import { domainToUnicode } from "node:url";
 import type { Dns } from "../dns.ts";
-import { defineError } from "../errors.ts";
+import { type AppError, defineError } from "../errors.ts";
 import { canonicalHost } from "./hostname.ts";
 
 export const domainNotProven = defineError(
@@ -40,9 +40,12 @@ export async function isProven(dns: Dns, domain: string, token: string): Promise
 
 /** @throws domainNotProven, saying which record is missing */
 export async function requireProof(dns: Dns, domain: string, token: string): Promise<void> {
-  if (await isProven(dns, domain, token)) return;
+  if (!(await isProven(dns, domain, token))) throw notProven(domain, token);
+}
+
+export function notProven(domain: string, token: string): AppError {
   const { name, value } = proofRecord(domain, token);
-  throw domainNotProven({ detail: `Publish a TXT record ${name} with the value ${value}` });
+  return domainNotProven({ detail: `Publish a TXT record ${name} with the value ${value}` });
 }
 
 /** Names that no public DNS answers for (RFC 6761, RFC 6762, RFC 8375, and habit). */

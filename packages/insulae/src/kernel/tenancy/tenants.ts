@@ -205,4 +205,5 @@ async function markDeleted(
   await tx.deleteFrom("control.hosts").where("tenant_id", "=", id).execute();
   await tx.deleteFrom("control.host_claims").where("tenant_id", "=", id).execute();
   await tx.deleteFrom("control.client_certificates").where("tenant_id", "=", id).execute();
+  await tx.deleteFrom("control.email_domains").where("tenant_id", "=", id).execute();
 }

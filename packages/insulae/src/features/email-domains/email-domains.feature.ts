@@ -1,0 +1,5 @@
+import { feature } from "../../kernel/feature.ts";
+import { emailDomainRoutes } from "./email-domains.routes.ts";
+
+/** The e-mail domains of a tenant, whose people may join it. */
+export const emailDomains = feature("email-domains", { routes: emailDomainRoutes });

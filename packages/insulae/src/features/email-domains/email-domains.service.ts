@@ -1,0 +1,170 @@
+/**
+ * A tenant's e-mail domains: whoever has a verified address in one may join the tenant, without an
+ * invitation.
+ *
+ * claim → pending → (the DNS shows the record) → verified
+ *
+ * Domains are sold and run out, and with them go all addresses in them; so the record has to be
+ * there each time that somebody joins, not only the first time.
+ */
+import type { Kysely } from "kysely";
+import type { CorePrincipal } from "../../kernel/auth/principal.ts";
+import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import {
+  claimableDomain,
+  domainNotProven,
+  isProven,
+  newProofToken,
+  notProven,
+  proofRecord,
+} from "../../kernel/tenancy/domain-proof.ts";
+import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import { canonicalHost } from "../../kernel/tenancy/hostname.ts";
+import type { Tenant, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
+import { linkAccount } from "../users/users.feature.ts";
+import { publicProviders } from "./public-providers.ts";
+
+export const emailDomainNotFound = defineError(
+  "email_domain_not_found",
+  404,
+  "There is no such e-mail domain",
+);
+export const emailDomainExists = defineError(
+  "email_domain_exists",
+  409,
+  "The tenant has claimed this e-mail domain",
+);
+export const tooManyEmailDomains = defineError(
+  "too_many_email_domains",
+  409,
+  "The tenant has too many e-mail domains",
+);
+export const publicEmailDomain = defineError(
+  "public_email_domain",
+  400,
+  "Anybody can have an address in this domain",
+);
+export const alreadyMember = defineError(
+  "already_member",
+  409,
+  "The tenant has a user with this account or e-mail",
+);
+
+const maxDomains = 50;
+
+export type JoinRole = "user" | "viewer";
+
+type Row = Awaited<ReturnType<typeof findRows>>[number];
+
+const findRows = (control: Kysely<ControlTables>, tenantId: TenantId) =>
+  control
+    .selectFrom("control.email_domains")
+    .selectAll()
+    .where("tenant_id", "=", tenantId)
+    .orderBy("domain")
+    .execute();
+
+const viewOf = ({ domain, role, token, proven_at, created_at }: Row) => ({
+  domain,
+  role,
+  status: proven_at ? ("verified" as const) : ("pending" as const),
+  verification: { ...proofRecord(domain, token) },
+  created_at: created_at.toISOString(),
+});
+
+export const listEmailDomains = async (control: Kysely<ControlTables>, tenantId: TenantId) =>
+  (await findRows(control, tenantId)).map(viewOf);
+
+/** @throws publicEmailDomain, invalidDomain, emailDomainExists, tooManyEmailDomains */
+export async function claimEmailDomain(
+  { control }: Platform,
+  tenantId: TenantId,
+  { domain: raw, role = "user" }: { readonly domain: string; readonly role?: JoinRole },
+) {
+  const domain = claimableDomain(raw);
+  if (publicProviders.has(domain)) throw publicEmailDomain();
+  if ((await findRows(control, tenantId)).length >= maxDomains) throw tooManyEmailDomains();
+  const row = await control
+    .insertInto("control.email_domains")
+    .values({ tenant_id: tenantId, domain, token: newProofToken(), role })
+    .onConflict((conflict) => conflict.doNothing())
+    .returningAll()
+    .executeTakeFirst();
+  if (!row) throw emailDomainExists();
+  return viewOf(row);
+}
+
+/**
+ * Looks for the record. A domain that was verified is so no more where the record is gone.
+ *
+ * @throws emailDomainNotFound, domainNotProven, dnsUnavailable
+ */
+export async function verifyEmailDomain(
+  { control, dns }: Platform,
+  tenantId: TenantId,
+  raw: string,
+) {
+  const domain = canonicalHost(raw);
+  const row = (await findRows(control, tenantId)).find((one) => one.domain === domain);
+  if (!row) throw emailDomainNotFound();
+  const proven = await isProven(dns, domain, row.token);
+  const changed = await control
+    .updateTable("control.email_domains")
+    .set({ proven_at: proven ? new Date() : null })
+    .where("tenant_id", "=", tenantId)
+    .where("domain", "=", domain)
+    .returningAll()
+    .executeTakeFirst();
+  if (!changed) throw emailDomainNotFound();
+  if (!proven) throw notProven(domain, row.token);
+  return viewOf(changed);
+}
+
+/** Nobody joins by it from now on; those who did stay. @throws emailDomainNotFound */
+export async function removeEmailDomain(
+  { control }: Platform,
+  tenantId: TenantId,
+  raw: string,
+): Promise<void> {
+  const { numDeletedRows } = await control
+    .deleteFrom("control.email_domains")
+    .where("tenant_id", "=", tenantId)
+    .where("domain", "=", canonicalHost(raw))
+    .executeTakeFirst();
+  if (numDeletedRows === 0n) throw emailDomainNotFound();
+}
+
+/**
+ * Makes an account with a verified e-mail in one of the tenant's domains its user.
+ *
+ * @throws tenantNotFound, to whoever may not join as for a tenant that does not exist; alreadyMember;
+ *   domainNotProven while the DNS does not show the record, dnsUnavailable
+ */
+export async function joinByEmail(
+  platform: Platform,
+  account: CorePrincipal,
+  reference: string,
+): Promise<{ tenant: Tenant; userId: UserId; role: JoinRole }> {
+  const { control, dns, tenants } = platform;
+  const tenant = await tenants.get(reference);
+  const found = await control
+    .selectFrom("control.accounts as a")
+    .innerJoin("control.email_domains as d", (join) => join.on("d.tenant_id", "=", tenant.id))
+    .select(["a.email", "d.domain", "d.token", "d.role"])
+    .where("a.id", "=", account.id)
+    .where("a.is_active", "=", true)
+    .where("a.email_verified", "=", true)
+    .where("d.proven_at", "is not", null)
+    .execute();
+  const by = found.find(({ email, domain }) => domainOf(email) === domain);
+  if (!by || tenant.status !== "active") throw tenantNotFound();
+  // The record's text is the owners' business.
+  if (!(await isProven(dns, by.domain, by.token))) throw domainNotProven();
+  const userId = await linkAccount(platform, tenant, account, by.role);
+  if (!userId) throw alreadyMember();
+  return { tenant, userId, role: by.role };
+}
+
+const domainOf = (email: string): string => email.slice(email.lastIndexOf("@") + 1);
