@@ -53,6 +53,12 @@ const memberMay =
     return holds(permission);
   };
 
+/** A key with one scope: named permissions only, and nothing that is for the person themself. */
+const keyMay =
+  (scope: string) =>
+  ({ options: { permission, personal } }: Route): boolean =>
+    permission === "public" || (permission === scope && !personal);
+
 /** An account, in the core. */
 const accountMay =
   (admin: boolean) =>
@@ -73,6 +79,7 @@ async function everyKindOfCaller(): Promise<readonly Caller[]> {
   const members: Caller[] = [];
   for (const [rank, role] of systemRoles.entries()) {
     const { token } = await addMember(app, tenant, role);
+    if (role === "owner") members.push(...(await keysOf(token)));
     const holds = (name: string) =>
       systemRoles.indexOf(permissions.get(name)?.role ?? "owner") >= rank;
     members.push({ name: role, headers: bearer(token), may: memberMay(holds) });
@@ -101,6 +108,22 @@ async function everyKindOfCaller(): Promise<readonly Caller[]> {
       may: accountMay(true),
     },
   ];
+}
+
+/** For each permission an API key of the owner with that scope. */
+function keysOf(token: string): Promise<Caller[]> {
+  return Promise.all(
+    [...permissions.keys()].map(async (scope) => {
+      const reply = await app.inject({
+        method: "POST",
+        url: "/api/v1/api-keys",
+        headers: bearer(token),
+        payload: { name: scope, scopes: [scope] },
+      });
+      const headers = { "x-api-key": reply.json().key };
+      return { name: `a key for ${scope}`, headers, may: keyMay(scope) };
+    }),
+  );
 }
 
 /** A viewer with a custom role that has one permission. */

@@ -4,10 +4,12 @@
  */
 import { escapeIdentifier } from "pg";
 import { findAccountStanding } from "./features/accounts/accounts.feature.ts";
+import { type ApiKeyTables, noteUse } from "./features/api-keys/api-keys.feature.ts";
 import { findStanding } from "./features/users/users.feature.ts";
 import type { Installation } from "./installation.ts";
 import { type Announcements, createAnnouncements } from "./kernel/announcements.ts";
 import { createAudit } from "./kernel/audit/audit.ts";
+import { createApiKeyUse } from "./kernel/auth/api-key-use.ts";
 import { type Authenticate, createAuthentication } from "./kernel/auth/authentication.ts";
 import { createAuthority } from "./kernel/auth/authority.ts";
 import { createEndedSessions } from "./kernel/auth/ended-sessions.ts";
@@ -118,6 +120,10 @@ export async function createServices(
     },
     log,
   });
+  const apiKeyUse = createApiKeyUse({
+    write: (tenant, usedAt) => noteUse(databaseOf<ApiKeyTables>(tenant), usedAt),
+    log,
+  });
   const audit = createAudit({ control, databaseOf, log });
   const { baseDomain } = config;
   const templates = mailTemplates(features);
@@ -171,8 +177,10 @@ export async function createServices(
       verifyToken: tokens.verify,
       authority,
       isEnded: endedSessions.has,
+      onApiKeyUsed: apiKeyUse.note,
     }),
     async close() {
+      await apiKeyUse.close();
       await audit.settled();
       await announcements.close();
       await mailSender.close();

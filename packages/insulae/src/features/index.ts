@@ -1,6 +1,7 @@
 import type { Feature } from "../kernel/feature.ts";
 import { idempotency } from "../kernel/http/idempotency/idempotency.feature.ts";
 import { accounts } from "./accounts/accounts.feature.ts";
+import { apiKeys } from "./api-keys/api-keys.feature.ts";
 import { audit } from "./audit/audit.feature.ts";
 import { clientCertificates } from "./client-certificates/client-certificates.feature.ts";
 import { contacts } from "./contacts/contacts.feature.ts";
@@ -20,6 +21,7 @@ export const coreFeatures: readonly Feature[] = [
   tenants,
   users,
   roles,
+  apiKeys,
   clientCertificates,
   emailDomains,
   audit,

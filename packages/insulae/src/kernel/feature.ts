@@ -8,7 +8,7 @@
  */
 import type { Static, TSchema } from "typebox";
 import type { Audit, AuditAction, TenantAudit } from "./audit/audit.ts";
-import type { Credential } from "./auth/credential.ts";
+import type { Credential, SessionCredential } from "./auth/credential.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import type { Permissions } from "./auth/permissions.ts";
 import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal.ts";
@@ -60,6 +60,12 @@ export interface RouteOptions<
   readonly permission: A;
   /** Default `tenant`. */
   readonly context?: C;
+  /**
+   * For the person themself: no machine (an API key, a client certificate), and no administrator who
+   * acts as them. Default: true where no permission is named (`authenticated`), since such a route is
+   * about the caller. A machine gets past named permissions only.
+   */
+  readonly personal?: boolean;
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
@@ -124,6 +130,11 @@ export interface RequestInfo {
 /** What is there only where somebody is signed in, which a public route does not ask for. */
 type IfSignedIn<A extends Access, T> = A extends "public" ? T | undefined : T;
 
+/** Machines get past named permissions only, and may show themselves where nothing is asked for. */
+type CredentialFor<A extends Access> = A extends "authenticated" | "platform"
+  ? SessionCredential
+  : IfSignedIn<A, Credential>;
+
 export type HandlerContext<
   Tables,
   A extends Access,
@@ -133,7 +144,7 @@ export type HandlerContext<
   B extends TSchema,
 > = BaseContext<P, Q, B> & {
   /** How the caller proved who they are. */
-  readonly credential: IfSignedIn<A, Credential>;
+  readonly credential: CredentialFor<A>;
 } & (C extends "tenant"
     ? {
         readonly tenant: Tenant;

@@ -93,6 +93,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "authenticated",
       context: "any",
+      personal: false,
       summary: "Says who is signed in, where, and what they may do",
       response: Me,
     },

@@ -1,6 +1,5 @@
 /** What somebody may do about their own sessions: see them, end one, end all. */
-import { type Credential, sessionOf } from "../../kernel/auth/credential.ts";
-import { permissionDenied } from "../../kernel/auth/errors.ts";
+import type { SessionCredential } from "../../kernel/auth/credential.ts";
 import type { Principal } from "../../kernel/auth/principal.ts";
 import type { SessionOwner, SessionRow } from "../../kernel/auth/sessions.ts";
 import { defineError } from "../../kernel/errors.ts";
@@ -21,7 +20,7 @@ const ownerOf = (principal: Principal): SessionOwner & { readonly epoch: string 
 export async function listOwnSessions(
   { sessions }: Platform,
   principal: Principal,
-  credential: Credential,
+  credential: SessionCredential,
   { limit, after, cursor }: Page,
 ) {
   const owner = ownerOf(principal);
@@ -29,12 +28,12 @@ export async function listOwnSessions(
   const items = found.slice(0, limit);
   const last = items.at(-1);
   return {
-    items: items.map((row) => viewOf(row, sessionOf(credential).sessionId)),
+    items: items.map((row) => viewOf(row, credential)),
     next_cursor: last && found.length > limit ? cursor.encode([last.id]) : null,
   };
 }
 
-const viewOf = ({ impersonator_id, ...session }: SessionRow, sessionId: string) => ({
+const viewOf = ({ impersonator_id, ...session }: SessionRow, { sessionId }: SessionCredential) => ({
   ...session,
   current: session.id === sessionId,
   impersonated: impersonator_id !== null,
@@ -69,9 +68,4 @@ export async function endAllSessions(
     await withTenant<UserTables, unknown>(tenant, ({ db }) => endUserSessions(db, principal.id));
     await forgetUser(tenant, principal.id);
   }
-}
-
-/** @throws permissionDenied to those who act as somebody else: it is not theirs to decide. */
-export function refuseImpersonation(credential: Credential): void {
-  if (sessionOf(credential).impersonator !== undefined) throw permissionDenied();
 }

@@ -1,13 +1,11 @@
 import { Type } from "typebox";
 import { canonicalEmail, invalidEmail } from "../../kernel/auth/email.ts";
-import { permissionDenied } from "../../kernel/auth/errors.ts";
 import { maxPasswordLength, passwordsBusy, weakPassword } from "../../kernel/auth/passwords.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { Email, NewPassword, passwordResetMail, verificationMail } from "../users/users.feature.ts";
 import { SignedIn, TenantReference } from "./accounts.schemas.ts";
 import { changePassword, wrongPassword } from "./change-password.ts";
-import { refuseImpersonation } from "./own-sessions.ts";
 import { invalidLink, type Redeemed, resetPassword, verifyEmail } from "./recovery.ts";
 import { tenantOf } from "./tenant-of.ts";
 
@@ -126,11 +124,9 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
         { $id: "PasswordChange" },
       ),
       response: SignedIn,
-      errors: [wrongPassword, weakPassword, passwordsBusy, permissionDenied],
+      errors: [wrongPassword, weakPassword, passwordsBusy],
     },
-    ({ platform, request, tenant, user, credential, body }) => {
-      refuseImpersonation(credential);
-      return changePassword({ platform, request }, user, tenant, body);
-    },
+    ({ platform, request, tenant, user, body }) =>
+      changePassword({ platform, request }, user, tenant, body),
   ),
 ];

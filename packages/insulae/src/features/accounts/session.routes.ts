@@ -1,17 +1,10 @@
-import { sessionOf } from "../../kernel/auth/credential.ts";
-import { invalidToken, permissionDenied } from "../../kernel/auth/errors.ts";
+import { invalidToken } from "../../kernel/auth/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import { tenantAccessDenied, tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { Refresh, SessionView, SignedIn, Switch } from "./accounts.schemas.ts";
-import {
-  endAllSessions,
-  endOwnSession,
-  listOwnSessions,
-  refuseImpersonation,
-  sessionNotFound,
-} from "./own-sessions.ts";
+import { endAllSessions, endOwnSession, listOwnSessions, sessionNotFound } from "./own-sessions.ts";
 import { refresh } from "./refresh.ts";
 import { emailNotVerified, noAccount, switchTo } from "./switch.ts";
 
@@ -43,12 +36,10 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "Gives a token for another tenant of the same account, in a session of its own",
       body: Switch,
       response: SignedIn,
-      errors: [noAccount, emailNotVerified, permissionDenied, tenantNotFound, tenantInactive],
+      errors: [noAccount, emailNotVerified, tenantNotFound, tenantInactive],
     },
-    ({ platform, request, user, credential, body }) => {
-      refuseImpersonation(credential);
-      return switchTo({ platform, request }, user, credential, body.tenant);
-    },
+    ({ platform, request, user, credential, body }) =>
+      switchTo({ platform, request }, user, credential, body.tenant),
   ),
 
   r.post(
@@ -56,12 +47,13 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "authenticated",
       context: "any",
+      personal: false,
       audit: "auth.logged_out",
       summary: "Ends the session: its access tokens, everywhere, and its refresh token",
       response: { 204: null },
     },
     async ({ platform, credential }) => {
-      await platform.sessions.end(sessionOf(credential).sessionId);
+      await platform.sessions.end(credential.sessionId);
     },
   ),
 
@@ -74,10 +66,8 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "Ends all sessions of the person, this one too",
       description: "Of an account: in the core and in all its tenants.",
       response: { 204: null },
-      errors: [permissionDenied],
     },
-    async ({ platform, user, tenant, credential }) => {
-      refuseImpersonation(credential);
+    async ({ platform, user, tenant }) => {
       await endAllSessions(platform, user, tenant);
     },
   ),
@@ -103,10 +93,9 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "Ends one of one's own sessions",
       params: idParams,
       response: { 204: null },
-      errors: [sessionNotFound, permissionDenied],
+      errors: [sessionNotFound],
     },
-    async ({ platform, user, credential, params }) => {
-      refuseImpersonation(credential);
+    async ({ platform, user, params }) => {
       await endOwnSession(platform, user, params.id);
     },
   ),

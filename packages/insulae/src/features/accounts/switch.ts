@@ -1,5 +1,5 @@
 import { isOfAccount } from "../../kernel/auth/authority.ts";
-import { type Credential, sessionOf } from "../../kernel/auth/credential.ts";
+import type { SessionCredential } from "../../kernel/auth/credential.ts";
 import { invalidToken } from "../../kernel/auth/errors.ts";
 import type { Principal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
@@ -37,13 +37,13 @@ export const emailNotVerified = defineError(
 export async function switchTo(
   context: SignInContext,
   principal: Principal,
-  credential: Credential,
+  credential: SessionCredential,
   reference: string | null,
 ): Promise<SignedInReply> {
   const { platform } = context;
   const { account, epoch } = await accountOf(platform, principal);
   // This node may not have heard yet, and what begins now would outlive what has ended.
-  const ended = !(await platform.sessions.isOpen(sessionOf(credential).sessionId));
+  const ended = !(await platform.sessions.isOpen(credential.sessionId));
   if (ended || !isOfAccount(principal.epoch, epoch)) throw invalidToken();
   if (reference === null) return signIn(context, { account, epoch });
   const tenant = await platform.tenants.find(reference);

@@ -40,6 +40,7 @@ export const clientCertificateRoutes = (r: RouteBuilder<Record<never, never>>) =
     {
       permission: "client-certificates:manage",
       context: "any",
+      personal: true,
       audit: "client_certificate.registered",
       summary: "Registers a client certificate, or an authority that issues them",
       description:

@@ -99,7 +99,7 @@ describe("a machine with a registered certificate", () => {
     await register(client);
     expect(await outcome(acmeHost, { client })).toBe(200);
     expect(await outcome(acmeHost, { client, path: "/users" })).toBe("permission_denied");
-    expect(await outcome(acmeHost, { client, path: "/auth/me" })).toBe("permission_denied");
+    expect(await outcome(acmeHost, { client, path: "/auth/me" })).toBe("personal_only");
     expect(await outcome(acmeHost, {})).toBe("authentication_required");
   });
 

@@ -45,12 +45,16 @@ type Reading = Pick<RoleSetting, "db" | "permissions">;
 /** The role as a client sees it: without permissions that no feature declares any more. */
 export const viewOfRole = (permissions: Permissions, role: RoleRow): RoleView => ({
   ...role,
-  permissions: [...declared(permissions, role.permissions)].sort(),
+  permissions: declaredNames(permissions, role.permissions),
   is_system_role: false,
 });
 
 const declared = (permissions: Permissions, names: readonly string[]) =>
   permissions.of("no system role", names);
+
+/** Those of the names that a feature still declares, in order. */
+export const declaredNames = (permissions: Permissions, names: readonly string[]): string[] =>
+  [...declared(permissions, names)].sort();
 
 /** The system roles, most powerful first, then the tenant's own by name. */
 export async function pageOfRoles({ db, permissions }: Reading, page: Page) {
@@ -97,7 +101,7 @@ export async function addRole(
   { db, permissions, user }: RoleSetting,
   { name, description, permissions: references = [] }: RoleFields & { readonly name: string },
 ): Promise<RoleView> {
-  const names = namesOf(permissions, references);
+  const names = namesOfPermissions(permissions, references);
   refuseUnheld(user, names);
   const values = { name: canonicalName(name), description, permissions: names };
   const role = await createRole.first(db, values);
@@ -111,7 +115,7 @@ export async function changeRole(
   id: string,
   { name, description, permissions: references }: RoleFields,
 ): Promise<RoleView> {
-  const names = references && namesOf(setting.permissions, references);
+  const names = references && namesOfPermissions(setting.permissions, references);
   return alterRole(setting, id, () => ({
     ...(name !== undefined && { name: canonicalName(name) }),
     ...(description !== undefined && { description }),
@@ -125,7 +129,7 @@ export async function addPermission(
   id: string,
   reference: string,
 ): Promise<RoleView> {
-  const added = namesOf(setting.permissions, [reference]);
+  const added = namesOfPermissions(setting.permissions, [reference]);
   return alterRole(setting, id, ({ permissions }) => ({
     permissions: [...new Set([...permissions, ...added])].sort(),
   }));
@@ -184,8 +188,11 @@ async function lock(tx: Db, id: string): Promise<RoleRow> {
   return role;
 }
 
-/** @throws unknownPermission, which says which */
-function namesOf(permissions: Permissions, references: readonly string[]): string[] {
+/** The names of what a client has named in any way. @throws unknownPermission, which says which */
+export function namesOfPermissions(
+  permissions: Permissions,
+  references: readonly string[],
+): string[] {
   const names = references.map((reference) => {
     const found = permissions.find(reference);
     if (!found) throw unknownPermission({ detail: `There is no permission ${reference}` });

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemRoles } from "../../kernel/feature.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
-import { uuidV5 } from "../../kernel/uuid-v5.ts";
+import { uuidV5 } from "../../kernel/uuid.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;

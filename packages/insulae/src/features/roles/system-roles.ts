@@ -4,7 +4,7 @@
  */
 import type { Permissions } from "../../kernel/auth/permissions.ts";
 import { type SystemRole, systemRoles } from "../../kernel/feature.ts";
-import { uuidV5 } from "../../kernel/uuid-v5.ts";
+import { uuidV5 } from "../../kernel/uuid.ts";
 import type { RoleRow } from "./roles.queries.ts";
 
 const descriptions: Readonly<Record<SystemRole, string>> = {

@@ -74,6 +74,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "authenticated",
       context: "any",
+      personal: false,
       summary: "Shows a tenant",
       params: TenantParams,
       response: TenantView,

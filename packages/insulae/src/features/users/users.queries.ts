@@ -132,6 +132,23 @@ const addedPermissions = sql<string[]>`array(
   where user_roles.user_id = users.id
 )`.as("added");
 
+/** What counts of the user's API keys. The table is that of the feature `api-keys`. */
+const apiKeys = sql<
+  { id: string; hash: string; scopes: string[]; expires_at: number | null }[]
+>`coalesce(
+  (
+    select json_agg(json_build_object(
+      'id', id,
+      'hash', encode(secret_hash, 'hex'),
+      'scopes', scopes,
+      'expires_at', extract(epoch from expires_at) * 1000
+    ))
+    from api_keys
+    where user_id = users.id and (expires_at is null or expires_at > now())
+  ),
+  '[]'
+)`.as("api_keys");
+
 /** The user's row and those of all active owners, locked in an order that can't deadlock. */
 export const lockUserAndOwners = (db: Db, id: UserId) =>
   db
@@ -151,13 +168,25 @@ export const lockUserAndOwners = (db: Db, id: UserId) =>
 export const findStanding = async (db: Db, id: UserId): Promise<UserStanding | undefined> => {
   const user = await db
     .selectFrom("users")
-    .select(["email", "role", "account_id", "sessions_valid_from", addedPermissions])
+    .select(["email", "role", "account_id", "sessions_valid_from", addedPermissions, apiKeys])
     .where("id", "=", id)
     .where("is_active", "=", true)
     .executeTakeFirst();
   if (!user) return undefined;
   const { email, role, added, account_id: accountId, sessions_valid_from } = user;
-  return { email, role, added, accountId, sessionsValidFrom: sessions_valid_from };
+  return {
+    email,
+    role,
+    added,
+    accountId,
+    sessionsValidFrom: sessions_valid_from,
+    apiKeys: user.api_keys.map(({ id, hash, scopes, expires_at }) => ({
+      id,
+      secretHash: Buffer.from(hash, "hex"),
+      scopes,
+      expiresAt: expires_at ?? Number.POSITIVE_INFINITY,
+    })),
+  };
 };
 
 /** What a log-in compares. */

@@ -4,6 +4,7 @@
  */
 import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
+import { looksLikeApiKey, parseApiKey } from "./api-key.ts";
 import type { Authority } from "./authority.ts";
 import type { Credential } from "./credential.ts";
 import { invalidToken } from "./errors.ts";
@@ -12,7 +13,7 @@ import type { Claims } from "./tokens.ts";
 
 /** What a request shows to prove who calls. */
 export interface Shown {
-  /** The bearer credential, without `Bearer`. */
+  /** A bearer credential, without `Bearer`: an access token, or an API key. */
   readonly token: string | undefined;
 }
 
@@ -36,13 +37,15 @@ export type Authenticate = (shown: Shown) => MaybePromise<Proof | undefined>;
 
 export interface AuthenticationOptions {
   readonly verifyToken: (token: string) => MaybePromise<Claims>;
-  readonly authority: Pick<Authority, "findUser" | "findAccount">;
+  readonly authority: Pick<Authority, "findUser" | "findAccount" | "findUserOfKey">;
   /** Whether the session has been ended. */
   readonly isEnded: (sessionId: string) => MaybePromise<boolean>;
+  /** Hears of each request that an API key makes. */
+  readonly onApiKeyUsed: (tenant: Tenant, keyId: string) => void;
 }
 
 export function createAuthentication(options: AuthenticationOptions): Authenticate {
-  const { verifyToken, authority, isEnded } = options;
+  const { verifyToken, authority, isEnded, onApiKeyUsed } = options;
 
   const whoIs = (
     claims: Claims,
@@ -79,9 +82,25 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       }),
     );
 
+  const byApiKey = (text: string): Proof => {
+    const key = parseApiKey(text);
+    if (!key) throw invalidToken();
+    return {
+      credential: { kind: "api_key", keyId: key.id },
+      tenantId: key.tenantId,
+      subject: key.userId,
+      findPrincipal: (tenant) =>
+        tenant &&
+        chain(authority.findUserOfKey(tenant, key), (user) => {
+          if (user) onApiKeyUsed(tenant, key.id);
+          return user;
+        }),
+    };
+  };
+
   return ({ token }) => {
-    // Other kinds of bearer (an API key) are told by their prefix, and other places (a cookie)
-    // are looked at where there is no bearer.
+    if (token !== undefined && looksLikeApiKey(token)) return byApiKey(token);
+    // Other places (a cookie) are looked at where there is no bearer.
     return token === undefined ? undefined : byToken(token);
   };
 }

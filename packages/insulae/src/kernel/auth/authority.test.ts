@@ -10,7 +10,7 @@ const ada = randomUUID() as UserId;
 const account = randomUUID() as AccountId;
 const validFrom = new Date(1_700_000_000_000);
 /** A user with a password of their own. */
-const own = { added: [], accountId: null, sessionsValidFrom: validFrom };
+const own = { added: [], accountId: null, sessionsValidFrom: validFrom, apiKeys: [] };
 
 const permissions = new Map([
   ["admin", new Set(["notes:read", "notes:write"])],

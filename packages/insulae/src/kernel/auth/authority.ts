@@ -4,9 +4,12 @@
  * deactivation or a deletion counts from the next request on.
  *
  * Answers are cached, so that an ordinary request waits for nothing. Changes are announced
- * (`user:<tenant>:<user>`, `users:<tenant>` when a custom role did,
- * `account:<account>`) and the nodes forget; should an announcement be
- * lost, an answer is believed for half a minute at most, and for a second while none can be heard.
+ * (`user:<tenant>:<user>`, `users:<tenant>` when a custom role did, `account:<account>`) and the
+ * nodes forget; should an announcement be lost, an answer is believed for half a minute at most, and
+ * for a second while none can be heard.
+ *
+ * An API key is part of its maker's standing: it comes and goes with them, in the same query, under
+ * the same announcement.
  *
  * A user who is linked to an account is as active as the account is. What ends all sessions of
  * somebody at once (another password, a log-out everywhere) is in here too, as their *epoch*: it is
@@ -14,14 +17,22 @@
  * that it began in, and another one has ended it. Epochs are compared, never ordered, so no clock
  * has to agree with another, and a log-in that raced the change is over before it began.
  */
+
+import { timingSafeEqual } from "node:crypto";
 import { createAnswers } from "../answers.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
+import { type ApiKey, hashApiKeySecret } from "./api-key.ts";
 import type { CorePrincipal, TenantPrincipal } from "./principal.ts";
 
 export interface Authority {
   /** The user, or undefined if the tenant has no such user or the user is inactive. */
   findUser(tenant: Tenant, id: UserId): MaybePromise<TenantPrincipal | undefined>;
+  /**
+   * The user as whom the key acts: its maker, with those of the key's permissions that they have
+   * themselves at present. Undefined if there is no such key, or no such active user.
+   */
+  findUserOfKey(tenant: Tenant, key: ApiKey): MaybePromise<TenantPrincipal | undefined>;
   /** The account, or undefined if there is none or it is inactive. */
   findAccount(id: AccountId): MaybePromise<CorePrincipal | undefined>;
   /** @param id without one: all users of the tenant */
@@ -38,6 +49,16 @@ export interface UserStanding {
   readonly added: readonly string[];
   readonly accountId: AccountId | null;
   readonly sessionsValidFrom: Date;
+  readonly apiKeys: readonly ApiKeyStanding[];
+}
+
+/** An API key that has not expired. */
+export interface ApiKeyStanding {
+  readonly id: string;
+  readonly secretHash: Buffer;
+  readonly scopes: readonly string[];
+  /** Milliseconds since 1970, or infinity. */
+  readonly expiresAt: number;
 }
 
 /** An active account, as the control plane has it. */
@@ -76,7 +97,7 @@ export function createAuthority(options: AuthorityOptions): Authority {
   const askForUser = async (tenant: Tenant, id: UserId): Promise<Member | undefined> => {
     const standing = await loadUser(tenant, id);
     if (!standing) return undefined;
-    const { email, role, added, accountId, sessionsValidFrom } = standing;
+    const { email, role, added, accountId, sessionsValidFrom, apiKeys } = standing;
     const permissions = permissionsOf(role, added);
     const epoch = epochOf(sessionsValidFrom);
     const principal: TenantPrincipal = {
@@ -88,7 +109,11 @@ export function createAuthority(options: AuthorityOptions): Authority {
       permissions,
       epoch,
     };
-    return { principal: Object.freeze(principal), accountId };
+    return {
+      principal: Object.freeze(principal),
+      accountId,
+      keys: new Map(apiKeys.map((key) => [key.id, narrowed(key, principal)])),
+    };
   };
 
   const askForAccount = async (id: AccountId): Promise<CorePrincipal | undefined> => {
@@ -106,10 +131,15 @@ export function createAuthority(options: AuthorityOptions): Authority {
 
   const findAccount = (id: AccountId) => accounts.find(id, () => askForAccount(id));
 
+  const findMember = (tenant: Tenant, id: UserId) =>
+    users.find(`${tenant.id}/${id}`, () => askForUser(tenant, id));
+
   /** The member as they are while their account is as it is. */
-  const withAccount = (member: Member | undefined): MaybePromise<TenantPrincipal | undefined> => {
-    if (!member?.accountId) return member?.principal;
-    const { principal } = member;
+  const withAccount = (
+    member: Member | undefined,
+    principal = member?.principal,
+  ): MaybePromise<TenantPrincipal | undefined> => {
+    if (!member?.accountId || !principal) return principal;
     return chain(
       findAccount(member.accountId),
       (account) => account && { ...principal, epoch: `${principal.epoch}.${account.epoch}` },
@@ -117,11 +147,16 @@ export function createAuthority(options: AuthorityOptions): Authority {
   };
 
   return {
-    findUser: (tenant, id) =>
-      chain(
-        users.find(`${tenant.id}/${id}`, () => askForUser(tenant, id)),
-        withAccount,
-      ),
+    findUser: (tenant, id) => chain(findMember(tenant, id), (member) => withAccount(member)),
+    findUserOfKey: (tenant, { id, userId, secret }) =>
+      chain(findMember(tenant, userId), (member) => {
+        const key = member?.keys.get(id);
+        const good =
+          key &&
+          timingSafeEqual(key.secretHash, hashApiKeySecret(secret)) &&
+          Date.now() < key.expiresAt;
+        return good ? withAccount(member, key.principal) : undefined;
+      }),
     findAccount,
     forgetUser: (tenantId, id) =>
       id === undefined ? users.forgetAll(`${tenantId}/`) : users.forget(`${tenantId}/${id}`),
@@ -137,4 +172,20 @@ export function createAuthority(options: AuthorityOptions): Authority {
 interface Member {
   readonly principal: TenantPrincipal;
   readonly accountId: AccountId | null;
+  readonly keys: ReadonlyMap<string, MemberKey>;
+}
+
+interface MemberKey {
+  readonly secretHash: Buffer;
+  readonly expiresAt: number;
+  /** The member, with no more permissions than the key's. */
+  readonly principal: TenantPrincipal;
+}
+
+function narrowed(
+  { secretHash, expiresAt, scopes }: ApiKeyStanding,
+  principal: TenantPrincipal,
+): MemberKey {
+  const permissions = new Set(scopes.filter((scope) => principal.permissions.has(scope)));
+  return { secretHash, expiresAt, principal: Object.freeze({ ...principal, permissions }) };
 }

@@ -2,9 +2,7 @@
  * How a caller proved who they are. Each way in is a kind of its own; a handler that cares which one
  * it was (a log-out, a change of password, the audit log) looks here.
  */
-
 import type { AccountId } from "../tenancy/tenant.ts";
-import { permissionDenied } from "./errors.ts";
 
 /** An access token (JWT), as an `Authorization: Bearer` header. */
 export interface TokenCredential {
@@ -26,17 +24,27 @@ export interface CertificateCredential {
   readonly certificateId: string;
 }
 
-/** A union: other kinds (an API key, a cookie session) are added here, each with its own fields. */
-export type Credential = TokenCredential | CertificateCredential;
-
-/** The credential of somebody who logged in. */
-type SessionCredential = Exclude<Credential, CertificateCredential>;
-
-/** @throws permissionDenied for a machine, which has no session */
-export function sessionOf(credential: Credential): SessionCredential {
-  if (credential.kind === "certificate") throw permissionDenied();
-  return credential;
+/** An API key: a machine, on behalf of the user who made it. */
+export interface ApiKeyCredential {
+  readonly kind: "api_key";
+  /** A row of the tenant's `api_keys`. */
+  readonly keyId: string;
 }
+
+/** What machines show. They have no session, and nothing that is a person's own. */
+export type MachineCredential = ApiKeyCredential | CertificateCredential;
+
+/** What comes from a log-in. A union: other kinds (a cookie session) are added here. */
+export type SessionCredential = TokenCredential;
+
+export type Credential = SessionCredential | MachineCredential;
+
+export const isMachine = (credential: Credential): credential is MachineCredential =>
+  credential.kind === "api_key" || credential.kind === "certificate";
+
+/** The platform administrator who acts as the user, if one does. */
+export const impersonatorOf = (credential: Credential | undefined): AccountId | undefined =>
+  credential && !isMachine(credential) ? credential.impersonator : undefined;
 
 /** How a session is shown by its client; each kind has its own way to be refreshed. */
 export type SessionKind = "token";

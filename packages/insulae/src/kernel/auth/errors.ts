@@ -25,6 +25,11 @@ export const invalidCredentials = challenging(
   defineError("invalid_credentials", 401, "Wrong e-mail, username or password"),
   "Bearer",
 );
+export const personalOnly = defineError(
+  "personal_only",
+  403,
+  "Only the person themself may do this: no machine, and nobody in their stead",
+);
 export const permissionDenied = defineError(
   "permission_denied",
   403,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { feature, type Route } from "../feature.ts";
-import { uuidV5 } from "../uuid-v5.ts";
+import { uuidV5 } from "../uuid.ts";
 import { createPermissions, isAtLeast } from "./permissions.ts";
 
 const routes = (): Route[] => [];

@@ -3,7 +3,7 @@
  * system role that holds it; a custom role of a tenant adds some to what a user's system role gives.
  */
 import { type Feature, type SystemRole, systemRoles } from "../feature.ts";
-import { uuidV5 } from "../uuid-v5.ts";
+import { uuidV5 } from "../uuid.ts";
 
 export interface Permission {
   /** The UUIDv5 of the name. */

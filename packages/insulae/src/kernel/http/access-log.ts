@@ -4,7 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "../telemetry/log.ts";
-import { findState } from "./request-state.ts";
+import { findState, standIn } from "./request-state.ts";
 
 /** Writes the line when the answer has left, or the client has gone. */
 export function logWhenDone(request: FastifyRequest, reply: FastifyReply, log: Logger): void {
@@ -15,6 +15,7 @@ export function logWhenDone(request: FastifyRequest, reply: FastifyReply, log: L
         request_id: request.id,
         tenant_id: state?.resolved?.tenant?.id,
         user_id: state?.resolved?.user?.id,
+        ...standIn(state?.resolved?.credential),
         method: request.method,
         route: state?.path,
         status: reply.statusCode,

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import type { AuditActor, AuditEntry, TenantAudit } from "../audit/audit.ts";
+import { type Credential, impersonatorOf } from "../auth/credential.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { RouteContext } from "../feature.ts";
 import { Json } from "../json.ts";
@@ -8,10 +9,11 @@ import { findState, type ResolvedRequest } from "./request-state.ts";
 /** What an entry knows from its request: who, and from where. */
 export function requestOrigin(
   request: FastifyRequest,
-  user: Principal | undefined,
-): Pick<AuditEntry, "actor" | "ip" | "userAgent" | "requestId"> {
+  { user, credential }: Pick<ResolvedRequest, "user" | "credential">,
+): Pick<AuditEntry, "actor" | "impersonator" | "ip" | "userAgent" | "requestId"> {
   return {
-    actor: actorOf(user),
+    actor: actorOf(user, credential),
+    impersonator: impersonatorOf(credential),
     ip: findState(request)?.client.address,
     userAgent: request.headers["user-agent"],
     requestId: request.id,
@@ -21,9 +23,10 @@ export function requestOrigin(
 /** The handler's `audit`. */
 export function requestAudit(
   request: FastifyRequest,
-  { tenant: known, user, platform }: ResolvedRequest,
+  resolved: ResolvedRequest,
   context: RouteContext,
 ): TenantAudit {
+  const { tenant: known, platform } = resolved;
   return ({ tenant = context === "core" ? null : known, ...event }, tx) => {
     // The types don't let a tenant's handler name another; nor do we.
     if (context === "tenant" && tenant?.id !== known?.id) {
@@ -31,7 +34,7 @@ export function requestAudit(
     }
     const state = findState(request);
     if (state) state.audited = true;
-    const { actor = undefined, ...origin } = requestOrigin(request, user);
+    const { actor = undefined, ...origin } = requestOrigin(request, resolved);
     return platform.audit(
       { ...origin, ...event, actor: event.actor ?? actor, tenant: tenant ?? undefined },
       tx,
@@ -50,7 +53,10 @@ function idOf(value: unknown): string | undefined {
   return typeof value.id === "string" ? value.id : undefined;
 }
 
-function actorOf(user: Principal | undefined): AuditActor {
+function actorOf(user: Principal | undefined, credential: Credential | undefined): AuditActor {
   if (!user) return { kind: "anonymous" };
+  if (credential?.kind === "api_key") {
+    return { kind: "api_key", id: credential.keyId, name: user.email };
+  }
   return { kind: user.kind === "tenant" ? "user" : "account", id: user.id, name: user.email };
 }

@@ -3,7 +3,7 @@
  * in and hangs on Fastify's request, so that nothing has to be looked up by the way.
  */
 import type { FastifyRequest } from "fastify";
-import type { Credential } from "../auth/credential.ts";
+import { type Credential, impersonatorOf } from "../auth/credential.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { TenantDatabase } from "../database/tenant-database.ts";
 import type { Route } from "../feature.ts";
@@ -63,6 +63,14 @@ export function findState(request: FastifyRequest): RequestState | null {
   return (request as FastifyRequest & WithState).state; // as above
 }
 
+/** Who acts in the user's stead, for the log: a machine, or a platform administrator. */
+export function standIn(credential: Credential | undefined) {
+  if (credential?.kind === "api_key") return { api_key_id: credential.keyId };
+  if (credential?.kind === "certificate") return { certificate_id: credential.certificateId };
+  const impersonator = impersonatorOf(credential);
+  return impersonator === undefined ? undefined : { impersonator_id: impersonator };
+}
+
 /** The logger whose lines carry the request's id, tenant and user; made when it is first used. */
 export function requestLog(request: FastifyRequest, root: Logger): Logger {
   const state = findState(request);
@@ -71,6 +79,7 @@ export function requestLog(request: FastifyRequest, root: Logger): Logger {
     request_id: request.id,
     tenant_id: state?.resolved?.tenant?.id,
     user_id: state?.resolved?.user?.id,
+    ...standIn(state?.resolved?.credential),
   });
   // A line that is written before the tenant is known must not fix the later ones.
   if (state?.resolved) state.log = log;

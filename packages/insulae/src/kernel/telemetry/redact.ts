@@ -14,7 +14,7 @@ const harmlessName = /(_id|_ids|_at|_count|_kind|_type|_seconds|_ms|_days|has_[a
 
 /** What secrets look like, and what is left of them: the group `keep`. */
 const secretForms =
-  /(?<keep>\b(?:bearer|basic|digest) +)[\w+/=.~-]{6,}|\bey[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*){0,3}|(?<scheme>\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:)[^\s@]+(?=@)|(?<name>[?&;](?:[\w.-]*(?:token|secret|signature|password|credential|key|code|sig|state)[\w.-]*)=)[^&#\s"']+/gi;
+  /(?<keep>\b(?:bearer|basic|digest) +)[\w+/=.~-]{6,}|\bik_[\w-]{20,}|\bey[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*){0,3}|(?<scheme>\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:)[^\s@]+(?=@)|(?<name>[?&;](?:[\w.-]*(?:token|secret|signature|password|credential|key|code|sig|state)[\w.-]*)=)[^&#\s"']+/gi;
 
 const maxDepth = 8;
 

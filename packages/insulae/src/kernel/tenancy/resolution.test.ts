@@ -181,7 +181,7 @@ const withCertificates: readonly (readonly [string, Partial<RequestFacts>, Route
     "but not where only people do",
     shows("acts:a"),
     route("authenticated"),
-    { error: "permission_denied" },
+    { error: "personal_only" },
   ],
   [
     "all agree",

@@ -8,11 +8,12 @@
  * acting is one. While everything is in the caches the answer is there at once, without a promise.
  */
 import type { Authenticate, Proof, Shown } from "../auth/authentication.ts";
-import type { Credential } from "../auth/credential.ts";
+import { type Credential, impersonatorOf, isMachine } from "../auth/credential.ts";
 import {
   authenticationRequired,
   invalidToken,
   permissionDenied,
+  personalOnly,
   wrongContext,
 } from "../auth/errors.ts";
 import type { Principal } from "../auth/principal.ts";
@@ -183,8 +184,10 @@ export function createResolver(options: ResolverOptions): Resolver {
         const proven = proof ?? machineProof(counted, tenant);
         return chain(proven?.findPrincipal(tenant), (user) => {
           if (proven && !user && !open) throw invalidToken();
-          authorise(route, tenant, user, proven);
-          return { tenant, user, credential: user && proven?.credential };
+          authorise(route, tenant, user);
+          const credential = user && proven?.credential;
+          if (credential) refuseStandIn(route, credential);
+          return { tenant, user, credential };
         });
       });
     };
@@ -202,20 +205,24 @@ const noCandidates: Candidates = {
   certificate: undefined,
 };
 
+/**
+ * Some things only the person themself may do; see `personal` in `feature.ts`. A machine has the
+ * permissions that it was given, and nothing that is a person's alone.
+ */
+function refuseStandIn({ options }: Route, credential: Credential): void {
+  const aboutCaller = options.permission === "authenticated" || options.permission === "platform";
+  const { personal = aboutCaller } = options;
+  const refused = isMachine(credential)
+    ? personal || aboutCaller
+    : personal && impersonatorOf(credential) !== undefined;
+  if (refused) throw personalOnly();
+}
+
 /** Whether the caller may use the route, in the context that the route runs in. */
-function authorise(
-  route: Route,
-  tenant: Tenant | undefined,
-  user: Principal | undefined,
-  proof: Proof | undefined,
-): void {
+function authorise(route: Route, tenant: Tenant | undefined, user: Principal | undefined): void {
   const { permission, context = "tenant" } = route.options;
   if (permission !== "public") {
     if (!user) throw authenticationRequired();
-    // A machine has the permissions that it was given, and nothing that is a person's alone.
-    if (proof?.credential.kind === "certificate" && permission === "authenticated") {
-      throw permissionDenied();
-    }
     if (permission === "platform") {
       if (user.kind !== "core" || !user.platformAdmin) throw permissionDenied();
       return;

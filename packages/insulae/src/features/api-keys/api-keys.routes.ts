@@ -1,0 +1,151 @@
+import { Type } from "typebox";
+import {
+  hashApiKeySecret,
+  newApiKeySecret,
+  prefixOfApiKey,
+  printApiKey,
+} from "../../kernel/auth/api-key.ts";
+import { personalOnly } from "../../kernel/auth/errors.ts";
+import type { Permissions } from "../../kernel/auth/permissions.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams, nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import {
+  declaredNames,
+  namesOfPermissions,
+  PermissionReference,
+  unknownPermission,
+} from "../roles/roles.feature.ts";
+import { permissionNotHeld, refuseUnheld } from "../users/users.feature.ts";
+import {
+  type ApiKeyRow,
+  type ApiKeyTables,
+  countApiKeysOf,
+  createApiKey,
+  deleteApiKey,
+  listApiKeys,
+} from "./api-keys.queries.ts";
+
+export const apiKeyNotFound = defineError("api_key_not_found", 404, "There is no such API key");
+export const expiryPassed = defineError("expiry_passed", 400, "expires_at is in the past");
+export const tooManyApiKeys = defineError(
+  "too_many_api_keys",
+  409,
+  "A user has at most 50 API keys; revoke one that is not needed",
+);
+
+/** They are all read with their maker's standing. */
+const maxKeysOfUser = 50;
+
+const properties = {
+  id: uuid,
+  name: Type.String(),
+  prefix: Type.String({ description: "What the key begins with." }),
+  scopes: Type.Array(Type.String(), { description: "The permissions that it was made for." }),
+  user_id: Type.String({ format: "uuid", description: "Who made it." }),
+  expires_at: nullable(timestamp),
+  last_used_at: Type.Union([timestamp, Type.Null()], { description: "To a minute or two." }),
+  created_at: timestamp,
+};
+const ApiKey = Type.Object(properties, { $id: "ApiKey" });
+const MadeApiKey = Type.Object(
+  { ...properties, key: secretText("The key itself. It is shown now, and never again.") },
+  { $id: "MadeApiKey" },
+);
+const NewApiKey = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 100, pattern: "\\S" }),
+    scopes: Type.Array(PermissionReference, { minItems: 1, maxItems: 1_000 }),
+    expires_at: Type.Optional(nullable(timestamp)),
+  },
+  { $id: "NewApiKey" },
+);
+
+const viewOf = (permissions: Permissions, { scopes, ...key }: ApiKeyRow) => ({
+  ...key,
+  scopes: declaredNames(permissions, scopes),
+  prefix: prefixOfApiKey(key.id),
+});
+
+export const apiKeyRoutes = (r: RouteBuilder<ApiKeyTables>) => [
+  r.get(
+    "/api-keys",
+    {
+      permission: "api-keys:read",
+      summary: "Lists the tenant's API keys, newest first",
+      query: pageQuery(),
+      response: pageOf(ApiKey),
+    },
+    async ({ db, permissions, page }) => {
+      const { rows, more } = await listApiKeys(db, page);
+      const last = rows.at(-1);
+      return {
+        items: rows.map((row) => viewOf(permissions, row)),
+        next_cursor: more && last ? page.cursor.encode([last.id]) : null,
+      };
+    },
+  ),
+
+  r.post(
+    "/api-keys",
+    {
+      permission: "api-keys:write",
+      personal: true,
+      audit: "api_key.created",
+      summary: "Makes an API key, of permissions that you hold yourself",
+      description:
+        "The key is sent as `Authorization: Bearer ik_…` or `X-API-Key: ik_…`. It may do what its scopes say as far as its maker may at that moment, and ends with its maker.",
+      body: NewApiKey,
+      response: { 201: MadeApiKey },
+      errors: [unknownPermission, permissionNotHeld, expiryPassed, tooManyApiKeys, personalOnly],
+    },
+    async ({ db, tenant, user, permissions, forgetUser, audit, body }) => {
+      const scopes = namesOfPermissions(permissions, body.scopes);
+      refuseUnheld(user, scopes);
+      const expiresAt = body.expires_at ? new Date(body.expires_at) : null;
+      if (expiresAt && expiresAt.getTime() <= Date.now()) throw expiryPassed();
+      const owned = await countApiKeysOf.first(db, { userId: user.id });
+      if (Number(owned?.total) >= maxKeysOfUser) throw tooManyApiKeys();
+      const secret = newApiKeySecret();
+      const row = await createApiKey.first(db, {
+        user_id: user.id,
+        name: body.name.trim(),
+        scopes,
+        secret_hash: hashApiKeySecret(secret),
+        expires_at: expiresAt,
+      });
+      if (!row) throw new Error("the API key was not made");
+      await forgetUser(user.id);
+      await audit({
+        action: "api_key.created",
+        target: { type: "api_key", id: row.id },
+        detail: { name: row.name, scopes, expires_at: expiresAt },
+      });
+      const key = printApiKey({ id: row.id, tenantId: tenant.id, userId: user.id, secret });
+      return { ...viewOf(permissions, row), key };
+    },
+  ),
+
+  r.delete(
+    "/api-keys/:id",
+    {
+      permission: "api-keys:write",
+      audit: "api_key.revoked",
+      summary: "Revokes an API key, whoever made it; it counts from its next request on",
+      params: idParams,
+      response: { 204: null },
+      errors: [apiKeyNotFound],
+    },
+    async ({ db, forgetUser, audit, params }) => {
+      const revoked = await deleteApiKey.first(db, params);
+      if (!revoked) throw apiKeyNotFound();
+      await forgetUser(revoked.user_id);
+      await audit({
+        action: "api_key.revoked",
+        target: { type: "api_key", id: revoked.id },
+        detail: { name: revoked.name },
+      });
+    },
+  ),
+];
