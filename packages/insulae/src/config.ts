@@ -68,6 +68,8 @@ export interface Config {
   readonly trustProxy: readonly string[];
   /** Origins whose pages may use the API from a browser, beside the tenants' own. */
   readonly corsOrigins: readonly string[];
+  /** How long a browser's session lasts that nobody uses. */
+  readonly sessionIdleHours: number;
   /** Whether pages of allowed origins may send cookies. */
   readonly corsCredentials: boolean;
   readonly bodyLimitBytes: number;
@@ -282,6 +284,11 @@ export const variables = {
     origins,
     "origins whose pages may use the API, such as https://app.example.com, separated by commas; default none. There is no wildcard",
   ),
+  sessionIdleHours: variable(
+    ["SESSION_IDLE_HOURS"],
+    integer(1, 24 * 365),
+    "after how many hours without use a browser's session ends; default 24. It never lasts longer than a refresh token",
+  ),
   corsCredentials: variable(
     ["CORS_CREDENTIALS"],
     flag,
@@ -399,6 +406,7 @@ export function loadConfig(
     logLevel: values.logLevel ?? (production ? "info" : "warn"),
     trustProxy: values.trustProxy ?? [],
     corsOrigins: values.corsOrigins ?? [],
+    sessionIdleHours: values.sessionIdleHours ?? 24,
     corsCredentials: values.corsCredentials ?? false,
     bodyLimitBytes: values.bodyLimitBytes ?? 1_048_576,
     deletedTenantDays: values.deletedTenantDays ?? 30,

@@ -12,11 +12,13 @@ import { createAudit } from "./kernel/audit/audit.ts";
 import { createApiKeyUse } from "./kernel/auth/api-key-use.ts";
 import { type Authenticate, createAuthentication } from "./kernel/auth/authentication.ts";
 import { createAuthority } from "./kernel/auth/authority.ts";
+import { createCookieSessions } from "./kernel/auth/cookie-sessions.ts";
 import { createEndedSessions } from "./kernel/auth/ended-sessions.ts";
 import { createOneTimeTokens } from "./kernel/auth/one-time-tokens.ts";
 import { createPasswords } from "./kernel/auth/passwords.ts";
 import { createPermissions } from "./kernel/auth/permissions.ts";
 import { createRefreshTokens } from "./kernel/auth/refresh-tokens.ts";
+import { createSessionCookies } from "./kernel/auth/session-cookie.ts";
 import { createSessions } from "./kernel/auth/sessions.ts";
 import {
   loadSigningKeys,
@@ -95,6 +97,13 @@ export async function createServices(
     authority,
     listening: () => announcements.listening(),
   });
+  const cookieSessions = createCookieSessions({
+    control,
+    cookies: createSessionCookies(installation.secrets),
+    idleSeconds: config.sessionIdleHours * 3600,
+    maxSeconds: config.refreshTokenDays * 86_400,
+    log,
+  });
   const announcements = createAnnouncements({
     broker: installation.broker,
     target: { serverId: main.id, database: main.database, role: "control" },
@@ -156,6 +165,7 @@ export async function createServices(
       accessTtlSeconds: config.accessTokenSeconds,
       onEnded: endedSessions.add,
     }),
+    cookieSessions,
     passwords: createPasswords(),
     mail: createMail(control, templates),
     oneTimeTokens: createOneTimeTokens(control),
@@ -175,6 +185,7 @@ export async function createServices(
     mailSender,
     authenticate: createAuthentication({
       verifyToken: tokens.verify,
+      cookieSessions,
       authority,
       isEnded: endedSessions.has,
       onApiKeyUsed: apiKeyUse.note,

@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import type { Config } from "../config.ts";
 import type { WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
+import type { CookieSessions } from "./auth/cookie-sessions.ts";
 import type { OneTimeTokens } from "./auth/one-time-tokens.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import type { Permissions } from "./auth/permissions.ts";
@@ -56,6 +57,8 @@ export interface Platform {
   readonly servers: Servers;
   readonly tokens: Tokens;
   readonly sessions: Sessions;
+  /** Those that browsers show by a cookie. */
+  readonly cookieSessions: CookieSessions;
   readonly passwords: Passwords;
   /**
    * Writes to a tenant's audit log or the platform's, outside a request. In one, the handler's own

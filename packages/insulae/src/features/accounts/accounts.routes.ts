@@ -50,12 +50,13 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
         tenantAccessDenied,
       ],
     },
-    async ({ platform, request, tenant, body, log }) => {
-      const { tenant: reference, ...person } = body;
+    async ({ platform, request, tenant, body, header, log }) => {
+      const { tenant: reference, session, ...person } = body;
       const where = await tenantOf(platform, tenant, reference);
+      const context = { platform, request, browser: session === "cookie" ? header : undefined };
       const reply = await (where
-        ? registerUser({ platform, request }, where, person)
-        : registerAccount({ platform, request }, person));
+        ? registerUser(context, where, person)
+        : registerAccount(context, person));
       if ("user" in reply) {
         log.info({ user_id: reply.user.id, tenant_id: where?.id }, "User registered");
       }
@@ -77,12 +78,12 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: SignedIn,
       errors: [invalidCredentials, passwordsBusy, tenantNotFound, tenantAccessDenied],
     },
-    async ({ platform, request, tenant, body, log }) => {
+    async ({ platform, request, tenant, body, header, log }) => {
       const credentials = credentialsOf(body);
       const where = await tenantOf(platform, tenant, body.tenant);
-      return where
-        ? logInUser({ platform, request, log }, where, credentials)
-        : logInAccount({ platform, request, log }, credentials);
+      const browser = body.session === "cookie" ? header : undefined;
+      const context = { platform, request, browser, log };
+      return where ? logInUser(context, where, credentials) : logInAccount(context, credentials);
     },
   ),
 
@@ -97,7 +98,12 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "Says who is signed in, where, and what they may do",
       response: Me,
     },
-    ({ platform, user, tenant }) => describeMe(platform, user, tenant),
+    async ({ platform, user, tenant, credential }) => ({
+      ...(await describeMe(platform, user, tenant)),
+      ...(credential.kind === "cookie" && {
+        csrf_token: platform.cookieSessions.csrfToken(credential.sessionId),
+      }),
+    }),
   ),
 
   r.absolute.get(

@@ -9,6 +9,12 @@ export const TenantReference = Type.String({
   description: "A tenant's id, key, slug or number.",
 });
 
+/** How the caller wants to show who they are from now on. */
+const Session = Type.Union([Type.Literal("token"), Type.Literal("cookie")], {
+  description:
+    "`token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.",
+});
+
 /** Strange fields (`role`, `tenant_id`, `permissions`, …) are refused like any unknown one. */
 export const Registration = Type.Object(
   {
@@ -18,6 +24,7 @@ export const Registration = Type.Object(
     last_name: Type.Optional(PersonName),
     username: Type.Optional(Username),
     tenant: Type.Optional(TenantReference),
+    session: Type.Optional(Session),
   },
   { $id: "Registration" },
 );
@@ -28,6 +35,7 @@ export const LogIn = Type.Object(
     username: Type.Optional(Username),
     password: Type.String({ minLength: 1, maxLength: maxPasswordLength }),
     tenant: Type.Optional(TenantReference),
+    session: Type.Optional(Session),
   },
   { $id: "LogIn", description: "With `email` or `username`." },
 );
@@ -97,14 +105,21 @@ const whoAndWhere = {
   ),
 };
 
+const csrfToken = secretText(
+  "For the header `X-CSRF-Token` of each change. Only where a cookie proves who calls.",
+);
+
 export const SignedIn = Type.Object(
   {
-    token: secretText("The same as `access_token`."),
-    access_token: secretText("Proves who calls, as `Authorization: Bearer …`."),
+    token: Type.Optional(secretText("The same as `access_token`.")),
+    access_token: Type.Optional(
+      secretText("Proves who calls, as `Authorization: Bearer …`. Absent where a cookie does."),
+    ),
     refresh_token: Type.Optional(
       secretText("For `POST /auth/refresh`, once. Absent where a session can't be prolonged."),
     ),
-    token_type: Type.Literal("bearer"),
+    token_type: Type.Optional(Type.Literal("bearer")),
+    csrf_token: Type.Optional(csrfToken),
     expires_in: Type.Integer({ description: "Seconds." }),
     ...whoAndWhere,
   },
@@ -127,6 +142,7 @@ export const Me = Type.Object(
     ...whoAndWhere,
     role: Type.Optional(Type.String()),
     permissions: Type.Array(Type.String()),
+    csrf_token: Type.Optional(csrfToken),
   },
   { $id: "Me" },
 );

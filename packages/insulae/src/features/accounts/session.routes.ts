@@ -1,5 +1,7 @@
+import { sessionCookie } from "../../kernel/auth/cookie-sessions.ts";
 import { invalidToken } from "../../kernel/auth/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
+import { setCookie } from "../../kernel/http/cookies.ts";
 import { idParams } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import { tenantAccessDenied, tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
@@ -38,8 +40,10 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: SignedIn,
       errors: [noAccount, emailNotVerified, tenantNotFound, tenantInactive],
     },
-    ({ platform, request, user, credential, body }) =>
-      switchTo({ platform, request }, user, credential, body.tenant),
+    ({ platform, request, user, credential, header, body }) => {
+      const browser = credential.kind === "cookie" ? header : undefined;
+      return switchTo({ platform, request, browser }, user, credential, body.tenant);
+    },
   ),
 
   r.post(
@@ -49,11 +53,13 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       personal: false,
       audit: "auth.logged_out",
-      summary: "Ends the session: its access tokens, everywhere, and its refresh token",
+      summary:
+        "Ends the session: its access tokens or its cookie, everywhere, and its refresh token",
       response: { 204: null },
     },
-    async ({ platform, credential }) => {
+    async ({ platform, credential, header }) => {
       await platform.sessions.end(credential.sessionId);
+      if (credential.kind === "cookie") header("set-cookie", setCookie(sessionCookie, "", 0));
     },
   ),
 

@@ -9,10 +9,12 @@
  */
 import type { Static } from "typebox";
 import { epochOf } from "../../kernel/auth/authority.ts";
+import { sessionCookie } from "../../kernel/auth/cookie-sessions.ts";
 import type { SessionKind } from "../../kernel/auth/credential.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
 import type { Session } from "../../kernel/auth/sessions.ts";
 import type { RequestInfo } from "../../kernel/feature.ts";
+import { cookieIn, setCookie } from "../../kernel/http/cookies.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import {
@@ -53,6 +55,8 @@ export interface AccountSubject {
 export interface SignInContext {
   readonly platform: Platform;
   readonly request: RequestInfo;
+  /** Sets a header of the answer; there where a browser asked for a cookie instead of tokens. */
+  readonly browser?: ((name: string, value: string) => void) | undefined;
 }
 
 export interface SignInOptions {
@@ -66,10 +70,11 @@ export interface SignInOptions {
 
 /** @throws invalidCredentials for a user who is not active (any more) */
 export async function signIn(
-  { platform, request }: SignInContext,
+  { platform, request, browser }: SignInContext,
   subject: Subject,
   { kind = "token", impersonator, lifetimeSeconds }: SignInOptions = {},
 ): Promise<SignedInReply> {
+  if (browser) return signInBrowser({ platform, request, browser }, subject);
   const session = await platform.sessions.open({
     ...("tenant" in subject
       ? { tenantId: subject.tenant.id, subjectId: subject.user.id }
@@ -109,6 +114,34 @@ export async function replyFor(
     ...(session.refreshToken !== undefined && { refresh_token: session.refreshToken }),
     token_type: "bearer",
     expires_in: Math.min(tokens.accessTtlSeconds, sessionSeconds),
+    ...view,
+  };
+}
+
+/**
+ * The same for a browser: its session is shown by a cookie. Each sign-in makes a new one, and the one
+ * that the browser had before ends, so nobody can be made to go on in a session that somebody else
+ * knows.
+ */
+async function signInBrowser(
+  { platform, request, browser }: Required<SignInContext>,
+  subject: Subject,
+): Promise<SignedInReply> {
+  const { cookieSessions } = platform;
+  const { view } = await contextOf(platform, subject);
+  const { id, cookie } = await cookieSessions.open({
+    ...("tenant" in subject
+      ? { tenantId: subject.tenant.id, subjectId: subject.user.id }
+      : { tenantId: undefined, subjectId: subject.account.id }),
+    epoch: subject.epoch,
+    ...clientOf(request),
+  });
+  const before = cookieIn(request.headers.cookie?.toString(), sessionCookie);
+  if (typeof before === "string") await cookieSessions.end(before);
+  browser?.("set-cookie", setCookie(sessionCookie, cookie, cookieSessions.maxAgeSeconds));
+  return {
+    csrf_token: cookieSessions.csrfToken(id),
+    expires_in: cookieSessions.maxAgeSeconds,
     ...view,
   };
 }

@@ -2,19 +2,31 @@
  * Where a request's credential is found, and whose it is. Each kind of credential has one branch in
  * `authenticate`, which gives a `Proof`; what follows (the tenant, the permission) asks nothing else.
  */
+import { timingSafeEqual } from "node:crypto";
+import { cookieIn, doubled } from "../http/cookies.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
 import { looksLikeApiKey, parseApiKey } from "./api-key.ts";
 import type { Authority } from "./authority.ts";
+import { type CookieSession, type CookieSessions, sessionCookie } from "./cookie-sessions.ts";
 import type { Credential } from "./credential.ts";
-import { invalidToken } from "./errors.ts";
+import { csrfRefused, invalidToken } from "./errors.ts";
 import type { Principal } from "./principal.ts";
 import type { Claims } from "./tokens.ts";
 
 /** What a request shows to prove who calls. */
 export interface Shown {
-  /** A bearer credential, without `Bearer`: an access token, or an API key. */
+  /**
+   * A bearer credential, without `Bearer`: an access token, or an API key. Where there is one, the
+   * cookie is not looked at: what is no good is not made good by it.
+   */
   readonly token: string | undefined;
+  /** The header `Cookie`. */
+  readonly cookies: string | undefined;
+  /** The header `X-CSRF-Token`. */
+  readonly csrfToken: string | undefined;
+  /** Whether the request may change something: then a cookie alone is not enough. */
+  readonly changes: boolean;
 }
 
 /** A credential that is what it says; whether its holder may still use it, `findPrincipal` knows. */
@@ -37,6 +49,7 @@ export type Authenticate = (shown: Shown) => MaybePromise<Proof | undefined>;
 
 export interface AuthenticationOptions {
   readonly verifyToken: (token: string) => MaybePromise<Claims>;
+  readonly cookieSessions: Pick<CookieSessions, "find" | "csrfToken">;
   readonly authority: Pick<Authority, "findUser" | "findAccount" | "findUserOfKey">;
   /** Whether the session has been ended. */
   readonly isEnded: (sessionId: string) => MaybePromise<boolean>;
@@ -45,13 +58,14 @@ export interface AuthenticationOptions {
 }
 
 export function createAuthentication(options: AuthenticationOptions): Authenticate {
-  const { verifyToken, authority, isEnded, onApiKeyUsed } = options;
+  const { verifyToken, cookieSessions, authority, isEnded, onApiKeyUsed } = options;
 
   const whoIs = (
-    claims: Claims,
+    claims: Pick<Claims, "subject">,
     tenant: Tenant | undefined,
   ): MaybePromise<Principal | undefined> =>
-    // The signed claim says which of the two it is; the authority whether there is such a one.
+    // The signed claim, or the session's row, says which of the two it is; the authority whether
+    // there is such a one.
     tenant
       ? authority.findUser(tenant, claims.subject as UserId)
       : authority.findAccount(claims.subject as AccountId);
@@ -74,13 +88,11 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       ),
   });
 
-  const byToken = (token: string): MaybePromise<Proof> =>
-    chain(verifyToken(token), (claims) =>
-      chain(isEnded(claims.sessionId), (ended) => {
-        if (ended) throw invalidToken();
-        return proofOf(claims);
-      }),
-    );
+  const unlessEnded = (sessionId: string, proof: Proof): MaybePromise<Proof> =>
+    chain(isEnded(sessionId), (ended) => {
+      if (ended) throw invalidToken();
+      return proof;
+    });
 
   const byApiKey = (text: string): Proof => {
     const key = parseApiKey(text);
@@ -98,9 +110,43 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     };
   };
 
-  return ({ token }) => {
-    if (token !== undefined && looksLikeApiKey(token)) return byApiKey(token);
-    // Other places (a cookie) are looked at where there is no bearer.
-    return token === undefined ? undefined : byToken(token);
+  const byToken = (token: string): MaybePromise<Proof> =>
+    chain(verifyToken(token), (claims) => unlessEnded(claims.sessionId, proofOf(claims)));
+
+  const proofOfCookie = (session: CookieSession): Proof => ({
+    credential: {
+      kind: "cookie",
+      sessionId: session.id,
+      issuedAt: session.createdAt.getTime() / 1000,
+      expiresAt: session.expiresAt.getTime() / 1000,
+      impersonator: undefined,
+    },
+    tenantId: session.tenantId,
+    subject: session.subject,
+    findPrincipal: (tenant) =>
+      chain(whoIs(session, tenant), (user) => (user?.epoch === session.epoch ? user : undefined)),
+  });
+
+  const byCookie = ({ cookies, csrfToken, changes }: Shown): MaybePromise<Proof | undefined> => {
+    const cookie = cookieIn(cookies, sessionCookie);
+    if (cookie === undefined) return undefined;
+    if (cookie === doubled) throw invalidToken();
+    return chain(cookieSessions.find(cookie), (session) => {
+      if (!session) throw invalidToken();
+      // A browser sends the cookie whichever page made it send the request; the token it does not.
+      if (changes && !isSame(csrfToken, cookieSessions.csrfToken(session.id))) throw csrfRefused();
+      return unlessEnded(session.id, proofOfCookie(session));
+    });
   };
+
+  return (shown) => {
+    const { token } = shown;
+    if (token === undefined) return byCookie(shown);
+    return looksLikeApiKey(token) ? byApiKey(token) : byToken(token);
+  };
+}
+
+function isSame(given: string | undefined, expected: string): boolean {
+  const [one, other] = [Buffer.from(given ?? ""), Buffer.from(expected)];
+  return one.length === other.length && timingSafeEqual(one, other);
 }

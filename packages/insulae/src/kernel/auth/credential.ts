@@ -24,6 +24,19 @@ export interface CertificateCredential {
   readonly certificateId: string;
 }
 
+/** The cookie of a browser. */
+export interface CookieCredential {
+  readonly kind: "cookie";
+  /** A row of `control.sessions`. */
+  readonly sessionId: string;
+  /** Seconds since 1970. */
+  readonly issuedAt: number;
+  /** Seconds since 1970; use prolongs it. */
+  readonly expiresAt: number;
+  /** Nobody acts as somebody else by a cookie. */
+  readonly impersonator: undefined;
+}
+
 /** An API key: a machine, on behalf of the user who made it. */
 export interface ApiKeyCredential {
   readonly kind: "api_key";
@@ -34,8 +47,8 @@ export interface ApiKeyCredential {
 /** What machines show. They have no session, and nothing that is a person's own. */
 export type MachineCredential = ApiKeyCredential | CertificateCredential;
 
-/** What comes from a log-in. A union: other kinds (a cookie session) are added here. */
-export type SessionCredential = TokenCredential;
+/** What comes from a log-in. */
+export type SessionCredential = TokenCredential | CookieCredential;
 
 export type Credential = SessionCredential | MachineCredential;
 
@@ -47,4 +60,4 @@ export const impersonatorOf = (credential: Credential | undefined): AccountId | 
   credential && !isMachine(credential) ? credential.impersonator : undefined;
 
 /** How a session is shown by its client; each kind has its own way to be refreshed. */
-export type SessionKind = "token";
+export type SessionKind = "token" | "cookie";

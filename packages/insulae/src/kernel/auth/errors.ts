@@ -35,3 +35,8 @@ export const permissionDenied = defineError(
   403,
   "You are not permitted to do this",
 );
+export const csrfRefused = defineError(
+  "csrf_refused",
+  403,
+  "A change that is made by a cookie needs its X-CSRF-Token, as log-in and GET /auth/me give it",
+);

@@ -122,6 +122,8 @@ export interface ControlTables {
     refresh_generation: Generated<number>;
     refresh_hash: Buffer | null;
     refreshed_at: ColumnType<Date, never, Date>;
+    cookie_hash: ColumnType<Buffer | null, Buffer | undefined, never>;
+    prolonged_until: ColumnType<Date | null, Date | undefined, never>;
   };
   "control.signing_keys": {
     id: string;

@@ -3,8 +3,8 @@
  * refused because such a page could have caused it.
  *
  * A page can make a browser send a request it may not read: with cookies, with a client certificate,
- * from inside a network. Only a request with `Authorization` can't be forged so, because a browser asks
- * before it sends that header. So whatever changes something and has none must come from a page of
+ * from inside a network. Only a request with `Authorization` or `X-API-Key` can't be forged so, because a
+ * browser asks before it sends such a header. So whatever changes something and has none must come from a page of
  * this host or of an allowed origin, or from no page at all.
  *
  * The decision takes the host alone, and comes after the guard and before anybody is authenticated,
@@ -90,7 +90,10 @@ export const isPreflight = ({ method, headers }: FastifyRequest): boolean =>
 
 /** A page of any origin could have made a browser send it. */
 const isForgeable = ({ method, headers }: FastifyRequest): boolean =>
-  headers.authorization === undefined && method !== "GET" && method !== "HEAD";
+  headers.authorization === undefined &&
+  headers["x-api-key"] === undefined &&
+  method !== "GET" &&
+  method !== "HEAD";
 
 /** Fetch metadata: `none` is the user's own doing, and absent is an old browser or no browser. */
 const isFromElsewhere = ({ headers }: FastifyRequest): boolean => {

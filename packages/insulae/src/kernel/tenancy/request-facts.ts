@@ -5,11 +5,15 @@ import type { RequestFacts } from "./resolution.ts";
 
 /** What a request says of itself; the proxy's word for the host only where the proxy is trusted. */
 export function requestFacts(request: FastifyRequest, findPresented: FindPresented): RequestFacts {
-  const { authorization, "x-tenant": tenantHeader, "x-api-key": apiKey } = request.headers;
+  const { authorization, cookie, "x-tenant": tenantHeader, "x-api-key": apiKey } = request.headers;
+  const { "x-csrf-token": csrfToken } = request.headers;
   return {
     host: request.host,
     token: credentialOf(authorization, apiKey),
     certificate: findPresented(request),
+    cookies: cookie,
+    csrfToken: Array.isArray(csrfToken) ? csrfToken.join() : csrfToken,
+    changes: request.method !== "GET" && request.method !== "HEAD",
     tenantHeader: Array.isArray(tenantHeader) ? tenantHeader.join() : tenantHeader,
   };
 }

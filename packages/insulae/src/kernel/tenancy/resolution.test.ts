@@ -148,6 +148,9 @@ const route = (permission: Access, context: RouteContext = "tenant"): Route => (
 const facts = (given: Partial<RequestFacts>): RequestFacts => ({
   host: "localhost:8000",
   token: undefined,
+  cookies: undefined,
+  csrfToken: undefined,
+  changes: false,
   tenantHeader: undefined,
   certificate: undefined,
   ...given,
