@@ -26,6 +26,25 @@ describe("tenant B", () => {
   });
 });
 
+describe("nobody", () => {
+  it("becomes a user by naming one", async () => {
+    const tenant = await people.newTenant();
+    const { user } = await people.register(tenant);
+    const named = { user_id: user.id, sub: user.id, tenant_id: tenant.id };
+    const replies = await Promise.all([
+      people.post("/api/v1/users", {
+        tenant: tenant.key,
+        body: { ...named, email: "a@b.example" },
+      }),
+      people.patch(`/api/v1/users/${user.id}`, { tenant: tenant.key, body: named }),
+      people.post("/api/v1/auth/logout", { tenant: tenant.key, body: named }),
+      people.post("/api/v1/auth/switch", { body: { ...named, tenant: tenant.key } }),
+      people.get(`/api/v1/auth/me?user_id=${user.id}`, { tenant: tenant.key }),
+    ]);
+    expect(replies.map(({ status }) => status)).toEqual([401, 401, 401, 401, 401]);
+  });
+});
+
 describe("the published keys", () => {
   it("verify the tokens", async () => {
     const { token } = await people.newAccount();

@@ -1,8 +1,13 @@
 import { decodeJwt } from "jose";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { App } from "../../app.ts";
+import { createRefreshTokens } from "../../kernel/auth/refresh-tokens.ts";
+import { createSessions } from "../../kernel/auth/sessions.ts";
+import { createSecrets } from "../../kernel/secrets.ts";
 import { unknownId } from "../../testing/fixtures.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
+import { testMasterSecret } from "../../testing/test-secret.ts";
 
 let people: TestPeople;
 let otherNode: App;
@@ -182,5 +187,63 @@ describe("one's own sessions", () => {
     expect(await status(other.token)).toBe(401);
     await expect.poll(() => statusOnOther(other.token), soon).toBe(401);
     expect(await status(token)).toBe(200);
+  });
+});
+
+it("a node that can't hear of it refuses ended sessions within a second, and hears again", async () => {
+  const { token } = await people.newAccount();
+  const deaf = await people.openNode();
+  const statusOnDeaf = async () => {
+    const headers = { authorization: `Bearer ${token}` };
+    return (await deaf.inject({ url: "/api/v1/auth/me", headers })).statusCode;
+  };
+  try {
+    expect(await statusOnDeaf()).toBe(200);
+    await people.app.withPlatform("a test", async ({ control }) => {
+      // All nodes lose their listener in the moment in which the session ends.
+      await sql`select pg_terminate_backend(pid) from pg_stat_activity
+        where query = 'listen insulae' and datname = current_database()`.execute(control);
+      await sql`update control.sessions set ended_at = now() where id = ${sidOf(token)}`.execute(
+        control,
+      );
+    });
+    await expect.poll(statusOnDeaf, { timeout: 1_500, interval: 10 }).toBe(401);
+  } finally {
+    await deaf.close();
+  }
+});
+
+it("what nobody can come back to is deleted, and what has just ended is kept", async () => {
+  const [past, ended, open] = [
+    await people.newAccount(),
+    await people.newAccount(),
+    await people.newAccount(),
+  ];
+  await people.app.withPlatform("a test", async ({ control }) => {
+    const set = (token: string, change: string) =>
+      sql`update control.sessions set ${sql.raw(change)} where id = ${sidOf(token)}`.execute(
+        control,
+      );
+    await set(past.token, "expires_at = now() - interval '25 hours'");
+    await set(ended.token, "ended_at = now() - interval '24 hours'");
+    const sessions = createSessions({
+      control,
+      refreshTokens: createRefreshTokens(createSecrets(testMasterSecret)),
+      refreshTtlSeconds: 900,
+      accessTtlSeconds: 900,
+      onEnded: () => undefined,
+    });
+    await sessions.sweep();
+    const left = await control
+      .selectFrom("control.sessions")
+      .select("id")
+      .where(
+        "id",
+        "in",
+        [past, ended, open].map(({ token }) => sidOf(token)),
+      )
+      .orderBy("id")
+      .execute();
+    expect(left.map(({ id }) => id)).toEqual([sidOf(ended.token), sidOf(open.token)]);
   });
 });

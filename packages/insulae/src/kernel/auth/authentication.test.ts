@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
+import { createAuthentication } from "./authentication.ts";
+import type { CorePrincipal, TenantPrincipal } from "./principal.ts";
+import type { Claims } from "./tokens.ts";
+
+const tenant = { id: "tenant" as TenantId } as Tenant;
+const ada: TenantPrincipal = {
+  kind: "tenant",
+  id: "ada" as UserId,
+  tenantId: tenant.id,
+  email: "ada@example.org",
+  role: "user",
+  permissions: new Set(),
+  epoch: "now",
+};
+const root: CorePrincipal = {
+  kind: "core",
+  id: "root" as AccountId,
+  email: "root@example.org",
+  platformAdmin: true,
+  epoch: "now",
+};
+
+const claims: Claims = {
+  kind: "token",
+  subject: ada.id,
+  tenantId: tenant.id,
+  sessionId: "open",
+  tokenId: "t",
+  epoch: "now",
+  issuedAt: 0,
+  expiresAt: 0,
+  impersonator: undefined,
+};
+
+/** Who a token with these claims is, to a server that has everything at hand or has to ask. */
+async function whoIs(changes: Partial<Claims>, now: { admin?: boolean; cached?: boolean } = {}) {
+  const { admin = true, cached = true } = now;
+  const later = <T>(value: T): T | Promise<T> => (cached ? value : Promise.resolve(value));
+  const authenticate = createAuthentication({
+    verifyToken: () => later({ ...claims, ...changes }),
+    authority: {
+      findUser: (_tenant, id) => later(id === ada.id ? ada : undefined),
+      findAccount: (id) => later(id === root.id ? { ...root, platformAdmin: admin } : undefined),
+    },
+    isEnded: (id) => later(id === "ended"),
+  });
+  const proof = await authenticate({ token: "a token" });
+  return (await proof?.findPrincipal(proof.tenantId ? tenant : undefined))?.id;
+}
+
+describe.each([{ cached: true }, { cached: false }])("a token ($cached)", ({ cached }) => {
+  it("is its user's or its account's", async () => {
+    expect(await whoIs({}, { cached })).toBe("ada");
+    expect(await whoIs({ subject: "root", tenantId: undefined }, { cached })).toBe("root");
+    expect(await whoIs({ subject: "eve" }, { cached })).toBeUndefined();
+  });
+
+  it("is refused when its session has ended", async () => {
+    await expect(whoIs({ sessionId: "ended" }, { cached })).rejects.toMatchObject({
+      code: "invalid_token",
+    });
+  });
+
+  it("is nobody's in another epoch", async () => {
+    expect(await whoIs({ epoch: "before" }, { cached })).toBeUndefined();
+    const core = { subject: "root", tenantId: undefined, epoch: "before" };
+    expect(await whoIs(core, { cached })).toBeUndefined();
+  });
+
+  it("of somebody who acts as the user is good while they are an administrator", async () => {
+    const impersonator = root.id;
+    expect(await whoIs({ impersonator }, { cached })).toBe("ada");
+    expect(await whoIs({ impersonator }, { cached, admin: false })).toBeUndefined();
+    const gone = { impersonator: "gone" as AccountId };
+    expect(await whoIs(gone, { cached })).toBeUndefined();
+  });
+});
+
+it("what shows nothing proves nothing", () => {
+  const authenticate = createAuthentication({
+    verifyToken: () => claims,
+    authority: { findUser: () => ada, findAccount: () => root },
+    isEnded: () => false,
+  });
+  expect(authenticate({ token: undefined })).toBeUndefined();
+});
