@@ -253,6 +253,16 @@ describe("a refresh token", () => {
   });
 });
 
+it("a membership that is removed ends the access tokens of its user, on every node", async () => {
+  const owner = await people.newOwner(await people.newTenant());
+  expect([await status(owner.token), await statusOnOther(owner.token)]).toEqual([200, 200]);
+  await people.app.withPlatform("a test", ({ control }) =>
+    control.deleteFrom("control.memberships").where("account_id", "=", owner.account.id).execute(),
+  );
+  await expect.poll(() => status(owner.token), soon).toBe(401);
+  await expect.poll(() => statusOnOther(owner.token), soon).toBe(401);
+});
+
 const soon = { timeout: 1_000, interval: 10 };
 
 /** What may happen to a session; `use` is which of its refresh tokens, counted from the newest. */

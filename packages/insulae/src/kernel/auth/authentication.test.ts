@@ -34,6 +34,19 @@ const claims: Claims = {
   impersonator: undefined,
 };
 
+const shown = (token: string | undefined) => ({
+  token,
+  cookies: undefined,
+  csrfToken: undefined,
+  changes: false,
+});
+
+/** The other kinds of credentials, which nobody shows here. */
+const others = {
+  cookieSessions: { find: () => undefined, csrfToken: () => "" },
+  onApiKeyUsed: () => undefined,
+};
+
 /** Who a token with these claims is, to a server that has everything at hand or has to ask. */
 async function whoIs(changes: Partial<Claims>, now: { admin?: boolean; cached?: boolean } = {}) {
   const { admin = true, cached = true } = now;
@@ -43,10 +56,12 @@ async function whoIs(changes: Partial<Claims>, now: { admin?: boolean; cached?: 
     authority: {
       findUser: (_tenant, id) => later(id === ada.id ? ada : undefined),
       findAccount: (id) => later(id === root.id ? { ...root, platformAdmin: admin } : undefined),
+      findUserOfKey: () => undefined,
     },
+    ...others,
     isEnded: (id) => later(id === "ended"),
   });
-  const proof = await authenticate({ token: "a token" });
+  const proof = await authenticate(shown("a token"));
   return (await proof?.findPrincipal(proof.tenantId ? tenant : undefined))?.id;
 }
 
@@ -81,8 +96,9 @@ describe.each([{ cached: true }, { cached: false }])("a token ($cached)", ({ cac
 it("what shows nothing proves nothing", () => {
   const authenticate = createAuthentication({
     verifyToken: () => claims,
-    authority: { findUser: () => ada, findAccount: () => root },
+    authority: { findUser: () => ada, findAccount: () => root, findUserOfKey: () => undefined },
+    ...others,
     isEnded: () => false,
   });
-  expect(authenticate({ token: undefined })).toBeUndefined();
+  expect(authenticate(shown(undefined))).toBeUndefined();
 });
