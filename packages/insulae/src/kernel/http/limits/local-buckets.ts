@@ -127,8 +127,8 @@ const outcome = (refused: number, buckets: readonly Bucket[]): Outcome => ({
   spent: buckets.map(({ spent }) => spent),
 });
 
-/** How many buckets those share who find no room in the table. */
-const sharedBuckets = 1_024;
+/** Those who find no room in the table share 2^10 buckets. */
+const sharedBits = 10;
 
 interface Table {
   find(charge: Charge): Bucket | undefined;
@@ -159,7 +159,7 @@ function createTable(max: number): Table {
 
   /** Where there is no room, a name that others have too. */
   const sharedName = ({ policy, key }: Charge): string =>
-    `${policy} ${hash(key, seed) % sharedBuckets}`;
+    `${policy} ${hash(key, seed) >>> (32 - sharedBits)}`;
 
   const find = (charge: Charge): Bucket | undefined =>
     buckets.get(charge.key) ?? (shared.size > 0 ? shared.get(sharedName(charge)) : undefined);
