@@ -62,7 +62,11 @@ function serve(
   const looked = vi.fn();
   const resolve: Resolve = ({ headers }) => {
     looked();
-    const name = headers.authorization?.slice("Bearer ".length);
+    const name =
+      headers.authorization?.slice("Bearer ".length) ??
+      headers["x-api-key"]?.toString() ??
+      headers.cookie?.replace("session=", "") ??
+      headers["client-cert"]?.toString();
     if (name === undefined) return resolvedFor(undefined);
     if (name === "account") {
       return resolvedFor(undefined, { kind: "core", id: "me" } as unknown as Principal);
@@ -153,6 +157,18 @@ describe("a tenant's limit", () => {
   ])("is %s", async (_what, of, expected) => {
     const { statuses } = serve([of]);
     expect(granted(await statuses(70, { token: "a" }))).toBe(expected);
+  });
+
+  test.each([
+    ["an API key", { "x-api-key": "a" }],
+    ["a cookie", { cookie: "session=a" }],
+    ["a certificate", { "client-cert": "a" }],
+  ])("is that of whoever shows %s, and not a stranger's", async (_what, headers) => {
+    const { ask, statuses } = serve([tenant("a", "premium")]);
+    expect(granted(await statuses(20, { headers }))).toBe(20);
+    expect((await ask({ headers })).headers["ratelimit-policy"]).toBe('"tenant";q=60;w=60');
+    await statuses(30, { token: "forged" });
+    expect(await statuses(1, { headers })).toEqual([200]);
   });
 
   test("may be none", async () => {
