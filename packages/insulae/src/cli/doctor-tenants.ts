@@ -7,6 +7,7 @@ import { withOwner } from "../kernel/database/connect.ts";
 import { findIsolationProblems } from "../kernel/database/isolation-check.ts";
 import { asOwner, NotSetUp } from "../kernel/tenancy/main-server.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
+import { checkCertificates } from "./doctor-certificates.ts";
 import { checkConnections } from "./doctor-database.ts";
 import { createTerminalLogger } from "./logger.ts";
 import { controlPlaneDue, type PlacementState, placementStates } from "./migrate-status.ts";
@@ -53,6 +54,7 @@ async function checkInstallation(installation: Installation): Promise<readonly C
     ...checkIsolation(states),
     ...(await checkMigrations(installation, states)),
     ...(await checkLeftovers(installation)),
+    ...(await checkCertificates(installation)),
   ];
 }
 
