@@ -197,9 +197,7 @@ describe("a machine with a registered certificate", () => {
     const demoted = await owner.call("PATCH", `/users/${someone.userId}`, { role: "viewer" });
     expect(demoted.status, demoted.text).toBe(200);
     await vi.waitFor(async () =>
-      expect(await outcome(acmeHost, { client, path: "/client-certificates" })).toBe(
-        "permission_denied",
-      ),
+      expect(await outcome(acmeHost, { client, path: "/users" })).toBe("permission_denied"),
     );
     await owner.call("PATCH", `/users/${someone.userId}`, { is_active: false });
     await vi.waitFor(async () => expect(await outcome(acmeHost, { client })).toBe("invalid_token"));
