@@ -59,6 +59,14 @@ const keyMay =
   ({ options: { permission, personal } }: Route): boolean =>
     permission === "public" || (permission === scope && !personal);
 
+/** An administrator of the platform who acts as a user: what is personal stays closed. */
+const impersonatorMay =
+  (may: Caller["may"]) =>
+  (route: Route): boolean => {
+    const { permission, personal = permission === "authenticated" } = route.options;
+    return may(route) && !personal;
+  };
+
 /** An account, in the core. */
 const accountMay =
   (admin: boolean) =>
@@ -76,10 +84,17 @@ async function everyKindOfCaller(): Promise<readonly Caller[]> {
   const stranger = await createMember(app);
   const isPublic = (route: Route) => route.options.permission === "public";
 
+  const administrator = await account(true);
   const members: Caller[] = [];
   for (const [rank, role] of systemRoles.entries()) {
-    const { token } = await addMember(app, tenant, role);
-    if (role === "owner") members.push(...(await keysOf(token)));
+    const { token, userId } = await addMember(app, tenant, role);
+    if (role === "owner") {
+      members.push(...(await keysOf(token)), {
+        name: "an administrator who acts as the owner",
+        headers: bearer(await impersonate(administrator, tenant, userId)),
+        may: impersonatorMay(memberMay(() => true)),
+      });
+    }
     const holds = (name: string) =>
       systemRoles.indexOf(permissions.get(name)?.role ?? "owner") >= rank;
     members.push({ name: role, headers: bearer(token), may: memberMay(holds) });
@@ -104,7 +119,7 @@ async function everyKindOfCaller(): Promise<readonly Caller[]> {
     { name: "an account", headers: bearer(await account(false)), may: accountMay(false) },
     {
       name: "a platform administrator",
-      headers: bearer(await account(true)),
+      headers: bearer(administrator),
       may: accountMay(true),
     },
   ];
@@ -124,6 +139,16 @@ function keysOf(token: string): Promise<Caller[]> {
       return { name: `a key for ${scope}`, headers, may: keyMay(scope) };
     }),
   );
+}
+
+async function impersonate(token: string, tenant: Tenant, userId: string): Promise<string> {
+  const reply = await app.inject({
+    method: "POST",
+    url: "/api/v1/platform/impersonations",
+    headers: bearer(token),
+    payload: { tenant: tenant.key, user_id: userId, reason: "a test", minutes: 10 },
+  });
+  return reply.json().token;
 }
 
 /** A viewer with a custom role that has one permission. */

@@ -7,6 +7,7 @@ import { clientCertificates } from "./client-certificates/client-certificates.fe
 import { contacts } from "./contacts/contacts.feature.ts";
 import { documents } from "./documents/documents.feature.ts";
 import { emailDomains } from "./email-domains/email-domains.feature.ts";
+import { impersonations } from "./impersonations/impersonations.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
 import { products } from "./products/products.feature.ts";
@@ -23,6 +24,7 @@ export const coreFeatures: readonly Feature[] = [
   roles,
   apiKeys,
   clientCertificates,
+  impersonations,
   emailDomains,
   audit,
   mails,

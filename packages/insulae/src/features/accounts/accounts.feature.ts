@@ -4,7 +4,9 @@ import { recoveryRoutes } from "./recovery.routes.ts";
 import { accountExists } from "./registration.ts";
 
 export { findAccountByEmail, findAccountStanding } from "./accounts.queries.ts";
+export { SignedIn, TenantReference } from "./accounts.schemas.ts";
 export { ensureAdmin, type FirstAdmin } from "./admin.ts";
+export { findUserSubject, replyFor, signIn } from "./sign-in.ts";
 
 /** Who people are: registering, logging in, moving between tenants. */
 export const accounts = feature("accounts", {

@@ -99,7 +99,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: Me,
     },
     async ({ platform, user, tenant, credential }) => ({
-      ...(await describeMe(platform, user, tenant)),
+      ...(await describeMe(platform, user, tenant, credential)),
       ...(credential.kind === "cookie" && {
         csrf_token: platform.cookieSessions.csrfToken(credential.sessionId),
       }),

@@ -143,6 +143,12 @@ export const Me = Type.Object(
     role: Type.Optional(Type.String()),
     permissions: Type.Array(Type.String()),
     csrf_token: Type.Optional(csrfToken),
+    impersonator: Type.Optional(
+      Type.Object(
+        { id: uuid, email: Type.String() },
+        { description: "The administrator of the platform who acts as the user." },
+      ),
+    ),
   },
   { $id: "Me" },
 );

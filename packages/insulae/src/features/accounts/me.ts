@@ -1,3 +1,4 @@
+import type { SessionCredential } from "../../kernel/auth/credential.ts";
 import { invalidToken } from "../../kernel/auth/errors.ts";
 import type { Principal } from "../../kernel/auth/principal.ts";
 import type { Platform } from "../../kernel/platform.ts";
@@ -11,6 +12,7 @@ export async function describeMe(
   platform: Platform,
   principal: Principal,
   tenant: Tenant | undefined,
+  credential: SessionCredential,
 ) {
   if (principal.kind === "tenant" && tenant) {
     const { id, role, permissions } = principal;
@@ -18,7 +20,15 @@ export async function describeMe(
       findUser.first(db, { id }),
     );
     if (!user) throw invalidToken();
-    return { user, tenant: summaryOf(tenant), role, permissions: [...permissions].sort() };
+    const impersonator =
+      credential.impersonator && (await platform.authority.findAccount(credential.impersonator));
+    return {
+      user,
+      tenant: summaryOf(tenant),
+      role,
+      permissions: [...permissions].sort(),
+      ...(impersonator && { impersonator: { id: impersonator.id, email: impersonator.email } }),
+    };
   }
   const found = await findAccount(platform.control, "id", principal.id);
   if (!found) throw invalidToken();

@@ -125,6 +125,17 @@ export interface ControlTables {
     cookie_hash: ColumnType<Buffer | null, Buffer | undefined, never>;
     prolonged_until: ColumnType<Date | null, Date | undefined, never>;
   };
+  "control.impersonations": {
+    /** The session's. */
+    id: string;
+    tenant_id: TenantId;
+    user_id: UserId;
+    administrator_id: AccountId;
+    reason: string;
+    created_at: Stamp;
+    ends_at: ColumnType<Date, Date, never>;
+    ended_at: ColumnType<Date | null, never, never>;
+  };
   "control.signing_keys": {
     id: string;
     algorithm: string;

@@ -1,0 +1,137 @@
+import { Type } from "typebox";
+import { wrongContext } from "../../kernel/auth/errors.ts";
+import type { Principal } from "../../kernel/auth/principal.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import type { TenantId } from "../../kernel/tenancy/tenant.ts";
+import { SignedIn, TenantReference } from "../accounts/accounts.feature.ts";
+import { userNotFound } from "../users/users.feature.ts";
+import {
+  endImpersonation,
+  impersonationNotFound,
+  impersonationOver,
+  pageOfImpersonations,
+  renewImpersonation,
+  startImpersonation,
+} from "./impersonations.service.ts";
+
+const Impersonation = Type.Object(
+  {
+    id: uuid,
+    tenant_id: uuid,
+    user_id: uuid,
+    administrator_id: uuid,
+    administrator_email: Type.String(),
+    reason: Type.String(),
+    created_at: timestamp,
+    ends_at: timestamp,
+    ended_at: Type.Union([timestamp, Type.Null()], { description: "If before its time." }),
+  },
+  { $id: "Impersonation" },
+);
+const NewImpersonation = Type.Object(
+  {
+    tenant: TenantReference,
+    user_id: uuid,
+    reason: Type.String({ minLength: 1, maxLength: 500, pattern: "\\S" }),
+    minutes: Type.Integer({ minimum: 1, maximum: 60 }),
+  },
+  { $id: "NewImpersonation" },
+);
+const Impersonating = Type.Object(
+  { ...SignedIn.properties, id: uuid, ends_at: timestamp },
+  { $id: "Impersonating" },
+);
+
+/** What happens in the tenant is in the control plane, so its routes run in `any`; callers are users. */
+function tenantIdOf(user: Principal): TenantId {
+  if (user.kind !== "tenant") throw wrongContext();
+  return user.tenantId;
+}
+
+export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.post(
+    "/platform/impersonations",
+    {
+      permission: "platform",
+      context: "core",
+      audit: "impersonation.started",
+      summary: "Acts as a user of a tenant, for at most an hour",
+      description:
+        "Gives an access token for the tenant, which names the administrator, and no refresh token. What only the person themself may do stays refused. The tenant sees it in its audit log and in `GET /impersonations`.",
+      body: NewImpersonation,
+      response: { 201: Impersonating },
+      errors: [tenantNotFound, tenantInactive, userNotFound],
+    },
+    (setting) => startImpersonation(setting, setting.user, setting.body),
+  ),
+
+  r.get(
+    "/platform/impersonations",
+    {
+      permission: "platform",
+      context: "core",
+      summary: "Lists impersonations, newest first",
+      query: pageQuery(),
+      response: pageOf(Impersonation),
+    },
+    ({ platform, page }) => pageOfImpersonations(platform.control, page),
+  ),
+
+  r.post(
+    "/platform/impersonations/:id/token",
+    {
+      permission: "platform",
+      context: "core",
+      audit: "impersonation.renewed",
+      summary: "Gives another access token for one's own impersonation, until it ends",
+      params: idParams,
+      response: Impersonating,
+      errors: [impersonationNotFound, impersonationOver],
+    },
+    ({ platform, user, params }) => renewImpersonation(platform, user, params.id),
+  ),
+
+  r.delete(
+    "/platform/impersonations/:id",
+    {
+      permission: "platform",
+      context: "core",
+      audit: "impersonation.ended",
+      summary: "Ends an impersonation",
+      params: idParams,
+      response: { 204: null },
+      errors: [impersonationNotFound],
+    },
+    (setting) => endImpersonation(setting, setting.params.id),
+  ),
+
+  r.get(
+    "/impersonations",
+    {
+      permission: "impersonations:read",
+      context: "any",
+      summary: "Lists who of the platform has acted as a user of the tenant, newest first",
+      query: pageQuery(),
+      response: pageOf(Impersonation),
+    },
+    ({ platform, user, page }) => pageOfImpersonations(platform.control, page, tenantIdOf(user)),
+  ),
+
+  r.delete(
+    "/impersonations/:id",
+    {
+      permission: "impersonations:end",
+      context: "any",
+      personal: true,
+      audit: "impersonation.ended",
+      summary: "Ends an impersonation in the tenant",
+      params: idParams,
+      response: { 204: null },
+      errors: [impersonationNotFound],
+    },
+    (setting) => endImpersonation(setting, setting.params.id, tenantIdOf(setting.user)),
+  ),
+];

@@ -1,0 +1,171 @@
+/**
+ * An administrator of the platform acts as a user of a tenant, to see what they see. It is a session
+ * like any other, but for three things: it ends within the hour, its tokens name the administrator
+ * (`act`, RFC 8693, section 4.1), and the tenant is told, in its audit log and in a list of its own.
+ * Every request asks whether the administrator still is one.
+ */
+import { type Kysely, sql } from "kysely";
+import type { TenantAudit } from "../../kernel/audit/audit.ts";
+import type { CorePrincipal } from "../../kernel/auth/principal.ts";
+import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { RequestInfo } from "../../kernel/feature.ts";
+import type { Page } from "../../kernel/http/page.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import { tenantInactive } from "../../kernel/tenancy/errors.ts";
+import type { TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
+import { findUserSubject, replyFor, signIn } from "../accounts/accounts.feature.ts";
+import { userNotFound } from "../users/users.feature.ts";
+
+export const impersonationNotFound = defineError(
+  "impersonation_not_found",
+  404,
+  "There is no such impersonation",
+);
+export const impersonationOver = defineError(
+  "impersonation_over",
+  409,
+  "This impersonation has ended",
+);
+
+type Control = Kysely<ControlTables>;
+
+interface Setting {
+  readonly platform: Platform;
+  readonly audit: TenantAudit;
+}
+
+export interface NewImpersonation {
+  /** The tenant's id, key, slug or number. */
+  readonly tenant: string;
+  readonly user_id: string;
+  readonly reason: string;
+  readonly minutes: number;
+}
+
+/** @throws tenantNotFound, tenantInactive, userNotFound (also for a user who is not active) */
+export async function startImpersonation(
+  { platform, audit, request }: Setting & { readonly request: RequestInfo },
+  administrator: CorePrincipal,
+  { tenant: reference, user_id, reason, minutes }: NewImpersonation,
+) {
+  const tenant = await platform.tenants.get(reference);
+  if (tenant.status !== "active") throw tenantInactive();
+  // As a client sent it: the query says whether it is anybody's.
+  const subject = await findUserSubject(platform, tenant, user_id as UserId);
+  if (!subject) throw userNotFound();
+  const lifetimeSeconds = minutes * 60;
+  const reply = await signIn({ platform, request }, subject, {
+    impersonator: administrator.id,
+    lifetimeSeconds,
+  });
+  if (!reply.access_token) throw new Error("an impersonation is shown by a token");
+  const { sessionId: id } = await platform.tokens.verify(reply.access_token);
+  const { ends_at } = await platform.control
+    .insertInto("control.impersonations")
+    .values({
+      id,
+      tenant_id: tenant.id,
+      user_id: subject.user.id,
+      administrator_id: administrator.id,
+      reason,
+      ends_at: sql<Date>`(select expires_at from control.sessions where id = ${id})`,
+    })
+    .returning("ends_at")
+    .executeTakeFirstOrThrow();
+  const event = {
+    action: "impersonation.started",
+    target: { type: "user", id: subject.user.id },
+    detail: { impersonation_id: id, tenant_id: tenant.id, reason, minutes },
+  } as const;
+  // Nobody has the token before both logs have the entry.
+  await audit({ ...event, tenant });
+  await audit({ ...event, tenant: null });
+  return { ...reply, id, ends_at };
+}
+
+/**
+ * Another access token, which lives shorter than an impersonation may: for the administrator who
+ * began it, until it ends.
+ *
+ * @throws impersonationNotFound, impersonationOver
+ */
+export async function renewImpersonation(
+  platform: Platform,
+  administrator: CorePrincipal,
+  id: string,
+) {
+  const session = await platform.control
+    .selectFrom("control.sessions")
+    .select(["id", "tenant_id", "subject_id", "epoch", "expires_at"])
+    .where("id", "=", id)
+    .where("impersonator_id", "=", administrator.id)
+    .executeTakeFirst();
+  if (!session?.tenant_id) throw impersonationNotFound();
+  const tenant = await platform.tenants.get(session.tenant_id);
+  const subject =
+    tenant.status === "active" &&
+    (await findUserSubject(platform, tenant, session.subject_id as UserId)); // it has a tenant
+  const over = !subject || subject.epoch !== session.epoch;
+  if (over || !(await platform.sessions.isOpen(id))) throw impersonationOver();
+  const { epoch, expires_at: expiresAt } = session;
+  const reply = await replyFor(platform, subject, {
+    id,
+    epoch,
+    expiresAt,
+    refreshToken: undefined,
+    impersonator: administrator.id,
+  });
+  return { ...reply, id, ends_at: expiresAt };
+}
+
+/**
+ * Ends it before its time, on every node. Nothing happens to one that has ended.
+ *
+ * @param tenantId only if it is in this tenant
+ * @throws impersonationNotFound
+ */
+export async function endImpersonation(
+  { platform, audit }: Setting,
+  id: string,
+  tenantId?: TenantId,
+): Promise<void> {
+  const found = await selectImpersonations(platform.control, tenantId)
+    .where("i.id", "=", id)
+    .executeTakeFirst();
+  if (!found) throw impersonationNotFound();
+  const tenant = await platform.tenants.get(found.tenant_id);
+  await platform.sessions.end(id);
+  const event = {
+    action: "impersonation.ended",
+    target: { type: "user", id: found.user_id },
+    detail: { impersonation_id: id, tenant_id: tenant.id },
+  } as const;
+  await audit({ ...event, tenant });
+  await audit({ ...event, tenant: null });
+}
+
+/** Newest first. @param tenantId only those in this tenant */
+export async function pageOfImpersonations(
+  control: Control,
+  { limit, after: [after], cursor }: Page,
+  tenantId?: TenantId,
+) {
+  const all = selectImpersonations(control, tenantId);
+  const found = await (after === undefined ? all : all.where("i.id", "<", after))
+    .orderBy("i.id", "desc")
+    .limit(limit + 1)
+    .execute();
+  const items = found.slice(0, limit);
+  const last = items.at(-1);
+  return { items, next_cursor: last && found.length > limit ? cursor.encode([last.id]) : null };
+}
+
+const selectImpersonations = (control: Control, tenantId: TenantId | undefined) => {
+  const all = control
+    .selectFrom("control.impersonations as i")
+    .innerJoin("control.accounts as a", "a.id", "i.administrator_id")
+    .select(["i.id", "i.tenant_id", "i.user_id", "i.administrator_id", "i.reason"])
+    .select(["a.email as administrator_email", "i.created_at", "i.ends_at", "i.ended_at"]);
+  return tenantId === undefined ? all : all.where("i.tenant_id", "=", tenantId);
+};
