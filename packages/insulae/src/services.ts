@@ -106,6 +106,7 @@ export async function createServices(
   });
   const announcements = createAnnouncements({
     broker: installation.broker,
+    redis: installation.redis,
     target: { serverId: main.id, database: main.database, role: "control" },
     control,
     handlers: {

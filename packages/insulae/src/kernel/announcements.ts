@@ -9,8 +9,10 @@ import type { Broker } from "./database/broker.ts";
 import type { ControlTables } from "./database/control-tables.ts";
 import { createListener } from "./database/listener.ts";
 import type { Target } from "./database/target.ts";
+import type { Redis } from "./redis/redis.ts";
 import type { Logger } from "./telemetry/log.ts";
 import type { AccountId, TenantId, UserId } from "./tenancy/tenant.ts";
+import { tenantKey } from "./tenant-keys.ts";
 
 export interface AnnouncementHandlers {
   readonly onTenant: (id: TenantId) => void;
@@ -42,14 +44,17 @@ export interface AnnouncementsOptions {
   /** The main database, as the role `control`. */
   readonly target: Target;
   readonly control: Kysely<ControlTables>;
+  /** A second way, for a node that can't hear the first. */
+  readonly redis?: Redis | undefined;
   readonly handlers: AnnouncementHandlers;
   readonly log: Logger;
 }
 
 const channel = "insulae";
+const redisChannel = tenantKey(undefined, "announcements");
 
 export function createAnnouncements(options: AnnouncementsOptions): Announcements {
-  const { broker, target, control, handlers, log } = options;
+  const { broker, target, control, redis, handlers, log } = options;
 
   const onMessage = (payload: string): void => {
     const [kind, first = "", second = ""] = payload.split(":");
@@ -70,9 +75,22 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     broker,
     target,
     channel,
-    onMessage,
+    onMessage(payload) {
+      onMessage(payload);
+      tellByRedis(payload);
+    },
     onGap: handlers.onAnything,
     log,
+  });
+
+  // The nodes that hear an announcement repeat it over Redis, for one that has lost its connection to
+  // the database. That one is still not `listening`: it can't know whether anybody heard all.
+  const tellByRedis = (payload: string): void => {
+    if (!redis?.isHere()) return;
+    redis.run((client) => client.sendCommand(["PUBLISH", redisChannel, payload])).catch(() => {});
+  };
+  redis?.subscribe(redisChannel, (payload) => {
+    if (!listener.listening()) onMessage(payload);
   });
   return {
     ...listener,

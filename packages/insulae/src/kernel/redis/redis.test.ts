@@ -17,7 +17,7 @@ const connect = (url: string) =>
 const ping = () => redis.run((client) => client.sendCommand(["PING"]));
 const here = () => vi.waitFor(() => expect(redis.isHere()).toBe(true), { timeout: 20_000 });
 
-describeWithRedis("redis", () => {
+describeWithRedis("redis itself", () => {
   beforeEach(async () => {
     lines = [];
     server = await startTestRedis();
