@@ -60,6 +60,8 @@ export interface Config {
   readonly jwtSecret: string | undefined;
   readonly accessTokenSeconds: number;
   readonly refreshTokenDays: number;
+  readonly passwordAlgorithm: "argon2id" | "bcrypt";
+  readonly bcryptCost: number;
   readonly adminEmail: string | undefined;
   readonly adminPassword: string | undefined;
   readonly defaultTenant: string;
@@ -254,6 +256,16 @@ export const variables = {
     integer(1, 365),
     "for how many days a refresh token is good, and a session that is not used lasts; default 30",
   ),
+  passwordAlgorithm: variable(
+    ["PASSWORD_ALGORITHM"],
+    oneOf("argon2id", "bcrypt"),
+    "what new passwords are hashed with; hashes of both are verified, and renewed at the next log-in where they are of the other kind or another cost. bcrypt takes at most 72 bytes. Default argon2id",
+  ),
+  bcryptCost: variable(
+    ["BCRYPT_COST"],
+    integer(10, 16),
+    "bcrypt's cost; each one more doubles the work. Default 12",
+  ),
   adminEmail: variable(
     ["ADMIN_EMAIL"],
     text,
@@ -399,6 +411,8 @@ export function loadConfig(
     jwtSecret: values.jwtSecret,
     accessTokenSeconds: accessLifetime(values, problems),
     refreshTokenDays: values.refreshTokenDays ?? 30,
+    passwordAlgorithm: values.passwordAlgorithm ?? "argon2id",
+    bcryptCost: values.bcryptCost ?? 12,
     adminEmail: values.adminEmail,
     adminPassword: values.adminPassword,
     defaultTenant: values.defaultTenant ?? "demo_tenant",

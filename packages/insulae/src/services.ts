@@ -167,7 +167,10 @@ export async function createServices(
       onEnded: endedSessions.add,
     }),
     cookieSessions,
-    passwords: createPasswords(),
+    passwords: createPasswords({
+      algorithm: config.passwordAlgorithm,
+      bcryptCost: config.bcryptCost,
+    }),
     mail: createMail(control, templates),
     oneTimeTokens: createOneTimeTokens(control),
     async forgetUser(tenant, userId) {

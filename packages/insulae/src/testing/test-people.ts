@@ -100,7 +100,7 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
     /** Another node of the same installation; close it. */
     openNode: (config: Partial<Config> = {}) =>
       createApp({
-        features: [],
+        features: options.features ?? [],
         env: { PUBLIC_URL: app.config.baseUrl, MAIL: "capture" },
         config: { ...app.config, ...config },
         log: pino({ level: "silent" }),

@@ -1,3 +1,4 @@
+import { hash as bcrypt } from "@node-rs/bcrypt";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
@@ -220,5 +221,59 @@ describe("a flood of log-ins", () => {
     expect(waited).toBeLessThan(performance.now() - start);
     expect(new Set(statuses)).toEqual(new Set([401, 503]));
     expect(statuses.filter((status) => status === 503).length).toBeGreaterThan(50);
+  });
+});
+
+describe("a hash that was brought along", () => {
+  it("is renewed at the log-in, and ends nobody's session", async () => {
+    const tenant = await people.newTenant();
+    const { user } = await people.register(tenant);
+    const { account } = await people.newAccount();
+    const stored = await bcrypt(people.password, { cost: 4 });
+    await people.app.withTenant(tenant, async ({ db, forgetUser }) => {
+      await db.query("update users set password_hash = $1 where id = $2", [stored, user.id]);
+      await forgetUser(user.id);
+    });
+    await people.onPlatform(({ control }) =>
+      control
+        .updateTable("control.accounts")
+        .set({ password_hash: stored })
+        .where("id", "=", account.id)
+        .execute(),
+    );
+    const logIn = (email: string, where?: string) =>
+      people.post("/api/v1/auth/login", {
+        ...(where && { tenant: where }),
+        body: { email, password: people.password },
+      });
+    const hashes = async () => [
+      (
+        await people.onTenant(tenant, (db) =>
+          db.query<{ password_hash: string }>("select password_hash from users where id = $1", [
+            user.id,
+          ]),
+        )
+      )[0]?.password_hash,
+      (
+        await people.onPlatform(({ control }) =>
+          control
+            .selectFrom("control.accounts")
+            .select("password_hash")
+            .where("id", "=", account.id)
+            .executeTakeFirst(),
+        )
+      )?.password_hash,
+    ];
+    const first = [await logIn(user.email, tenant.key), await logIn(account.email)];
+    const renewed = await hashes();
+    for (const each of renewed) expect(each).toMatch(/^\$argon2id\$/);
+    const second = [await logIn(user.email, tenant.key), await logIn(account.email)];
+    expect(await hashes()).toEqual(renewed);
+    for (const { status, body } of [...first, ...second]) {
+      expect(status).toBe(200);
+      expect(await people.get("/api/v1/auth/me", { token: body.token })).toMatchObject({
+        status: 200,
+      });
+    }
   });
 });

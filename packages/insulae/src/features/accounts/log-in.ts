@@ -17,6 +17,7 @@ import {
   type UserTables,
 } from "../users/users.feature.ts";
 import { findAccount, findLinkedAccount, listMemberships } from "./accounts.queries.ts";
+import { renewPassword } from "./renew-password.ts";
 import {
   findUserSubject,
   mayEnter,
@@ -59,11 +60,13 @@ export async function logInUser(
   const hash = found?.password_hash ?? (linked?.is_active ? linked.password_hash : undefined);
   const right = await platform.passwords.verify(password, hash);
   if (!found || !right) throw refuse(log, reasonFor(found, hash), found?.id);
-  const { password_hash: _hash, account_id: _account, sessions_valid_from, ...user } = found;
+  const { password_hash: _hash, account_id, sessions_valid_from, ...user } = found;
   if (!user.is_active) throw refuse(log, "user_inactive", user.id);
   if (isVerificationRequired(platform.config, tenant) && !isVerified(user, linked)) {
     throw refuse(log, "email_not_verified", user.id);
   }
+  const holder = account_id === null ? { tenant, userId: user.id } : { accountId: account_id };
+  await renewPassword(platform, holder, password, hash);
   const epoch = linked
     ? epochOf(sessions_valid_from, linked.sessions_valid_from)
     : epochOf(sessions_valid_from);
@@ -93,6 +96,7 @@ export async function logInAccount(
     throw refuse(log, "email_not_verified", found.id);
   }
   const { password_hash: _hash, sessions_valid_from, ...account } = found;
+  await renewPassword(platform, { accountId: account.id }, password, found.password_hash);
   const [only, ...others] = await listMemberships(platform.control, account.id);
   const tenant =
     only && others.length === 0 && !account.platform_admin

@@ -13,6 +13,8 @@ export interface UserTables {
     email: string;
     username: string | null;
     password_hash: string | null;
+    /** Written together with a hash of the same password; never stored. */
+    renewed_hash: ColumnType<never, never, string>;
     account_id: AccountId | null;
     first_name: Generated<string>;
     last_name: Generated<string>;

@@ -1,3 +1,4 @@
+import { hash } from "@node-rs/bcrypt";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { loadCommonPasswords } from "./common-passwords.ts";
@@ -112,6 +113,96 @@ describe("passwords", () => {
     for (const hash of ["", "plain", "$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$YWJj"]) {
       expect(await passwords.verify("secure_password_123", hash)).toBe(false);
     }
+  });
+});
+
+describe("bcrypt", () => {
+  it("hashes verify, whatever new ones are made by", async () => {
+    const passwords = createPasswords(cheap);
+    const made = await hash("correct horse battery", { cost: 4 });
+    for (const prefix of ["2a", "2b", "2y"]) {
+      const stored = made.replace(/^\$2b/, `$${prefix}`);
+      expect(await passwords.verify("correct horse battery", stored)).toBe(true);
+      expect(await passwords.verify("correct horse batterz", stored)).toBe(false);
+    }
+  });
+
+  it("is what they must have who say so, up to 72 bytes and never in part", async () => {
+    const passwords = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
+    const longest = `${"0123456789abcdef".repeat(4)}01234567`;
+    const stored = await passwords.hash(longest);
+    expect(stored).toMatch(/^\$2b\$04\$/);
+    expect(await passwords.verify(longest, stored)).toBe(true);
+    expect(await passwords.verify(`${longest}x`, stored)).toBe(false);
+    expect(await createPasswords(cheap).verify(`${longest}x`, stored)).toBe(false);
+    expect(await code(passwords.hash(`${longest}x`))).toBe(weakPassword.code);
+    expect(await code(passwords.hash(`${"ü".repeat(36)}x`))).toBe(weakPassword.code);
+    expect(await code(passwords.hash("password1"))).toBe(weakPassword.code);
+  });
+
+  it("takes as long where there is nobody", async () => {
+    const passwords = createPasswords({ algorithm: "bcrypt", bcryptCost: 10, concurrency: 1 });
+    const stored = await passwords.hash("correct horse battery");
+    const timed = async (known: string | undefined) => {
+      const start = performance.now();
+      expect(await passwords.verify("a wrong password", known)).toBe(false);
+      return performance.now() - start;
+    };
+    const wrong: number[] = [];
+    const nobody: number[] = [];
+    for (let i = 0; i < 5; i += 1) {
+      wrong.push(await timed(stored));
+      nobody.push(await timed(undefined));
+    }
+    expect(Math.min(...nobody)).toBeGreaterThan(Math.min(...wrong) / 2);
+  });
+
+  it("runs within the same bound", async () => {
+    const passwords = createPasswords({
+      algorithm: "bcrypt",
+      bcryptCost: 6,
+      concurrency: 2,
+      queue: 10,
+    });
+    const results = await Promise.all(
+      Array.from({ length: 200 }, () => code(passwords.verify("a wrong password", undefined))),
+    );
+    expect(results.filter((result) => result === "accepted")).toHaveLength(12);
+  });
+});
+
+describe("a hash is renewed", () => {
+  const password = "correct horse battery";
+
+  it("when it is of another kind or cost than new ones are, and only then", async () => {
+    const argon2 = createPasswords(cheap);
+    const dearer = createPasswords({ memoryKib: 16, passes: 1 });
+    const bcrypt = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
+    const made = [
+      await argon2.hash(password),
+      await dearer.hash(password),
+      await bcrypt.hash(password),
+      await hash(password, { cost: 5 }),
+    ];
+    for (const passwords of [argon2, dearer, bcrypt]) {
+      const renewed = await Promise.all(made.map((each) => passwords.renew(password, each)));
+      expect(renewed.filter((each) => each === undefined)).toHaveLength(1);
+      for (const each of renewed) {
+        if (each === undefined) continue;
+        expect(await passwords.verify(password, each)).toBe(true);
+        expect(await passwords.renew(password, each)).toBeUndefined();
+      }
+    }
+  });
+
+  it("not where bcrypt could not hold the password, nor while others wait", async () => {
+    const long = "0123456789abcdef".repeat(8);
+    const stored = await createPasswords(cheap).hash(long);
+    const bcrypt = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
+    expect(await bcrypt.verify(long, stored)).toBe(true);
+    expect(await bcrypt.renew(long, stored)).toBeUndefined();
+    const busy = createPasswords({ memoryKib: 16, passes: 1, concurrency: 0, queue: 0 });
+    expect(await busy.renew(long, stored)).toBeUndefined();
   });
 });
 

@@ -1,5 +1,6 @@
 /**
- * Passwords: what is accepted, and Argon2id in a bounded number of threads.
+ * Passwords: what is accepted, and Argon2id (or bcrypt, for those who must) in a bounded number of
+ * threads. Hashes of both kinds are verified, whichever is made.
  *
  * A hash takes some 20 ms of one core and 19 MiB. So no more run at once than there are cores, a
  * short queue waits, and what comes beyond is told to try again: a flood of log-ins costs the
@@ -9,7 +10,8 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { hash as argon2Hash, verify as argon2Verify } from "@node-rs/argon2";
-import { defineError } from "../errors.ts";
+import { hash as bcryptHash, verify as bcryptVerify } from "@node-rs/bcrypt";
+import { AppError, defineError } from "../errors.ts";
 import { loadCommonPasswords } from "./common-passwords.ts";
 
 export const minPasswordLength = 8;
@@ -27,12 +29,18 @@ export interface Passwords {
    */
   hash(password: string): Promise<string>;
   /**
-   * Whether the password has this Argon2id hash. Without one (no such user, or one without a
-   * password) it takes as long and is false.
+   * Whether the password has this hash. Without one (no such user, or one without a password) it
+   * takes as long and is false.
    *
    * @throws passwordsBusy
    */
   verify(password: string, hash: string | null | undefined): Promise<boolean>;
+  /**
+   * A new hash of a password that was verified with this one, if one would be made otherwise now: by
+   * another algorithm, or at another cost. Undefined if it is as it should be, or if now is not the
+   * time.
+   */
+  renew(password: string, hash: string): Promise<string | undefined>;
 }
 
 export interface PasswordOptions {
@@ -43,6 +51,10 @@ export interface PasswordOptions {
   /** Argon2's m in KiB and t. Only tests have a reason to change them. */
   readonly memoryKib?: number;
   readonly passes?: number;
+  /** What new hashes are made by. Default Argon2id. */
+  readonly algorithm?: "argon2id" | "bcrypt" | undefined;
+  /** Each one more doubles the work; 12 takes some 200 ms. */
+  readonly bcryptCost?: number | undefined;
 }
 
 /**
@@ -65,28 +77,69 @@ const defaultConcurrency = (): number => {
  */
 export function createPasswords(options: PasswordOptions = {}): Passwords {
   const { concurrency = defaultConcurrency(), queue = 64 } = options;
-  const { memoryKib = 19_456, passes = 2 } = options;
+  const { memoryKib = 19_456, passes = 2, algorithm = "argon2id", bcryptCost = 12 } = options;
   const cost = { memoryCost: memoryKib, timeCost: passes, parallelism: 1 };
   const exclusively = limit(concurrency, queue);
   let common: Promise<ReadonlySet<string>> | undefined;
+  const bcrypt = algorithm === "bcrypt";
   // Nobody knows a password of it; it costs what the others cost.
-  const decoy = phc(memoryKib, passes, randomBytes(16), randomBytes(32));
+  const decoy = bcrypt
+    ? bcryptDecoy(bcryptCost)
+    : phc(memoryKib, passes, randomBytes(16), randomBytes(32));
+  const make = (password: string) =>
+    exclusively(() =>
+      bcrypt ? bcryptHash(password, { cost: bcryptCost }) : argon2Hash(password, cost),
+    );
+  const asMadeNow = bcrypt
+    ? new RegExp(`^\\$2[aby]\\$${String(bcryptCost).padStart(2, "0")}\\$`)
+    : new RegExp(`^\\$argon2id\\$v=19\\$m=${memoryKib},t=${passes},p=1\\$`);
 
   return {
     async hash(password) {
       const chosen = acceptable(password);
+      if (bcrypt && isBeyondBcrypt(chosen)) {
+        throw refuse(`it may have at most ${maxBcryptBytes} bytes in UTF-8`);
+      }
       common ??= loadCommonPasswords();
       if ((await common).has(chosen.toLowerCase())) throw tooCommon();
-      return exclusively(() => argon2Hash(chosen, cost));
+      return make(chosen);
     },
     async verify(password, hash) {
       if (isTooLong(password)) return false;
-      const known = hash?.startsWith("$argon2id$") ? hash : undefined;
-      const right = await exclusively(() => argon2Verify(known ?? decoy, normalise(password)));
+      const tried = normalise(password);
+      // bcrypt would compare the first 72 bytes only.
+      const known = hash && isKnown(hash, tried) ? hash : undefined;
+      const compared = known ?? decoy;
+      const right = await exclusively(() =>
+        compared.startsWith("$2") ? bcryptVerify(tried, compared) : argon2Verify(compared, tried),
+      );
       return right && known !== undefined;
+    },
+    async renew(password, hash) {
+      const tried = normalise(password);
+      if (asMadeNow.test(hash) || (bcrypt && isBeyondBcrypt(tried))) return undefined;
+      return make(tried).catch((error: unknown) => {
+        if (error instanceof AppError && error.code === passwordsBusy.code) return undefined;
+        throw error;
+      });
     },
   };
 }
+
+/** 22 characters of salt and 31 of hash, whose last ones carry fewer bits than the others. */
+const bcryptDecoy = (cost: number): string => {
+  const random = randomBytes(26).toString("hex");
+  return `$2b$${String(cost).padStart(2, "0")}$${random.slice(0, 21)}e${random.slice(21, 51)}.`;
+};
+
+const maxBcryptBytes = 72;
+
+const isBeyondBcrypt = (password: string): boolean => Buffer.byteLength(password) > maxBcryptBytes;
+
+/** Whether the password can have the hash: its kind is known, and takes all of the password. */
+const isKnown = (hash: string, password: string): boolean =>
+  hash.startsWith("$argon2id$") ||
+  (/^\$2[abxy]\$(0[4-9]|1\d)\$[./A-Za-z0-9]{53}$/.test(hash) && !isBeyondBcrypt(password));
 
 /**
  * NIST SP 800-63B, 3.1.1.2: a password typed on another keyboard is the same password, and a

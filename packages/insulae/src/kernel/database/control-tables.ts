@@ -28,6 +28,8 @@ export interface ControlTables {
     id: Id<AccountId>;
     email: string;
     password_hash: string;
+    /** Written together with a hash of the same password; never stored. */
+    renewed_hash: ColumnType<never, never, string>;
     first_name: Generated<string>;
     last_name: Generated<string>;
     platform_admin: Generated<boolean>;

@@ -80,7 +80,7 @@ export const keepCaptured = (control: Control, count: number) =>
   control
     .deleteFrom("control.mails")
     .where("captured", "is not", null)
-    .where("id", "<", (eb) =>
+    .where("id", "<=", (eb) =>
       eb
         .selectFrom("control.mails")
         .select("id")

@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
+import { deleteFinished, finish, keepCaptured, nextDueMs, takeDue, tryLater } from "./queue.ts";
+
+let installation: TestInstallation;
+beforeAll(async () => {
+  installation = await createTestInstallation([]);
+});
+afterAll(() => installation?.close());
+beforeEach(() => installation.control.deleteFrom("control.mails").execute());
+
+const enqueue = (recipient: string) =>
+  installation.control
+    .insertInto("control.mails")
+    .values({ template: "note", recipient, variables: '{"secret":"s"}' })
+    .execute();
+const rows = () =>
+  installation.control.selectFrom("control.mails").selectAll().orderBy("id").execute();
+const leaseMs = 60_000;
+const over = -1;
+
+describe("the queue of mails", () => {
+  it("gives a mail to one of ten takers", async () => {
+    await enqueue("a@example.org");
+    const taken = await Promise.all(
+      Array.from({ length: 10 }, () => takeDue(installation.control, leaseMs)),
+    );
+    expect(taken.filter(Boolean)).toHaveLength(1);
+    expect(await nextDueMs(installation.control)).toBeGreaterThan(leaseMs / 2);
+  });
+
+  it("gives the mail of a taker that died to another, and ignores the first, should it finish late", async () => {
+    await enqueue("a@example.org");
+    const { control } = installation;
+    const late = await takeDue(control, over);
+    const second = await takeDue(control, leaseMs);
+    if (!late || !second) throw new Error("the mail was not taken twice");
+    expect(second).toMatchObject({ id: late.id, attempts: 2 });
+    await finish(control, late, { state: "failed", reason: "too late" });
+    await tryLater(control, late, "too late", over);
+    expect(await takeDue(control, leaseMs)).toBeUndefined();
+    await finish(control, second, { state: "sent" });
+    await finish(control, late, { state: "failed", reason: "too late" });
+    expect(await rows()).toMatchObject([{ state: "sent", reason: null, variables: {} }]);
+    expect(await nextDueMs(control)).toBeUndefined();
+  });
+
+  it("keeps the newest captured mails, and finished ones for a while", async () => {
+    const { control } = installation;
+    const captured = { subject: "s", text: "t", html: "h" };
+    for (const name of ["a", "b", "c"]) {
+      await enqueue(`${name}@example.org`);
+      const mail = await takeDue(control, leaseMs);
+      if (mail) await finish(control, mail, { state: "sent", captured });
+    }
+    await enqueue("waiting@example.org");
+    await keepCaptured(control, 2);
+    await deleteFinished(control, 1);
+    const left = (await rows()).map(({ recipient }) => recipient);
+    expect(left).toEqual(["b@example.org", "c@example.org", "waiting@example.org"]);
+    await deleteFinished(control, -1);
+    expect((await rows()).map(({ recipient }) => recipient)).toEqual(["waiting@example.org"]);
+  });
+});

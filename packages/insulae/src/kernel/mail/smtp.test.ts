@@ -1,0 +1,199 @@
+/** Mails over a real SMTP server, in the clear: TLS has its own tests at the end. */
+import { type AddressInfo, createServer } from "node:net";
+import { sql } from "kysely";
+import { SMTPServer, type SMTPServerOptions } from "smtp-server";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import type { SmtpServer } from "../../config.ts";
+import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
+import { feature } from "../feature.ts";
+import { smtpDriver } from "./smtp.ts";
+import { mailTemplate } from "./template.ts";
+
+interface Received {
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly source: string;
+}
+
+/** Answers each mail as `reply` says: undefined takes it, a number refuses it so. */
+async function openSmtp(
+  reply: (mail: Received, times: number) => number | undefined = () => undefined,
+  options: SMTPServerOptions = {},
+) {
+  const received: Received[] = [];
+  const server = new SMTPServer({
+    authOptional: true,
+    hideSTARTTLS: true,
+    disableReverseLookup: true,
+    ...options,
+    onData(stream, session, done) {
+      const chunks: Buffer[] = [];
+      stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+      stream.on("end", () => {
+        const { mailFrom, rcptTo } = session.envelope;
+        const mail = {
+          from: mailFrom ? mailFrom.address : "",
+          to: rcptTo.map(({ address }) => address),
+          source: Buffer.concat(chunks).toString("utf8"),
+        };
+        received.push(mail);
+        const times = received.filter(({ to }) => to[0] === mail.to[0]).length;
+        const code = reply(mail, times);
+        if (code === undefined) done();
+        else done(Object.assign(new Error("refused"), { responseCode: code }));
+      });
+    },
+  });
+  server.on("error", () => {}); // A client that doesn't like the certificate hangs up.
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.server.address() as AddressInfo; // it listens on a port
+  return {
+    received,
+    config: { host: "127.0.0.1", port, tls: "none", auth: undefined } satisfies SmtpServer,
+    close: () => new Promise<void>((closed) => server.close(closed)),
+  };
+}
+
+const note = mailTemplate<{ text: string }>("note", ({ text }) => ({
+  subject: "A note with ünicode",
+  body: [text],
+}));
+const notes = feature("notes", { mails: [note] });
+
+/** By the first letters of the address. */
+const byAddress = ({ to: [address = ""] }: Received, times: number): number | undefined => {
+  if (address.startsWith("later")) return times === 1 ? 451 : undefined;
+  return address.startsWith("never") ? 550 : undefined;
+};
+
+let people: TestPeople;
+let smtp: Awaited<ReturnType<typeof openSmtp>>;
+beforeAll(async () => {
+  smtp = await openSmtp(byAddress);
+  people = await openTestPeople({
+    features: [notes],
+    config: { smtp: smtp.config, fromEmail: "noreply@insulae.example" },
+  });
+});
+afterAll(async () => {
+  await people?.close();
+  await smtp?.close();
+});
+
+const send = (to: string) =>
+  people.onPlatform(({ mail }) => mail.send(note, { to, variables: { text: "Hello, secret" } }));
+const to = (prefix: string) => `${prefix}-${people.newEmail()}`;
+const arrived = (address: string) => smtp.received.filter((mail) => mail.to[0] === address);
+
+/** As if the time had come: the mail is due, and the nodes hear of it. */
+const makeDue = (address: string) =>
+  people.onPlatform(async ({ control }) => {
+    await sql`update control.mails set due_at = now() where recipient = ${address}`.execute(
+      control,
+    );
+    await sql`select pg_notify('insulae', 'mail')`.execute(control);
+  });
+
+describe("by SMTP", () => {
+  it("a mail arrives, and what it was made from is kept no longer", async () => {
+    const address = to("fine");
+    await send(address);
+    const row = await people.mailRow(address, "sent");
+    expect(row).toMatchObject({ variables: {}, captured: null, reason: null, attempts: 1 });
+    const [mail] = arrived(address);
+    expect(mail).toMatchObject({ from: "noreply@insulae.example", to: [address] });
+    expect(mail?.source).toContain(`To: ${address}`);
+    expect(mail?.source).toContain(`Message-ID: <${row.id}@insulae.example>`);
+    expect(mail?.source).toContain("Hello, secret");
+  });
+
+  it("one that is refused for now is tried again later", async () => {
+    const address = to("later");
+    await send(address);
+    await expect.poll(async () => (await people.mailRow(address, "waiting")).reason).toMatch(/451/);
+    const { due_at: due, created_at: created } = await people.mailRow(address, "waiting");
+    expect(due.getTime()).toBeGreaterThan(created.getTime() + 5_000);
+    expect(arrived(address)).toHaveLength(1);
+    await makeDue(address);
+    expect(await people.mailRow(address, "sent")).toMatchObject({ attempts: 2, variables: {} });
+  });
+
+  it("one that is refused for good is given up, and the reason kept", async () => {
+    const address = to("never");
+    await send(address);
+    const row = await people.mailRow(address, "failed");
+    expect(row.reason).toMatch(/550/);
+    expect(row).toMatchObject({ attempts: 1, variables: {} });
+  });
+
+  it("one that is refused again and again is given up in the end", async () => {
+    const address = to("later");
+    await send(address);
+    await expect.poll(async () => (await people.mailRow(address, "waiting")).reason).toMatch(/451/);
+    await people.onPlatform(({ control }) =>
+      sql`update control.mails set attempts = 6, template = 'unknown' where recipient = ${address}`.execute(
+        control,
+      ),
+    );
+    await makeDue(address);
+    expect((await people.mailRow(address, "failed")).reason).toContain("no mail is called unknown");
+  });
+
+  it("several nodes send each mail once", async () => {
+    const node = await people.openNode();
+    onTestFinished(() => node.close());
+    const addresses = Array.from({ length: 40 }, () => to("fine"));
+    await Promise.all(addresses.map(send));
+    for (const address of addresses) {
+      await people.mailRow(address, "sent");
+      expect(arrived(address)).toHaveLength(1);
+    }
+  });
+});
+
+describe("a mail server's TLS", () => {
+  const mail = { id: "m", to: "ada@example.org", subject: "s", text: "t", html: "h" };
+  const deliver = async (config: SmtpServer) => {
+    const driver = smtpDriver(config, "noreply@insulae.example");
+    try {
+      return await driver.deliver(mail);
+    } finally {
+      await driver.close();
+    }
+  };
+
+  it("is insisted on: to a server without it no mail goes, and no password", async () => {
+    const logins: unknown[] = [];
+    const plain = await openSmtp(undefined, {
+      onAuth: (auth, _session, done) => {
+        logins.push(auth);
+        done(null, { user: "u" });
+      },
+      allowInsecureAuth: true,
+    });
+    onTestFinished(plain.close);
+    const auth = { user: "u", pass: "p" };
+    await expect(deliver({ ...plain.config, tls: "starttls", auth })).rejects.toThrow();
+    expect([plain.received, logins]).toEqual([[], []]);
+  });
+
+  it("is verified: a certificate that nobody vouches for gets nothing", async () => {
+    // smtp-server's own certificate is signed by itself.
+    const starttls = await openSmtp(undefined, { hideSTARTTLS: false });
+    onTestFinished(starttls.close);
+    const implicit = await openSmtp(undefined, { secure: true });
+    onTestFinished(implicit.close);
+    await expect(deliver({ ...starttls.config, tls: "starttls" })).rejects.toThrow(/certificate/);
+    await expect(deliver({ ...implicit.config, tls: "implicit" })).rejects.toThrow(/certificate/);
+    expect([...starttls.received, ...implicit.received]).toEqual([]);
+  });
+
+  it("is not asked of a server that is not there: the mail waits", async () => {
+    const server = createServer();
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    const { port } = server.address() as AddressInfo; // as above
+    await new Promise((closed) => server.close(closed));
+    const gone = { ...smtp.config, port };
+    await expect(deliver(gone)).rejects.toMatchObject({ code: "ESOCKET" });
+  });
+});
