@@ -332,6 +332,14 @@ describe("registering", () => {
     expect(status).toBe(403);
   });
 
+  test("is for people: a machine makes no credential that outlives its own", async () => {
+    const client = await makeCertificate();
+    await register(client, { scopes: ["client-certificates:manage", "client-certificates:read"] });
+    const path = "/client-certificates";
+    expect(await outcome(acmeHost, { client, path })).toBe(200);
+    expect(await outcome(acmeHost, { client, path, method: "POST" })).toBe("personal_only");
+  });
+
   test("an authority takes one, and a certificate none", async () => {
     const [leaf, ca] = await Promise.all([makeCertificate(), makeCertificate({ authority: true })]);
     for (const [{ cert }, more] of [
