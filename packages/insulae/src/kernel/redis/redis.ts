@@ -27,7 +27,7 @@ export interface Redis {
    *   commands were carried out.
    */
   run<T>(commands: (client: RedisCommands) => Promise<T>): Promise<T>;
-  /** Hears a channel whenever there is a connection. Before the first one, or never. */
+  /** Hears a channel whenever there is a connection; what is said in between is lost. */
   subscribe(channel: string, onMessage: (message: string) => void): void;
   close(): Promise<void>;
 }
