@@ -78,11 +78,11 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: SignedIn,
       errors: [invalidCredentials, passwordsBusy, tenantNotFound, tenantAccessDenied],
     },
-    async ({ platform, request, tenant, body, header, log }) => {
+    async ({ platform, request, tenant, body, header, audit, log }) => {
       const credentials = credentialsOf(body);
       const where = await tenantOf(platform, tenant, body.tenant);
       const browser = body.session === "cookie" ? header : undefined;
-      const context = { platform, request, browser, log };
+      const context = { platform, request, browser, audit, log };
       return where ? logInUser(context, where, credentials) : logInAccount(context, credentials);
     },
   ),

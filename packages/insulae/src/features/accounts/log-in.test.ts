@@ -1,5 +1,6 @@
 import { hash as bcrypt } from "@node-rs/bcrypt";
 import { decodeJwt } from "jose";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
@@ -133,6 +134,49 @@ describe("logging in to a tenant", () => {
     for (const secret of [people.password, "a wrong password", "$argon2"]) {
       expect(text).not.toContain(secret);
     }
+  });
+});
+
+describe("each attempt", () => {
+  interface Entry {
+    action: string;
+    actor_id: string | null;
+    detail: { reason?: string };
+  }
+
+  it("is in the audit log of where it was made, and what was typed is not", async () => {
+    const tenant = await people.newTenant();
+    const { user } = await people.register(tenant);
+    const { account } = await people.newAccount();
+    const attempts = [
+      [tenant.key, user.email, people.password],
+      [tenant.key, user.email, "a wrong password"],
+      [tenant.key, "my secret@example.org", "a wrong password"],
+      [undefined, account.email, "a wrong password"],
+      [undefined, account.email, people.password],
+    ] as const;
+    for (const [key, email, given] of attempts) {
+      const body = { email, password: given, ...(key !== undefined && { tenant: key }) };
+      await people.post("/api/v1/auth/login", { body });
+    }
+    const ofTenant = await people.app.withTenant(tenant, ({ db }) =>
+      sql<Entry>`select action, actor_id, detail from audit_log
+        where action in ('auth.logged_in', 'auth.login_failed') order by at`.execute(db),
+    );
+    const ofPlatform = await people.app.withPlatform("a test", ({ control }) =>
+      sql<Entry>`select action, actor_id, detail from control.audit_log
+        where actor_id = ${account.id} and action like 'auth.log%' order by at`.execute(control),
+    );
+    expect(ofTenant.rows).toMatchObject([
+      { action: "auth.logged_in", actor_id: user.id },
+      { action: "auth.login_failed", actor_id: user.id, detail: { reason: "invalid_password" } },
+      { action: "auth.login_failed", actor_id: null, detail: { reason: "unknown_user" } },
+    ]);
+    expect(ofPlatform.rows).toMatchObject([
+      { action: "auth.login_failed", detail: { reason: "invalid_password" } },
+      { action: "auth.logged_in" },
+    ]);
+    expect(JSON.stringify(ofTenant.rows)).not.toContain("secret");
   });
 });
 

@@ -2,9 +2,11 @@
  * Logging in. Where a tenant is known, its user logs in, by a password of their own or by that of
  * the account that they are linked to. Where none is known, an account logs in.
  *
- * Whatever is wrong (no such person, no password, a wrong one, not active, an e-mail that has to be verified first) the answer is the same,
- * and comes after the same work: the same queries, and one hash.
+ * Whatever is wrong (no such person, no password, a wrong one, not active, an e-mail that has to be
+ * verified first) the answer is the same, and comes after the same work: the same queries, one hash,
+ * and an entry in the audit log of the tenant, or in the platform's.
  */
+import type { AuditActor, TenantAudit } from "../../kernel/audit/audit.ts";
 import { epochOf, isOfAccount } from "../../kernel/auth/authority.ts";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
@@ -34,7 +36,14 @@ export interface Credentials {
 }
 
 interface Setting extends SignInContext {
+  readonly audit: TenantAudit;
   readonly log: Logger;
+}
+
+/** Who is, or seems to be, logging in, and where; undefined: the core. */
+interface Attempt {
+  readonly tenant: Tenant | undefined;
+  readonly person: { readonly id: string; readonly email: string } | undefined;
 }
 
 /** An id and a name that nobody has, to ask for where there is nobody to ask for. */
@@ -46,7 +55,7 @@ export async function logInUser(
   tenant: Tenant,
   { by, name, password }: Credentials,
 ): Promise<SignedInReply> {
-  const { platform, log } = setting;
+  const { platform } = setting;
   const found = await platform.withTenant<UserTables, Awaited<ReturnType<typeof findCredentials>>>(
     tenant,
     ({ db }) => findCredentials(db, by, canonical(by, name)),
@@ -59,11 +68,12 @@ export async function logInUser(
   );
   const hash = found?.password_hash ?? (linked?.is_active ? linked.password_hash : undefined);
   const right = await platform.passwords.verify(password, hash);
-  if (!found || !right) throw refuse(log, reasonFor(found, hash), found?.id);
+  const attempt = { tenant, person: found };
+  if (!found || !right) throw await refuse(setting, attempt, reasonFor(found, hash));
   const { password_hash: _hash, account_id, sessions_valid_from, ...user } = found;
-  if (!user.is_active) throw refuse(log, "user_inactive", user.id);
+  if (!user.is_active) throw await refuse(setting, attempt, "user_inactive");
   if (isVerificationRequired(platform.config, tenant) && !isVerified(user, linked)) {
-    throw refuse(log, "email_not_verified", user.id);
+    throw await refuse(setting, attempt, "email_not_verified");
   }
   const holder = account_id === null ? { tenant, userId: user.id } : { accountId: account_id };
   await renewPassword(platform, holder, password, hash);
@@ -71,7 +81,7 @@ export async function logInUser(
     ? epochOf(sessions_valid_from, linked.sessions_valid_from)
     : epochOf(sessions_valid_from);
   const signedIn = await signIn(setting, { tenant, user, epoch });
-  log.info({ user_id: user.id, tenant_id: tenant.id }, "User logged in successfully");
+  await note(setting, { tenant, person: user });
   return signedIn;
 }
 
@@ -85,15 +95,18 @@ export async function logInAccount(
   setting: Setting,
   { by, name, password }: Credentials,
 ): Promise<SignedInReply> {
-  const { platform, log } = setting;
+  const { platform } = setting;
   // Accounts have no usernames, and it takes as long to say so.
   const email = by === "email" ? canonical(by, name) : nobody.name;
   const found = await findAccount(platform.control, "email", email);
   const right = await platform.passwords.verify(password, found?.password_hash);
-  if (!found || !right) throw refuse(log, reasonFor(found, found?.password_hash), found?.id);
-  if (!found.is_active) throw refuse(log, "user_inactive", found.id);
+  const attempt = { tenant: undefined, person: found };
+  if (!found || !right) {
+    throw await refuse(setting, attempt, reasonFor(found, found?.password_hash));
+  }
+  if (!found.is_active) throw await refuse(setting, attempt, "user_inactive");
   if (isVerificationRequired(platform.config, undefined) && !found.email_verified) {
-    throw refuse(log, "email_not_verified", found.id);
+    throw await refuse(setting, attempt, "email_not_verified");
   }
   const { password_hash: _hash, sessions_valid_from, ...account } = found;
   await renewPassword(platform, { accountId: account.id }, password, found.password_hash);
@@ -110,7 +123,7 @@ export async function logInAccount(
     setting,
     member && isOfAccount(member.epoch, epoch) ? member : { account, epoch },
   );
-  log.info({ user_id: signedIn.user.id, tenant_id: tenant?.id }, "User logged in successfully");
+  await note(setting, { tenant: signedIn.tenant ? tenant : undefined, person: signedIn.user });
   return signedIn;
 }
 
@@ -124,7 +137,22 @@ const reasonFor = (found: object | undefined, hash: string | null | undefined): 
   return hash ? "invalid_password" : "no_password";
 };
 
-function refuse(log: Logger, reason: string, userId: string | undefined) {
-  log.warn({ reason, user_id: userId }, "Failed login attempt");
+async function note({ audit, log }: Setting, { tenant, person }: Attempt): Promise<void> {
+  log.info({ user_id: person?.id, tenant_id: tenant?.id }, "User logged in successfully");
+  const actor = actorOf({ tenant, person });
+  await audit({ action: "auth.logged_in", tenant: tenant ?? null, actor });
+}
+
+async function refuse({ audit, log }: Setting, attempt: Attempt, reason: string) {
+  log.warn({ reason, user_id: attempt.person?.id }, "Failed login attempt");
+  const tenant = attempt.tenant ?? null;
+  const [outcome, actor, detail] = ["failed" as const, actorOf(attempt), { reason }];
+  await audit({ action: "auth.login_failed", outcome, tenant, actor, detail });
   return invalidCredentials();
 }
+
+/** What was typed where nobody has that name is not written: it may be a password. */
+const actorOf = ({ tenant, person }: Attempt): AuditActor =>
+  person
+    ? { kind: tenant ? "user" : "account", id: person.id, name: person.email }
+    : { kind: "anonymous" };
