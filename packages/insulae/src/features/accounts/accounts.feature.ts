@@ -1,5 +1,6 @@
 import { feature } from "../../kernel/feature.ts";
 import { accountRoutes } from "./accounts.routes.ts";
+import { newSignInMail } from "./new-sign-in.ts";
 import { recoveryRoutes } from "./recovery.routes.ts";
 import { accountExists } from "./registration.ts";
 
@@ -11,6 +12,7 @@ export { findUserSubject, replyFor, signIn } from "./sign-in.ts";
 /** Who people are: registering, logging in, moving between tenants. */
 export const accounts = feature("accounts", {
   dependsOn: ["users"],
+  mails: [newSignInMail],
   constraints: { accounts_email_key: accountExists },
   routes: (r) => [...accountRoutes(r), ...recoveryRoutes(r)],
 });

@@ -31,6 +31,7 @@ import {
   listMemberships,
 } from "./accounts.queries.ts";
 import type { SignedIn } from "./accounts.schemas.ts";
+import { tellIfNew } from "./new-sign-in.ts";
 
 // Times are dates here and text on the wire.
 export type SignedInReply = Omit<Static<typeof SignedIn>, "user"> & {
@@ -85,6 +86,9 @@ export async function signIn(
     impersonator,
     lifetimeSeconds,
   });
+  if (impersonator === undefined) {
+    await tellIfNew(platform, subject, { id: session.id, ...clientOf(request) });
+  }
   return replyFor(platform, subject, session);
 }
 

@@ -1,0 +1,65 @@
+/** Tells somebody of a sign-in from where they have not signed in before. */
+import { mailTemplate } from "../../kernel/mail/template.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import type { Subject } from "./sign-in.ts";
+
+interface Origin {
+  readonly ip: string | null;
+  readonly user_agent: string | null;
+}
+
+export const newSignInMail = mailTemplate<{
+  readonly at: string;
+  readonly ip: string;
+  readonly device: string;
+}>("new-sign-in", ({ at, ip, device }, { tenant, link }) => ({
+  subject: `${tenant?.name ?? "Insulae"}: a new sign-in`,
+  body: [
+    "Somebody signed in with your account, from where you have not been before.",
+    `When: ${at}. Address: ${ip}. Device: ${device}.`,
+    "If it was not you, set a new password: that ends all sign-ins.",
+    { label: "Set a new password", url: link("/forgot-password") },
+  ],
+}));
+
+/** To be called once the session is open. The first sign-in of all is not news. */
+export async function tellIfNew(
+  { control, mail }: Platform,
+  subject: Subject,
+  session: { readonly id: string; readonly ip: string; readonly userAgent: string | undefined },
+): Promise<void> {
+  const [tenantId, id, to] =
+    "tenant" in subject
+      ? [subject.tenant.id, subject.user.id, subject.user.email]
+      : [null, subject.account.id, subject.account.email];
+  const earlier = await control
+    .selectFrom("control.sessions")
+    .select(["ip", "user_agent"])
+    .where("subject_id", "=", id)
+    .where("tenant_id", "is not distinct from", tenantId)
+    .where("id", "<>", session.id)
+    .where("impersonator_id", "is", null)
+    .orderBy("id", "desc")
+    .limit(50)
+    .execute();
+  const now = placeOf({ ip: session.ip, user_agent: session.userAgent?.slice(0, 300) ?? null });
+  if (earlier.length === 0 || earlier.some((origin) => placeOf(origin) === now)) return;
+  await mail.send(newSignInMail, {
+    to,
+    tenant: "tenant" in subject ? subject.tenant : undefined,
+    variables: {
+      at: new Date().toUTCString(),
+      ip: session.ip,
+      device: session.userAgent?.slice(0, 200) ?? "unknown",
+    },
+  });
+}
+
+/** A device in a network: a browser's next version, or another address of the /24 or /64, is no news. */
+function placeOf({ ip, user_agent }: Origin): string {
+  const address = ip ?? "";
+  const network = address.includes(":")
+    ? address.split(":").slice(0, 4).join(":")
+    : address.split(".").slice(0, 3).join(".");
+  return `${network} ${user_agent?.replace(/[\d.]+/g, "") ?? ""}`;
+}
