@@ -22,5 +22,6 @@ export {
 export { Json } from "./kernel/json.ts";
 export { type MailTemplate, mailTemplate } from "./kernel/mail/template.ts";
 export type { PlatformScope, TenantScope } from "./kernel/platform.ts";
+export type { OpenedSession, Session } from "./kernel/sessions/session.ts";
 export type { Tenant, TenantId, UserId } from "./kernel/tenancy/tenant.ts";
 export type { NewTenant } from "./kernel/tenancy/tenants.ts";

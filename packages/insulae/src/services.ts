@@ -35,6 +35,8 @@ import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
 import { createMailSender, type MailSender } from "./kernel/mail/sender.ts";
 import { smtpDriver } from "./kernel/mail/smtp.ts";
 import { createPlatform, type Platform } from "./kernel/platform.ts";
+import { createSessions as createRequestSessions } from "./kernel/sessions/session.ts";
+import { createSessionStore } from "./kernel/sessions/store.ts";
 import { type Catalogue, createCatalogue } from "./kernel/tenancy/catalogue.ts";
 import { createHosts } from "./kernel/tenancy/hosts.ts";
 import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
@@ -167,6 +169,12 @@ export async function createServices(
       onEnded: endedSessions.add,
     }),
     cookieSessions,
+    openSession: createRequestSessions({
+      store: createSessionStore(installation.redis),
+      secrets: installation.secrets,
+      ttlSeconds: config.sessionIdleHours * 3600,
+      log,
+    }),
     passwords: createPasswords({
       algorithm: config.passwordAlgorithm,
       bcryptCost: config.bcryptCost,

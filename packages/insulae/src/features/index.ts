@@ -1,5 +1,6 @@
 import type { Feature } from "../kernel/feature.ts";
 import { idempotency } from "../kernel/http/idempotency/idempotency.feature.ts";
+import { sessionData } from "../kernel/sessions/sessions.feature.ts";
 import { accounts } from "./accounts/accounts.feature.ts";
 import { apiKeys } from "./api-keys/api-keys.feature.ts";
 import { audit } from "./audit/audit.feature.ts";
@@ -18,6 +19,7 @@ import { users } from "./users/users.feature.ts";
 /** What every app has: without accounts, tenants, users and roles nothing else works. */
 export const coreFeatures: readonly Feature[] = [
   idempotency,
+  sessionData,
   accounts,
   tenants,
   users,

@@ -18,6 +18,7 @@ import type { Page } from "./http/page.ts";
 import type { TenantMail } from "./mail/mail.ts";
 import type { AnyMailTemplate } from "./mail/template.ts";
 import type { Platform } from "./platform.ts";
+import type { Session } from "./sessions/session.ts";
 import type { Logger } from "./telemetry/log.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
 
@@ -148,6 +149,8 @@ export type HandlerContext<
 } & (C extends "tenant"
     ? {
         readonly tenant: Tenant;
+        /** What is kept of the caller from one request to the next; saved after the handler. */
+        readonly session: Session;
         readonly user: IfSignedIn<A, TenantPrincipal>;
         readonly db: TenantDatabase<Tables>;
         readonly audit: Audit;

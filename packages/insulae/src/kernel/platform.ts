@@ -12,6 +12,7 @@ import type { ControlTables } from "./database/control-tables.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { Dns } from "./dns.ts";
 import type { Mail, TenantMail } from "./mail/mail.ts";
+import type { OpenedSession, OpenSession } from "./sessions/session.ts";
 import type { Logger } from "./telemetry/log.ts";
 import type { Hosts } from "./tenancy/hosts.ts";
 import type { Servers } from "./tenancy/servers.ts";
@@ -27,6 +28,8 @@ export interface TenantScope<Tables> {
   readonly log: Logger;
   /** Sends mail about the tenant. */
   readonly mail: TenantMail;
+  /** The session of a user or visitor of the tenant, by its `id`; `save()` it after changes. */
+  readonly session: (id: string) => OpenedSession;
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
   readonly forgetUser: (userId?: string) => Promise<void>;
 }
@@ -59,6 +62,8 @@ export interface Platform {
   readonly sessions: Sessions;
   /** Those that browsers show by a cookie. */
   readonly cookieSessions: CookieSessions;
+  /** What handlers keep of somebody between requests. */
+  readonly openSession: OpenSession;
   readonly passwords: Passwords;
   /**
    * Writes to a tenant's audit log or the platform's, outside a request. In one, the handler's own
@@ -102,6 +107,7 @@ export function createPlatform(options: PlatformOptions): Platform {
     mail: {
       send: (template, message) => services.mail.send(template, { ...message, tenant }),
     },
+    session: (id) => services.openSession({ tenantId: tenant.id, db: databaseOf(tenant), id }),
     forgetUser: (userId) => services.forgetUser(tenant, userId),
   });
 

@@ -16,9 +16,15 @@ type Serialise = (value: unknown) => string;
 /** What is sent: text, bytes, or nothing. */
 export type Payload = string | Buffer | undefined;
 
+type Finish = () => Promise<void> | undefined;
+
 export interface Answer {
-  /** Sends one value, or what a promise of it becomes. */
-  readonly send: (reply: FastifyReply, value: unknown) => void;
+  /**
+   * Sends one value, or what a promise of it becomes.
+   *
+   * @param finish what is to be done once the handler has given it; undefined: nothing to wait for.
+   */
+  readonly send: (reply: FastifyReply, value: unknown, finish: Finish) => void;
   /** The same, short of sending it: sets the headers, and gives what is to be sent. */
   readonly render: (reply: FastifyReply, value: unknown) => Promise<Payload>;
 }
@@ -70,11 +76,21 @@ export function createAnswer(responses: ReadonlyMap<number, object | null>, name
     reply.send(asError(error));
   };
 
-  const later = (reply: FastifyReply, promise: PromiseLike<unknown>): void => {
+  const sendFinished = (reply: FastifyReply, value: unknown, finish?: Finish): void => {
+    const finishing = finish?.();
+    if (finishing)
+      later(
+        reply,
+        finishing.then(() => value),
+      );
+    else sendNow(reply, value);
+  };
+
+  const later = (reply: FastifyReply, promise: PromiseLike<unknown>, finish?: Finish): void => {
     promise.then(
       (value) => {
         try {
-          sendNow(reply, value);
+          sendFinished(reply, value, finish);
         } catch (error) {
           fail(reply, error);
         }
@@ -84,9 +100,9 @@ export function createAnswer(responses: ReadonlyMap<number, object | null>, name
   };
 
   return {
-    send(reply, value) {
-      if (isPromise(value)) later(reply, value);
-      else sendNow(reply, value);
+    send(reply, value, finish) {
+      if (isPromise(value)) later(reply, value, finish);
+      else sendFinished(reply, value, finish);
     },
     async render(reply, value) {
       return payloadOf(reply, await settle(value));

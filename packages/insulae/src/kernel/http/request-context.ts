@@ -12,6 +12,8 @@ import type { Principal } from "../auth/principal.ts";
 import type { BaseContext, RequestInfo, RouteContext } from "../feature.ts";
 import type { TenantMail } from "../mail/mail.ts";
 import type { Platform } from "../platform.ts";
+import { openRequestSession } from "../sessions/request-session.ts";
+import type { OpenedSession } from "../sessions/session.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { Cursors } from "./cursor.ts";
@@ -42,6 +44,7 @@ export class RequestContext implements AnyBase {
   readonly #resolved: ResolvedRequest;
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
+  #session: OpenedSession | undefined;
 
   constructor(
     setting: RouteSetting,
@@ -81,6 +84,22 @@ export class RequestContext implements AnyBase {
     const { tenant } = this;
     const { mail } = this.#resolved.platform;
     return { send: (template, message) => mail.send(template, { ...message, tenant }) };
+  }
+
+  get session(): OpenedSession | undefined {
+    if (this.#setting.context !== "tenant") return undefined;
+    const { openSession, cookieSessions } = this.#resolved.platform;
+    this.#session ??= openRequestSession(openSession, this.#resolved, {
+      cookies: this.#request.headers.cookie,
+      setHeader: this.header,
+      ttlSeconds: cookieSessions.maxAgeSeconds,
+    });
+    return this.#session;
+  }
+
+  /** Saves the session, if the handler has asked for it; undefined if there is nothing to wait for. */
+  finish(): Promise<void> | undefined {
+    return this.#session?.save();
   }
 
   get permissions(): Permissions {

@@ -84,9 +84,9 @@ function registerRoute(app: FastifyInstance, route: Route, options: RoutesOption
       }
       validate(request);
       if (status !== 200) reply.code(status);
-      const run = () => handle(new RequestContext(setting, resolved, request, reply));
+      const called = new RequestContext(setting, resolved, request, reply);
       if (!idempotent || request.headers["idempotency-key"] === undefined) {
-        answer.send(reply, run());
+        answer.send(reply, handle(called), () => called.finish());
         return;
       }
       const log = requestLog(request, options.log);
@@ -96,7 +96,11 @@ function registerRoute(app: FastifyInstance, route: Route, options: RoutesOption
         resolved,
         log,
         // A handler that throws at once is to be caught like one that rejects.
-        run: async () => answer.render(reply, await run()),
+        async run() {
+          const value = await handle(called);
+          await called.finish();
+          return answer.render(reply, value);
+        },
       }).then(
         (payload) => reply.send(payload),
         (error: unknown) => reply.send(asError(error)),
