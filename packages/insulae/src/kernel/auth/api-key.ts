@@ -39,6 +39,7 @@ export const prefixOfApiKey = (id: string): string =>
 
 /** The parts of what `printApiKey` printed; undefined for any other text. */
 export function parseApiKey(text: string): ApiKey | undefined {
+  if (!looksLikeApiKey(text)) return undefined;
   const encoded = text.slice(lead.length);
   const bytes = Buffer.from(encoded, "base64url");
   // Decoding is lenient; a key has one spelling.

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
+import { hashApiKeySecret } from "./api-key.ts";
 import { createAuthority, epochOf, type UserStanding } from "./authority.ts";
 
 const tenant = { id: randomUUID() as TenantId } as Tenant;
@@ -192,5 +193,50 @@ describe("the authority", () => {
     for (let i = 0; i < 10; i += 1) await authority.findUser(tenant, randomUUID() as UserId);
     await authority.findUser(tenant, ada);
     expect(loadUser).toHaveBeenCalledTimes(12);
+  });
+});
+
+describe("an API key in the authority", () => {
+  const secret = Buffer.alloc(32, 7);
+  const key = { id: randomUUID(), tenantId: tenant.id, userId: ada, secret };
+  const standing = (expiresAt = Number.POSITIVE_INFINITY): UserStanding => ({
+    ...clerk,
+    role: "admin",
+    apiKeys: [
+      {
+        id: key.id,
+        secretHash: hashApiKeySecret(secret),
+        scopes: ["notes:write", "notes:shred"],
+        expiresAt,
+      },
+    ],
+  });
+
+  it("acts as its maker, with those of its permissions that they have, at once when they are known", async () => {
+    const { authority, standings, loadUser } = setUp();
+    standings.set(`${tenant.id}/${ada}`, standing());
+    const maker = await authority.findUser(tenant, ada);
+    const found = authority.findUserOfKey(tenant, key);
+    expect(found).toEqual({ ...maker, permissions: new Set(["notes:write"]) });
+    expect(authority.findUserOfKey(tenant, { ...key, secret: Buffer.alloc(32) })).toBeUndefined();
+    expect(authority.findUserOfKey(tenant, { ...key, id: randomUUID() })).toBeUndefined();
+    expect(await authority.findUserOfKey(other, key)).toBeUndefined();
+    expect(loadUser).toHaveBeenCalledTimes(2);
+  });
+
+  it("is no good from the moment it expires, also while it is remembered", async () => {
+    const { authority, standings, loadUser } = setUp();
+    const now = vi.spyOn(Date, "now").mockReturnValue(1_000);
+    try {
+      standings.set(`${tenant.id}/${ada}`, standing(2_000));
+      expect(await authority.findUserOfKey(tenant, key)).toBeDefined();
+      now.mockReturnValue(1_999);
+      expect(authority.findUserOfKey(tenant, key)).toBeDefined();
+      now.mockReturnValue(2_000);
+      expect(authority.findUserOfKey(tenant, key)).toBeUndefined();
+      expect(loadUser).toHaveBeenCalledTimes(1);
+    } finally {
+      now.mockRestore();
+    }
   });
 });

@@ -1,0 +1,44 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import type { TenantId, UserId } from "../tenancy/tenant.ts";
+import {
+  type ApiKey,
+  looksLikeApiKey,
+  parseApiKey,
+  prefixOfApiKey,
+  printApiKey,
+} from "./api-key.ts";
+
+const newKey = (): ApiKey => ({
+  id: randomUUID(),
+  tenantId: randomUUID() as TenantId,
+  userId: randomUUID() as UserId,
+  secret: randomBytes(32),
+});
+
+it("is read as it was printed, and begins with its prefix", () => {
+  for (let i = 0; i < 100; i += 1) {
+    const key = newKey();
+    const text = printApiKey(key);
+    expect(parseApiKey(text)).toEqual(key);
+    expect(looksLikeApiKey(text)).toBe(true);
+    expect(text.startsWith(prefixOfApiKey(key.id))).toBe(true);
+  }
+});
+
+it("has one spelling: no other text is read as a key", () => {
+  const text = printApiKey(newKey());
+  fc.assert(
+    fc.property(fc.nat(text.length), fc.string({ maxLength: 3, unit: "binary" }), (at, more) => {
+      const other = text.slice(0, at) + more + text.slice(at + more.length);
+      const read = parseApiKey(other);
+      expect(read === undefined || printApiKey(read) === other).toBe(true);
+    }),
+  );
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (any) => {
+      expect(parseApiKey(`ik_${any}`)).toBeUndefined();
+    }),
+  );
+});
