@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseApiKey, printApiKey } from "../../kernel/auth/api-key.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;
@@ -132,6 +132,31 @@ describe("API keys", () => {
     expect(outcome(await make(owner, { scopes: ["users:read"] }))).toBe("too_many_api_keys");
   });
 });
+
+it.each(isolations)(
+  "works in a tenant with isolation %s, as a custom role does",
+  async (isolation) => {
+    const tenant = await people.newTenant({ isolation });
+    const owner = await people.newOwner(tenant);
+    const { user, token } = await people.addUser(tenant, owner, {
+      role: "viewer",
+      password: people.password,
+    });
+    const role = { name: "Keyholder", permissions: ["users:read", "api-keys:write"] };
+    await people.post("/api/v1/roles", { token: owner.token, body: role });
+    const given = await people.post(`/api/v1/users/${user.id}/roles`, {
+      token: owner.token,
+      body: { role: "keyholder" },
+    });
+    expect(given.status).toBe(200);
+    const { key } = await newKey({ token }, ["users:read"]);
+    expect(await statusWith(key)).toBe(200);
+    await people.delete(`/api/v1/users/${user.id}/roles/${given.body.items[1].id}`, {
+      token: owner.token,
+    });
+    expect(await statusWith(key)).toBe(403);
+  },
+);
 
 describe("an API key may do", () => {
   it("what it was made for, and nothing else of what its maker may", async () => {

@@ -5,6 +5,8 @@
  * A schema with a `$id` or a `title` that is a name becomes a component of that name, so that
  * generated clients have types with names.
  */
+
+import { takesMachines } from "../auth/personal.ts";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature, Route } from "../feature.ts";
 import { pathParameters, responsesOf, routePath } from "./declarations.ts";
@@ -52,6 +54,7 @@ export function openApiDocument(options: OpenApiOptions): JsonSchema {
     components: {
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+        apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
       },
       schemas: Object.fromEntries(components),
       responses: { Problem: { description: "An error", content: problemContent } },
@@ -70,20 +73,28 @@ function operation(
     operationId,
     tags: [feature.name],
     summary,
-    description: [description, accessText(permission)].filter(Boolean).join("\n\n"),
+    description: [description, accessText(route)].filter(Boolean).join("\n\n"),
     "x-permission": permission,
-    ...(permission === "public" ? { security: [] } : {}),
+    ...securityOf(route),
     parameters: parameters(route, components),
     ...(body ? { requestBody: requestBody(body, components) } : {}),
     responses: responses(route, components),
   };
 }
 
-function accessText(permission: string): string {
+/** Where it is not the document's own `security`. */
+function securityOf(route: Route): { readonly security?: readonly object[] } {
+  if (route.options.permission === "public") return { security: [] };
+  return takesMachines(route) ? { security: [{ bearer: [] }, { apiKey: [] }] } : {};
+}
+
+function accessText(route: Route): string {
+  const { permission, personal } = route.options;
   if (permission === "public") return "Anybody may call this.";
   if (permission === "authenticated") return "Whoever is signed in may call this.";
   if (permission === "platform") return "Platform administrators may call this.";
-  return `Needs the permission \`${permission}\`.`;
+  const alone = personal ? " Nobody may call it in the person's stead, and no machine." : "";
+  return `Needs the permission \`${permission}\`.${alone}`;
 }
 
 function parameters(route: Route, components: Components): unknown[] {

@@ -16,6 +16,7 @@ import {
   personalOnly,
   wrongContext,
 } from "../auth/errors.ts";
+import { isPersonal, takesMachines } from "../auth/personal.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Route } from "../feature.ts";
 import { all, chain, type MaybePromise } from "../maybe-promise.ts";
@@ -209,12 +210,10 @@ const noCandidates: Candidates = {
  * Some things only the person themself may do; see `personal` in `feature.ts`. A machine has the
  * permissions that it was given, and nothing that is a person's alone.
  */
-function refuseStandIn({ options }: Route, credential: Credential): void {
-  const aboutCaller = options.permission === "authenticated" || options.permission === "platform";
-  const { personal = aboutCaller } = options;
+function refuseStandIn(route: Route, credential: Credential): void {
   const refused = isMachine(credential)
-    ? personal || aboutCaller
-    : personal && impersonatorOf(credential) !== undefined;
+    ? !takesMachines(route)
+    : impersonatorOf(credential) !== undefined && isPersonal(route);
   if (refused) throw personalOnly();
 }
 

@@ -1,0 +1,72 @@
+/**
+ * Nobody becomes something by saying so: every route of a full app that takes a body is sent fields
+ * that would be worth forging, and refuses those that it does not declare. New routes are in it by
+ * themselves.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { App } from "./app.ts";
+import { coreFeatures, standardFeatures } from "./features/index.ts";
+import { routePath } from "./kernel/http/declarations.ts";
+import { addMember, createMember, unknownId } from "./testing/fixtures.ts";
+import { createTestApp } from "./testing/index.ts";
+
+const worthForging = [
+  "role",
+  "roles",
+  "tenant_id",
+  "user_id",
+  "account_id",
+  "permissions",
+  "scopes",
+  "is_owner",
+  "platform_admin",
+  "email_verified",
+  "impersonator",
+  "__proto__",
+];
+
+const routes = [...coreFeatures, ...standardFeatures]
+  .flatMap((feature) => feature.routes)
+  .filter(({ options }) => options.body !== undefined && options.permission !== "platform");
+
+let app: App;
+let owner: Record<string, string>;
+let account: Record<string, string>;
+beforeAll(async () => {
+  app = await createTestApp();
+  const { tenant } = await createMember(app);
+  const { token } = await addMember(app, tenant, "owner");
+  owner = { authorization: `Bearer ${token}` };
+  const reply = await app.inject({
+    method: "POST",
+    url: "/api/v1/auth/register",
+    payload: { email: "root@example.org", password: "a-Fine-passphrase-7" },
+  });
+  account = { authorization: `Bearer ${reply.json().token}` };
+});
+afterAll(() => app?.close());
+
+describe("a body that forges", () => {
+  it.each(routes.map((route) => [`${route.method} ${routePath(route)}`, route] as const))(
+    "what %s does not take is refused",
+    async (_name, { method, options, ...route }) => {
+      const declared = Object.keys(Reflect.get(options.body ?? {}, "properties") ?? {});
+      for (const field of worthForging.filter((name) => !declared.includes(name))) {
+        const reply = await app.inject({
+          method,
+          url: routePath({ method, options, ...route }).replaceAll(/:[a-z0-9_]+/g, unknownId),
+          headers: {
+            ...(options.context === "core" ? account : owner),
+            "content-type": "application/json",
+          },
+          payload: `{"${field}":"owner"}`,
+        });
+        expect(`${field}: ${reply.statusCode}`).toBe(`${field}: 400`);
+        const pointers = (reply.json().errors ?? []).map(
+          ({ pointer }: { pointer: string }) => pointer,
+        );
+        if (field !== "__proto__") expect(pointers).toContain(`/body/${field}`);
+      }
+    },
+  );
+});
