@@ -1,0 +1,38 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
+import type { App } from "./index.ts";
+import { routePath } from "./kernel/http/declarations.ts";
+import { addMember, createMember, type TestMember, unknownId } from "./testing/fixtures.ts";
+import { createTestApp } from "./testing/test-app.ts";
+
+const routes = [...coreFeatures, ...developmentFeatures, ...standardFeatures]
+  .flatMap((feature) => feature.routes)
+  .filter(({ options }) => options.permission !== "public");
+
+let app: App;
+let owner: TestMember;
+beforeAll(async () => {
+  app = await createTestApp();
+  owner = await addMember(app, (await createMember(app)).tenant, "owner");
+});
+afterAll(() => app.close());
+
+it("no answer to somebody who is known may be kept by a cache, of whatever route and status", async () => {
+  const answers = [];
+  // Those that read first: what ends sessions comes among the others.
+  for (const route of routes.toSorted(
+    (a, b) => Number(a.method !== "GET") - Number(b.method !== "GET"),
+  )) {
+    const { statusCode, headers } = await app.inject({
+      method: route.method,
+      url: routePath(route).replaceAll(/:[^/]+/g, unknownId),
+      headers: { authorization: `Bearer ${owner.token}` },
+      ...(route.options.body && { payload: {} }),
+    });
+    answers.push({ route: `${route.method} ${routePath(route)}`, statusCode, headers });
+  }
+  expect(answers.length).toBeGreaterThan(40);
+  expect(answers.filter(({ statusCode }) => statusCode < 300).length).toBeGreaterThan(10);
+  const kept = answers.filter(({ headers }) => headers["cache-control"] !== "no-store");
+  expect(kept.map(({ route }) => route)).toEqual([]);
+});
