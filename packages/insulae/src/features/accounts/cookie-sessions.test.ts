@@ -245,6 +245,24 @@ describe("a log-in", () => {
   });
 });
 
+describe("a change of the password", () => {
+  it("gives a browser a new cookie, and no token", async () => {
+    const browser = await register(one);
+    const reply = await send(
+      "POST",
+      "/auth/password-change",
+      { ...cookieOf(browser), "x-csrf-token": browser.csrf },
+      { current_password: password, new_password: "another horse, another staple" },
+    );
+    expect(reply.statusCode, reply.body).toBe(200);
+    expect(reply.json()).not.toHaveProperty("access_token");
+    const [, cookie = ""] =
+      /^__Host-insulae=([^;]+)/.exec(String(reply.headers["set-cookie"])) ?? [];
+    expect((await me(browser)).statusCode).toBe(401);
+    expect((await me({ ...browser, cookie })).statusCode).toBe(200);
+  });
+});
+
 describe("a token beside a cookie", () => {
   it("is what counts: the cookie is not looked at", async () => {
     const browser = await register(one);

@@ -126,7 +126,9 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: SignedIn,
       errors: [wrongPassword, weakPassword, passwordsBusy],
     },
-    ({ platform, request, tenant, user, body }) =>
-      changePassword({ platform, request }, user, tenant, body),
+    ({ platform, request, tenant, user, credential, header, body }) => {
+      const browser = credential.kind === "cookie" ? header : undefined;
+      return changePassword({ platform, request, browser }, user, tenant, body);
+    },
   ),
 ];

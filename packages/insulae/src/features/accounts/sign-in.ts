@@ -140,6 +140,7 @@ async function signInBrowser(
     epoch: subject.epoch,
     ...clientOf(request),
   });
+  await tellIfNew(platform, subject, { id, ...clientOf(request) });
   const before = cookieIn(request.headers.cookie?.toString(), sessionCookie);
   if (typeof before === "string") await cookieSessions.end(before);
   browser?.("set-cookie", setCookie(sessionCookie, cookie, cookieSessions.maxAgeSeconds));

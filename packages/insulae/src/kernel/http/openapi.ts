@@ -49,11 +49,13 @@ export function openApiDocument(options: OpenApiOptions): JsonSchema {
     tags: options.features
       .filter((feature) => feature.routes.length > 0)
       .map((feature) => ({ name: feature.name })),
-    security: [{ bearer: [] }],
+    security: [{ bearer: [] }, { cookie: [], csrfToken: [] }],
     paths,
     components: {
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+        cookie: { type: "apiKey", in: "cookie", name: "__Host-insulae" },
+        csrfToken: { type: "apiKey", in: "header", name: "X-CSRF-Token" },
         apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
       },
       schemas: Object.fromEntries(components),
