@@ -247,4 +247,5 @@ const isConcurrentChange = (error: unknown): boolean =>
   error instanceof pg.DatabaseError &&
   ((error.code === "XX000" && /concurrently (updated|deleted)/.test(error.message)) ||
     (error.code === "23505" && /^pg_/.test(error.table ?? "")) ||
-    error.code === "42710");
+    error.code === "42710" ||
+    error.code === "40P01"); // grants to two roles, in either order: one of them goes again
