@@ -9,6 +9,7 @@ import { type Config, loadConfig } from "./config.ts";
 import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
 import { type Installation, openInstallation } from "./installation.ts";
+import { auditCrossTenant } from "./kernel/audit/cross-tenant.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
@@ -107,16 +108,7 @@ async function assemble(installation: Installation, services: Services): Promise
     catalogue,
     hostLookup,
     authenticate,
-    onCrossTenantAttempt({ user, userTenant, requestTenant }) {
-      const attempt = { user, user_tenant: userTenant, request_tenant: requestTenant };
-      log.warn(attempt, "Cross-tenant access attempt");
-      void platform.audit({
-        action: "auth.cross_tenant_refused",
-        outcome: "refused",
-        actor: { kind: "user", id: user },
-        detail: attempt,
-      });
-    },
+    onCrossTenantAttempt: auditCrossTenant(platform.audit, log),
   });
   const http = createHttpServer({
     features,
@@ -173,7 +165,16 @@ async function assemble(installation: Installation, services: Services): Promise
     withTenant: platform.withTenant,
     withPlatform: platform.withPlatform,
     audit: platform.audit,
-    ensureAdmin: (admin) => ensureAdmin(control, platform.passwords, admin),
+    async ensureAdmin(admin) {
+      const made = await ensureAdmin(control, platform.passwords, admin);
+      if (made.created) {
+        await platform.audit({
+          action: "account.made_administrator",
+          detail: { email: made.email },
+        });
+      }
+      return made;
+    },
     inject: http.inject.bind(http) as FastifyInstance["inject"],
     async listen({ port = config.port, host = config.host, tlsPort = config.tlsPort } = {}) {
       const address = await http.listen({ port, host });
@@ -222,7 +223,7 @@ const sweepEveryMs = 3_600_000;
  */
 function startUpkeep(
   { provisioning, main, log }: Installation,
-  { platform: { tenants, oneTimeTokens, sessions }, mailSender }: Services,
+  { platform: { tenants, oneTimeTokens, sessions }, mailSender, anchors }: Services,
   tls: TlsEntrance,
 ) {
   const attempt = (what: string, work: () => Promise<void>) =>
@@ -232,6 +233,7 @@ function startUpkeep(
     await attempt("Old mails could not be deleted", () => mailSender.sweep());
     await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());
     await attempt("Sessions of the past could not be deleted", () => sessions.sweep());
+    await attempt("The audit logs could not be anchored", anchors.anchor);
     await attempt("The certificates could not be looked at", tls.inspect);
   };
   let running = attempt("The template of tenant databases could not be built", () =>

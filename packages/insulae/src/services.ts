@@ -8,6 +8,7 @@ import { type ApiKeyTables, noteUse } from "./features/api-keys/api-keys.feature
 import { findStanding } from "./features/users/users.feature.ts";
 import type { Installation } from "./installation.ts";
 import { type Announcements, createAnnouncements } from "./kernel/announcements.ts";
+import { type Anchors, createAnchors } from "./kernel/audit/anchors.ts";
 import { createAudit } from "./kernel/audit/audit.ts";
 import { createApiKeyUse } from "./kernel/auth/api-key-use.ts";
 import { type Authenticate, createAuthentication } from "./kernel/auth/authentication.ts";
@@ -52,6 +53,7 @@ export interface Services {
   /** Not started: a command of the CLI enqueues mails, the server sends them. */
   readonly mailSender: MailSender;
   readonly authenticate: Authenticate;
+  readonly anchors: Anchors;
   /** The installation stays open. */
   close(): Promise<void>;
 }
@@ -136,7 +138,8 @@ export async function createServices(
     write: (tenant, usedAt) => noteUse(databaseOf<ApiKeyTables>(tenant), usedAt),
     log,
   });
-  const audit = createAudit({ control, databaseOf, log });
+  const audit = createAudit({ control, databaseOf, log }, (tenant) => anchors.note(tenant));
+  const anchors = createAnchors({ control, databaseOf, log }, audit.write);
   const { baseDomain } = config;
   const templates = mailTemplates(features);
   const platform = createPlatform({
@@ -152,6 +155,7 @@ export async function createServices(
       catalogue,
       provisioning: installation.provisioning,
       eraseRows: (tenant) => eraseRows(installation, tenant),
+      audit: audit.write,
       baseDomain,
       defaultPlan: config.env === "production" ? "free" : "premium",
       deletedTenantDays: config.deletedTenantDays,
@@ -194,6 +198,7 @@ export async function createServices(
     platform,
     catalogue,
     announcements,
+    anchors,
     mailSender,
     authenticate: createAuthentication({
       verifyToken: tokens.verify,

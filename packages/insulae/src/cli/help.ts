@@ -49,6 +49,10 @@ const examples = {
     ["insulae migrate new add_vat_id --feature-dir src/features/contacts", ""],
     ["insulae migrate down --feature contacts --all", "while you write a migration"],
   ],
+  audit: [
+    ["insulae audit verify", "exit code 1 if an entry was changed, removed, added or moved"],
+    ["insulae audit verify --tenant acme --json", ""],
+  ],
   doctor: [
     ["insulae doctor", "changes nothing; exit code 1 if something is wrong"],
     ["insulae doctor --json | jq '.checks[] | select(.state != \"ok\")'", ""],

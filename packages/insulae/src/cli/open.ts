@@ -1,7 +1,9 @@
 /** What a command opens before it does its work, and closes after it, whatever happened. */
+import { userInfo } from "node:os";
 import { type Config, loadConfig } from "../config.ts";
 import { coreFeatures, standardFeatures } from "../features/index.ts";
 import { type Installation, openInstallation, type WhenDue } from "../installation.ts";
+import type { AuditActor } from "../kernel/audit/audit.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
 import { createServices, type Services } from "../services.ts";
 import type { CommandContext } from "./command.ts";
@@ -30,6 +32,9 @@ export async function withInstallation<T>(
     await installation.close();
   }
 }
+
+/** Who acts in the audit log: the machine's user who typed the command. */
+export const cliActor = (): AuditActor => ({ kind: "system", name: `cli: ${userInfo().username}` });
 
 /** @param fn gets the services that routes get, on the same databases. */
 export const withServices = <T>(

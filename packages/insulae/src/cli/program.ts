@@ -50,6 +50,7 @@ function createProgram(run: RunCommand, json: boolean): Command {
     run,
   );
   addKeys(program.command("keys").description("the keys that sign access tokens"), run);
+  addAudit(program.command("audit").description("what has been done, and by whom"), run);
   program
     .command("doctor")
     .description("say what is wrong with this machine and this database, and what to do")
@@ -158,6 +159,19 @@ function addKeys(keys: Command, run: RunCommand): void {
     .description("refuse everything that this key has signed, on every node within a second")
     .action((id: string) =>
       run(async (context) => (await commands()).retireSigningKey(context, id)),
+    );
+}
+
+function addAudit(audit: Command, run: RunCommand): void {
+  audit.addHelpText("after", examplesOf("audit"));
+  audit
+    .command("verify")
+    .description("say whether audit logs are as they were written, and if not, from which entry on")
+    .addOption(new Option("--tenant <tenant>", "this tenant's").conflicts(["platform", "all"]))
+    .addOption(new Option("--platform", "the platform's").conflicts("all"))
+    .option("--all", "the platform's and all tenants' (the default)")
+    .action((options) =>
+      run(async (context) => (await import("./audit.ts")).verifyAudit(context, options)),
     );
 }
 

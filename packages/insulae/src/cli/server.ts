@@ -1,7 +1,7 @@
 import { text as readText } from "node:stream/consumers";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
-import { withInstallation } from "./open.ts";
+import { cliActor, withInstallation, withServices } from "./open.ts";
 import { table } from "./table.ts";
 
 /** @param url the administrator's, or `-` to read it from stdin. */
@@ -16,9 +16,15 @@ export async function addServer(
     const message = "The URL must be one such as postgresql://user:password@host:5432/insulae.";
     throw new CommandError("url_invalid", message, exitCodes.usage);
   }
-  return withInstallation(context, undefined, async ({ servers }) => {
+  return withServices(context, async ({ platform }) => {
     context.note(`Preparing ${new URL(given).host} …`);
-    const server = await servers.add({ name, url: given, weight });
+    const server = await platform.servers.add({ name, url: given, weight });
+    await platform.audit({
+      action: "server.added",
+      actor: cliActor(),
+      target: { type: "server", id: server.id },
+      detail: { name, host: new URL(given).host, weight },
+    });
     return {
       document: server,
       text: `Added ${name}. New tenants are placed on it by its weight (${weight}).`,

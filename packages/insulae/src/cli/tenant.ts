@@ -1,12 +1,13 @@
 import { findAccountByEmail } from "../features/accounts/accounts.feature.ts";
 import { viewOf } from "../features/tenants/tenants.feature.ts";
 import { createOwnerUser } from "../features/users/users.feature.ts";
+import type { AuditAction } from "../kernel/audit/audit.ts";
 import type { Isolation, Tenant } from "../kernel/tenancy/tenant.ts";
 import type { Services } from "../services.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { CommandError } from "./failure.ts";
-import { withServices } from "./open.ts";
+import { cliActor, withServices } from "./open.ts";
 import { count, properties, table } from "./table.ts";
 
 export interface NewTenantOptions {
@@ -58,8 +59,13 @@ export const createTenant = (
       { key, name, isolation, plan, hosts, server, ownerAccountId: account?.id },
       account && ((created) => createOwnerUser(platform, created, account)),
     );
+    await note(platform, "tenant.created", tenant);
     return oneTenant(tenant);
   });
+
+/** What is done here is in the platform's audit log, as what is done by the API. */
+const note = ({ audit }: Services["platform"], action: AuditAction, { id, key }: Tenant) =>
+  audit({ action, actor: cliActor(), target: { type: "tenant", id }, detail: { key } });
 
 async function findOwner({ control }: Services["platform"], email: string) {
   const account = await findAccountByEmail(control, email);
@@ -99,28 +105,36 @@ export const showTenant = (context: CommandContext, reference: string): Promise<
   );
 
 export const suspendTenant = (context: CommandContext, reference: string): Promise<Result> =>
-  withServices(context, async ({ platform: { tenants } }) =>
-    oneTenant(await tenants.suspend((await tenants.get(reference)).id)),
-  );
+  withServices(context, async ({ platform }) => {
+    const { id } = await platform.tenants.get(reference);
+    const tenant = await platform.tenants.suspend(id);
+    await note(platform, "tenant.suspended", tenant);
+    return oneTenant(tenant);
+  });
 
 export const resumeTenant = (context: CommandContext, reference: string): Promise<Result> =>
-  withServices(context, async ({ platform: { tenants } }) =>
-    oneTenant(await tenants.resume((await tenants.get(reference)).id)),
-  );
+  withServices(context, async ({ platform }) => {
+    const { id } = await platform.tenants.get(reference);
+    const tenant = await platform.tenants.resume(id);
+    await note(platform, "tenant.resumed", tenant);
+    return oneTenant(tenant);
+  });
 
 export const deleteTenant = (
   context: CommandContext,
   reference: string,
   yes: boolean,
 ): Promise<Result> =>
-  withServices(context, async ({ platform: { tenants, config } }) => {
-    const { id, key, name } = await tenants.get(reference);
-    const days = config.deletedTenantDays;
+  withServices(context, async ({ platform }) => {
+    const tenant = await platform.tenants.get(reference);
+    const { id, key, name } = tenant;
+    const days = platform.config.deletedTenantDays;
     await confirm(context, yes, {
       message: `Deletes the tenant ${key} (${name}); its rows are erased in ${count("day", days)}.`,
       answer: key,
     });
-    await tenants.delete(id);
+    await platform.tenants.delete(id);
+    await note(platform, "tenant.deleted", tenant);
     return {
       document: { id, key, deleted: true, kept_days: days },
       text: `Deleted ${key}. Its rows are kept for ${count("day", days)}.`,

@@ -14,6 +14,7 @@ import {
   SignedIn,
   VerificationPending,
 } from "./accounts.schemas.ts";
+import { auditSignedIn } from "./audit-signed-in.ts";
 import { type Credentials, logInAccount, logInUser } from "./log-in.ts";
 import { describeMe } from "./me.ts";
 import {
@@ -50,16 +51,20 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
         tenantAccessDenied,
       ],
     },
-    async ({ platform, request, tenant, body, header, log }) => {
+    async ({ platform, request, tenant, body, header, log, audit }) => {
       const { tenant: reference, session, ...person } = body;
       const where = await tenantOf(platform, tenant, reference);
       const context = { platform, request, browser: session === "cookie" ? header : undefined };
       const reply = await (where
         ? registerUser(context, where, person)
         : registerAccount(context, person));
-      if ("user" in reply) {
-        log.info({ user_id: reply.user.id, tenant_id: where?.id }, "User registered");
+      if (!("user" in reply)) {
+        // Whether there is somebody new is not said here, nor in the log before they have proved it.
+        await audit({ action: "auth.registered", tenant: where ?? null });
+        return reply;
       }
+      await auditSignedIn(audit, "auth.registered", reply, where);
+      log.info({ user_id: reply.user.id, tenant_id: where?.id }, "User registered");
       return reply;
     },
   ),

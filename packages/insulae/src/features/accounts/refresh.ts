@@ -51,6 +51,7 @@ export async function refresh(
   const subject = await subjectOf(platform, session, tenant);
   if (subject?.epoch !== session.epoch) {
     await sessions.end(sessionId);
+    await audit({ ...event, action: "auth.refresh_refused" });
     throw invalidToken();
   }
   const rotated = await sessions.rotate(session, clientOf(request));

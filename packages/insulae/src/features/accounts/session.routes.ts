@@ -6,6 +6,7 @@ import { idParams } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import { tenantAccessDenied, tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { Refresh, SessionView, SignedIn, Switch } from "./accounts.schemas.ts";
+import { auditSignedIn } from "./audit-signed-in.ts";
 import { endAllSessions, endOwnSession, listOwnSessions, sessionNotFound } from "./own-sessions.ts";
 import { refresh } from "./refresh.ts";
 import { emailNotVerified, noAccount, switchTo } from "./switch.ts";
@@ -40,9 +41,13 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: SignedIn,
       errors: [noAccount, emailNotVerified, tenantNotFound, tenantInactive],
     },
-    ({ platform, request, user, credential, header, body }) => {
+    async ({ platform, request, user, credential, header, body, audit }) => {
       const browser = credential.kind === "cookie" ? header : undefined;
-      return switchTo({ platform, request, browser }, user, credential, body.tenant);
+      const context = { platform, request, browser };
+      const signedIn = await switchTo(context, user, credential, body.tenant);
+      const tenant = signedIn.tenant ? await platform.tenants.get(signedIn.tenant.id) : undefined;
+      await auditSignedIn(audit, "auth.switched", signedIn, tenant);
+      return signedIn;
     },
   ),
 

@@ -111,7 +111,8 @@ export async function takeRole(
   });
 }
 
-const onUsers = ({ permissions, user }: RoleSetting, db: Db): Setting => ({
+const onUsers = ({ permissions, user, audit }: RoleSetting, db: Db): Setting => ({
+  audit,
   permissions,
   user,
   db: db.$pickTables<"users">(),

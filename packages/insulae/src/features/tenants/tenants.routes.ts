@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { createOwnerUser } from "../users/users.feature.ts";
 import { notPermitted, refuseUnlessAdmin, tenantFor } from "./tenants.access.ts";
 import {
@@ -97,18 +98,18 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         response: TenantView,
         errors: [tenantNotFound, notPermitted],
       },
-      async ({ platform, user, params, body }) => {
+      async ({ platform, user, params, body, audit }) => {
         const tenant = await tenantFor(platform, user, params.id, "tenants:manage");
         const { limits, ...settings } = body.settings ?? {};
         // Whoever gives back what they were shown changes nothing.
         const same = isDeepStrictEqual(limits, tenant.settings.limits);
         refuseUnlessAdmin(user, body.plan, same ? undefined : limits);
-        return viewOf(
-          await platform.tenants.update(tenant.id, {
-            ...body,
-            ...(body.settings && { settings: { ...settings, ...(!same && limits && { limits }) } }),
-          }),
-        );
+        const changed = await platform.tenants.update(tenant.id, {
+          ...body,
+          ...(body.settings && { settings: { ...settings, ...(!same && limits && { limits }) } }),
+        });
+        await audit({ action: "tenant.changed", target: targetOf(changed), detail: body });
+        return viewOf(changed);
       },
     ),
   ),
@@ -124,8 +125,12 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 204: null },
       errors: [tenantNotFound],
     },
-    async ({ platform, params }) =>
-      platform.tenants.delete((await platform.tenants.get(params.id)).id),
+    async ({ platform, params, audit }) => {
+      const tenant = await platform.tenants.get(params.id);
+      await platform.tenants.delete(tenant.id);
+      const detail = { key: tenant.key };
+      await audit({ action: "tenant.deleted", target: targetOf(tenant), detail });
+    },
   ),
 
   ...(["suspend", "resume"] as const).map((action) =>
@@ -134,14 +139,20 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       {
         permission: "platform",
         context: "core",
-        audit: action === "suspend" ? "tenant.suspended" : "tenant.resumed",
+        audit: `tenant.${action}d` as const,
         summary: action === "suspend" ? "Suspends a tenant" : "Resumes a suspended tenant",
         params: TenantParams,
         response: TenantView,
         errors: [tenantNotFound],
       },
-      async ({ platform, params }) =>
-        viewOf(await platform.tenants[action]((await platform.tenants.get(params.id)).id)),
+      async ({ platform, params, audit }) => {
+        const { id } = await platform.tenants.get(params.id);
+        const changed = await platform.tenants[action](id);
+        await audit({ action: `tenant.${action}d`, target: targetOf(changed) });
+        return viewOf(changed);
+      },
     ),
   ),
 ];
+
+const targetOf = ({ id }: Tenant) => ({ type: "tenant", id });

@@ -4,6 +4,7 @@
  * a tenant keeps at least one active owner.
  */
 import type { Kysely } from "kysely";
+import type { Audit } from "../../kernel/audit/audit.ts";
 import { canonicalEmail } from "../../kernel/auth/email.ts";
 import type { Passwords } from "../../kernel/auth/passwords.ts";
 import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
@@ -48,6 +49,7 @@ export interface Setting<Tables = UserTables> {
   readonly db: Kysely<Tables>;
   readonly permissions: Permissions;
   readonly user: Actor;
+  readonly audit: Audit;
 }
 
 interface Services {
@@ -91,7 +93,7 @@ export interface ChangedUser {
 
 /** @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner, invalidEmail, invalidUsername */
 export async function changeUser(
-  { db, permissions, user: actor }: Setting,
+  { db, permissions, user: actor, audit }: Setting,
   id: UserId,
   changes: UserChanges,
 ): Promise<ChangedUser> {
@@ -109,13 +111,20 @@ export async function changeUser(
       ...(moved && { email_verified: false }),
       id,
     });
+    const detail = {
+      changed: Object.keys(changes),
+      ...(role !== user.role && { role: { from: user.role, to: role } }),
+      ...(moved && { email: { from: user.email, to: values.email } }),
+      ...(is_active !== user.is_active && { is_active }),
+    };
+    await audit({ action: "user.changed", target: { type: "user", id }, detail }, tx);
     return { changed, ...(moved && { moved: { from: user.email, to: values.email ?? "" } }) };
   });
 }
 
 /** @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner */
 export async function removeUser(
-  { db, permissions, user: actor }: Setting,
+  { db, permissions, user: actor, audit }: Setting,
   id: UserId,
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
@@ -123,6 +132,8 @@ export async function removeUser(
     refuseRole({ permissions, user: actor }, user.role, user.added);
     if (isLastOwner) throw lastOwner();
     await deleteUser.all(tx, { id });
+    const detail = { email: user.email, role: user.role };
+    await audit({ action: "user.deleted", target: { type: "user", id }, detail }, tx);
   });
 }
 
@@ -145,7 +156,7 @@ async function lock(tx: Db, id: UserId) {
  * @throws roleAboveOwn, permissionNotHeld
  */
 function refuseRole(
-  { permissions, user }: Omit<Setting, "db">,
+  { permissions, user }: Pick<Setting, "permissions" | "user">,
   role: string,
   added: readonly string[] = [],
 ): void {

@@ -86,14 +86,20 @@ export interface AuditOptions {
   readonly log: Logger;
 }
 
-export function createAudit({ control, databaseOf, log }: AuditOptions): AuditLog {
+/** @param grown is told of each tenant whose log has got an entry. */
+export function createAudit(
+  { control, databaseOf, log }: AuditOptions,
+  grown: (tenant: Tenant) => void,
+): AuditLog {
   const pending = new Set<Promise<void>>();
 
   const append = async (entry: AuditEntry, tx: QueryExecutorProvider | undefined) => {
     const { tenant, outcome = "succeeded" } = entry;
     try {
-      if (tenant) await insertEntry("audit_log", entry, tx ?? databaseOf(tenant));
-      else await insertEntry("control.audit_log", entry, tx ?? control);
+      if (tenant) {
+        await insertEntry("audit_log", entry, tx ?? databaseOf(tenant));
+        grown(tenant);
+      } else await insertEntry("control.audit_log", entry, tx ?? control);
     } catch (error) {
       if (tx !== undefined || outcome === "succeeded") throw error;
       log.error(

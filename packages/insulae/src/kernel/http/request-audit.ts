@@ -6,17 +6,24 @@ import type { RouteContext } from "../feature.ts";
 import { Json } from "../json.ts";
 import { findState, type ResolvedRequest } from "./request-state.ts";
 
+/** From where a request came. */
+export const requestSource = (
+  request: FastifyRequest,
+): Pick<AuditEntry, "ip" | "userAgent" | "requestId"> => ({
+  ip: findState(request)?.client.address,
+  userAgent: request.headers["user-agent"],
+  requestId: request.id,
+});
+
 /** What an entry knows from its request: who, and from where. */
-export function requestOrigin(
+function requestOrigin(
   request: FastifyRequest,
   { user, credential }: Pick<ResolvedRequest, "user" | "credential">,
 ): Pick<AuditEntry, "actor" | "impersonator" | "ip" | "userAgent" | "requestId"> {
   return {
     actor: actorOf(user, credential),
     impersonator: impersonatorOf(credential),
-    ip: findState(request)?.client.address,
-    userAgent: request.headers["user-agent"],
-    requestId: request.id,
+    ...requestSource(request),
   };
 }
 

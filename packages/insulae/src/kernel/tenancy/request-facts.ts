@@ -14,6 +14,7 @@ export function requestFacts(request: FastifyRequest, findPresented: FindPresent
     cookies: cookie,
     csrfToken: Array.isArray(csrfToken) ? csrfToken.join() : csrfToken,
     changes: request.method !== "GET" && request.method !== "HEAD",
+    request,
     tenantHeader: Array.isArray(tenantHeader) ? tenantHeader.join() : tenantHeader,
   };
 }

@@ -400,7 +400,9 @@ test("with everything at hand nothing is waited for", () => {
 test("an attempt on another tenant is reported with who, whose and which", async () => {
   const { attempts, resolve } = resolverFor(true);
   expect(() => resolve(facts({ token: "user@a", tenantHeader: "b" }), read)).toThrow();
-  expect(attempts).toEqual([{ user: "user", userTenant: "a", requestTenant: "b" }]);
+  expect(attempts).toMatchObject([
+    { user: "user", userTenant: { key: "a" }, requestTenant: { key: "b" }, named: "b" },
+  ]);
 });
 
 test("no combination of host, header and token enters a tenant that one of them contradicts", async () => {

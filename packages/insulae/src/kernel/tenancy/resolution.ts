@@ -7,6 +7,7 @@
  * context: a tenant's, or the core's. Where there is none, a certificate that was registered for
  * acting is one. While everything is in the caches the answer is there at once, without a promise.
  */
+import type { FastifyRequest } from "fastify";
 import type { Authenticate, Proof, Shown } from "../auth/authentication.ts";
 import { type Credential, impersonatorOf, isMachine } from "../auth/credential.ts";
 import {
@@ -35,6 +36,8 @@ export interface RequestFacts extends Shown {
   readonly host: string;
   readonly tenantHeader: string | undefined;
   readonly certificate: PresentedCertificate | undefined;
+  /** Where it came from, for the audit log. */
+  readonly request?: FastifyRequest;
 }
 
 export interface Caller {
@@ -47,8 +50,13 @@ export interface Caller {
 /** Somebody with a credential of one tenant asked for another. */
 export interface CrossTenantAttempt {
   readonly user: string;
-  readonly userTenant: string;
-  readonly requestTenant: string;
+  /** Of a machine whose certificate is registered in several: not known. */
+  readonly userTenant: Tenant | undefined;
+  /** undefined: there is none of that name. */
+  readonly requestTenant: Tenant | undefined;
+  /** What the request called it. */
+  readonly named: string;
+  readonly request: RequestFacts["request"];
 }
 
 export interface ResolverOptions {
@@ -118,8 +126,10 @@ export function createResolver(options: ResolverOptions): Resolver {
       if ((proof && credential) || machine) {
         onCrossTenantAttempt({
           user: proof?.subject ?? `certificate:${machine?.id}`,
-          userTenant: credential?.key ?? machine?.tenantKey ?? "",
-          requestTenant: header?.key ?? host?.key ?? facts.tenantHeader ?? facts.host,
+          userTenant: credential ?? certificate ?? undefined,
+          requestTenant: header ?? host ?? undefined,
+          named: header?.key ?? host?.key ?? facts.tenantHeader ?? facts.host,
+          request: facts.request,
         });
       }
       throw tenantAccessDenied();

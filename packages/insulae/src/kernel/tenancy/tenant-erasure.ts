@@ -1,4 +1,5 @@
 import { type Kysely, sql } from "kysely";
+import type { WriteAudit } from "../audit/audit.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Provisioning } from "./provisioning.ts";
@@ -10,6 +11,7 @@ export interface ErasureOptions {
   readonly provisioning: Provisioning;
   /** Deletes the tenant's rows from a shared schema. */
   readonly eraseRows: (tenant: Tenant) => Promise<void>;
+  readonly audit: WriteAudit;
   readonly log: Logger;
 }
 
@@ -67,6 +69,7 @@ export async function sweepTenants(options: ErasureOptions): Promise<void> {
         .set({ erase_after: null })
         .where("id", "=", id)
         .execute();
+      await options.audit({ action: "tenant.erased", target: { type: "tenant", id } });
       log.info({ tenant_id: id }, "A deleted tenant was erased");
     } catch (error) {
       log.error(

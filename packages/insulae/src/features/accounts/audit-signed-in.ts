@@ -1,0 +1,16 @@
+import type { AuditAction, TenantAudit } from "../../kernel/audit/audit.ts";
+import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { SignedInReply } from "./sign-in.ts";
+
+/** Notes who came in otherwise than by a log-in, in the log of where they came to. */
+export const auditSignedIn = (
+  audit: TenantAudit,
+  action: AuditAction,
+  { user }: Pick<SignedInReply, "user">,
+  tenant: Tenant | undefined,
+): Promise<void> =>
+  audit({
+    action,
+    tenant: tenant ?? null,
+    actor: { kind: tenant ? "user" : "account", id: user.id, name: user.email },
+  });

@@ -1,0 +1,83 @@
+/**
+ * Anchors: from time to time the platform's log notes the head of each tenant's log that has grown. Who
+ * cuts off the end of a tenant's log, or writes it anew, has to do the same to the platform's; and
+ * its head goes to the server's log, out of the database's reach.
+ */
+import { type Kysely, sql } from "kysely";
+import type { ControlTables } from "../database/control-tables.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Tenant, TenantId } from "../tenancy/tenant.ts";
+import type { AuditOptions, WriteAudit } from "./audit.ts";
+import type { Head } from "./verify.ts";
+
+export const anchored = "audit.anchored";
+
+interface HeadRow {
+  readonly seq: string;
+  readonly hash: string;
+}
+
+export interface Anchors {
+  /** The tenant's log has grown. */
+  readonly note: (tenant: Tenant) => void;
+  /** Anchors the heads of those that have grown in this process since the last time. */
+  readonly anchor: () => Promise<void>;
+}
+
+export function createAnchors(
+  { control, databaseOf, log }: AuditOptions,
+  write: WriteAudit,
+): Anchors {
+  const grown = new Map<TenantId, Tenant>();
+
+  const anchorOne = async (tenant: Tenant): Promise<void> => {
+    const { rows } = await sql<HeadRow>`
+      select seq, hash from audit_log order by seq desc limit 1`.execute(databaseOf(tenant));
+    if (!rows[0]) return;
+    const { seq, hash } = rows[0];
+    await write({
+      action: anchored,
+      target: { type: "tenant", id: tenant.id },
+      detail: { seq: Number(seq), head: hash },
+    });
+  };
+
+  return {
+    note: (tenant) => void grown.set(tenant.id, tenant),
+    async anchor() {
+      if (grown.size === 0) return;
+      const tenants = [...grown.values()];
+      grown.clear();
+      for (const tenant of tenants) {
+        // A tenant that was moved or erased meanwhile is none to stop the others.
+        await anchorOne(tenant).catch((error: unknown) =>
+          log.error({ err: error, tenant_id: tenant.id }, "An audit log could not be anchored"),
+        );
+      }
+      await logHead(control, log);
+    },
+  };
+}
+
+async function logHead(control: Kysely<ControlTables>, log: Logger): Promise<void> {
+  const { rows } = await sql<HeadRow>`
+    select seq, hash from control.audit_log order by seq desc limit 1`.execute(control);
+  log.info(
+    { seq: Number(rows[0]?.seq), head: rows[0]?.hash },
+    "The head of the platform's audit log",
+  );
+}
+
+/** The tenant's heads that were anchored, from a number (exclusive) to another. */
+export const anchorsOf =
+  (control: Kysely<ControlTables>, tenant: Pick<Tenant, "id">) =>
+  async (after: number, to: number): Promise<readonly Head[]> => {
+    const { rows } = await sql<HeadRow>`
+      select detail ->> 'seq' as seq, detail ->> 'head' as hash
+      from control.audit_log
+      where action = ${anchored} and target_id = ${tenant.id}
+        and (detail ->> 'seq')::bigint > ${after} and (detail ->> 'seq')::bigint <= ${to}
+      order by (detail ->> 'seq')::bigint
+      limit 10000`.execute(control);
+    return rows.map(({ seq, hash }) => ({ seq: Number(seq), hash }));
+  };
