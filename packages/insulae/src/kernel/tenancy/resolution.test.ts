@@ -254,8 +254,12 @@ test("a certificate of one tenant at another's host is reported", async () => {
   const { attempts, resolve } = resolverFor(true);
   const crossing = facts({ ...shows("acts:a"), host: "b.insulae.example" });
   expect(() => resolve(crossing, read)).toThrow("Tenant access denied");
-  expect(attempts).toEqual([
-    { user: "certificate:certificate-a", userTenant: "a", requestTenant: "b" },
+  expect(attempts).toMatchObject([
+    {
+      user: "certificate:certificate-a",
+      userTenant: { key: "a" },
+      requestTenant: { key: "b" },
+    },
   ]);
 });
 
