@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { type Logger as PinoLogger, pino } from "pino";
+import { createLoggerTo, type Logger } from "../kernel/telemetry/log.ts";
 
 const names: Readonly<Record<number, string>> = {
   10: "trace",
@@ -11,12 +11,8 @@ const names: Readonly<Record<number, string>> = {
 };
 
 /** A log for people: one short line each, on stderr. */
-export function createTerminalLogger(level: string): PinoLogger {
-  return pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    { write: (line: string) => void process.stderr.write(`${shorten(line)}\n`) },
-  );
-}
+export const createTerminalLogger = (level: string): Logger =>
+  createLoggerTo(level, (line) => void process.stderr.write(`${shorten(line)}\n`));
 
 function shorten(line: string): string {
   const { level, time, msg, err, ...rest } = JSON.parse(line);

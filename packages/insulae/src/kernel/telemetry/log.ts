@@ -1,4 +1,5 @@
-import { type Logger as PinoLogger, pino } from "pino";
+import { type LoggerOptions, type Logger as PinoLogger, pino } from "pino";
+import { redact, redactText } from "./redact.ts";
 
 export type Logger = PinoLogger;
 
@@ -16,5 +17,80 @@ export function createLogger(level: string): Logger {
       read = false;
     });
   }
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, { write });
+  return createLoggerTo(level, write);
+}
+
+/** The same, to another place. @param write gets whole lines, each with its line break. */
+export const createLoggerTo = (level: string, write: (line: string) => void): Logger =>
+  pino(loggerOptions(level), { write: (line: string) => write(oneLine(line)) });
+
+/** What every logger does with what it is given: secrets are taken out before anything is written. */
+const loggerOptions = (level: string): LoggerOptions => ({
+  level,
+  base: null,
+  timestamp: pino.stdTimeFunctions.isoTime,
+  // What child loggers are bound to is ours: ids.
+  formatters: { log: fieldsForLog },
+  hooks: {
+    logMethod(args, method) {
+      const last = args.length - 1;
+      const message = args[last];
+      if (typeof message === "string") args[last] = redactText(message);
+      // The arguments are those that the method was called with.
+      method.apply(this, args as Parameters<typeof method>);
+    },
+  },
+});
+
+/**
+ * JSON escapes line breaks and the control characters below U+0020; some readers also break lines at,
+ * and some terminals obey, what is left. Outside of strings JSON has none of them.
+ */
+const oneLine = (line: string): string =>
+  unescaped.test(line)
+    ? line.replaceAll(
+        everyUnescaped,
+        (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`,
+      )
+    : line;
+
+const unescaped = /[\u007f-\u009f\u2028\u2029]/;
+const everyUnescaped = /[\u007f-\u009f\u2028\u2029]/g;
+
+function fieldsForLog(fields: Record<string, unknown>): Record<string, unknown> {
+  const errors = Object.entries(fields).filter(([, value]) => value instanceof Error);
+  if (errors.length === 0) return redact(fields);
+  const found = errors.map(([name, value]) => [name, errorForLog(value)]);
+  return {
+    ...redact({ ...fields, ...Object.fromEntries(errors.map(([name]) => [name, null])) }),
+    ...Object.fromEntries(found),
+  };
+}
+
+/** What of PostgreSQL's and Node's errors may be kept; their other fields quote values. */
+const kept = ["code", "severity", "schema", "table", "column", "constraint", "routine", "syscall"];
+
+const maxCauses = 5;
+
+/**
+ * An error as the log keeps it: what and where, and why. Neither the values that PostgreSQL quotes
+ * in `detail` and `where`, nor a statement, a request or a connection's settings that hang on it.
+ */
+function errorForLog(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return redact(error);
+  const { name, message, stack, cause } = error;
+  return {
+    type: name,
+    message: redactText(message),
+    stack: stack === undefined ? undefined : redactText(stack),
+    ...Object.fromEntries(
+      kept.flatMap((key) => {
+        const value: unknown = Reflect.get(error, key);
+        return typeof value === "string" ? [[key, value]] : [];
+      }),
+    ),
+    ...(cause !== undefined && depth < maxCauses && { cause: errorForLog(cause, depth + 1) }),
+    ...(error instanceof AggregateError &&
+      depth < maxCauses && { errors: error.errors.map((inner) => errorForLog(inner, depth + 1)) }),
+  };
 }

@@ -4,7 +4,7 @@
  * that nobody logs them.
  */
 
-export const redacted = "[redacted]";
+const redacted = "[redacted]";
 
 const secretName =
   /pass(word|wd|phrase|code)|secret|token|cookie|authorization|credential|signature|private|api[-_]?key|^(code|otp|totp|state|nonce|verifier|assertion|hash)$/i;
@@ -30,8 +30,7 @@ export function redact<Value>(value: Value): Value {
 }
 
 /** @returns whether a field of this name is left out. */
-export const isSecretName = (name: string): boolean =>
-  secretName.test(name) && !harmlessName.test(name);
+const isSecretName = (name: string): boolean => secretName.test(name) && !harmlessName.test(name);
 
 /** Text without what has the form of a secret. */
 export const redactText = (text: string): string =>

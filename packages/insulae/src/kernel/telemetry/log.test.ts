@@ -1,0 +1,63 @@
+import { describe, expect, test } from "vitest";
+import { createLoggerTo } from "./log.ts";
+import { redact, redactText } from "./redact.ts";
+
+const secret = "s3cr3t-Value-9876";
+const jwt = `eyJhbGciOiJFZERTQSJ9.${btoa(secret)}.c2lnbmF0dXJlc2lnbmF0dXJl`;
+
+function recorded() {
+  const lines: string[] = [];
+  return { lines, log: createLoggerTo("trace", (line) => lines.push(line)) };
+}
+
+describe("a line of the log", () => {
+  test.each([
+    ["CR and LF", "a\r\nb"],
+    ["a forged line", 'a"}\n{"level":60,"msg":"forged"}'],
+    ["ANSI", "\u001b[2J\u001b[31mred"],
+    ["C1 controls", "\u009b31mred\u0085next"],
+    ["Unicode's line breaks", "a\u2028b\u2029c"],
+    ["NUL and DEL", "a\0b\u007f"],
+  ])("stays one JSON line with %s in what it says (attack 110)", (_what, text) => {
+    const { lines, log } = recorded();
+    log.child({ bound: text }).warn({ field: text, err: new Error(text) }, text);
+    expect(lines).toHaveLength(1);
+    const [line = ""] = lines;
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
+    expect(line.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
+    expect(line.at(-1)).toBe("\n");
+    expect(JSON.parse(line)).toMatchObject({ level: 40, msg: text, field: text, bound: text });
+  });
+
+  test.each([
+    ["a field", { password: secret }, ""],
+    ["a nested field", { body: { new_password: secret, list: [{ apiKey: secret }] } }, ""],
+    ["headers", { headers: { authorization: `Bearer ${secret}`, cookie: `s=${secret}` } }, ""],
+    ["an address", { url: `https://x.example/f?signature=${secret}&a=1` }, ""],
+    ["an address's password", { url: `postgres://user:${secret}@host/db` }, ""],
+    ["the message", {}, `sent with Bearer ${secret}`],
+    ["a token in the message", {}, `token ${jwt} is bad`],
+    ["an error's message", { err: new Error(`GET /?token=${secret} failed`) }, ""],
+    ["an error's cause", { err: new Error("x", { cause: new Error(`Bearer ${secret}`) }) }, ""],
+    [
+      "an error's fields",
+      { err: Object.assign(new Error("x"), { detail: secret, config: { secret } }) },
+      "",
+    ],
+    ["errors of an error", { err: new AggregateError([new Error(`Bearer ${secret}`)]) }, ""],
+    ["bytes", { bytes: Buffer.from(secret) }, ""],
+  ])("has no secret from %s (attack 111)", (_where, fields, message) => {
+    const { lines, log } = recorded();
+    log.error(fields, message);
+    expect(lines).toHaveLength(1);
+    expect(lines.join("")).not.toContain(secret);
+    expect(lines.join("")).not.toContain(jwt);
+    expect(lines.join("")).not.toContain(Buffer.from(secret).join());
+  });
+});
+
+test("what only sounds like a secret is kept", () => {
+  const harmless = { token_count: 3, password_changed_at: "now", has_password: true, key: "acme" };
+  expect(redact(harmless)).toEqual(harmless);
+  expect(redactText("the token has expired")).toBe("the token has expired");
+});
