@@ -5,7 +5,7 @@
 import { escapeIdentifier } from "pg";
 import { findAccountStanding } from "./features/accounts/accounts.feature.ts";
 import { type ApiKeyTables, noteUse } from "./features/api-keys/api-keys.feature.ts";
-import { findStanding } from "./features/users/users.feature.ts";
+import { findStanding, forgetMembership, type UserTables } from "./features/users/users.feature.ts";
 import type { Installation } from "./installation.ts";
 import { type Announcements, createAnnouncements } from "./kernel/announcements.ts";
 import { type Anchors, createAnchors } from "./kernel/audit/anchors.ts";
@@ -186,8 +186,11 @@ export async function createServices(
     mail: createMail(control, templates),
     oneTimeTokens: createOneTimeTokens(control),
     async forgetUser(tenant, userId) {
-      authority.forgetUser(tenant.id, userId as UserId | undefined);
+      const id = userId as UserId | undefined; // whoever calls has it of a user
+      authority.forgetUser(tenant.id, id);
       await announcements.announceUser(tenant.id, userId);
+      if (id)
+        await forgetMembership({ control, db: databaseOf<UserTables>(tenant) }, tenant.id, id);
     },
     databaseOf,
     log,

@@ -10,6 +10,7 @@ import { documents } from "./documents/documents.feature.ts";
 import { emailDomains } from "./email-domains/email-domains.feature.ts";
 import { impersonations } from "./impersonations/impersonations.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
+import { memberships } from "./memberships/memberships.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
 import { products } from "./products/products.feature.ts";
 import { roles } from "./roles/roles.feature.ts";
@@ -28,6 +29,7 @@ export const coreFeatures: readonly Feature[] = [
   clientCertificates,
   impersonations,
   emailDomains,
+  memberships,
   audit,
   mails,
 ];

@@ -4,10 +4,17 @@ import { newSignInMail } from "./new-sign-in.ts";
 import { recoveryRoutes } from "./recovery.routes.ts";
 import { accountExists } from "./registration.ts";
 
-export { findAccountByEmail, findAccountStanding } from "./accounts.queries.ts";
-export { SignedIn, TenantReference } from "./accounts.schemas.ts";
+export {
+  findAccountByEmail,
+  findAccountOfUser,
+  findAccountStanding,
+  findMembership,
+  listMemberships,
+} from "./accounts.queries.ts";
+export { SignedIn, TenantReference, TenantSummary } from "./accounts.schemas.ts";
 export { ensureAdmin, type FirstAdmin } from "./admin.ts";
-export { findUserSubject, replyFor, signIn } from "./sign-in.ts";
+export { findUserSubject, replyFor, signIn, summaryOf } from "./sign-in.ts";
+export { accountOf, noAccount } from "./switch.ts";
 
 /** Who people are: registering, logging in, moving between tenants. */
 export const accounts = feature("accounts", {

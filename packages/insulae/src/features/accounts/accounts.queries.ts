@@ -129,7 +129,7 @@ export const listMemberships = (control: Control, accountId: AccountId) =>
   control
     .selectFrom("control.memberships")
     .innerJoin("control.tenants", "id", "tenant_id")
-    .select(["user_id", "id", "key", "slug", "number", "name"])
+    .select(["user_id", "id", "key", "slug", "number", "name", "owner_account_id"])
     .where("account_id", "=", accountId)
     .where("status", "=", "active")
     .orderBy("number")

@@ -84,7 +84,7 @@ const Person = Type.Object(
   { $id: "Person" },
 );
 
-const TenantSummary = Type.Object(
+export const TenantSummary = Type.Object(
   {
     id: uuid,
     key: Type.String(),

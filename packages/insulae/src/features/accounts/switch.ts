@@ -60,8 +60,10 @@ export async function switchTo(
 /**
  * Whose account it is. A user that is linked to one can only have logged in with its password: the
  * table `users` allows no second one.
+ *
+ * @throws noAccount, invalidToken if it is not active
  */
-async function accountOf(platform: Platform, principal: Principal) {
+export async function accountOf(platform: Platform, principal: Principal) {
   const linked =
     principal.kind === "tenant"
       ? await findAccountOfUser(platform.control, principal.tenantId, principal.id)

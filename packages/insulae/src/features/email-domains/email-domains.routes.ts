@@ -7,8 +7,8 @@ import { timestamp, uuid } from "../../kernel/http/fields.ts";
 import { domainNotProven, invalidDomain } from "../../kernel/tenancy/domain-proof.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { TenantId } from "../../kernel/tenancy/tenant.ts";
+import { alreadyMember } from "../users/users.feature.ts";
 import {
-  alreadyMember,
   claimEmailDomain,
   emailDomainExists,
   emailDomainNotFound,

@@ -22,8 +22,8 @@ import {
 } from "../../kernel/tenancy/domain-proof.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { canonicalHost } from "../../kernel/tenancy/hostname.ts";
-import type { Tenant, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
-import { linkAccount } from "../users/users.feature.ts";
+import type { AccountId, Tenant, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
+import { alreadyMember, linkAccount } from "../users/users.feature.ts";
 import { publicProviders } from "./public-providers.ts";
 
 export const emailDomainNotFound = defineError(
@@ -45,11 +45,6 @@ export const publicEmailDomain = defineError(
   "public_email_domain",
   400,
   "Anybody can have an address in this domain",
-);
-export const alreadyMember = defineError(
-  "already_member",
-  409,
-  "The tenant has a user with this account or e-mail",
 );
 
 const maxDomains = 50;
@@ -135,6 +130,33 @@ export async function removeEmailDomain(
     .executeTakeFirst();
   if (numDeletedRows === 0n) throw emailDomainNotFound();
 }
+
+/** The active tenants that a verified e-mail lets an account join that is not in them. */
+export const listJoinable = (
+  control: Kysely<ControlTables>,
+  account: { readonly id: AccountId; readonly email: string },
+) =>
+  control
+    .selectFrom("control.email_domains as d")
+    .innerJoin("control.tenants as t", "t.id", "d.tenant_id")
+    .select(["t.id", "t.key", "t.slug", "t.number", "t.name", "d.domain", "d.role"])
+    .where("d.domain", "=", domainOf(account.email))
+    .where("d.proven_at", "is not", null)
+    .where("t.status", "=", "active")
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("control.memberships as m")
+            .select("m.user_id")
+            .whereRef("m.tenant_id", "=", "t.id")
+            .where("m.account_id", "=", account.id),
+        ),
+      ),
+    )
+    .orderBy("t.number")
+    // Far more than there are, so that a reply has a bound.
+    .limit(1_000)
+    .execute();
 
 /**
  * Makes an account with a verified e-mail in one of the tenant's domains its user.

@@ -2,7 +2,7 @@ import { feature } from "../../kernel/feature.ts";
 import { hostRoutes } from "./hosts.routes.ts";
 import { tenantRoutes } from "./tenants.routes.ts";
 
-export { viewOf } from "./tenants.schemas.ts";
+export { TenantParams, TenantView, viewOf } from "./tenants.schemas.ts";
 
 /** The tenants themselves: made, read and changed by their owners, managed by the platform. */
 export const tenants = feature("tenants", {

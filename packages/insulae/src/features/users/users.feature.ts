@@ -12,7 +12,12 @@ export {
   verificationMail,
   verifyPurpose,
 } from "./mails.ts";
-export { createOwnerUser, linkAccount } from "./owner.ts";
+export {
+  alreadyMember,
+  createOwnerUser,
+  forgetMembership,
+  linkAccount,
+} from "./membership.ts";
 export { canonicalUsername, invalidUsername } from "./username.ts";
 export {
   asId,
@@ -34,8 +39,10 @@ export {
   changeUser,
   lastOwner,
   lockInferior,
+  passOwnership,
   permissionNotHeld,
   refuseUnheld,
+  removeThemself,
   roleAboveOwn,
   type Setting,
   userNotFound,

@@ -138,6 +138,37 @@ export async function removeUser(
 }
 
 /**
+ * The same for somebody who goes by themselves, which takes nobody's permission. Who was switched off
+ * stays so: they could come back as somebody new.
+ *
+ * @throws userNotFound, lastOwner
+ */
+export async function removeThemself(db: Db, id: UserId): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    const { user, isLastOwner } = await lock(tx, id);
+    if (!user.is_active) throw userNotFound();
+    if (isLastOwner) throw lastOwner();
+    await deleteUser.all(tx, { id });
+  });
+}
+
+/**
+ * Makes one user an owner, and another, who was one, an admin: both or neither. Done again, it
+ * changes nothing.
+ *
+ * @returns false unless who is to be the owner is there and active
+ */
+export function passOwnership(db: Db, from: UserId | undefined, to: UserId): Promise<boolean> {
+  return db.transaction().execute(async (tx) => {
+    const found = await lockUserAndOwners(tx, to);
+    if (!found.some(({ id, is_active }) => id === to && is_active)) return false;
+    await updateUser.all(tx, { id: to, role: "owner" });
+    if (from) await updateUser.all(tx, { id: from, role: "admin" });
+    return true;
+  });
+}
+
+/**
  * The user, and whether they are the last active owner. The owners' rows stay locked until the
  * transaction ends: of two owners who remove each other, the second waits, and then is the last.
  */

@@ -53,6 +53,19 @@ export interface Tenants {
   list(filter: TenantFilter): Promise<Tenant[]>;
   count(filter: Pick<TenantFilter, "status" | "ownerAccountId">): Promise<number>;
   update(id: TenantId, changes: TenantChanges): Promise<Tenant>;
+  /**
+   * Gives the tenant to another account.
+   *
+   * @param hand what has to be done with it; of several at once, one at a time, and only while the
+   *   tenant is `from`'s. If it throws, the tenant stays.
+   * @throws tenantNotFound if it is not, or not any more
+   */
+  transfer(
+    id: TenantId,
+    from: AccountId,
+    to: AccountId,
+    hand: (tx: Transaction<ControlTables>) => Promise<void>,
+  ): Promise<Tenant>;
   suspend(id: TenantId): Promise<Tenant>;
   resume(id: TenantId): Promise<Tenant>;
   /** Nothing answers for it from now on; its rows are erased after the grace period. */
@@ -144,6 +157,21 @@ export function createTenants(options: TenantsOptions): Tenants {
         ...(plan !== undefined && { plan }),
         ...(settings !== undefined && { settings: withLimits(settings) }),
       }),
+    async transfer(id, from, to, hand) {
+      await control.transaction().execute(async (tx) => {
+        const { numUpdatedRows } = await tx
+          .updateTable("control.tenants")
+          .set({ owner_account_id: to })
+          .where("id", "=", id)
+          .where("owner_account_id", "=", from)
+          .where("status", "=", "active")
+          .executeTakeFirst();
+        if (numUpdatedRows === 0n) throw tenantNotFound();
+        await hand(tx);
+      });
+      catalogue.forget(id);
+      return getById(id);
+    },
     suspend: (id) => change(id, { status: "suspended" }),
     resume: (id) => change(id, { status: "active" }),
     async delete(id) {

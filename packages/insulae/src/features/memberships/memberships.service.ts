@@ -1,0 +1,135 @@
+/**
+ * The tenants of a person: where they are, where they could be, leaving one, giving one away. How a
+ * membership is made and mended, over two databases, is in `users/membership.ts`.
+ */
+import type { Principal } from "../../kernel/auth/principal.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import {
+  accountOf,
+  findAccountOfUser,
+  findMembership,
+  listMemberships,
+  summaryOf,
+} from "../accounts/accounts.feature.ts";
+import { listJoinable } from "../email-domains/email-domains.feature.ts";
+import { passOwnership, removeThemself, type UserTables } from "../users/users.feature.ts";
+import { ownershipMail } from "./mails.ts";
+
+export const ownsTenant = defineError(
+  "owns_tenant",
+  409,
+  "The tenant is yours; give it to somebody else first",
+);
+export const notTransferable = defineError(
+  "not_transferable",
+  409,
+  "The new owner has to be another active user of the tenant who is linked to an account",
+);
+
+/** Where the caller's account is, and what its e-mail opens. @throws noAccount */
+export async function describeTenants(platform: Platform, principal: Principal) {
+  const { account } = await accountOf(platform, principal);
+  const memberships = await listMemberships(platform.control, account.id);
+  // Anybody can register with any address.
+  const joinable = account.email_verified ? await listJoinable(platform.control, account) : [];
+  return {
+    memberships: memberships.map(({ user_id, owner_account_id, ...tenant }) => ({
+      tenant: summaryOf(tenant),
+      user_id,
+      is_owner: owner_account_id === account.id,
+    })),
+    joinable: joinable.map(({ domain, role, ...tenant }) => ({
+      tenant: summaryOf(tenant),
+      domain,
+      role,
+    })),
+  };
+}
+
+/**
+ * Deletes the caller's user in the tenant, and with it the membership.
+ *
+ * @throws tenantNotFound to whoever is not in it, tenantInactive, lastOwner, ownsTenant; userNotFound
+ *   for who was switched off, and where the user was gone already
+ */
+export async function leaveTenant(
+  platform: Platform,
+  principal: Principal,
+  reference: string,
+): Promise<{ tenant: Tenant; userId: UserId }> {
+  const tenant = await platform.tenants.find(reference);
+  const accountId = await findAccountId(platform, principal);
+  const userId = tenant && (await findUserIn(platform, principal, accountId, tenant));
+  if (!tenant || !userId) throw tenantNotFound();
+  if (tenant.status !== "active") throw tenantInactive();
+  if (accountId && tenant.ownerAccountId === accountId) throw ownsTenant();
+  try {
+    await platform.withTenant<UserTables, void>(tenant, ({ db }) => removeThemself(db, userId));
+  } finally {
+    // Also where an earlier attempt got no further than the user.
+    await platform.forgetUser(tenant, userId);
+  }
+  return { tenant, userId };
+}
+
+/**
+ * Gives the tenant to another user's account. The roles are the tenant's data, and who owns it is
+ * the control plane's; so the tenant's row in the control plane is held while the roles change, and
+ * changes last. A crash in between leaves the roles changed and the owner as before, who may ask again.
+ *
+ * @throws tenantNotFound to whoever does not own it (any more), tenantInactive, notTransferable
+ */
+export async function transferTenant(
+  platform: Platform,
+  principal: Principal,
+  reference: string,
+  heir: UserId,
+): Promise<{ tenant: Tenant; from: AccountId; to: AccountId }> {
+  const { control, tenants, mail, withTenant, forgetUser } = platform;
+  const tenant = await tenants.find(reference);
+  const from = await findAccountId(platform, principal);
+  if (!tenant || !from || tenant.ownerAccountId !== from) throw tenantNotFound();
+  if (tenant.status !== "active") throw tenantInactive();
+  const to = (await findAccountOfUser(control, tenant.id, heir))?.id;
+  if (!to || to === from) throw notTransferable();
+  const own = await findMembership(control, from, tenant.id);
+  const given = await tenants.transfer(tenant.id, from, to, async (tx) => {
+    const passed = await withTenant<UserTables, boolean>(tenant, ({ db }) =>
+      passOwnership(db, own?.user_id, heir),
+    );
+    if (!passed) throw notTransferable();
+    await tx.updateTable("control.accounts").set({ is_owner: true }).where("id", "=", to).execute();
+    const people = await tx
+      .selectFrom("control.accounts")
+      .select(["id", "email"])
+      .where("id", "in", [from, to])
+      .execute();
+    const emailOf = (id: AccountId) => people.find((person) => person.id === id)?.email ?? "";
+    const variables = { from: emailOf(from), to: emailOf(to), at: new Date().toUTCString() };
+    for (const { email } of people) {
+      await mail.send(ownershipMail, { to: email, tenant, variables }, tx);
+    }
+  });
+  for (const userId of [own?.user_id, heir]) if (userId) await forgetUser(tenant, userId);
+  return { tenant: given, from, to };
+}
+
+/** The caller's active account, if they have one. */
+async function findAccountId({ control }: Platform, principal: Principal) {
+  if (principal.kind === "core") return principal.id;
+  return (await findAccountOfUser(control, principal.tenantId, principal.id))?.id;
+}
+
+/** Who the caller is in the tenant. */
+async function findUserIn(
+  { control }: Platform,
+  principal: Principal,
+  accountId: AccountId | undefined,
+  tenant: Tenant,
+): Promise<UserId | undefined> {
+  if (principal.kind === "tenant" && principal.tenantId === tenant.id) return principal.id;
+  return accountId && (await findMembership(control, accountId, tenant.id))?.user_id;
+}

@@ -1,0 +1,127 @@
+/**
+ * An account that is a user of a tenant: a user in the tenant's data, linked to the account, and a
+ * row of `control.memberships`. These are two databases, so there is an order, and whatever a crash
+ * leaves in between is of no use to anybody and is mended by the next attempt:
+ *
+ *   joining   user, then membership     a user without a membership can't sign in; whoever joins
+ *                                       again goes on with that user
+ *   going     user, then membership     a membership without a user leads nowhere; whoever leaves, is
+ *                                       removed or joins again mends it
+ */
+import type { Kysely } from "kysely";
+import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { SystemRole } from "../../kernel/feature.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import type { AccountId, Tenant, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
+import { createUser, findUserOfAccount, type UserTables } from "./users.queries.ts";
+
+export const alreadyMember = defineError(
+  "already_member",
+  409,
+  "The tenant has a user with this account or e-mail",
+);
+
+type Services = Pick<Platform, "control" | "withTenant">;
+type Control = Kysely<ControlTables>;
+
+/**
+ * Makes the account a user of the tenant, with the role `owner`. It is for a tenant that is being
+ * made: if it fails half-way, the tenant is taken back, and its user with it.
+ */
+export async function createOwnerUser(
+  services: Services,
+  tenant: Tenant,
+  account: { readonly id: AccountId },
+): Promise<void> {
+  const made = await linkAccount(services, tenant, account, "owner");
+  if (!made) throw new Error("the owner's user was not made");
+}
+
+/**
+ * Makes the account a user of the tenant, and notes the membership in the control plane.
+ *
+ * @returns undefined if the account is a member. @throws emailTaken if another user has its e-mail
+ */
+export async function linkAccount(
+  { control, withTenant }: Services,
+  tenant: Tenant,
+  account: { readonly id: AccountId },
+  role: SystemRole,
+): Promise<UserId | undefined> {
+  const person = await findPerson(control, account.id);
+  const userId = await withTenant<UserTables, UserId>(tenant, async ({ db }) => {
+    const found = await findUserOfAccount(db, account.id);
+    return found?.id ?? createLinkedUser(db, person, role);
+  });
+  const member = { accountId: account.id, tenantId: tenant.id, userId };
+  return (await noteMembership(control, member)) ? userId : undefined;
+}
+
+type Person = Awaited<ReturnType<typeof findPerson>>;
+
+/** What a user has of the account that it is linked to. */
+const findPerson = (control: Control, accountId: AccountId) =>
+  control
+    .selectFrom("control.accounts")
+    .select(["id as account_id", "email", "first_name", "last_name", "email_verified"])
+    .where("id", "=", accountId)
+    .executeTakeFirstOrThrow();
+
+/** The first step. @throws emailTaken if another user has the e-mail */
+async function createLinkedUser(
+  db: Kysely<UserTables>,
+  person: Person,
+  role: SystemRole,
+): Promise<UserId> {
+  const user = await createUser.first(db, { ...person, role });
+  if (!user) throw new Error("the account's user was not made");
+  return user.id;
+}
+
+interface Member {
+  readonly accountId: AccountId;
+  readonly tenantId: TenantId;
+  readonly userId: UserId;
+}
+
+/** The second step. @returns whether it was not noted yet */
+async function noteMembership(
+  control: Control,
+  { accountId, tenantId, userId }: Member,
+): Promise<boolean> {
+  const { numInsertedOrUpdatedRows: made } = await control
+    .insertInto("control.memberships")
+    .values({ account_id: accountId, tenant_id: tenantId, user_id: userId })
+    .onConflict((conflict) =>
+      // Of a user who was deleted since, a membership may be left.
+      conflict
+        .columns(["account_id", "tenant_id"])
+        .doUpdateSet({ user_id: userId })
+        .where("control.memberships.user_id", "<>", userId),
+    )
+    .executeTakeFirst();
+  return made === 1n;
+}
+
+/**
+ * Of a user who is gone, the membership goes too, and with it the sessions. To be called whenever a
+ * user may have been deleted.
+ */
+export async function forgetMembership(
+  { control, db }: { readonly control: Control; readonly db: Kysely<UserTables> },
+  tenantId: TenantId,
+  userId: UserId,
+): Promise<void> {
+  const user = await db
+    .selectFrom("users")
+    .select("id")
+    .where("id", "=", userId)
+    .executeTakeFirst();
+  if (user) return;
+  await control
+    .deleteFrom("control.memberships")
+    .where("tenant_id", "=", tenantId)
+    .where("user_id", "=", userId)
+    .execute();
+}
