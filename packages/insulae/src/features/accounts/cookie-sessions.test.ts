@@ -111,20 +111,21 @@ describe("a browser that asks for a cookie", () => {
     expect((await write(browser)).statusCode).toBe(201);
   });
 
-  it("may be an account without a tenant, and switch into one", async () => {
-    const email = newEmail();
-    const registered = await send(
-      "POST",
-      "/auth/register",
-      { host: "localhost" },
-      {
-        email,
-        password,
-        session: "cookie",
-      },
-    );
+  it("may be an account without a tenant, and is given another cookie when it switches", async () => {
+    const host = "localhost";
+    const givenBy = (reply: { headers: Record<string, unknown> }) =>
+      /^__Host-insulae=([^;]+)/.exec(String(reply.headers["set-cookie"]))?.[1] ?? "";
+    const body = { email: newEmail(), password, session: "cookie" };
+    const registered = await send("POST", "/auth/register", { host }, body);
     expect(registered.json().tenant).toBeNull();
-    expect(String(registered.headers["set-cookie"])).toContain(name);
+    const before = givenBy(registered);
+    const headers = { host, cookie: `${name}=${before}` };
+    const csrf = { "x-csrf-token": registered.json().csrf_token };
+    const switched = await send("POST", "/auth/switch", { ...headers, ...csrf }, { tenant: null });
+    expect([switched.statusCode, switched.json().access_token]).toEqual([200, undefined]);
+    expect((await send("GET", "/auth/me", headers)).statusCode).toBe(401);
+    const after = { host, cookie: `${name}=${givenBy(switched)}` };
+    expect((await send("GET", "/auth/me", after)).json().user.email).toBe(body.email);
   });
 
   it("is not let in by the cookie's hash, a changed cookie or one that somebody made up", async () => {
