@@ -15,6 +15,7 @@ import { type Authenticate, createAuthentication } from "./kernel/auth/authentic
 import { createAuthority } from "./kernel/auth/authority.ts";
 import { createCookieSessions } from "./kernel/auth/cookie-sessions.ts";
 import { createEndedSessions } from "./kernel/auth/ended-sessions.ts";
+import { createFactors } from "./kernel/auth/factors/factors.ts";
 import { createOneTimeTokens } from "./kernel/auth/one-time-tokens.ts";
 import { createPasswords } from "./kernel/auth/passwords.ts";
 import { createPermissions } from "./kernel/auth/permissions.ts";
@@ -183,6 +184,7 @@ export async function createServices(
       algorithm: config.passwordAlgorithm,
       bcryptCost: config.bcryptCost,
     }),
+    factors: createFactors(control, installation.secrets),
     mail: createMail(control, templates),
     oneTimeTokens: createOneTimeTokens(control),
     async forgetUser(tenant, userId) {

@@ -9,6 +9,7 @@ import { contacts } from "./contacts/contacts.feature.ts";
 import { documents } from "./documents/documents.feature.ts";
 import { emailDomains } from "./email-domains/email-domains.feature.ts";
 import { impersonations } from "./impersonations/impersonations.feature.ts";
+import { factors } from "./factors/factors.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
 import { memberships } from "./memberships/memberships.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
@@ -25,6 +26,7 @@ export const coreFeatures: readonly Feature[] = [
   tenants,
   users,
   roles,
+  factors,
   apiKeys,
   clientCertificates,
   impersonations,

@@ -10,6 +10,7 @@ export class AppError extends Error {
   /** Which fields are wrong and why, with JSON pointers into the request. */
   readonly errors: readonly FieldError[] | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly members: Readonly<Record<string, unknown>>;
 
   constructor(definition: ErrorDefinition, detail?: ErrorDetail) {
     super(detail?.detail ?? definition.title, { cause: detail?.cause });
@@ -20,6 +21,7 @@ export class AppError extends Error {
     this.detail = detail?.detail;
     this.errors = detail?.errors;
     this.headers = detail?.headers ?? {};
+    this.members = detail?.members ?? {};
   }
 }
 
@@ -40,6 +42,8 @@ export interface ErrorDetail {
   readonly detail?: string;
   readonly errors?: readonly FieldError[];
   readonly headers?: Readonly<Record<string, string>>;
+  /** What a client needs to go on (RFC 9457, section 3.2), beside the members that every problem has. */
+  readonly members?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 

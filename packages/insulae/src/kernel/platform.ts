@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import type { WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
 import type { CookieSessions } from "./auth/cookie-sessions.ts";
+import type { Factors } from "./auth/factors/factors.ts";
 import type { OneTimeTokens } from "./auth/one-time-tokens.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import type { Permissions } from "./auth/permissions.ts";
@@ -65,6 +66,8 @@ export interface Platform {
   /** What handlers keep of somebody between requests. */
   readonly openSession: OpenSession;
   readonly passwords: Passwords;
+  /** What people have beside a password. */
+  readonly factors: Factors;
   /**
    * Writes to a tenant's audit log or the platform's, outside a request. In one, the handler's own
    * `audit` knows who and from where.

@@ -11,10 +11,27 @@ export {
   findMembership,
   listMemberships,
 } from "./accounts.queries.ts";
-export { SignedIn, TenantReference, TenantSummary } from "./accounts.schemas.ts";
+export { SessionChoice, SignedIn, TenantReference, TenantSummary } from "./accounts.schemas.ts";
 export { ensureAdmin, type FirstAdmin } from "./admin.ts";
-export { findUserSubject, replyFor, signIn, summaryOf } from "./sign-in.ts";
+export { isOwnPassword } from "./change-password.ts";
+export { endSessionsOf } from "./own-sessions.ts";
+export { enrolmentPurpose, ownerOf, secondFactorPurpose } from "./second-factor.ts";
+export {
+  type AccountSubject,
+  destinationOf,
+  findSubject,
+  findUserSubject,
+  mayEnter,
+  replyFor,
+  type SignedInReply,
+  type SignInContext,
+  type Subject,
+  signIn,
+  summaryOf,
+} from "./sign-in.ts";
+export { siteFor, sitesOf } from "./sites.ts";
 export { accountOf, noAccount } from "./switch.ts";
+export { tenantOf } from "./tenant-of.ts";
 
 /** Who people are: registering, logging in, moving between tenants. */
 export const accounts = feature("accounts", {

@@ -10,7 +10,7 @@ export const TenantReference = Type.String({
 });
 
 /** How the caller wants to show who they are from now on. */
-const Session = Type.Union([Type.Literal("token"), Type.Literal("cookie")], {
+export const SessionChoice = Type.Union([Type.Literal("token"), Type.Literal("cookie")], {
   description:
     "`token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.",
 });
@@ -24,7 +24,7 @@ export const Registration = Type.Object(
     last_name: Type.Optional(PersonName),
     username: Type.Optional(Username),
     tenant: Type.Optional(TenantReference),
-    session: Type.Optional(Session),
+    session: Type.Optional(SessionChoice),
   },
   { $id: "Registration" },
 );
@@ -35,7 +35,7 @@ export const LogIn = Type.Object(
     username: Type.Optional(Username),
     password: Type.String({ minLength: 1, maxLength: maxPasswordLength }),
     tenant: Type.Optional(TenantReference),
-    session: Type.Optional(Session),
+    session: Type.Optional(SessionChoice),
   },
   { $id: "LogIn", description: "With `email` or `username`." },
 );
@@ -53,6 +53,9 @@ export const Refresh = Type.Object(
 export const SessionView = Type.Object(
   {
     id: uuid,
+    amr: Type.Array(Type.String(), {
+      description: "How the person has proved who they are (RFC 8176); `mfa`: by two factors.",
+    }),
     kind: Type.String({ description: "How it is shown: `token`, …" }),
     ip: nullable(Type.String()),
     user_agent: nullable(Type.String()),

@@ -1,18 +1,13 @@
+import type { SessionCredential } from "../../kernel/auth/credential.ts";
 import { invalidToken } from "../../kernel/auth/errors.ts";
 import type { Principal } from "../../kernel/auth/principal.ts";
-import type { Subject } from "../../kernel/auth/subject.ts";
+import { idOf, type Subject } from "../../kernel/auth/subject.ts";
 import { defineError } from "../../kernel/errors.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
 import { findSecret, resetPurpose, type UserTables } from "../users/users.feature.ts";
 import { findAccount, findAccountOfUser } from "./accounts.queries.ts";
 import { notify } from "./recovery.ts";
-import {
-  findAccountSubject,
-  findUserSubject,
-  type SignedInReply,
-  type SignInContext,
-  signIn,
-} from "./sign-in.ts";
+import { findSubject, type SignedInReply, type SignInContext, signIn } from "./sign-in.ts";
 
 export const wrongPassword = defineError("wrong_password", 400, "This is not your password");
 
@@ -30,10 +25,13 @@ interface PasswordChange {
 export async function changePassword(
   context: SignInContext,
   principal: Principal,
+  credential: SessionCredential,
   tenant: Tenant | undefined,
   { current_password: current, new_password: chosen }: PasswordChange,
 ): Promise<SignedInReply> {
   const { platform } = context;
+  const proof = await platform.sessions.findProof(credential.sessionId);
+  if (!proof) throw invalidToken();
   const held = await findPassword(context, principal, tenant);
   if (!(await platform.passwords.verify(current, held?.hash)) || !held) {
     const error = { pointer: "/body/current_password", message: wrongPassword.title };
@@ -44,14 +42,20 @@ export async function changePassword(
   if (!(await replace(context, tenant, held, hash))) throw wrongPassword();
   await platform.oneTimeTokens.revoke(resetPurpose, held.subject);
   await notify(platform, tenant, held.email);
-  const subject =
-    principal.kind === "tenant" && tenant
-      ? await findUserSubject(platform, tenant, principal.id)
-      : principal.kind === "core"
-        ? await findAccountSubject(platform, principal.id)
-        : undefined;
+  const subject = await findSubject(platform, idOf(principal));
   if (!subject) throw invalidToken();
-  return signIn(context, subject);
+  return signIn(context, subject, proof);
+}
+
+/** Whether it is the password that the caller logs in with. @throws passwordsBusy */
+export async function isOwnPassword(
+  context: SignInContext,
+  principal: Principal,
+  tenant: Tenant | undefined,
+  password: string,
+): Promise<boolean> {
+  const held = await findPassword(context, principal, tenant);
+  return context.platform.passwords.verify(password, held?.hash);
 }
 
 interface Held {
@@ -84,7 +88,7 @@ async function findPassword(
 
 async function accountPassword(
   control: SignInContext["platform"]["control"],
-  id: Parameters<typeof findAccountSubject>[1],
+  id: AccountId,
 ): Promise<Held | undefined> {
   const account = await findAccount(control, "id", id);
   const subject = { tenantId: null, id };

@@ -7,7 +7,7 @@
  * and an entry in the audit log of the tenant, or in the platform's.
  */
 import type { AuditActor, TenantAudit } from "../../kernel/audit/audit.ts";
-import { epochOf, isOfAccount } from "../../kernel/auth/authority.ts";
+import { epochOf } from "../../kernel/auth/authority.ts";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
@@ -18,15 +18,9 @@ import {
   isVerified,
   type UserTables,
 } from "../users/users.feature.ts";
-import { findAccount, findLinkedAccount, listMemberships } from "./accounts.queries.ts";
+import { findAccount, findLinkedAccount } from "./accounts.queries.ts";
 import { renewPassword } from "./renew-password.ts";
-import {
-  findUserSubject,
-  mayEnter,
-  type SignedInReply,
-  type SignInContext,
-  signIn,
-} from "./sign-in.ts";
+import { destinationOf, type SignedInReply, type SignInContext, signIn } from "./sign-in.ts";
 
 export interface Credentials {
   readonly by: "email" | "username";
@@ -70,24 +64,23 @@ export async function logInUser(
   const right = await platform.passwords.verify(password, hash);
   const attempt = { tenant, person: found };
   if (!found || !right) throw await refuse(setting, attempt, reasonFor(found, hash));
-  const { password_hash: _hash, account_id, sessions_valid_from, ...user } = found;
+  const { password_hash: _hash, account_id: accountId, sessions_valid_from, ...user } = found;
   if (!user.is_active) throw await refuse(setting, attempt, "user_inactive");
   if (isVerificationRequired(platform.config, tenant) && !isVerified(user, linked)) {
     throw await refuse(setting, attempt, "email_not_verified");
   }
-  const holder = account_id === null ? { tenant, userId: user.id } : { accountId: account_id };
+  const holder = accountId === null ? { tenant, userId: user.id } : { accountId };
   await renewPassword(platform, holder, password, hash);
   const epoch = linked
     ? epochOf(sessions_valid_from, linked.sessions_valid_from)
     : epochOf(sessions_valid_from);
-  const signedIn = await signIn(setting, { tenant, user, epoch });
+  const signedIn = await signIn(setting, { tenant, user, accountId, epoch });
   await note(setting, { tenant, person: user });
   return signedIn;
 }
 
 /**
- * An account that is in one tenant is signed in there; one that is in several, or in none, into the
- * core, from where it switches. So is a platform administrator, whose work is there.
+ * Into its one tenant, or the core.
  *
  * @throws invalidCredentials, passwordsBusy
  */
@@ -110,20 +103,11 @@ export async function logInAccount(
   }
   const { password_hash: _hash, sessions_valid_from, ...account } = found;
   await renewPassword(platform, { accountId: account.id }, password, found.password_hash);
-  const [only, ...others] = await listMemberships(platform.control, account.id);
-  const tenant =
-    only && others.length === 0 && !account.platform_admin
-      ? await platform.tenants.find(only.id)
-      : undefined;
-  const user = tenant && only && (await findUserSubject(platform, tenant, only.user_id));
-  const member = user && mayEnter(platform, user, account) ? user : undefined;
   const epoch = epochOf(sessions_valid_from);
-  // The account's password may have been changed since it was read.
-  const signedIn = await signIn(
-    setting,
-    member && isOfAccount(member.epoch, epoch) ? member : { account, epoch },
-  );
-  await note(setting, { tenant: signedIn.tenant ? tenant : undefined, person: signedIn.user });
+  const subject = await destinationOf(platform, { account, epoch });
+  const signedIn = await signIn(setting, subject);
+  const where = "tenant" in subject ? subject.tenant : undefined;
+  await note(setting, { tenant: where, person: signedIn.user });
   return signedIn;
 }
 

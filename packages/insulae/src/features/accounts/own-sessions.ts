@@ -2,10 +2,10 @@
 import type { SessionCredential } from "../../kernel/auth/credential.ts";
 import type { Principal } from "../../kernel/auth/principal.ts";
 import type { SessionOwner, SessionRow } from "../../kernel/auth/sessions.ts";
+import type { Subject } from "../../kernel/auth/subject.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Page } from "../../kernel/http/page.ts";
 import type { Platform } from "../../kernel/platform.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { endUserSessions, type UserTables } from "../users/users.feature.ts";
 import { endAccountSessions, findAccountOfUser } from "./accounts.queries.ts";
 
@@ -52,20 +52,27 @@ export async function endOwnSession(
  * Ends all sessions of the person: a user's, or those of an account in the core and in all its
  * tenants, which for a user who is linked to one is the account.
  */
-export async function endAllSessions(
-  { control, authority, withTenant, forgetUser }: Platform,
-  principal: Principal,
-  tenant: Tenant | undefined,
-): Promise<void> {
-  const account =
-    principal.kind === "core"
-      ? principal
-      : await findAccountOfUser(control, principal.tenantId, principal.id);
-  if (account) {
-    await endAccountSessions(control, account.id);
-    authority.forgetAccount(account.id);
-  } else if (principal.kind === "tenant" && tenant) {
-    await withTenant<UserTables, unknown>(tenant, ({ db }) => endUserSessions(db, principal.id));
-    await forgetUser(tenant, principal.id);
+export async function endAllSessions(platform: Platform, principal: Principal): Promise<void> {
+  if (principal.kind === "core") {
+    await endSessionsOf(platform, { tenantId: null, id: principal.id });
+    return;
   }
+  const { tenantId, id } = principal;
+  const account = await findAccountOfUser(platform.control, tenantId, id);
+  await endSessionsOf(platform, account ? { tenantId: null, id: account.id } : { tenantId, id });
+}
+
+/** Ends all sessions of an account, and of the users linked to it; or of a user. */
+export async function endSessionsOf(
+  { control, authority, withTenant, tenants, forgetUser }: Platform,
+  { tenantId, id }: Subject,
+): Promise<void> {
+  if (tenantId === null) {
+    await endAccountSessions(control, id);
+    authority.forgetAccount(id);
+    return;
+  }
+  const tenant = await tenants.get(tenantId);
+  await withTenant<UserTables, unknown>(tenant, ({ db }) => endUserSessions(db, id));
+  await forgetUser(tenant, id);
 }

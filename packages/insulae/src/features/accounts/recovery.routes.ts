@@ -128,7 +128,7 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
     },
     ({ platform, request, tenant, user, credential, header, body }) => {
       const browser = credential.kind === "cookie" ? header : undefined;
-      return changePassword({ platform, request, browser }, user, tenant, body);
+      return changePassword({ platform, request, browser }, user, credential, tenant, body);
     },
   ),
 ];

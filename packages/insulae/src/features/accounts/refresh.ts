@@ -4,6 +4,7 @@ import type { RefreshableSession } from "../../kernel/auth/sessions.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import { tenantAccessDenied, tenantInactive } from "../../kernel/tenancy/errors.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import { isMoreAsked } from "./second-factor.ts";
 import {
   clientOf,
   findAccountSubject,
@@ -20,7 +21,8 @@ interface Setting extends SignInContext {
 /**
  * Goes on with a session: new tokens for the one that is shown. Whether its subject may (still there,
  * active, a member, not logged out everywhere) is read from the database, not from what this node
- * remembers. A session that is refused for that is over; one of a suspended tenant waits for it.
+ * remembers; and so is whether a second factor is asked for by now that they have not proved. A session
+ * that is refused for that is over; one of a suspended tenant waits for it.
  *
  * @param selected the tenant that the request's host or header names
  * @throws invalidToken, tenantInactive, tenantAccessDenied
@@ -49,7 +51,7 @@ export async function refresh(
   }
   if (session.tenantStatus === "suspended") throw tenantInactive();
   const subject = await subjectOf(platform, session, tenant);
-  if (subject?.epoch !== session.epoch) {
+  if (subject?.epoch !== session.epoch || (await isMoreAsked(platform, subject, session.amr))) {
     await sessions.end(sessionId);
     await audit({ ...event, action: "auth.refresh_refused" });
     throw invalidToken();

@@ -78,8 +78,8 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description: "Of an account: in the core and in all its tenants.",
       response: { 204: null },
     },
-    async ({ platform, user, tenant }) => {
-      await endAllSessions(platform, user, tenant);
+    async ({ platform, user }) => {
+      await endAllSessions(platform, user);
     },
   ),
 

@@ -8,11 +8,13 @@
  * that is made here belongs to an epoch that is over, and is no good from the start.
  */
 import type { Static } from "typebox";
-import { epochOf } from "../../kernel/auth/authority.ts";
+import { epochOf, isOfAccount } from "../../kernel/auth/authority.ts";
 import { sessionCookie } from "../../kernel/auth/cookie-sessions.ts";
 import type { SessionKind } from "../../kernel/auth/credential.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
+import type { Amr } from "../../kernel/auth/factors/methods.ts";
 import type { Session } from "../../kernel/auth/sessions.ts";
+import type { Subject as Id } from "../../kernel/auth/subject.ts";
 import type { RequestInfo } from "../../kernel/feature.ts";
 import { cookieIn, setCookie } from "../../kernel/http/cookies.ts";
 import type { Platform } from "../../kernel/platform.ts";
@@ -32,6 +34,7 @@ import {
 } from "./accounts.queries.ts";
 import type { SignedIn } from "./accounts.schemas.ts";
 import { tellIfNew } from "./new-sign-in.ts";
+import { passGate } from "./second-factor.ts";
 
 // Times are dates here and text on the wire.
 export type SignedInReply = Omit<Static<typeof SignedIn>, "user"> & {
@@ -44,6 +47,8 @@ export type Subject = UserSubject | AccountSubject;
 export interface UserSubject {
   readonly tenant: Tenant;
   readonly user: UserView;
+  /** The account that the user is linked to. */
+  readonly accountId: AccountId | null;
   readonly epoch: string;
 }
 
@@ -63,19 +68,32 @@ export interface SignInContext {
 export interface SignInOptions {
   /** Default `token`. */
   readonly kind?: SessionKind;
-  /** The platform administrator who acts as the subject. */
+  /**
+   * How they have proved who they are; default: by a password, or what counts as much. One who has
+   * proved a second factor elsewhere (at an outside provider, in an earlier session) has `mfa` in it.
+   */
+  readonly amr?: Amr;
+  /** When they did, if not just now. */
+  readonly provedAt?: Date | undefined;
+  /** The platform administrator who acts as the subject; then `amr` is how they have proved it. */
   readonly impersonator?: AccountId;
   /** The session ends then, and there is no refresh token; default: as long as it is refreshed. */
   readonly lifetimeSeconds?: number;
 }
 
-/** @throws invalidCredentials for a user who is not active (any more) */
+/**
+ * @throws invalidCredentials for a user who is not active (any more)
+ * @throws secondFactorRequired if they, or the tenant, ask for more than they have proved
+ */
 export async function signIn(
-  { platform, request, browser }: SignInContext,
+  context: SignInContext,
   subject: Subject,
-  { kind = "token", impersonator, lifetimeSeconds }: SignInOptions = {},
+  options: SignInOptions = {},
 ): Promise<SignedInReply> {
-  if (browser) return signInBrowser({ platform, request, browser }, subject);
+  const { kind = "token", amr = ["pwd"], provedAt, impersonator, lifetimeSeconds } = options;
+  const { platform, request, browser } = context;
+  await passGate(context, subject, { amr, impersonator });
+  if (browser) return signInBrowser({ platform, request, browser }, subject, { amr, provedAt });
   const session = await platform.sessions.open({
     ...("tenant" in subject
       ? { tenantId: subject.tenant.id, subjectId: subject.user.id }
@@ -83,6 +101,8 @@ export async function signIn(
     kind,
     epoch: subject.epoch,
     ...clientOf(request),
+    amr,
+    provedAt,
     impersonator,
     lifetimeSeconds,
   });
@@ -130,6 +150,7 @@ export async function replyFor(
 async function signInBrowser(
   { platform, request, browser }: Required<SignInContext>,
   subject: Subject,
+  proof: { readonly amr: Amr; readonly provedAt: Date | undefined },
 ): Promise<SignedInReply> {
   const { cookieSessions } = platform;
   const { view } = await contextOf(platform, subject);
@@ -139,6 +160,7 @@ async function signInBrowser(
       : { tenantId: undefined, subjectId: subject.account.id }),
     epoch: subject.epoch,
     ...clientOf(request),
+    ...proof,
   });
   await tellIfNew(platform, subject, { id, ...clientOf(request) });
   const before = cookieIn(request.headers.cookie?.toString(), sessionCookie);
@@ -186,10 +208,10 @@ export async function findUserSubject(
   );
   if (!found?.is_active) return undefined;
   const { account_id: accountId, sessions_valid_from: validFrom, ...user } = found;
-  if (accountId === null) return { tenant, user, epoch: epochOf(validFrom) };
+  if (accountId === null) return { tenant, user, accountId, epoch: epochOf(validFrom) };
   const linked = await findLinkedAccount(control, accountId, tenant.id, id);
   if (!linked?.is_active) return undefined;
-  return { tenant, user, epoch: epochOf(validFrom, linked.sessions_valid_from) };
+  return { tenant, user, accountId, epoch: epochOf(validFrom, linked.sessions_valid_from) };
 }
 
 /** Whether an account may be signed in as a user that it is linked to, as far as e-mails count. */
@@ -208,6 +230,32 @@ export async function findAccountSubject(
   if (!found?.is_active) return undefined;
   const { password_hash: _hash, sessions_valid_from: validFrom, ...account } = found;
   return { account, epoch: epochOf(validFrom) };
+}
+
+/** Whoever it is, as they are now, for signing them in. */
+export async function findSubject(
+  platform: Platform,
+  { tenantId, id }: Id,
+): Promise<Subject | undefined> {
+  if (tenantId === null) return findAccountSubject(platform, id);
+  const tenant = await platform.tenants.find(tenantId);
+  return tenant?.status === "active" ? findUserSubject(platform, tenant, id) : undefined;
+}
+
+/**
+ * Where an account is signed in that has not said where: one that is in one tenant, there; one that is
+ * in several, or in none, into the core, from where it switches. So is a platform administrator, whose
+ * work is there.
+ */
+export async function destinationOf(platform: Platform, from: AccountSubject): Promise<Subject> {
+  const { account, epoch } = from;
+  if (account.platform_admin) return from;
+  const [only, ...others] = await listMemberships(platform.control, account.id);
+  const tenant = only && others.length === 0 ? await platform.tenants.find(only.id) : undefined;
+  const user = tenant && only && (await findUserSubject(platform, tenant, only.user_id));
+  if (!user || !mayEnter(platform, user, account)) return from;
+  // What ends the account's sessions may have happened since the account was read.
+  return isOfAccount(user.epoch, epoch) ? user : from;
 }
 
 export const summaryOf = ({

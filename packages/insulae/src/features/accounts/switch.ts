@@ -31,7 +31,7 @@ export const emailNotVerified = defineError(
  * From one context into another one of the same account, in a session of its own.
  *
  * @param reference the tenant's id, key, slug or number; null: the core.
- * @throws noAccount, tenantInactive, emailNotVerified; tenantNotFound, for a tenant that the account
+ * @throws noAccount, tenantInactive, emailNotVerified, secondFactorRequired; tenantNotFound, for a tenant that the account
  *   is not in as for one that does not exist
  */
 export async function switchTo(
@@ -43,9 +43,9 @@ export async function switchTo(
   const { platform } = context;
   const { account, epoch } = await accountOf(platform, principal);
   // This node may not have heard yet, and what begins now would outlive what has ended.
-  const ended = !(await platform.sessions.isOpen(credential.sessionId));
-  if (ended || !isOfAccount(principal.epoch, epoch)) throw invalidToken();
-  if (reference === null) return signIn(context, { account, epoch });
+  const proof = await platform.sessions.findProof(credential.sessionId);
+  if (!proof || !isOfAccount(principal.epoch, epoch)) throw invalidToken();
+  if (reference === null) return signIn(context, { account, epoch }, proof);
   const tenant = await platform.tenants.find(reference);
   const membership = tenant && (await findMembership(platform.control, account.id, tenant.id));
   if (!membership) throw tenantNotFound();
@@ -54,7 +54,7 @@ export async function switchTo(
   if (!subject) throw tenantNotFound();
   if (!isOfAccount(subject.epoch, epoch)) throw invalidToken();
   if (!mayEnter(platform, subject, account)) throw emailNotVerified();
-  return signIn(context, subject);
+  return signIn(context, subject, proof);
 }
 
 /**

@@ -43,6 +43,12 @@ export const Settings = Type.Object(
           "Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says.",
       }),
     ),
+    second_factor: Type.Optional(
+      Type.Union([Type.Literal("required"), Type.Literal("optional")], {
+        description:
+          "Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one.",
+      }),
+    ),
     features: Type.Optional(Type.Record(Type.String({ maxLength: 100 }), Type.Boolean())),
     limits: Type.Optional(
       Type.Record(Type.String({ maxLength: 100 }), Type.Number({ minimum: 0 }), {

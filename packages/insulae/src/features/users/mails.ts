@@ -84,6 +84,15 @@ export const alreadyRegisteredMail = mailTemplate("already-registered", async (_
 const notices = {
   password_changed: "Your password was changed, and all sign-ins were ended.",
   email_changed: "Your e-mail address was changed; this was the old one.",
+  factor_added: "A second factor was added to your sign-in, and all other sign-ins were ended.",
+  factor_removed:
+    "A second factor was removed from your sign-in, and all other sign-ins were ended.",
+  factors_reset:
+    "An administrator has removed your second factors and recovery codes, and ended all sign-ins.",
+  recovery_codes_renewed: "You have new recovery codes; the old ones are no longer good.",
+  recovery_code_used: "You were signed in with a recovery code, which is not good a second time.",
+  codes_guessed:
+    "Somebody who knows your password, or has your device, has tried several wrong codes.",
 } as const;
 
 export type Notice = keyof typeof notices;

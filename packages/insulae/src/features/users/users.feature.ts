@@ -6,6 +6,7 @@ import { emailTaken, usernameTaken, userRoutes } from "./users.routes.ts";
 export { isVerificationRequired, isVerified } from "./identity.ts";
 export {
   alreadyRegisteredMail,
+  type Notice,
   noticeMail,
   passwordResetMail,
   resetPurpose,

@@ -62,6 +62,7 @@ const somebody = {
   epoch: "1",
   ip: "127.0.0.1",
   userAgent: undefined,
+  amr: ["pwd" as const],
 };
 
 it("a session that was seen lately is found at once, without a query", () =>

@@ -13,6 +13,7 @@ import type { ControlTables } from "../database/control-tables.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { Amr } from "./factors/methods.ts";
 import type { SessionCookies } from "./session-cookie.ts";
 
 export const sessionCookie = "__Host-insulae";
@@ -24,6 +25,10 @@ export interface NewCookieSession {
   readonly epoch: string;
   readonly ip: string;
   readonly userAgent: string | undefined;
+  /** How they proved who they are. */
+  readonly amr: Amr;
+  /** When, if not just now. */
+  readonly provedAt?: Date | undefined;
 }
 
 export interface CookieSession {
@@ -115,7 +120,7 @@ export function createCookieSessions(options: CookieSessionsOptions): CookieSess
 
   return {
     maxAgeSeconds: maxSeconds,
-    async open({ tenantId, subjectId, epoch, ip, userAgent }) {
+    async open({ tenantId, subjectId, epoch, ip, userAgent, amr, provedAt }) {
       const cookie = cookies.create();
       const { id } = await control
         .insertInto("control.sessions")
@@ -124,6 +129,8 @@ export function createCookieSessions(options: CookieSessionsOptions): CookieSess
           subject_id: subjectId,
           kind: "cookie",
           epoch,
+          amr: [...amr],
+          proved_at: provedAt,
           ip,
           user_agent: userAgent?.slice(0, 300) ?? null,
           expires_at: after(Math.min(idleSeconds, maxSeconds)),

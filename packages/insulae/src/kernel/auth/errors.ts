@@ -25,6 +25,11 @@ export const invalidCredentials = challenging(
   defineError("invalid_credentials", 401, "Wrong e-mail, username or password"),
   "Bearer",
 );
+/** With `mfa_token`, `methods` and, where there is a passkey, `passkey`: what a browser asks for one. */
+export const secondFactorRequired = challenging(
+  defineError("second_factor_required", 401, "The first step is right; a second one is asked for"),
+  "Bearer",
+);
 export const personalOnly = defineError(
   "personal_only",
   403,

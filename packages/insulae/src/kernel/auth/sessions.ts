@@ -11,6 +11,7 @@ import { type Kysely, type SqlBool, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { AccountId, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
 import type { SessionKind } from "./credential.ts";
+import type { Amr } from "./factors/methods.ts";
 import {
   hashRefreshSecret,
   newRefreshSecret,
@@ -31,6 +32,10 @@ export interface NewSession extends SessionOwner {
   readonly ip: string;
   readonly userAgent: string | undefined;
   readonly impersonator: AccountId | undefined;
+  /** How they proved who they are. */
+  readonly amr: Amr;
+  /** When, if not just now. */
+  readonly provedAt?: Date | undefined;
   /** Then it ends, and has no refresh token; default: as long as it is refreshed. */
   readonly lifetimeSeconds: number | undefined;
 }
@@ -42,12 +47,21 @@ export interface Session {
   readonly epoch: string;
   readonly refreshToken: string | undefined;
   readonly impersonator: AccountId | undefined;
+  readonly amr: Amr;
+}
+
+/** How, and how long ago, the subject of a session has proved who they are. */
+export interface SessionProof {
+  readonly amr: Amr;
+  readonly provedAt: Date;
+  readonly ageSeconds: number;
 }
 
 /** A session whose refresh token somebody has shown. */
 export interface RefreshableSession extends SessionOwner {
   readonly token: RefreshToken;
   readonly epoch: string;
+  readonly amr: Amr;
   readonly tenantStatus: TenantStatus | null;
 }
 
@@ -66,8 +80,10 @@ export interface Sessions {
     session: RefreshableSession,
     client: { readonly ip: string; readonly userAgent: string | undefined },
   ): Promise<Session | "reused" | undefined>;
-  /** Whether it has neither ended nor expired; asked of the database. */
-  isOpen(id: string): Promise<boolean>;
+  /** Undefined if it has ended or expired; asked of the database. */
+  findProof(id: string): Promise<SessionProof | undefined>;
+  /** Its subject has just proved once more who they are, perhaps in another way. */
+  prove(id: string, amr: Amr): Promise<void>;
   /** Ends it, everywhere. @param owner only if it is theirs. @returns whether there was such a one. */
   end(id: string, owner?: SessionOwner): Promise<boolean>;
   /** Those that are open, newest first. @param epoch the owner's at present. */
@@ -120,6 +136,8 @@ export function createSessions(options: SessionsOptions): Sessions {
           kind: session.kind,
           epoch: session.epoch,
           impersonator_id: session.impersonator ?? null,
+          amr: [...session.amr],
+          proved_at: session.provedAt,
           ip: session.ip,
           user_agent: shortened(session.userAgent),
           expires_at: after(lifetimeSeconds ?? refreshTtlSeconds),
@@ -127,9 +145,9 @@ export function createSessions(options: SessionsOptions): Sessions {
         })
         .returning(["id", "expires_at"])
         .executeTakeFirstOrThrow();
-      const { epoch, impersonator } = session;
+      const { epoch, impersonator, amr } = session;
       const refreshToken = secret && refreshTokens.print({ sessionId: id, generation: 0, secret });
-      return { id, expiresAt: expires_at, epoch, refreshToken, impersonator };
+      return { id, expiresAt: expires_at, epoch, refreshToken, impersonator, amr };
     },
 
     async findByRefreshToken(text) {
@@ -138,13 +156,13 @@ export function createSessions(options: SessionsOptions): Sessions {
       const row = await control
         .selectFrom("control.sessions as session")
         .leftJoin("control.tenants as tenant", "tenant.id", "session.tenant_id")
-        .select(["session.tenant_id", "subject_id", "epoch", "tenant.status"])
+        .select(["session.tenant_id", "subject_id", "epoch", "amr", "tenant.status"])
         .where("session.id", "=", token.sessionId)
         .where(isOpen)
         .executeTakeFirst();
       if (!row) return undefined;
-      const { tenant_id, subject_id: subjectId, epoch, status: tenantStatus } = row;
-      return { token, tenantId: tenant_id ?? undefined, subjectId, epoch, tenantStatus };
+      const { tenant_id, subject_id: subjectId, epoch, amr, status: tenantStatus } = row;
+      return { token, tenantId: tenant_id ?? undefined, subjectId, epoch, amr, tenantStatus };
     },
 
     async rotate({ token }, client) {
@@ -165,13 +183,13 @@ export function createSessions(options: SessionsOptions): Sessions {
         .where(isOpen)
         .where("refresh_generation", "=", token.generation)
         .where("refresh_hash", "=", hashRefreshSecret(token.secret))
-        .returning(["id", "expires_at", "epoch", "impersonator_id"])
+        .returning(["id", "expires_at", "epoch", "impersonator_id", "amr"])
         .executeTakeFirst();
       if (rotated) return { ...sessionOf(rotated), refreshToken };
 
       const row = await control
         .selectFrom("control.sessions")
-        .select(["id", "expires_at", "epoch", "impersonator_id"])
+        .select(["id", "expires_at", "epoch", "impersonator_id", "amr"])
         .select(["refresh_generation", "refresh_hash"])
         .select(isRecent.as("recent"))
         .where("id", "=", token.sessionId)
@@ -185,14 +203,23 @@ export function createSessions(options: SessionsOptions): Sessions {
       return "reused";
     },
 
-    async isOpen(id) {
+    async findProof(id) {
       const row = await control
         .selectFrom("control.sessions")
-        .select("id")
+        .select(["amr", "proved_at"])
+        .select(sql<number>`extract(epoch from now() - proved_at)::float8`.as("age"))
         .where("id", "=", id)
         .where(isOpen)
         .executeTakeFirst();
-      return row !== undefined;
+      return row && { amr: row.amr, provedAt: row.proved_at, ageSeconds: row.age };
+    },
+    async prove(id, amr) {
+      await control
+        .updateTable("control.sessions")
+        .set({ proved_at: now, amr: [...amr] })
+        .where("id", "=", id)
+        .where(isOpen)
+        .execute();
     },
     end,
     list: (owner, page) => selectOpen(control, owner, page),
@@ -227,11 +254,13 @@ const sessionOf = (row: {
   readonly expires_at: Date;
   readonly epoch: string;
   readonly impersonator_id: AccountId | null;
+  readonly amr: Amr;
 }) => ({
   id: row.id,
   expiresAt: row.expires_at,
   epoch: row.epoch,
   impersonator: row.impersonator_id ?? undefined,
+  amr: row.amr,
 });
 
 const selectOpen = (
@@ -241,7 +270,7 @@ const selectOpen = (
 ) =>
   control
     .selectFrom("control.sessions")
-    .select(["id", "kind", "ip", "user_agent", "impersonator_id"])
+    .select(["id", "kind", "ip", "user_agent", "impersonator_id", "amr"])
     .select(["created_at", "last_used_at", "expires_at"])
     .where(isOf(owner))
     .where("epoch", "=", owner.epoch)

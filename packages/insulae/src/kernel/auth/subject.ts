@@ -1,4 +1,5 @@
 import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { Principal } from "./principal.ts";
 
 /**
  * Whom something of the control plane is about: a user of a tenant, or (without a tenant) an
@@ -7,6 +8,12 @@ import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
 export type Subject =
   | { readonly tenantId: TenantId; readonly id: UserId }
   | { readonly tenantId: null; readonly id: AccountId };
+
+/** Who calls. */
+export const idOf = (principal: Principal): Subject =>
+  principal.kind === "tenant"
+    ? { tenantId: principal.tenantId, id: principal.id }
+    : { tenantId: null, id: principal.id };
 
 /** As a row holds it. */
 export const subjectOf = (row: {

@@ -12,6 +12,7 @@ import { LRUCache } from "lru-cache";
 import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
 import type { TokenCredential } from "./credential.ts";
 import { invalidToken } from "./errors.ts";
+import type { Amr } from "./factors/methods.ts";
 import { acceptedKeys, type SigningKey, type SigningKeys, signingKeyOf } from "./signing-keys.ts";
 
 /** Whom a token is for: a user of a tenant, or an account in the core. */
@@ -33,6 +34,8 @@ export interface TokenSession {
   readonly expiresAt?: Date;
   /** The platform administrator who acts as the subject (RFC 8693, section 4.1). */
   readonly impersonator?: AccountId | undefined;
+  /** How the subject proved who they are (RFC 8176). */
+  readonly amr?: Amr;
 }
 
 /** What a token says. */
@@ -127,7 +130,7 @@ export function createTokens(options: TokensOptions): Tokens {
 
   return {
     accessTtlSeconds,
-    async sign(subject, { id: sessionId, epoch, expiresAt, impersonator }) {
+    async sign(subject, { id: sessionId, epoch, expiresAt, impersonator, amr }) {
       await keysReady();
       const { id, algorithm, privateKey } = signingKeyOf(signing, clock());
       const now = Math.floor(clock() / 1000);
@@ -136,6 +139,7 @@ export function createTokens(options: TokensOptions): Tokens {
         sid: sessionId,
         epoch,
         ...(impersonator && { act: { sub: impersonator } }),
+        ...(amr && { amr: [...amr] }),
       };
       return new SignJWT({ ...contextOf(subject), ...session, token_type: "access" })
         .setProtectedHeader({ alg: algorithm, typ: "JWT", ...(id !== undefined && { kid: id }) })

@@ -1,5 +1,6 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
 import type { SessionKind } from "../auth/credential.ts";
+import type { AuthenticationMethod } from "../auth/factors/methods.ts";
 import type { AccountId, Isolation, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
 
 type Stamp = ColumnType<Date, never, never>;
@@ -124,6 +125,8 @@ export interface ControlTables {
     refresh_generation: Generated<number>;
     refresh_hash: Buffer | null;
     refreshed_at: ColumnType<Date, never, Date>;
+    amr: AuthenticationMethod[];
+    proved_at: ColumnType<Date, Date | undefined, Date>;
     cookie_hash: ColumnType<Buffer | null, Buffer | undefined, never>;
     prolonged_until: ColumnType<Date | null, Date | undefined, never>;
   };
@@ -181,6 +184,36 @@ export interface ControlTables {
     captured: JSONColumnType<Record<string, string>, string, string> | null;
     created_at: Stamp;
     finished_at: ColumnType<Date | null, never, Date>;
+  };
+  "control.factors": {
+    id: Id<string>;
+    /** Null: `subject_id` is an account. */
+    tenant_id: TenantId | null;
+    subject_id: string;
+    kind: "totp" | "passkey";
+    name: string;
+    created_at: Stamp;
+    last_used_at: ColumnType<Date | null, never, Date>;
+    sealed_secret: string | null;
+    /** bigint: `pg` gives it as text. */
+    last_step: ColumnType<string | null, number | undefined, number>;
+    credential_id: string | null;
+    public_key: Buffer | null;
+    /** bigint: `pg` gives it as text. */
+    counter: ColumnType<string | null, number | undefined, number>;
+    transports: string[] | null;
+    rp_id: string | null;
+  };
+  "control.recovery_codes": {
+    hash: Buffer;
+    tenant_id: TenantId | null;
+    subject_id: string;
+  };
+  "control.factor_attempts": {
+    tenant_id: TenantId | null;
+    subject_id: string;
+    attempts: number;
+    paused_until: Date;
   };
   "control.one_time_tokens": {
     id: Id<string>;

@@ -29,6 +29,7 @@ export interface Problem {
 /** The body of the answer to an error. */
 export function problemOf(error: AppError, requestId: string): Problem {
   return {
+    ...error.members,
     type: `urn:insulae:problem:${error.code}`,
     title: error.title,
     status: error.status,

@@ -1,0 +1,137 @@
+/**
+ * The gate in `signIn`. Whoever has a factor beside their password is asked for it, and so is everybody
+ * in a tenant that says `second_factor: required`; whoever has none there may set one up, and nothing
+ * else. Until then there is no session: the answer is 401 `second_factor_required` with an `mfa_token`,
+ * a one-time token that is good for the next step only (`features/factors`).
+ *
+ *     signIn ── mfa in amr? ── yes ─────────────────────────────────► session
+ *                  │ no
+ *                  ├─ nobody asks for one ──────────────────────────► session
+ *                  ├─ has factors ──► mfa_token ──► POST second-factor ──► signIn
+ *                  └─ has none ─────► mfa_token ──► set one up ──────────► signIn
+ */
+import { secondFactorRequired } from "../../kernel/auth/errors.ts";
+import { type Amr, hasSecondFactor } from "../../kernel/auth/factors/methods.ts";
+import { authenticationOptions } from "../../kernel/auth/factors/passkeys.ts";
+import type { Subject as Owner } from "../../kernel/auth/subject.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import type { AccountId } from "../../kernel/tenancy/tenant.ts";
+import type { SignInContext, Subject } from "./sign-in.ts";
+import { siteFor } from "./sites.ts";
+
+/** What an `mfa_token` is for. */
+export const secondFactorPurpose = "second-factor";
+export const enrolmentPurpose = "second-factor-enrolment";
+
+const tokenSeconds = 600;
+
+export const administratorNeedsFactor = defineError(
+  "administrator_needs_factor",
+  403,
+  "This tenant asks for a second factor; sign in with yours first",
+);
+
+/** Whose factors count: of a user who is linked to an account, the account's. */
+export function ownerOf(subject: Subject): Owner {
+  if (!("tenant" in subject)) return { tenantId: null, id: subject.account.id };
+  const { tenant, user, accountId } = subject;
+  return accountId === null
+    ? { tenantId: tenant.id, id: user.id }
+    : { tenantId: null, id: accountId };
+}
+
+const isRequired = (subject: Subject): boolean =>
+  "tenant" in subject && subject.tenant.settings.second_factor === "required";
+
+/** Whether somebody who has proved this much has to prove more, now. */
+export async function isMoreAsked(
+  { factors }: Pick<Platform, "factors">,
+  subject: Subject,
+  amr: Amr,
+): Promise<boolean> {
+  if (hasSecondFactor(amr)) return false;
+  return isRequired(subject) || (await factors.list(ownerOf(subject))).length > 0;
+}
+
+/**
+ * Lets pass whoever has proved enough. An administrator who acts as somebody can't have their factors;
+ * where the tenant asks for a second one, it is the administrator's own that counts.
+ *
+ * @throws secondFactorRequired, administratorNeedsFactor
+ */
+export async function passGate(
+  context: SignInContext,
+  subject: Subject,
+  { amr, impersonator }: { readonly amr: Amr; readonly impersonator: AccountId | undefined },
+): Promise<void> {
+  const { platform, browser } = context;
+  if (hasSecondFactor(amr)) return;
+  if (impersonator !== undefined) {
+    if (isRequired(subject)) throw administratorNeedsFactor();
+    return;
+  }
+  const owner = ownerOf(subject);
+  const factors = await platform.factors.list(owner);
+  if (factors.length === 0 && !isRequired(subject)) return;
+  const enrolment = factors.length === 0;
+  const token = await platform.oneTimeTokens.issue({
+    purpose: enrolment ? enrolmentPurpose : secondFactorPurpose,
+    subject: idOf(subject),
+    ttlSeconds: tokenSeconds,
+    detail: { epoch: subject.epoch, amr: amr.join(" "), session: browser ? "cookie" : "token" },
+  });
+  await note(context, subject);
+  const next = enrolment
+    ? { methods: ["totp", "passkey"] }
+    : await methodsOf(context, subject, owner, token);
+  throw secondFactorRequired({
+    members: { mfa_token: token, expires_in: tokenSeconds, enrolment, ...next },
+  });
+}
+
+/** What they may answer with. The token is the challenge of a passkey: as fresh, and good once. */
+async function methodsOf(
+  { platform, request }: SignInContext,
+  subject: Subject,
+  owner: Owner,
+  token: string,
+) {
+  const kinds = new Set((await platform.factors.list(owner)).map(({ kind }) => kind));
+  const tenant = owner.tenantId !== null && "tenant" in subject ? subject.tenant : undefined;
+  const site = siteFor(platform.config, tenant, request);
+  const passkeys = (await platform.factors.listPasskeys(owner)).filter(
+    ({ rpId }) => rpId === site.rpId,
+  );
+  const hasCodes = (await platform.factors.recoveryCodesLeft(owner)) > 0;
+  return {
+    methods: [
+      ...(kinds.has("totp") ? ["totp"] : []),
+      ...(passkeys.length > 0 ? ["passkey"] : []),
+      ...(hasCodes ? ["recovery_code"] : []),
+    ],
+    ...(passkeys.length > 0 && {
+      passkey: await authenticationOptions({ site, challenge: token, known: passkeys }),
+    }),
+  };
+}
+
+/** A right password is worth a line in the log, however it goes on. */
+const note = ({ platform, request }: SignInContext, subject: Subject): Promise<void> =>
+  platform.audit({
+    action: "auth.second_factor_requested",
+    tenant: "tenant" in subject ? subject.tenant : undefined,
+    actor:
+      "tenant" in subject
+        ? { kind: "user", id: subject.user.id, name: subject.user.email }
+        : { kind: "account", id: subject.account.id, name: subject.account.email },
+    ip: request.ip,
+    userAgent: request.headers["user-agent"]?.toString(),
+    requestId: request.id,
+  });
+
+/** Who signs in, as one-time tokens know them. */
+const idOf = (subject: Subject): Owner =>
+  "tenant" in subject
+    ? { tenantId: subject.tenant.id, id: subject.user.id }
+    : { tenantId: null, id: subject.account.id };

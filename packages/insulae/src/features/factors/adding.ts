@@ -1,0 +1,173 @@
+/**
+ * Setting up a factor, in two steps: what begins it (a secret for an app, a challenge for a passkey) is
+ * a one-time token until the factor has proved that it works; then it counts.
+ */
+
+import type { Factor } from "../../kernel/auth/factors/factors.ts";
+import type { AuthenticationMethod } from "../../kernel/auth/factors/methods.ts";
+import {
+  challengeOf,
+  type RegistrationResponseJSON,
+  registrationOptions,
+  verifyRegistration,
+} from "../../kernel/auth/factors/passkeys.ts";
+import type { TotpLabel } from "../../kernel/auth/factors/totp.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { RequestInfo } from "../../kernel/feature.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import { ownerOf, type Subject, siteFor } from "../accounts/accounts.feature.ts";
+import { onlyOne, wrongFactor } from "./prove.ts";
+
+export const tooManyFactors = defineError(
+  "too_many_factors",
+  409,
+  "There are twenty factors; remove one first",
+);
+
+const totpPurpose = "totp-enrolment";
+const passkeyPurpose = "passkey-registration";
+const setupSeconds = 600;
+const maxFactors = 20;
+
+interface Setting {
+  readonly platform: Platform;
+  readonly request: RequestInfo;
+}
+
+const emailOf = (subject: Subject): string =>
+  "tenant" in subject ? subject.user.email : subject.account.email;
+
+/** The tenant of a user with a password of their own. */
+const tenantOf = (subject: Subject) =>
+  ownerOf(subject).tenantId !== null && "tenant" in subject ? subject.tenant : undefined;
+
+const labelOf = (subject: Subject): TotpLabel => ({
+  issuer: tenantOf(subject)?.name ?? "Insulae",
+  name: emailOf(subject),
+});
+
+export async function beginTotp({ platform }: Setting, subject: Subject) {
+  const { sealed, ...shown } = platform.factors.beginTotp(labelOf(subject));
+  const token = await platform.oneTimeTokens.issue({
+    purpose: totpPurpose,
+    subject: ownerOf(subject),
+    ttlSeconds: setupSeconds,
+    detail: { sealed },
+  });
+  return { token, ...shown };
+}
+
+export async function beginPasskey({ platform, request }: Setting, subject: Subject) {
+  const owner = ownerOf(subject);
+  const site = siteFor(platform.config, tenantOf(subject), request);
+  const challenge = await platform.oneTimeTokens.issue({
+    purpose: passkeyPurpose,
+    subject: owner,
+    ttlSeconds: setupSeconds,
+  });
+  const { issuer: siteName, name } = labelOf(subject);
+  const known = await platform.factors.listPasskeys(owner);
+  return registrationOptions({ site, subject: owner, name, siteName, challenge, known });
+}
+
+export interface NewFactor {
+  readonly name?: string;
+  readonly totp?: { readonly token: string; readonly code: string };
+  readonly passkey?: RegistrationResponseJSON;
+}
+
+export interface Added {
+  readonly factor: Factor;
+  readonly method: AuthenticationMethod;
+  /** With the first factor. */
+  readonly recoveryCodes: readonly string[] | undefined;
+}
+
+/** @throws wrongFactor, tooManyFactors */
+export async function addFactor(
+  setting: Setting,
+  subject: Subject,
+  { name, totp, passkey }: NewFactor,
+): Promise<Added> {
+  onlyOne({ totp, passkey });
+  const { factors, control } = setting.platform;
+  const owner = ownerOf(subject);
+  const before = await factors.list(owner);
+  if (before.length >= maxFactors) throw tooManyFactors();
+  const prepared = totp
+    ? await prepareTotp(setting, subject, totp, name)
+    : await preparePasskey(setting, subject, passkey, name);
+  return control.transaction().execute(async (tx) => {
+    const redeemed = await setting.platform.oneTimeTokens.redeem(
+      prepared.purpose,
+      prepared.token,
+      tx,
+    );
+    const factor = redeemed && (await prepared.add(tx));
+    if (!factor) throw wrongFactor();
+    const codes = before.length === 0 ? await factors.renewRecoveryCodes(owner, tx) : undefined;
+    return { factor, method: prepared.method, recoveryCodes: codes };
+  });
+}
+
+type Control = Platform["control"];
+
+interface Prepared {
+  readonly purpose: string;
+  readonly token: string;
+  readonly method: AuthenticationMethod;
+  readonly add: (tx: Control) => Promise<Factor | undefined>;
+}
+
+async function prepareTotp(
+  { platform }: Setting,
+  subject: Subject,
+  { token, code }: Required<NewFactor>["totp"],
+  name = "Authenticator app",
+): Promise<Prepared> {
+  const owner = ownerOf(subject);
+  const sealed = await begunBy(platform, subject, totpPurpose, token);
+  return {
+    purpose: totpPurpose,
+    token,
+    method: "otp",
+    add: (tx) => platform.factors.addTotp(owner, { name, sealed: sealed.sealed ?? "", code }, tx),
+  };
+}
+
+async function preparePasskey(
+  { platform, request }: Setting,
+  subject: Subject,
+  response: RegistrationResponseJSON | undefined,
+  name = "Passkey",
+): Promise<Prepared> {
+  const token = response && challengeOf(response);
+  if (!response || token === undefined) throw wrongFactor();
+  await begunBy(platform, subject, passkeyPurpose, token);
+  const site = siteFor(platform.config, tenantOf(subject), request);
+  const verified = await verifyRegistration(site, token, response);
+  if (!verified) throw wrongFactor();
+  const { method, ...passkey } = verified;
+  const values = { ...passkey, name, rpId: site.rpId };
+  return {
+    purpose: passkeyPurpose,
+    token,
+    method,
+    add: (tx) => platform.factors.addPasskey(ownerOf(subject), values, tx),
+  };
+}
+
+/** What the same person has begun with this token. @throws wrongFactor */
+async function begunBy(
+  { oneTimeTokens }: Platform,
+  subject: Subject,
+  purpose: string,
+  token: string,
+) {
+  const owner = ownerOf(subject);
+  const begun = await oneTimeTokens.find(purpose, token);
+  if (begun?.subject.id !== owner.id || begun.subject.tenantId !== owner.tenantId) {
+    throw wrongFactor();
+  }
+  return begun.detail;
+}

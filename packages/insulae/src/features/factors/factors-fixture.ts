@@ -1,0 +1,50 @@
+/** People with second factors, for tests. */
+import { Secret, TOTP } from "otpauth";
+import { expect, vi } from "vitest";
+import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { TestPeople } from "../../testing/test-people.ts";
+
+export const auth = "/api/v1/auth";
+
+/** The clock of this process, which codes are made and judged by; `later` moves it. */
+export function stopClock() {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  return {
+    /** By a code's step, unless it says otherwise. */
+    later: (seconds = 30) => vi.setSystemTime(Date.now() + seconds * 1000),
+    go: () => vi.useRealTimers(),
+  };
+}
+
+export const codeOf = (secret: string): string =>
+  TOTP.generate({ secret: Secret.fromBase32(secret), timestamp: Date.now() });
+
+/** Somebody who is signed in sets up an app. The clock is one step on, so the next code is good. */
+export async function addApp(people: TestPeople, token: string, tenant?: Tenant) {
+  const request = { token, ...(tenant && { tenant: tenant.key }) };
+  const begun = await people.post(`${auth}/factors/totp`, request);
+  expect(begun.status, begun.text).toBe(200);
+  const { secret, uri } = begun.body;
+  const body = { totp: { token: begun.body.token, code: codeOf(secret) } };
+  const added = await people.post(`${auth}/factors`, { ...request, body });
+  expect(added.status, added.text).toBe(201);
+  vi.setSystemTime(Date.now() + 30_000);
+  return {
+    secret: secret as string,
+    uri: uri as string,
+    id: added.body.factor.id as string,
+    codes: added.body.recovery_codes as string[],
+    token: added.body.session.access_token as string,
+    refreshToken: added.body.session.refresh_token as string,
+  };
+}
+
+/** A log-in with the right password, however it is answered. */
+export const logIn = (people: TestPeople, email: string, tenant?: Tenant, more: object = {}) =>
+  people.post(`${auth}/login`, {
+    ...(tenant && { tenant: tenant.key }),
+    body: { email, password: people.password, ...more },
+  });
+
+export const secondFactor = (people: TestPeople, mfa_token: string, answer: object) =>
+  people.post(`${auth}/second-factor`, { body: { mfa_token, ...answer } });

@@ -1,0 +1,16 @@
+import { feature } from "../../kernel/feature.ts";
+import { ownFactorRoutes } from "./own-factors.routes.ts";
+import { passkeyLogInRoutes } from "./passkey-log-in.routes.ts";
+import { resetRoutes } from "./reset.routes.ts";
+import { secondStepRoutes } from "./second-step.routes.ts";
+
+/** Second factors, and passkeys instead of a password. */
+export const factors = feature("factors", {
+  dependsOn: ["users"],
+  routes: (r) => [
+    ...secondStepRoutes(r),
+    ...passkeyLogInRoutes(r),
+    ...ownFactorRoutes(r),
+    ...resetRoutes(r),
+  ],
+});

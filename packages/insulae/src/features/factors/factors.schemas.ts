@@ -1,0 +1,154 @@
+import { Type } from "typebox";
+import { maxPasswordLength } from "../../kernel/auth/passwords.ts";
+import { nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { SignedIn } from "../accounts/accounts.feature.ts";
+
+export const MfaToken = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  description: "Of the answer `second_factor_required`.",
+});
+
+const Code = Type.String({
+  pattern: "^\\d{6}$",
+  description: "What the app shows, once.",
+  examples: ["287082"],
+});
+const RecoveryCode = Type.String({ minLength: 16, maxLength: 40 });
+const FactorName = Type.String({ minLength: 1, maxLength: 100, pattern: "^[^\\p{Cc}]+$" });
+
+// Browsers send more than is looked at, and will send more yet.
+const open = { additionalProperties: true } as const;
+const Base64Url = Type.String({ maxLength: 20_000, pattern: "^[\\w-]+={0,2}$" });
+const credential = {
+  id: Base64Url,
+  rawId: Base64Url,
+  type: Type.Literal("public-key"),
+  clientExtensionResults: Type.Object({}, open),
+};
+
+/** `PublicKeyCredential.toJSON()` of `navigator.credentials.get()`. */
+export const PasskeyAnswer = Type.Object(
+  {
+    ...credential,
+    response: Type.Object(
+      {
+        clientDataJSON: Base64Url,
+        authenticatorData: Base64Url,
+        signature: Base64Url,
+        userHandle: Type.Optional(Base64Url),
+      },
+      open,
+    ),
+  },
+  { ...open, $id: "PasskeyAnswer", description: "AuthenticationResponseJSON (WebAuthn)." },
+);
+
+/** `PublicKeyCredential.toJSON()` of `navigator.credentials.create()`. */
+const NewPasskey = Type.Object(
+  {
+    ...credential,
+    response: Type.Object(
+      {
+        clientDataJSON: Base64Url,
+        attestationObject: Base64Url,
+        transports: Type.Optional(Type.Array(Type.String({ maxLength: 20 }), { maxItems: 10 })),
+      },
+      open,
+    ),
+  },
+  { ...open, $id: "NewPasskey", description: "RegistrationResponseJSON (WebAuthn)." },
+);
+
+const answer = {
+  code: Type.Optional(Code),
+  recovery_code: Type.Optional(RecoveryCode),
+  passkey: Type.Optional(PasskeyAnswer),
+};
+
+export const SecondFactor = Type.Object(
+  { mfa_token: MfaToken, ...answer },
+  { $id: "SecondFactor", description: "With `code`, `recovery_code` or `passkey`." },
+);
+
+export const Reauthentication = Type.Object(
+  {
+    password: Type.Optional(Type.String({ minLength: 1, maxLength: maxPasswordLength })),
+    ...answer,
+  },
+  {
+    $id: "Reauthentication",
+    description: "With a factor; whoever has none, with `password`.",
+  },
+);
+
+const newFactor = {
+  name: Type.Optional(FactorName),
+  totp: Type.Optional(
+    Type.Object({
+      token: Type.String({ minLength: 1, maxLength: 200 }),
+      code: Code,
+    }),
+  ),
+  passkey: Type.Optional(NewPasskey),
+};
+
+export const NewFactor = Type.Object(newFactor, {
+  $id: "NewFactor",
+  description: "With `totp` or `passkey`.",
+});
+export const Enrolment = Type.Object(
+  { mfa_token: MfaToken, ...newFactor },
+  { $id: "Enrolment", description: "With `totp` or `passkey`." },
+);
+
+export const FactorChanges = Type.Object({ name: FactorName });
+
+export const Factor = Type.Object(
+  {
+    id: uuid,
+    kind: Type.Union([Type.Literal("totp"), Type.Literal("passkey")]),
+    name: Type.String(),
+    created_at: timestamp,
+    last_used_at: nullable(timestamp),
+  },
+  { $id: "Factor" },
+);
+
+export const Factors = Type.Object(
+  { items: Type.Array(Factor), recovery_codes_left: Type.Integer() },
+  { $id: "Factors" },
+);
+
+export const BegunTotp = Type.Object(
+  {
+    token: secretText("For adding it, with the first code that the app shows; for ten minutes."),
+    secret: secretText("Base32, for typing."),
+    uri: secretText("`otpauth://totp/…`, for a QR code."),
+  },
+  { $id: "BegunTotp" },
+);
+
+/** What a browser's `PublicKeyCredential.parse…OptionsFromJSON()` takes. */
+export const PasskeyOptions = Type.Object(
+  { challenge: secretText("Good once, for ten minutes.") },
+  { ...open, $id: "PasskeyOptions" },
+);
+
+const recoveryCodes = Type.Array(secretText("Good once, when the other factors are gone."), {
+  description: "With the first factor. They are shown now, and never again.",
+});
+
+export const RecoveryCodes = Type.Object(
+  { recovery_codes: recoveryCodes },
+  { $id: "RecoveryCodes" },
+);
+
+export const AddedFactor = Type.Object(
+  {
+    factor: Factor,
+    recovery_codes: Type.Optional(recoveryCodes),
+    session: SignedIn,
+  },
+  { $id: "AddedFactor" },
+);

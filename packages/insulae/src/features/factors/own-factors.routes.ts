@@ -1,0 +1,187 @@
+import { passwordsBusy } from "../../kernel/auth/passwords.ts";
+import { orThrow } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams } from "../../kernel/http/fields.ts";
+import { SignedIn } from "../accounts/accounts.feature.ts";
+import { beginPasskey, beginTotp, tooManyFactors } from "./adding.ts";
+import {
+  AddedFactor,
+  BegunTotp,
+  Factor,
+  FactorChanges,
+  Factors,
+  NewFactor,
+  PasskeyOptions,
+  Reauthentication,
+  RecoveryCodes,
+} from "./factors.schemas.ts";
+import {
+  addOwnFactor,
+  callerOf,
+  factorNotFound,
+  reauthenticate,
+  reauthenticationOptions,
+  reauthenticationRequired,
+  removeOwnFactor,
+  requireFreshProof,
+} from "./own-factors.ts";
+import { tooManyAttempts, wrongFactor } from "./prove.ts";
+import { tell } from "./tell.ts";
+
+const own = { permission: "authenticated", context: "any" } as const;
+
+export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.get(
+    "/auth/factors",
+    { ...own, summary: "Lists one's own factors", response: Factors },
+    async (setting) => {
+      const { owner } = await callerOf(setting);
+      const { factors } = setting.platform;
+      return {
+        items: await factors.list(owner),
+        recovery_codes_left: await factors.recoveryCodesLeft(owner),
+      };
+    },
+  ),
+
+  r.post(
+    "/auth/factors/totp",
+    {
+      ...own,
+      audit: { none: "nothing counts before the app has proved itself" },
+      summary: "Begins to set up an app that makes codes (RFC 6238)",
+      response: BegunTotp,
+      errors: [reauthenticationRequired],
+    },
+    async (setting) => {
+      await requireFreshProof(setting);
+      return beginTotp(setting, (await callerOf(setting)).subject);
+    },
+  ),
+
+  r.post(
+    "/auth/factors/passkey",
+    {
+      ...own,
+      audit: { none: "nothing counts before the passkey has proved itself" },
+      summary: "Begins to make a passkey (WebAuthn)",
+      response: PasskeyOptions,
+      errors: [reauthenticationRequired],
+    },
+    async (setting) => {
+      await requireFreshProof(setting);
+      return beginPasskey(setting, (await callerOf(setting)).subject);
+    },
+  ),
+
+  r.post(
+    "/auth/factors",
+    {
+      ...own,
+      limit: "credentials",
+      audit: "factor.added",
+      summary: "Adds the factor that was begun, now that it works",
+      description:
+        "An app proves itself with its first code, and takes the place of an app that was there. Ends all sign-ins, and gives a new one to the caller; with the first factor also ten recovery codes.",
+      body: NewFactor,
+      response: { 201: AddedFactor },
+      errors: [reauthenticationRequired, wrongFactor, tooManyFactors],
+    },
+    async (setting) => {
+      const added = await addOwnFactor(setting, setting.body);
+      const { id, kind, name } = added.factor;
+      await setting.audit({
+        action: "factor.added",
+        target: { type: "factor", id },
+        detail: { kind, name },
+      });
+      return added;
+    },
+  ),
+
+  r.patch(
+    "/auth/factors/:id",
+    {
+      ...own,
+      audit: "factor.renamed",
+      summary: "Renames a factor",
+      params: idParams,
+      body: FactorChanges,
+      response: Factor,
+      errors: [reauthenticationRequired, factorNotFound],
+    },
+    async (setting) => {
+      await requireFreshProof(setting);
+      const { owner } = await callerOf(setting);
+      const { params, body, platform } = setting;
+      return platform.factors.rename(owner, params.id, body.name).then(orThrow(factorNotFound));
+    },
+  ),
+
+  r.delete(
+    "/auth/factors/:id",
+    {
+      ...own,
+      audit: "factor.removed",
+      summary: "Removes a factor; with the last one, the recovery codes too",
+      description: "Ends all sign-ins, and gives a new one to the caller.",
+      params: idParams,
+      response: SignedIn,
+      errors: [reauthenticationRequired, factorNotFound],
+    },
+    async (setting) => {
+      const signedIn = await removeOwnFactor(setting, setting.params.id);
+      await setting.audit({
+        action: "factor.removed",
+        target: { type: "factor", id: setting.params.id },
+      });
+      return signedIn;
+    },
+  ),
+
+  r.post(
+    "/auth/factors/recovery-codes",
+    {
+      ...own,
+      audit: "recovery_codes.renewed",
+      summary: "Makes ten new recovery codes, in the place of the old ones",
+      response: RecoveryCodes,
+      errors: [reauthenticationRequired, factorNotFound],
+    },
+    async (setting) => {
+      await requireFreshProof(setting);
+      const { owner } = await callerOf(setting);
+      const { platform } = setting;
+      if ((await platform.factors.list(owner)).length === 0) throw factorNotFound();
+      const codes = await platform.factors.renewRecoveryCodes(owner);
+      await tell(platform, owner, "recovery_codes_renewed");
+      return { recovery_codes: [...codes] };
+    },
+  ),
+
+  r.post(
+    "/auth/reauthenticate",
+    {
+      ...own,
+      limit: "credentials",
+      audit: "auth.reauthenticated",
+      summary: "Proves once more who calls, for what asks for a fresh proof; good for ten minutes",
+      description: "With a factor; whoever has none, with the password.",
+      body: Reauthentication,
+      response: { 204: null },
+      errors: [wrongFactor, tooManyAttempts, passwordsBusy],
+    },
+    (setting) => reauthenticate(setting, setting.body),
+  ),
+
+  r.post(
+    "/auth/reauthenticate/passkey",
+    {
+      ...own,
+      audit: { none: "nothing is proved yet" },
+      summary: "What a browser is to ask a passkey for, before `reauthenticate`",
+      response: PasskeyOptions,
+    },
+    (setting) => reauthenticationOptions(setting),
+  ),
+];

@@ -1,0 +1,154 @@
+/**
+ * What somebody may do about their own factors. It takes a fresh proof of who they are, so that a
+ * session that somebody left open, or lost, is not enough to take the account over; and a change of
+ * what they need for signing in ends their sessions, but for a new one in the place of the present one.
+ */
+import type { SessionCredential } from "../../kernel/auth/credential.ts";
+import { invalidToken } from "../../kernel/auth/errors.ts";
+import { type Amr, withMethods } from "../../kernel/auth/factors/methods.ts";
+import { authenticationOptions, challengeOf } from "../../kernel/auth/factors/passkeys.ts";
+import type { Principal } from "../../kernel/auth/principal.ts";
+import type { SessionProof } from "../../kernel/auth/sessions.ts";
+import { idOf } from "../../kernel/auth/subject.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { BaseContext } from "../../kernel/feature.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import {
+  endSessionsOf,
+  findSubject,
+  isOwnPassword,
+  ownerOf,
+  type SignedInReply,
+  type Subject,
+  signIn,
+  siteFor,
+} from "../accounts/accounts.feature.ts";
+import { addFactor, type NewFactor } from "./adding.ts";
+import { type Answer, attempt, onlyOne, proveFactor, wrongFactor } from "./prove.ts";
+import { replyOf } from "./second-step.ts";
+import { tell } from "./tell.ts";
+
+export const reauthenticationRequired = defineError(
+  "reauthentication_required",
+  403,
+  "Prove first that it is you, at /api/v1/auth/reauthenticate",
+);
+export const factorNotFound = defineError("factor_not_found", 404, "There is no such factor");
+
+const freshSeconds = 600;
+const purpose = "reauthentication";
+
+/** A request of somebody who is signed in. */
+export interface OwnSetting {
+  readonly platform: Platform;
+  readonly request: BaseContext<never, never, never>["request"];
+  readonly header: BaseContext<never, never, never>["header"];
+  readonly user: Principal;
+  readonly tenant: Tenant | undefined;
+  readonly credential: SessionCredential;
+}
+
+/** The caller, as the one whom factors belong to or who signs in. */
+export async function callerOf({ platform, user }: Pick<OwnSetting, "platform" | "user">) {
+  const subject = await findSubject(platform, idOf(user));
+  if (!subject) throw invalidToken();
+  return { subject, owner: ownerOf(subject) };
+}
+
+/** @throws reauthenticationRequired unless they have proved within minutes who they are */
+export async function requireFreshProof({
+  platform,
+  credential,
+}: Pick<OwnSetting, "platform" | "credential">): Promise<SessionProof> {
+  const proof = await platform.sessions.findProof(credential.sessionId);
+  if (!proof) throw invalidToken();
+  if (proof.ageSeconds > freshSeconds) throw reauthenticationRequired();
+  return proof;
+}
+
+/**
+ * Proves once more who calls: with a factor, or, for whoever has none, with the password.
+ *
+ * @throws wrongFactor, tooManyAttempts, passwordsBusy
+ */
+export async function reauthenticate(
+  setting: OwnSetting,
+  { password, ...answer }: Answer & { readonly password?: string },
+): Promise<void> {
+  onlyOne({ password, ...answer });
+  const { platform, credential, user, tenant } = setting;
+  const proof = await platform.sessions.findProof(credential.sessionId);
+  if (!proof) throw invalidToken();
+  const { owner } = await callerOf(setting);
+  if ((await platform.factors.list(owner)).length === 0) {
+    const right = await attempt(platform, owner, () =>
+      isOwnPassword(setting, user, tenant, password ?? ""),
+    );
+    if (!right) throw wrongFactor();
+    await platform.sessions.prove(credential.sessionId, proof.amr);
+    return;
+  }
+  const method = await proveFactor(platform, owner, answer, await challenge(setting, answer));
+  await platform.sessions.prove(credential.sessionId, withMethods(proof.amr, method, "mfa"));
+}
+
+/** The challenge that a passkey has answered, if it was given to this caller; it is used up. */
+async function challenge(setting: OwnSetting, { passkey }: Answer): Promise<string | undefined> {
+  const token = passkey && challengeOf(passkey);
+  if (token === undefined) return undefined;
+  const redeemed = await setting.platform.oneTimeTokens.redeem(purpose, token);
+  return redeemed?.detail.session === setting.credential.sessionId ? token : undefined;
+}
+
+/** What a browser is to ask a passkey for, before `reauthenticate`. */
+export async function reauthenticationOptions(setting: OwnSetting) {
+  const { platform, request, credential } = setting;
+  const { subject, owner } = await callerOf(setting);
+  const site = siteFor(platform.config, tenantOf(subject), request);
+  const challenge = await platform.oneTimeTokens.issue({
+    purpose,
+    subject: owner,
+    ttlSeconds: freshSeconds,
+    detail: { session: credential.sessionId },
+  });
+  const passkeys = await platform.factors.listPasskeys(owner);
+  const known = passkeys.filter(({ rpId }) => rpId === site.rpId);
+  return authenticationOptions({ site, challenge, known });
+}
+
+const tenantOf = (subject: Subject) =>
+  ownerOf(subject).tenantId !== null && "tenant" in subject ? subject.tenant : undefined;
+
+/** @throws reauthenticationRequired, wrongFactor, tooManyFactors */
+export async function addOwnFactor(setting: OwnSetting, given: NewFactor) {
+  const proof = await requireFreshProof(setting);
+  const { subject, owner } = await callerOf(setting);
+  const added = await addFactor(setting, subject, given);
+  await tell(setting.platform, owner, "factor_added");
+  const amr = withMethods(proof.amr, added.method, "mfa");
+  return replyOf(added, await startAnew(setting, { amr, provedAt: undefined }));
+}
+
+/** @throws reauthenticationRequired, factorNotFound */
+export async function removeOwnFactor(setting: OwnSetting, id: string): Promise<SignedInReply> {
+  const proof = await requireFreshProof(setting);
+  const { owner } = await callerOf(setting);
+  if (!(await setting.platform.factors.remove(owner, id))) throw factorNotFound();
+  await tell(setting.platform, owner, "factor_removed");
+  return startAnew(setting, proof);
+}
+
+/** Ends all sessions of the caller, and begins one where they are. */
+async function startAnew(
+  setting: OwnSetting,
+  proof: { readonly amr: Amr; readonly provedAt: Date | undefined },
+): Promise<SignedInReply> {
+  const { platform, request, credential, header } = setting;
+  const { owner } = await callerOf(setting);
+  await endSessionsOf(platform, owner);
+  const { subject } = await callerOf(setting);
+  const browser = credential.kind === "cookie" ? header : undefined;
+  const { amr, provedAt } = proof;
+  return signIn({ platform, request, browser }, subject, { amr, provedAt });
+}

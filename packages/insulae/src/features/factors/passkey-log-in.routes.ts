@@ -1,0 +1,60 @@
+import { Type } from "typebox";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import {
+  SessionChoice,
+  SignedIn,
+  TenantReference,
+  tenantOf,
+} from "../accounts/accounts.feature.ts";
+import { PasskeyAnswer, PasskeyOptions } from "./factors.schemas.ts";
+import { invalidPasskey, logInByPasskey, logInOptions } from "./passkey-log-in.ts";
+
+const Where = Type.Object({ tenant: Type.Optional(TenantReference) }, { $id: "PasskeyLogInStart" });
+const LogIn = Type.Object(
+  {
+    passkey: PasskeyAnswer,
+    tenant: Type.Optional(TenantReference),
+    session: Type.Optional(SessionChoice),
+  },
+  { $id: "PasskeyLogIn" },
+);
+
+export const passkeyLogInRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.post(
+    "/auth/passkey/options",
+    {
+      permission: "public",
+      context: "any",
+      limit: "credentials",
+      audit: { none: "nobody has said who they are" },
+      summary: "What a browser is to ask for, to log in with a passkey",
+      body: Where,
+      response: PasskeyOptions,
+      errors: [tenantNotFound, tenantAccessDenied],
+    },
+    async ({ platform, request, tenant, body }) =>
+      logInOptions({ platform, request }, await tenantOf(platform, tenant, body.tenant)),
+  ),
+
+  r.post(
+    "/auth/passkey",
+    {
+      permission: "public",
+      context: "any",
+      limit: "credentials",
+      audit: "auth.logged_in",
+      summary: "Logs in with a passkey, without a name or a password",
+      description:
+        "Where a tenant is known, as its user; otherwise as with an account's password. It counts as two factors.",
+      body: LogIn,
+      response: SignedIn,
+      errors: [invalidPasskey, tenantNotFound, tenantAccessDenied],
+    },
+    async ({ platform, request, tenant, header, audit, body }) => {
+      const where = await tenantOf(platform, tenant, body.tenant);
+      const setting = { platform, request, tenant, header, audit };
+      return logInByPasskey(setting, where, body.passkey, body.session === "cookie");
+    },
+  ),
+];

@@ -1,0 +1,116 @@
+/**
+ * Logging in with a passkey alone. Nobody says who they are: the authenticator does, after its owner
+ * has shown it that it is them (by a finger, a face or a PIN), which makes it two factors.
+ */
+import { randomUUID } from "node:crypto";
+import { isOfAccount } from "../../kernel/auth/authority.ts";
+import {
+  type AuthenticationResponseJSON,
+  authenticationOptions,
+  challengeOf,
+} from "../../kernel/auth/factors/passkeys.ts";
+import type { Subject as Owner } from "../../kernel/auth/subject.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
+import {
+  type AccountSubject,
+  destinationOf,
+  findMembership,
+  findSubject,
+  findUserSubject,
+  mayEnter,
+  type SignedInReply,
+  type Subject,
+  signIn,
+  siteFor,
+} from "../accounts/accounts.feature.ts";
+import { isVerificationRequired, isVerified } from "../users/users.feature.ts";
+import { provePasskey } from "./prove.ts";
+import type { Setting } from "./second-step.ts";
+
+/** Whatever is wrong with it. */
+export const invalidPasskey = defineError(
+  "invalid_passkey",
+  401,
+  "This passkey is not good here, or answers to another request",
+);
+
+const purpose = "passkey-log-in";
+const challengeSeconds = 300;
+
+export async function logInOptions(
+  { platform, request }: Pick<Setting, "platform" | "request">,
+  tenant: Tenant | undefined,
+) {
+  const challenge = await platform.oneTimeTokens.issue({
+    purpose,
+    // It is nobody's yet: an id that is used for nothing else.
+    subject: { tenantId: null, id: randomUUID() as AccountId },
+    ttlSeconds: challengeSeconds,
+  });
+  const site = siteFor(platform.config, tenant, request);
+  return authenticationOptions({ site, challenge, known: undefined });
+}
+
+/** @param where the tenant to log in to, if one is known. @throws invalidPasskey */
+export async function logInByPasskey(
+  setting: Setting,
+  where: Tenant | undefined,
+  response: AuthenticationResponseJSON,
+  wantsCookie: boolean,
+): Promise<SignedInReply> {
+  const { platform, request, header, audit } = setting;
+  const challenge = challengeOf(response);
+  const redeemed =
+    challenge !== undefined && (await platform.oneTimeTokens.redeem(purpose, challenge));
+  const passkey = redeemed && (await platform.factors.findPasskey(response.id));
+  if (!challenge || !passkey) throw invalidPasskey();
+  // Before the proof: what ends sessions from now on ends this one.
+  const subject = await subjectOf(setting, where, passkey.subject);
+  const right =
+    subject &&
+    (await provePasskey(platform, passkey, { challenge, response, alone: true }).catch(() => {}));
+  const event = {
+    tenant: subject && "tenant" in subject ? subject.tenant : (where ?? null),
+    actor: { kind: passkey.subject.tenantId ? "user" : "account", id: passkey.subject.id },
+  } as const;
+  if (!right) {
+    const detail = { reason: subject ? "invalid_passkey" : "not_here" };
+    await audit({ ...event, action: "auth.login_failed", outcome: "failed", detail });
+    throw invalidPasskey();
+  }
+  const browser = wantsCookie ? header : undefined;
+  const signedIn = await signIn({ platform, request, browser }, subject, { amr: [right, "mfa"] });
+  await audit({ ...event, action: "auth.logged_in", detail: { by: "passkey" } });
+  return signedIn;
+}
+
+/** As whom the owner of a passkey is signed in; undefined if not here. */
+async function subjectOf(
+  { platform }: Setting,
+  where: Tenant | undefined,
+  owner: Owner,
+): Promise<Subject | undefined> {
+  const found = await findSubject(platform, owner);
+  if (!found) return undefined;
+  if ("tenant" in found) {
+    const isHere = where === undefined || where.id === found.tenant.id;
+    const required = isVerificationRequired(platform.config, found.tenant);
+    return isHere && (!required || isVerified(found.user, undefined)) ? found : undefined;
+  }
+  if (where) return memberOf(platform, where, found);
+  const required = isVerificationRequired(platform.config, undefined);
+  return required && !found.account.email_verified ? undefined : destinationOf(platform, found);
+}
+
+/** The user that an account is in a tenant. */
+async function memberOf(
+  platform: Setting["platform"],
+  tenant: Tenant,
+  { account, epoch }: AccountSubject,
+): Promise<Subject | undefined> {
+  const membership = await findMembership(platform.control, account.id, tenant.id);
+  const user = membership && (await findUserSubject(platform, tenant, membership.user_id));
+  if (!user || !isOfAccount(user.epoch, epoch)) return undefined;
+  return mayEnter(platform, user, account) ? user : undefined;
+}

@@ -1,0 +1,108 @@
+/**
+ * Proving a factor: a code of the app, a recovery code, or a passkey's answer. It is the same at
+ * log-in, and where somebody who is signed in has to prove once more that it is them.
+ */
+
+import type { KnownPasskey } from "../../kernel/auth/factors/factors.ts";
+import type { AuthenticationMethod } from "../../kernel/auth/factors/methods.ts";
+import {
+  type AuthenticationResponseJSON,
+  type PasskeyAnswer,
+  verifyAuthentication,
+} from "../../kernel/auth/factors/passkeys.ts";
+import type { Subject as Owner } from "../../kernel/auth/subject.ts";
+import { defineError } from "../../kernel/errors.ts";
+import { validationFailed } from "../../kernel/http/errors.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import { sitesOf } from "../accounts/accounts.feature.ts";
+import { tell } from "./tell.ts";
+
+export const wrongFactor = defineError(
+  "wrong_factor",
+  401,
+  "This is not right: a code is good once, and shortly; a passkey for the request it answers",
+);
+export const tooManyAttempts = defineError(
+  "too_many_attempts",
+  429,
+  "Too many wrong codes; wait before the next one",
+);
+
+export interface Answer {
+  readonly code?: string;
+  readonly recovery_code?: string;
+  readonly passkey?: AuthenticationResponseJSON;
+}
+
+/**
+ * @param challenge what a passkey has to have answered.
+ * @throws wrongFactor, tooManyAttempts
+ */
+export async function proveFactor(
+  platform: Platform,
+  owner: Owner,
+  answer: Answer,
+  challenge: string | undefined,
+): Promise<AuthenticationMethod> {
+  const { code, recovery_code, passkey } = answer;
+  onlyOne(answer);
+  const { factors } = platform;
+  if (passkey) {
+    const known = await factors.findPasskey(passkey.id);
+    if (!known || !isSame(known.subject, owner) || challenge === undefined) throw wrongFactor();
+    return provePasskey(platform, known, { challenge, response: passkey, alone: false });
+  }
+  const right = await attempt(platform, owner, () =>
+    code === undefined
+      ? factors.useRecoveryCode(owner, recovery_code ?? "")
+      : factors.useCode(owner, code),
+  );
+  if (!right) throw wrongFactor();
+  if (recovery_code !== undefined) await tell(platform, owner, "recovery_code_used");
+  return "otp";
+}
+
+/**
+ * Looks at a secret that could be guessed, if that is allowed now.
+ *
+ * @throws tooManyAttempts
+ */
+export async function attempt(
+  platform: Platform,
+  owner: Owner,
+  isRight: () => Promise<boolean>,
+): Promise<boolean> {
+  const { allowed, pauseSeconds, isLast } = await platform.factors.attempt(owner);
+  if (!allowed) throw tooManyAttempts({ headers: { "retry-after": String(pauseSeconds) } });
+  if (await isRight()) {
+    await platform.factors.forgive(owner);
+    return true;
+  }
+  if (isLast) await tell(platform, owner, "codes_guessed");
+  return false;
+}
+
+/** @throws wrongFactor */
+export async function provePasskey(
+  { config, factors, tenants }: Platform,
+  passkey: KnownPasskey,
+  answer: Pick<PasskeyAnswer, "challenge" | "response" | "alone">,
+): Promise<"hwk" | "swk"> {
+  const { subject } = passkey;
+  const tenant = subject.tenantId === null ? undefined : await tenants.find(subject.tenantId);
+  // A host that the tenant has no more is no site of its passkeys.
+  const site = sitesOf(config, tenant).find(({ rpId }) => rpId === passkey.rpId);
+  const right = site && (await verifyAuthentication({ ...answer, site, passkey, subject }));
+  if (!right || !(await factors.usePasskey(passkey.id, right.counter))) throw wrongFactor();
+  return right.method;
+}
+
+const isSame = (one: Owner, other: Owner): boolean =>
+  one.id === other.id && one.tenantId === other.tenantId;
+
+/** @throws validationFailed unless exactly one of them is there */
+export function onlyOne(given: object): void {
+  if (Object.values(given).filter((value) => value !== undefined).length === 1) return;
+  const message = `give one of ${Object.keys(given).join(", ") || "them"}, and only one`;
+  throw validationFailed({ errors: [{ pointer: "/body", message }] });
+}

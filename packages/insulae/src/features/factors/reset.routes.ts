@@ -1,0 +1,89 @@
+import { wrongContext } from "../../kernel/auth/errors.ts";
+import type { Subject as Owner } from "../../kernel/auth/subject.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams } from "../../kernel/http/fields.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import type { AccountId } from "../../kernel/tenancy/tenant.ts";
+import { endSessionsOf, findSubject, findUserSubject } from "../accounts/accounts.feature.ts";
+import {
+  asId,
+  lockInferior,
+  permissionNotHeld,
+  roleAboveOwn,
+  type UserTables,
+  userNotFound,
+} from "../users/users.feature.ts";
+import { reauthenticationRequired, requireFreshProof } from "./own-factors.ts";
+import { tell } from "./tell.ts";
+
+export const accountNotFound = defineError("account_not_found", 404, "There is no such account");
+export const factorsOfAccount = defineError(
+  "factors_of_account",
+  409,
+  "This user signs in with an account, whose factors a platform administrator may reset",
+);
+
+/** For somebody who has lost all of theirs. */
+async function reset(platform: Platform, owner: Owner): Promise<void> {
+  await platform.factors.reset(owner);
+  await endSessionsOf(platform, owner);
+  await tell(platform, owner, "factors_reset");
+}
+
+export const resetRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.delete(
+    "/users/:id/factors",
+    {
+      permission: "users:write",
+      context: "any",
+      personal: true,
+      audit: "factors.reset",
+      summary: "Removes all second factors of a user who has lost them, and ends their sign-ins",
+      description: "Of a user with a password of their own, by somebody whose role is no lower.",
+      params: idParams,
+      response: { 204: null },
+      errors: [
+        userNotFound,
+        roleAboveOwn,
+        permissionNotHeld,
+        factorsOfAccount,
+        reauthenticationRequired,
+      ],
+    },
+    async ({ platform, user, tenant, credential, permissions, params, audit }) => {
+      if (user.kind !== "tenant" || !tenant || !("sessionId" in credential)) throw wrongContext();
+      await requireFreshProof({ platform, credential });
+      const id = asId(params.id.toLowerCase());
+      await platform.withTenant<UserTables, void>(tenant, ({ db }) =>
+        db.transaction().execute((tx) => lockInferior({ db: tx, permissions, user }, id)),
+      );
+      const subject = await findUserSubject(platform, tenant, id);
+      if (!subject) throw userNotFound();
+      if (subject.accountId !== null) throw factorsOfAccount();
+      await reset(platform, { tenantId: tenant.id, id });
+      await audit({ action: "factors.reset", target: { type: "user", id } });
+    },
+  ),
+
+  r.delete(
+    "/accounts/:id/factors",
+    {
+      permission: "platform",
+      context: "core",
+      audit: "factors.reset",
+      summary: "Removes all second factors of an account whose owner has lost them",
+      params: idParams,
+      response: { 204: null },
+      errors: [accountNotFound, reauthenticationRequired],
+    },
+    async ({ platform, credential, params, audit }) => {
+      await requireFreshProof({ platform, credential });
+      // As a client sent it: the query says whether it is anybody's.
+      const owner = { tenantId: null, id: params.id.toLowerCase() as AccountId };
+      if (!(await findSubject(platform, owner))) throw accountNotFound();
+      await reset(platform, owner);
+      await audit({ action: "factors.reset", target: { type: "account", id: owner.id } });
+    },
+  ),
+];

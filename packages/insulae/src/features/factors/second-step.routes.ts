@@ -1,0 +1,88 @@
+import { Type } from "typebox";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { SignedIn } from "../accounts/accounts.feature.ts";
+import { beginPasskey, beginTotp } from "./adding.ts";
+import {
+  AddedFactor,
+  BegunTotp,
+  Enrolment,
+  MfaToken,
+  PasskeyOptions,
+  SecondFactor,
+} from "./factors.schemas.ts";
+import { tooManyAttempts, wrongFactor } from "./prove.ts";
+import { enrol, enrollee, finish, invalidMfaToken } from "./second-step.ts";
+
+const Token = Type.Object({ mfa_token: MfaToken }, { $id: "MfaToken" });
+
+export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.post(
+    "/auth/second-factor",
+    {
+      permission: "public",
+      context: "any",
+      limit: "credentials",
+      audit: "auth.second_factor_used",
+      summary: "Finishes a log-in that was answered `second_factor_required`",
+      description:
+        "With the answer's `mfa_token` and one of its `methods`. A wrong code leaves the token as it is; after five of them each next one has to wait longer, wherever it comes from.",
+      body: SecondFactor,
+      response: SignedIn,
+      errors: [invalidMfaToken, wrongFactor, tooManyAttempts],
+    },
+    ({ platform, request, tenant, header, audit, body }) =>
+      finish({ platform, request, tenant, header, audit }, body),
+  ),
+
+  r.post(
+    "/auth/second-factor/totp",
+    {
+      permission: "public",
+      context: "any",
+      limit: "credentials",
+      audit: { none: "nothing counts before the app has proved itself" },
+      summary: "Begins to set up an app, for a log-in that asks for a factor one does not have",
+      body: Token,
+      response: BegunTotp,
+      errors: [invalidMfaToken],
+    },
+    async ({ platform, request, tenant, header, audit, body }) => {
+      const setting = { platform, request, tenant, header, audit };
+      return beginTotp(setting, await enrollee(setting, body.mfa_token));
+    },
+  ),
+
+  r.post(
+    "/auth/second-factor/passkey",
+    {
+      permission: "public",
+      context: "any",
+      limit: "credentials",
+      audit: { none: "nothing counts before the passkey has proved itself" },
+      summary: "Begins to make a passkey, for a log-in that asks for a factor one does not have",
+      body: Token,
+      response: PasskeyOptions,
+      errors: [invalidMfaToken],
+    },
+    async ({ platform, request, tenant, header, audit, body }) => {
+      const setting = { platform, request, tenant, header, audit };
+      return beginPasskey(setting, await enrollee(setting, body.mfa_token));
+    },
+  ),
+
+  r.post(
+    "/auth/second-factor/enrolment",
+    {
+      permission: "public",
+      context: "any",
+      limit: "credentials",
+      audit: "factor.added",
+      summary: "Adds the first factor, and finishes the log-in that asked for one",
+      body: Enrolment,
+      response: { 201: AddedFactor },
+      errors: [invalidMfaToken, wrongFactor],
+    },
+    ({ platform, request, tenant, header, audit, body }) =>
+      enrol({ platform, request, tenant, header, audit }, body),
+  ),
+];

@@ -1,0 +1,139 @@
+/** What follows on a right first step: a second factor, or setting one up. Both end in `signIn`. */
+
+import type { TenantAudit } from "../../kernel/audit/audit.ts";
+import { invalidToken } from "../../kernel/auth/errors.ts";
+import { type Amr, authenticationMethods, withMethods } from "../../kernel/auth/factors/methods.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { BaseContext, RequestInfo } from "../../kernel/feature.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import {
+  endSessionsOf,
+  enrolmentPurpose,
+  findSubject,
+  ownerOf,
+  type SignedInReply,
+  type Subject,
+  secondFactorPurpose,
+  signIn,
+} from "../accounts/accounts.feature.ts";
+import { addFactor, type NewFactor } from "./adding.ts";
+import { type Answer, proveFactor } from "./prove.ts";
+import { tell } from "./tell.ts";
+
+export const invalidMfaToken = defineError(
+  "invalid_mfa_token",
+  401,
+  "This step is over: it was done, has expired, or a newer log-in took its place; log in again",
+);
+
+/** A request of somebody who is not signed in yet. */
+export interface Setting {
+  readonly platform: Platform;
+  readonly request: RequestInfo;
+  /** The tenant that host or header name. */
+  readonly tenant: Tenant | undefined;
+  readonly header: BaseContext<never, never, never>["header"];
+  readonly audit: TenantAudit;
+}
+
+interface Pending {
+  readonly subject: Subject;
+  readonly amr: Amr;
+  readonly wantsCookie: boolean;
+}
+
+/** @throws invalidMfaToken, wrongFactor, tooManyAttempts */
+export async function finish(
+  setting: Setting,
+  { mfa_token: token, ...answer }: Answer & { readonly mfa_token: string },
+): Promise<SignedInReply> {
+  const { platform } = setting;
+  const pending = await pendingOf(setting, secondFactorPurpose, token);
+  const method = await proveFactor(platform, ownerOf(pending.subject), answer, token).catch(
+    async (error: unknown) => {
+      await note(setting, pending.subject, "failed");
+      throw error;
+    },
+  );
+  if (!(await platform.oneTimeTokens.redeem(secondFactorPurpose, token))) throw invalidMfaToken();
+  const signedIn = await enter(setting, pending, withMethods(pending.amr, method, "mfa"));
+  await note(setting, pending.subject, "succeeded");
+  return signedIn;
+}
+
+/** Who may set up a factor with this token, and do nothing else. @throws invalidMfaToken */
+export const enrollee = async (setting: Setting, token: string): Promise<Subject> =>
+  (await pendingOf(setting, enrolmentPurpose, token)).subject;
+
+/** @throws invalidMfaToken, wrongFactor */
+export async function enrol(
+  setting: Setting,
+  { mfa_token: token, ...given }: NewFactor & { readonly mfa_token: string },
+) {
+  const { platform } = setting;
+  const pending = await pendingOf(setting, enrolmentPurpose, token);
+  const owner = ownerOf(pending.subject);
+  // Somebody else may have been faster, with the same password.
+  if ((await platform.factors.list(owner)).length > 0) throw invalidMfaToken();
+  const added = await addFactor(setting, pending.subject, given);
+  if (!(await platform.oneTimeTokens.redeem(enrolmentPurpose, token))) throw invalidMfaToken();
+  await endSessionsOf(platform, owner);
+  await tell(platform, owner, "factor_added");
+  // In the epoch that has just begun.
+  const subject = await findSubject(platform, idOf(pending.subject));
+  if (!subject) throw invalidToken();
+  const amr = withMethods(pending.amr, added.method, "mfa");
+  const session = await enter(setting, { ...pending, subject }, amr);
+  await note(setting, subject, "succeeded");
+  return replyOf(added, session);
+}
+
+/** What somebody is answered who has added a factor. */
+export const replyOf = (
+  { factor, recoveryCodes }: Awaited<ReturnType<typeof addFactor>>,
+  session: SignedInReply,
+) => ({ factor, ...(recoveryCodes && { recovery_codes: [...recoveryCodes] }), session });
+
+/**
+ * Who has come so far with this token, if nothing has happened since that ends their sessions.
+ *
+ * @throws invalidMfaToken
+ */
+async function pendingOf(
+  { platform, tenant }: Setting,
+  purpose: string,
+  token: string,
+): Promise<Pending> {
+  const held = await platform.oneTimeTokens.find(purpose, token);
+  if (!held) throw invalidMfaToken();
+  const { subject: id, detail } = held;
+  if (tenant && id.tenantId !== null && id.tenantId !== tenant.id) throw invalidMfaToken();
+  const subject = await findSubject(platform, id);
+  if (!subject || subject.epoch !== detail.epoch) throw invalidMfaToken();
+  const proved = (detail.amr ?? "").split(" ");
+  const amr = authenticationMethods.filter((method) => proved.includes(method));
+  return { subject, amr, wantsCookie: detail.session === "cookie" };
+}
+
+const enter = (
+  { platform, request, header }: Setting,
+  { subject, wantsCookie }: Pending,
+  amr: Amr,
+): Promise<SignedInReply> =>
+  signIn({ platform, request, browser: wantsCookie ? header : undefined }, subject, { amr });
+
+const note = ({ audit }: Setting, subject: Subject, outcome: "succeeded" | "failed") => {
+  const { tenantId, id } = idOf(subject);
+  return audit({
+    action: "auth.second_factor_used",
+    outcome,
+    tenant: "tenant" in subject ? subject.tenant : null,
+    actor: { kind: tenantId === null ? "account" : "user", id },
+  });
+};
+
+const idOf = (subject: Subject) =>
+  "tenant" in subject
+    ? { tenantId: subject.tenant.id, id: subject.user.id }
+    : { tenantId: null, id: subject.account.id };

@@ -1,0 +1,16 @@
+import type { Subject as Owner } from "../../kernel/auth/subject.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import { findSubject } from "../accounts/accounts.feature.ts";
+import { type Notice, noticeMail } from "../users/users.feature.ts";
+
+/** Writes to the owner of factors that something happened to them. */
+export async function tell(platform: Platform, owner: Owner, what: Notice): Promise<void> {
+  const subject = await findSubject(platform, owner);
+  if (!subject) return;
+  const isUser = "tenant" in subject;
+  await platform.mail.send(noticeMail, {
+    to: isUser ? subject.user.email : subject.account.email,
+    tenant: isUser ? subject.tenant : undefined,
+    variables: { what, at: new Date().toUTCString() },
+  });
+}

@@ -1,0 +1,20 @@
+/**
+ * How somebody proved who they are, in the words of RFC 8176: the claim `amr` of tokens. `mfa` says
+ * that two different factors were proved, and is what a tenant or a person asks for who wants a second
+ * one.
+ */
+export const authenticationMethods = ["pwd", "otp", "hwk", "swk", "mfa"] as const;
+
+/**
+ * `pwd`: a password; `otp`: a code, of an app or a recovery code; `hwk`, `swk`: a passkey that stays on
+ * one device, or may be copied; `mfa`: two factors.
+ */
+export type AuthenticationMethod = (typeof authenticationMethods)[number];
+
+export type Amr = readonly AuthenticationMethod[];
+
+/** Whether two factors were proved. */
+export const hasSecondFactor = (amr: readonly string[]): boolean => amr.includes("mfa");
+
+/** What was proved before, and now. */
+export const withMethods = (amr: Amr, ...more: Amr): Amr => [...new Set([...amr, ...more])];
