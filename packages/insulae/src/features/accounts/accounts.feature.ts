@@ -24,7 +24,6 @@ export {
   mayEnter,
   replyFor,
   type SignedInReply,
-  type SignInContext,
   type Subject,
   signIn,
   summaryOf,
