@@ -8,8 +8,8 @@ import { clientCertificates } from "./client-certificates/client-certificates.fe
 import { contacts } from "./contacts/contacts.feature.ts";
 import { documents } from "./documents/documents.feature.ts";
 import { emailDomains } from "./email-domains/email-domains.feature.ts";
-import { impersonations } from "./impersonations/impersonations.feature.ts";
 import { factors } from "./factors/factors.feature.ts";
+import { impersonations } from "./impersonations/impersonations.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
 import { memberships } from "./memberships/memberships.feature.ts";
 import { orders } from "./orders/orders.feature.ts";

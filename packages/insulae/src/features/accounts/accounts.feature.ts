@@ -15,7 +15,12 @@ export { SessionChoice, SignedIn, TenantReference, TenantSummary } from "./accou
 export { ensureAdmin, type FirstAdmin } from "./admin.ts";
 export { isOwnPassword } from "./change-password.ts";
 export { endSessionsOf } from "./own-sessions.ts";
-export { enrolmentPurpose, ownerOf, secondFactorPurpose } from "./second-factor.ts";
+export {
+  administratorNeedsFactor,
+  enrolmentPurpose,
+  ownerOf,
+  secondFactorPurpose,
+} from "./second-factor.ts";
 export {
   type AccountSubject,
   destinationOf,

@@ -6,7 +6,11 @@ import { idParams, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { TenantId } from "../../kernel/tenancy/tenant.ts";
-import { SignedIn, TenantReference } from "../accounts/accounts.feature.ts";
+import {
+  administratorNeedsFactor,
+  SignedIn,
+  TenantReference,
+} from "../accounts/accounts.feature.ts";
 import { userNotFound } from "../users/users.feature.ts";
 import {
   endImpersonation,
@@ -63,9 +67,9 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
         "Gives an access token for the tenant, which names the administrator, and no refresh token. What only the person themself may do stays refused. The tenant sees it in its audit log and in `GET /impersonations`.",
       body: NewImpersonation,
       response: { 201: Impersonating },
-      errors: [tenantNotFound, tenantInactive, userNotFound],
+      errors: [tenantNotFound, tenantInactive, userNotFound, administratorNeedsFactor],
     },
-    (setting) => startImpersonation(setting, setting.user, setting.body),
+    (setting) => startImpersonation(setting, setting.user, setting.credential, setting.body),
   ),
 
   r.get(

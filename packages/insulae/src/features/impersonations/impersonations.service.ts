@@ -6,6 +6,8 @@
  */
 import { type Kysely, sql } from "kysely";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
+import type { SessionCredential } from "../../kernel/auth/credential.ts";
+import { invalidToken } from "../../kernel/auth/errors.ts";
 import type { CorePrincipal } from "../../kernel/auth/principal.ts";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
 import { defineError } from "../../kernel/errors.ts";
@@ -43,10 +45,17 @@ export interface NewImpersonation {
   readonly minutes: number;
 }
 
-/** @throws tenantNotFound, tenantInactive, userNotFound (also for a user who is not active) */
+/**
+ * The user's factors are not asked for; where the tenant asks for a second one, it is the
+ * administrator's own that counts.
+ *
+ * @throws tenantNotFound, tenantInactive, userNotFound (also for a user who is not active)
+ * @throws administratorNeedsFactor
+ */
 export async function startImpersonation(
   { platform, audit, request }: Setting & { readonly request: RequestInfo },
   administrator: CorePrincipal,
+  credential: SessionCredential,
   { tenant: reference, user_id, reason, minutes }: NewImpersonation,
 ) {
   const tenant = await platform.tenants.get(reference);
@@ -55,7 +64,10 @@ export async function startImpersonation(
   const subject = await findUserSubject(platform, tenant, user_id as UserId);
   if (!subject) throw userNotFound();
   const lifetimeSeconds = minutes * 60;
+  const proof = await platform.sessions.findProof(credential.sessionId);
+  if (!proof) throw invalidToken();
   const reply = await signIn({ platform, request }, subject, {
+    ...proof,
     impersonator: administrator.id,
     lifetimeSeconds,
   });
@@ -97,7 +109,7 @@ export async function renewImpersonation(
 ) {
   const session = await platform.control
     .selectFrom("control.sessions")
-    .select(["id", "tenant_id", "subject_id", "epoch", "expires_at"])
+    .select(["id", "tenant_id", "subject_id", "epoch", "amr", "expires_at"])
     .where("id", "=", id)
     .where("impersonator_id", "=", administrator.id)
     .executeTakeFirst();
@@ -107,11 +119,12 @@ export async function renewImpersonation(
     tenant.status === "active" &&
     (await findUserSubject(platform, tenant, session.subject_id as UserId)); // it has a tenant
   const over = !subject || subject.epoch !== session.epoch;
-  if (over || !(await platform.sessions.isOpen(id))) throw impersonationOver();
-  const { epoch, expires_at: expiresAt } = session;
+  if (over || !(await platform.sessions.findProof(id))) throw impersonationOver();
+  const { epoch, amr, expires_at: expiresAt } = session;
   const reply = await replyFor(platform, subject, {
     id,
     epoch,
+    amr,
     expiresAt,
     refreshToken: undefined,
     impersonator: administrator.id,
