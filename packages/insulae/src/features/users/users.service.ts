@@ -206,7 +206,7 @@ export function refuseUnheld(user: Actor, wanted: Iterable<string>): void {
  * @throws userNotFound, roleAboveOwn, permissionNotHeld
  */
 export async function lockInferior(
-  { db, permissions, user: actor }: Setting,
+  { db, permissions, user: actor }: Omit<Setting, "audit">,
   id: UserId,
 ): Promise<void> {
   const { user } = await lock(db, id);
