@@ -1,38 +1,10 @@
-/**
- * What a real browser makes of it: cookies with their attributes, CSRF, CORS. It takes a Chromium
- * (`CHROMIUM`, or on the PATH). Without one these tests are left out, and the run says so; in CI they
- * fail instead.
- */
-import { accessSync, constants } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { delimiter, join } from "node:path";
-import { type BrowserContext, chromium, type Page } from "playwright-core";
+/** What a real browser makes of it: cookies with their attributes, CSRF, CORS. */
+import type { Server } from "node:http";
+import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { browserPath, fetchFrom, launchBrowser, portOf, postJson, servePage } from "./chromium.ts";
 import { clientOf, newTenantWithUser } from "./client.ts";
 import { type StartedServer, startServer, temporaryFolder } from "./server.ts";
-
-const isProgram = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-};
-const browserPath = [
-  process.env.CHROMIUM ?? "",
-  ...["chromium", "chromium-browser", "google-chrome"].flatMap((name) =>
-    (process.env.PATH ?? "").split(delimiter).map((place) => join(place, name)),
-  ),
-].find(isProgram);
-
-if (!browserPath) {
-  if (process.env.INSULAE_TEST_BROWSER === "required") {
-    throw new Error("There is no chromium on the PATH, and INSULAE_TEST_BROWSER is `required`");
-  }
-  console.warn("LEFT OUT: the tests with a real browser (install chromium, or set CHROMIUM)");
-}
 
 const password = "a-Fine-passphrase-7";
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -40,47 +12,9 @@ let server: StartedServer;
 let pages: { readonly allowed: Server; readonly foreign: Server };
 let context: BrowserContext;
 
-/** A page without anything, on an origin of its own. */
-const servePage = async (): Promise<Server> => {
-  const made = createServer((_request, response) => {
-    response.setHeader("content-type", "text/html");
-    response.end("<!doctype html><title>a page</title>");
-  });
-  await new Promise<void>((resolve) => made.listen(0, resolve));
-  return made;
-};
-const portOf = (made: Server): number => (made.address() as AddressInfo).port; // it listens
 const allowedOrigin = () => `http://localhost:${portOf(pages.allowed)}`;
 // Another name, so that it is another site as well.
 const foreignOrigin = () => `http://127.0.0.1:${portOf(pages.foreign)}`;
-
-interface Seen {
-  /** Undefined: the browser kept it from the page. */
-  readonly status?: number;
-  // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect out of it
-  readonly body?: any;
-}
-
-/** `fetch` as a page of that origin does it. */
-const fetchFrom = (page: Page, url: string, init: object): Promise<Seen> =>
-  page.evaluate(
-    async ([url, init]) => {
-      try {
-        const response = await fetch(url, { credentials: "include", ...init });
-        const text = await response.text();
-        return { status: response.status, body: text === "" ? undefined : JSON.parse(text) };
-      } catch {
-        return {};
-      }
-    },
-    [url, init] as const,
-  );
-
-const postJson = (body: object, headers: object = {}) => ({
-  method: "POST",
-  headers: { "content-type": "application/json", ...headers },
-  body: JSON.stringify(body),
-});
 
 describe.skipIf(!browserPath)("in a browser", () => {
   beforeAll(async () => {
@@ -91,19 +25,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
       env: { CORS_ORIGINS: allowedOrigin(), CORS_CREDENTIALS: "true" },
     });
     await newTenantWithUser(clientOf(server.url), { key: "browsed", isolation: "pool" });
-    context = await chromium.launchPersistentContext(`${folder.path}/browser`, {
-      executablePath: browserPath ?? "",
-      headless: true,
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    });
+    context = await launchBrowser(`${folder.path}/browser`);
   });
   afterAll(async () => {
     await context?.close();

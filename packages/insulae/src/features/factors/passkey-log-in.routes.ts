@@ -26,7 +26,6 @@ export const passkeyLogInRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "any",
-      limit: "credentials",
       audit: { none: "nobody has said who they are" },
       summary: "What a browser is to ask for, to log in with a passkey",
       body: Where,

@@ -39,7 +39,6 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "any",
-      limit: "credentials",
       audit: { none: "nothing counts before the app has proved itself" },
       summary: "Begins to set up an app, for a log-in that asks for a factor one does not have",
       body: Token,
@@ -57,7 +56,6 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "any",
-      limit: "credentials",
       audit: { none: "nothing counts before the passkey has proved itself" },
       summary: "Begins to make a passkey, for a log-in that asks for a factor one does not have",
       body: Token,

@@ -35,6 +35,9 @@ export interface Passkey {
 
 const timeoutMs = 300_000;
 
+/** EdDSA, ES256, RS256: the library's list, but for what it would have to ask an experimental API. */
+const supportedAlgorithmIDs = [-8, -7, -257];
+
 /** The bytes that an authenticator keeps, to say whose a passkey is: an id, nobody's name. */
 const userHandle = ({ tenantId, id }: Subject): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(Buffer.from(`${tenantId ?? ""}${id}`.replaceAll("-", ""), "hex"));
@@ -62,6 +65,7 @@ export const registrationOptions = (request: NewPasskeyRequest) =>
     challenge: bytesOf(request.challenge),
     timeout: timeoutMs,
     attestationType: "none",
+    supportedAlgorithmIDs,
     excludeCredentials: request.known.map(descriptorOf),
     // Discoverable, so that it can stand for the name as well; verified, so that it is two factors.
     authenticatorSelection: { residentKey: "required", userVerification: "required" },
@@ -81,6 +85,7 @@ export async function verifyRegistration(
       expectedOrigin: [...site.origins],
       expectedRPID: site.rpId,
       requireUserVerification: true,
+      supportedAlgorithmIDs,
     });
     if (!verified) return undefined;
     const { id, publicKey, counter, transports = [] } = info.credential;
