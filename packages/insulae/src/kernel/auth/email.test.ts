@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { shortestRun } from "../../testing/shortest-run.ts";
 import { canonicalEmail, findCanonicalEmail, invalidEmail } from "./email.ts";
 
 describe("an e-mail address", () => {
@@ -59,15 +60,14 @@ describe("an e-mail address", () => {
   });
 
   it("is judged in no time, whatever was sent", () => {
-    const start = performance.now();
     for (const text of [
       "a".repeat(50_000),
       `${"a.".repeat(25_000)}@b`,
       `a@${"b.".repeat(25_000)}`,
+      `${"a.".repeat(150)}!`,
+      `a@${"b.".repeat(150)}-`,
     ]) {
-      expect(findCanonicalEmail(text)).toBeUndefined();
+      expect(shortestRun(() => expect(findCanonicalEmail(text)).toBeUndefined())).toBeLessThan(50);
     }
-    for (const text of [`${"a.".repeat(150)}!`, `a@${"b.".repeat(150)}-`]) findCanonicalEmail(text);
-    expect(performance.now() - start).toBeLessThan(50);
   });
 });

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { shortestRun } from "../../testing/shortest-run.ts";
 import { rulesOf } from "./sql-rules.ts";
 
 test.each([
@@ -97,8 +98,10 @@ test("what is in literals, comments and names of columns is not a command", () =
 
 test("50,000 hostile characters are read in a moment", () => {
   for (const piece of ["/*", "'", '"', "$a$", "(", "--", "e'\\", "\\", "a"]) {
-    const started = performance.now();
-    rulesOf(piece.repeat(50_000 / piece.length));
-    expect(performance.now() - started).toBeLessThan(50);
+    const text = piece.repeat(50_000 / piece.length);
+    expect(
+      shortestRun(() => rulesOf(text)),
+      piece,
+    ).toBeLessThan(50);
   }
 });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { shortestRun } from "../../testing/shortest-run.ts";
 import type { Broker } from "./broker.ts";
 import {
   createEngine,
@@ -286,7 +287,8 @@ test("a control database has no scope, and its own role's statements", async () 
 });
 
 test("a database object costs microseconds", () => {
-  const started = performance.now();
-  for (let n = 0; n < 10_000; n += 1) databaseOf(engine, lanes, broker, tenantA);
-  expect((performance.now() - started) / 10_000).toBeLessThan(0.02);
+  const makeMany = () => {
+    for (let n = 0; n < 10_000; n += 1) databaseOf(engine, lanes, broker, tenantA);
+  };
+  expect(shortestRun(makeMany) / 10_000).toBeLessThan(0.02);
 });

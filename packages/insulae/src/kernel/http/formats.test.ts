@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { shortestRun } from "../../testing/shortest-run.ts";
 import { stringFormats } from "./formats.ts";
-import { shortestRun } from "./test-server.ts";
 
 const length = 50_000;
 const hostile = [

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { shortestRun } from "../../testing/shortest-run.ts";
 import { parseJsonBody } from "./json-body.ts";
-import { shortestRun } from "./test-server.ts";
 
 const parse = (text: string) => parseJsonBody(Buffer.from(text));
 

@@ -61,16 +61,6 @@ export function testServer(
   return { app, lines };
 }
 
-/** The shortest of three runs in milliseconds: the others may have waited for the machine. */
-export function shortestRun(run: () => void): number {
-  const times = [1, 2, 3].map(() => {
-    const start = performance.now();
-    run();
-    return performance.now() - start;
-  });
-  return Math.min(...times);
-}
-
 /** One route that takes a body and gives it back. */
 export const echo = feature("echo", {
   routes: (r) => [
