@@ -10,6 +10,7 @@ import { documents } from "./documents/documents.feature.ts";
 import { emailDomains } from "./email-domains/email-domains.feature.ts";
 import { factors } from "./factors/factors.feature.ts";
 import { impersonations } from "./impersonations/impersonations.feature.ts";
+import { invitations } from "./invitations/invitations.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
 import { memberships } from "./memberships/memberships.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
@@ -31,6 +32,7 @@ export const coreFeatures: readonly Feature[] = [
   clientCertificates,
   impersonations,
   emailDomains,
+  invitations,
   memberships,
   audit,
   mails,

@@ -5,6 +5,7 @@ import { recoveryRoutes } from "./recovery.routes.ts";
 import { accountExists } from "./registration.ts";
 
 export {
+  type AccountView,
   findAccountByEmail,
   findAccountOfUser,
   findAccountStanding,
@@ -15,6 +16,8 @@ export { SessionChoice, SignedIn, TenantReference, TenantSummary } from "./accou
 export { ensureAdmin, type FirstAdmin } from "./admin.ts";
 export { isOwnPassword } from "./change-password.ts";
 export { endSessionsOf } from "./own-sessions.ts";
+export { invalidLink } from "./recovery.ts";
+export { createVerifiedAccount } from "./registration.ts";
 export {
   administratorNeedsFactor,
   enrolmentPurpose,
@@ -29,12 +32,13 @@ export {
   mayEnter,
   replyFor,
   type SignedInReply,
+  type SignInContext,
   type Subject,
   signIn,
   summaryOf,
 } from "./sign-in.ts";
 export { siteFor, sitesOf } from "./sites.ts";
-export { accountOf, noAccount } from "./switch.ts";
+export { accountOf, emailNotVerified, noAccount, switchTo } from "./switch.ts";
 export { tenantOf } from "./tenant-of.ts";
 
 /** Who people are: registering, logging in, moving between tenants. */

@@ -6,6 +6,7 @@ import { defineError } from "../../kernel/errors.ts";
 import { validationFailed } from "../../kernel/http/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { isDomainOf } from "../email-domains/email-domains.feature.ts";
 import {
   alreadyRegisteredMail,
   canonicalUsername,
@@ -18,7 +19,12 @@ import {
   usernameTaken,
   verificationMail,
 } from "../users/users.feature.ts";
-import { insertAccount, insertAccountUnlessTaken } from "./accounts.queries.ts";
+import {
+  type AccountView,
+  findAccountByEmail,
+  insertAccount,
+  insertAccountUnlessTaken,
+} from "./accounts.queries.ts";
 import type { Registration, VerificationPending } from "./accounts.schemas.ts";
 import {
   findAccountSubject,
@@ -31,8 +37,14 @@ import {
 export const registrationClosed = defineError(
   "registration_closed",
   403,
-  "This tenant takes no registrations; ask for an invitation",
+  "This tenant takes no registrations",
 );
+/** What is possible instead. Which domains are a tenant's stands in the public DNS. */
+const waysIn = {
+  domain:
+    "Register without a tenant, verify your e-mail, and join by its domain: POST /tenants/{id}/join",
+  invitation: "Ask for an invitation",
+} as const;
 /**
  * Said where e-mails need not be verified: who signs up is signed in at once there, which no reply for
  * a taken address could look like. Where they must be, a reply tells nothing, and takes as long.
@@ -55,7 +67,10 @@ export async function registerUser(
   { username, ...person }: Person,
 ): Promise<SignedInReply | Pending> {
   const { platform } = context;
-  if (!isOpen(platform.config, tenant)) throw registrationClosed();
+  if (!isOpen(platform.config, tenant)) {
+    const joins = await isDomainOf(platform.control, tenant, canonicalEmail(person.email));
+    throw registrationClosed({ detail: joins ? waysIn.domain : waysIn.invitation });
+  }
   const values = {
     ...(await valuesOf(platform, person)),
     ...(username !== undefined && { username: canonicalUsername(username) }),
@@ -116,9 +131,28 @@ export async function registerAccount(
   return signIn(context, subject);
 }
 
+interface NewAccount extends Pick<Person, "email" | "password"> {
+  readonly first_name?: string | undefined;
+  readonly last_name?: string | undefined;
+}
+
+/**
+ * Makes an account for somebody who has proved that the e-mail is theirs.
+ *
+ * @returns undefined if there is one. @throws weakPassword, passwordsBusy
+ */
+export async function createVerifiedAccount(
+  platform: Platform,
+  person: NewAccount,
+): Promise<AccountView | undefined> {
+  const values = { ...(await valuesOf(platform, person)), is_owner: true, email_verified: true };
+  if (!(await insertAccountUnlessTaken(platform.control, values))) return undefined;
+  return findAccountByEmail(platform.control, values.email);
+}
+
 async function valuesOf(
   { passwords }: Platform,
-  { email, password, first_name, last_name }: Person,
+  { email, password, first_name, last_name }: NewAccount,
 ) {
   const address = canonicalEmail(email);
   return {

@@ -1,7 +1,7 @@
 import { feature } from "../../kernel/feature.ts";
 import { emailDomainRoutes } from "./email-domains.routes.ts";
 
-export { listJoinable } from "./email-domains.service.ts";
+export { isDomainOf, listJoinable } from "./email-domains.service.ts";
 
 /** The e-mail domains of a tenant, whose people may join it. */
 export const emailDomains = feature("email-domains", { routes: emailDomainRoutes });

@@ -131,6 +131,22 @@ export async function removeEmailDomain(
   if (numDeletedRows === 0n) throw emailDomainNotFound();
 }
 
+/** Whether an e-mail is in one of the tenant's verified domains. */
+export async function isDomainOf(
+  control: Kysely<ControlTables>,
+  { id }: Tenant,
+  email: string,
+): Promise<boolean> {
+  const found = await control
+    .selectFrom("control.email_domains")
+    .select("domain")
+    .where("tenant_id", "=", id)
+    .where("domain", "=", domainOf(email))
+    .where("proven_at", "is not", null)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
 /** The active tenants that a verified e-mail lets an account join that is not in them. */
 export const listJoinable = (
   control: Kysely<ControlTables>,

@@ -3,6 +3,7 @@ import type { RouteBuilder } from "../../kernel/feature.ts";
 import { uuid } from "../../kernel/http/fields.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { noAccount, TenantSummary } from "../accounts/accounts.feature.ts";
+import { WaitingInvitation } from "../invitations/invitations.feature.ts";
 import { TenantParams, TenantView, viewOf } from "../tenants/tenants.feature.ts";
 import { asId, lastOwner, userNotFound } from "../users/users.feature.ts";
 import {
@@ -23,6 +24,9 @@ const OwnTenants = Type.Object(
       Type.Object({ tenant: TenantSummary, domain: Type.String(), role: Type.String() }),
       { description: "By the domain of the verified e-mail: `POST /tenants/{id}/join`." },
     ),
+    invitations: Type.Array(WaitingInvitation, {
+      description: "That wait for the verified e-mail: `POST /invitations/accept`.",
+    }),
   },
   { $id: "OwnTenants" },
 );

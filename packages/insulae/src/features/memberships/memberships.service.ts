@@ -15,6 +15,7 @@ import {
   summaryOf,
 } from "../accounts/accounts.feature.ts";
 import { listJoinable } from "../email-domains/email-domains.feature.ts";
+import { listWaiting } from "../invitations/invitations.feature.ts";
 import { passOwnership, removeThemself, type UserTables } from "../users/users.feature.ts";
 import { ownershipMail } from "./mails.ts";
 
@@ -34,7 +35,9 @@ export async function describeTenants(platform: Platform, principal: Principal) 
   const { account } = await accountOf(platform, principal);
   const memberships = await listMemberships(platform.control, account.id);
   // Anybody can register with any address.
-  const joinable = account.email_verified ? await listJoinable(platform.control, account) : [];
+  const verified = account.email_verified;
+  const joinable = verified ? await listJoinable(platform.control, account) : [];
+  const invitations = verified ? await listWaiting(platform, account) : [];
   return {
     memberships: memberships.map(({ user_id, owner_account_id, ...tenant }) => ({
       tenant: summaryOf(tenant),
@@ -46,6 +49,7 @@ export async function describeTenants(platform: Platform, principal: Principal) 
       domain,
       role,
     })),
+    invitations,
   };
 }
 

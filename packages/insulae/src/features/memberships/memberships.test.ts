@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
+import { crashAt } from "../../testing/crash-at.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;
@@ -58,21 +58,6 @@ const userOf = async (tenant: Tenant, account: { readonly id: AccountId }) => {
   );
   return rows[0];
 };
-
-/** As if the process had died there: PostgreSQL refuses the statement while `work` runs. */
-async function crashAt(table: string, event: string, work: () => Promise<void>): Promise<void> {
-  const client = new pg.Client({ connectionString: people.app.config.databaseUrl });
-  await client.connect();
-  try {
-    await client.query(`
-      create function control.crash() returns trigger language plpgsql as
-        $$ begin raise exception 'a crash'; end $$;
-      create trigger crash before ${event} on ${table} for each row execute function control.crash()`);
-    await work().finally(() => client.query("drop function control.crash cascade"));
-  } finally {
-    await client.end();
-  }
-}
 
 describe("leaving a tenant", () => {
   it("deletes the user and the membership, and ends the sessions there", async () => {
@@ -146,7 +131,7 @@ describe("leaving a tenant", () => {
     const { tenant, owner } = await newTenant();
     const member = await newMember(tenant);
     const core = { token: member.core };
-    await crashAt("control.memberships", "delete", async () => {
+    await crashAt(people.app, "delete", "memberships", async () => {
       expect((await leave(core, tenant)).status).toBe(500);
     });
     expect(await userOf(tenant, member.account)).toBeUndefined();
@@ -301,7 +286,7 @@ describe("a transfer of ownership", () => {
   it("is asked for again when a crash left it half done, and nobody is without an owner", async () => {
     const { tenant, owner } = await newTenant();
     const heir = await newMember(tenant);
-    await crashAt("control.mails", "insert", async () => {
+    await crashAt(people.app, "insert", "mails", async () => {
       expect((await transfer({ token: owner.core }, tenant, heir.user)).status).toBe(500);
     });
     expect((await people.app.tenants.get(tenant.id)).ownerAccountId).toBe(owner.account.id);

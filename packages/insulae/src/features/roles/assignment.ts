@@ -120,7 +120,8 @@ const onUsers = ({ permissions, user, audit }: RoleSetting, db: Db): Setting => 
 
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-const findOwnRole = (
+/** One of the tenant's own, by id or name. */
+export const findOwnRole = (
   { db }: Pick<RoleSetting, "db">,
   reference: string,
 ): Promise<RoleRow | undefined> =>

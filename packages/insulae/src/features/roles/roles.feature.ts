@@ -3,8 +3,15 @@ import type { RoleTables } from "./roles.queries.ts";
 import { roleRoutes } from "./roles.routes.ts";
 import { roleExists } from "./roles.service.ts";
 
+export { findOwnRole } from "./assignment.ts";
+export type { RoleRow, RoleTables } from "./roles.queries.ts";
 export { PermissionReference } from "./roles.schemas.ts";
-export { declaredNames, namesOfPermissions, unknownPermission } from "./roles.service.ts";
+export {
+  declaredNames,
+  namesOfPermissions,
+  roleNotFound,
+  unknownPermission,
+} from "./roles.service.ts";
 
 /** What users may do: the system roles, and the tenant's own. */
 export const roles = feature<RoleTables>("roles", {

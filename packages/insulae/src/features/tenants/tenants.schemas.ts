@@ -49,6 +49,13 @@ export const Settings = Type.Object(
           "Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one.",
       }),
     ),
+    invitation_days: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 365,
+        description: "For how many days an invitation can be accepted; default 7.",
+      }),
+    ),
     features: Type.Optional(Type.Record(Type.String({ maxLength: 100 }), Type.Boolean())),
     limits: Type.Optional(
       Type.Record(Type.String({ maxLength: 100 }), Type.Number({ minimum: 0 }), {

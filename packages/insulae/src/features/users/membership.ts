@@ -61,7 +61,7 @@ export async function linkAccount(
 type Person = Awaited<ReturnType<typeof findPerson>>;
 
 /** What a user has of the account that it is linked to. */
-const findPerson = (control: Control, accountId: AccountId) =>
+export const findPerson = (control: Control, accountId: AccountId) =>
   control
     .selectFrom("control.accounts")
     .select(["id as account_id", "email", "first_name", "last_name", "email_verified"])
@@ -69,7 +69,7 @@ const findPerson = (control: Control, accountId: AccountId) =>
     .executeTakeFirstOrThrow();
 
 /** The first step. @throws emailTaken if another user has the e-mail */
-async function createLinkedUser(
+export async function createLinkedUser(
   db: Kysely<UserTables>,
   person: Person,
   role: SystemRole,
@@ -86,7 +86,7 @@ interface Member {
 }
 
 /** The second step. @returns whether it was not noted yet */
-async function noteMembership(
+export async function noteMembership(
   control: Control,
   { accountId, tenantId, userId }: Member,
 ): Promise<boolean> {

@@ -15,9 +15,12 @@ export {
 } from "./mails.ts";
 export {
   alreadyMember,
+  createLinkedUser,
   createOwnerUser,
+  findPerson,
   forgetMembership,
   linkAccount,
+  noteMembership,
 } from "./membership.ts";
 export { canonicalUsername, invalidUsername } from "./username.ts";
 export {
@@ -30,18 +33,21 @@ export {
   findSignInUser,
   findStanding,
   findUser,
+  findUserOfAccount,
   isUsernameTaken,
   type UserTables,
   type UserView,
 } from "./users.queries.ts";
 export { usernameTaken } from "./users.routes.ts";
-export { Email, NewPassword, PersonName, Username } from "./users.schemas.ts";
+export { Email, NewPassword, PersonName, Role, Username } from "./users.schemas.ts";
 export {
+  type Actor,
   changeUser,
   lastOwner,
   lockInferior,
   passOwnership,
   permissionNotHeld,
+  refuseRole,
   refuseUnheld,
   removeThemself,
   roleAboveOwn,

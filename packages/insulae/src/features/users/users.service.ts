@@ -186,7 +186,7 @@ async function lock(tx: Db, id: UserId) {
  *
  * @throws roleAboveOwn, permissionNotHeld
  */
-function refuseRole(
+export function refuseRole(
   { permissions, user }: Pick<Setting, "permissions" | "user">,
   role: string,
   added: readonly string[] = [],

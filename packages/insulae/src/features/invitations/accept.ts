@@ -1,0 +1,287 @@
+/**
+ * Accepting an invitation, by somebody new or by an account. It goes over two databases:
+ *
+ *   1 control  the account, where there is none
+ *   2 tenant   the invitation is locked; the user and its roles are made; the invitation is deleted
+ *   3 control  the membership is noted; the token is deleted
+ *
+ * After a crash behind 1 there is an account: whoever it is signs in and accepts. Behind 2, the token
+ * is still good and finds no invitation but the account's user, and goes on with 3. Of several at
+ * once, one gets through 3.
+ */
+import { type Kysely, sql } from "kysely";
+import type { TenantAudit } from "../../kernel/audit/audit.ts";
+import type { SessionCredential } from "../../kernel/auth/credential.ts";
+import type { OneTimeToken } from "../../kernel/auth/one-time-tokens.ts";
+import type { Principal } from "../../kernel/auth/principal.ts";
+import { subjectOf as subjectOfRow } from "../../kernel/auth/subject.ts";
+import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import { defineError } from "../../kernel/errors.ts";
+import { validationFailed } from "../../kernel/http/errors.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import {
+  type AccountView,
+  accountOf,
+  createVerifiedAccount,
+  emailNotVerified,
+  findAccountByEmail,
+  findAccountStanding,
+  findUserSubject,
+  invalidLink,
+  type SignedInReply,
+  type SignInContext,
+  signIn,
+  summaryOf,
+  switchTo,
+} from "../accounts/accounts.feature.ts";
+import {
+  alreadyMember,
+  createLinkedUser,
+  findCredentials,
+  findPerson,
+  findStanding,
+  findUserOfAccount,
+  noteMembership,
+  refuseRole,
+} from "../users/users.feature.ts";
+import {
+  type Db,
+  deleteInvitation,
+  findInvitation,
+  findView,
+  giveRoles,
+  type InvitationRow,
+  type InvitationTables,
+  lockInvitation,
+} from "./invitations.queries.ts";
+import { invitationPurpose, subjectOf } from "./mails.ts";
+
+export const accountWaits = defineError(
+  "account_exists",
+  409,
+  "There is an account with this e-mail; sign in with it, then accept",
+);
+export const invitationForAnother = defineError(
+  "invitation_for_another",
+  403,
+  "This invitation is for another e-mail than your account's",
+);
+export const invitationLapsed = defineError(
+  "invitation_lapsed",
+  403,
+  "Whoever sent this invitation may not give what it gives any more; ask for another one",
+);
+
+interface Setting extends SignInContext {
+  readonly audit: TenantAudit;
+}
+
+/** Who accepts, if they are signed in. */
+interface Caller {
+  readonly user: Principal;
+  readonly credential: SessionCredential;
+}
+
+interface Acceptance {
+  readonly token?: string;
+  readonly invitation_id?: string;
+  readonly password?: string;
+  readonly first_name?: string;
+  readonly last_name?: string;
+}
+
+/** What a token, or a row of it, is good for. */
+interface Held {
+  readonly id: string;
+  readonly tenant: Tenant;
+  readonly email: string;
+  readonly sending: string;
+}
+
+/** @param known the tenant of the request: another's invitation is void there. @throws invalidLink */
+export async function previewInvitation(
+  platform: Platform,
+  known: Tenant | undefined,
+  token: string,
+) {
+  const held = await heldBy(platform, await platform.oneTimeTokens.find(invitationPurpose, token));
+  if (!held || (known && known.id !== held.tenant.id)) throw invalidLink();
+  const shown = await show(platform, held);
+  if (!shown) throw invalidLink();
+  const account = await findAccountByEmail(platform.control, held.email);
+  return { ...shown, email: held.email, has_account: account !== undefined };
+}
+
+/** The invitations that wait for an account's e-mail, which has to be verified. */
+export async function listWaiting(
+  platform: Platform,
+  { email }: Pick<AccountView, "email">,
+): Promise<NonNullable<Awaited<ReturnType<typeof show>>>[]> {
+  const found = await selectTokens(platform, email).limit(100).execute();
+  const shown: NonNullable<Awaited<ReturnType<typeof show>>>[] = [];
+  for (const row of found) {
+    const held = await heldBy(platform, { subject: subjectOfRow(row), detail: row.detail });
+    const invitation = held && (await show(platform, held));
+    if (invitation) shown.push(invitation);
+  }
+  return shown;
+}
+
+/**
+ * @param known the tenant of the request; where it is only that of the caller's token, the invitation
+ *   may be another's.
+ * @throws invalidLink, accountWaits, invitationForAnother, emailNotVerified, invitationLapsed,
+ *   alreadyMember, weakPassword, passwordsBusy
+ */
+export async function acceptInvitation(
+  setting: Setting,
+  known: Tenant | undefined,
+  caller: Caller | undefined,
+  { token, invitation_id: id, ...person }: Acceptance,
+): Promise<SignedInReply> {
+  const { platform } = setting;
+  const account = caller && (await accountOf(platform, caller.user)).account;
+  const held =
+    token !== undefined
+      ? await heldBy(platform, await platform.oneTimeTokens.find(invitationPurpose, token))
+      : id !== undefined && account?.email_verified
+        ? await findWaiting(platform, account, id)
+        : undefined;
+  if (!held) throw invalidLink();
+  if (known && caller?.user.kind !== "tenant" && known.id !== held.tenant.id) throw invalidLink();
+  if (account && account.email !== held.email) throw invitationForAnother();
+  if (account && !account.email_verified) throw emailNotVerified();
+  const joining = account ?? (await register(platform, held, person));
+  const userId = await join(setting, held, joining);
+  if (caller) return switchTo(setting, caller.user, caller.credential, held.tenant.id);
+  const subject = await findUserSubject(platform, held.tenant, userId);
+  if (!subject) throw invalidLink();
+  return signIn(setting, subject);
+}
+
+/** Step 1, for somebody new: whoever has the token has read the mail. */
+async function register(
+  platform: Platform,
+  { tenant, id, email, sending }: Held,
+  { password, first_name, last_name }: Omit<Acceptance, "token" | "invitation_id">,
+): Promise<AccountView> {
+  if (await findAccountByEmail(platform.control, email)) throw accountWaits();
+  // No account for an invitation that is void.
+  await platform.withTenant<InvitationTables, void>(tenant, async ({ db }) => {
+    const invitation = await findInvitation(db, id);
+    if (!invitation || !isGood(invitation, sending)) throw invalidLink();
+    await refuseLapsed(platform, db, invitation);
+  });
+  if (password === undefined) {
+    const message = "choose a password, or sign in first";
+    throw validationFailed({ errors: [{ pointer: "/body/password", message }] });
+  }
+  const made = await createVerifiedAccount(platform, { email, password, first_name, last_name });
+  if (!made) throw accountWaits();
+  return made;
+}
+
+/** Steps 2 and 3. */
+async function join(
+  { platform, audit }: Setting,
+  { tenant, id, sending }: Held,
+  account: AccountView,
+): Promise<UserId> {
+  const { control, oneTimeTokens, withTenant } = platform;
+  const person = await findPerson(control, account.id);
+  const { userId, invitation } = await withTenant<InvitationTables, Joined>(tenant, ({ db }) =>
+    db.transaction().execute(async (tx) => {
+      const found = await lockInvitation(tx, id);
+      const users = tx.$pickTables<"users">();
+      const existing = await findUserOfAccount(users, account.id);
+      if (!found && existing) return { userId: existing.id, invitation: undefined };
+      if (!found || !isGood(found, sending) || found.email !== person.email) throw invalidLink();
+      if (existing || (await findCredentials(users, "email", person.email))) throw alreadyMember();
+      await refuseLapsed(platform, tx, found);
+      const made = await createLinkedUser(users, person, found.role);
+      if (found.role_ids.length > 0) await giveRoles(tx, made, found.role_ids);
+      await deleteInvitation(tx, id);
+      return { userId: made, invitation: found };
+    }),
+  );
+  const joined = await control.transaction().execute(async (tx) => {
+    await oneTimeTokens.revoke(invitationPurpose, subjectOf(tenant.id, id), tx);
+    return noteMembership(tx, { accountId: account.id, tenantId: tenant.id, userId });
+  });
+  if (!joined) throw alreadyMember();
+  await audit({
+    action: "invitation.accepted",
+    tenant,
+    actor: { kind: "account", id: account.id, name: account.email },
+    target: { type: "user", id: userId },
+    detail: { invitation_id: id, role: invitation?.role, sent_by: invitation?.sent_by },
+  });
+  return userId;
+}
+
+interface Joined {
+  readonly userId: UserId;
+  /** Undefined: an attempt before this one came as far as the user. */
+  readonly invitation: InvitationRow | undefined;
+}
+
+/** Its newest link, in time. */
+const isGood = ({ sendings, expired }: InvitationRow, sending: string): boolean =>
+  !expired && String(sendings) === sending;
+
+/** Refuses what its sender may not give at present: they were demoted, switched off or deleted. */
+async function refuseLapsed(
+  { control, permissions }: Platform,
+  db: Db,
+  { sent_by: sentBy, role, added }: InvitationRow,
+): Promise<void> {
+  const sender = sentBy && (await findStanding(db.$pickTables<"users">(), sentBy));
+  if (!sender) throw invitationLapsed();
+  if (sender.accountId && !(await findAccountStanding(control, sender.accountId))) {
+    throw invitationLapsed();
+  }
+  const user = { role: sender.role, permissions: permissions.of(sender.role, sender.added) };
+  if (!user.permissions.has("users:write")) throw invitationLapsed();
+  try {
+    refuseRole({ permissions, user }, role, added);
+  } catch (error) {
+    throw invitationLapsed({ cause: error });
+  }
+}
+
+/** What the invitation is to who was invited; undefined if it is void. */
+async function show({ withTenant }: Platform, { tenant, id, sending }: Held) {
+  const found = await withTenant<InvitationTables, Shown | undefined>(tenant, async ({ db }) => {
+    const invitation = await findInvitation(db, id);
+    return invitation && isGood(invitation, sending) ? findView(db, id) : undefined;
+  });
+  if (!found) return undefined;
+  const { role, roles, expires_at } = found;
+  return { id, tenant: summaryOf(tenant), role, roles, expires_at };
+}
+
+type Shown = Awaited<ReturnType<typeof findView>>;
+
+async function heldBy({ tenants }: Platform, found: OneTimeToken | undefined) {
+  if (!found?.subject.tenantId) return undefined;
+  const tenant = await tenants.find(found.subject.tenantId);
+  if (tenant?.status !== "active") return undefined;
+  const { email = "", sending = "" } = found.detail;
+  return { id: found.subject.id, tenant, email, sending };
+}
+
+/** One of those that wait for the account, by its id. */
+async function findWaiting(platform: Platform, { email }: AccountView, id: string) {
+  const row = await selectTokens(platform, email).where("subject_id", "=", id).executeTakeFirst();
+  return row && heldBy(platform, { subject: subjectOfRow(row), detail: row.detail });
+}
+
+const selectTokens = ({ control }: { readonly control: Kysely<ControlTables> }, email: string) =>
+  control
+    .selectFrom("control.one_time_tokens")
+    .select(["tenant_id", "subject_id", "detail"])
+    .where("purpose", "=", invitationPurpose)
+    .where(sql<string>`detail ->> 'email'`, "=", email)
+    .where("expires_at", ">", sql<Date>`now()`)
+    .orderBy("id");

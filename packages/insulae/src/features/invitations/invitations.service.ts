@@ -1,0 +1,123 @@
+/**
+ * Inviting somebody. An invitation gives what its sender may give: when it is sent, and again when it
+ * is accepted, by what the sender may do then. Whoever sends it again is its sender from then on.
+ *
+ * Nothing here asks whether the e-mail is anybody's, so no answer tells. The mail does.
+ */
+import { canonicalEmail } from "../../kernel/auth/email.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { SystemRole } from "../../kernel/feature.ts";
+import type { TenantMail } from "../../kernel/mail/mail.ts";
+import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import { findOwnRole, type RoleRow, roleNotFound } from "../roles/roles.feature.ts";
+import { type Actor, refuseRole, type Setting as UserSetting } from "../users/users.feature.ts";
+import {
+  deleteInvitation,
+  findView,
+  type InvitationTables,
+  insertInvitation,
+  lockInvitation,
+  renewInvitation,
+} from "./invitations.queries.ts";
+import { invitationMail } from "./mails.ts";
+
+export const invitationNotFound = defineError(
+  "invitation_not_found",
+  404,
+  "There is no such invitation",
+);
+export const invitationExists = defineError(
+  "invitation_exists",
+  409,
+  "An invitation waits for this e-mail; send it again, or revoke it",
+);
+
+export interface Setting extends UserSetting<InvitationTables> {
+  readonly user: Actor & { readonly id: UserId };
+  readonly tenant: Tenant;
+  readonly mail: TenantMail;
+}
+
+export interface NewInvitation {
+  readonly email: string;
+  /** Default `user`. */
+  readonly role?: SystemRole | undefined;
+  /** The tenant's own, by id or name. */
+  readonly roles?: readonly string[] | undefined;
+}
+
+/** @throws invitationExists, roleNotFound, roleAboveOwn, permissionNotHeld, invalidEmail */
+export async function invite(
+  { db, permissions, user, tenant, mail }: Setting,
+  { role = "user", roles: references = [], ...wanted }: NewInvitation,
+) {
+  const email = canonicalEmail(wanted.email);
+  const id = await db.transaction().execute(async (tx) => {
+    const inRoles = { db: tx.$pickTables<"users" | "roles" | "user_roles">() };
+    const roles: RoleRow[] = [];
+    for (const reference of references) {
+      const found = await findOwnRole(inRoles, reference);
+      if (!found) throw roleNotFound();
+      roles.push(found);
+    }
+    const added = roles.flatMap((own) => own.permissions);
+    refuseRole({ permissions, user }, role, added);
+    return insertInvitation(tx, {
+      email,
+      role,
+      role_ids: [...new Set(roles.map((own) => own.id))],
+      sent_by: user.id,
+      expires_at: expiryIn(tenant),
+    });
+  });
+  if (id === undefined) throw invitationExists();
+  await mail.send(invitationMail, { to: email, variables: { id, sending: 1 } });
+  return view(db, id);
+}
+
+/**
+ * A new mail, with a new link; those before it are good for nothing.
+ *
+ * @throws invitationNotFound, roleAboveOwn, permissionNotHeld
+ */
+export async function sendAgain({ db, permissions, user, tenant, mail }: Setting, id: string) {
+  const { email, sendings } = await db.transaction().execute(async (tx) => {
+    await lockGivable({ db: tx, permissions, user }, id);
+    return renewInvitation(tx, id, user.id, expiryIn(tenant));
+  });
+  await mail.send(invitationMail, { to: email, variables: { id, sending: sendings } });
+  return view(db, id);
+}
+
+/** @returns whose it was. @throws invitationNotFound, roleAboveOwn, permissionNotHeld */
+export async function revoke({ db, permissions, user }: Setting, id: string): Promise<string> {
+  return db.transaction().execute(async (tx) => {
+    const { email } = await lockGivable({ db: tx, permissions, user }, id);
+    await deleteInvitation(tx, id);
+    return email;
+  });
+}
+
+/** The invitation, locked, if the caller could have sent it. */
+async function lockGivable(
+  { db: tx, permissions, user }: Pick<Setting, "db" | "permissions" | "user">,
+  id: string,
+) {
+  const invitation = await lockInvitation(tx, id);
+  if (!invitation) throw invitationNotFound();
+  refuseRole({ permissions, user }, invitation.role, invitation.added);
+  return invitation;
+}
+
+async function view(db: Setting["db"], id: string) {
+  const found = await findView(db, id);
+  if (!found) throw invitationNotFound();
+  return found;
+}
+
+const defaultDays = 7;
+
+function expiryIn({ settings }: Tenant): Date {
+  const days = settings.invitation_days;
+  return new Date(Date.now() + (typeof days === "number" ? days : defaultDays) * 86_400_000);
+}

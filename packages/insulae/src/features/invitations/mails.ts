@@ -1,0 +1,63 @@
+/**
+ * The mail to who is invited. Its link proves that they read it, so accepting verifies the e-mail.
+ */
+import type { Subject } from "../../kernel/auth/subject.ts";
+import { mailTemplate } from "../../kernel/mail/template.ts";
+import type { TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
+import { findCredentials } from "../users/users.feature.ts";
+import { findInvitation, type InvitationTables } from "./invitations.queries.ts";
+
+/** What its tokens are for. */
+export const invitationPurpose = "invitation";
+
+/** An invitation stands for the user that it will make. */
+export const subjectOf = (tenantId: TenantId, invitationId: string): Subject => ({
+  tenantId,
+  id: invitationId as UserId,
+});
+
+/** Nothing for an invitation that was accepted, revoked or sent again meanwhile. */
+export const invitationMail = mailTemplate<{ readonly id: string; readonly sending: number }>(
+  "invitation",
+  async ({ id, sending }, { platform, tenant, to, link }) => {
+    if (!tenant) return undefined;
+    const found = await platform.withTenant<InvitationTables, Facts | undefined>(
+      tenant,
+      async ({ db }) => {
+        const invitation = await findInvitation(db, id);
+        if (!invitation || invitation.expired || invitation.sendings !== sending) return undefined;
+        const user = await findCredentials(db.$pickTables<"users">(), "email", to);
+        return { expiresAt: invitation.expires_at, isUser: user !== undefined };
+      },
+    );
+    if (!found) return undefined;
+    if (found.isUser) {
+      return {
+        subject: `${tenant.name}: an invitation`,
+        body: [
+          `You are invited to ${tenant.name}, where this address is registered already.`,
+          { label: "Sign in", url: link("/login") },
+        ],
+      };
+    }
+    const token = await platform.oneTimeTokens.issue({
+      purpose: invitationPurpose,
+      subject: subjectOf(tenant.id, id),
+      ttlSeconds: (found.expiresAt.getTime() - Date.now()) / 1000,
+      detail: { email: to, sending: String(sending) },
+    });
+    return {
+      subject: `${tenant.name}: an invitation`,
+      body: [
+        `You are invited to ${tenant.name}.`,
+        { label: "See the invitation", url: link("/invitation", { token }) },
+        `The link works once, until ${found.expiresAt.toUTCString()}. If you don't know them, do nothing.`,
+      ],
+    };
+  },
+);
+
+interface Facts {
+  readonly expiresAt: Date;
+  readonly isUser: boolean;
+}
