@@ -1,4 +1,5 @@
 /** Tells somebody of a sign-in from where they have not signed in before. */
+import { keptUserAgent } from "../../kernel/auth/sessions.ts";
 import { mailTemplate } from "../../kernel/mail/template.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Subject } from "./sign-in.ts";
@@ -42,7 +43,7 @@ export async function tellIfNew(
     .orderBy("id", "desc")
     .limit(50)
     .execute();
-  const now = placeOf({ ip: session.ip, user_agent: session.userAgent?.slice(0, 300) ?? null });
+  const now = placeOf({ ip: session.ip, user_agent: keptUserAgent(session.userAgent) });
   if (earlier.length === 0 || earlier.some((origin) => placeOf(origin) === now)) return;
   await mail.send(newSignInMail, {
     to,
@@ -50,7 +51,7 @@ export async function tellIfNew(
     variables: {
       at: new Date().toUTCString(),
       ip: session.ip,
-      device: session.userAgent?.slice(0, 200) ?? "unknown",
+      device: keptUserAgent(session.userAgent)?.slice(0, 200) ?? "unknown",
     },
   });
 }

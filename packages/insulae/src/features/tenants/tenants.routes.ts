@@ -133,13 +133,18 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
     },
   ),
 
-  ...(["suspend", "resume"] as const).map((action) =>
+  ...(
+    [
+      ["suspend", "tenant.suspended"],
+      ["resume", "tenant.resumed"],
+    ] as const
+  ).map(([action, audited]) =>
     r.post(
       `/tenants/:id/${action}`,
       {
         permission: "platform",
         context: "core",
-        audit: `tenant.${action}d` as const,
+        audit: audited,
         summary: action === "suspend" ? "Suspends a tenant" : "Resumes a suspended tenant",
         params: TenantParams,
         response: TenantView,
@@ -148,7 +153,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       async ({ platform, params, audit }) => {
         const { id } = await platform.tenants.get(params.id);
         const changed = await platform.tenants[action](id);
-        await audit({ action: `tenant.${action}d`, target: targetOf(changed) });
+        await audit({ action: audited, target: targetOf(changed) });
         return viewOf(changed);
       },
     ),

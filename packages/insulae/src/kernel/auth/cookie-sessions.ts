@@ -15,6 +15,7 @@ import type { Logger } from "../telemetry/log.ts";
 import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
 import type { Amr } from "./factors/methods.ts";
 import type { SessionCookies } from "./session-cookie.ts";
+import { keptUserAgent } from "./sessions.ts";
 
 export const sessionCookie = "__Host-insulae";
 
@@ -132,7 +133,7 @@ export function createCookieSessions(options: CookieSessionsOptions): CookieSess
           amr: [...amr],
           proved_at: provedAt,
           ip,
-          user_agent: userAgent?.slice(0, 300) ?? null,
+          user_agent: keptUserAgent(userAgent),
           expires_at: after(Math.min(idleSeconds, maxSeconds)),
           prolonged_until: after(maxSeconds),
           cookie_hash: cookie.hash,

@@ -9,6 +9,7 @@
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
+import { redactText } from "../telemetry/redact.ts";
 import type { AccountId, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
 import type { SessionKind } from "./credential.ts";
 import type { Amr } from "./factors/methods.ts";
@@ -139,7 +140,7 @@ export function createSessions(options: SessionsOptions): Sessions {
           amr: [...session.amr],
           proved_at: session.provedAt,
           ip: session.ip,
-          user_agent: shortened(session.userAgent),
+          user_agent: keptUserAgent(session.userAgent),
           expires_at: after(lifetimeSeconds ?? refreshTtlSeconds),
           refresh_hash: secret ? hashRefreshSecret(secret) : null,
         })
@@ -177,7 +178,7 @@ export function createSessions(options: SessionsOptions): Sessions {
           last_used_at: now,
           expires_at: after(refreshTtlSeconds),
           ip: client.ip,
-          user_agent: shortened(client.userAgent),
+          user_agent: keptUserAgent(client.userAgent),
         })
         .where("id", "=", token.sessionId)
         .where(isOpen)
@@ -246,8 +247,9 @@ const isOf = (owner: SessionOwner | undefined) =>
   sql<SqlBool>`subject_id = ${owner?.subjectId ?? null}
     and tenant_id is not distinct from ${owner?.tenantId ?? null}`;
 
-const shortened = (userAgent: string | undefined): string | null =>
-  userAgent?.slice(0, 300) ?? null;
+/** What is kept of a user agent: whatever somebody put there, no secret, and not much. */
+export const keptUserAgent = (userAgent: string | undefined): string | null =>
+  userAgent === undefined ? null : redactText(userAgent).slice(0, 300);
 
 const sessionOf = (row: {
   readonly id: string;

@@ -1,0 +1,336 @@
+/**
+ * A day in the life of an installation: every route that changes something is called, by somebody who may,
+ * with all that it needs, so that it succeeds. For tests of what must hold of every route: what is
+ * audited, and what is never kept.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { App } from "../app.ts";
+import type { Route } from "../kernel/feature.ts";
+import { routePath } from "../kernel/http/declarations.ts";
+import { unknownId } from "./fixtures.ts";
+import { makeCertificate } from "./test-certificates.ts";
+
+export interface Step {
+  /** `POST /api/v1/contacts/:id`, as the route declares it. */
+  readonly route: string;
+  readonly status: number;
+  readonly requestId: string;
+  /** The answer's body, as it was sent, and the values of its headers. */
+  readonly text: string;
+}
+
+export interface FullScenario {
+  readonly steps: readonly Step[];
+  /** Keys of all tenants in it. */
+  readonly tenants: readonly string[];
+}
+
+export interface ScenarioOptions {
+  readonly app: App;
+  /** What the DNS says; the app must have been made with it. */
+  readonly txt: Map<string, string[]>;
+  /** Sent along with every request. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Is told of everything that is a secret, before it is sent or as soon as it is given. */
+  readonly onSecret?: (secret: string) => void;
+  /** Is told before each request. */
+  readonly onCall?: () => void;
+}
+
+/** Everybody's first password. */
+export const scenarioPassword = "a-Fine-passphrase-8";
+
+interface Call {
+  readonly token?: string | undefined;
+  readonly tenant?: string;
+  readonly headers?: Record<string, string>;
+  readonly params?: Record<string, string>;
+  readonly query?: string;
+  readonly body?: unknown;
+}
+
+interface Reply {
+  readonly status: number;
+  // Callers read what they expect out of it; what is not there is sent as undefined, and refused.
+  // biome-ignore lint/suspicious/noExplicitAny: the shape is each route's own
+  readonly body: any;
+  readonly cookie: string;
+}
+
+/** @throws Error if a route that should have succeeded did not. */
+export async function runFullScenario(options: ScenarioOptions): Promise<FullScenario> {
+  const { app, txt, onSecret = () => {} } = options;
+  const steps: Step[] = [];
+
+  const call = async (route: string, asked: Call = {}): Promise<Reply> => {
+    const [method = "", pattern = ""] = route.split(" ");
+    const path = pattern.replaceAll(/:([a-z_]+)/g, (_, name: string) =>
+      encodeURIComponent(asked.params?.[name] ?? unknownId),
+    );
+    const prefix = pattern.startsWith("/.") ? "" : "/api/v1";
+    options.onCall?.();
+    const reply = await app.inject({
+      method: method as "GET", // the routes' own
+      url: `${prefix}${path}${asked.query ?? ""}`,
+      headers: {
+        ...options.headers,
+        ...asked.headers,
+        ...(asked.token !== undefined && { authorization: `Bearer ${asked.token}` }),
+        ...(asked.tenant !== undefined && { "x-tenant": asked.tenant }),
+      },
+      ...(asked.body !== undefined && { payload: asked.body as object }),
+    });
+    const step = {
+      route: `${method} ${prefix}${pattern}`,
+      status: reply.statusCode,
+      requestId: String(reply.headers["x-request-id"]),
+      text: `${reply.body}\n${JSON.stringify(reply.headers)}`,
+    };
+    steps.push(step);
+    if (reply.statusCode >= 300) throw new Error(`${route}: ${reply.statusCode} ${reply.body}`);
+    const cookie = String(reply.headers["set-cookie"] ?? "").split(";")[0] ?? "";
+    const isJson = String(reply.headers["content-type"]).includes("json") && reply.body !== "";
+    const body = isJson && !reply.body.includes("\n") ? JSON.parse(reply.body) : undefined;
+    return { status: reply.statusCode, body, cookie };
+  };
+
+  const secret = <Text extends string>(text: Text): Text => {
+    onSecret(text);
+    return text;
+  };
+  const password = secret(scenarioPassword);
+  const otherPassword = secret("an0ther-Fine-passphrase");
+
+  const register = async (email: string, more: object = {}, tenant?: string) => {
+    const { body } = await call("POST /auth/register", {
+      ...(tenant && { tenant }),
+      body: { email, password, ...more },
+    });
+    return noted(body);
+  };
+  const logIn = async (email: string, tenant?: string, chosen: string = password) => {
+    const { body } = await call("POST /auth/login", {
+      ...(tenant && { tenant }),
+      body: { email, password: chosen },
+    });
+    return noted(body);
+  };
+  const noted = (body: Record<string, string>) => {
+    for (const name of ["token", "access_token", "refresh_token", "csrf_token"]) {
+      if (body[name]) secret(body[name]);
+    }
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    return body as any;
+  };
+  /** The token of the newest link to somebody, once there are so many. */
+  const linkTo = async (email: string, page: string, count = 1): Promise<string> => {
+    for (;;) {
+      const { body } = await call("GET /dev/mails", { query: `?to=${encodeURIComponent(email)}` });
+      const found = body.items.flatMap(({ text }: { text: string }) =>
+        [...text.matchAll(new RegExp(`/${page}\\?token=([\\w-]+)`, "g"))].map(([, token]) => token),
+      );
+      if (found.length >= count) return secret(found[0]);
+      await sleep(10);
+    }
+  };
+
+  // The platform: an administrator, two accounts, a tenant.
+  await app.ensureAdmin({ email: "admin@example.com", password });
+  const admin = (await logIn("admin@example.com")).token;
+  const founder = "founder@acme.example";
+  const { token: founderToken } = await register(founder);
+  await call("POST /auth/resend-verification", { body: { email: founder } });
+  await call("POST /auth/verify-email", {
+    body: { token: await linkTo(founder, "verify-email", 2) },
+  });
+  const acme = (
+    await call("POST /tenants", {
+      token: founderToken,
+      body: { key: "acme", name: "Acme", settings: { registration: "open" } },
+    })
+  ).body;
+  const inAcme = async () =>
+    noted(
+      (
+        await call("POST /auth/switch", {
+          token: (await logIn(founder)).token,
+          body: { tenant: "acme" },
+        })
+      ).body,
+    );
+  const owner: string = (await inAcme()).token;
+
+  // A member's comings and goings.
+  const ada = "ada@example.com";
+  const signedIn = await register(ada, { username: "ada" }, "acme");
+  noted(
+    (await call("POST /auth/refresh", { body: { refresh_token: signedIn.refresh_token } })).body,
+  );
+  const another = await logIn(ada, "acme");
+  const { body: sessions } = await call("GET /auth/sessions", { token: another.token });
+  const ended = sessions.items.find(({ current }: { current: boolean }) => !current);
+  await call("DELETE /auth/sessions/:id", { token: another.token, params: { id: ended.id } });
+  await call("POST /auth/logout", { token: another.token });
+  const browser = await call("POST /auth/login", {
+    tenant: "acme",
+    body: { email: ada, password, session: "cookie" },
+  });
+  secret(browser.cookie.split("=")[1] ?? "");
+  noted(browser.body);
+  await call("POST /auth/password-change", {
+    headers: { cookie: browser.cookie, "x-csrf-token": browser.body.csrf_token },
+    body: { current_password: password, new_password: otherPassword },
+  });
+  await call("POST /auth/password-reset-request", { tenant: "acme", body: { email: ada } });
+  await call("POST /auth/password-reset", {
+    body: { token: await linkTo(ada, "password-reset"), password },
+  });
+  await call("POST /auth/logout-all", { token: (await logIn(ada, "acme")).token });
+
+  // Users, roles, keys, certificates.
+  const made = (
+    await call("POST /users", { token: owner, body: { email: "bob@example.com", password } })
+  ).body;
+  const bob = { id: made.id };
+  await call("PATCH /users/:id", { token: owner, params: bob, body: { role: "manager" } });
+  const role = (await call("POST /roles", { token: owner, body: { name: "Readers" } })).body;
+  await call("PUT /roles/:id", {
+    token: owner,
+    params: { id: role.id },
+    body: { name: "Readers", permissions: ["contacts:read"] },
+  });
+  const { body: permissions } = await call("GET /permissions", { token: owner });
+  const permission = (permissions.items ?? permissions).find(
+    ({ name }: { name: string }) => name === "orders:read",
+  );
+  await call("POST /roles/:id/permissions", {
+    token: owner,
+    params: { id: role.id },
+    body: { permission: permission.name },
+  });
+  await call("DELETE /roles/:id/permissions/:permission_id", {
+    token: owner,
+    params: { id: role.id, permission_id: permission.id },
+  });
+  await call("POST /users/:id/roles", { token: owner, params: bob, body: { role: role.id } });
+  await call("DELETE /users/:id/roles/:role_id", {
+    token: owner,
+    params: { ...bob, role_id: role.id },
+  });
+  await call("DELETE /roles/:id", { token: owner, params: { id: role.id } });
+  const key = (
+    await call("POST /api-keys", { token: owner, body: { name: "CI", scopes: ["contacts:write"] } })
+  ).body;
+  await call("POST /contacts", {
+    headers: { "x-api-key": secret(key.key) },
+    body: { name: "made by a key" },
+  });
+  await call("DELETE /api-keys/:id", { token: owner, params: { id: key.id } });
+  const authority = await makeCertificate({ authority: true, subject: "CN=CI" });
+  const registered = (
+    await call("POST /client-certificates", {
+      token: owner,
+      body: {
+        name: "CI",
+        kind: "authority",
+        certificate: authority.cert,
+        required_subject: ["CN=ci"],
+        scopes: ["contacts:read"],
+      },
+    })
+  ).body;
+  await call("DELETE /client-certificates/:id", { token: owner, params: { id: registered.id } });
+
+  // Hosts and domains.
+  const atHost = { id: "acme", hostname: "shop.acme.example" };
+  const host = (
+    await call("POST /tenants/:id/hosts", {
+      token: owner,
+      params: { id: "acme" },
+      body: { hostname: atHost.hostname },
+    })
+  ).body;
+  txt.set(host.verification.name, [host.verification.value]);
+  await call("POST /tenants/:id/hosts/:hostname/verify", { token: owner, params: atHost });
+  const tls = await makeCertificate({ hosts: [atHost.hostname] });
+  await call("PUT /tenants/:id/hosts/:hostname/certificate", {
+    token: owner,
+    params: atHost,
+    body: { certificate: tls.cert, private_key: secret(tls.key) },
+  });
+  secret(tls.key.split("\n")[1] ?? "");
+  await call("DELETE /tenants/:id/hosts/:hostname/certificate", { token: owner, params: atHost });
+  await call("DELETE /tenants/:id/hosts/:hostname", { token: owner, params: atHost });
+  const domain = { domain: "acme.example" };
+  const claim = (
+    await call("POST /email-domains", { token: owner, body: { ...domain, role: "user" } })
+  ).body;
+  txt.set(claim.verification.name, [claim.verification.value]);
+  await call("POST /email-domains/:domain/verify", { token: owner, params: domain });
+
+  // Somebody joins by their address, gets the tenant, and the founder leaves.
+  const heir = "heir@acme.example";
+  const { token: heirToken } = await register(heir);
+  await call("POST /auth/verify-email", { body: { token: await linkTo(heir, "verify-email") } });
+  const joined = (
+    await call("POST /tenants/:id/join", { token: heirToken, params: { id: "acme" } })
+  ).body;
+  await call("DELETE /email-domains/:domain", { token: owner, params: domain });
+
+  // The platform acts as a user, and the tenant ends it.
+  const actAs = {
+    tenant: "acme",
+    user_id: bob.id,
+    reason: "a support case",
+    minutes: 10,
+  };
+  for (const route of ["DELETE /platform/impersonations/:id", "DELETE /impersonations/:id"]) {
+    const { body } = await call("POST /platform/impersonations", { token: admin, body: actAs });
+    noted(body);
+    const params = { id: body.id };
+    noted((await call("POST /platform/impersonations/:id/token", { token: admin, params })).body);
+    await call(route, { token: route.includes("platform") ? admin : owner, params });
+  }
+  await call("DELETE /users/:id", { token: owner, params: bob });
+
+  // Everyday data.
+  const product = (
+    await call("POST /products", { token: owner, body: { name: "A thing", price: "9.50" } })
+  ).body;
+  const everyday: readonly (readonly [string, object, object])[] = [
+    ["contacts", { name: "Ada" }, { phone: "1" }],
+    ["orders", { lines: [{ product_id: product.id, quantity: 1 }] }, { status: "cancelled" }],
+    ["documents", { title: "A text" }, { content: "with words" }],
+    ["products", { name: "Another", price: "1.00" }, { price: "2.00" }],
+  ];
+  for (const [name, first, change] of everyday) {
+    const { body } = await call(`POST /${name}`, { token: owner, body: first });
+    const params = { id: body.id };
+    await call(`PATCH /${name}/:id`, { token: owner, params, body: change });
+    await call(`DELETE /${name}/:id`, { token: owner, params });
+  }
+
+  // The tenant changes hands, is changed, suspended, resumed and deleted.
+  await call("PUT /tenants/:id", { token: owner, params: { id: "acme" }, body: { name: "Acme" } });
+  await call("PATCH /tenants/:id", { token: owner, params: { id: "acme" }, body: { name: "A" } });
+  await call("GET /audit/export", { token: owner });
+  await call("POST /tenants/:id/transfer", {
+    token: owner,
+    params: { id: "acme" },
+    body: { user_id: joined.user_id },
+  });
+  await call("POST /tenants/:id/leave", { token: owner, params: { id: "acme" } });
+  await call("POST /tenants", { token: founderToken, body: { key: "globex", name: "Globex" } });
+  for (const route of ["POST /tenants/:id/suspend", "POST /tenants/:id/resume"]) {
+    await call(route, { token: admin, params: { id: "globex" } });
+  }
+  await call("DELETE /tenants/:id", { token: admin, params: { id: "globex" } });
+  await call("GET /platform/audit/export", { token: admin });
+  return { steps, tenants: [acme.key] };
+}
+
+/** The routes that change something, as `Step.route` names them. */
+export const changing = (routes: readonly Route[]): readonly string[] =>
+  routes
+    .filter(({ method }) => method !== "GET")
+    .map((route) => `${route.method} ${routePath(route)}`);
