@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -13,11 +14,31 @@ beforeEach(async () => {
 
 afterEach(() => folder.remove());
 
-/** The processes whose command line names the data folder. */
-const processesOf = (dataDir: string): string[] =>
-  execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" })
-    .split("\n")
-    .filter((line) => line.includes(dataDir) && !line.includes("ps -eo"));
+/** The processes that were started with the data folder, or work in it as all of PostgreSQL's do. */
+function processesOf(dataDir: string): string[] {
+  const of = (path: string, read: (path: string) => string): string => {
+    try {
+      return read(path);
+    } catch {
+      return ""; // it has ended
+    }
+  };
+  return readdirSync("/proc").filter(
+    (pid) =>
+      /^\d+$/.test(pid) &&
+      (of(`/proc/${pid}/cwd`, readlinkSync).startsWith(dataDir) ||
+        of(`/proc/${pid}/environ`, (path) => readFileSync(path, "utf8")).includes(dataDir)),
+  );
+}
+
+/** Kills all of PostgreSQL, so that nothing that is only in its memory gets out. */
+function killPostgres(dataDir: string): void {
+  const all = processesOf(dataDir).filter((pid) =>
+    readlinkSync(`/proc/${pid}/exe`).endsWith("/postgres"),
+  );
+  if (all.length < 2) throw new Error("PostgreSQL is not running");
+  execFileSync("kill", ["-9", ...all]);
+}
 
 const untilNone = async (dataDir: string): Promise<string[]> => {
   for (let tries = 0; tries < 100 && processesOf(dataDir).length > 0; tries += 1) await sleep(100);
@@ -67,6 +88,8 @@ test("every acknowledged write survives kill -9, which leaves no process behind"
       }
     });
     await sleep(700);
+    // Once everything dies, once only the server: then PostgreSQL notices, and stops by itself.
+    if (round % 2 === 0) killPostgres(folder.path);
     await server.stop("SIGKILL");
     killed = true;
     await Promise.all(writers);
