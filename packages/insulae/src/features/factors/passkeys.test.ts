@@ -98,6 +98,19 @@ describe("a passkey", () => {
     expect(decodeJwt(reply.body.access_token).amr).toEqual(["pwd", "hwk", "mfa"]);
   });
 
+  it("of somebody who was switched off, or whose tenant was suspended, logs nobody in", async () => {
+    const one = await userWithPasskey();
+    const owner = await people.newOwner(one.tenant);
+    const off = { token: owner.token, body: { is_active: false } };
+    expect((await people.patch(`/api/v1/users/${one.user.id}`, off)).status).toBe(200);
+    const other = await userWithPasskey();
+    await people.suspend(other.tenant);
+    for (const { authenticator } of [one, other]) {
+      const reply = await logInBy(authenticator.get(await options()));
+      expect([reply.status, reply.body.code]).toEqual([401, "invalid_passkey"]);
+    }
+  });
+
   it("that counts nothing is good again and again", async () => {
     const { authenticator } = await userWithPasskey(false);
     for (let count = 0; count < 2; count++) {

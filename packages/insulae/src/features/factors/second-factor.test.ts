@@ -309,6 +309,39 @@ describe("a tenant that asks for a second factor", () => {
     expect(decodeJwt(switched.body.access_token).amr).toContain("mfa");
   });
 
+  it("wants an administrator who acts as a user to have proved their own, not the user's", async () => {
+    const tenant = await people.newTenant();
+    const { user, token } = await people.register(tenant);
+    await addApp(people, token);
+    const admin = await people.admin();
+    const actAs = (by: string) =>
+      people.post("/api/v1/platform/impersonations", {
+        token: by,
+        body: { tenant: tenant.key, user_id: user.id, reason: "a test", minutes: 5 },
+      });
+    expect((await actAs(admin.token)).status).toBe(201);
+    await people.app.tenants.update(tenant.id, { settings: { second_factor: "required" } });
+    const refused = await actAs(admin.token);
+    expect([refused.status, refused.body.code]).toEqual([403, "administrator_needs_factor"]);
+    const app = await addApp(people, admin.token);
+    const acting = await actAs(app.token);
+    expect(acting.status, acting.text).toBe(201);
+    expect(
+      (await people.post(`${auth}/factors/totp`, { token: acting.body.access_token })).status,
+    ).toBe(403);
+  });
+
+  it("ends a browser's session that was made without one", async () => {
+    const tenant = await people.newTenant();
+    const { user } = await people.register(tenant);
+    const signedIn = await logIn(people, user.email, tenant, { session: "cookie" });
+    const cookie = String(signedIn.headers["set-cookie"]).split(";")[0] ?? "";
+    const ask = () => people.app.inject({ url: `${auth}/me`, headers: { cookie } });
+    expect((await ask()).statusCode).toBe(200);
+    await people.app.tenants.update(tenant.id, { settings: { second_factor: "required" } });
+    await vi.waitFor(async () => expect((await ask()).statusCode).toBe(401));
+  });
+
   it("ends sessions made without one at their next refresh, should one have slipped in", async () => {
     const tenant = await people.newTenant({ settings: { second_factor: "required" } });
     const { body } = await people.post(`${auth}/register`, {
@@ -339,6 +372,23 @@ describe("a tenant that asks for a second factor", () => {
     );
     expect((await refresh(refreshToken)).status).toBe(401);
   });
+});
+
+it("a new password, set by mail, does not get around the second factor", async () => {
+  const { tenant, user, app } = await userWithApp();
+  await people.post(`${auth}/password-reset-request`, {
+    tenant: tenant.key,
+    body: { email: user.email },
+  });
+  const token = await people.tokenTo(user.email, 3);
+  const reset = await people.post(`${auth}/password-reset`, {
+    body: { token, password: people.password },
+  });
+  expect(reset.status, reset.text).toBe(204);
+  const { mfa_token, code } = (await logIn(people, user.email, tenant)).body;
+  expect(code).toBe("second_factor_required");
+  const answer = { code: codeOf(app.secret) };
+  expect((await secondFactor(people, mfa_token, answer)).status).toBe(200);
 });
 
 it("a session that began before the first factor is over", async () => {
