@@ -52,6 +52,7 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
       NODE_ENV: "",
       APP_ENV: "development",
       PORT: String(port),
+      APP_WS_PORT: "0",
       DATA_DIR: options.dataDir,
       ADMIN_EMAIL: adminEmail,
       ADMIN_PASSWORD: adminPassword,

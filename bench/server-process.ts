@@ -36,7 +36,7 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
   const began = performance.now();
   const child = spawn(server.command, server.args, {
     cwd: server.cwd,
-    env: { ...inherited(), ...server.env, PORT: String(port) },
+    env: { ...inherited(), ...server.env, PORT: String(port), APP_WS_PORT: "0" },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });

@@ -10,6 +10,7 @@ import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.featu
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
 import { type Installation, openInstallation } from "./installation.ts";
 import { auditCrossTenant } from "./kernel/audit/cross-tenant.ts";
+import { redeemTicket } from "./kernel/auth/tickets.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
@@ -20,10 +21,12 @@ import { createHttpServer } from "./kernel/http/server.ts";
 import { chain } from "./kernel/maybe-promise.ts";
 import type { Platform } from "./kernel/platform.ts";
 import { createLogger, type Logger } from "./kernel/telemetry/log.ts";
+import { createLogHub } from "./kernel/telemetry/log-hub.ts";
 import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
-import { requestFacts } from "./kernel/tenancy/request-facts.ts";
+import { createFactsOf } from "./kernel/tenancy/request-facts.ts";
 import { createResolver } from "./kernel/tenancy/resolution.ts";
 import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
+import { createLogPort } from "./log-port.ts";
 import { createServices, type Services } from "./services.ts";
 import { createTlsEntrance, type TlsEntrance } from "./tls-entrance.ts";
 import { version } from "./version.ts";
@@ -61,6 +64,8 @@ export interface App
   }): Promise<string>;
   /** The port on which the server ends TLS, once it listens there. */
   readonly tlsPort: () => number | undefined;
+  /** The port of the log stream alone, once it is listened on. */
+  readonly logPort: () => number | undefined;
   /** Finishes what is in flight, gives everything back. */
   close(): Promise<void>;
 }
@@ -76,7 +81,8 @@ export interface App
  */
 export async function createApp(options: AppOptions = {}): Promise<App> {
   const config = loadConfig(options.env ?? process.env, options.config);
-  const log = options.log ?? createLogger(config.logLevel);
+  const logs = createLogHub({ format: config.wsLogFormat, bufferSize: config.wsLogBufferSize });
+  const log = logs.tap(options.log ?? createLogger(config.logLevel));
   const features = [
     ...coreFeatures,
     ...(config.env === "production" ? [] : developmentFeatures),
@@ -84,7 +90,10 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
   ];
   const installation = await openInstallation(config, features, log);
   try {
-    return await assemble(installation, await createServices(installation, options.dns));
+    return await assemble(
+      installation,
+      await createServices(installation, { dns: options.dns, logs }),
+    );
   } catch (error) {
     await installation.close();
     throw error;
@@ -103,6 +112,9 @@ async function assemble(installation: Installation, services: Services): Promise
   // As Fastify decides whose `X-Forwarded-…` it believes.
   const trusted = proxyAddress.compile([...config.trustProxy]);
   const findPresented = createFindPresented((address) => trusted(address, 0));
+  const factsOf = createFactsOf(findPresented, (purpose, ticket) =>
+    redeemTicket(platform.oneTimeTokens, purpose, ticket),
+  );
   const resolver = createResolver({
     certificates: platform.clientCertificates,
     catalogue,
@@ -114,7 +126,7 @@ async function assemble(installation: Installation, services: Services): Promise
     features,
     resolve: (request, route) =>
       chain(
-        resolver(requestFacts(request, findPresented), route),
+        chain(factsOf(request, route), (facts) => resolver(facts, route)),
         ({ tenant, user, credential }) => ({
           tenant,
           user,
@@ -138,6 +150,7 @@ async function assemble(installation: Installation, services: Services): Promise
         },
       }),
       credentials: config.corsCredentials,
+      localPages: config.env !== "production",
     },
     limits: createRequestLimits({ limits: config.rateLimits, limiter: createLimiter({ redis }) }),
     cursorSecret: secrets.derive("cursors", 32),
@@ -155,6 +168,7 @@ async function assemble(installation: Installation, services: Services): Promise
   await announcements.listen();
   mailSender.start();
   const tls = createTlsEntrance({ config, http, certificates: platform.certificates, log });
+  const logPort = createLogPort({ config, http, log });
   const upkeep = startUpkeep(installation, services, tls);
 
   return {
@@ -179,9 +193,11 @@ async function assemble(installation: Installation, services: Services): Promise
     async listen({ port = config.port, host = config.host, tlsPort = config.tlsPort } = {}) {
       const address = await http.listen({ port, host });
       if (tlsPort !== undefined) await tls.listen({ port: tlsPort, host });
+      await logPort.listen(host);
       return address;
     },
     tlsPort: tls.port,
+    logPort: logPort.port,
     async close() {
       await http.close();
       await upkeep.stop();

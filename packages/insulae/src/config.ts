@@ -66,6 +66,13 @@ export interface Config {
   readonly adminPassword: string | undefined;
   readonly defaultTenant: string;
   readonly logLevel: string;
+  /** The port of the log stream alone; 0: none. */
+  readonly wsPort: number;
+  readonly wsLogFormat: "text" | "json";
+  /** How many lines are kept for a viewer who is too slow. */
+  readonly wsLogBufferSize: number;
+  /** Who may watch the log, by id or e-mail; empty: whoever has the permission. */
+  readonly wsLogsAdminUsers: readonly string[];
   /** Addresses and networks whose `X-Forwarded-*` headers are believed. */
   readonly trustProxy: readonly string[];
   /** Origins whose pages may use the API from a browser, beside the tenants' own. */
@@ -286,6 +293,26 @@ export const variables = {
     logLevel,
     "trace, debug, info, warn, error, fatal or silent; default warn, in production info",
   ),
+  wsPort: variable(
+    ["APP_WS_PORT"],
+    integer(0, 65_535),
+    "a port for the log stream alone, at /logs; 0 for none; default 9000. Only those who watch logs should reach it",
+  ),
+  wsLogFormat: variable(
+    ["WS_LOG_FORMAT"],
+    oneOf("text", "json"),
+    "how the log stream shows a line; default text",
+  ),
+  wsLogBufferSize: variable(
+    ["WS_LOG_BUFFER_SIZE"],
+    integer(1, 100_000),
+    "how many lines are kept for a viewer of the log stream who is too slow, before the oldest are dropped; default 1000",
+  ),
+  wsLogsAdminUsers: variable(
+    ["WS_LOGS_ADMIN_USER"],
+    list,
+    "ids or e-mails, separated by commas: of those who may watch logs, only these do; default all of them",
+  ),
   trustProxy: variable(
     ["TRUST_PROXY"],
     list,
@@ -418,6 +445,10 @@ export function loadConfig(
     defaultTenant: values.defaultTenant ?? "demo_tenant",
     // On a terminal, requests are noise.
     logLevel: values.logLevel ?? (production ? "info" : "warn"),
+    wsPort: values.wsPort ?? (environment === "test" ? 0 : 9000),
+    wsLogFormat: values.wsLogFormat ?? "text",
+    wsLogBufferSize: values.wsLogBufferSize ?? 1_000,
+    wsLogsAdminUsers: values.wsLogsAdminUsers ?? [],
     trustProxy: values.trustProxy ?? [],
     corsOrigins: values.corsOrigins ?? [],
     sessionIdleHours: values.sessionIdleHours ?? 24,

@@ -71,9 +71,10 @@ const impersonatorMay =
 const accountMay =
   (admin: boolean) =>
   (route: Route): boolean => {
-    const { permission } = route.options;
+    const { permission, orPlatform = false } = route.options;
     if (contextOf(route) === "tenant") return false;
     if (permission === "platform") return admin;
+    if (orPlatform) return admin;
     return permission === "public" || permission === "authenticated";
   };
 

@@ -39,6 +39,7 @@ import { smtpDriver } from "./kernel/mail/smtp.ts";
 import { createPlatform, type Platform } from "./kernel/platform.ts";
 import { createSessions as createRequestSessions } from "./kernel/sessions/session.ts";
 import { createSessionStore } from "./kernel/sessions/store.ts";
+import { createLogHub, type LogHub } from "./kernel/telemetry/log-hub.ts";
 import { type Catalogue, createCatalogue } from "./kernel/tenancy/catalogue.ts";
 import { createHosts } from "./kernel/tenancy/hosts.ts";
 import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
@@ -61,9 +62,10 @@ export interface Services {
 
 export async function createServices(
   installation: Installation,
-  dns: Dns = createDns(),
+  options: { readonly dns?: Dns | undefined; readonly logs?: LogHub } = {},
 ): Promise<Services> {
   const { config, control, features, log, main, servers, databaseOf } = installation;
+  const { dns = createDns(), logs = createLogHub({ format: "text", bufferSize: 0 }) } = options;
   const tokens = createTokens({
     signing: await loadKeys(installation),
     issuer: config.baseUrl,
@@ -164,6 +166,7 @@ export async function createServices(
     }),
     audit: audit.write,
     authority,
+    logs,
     permissions,
     tokens,
     sessions: createSessions({

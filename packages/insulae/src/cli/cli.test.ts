@@ -24,6 +24,7 @@ const environment = (settings: Readonly<Record<string, string>>) => ({
   PATH: process.env.PATH ?? "",
   DATA_DIR: dataDir,
   PORT: String(port),
+  APP_WS_PORT: "0",
   ...settings,
 });
 

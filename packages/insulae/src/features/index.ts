@@ -11,6 +11,7 @@ import { emailDomains } from "./email-domains/email-domains.feature.ts";
 import { factors } from "./factors/factors.feature.ts";
 import { impersonations } from "./impersonations/impersonations.feature.ts";
 import { invitations } from "./invitations/invitations.feature.ts";
+import { logs } from "./logs/logs.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
 import { memberships } from "./memberships/memberships.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
@@ -36,6 +37,7 @@ export const coreFeatures: readonly Feature[] = [
   memberships,
   audit,
   mails,
+  logs,
 ];
 
 /** What is for development and tests, and no server in production has. */

@@ -67,6 +67,17 @@ export interface RouteOptions<
    * about the caller. A machine gets past named permissions only.
    */
   readonly personal?: boolean;
+  /**
+   * Whether platform administrators may call it as well, in the core. For a route that names a
+   * permission, in the context `any`.
+   */
+  readonly orPlatform?: boolean;
+  /**
+   * It is a WebSocket, over which the server speaks (`GET`, status 101). Beside the usual credentials it
+   * takes `?token=`, and `?ticket=`: a one-time token issued for this purpose. The handler refuses by
+   * throwing, or returns `(socket) => void`; it is asked again every second, so it must do nothing else.
+   */
+  readonly socket?: { readonly ticketsFor: string };
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;

@@ -14,7 +14,8 @@ import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { Dns } from "./dns.ts";
 import type { Mail, TenantMail } from "./mail/mail.ts";
 import type { OpenedSession, OpenSession } from "./sessions/session.ts";
-import type { Logger } from "./telemetry/log.ts";
+import { type Logger, ownedLog } from "./telemetry/log.ts";
+import type { LogHub } from "./telemetry/log-hub.ts";
 import type { Hosts } from "./tenancy/hosts.ts";
 import type { Servers } from "./tenancy/servers.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
@@ -78,6 +79,8 @@ export interface Platform {
   readonly oneTimeTokens: OneTimeTokens;
   /** What users and accounts may do at present. */
   readonly authority: Authority;
+  /** The log's lines, as they are written. */
+  readonly logs: LogHub;
   /** What permissions there are, and which roles hold them. */
   readonly permissions: Permissions;
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
@@ -106,7 +109,7 @@ export function createPlatform(options: PlatformOptions): Platform {
   const scopeOf = <Tables>(tenant: Tenant): TenantScope<Tables> => ({
     tenant,
     db: databaseOf<Tables>(tenant),
-    log: log.child({ tenant_id: tenant.id }),
+    log: ownedLog(log, { tenant_id: tenant.id }, tenant.id),
     mail: {
       send: (template, message) => services.mail.send(template, { ...message, tenant }),
     },

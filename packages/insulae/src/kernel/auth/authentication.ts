@@ -27,6 +27,10 @@ export interface Shown {
   readonly csrfToken: string | undefined;
   /** Whether the request may change something: then a cookie alone is not enough. */
   readonly changes: boolean;
+  /** What a one-time ticket stood for, which was redeemed. It counts like a token that says so. */
+  readonly redeemed?: Claims | undefined;
+  /** Nobody has just done anything: a cookie's session is not prolonged. */
+  readonly unattended?: boolean;
 }
 
 /** A credential that is what it says; whether its holder may still use it, `findPrincipal` knows. */
@@ -127,11 +131,17 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       chain(whoIs(session, tenant), (user) => (user?.epoch === session.epoch ? user : undefined)),
   });
 
-  const byCookie = ({ cookies, csrfToken, changes }: Shown): MaybePromise<Proof | undefined> => {
+  const byRedeemed = (claims: Claims): MaybePromise<Proof> => {
+    if (claims.expiresAt * 1000 <= Date.now()) throw invalidToken();
+    return unlessEnded(claims.sessionId, proofOf(claims));
+  };
+
+  const byCookie = (shown: Shown): MaybePromise<Proof | undefined> => {
+    const { cookies, csrfToken, changes, unattended = false } = shown;
     const cookie = cookieIn(cookies, sessionCookie);
     if (cookie === undefined) return undefined;
     if (cookie === doubled) throw invalidToken();
-    return chain(cookieSessions.find(cookie), (session) => {
+    return chain(cookieSessions.find(cookie, unattended), (session) => {
       if (!session) throw invalidToken();
       // A browser sends the cookie whichever page made it send the request; the token it does not.
       if (changes && !isSame(csrfToken, cookieSessions.csrfToken(session.id))) throw csrfRefused();
@@ -140,7 +150,8 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   };
 
   return (shown) => {
-    const { token } = shown;
+    const { token, redeemed } = shown;
+    if (redeemed) return byRedeemed(redeemed);
     if (token === undefined) return byCookie(shown);
     return looksLikeApiKey(token) ? byApiKey(token) : byToken(token);
   };

@@ -46,8 +46,12 @@ export interface CookieSessions {
   readonly maxAgeSeconds: number;
   /** Begins a session. @returns the text of its cookie, which is told nobody else. */
   open(session: NewCookieSession): Promise<{ readonly id: string; readonly cookie: string }>;
-  /** The open session of a cookie, at once if it was seen lately. */
-  find(cookie: string): MaybePromise<CookieSession | undefined>;
+  /**
+   * The open session of a cookie, at once if it was seen lately.
+   *
+   * @param unattended nobody uses it just now: it is not prolonged.
+   */
+  find(cookie: string, unattended?: boolean): MaybePromise<CookieSession | undefined>;
   /** Ends the session of a cookie that a browser gives up for another. */
   end(cookie: string): Promise<void>;
   csrfToken(sessionId: string): string;
@@ -142,7 +146,7 @@ export function createCookieSessions(options: CookieSessionsOptions): CookieSess
         .executeTakeFirstOrThrow();
       return { id, cookie: cookie.text };
     },
-    find(text) {
+    find(text, unattended = false) {
       const hit = known.get(text);
       if (!hit) return waiting.get(text) ?? ask(text);
       const { session } = hit;
@@ -153,7 +157,7 @@ export function createCookieSessions(options: CookieSessionsOptions): CookieSess
         known.delete(text);
         return ask(text);
       }
-      if (now - hit.usedAt > prolongEveryMs) {
+      if (!unattended && now - hit.usedAt > prolongEveryMs) {
         hit.usedAt = now;
         prolong(session);
       }

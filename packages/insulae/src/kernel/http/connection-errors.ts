@@ -52,14 +52,23 @@ function isAnswering(socket: Socket): boolean {
 /** An `Expect` other than `100-continue`, which Node would answer with an empty 417. */
 export function answerExpectations(server: Pick<Server, "on">): void {
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
-    const error = expectationFailed();
-    const body = JSON.stringify(problemOf(error, requestId(request)));
-    const length = Buffer.byteLength(body);
-    response.writeHead(error.status, {
-      "content-type": problemType,
-      "content-length": length,
-      connection: "close",
-    });
-    response.end(body);
+    answerProblem(request, response, expectationFailed());
   });
+}
+
+/** Answers a request that goes no further, and closes its connection. */
+export function answerProblem(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: AppError,
+): void {
+  const body = JSON.stringify(problemOf(error, requestId(request)));
+  response.writeHead(error.status, {
+    "content-type": problemType,
+    "content-length": Buffer.byteLength(body),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    connection: "close",
+  });
+  response.end(body);
 }

@@ -8,6 +8,7 @@ import { feature } from "../feature.ts";
 import { createNodeServers } from "./node-servers.ts";
 import type { HttpServerOptions } from "./server.ts";
 import { echo, testServer } from "./test-server.ts";
+import { createUpgrades } from "./upgrades.ts";
 
 /** A route that answers when it is told to. */
 function gated() {
@@ -245,7 +246,8 @@ describe("a server that closes", () => {
 
   it("does so on every address that it listens on", async () => {
     const reached = Promise.withResolvers<ServerResponse>();
-    const servers = createNodeServers({ requestTimeoutMs: 5_000, graceMs: 5_000 });
+    const upgrades = createUpgrades();
+    const servers = createNodeServers({ requestTimeoutMs: 5_000, graceMs: 5_000, upgrades });
     const main = servers.create(() => {});
     const other = servers.create((_request, response) => reached.resolve(response));
     await Promise.all(

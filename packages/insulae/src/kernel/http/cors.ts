@@ -7,12 +7,17 @@
  * browser asks before it sends such a header. So whatever changes something and has none must come from a page of
  * this host or of an allowed origin, or from no page at all.
  *
+ * A WebSocket is not kept from a page of any origin by the browser, which sends the cookie along and
+ * names the origin. So a handshake must come from a page that is allowed, whatever it shows, or from
+ * no browser: then it names no origin, and shows more than a cookie.
+ *
  * The decision takes the host alone, and comes after the guard and before anybody is authenticated,
  * so that errors can be read by the pages that may read answers. This is ours and not @fastify/cors,
  * which answers preflights in a hook before those of the routes, that is before the guard, and puts
  * that hook into every request.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Route } from "../feature.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
 import { originRefused } from "./errors.ts";
 import type { Origins, OriginVerdict } from "./origins.ts";
@@ -21,6 +26,8 @@ export interface CorsOptions {
   readonly origins: Origins;
   /** Whether pages of allowed origins may send cookies, and read what was answered to them. */
   readonly credentials: boolean;
+  /** Whether pages of this machine, on any port, may open WebSockets: for development. */
+  readonly localPages?: boolean;
 }
 
 export interface Cors {
@@ -29,7 +36,11 @@ export interface Cors {
    *
    * @throws originRefused, invalidHost
    */
-  readonly admit: (request: FastifyRequest, reply: FastifyReply) => MaybePromise<void>;
+  readonly admit: (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    route?: Route,
+  ) => MaybePromise<void>;
   /** Answers a preflight. @throws originRefused, invalidHost */
   readonly preflight: (request: FastifyRequest, reply: FastifyReply) => MaybePromise<void>;
 }
@@ -43,14 +54,31 @@ const exposedHeaders =
 /** Seconds; Chromium keeps none longer. What is then sent is judged each time. */
 const maxAge = "7200";
 
-export function createCors({ origins, credentials }: CorsOptions): Cors {
+export function createCors(options: CorsOptions): Cors {
+  const { origins, credentials, localPages } = options;
+
   const allow = (reply: FastifyReply, origin: string): void => {
     reply.header("access-control-allow-origin", origin);
     if (credentials) reply.header("access-control-allow-credentials", "true");
   };
 
+  const admitHandshake = ({ headers, host, url }: FastifyRequest): MaybePromise<void> => {
+    const { origin } = headers;
+    if (origin === undefined) {
+      const { authorization, cookie, "x-api-key": apiKey } = headers;
+      const shows = authorization ?? apiKey ?? /[?&](token|ticket)=/.exec(url);
+      if (cookie !== undefined && !shows) throw originRefused();
+      return;
+    }
+    if (localPages && isLocal(origin)) return;
+    return chain(origins.judge(origin, host), (verdict) => {
+      if (verdict === "foreign") throw originRefused();
+    });
+  };
+
   return {
-    admit(request, reply) {
+    admit(request, reply, route) {
+      if (route?.options.socket) return admitHandshake(request);
       const { origin } = request.headers;
       if (origin === undefined) {
         if (isForgeable(request) && isFromElsewhere(request)) throw originRefused();
@@ -81,6 +109,9 @@ export function createCors({ origins, credentials }: CorsOptions): Cors {
     },
   };
 }
+
+const isLocal = (origin: string): boolean =>
+  /^https?:\/\/(([a-z0-9-]+\.)*localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(origin);
 
 /** A browser asks whether a page may send what it is about to send. */
 export const isPreflight = ({ method, headers }: FastifyRequest): boolean =>

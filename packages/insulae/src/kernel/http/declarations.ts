@@ -87,6 +87,7 @@ function routeProblems(route: Route, features: readonly Feature[]): string[] {
     ...pathProblems(route),
     ...responseProblems(options.response),
     ...auditProblems(route),
+    ...socketProblems(route),
     ...(options.summary?.trim() ? [] : ["it has no summary"]),
     ...(options.body && (route.method === "GET" || route.method === "DELETE")
       ? [`a ${route.method} has no body`]
@@ -117,6 +118,19 @@ function accessProblems(
       }
       return context === "core" ? ["a tenant's permission needs the context tenant"] : [];
   }
+}
+
+function socketProblems({ method, options }: Route): string[] {
+  const { permission, context, orPlatform, socket, response } = options;
+  const named = typeof permission === "string" && permission.includes(":");
+  return [
+    ...(orPlatform && !(named && context === "any")
+      ? ["orPlatform is for a named permission in the context any"]
+      : []),
+    ...(socket && !(method === "GET" && 101 in response)
+      ? ["a WebSocket is a GET that answers 101"]
+      : []),
+  ];
 }
 
 function auditProblems({ method, options: { audit } }: Route): string[] {
@@ -157,7 +171,7 @@ function responseProblems(response: ResponseSchemas | undefined): string[] {
   const successes = [...responsesOf(response).keys()].filter(
     (status) => status >= 200 && status < 300,
   );
-  return successes.length === 0 ? ["its response has no status 2xx"] : [];
+  return successes.length === 0 && !(101 in response) ? ["its response has no status 2xx"] : [];
 }
 
 function isObjectSchema(schema: unknown): schema is { properties: object } {

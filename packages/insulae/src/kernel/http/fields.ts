@@ -15,4 +15,5 @@ export const idParams = Type.Object({ id: uuid });
  * Text of an answer that is a secret: a token, a key, a password. An answer that has one is never
  * kept anywhere, so its route takes no `Idempotency-Key`.
  */
-export const secretText = (description: string) => Type.String({ description, "x-secret": true });
+export const secretText = (description: string, maxLength?: number) =>
+  Type.String({ description, "x-secret": true, ...(maxLength !== undefined && { maxLength }) });

@@ -15,11 +15,13 @@ import type { Socket } from "node:net";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import type { SniCallback } from "../tls/server-identity.ts";
 import { answerConnectionError, answerExpectations } from "./connection-errors.ts";
+import { asksForWebSocket, type Upgrades } from "./upgrades.ts";
 
 export interface NodeServersOptions {
   readonly requestTimeoutMs: number;
   /** How long what is in flight may take once `close` was called. */
   readonly graceMs: number;
+  readonly upgrades: Upgrades;
 }
 
 export interface TlsOptions {
@@ -37,7 +39,8 @@ export interface NodeServers {
   readonly close: (main: Server) => Promise<void>;
 }
 
-export function createNodeServers({ requestTimeoutMs, graceMs }: NodeServersOptions): NodeServers {
+export function createNodeServers(options: NodeServersOptions): NodeServers {
+  const { requestTimeoutMs, graceMs, upgrades } = options;
   const servers: (Server | TlsServer)[] = [];
   const sockets = new Set<Socket>();
 
@@ -60,13 +63,15 @@ export function createNodeServers({ requestTimeoutMs, graceMs }: NodeServersOpti
     keepAliveTimeout: 72_000,
     requireHostHeader: true,
     insecureHTTPParser: false,
+    shouldUpgradeCallback: asksForWebSocket,
   };
 
   const remember = (socket: Socket): void => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   };
-  const equip = <S extends Server | TlsServer>(server: S): S => {
+  const equip = <S extends Server | TlsServer>(server: S, handler: RequestListener): S => {
+    upgrades.listen(server, handler);
     server.on("clientError", answerConnectionError);
     answerExpectations(server);
     server.on("connection", remember);
@@ -75,7 +80,7 @@ export function createNodeServers({ requestTimeoutMs, graceMs }: NodeServersOpti
   };
 
   return {
-    create: (handler) => equip(createServer(http, handler)),
+    create: (handler) => equip(createServer(http, handler), handler),
     createTls(handler, { sniCallback, certificate }) {
       const server = createTlsServer(
         {
@@ -97,7 +102,7 @@ export function createNodeServers({ requestTimeoutMs, graceMs }: NodeServersOpti
       );
       // Bytes of the handshake are no request: what counts is what comes out of it.
       server.on("secureConnection", remember);
-      return equip(server);
+      return equip(server, handler);
     },
     async close(main) {
       closeIdle();

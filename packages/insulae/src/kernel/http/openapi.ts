@@ -91,12 +91,13 @@ function securityOf(route: Route): { readonly security?: readonly object[] } {
 }
 
 function accessText(route: Route): string {
-  const { permission, personal } = route.options;
+  const { permission, personal, orPlatform } = route.options;
   if (permission === "public") return "Anybody may call this.";
   if (permission === "authenticated") return "Whoever is signed in may call this.";
   if (permission === "platform") return "Platform administrators may call this.";
   const alone = personal ? " Nobody may call it in the person's stead, and no machine." : "";
-  return `Needs the permission \`${permission}\`.${alone}`;
+  const others = orPlatform ? " Platform administrators may call it as well." : "";
+  return `Needs the permission \`${permission}\`.${others}${alone}`;
 }
 
 function parameters(route: Route, components: Components): unknown[] {
@@ -151,7 +152,7 @@ function responses(route: Route, components: Components): JsonSchema {
   const declared = [...responsesOf(route.options.response)].map(([status, schema]) => [
     String(status),
     {
-      description: descriptionOf(schema) ?? (status < 300 ? "Done" : "Not done"),
+      description: descriptionOf(schema) ?? (status < 300 ? done(status) : "Not done"),
       ...(schema
         ? {
             content: {
@@ -168,6 +169,9 @@ function responses(route: Route, components: Components): JsonSchema {
   };
 }
 
+const done = (status: number): string =>
+  status === 101 ? "The connection is a WebSocket from now on" : "Done";
+
 function problemResponses(route: Route): JsonSchema {
   const { permission, params, query, body, errors = [] } = route.options;
   const byStatus = new Map<number, string[]>();
@@ -175,7 +179,7 @@ function problemResponses(route: Route): JsonSchema {
     byStatus.set(status, [...(byStatus.get(status) ?? []), text]);
   if (params || query || body) add(400, explain(validationFailed));
   if (permission !== "public") {
-    add(401, "No credentials, or credentials that are not valid");
+    if (!route.options.socket) add(401, "No credentials, or credentials that are not valid");
     add(403, "The credentials do not permit this");
   }
   add(rateLimitExceeded.status, explain(rateLimitExceeded));

@@ -8,7 +8,7 @@ import type { Principal } from "../auth/principal.ts";
 import type { TenantDatabase } from "../database/tenant-database.ts";
 import type { Route } from "../feature.ts";
 import type { Platform } from "../platform.ts";
-import type { Logger } from "../telemetry/log.ts";
+import { type Logger, ownedLog } from "../telemetry/log.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { ClientAddress } from "./client-address.ts";
 
@@ -75,12 +75,14 @@ export function standIn(credential: Credential | undefined) {
 export function requestLog(request: FastifyRequest, root: Logger): Logger {
   const state = findState(request);
   if (state?.log) return state.log;
-  const log = root.child({
+  const tenantId = state?.resolved?.tenant?.id;
+  const bindings = {
     request_id: request.id,
-    tenant_id: state?.resolved?.tenant?.id,
+    tenant_id: tenantId,
     user_id: state?.resolved?.user?.id,
     ...standIn(state?.resolved?.credential),
-  });
+  };
+  const log = ownedLog(root, bindings, tenantId);
   // A line that is written before the tenant is known must not fix the later ones.
   if (state?.resolved) state.log = log;
   return log;

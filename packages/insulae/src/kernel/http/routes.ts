@@ -29,6 +29,7 @@ import {
   type ResolvedRequest,
   requestLog,
 } from "./request-state.ts";
+import { type OpenSocket, refusalOf } from "./socket-route.ts";
 import type { Validator, Validators } from "./validation.ts";
 
 export interface RoutesOptions {
@@ -36,6 +37,7 @@ export interface RoutesOptions {
   readonly enter: Enter;
   readonly limits: RequestLimits;
   readonly admit: Cors["admit"];
+  readonly openSocket: OpenSocket;
   readonly resolve: Resolve;
   readonly cursors: Cursors;
   readonly validators: Validators;
@@ -83,6 +85,13 @@ function registerRoute(app: FastifyInstance, route: Route, options: RoutesOption
         throw new Error(`${list} was reached without a tenant`);
       }
       validate(request);
+      if (route.options.socket) {
+        const { openSocket, resolve } = options;
+        const ask = (now: ResolvedRequest) =>
+          handle(new RequestContext(setting, now, request, reply));
+        openSocket({ request, reply, route, resolved, resolve, ask });
+        return;
+      }
       if (status !== 200) reply.code(status);
       const called = new RequestContext(setting, resolved, request, reply);
       if (!idempotent || request.headers["idempotency-key"] === undefined) {
@@ -118,11 +127,11 @@ function entrance(route: Route, { enter, limits, admit, resolve }: RoutesOptions
       state = enter(request, reply, path);
       limits.gate(request, reply);
       resolved = chain(
-        limits.atOwnCost(request, reply, () => admit(request, reply)),
+        limits.atOwnCost(request, reply, () => admit(request, reply, route)),
         () => limits.around(request, reply, route, resolve),
       );
     } catch (error) {
-      done(asError(error));
+      done(refusalOf(route, error));
       return;
     }
     if (!(resolved instanceof Promise)) {
@@ -135,7 +144,7 @@ function entrance(route: Route, { enter, limits, admit, resolve }: RoutesOptions
         state.resolved = value;
         done();
       },
-      (error: unknown) => done(asError(error)),
+      (error: unknown) => done(refusalOf(route, error)),
     );
   };
 }

@@ -13,11 +13,13 @@ import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import { createAnswerError } from "./answer-error.ts";
+import { answerProblem } from "./connection-errors.ts";
 import { type CorsOptions, createCors, isPreflight } from "./cors.ts";
 import { createCursors } from "./cursor.ts";
 import { checkDeclarations, routePath } from "./declarations.ts";
 import { registerDocs } from "./docs.ts";
 import { createEntrance } from "./entrance.ts";
+import { notFound } from "./errors.ts";
 import { type HealthChecks, healthFeature } from "./health.ts";
 import { acceptOnlyJson } from "./json-body.ts";
 import { type RequestLimits, unlimited } from "./limits/request-limits.ts";
@@ -27,6 +29,9 @@ import { requestId } from "./request-id.ts";
 import { type Resolve, type ResolvedRequest, stateKey } from "./request-state.ts";
 import { registerRoutes } from "./routes.ts";
 import { securityHeaders } from "./security-headers.ts";
+import { createOpenSocket } from "./socket-route.ts";
+import { createSockets, type SocketTimes } from "./sockets.ts";
+import { createUpgrades } from "./upgrades.ts";
 import { createValidators } from "./validation.ts";
 
 export interface HttpServerOptions {
@@ -48,6 +53,8 @@ export interface HttpServerOptions {
   readonly trustProxy?: readonly string[];
   /** How long a whole request may take to come in. Default 30 s; its headers 10 s at most. */
   readonly requestTimeoutMs?: number;
+  /** How often open WebSockets are looked after. */
+  readonly socketTimes?: SocketTimes;
   /** How long `close()` waits for what is in flight. Default 10 s. */
   readonly shutdownGraceMs?: number;
 }
@@ -59,6 +66,16 @@ export type HttpServer = FastifyInstance & {
     readonly host: string;
     readonly tls: TlsOptions;
   }) => Promise<TlsListener>;
+  /**
+   * Listens once more, for a few addresses that stand for routes, and nothing else.
+   *
+   * @param options.routes the paths of routes by those that are served there.
+   */
+  readonly listenFor: (options: {
+    readonly port: number;
+    readonly host: string;
+    readonly routes: Readonly<Record<string, string>>;
+  }) => Promise<{ readonly port: number }>;
 };
 
 export interface TlsListener {
@@ -74,7 +91,10 @@ export interface TlsListener {
  */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { log, version } = options;
+  const upgrades = createUpgrades();
+  const sockets = createSockets(options.socketTimes);
   const servers = createNodeServers({
+    upgrades,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
     graceMs: options.shutdownGraceMs ?? 10_000,
   });
@@ -115,6 +135,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   acceptOnlyJson(app);
   app.addHook("preClose", async () => {
     closing = true;
+    sockets.close();
     await servers.close(app.server);
   });
 
@@ -124,6 +145,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     baseUrl: options.baseUrl,
     enter,
     admit: cors.admit,
+    openSocket: createOpenSocket({ upgrades, sockets, log }),
     log,
   };
   const { limits } = options;
@@ -154,6 +176,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     });
   });
   return Object.assign(app, {
+    listenFor: async ({ port, host, routes }: Parameters<HttpServer["listenFor"]>[0]) => {
+      const server = servers.create(only(routes, handle));
+      await once(server.listen({ port, host }), "listening");
+      return { port: (server.address() as AddressInfo).port }; // it listens on TCP
+    },
     listenTls: async ({ port, host, tls }: Parameters<HttpServer["listenTls"]>[0]) => {
       const server = servers.createTls(handle, tls);
       await once(server.listen({ port, host }), "listening");
@@ -165,6 +192,20 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     },
   });
 }
+
+/** A handler for these paths, as if the routes had been asked for, and for no others. */
+const only =
+  (routes: Readonly<Record<string, string>>, handle: RequestListener): RequestListener =>
+  (request, response) => {
+    const [path = "", ...query] = (request.url ?? "").split("?");
+    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    if (route === undefined) {
+      answerProblem(request, response, notFound());
+      return;
+    }
+    request.url = [route, ...query].join("?");
+    handle(request, response);
+  };
 
 /** Health is asked for by nobody in particular, even when the control plane is down. */
 const nobody: ResolvedRequest = Object.freeze({

@@ -94,3 +94,19 @@ function errorForLog(error: unknown, depth = 0): unknown {
       depth < maxCauses && { errors: error.errors.map((inner) => errorForLog(inner, depth + 1)) }),
   };
 }
+
+/** Marks the fields of a line that are all the server's own, so that no secret can be among them. */
+export const harmless = Symbol("no secrets in here");
+
+const owner = Symbol("whose lines a logger writes");
+
+/**
+ * A logger of a tenant's lines, or (undefined) of nobody's. Its children are of the same tenant,
+ * whatever fields they or their lines have: what a client sends can't give a line to another tenant.
+ */
+export const ownedLog = (log: Logger, bindings: object, tenantId: string | undefined): Logger =>
+  Object.assign(log.child(bindings), { [owner]: tenantId ?? null });
+
+/** Whose a logger's lines are; `null`: nobody's; undefined: it does not say. */
+export const ownerOf = (log: Logger): string | null | undefined =>
+  (log as Logger & { readonly [owner]?: string | null })[owner]; // set above, on it or its parent

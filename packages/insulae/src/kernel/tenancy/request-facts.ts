@@ -1,10 +1,13 @@
 import type { FastifyRequest } from "fastify";
 import { looksLikeApiKey } from "../auth/api-key.ts";
+import type { Claims } from "../auth/tokens.ts";
+import type { Route } from "../feature.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
 import type { FindPresented } from "../tls/presented-certificate.ts";
 import type { RequestFacts } from "./resolution.ts";
 
 /** What a request says of itself; the proxy's word for the host only where the proxy is trusted. */
-export function requestFacts(request: FastifyRequest, findPresented: FindPresented): RequestFacts {
+function requestFacts(request: FastifyRequest, findPresented: FindPresented): RequestFacts {
   const { authorization, cookie, "x-tenant": tenantHeader, "x-api-key": apiKey } = request.headers;
   const { "x-csrf-token": csrfToken } = request.headers;
   return {
@@ -16,6 +19,48 @@ export function requestFacts(request: FastifyRequest, findPresented: FindPresent
     changes: request.method !== "GET" && request.method !== "HEAD",
     request,
     tenantHeader: Array.isArray(tenantHeader) ? tenantHeader.join() : tenantHeader,
+  };
+}
+
+/** Redeems a ticket for a purpose; undefined if it is no good. */
+export type RedeemTicket = (purpose: string, ticket: string) => Promise<Claims | undefined>;
+
+/**
+ * What requests say of themselves. For a handshake that is found out once: its ticket is used up by
+ * it. Asked again for the same one, it says that nobody has just done anything.
+ */
+export function createFactsOf(findPresented: FindPresented, redeem: RedeemTicket) {
+  const handshakes = new WeakMap<FastifyRequest, RequestFacts>();
+
+  const handshakeFacts = (request: FastifyRequest, purpose: string): MaybePromise<RequestFacts> => {
+    const known = handshakes.get(request);
+    if (known) return { ...known, unattended: true };
+    const keep = (facts: RequestFacts): RequestFacts => {
+      handshakes.set(request, facts);
+      return facts;
+    };
+    const facts = requestFacts(request, findPresented);
+    const { token, ticket } = Object(request.query) as Readonly<Record<string, unknown>>; // Fastify's, or undefined
+    const given = [facts.token, token, ticket].filter((shown) => shown !== undefined);
+    if (given.length === 0 || given[0] === facts.token) {
+      return keep(given.length > 1 ? { ...facts, token: "" } : facts);
+    }
+    // Two of them, or one twice, are none that is valid; an API key is too lasting for an address.
+    const [shown] = given;
+    if (given.length > 1 || typeof shown !== "string" || looksLikeApiKey(shown)) {
+      return keep({ ...facts, token: "" });
+    }
+    if (ticket === undefined) return keep({ ...facts, token: shown });
+    return redeem(purpose, shown).then((redeemed) =>
+      keep(redeemed ? { ...facts, redeemed } : { ...facts, token: "" }),
+    );
+  };
+
+  return (request: FastifyRequest, route: Route): MaybePromise<RequestFacts> => {
+    const { socket } = route.options;
+    return socket
+      ? handshakeFacts(request, socket.ticketsFor)
+      : requestFacts(request, findPresented);
   };
 }
 

@@ -229,9 +229,10 @@ function refuseStandIn(route: Route, credential: Credential): void {
 
 /** Whether the caller may use the route, in the context that the route runs in. */
 function authorise(route: Route, tenant: Tenant | undefined, user: Principal | undefined): void {
-  const { permission, context = "tenant" } = route.options;
+  const { permission, context = "tenant", orPlatform } = route.options;
   if (permission !== "public") {
     if (!user) throw authenticationRequired();
+    if (orPlatform && user.kind === "core" && user.platformAdmin) return;
     if (permission === "platform") {
       if (user.kind !== "core" || !user.platformAdmin) throw permissionDenied();
       return;

@@ -1,0 +1,76 @@
+/** Viewers of the log stream, for tests of who may be one, and for how long. */
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { onTestFinished } from "vitest";
+import { WebSocket as Client } from "ws";
+import type { App } from "../../app.ts";
+
+export interface Handshake {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly query?: string;
+  /** Default: the usual one. */
+  readonly port?: number;
+  readonly path?: string;
+}
+
+export const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+/** @param usual the port of the server that is asked where a test says nothing. */
+export const viewersAt = (usual: () => number) => ({
+  watch: (handshake: Handshake) => watchAt(usual(), handshake),
+  refusal: (handshake: Handshake) => refusalAt(usual(), handshake),
+});
+
+const open = (
+  usual: number,
+  { headers = {}, query = "", path = "/api/ws/logs", port = usual }: Handshake,
+): Client => new Client(`ws://localhost:${port}${path}${query}`, { headers });
+
+/** A viewer that was let in. */
+async function watchAt(usual: number, handshake: Handshake) {
+  const client = open(usual, handshake);
+  const lines: string[] = [];
+  client.on("message", (data) => lines.push(String(data)));
+  const ended = once(client, "close").then(([code, reason]) => `${code} ${reason}`);
+  await once(client, "open");
+  onTestFinished(() => client.terminate());
+  return {
+    client,
+    lines,
+    ended,
+    /** The first line with the text, once it is there. */
+    async line(text: string): Promise<string> {
+      for (;;) {
+        const found = lines.find((line) => line.includes(text));
+        if (found !== undefined) return found;
+        await once(client, "message");
+      }
+    },
+  };
+}
+
+/** What a handshake is answered with that was not let in. */
+async function refusalAt(usual: number, handshake: Handshake) {
+  const client = open(usual, handshake);
+  client.on("error", () => {});
+  client.on("open", () => client.emit("unexpected-response", undefined, { statusCode: 101 }));
+  onTestFinished(() => client.terminate());
+  const [, response] = await once(client, "unexpected-response");
+  if (response.statusCode === 101) return "let in";
+  let body = "";
+  for await (const chunk of response) body += chunk;
+  return `${response.statusCode} ${JSON.parse(body).code}`;
+}
+
+/** Serves an app on a port that is free. */
+export const listenWith = async (app: App): Promise<number> =>
+  Number(new URL(await app.listen({ port: 0 })).port);
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "localhost");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address ? address.port : 0;
+}

@@ -1,0 +1,83 @@
+/** The log, as it is written, over a WebSocket: to the tenant whose lines they are, and to the platform. */
+import { Type } from "typebox";
+import { isMachine } from "../../kernel/auth/credential.ts";
+import { permissionDenied, personalOnly } from "../../kernel/auth/errors.ts";
+import type { Principal } from "../../kernel/auth/principal.ts";
+import { issueTicket, ticketSeconds } from "../../kernel/auth/tickets.ts";
+import { feature } from "../../kernel/feature.ts";
+import { originRefused } from "../../kernel/http/errors.ts";
+import { secretText } from "../../kernel/http/fields.ts";
+import { type OutgoingSocket, tooManySockets, upgradeRequired } from "../../kernel/http/sockets.ts";
+
+export const logStreamPath = "/api/ws/logs";
+
+const purpose = "log-stream";
+
+const Ticket = Type.Object(
+  {
+    ticket: secretText("Opens one log stream, once."),
+    expires_in: Type.Integer({ description: "Seconds in which it has to be used." }),
+  },
+  { $id: "LogTicket" },
+);
+
+/** `WS_LOGS_ADMIN_USER` leaves some of those who have the permission. */
+function refuseUnlisted(listed: readonly string[], { id, email }: Principal): void {
+  const own = [id.toLowerCase(), email.toLowerCase()];
+  const found = listed.some((entry) => own.includes(entry.toLowerCase()));
+  if (listed.length > 0 && !found) throw permissionDenied();
+}
+
+export const logs = feature("logs", {
+  permissions: {
+    "logs:read": { description: "Watch the log of the tenant", role: "admin" },
+  },
+  routes: (r) => [
+    r.absolute.get(
+      logStreamPath,
+      {
+        permission: "logs:read",
+        context: "any",
+        orPlatform: true,
+        socket: { ticketsFor: purpose },
+        summary: "Streams the log as it is written, over a WebSocket",
+        description:
+          "A user gets the lines of their tenant, a platform administrator all. Lines are text messages, one each. Whoever is not let in is answered 403. A page has to be of an allowed origin. `token` is an access token, for clients that can't send a header; addresses end up in the logs of proxies, so a page should rather use its cookie or a `ticket`. The stream ends within seconds when its session, its user's rights or the tenant do.",
+        query: Type.Object({
+          token: Type.Optional(secretText("An access token.", 7_000)),
+          ticket: Type.Optional(secretText("Of `POST /api/v1/logs/tickets`.")),
+        }),
+        response: { 101: null },
+        errors: [originRefused, upgradeRequired, tooManySockets],
+      },
+      ({ user, platform }) => {
+        refuseUnlisted(platform.config.wsLogsAdminUsers, user);
+        const tenantId = user.kind === "tenant" ? user.tenantId : undefined;
+        return (socket: OutgoingSocket) => platform.logs.watch(socket, tenantId);
+      },
+    ),
+
+    r.post(
+      "/logs/tickets",
+      {
+        permission: "logs:read",
+        context: "any",
+        orPlatform: true,
+        personal: true,
+        audit: { none: "it opens what its holder may open anyway" },
+        summary: "Makes a ticket that opens a log stream once, within half a minute",
+        description: "Another one replaces it. The stream is good for as long as the session is.",
+        response: { 201: Ticket },
+        errors: [personalOnly],
+      },
+      async ({ user, credential, platform }) => {
+        if (isMachine(credential)) throw personalOnly();
+        refuseUnlisted(platform.config.wsLogsAdminUsers, user);
+        const { oneTimeTokens, tokens } = platform;
+        const ttl = tokens.accessTtlSeconds;
+        const ticket = await issueTicket(oneTimeTokens, purpose, user, credential, ttl);
+        return { ticket, expires_in: ticketSeconds };
+      },
+    ),
+  ],
+});

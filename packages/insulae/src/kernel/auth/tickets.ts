@@ -1,0 +1,61 @@
+/**
+ * Tickets: what a browser opens a WebSocket with, since it can't send a header along. A ticket stands
+ * for the session that asked for it, is good once, for one purpose, for half a minute, on every node,
+ * and is worth nothing in a proxy's log.
+ */
+import type { AccountId } from "../tenancy/tenant.ts";
+import type { SessionCredential } from "./credential.ts";
+import type { OneTimeTokens } from "./one-time-tokens.ts";
+import type { Principal } from "./principal.ts";
+import type { Claims } from "./tokens.ts";
+
+export const ticketSeconds = 30;
+
+/** @param ttlSeconds what it lets in is good for so long, as far as the session lasts. */
+export function issueTicket(
+  tokens: OneTimeTokens,
+  purpose: string,
+  user: Principal,
+  { sessionId, issuedAt, expiresAt, impersonator }: SessionCredential,
+  ttlSeconds: number,
+): Promise<string> {
+  const last = Math.min(expiresAt, Math.floor(Date.now() / 1000) + ttlSeconds);
+  return tokens.issue({
+    purpose,
+    subject:
+      user.kind === "tenant"
+        ? { tenantId: user.tenantId, id: user.id }
+        : { tenantId: null, id: user.id },
+    ttlSeconds: ticketSeconds,
+    detail: {
+      session: sessionId,
+      epoch: user.epoch,
+      issued_at: String(issuedAt),
+      expires_at: String(last),
+      ...(impersonator && { impersonator }),
+    },
+  });
+}
+
+/** Uses a ticket up. @returns what it stands for; undefined if it is no good. */
+export async function redeemTicket(
+  tokens: OneTimeTokens,
+  purpose: string,
+  ticket: string,
+): Promise<Claims | undefined> {
+  const found = await tokens.redeem(purpose, ticket);
+  if (!found) return undefined;
+  const { session = "", epoch = "", issued_at, expires_at, impersonator } = found.detail;
+  return {
+    kind: "token",
+    subject: found.subject.id,
+    tenantId: found.subject.tenantId ?? undefined,
+    sessionId: session,
+    tokenId: session,
+    epoch,
+    issuedAt: Number(issued_at),
+    expiresAt: Number(expires_at),
+    // As `issueTicket` wrote it.
+    impersonator: impersonator as AccountId | undefined,
+  };
+}

@@ -1,0 +1,202 @@
+/**
+ * WebSockets that are open. This server speaks over them and does not listen: what comes in is
+ * counted, bounded and thrown away.
+ *
+ * Whoever was let in has to remain so. Once a second each socket's request is resolved anew, as if it
+ * came in now, and its route's handler is asked again. All that they ask is in the caches, which
+ * announcements keep true (a log-out, a demotion, a suspension), so that costs microseconds, and a
+ * socket is closed within a second or two. Where nobody can tell (the database is away), it is closed
+ * after ten.
+ *
+ *     open ── the peer is silent for two heartbeats, sends too much, or breaks the protocol ──► closed
+ *       │                                                                                        ▲
+ *       └── resolving, or the handler, refuses; the server stops ────────────────────────────────┘
+ */
+
+import type { IncomingMessage } from "node:http";
+import { type WebSocket, WebSocketServer } from "ws";
+import { AppError, defineError } from "../errors.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Handshake } from "./upgrades.ts";
+
+export const upgradeRequired = defineError("upgrade_required", 426, "This address is a WebSocket");
+export const tooManySockets = defineError(
+  "too_many_sockets",
+  429,
+  "Too many WebSockets are open; close one first",
+);
+
+/** What the handler of a socket's route talks to. */
+export interface OutgoingSocket {
+  /** @param sent is called when the message has left the process, or never will. */
+  readonly send: (text: string, sent: () => void) => void;
+  /** @param left is called once, as soon as nothing may be sent any more. */
+  readonly onLeft: (left: () => void) => void;
+}
+
+/** What the handler of a socket's route gives: what to do with the socket. */
+export type Talk = (socket: OutgoingSocket) => void;
+
+export interface SocketOptions {
+  /** Whose it is: one may have so many. */
+  readonly owner: string;
+  readonly request: Handshake & { readonly raw: IncomingMessage };
+  readonly talk: Talk;
+  /** Throws, or rejects, if it would be refused now. */
+  readonly check: () => unknown;
+  readonly log: Logger;
+}
+
+export interface Sockets {
+  /** @throws tooManySockets */
+  admit(owner: string): void;
+  /** Finishes the handshake, and has the handler talk. */
+  open(options: SocketOptions): void;
+  /** Closes all, and opens none from now on. */
+  close(): void;
+}
+
+export interface SocketTimes {
+  readonly checkMs: number;
+  readonly heartbeatMs: number;
+  /** For how long a socket stays open while it can't be checked. */
+  readonly uncheckedMs: number;
+}
+
+const usualTimes: SocketTimes = { checkMs: 1_000, heartbeatMs: 15_000, uncheckedMs: 10_000 };
+
+const maxOfOwner = 10;
+const maxInAll = 1_000;
+/** Between two heartbeats, pings, frames and all. */
+const maxBytesIn = 16_384;
+
+/** Close codes of RFC 6455, section 7.4.1. */
+const goingAway = 1001;
+const policy = 1008;
+const unexpected = 1011;
+
+interface Open {
+  readonly owner: string;
+  readonly check: () => unknown;
+  readonly end: (code: number, reason: string) => void;
+  readonly beat: () => void;
+  checkedAt: number;
+  checking: boolean;
+}
+
+export function createSockets(times: SocketTimes = usualTimes): Sockets {
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: 1_024,
+    maxFragments: 16,
+    // Without this, whatever the client proposes would be agreed to.
+    handleProtocols: () => false,
+  });
+  const sockets = new Set<Open>();
+  let closed = false;
+
+  const ofOwner = (owner: string): number =>
+    [...sockets].filter((socket) => socket.owner === owner).length;
+
+  const admit = (owner: string): void => {
+    if (closed || sockets.size >= maxInAll || ofOwner(owner) >= maxOfOwner) throw tooManySockets();
+  };
+
+  const checkOne = async (socket: Open): Promise<void> => {
+    if (socket.checking) return;
+    socket.checking = true;
+    try {
+      await socket.check();
+      socket.checkedAt = performance.now();
+    } catch (error) {
+      const refused = error instanceof AppError && error.status < 500;
+      if (refused) socket.end(policy, error.code);
+    } finally {
+      socket.checking = false;
+    }
+  };
+  const checkAll = (): void => {
+    for (const socket of sockets) {
+      if (performance.now() - socket.checkedAt > times.uncheckedMs) {
+        socket.end(unexpected, "unchecked");
+      } else void checkOne(socket);
+    }
+  };
+  const timers = [
+    setInterval(checkAll, times.checkMs),
+    setInterval(() => {
+      for (const socket of sockets) socket.beat();
+    }, times.heartbeatMs),
+  ];
+  for (const timer of timers) timer.unref();
+
+  const begin = (peer: WebSocket, { owner, request, talk, check, log }: SocketOptions): void => {
+    const left: (() => void)[] = [];
+    let answered = true;
+    let bytesIn = 0;
+
+    const leave = (why: string | number): void => {
+      if (!sockets.delete(socket)) return;
+      for (const fn of left) fn();
+      log.info({ why }, "WebSocket closed");
+    };
+    const end = (code: number, reason: string): void => {
+      if (!sockets.has(socket)) return;
+      leave(reason);
+      peer.close(code, reason);
+      // Whoever does not answer the closing does not keep the connection.
+      setTimeout(() => peer.terminate(), 1_000).unref();
+    };
+    const socket: Open = {
+      owner,
+      check,
+      end,
+      beat() {
+        bytesIn = 0;
+        if (answered) {
+          answered = false;
+          peer.ping();
+        } else {
+          leave("silent");
+          peer.terminate();
+        }
+      },
+      checkedAt: performance.now(),
+      checking: false,
+    };
+    sockets.add(socket);
+    peer.on("pong", () => {
+      answered = true;
+    });
+    request.socket.on("data", (chunk: Buffer) => {
+      bytesIn += chunk.length;
+      if (bytesIn > maxBytesIn) end(policy, "too_much");
+    });
+    // It closes the connection itself, with the code that the protocol has for it.
+    peer.on("error", (error) => leave(error.message));
+    peer.on("close", leave);
+    log.info("WebSocket opened");
+    talk({
+      send: (text, sent) => peer.send(text, () => sent()),
+      onLeft: (fn) => left.push(fn),
+    });
+  };
+
+  return {
+    admit,
+    open(options) {
+      const { raw, socket, head } = options.request;
+      server.handleUpgrade(raw, socket, head, (peer) => {
+        begin(peer, options);
+        if (closed) for (const open of sockets) open.end(goingAway, "going_away");
+      });
+    },
+    close() {
+      closed = true;
+      for (const timer of timers) clearInterval(timer);
+      for (const open of sockets) open.end(goingAway, "going_away");
+    },
+  };
+}

@@ -1,0 +1,84 @@
+/** How a line of the log is shown to those who watch it: as text, or as a JSON object. */
+import { redact } from "./redact.ts";
+
+export type LogFormat = "text" | "json";
+
+const levels: Readonly<Record<number, string>> = {
+  10: "TRACE",
+  20: "DEBUG",
+  30: "INFO",
+  40: "WARN",
+  50: "ERROR",
+  60: "FATAL",
+};
+
+const maxText = 8_192;
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** A line without secrets. */
+export function cleanLine(line: string): string {
+  const fields: Fields = JSON.parse(line);
+  const { err } = fields;
+  const clean = redact(fields);
+  // `ECONNRESET`, `23505`: what an error's code is, and what a secret never looks like.
+  const code = typeof err === "object" && err !== null && "code" in err ? err.code : undefined;
+  const kept =
+    typeof code === "string" && /^[A-Z0-9_]{1,40}$/.test(code)
+      ? { ...clean, err: { ...(clean.err as object), code } } // redact gives an object for an object
+      : clean;
+  return `${JSON.stringify(kept)}\n`;
+}
+
+/**
+ * `[2026-01-31 12:00:00.000] INFO [insulae::http] request method=GET …`, or the same in JSON. One line
+ * each: control characters are written as escapes.
+ */
+export function formatLine(fields: Fields, format: LogFormat): string {
+  const { level, time, msg, err, module, pid: _pid, hostname: _hostname, ...rest } = fields;
+  const details = Object.entries(rest).map(([name, value]) => `${name}=${textOf(value)}`);
+  const message = [textOf(msg ?? ""), ...details, ...(err ? [`error=${errorText(err)}`] : [])]
+    .join(" ")
+    .slice(0, maxText)
+    .toWellFormed();
+  const target = `insulae::${typeof module === "string" ? module : "route" in fields ? "http" : "server"}`;
+  return printed(
+    { level: levels[Number(level)] ?? "INFO", at: timeOf(time), target, message },
+    format,
+  );
+}
+
+/** The line that stands for those which a reader was too slow for. */
+export function formatDropped(count: number, now: number, format: LogFormat): string {
+  const message = `[WARNING] ${count} line${count === 1 ? " was" : "s were"} dropped: this reader is too slow`;
+  return format === "text"
+    ? message
+    : printed({ level: "WARN", at: new Date(now), target: "insulae::logs", message }, format);
+}
+
+interface Printed {
+  readonly level: string;
+  readonly at: Date;
+  readonly target: string;
+  readonly message: string;
+}
+
+function printed({ level, at, target, message }: Printed, format: LogFormat): string {
+  const timestamp = at.toISOString().replace("T", " ").replace("Z", "");
+  return format === "text"
+    ? `[${timestamp}] ${level} [${target}] ${message}`
+    : JSON.stringify({ timestamp, level, target, message });
+}
+
+function timeOf(time: unknown): Date {
+  const date = new Date(typeof time === "string" || typeof time === "number" ? time : Date.now());
+  return Number.isNaN(date.getTime()) ? new Date() : date;
+}
+
+const textOf = (value: unknown): string => {
+  const json = JSON.stringify(value) ?? "";
+  return typeof value === "string" ? json.slice(1, -1).replaceAll('\\"', '"') : json;
+};
+
+const errorText = (err: unknown): string =>
+  typeof err === "object" && err !== null && "message" in err ? textOf(err.message) : textOf(err);
