@@ -3,7 +3,7 @@
  * what people search for, and never headers.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { harmless, type Logger } from "../telemetry/log.ts";
+import type { Logger } from "../telemetry/log.ts";
 import { findState, standIn } from "./request-state.ts";
 
 /** Writes the line when the answer has left, or the client has gone. */
@@ -12,7 +12,6 @@ export function logWhenDone(request: FastifyRequest, reply: FastifyReply, log: L
     const state = findState(request);
     log.info(
       {
-        [harmless]: true,
         request_id: request.id,
         tenant_id: state?.resolved?.tenant?.id,
         user_id: state?.resolved?.user?.id,

@@ -80,8 +80,9 @@ interface Open {
   readonly check: () => unknown;
   readonly end: (code: number, reason: string) => void;
   readonly beat: () => void;
-  checkedAt: number;
   checking: boolean;
+  /** Since when it has been asked without an answer. */
+  unansweredSince: number | undefined;
 }
 
 export function createSockets(times: SocketTimes = usualTimes): Sockets {
@@ -107,9 +108,10 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
   const checkOne = async (socket: Open): Promise<void> => {
     if (socket.checking) return;
     socket.checking = true;
+    socket.unansweredSince ??= performance.now();
     try {
       await socket.check();
-      socket.checkedAt = performance.now();
+      socket.unansweredSince = undefined;
     } catch (error) {
       const refused = error instanceof AppError && error.status < 500;
       if (refused) socket.end(policy, error.code);
@@ -119,7 +121,8 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
   };
   const checkAll = (): void => {
     for (const socket of sockets) {
-      if (performance.now() - socket.checkedAt > times.uncheckedMs) {
+      const { unansweredSince = Infinity } = socket;
+      if (performance.now() - unansweredSince > times.uncheckedMs) {
         socket.end(unexpected, "unchecked");
       } else void checkOne(socket);
     }
@@ -163,8 +166,8 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
           peer.terminate();
         }
       },
-      checkedAt: performance.now(),
       checking: false,
+      unansweredSince: undefined,
     };
     sockets.add(socket);
     peer.on("pong", () => {

@@ -1,13 +1,13 @@
 /**
  * Lines of the log, as they are written, for those who watch. The app's logger writes through the hub
- * (`tap`), which takes secrets out of each line. It goes where it always went, and to the viewers whom
- * it concerns.
+ * (`tap`): each line goes where it always went, and to the viewers whom it concerns. The server's own
+ * loggers take secrets out of what they write; an application's may not, so it is done here as well.
  *
  * Whose a line is, its logger says (`ownedLog`): a request's is of the request's tenant, whatever the
  * line holds. Lines of loggers that say nothing are the server's own, and name a tenant in a field.
  * What is nobody's goes to platform administrators only.
  *
- * While nobody watches, that is all the hub costs, and the line of a request not even that. While somebody does, the level is `info`
+ * While nobody watches, the hub costs a comparison a line. While somebody does, the level is `info`
  * at least, for them: where the log itself goes to, it stays as configured.
  *
  * A viewer has a bounded queue. Some 64 KiB may be on their way to it; what comes in meanwhile is
@@ -16,8 +16,8 @@
  */
 import { pino } from "pino";
 import type { OutgoingSocket } from "../http/sockets.ts";
-import { harmless, type Logger, ownerOf } from "./log.ts";
-import { cleanLine, formatDropped, formatLine, type LogFormat } from "./log-line.ts";
+import { type Logger, ownerOf } from "./log.ts";
+import { formatDropped, formatLine, type LogFormat, readLine } from "./log-line.ts";
 
 export interface LogHub {
   /** The logger to use instead: what it writes is seen. Its level is the hub's from now on. */
@@ -60,7 +60,7 @@ export function createLogHub({ format, bufferSize }: LogHubOptions): LogHub {
       (viewer) => viewer.tenantId === undefined || viewer.tenantId === tenantId,
     );
     if (concerned.length === 0) return;
-    const text = formatLine(JSON.parse(line), format);
+    const text = formatLine(readLine(line), format);
     for (const viewer of concerned) viewer.show(text);
   };
 
@@ -80,12 +80,11 @@ export function createLogHub({ format, bufferSize }: LogHubOptions): LogHub {
       const through: Destination = Object.create(destination);
       through.write = (line) => {
         const { lastLevel = 0, lastObj, lastLogger } = through;
-        const clean = isHarmless(lastObj) ? line : cleanLine(line);
         if (lastLevel >= least) {
           if (Reflect.get(destination, wantsMetadata)) Object.assign(destination, through);
-          destination.write(clean);
+          destination.write(line);
         }
-        if (viewers.size > 0) publish(clean, tenantOf(lastLogger, lastObj));
+        if (viewers.size > 0) publish(line, tenantOf(lastLogger, lastObj));
       };
       Reflect.set(through, wantsMetadata, true);
       Reflect.set(own, pino.symbols.streamSym, through);
@@ -105,9 +104,6 @@ export function createLogHub({ format, bufferSize }: LogHubOptions): LogHub {
 }
 
 const rankOf = (level: string): number => pino.levels.values[level] ?? Number.POSITIVE_INFINITY;
-
-const isHarmless = (fields: unknown): boolean =>
-  typeof fields === "object" && fields !== null && Reflect.get(fields, harmless) === true;
 
 /** The tenant whose line it is. */
 function tenantOf(log: Logger | undefined, fields: unknown): string | undefined {

@@ -1,5 +1,5 @@
 /** How a line of the log is shown to those who watch it: as text, or as a JSON object. */
-import { redact } from "./redact.ts";
+import { redact, redactText } from "./redact.ts";
 
 export type LogFormat = "text" | "json";
 
@@ -16,18 +16,13 @@ const maxText = 8_192;
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** A line without secrets. */
-export function cleanLine(line: string): string {
-  const fields: Fields = JSON.parse(line);
-  const { err } = fields;
-  const clean = redact(fields);
-  // `ECONNRESET`, `23505`: what an error's code is, and what a secret never looks like.
-  const code = typeof err === "object" && err !== null && "code" in err ? err.code : undefined;
-  const kept =
-    typeof code === "string" && /^[A-Z0-9_]{1,40}$/.test(code)
-      ? { ...clean, err: { ...(clean.err as object), code } } // redact gives an object for an object
-      : clean;
-  return `${JSON.stringify(kept)}\n`;
+/** The fields of a line, without secrets. A logger of an application may write something else. */
+export function readLine(line: string): Fields {
+  try {
+    return redact<Fields>(JSON.parse(line));
+  } catch {
+    return { msg: redactText(line.trim()) };
+  }
 }
 
 /**

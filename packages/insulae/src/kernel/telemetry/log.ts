@@ -95,9 +95,6 @@ function errorForLog(error: unknown, depth = 0): unknown {
   };
 }
 
-/** Marks the fields of a line that are all the server's own, so that no secret can be among them. */
-export const harmless = Symbol("no secrets in here");
-
 const owner = Symbol("whose lines a logger writes");
 
 /**

@@ -1,0 +1,47 @@
+/**
+ * `npm run advisories`: whether a dependency, of development too, has a known vulnerability. Registries
+ * need not answer that question (mirrors often don't); then nothing is known, and this says so plainly
+ * instead of passing for a good answer. `--required` makes that a failure.
+ */
+import { spawnSync } from "node:child_process";
+
+const required = process.argv.includes("--required");
+const { stdout } = spawnSync("npm", ["audit", "--json", "--fetch-retries=0"], {
+  encoding: "utf8",
+  timeout: 120_000,
+});
+
+interface Vulnerability {
+  readonly severity: string;
+  /** What is known of it, or the name of a dependency that has it. */
+  readonly via: readonly (string | { readonly title: string; readonly url: string })[];
+}
+
+interface Report {
+  readonly vulnerabilities?: Readonly<Record<string, Vulnerability>>;
+  /** Of npm's own error. */
+  readonly message?: string;
+}
+
+/** What npm said; an error that it gives as text is a message. */
+function reportOf(text: string): Report {
+  try {
+    return JSON.parse(text); // npm's own format, version 2
+  } catch {
+    return { message: text.trim() || "npm said nothing" };
+  }
+}
+
+const { vulnerabilities, message = "npm gave no reason" } = reportOf(stdout);
+if (!vulnerabilities) {
+  console.log(`COULD NOT ASK for known vulnerabilities, so there may be some: ${message}`);
+  process.exitCode = required ? 1 : 0;
+} else {
+  const found = Object.entries(vulnerabilities);
+  for (const [name, { severity, via }] of found) {
+    const why = via.map((one) => (typeof one === "string" ? one : `${one.title}, ${one.url}`));
+    console.log(`${severity}  ${name}: ${why.join("; ")}`);
+  }
+  if (found.length === 0) console.log("No dependency has a known vulnerability");
+  process.exitCode = found.length === 0 ? 0 : 1;
+}
