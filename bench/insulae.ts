@@ -5,7 +5,10 @@
  */
 import { randomBytes, randomUUID } from "node:crypto";
 import { join, resolve } from "node:path";
+import { loadConfig } from "../packages/insulae/src/config.ts";
+import { coreFeatures, standardFeatures } from "../packages/insulae/src/features/index.ts";
 import { type App, createApp } from "../packages/insulae/src/index.ts";
+import { type Installation, openInstallation } from "../packages/insulae/src/installation.ts";
 import { epochOf } from "../packages/insulae/src/kernel/auth/authority.ts";
 import {
   loadSigningKeys,
@@ -13,7 +16,9 @@ import {
 } from "../packages/insulae/src/kernel/auth/signing-keys.ts";
 import { createTokens, type Tokens } from "../packages/insulae/src/kernel/auth/tokens.ts";
 import { createSecrets } from "../packages/insulae/src/kernel/secrets.ts";
+import { createLogger } from "../packages/insulae/src/kernel/telemetry/log.ts";
 import type { TenantId, UserId } from "../packages/insulae/src/kernel/tenancy/tenant.ts";
+import { createServices, type Services } from "../packages/insulae/src/services.ts";
 import type { Database } from "./database.ts";
 import {
   type Caller,
@@ -22,6 +27,7 @@ import {
   tenantCount,
   tenantId,
 } from "./dataset.ts";
+import { hashOfPassword, userEmail } from "./people.ts";
 import { type ServerProcess, startServer } from "./server-process.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
@@ -36,9 +42,15 @@ export interface Insulae {
   databaseTenants(count: number, progress?: (made: number) => void): Promise<DatabaseTenant[]>;
   /** Opens the app in this process, for as long as `fn` runs. */
   withApp<Result>(fn: (app: App) => Promise<Result>): Promise<Result>;
+  /** The same without HTTP: what answers requests, at work in this process. */
+  withServices<Result>(
+    fn: (services: Services, installation: Installation) => Promise<Result>,
+  ): Promise<Result>;
   /** Starts the server in a process of its own. @param settings that differ from the others' */
   start(settings?: Readonly<Record<string, string>>): Promise<ServerProcess>;
 }
+
+export type { Installation, Services };
 
 export interface DatabaseTenant extends Caller {
   readonly database: string;
@@ -57,6 +69,8 @@ export async function installInsulae(database: Database): Promise<Insulae> {
     LOG_LEVEL: "warn",
     MIGRATE_ON_START: "true",
     JWT_EXPIRATION: "86400",
+    MAIL: "capture",
+    EMAIL_VERIFICATION: "optional",
     // Each request is counted, and none refused, unless a scenario is about that.
     RATE_LIMIT_GLOBAL: "1000000000",
     RATE_LIMIT_PLANS: "free=1000000000,standard=1000000000,premium=1000000000",
@@ -100,8 +114,29 @@ export async function installInsulae(database: Database): Promise<Insulae> {
       return withDatabase.slice(0, count);
     },
     withApp,
+    withServices: (fn) => withServices(env, fn),
     start: (settings) => startInsulae({ ...env, ...settings }),
   };
+}
+
+async function withServices<Result>(
+  env: Readonly<Record<string, string>>,
+  fn: (services: Services, installation: Installation) => Promise<Result>,
+): Promise<Result> {
+  const features = [...coreFeatures, ...standardFeatures];
+  const log = createLogger("error");
+  const installation = await openInstallation(loadConfig(env), features, log);
+  try {
+    const services = await createServices(installation);
+    try {
+      await services.announcements.listen();
+      return await fn(services, installation);
+    } finally {
+      await services.close();
+    }
+  } finally {
+    await installation.close();
+  }
 }
 
 async function startInsulae(env: Readonly<Record<string, string>>): Promise<ServerProcess> {
@@ -187,11 +222,11 @@ async function insertUsers(
   tenants: readonly { readonly id: string }[],
 ): Promise<Map<string, string>> {
   const { rows } = await client.query<{ tenant_id: string; id: string }>(
-    `insert into data.users (tenant_id, email, role, sessions_valid_from)
-     select tenant_id, 'user@bench.example', 'user', to_timestamp(0)
+    `insert into data.users (tenant_id, email, role, password_hash, sessions_valid_from)
+     select tenant_id, $2, 'user', $3, to_timestamp(0)
      from unnest($1::uuid[]) as tenant_id
      returning tenant_id, id`,
-    [tenants.map(({ id }) => id)],
+    [tenants.map(({ id }) => id), userEmail, await hashOfPassword()],
   );
   return new Map(rows.map((row) => [row.tenant_id, row.id]));
 }

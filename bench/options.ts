@@ -11,6 +11,10 @@ export const scenarioNames = [
   "databases",
   "start",
   "limits",
+  "clients",
+  "signins",
+  "checks",
+  "revocation",
 ] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 

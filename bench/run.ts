@@ -4,11 +4,15 @@ import { installInsulae } from "./insulae.ts";
 import type { Options, ScenarioName } from "./options.ts";
 import { isBusy, machine, markdown } from "./report.ts";
 import type { Bench, Section } from "./scenario.ts";
+import { checks } from "./scenarios/checks.ts";
+import { clients } from "./scenarios/clients.ts";
 import { databases } from "./scenarios/databases.ts";
 import { flood } from "./scenarios/flood.ts";
 import { limits } from "./scenarios/limits.ts";
 import { memory } from "./scenarios/memory.ts";
 import { provisioning } from "./scenarios/provisioning.ts";
+import { revocation } from "./scenarios/revocation.ts";
+import { signIns } from "./scenarios/sign-ins.ts";
 import { start } from "./scenarios/start.ts";
 import { throughput } from "./scenarios/throughput.ts";
 
@@ -22,6 +26,10 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["databases"], databases],
   [["start"], start],
   [["limits"], limits],
+  [["clients"], clients],
+  [["signins"], signIns],
+  [["checks"], checks],
+  [["revocation"], revocation],
 ];
 
 /** Runs what the options ask for. @returns the report: Markdown, or JSON with `--json`. */

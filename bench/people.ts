@@ -1,0 +1,20 @@
+/** The users of the pool as people who sign in by a password, all by the same one. */
+import { createPasswords } from "../packages/insulae/src/kernel/auth/passwords.ts";
+
+export const password = "a fine passphrase of the benchmark";
+export const userEmail = "user@bench.example";
+
+/** Of the server's own kind and cost. */
+export const hashOfPassword = (): Promise<string> => createPasswords().hash(password);
+
+/** Signs in over HTTP. @throws Error with what the server answered instead */
+export async function signIn(baseUrl: string, ordinal: number, email = userEmail): Promise<string> {
+  const answer = await fetch(`${baseUrl}/api/v1/auth/login`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-tenant": `bench-${ordinal}` },
+    body: JSON.stringify({ email, password }),
+  });
+  const text = await answer.text();
+  if (answer.status !== 200) throw new Error(`signing in: ${answer.status} ${text}`);
+  return JSON.parse(text).access_token;
+}
