@@ -106,6 +106,25 @@ describe("leaving a tenant", () => {
     expect(await membersOf(nobodys)).toEqual([{ account_id: last.account.id }]);
   });
 
+  it("leaves one owner when all go at once, or remove each other", async () => {
+    for (let round = 0; round < 6; round += 1) {
+      const tenant = await people.newTenant();
+      const owners = [await newMember(tenant, "owner"), await newMember(tenant, "owner")];
+      const [first, second] = owners;
+      await Promise.all([
+        ...owners.map((owner) => leave(owner, tenant)),
+        ...(first && second && round % 2 === 1
+          ? [people.delete(`/api/v1/users/${second.user.id}`, first)]
+          : []),
+      ]);
+      const left = await people.onTenant(tenant, (db) =>
+        db.query("select account_id from users where role = 'owner' and is_active"),
+      );
+      expect(left).toHaveLength(1);
+      expect(await membersOf(tenant)).toEqual(left);
+    }
+  });
+
   it("is not for who was switched off: they could come back as somebody new", async () => {
     const { tenant, owner } = await newTenant();
     const member = await newMember(tenant);
