@@ -52,6 +52,21 @@ describe("an invitation is void", () => {
     expect(await inviting.usersWith(tenant, unverified.email)).toEqual([]);
   });
 
+  it("when its token says another e-mail than it was sent to", async () => {
+    const { tenant, owner } = await inviting.newTenant();
+    const eve = await inviting.newAccount();
+    const { id, secret } = await inviting.invited(owner, people.newEmail());
+    await people.onPlatform(({ control }) =>
+      control
+        .updateTable("control.one_time_tokens")
+        .set({ detail: JSON.stringify({ email: eve.email, sending: "1" }) })
+        .where("subject_id", "=", id)
+        .execute(),
+    );
+    expect(outcome(await inviting.accept({ token: secret }, eve))).toBe("invalid_link");
+    expect(await inviting.usersWith(tenant, eve.email)).toEqual([]);
+  });
+
   it("for machines, for who acts as somebody else, and for users without an account", async () => {
     const { tenant, owner } = await inviting.newTenant();
     const { tenant: other, owner: invitee } = await inviting.newTenant();
@@ -123,7 +138,8 @@ describe("accepted several times at once, an invitation makes one user", () => {
         Array.from({ length: 6 }, () => inviting.accept({ token: secret }, account)),
       );
       expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
-      expect(answers.filter(({ status }) => status >= 500)).toEqual([]);
+      const losers = answers.filter(({ status }) => status !== 201).map(outcome);
+      for (const loser of losers) expect(["already_member", "invalid_link"]).toContain(loser);
       expect(await inviting.usersWith(tenant, account.email)).toHaveLength(1);
       expect(await inviting.membershipsOf(tenant, account.email)).toHaveLength(1);
     }

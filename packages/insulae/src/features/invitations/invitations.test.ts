@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { crashAt } from "../../testing/crash-at.ts";
 import { type Caller, invitationsOf, outcome } from "../../testing/test-invitations.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
@@ -141,7 +142,6 @@ describe("an invitation", () => {
     const email = people.newEmail();
     const { id, secret: first } = await inviting.invited(owner, email);
     expect((await people.post(`/api/v1/invitations/${id}/resend`, owner)).status).toBe(200);
-    // At once, not only when the next mail is on its way.
     expect(outcome(await inviting.acceptNew(first))).toBe("invalid_link");
     const second = await inviting.tokenOf(email, 2);
     expect(outcome(await inviting.preview(first))).toBe("invalid_link");
@@ -152,6 +152,16 @@ describe("an invitation", () => {
       "invitation_not_found",
     );
     expect((await inviting.invite(owner, email)).status).toBe(201);
+  });
+
+  it("is replaced at once, not only when the next mail is on its way", async () => {
+    const { owner } = await inviting.newTenant();
+    const { id, secret } = await inviting.invited(owner, people.newEmail());
+    await crashAt(people.app, "insert", "one_time_tokens", async () => {
+      expect((await people.post(`/api/v1/invitations/${id}/resend`, owner)).status).toBe(200);
+      expect(outcome(await inviting.preview(secret))).toBe("invalid_link");
+      expect(outcome(await inviting.acceptNew(secret))).toBe("invalid_link");
+    });
   });
 
   it("ends after seven days, or as the tenant says, and can be sent again", async () => {
@@ -246,6 +256,22 @@ describe("nobody invites to more than they hold", () => {
     await people.deactivateAccount(other.account.id);
     expect(outcome(await inviting.acceptNew(secret))).toBe("invitation_lapsed");
     expect(await inviting.list(owner)).toHaveLength(1);
+  });
+
+  it("nor when whoever sent it may not add users any more", async () => {
+    const { tenant, owner } = await inviting.newTenant();
+    const viewer = { role: "viewer", password: people.password };
+    const sender = await people.addUser(tenant, owner, viewer);
+    const { body: role } = await people.post("/api/v1/roles", {
+      token: owner.token,
+      body: { name: "inviting", permissions: ["users:write"] },
+    });
+    const path = `/api/v1/users/${sender.user.id}/roles`;
+    await people.post(path, { token: owner.token, body: { role: role.id } });
+    const email = people.newEmail();
+    const { secret } = await inviting.invited(sender, email, { role: "viewer" });
+    await people.delete(`${path}/${role.id}`, owner);
+    expect(outcome(await inviting.acceptNew(secret))).toBe("invitation_lapsed");
   });
 
   it("nor by what a role has been given since", async () => {

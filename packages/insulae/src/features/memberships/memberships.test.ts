@@ -174,6 +174,18 @@ describe("a user who is deleted by an admin", () => {
     expect(await membersOf(tenant)).toEqual([{ account_id: owner.account.id }]);
   });
 
+  it("is no member after a crash either, once somebody tries again", async () => {
+    const { tenant, owner } = await newTenant();
+    const member = await newMember(tenant);
+    const path = `/api/v1/users/${member.user.id}`;
+    await crashAt(people.app, "delete", "memberships", async () => {
+      expect((await people.delete(path, { token: owner.token })).status).toBe(500);
+    });
+    expect((await people.get("/api/v1/auth/me", { token: member.token })).status).toBe(401);
+    expect(outcome(await people.delete(path, { token: owner.token }))).toBe("user_not_found");
+    expect(await membersOf(tenant)).toEqual([{ account_id: owner.account.id }]);
+  });
+
   it("stays one while they are only changed", async () => {
     const { tenant, owner } = await newTenant();
     const member = await newMember(tenant);

@@ -149,8 +149,12 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     },
     async (setting) => {
       const id = userIdOf(setting.params);
-      await removeUser(setting, id);
-      await setting.forgetUser(id);
+      try {
+        await removeUser(setting, id);
+      } finally {
+        // Also where an earlier attempt got no further than the user: the membership goes with it.
+        await setting.forgetUser(id);
+      }
     },
   ),
 ];
