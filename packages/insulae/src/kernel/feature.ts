@@ -6,6 +6,7 @@
  * missing or wrong: who may call it (`permission`), on whose behalf it runs (`context`), the shapes of
  * what goes in and out, and, if it changes something, what the audit log calls that (`audit`).
  */
+import type { Kysely } from "kysely";
 import type { Static, TSchema } from "typebox";
 import type { Audit, AuditAction, TenantAudit } from "./audit/audit.ts";
 import type { Credential, SessionCredential } from "./auth/credential.ts";
@@ -57,6 +58,7 @@ export interface RouteOptions<
   P extends TSchema = TSchema,
   Q extends TSchema = TSchema,
   B extends TSchema = TSchema,
+  Tables = never,
 > {
   readonly permission: A;
   /** Default `tenant`. */
@@ -100,9 +102,24 @@ export interface RouteOptions<
    * anybody has to account for. Every route that is not a GET has to say.
    */
   readonly audit?: AuditAction | { readonly none: string };
+  /**
+   * For the GET of something that people edit: its answers have an `ETag`, and the PUT, PATCH and
+   * DELETE of the same path take `If-Match`. It is the name of the table whose row `/:id` names. The
+   * row is locked and this GET's handler asked what there is, in the transaction of the first write.
+   *
+   * A function locks the row in another way; `true`: it is no row of the tenant's, and the handlers
+   * that change it call `precondition` where they have locked it.
+   */
+  readonly etag?: (keyof Tables & string) | LockRow<Tables> | true;
   /** Errors that this route may answer with, for the API reference. */
   readonly errors?: readonly ErrorFactory[];
 }
+
+/** Locks a row until the transaction ends. */
+export type LockRow<Tables> = (
+  tx: [Tables] extends [never] ? never : Kysely<Tables>,
+  id: string,
+) => Promise<unknown>;
 
 type Shape<S extends TSchema> = TSchema extends S ? Record<string, never> : Static<S>;
 
@@ -127,6 +144,12 @@ export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSc
   readonly permissions: Permissions;
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
   readonly forgetUser: (userId?: string) => Promise<void>;
+  /**
+   * Compares what there is, as the GET of this path answers it, with the request's `If-Match`;
+   * undefined if it has none. Only for changes of what is no row of the tenant's: see `etag`. It
+   * throws `precondition_failed`.
+   */
+  readonly precondition: ((current: unknown) => void) | undefined;
 }
 
 export interface RequestInfo {
@@ -213,7 +236,7 @@ type Declare<Tables> = <
   B extends TSchema = TSchema,
 >(
   path: string,
-  options: RouteOptions<A, C, P, Q, B>,
+  options: RouteOptions<A, C, P, Q, B, Tables>,
   handler: Handler<Tables, A, C, P, Q, B>,
 ) => Route;
 

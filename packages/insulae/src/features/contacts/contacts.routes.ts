@@ -82,6 +82,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       summary: "Shows a contact",
       params: idParams,
       response: Contact,
+      etag: "contacts",
       errors: [contactNotFound],
     },
     ({ db, params }) => findContact.json(db, params).then(orThrow(contactNotFound)),

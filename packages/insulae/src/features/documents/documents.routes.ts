@@ -71,6 +71,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
       summary: "Shows a document",
       params: idParams,
       response: Document,
+      etag: "documents",
       errors: [documentNotFound],
     },
     ({ db, params }) => findDocument.json(db, params).then(orThrow(documentNotFound)),

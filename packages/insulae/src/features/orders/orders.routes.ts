@@ -127,6 +127,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
       summary: "Shows an order with its lines",
       params: idParams,
       response: Order,
+      etag: "orders",
       errors: [orderNotFound],
     },
     ({ db, params }) => findOrder.json(db, params).then(orThrow(orderNotFound)),

@@ -102,6 +102,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
       summary: "Shows a product",
       params: idParams,
       response: Product,
+      etag: "products",
       errors: [productNotFound],
     },
     ({ db, params }) => findProduct.json(db, params).then(orThrow(productNotFound)),

@@ -83,6 +83,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       summary: "Shows a role",
       params: idParams,
       response: Role,
+      etag: "roles",
       errors: [roleNotFound],
     },
     (setting) => getRole(setting, setting.params.id),

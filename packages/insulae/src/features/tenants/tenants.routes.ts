@@ -79,6 +79,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "Shows a tenant",
       params: TenantParams,
       response: TenantView,
+      etag: true,
       errors: [tenantNotFound],
     },
     async ({ platform, user, params }) =>
@@ -98,16 +99,20 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         response: TenantView,
         errors: [tenantNotFound, notPermitted],
       },
-      async ({ platform, user, params, body, audit }) => {
+      async ({ platform, user, params, body, audit, precondition }) => {
         const tenant = await tenantFor(platform, user, params.id, "tenants:manage");
         const { limits, ...settings } = body.settings ?? {};
         // Whoever gives back what they were shown changes nothing.
         const same = isDeepStrictEqual(limits, tenant.settings.limits);
         refuseUnlessAdmin(user, body.plan, same ? undefined : limits);
-        const changed = await platform.tenants.update(tenant.id, {
-          ...body,
-          ...(body.settings && { settings: { ...settings, ...(!same && limits && { limits }) } }),
-        });
+        const changed = await platform.tenants.update(
+          tenant.id,
+          {
+            ...body,
+            ...(body.settings && { settings: { ...settings, ...(!same && limits && { limits }) } }),
+          },
+          precondition && ((current) => precondition(viewOf(current))),
+        );
         await audit({ action: "tenant.changed", target: targetOf(changed), detail: body });
         return viewOf(changed);
       },
@@ -125,9 +130,12 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 204: null },
       errors: [tenantNotFound],
     },
-    async ({ platform, params, audit }) => {
+    async ({ platform, params, audit, precondition }) => {
       const tenant = await platform.tenants.get(params.id);
-      await platform.tenants.delete(tenant.id);
+      await platform.tenants.delete(
+        tenant.id,
+        precondition && ((current) => precondition(viewOf(current))),
+      );
       const detail = { key: tenant.key };
       await audit({ action: "tenant.deleted", target: targetOf(tenant), detail });
     },

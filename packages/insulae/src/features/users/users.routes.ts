@@ -8,7 +8,7 @@ import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/pa
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { noticeMail, verificationMail } from "./mails.ts";
 import { invalidUsername } from "./username.ts";
-import { asId, findUser, listUsers, type UserTables } from "./users.queries.ts";
+import { asId, findUser, listUsers, lockUserAndOwners, type UserTables } from "./users.queries.ts";
 import { Email, NewPassword, PersonName, Role, User, Username } from "./users.schemas.ts";
 import {
   addUser,
@@ -103,6 +103,8 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
       summary: "Shows a user",
       params: idParams,
       response: User,
+      // All that a change locks, in the one order in which they can't wait for each other.
+      etag: (tx, id) => lockUserAndOwners(tx, userIdOf({ id })),
       errors: [userNotFound],
     },
     ({ db, params }) => findUser.json(db, params).then(orThrow(userNotFound)),

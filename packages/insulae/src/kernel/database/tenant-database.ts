@@ -9,26 +9,31 @@ import {
   type DatabaseConnection,
   DefaultQueryExecutor,
   type Dialect,
+  type Driver,
   Kysely,
   type KyselyPlugin,
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
   type QueryResult,
+  SingleConnectionProvider,
 } from "kysely";
 import type { Broker } from "./broker.ts";
 import type { ControlTables } from "./control-tables.ts";
 import { StatementRefused } from "./errors.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Scope } from "./scope.ts";
+import { rulesOf } from "./sql-rules.ts";
 import type { Target } from "./target.ts";
 import { openTransaction, type TextQuery, transactionDriver } from "./transaction.ts";
+import { guardConnection, type WriteGuard } from "./write-guard.ts";
 
 interface Source {
   readonly lanes: Lanes;
   readonly broker: Broker;
   readonly target: Target;
   readonly scope: Scope | undefined;
+  readonly guard?: WriteGuard;
 }
 
 export interface TenantDatabaseOptions extends Source {
@@ -98,6 +103,48 @@ export function createControlDatabase(options: ControlDatabaseOptions): Kysely<C
   });
 }
 
+/**
+ * The same database, whose first write waits for a check in the transaction of the write.
+ *
+ * @param check gets the transaction, to lock and read in it; if it throws, nothing is written.
+ */
+export function guardWrites<Tables>(
+  db: TenantDatabase<Tables>,
+  check: (tx: TenantDatabase<Tables>) => Promise<void>,
+): { readonly db: TenantDatabase<Tables>; readonly guard: Readonly<WriteGuard> } {
+  const executor = db.getExecutor();
+  if (!(executor instanceof ScopedExecutor)) throw new TypeError("it is a transaction already");
+  const guard: WriteGuard = {
+    passed: false,
+    check: (connection) =>
+      check(
+        new TenantDatabase<Tables>({
+          config,
+          dialect,
+          driver: noTransactions,
+          executor: executor.withConnectionProvider(new SingleConnectionProvider(connection)),
+        }),
+      ),
+  };
+  const guarded = executor.guardedBy(guard);
+  return {
+    db: new TenantDatabase<Tables>({
+      config,
+      dialect,
+      driver: transactionDriver,
+      executor: guarded,
+    }),
+    guard,
+  };
+}
+
+const noTransactions: Driver = {
+  ...transactionDriver,
+  beginTransaction() {
+    throw new StatementRefused("a check opens no transaction: it is in one");
+  },
+};
+
 const compiler = new PostgresQueryCompiler();
 const adapter = new PostgresAdapter();
 const dialect: Dialect = {
@@ -125,7 +172,10 @@ class ScopedExecutor extends DefaultQueryExecutor {
     ...rest: readonly unknown[]
   ): Promise<QueryResult<Row>> {
     void rest;
-    const { lanes, target, scope } = this.#source;
+    const { lanes, target, scope, guard } = this.#source;
+    if (guard?.passed === false && rulesOf(query.sql).kind === "write") {
+      return this.#inTransaction<Row>(query);
+    }
     const { rows = "objects" } = query as Partial<TextQuery>;
     const result = lanes.run<Row>(target, scope, {
       text: query.sql,
@@ -133,6 +183,15 @@ class ScopedExecutor extends DefaultQueryExecutor {
       rows,
     });
     return this.plugins.length === 0 ? result : this.#transform(result, query);
+  }
+
+  #inTransaction<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    const db = new Kysely({ config, dialect, driver: transactionDriver, executor: this });
+    return db.transaction().execute((tx) => tx.getExecutor().executeQuery<Row>(query));
+  }
+
+  guardedBy(guard: WriteGuard): ScopedExecutor {
+    return new ScopedExecutor({ ...this.#source, guard }, this.plugins);
   }
 
   async #transform<Row>(pending: Promise<QueryResult<Row>>, query: CompiledQuery) {
@@ -164,11 +223,11 @@ class ScopedExecutor extends DefaultQueryExecutor {
   }
 }
 
-const transactionProvider = ({ broker, target, scope }: Source): ConnectionProvider => ({
+const transactionProvider = ({ broker, target, scope, guard }: Source): ConnectionProvider => ({
   async provideConnection<Result>(consumer: (connection: DatabaseConnection) => Promise<Result>) {
     const connection = await openTransaction(broker, target, scope);
     try {
-      return await consumer(connection);
+      return await consumer(guard ? guardConnection(connection, guard) : connection);
     } finally {
       connection.release();
     }

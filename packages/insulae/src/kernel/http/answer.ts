@@ -7,6 +7,7 @@
 import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
 import { Json } from "../json.ts";
+import { entityTagOf, tagRead } from "./preconditions.ts";
 import { plainSchema } from "./schemas.ts";
 
 const jsonType = "application/json; charset=utf-8";
@@ -27,13 +28,25 @@ export interface Answer {
   readonly send: (reply: FastifyReply, value: unknown, finish: Finish) => void;
   /** The same, short of sending it: sets the headers, and gives what is to be sent. */
   readonly render: (reply: FastifyReply, value: unknown) => Promise<Payload>;
+  /** The JSON that would be sent for the value with status 200. */
+  readonly text: (reply: FastifyReply, value: unknown) => string;
+}
+
+/** Which answers of a route get an `ETag`, and whether they are those of a GET. */
+export interface TaggedAnswers {
+  readonly statuses: ReadonlySet<number>;
+  readonly read: boolean;
 }
 
 /**
  * @param responses the schemas by status; null where the answer has no body.
  * @param name names the route in errors.
  */
-export function createAnswer(responses: ReadonlyMap<number, object | null>, name: string): Answer {
+export function createAnswer(
+  responses: ReadonlyMap<number, object | null>,
+  name: string,
+  tagged?: TaggedAnswers,
+): Answer {
   const serialisers = new Map<number, Serialise>();
 
   const serialiser = (reply: FastifyReply, status: number): Serialise => {
@@ -64,12 +77,19 @@ export function createAnswer(responses: ReadonlyMap<number, object | null>, name
     return serialiser(reply, status)(value);
   };
 
+  const tag = (reply: FastifyReply, payload: Payload): Payload => {
+    if (typeof payload !== "string" || !tagged?.statuses.has(reply.statusCode)) return payload;
+    if (tagged.read) return tagRead(reply, payload);
+    reply.header("etag", entityTagOf(payload));
+    return payload;
+  };
+
   const sendNow = (reply: FastifyReply, value: unknown): void => {
     if (isQuery(value)) later(reply, value.execute());
     else if (isStream(value) && reply.hasHeader("content-type")) {
       // Not in object mode, so that pieces are buffered by their size, not by their number.
       reply.send(Readable.from(value, { objectMode: false }));
-    } else reply.send(payloadOf(reply, value));
+    } else reply.send(tag(reply, payloadOf(reply, value)));
   };
 
   const fail = (reply: FastifyReply, error: unknown): void => {
@@ -107,6 +127,7 @@ export function createAnswer(responses: ReadonlyMap<number, object | null>, name
     async render(reply, value) {
       return payloadOf(reply, await settle(value));
     },
+    text: (reply, value) => (value instanceof Json ? value.text : serialiser(reply, 200)(value)),
   };
 }
 

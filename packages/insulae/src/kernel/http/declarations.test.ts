@@ -55,6 +55,22 @@ describe("a feature", () => {
       "is not a regular expression",
       withRoute({ ...good, query: Type.Object({ a: Type.String({ pattern: "(" }) }) }),
     ],
+    [
+      "etag is declared by the GET",
+      withRoute({ ...good, params: Id, etag: true, audit: { none: "a test" } }, "/n/:id", "PUT"),
+    ],
+    ["etag needs an :id in the path", withRoute({ ...good, etag: "notes" })],
+    [
+      "the table notes is declared by no feature",
+      withRoute({ ...good, params: Id, etag: "notes" }, "/n/:id"),
+    ],
+    [
+      "it needs the context tenant",
+      withRoute(
+        { ...good, permission: "public", context: "any", params: Id, etag: "notes" },
+        "/n/:id",
+      ),
+    ],
     ["use Type.Evaluate()", withRoute({ ...good, body: Type.Intersect([Id, Id]) }, "/n", "POST")],
   ])("is refused where %s", (problem, wrong) => {
     expect(() => checkDeclarations([wrong])).toThrow(problem);

@@ -88,6 +88,7 @@ function routeProblems(route: Route, features: readonly Feature[]): string[] {
     ...responseProblems(options.response),
     ...auditProblems(route),
     ...socketProblems(route),
+    ...etagProblems(route, features),
     ...(options.summary?.trim() ? [] : ["it has no summary"]),
     ...(options.body && (route.method === "GET" || route.method === "DELETE")
       ? [`a ${route.method} has no body`]
@@ -147,6 +148,22 @@ function auditProblems({ method, options: { audit } }: Route): string[] {
   return /^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(audit)
     ? []
     : [`audit ${audit} is not of the form thing.changed`];
+}
+
+function etagProblems(
+  { method, path, options: { etag, context = "tenant" } }: Route,
+  features: readonly Feature[],
+): string[] {
+  if (etag === undefined) return [];
+  if (method !== "GET") return ["etag is declared by the GET, and is that of the changes too"];
+  if (etag === true) return [];
+  return [
+    ...(context === "tenant" ? [] : ["etag names a tenant's row: it needs the context tenant"]),
+    ...(pathParameters(path).includes("id") ? [] : ["etag needs an :id in the path"]),
+    ...(typeof etag === "string" && !features.some(({ tables }) => tables.includes(etag))
+      ? [`etag: the table ${etag} is declared by no feature`]
+      : []),
+  ];
 }
 
 function pathProblems(route: Route): string[] {

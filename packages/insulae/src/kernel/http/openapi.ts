@@ -9,6 +9,13 @@
 import { takesMachines } from "../auth/personal.ts";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature, Route } from "../feature.ts";
+import {
+  conditionErrors,
+  type ShownResources,
+  shownBefore,
+  shownResources,
+  taggedAnswers,
+} from "./conditional.ts";
 import { pathParameters, responsesOf, routePath } from "./declarations.ts";
 import { validationFailed } from "./errors.ts";
 import { idempotencyErrors, takesIdempotencyKey } from "./idempotency/idempotency.ts";
@@ -23,17 +30,23 @@ export interface OpenApiOptions {
 
 type Components = Map<string, JsonSchema>;
 
+interface Document {
+  readonly components: Components;
+  readonly shown: ShownResources;
+}
+
 export function openApiDocument(options: OpenApiOptions): JsonSchema {
   const components: Components = new Map([["Problem", problemSchema]]);
   const paths: Record<string, Record<string, unknown>> = {};
   const operationIds = new Set<string>();
+  const shown = shownResources(options.features);
   for (const feature of options.features) {
     for (const route of feature.routes) {
       const path = routePath(route).replaceAll(/:([^/]+)/g, "{$1}");
       const item = paths[path] ?? {};
       paths[path] = item;
       const id = unique(operationIdOf(route), operationIds);
-      item[route.method.toLowerCase()] = operation(route, feature, id, components);
+      item[route.method.toLowerCase()] = operation(route, feature, id, { components, shown });
     }
   }
   return {
@@ -68,8 +81,9 @@ function operation(
   route: Route,
   feature: Feature,
   operationId: string,
-  components: Components,
+  document: Document,
 ): JsonSchema {
+  const { components } = document;
   const { permission, summary, description, body } = route.options;
   return {
     operationId,
@@ -78,9 +92,9 @@ function operation(
     description: [description, accessText(route)].filter(Boolean).join("\n\n"),
     "x-permission": permission,
     ...securityOf(route),
-    parameters: parameters(route, components),
+    parameters: parameters(route, document),
     ...(body ? { requestBody: requestBody(body, components) } : {}),
-    responses: responses(route, components),
+    responses: responses(route, document),
   };
 }
 
@@ -100,7 +114,7 @@ function accessText(route: Route): string {
   return `Needs the permission \`${permission}\`.${others}${alone}`;
 }
 
-function parameters(route: Route, components: Components): unknown[] {
+function parameters(route: Route, { components, shown }: Document): unknown[] {
   const from = (part: "params" | "query", place: "path" | "query", only?: readonly string[]) => {
     const schema = route.options[part];
     if (!schema) return [];
@@ -120,8 +134,31 @@ function parameters(route: Route, components: Components): unknown[] {
     ...from("params", "path", pathParameters(route.path)),
     ...from("query", "query"),
     ...(takesIdempotencyKey(route) ? [idempotencyKeyParameter] : []),
+    ...(route.options.etag === undefined ? [] : [ifNoneMatchParameter]),
+    ...(shownBefore(route, shown) ? [ifMatchParameter] : []),
   ];
 }
+
+const ifMatchParameter = {
+  name: "If-Match",
+  in: "header",
+  required: false,
+  description: "The `ETag` that was read: if it was changed since, nothing is done (412).",
+  schema: { type: "string" },
+};
+
+const ifNoneMatchParameter = {
+  name: "If-None-Match",
+  in: "header",
+  required: false,
+  description: "The `ETag` that the client has: if that is what there is, the answer is 304.",
+  schema: { type: "string" },
+};
+
+const etagHeader = {
+  description: "Names what is shown; another one after each change.",
+  schema: { type: "string" },
+};
 
 const idempotencyKeyParameter = {
   name: "Idempotency-Key",
@@ -148,11 +185,13 @@ function closedBody(body: object): JsonSchema {
   return { ...closedSchema(body, "body"), ...(typeof id === "string" ? { $id: id } : {}) };
 }
 
-function responses(route: Route, components: Components): JsonSchema {
+function responses(route: Route, { components, shown }: Document): JsonSchema {
+  const tagged = taggedAnswers(route, shown);
   const declared = [...responsesOf(route.options.response)].map(([status, schema]) => [
     String(status),
     {
       description: descriptionOf(schema) ?? (status < 300 ? done(status) : "Not done"),
+      ...(tagged?.statuses.has(status) ? { headers: { ETag: etagHeader } } : {}),
       ...(schema
         ? {
             content: {
@@ -163,7 +202,10 @@ function responses(route: Route, components: Components): JsonSchema {
     },
   ]);
   return {
-    ...problemResponses(route),
+    ...problemResponses(route, shown),
+    ...(tagged?.read
+      ? { 304: { description: "The client has it", headers: { ETag: etagHeader } } }
+      : {}),
     ...Object.fromEntries(declared),
     default: { $ref: "#/components/responses/Problem" },
   };
@@ -172,7 +214,7 @@ function responses(route: Route, components: Components): JsonSchema {
 const done = (status: number): string =>
   status === 101 ? "The connection is a WebSocket from now on" : "Done";
 
-function problemResponses(route: Route): JsonSchema {
+function problemResponses(route: Route, shown: ShownResources): JsonSchema {
   const { permission, params, query, body, errors = [] } = route.options;
   const byStatus = new Map<number, string[]>();
   const add = (status: number, text: string) =>
@@ -183,7 +225,11 @@ function problemResponses(route: Route): JsonSchema {
     add(403, "The credentials do not permit this");
   }
   add(rateLimitExceeded.status, explain(rateLimitExceeded));
-  const more = takesIdempotencyKey(route) ? idempotencyErrors : [];
+  const conditional = route.options.etag !== undefined || shownBefore(route, shown);
+  const more = [
+    ...(takesIdempotencyKey(route) ? idempotencyErrors : []),
+    ...(conditional ? conditionErrors : []),
+  ];
   for (const error of [...errors, ...more]) add(error.status, explain(error));
   return Object.fromEntries(
     [...byStatus].map(([status, texts]) => [

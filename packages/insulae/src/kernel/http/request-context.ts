@@ -40,6 +40,7 @@ export class RequestContext implements AnyBase {
   readonly params: unknown;
   readonly query: unknown;
   readonly body: unknown;
+  readonly precondition: ((current: unknown) => void) | undefined;
   readonly #setting: RouteSetting;
   readonly #resolved: ResolvedRequest;
   readonly #request: FastifyRequest;
@@ -51,6 +52,7 @@ export class RequestContext implements AnyBase {
     resolved: ResolvedRequest,
     request: FastifyRequest,
     reply: FastifyReply,
+    precondition?: (current: unknown) => void,
   ) {
     this.tenant = setting.context === "core" ? undefined : resolved.tenant;
     this.user = resolved.user;
@@ -61,6 +63,7 @@ export class RequestContext implements AnyBase {
     this.#resolved = resolved;
     this.#request = request;
     this.#reply = reply;
+    this.precondition = precondition;
   }
 
   get db(): ResolvedRequest["db"] {

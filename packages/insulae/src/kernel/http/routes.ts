@@ -14,6 +14,13 @@ import type { Feature, Route } from "../feature.ts";
 import { chain } from "../maybe-promise.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { asError, createAnswer, settle } from "./answer.ts";
+import {
+  createConditional,
+  type ShownResources,
+  shownBefore,
+  shownResources,
+  taggedAnswers,
+} from "./conditional.ts";
 import type { Cors } from "./cors.ts";
 import type { Cursors } from "./cursor.ts";
 import { responsesOf, routePath } from "./declarations.ts";
@@ -47,14 +54,20 @@ export interface RoutesOptions {
 
 /** Registers the routes; they must have passed `checkDeclarations`. */
 export function registerRoutes(app: FastifyInstance, options: RoutesOptions): void {
+  const shown = shownResources(options.features);
   for (const feature of options.features) {
-    for (const route of feature.routes) registerRoute(app, route, options);
+    for (const route of feature.routes) registerRoute(app, route, options, shown);
   }
 }
 
 const nothing = Type.Object({});
 
-function registerRoute(app: FastifyInstance, route: Route, options: RoutesOptions): void {
+function registerRoute(
+  app: FastifyInstance,
+  route: Route,
+  options: RoutesOptions,
+  shown: ShownResources,
+): void {
   const url = routePath(route);
   const responses = responsesOf(route.options.response);
   const list = `${route.method} ${url}`;
@@ -70,7 +83,9 @@ function registerRoute(app: FastifyInstance, route: Route, options: RoutesOption
     log: options.log,
   };
   const validate = requestValidator(route, options.validators);
-  const answer = createAnswer(responses, list);
+  const answer = createAnswer(responses, list, taggedAnswers(route, shown));
+  const changed = shownBefore(route, shown);
+  const conditional = changed && createConditional(changed);
   const idempotent = takesIdempotencyKey(route);
   const handle = audited(route);
 
@@ -93,6 +108,13 @@ function registerRoute(app: FastifyInstance, route: Route, options: RoutesOption
         return;
       }
       if (status !== 200) reply.code(status);
+      const condition = conditional?.conditionOf(request);
+      if (conditional && condition) {
+        const call = { setting, resolved, request, reply };
+        const { context, value } = conditional.run(call, condition, handle);
+        answer.send(reply, value, () => context.finish());
+        return;
+      }
       const called = new RequestContext(setting, resolved, request, reply);
       if (!idempotent || request.headers["idempotency-key"] === undefined) {
         answer.send(reply, handle(called), () => called.finish());

@@ -5,7 +5,7 @@
  * prepared by whoever creates it (its first user), then made active. Only an active tenant is in the
  * catalogue; a creation that fails is taken back, and one that a crash cut short is swept.
  */
-import { type RawBuilder, sql, type Transaction } from "kysely";
+import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { tenantExists, tenantNotFound } from "./errors.ts";
@@ -36,6 +36,8 @@ export interface TenantChanges {
   readonly settings?: Readonly<Record<string, unknown>> | undefined;
 }
 
+type TenantCheck = (current: Tenant) => void;
+
 export interface Tenants {
   /**
    * Makes a tenant: placed, migrated, ready.
@@ -52,7 +54,8 @@ export interface Tenants {
   /** Newest first. */
   list(filter: TenantFilter): Promise<Tenant[]>;
   count(filter: Pick<TenantFilter, "status" | "ownerAccountId">): Promise<number>;
-  update(id: TenantId, changes: TenantChanges): Promise<Tenant>;
+  /** @param check gets the tenant as it is, locked; what it throws keeps it so. */
+  update(id: TenantId, changes: TenantChanges, check?: TenantCheck): Promise<Tenant>;
   /**
    * Gives the tenant to another account.
    *
@@ -69,7 +72,7 @@ export interface Tenants {
   suspend(id: TenantId): Promise<Tenant>;
   resume(id: TenantId): Promise<Tenant>;
   /** Nothing answers for it from now on; its rows are erased after the grace period. */
-  delete(id: TenantId): Promise<void>;
+  delete(id: TenantId, check?: TenantCheck): Promise<void>;
   /** Erases what is past its grace period, and what a crash left half made. */
   sweep(): Promise<void>;
 }
@@ -99,15 +102,19 @@ export function createTenants(options: TenantsOptions): Tenants {
       settings?: RawBuilder<string>;
       status?: "active" | "suspended";
     },
+    check?: TenantCheck,
   ): Promise<Tenant> => {
-    if (Object.keys(set).length > 0) {
-      await control
+    const apply = async (db: Kysely<ControlTables>) => {
+      if (check) check(await lockTenant(db, id));
+      if (Object.keys(set).length === 0) return;
+      await db
         .updateTable("control.tenants")
         .set(set)
         .where("id", "=", id)
         .where("status", "in", ["active", "suspended"])
         .execute();
-    }
+    };
+    await (check ? control.transaction().execute(apply) : apply(control));
     catalogue.forget(id);
     return getById(id);
   };
@@ -151,12 +158,16 @@ export function createTenants(options: TenantsOptions): Tenants {
         .executeTakeFirstOrThrow();
       return Number(count);
     },
-    update: (id, { name, plan, settings }) =>
-      change(id, {
-        ...(name !== undefined && { name }),
-        ...(plan !== undefined && { plan }),
-        ...(settings !== undefined && { settings: withLimits(settings) }),
-      }),
+    update: (id, { name, plan, settings }, check) =>
+      change(
+        id,
+        {
+          ...(name !== undefined && { name }),
+          ...(plan !== undefined && { plan }),
+          ...(settings !== undefined && { settings: withLimits(settings) }),
+        },
+        check,
+      ),
     async transfer(id, from, to, hand) {
       await control.transaction().execute(async (tx) => {
         const { numUpdatedRows } = await tx
@@ -174,12 +185,23 @@ export function createTenants(options: TenantsOptions): Tenants {
     },
     suspend: (id) => change(id, { status: "suspended" }),
     resume: (id) => change(id, { status: "active" }),
-    async delete(id) {
-      await control.transaction().execute((tx) => markDeleted(tx, id, options.deletedTenantDays));
+    async delete(id, check) {
+      await control.transaction().execute(async (tx) => {
+        if (check) check(await lockTenant(tx, id));
+        await markDeleted(tx, id, options.deletedTenantDays);
+      });
       catalogue.forget(id);
     },
     sweep: () => sweepTenants(options),
   };
+}
+
+/** The tenant, which nobody else changes until the transaction ends. @throws tenantNotFound */
+async function lockTenant(tx: Kysely<ControlTables>, id: TenantId): Promise<Tenant> {
+  await tx.selectFrom("control.tenants").select("id").where("id", "=", id).forUpdate().execute();
+  const tenant = await findTenant(tx, { by: "id", value: id });
+  if (!tenant) throw tenantNotFound();
+  return tenant;
 }
 
 /** What replaces a tenant's settings: without limits of its own, those that it has stay. */
