@@ -1,5 +1,6 @@
+import { sql } from "kysely";
 import { Type } from "typebox";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { App } from "../../app.ts";
 import { standardFeatures } from "../../features/index.ts";
 import { addMember, createMember, type TestMember, unknownId } from "../../testing/fixtures.ts";
@@ -45,7 +46,7 @@ beforeAll(async () => {
 afterAll(() => app?.close());
 
 const as = async (
-  { token }: TestMember,
+  { token }: Pick<TestMember, "token">,
   method: Method,
   path: string,
   { body, headers }: { body?: object; headers?: Record<string, string> } = {},
@@ -182,6 +183,51 @@ describe.each(resources)("a $name", ({ make, change, bodies, lasts }) => {
     const winner = replies.find(({ status }) => status === 200);
     expect((await as(owner, "GET", path)).text).toBe(winner?.text);
   });
+});
+
+test("a tenant that is being changed is looked at when that is done", async () => {
+  const owner = await createOwner();
+  const path = `/tenants/${owner.tenant.key}`;
+  const headers = { "if-match": (await as(owner, "GET", path)).etag };
+  const reply = await app.withPlatform("a change that takes its time", ({ control }) =>
+    control.transaction().execute(async (tx) => {
+      const change = tx.updateTable("control.tenants").set({ name: "First" });
+      await change.where("id", "=", owner.tenant.id).execute();
+      const second = as(owner, "PATCH", path, { body: { name: "Second" }, headers });
+      await vi.waitFor(async () => {
+        const waiting = await sql`
+          select from pg_locks
+          where not granted and pid <> pg_backend_pid()
+            and pg_blocking_pids(pid) @> array[pg_backend_pid()]`.execute(tx);
+        expect(waiting.rows).toHaveLength(1);
+      });
+      return { second };
+    }),
+  );
+  expect((await reply.second).status).toBe(412);
+  expect((await as(owner, "GET", path)).body.name).not.toBe("Second");
+});
+
+test("a tenant is deleted only if it is what the administrator has seen", async () => {
+  const { tenant } = await createMember(app);
+  const person = { email: "admin@example.com", password: "a-Fine-passphrase-7" };
+  await app.inject({ method: "POST", url: "/api/v1/auth/register", payload: person });
+  await app.withPlatform("the first administrator, for the test", ({ control }) =>
+    control
+      .updateTable("control.accounts")
+      .set({ platform_admin: true })
+      .where("email", "=", person.email)
+      .execute(),
+  );
+  const login = await app.inject({ method: "POST", url: "/api/v1/auth/login", payload: person });
+  const admin = { token: login.json().access_token };
+  const path = `/tenants/${tenant.key}`;
+  const { etag } = await as(admin, "GET", path);
+  const changed = await as(admin, "PATCH", path, { body: { plan: "premium", name: "Acme" } });
+  const late = await as(admin, "DELETE", path, { headers: { "if-match": etag } });
+  expect(late.code).toBe("precondition_failed");
+  const headers = { "if-match": changed.etag };
+  expect((await as(admin, "DELETE", path, { headers })).status).toBe(204);
 });
 
 describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
