@@ -158,6 +158,27 @@ describe("insulae tenant", () => {
   });
 });
 
+/** As the database's owner. */
+async function inDatabase(text: string, values: readonly string[] = []): Promise<unknown[]> {
+  const { url, stop } = await startEmbedded({ dataDir });
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query({ text, values: [...values], rowMode: "array" })).rows;
+  } finally {
+    await client.end();
+    await stop();
+  }
+}
+
+/** What commands have left in the platform's audit log. */
+const commandsInLog = (like = "signing_key%") =>
+  inDatabase(
+    `select action, outcome, target_id from control.audit_log
+     where action like $1 and actor_kind = 'system' and actor_name like 'cli: %' order by seq`,
+    [like],
+  );
+
 describe("insulae keys", () => {
   const published = async () => {
     const reply = await fetch(`${started.url}/.well-known/jwks.json`);
@@ -178,12 +199,54 @@ describe("insulae keys", () => {
     await expect.poll(published).toEqual([rotated.made]);
     const { code, stderr } = await insulae(`keys retire ${rotated.made}`);
     expect([code, stderr]).toEqual([1, expect.stringContaining("rotate first")]);
+    expect(await commandsInLog()).toEqual([
+      ["signing_keys.rotated", "succeeded", rotated.made],
+      ["signing_key.retired", "succeeded", first],
+    ]);
     expect((await insulae("keys list")).stdout).toMatch(/ID +STATE +SIGNS FROM +RETIRED/);
   });
 
   test("says so where a secret signs", async () => {
     const settings = { JWT_SECRET: "0123456789abcdef0123456789abcdef" };
     expect(await insulae("keys rotate", settings)).toMatchObject({ code: 5, stdout: "" });
+  });
+});
+
+describe("insulae audit verify", () => {
+  test("ends with 0 where all logs are whole", async () => {
+    const ended = await insulae("audit verify --json");
+    expect([ended.code, ended.stderr]).toEqual([0, ""]);
+    const { whole, logs } = documentOf(ended);
+    expect(whole).toBe(true);
+    expect(logs[0]).toMatchObject({
+      tenant: null,
+      head: { hash: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    });
+    expect(logs.map(({ tenant }: { tenant: { key: string } | null }) => tenant?.key)).toContain(
+      "bank",
+    );
+  });
+
+  test("ends with 1, and names the entry, where one was tampered with", async () => {
+    const change = (from: string, to: string) =>
+      inDatabase(
+        "update control.audit_log set actor_kind = $2 where seq = 2 and actor_kind = $1 returning 1",
+        [from, to],
+      );
+    const [[kind]] = (await inDatabase(
+      "select actor_kind from control.audit_log where seq = 2",
+    )) as string[][] as [[string]]; // the server has written more than two by now
+    expect(await change(kind, "anonymous")).toEqual([[1]]);
+    const ended = await insulae("audit verify --platform --json");
+    expect(ended.code).toBe(1);
+    expect(documentOf(ended)).toMatchObject({
+      whole: false,
+      logs: [{ tenant: null, problem: { seq: 2, problem: "was changed" } }],
+    });
+    const { code, stdout } = await insulae("audit verify");
+    expect([code, stdout]).toEqual([1, expect.stringContaining("entry 2 was changed")]);
+    await change("anonymous", kind);
+    expect((await insulae("audit verify --platform")).code).toBe(0);
   });
 });
 
@@ -257,6 +320,10 @@ describe("insulae doctor", () => {
       migrated: 1,
       failed: [],
     });
+    expect(await commandsInLog("migrations.%")).toEqual([
+      ["migrations.reverted", "succeeded", null],
+      ["migrations.applied", "succeeded", null],
+    ]);
   });
 
   test("reports a broken configuration and a database that is down, and makes nothing", async () => {

@@ -3,7 +3,7 @@ import { type KeyRow, listKeys, retireKey, rotateKeys } from "../kernel/auth/key
 import { signingKeySealer } from "../kernel/auth/signing-keys.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
-import { withInstallation } from "./open.ts";
+import { auditCommand, withInstallation } from "./open.ts";
 import { table } from "./table.ts";
 
 const documentOf = ({ id, state, createdAt, signsFrom, retiredAt }: KeyRow) => ({
@@ -48,6 +48,8 @@ export const rotateSigningKeys = (context: CommandContext, now: boolean): Promis
     const accessTtlSeconds = config.accessTokenSeconds;
     const sealer = signingKeySealer(secrets);
     const made = await rotateKeys(control, { sealer, accessTtlSeconds, now });
+    const target = { type: "signing_key", id: made };
+    await auditCommand(installation)({ action: "signing_keys.rotated", target, detail: { now } });
     return result(await listKeys(control), { made });
   });
 
@@ -55,5 +57,7 @@ export const retireSigningKey = (context: CommandContext, id: string): Promise<R
   withInstallation(context, undefined, async (installation) => {
     refuseSecret(installation);
     await retireKey(installation.control, id);
+    const target = { type: "signing_key", id };
+    await auditCommand(installation)({ action: "signing_key.retired", target });
     return result(await listKeys(installation.control), { retired: id });
   });

@@ -11,7 +11,7 @@ import { findTenant } from "../kernel/tenancy/tenant-queries.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { CommandError, exitCodes, explain } from "./failure.ts";
-import { commandSettings, withInstallation } from "./open.ts";
+import { auditCommand, commandSettings, withInstallation } from "./open.ts";
 import { createProgress } from "./progress.ts";
 import { count } from "./table.ts";
 
@@ -57,7 +57,13 @@ export async function migrateDown(context: CommandContext, options: DownOptions)
       progress.update(outcomes.length, placements.length);
     }
     progress.end();
-    return report(outcomes);
+    const result = report(outcomes);
+    await auditCommand(installation)({
+      action: "migrations.reverted",
+      outcome: result.exitCode === exitCodes.ok ? "succeeded" : "failed",
+      detail: { steps, feature, tenant, placements: outcomes.length },
+    });
+    return result;
   });
 }
 

@@ -2,7 +2,7 @@ import { migrateAll, type PlacementOutcome } from "../kernel/database/migrate-al
 import type { Placement } from "../kernel/tenancy/tenant.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { exitCodes, explain } from "./failure.ts";
-import { withInstallation } from "./open.ts";
+import { auditCommand, withInstallation } from "./open.ts";
 import { createProgress } from "./progress.ts";
 import { count } from "./table.ts";
 
@@ -16,7 +16,8 @@ export async function migrateUp(
 ): Promise<Result> {
   context.note("Migrating the control plane and the pool …");
   // To open it so is to migrate the main database.
-  return withInstallation(context, "migrate", async ({ config, connect, control, migrations }) => {
+  return withInstallation(context, "migrate", async (installation) => {
+    const { config, connect, control, migrations } = installation;
     const progress = createProgress("Placements");
     const outcomes = await migrateAll({
       connect,
@@ -30,7 +31,13 @@ export async function migrateUp(
       },
     });
     progress.end();
-    return report(outcomes, migrations.version);
+    const result = report(outcomes, migrations.version);
+    await auditCommand(installation)({
+      action: "migrations.applied",
+      outcome: result.exitCode === exitCodes.ok ? "succeeded" : "failed",
+      detail: { version: migrations.version, placements: outcomes.length },
+    });
+    return result;
   });
 }
 

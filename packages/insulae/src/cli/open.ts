@@ -3,7 +3,7 @@ import { userInfo } from "node:os";
 import { type Config, loadConfig } from "../config.ts";
 import { coreFeatures, standardFeatures } from "../features/index.ts";
 import { type Installation, openInstallation, type WhenDue } from "../installation.ts";
-import type { AuditActor } from "../kernel/audit/audit.ts";
+import { type AuditActor, type AuditEvent, createAudit } from "../kernel/audit/audit.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
 import { createServices, type Services } from "../services.ts";
 import type { CommandContext } from "./command.ts";
@@ -35,6 +35,12 @@ export async function withInstallation<T>(
 
 /** Who acts in the audit log: the machine's user who typed the command. */
 export const cliActor = (): AuditActor => ({ kind: "system", name: `cli: ${userInfo().username}` });
+
+/** Writes to the platform's audit log what the command did, where it needs no services. */
+export const auditCommand =
+  ({ control, databaseOf, log }: Installation) =>
+  (event: AuditEvent): Promise<void> =>
+    createAudit({ control, databaseOf, log }, () => {}).write({ ...event, actor: cliActor() });
 
 /** @param fn gets the services that routes get, on the same databases. */
 export const withServices = <T>(

@@ -58,10 +58,18 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       const reply = await (where
         ? registerUser(context, where, person)
         : registerAccount(context, person));
-      if (!("user" in reply)) {
-        // Whether there is somebody new is not said here, nor in the log before they have proved it.
-        await audit({ action: "auth.registered", tenant: where ?? null });
-        return reply;
+      if ("taken" in reply) {
+        await audit(
+          reply.taken
+            ? {
+                action: "auth.registration_refused",
+                outcome: "refused",
+                tenant: where ?? null,
+                detail: { reason: "email_taken" },
+              }
+            : { action: "auth.registered", tenant: where ?? null },
+        );
+        return reply.reply;
       }
       await auditSignedIn(audit, "auth.registered", reply, where);
       log.info({ user_id: reply.user.id, tenant_id: where?.id }, "User registered");

@@ -52,9 +52,18 @@ const waysIn = {
 export const accountExists = defineError("email_taken", 409, "This e-mail is registered already");
 
 type Person = Static<typeof Registration>;
-type Pending = Static<typeof VerificationPending>;
 
-const pending = (email: string): Pending => ({ verification_required: true, email });
+/** Nobody is signed in: the reply is the same whether or not there is somebody new. */
+export interface Pending {
+  readonly reply: Static<typeof VerificationPending>;
+  /** The address was registered already; for the audit log, never for a reply. */
+  readonly taken: boolean;
+}
+
+const pending = (email: string, made: boolean): Pending => ({
+  reply: { verification_required: true, email },
+  taken: !made,
+});
 
 /**
  * Makes a user of the tenant, with the role `user`.
@@ -85,7 +94,7 @@ export async function registerUser(
       const made = await createUserUnlessTaken(db, values);
       const template = made ? verificationMail : alreadyRegisteredMail;
       await mail.send(template, { to: values.email, variables: {} });
-      return pending(values.email);
+      return pending(values.email, made);
     });
   }
   const user = await platform.withTenant<UserTables, UserView | undefined>(tenant, ({ db }) =>
@@ -115,11 +124,11 @@ export async function registerAccount(
   const values = { ...(await valuesOf(platform, person)), is_owner: true };
   const letter = { to: values.email, variables: {} };
   if (isVerificationRequired(platform.config, undefined)) {
-    await control.transaction().execute(async (tx) => {
+    return control.transaction().execute(async (tx) => {
       const made = await insertAccountUnlessTaken(tx, values);
       await mail.send(made ? verificationMail : alreadyRegisteredMail, letter, tx);
+      return pending(values.email, made);
     });
-    return pending(values.email);
   }
   const id = await control.transaction().execute(async (tx) => {
     const account = await insertAccount(tx, values);

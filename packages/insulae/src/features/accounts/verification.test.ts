@@ -39,6 +39,40 @@ describe("where e-mails must be verified", () => {
     }
   });
 
+  it("the log of where somebody signed up says what happened, and the other one nothing", async () => {
+    const tenant = await people.newTenant();
+    const email = people.newEmail();
+    // The tenant is named in the body alone.
+    for (const _ of [1, 2]) {
+      await people.post(`${path}/register`, { body: { email, password, tenant: tenant.key } });
+    }
+    const platform = await people.onPlatform(({ control }) =>
+      control.selectFrom("control.audit_log").select(["action", "outcome"]).execute(),
+    );
+    const log = await people.onTenant(tenant, (db) =>
+      db.query("select action, outcome, actor_kind from audit_log order by seq"),
+    );
+    expect(log).toEqual([
+      { action: "auth.registered", outcome: "succeeded", actor_kind: "anonymous" },
+      { action: "auth.registration_refused", outcome: "refused", actor_kind: "anonymous" },
+    ]);
+    const before = platform.filter(({ action }) => action.startsWith("auth.regist")).length;
+    await register(email);
+    await register(email);
+    const after = await people.onPlatform(({ control }) =>
+      control
+        .selectFrom("control.audit_log")
+        .select(["action", "outcome"])
+        .where("action", "like", "auth.regist%")
+        .orderBy("seq")
+        .execute(),
+    );
+    expect(after.slice(before)).toEqual([
+      { action: "auth.registered", outcome: "succeeded" },
+      { action: "auth.registration_refused", outcome: "refused" },
+    ]);
+  });
+
   it("a taken username is told whatever the e-mail is", async () => {
     const tenant = await people.newTenant();
     const known = people.newEmail();

@@ -103,6 +103,23 @@ describe("a machine with a registered certificate", () => {
     expect(await outcome(acmeHost, {})).toBe("authentication_required");
   });
 
+  test("is in the audit log as the certificate that it showed", async () => {
+    const client = await makeCertificate({ subject: "CN=janitor" });
+    const id = await register(client, { scopes: ["users:write"] });
+    const { userId } = await addMember(app, acme);
+    const path = `/users/${userId}`;
+    expect(await outcome(acmeHost, { client, method: "DELETE", path })).toBe(204);
+    const [entry] = await app.withTenant(
+      acme,
+      ({ db }) => db.sql`select * from audit_log where target_id = ${userId}`,
+    );
+    expect(entry).toMatchObject({
+      action: "user.deleted",
+      actor_kind: "certificate",
+      actor_id: id,
+    });
+  });
+
   test("says which tenant is meant where no host does", async () => {
     const client = await makeCertificate();
     await register(client);

@@ -22,7 +22,7 @@ export type AuditOutcome = (typeof auditOutcomes)[number];
 
 export interface AuditActor {
   /** `system`: the CLI, a job, the server itself. */
-  readonly kind: "user" | "account" | "api_key" | "system" | "anonymous";
+  readonly kind: "user" | "account" | "api_key" | "certificate" | "system" | "anonymous";
   readonly id?: string | undefined;
   /** E-mail or name, as it is now. */
   readonly name?: string | undefined;

@@ -1,7 +1,14 @@
 import { requestSource } from "../http/request-audit.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { CrossTenantAttempt } from "../tenancy/resolution.ts";
-import type { WriteAudit } from "./audit.ts";
+import type { AuditActor, WriteAudit } from "./audit.ts";
+
+const machine = "certificate:";
+
+const actorOf = (user: string): AuditActor =>
+  user.startsWith(machine)
+    ? { kind: "certificate", id: user.slice(machine.length) }
+    : { kind: "user", id: user };
 
 /**
  * Notes that somebody with a credential of one tenant asked for another: in the platform's log, in that
@@ -15,7 +22,7 @@ export function auditCrossTenant(audit: WriteAudit, log: Logger) {
     const entry = {
       action: "auth.cross_tenant_refused",
       outcome: "refused",
-      actor: { kind: "user", id: user },
+      actor: actorOf(user),
       ...(request && requestSource(request)),
     } as const;
     const target = { type: "tenant", id: requestTenant?.id ?? named };

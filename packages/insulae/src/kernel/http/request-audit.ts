@@ -65,5 +65,8 @@ function actorOf(user: Principal | undefined, credential: Credential | undefined
   if (credential?.kind === "api_key") {
     return { kind: "api_key", id: credential.keyId, name: user.email };
   }
+  if (credential?.kind === "certificate") {
+    return { kind: "certificate", id: credential.certificateId, name: user.email };
+  }
   return { kind: user.kind === "tenant" ? "user" : "account", id: user.id, name: user.email };
 }
