@@ -14,7 +14,9 @@ const AuditEntry = Type.Object(
     at: timestamp,
     action: Type.String({ examples: ["user.deleted"] }),
     outcome: Type.Union(auditOutcomes.map((outcome) => Type.Literal(outcome))),
-    actor_kind: Type.String({ description: "user, account, api_key, certificate, system or anonymous" }),
+    actor_kind: Type.String({
+      description: "user, account, api_key, certificate, system or anonymous",
+    }),
     actor_id: Text,
     actor_name: nullable(Type.String({ description: "The e-mail or name, as it was then." })),
     impersonator: nullable(Type.String({ description: "The account that acted as the actor." })),
