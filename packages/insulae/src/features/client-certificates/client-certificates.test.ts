@@ -105,16 +105,16 @@ describe("a machine with a registered certificate", () => {
 
   test("is in the audit log as the certificate that it showed", async () => {
     const client = await makeCertificate({ subject: "CN=janitor" });
-    const id = await register(client, { scopes: ["users:write"] });
-    const { userId } = await addMember(app, acme);
-    const path = `/users/${userId}`;
+    const id = await register(client, { scopes: ["roles:write"] });
+    const role = await admin.call("POST", "/roles", { name: "Cleaners" });
+    const path = `/roles/${role.body.id}`;
     expect(await outcome(acmeHost, { client, method: "DELETE", path })).toBe(204);
     const [entry] = await app.withTenant(
       acme,
-      ({ db }) => db.sql`select * from audit_log where target_id = ${userId}`,
+      ({ db }) => db.sql`select * from audit_log where actor_id = ${id}`,
     );
     expect(entry).toMatchObject({
-      action: "user.deleted",
+      action: "role.deleted",
       actor_kind: "certificate",
       actor_id: id,
     });
