@@ -16,6 +16,7 @@ import { createAuthority } from "./kernel/auth/authority.ts";
 import { createCookieSessions } from "./kernel/auth/cookie-sessions.ts";
 import { createEndedSessions } from "./kernel/auth/ended-sessions.ts";
 import { createFactors } from "./kernel/auth/factors/factors.ts";
+import { createOidcClient } from "./kernel/auth/oidc.ts";
 import { createOneTimeTokens } from "./kernel/auth/one-time-tokens.ts";
 import { createPasswords } from "./kernel/auth/passwords.ts";
 import { createPermissions } from "./kernel/auth/permissions.ts";
@@ -31,6 +32,7 @@ import {
 import { createTokens } from "./kernel/auth/tokens.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
 import { createDns, type Dns } from "./kernel/dns.ts";
+import { createOutbound } from "./kernel/http/outbound.ts";
 import { keepCurrent } from "./kernel/kept-current.ts";
 import { captureDriver } from "./kernel/mail/capture.ts";
 import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
@@ -188,6 +190,11 @@ export async function createServices(
       bcryptCost: config.bcryptCost,
     }),
     factors: createFactors(control, installation.secrets),
+    oidc: createOidcClient({
+      outbound: createOutbound({ allowLoopback: config.env !== "production" }),
+      secrets: installation.secrets,
+      allowInsecure: config.env !== "production",
+    }),
     mail: createMail(control, templates),
     oneTimeTokens: createOneTimeTokens(control),
     async forgetUser(tenant, userId) {

@@ -9,6 +9,7 @@ import { contacts } from "./contacts/contacts.feature.ts";
 import { documents } from "./documents/documents.feature.ts";
 import { emailDomains } from "./email-domains/email-domains.feature.ts";
 import { factors } from "./factors/factors.feature.ts";
+import { identityProviders } from "./identity-providers/identity-providers.feature.ts";
 import { impersonations } from "./impersonations/impersonations.feature.ts";
 import { invitations } from "./invitations/invitations.feature.ts";
 import { logs } from "./logs/logs.feature.ts";
@@ -31,6 +32,7 @@ export const coreFeatures: readonly Feature[] = [
   factors,
   apiKeys,
   clientCertificates,
+  identityProviders,
   impersonations,
   emailDomains,
   invitations,

@@ -4,6 +4,7 @@ import type { WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
 import type { CookieSessions } from "./auth/cookie-sessions.ts";
 import type { Factors } from "./auth/factors/factors.ts";
+import type { OidcClient } from "./auth/oidc.ts";
 import type { OneTimeTokens } from "./auth/one-time-tokens.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import type { Permissions } from "./auth/permissions.ts";
@@ -69,6 +70,8 @@ export interface Platform {
   readonly passwords: Passwords;
   /** What people have beside a password. */
   readonly factors: Factors;
+  /** Signing in with outside OpenID Connect providers. */
+  readonly oidc: OidcClient;
   /**
    * Writes to a tenant's audit log or the platform's, outside a request. In one, the handler's own
    * `audit` knows who and from where.

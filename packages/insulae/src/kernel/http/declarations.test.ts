@@ -36,7 +36,10 @@ describe("a feature", () => {
     ["context global is not known", withRoute({ ...good, context: "global" })],
     ["it has no summary", withRoute({ ...good, summary: " " })],
     ["it has no response", withRoute({ ...good, response: undefined })],
-    ["its response has no status 2xx", withRoute({ ...good, response: { 404: Type.Null() } })],
+    [
+      "its response has no status 2xx or 3xx",
+      withRoute({ ...good, response: { 404: Type.Null() } }),
+    ],
     ["a GET has no body", withRoute({ ...good, body: Id })],
     ["parameter :id has no schema in params", withRoute(good, "/notes/:id")],
     ["params describe :id, which its path has not", withRoute({ ...good, params: Id })],

@@ -186,9 +186,11 @@ function pathProblems(route: Route): string[] {
 function responseProblems(response: ResponseSchemas | undefined): string[] {
   if (typeof response !== "object" || response === null) return ["it has no response"];
   const successes = [...responsesOf(response).keys()].filter(
-    (status) => status >= 200 && status < 300,
+    (status) => status >= 200 && status < 400,
   );
-  return successes.length === 0 && !(101 in response) ? ["its response has no status 2xx"] : [];
+  return successes.length === 0 && !(101 in response)
+    ? ["its response has no status 2xx or 3xx"]
+    : [];
 }
 
 function isObjectSchema(schema: unknown): schema is { properties: object } {

@@ -190,7 +190,7 @@ function responses(route: Route, { components, shown }: Document): JsonSchema {
   const declared = [...responsesOf(route.options.response)].map(([status, schema]) => [
     String(status),
     {
-      description: descriptionOf(schema) ?? (status < 300 ? done(status) : "Not done"),
+      description: descriptionOf(schema) ?? outcome(status),
       ...(tagged?.statuses.has(status) ? { headers: { ETag: etagHeader } } : {}),
       ...(schema
         ? {
@@ -211,8 +211,11 @@ function responses(route: Route, { components, shown }: Document): JsonSchema {
   };
 }
 
-const done = (status: number): string =>
-  status === 101 ? "The connection is a WebSocket from now on" : "Done";
+function outcome(status: number): string {
+  if (status === 101) return "The connection is a WebSocket from now on";
+  if (status < 300) return "Done";
+  return status < 400 ? "Go on elsewhere" : "Not done";
+}
 
 function problemResponses(route: Route, shown: ShownResources): JsonSchema {
   const { permission, params, query, body, errors = [] } = route.options;

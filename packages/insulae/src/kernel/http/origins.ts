@@ -24,12 +24,16 @@ export interface Origins {
   judge(origin: string, host: string): MaybePromise<OriginVerdict>;
 }
 
-export interface OriginsOptions {
-  /** `CORS_ORIGINS` */
-  readonly platform: readonly string[];
+/** Where tenants' hosts are. */
+interface TenantHosts {
   /** Its scheme and port are those of the tenants' hosts as well. */
   readonly baseUrl: string;
   readonly baseDomain: string;
+}
+
+export interface OriginsOptions extends TenantHosts {
+  /** `CORS_ORIGINS` */
+  readonly platform: readonly string[];
   /** The tenant that a host names. */
   readonly findTenant: (host: string) => MaybePromise<Tenant | undefined>;
 }
@@ -45,22 +49,31 @@ export function canonicalOrigin(text: string): string | undefined {
   return URL.canParse(text) ? new URL(text).origin : undefined;
 }
 
+/** The origins of a tenant's hosts, and those on its own list. */
+export function originsOfTenant(
+  tenant: Tenant,
+  { baseUrl, baseDomain }: TenantHosts,
+): ReadonlySet<string> {
+  const { protocol, port } = new URL(baseUrl);
+  const { cors_origins: own } = tenant.settings;
+  const hosts = [...tenant.hosts, `${tenant.slug}.${baseDomain}`];
+  return canonicalSet([
+    ...(Array.isArray(own) ? own.filter((item) => typeof item === "string") : []),
+    ...hosts.map((host) => `${protocol}//${host}${port && `:${port}`}`),
+  ]);
+}
+
 export function createOrigins(options: OriginsOptions): Origins {
-  const { baseDomain, findTenant } = options;
+  const { findTenant } = options;
   const platform = canonicalSet(options.platform);
-  const { protocol, port } = new URL(options.baseUrl);
+  const { protocol } = new URL(options.baseUrl);
   // By the tenant's object: the catalogue makes a new one when anything of the tenant changes.
   const lists = new WeakMap<Tenant, ReadonlySet<string>>();
 
   const listOf = (tenant: Tenant): ReadonlySet<string> => {
     const known = lists.get(tenant);
     if (known) return known;
-    const { cors_origins: own } = tenant.settings;
-    const hosts = [...tenant.hosts, `${tenant.slug}.${baseDomain}`];
-    const made = canonicalSet([
-      ...(Array.isArray(own) ? own.filter((item) => typeof item === "string") : []),
-      ...hosts.map((host) => `${protocol}//${host}${port && `:${port}`}`),
-    ]);
+    const made = originsOfTenant(tenant, options);
     lists.set(tenant, made);
     return made;
   };

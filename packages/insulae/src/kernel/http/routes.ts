@@ -72,7 +72,7 @@ function registerRoute(
   const responses = responsesOf(route.options.response);
   const list = `${route.method} ${url}`;
   const context = route.options.context ?? "tenant";
-  const successes = [...responses.keys()].filter((status) => status >= 200 && status < 300);
+  const successes = [...responses.keys()].filter((status) => status >= 200 && status < 400);
   const status = successes[0] ?? 200;
   const setting: RouteSetting = {
     list,

@@ -3,11 +3,12 @@
  * that two different factors were proved, and is what a tenant or a person asks for who wants a second
  * one.
  */
-export const authenticationMethods = ["pwd", "otp", "hwk", "swk", "mfa"] as const;
+export const authenticationMethods = ["pwd", "fed", "otp", "hwk", "swk", "mfa"] as const;
 
 /**
- * `pwd`: a password; `otp`: a code, of an app or a recovery code; `hwk`, `swk`: a passkey that stays on
- * one device, or may be copied; `mfa`: two factors.
+ * `pwd`: a password; `fed`: an outside identity provider (not in the RFC, but widely used); `otp`: a
+ * code, of an app or a recovery code; `hwk`, `swk`: a passkey that stays on one device, or may be
+ * copied; `mfa`: two factors.
  */
 export type AuthenticationMethod = (typeof authenticationMethods)[number];
 

@@ -1,0 +1,22 @@
+import { feature } from "../../kernel/feature.ts";
+import type { IdentityTables } from "./identity-providers.queries.ts";
+import { providerRoutes } from "./identity-providers.routes.ts";
+import { signInRoutes } from "./sign-in.routes.ts";
+
+/** Signing in with outside OpenID Connect providers, which each tenant configures for itself. */
+export const identityProviders = feature<IdentityTables>("identity-providers", {
+  dependsOn: ["users", "roles"],
+  permissions: {
+    "identity-providers:read": {
+      description: "See the identity providers of the tenant",
+      role: "admin",
+    },
+    "identity-providers:write": {
+      description: "Configure identity providers; only owners and administrators may",
+      role: "admin",
+    },
+  },
+  migrations: new URL("./migrations/", import.meta.url),
+  tables: ["identity_providers", "identities"],
+  routes: (r) => [...providerRoutes(r), ...signInRoutes(r)],
+});

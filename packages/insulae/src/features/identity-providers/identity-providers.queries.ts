@@ -1,0 +1,172 @@
+import { type ColumnType, type Generated, type Insertable, type Kysely, sql } from "kysely";
+import type { SystemRole } from "../../kernel/feature.ts";
+import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import type { RoleTables } from "../roles/roles.feature.ts";
+import type { RoleMapping } from "./role-mapping.ts";
+
+/** The roles that a provider may lead to. */
+export type GivenRole = Exclude<SystemRole, "owner">;
+
+export interface IdentityTables extends RoleTables {
+  identity_providers: {
+    id: ColumnType<string, never, never>;
+    name: string;
+    issuer: string;
+    client_id: string;
+    sealed_secret: string;
+    scopes: string[];
+    allowed_domains: string[];
+    trust_email: boolean;
+    create_users: boolean;
+    default_role: GivenRole;
+    role_mapping: ColumnType<RoleMapping | null, string | null, string | null>;
+    update_roles: boolean;
+    trust_second_factor: boolean;
+    second_factor_acr: string[];
+    enabled: Generated<boolean>;
+    created_at: ColumnType<Date, never, never>;
+    updated_at: ColumnType<Date, never, never>;
+  };
+  identities: {
+    id: ColumnType<string, never, never>;
+    user_id: UserId;
+    issuer: string;
+    subject: string;
+    created_at: ColumnType<Date, never, never>;
+    last_used_at: ColumnType<Date, never, Date>;
+  };
+}
+
+export type Db = Kysely<IdentityTables>;
+
+export type ProviderRow = NonNullable<Awaited<ReturnType<typeof findProvider>>>;
+export type ProviderValues = Insertable<IdentityTables["identity_providers"]>;
+
+export const findProvider = (db: Db, id: string) =>
+  db.selectFrom("identity_providers").selectAll().where("id", "=", id).executeTakeFirst();
+
+/** The row, locked until the transaction ends. */
+export const lockProvider = (tx: Db, id: string) =>
+  tx
+    .selectFrom("identity_providers")
+    .selectAll()
+    .where("id", "=", id)
+    .forUpdate()
+    .executeTakeFirst();
+
+/** All that a tenant has. */
+export const listProviders = (db: Db) =>
+  db.selectFrom("identity_providers").selectAll().orderBy("id").execute();
+
+export const insertProvider = (db: Db, values: ProviderValues) =>
+  db.insertInto("identity_providers").values(values).returningAll().executeTakeFirstOrThrow();
+
+export const updateProvider = (db: Db, id: string, values: Partial<ProviderValues>) =>
+  db
+    .updateTable("identity_providers")
+    .set(values)
+    .where("id", "=", id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+
+export const deleteProvider = (db: Db, id: string) =>
+  db.deleteFrom("identity_providers").where("id", "=", id).returning("name").executeTakeFirst();
+
+const person = ["users.id", "users.role", "users.is_active", "users.account_id"] as const;
+
+/** Whose identity it is, locked until the transaction ends. */
+export const lockUserOfIdentity = (tx: Db, issuer: string, subject: string) =>
+  tx
+    .selectFrom("identities")
+    .innerJoin("users", "users.id", "identities.user_id")
+    .select(person)
+    .where("identities.issuer", "=", issuer)
+    .where("identities.subject", "=", subject)
+    .forUpdate()
+    .executeTakeFirst();
+
+/** Whose e-mail it is, locked until the transaction ends. */
+export const lockUserOfEmail = (tx: Db, email: string) =>
+  tx
+    .selectFrom("users")
+    .select(person)
+    .select(["users.email_verified", "users.password_hash"])
+    .where("email", "=", email)
+    .forUpdate()
+    .executeTakeFirst();
+
+/** Whether it is the user's now; false if they have another identity of this issuer. */
+export async function insertIdentity(
+  tx: Db,
+  identity: Insertable<IdentityTables["identities"]>,
+): Promise<boolean> {
+  const made = await tx
+    .insertInto("identities")
+    .values(identity)
+    .onConflict((conflict) => conflict.doNothing())
+    .returning("id")
+    .executeTakeFirst();
+  return made !== undefined;
+}
+
+export const noteIdentityUse = (tx: Db, issuer: string, subject: string) =>
+  tx
+    .updateTable("identities")
+    .set({ last_used_at: sql<Date>`now()` })
+    .where("issuer", "=", issuer)
+    .where("subject", "=", subject)
+    .execute();
+
+export const listIdentities = (db: Db, userId: UserId) =>
+  db
+    .selectFrom("identities")
+    .select(["id", "issuer", "subject", "created_at", "last_used_at"])
+    .where("user_id", "=", userId)
+    .orderBy("id")
+    .execute();
+
+export const deleteIdentity = (db: Db, userId: UserId, id: string) =>
+  db
+    .deleteFrom("identities")
+    .where("user_id", "=", userId)
+    .where("id", "=", id)
+    .returning("issuer")
+    .executeTakeFirst();
+
+export const setVerified = (tx: Db, id: UserId) =>
+  tx.updateTable("users").set({ email_verified: true }).where("id", "=", id).execute();
+
+export const setSystemRole = (tx: Db, id: UserId, role: GivenRole) =>
+  tx
+    .updateTable("users")
+    .set({ role })
+    .where("id", "=", id)
+    // The mapping makes no owner, and unmakes none.
+    .where("role", "not in", ["owner", role])
+    .execute();
+
+/** Of the tenant's own roles that a mapping knows, the user has these; what it does not know stays. */
+export async function setOwnRoles(
+  tx: Db,
+  userId: UserId,
+  { known, given }: { readonly known: readonly string[]; readonly given: readonly string[] },
+): Promise<void> {
+  if (known.length === 0) return;
+  await tx
+    .deleteFrom("user_roles")
+    .where("user_id", "=", userId)
+    .where("role_id", "in", [...known])
+    .execute();
+  if (given.length === 0) return;
+  await tx
+    .insertInto("user_roles")
+    .columns(["user_id", "role_id"])
+    // A role that was deleted since is in no mapping's gift.
+    .expression((eb) =>
+      eb
+        .selectFrom("roles")
+        .select([sql<UserId>`${userId}::uuid`.as("user_id"), "id"])
+        .where("id", "in", [...given]),
+    )
+    .execute();
+}

@@ -1,0 +1,257 @@
+import { Type } from "typebox";
+import { personalOnly, wrongContext } from "../../kernel/auth/errors.ts";
+import { providerUnavailable } from "../../kernel/auth/oidc.ts";
+import type { Permissions } from "../../kernel/auth/permissions.ts";
+import type { Principal } from "../../kernel/auth/principal.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams, uuid } from "../../kernel/http/fields.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import { invalidHost } from "../../kernel/tenancy/hostname.ts";
+import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import { roleNotFound } from "../roles/roles.feature.ts";
+import {
+  lockInferior,
+  permissionNotHeld,
+  roleAboveOwn,
+  userNotFound,
+} from "../users/users.feature.ts";
+import { callbackUrls } from "./addresses.ts";
+import {
+  type Db,
+  deleteIdentity,
+  deleteProvider,
+  findProvider,
+  type IdentityTables,
+  listIdentities,
+  listProviders,
+  type ProviderRow,
+} from "./identity-providers.queries.ts";
+import {
+  Identity,
+  NewProvider,
+  ProviderChanges,
+  ProviderView,
+} from "./identity-providers.schemas.ts";
+import {
+  addProvider,
+  administratorsOnly,
+  changeProvider,
+  domainsRequired,
+  issuerUnusable,
+  ownerNotMapped,
+  type ProviderSetting,
+  providerNotFound,
+  refuseUnlessAdministrator,
+  tooManyProviders,
+} from "./identity-providers.service.ts";
+
+export const identityNotFound = defineError(
+  "identity_not_found",
+  404,
+  "The user has no such identity",
+);
+
+/** The secret's sealing and the provider's address are the platform's, so the routes run in `any`. */
+function settingOf({
+  platform,
+  tenant,
+  user,
+  db,
+  permissions,
+}: {
+  readonly platform: Platform;
+  readonly tenant: Tenant | undefined;
+  readonly user: Principal;
+  readonly db: Db | undefined;
+  readonly permissions: Permissions;
+}): ProviderSetting & Pick<Platform, "config"> {
+  if (user.kind !== "tenant" || !tenant || !db) throw wrongContext();
+  return { db, tenant, user, permissions, oidc: platform.oidc, config: platform.config };
+}
+
+const viewOf = (
+  { config, tenant }: Pick<Platform, "config"> & { readonly tenant: Tenant },
+  { sealed_secret: _secret, ...provider }: ProviderRow,
+) => ({ ...provider, redirect_uris: callbackUrls(config, tenant, provider.id) });
+
+const target = ({ id }: { readonly id: string }) => ({ type: "identity_provider", id });
+/** What the audit log keeps of it. */
+const detailOf = ({
+  name,
+  issuer,
+  client_id,
+  trust_email,
+  create_users,
+  enabled,
+}: ProviderRow) => ({
+  ...{ name, issuer, client_id, trust_email, create_users, enabled },
+});
+
+const refusals = [
+  administratorsOnly,
+  domainsRequired,
+  invalidHost,
+  ownerNotMapped,
+  roleNotFound,
+  roleAboveOwn,
+  permissionNotHeld,
+  issuerUnusable,
+  providerUnavailable,
+  personalOnly,
+];
+const identityParams = Type.Object({ id: uuid, identity: uuid });
+/** As PostgreSQL writes it. */
+const userIdOf = ({ id }: { readonly id: string }) => id.toLowerCase() as UserId; // checked as a uuid
+
+export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
+  r.get(
+    "/identity-providers",
+    {
+      permission: "identity-providers:read",
+      context: "any",
+      summary: "Lists the OpenID Connect providers by which users may sign in",
+      response: Type.Object({ items: Type.Array(ProviderView) }),
+    },
+    async (context) => {
+      const setting = settingOf(context);
+      const providers = await listProviders(setting.db);
+      return { items: providers.map((provider) => viewOf(setting, provider)) };
+    },
+  ),
+
+  r.post(
+    "/identity-providers",
+    {
+      permission: "identity-providers:write",
+      context: "any",
+      personal: true,
+      audit: "identity_provider.created",
+      summary: "Adds an OpenID Connect provider",
+      description:
+        "For owners and administrators. The provider is asked for its document. Register one of `redirect_uris` there. See docs/authentication.md.",
+      body: NewProvider,
+      response: { 201: ProviderView },
+      errors: [...refusals, tooManyProviders],
+    },
+    async (context) => {
+      const setting = settingOf(context);
+      const provider = await addProvider(setting, context.body);
+      await context.audit({
+        action: "identity_provider.created",
+        target: target(provider),
+        detail: detailOf(provider),
+      });
+      return viewOf(setting, provider);
+    },
+  ),
+
+  r.get(
+    "/identity-providers/:id",
+    {
+      permission: "identity-providers:read",
+      context: "any",
+      summary: "Shows a provider; its client's secret is never shown",
+      params: idParams,
+      response: ProviderView,
+      errors: [providerNotFound],
+    },
+    async (context) => {
+      const setting = settingOf(context);
+      const provider = await findProvider(setting.db, context.params.id);
+      if (!provider) throw providerNotFound();
+      return viewOf(setting, provider);
+    },
+  ),
+
+  r.patch(
+    "/identity-providers/:id",
+    {
+      permission: "identity-providers:write",
+      context: "any",
+      personal: true,
+      audit: "identity_provider.changed",
+      summary: "Changes a provider; it counts from the next sign-in on",
+      params: idParams,
+      body: ProviderChanges,
+      response: ProviderView,
+      errors: [...refusals, providerNotFound],
+    },
+    async (context) => {
+      const setting = settingOf(context);
+      const provider = await changeProvider(setting, context.params.id, context.body);
+      await context.audit({
+        action: "identity_provider.changed",
+        target: target(provider),
+        detail: { ...detailOf(provider), changed: Object.keys(context.body) },
+      });
+      return viewOf(setting, provider);
+    },
+  ),
+
+  r.delete(
+    "/identity-providers/:id",
+    {
+      permission: "identity-providers:write",
+      context: "any",
+      personal: true,
+      audit: "identity_provider.deleted",
+      summary: "Removes a provider; its users stay, and what they are there is kept",
+      params: idParams,
+      response: { 204: null },
+      errors: [providerNotFound, administratorsOnly, personalOnly],
+    },
+    async (context) => {
+      const setting = settingOf(context);
+      refuseUnlessAdministrator(setting);
+      const deleted = await deleteProvider(setting.db, context.params.id);
+      if (!deleted) throw providerNotFound();
+      const detail = { name: deleted.name };
+      await context.audit({
+        action: "identity_provider.deleted",
+        target: target(context.params),
+        detail,
+      });
+    },
+  ),
+
+  r.get(
+    "/users/:id/identities",
+    {
+      permission: "users:read",
+      summary: "Lists who the user is at identity providers",
+      params: idParams,
+      response: Type.Object({ items: Type.Array(Identity) }),
+    },
+    async ({ db, params }) => ({ items: await listIdentities(db, userIdOf(params)) }),
+  ),
+
+  r.delete(
+    "/users/:id/identities/:identity",
+    {
+      permission: "users:write",
+      audit: "identity.unlinked",
+      summary: "Forgets who the user is at a provider",
+      description: "Whoever signs in there next with the user's e-mail is linked anew.",
+      params: identityParams,
+      response: { 204: null },
+      errors: [identityNotFound, userNotFound, roleAboveOwn, permissionNotHeld],
+    },
+    async ({ db, user, permissions, audit, params }) => {
+      const userId = userIdOf(params);
+      await db.transaction().execute(async (tx) => {
+        await lockInferior({ db: tx.$pickTables<"users">(), permissions, user }, userId);
+        const deleted = await deleteIdentity(tx, userId, params.identity);
+        if (!deleted) throw identityNotFound();
+        await audit(
+          {
+            action: "identity.unlinked",
+            target: { type: "user", id: userId },
+            detail: { issuer: deleted.issuer },
+          },
+          tx,
+        );
+      });
+    },
+  ),
+];

@@ -1,0 +1,187 @@
+/**
+ * A tenant's providers. Who configures one decides whom it is believed about, and so could become
+ * anybody who signs in by it: only owners and administrators do, in person. For the same reason owners
+ * don't sign in by one (see linking.ts), and nobody maps to a role above their own or to a
+ * permission that they don't hold.
+ */
+import { type OidcClient, providerFaulty } from "../../kernel/auth/oidc.ts";
+import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
+import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
+import { AppError, defineError } from "../../kernel/errors.ts";
+import { canonicalHost } from "../../kernel/tenancy/hostname.ts";
+import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { findOwnRole, roleNotFound } from "../roles/roles.feature.ts";
+import { refuseUnheld, roleAboveOwn } from "../users/users.feature.ts";
+import {
+  type Db,
+  insertProvider,
+  listProviders,
+  lockProvider,
+  type ProviderRow,
+  type ProviderValues,
+  updateProvider,
+} from "./identity-providers.queries.ts";
+import type { NewProviderBody, ProviderChangesBody } from "./identity-providers.schemas.ts";
+import { isSystemRole, type RoleMapping } from "./role-mapping.ts";
+
+export const providerNotFound = defineError(
+  "identity_provider_not_found",
+  404,
+  "There is no such identity provider",
+);
+export const tooManyProviders = defineError(
+  "too_many_identity_providers",
+  409,
+  "A tenant has at most 20 identity providers",
+);
+export const issuerUnusable = defineError(
+  "issuer_unusable",
+  400,
+  "At this address is no OpenID Connect provider that names itself so",
+);
+export const domainsRequired = defineError(
+  "domains_required",
+  400,
+  "A provider is trusted about e-mails of the domains in allowed_domains only; name some",
+);
+export const administratorsOnly = defineError(
+  "administrators_only",
+  403,
+  "Only owners and administrators configure identity providers",
+);
+export const ownerNotMapped = defineError(
+  "owner_not_mapped",
+  400,
+  "An identity provider makes nobody an owner",
+);
+
+const maxProviders = 20;
+
+export interface ProviderSetting {
+  readonly db: Db;
+  readonly tenant: Tenant;
+  readonly user: Pick<TenantPrincipal, "role" | "permissions">;
+  readonly permissions: Permissions;
+  readonly oidc: OidcClient;
+}
+
+const defaults = {
+  scopes: ["openid", "email", "profile"],
+  allowed_domains: [],
+  trust_email: false,
+  create_users: false,
+  default_role: "user",
+  role_mapping: null,
+  update_roles: false,
+  trust_second_factor: false,
+  second_factor_acr: [],
+  enabled: true,
+} as const;
+
+/** @throws whatever `checked` throws; tooManyProviders, issuerUnusable, providerUnavailable */
+export async function addProvider(
+  setting: ProviderSetting,
+  { client_secret, ...body }: NewProviderBody,
+): Promise<ProviderRow> {
+  const { db, oidc, tenant } = setting;
+  const wanted = await checked(setting, { ...defaults, ...body });
+  if ((await listProviders(db)).length >= maxProviders) throw tooManyProviders();
+  return insertProvider(db, {
+    ...wanted,
+    issuer: await discovered(oidc, body.issuer),
+    sealed_secret: oidc.seal(tenant.id, client_secret),
+  });
+}
+
+/**
+ * What comes of the change is checked as a whole, so that nobody takes over what they could not have
+ * made: with another issuer, a mapping means other people.
+ *
+ * @throws whatever `checked` throws; providerNotFound, issuerUnusable, providerUnavailable
+ */
+export async function changeProvider(
+  setting: ProviderSetting,
+  id: string,
+  { client_secret, ...changes }: ProviderChangesBody,
+): Promise<ProviderRow> {
+  const { db, oidc, tenant } = setting;
+  // Asked before the row is locked: nobody waits for another's provider.
+  const issuer = changes.issuer && (await discovered(oidc, changes.issuer));
+  return db.transaction().execute(async (tx) => {
+    const before = await lockProvider(tx, id);
+    if (!before) throw providerNotFound();
+    const { sealed_secret, created_at, updated_at, id: _id, ...settings } = before;
+    const wanted = await checked({ ...setting, db: tx }, { ...settings, ...changes });
+    return updateProvider(tx, id, {
+      ...wanted,
+      ...(issuer && { issuer }),
+      ...(client_secret && { sealed_secret: oidc.seal(tenant.id, client_secret) }),
+    });
+  });
+}
+
+/** @throws administratorsOnly */
+export function refuseUnlessAdministrator({ user }: Pick<ProviderSetting, "user">): void {
+  if (!isAtLeast(user.role, "admin")) throw administratorsOnly();
+}
+
+type Settings = Omit<ProviderRow, "id" | "sealed_secret" | "created_at" | "updated_at">;
+
+/**
+ * The settings as they are stored.
+ *
+ * @throws administratorsOnly, domainsRequired, invalidHost, ownerNotMapped, roleNotFound, roleAboveOwn,
+ *   permissionNotHeld
+ */
+async function checked(
+  setting: ProviderSetting,
+  wanted: { readonly [K in keyof Settings]: Settings[K] | Readonly<Settings[K]> },
+): Promise<Omit<ProviderValues, "sealed_secret">> {
+  refuseUnlessAdministrator(setting);
+  const domains = [...new Set(wanted.allowed_domains.map(canonicalHost))];
+  if (wanted.trust_email && domains.length === 0) throw domainsRequired();
+  await refuseUnheldRole(setting, wanted.default_role);
+  for (const { role } of wanted.role_mapping?.values ?? []) await refuseUnheldRole(setting, role);
+  return {
+    ...wanted,
+    name: wanted.name.trim(),
+    scopes: [...new Set(["openid", ...wanted.scopes])],
+    second_factor_acr: [...wanted.second_factor_acr],
+    allowed_domains: domains,
+    role_mapping: wanted.role_mapping && JSON.stringify(canonicalMapping(wanted.role_mapping)),
+  };
+}
+
+const canonicalMapping = ({ claim, values }: RoleMapping): RoleMapping => ({
+  claim,
+  values: values.map(({ value, role }) => ({ value, role: role.toLowerCase() })),
+});
+
+async function refuseUnheldRole(
+  { db, user, permissions }: ProviderSetting,
+  reference: string,
+): Promise<void> {
+  const name = reference.toLowerCase();
+  if (name === "owner") throw ownerNotMapped();
+  if (isSystemRole(name)) {
+    if (!isAtLeast(user.role, name)) throw roleAboveOwn();
+    return refuseUnheld(user, permissions.of(name));
+  }
+  const role = isUuid(name) ? await findOwnRole({ db }, name) : undefined;
+  if (!role) throw roleNotFound();
+  refuseUnheld(user, permissions.of("no system role", role.permissions));
+}
+
+const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+
+/** @throws issuerUnusable, providerUnavailable */
+async function discovered(oidc: OidcClient, issuer: string): Promise<string> {
+  try {
+    return await oidc.discover(issuer);
+  } catch (error) {
+    if (error instanceof AppError && error.code === providerFaulty.code) {
+      throw issuerUnusable({ cause: error });
+    }
+    throw error;
+  }
+}

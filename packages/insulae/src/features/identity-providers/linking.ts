@@ -1,0 +1,159 @@
+/**
+ * Which user somebody is whom a provider knows. Known by (issuer, subject) from then on; the first
+ * time by e-mail, which two people can come to claim, so:
+ *
+ *     known identity ──► its user
+ *     a user with this e-mail ──► theirs, if the e-mail is proven on both sides
+ *     nobody ──► a new user, where the provider may make users
+ *
+ * "Proven on both sides": the provider says so (or the tenant believes it about the domain), and here
+ * the user has verified the address or has no password. Otherwise somebody could register with
+ * another's address and a password of their own, wait for the owner of the address to sign in by the
+ * provider, and read along in what they take for theirs (pre-registration hijacking).
+ *
+ * Owners, and users who are linked to an account, don't sign in by a tenant's provider at all: whoever
+ * configures it could become an owner, or somebody in all the tenants that the account is in. It also
+ * keeps a way in when the provider is gone.
+ */
+import { findCanonicalEmail } from "../../kernel/auth/email.ts";
+import type { OutsideIdentity } from "../../kernel/auth/oidc.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import { createUserUnlessTaken } from "../users/users.feature.ts";
+import {
+  type Db,
+  insertIdentity,
+  lockUserOfEmail,
+  lockUserOfIdentity,
+  noteIdentityUse,
+  type ProviderRow,
+  setOwnRoles,
+  setSystemRole,
+  setVerified,
+} from "./identity-providers.queries.ts";
+import { mapRoles } from "./role-mapping.ts";
+
+export const outsideEmailUnverified = defineError(
+  "outside_email_unverified",
+  403,
+  "The identity provider does not vouch for your e-mail",
+);
+export const emailDomainRefused = defineError(
+  "email_domain_refused",
+  403,
+  "Your e-mail is in no domain that may sign in here",
+);
+export const noSuchUser = defineError(
+  "no_such_user",
+  403,
+  "Nobody here has your e-mail; ask for an invitation",
+);
+export const linkRefused = defineError(
+  "link_refused",
+  403,
+  "Somebody registered here with your e-mail and a password, and has not verified it; sign in with the password and verify the e-mail, or reset the password, and come again",
+);
+export const identityConflict = defineError(
+  "identity_conflict",
+  403,
+  "The user with your e-mail is somebody else at the identity provider; an administrator can undo that",
+);
+export const ownWayOnly = defineError(
+  "own_way_only",
+  403,
+  "Owners, and users with an account of the platform, sign in with their own password",
+);
+export const userInactive = defineError("user_inactive", 403, "Your user has been switched off");
+
+export interface Entry {
+  readonly userId: UserId;
+  /** What happened the first time. */
+  readonly first: "made" | "linked" | undefined;
+  readonly rolesChanged: boolean;
+}
+
+/**
+ * @throws outsideEmailUnverified, emailDomainRefused, noSuchUser, linkRefused, identityConflict,
+ *   ownWayOnly, userInactive
+ */
+export async function enter(db: Db, provider: ProviderRow, who: OutsideIdentity): Promise<Entry> {
+  const email = acceptedEmail(provider, who);
+  const roles = mapRoles(provider, who.claims);
+  return db.transaction().execute(async (tx) => {
+    const known = await lockUserOfIdentity(tx, who.issuer, who.subject);
+    if (known) refuseUnfit(known);
+    const { id: userId, first } = known
+      ? { id: known.id, first: undefined }
+      : await enterFirst(tx, { provider, who, email, role: roles.system });
+    const rolesChanged = first === "made" || provider.update_roles;
+    if (rolesChanged) {
+      await setSystemRole(tx, userId, roles.system);
+      await setOwnRoles(tx, userId, roles.own);
+    }
+    await noteIdentityUse(tx, who.issuer, who.subject);
+    return { userId, first, rolesChanged };
+  });
+}
+
+interface Newcomer {
+  readonly provider: ProviderRow;
+  readonly who: OutsideIdentity;
+  readonly email: string;
+  readonly role: string;
+}
+
+async function enterFirst(tx: Db, { provider, who, email, role }: Newcomer) {
+  const made =
+    provider.create_users &&
+    (await createUserUnlessTaken(tx.$pickTables<"users">(), {
+      email,
+      role,
+      email_verified: true,
+      first_name: nameIn(who.claims.given_name),
+      last_name: nameIn(who.claims.family_name),
+    }));
+  const user = await lockUserOfEmail(tx, email);
+  if (!user) throw noSuchUser();
+  refuseUnfit(user);
+  if (user.password_hash !== null && !user.email_verified) throw linkRefused();
+  const { issuer, subject } = who;
+  if (!(await insertIdentity(tx, { user_id: user.id, issuer, subject }))) {
+    // Of two first sign-ins at once, the other was here first.
+    const now = await lockUserOfIdentity(tx, issuer, subject);
+    if (now?.id !== user.id) throw identityConflict();
+  }
+  if (!user.email_verified) await setVerified(tx, user.id);
+  return { id: user.id, first: made ? ("made" as const) : ("linked" as const) };
+}
+
+function refuseUnfit(user: {
+  readonly role: string;
+  readonly account_id: string | null;
+  readonly is_active: boolean;
+}): void {
+  if (!user.is_active) throw userInactive();
+  if (user.account_id !== null || user.role === "owner") throw ownWayOnly();
+}
+
+/**
+ * The address, in its one form. The rules count at each sign-in, so a domain that is taken out of the
+ * list keeps its people out.
+ *
+ * @throws outsideEmailUnverified, emailDomainRefused
+ */
+function acceptedEmail(provider: ProviderRow, { email }: OutsideIdentity): string {
+  const { address, verified } = email;
+  const canonical = typeof address === "string" ? findCanonicalEmail(address) : undefined;
+  if (canonical === undefined) throw outsideEmailUnverified();
+  const domain = canonical.slice(canonical.lastIndexOf("@") + 1);
+  const listed = provider.allowed_domains.includes(domain);
+  if (provider.allowed_domains.length > 0 && !listed) throw emailDomainRefused();
+  // The boolean, not the text "true": that is what the standard says, and "false" is a text as well.
+  const vouched = verified === true || (verified === undefined && provider.trust_email && listed);
+  if (!vouched) throw outsideEmailUnverified();
+  return canonical;
+}
+
+/** A name as users may have one; what is none is left out. */
+const nameIn = (claim: unknown): string =>
+  typeof claim === "string" && /^[^\p{Cc}\p{Zl}\p{Zp}]{1,100}$/u.test(claim) ? claim.trim() : "";

@@ -1,0 +1,236 @@
+/**
+ * Signing in with an outside provider.
+ *
+ *     page            browser              here                       provider
+ *      │ verifier ─ start?code_challenge ──►│ state, nonce, PKCE          │
+ *      │                 │◄── 302, cookie ──┤                             │
+ *      │                 ├──────────────────┼─── who are you? ───────────►│
+ *      │                 │◄─────────────────┼──── 302 code, state ────────┤
+ *      │                 ├─ callback, cookie►│── code, verifier ─────────►│
+ *      │                 │                  │◄── ID token ────────────────┤
+ *      │◄── 302 return_to?code=… ───────────┤ which user?                 │
+ *      ├── POST exchange { code, code_verifier } ──► signIn ──► tokens or a cookie
+ *
+ * What was begun is a one-time token, the `state`: it says for which tenant, which provider and which
+ * browser. The browser's cookie holds a secret, of which nonce and PKCE's verifier are derived, so
+ * neither is stored, and nobody can go on with another's sign-in (login CSRF). The callback's address
+ * names the provider, so that a code of one provider is never shown to another (mix-up, RFC 9700,
+ * section 4.4), not even where `iss` is missing. The code that the page gets is good once, for a minute,
+ * and only with the secret that the page kept: who reads it in a history or a log has nothing.
+ */
+import { createHash, createHmac, randomBytes, randomUUID } from "node:crypto";
+import { type Amr, authenticationMethods } from "../../kernel/auth/factors/methods.ts";
+import {
+  type OidcFlow,
+  type OidcProvider,
+  type OutsideIdentity,
+  providerRefused,
+} from "../../kernel/auth/oidc.ts";
+import { AppError, defineError } from "../../kernel/errors.ts";
+import { cookieIn } from "../../kernel/http/cookies.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import { findUserSubject, type SignInContext, signIn } from "../accounts/accounts.feature.ts";
+import { callbackUrl, permittedReturn } from "./addresses.ts";
+import {
+  findProvider,
+  type IdentityTables,
+  type ProviderRow,
+} from "./identity-providers.queries.ts";
+import { providerNotFound } from "./identity-providers.service.ts";
+import { type Entry, enter } from "./linking.ts";
+
+export const invalidState = defineError(
+  "invalid_state",
+  400,
+  "This sign-in was not begun in this browser, was finished already, or took too long; begin again",
+);
+export const invalidCode = defineError(
+  "invalid_code",
+  400,
+  "The code was used already, is too old, or was meant for another page; sign in again",
+);
+
+export const browserCookie = "__Host-insulae-oidc";
+const statePurpose = "oidc-state";
+const codePurpose = "oidc-code";
+export const stateSeconds = 600;
+const codeSeconds = 60;
+
+interface Start {
+  readonly providerId: string;
+  readonly returnTo: string;
+  /** Of the page: SHA-256 of what it will show at the exchange. */
+  readonly challenge: string;
+}
+
+/**
+ * @returns where to send the browser, and the secret for its cookie.
+ * @throws providerNotFound, returnRefused, providerUnavailable, providerFaulty
+ */
+export async function startSignIn(
+  { platform, request }: Pick<SignInContext, "platform" | "request">,
+  tenant: Tenant,
+  { providerId, returnTo, challenge }: Start,
+): Promise<{ readonly location: string; readonly secret: string }> {
+  const provider = await findEnabled(platform, tenant, providerId);
+  const back = permittedReturn(platform.config, tenant, returnTo);
+  const redirectUri = callbackUrl(platform.config, tenant, provider.id, request.host);
+  // Of a sign-in in another tab, which goes on.
+  const secret = browserSecret(request.headers.cookie) ?? randomBytes(32).toString("base64url");
+  const state = await platform.oneTimeTokens.issue({
+    purpose: statePurpose,
+    // Whoever it will turn out to be: each sign-in that is begun is one by itself.
+    subject: { tenantId: tenant.id, id: randomUUID() as UserId },
+    ttlSeconds: stateSeconds,
+    detail: {
+      provider: provider.id,
+      browser: hashOf(secret),
+      redirect_uri: redirectUri,
+      return_to: back.href,
+      challenge,
+    },
+  });
+  const { href } = await platform.oidc.authorizationUrl(
+    asOidc(tenant, provider),
+    flowOf(secret, state, redirectUri),
+    { scopes: provider.scopes, acr: provider.second_factor_acr },
+  );
+  return { location: href, secret };
+}
+
+interface Callback {
+  /** In the callback's address. */
+  readonly providerId: string;
+  /** That the host names. */
+  readonly tenant: Tenant | undefined;
+  readonly query: Readonly<Record<string, string>> & { readonly state: string };
+}
+
+/** What became of it: in either case the browser goes on to `location`. */
+export interface Finished {
+  readonly location: string;
+  readonly tenant: Tenant;
+  readonly outcome: (Entry & { readonly failure?: never }) | { readonly failure: AppError };
+}
+
+/** @throws invalidState, tenantNotFound: nothing is known then of where the browser should go on */
+export async function finishSignIn(
+  { platform, request }: Pick<SignInContext, "platform" | "request">,
+  { providerId, tenant: hostTenant, query }: Callback,
+): Promise<Finished> {
+  const secret = browserSecret(request.headers.cookie);
+  const begun = await platform.oneTimeTokens.redeem(statePurpose, query.state);
+  if (!begun || secret === undefined) throw invalidState();
+  const { provider, browser, redirect_uri: redirectUri = "", return_to, challenge } = begun.detail;
+  const tenant = await platform.tenants.find(begun.subject.tenantId ?? "");
+  if (tenant?.status !== "active") throw tenantNotFound();
+  const sameTenant = hostTenant === undefined || hostTenant.id === tenant.id;
+  const sameAddress =
+    provider === providerId &&
+    redirectUri === callbackUrl(platform.config, tenant, providerId, request.host);
+  if (!sameTenant || !sameAddress || browser !== hashOf(secret)) throw invalidState();
+  const back = new URL(return_to ?? "");
+  try {
+    const found = await findEnabled(platform, tenant, providerId);
+    const who = await platform.oidc.redeem(
+      asOidc(tenant, found),
+      flowOf(secret, query.state, redirectUri),
+      new URLSearchParams(query),
+      ["email", ...(found.role_mapping?.claim.slice(0, 1) ?? [])],
+    );
+    const entry = await platform.withTenant<IdentityTables, Entry>(tenant, ({ db }) =>
+      enter(db, found, who),
+    );
+    if (entry.rolesChanged) await platform.forgetUser(tenant, entry.userId);
+    const subject = await findUserSubject(platform, tenant, entry.userId);
+    if (!subject) throw providerRefused();
+    const code = await platform.oneTimeTokens.issue({
+      purpose: codePurpose,
+      subject: { tenantId: tenant.id, id: entry.userId },
+      ttlSeconds: codeSeconds,
+      detail: {
+        challenge: challenge ?? "",
+        epoch: subject.epoch,
+        amr: amrOf(found, who).join(" "),
+        provider: found.id,
+      },
+    });
+    back.searchParams.set("code", code);
+    return { location: back.href, tenant, outcome: entry };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    back.searchParams.set("error", error.code);
+    back.searchParams.set("error_description", error.message);
+    return { location: back.href, tenant, outcome: { failure: error } };
+  }
+}
+
+/** @throws invalidCode; what signIn throws, so that a second factor is asked for here */
+export async function exchangeCode(
+  context: SignInContext,
+  hostTenant: Tenant | undefined,
+  { code, verifier }: { readonly code: string; readonly verifier: string },
+) {
+  const { platform } = context;
+  const found = await platform.oneTimeTokens.redeem(codePurpose, code);
+  if (!found || found.subject.tenantId === null) throw invalidCode();
+  const { subject: id, detail } = found;
+  const tenant = await platform.tenants.find(found.subject.tenantId);
+  const sameTenant = hostTenant === undefined || hostTenant.id === tenant?.id;
+  if (tenant?.status !== "active" || !sameTenant || detail.challenge !== hashOf(verifier)) {
+    throw invalidCode();
+  }
+  // The id of a user, since the subject has a tenant.
+  const subject = await findUserSubject(platform, tenant, id.id as UserId);
+  // What ended their sessions in this minute ended this one too.
+  if (!subject || subject.epoch !== detail.epoch) throw invalidCode();
+  const amr = authenticationMethods.filter((method) => detail.amr?.split(" ").includes(method));
+  const reply = await signIn(context, subject, { amr });
+  return { reply, tenant, user: subject.user, provider: detail.provider };
+}
+
+/** @throws providerNotFound, for one that is switched off as well */
+async function findEnabled(
+  { withTenant }: Platform,
+  tenant: Tenant,
+  id: string,
+): Promise<ProviderRow> {
+  const found = await withTenant<IdentityTables, ProviderRow | undefined>(tenant, ({ db }) =>
+    findProvider(db, id),
+  );
+  if (!found?.enabled) throw providerNotFound();
+  return found;
+}
+
+const asOidc = ({ id: tenantId }: Tenant, provider: ProviderRow): OidcProvider => ({
+  tenantId,
+  issuer: provider.issuer,
+  clientId: provider.client_id,
+  sealedSecret: provider.sealed_secret,
+});
+
+/** The browser's secret, if its cookie is there, once, and of ours. */
+function browserSecret(header: string | string[] | undefined): string | undefined {
+  const text = cookieIn(header?.toString(), browserCookie);
+  return typeof text === "string" && /^[\w-]{43}$/.test(text) ? text : undefined;
+}
+
+function flowOf(secret: string, state: string, redirectUri: string): OidcFlow {
+  const derive = (what: string) =>
+    createHmac("sha256", secret).update(`${what}:${state}`).digest("base64url");
+  return { state, redirectUri, nonce: derive("nonce"), verifier: derive("verifier") };
+}
+
+/**
+ * How they proved who they are (RFC 8176), as far as it counts here: a second factor, if the provider
+ * says so or the tenant trusts it to have asked.
+ */
+function amrOf(provider: ProviderRow, { claims }: OutsideIdentity): Amr {
+  const said = Array.isArray(claims.amr) && claims.amr.includes("mfa");
+  const byClass = provider.second_factor_acr.some((value) => value === claims.acr);
+  return said || byClass || provider.trust_second_factor ? ["fed", "mfa"] : ["fed"];
+}
+
+const hashOf = (text: string): string => createHash("sha256").update(text).digest("base64url");

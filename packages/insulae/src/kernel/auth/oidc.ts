@@ -1,0 +1,253 @@
+/**
+ * This server as a client of outside OpenID Connect providers (OpenID Connect Core 1.0, Discovery 1.0,
+ * RFC 9700), by `openid-client`, which sends and checks; here is what we insist on:
+ *
+ * - Every request goes through `outbound`: the provider's addresses are chosen by a tenant.
+ * - The provider's document has to name exactly the issuer that was configured, so an issuer that stands
+ *   for many (`https://…/common`) is refused: its subjects would be anybody's.
+ * - ID tokens are signed by a key of the provider's (RSA, ECDSA, EdDSA), never `none` and never by a
+ *   shared secret, and the signature is verified although the token came by TLS.
+ * - PKCE (S256), nonce, state, and RFC 9207's `iss` where the provider sends it.
+ *
+ * The document is kept for five minutes. The keys are not: a sign-in asks for them anew, and so a
+ * rotation needs nothing.
+ */
+import {
+  AuthorizationResponseError,
+  allowInsecureRequests,
+  authorizationCodeGrant,
+  buildAuthorizationUrl,
+  ClientSecretBasic,
+  ClientSecretPost,
+  Configuration,
+  calculatePKCECodeChallenge,
+  customFetch,
+  discovery,
+  enableNonRepudiationChecks,
+  fetchUserInfo,
+  type ServerMetadata,
+} from "openid-client";
+import { createAnswers } from "../answers.ts";
+import { type AppError, defineError } from "../errors.ts";
+import { type Outbound, OutboundError } from "../http/outbound.ts";
+import type { Secrets } from "../secrets.ts";
+import type { TenantId } from "../tenancy/tenant.ts";
+
+export const providerUnavailable = defineError(
+  "provider_unavailable",
+  503,
+  "The identity provider does not answer at present; try again later",
+);
+export const providerFaulty = defineError(
+  "provider_faulty",
+  502,
+  "What the identity provider answered can't be accepted",
+);
+export const providerRefused = defineError(
+  "provider_refused",
+  403,
+  "The identity provider has not signed you in",
+);
+
+/** A provider as a tenant has configured it. */
+export interface OidcProvider {
+  readonly tenantId: TenantId;
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly sealedSecret: string;
+}
+
+/** What makes one sign-in different from all others. */
+export interface OidcFlow {
+  readonly state: string;
+  readonly nonce: string;
+  /** PKCE's. */
+  readonly verifier: string;
+  readonly redirectUri: string;
+}
+
+/** Who somebody is, as the provider says. */
+export interface OutsideIdentity {
+  readonly issuer: string;
+  readonly subject: string;
+  /** The address together with what the same answer says of it. */
+  readonly email: { readonly address: unknown; readonly verified: unknown };
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+export interface OidcClient {
+  /** A client's secret as it is stored; good for that tenant only. */
+  seal(tenantId: TenantId, secret: string): string;
+  /** @returns the issuer, as it names itself. @throws providerUnavailable, providerFaulty */
+  discover(issuer: string): Promise<string>;
+  /** Where to send the browser. @throws providerUnavailable, providerFaulty */
+  authorizationUrl(
+    provider: OidcProvider,
+    flow: OidcFlow,
+    asked: { readonly scopes: readonly string[]; readonly acr: readonly string[] },
+  ): Promise<URL>;
+  /**
+   * Redeems what the browser brought back.
+   *
+   * @param answer the query of the callback. @param wanted claims; if the ID token lacks one of them,
+   *   the provider is asked for more (UserInfo).
+   * @throws providerRefused, providerUnavailable, providerFaulty
+   */
+  redeem(
+    provider: OidcProvider,
+    flow: OidcFlow,
+    answer: URLSearchParams,
+    wanted: readonly string[],
+  ): Promise<OutsideIdentity>;
+}
+
+export interface OidcClientOptions {
+  readonly outbound: Outbound;
+  readonly secrets: Pick<Secrets, "seal" | "open">;
+  /** Whether a provider may be without TLS; the outbound decides where. */
+  readonly allowInsecure: boolean;
+}
+
+const timeoutMs = 4_000;
+const maxBytes = 1_000_000;
+const documentsKeptMs = 300_000;
+
+const algorithms = [
+  ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+  ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
+];
+
+/** A secret is sealed for its tenant, so that it can't be put in another tenant's row. */
+const purposeOf = (tenantId: TenantId) => `identity-provider:${tenantId}`;
+
+export function createOidcClient(options: OidcClientOptions): OidcClient {
+  const { outbound, secrets, allowInsecure } = options;
+  const documents = createAnswers<ServerMetadata>(1_000, () => documentsKeptMs);
+
+  const load = async (issuer: string): Promise<ServerMetadata> => {
+    const found = await discovery(new URL(issuer), "unused", undefined, undefined, {
+      [customFetch]: send,
+      execute: allowInsecure ? [allowInsecureRequests] : [],
+    });
+    const { supportsPKCE: _helper, ...document } = found.serverMetadata();
+    const supported = document.id_token_signing_alg_values_supported ?? ["RS256"];
+    const usable = supported.filter((name) => algorithms.includes(name));
+    if (document.issuer !== issuer && document.issuer !== `${issuer}/`) {
+      throw new Error(`it says that its issuer is ${document.issuer}`);
+    }
+    if (usable.length === 0) throw new Error("its ID tokens are signed in no way that we accept");
+    if (!document.authorization_endpoint || !document.token_endpoint || !document.jwks_uri) {
+      throw new Error("its document lacks an endpoint");
+    }
+    return { ...document, id_token_signing_alg_values_supported: usable };
+  };
+
+  const send = async (
+    url: string,
+    { method, headers, body }: Parameters<NonNullable<Configuration[typeof customFetch]>>[1],
+  ): Promise<Response> =>
+    outbound(url, {
+      method,
+      headers,
+      timeoutMs,
+      maxBytes,
+      ...(body && { body: await new Response(body).text() }),
+    });
+
+  const documentOf = async (issuer: string): Promise<ServerMetadata> => {
+    const document = await documents.find(issuer, () => load(issuer));
+    if (!document) throw new Error("a load always gives one");
+    return document;
+  };
+
+  const configure = async (provider: OidcProvider): Promise<Configuration> => {
+    const document = await documentOf(provider.issuer);
+    const secret = secrets.open(purposeOf(provider.tenantId), provider.sealedSecret);
+    // What a provider that says nothing expects (OpenID Connect Discovery 1.0, section 3).
+    const methods = document.token_endpoint_auth_methods_supported ?? ["client_secret_basic"];
+    const authenticate = methods.includes("client_secret_basic")
+      ? ClientSecretBasic(secret)
+      : ClientSecretPost(secret);
+    const made = new Configuration(document, provider.clientId, undefined, authenticate);
+    made[customFetch] = send;
+    enableNonRepudiationChecks(made);
+    if (allowInsecure) allowInsecureRequests(made);
+    return made;
+  };
+
+  return {
+    seal: (tenantId, secret) => secrets.seal(purposeOf(tenantId), secret),
+
+    discover: (issuer) => translated(async () => (await documentOf(issuer)).issuer),
+
+    authorizationUrl: (provider, flow, { scopes, acr }) =>
+      translated(async () =>
+        buildAuthorizationUrl(await configure(provider), {
+          redirect_uri: flow.redirectUri,
+          scope: scopes.join(" "),
+          state: flow.state,
+          nonce: flow.nonce,
+          code_challenge: await calculatePKCECodeChallenge(flow.verifier),
+          code_challenge_method: "S256",
+          ...(acr.length > 0 && { acr_values: acr.join(" ") }),
+        }),
+      ),
+
+    redeem: (provider, flow, answer, wanted) =>
+      translated(async () => {
+        const configuration = await configure(provider);
+        const callback = new URL(flow.redirectUri);
+        callback.search = answer.toString();
+        const tokens = await authorizationCodeGrant(configuration, callback, {
+          expectedState: flow.state,
+          expectedNonce: flow.nonce,
+          pkceCodeVerifier: flow.verifier,
+          idTokenExpected: true,
+        });
+        const told = tokens.claims();
+        if (!told) throw new Error("there is no ID token");
+        const { issuer, userinfo_endpoint: more } = configuration.serverMetadata();
+        const lacking = more !== undefined && wanted.some((name) => told[name] === undefined);
+        const asked = lacking
+          ? await fetchUserInfo(configuration, tokens.access_token, told.sub)
+          : undefined;
+        const { email: address, email_verified: verified } =
+          told.email === undefined ? (asked ?? {}) : told;
+        return {
+          issuer,
+          subject: told.sub,
+          email: { address, verified },
+          claims: { ...asked, ...told },
+        };
+      }),
+  };
+}
+
+/** What went wrong, as a client may know it; the cause is for the log. */
+async function translated<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw errorFor(cause);
+  }
+}
+
+function errorFor(cause: unknown): AppError {
+  if (cause instanceof AuthorizationResponseError) return providerRefused({ cause });
+  const away = [...causesOf(cause)].some(
+    (error) =>
+      (error instanceof OutboundError && ["unreachable", "timeout"].includes(error.failure)) ||
+      (error instanceof Response && error.status >= 500),
+  );
+  return away
+    ? providerUnavailable({ cause, headers: { "retry-after": "30" } })
+    : providerFaulty({ cause });
+}
+
+function* causesOf(error: unknown): Generator<unknown> {
+  // Deeper than any library nests them, and a bound for one that nests in a circle.
+  for (let depth = 0, at = error; at !== undefined && depth < 10; depth += 1) {
+    yield at;
+    at = typeof at === "object" && at !== null && "cause" in at ? at.cause : undefined;
+  }
+}
