@@ -11,7 +11,7 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { leftOutTests } from "./test-redis.ts";
+import { leftOutTests } from "./left-out.ts";
 import { startTestServer, testServerVariable } from "./test-server.ts";
 
 export default async function setup(): Promise<() => Promise<void>> {
@@ -24,7 +24,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     await server?.stop();
     const leftOut = leftOutTests(folder);
     if (leftOut.length > 0) {
-      console.warn(`\nLEFT OUT, since there is no redis-server here:\n  ${leftOut.join("\n  ")}`);
+      console.warn(`\nLEFT OUT, for want of a program:\n  ${leftOut.join("\n  ")}`);
     }
     rmSync(folder, { recursive: true, force: true });
   };

@@ -5,13 +5,13 @@
  * they fail instead.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, appendFileSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { createClient } from "redis";
-import { describe } from "vitest";
+import { describeWith, findProgram } from "./left-out.ts";
 
 export interface TestRedis {
   readonly url: string;
@@ -27,41 +27,14 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
-const installed = (): string | undefined =>
-  ["redis-server", "valkey-server"]
-    .flatMap((name) => (process.env.PATH ?? "").split(delimiter).map((place) => join(place, name)))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-
-const listOfLeftOut = () => join(tmpdir(), "left-out.txt");
-
-/** What the tests of this run left out for want of a Redis, for the end of the run. */
-export function leftOutTests(folder: string): string[] {
-  try {
-    return readFileSync(join(folder, "left-out.txt"), "utf8").trim().split("\n");
-  } catch {
-    return [];
-  }
-}
+const installed = () => findProgram("redis-server", "valkey-server");
 
 /** `describe`, for tests that need a Redis. */
-export function describeWithRedis(name: string, tests: () => void): void {
-  if (installed()) {
-    describe(name, tests);
-    return;
-  }
-  if (process.env.INSULAE_TEST_REDIS === "required") {
-    throw new Error("There is no redis-server on the PATH, and INSULAE_TEST_REDIS is `required`");
-  }
-  appendFileSync(listOfLeftOut(), `${name}\n`);
-  describe.skip(name, tests);
-}
+export const describeWithRedis = describeWith({
+  name: "redis-server",
+  variable: "INSULAE_TEST_REDIS",
+  find: installed,
+});
 
 /** Starts one that keeps nothing. */
 export async function startTestRedis(): Promise<TestRedis> {
