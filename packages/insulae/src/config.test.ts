@@ -69,4 +69,9 @@ describe("the configuration", () => {
       expect(problems).toContain(name);
     }
   });
+
+  test("takes no cheap password hashes in production", () => {
+    const cheap = { env: "production", argon2: { memoryKib: 64, passes: 2 } } as const;
+    expect(() => loadConfig({}, cheap)).toThrow("argon2 of at least 19456 KiB and 2 passes");
+  });
 });

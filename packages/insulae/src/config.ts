@@ -62,6 +62,8 @@ export interface Config {
   readonly refreshTokenDays: number;
   readonly passwordAlgorithm: "argon2id" | "bcrypt";
   readonly bcryptCost: number;
+  /** What an Argon2id hash costs. Tests take a cheap one, which production refuses. */
+  readonly argon2: Argon2Cost;
   readonly adminEmail: string | undefined;
   readonly adminPassword: string | undefined;
   readonly defaultTenant: string;
@@ -90,6 +92,15 @@ export interface Config {
   readonly redisTimeoutMs: number;
   readonly rateLimits: RateLimits;
 }
+
+/** Argon2's m and t (RFC 9106). */
+export interface Argon2Cost {
+  readonly memoryKib: number;
+  readonly passes: number;
+}
+
+/** What the OWASP Password Storage Cheat Sheet recommends, with one lane. */
+const recommendedArgon2: Argon2Cost = { memoryKib: 19_456, passes: 2 };
 
 /** Requests per minute; 0: no limit. */
 export interface RateLimits {
@@ -440,6 +451,7 @@ export function loadConfig(
     refreshTokenDays: values.refreshTokenDays ?? 30,
     passwordAlgorithm: values.passwordAlgorithm ?? "argon2id",
     bcryptCost: values.bcryptCost ?? 12,
+    argon2: recommendedArgon2,
     adminEmail: values.adminEmail,
     adminPassword: values.adminPassword,
     defaultTenant: values.defaultTenant ?? "demo_tenant",
@@ -553,5 +565,10 @@ function missingInProduction(config: Config, values: Values): string[] {
     );
   if (config.smtp && !values.fromEmail)
     missing.push("FROM_EMAIL is required in production, such as noreply@example.com");
+  const { memoryKib, passes } = recommendedArgon2;
+  if (config.argon2.memoryKib < memoryKib || config.argon2.passes < passes)
+    missing.push(
+      `argon2 of at least ${memoryKib} KiB and ${passes} passes is required in production`,
+    );
   return missing;
 }

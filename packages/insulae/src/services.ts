@@ -188,6 +188,7 @@ export async function createServices(
     passwords: createPasswords({
       algorithm: config.passwordAlgorithm,
       bcryptCost: config.bcryptCost,
+      ...config.argon2,
     }),
     factors: createFactors(control, installation.secrets),
     oidc: createOidcClient({

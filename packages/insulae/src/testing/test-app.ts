@@ -48,6 +48,9 @@ export async function createTestApp(options: AppOptions = {}): Promise<App> {
   }
 }
 
+/** A test signs people in by the dozen; one about the cost of that sets its own. */
+const cheapHashes = { memoryKib: 64, passes: 1 };
+
 /** Tests ask more often than people do; one about limits sets its own. */
 const highLimits = {
   global: 1_000_000_000,
@@ -66,6 +69,7 @@ const testConfig = (databaseUrl: string) =>
     masterSecret: testMasterSecret,
     logLevel: "silent",
     rateLimits: highLimits,
+    argon2: cheapHashes,
   }) satisfies Partial<Config>;
 
 async function templateOf(features: readonly Feature[]): Promise<TestTemplate> {

@@ -2,11 +2,13 @@ import { hash as bcrypt } from "@node-rs/bcrypt";
 import { decodeJwt } from "jose";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { processorTime } from "../../testing/processor-time.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;
 beforeAll(async () => {
-  people = await openTestPeople();
+  // What a log-in costs is a part of what is tested here.
+  people = await openTestPeople({ config: { argon2: { memoryKib: 19_456, passes: 2 } } });
 });
 afterAll(() => people?.close());
 
@@ -60,14 +62,13 @@ describe("logging in to a tenant", () => {
   it("takes as long for an unknown user as for a wrong password", async () => {
     const tenant = await people.newTenant();
     const { user } = await people.register(tenant);
-    const timed = async (email: string) => {
-      const start = performance.now();
-      await people.post("/api/v1/auth/login", {
-        tenant: tenant.key,
-        body: { email, password: "a wrong password" },
-      });
-      return performance.now() - start;
-    };
+    const timed = (email: string) =>
+      processorTime(() =>
+        people.post("/api/v1/auth/login", {
+          tenant: tenant.key,
+          body: { email, password: "a wrong password" },
+        }),
+      );
     const times: { wrong: number[]; unknown: number[] } = { wrong: [], unknown: [] };
     for (let i = 0; i < 11; i += 1) {
       times.wrong.push(await timed(user.email));
@@ -257,12 +258,12 @@ describe("a flood of log-ins", () => {
         body: { email: account.email, password: "a wrong password" },
       }),
     );
-    const start = performance.now();
-    const me = await people.get("/api/v1/auth/me", { token });
-    const waited = performance.now() - start;
-    const statuses = (await Promise.all(attempts)).map(({ status }) => status);
+    const order: string[] = [];
+    const all = Promise.all(attempts).finally(() => order.push("all attempts"));
+    const me = await people.get("/api/v1/auth/me", { token }).finally(() => order.push("me"));
+    const statuses = (await all).map(({ status }) => status);
     expect(me.status).toBe(200);
-    expect(waited).toBeLessThan(performance.now() - start);
+    expect(order).toEqual(["me", "all attempts"]);
     expect(new Set(statuses)).toEqual(new Set([401, 503]));
     expect(statuses.filter((status) => status === 503).length).toBeGreaterThan(50);
   });

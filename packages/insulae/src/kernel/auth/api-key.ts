@@ -7,7 +7,7 @@
  * The secret is 256 random bits and is kept as its SHA-256. A slow hash would be no better: it makes
  * guessing dear, and what is random throughout can't be guessed, at any speed.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import type { TenantId, UserId } from "../tenancy/tenant.ts";
 import { bytesOfUuid, uuidOfBytes } from "../uuid.ts";
 
@@ -22,8 +22,7 @@ const lead = "ik_";
 
 export const newApiKeySecret = (): Buffer => randomBytes(32);
 
-export const hashApiKeySecret = (secret: Buffer): Buffer =>
-  createHash("sha256").update(secret).digest();
+export const hashApiKeySecret = (secret: Buffer): Buffer => hash("sha256", secret, "buffer");
 
 /** Whether it is meant to be an API key; anything else is another kind of bearer. */
 export const looksLikeApiKey = (text: string): boolean => text.startsWith(lead);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { shortestRun } from "../../testing/shortest-run.ts";
+import { shortestRun } from "../../testing/processor-time.ts";
 import { rulesOf } from "./sql-rules.ts";
 
 test.each([

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { shortestRun } from "../../testing/shortest-run.ts";
+import { shortestRun } from "../../testing/processor-time.ts";
 import type { Broker } from "./broker.ts";
 import {
   createEngine,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { processorTime } from "../../testing/processor-time.ts";
 import { echo, testServer } from "./test-server.ts";
 
 const json = { "content-type": "application/json" };
@@ -83,9 +84,11 @@ describe("a body", () => {
 
   it("with thousands of faults is refused quickly and briefly", async () => {
     const fields = Array.from({ length: 15_000 }, (_, i) => `"f${i}":1`);
-    const start = performance.now();
-    const answer = await send(`{${fields.join(",")}}`);
-    expect(performance.now() - start).toBeLessThan(500);
+    let answer = await send("{}");
+    const spent = await processorTime(async () => {
+      answer = await send(`{${fields.join(",")}}`);
+    });
+    expect(spent).toBeLessThan(500);
     expect(answer.json().errors).toHaveLength(1);
     const few = await send(`{${fields.slice(0, 100).join(",")}}`);
     expect(few.json().errors).toHaveLength(20);

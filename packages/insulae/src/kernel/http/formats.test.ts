@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { shortestRun } from "../../testing/shortest-run.ts";
+import { shortestRun } from "../../testing/processor-time.ts";
 import { stringFormats } from "./formats.ts";
 
 const length = 50_000;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { shortestRun } from "../../testing/shortest-run.ts";
+import { shortestRun } from "../../testing/processor-time.ts";
 import { parseJsonBody } from "./json-body.ts";
 
 const parse = (text: string) => parseJsonBody(Buffer.from(text));

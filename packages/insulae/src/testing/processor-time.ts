@@ -11,3 +11,11 @@ export function shortestRun(run: () => void): number {
   });
   return Math.min(...times);
 }
+
+/** The processor time of all threads in milliseconds, such as those that hash passwords. */
+export async function processorTime(run: () => Promise<unknown>): Promise<number> {
+  const before = process.cpuUsage();
+  await run();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1_000;
+}
