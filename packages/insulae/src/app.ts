@@ -138,6 +138,8 @@ async function assemble(installation: Installation, services: Services): Promise
           forgetUser: async (userId) => tenant && platform.forgetUser(tenant, userId),
         }),
       ),
+    metrics: installation.metrics,
+    metricsToken: config.metricsToken,
     health: { database: () => sql`select 1`.execute(control) },
     cors: {
       origins: createOrigins({

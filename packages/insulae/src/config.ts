@@ -91,6 +91,8 @@ export interface Config {
   /** After how many milliseconds without a reply Redis counts as away. */
   readonly redisTimeoutMs: number;
   readonly rateLimits: RateLimits;
+  /** What a scraper of `/metrics` shows. */
+  readonly metricsToken: string | undefined;
 }
 
 /** Argon2's m and t (RFC 9106). */
@@ -389,6 +391,11 @@ export const variables = {
     perMinute,
     "log-ins, registrations and the like per minute of one client, 0 for no limit; default 5",
   ),
+  metricsToken: variable(
+    ["METRICS_TOKEN"],
+    atLeast(16),
+    "whoever reads /metrics shows it: Authorization: Bearer …; default none: open, in production closed",
+  ),
 } satisfies Record<string, Variable<unknown>>;
 
 /** The configuration can't be used. `problems` says all that is wrong, a line each. */
@@ -476,6 +483,7 @@ export function loadConfig(
       anonymous: values.rateLimitAnonymous ?? 100,
       credentials: values.rateLimitCredentials ?? 5,
     },
+    metricsToken: values.metricsToken,
     ...overrides,
   };
   if ((config.tlsCertFile === undefined) !== (config.tlsKeyFile === undefined)) {

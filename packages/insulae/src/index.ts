@@ -23,5 +23,14 @@ export { Json } from "./kernel/json.ts";
 export { type MailTemplate, mailTemplate } from "./kernel/mail/template.ts";
 export type { PlatformScope, TenantScope } from "./kernel/platform.ts";
 export type { OpenedSession, Session } from "./kernel/sessions/session.ts";
+export {
+  type Counter,
+  counter,
+  type Gauge,
+  gauge,
+  type Histogram,
+  histogram,
+  type Metrics,
+} from "./kernel/telemetry/metrics.ts";
 export type { Tenant, TenantId, UserId } from "./kernel/tenancy/tenant.ts";
 export type { NewTenant } from "./kernel/tenancy/tenants.ts";

@@ -20,6 +20,7 @@ import { loadMasterSecret } from "./kernel/master-secret.ts";
 import { connectRedis, type Redis } from "./kernel/redis/redis.ts";
 import { createSecrets, type Secrets } from "./kernel/secrets.ts";
 import type { Logger } from "./kernel/telemetry/log.ts";
+import { createMetrics, type MetricsRegistry } from "./kernel/telemetry/metrics.ts";
 import { findMainServer } from "./kernel/tenancy/main-server.ts";
 import { bootMainServer, type MainServer } from "./kernel/tenancy/prepare.ts";
 import { createProvisioning, type Provisioning } from "./kernel/tenancy/provisioning.ts";
@@ -30,6 +31,7 @@ export interface Installation {
   readonly config: Config;
   readonly features: readonly Feature[];
   readonly log: Logger;
+  readonly metrics: MetricsRegistry;
   readonly main: MainServer;
   readonly migrations: Migrations;
   readonly secrets: Secrets;
@@ -133,6 +135,7 @@ function wire(
   return {
     config,
     log,
+    metrics: createMetrics(),
     main,
     migrations,
     secrets,

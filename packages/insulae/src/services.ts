@@ -169,6 +169,7 @@ export async function createServices(
     audit: audit.write,
     authority,
     logs,
+    metrics: installation.metrics,
     permissions,
     tokens,
     sessions: createSessions({

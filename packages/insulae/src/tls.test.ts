@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { type App, createApp } from "./app.ts";
 import { unlimited } from "./kernel/http/limits/request-limits.ts";
 import { createHttpServer } from "./kernel/http/server.ts";
+import { createMetrics } from "./kernel/telemetry/metrics.ts";
 import { createTestApp } from "./testing/index.ts";
 import { makeCertificate, type TestCertificate } from "./testing/test-certificates.ts";
 import { createTlsEntrance } from "./tls-entrance.ts";
@@ -17,6 +18,7 @@ let app: App;
 let port: number;
 
 const httpOptions = {
+  metrics: createMetrics(),
   resolve: () => {
     throw new Error("nothing is resolved here");
   },

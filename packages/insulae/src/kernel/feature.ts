@@ -21,6 +21,7 @@ import type { AnyMailTemplate } from "./mail/template.ts";
 import type { Platform } from "./platform.ts";
 import type { Session } from "./sessions/session.ts";
 import type { Logger } from "./telemetry/log.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
 
 /** The system roles, most powerful first. A permission given to one is held by all before it. */
@@ -129,6 +130,8 @@ export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSc
   readonly query: Shape<Q>;
   readonly body: Shape<B>;
   readonly log: Logger;
+  /** Counts what `counter()`, `gauge()` and `histogram()` describe, for `/metrics`. */
+  readonly metrics: Metrics;
   readonly request: RequestInfo;
   /** The part of a list that is asked for; only in routes whose query is a `pageQuery()`. */
   readonly page: Page;

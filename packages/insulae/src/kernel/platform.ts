@@ -17,6 +17,7 @@ import type { Mail, TenantMail } from "./mail/mail.ts";
 import type { OpenedSession, OpenSession } from "./sessions/session.ts";
 import { type Logger, ownedLog } from "./telemetry/log.ts";
 import type { LogHub } from "./telemetry/log-hub.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
 import type { Hosts } from "./tenancy/hosts.ts";
 import type { Servers } from "./tenancy/servers.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
@@ -29,6 +30,7 @@ export interface TenantScope<Tables> {
   readonly tenant: Tenant;
   readonly db: TenantDatabase<Tables>;
   readonly log: Logger;
+  readonly metrics: Metrics;
   /** Sends mail about the tenant. */
   readonly mail: TenantMail;
   /** The session of a user or visitor of the tenant, by its `id`; `save()` it after changes. */
@@ -84,6 +86,8 @@ export interface Platform {
   readonly authority: Authority;
   /** The log's lines, as they are written. */
   readonly logs: LogHub;
+  /** Figures about this process, for `/metrics`. */
+  readonly metrics: Metrics;
   /** What permissions there are, and which roles hold them. */
   readonly permissions: Permissions;
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
@@ -113,6 +117,7 @@ export function createPlatform(options: PlatformOptions): Platform {
     tenant,
     db: databaseOf<Tables>(tenant),
     log: ownedLog(log, { tenant_id: tenant.id }, tenant.id),
+    metrics: services.metrics,
     mail: {
       send: (template, message) => services.mail.send(template, { ...message, tenant }),
     },

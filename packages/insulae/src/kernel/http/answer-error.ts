@@ -3,23 +3,23 @@ import type { Logger } from "../telemetry/log.ts";
 import type { ConstraintErrors } from "./database-errors.ts";
 import type { Entrance } from "./entrance.ts";
 import { problemOf, problemType, visibleError } from "./problem.ts";
-import { requestLog } from "./request-state.ts";
+import { findState, requestLog } from "./request-state.ts";
 
 export interface AnswerErrorOptions {
   readonly constraints: ConstraintErrors;
-  readonly setHeaders: Entrance["setHeaders"];
+  readonly stray: Entrance["stray"];
   readonly log: Logger;
 }
 
 /** Fastify's error handler: the one place where errors become answers. */
-export function createAnswerError({ constraints, setHeaders, log }: AnswerErrorOptions) {
+export function createAnswerError({ constraints, stray, log }: AnswerErrorOptions) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    // Errors of the router come before any route.
+    if (!findState(request)) stray(request, reply);
     const visible = visibleError(error, constraints);
     if (visible.status >= 500 && !isAbort(error, request)) {
       requestLog(request, log).error({ err: error }, visible.title);
     }
-    // Errors of the router come before any route has set them.
-    if (!reply.hasHeader("x-request-id")) setHeaders(request, reply);
     reply
       .code(visible.status)
       .headers(visible.headers)

@@ -5,13 +5,13 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Enter } from "./entrance.ts";
+import type { EnterAt } from "./entrance.ts";
 import type { RequestLimits } from "./limits/request-limits.ts";
 import { type OpenApiOptions, openApiDocument } from "./openapi.ts";
 import { docsPolicy } from "./security-headers.ts";
 
 export interface DocsOptions extends OpenApiOptions {
-  readonly enter: Enter;
+  readonly enterAt: EnterAt;
   readonly limits: RequestLimits;
 }
 
@@ -29,7 +29,7 @@ const documentPath = "/api-docs/openapi.json";
 /** @returns the paths that it answers, all of them to GET. */
 export function registerDocs(
   app: FastifyInstance,
-  { enter, limits, ...options }: DocsOptions,
+  { enterAt, limits, ...options }: DocsOptions,
 ): string[] {
   const assets: Readonly<Record<string, Asset>> = {
     [documentPath]: {
@@ -54,9 +54,10 @@ export function registerDocs(
     },
   };
   for (const [path, asset] of Object.entries(assets)) {
+    const enter = enterAt(path);
     app.get(path, {
       onRequest: async (request, reply) => {
-        enter(request, reply, path);
+        enter(request, reply);
         await limits.stranger(request, reply);
       },
       handler: assetHandler(asset),

@@ -15,6 +15,7 @@ import type { Platform } from "../platform.ts";
 import { openRequestSession } from "../sessions/request-session.ts";
 import type { OpenedSession } from "../sessions/session.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { Cursors } from "./cursor.ts";
 import { defaultPageLimit, type Page } from "./page.ts";
@@ -124,6 +125,10 @@ export class RequestContext implements AnyBase {
 
   get log(): Logger {
     return requestLog(this.#request, this.#setting.log);
+  }
+
+  get metrics(): Metrics {
+    return this.#resolved.platform.metrics;
   }
 
   get request(): RequestInfo {

@@ -24,7 +24,7 @@ import {
 import type { Cors } from "./cors.ts";
 import type { Cursors } from "./cursor.ts";
 import { responsesOf, routePath } from "./declarations.ts";
-import type { Enter } from "./entrance.ts";
+import type { EnterAt } from "./entrance.ts";
 import { answerOnce, takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import type { RequestLimits } from "./limits/request-limits.ts";
 import { targetOf } from "./request-audit.ts";
@@ -41,7 +41,7 @@ import type { Validator, Validators } from "./validation.ts";
 
 export interface RoutesOptions {
   readonly features: readonly Feature[];
-  readonly enter: Enter;
+  readonly enterAt: EnterAt;
   readonly limits: RequestLimits;
   readonly admit: Cors["admit"];
   readonly openSocket: OpenSocket;
@@ -140,13 +140,13 @@ function registerRoute(
   });
 }
 
-function entrance(route: Route, { enter, limits, admit, resolve }: RoutesOptions) {
-  const path = routePath(route);
+function entrance(route: Route, { enterAt, limits, admit, resolve }: RoutesOptions) {
+  const enter = enterAt(routePath(route));
   return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void => {
     let state: RequestState;
     let resolved: ResolvedRequest | Promise<ResolvedRequest>;
     try {
-      state = enter(request, reply, path);
+      state = enter(request, reply);
       limits.gate(request, reply);
       resolved = chain(
         limits.atOwnCost(request, reply, () => admit(request, reply, route)),

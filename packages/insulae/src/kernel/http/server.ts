@@ -10,7 +10,9 @@ import type { ErrorFactory } from "../errors.ts";
 import type { Feature } from "../feature.ts";
 import { chain } from "../maybe-promise.ts";
 import type { Platform } from "../platform.ts";
+import { createHttpMetrics } from "../telemetry/http-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { MetricsRegistry } from "../telemetry/metrics.ts";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import { createAnswerError } from "./answer-error.ts";
 import { answerProblem } from "./connection-errors.ts";
@@ -23,6 +25,7 @@ import { notFound } from "./errors.ts";
 import { type HealthChecks, healthFeature } from "./health.ts";
 import { acceptOnlyJson } from "./json-body.ts";
 import { type RequestLimits, unlimited } from "./limits/request-limits.ts";
+import { metricsFeature } from "./metrics.ts";
 import { createNodeServers, type TlsOptions } from "./node-servers.ts";
 import { createNotFound } from "./not-found.ts";
 import { requestId } from "./request-id.ts";
@@ -38,6 +41,9 @@ export interface HttpServerOptions {
   readonly features: readonly Feature[];
   readonly resolve: Resolve;
   readonly health: HealthChecks;
+  readonly metrics: MetricsRegistry;
+  /** Whom the metrics are for; none: for everybody, in production for nobody. */
+  readonly metricsToken?: string | undefined;
   readonly cors: CorsOptions;
   readonly limits: RequestLimits;
   /** Signs cursors; the same on every node. */
@@ -99,20 +105,27 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     graceMs: options.shutdownGraceMs ?? 10_000,
   });
   const health = healthFeature({ checks: options.health, version, log });
-  const features = [health, ...options.features];
+  const metrics = metricsFeature({
+    metrics: options.metrics,
+    token: options.metricsToken,
+    production: options.production,
+  });
+  const kernelFeatures = [health, metrics];
+  const features = [...kernelFeatures, ...options.features];
   checkDeclarations(features);
 
   let closing = false;
-  const { enter, setHeaders } = createEntrance({
+  const { enterAt, stray } = createEntrance({
     headers: securityHeaders(options.production && options.baseUrl.startsWith("https:")),
     log,
+    metrics: createHttpMetrics(options.metrics),
     isClosing: () => closing,
   });
   const cors = createCors(options.cors);
   const constraints = new Map<string, ErrorFactory>(
     features.flatMap((feature) => Object.entries(feature.constraints)),
   );
-  const answerError = createAnswerError({ constraints, setHeaders, log });
+  const answerError = createAnswerError({ constraints, stray, log });
 
   let handle: RequestListener = () => {};
   const app = fastify({
@@ -143,7 +156,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     cursors: createCursors(options.cursorSecret),
     validators: createValidators(),
     baseUrl: options.baseUrl,
-    enter,
+    enterAt,
     admit: cors.admit,
     openSocket: createOpenSocket({ upgrades, sockets, log }),
     log,
@@ -151,12 +164,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { limits } = options;
   registerRoutes(app, {
     ...shared,
-    features: [health],
+    features: kernelFeatures,
     resolve: () => nobody,
     limits: unlimited,
   });
   registerRoutes(app, { ...shared, features: options.features, resolve: options.resolve, limits });
-  const docs = registerDocs(app, { features, version, baseUrl: options.baseUrl, enter, limits });
+  const docs = registerDocs(app, { features, version, baseUrl: options.baseUrl, enterAt, limits });
 
   const addresses = [
     ...features.flatMap((feature) =>
@@ -165,8 +178,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     ...docs.map((path) => ({ method: "GET", path })),
   ];
   const missing = createNotFound(addresses);
+  const enter = enterAt(undefined);
   app.setNotFoundHandler((request, reply) => {
-    enter(request, reply, undefined);
+    enter(request, reply);
     limits.gate(request, reply);
     return limits.atOwnCost(request, reply, () => {
       if (isPreflight(request)) return cors.preflight(request, reply);
@@ -207,7 +221,7 @@ const only =
     handle(request, response);
   };
 
-/** Health is asked for by nobody in particular, even when the control plane is down. */
+/** Health and metrics are asked for by nobody in particular, even when the control plane is down. */
 const nobody: ResolvedRequest = Object.freeze({
   tenant: undefined,
   user: undefined,

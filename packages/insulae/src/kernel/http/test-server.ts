@@ -5,6 +5,7 @@ import { Type } from "typebox";
 import { onTestFinished } from "vitest";
 import type { Principal } from "../auth/principal.ts";
 import { type Feature, feature } from "../feature.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
 import type { Tenant, TenantId } from "../tenancy/tenant.ts";
 import { unlimited } from "./limits/request-limits.ts";
 import type { ResolvedRequest } from "./request-state.ts";
@@ -48,6 +49,7 @@ export function testServer(
     features,
     resolve: () => resolvedFor(testTenant("tenant-a")),
     health: { database: async () => {} },
+    metrics: createMetrics(),
     cors: { origins: { judge: () => "foreign" }, credentials: false },
     limits: unlimited,
     cursorSecret: "a secret of at least thirty-two bytes",
