@@ -160,6 +160,12 @@ const etagHeader = {
   schema: { type: "string" },
 };
 
+const locationHeader = {
+  description: "Where to go on.",
+  required: true,
+  schema: { type: "string", format: "uri" },
+};
+
 const idempotencyKeyParameter = {
   name: "Idempotency-Key",
   in: "header",
@@ -192,6 +198,7 @@ function responses(route: Route, { components, shown }: Document): JsonSchema {
     {
       description: descriptionOf(schema) ?? outcome(status),
       ...(tagged?.statuses.has(status) ? { headers: { ETag: etagHeader } } : {}),
+      ...(isRedirect(status) ? { headers: { Location: locationHeader } } : {}),
       ...(schema
         ? {
             content: {
@@ -214,8 +221,10 @@ function responses(route: Route, { components, shown }: Document): JsonSchema {
 function outcome(status: number): string {
   if (status === 101) return "The connection is a WebSocket from now on";
   if (status < 300) return "Done";
-  return status < 400 ? "Go on elsewhere" : "Not done";
+  return isRedirect(status) ? "Go on elsewhere" : "Not done";
 }
+
+const isRedirect = (status: number): boolean => status >= 300 && status < 400;
 
 function problemResponses(route: Route, shown: ShownResources): JsonSchema {
   const { permission, params, query, body, errors = [] } = route.options;
