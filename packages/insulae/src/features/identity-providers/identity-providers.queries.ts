@@ -70,16 +70,14 @@ export const updateProvider = (db: Db, id: string, values: Partial<ProviderValue
     .executeTakeFirstOrThrow();
 
 export const deleteProvider = (db: Db, id: string) =>
-  db.deleteFrom("identity_providers").where("id", "=", id).returning("name").executeTakeFirst();
-
-const person = ["users.id", "users.role", "users.is_active", "users.account_id"] as const;
+  db.deleteFrom("identity_providers").where("id", "=", id).execute();
 
 /** Whose identity it is, locked until the transaction ends. */
 export const lockUserOfIdentity = (tx: Db, issuer: string, subject: string) =>
   tx
     .selectFrom("identities")
     .innerJoin("users", "users.id", "identities.user_id")
-    .select(person)
+    .select("users.id")
     .where("identities.issuer", "=", issuer)
     .where("identities.subject", "=", subject)
     .forUpdate()
@@ -89,8 +87,12 @@ export const lockUserOfIdentity = (tx: Db, issuer: string, subject: string) =>
 export const lockUserOfEmail = (tx: Db, email: string) =>
   tx
     .selectFrom("users")
-    .select(person)
-    .select(["users.email_verified", "users.password_hash"])
+    .select(["id", "email_verified", "password_hash"])
+    .select((user) =>
+      user
+        .exists(user.selectFrom("identities").whereRef("user_id", "=", "users.id"))
+        .as("has_identity"),
+    )
     .where("email", "=", email)
     .forUpdate()
     .executeTakeFirst();

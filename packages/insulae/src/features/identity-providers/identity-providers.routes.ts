@@ -20,7 +20,6 @@ import { callbackUrls } from "./addresses.ts";
 import {
   type Db,
   deleteIdentity,
-  deleteProvider,
   findProvider,
   type IdentityTables,
   listIdentities,
@@ -42,7 +41,7 @@ import {
   ownerNotMapped,
   type ProviderSetting,
   providerNotFound,
-  refuseUnlessAdministrator,
+  removeProvider,
   tooManyProviders,
 } from "./identity-providers.service.ts";
 
@@ -94,8 +93,6 @@ const refusals = [
   invalidHost,
   ownerNotMapped,
   roleNotFound,
-  roleAboveOwn,
-  permissionNotHeld,
   issuerUnusable,
   providerUnavailable,
   personalOnly,
@@ -154,6 +151,7 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
       summary: "Shows a provider; its client's secret is never shown",
       params: idParams,
       response: ProviderView,
+      etag: true,
       errors: [providerNotFound],
     },
     async (context) => {
@@ -179,11 +177,14 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
     },
     async (context) => {
       const setting = settingOf(context);
-      const provider = await changeProvider(setting, context.params.id, context.body);
+      const { params, body, precondition } = context;
+      const provider = await changeProvider(setting, params.id, body, (current) =>
+        precondition?.(viewOf(setting, current)),
+      );
       await context.audit({
         action: "identity_provider.changed",
         target: target(provider),
-        detail: { ...detailOf(provider), changed: Object.keys(context.body) },
+        detail: { ...detailOf(provider), changed: Object.keys(body) },
       });
       return viewOf(setting, provider);
     },
@@ -203,14 +204,14 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
     },
     async (context) => {
       const setting = settingOf(context);
-      refuseUnlessAdministrator(setting);
-      const deleted = await deleteProvider(setting.db, context.params.id);
-      if (!deleted) throw providerNotFound();
-      const detail = { name: deleted.name };
+      const { params, precondition } = context;
+      const deleted = await removeProvider(setting, params.id, (current) =>
+        precondition?.(viewOf(setting, current)),
+      );
       await context.audit({
         action: "identity_provider.deleted",
-        target: target(context.params),
-        detail,
+        target: target(deleted),
+        detail: detailOf(deleted),
       });
     },
   ),
@@ -218,7 +219,7 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
   r.get(
     "/users/:id/identities",
     {
-      permission: "users:read",
+      permission: "identity-providers:read",
       summary: "Lists who the user is at identity providers",
       params: idParams,
       response: Type.Object({ items: Type.Array(Identity) }),

@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { SessionChoice, TenantReference } from "../accounts/accounts.feature.ts";
 
 const GivenRole = Type.Union(
   (["admin", "manager", "user", "viewer"] as const).map((role) => Type.Literal(role)),
@@ -125,7 +126,7 @@ export const StartQuery = Type.Object({
     description:
       "The page makes a secret of 43 to 128 letters, keeps it, and sends its SHA-256 in base64url (S256 of RFC 7636).",
   }),
-  tenant: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
+  tenant: Type.Optional(TenantReference),
 });
 
 /** Providers add what they like (`session_state`, `scope`, …). */
@@ -138,7 +139,7 @@ export const Exchange = Type.Object(
   {
     code: Type.String({ minLength: 1, maxLength: 200 }),
     code_verifier: Type.String({ pattern: "^[\\w.~-]{43,128}$" }),
-    session: Type.Optional(Type.Union([Type.Literal("token"), Type.Literal("cookie")])),
+    session: Type.Optional(SessionChoice),
   },
   { $id: "OidcExchange" },
 );

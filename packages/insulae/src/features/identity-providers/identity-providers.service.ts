@@ -1,8 +1,7 @@
 /**
  * A tenant's providers. Who configures one decides whom it is believed about, and so could become
  * anybody who signs in by it: only owners and administrators do, in person. For the same reason owners
- * don't sign in by one (see linking.ts), and nobody maps to a role above their own or to a
- * permission that they don't hold.
+ * don't sign in by one (see linking.ts), and it gives nobody more than an administrator has.
  */
 import { type OidcClient, providerFaulty } from "../../kernel/auth/oidc.ts";
 import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
@@ -11,9 +10,9 @@ import { AppError, defineError } from "../../kernel/errors.ts";
 import { canonicalHost } from "../../kernel/tenancy/hostname.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { findOwnRole, roleNotFound } from "../roles/roles.feature.ts";
-import { refuseUnheld, roleAboveOwn } from "../users/users.feature.ts";
 import {
   type Db,
+  deleteProvider,
   insertProvider,
   listProviders,
   lockProvider,
@@ -52,7 +51,7 @@ export const administratorsOnly = defineError(
 export const ownerNotMapped = defineError(
   "owner_not_mapped",
   400,
-  "An identity provider makes nobody an owner",
+  "An identity provider makes nobody an owner, nor gives them what administrators have not",
 );
 
 const maxProviders = 20;
@@ -60,7 +59,7 @@ const maxProviders = 20;
 export interface ProviderSetting {
   readonly db: Db;
   readonly tenant: Tenant;
-  readonly user: Pick<TenantPrincipal, "role" | "permissions">;
+  readonly user: Pick<TenantPrincipal, "role">;
   readonly permissions: Permissions;
   readonly oidc: OidcClient;
 }
@@ -97,12 +96,14 @@ export async function addProvider(
  * What comes of the change is checked as a whole, so that nobody takes over what they could not have
  * made: with another issuer, a mapping means other people.
  *
+ * @param seen may refuse what there is before the change.
  * @throws whatever `checked` throws; providerNotFound, issuerUnusable, providerUnavailable
  */
 export async function changeProvider(
   setting: ProviderSetting,
   id: string,
   { client_secret, ...changes }: ProviderChangesBody,
+  seen: (current: ProviderRow) => void,
 ): Promise<ProviderRow> {
   const { db, oidc, tenant } = setting;
   // Asked before the row is locked: nobody waits for another's provider.
@@ -110,6 +111,7 @@ export async function changeProvider(
   return db.transaction().execute(async (tx) => {
     const before = await lockProvider(tx, id);
     if (!before) throw providerNotFound();
+    seen(before);
     const { sealed_secret, created_at, updated_at, id: _id, ...settings } = before;
     const wanted = await checked({ ...setting, db: tx }, { ...settings, ...changes });
     return updateProvider(tx, id, {
@@ -120,8 +122,24 @@ export async function changeProvider(
   });
 }
 
+/** @param seen may refuse it. @throws administratorsOnly, providerNotFound */
+export function removeProvider(
+  setting: ProviderSetting,
+  id: string,
+  seen: (current: ProviderRow) => void,
+): Promise<ProviderRow> {
+  refuseUnlessAdministrator(setting);
+  return setting.db.transaction().execute(async (tx) => {
+    const before = await lockProvider(tx, id);
+    if (!before) throw providerNotFound();
+    seen(before);
+    await deleteProvider(tx, id);
+    return before;
+  });
+}
+
 /** @throws administratorsOnly */
-export function refuseUnlessAdministrator({ user }: Pick<ProviderSetting, "user">): void {
+function refuseUnlessAdministrator({ user }: Pick<ProviderSetting, "user">): void {
   if (!isAtLeast(user.role, "admin")) throw administratorsOnly();
 }
 
@@ -130,8 +148,7 @@ type Settings = Omit<ProviderRow, "id" | "sealed_secret" | "created_at" | "updat
 /**
  * The settings as they are stored.
  *
- * @throws administratorsOnly, domainsRequired, invalidHost, ownerNotMapped, roleNotFound, roleAboveOwn,
- *   permissionNotHeld
+ * @throws administratorsOnly, domainsRequired, invalidHost, ownerNotMapped, roleNotFound
  */
 async function checked(
   setting: ProviderSetting,
@@ -140,8 +157,7 @@ async function checked(
   refuseUnlessAdministrator(setting);
   const domains = [...new Set(wanted.allowed_domains.map(canonicalHost))];
   if (wanted.trust_email && domains.length === 0) throw domainsRequired();
-  await refuseUnheldRole(setting, wanted.default_role);
-  for (const { role } of wanted.role_mapping?.values ?? []) await refuseUnheldRole(setting, role);
+  for (const { role } of wanted.role_mapping?.values ?? []) await refuseUnmappable(setting, role);
   return {
     ...wanted,
     name: wanted.name.trim(),
@@ -157,19 +173,22 @@ const canonicalMapping = ({ claim, values }: RoleMapping): RoleMapping => ({
   values: values.map(({ value, role }) => ({ value, role: role.toLowerCase() })),
 });
 
-async function refuseUnheldRole(
-  { db, user, permissions }: ProviderSetting,
+/**
+ * To the roles of administrators at most; so nobody maps to more than they have themselves.
+ *
+ * @throws ownerNotMapped, roleNotFound
+ */
+async function refuseUnmappable(
+  { db, permissions }: ProviderSetting,
   reference: string,
 ): Promise<void> {
   const name = reference.toLowerCase();
   if (name === "owner") throw ownerNotMapped();
-  if (isSystemRole(name)) {
-    if (!isAtLeast(user.role, name)) throw roleAboveOwn();
-    return refuseUnheld(user, permissions.of(name));
-  }
+  if (isSystemRole(name)) return;
   const role = isUuid(name) ? await findOwnRole({ db }, name) : undefined;
   if (!role) throw roleNotFound();
-  refuseUnheld(user, permissions.of("no system role", role.permissions));
+  const most = permissions.of("admin");
+  if (role.permissions.some((each) => !most.has(each))) throw ownerNotMapped();
 }
 
 const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);

@@ -7,19 +7,20 @@
  *     nobody ──► a new user, where the provider may make users
  *
  * "Proven on both sides": the provider says so (or the tenant believes it about the domain), and here
- * the user has verified the address or has no password. Otherwise somebody could register with
- * another's address and a password of their own, wait for the owner of the address to sign in by the
- * provider, and read along in what they take for theirs (pre-registration hijacking).
+ * the user has verified the address, or nobody can have signed in as them yet. Otherwise somebody could
+ * register with another's address and a password of their own, wait for the owner of the address to
+ * sign in by the provider, and read along in what they take for theirs (pre-registration hijacking).
  *
- * Owners, and users who are linked to an account, don't sign in by a tenant's provider at all: whoever
- * configures it could become an owner, or somebody in all the tenants that the account is in. It also
- * keeps a way in when the provider is gone.
+ * Owners, users who may what only owners may, and users who are linked to an account don't sign in by a
+ * tenant's provider at all: whoever configures it could become an owner, or somebody in all the tenants
+ * that the account is in. It also keeps a way in when the provider is gone.
  */
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import type { OutsideIdentity } from "../../kernel/auth/oidc.ts";
+import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
-import { createUserUnlessTaken } from "../users/users.feature.ts";
+import { createUserUnlessTaken, findStanding } from "../users/users.feature.ts";
 import {
   type Db,
   insertIdentity,
@@ -51,7 +52,7 @@ export const noSuchUser = defineError(
 export const linkRefused = defineError(
   "link_refused",
   403,
-  "Somebody registered here with your e-mail and a password, and has not verified it; sign in with the password and verify the e-mail, or reset the password, and come again",
+  "Somebody is here already with your e-mail, and has not verified it; verify it, or reset the password by e-mail, and come again",
 );
 export const identityConflict = defineError(
   "identity_conflict",
@@ -61,7 +62,7 @@ export const identityConflict = defineError(
 export const ownWayOnly = defineError(
   "own_way_only",
   403,
-  "Owners, and users with an account of the platform, sign in with their own password",
+  "Owners, whoever may as much, and users with an account of the platform sign in with their own password",
 );
 export const userInactive = defineError("user_inactive", 403, "Your user has been switched off");
 
@@ -76,12 +77,15 @@ export interface Entry {
  * @throws outsideEmailUnverified, emailDomainRefused, noSuchUser, linkRefused, identityConflict,
  *   ownWayOnly, userInactive
  */
-export async function enter(db: Db, provider: ProviderRow, who: OutsideIdentity): Promise<Entry> {
+export async function enter(
+  { db, permissions }: { readonly db: Db; readonly permissions: Permissions },
+  provider: ProviderRow,
+  who: OutsideIdentity,
+): Promise<Entry> {
   const email = acceptedEmail(provider, who);
   const roles = mapRoles(provider, who.claims);
   return db.transaction().execute(async (tx) => {
     const known = await lockUserOfIdentity(tx, who.issuer, who.subject);
-    if (known) refuseUnfit(known);
     const { id: userId, first } = known
       ? { id: known.id, first: undefined }
       : await enterFirst(tx, { provider, who, email, role: roles.system });
@@ -90,6 +94,8 @@ export async function enter(db: Db, provider: ProviderRow, who: OutsideIdentity)
       await setSystemRole(tx, userId, roles.system);
       await setOwnRoles(tx, userId, roles.own);
     }
+    // As they are now: a role that has grown since it was mapped counts as it is.
+    await refuseUnfit(tx, userId, permissions);
     await noteIdentityUse(tx, who.issuer, who.subject);
     return { userId, first, rolesChanged };
   });
@@ -114,8 +120,9 @@ async function enterFirst(tx: Db, { provider, who, email, role }: Newcomer) {
     }));
   const user = await lockUserOfEmail(tx, email);
   if (!user) throw noSuchUser();
-  refuseUnfit(user);
-  if (user.password_hash !== null && !user.email_verified) throw linkRefused();
+  if (!user.email_verified && (user.password_hash !== null || user.has_identity)) {
+    throw linkRefused();
+  }
   const { issuer, subject } = who;
   if (!(await insertIdentity(tx, { user_id: user.id, issuer, subject }))) {
     // Of two first sign-ins at once, the other was here first.
@@ -126,13 +133,14 @@ async function enterFirst(tx: Db, { provider, who, email, role }: Newcomer) {
   return { id: user.id, first: made ? ("made" as const) : ("linked" as const) };
 }
 
-function refuseUnfit(user: {
-  readonly role: string;
-  readonly account_id: string | null;
-  readonly is_active: boolean;
-}): void {
-  if (!user.is_active) throw userInactive();
-  if (user.account_id !== null || user.role === "owner") throw ownWayOnly();
+/** @throws userInactive, ownWayOnly */
+async function refuseUnfit(tx: Db, id: UserId, permissions: Permissions): Promise<void> {
+  const standing = await findStanding(tx.$pickTables<"users">(), id);
+  if (!standing) throw userInactive();
+  const { role, added, accountId } = standing;
+  const most = permissions.of("admin");
+  const isMore = [...permissions.of(role, added)].some((name) => !most.has(name));
+  if (accountId !== null || isMore || !isAtLeast("admin", role)) throw ownWayOnly();
 }
 
 /**

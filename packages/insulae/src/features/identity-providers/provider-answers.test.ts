@@ -1,8 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { openTestProvider, visit } from "./provider-fixture.ts";
-import { type Configured, signInTools } from "./sign-in-fixture.ts";
+import { signInTools } from "./sign-in-fixture.ts";
 
 let people: TestPeople;
 let tools: ReturnType<typeof signInTools>;
@@ -11,26 +10,6 @@ beforeAll(async () => {
   tools = signInTools(people);
 });
 afterAll(() => people?.close());
-
-/** A provider that knows somebody with a verified e-mail. */
-async function configured(more: object = {}, claimsInToken = false): Promise<Configured> {
-  const made = await tools.configure(more, claimsInToken);
-  made.provider.person = newPerson();
-  return made;
-}
-const newPerson = () => ({
-  sub: randomUUID(),
-  email: people.newEmail(),
-  email_verified: true,
-  given_name: "Ada",
-});
-
-const auditOf = ({ tenant }: Configured) =>
-  people.onTenant(tenant, (db) =>
-    db.query<{ action: string; outcome: string; detail: { reason?: string } }>(
-      "select action, outcome, detail from audit_log order by id",
-    ),
-  );
 
 /** The ID token, with another header or other claims; its signature stays. */
 const edited = (token: unknown, { header = {}, claims = {} }: Record<string, object>) => {
@@ -54,13 +33,13 @@ describe("what a provider answers is refused", () => {
     ["alg HS256", { header: { alg: "HS256" } }],
     ["the key of somebody else", { header: { kid: "another" } }],
   ])("with %s", async (_, edit) => {
-    const at = await configured();
+    const at = await tools.configure();
     at.provider.editTokens = (answer) => ({
       ...answer,
       id_token: edited(answer.id_token, edit as Record<string, object>), // its two parts
     });
     expect(await tools.signIn(at)).toMatchObject({ error: "provider_faulty" });
-    const last = (await auditOf(at)).at(-1);
+    const last = (await tools.auditOf(at)).at(-1);
     expect(last).toMatchObject({
       action: "auth.login_failed",
       outcome: "failed",
@@ -69,7 +48,7 @@ describe("what a provider answers is refused", () => {
   });
 
   it("made for another sign-in: its nonce is not this one's", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const { location, cookie } = await tools.begin(at);
     const other = new URL(location);
     other.searchParams.set("nonce", "of-another-sign-in");
@@ -78,7 +57,7 @@ describe("what a provider answers is refused", () => {
   });
 
   it("with a code that was made for another sign-in: PKCE's verifier is not this one's", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const { location, cookie } = await tools.begin(at);
     const other = new URL(location);
     other.searchParams.set(
@@ -90,7 +69,7 @@ describe("what a provider answers is refused", () => {
   });
 
   it("without a signature, or without an ID token", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     at.provider.editTokens = (answer) => ({
       ...answer,
       id_token: edited(answer.id_token, { header: { alg: "none" } }).replace(/[^.]*$/, ""),
@@ -101,7 +80,7 @@ describe("what a provider answers is refused", () => {
   });
 
   it("from another provider than the one that was asked (mix-up)", async () => {
-    const honest = await configured();
+    const honest = await tools.configure();
     const evil = await openTestProvider();
     try {
       const id = await tools.add({ ...honest, provider: evil });
@@ -125,7 +104,7 @@ describe("what a provider answers is refused", () => {
   });
 
   it("when it says no", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const { location, cookie } = await tools.begin(at);
     const denied = new URL(new URL(location).searchParams.get("redirect_uri") ?? "");
     denied.searchParams.set("state", new URL(location).searchParams.get("state") ?? "");
@@ -137,14 +116,14 @@ describe("what a provider answers is refused", () => {
 
 describe("a provider", () => {
   it("may rotate its keys at any time", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     expect((await tools.signIn(at)).error).toBeNull();
     at.provider.rotateKeys();
     expect((await tools.signIn(at)).error).toBeNull();
   });
 
   it("that is down is 503, at the start and when the browser comes back", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const { location, cookie } = await tools.begin(at);
     const back = await visit(at.provider, location);
     at.provider.instead = (_, response) => response.writeHead(500).end("no");
@@ -154,7 +133,7 @@ describe("a provider", () => {
     const url = new URL(back);
     url.searchParams.set("state", new URL(again.location).searchParams.get("state") ?? "");
     expect((await tools.finish(url, again.cookie)).error).toBe("provider_unavailable");
-    const other = await configured();
+    const other = await tools.configure();
     await other.provider.close();
     const node = await people.openNode();
     try {
@@ -176,7 +155,7 @@ describe("a provider", () => {
   });
 
   it("that redirects, or answers without end, is 502", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     for (const instead of [
       { status: 302, headers: { location: "http://169.254.169.254/" }, body: "" },
       { status: 200, headers: {}, body: "x".repeat(2_000_000) },
@@ -188,36 +167,5 @@ describe("a provider", () => {
         response.writeHead(instead.status, instead.headers).end(instead.body);
       expect((await tools.finish(back, cookie)).error).toBe("provider_faulty");
     }
-  });
-});
-
-describe("a second factor", () => {
-  const required = async (more: object = {}) => {
-    const at = await configured(more, true);
-    const { status } = await people.patch(`/api/v1/tenants/${at.tenant.id}`, {
-      token: at.owner.token,
-      body: { settings: { second_factor: "required" } },
-    });
-    expect(status).toBe(200);
-    return at;
-  };
-  const outcome = async (at: Configured) => {
-    const { body } = await tools.signIn(at);
-    return body.code ?? "signed in";
-  };
-
-  it("is asked for here unless the provider has, by what it says or as the tenant trusts", async () => {
-    const at = await required({ second_factor_acr: ["gold"] });
-    expect(await outcome(at)).toBe("second_factor_required");
-    at.provider.proof = { amr: ["pwd"], acr: "silver" };
-    expect(await outcome(at)).toBe("second_factor_required");
-    at.provider.proof = { amr: ["pwd", "mfa"] };
-    expect(await outcome(at)).toBe("signed in");
-    at.provider.proof = { acr: "gold" };
-    expect(await outcome(at)).toBe("signed in");
-    at.provider.proof = {};
-    expect(await outcome(at)).toBe("second_factor_required");
-    const trusted = await required({ trust_second_factor: true });
-    expect(await outcome(trusted)).toBe("signed in");
   });
 });

@@ -1,5 +1,5 @@
 /** A tenant with a real provider, and a browser that signs in by it. */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { onTestFinished } from "vitest";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import type { TestPeople } from "../../testing/test-people.ts";
@@ -33,9 +33,18 @@ interface Outcome {
 export function signInTools(people: TestPeople) {
   const returnTo = `${people.app.config.appUrl}/welcome?from=here`;
 
+  const newPerson = () => ({
+    sub: randomUUID(),
+    email: people.newEmail(),
+    email_verified: true as unknown,
+    given_name: "Ada",
+  });
+
+  /** A tenant, and a provider that knows somebody with a verified e-mail. */
   const configure = async (more: object = {}, claimsInToken = false): Promise<Configured> => {
     const provider = await openTestProvider(claimsInToken);
     onTestFinished(provider.close);
+    provider.person = newPerson();
     const tenant = await people.newTenant();
     const owner = await people.newOwner(tenant);
     const id = await add({ tenant, owner, provider }, more);
@@ -103,7 +112,13 @@ export function signInTools(people: TestPeople) {
     people.post("/api/v1/auth/oidc/exchange", { body: { code, code_verifier: verifier, ...more } });
 
   return {
-    ...{ returnTo, configure, add, start, begin, finish, exchange },
+    ...{ returnTo, newPerson, configure, add, start, begin, finish, exchange },
+    auditOf: ({ tenant }: Pick<Configured, "tenant">) =>
+      people.onTenant(tenant, (db) =>
+        db.query<{ action: string; outcome: string; detail: { reason?: string } }>(
+          "select action, outcome, detail from audit_log order by id",
+        ),
+      ),
     /** As far as the code for the page. */
     async reachPage(configured: Configured): Promise<Outcome & { readonly verifier: string }> {
       const { location, cookie, verifier } = await begin(configured);

@@ -66,6 +66,7 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
     {
       permission: "public",
       context: "any",
+      limit: "credentials",
       summary: "Sends the browser to an identity provider, to sign in there",
       description:
         "For a browser to go to, not for scripts to fetch. It comes back to `return_to` with `code`, for `POST /auth/oidc/exchange`, or with `error` and `error_description`.",
@@ -109,12 +110,12 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
     },
     async ({ platform, request, tenant, params, query, header, status, audit, log }) => {
       const finished = await finishSignIn(
-        { platform, request },
+        { platform, request, audit },
         { providerId: params.provider.toLowerCase(), tenant, query },
       );
       const { failure } = finished.outcome;
       if (failure) log.warn({ err: failure, provider: params.provider }, "Failed outside sign-in");
-      await note(audit, params.provider, finished);
+      await noteFirst(audit, params.provider, finished);
       header("cache-control", "no-store");
       header("location", finished.location);
       status(302);
@@ -134,10 +135,11 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
     },
     async ({ platform, request, tenant, body, header, audit }) => {
       const browser = body.session === "cookie" ? header : undefined;
-      const { reply, user, ...found } = await exchangeCode({ platform, request, browser }, tenant, {
-        code: body.code,
-        verifier: body.code_verifier,
-      });
+      const { reply, user, ...found } = await exchangeCode(
+        { platform, request, browser, audit },
+        tenant,
+        { code: body.code, verifier: body.code_verifier },
+      );
       await audit({
         action: "auth.logged_in",
         tenant: found.tenant,
@@ -149,28 +151,18 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
   ),
 ];
 
-async function note(
+/** Who came for the first time; that they came in is noted at the exchange. */
+async function noteFirst(
   audit: TenantAudit,
   provider: string,
   { tenant, outcome }: Finished,
 ): Promise<void> {
-  const detail = { identity_provider: provider };
-  if (outcome.failure) {
-    await audit({
-      action: "auth.login_failed",
-      outcome: "failed",
-      tenant,
-      actor: { kind: "anonymous" },
-      detail: { ...detail, reason: outcome.failure.code },
-    });
-    return;
-  }
-  if (!outcome.first) return;
+  if (outcome.failure || !outcome.first) return;
   await audit({
     action: outcome.first === "made" ? "user.created" : "identity.linked",
     tenant,
     actor: { kind: "user", id: outcome.userId },
     target: { type: "user", id: outcome.userId },
-    detail,
+    detail: { identity_provider: provider },
   });
 }

@@ -1,8 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { visit } from "./provider-fixture.ts";
-import { type Configured, signInTools } from "./sign-in-fixture.ts";
+import { signInTools } from "./sign-in-fixture.ts";
 
 let people: TestPeople;
 let tools: ReturnType<typeof signInTools>;
@@ -12,32 +11,12 @@ beforeAll(async () => {
 });
 afterAll(() => people?.close());
 
-/** A provider that knows somebody with a verified e-mail. */
-async function configured(more: object = {}, claimsInToken = false): Promise<Configured> {
-  const made = await tools.configure(more, claimsInToken);
-  made.provider.person = newPerson();
-  return made;
-}
-const newPerson = () => ({
-  sub: randomUUID(),
-  email: people.newEmail(),
-  email_verified: true,
-  given_name: "Ada",
-});
-
-const auditOf = ({ tenant }: Configured) =>
-  people.onTenant(tenant, (db) =>
-    db.query<{ action: string; outcome: string; detail: { reason?: string } }>(
-      "select action, outcome, detail from audit_log order by id",
-    ),
-  );
-
 describe("signing in with an outside provider", () => {
   it.each([
     ["asked for at UserInfo", false],
     ["in the ID token", true],
   ])("makes somebody new a user and signs them in, their e-mail %s", async (_, inToken) => {
-    const at = await configured({}, inToken);
+    const at = await tools.configure({}, inToken);
     const { person } = at.provider;
     const page = await tools.reachPage(at);
     expect(page.status).toBe(302);
@@ -52,13 +31,13 @@ describe("signing in with an outside provider", () => {
     });
     const me = await people.get("/api/v1/auth/me", { token: body.token });
     expect(me.body.user.email).toBe(person.email);
-    expect((await auditOf(at)).map(({ action }) => action)).toEqual([
+    expect((await tools.auditOf(at)).map(({ action }) => action)).toEqual([
       ...["auth.logged_in", "identity_provider.created", "user.created", "auth.logged_in"],
     ]);
   });
 
   it("knows them again by their subject, whatever their e-mail is then", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const first = await tools.signIn(at);
     at.provider.person = { ...at.provider.person, email: people.newEmail() };
     const second = await tools.signIn(at);
@@ -67,7 +46,7 @@ describe("signing in with an outside provider", () => {
   });
 
   it("gives a cookie instead of tokens to a page that asks for one", async () => {
-    const page = await tools.reachPage(await configured());
+    const page = await tools.reachPage(await tools.configure());
     const reply = await tools.exchange(page.code, page.verifier, { session: "cookie" });
     expect(reply.body).toMatchObject({ csrf_token: expect.any(String) });
     expect(reply.body).not.toHaveProperty("token");
@@ -75,7 +54,7 @@ describe("signing in with an outside provider", () => {
   });
 
   it("works at a host of the tenant, without naming it", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const host = `${at.tenant.slug}.localhost`;
     const { location, cookie } = await tools.begin(at, { host });
     const back = await visit(at.provider, location);
@@ -84,7 +63,7 @@ describe("signing in with an outside provider", () => {
   });
 
   it("works in two tabs of one browser at once", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const one = await tools.begin(at);
     const two = await tools.begin(at, { cookie: one.cookie });
     for (const { location } of [one, two]) {
@@ -94,7 +73,7 @@ describe("signing in with an outside provider", () => {
   });
 
   it("makes one user of two first sign-ins at once", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const [one, two] = await Promise.all([tools.reachPage(at), tools.reachPage(at)]);
     expect([one.error, two.error]).toEqual([null, null]);
     const users = await people.onTenant(at.tenant, (db) =>
@@ -104,7 +83,7 @@ describe("signing in with an outside provider", () => {
   });
 
   it("is offered by name to whoever is about to log in, and only while it is enabled", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const off = await tools.add(at, { enabled: false });
     const { body } = await people.get(`/api/v1/auth/oidc?tenant=${at.tenant.key}`);
     expect(body).toEqual({ items: [{ id: at.id, name: "Work" }] });
@@ -115,7 +94,7 @@ describe("signing in with an outside provider", () => {
 
 describe("a sign-in that was begun", () => {
   it("ends in the browser that began it, and in no other (login CSRF)", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const mine = await tools.begin(at);
     const another = await tools.begin(at);
     for (const cookie of [undefined, another.cookie, `${mine.cookie}; ${mine.cookie}`]) {
@@ -127,7 +106,7 @@ describe("a sign-in that was begun", () => {
   });
 
   it("ends once: its state, its code and the page's code are each good once", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const { location, cookie, verifier } = await tools.begin(at);
     const back = await visit(at.provider, location);
     const first = await tools.finish(back, cookie);
@@ -146,7 +125,7 @@ describe("a sign-in that was begun", () => {
   });
 
   it("ends for the page that began it: without its secret, the code is nothing", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const mine = await tools.reachPage(at);
     const theirs = await tools.begin(at);
     const stolen = await tools.exchange(mine.code, theirs.verifier);
@@ -154,7 +133,7 @@ describe("a sign-in that was begun", () => {
   });
 
   it("is over after ten minutes, and its code after one", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const expire = (purpose: string) =>
       people.onPlatform(({ control }) =>
         control
@@ -173,7 +152,7 @@ describe("a sign-in that was begun", () => {
   });
 
   it("belongs to its tenant: nowhere else does it go on", async () => {
-    const [a, b] = await Promise.all([configured(), configured()]);
+    const [a, b] = await Promise.all([tools.configure(), tools.configure()]);
     const { location, cookie } = await tools.begin(a);
     const back = await visit(a.provider, location);
     const host = `${b.tenant.slug}.localhost`;
@@ -189,7 +168,7 @@ describe("a sign-in that was begun", () => {
   });
 
   it("does not go on when the tenant is suspended meanwhile, nor is one begun", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const { location, cookie } = await tools.begin(at);
     const back = await visit(at.provider, location);
     const page = await tools.reachPage(at);
@@ -201,9 +180,9 @@ describe("a sign-in that was begun", () => {
   });
 
   it("does not go on for a user who is switched off or logged out everywhere meanwhile", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     for (const change of ["is_active = false", "sessions_valid_from = now() + interval '1 hour'"]) {
-      at.provider.person = newPerson();
+      at.provider.person = tools.newPerson();
       const page = await tools.reachPage(at);
       await people.onTenant(at.tenant, (db) =>
         db.query(`update users set ${change} where email = $1`, [at.provider.person.email]),
@@ -223,14 +202,14 @@ describe("a sign-in that was begun", () => {
     "/welcome",
     "",
   ])("does not lead to %s afterwards (open redirect)", async (return_to) => {
-    const { answer } = await tools.start(await configured(), { query: { return_to } });
+    const { answer } = await tools.start(await tools.configure(), { query: { return_to } });
     expect(answer.statusCode).toBe(400);
     expect(answer.headers.location).toBeUndefined();
     expect(answer.json().code).toBe("return_refused");
   });
 
   it("leads back to the tenant's hosts and to origins that CORS allows", async () => {
-    const at = await configured();
+    const at = await tools.configure();
     const { port } = new URL(people.app.config.baseUrl);
     const start = async (return_to: string) =>
       (await tools.start(at, { query: { return_to } })).answer.statusCode;

@@ -19,6 +19,7 @@
  * and only with the secret that the page kept: who reads it in a history or a log has nothing.
  */
 import { createHash, createHmac, randomBytes, randomUUID } from "node:crypto";
+import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import { type Amr, authenticationMethods } from "../../kernel/auth/factors/methods.ts";
 import {
   type OidcFlow,
@@ -57,6 +58,11 @@ const statePurpose = "oidc-state";
 const codePurpose = "oidc-code";
 export const stateSeconds = 600;
 const codeSeconds = 60;
+
+/** The request of a browser that comes back. */
+interface Setting extends Pick<SignInContext, "platform" | "request"> {
+  readonly audit: TenantAudit;
+}
 
 interface Start {
   readonly providerId: string;
@@ -117,7 +123,7 @@ export interface Finished {
 
 /** @throws invalidState, tenantNotFound: nothing is known then of where the browser should go on */
 export async function finishSignIn(
-  { platform, request }: Pick<SignInContext, "platform" | "request">,
+  { platform, request, audit }: Setting,
   { providerId, tenant: hostTenant, query }: Callback,
 ): Promise<Finished> {
   const secret = browserSecret(request.headers.cookie);
@@ -130,7 +136,10 @@ export async function finishSignIn(
   const sameAddress =
     provider === providerId &&
     redirectUri === callbackUrl(platform.config, tenant, providerId, request.host);
-  if (!sameTenant || !sameAddress || browser !== hashOf(secret)) throw invalidState();
+  if (!sameTenant || !sameAddress || browser !== hashOf(secret)) {
+    await noteFailure(audit, { tenant, provider: providerId, reason: invalidState.code });
+    throw invalidState();
+  }
   const back = new URL(return_to ?? "");
   try {
     const found = await findEnabled(platform, tenant, providerId);
@@ -141,7 +150,7 @@ export async function finishSignIn(
       ["email", ...(found.role_mapping?.claim.slice(0, 1) ?? [])],
     );
     const entry = await platform.withTenant<IdentityTables, Entry>(tenant, ({ db }) =>
-      enter(db, found, who),
+      enter({ db, permissions: platform.permissions }, found, who),
     );
     if (entry.rolesChanged) await platform.forgetUser(tenant, entry.userId);
     const subject = await findUserSubject(platform, tenant, entry.userId);
@@ -161,6 +170,7 @@ export async function finishSignIn(
     return { location: back.href, tenant, outcome: entry };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
+    await noteFailure(audit, { tenant, provider: providerId, reason: error.code });
     back.searchParams.set("error", error.code);
     back.searchParams.set("error_description", error.message);
     return { location: back.href, tenant, outcome: { failure: error } };
@@ -169,17 +179,19 @@ export async function finishSignIn(
 
 /** @throws invalidCode; what signIn throws, so that a second factor is asked for here */
 export async function exchangeCode(
-  context: SignInContext,
+  context: SignInContext & Setting,
   hostTenant: Tenant | undefined,
   { code, verifier }: { readonly code: string; readonly verifier: string },
 ) {
-  const { platform } = context;
+  const { platform, audit } = context;
   const found = await platform.oneTimeTokens.redeem(codePurpose, code);
   if (!found || found.subject.tenantId === null) throw invalidCode();
   const { subject: id, detail } = found;
   const tenant = await platform.tenants.find(found.subject.tenantId);
   const sameTenant = hostTenant === undefined || hostTenant.id === tenant?.id;
-  if (tenant?.status !== "active" || !sameTenant || detail.challenge !== hashOf(verifier)) {
+  if (tenant?.status !== "active") throw invalidCode();
+  if (!sameTenant || detail.challenge !== hashOf(verifier)) {
+    await noteFailure(audit, { tenant, provider: detail.provider, reason: invalidCode.code });
     throw invalidCode();
   }
   // The id of a user, since the subject has a tenant.
@@ -190,6 +202,23 @@ export async function exchangeCode(
   const reply = await signIn(context, subject, { amr });
   return { reply, tenant, user: subject.user, provider: detail.provider };
 }
+
+/** Somebody's who is not known: what a provider says of them has not been believed. */
+const noteFailure = (
+  audit: TenantAudit,
+  failure: {
+    readonly tenant: Tenant;
+    readonly provider: string | undefined;
+    readonly reason: string;
+  },
+): Promise<void> =>
+  audit({
+    action: "auth.login_failed",
+    outcome: "failed",
+    tenant: failure.tenant,
+    actor: { kind: "anonymous" },
+    detail: { identity_provider: failure.provider, reason: failure.reason },
+  });
 
 /** @throws providerNotFound, for one that is switched off as well */
 async function findEnabled(
