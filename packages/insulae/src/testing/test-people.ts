@@ -30,6 +30,8 @@ interface CapturedMail {
 }
 
 const password = "correct horse battery staple";
+/** In production a node starts with no less. */
+const argon2 = { memoryKib: 19_456, passes: 2 };
 
 export async function openTestPeople(options: Pick<AppOptions, "features" | "config"> = {}) {
   const lines: Record<string, unknown>[] = [];
@@ -102,7 +104,7 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
       createApp({
         features: options.features ?? [],
         env: { PUBLIC_URL: app.config.baseUrl, MAIL: "capture" },
-        config: { ...app.config, ...config },
+        config: { ...app.config, ...(config.env === "production" && { argon2 }), ...config },
         log: pino({ level: "silent" }),
       }),
     password,
