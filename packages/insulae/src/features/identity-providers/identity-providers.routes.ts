@@ -7,7 +7,6 @@ import { defineError } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams, uuid } from "../../kernel/http/fields.ts";
 import type { Platform } from "../../kernel/platform.ts";
-import { invalidHost } from "../../kernel/tenancy/hostname.ts";
 import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import { roleNotFound } from "../roles/roles.feature.ts";
 import {
@@ -37,6 +36,7 @@ import {
   administratorsOnly,
   changeProvider,
   domainsRequired,
+  invalidEmailDomain,
   issuerUnusable,
   ownerNotMapped,
   type ProviderSetting,
@@ -90,7 +90,7 @@ const detailOf = ({
 const refusals = [
   administratorsOnly,
   domainsRequired,
-  invalidHost,
+  invalidEmailDomain,
   ownerNotMapped,
   roleNotFound,
   issuerUnusable,

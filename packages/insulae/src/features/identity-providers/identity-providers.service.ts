@@ -3,11 +3,11 @@
  * anybody who signs in by it: only owners and administrators do, in person. For the same reason owners
  * don't sign in by one (see linking.ts), and it gives nobody more than an administrator has.
  */
+import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { type OidcClient, providerFaulty } from "../../kernel/auth/oidc.ts";
 import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
 import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
 import { AppError, defineError } from "../../kernel/errors.ts";
-import { canonicalHost } from "../../kernel/tenancy/hostname.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { findOwnRole, roleNotFound } from "../roles/roles.feature.ts";
 import {
@@ -42,6 +42,11 @@ export const domainsRequired = defineError(
   "domains_required",
   400,
   "A provider is trusted about e-mails of the domains in allowed_domains only; name some",
+);
+export const invalidEmailDomain = defineError(
+  "invalid_email_domain",
+  400,
+  "A name in allowed_domains is no domain, such as example.com",
 );
 export const administratorsOnly = defineError(
   "administrators_only",
@@ -148,14 +153,14 @@ type Settings = Omit<ProviderRow, "id" | "sealed_secret" | "created_at" | "updat
 /**
  * The settings as they are stored.
  *
- * @throws administratorsOnly, domainsRequired, invalidHost, ownerNotMapped, roleNotFound
+ * @throws administratorsOnly, domainsRequired, invalidEmailDomain, ownerNotMapped, roleNotFound
  */
 async function checked(
   setting: ProviderSetting,
   wanted: { readonly [K in keyof Settings]: Settings[K] | Readonly<Settings[K]> },
 ): Promise<Omit<ProviderValues, "sealed_secret">> {
   refuseUnlessAdministrator(setting);
-  const domains = [...new Set(wanted.allowed_domains.map(canonicalHost))];
+  const domains = [...new Set(wanted.allowed_domains.map(canonicalDomain))];
   if (wanted.trust_email && domains.length === 0) throw domainsRequired();
   for (const { role } of wanted.role_mapping?.values ?? []) await refuseUnmappable(setting, role);
   return {
@@ -166,6 +171,13 @@ async function checked(
     allowed_domains: domains,
     role_mapping: wanted.role_mapping && JSON.stringify(canonicalMapping(wanted.role_mapping)),
   };
+}
+
+/** As the domain of an e-mail is written here. */
+function canonicalDomain(domain: string): string {
+  const email = findCanonicalEmail(`somebody@${domain}`);
+  if (email === undefined || domain.includes("@")) throw invalidEmailDomain();
+  return email.slice(email.indexOf("@") + 1);
 }
 
 const canonicalMapping = ({ claim, values }: RoleMapping): RoleMapping => ({
