@@ -246,7 +246,12 @@ describe("a server that closes", () => {
   it("does so on every address that it listens on", async () => {
     const reached = Promise.withResolvers<ServerResponse>();
     const upgrades = createUpgrades();
-    const servers = createNodeServers({ requestTimeoutMs: 5_000, graceMs: 5_000, upgrades });
+    const servers = createNodeServers({
+      requestTimeoutMs: 5_000,
+      longTimeoutMs: 5_000,
+      graceMs: 5_000,
+      upgrades,
+    });
     const main = servers.create(() => {});
     const other = servers.create((_request, response) => reached.resolve(response));
     await Promise.all(

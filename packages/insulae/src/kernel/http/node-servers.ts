@@ -9,7 +9,7 @@
  */
 import { constants } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
@@ -18,7 +18,10 @@ import { answerConnectionError, answerExpectations } from "./connection-errors.t
 import { asksForWebSocket, type Upgrades } from "./upgrades.ts";
 
 export interface NodeServersOptions {
+  /** How long a request may take to come in. */
   readonly requestTimeoutMs: number;
+  /** How long one may that was given time. */
+  readonly longTimeoutMs: number;
   /** How long what is in flight may take once `close` was called. */
   readonly graceMs: number;
   readonly upgrades: Upgrades;
@@ -35,12 +38,14 @@ export interface NodeServers {
   readonly create: (handler: RequestListener) => Server;
   /** One that ends TLS. Clients are asked for a certificate, and served without one, too. */
   readonly createTls: (handler: RequestListener, tls: TlsOptions) => TlsServer;
+  /** This request may take long to come in. */
+  readonly takeTime: (request: IncomingMessage) => void;
   /** Begins to close all, and waits for all but `main`, which Fastify closes itself. */
   readonly close: (main: Server) => Promise<void>;
 }
 
 export function createNodeServers(options: NodeServersOptions): NodeServers {
-  const { requestTimeoutMs, graceMs, upgrades } = options;
+  const { requestTimeoutMs, longTimeoutMs, graceMs, upgrades } = options;
   const servers: (Server | TlsServer)[] = [];
   const sockets = new Set<Socket>();
 
@@ -55,11 +60,13 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   };
 
   const headersTimeout = Math.min(10_000, requestTimeoutMs);
+  const checkEveryMs = Math.min(2_000, requestTimeoutMs);
+  const incoming = createIncoming(requestTimeoutMs, checkEveryMs);
   const http = {
     maxHeaderSize: 16_384,
-    requestTimeout: requestTimeoutMs,
+    requestTimeout: longTimeoutMs,
     headersTimeout,
-    connectionsCheckingInterval: Math.min(2_000, requestTimeoutMs),
+    connectionsCheckingInterval: checkEveryMs,
     keepAliveTimeout: 72_000,
     requireHostHeader: true,
     insecureHTTPParser: false,
@@ -75,6 +82,8 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
     server.on("clientError", answerConnectionError);
     answerExpectations(server);
     server.on("connection", remember);
+    // Before the handler, which may give the request time.
+    server.prependListener("request", incoming.add);
     servers.push(server);
     return server;
   };
@@ -104,7 +113,9 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
       server.on("secureConnection", remember);
       return equip(server, handler);
     },
+    takeTime: incoming.delete,
     async close(main) {
+      incoming.close();
       closeIdle();
       const again = setInterval(closeIdle, 50);
       const late = setTimeout(closeAll, graceMs);
@@ -122,5 +133,40 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
         }),
       );
     },
+  };
+}
+
+/**
+ * The requests whose bodies are coming in, and the end of their time. Node knows one time for all
+ * requests of a server, which has to be that of the longest; this is for the others. A request without
+ * a body costs two looks at its headers.
+ */
+function createIncoming(timeoutMs: number, checkEveryMs: number) {
+  const began = new Map<IncomingMessage, number>();
+  const check = (): void => {
+    const late = performance.now() - timeoutMs;
+    for (const [request, at] of began) {
+      if (request.complete || request.destroyed) began.delete(request);
+      else if (at < late) {
+        began.delete(request);
+        const error = Object.assign(new Error("a request came in too slowly"), {
+          code: "ERR_HTTP_REQUEST_TIMEOUT",
+        });
+        answerConnectionError(error, request.socket);
+      }
+    }
+  };
+  const timer = setInterval(check, checkEveryMs);
+  timer.unref();
+  return {
+    add(request: IncomingMessage): void {
+      const { headers } = request;
+      if (headers["content-length"] === undefined && headers["transfer-encoding"] === undefined) {
+        return;
+      }
+      began.set(request, performance.now());
+    },
+    delete: (request: IncomingMessage): void => void began.delete(request),
+    close: () => clearInterval(timer),
   };
 }

@@ -21,6 +21,7 @@ import { validationFailed } from "./errors.ts";
 import { idempotencyErrors, takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import { rateLimitExceeded } from "./limits/request-limits.ts";
 import { closedSchema, type JsonSchema, mapSubschemas } from "./schemas.ts";
+import { streamKindOf, streamMediaType } from "./stream-body.ts";
 
 export interface OpenApiOptions {
   readonly features: readonly Feature[];
@@ -93,7 +94,7 @@ function operation(
     "x-permission": permission,
     ...securityOf(route),
     parameters: parameters(route, document),
-    ...(body ? { requestBody: requestBody(body, components) } : {}),
+    ...(body ? { requestBody: requestBody(body, route, components) } : {}),
     responses: responses(route, document),
   };
 }
@@ -175,12 +176,15 @@ const idempotencyKeyParameter = {
   schema: { type: "string", minLength: 1, maxLength: 255 },
 };
 
-function requestBody(body: object, components: Components): JsonSchema {
+function requestBody(body: object, route: Route, components: Components): JsonSchema {
+  const stream = streamKindOf(route);
   return {
     required: true,
     content: {
       // Closed as it is validated: a client learns that other fields are refused.
-      "application/json": { schema: asComponent(closedBody(body), components) },
+      [stream ? streamMediaType(stream) : "application/json"]: {
+        schema: asComponent(closedBody(body), components),
+      },
     },
   };
 }

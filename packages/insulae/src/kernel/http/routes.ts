@@ -3,6 +3,7 @@
  * (from which page?), resolved (for whom, and may they?), its body is read, its parts are validated, the handler runs, and what
  * it returned is sent. Nothing of it waits unless it has to.
  */
+import type { IncomingMessage } from "node:http";
 import type {
   FastifyInstance,
   FastifyReply,
@@ -37,6 +38,7 @@ import {
   requestLog,
 } from "./request-state.ts";
 import { type OpenSocket, refusalOf } from "./socket-route.ts";
+import { registerStreams, streamKindOf, streamReader } from "./stream-body.ts";
 import type { Validator, Validators } from "./validation.ts";
 
 export interface RoutesOptions {
@@ -48,6 +50,8 @@ export interface RoutesOptions {
   readonly resolve: Resolve;
   readonly cursors: Cursors;
   readonly validators: Validators;
+  /** See `registerStreams`. */
+  readonly takeTime: (request: IncomingMessage) => void;
   readonly baseUrl: string;
   readonly log: Logger;
 }
@@ -55,9 +59,15 @@ export interface RoutesOptions {
 /** Registers the routes; they must have passed `checkDeclarations`. */
 export function registerRoutes(app: FastifyInstance, options: RoutesOptions): void {
   const shown = shownResources(options.features);
-  for (const feature of options.features) {
-    for (const route of feature.routes) registerRoute(app, route, options, shown);
-  }
+  const routes = options.features.flatMap((feature) => feature.routes);
+  const [streams = [], others = []] = [true, false].map((wanted) =>
+    routes.filter((route) => (streamKindOf(route) !== undefined) === wanted),
+  );
+  for (const route of others) registerRoute(app, route, options, shown);
+  if (streams.length === 0) return;
+  registerStreams(app, options.takeTime, (inner) => {
+    for (const route of streams) registerRoute(inner, route, options, shown);
+  });
 }
 
 const nothing = Type.Object({});
@@ -193,13 +203,16 @@ function requestValidator(route: Route, validators: Validators): (request: Fasti
   const { params, query, body } = route.options;
   const checkParams: Validator | undefined = params && validators(params, "params");
   const checkQuery = validators(query ?? nothing, "query");
+  const stream = streamKindOf(route);
+  const read = stream && streamReader(route, stream, validators);
   const checkBody = validators(body ?? nothing, "body");
   const skipQuery = query === undefined;
   const skipBody = body === undefined;
   return (request) => {
     checkParams?.(request.params);
     if (!skipQuery || hasMembers(request.query)) checkQuery(request.query);
-    if (!skipBody || request.body != null) checkBody(request.body);
+    if (read) request.body = read(request);
+    else if (!skipBody || request.body != null) checkBody(request.body);
   };
 }
 

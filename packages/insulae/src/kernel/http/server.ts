@@ -57,7 +57,10 @@ export interface HttpServerOptions {
   readonly bodyLimit?: number;
   /** Addresses and networks of proxies whose `X-Forwarded-…` is believed. Default none. */
   readonly trustProxy?: readonly string[];
-  /** How long a whole request may take to come in. Default 30 s; its headers 10 s at most. */
+  /**
+   * How long a whole request may take to come in. Default 30 s; its headers 10 s at most. What a route
+   * reads as it comes (`uploadForm`, `bytesBody`) may take ten minutes.
+   */
   readonly requestTimeoutMs?: number;
   /** How often open WebSockets are looked after. */
   readonly socketTimes?: SocketTimes;
@@ -102,6 +105,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const servers = createNodeServers({
     upgrades,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+    longTimeoutMs: 600_000,
     graceMs: options.shutdownGraceMs ?? 10_000,
   });
   const health = healthFeature({ checks: options.health, version, log });
@@ -159,6 +163,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     enterAt,
     admit: cors.admit,
     openSocket: createOpenSocket({ upgrades, sockets, log }),
+    takeTime: servers.takeTime,
     log,
   };
   const { limits } = options;

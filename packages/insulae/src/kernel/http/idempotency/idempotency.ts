@@ -9,7 +9,8 @@
  * look up. A request without the header costs nothing.
  *
  * It is offered where it is safe to keep the answer: to known callers, within a tenant, and never
- * where the answer has a secret in it (`secretText` in its schema), which is to be seen once.
+ * where the answer has a secret in it (`secretText` in its schema), which is to be seen once, nor for
+ * a body that is read as it comes, which is nowhere as a whole.
  */
 import { hash, randomUUID } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -21,6 +22,7 @@ import type { Payload } from "../answer.ts";
 import { responsesOf } from "../declarations.ts";
 import type { ResolvedRequest } from "../request-state.ts";
 import { hasSecret } from "../schemas.ts";
+import { streamKindOf } from "../stream-body.ts";
 import { type Claim, dropClaim, findAnswer, keepAnswer, takeClaim } from "./idempotency.queries.ts";
 
 const invalidKey = defineError(
@@ -52,11 +54,12 @@ const keptHeaders = ["content-type", "location", "etag"] as const;
 const maxBody = 262_144;
 
 /** Whether a route takes the header. */
-export function takesIdempotencyKey({ method, options }: Route): boolean {
-  const { permission, context = "tenant", response } = options;
+export function takesIdempotencyKey(route: Route): boolean {
+  const { permission, context = "tenant", response } = route.options;
   const responses = responsesOf(response);
   return (
-    method === "POST" &&
+    route.method === "POST" &&
+    streamKindOf(route) === undefined &&
     context === "tenant" &&
     permission !== "public" &&
     responses.has(201) &&

@@ -1,0 +1,148 @@
+/**
+ * `multipart/form-data` (RFC 7578) with one file in it, read as it comes: the fields first, then a part
+ * `file`, and nothing after it, so that everything that is said of the file is known before its first
+ * byte. The parser is Busboy; this decides what is let through, and sees to it that whatever goes wrong
+ * (a form that breaks off, one that is no form, a client that goes) ends the reading of the file too.
+ */
+import type { IncomingMessage } from "node:http";
+import type { Readable } from "node:stream";
+import { Busboy, type BusboyInstance } from "@fastify/busboy";
+import type { TProperties } from "typebox";
+import { defineError } from "../errors.ts";
+import { asError } from "./answer.ts";
+import { bodyTooLarge } from "./errors.ts";
+import { parseJsonBody } from "./json-body.ts";
+import type { Validator } from "./validation.ts";
+
+export const malformedForm = defineError(
+  "malformed_form",
+  400,
+  "The body is not an acceptable form: fields, and then one part with the name file",
+);
+
+export interface UploadedFile<Fields> {
+  readonly fields: Fields;
+  /** The last part of the path that the client gave. */
+  readonly name: string | undefined;
+  readonly type: string;
+  readonly bytes: AsyncIterable<Buffer>;
+}
+
+export interface FormOptions {
+  readonly raw: IncomingMessage;
+  /** The request's `content-type`, with the boundary. */
+  readonly type: string;
+  /** Of the file. */
+  readonly maxBytes: number;
+  /** The fields; what is no text is converted as their schemas say. */
+  readonly properties: TProperties;
+  /** Checks all fields together. */
+  readonly check: Validator;
+}
+
+/** See `UploadForm`. */
+export function receiveForm<Fields, T>(
+  options: FormOptions,
+  take: (file: UploadedFile<Fields>) => Promise<T>,
+): Promise<T> {
+  const { raw, maxBytes } = options;
+  return new Promise<T>((resolve, reject) => {
+    const form = parserOf(options);
+    const fields: [string, string][] = [];
+    let file: Readable | undefined;
+    let taken: Promise<T> | undefined;
+    let failed = false;
+
+    const fail = (error: Error): void => {
+      if (failed) return;
+      failed = true;
+      raw.unpipe(form);
+      file?.destroy(error);
+      // Whoever reads the file cleans up first.
+      const over = () => reject(error);
+      if (taken) taken.then(over, over);
+      else over();
+    };
+    const refuse = (detail: string) => fail(malformedForm({ detail }));
+
+    form.on("field", (name, value, _nameCut, cut) => {
+      if (file) refuse("Nothing may come after the file");
+      else if (!name) refuse("A field has no name");
+      else if (cut) refuse("A field is too long");
+      else fields.push([name, value]);
+    });
+    form.on("file", (name, bytes, filename, _encoding, type) => {
+      bytes.on("error", () => {}); // its reader, if there is one, hears of it as well
+      if (failed || file || name !== "file") {
+        bytes.resume();
+        refuse(file ? "There may be one file" : "The file's part has to have the name file");
+        return;
+      }
+      file = bytes;
+      bytes.on("limit", () => fail(bodyTooLarge({ detail: `At most ${maxBytes} bytes` })));
+      try {
+        const checked = checkedFields(fields, options) as Fields; // that is what `check` says
+        taken = take({ fields: checked, name: filename || undefined, type, bytes });
+      } catch (error) {
+        fail(asError(error));
+        return;
+      }
+      taken.catch((error: unknown) => fail(asError(error)));
+    });
+    for (const event of ["partsLimit", "fieldsLimit", "filesLimit"] as const) {
+      form.on(event, () => refuse("It has too many parts"));
+    }
+    form.on("error", (cause) => fail(malformedForm({ cause })));
+    form.on("finish", () => {
+      if (failed) return;
+      if (taken) taken.then(resolve, () => {});
+      else refuse("There is no file");
+    });
+    raw.once("error", fail);
+    raw.once("close", () => {
+      if (!raw.complete) fail(raw.errored ?? new Error("the client went away"));
+    });
+    raw.pipe(form);
+  });
+}
+
+function parserOf({ type, maxBytes }: FormOptions): BusboyInstance {
+  try {
+    return new Busboy({
+      headers: { "content-type": type },
+      limits: {
+        fields: 20,
+        fieldSize: 16_384,
+        files: 1,
+        // At the limit itself nothing is wrong yet.
+        fileSize: maxBytes,
+        parts: 21,
+        headerPairs: 20,
+      },
+      isPartAFile: (name, _type, filename) => name === "file" || filename !== undefined,
+    });
+  } catch (cause) {
+    throw malformedForm({ cause });
+  }
+}
+
+function checkedFields(entries: [string, string][], { properties, check }: FormOptions): unknown {
+  const fields = Object.fromEntries(
+    entries.map(([name, text]) => [
+      name,
+      Object.hasOwn(properties, name) ? valueFrom(properties[name], text) : text,
+    ]),
+  );
+  if (Object.keys(fields).length < entries.length) {
+    throw malformedForm({ detail: "A field is doubled" });
+  }
+  check(fields);
+  return fields;
+}
+
+/** What the text says, as its schema's type has it; the text, where it says nothing of the kind. */
+function valueFrom(schema: object | undefined, text: string): unknown {
+  const type: unknown = schema && Reflect.get(schema, "type");
+  if (type === "integer") return /^\d{1,15}$/.test(text) ? Number(text) : text;
+  return type === "object" ? parseJsonBody(Buffer.from(text)) : text;
+}
