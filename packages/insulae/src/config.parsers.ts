@@ -85,6 +85,25 @@ export const plans = (value: string): Readonly<Record<string, number>> =>
     }),
   );
 
+/** `free.users=20,gold.rows=5000` */
+export const planQuotas =
+  <Name extends string>(names: readonly Name[]) =>
+  (value: string): Readonly<Record<string, { readonly [N in Name]?: number }>> => {
+    const quotas: Record<string, { [N in Name]?: number }> = {};
+    for (const item of list(value)) {
+      const [, plan = "", quota = "", amount = ""] =
+        /^([a-z0-9][a-z0-9_-]{0,49})\.([a-z_]+)=(\d{1,15})$/.exec(item) ?? [];
+      const name = names.find((one) => one === quota);
+      if (!name) {
+        throw new Error(
+          `must be a list such as free.users=20,gold.rows=5000; the quotas are ${names.join(", ")}`,
+        );
+      }
+      quotas[plan] = { ...quotas[plan], [name]: Number(amount) };
+    }
+    return quotas;
+  };
+
 /** What the parts of a URL say; a user name may hold an `@` as %40. */
 export const smtpUrl = (value: string): SmtpServer => {
   const url = /^smtps?:\/\//.test(value) && URL.canParse(value) ? new URL(value) : undefined;

@@ -49,6 +49,16 @@ describe("the configuration", () => {
     expect(problemsOf({ RATE_LIMIT_PLANS: "gold=1e99" })).toHaveLength(1);
   });
 
+  test("adds quotas of one's own to the usual ones", () => {
+    const { quotas } = loadConfig({ PLAN_QUOTAS: "free.users=3, gold.rows=5" });
+    expect(quotas.free).toMatchObject({ users: 3, rows: 10_000 });
+    expect(quotas.gold).toEqual({ rows: 5 });
+    expect(quotas.premium).toBeDefined();
+    for (const wrong of ["gold=5", "gold.cars=5", "gold.rows=-1", "gold.rows=1e9"]) {
+      expect(problemsOf({ PLAN_QUOTAS: wrong })).toHaveLength(1);
+    }
+  });
+
   test("names all problems at once, and no value", () => {
     const problems = problemsOf({ PORT: "x", JWT_SECRET: "hunter2", DATABASE_URL: "mysql://" });
     expect(problems).toHaveLength(3);

@@ -17,6 +17,7 @@ import {
   oneOf,
   origins,
   perMinute,
+  planQuotas,
   plans,
   redisUrl,
   smtpUrl,
@@ -91,6 +92,8 @@ export interface Config {
   /** After how many milliseconds without a reply Redis counts as away. */
   readonly redisTimeoutMs: number;
   readonly rateLimits: RateLimits;
+  /** What tenants may have, by plan; a plan that is not named here has the quotas of `free`. */
+  readonly quotas: Readonly<Record<string, Quotas>>;
   /** What a scraper of `/metrics` shows. */
   readonly metricsToken: string | undefined;
 }
@@ -103,6 +106,37 @@ export interface Argon2Cost {
 
 /** What the OWASP Password Storage Cheat Sheet recommends, with one lane. */
 const recommendedArgon2: Argon2Cost = { memoryKib: 19_456, passes: 2 };
+
+export const quotaNames = [
+  "users",
+  "rows",
+  "storage_bytes",
+  "requests_per_day",
+  "notifications_per_day",
+  "jobs_per_day",
+] as const;
+export type QuotaName = (typeof quotaNames)[number];
+
+/** How much of something a tenant may have, or do in a day (UTC); not named, or 0: no limit. */
+export type Quotas = { readonly [Name in QuotaName]?: number };
+
+const defaultQuotas: Readonly<Record<string, Quotas>> = {
+  free: {
+    users: 10,
+    rows: 10_000,
+    storage_bytes: 1_000_000_000,
+    notifications_per_day: 200,
+    jobs_per_day: 1_000,
+  },
+  standard: {
+    users: 200,
+    rows: 1_000_000,
+    storage_bytes: 100_000_000_000,
+    notifications_per_day: 20_000,
+    jobs_per_day: 100_000,
+  },
+  premium: { storage_bytes: 5_000_000_000_000 },
+};
 
 /** Requests per minute; 0: no limit. */
 export interface RateLimits {
@@ -376,6 +410,11 @@ export const variables = {
     plans,
     "requests per minute of a tenant by its plan, added to free=60,standard=1000,premium=10000",
   ),
+  planQuotas: variable(
+    ["PLAN_QUOTAS"],
+    planQuotas(quotaNames),
+    "what tenants may have by their plan, such as free.users=20,gold.storage_bytes=5000000000, 0 for no limit; wins over the defaults, which docs/usage.md lists",
+  ),
   rateLimitAccount: variable(
     ["RATE_LIMIT_ACCOUNT"],
     perMinute,
@@ -484,6 +523,7 @@ export function loadConfig(
       credentials: values.rateLimitCredentials ?? 5,
     },
     metricsToken: values.metricsToken,
+    quotas: mergeQuotas(defaultQuotas, values.planQuotas ?? {}),
     ...overrides,
   };
   if ((config.tlsCertFile === undefined) !== (config.tlsKeyFile === undefined)) {
@@ -525,6 +565,14 @@ function withDatabaseParts(env: Readonly<Record<string, string | undefined>>) {
     DATABASE_URL: `postgresql://${user}:${password}@${env.DB_HOST}:${env.DB_PORT ?? "5432"}/${env.DB_NAME ?? "insulae"}`,
   };
 }
+
+const mergeQuotas = (
+  usual: Readonly<Record<string, Quotas>>,
+  own: Readonly<Record<string, Quotas>>,
+): Readonly<Record<string, Quotas>> =>
+  Object.fromEntries(
+    Object.keys({ ...usual, ...own }).map((plan) => [plan, { ...usual[plan], ...own[plan] }]),
+  );
 
 /** Undefined: mails are captured. */
 function mailServer(values: Values, problems: string[]): SmtpServer | undefined {

@@ -2,7 +2,7 @@
 export { type ColumnType, type Generated, type Kysely, sql } from "kysely";
 export { Type } from "typebox";
 export { type App, type AppOptions, createApp } from "./app.ts";
-export { type Config, ConfigError } from "./config.ts";
+export { type Config, ConfigError, type QuotaName, type Quotas } from "./config.ts";
 export { standardFeatures } from "./features/index.ts";
 export type { Principal } from "./kernel/auth/principal.ts";
 export { containing } from "./kernel/database/like.ts";
@@ -32,5 +32,6 @@ export {
   histogram,
   type Metrics,
 } from "./kernel/telemetry/metrics.ts";
+export { quotaExceeded } from "./kernel/tenancy/plans.ts";
 export type { Tenant, TenantId, UserId } from "./kernel/tenancy/tenant.ts";
 export type { NewTenant } from "./kernel/tenancy/tenants.ts";

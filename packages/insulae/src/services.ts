@@ -44,6 +44,7 @@ import { createSessionStore } from "./kernel/sessions/store.ts";
 import { createLogHub, type LogHub } from "./kernel/telemetry/log-hub.ts";
 import { type Catalogue, createCatalogue } from "./kernel/tenancy/catalogue.ts";
 import { createHosts } from "./kernel/tenancy/hosts.ts";
+import { createPlans } from "./kernel/tenancy/plans.ts";
 import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
 import { findTenant } from "./kernel/tenancy/tenant-queries.ts";
 import { createTenants } from "./kernel/tenancy/tenants.ts";
@@ -171,6 +172,7 @@ export async function createServices(
     logs,
     metrics: installation.metrics,
     permissions,
+    plans: createPlans(config.quotas),
     tokens,
     sessions: createSessions({
       control,

@@ -8,6 +8,7 @@
  */
 import type { Kysely } from "kysely";
 import type { Static, TSchema } from "typebox";
+import type { QuotaName } from "../config.ts";
 import type { Audit, AuditAction, TenantAudit } from "./audit/audit.ts";
 import type { Credential, SessionCredential } from "./auth/credential.ts";
 import type { Passwords } from "./auth/passwords.ts";
@@ -191,6 +192,8 @@ export type HandlerContext<
         readonly user: IfSignedIn<A, TenantPrincipal>;
         readonly db: TenantDatabase<Tables>;
         readonly audit: Audit;
+        /** How much of it the tenant's plan allows; undefined: as much as it likes. */
+        readonly quota: (name: QuotaName) => number | undefined;
       }
     : C extends "core"
       ? {

@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import type { Config } from "../config.ts";
+import type { Config, QuotaName } from "../config.ts";
 import type { WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
 import type { CookieSessions } from "./auth/cookie-sessions.ts";
@@ -19,6 +19,7 @@ import { type Logger, ownedLog } from "./telemetry/log.ts";
 import type { LogHub } from "./telemetry/log-hub.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import type { Hosts } from "./tenancy/hosts.ts";
+import type { Plans } from "./tenancy/plans.ts";
 import type { Servers } from "./tenancy/servers.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
 import type { Tenants } from "./tenancy/tenants.ts";
@@ -37,6 +38,8 @@ export interface TenantScope<Tables> {
   readonly session: (id: string) => OpenedSession;
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
   readonly forgetUser: (userId?: string) => Promise<void>;
+  /** How much of it the tenant's plan allows; undefined: as much as it likes. */
+  readonly quota: (name: QuotaName) => number | undefined;
 }
 
 /** What cross-tenant work gets: the control plane, and each tenant in turn, in its own scope. */
@@ -88,6 +91,8 @@ export interface Platform {
   readonly logs: LogHub;
   /** Figures about this process, for `/metrics`. */
   readonly metrics: Metrics;
+  /** What tenants may have and do by their plans. */
+  readonly plans: Plans;
   /** What permissions there are, and which roles hold them. */
   readonly permissions: Permissions;
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
@@ -123,6 +128,7 @@ export function createPlatform(options: PlatformOptions): Platform {
     },
     session: (id) => services.openSession({ tenantId: tenant.id, db: databaseOf(tenant), id }),
     forgetUser: (userId) => services.forgetUser(tenant, userId),
+    quota: (name) => services.plans.quotaOf(tenant, name),
   });
 
   return {

@@ -60,8 +60,8 @@ export const Settings = Type.Object(
     limits: Type.Optional(
       Type.Record(Type.String({ maxLength: 100 }), Type.Number({ minimum: 0 }), {
         description:
-          "For platform administrators; kept where settings are given without. `requests_per_minute` stands in for the plan's rate (0: no limit).",
-        examples: [{ requests_per_minute: 5000 }],
+          "For platform administrators; kept where settings are given without. `requests_per_minute`, and each quota by its name (`users`, `storage_bytes`, …), stands in for the plan's; 0: no limit.",
+        examples: [{ requests_per_minute: 5000, users: 50 }],
       }),
     ),
     branding: Type.Optional(

@@ -4,6 +4,7 @@
  * also why this is a class: its getters are made once, not once a request.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { QuotaName } from "../../config.ts";
 import type { TenantAudit } from "../audit/audit.ts";
 import type { Credential } from "../auth/credential.ts";
 import type { Passwords } from "../auth/passwords.ts";
@@ -121,6 +122,12 @@ export class RequestContext implements AnyBase {
   /** Whether the handler has written an entry. */
   get audited(): boolean {
     return findState(this.#request)?.audited ?? false;
+  }
+
+  get quota(): ((name: QuotaName) => number | undefined) | undefined {
+    const { tenant } = this;
+    const { plans } = this.#resolved.platform;
+    return tenant && ((name) => plans.quotaOf(tenant, name));
   }
 
   get log(): Logger {

@@ -16,6 +16,7 @@ import type { RateLimits } from "../../../config.ts";
 import { AppError, defineError } from "../../errors.ts";
 import type { Route } from "../../feature.ts";
 import { chain, type MaybePromise } from "../../maybe-promise.ts";
+import { ownLimit } from "../../tenancy/plans.ts";
 import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
 import { tenantKey } from "../../tenant-keys.ts";
 import { findState, type Resolve, type ResolvedRequest } from "../request-state.ts";
@@ -127,19 +128,12 @@ function charge(
     : { policy, key: tenantKey(tenant, "limit", policy, name), perMinute };
 }
 
-/** What platform administrators set for this tenant (`settings.limits`), or what its plan says. */
+/** What platform administrators set for this tenant, or what its plan says. */
 function tenantRate(plans: ReadonlyMap<string, number>, tenant: Tenant | undefined): number {
-  const own: unknown = tenant?.settings.limits;
-  const rate: unknown =
-    typeof own === "object" && own !== null && Object.hasOwn(own, rateSetting)
-      ? Reflect.get(own, rateSetting)
-      : undefined;
-  if (typeof rate === "number" && rate >= 0) return Math.min(Math.floor(rate), 1_000_000_000);
+  const own = tenant && ownLimit(tenant, "requests_per_minute");
+  if (own !== undefined) return Math.min(own, 1_000_000_000);
   return plans.get(tenant?.plan ?? "") ?? plans.get("free") ?? 0;
 }
-
-/** The tenant's own rate, in `settings.limits`. */
-const rateSetting = "requests_per_minute";
 
 /** Tells the client of the bucket that refused it, or of its own, which comes last. */
 function tell(reply: FastifyReply, charges: readonly Charge[], { refused, spent }: Outcome): void {

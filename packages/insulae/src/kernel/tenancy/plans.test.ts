@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { createPlans } from "./plans.ts";
+import type { Tenant } from "./tenant.ts";
+
+const plans = createPlans({ free: { users: 3, rows: 100 }, gold: { users: 0, rows: 500 } });
+
+/** The two parts of a tenant that say what it may have. */
+const tenant = (plan: string, settings: object = {}) => ({ plan, settings }) as unknown as Tenant;
+
+test("a tenant has what its plan allows, and one whose plan is unknown what `free` does", () => {
+  expect(plans.quotaOf(tenant("free"), "users")).toBe(3);
+  expect(plans.quotaOf(tenant("gold"), "rows")).toBe(500);
+  for (const plan of ["silver", "constructor", "__proto__", ""]) {
+    expect(plans.quotasOf(tenant(plan))).toEqual({ users: 3, rows: 100 });
+  }
+});
+
+test("what is 0, or not named, has no limit", () => {
+  expect(plans.quotaOf(tenant("gold"), "users")).toBeUndefined();
+  expect(plans.quotaOf(tenant("free"), "storage_bytes")).toBeUndefined();
+});
+
+test("what is set for one tenant stands in for its plan's, in both directions", () => {
+  const limits = { users: 20, rows: 0, storage_bytes: 7.9, requests_per_minute: 5 };
+  expect(plans.quotasOf(tenant("free", { limits }))).toEqual({ users: 20, storage_bytes: 7 });
+});
+
+test.each([[null], ["5"], [[]], [{ users: "5" }], [{ users: -1 }], [{ users: null }]])(
+  "limits that make no sense, such as %j, change nothing",
+  (limits) => {
+    expect(plans.quotaOf(tenant("free", { limits }), "users")).toBe(3);
+  },
+);
