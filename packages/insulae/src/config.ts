@@ -91,6 +91,8 @@ export interface Config {
   readonly redisUrl: string | undefined;
   /** After how many milliseconds without a reply Redis counts as away. */
   readonly redisTimeoutMs: number;
+  /** How much of `cache` a process keeps itself, where there is no Redis. */
+  readonly cacheMegabytes: number;
   readonly rateLimits: RateLimits;
   /** What tenants may have, by plan; a plan that is not named here has the quotas of `free`. */
   readonly quotas: Readonly<Record<string, Quotas>>;
@@ -400,6 +402,11 @@ export const variables = {
     integer(1, 10_000),
     "after how many milliseconds without a reply Redis counts as away; default 100",
   ),
+  cacheMegabytes: variable(
+    ["CACHE_MEMORY_MB"],
+    integer(1, 100_000),
+    "how many megabytes of the tenants' cache a process keeps where there is no Redis; default 64",
+  ),
   rateLimitGlobal: variable(
     ["RATE_LIMIT_GLOBAL"],
     perMinute,
@@ -515,6 +522,7 @@ export function loadConfig(
     deletedTenantDays: values.deletedTenantDays ?? 30,
     redisUrl: values.redisUrl,
     redisTimeoutMs: values.redisTimeoutMs ?? 100,
+    cacheMegabytes: values.cacheMegabytes ?? 64,
     rateLimits: {
       global: values.rateLimitGlobal ?? 100_000,
       plans: { free: 60, standard: 1_000, premium: 10_000, ...values.rateLimitPlans },

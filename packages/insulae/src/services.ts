@@ -30,6 +30,8 @@ import {
   signingKeySealer,
 } from "./kernel/auth/signing-keys.ts";
 import { createTokens } from "./kernel/auth/tokens.ts";
+import { createCaches } from "./kernel/cache/cache.ts";
+import { createRedisEntries } from "./kernel/cache/redis-entries.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
 import { createDns, type Dns } from "./kernel/dns.ts";
 import { createOutbound } from "./kernel/http/outbound.ts";
@@ -114,9 +116,17 @@ export async function createServices(
     maxSeconds: config.refreshTokenDays * 86_400,
     log,
   });
+  const { redis } = installation;
+  const caches = createCaches({
+    redis: redis && createRedisEntries(redis),
+    announce: (tenantId, id) => announcements.announceCache(tenantId, id),
+    listening: () => announcements.listening(),
+    maxBytes: config.cacheMegabytes * 1_048_576,
+    log,
+  });
   const announcements = createAnnouncements({
     broker: installation.broker,
-    redis: installation.redis,
+    redis,
     target: { serverId: main.id, database: main.database, role: "control" },
     control,
     handlers: {
@@ -128,6 +138,7 @@ export async function createServices(
       onSessionEnded: endedSessions.add,
       onKeys: keys.stale,
       onClientCertificate: clientCertificates.forgetAll,
+      onCache: caches.forgotten,
       onAnything() {
         mailSender.wake();
         endedSessions.stale();
@@ -136,6 +147,7 @@ export async function createServices(
         certificates.forgetAll();
         clientCertificates.forgetAll();
         authority.forgetAll();
+        caches.forgetAll();
       },
     },
     log,
@@ -169,6 +181,7 @@ export async function createServices(
     }),
     audit: audit.write,
     authority,
+    caches,
     logs,
     metrics: installation.metrics,
     permissions,
@@ -183,7 +196,7 @@ export async function createServices(
     }),
     cookieSessions,
     openSession: createRequestSessions({
-      store: createSessionStore(installation.redis),
+      store: createSessionStore(redis),
       secrets: installation.secrets,
       ttlSeconds: config.sessionIdleHours * 3600,
       log,
@@ -227,6 +240,7 @@ export async function createServices(
       onApiKeyUsed: apiKeyUse.note,
     }),
     async close() {
+      caches.close();
       await apiKeyUse.close();
       await audit.settled();
       await announcements.close();

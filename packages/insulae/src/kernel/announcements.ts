@@ -25,6 +25,8 @@ export interface AnnouncementHandlers {
   readonly onSessionEnded: (id: string) => void;
   readonly onKeys: () => void;
   readonly onClientCertificate: () => void;
+  /** @param id of a key or tag of the tenant's cache */
+  readonly onCache: (tenantId: TenantId, id: string) => void;
   /** Anything may have changed. */
   readonly onAnything: () => void;
 }
@@ -36,6 +38,8 @@ export interface Announcements {
   listen(): Promise<void>;
   /** @param userId undefined: any user of the tenant may have changed */
   announceUser(tenantId: TenantId, userId: string | undefined): Promise<void>;
+  /** @param id of a key or tag of the tenant's cache, which tells nothing */
+  announceCache(tenantId: TenantId, id: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -67,6 +71,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     else if (kind === "host_certificate") handlers.onHostCertificate(first);
     else if (kind === "session") handlers.onSessionEnded(first);
     else if (kind === "keys") handlers.onKeys();
+    else if (kind === "cache") handlers.onCache(first as TenantId, second);
     else if (kind === "client_certificate") handlers.onClientCertificate();
     else handlers.onAnything();
   };
@@ -92,11 +97,13 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
   redis?.subscribe(redisChannel, (payload) => {
     if (!listener.listening()) onMessage(payload);
   });
+  const announce = async (payload: string): Promise<void> => {
+    await sql`select pg_notify(${channel}, ${payload})`.execute(control);
+  };
   return {
     ...listener,
-    async announceUser(tenantId, userId) {
-      const payload = userId === undefined ? `users:${tenantId}` : `user:${tenantId}:${userId}`;
-      await sql`select pg_notify(${channel}, ${payload})`.execute(control);
-    },
+    announceUser: (tenantId, userId) =>
+      announce(userId === undefined ? `users:${tenantId}` : `user:${tenantId}:${userId}`),
+    announceCache: (tenantId, id) => announce(`cache:${tenantId}:${id}`),
   };
 }

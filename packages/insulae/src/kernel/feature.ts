@@ -14,6 +14,7 @@ import type { Credential, SessionCredential } from "./auth/credential.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import type { Permissions } from "./auth/permissions.ts";
 import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal.ts";
+import type { Cache } from "./cache/cache.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { ErrorFactory } from "./errors.ts";
 import type { Page } from "./http/page.ts";
@@ -187,6 +188,8 @@ export type HandlerContext<
 } & (C extends "tenant"
     ? {
         readonly tenant: Tenant;
+        /** What the tenant keeps to save itself work. */
+        readonly cache: Cache;
         /** What is kept of the caller from one request to the next; saved after the handler. */
         readonly session: Session;
         readonly user: IfSignedIn<A, TenantPrincipal>;

@@ -10,6 +10,7 @@ import type { Passwords } from "./auth/passwords.ts";
 import type { Permissions } from "./auth/permissions.ts";
 import type { Sessions } from "./auth/sessions.ts";
 import type { Tokens } from "./auth/tokens.ts";
+import type { Cache, Caches } from "./cache/cache.ts";
 import type { ControlTables } from "./database/control-tables.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { Dns } from "./dns.ts";
@@ -32,6 +33,8 @@ export interface TenantScope<Tables> {
   readonly db: TenantDatabase<Tables>;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** What the tenant keeps to save itself work. */
+  readonly cache: Cache;
   /** Sends mail about the tenant. */
   readonly mail: TenantMail;
   /** The session of a user or visitor of the tenant, by its `id`; `save()` it after changes. */
@@ -87,6 +90,8 @@ export interface Platform {
   readonly oneTimeTokens: OneTimeTokens;
   /** What users and accounts may do at present. */
   readonly authority: Authority;
+  /** What tenants keep to save themselves work. */
+  readonly caches: Caches;
   /** The log's lines, as they are written. */
   readonly logs: LogHub;
   /** Figures about this process, for `/metrics`. */
@@ -123,6 +128,7 @@ export function createPlatform(options: PlatformOptions): Platform {
     db: databaseOf<Tables>(tenant),
     log: ownedLog(log, { tenant_id: tenant.id }, tenant.id),
     metrics: services.metrics,
+    cache: services.caches.of(tenant.id),
     mail: {
       send: (template, message) => services.mail.send(template, { ...message, tenant }),
     },

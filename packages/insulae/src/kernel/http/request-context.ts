@@ -10,6 +10,7 @@ import type { Credential } from "../auth/credential.ts";
 import type { Passwords } from "../auth/passwords.ts";
 import type { Permissions } from "../auth/permissions.ts";
 import type { Principal } from "../auth/principal.ts";
+import type { Cache } from "../cache/cache.ts";
 import type { BaseContext, RequestInfo, RouteContext } from "../feature.ts";
 import type { TenantMail } from "../mail/mail.ts";
 import type { Platform } from "../platform.ts";
@@ -89,6 +90,12 @@ export class RequestContext implements AnyBase {
     const { tenant } = this;
     const { mail } = this.#resolved.platform;
     return { send: (template, message) => mail.send(template, { ...message, tenant }) };
+  }
+
+  get cache(): Cache | undefined {
+    return this.tenant && this.#setting.context === "tenant"
+      ? this.#resolved.platform.caches.of(this.tenant.id)
+      : undefined;
   }
 
   get session(): OpenedSession | undefined {

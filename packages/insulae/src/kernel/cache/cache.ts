@@ -1,0 +1,264 @@
+/**
+ * A tenant's cache: what handlers and jobs get as `cache`.
+ *
+ *   getOrSet(key, load) ──► here? ──yes──► its JSON, read anew for each caller
+ *                             │ no
+ *                             ▼
+ *                  is somebody loading it? ──yes──► wait for the same
+ *                             │ no
+ *                             ▼
+ *                 load ──► keep, unless it was forgotten meanwhile
+ *
+ * Where entries are: in Redis, if there is one, and then nowhere else, so that all nodes see the same.
+ * Otherwise in the process (`local-entries.ts`); then `delete` and `deleteTag` are announced to the other
+ * nodes. While Redis is away the process stands in for it, and believes nothing for longer than a
+ * second: what others forget in Redis it does not hear of.
+ *
+ * Keys and tags are known below here by a hash, so that an announcement tells nothing.
+ */
+import { hash } from "node:crypto";
+import { RedisAbsent } from "../redis/redis.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { TenantId } from "../tenancy/tenant.ts";
+import { createLocalEntries } from "./local-entries.ts";
+import type { RedisEntries } from "./redis-entries.ts";
+
+export interface CacheOptions {
+  /** How many seconds it counts; default 300, at most 86,400. */
+  readonly ttl?: number;
+  /** What it depends on: `deleteTag` forgets all that has the tag. At most 16. */
+  readonly tags?: readonly string[];
+}
+
+/**
+ * What one tenant keeps to save itself work. Values are JSON, and what comes back has been through it:
+ * a `Date` is text. Anything may be forgotten at any time.
+ */
+export interface Cache {
+  /** The value, or undefined. */
+  get<T>(key: string): Promise<T | undefined>;
+  /**
+   * Keeps a value. Without Redis, the other nodes don't hear of it: where they may have kept another
+   * one, `delete` instead, after the change.
+   */
+  set(key: string, value: unknown, options?: CacheOptions): Promise<void>;
+  /** Forgets the value, on every node. What is being loaded now is not kept either. */
+  delete(key: string): Promise<void>;
+  /** Forgets all that has the tag, on every node. */
+  deleteTag(tag: string): Promise<void>;
+  /**
+   * The value, or else what `load` gives, which is kept. However many ask at once, a process loads it
+   * once. An error is everybody's who waited, and is not kept; nor is undefined.
+   *
+   * @example
+   * const rates = await cache.getOrSet("rates", () => fetchRates(), { ttl: 3600, tags: ["prices"] });
+   */
+  getOrSet<T>(key: string, load: () => T | Promise<T>, options?: CacheOptions): Promise<T>;
+}
+
+/** What is asked for and depended on, by ids: `k…` of a key, `t…` of a tag. */
+export interface Slot {
+  readonly tenantId: TenantId;
+  readonly id: string;
+  readonly tags: readonly string[];
+}
+
+/** What is there; or else a way to keep what is loaded from now on. */
+export type Opened = { readonly text: string } | { readonly keep: Keep };
+type Keep = (text: string, ttlMs: number) => Promise<void>;
+
+export interface Entries {
+  find(slot: Slot): Promise<string | undefined>;
+  open(slot: Slot): Promise<Opened>;
+  put(slot: Slot, text: string, ttlMs: number): Promise<void>;
+  /** @param id of a key or a tag */
+  forget(tenantId: TenantId, id: string): Promise<void>;
+}
+
+export interface Caches {
+  of(tenantId: TenantId): Cache;
+  /** Another node has forgotten this. */
+  forgotten(tenantId: TenantId, id: string): void;
+  /** Anything may have been forgotten by other nodes. */
+  forgetAll(): void;
+  /** Since the start. */
+  readonly counts: { readonly hits: number; readonly misses: number };
+  close(): void;
+}
+
+export interface CachesOptions {
+  readonly redis: RedisEntries | undefined;
+  /** Tells the other nodes that this is forgotten. */
+  readonly announce: (tenantId: TenantId, id: string) => Promise<void>;
+  /** Whether announcements are heard at this moment. */
+  readonly listening: () => boolean;
+  /** How much the process may keep. */
+  readonly maxBytes: number;
+  readonly log: Logger;
+}
+
+const defaultTtlSeconds = 300;
+export const maxTtlSeconds = 86_400;
+const maxKeyLength = 1_000;
+const maxTags = 16;
+/** What is larger, as JSON, is not kept. */
+const maxValueLength = 1_048_576;
+
+interface Load {
+  readonly tags: readonly string[];
+  readonly text: Promise<string | undefined>;
+}
+
+export function createCaches(options: CachesOptions): Caches {
+  const { redis, announce, listening, maxBytes, log } = options;
+  const local = createLocalEntries({ maxBytes, trusted: () => redis === undefined && listening() });
+  const loads = new Map<string, Load>();
+  const counts = { hits: 0, misses: 0 };
+
+  /** Where the tenant's entries are at this moment. */
+  const entriesOf = (tenantId: TenantId): Entries => (redis?.isHere(tenantId) ? redis : local);
+  /** With the entries in Redis, or in the process if Redis turns out to be away. */
+  const withEntries = async <T>(tenantId: TenantId, ask: (entries: Entries) => Promise<T>) => {
+    try {
+      return await ask(entriesOf(tenantId));
+    } catch (error) {
+      if (error instanceof RedisAbsent) return ask(local);
+      throw error;
+    }
+  };
+  /** Who asks from now on must not be given what was begun before. */
+  const forgetLoads = (tenantId: TenantId, id: string): void => {
+    loads.delete(`${tenantId} ${id}`);
+    if (id.startsWith("k")) return;
+    for (const [name, { tags }] of loads) {
+      if (name.startsWith(tenantId) && tags.includes(id)) loads.delete(name);
+    }
+  };
+
+  const forgotten = (tenantId: TenantId, id: string): void => {
+    forgetLoads(tenantId, id);
+    void local.forget(tenantId, id);
+  };
+
+  const forget = async (tenantId: TenantId, id: string): Promise<void> => {
+    forgotten(tenantId, id);
+    if (redis?.isHere(tenantId)) {
+      try {
+        await redis.forget(tenantId, id);
+        return;
+      } catch (error) {
+        if (!(error instanceof RedisAbsent)) throw error;
+      }
+    }
+    // What Redis still has must not come back with it.
+    redis?.owe(tenantId);
+    await announce(tenantId, id);
+  };
+
+  /** The value's JSON, if it is this tenant's. */
+  const unwrap = (tenantId: TenantId, text: string | undefined): string | undefined => {
+    if (text === undefined) return undefined;
+    const prefix = `${tenantId} `;
+    if (text.startsWith(prefix)) return text.slice(prefix.length);
+    log.error({ tenant_id: tenantId }, "The cache had another tenant's value; it was not used");
+    return undefined;
+  };
+
+  /** @param isWanted whether it has not been forgotten since */
+  const load = async (slot: Slot, make: () => unknown, ttlMs: number, isWanted: () => boolean) => {
+    const { tenantId } = slot;
+    const opened = await withEntries(tenantId, (entries) => entries.open(slot));
+    const found = "text" in opened ? unwrap(tenantId, opened.text) : undefined;
+    counts[found === undefined ? "misses" : "hits"] += 1;
+    if (found !== undefined) return found;
+    const value = jsonOf(await make());
+    if (value !== undefined && value.length <= maxValueLength && "keep" in opened && isWanted()) {
+      await opened.keep(`${tenantId} ${value}`, ttlMs).catch(ignoreAbsence);
+    }
+    return value;
+  };
+
+  return {
+    of: (tenantId) => ({
+      async get<T>(key: string) {
+        const slot = { tenantId, id: keyId(key), tags: [] };
+        const text = await withEntries(tenantId, (entries) => entries.find(slot));
+        const found = unwrap(tenantId, text);
+        counts[found === undefined ? "misses" : "hits"] += 1;
+        // It is what somebody has set under this key; the caller says what that was.
+        return found === undefined ? undefined : (JSON.parse(found) as T);
+      },
+      async set(key, value, set = {}) {
+        const slot = { tenantId, id: keyId(key), tags: tagIds(set.tags) };
+        const ttlMs = milliseconds(set.ttl);
+        const text = jsonOf(value);
+        if (text === undefined) throw new TypeError("cache.set: the value is not JSON");
+        forgetLoads(tenantId, slot.id);
+        if (text.length > maxValueLength) return forget(tenantId, slot.id);
+        await withEntries(tenantId, (to) => to.put(slot, `${tenantId} ${text}`, ttlMs));
+      },
+      delete: async (key) => forget(tenantId, keyId(key)),
+      deleteTag: async (tag) => forget(tenantId, tagId(tag)),
+      async getOrSet<T>(key: string, make: () => T | Promise<T>, set: CacheOptions = {}) {
+        const slot = { tenantId, id: keyId(key), tags: tagIds(set.tags) };
+        const ttlMs = milliseconds(set.ttl);
+        const name = `${tenantId} ${slot.id}`;
+        let underway = loads.get(name);
+        if (!underway) {
+          const isWanted = () => loads.get(name) === begun;
+          const begun: Load = { tags: slot.tags, text: load(slot, make, ttlMs, isWanted) };
+          const done = () => {
+            if (isWanted()) loads.delete(name);
+          };
+          begun.text.then(done, done);
+          loads.set(name, begun);
+          underway = begun;
+        }
+        const text = await underway.text;
+        // As above; `load` gave it, or somebody's `load` for the same key.
+        return (text === undefined ? undefined : JSON.parse(text)) as T;
+      },
+    }),
+    forgotten(tenantId, id) {
+      forgotten(tenantId, id);
+      // Whoever announces it could not tell Redis.
+      redis?.owe(tenantId);
+    },
+    forgetAll() {
+      loads.clear();
+      local.clear();
+    },
+    counts,
+    close: () => redis?.close(),
+  };
+}
+
+function ignoreAbsence(error: unknown): void {
+  if (!(error instanceof RedisAbsent)) throw error;
+}
+
+const jsonOf = (value: unknown): string | undefined => JSON.stringify(value);
+
+const idOf = (kind: "k" | "t", name: string): string => {
+  if (name.length === 0 || name.length > maxKeyLength) {
+    throw new RangeError(`cache: keys and tags have 1 to ${maxKeyLength} characters`);
+  }
+  // In UTF-8 half of a surrogate pair is the same as any other half.
+  if (!name.isWellFormed()) throw new RangeError("cache: a key or tag is not well formed");
+  return kind + hash("sha256", name, "base64url").slice(0, 27);
+};
+
+const keyId = (key: string): string => idOf("k", key);
+const tagId = (tag: string): string => idOf("t", tag);
+
+function tagIds(tags: readonly string[] = []): string[] {
+  if (tags.length > maxTags) throw new RangeError(`cache: at most ${maxTags} tags`);
+  return tags.map(tagId);
+}
+
+function milliseconds(ttl = defaultTtlSeconds): number {
+  if (!(ttl > 0 && ttl <= maxTtlSeconds)) {
+    throw new RangeError(`cache: a ttl is more than 0 and at most ${maxTtlSeconds} seconds`);
+  }
+  return Math.ceil(ttl * 1000);
+}

@@ -1,0 +1,126 @@
+/**
+ * The entries that a process keeps itself. Each tenant has a shelf of its own, which holds an eighth of
+ * the whole at most: a tenant that keeps too much pushes out what is its own. If all shelves together
+ * are too full, what goes first is the least used of the tenant that has not been here for longest.
+ *
+ * An entry counts as at least half a kilobyte, so the number of entries is bounded with their size.
+ */
+import { LRUCache } from "lru-cache";
+import type { TenantId } from "../tenancy/tenant.ts";
+import type { Entries, Slot } from "./cache.ts";
+
+export interface LocalEntries extends Entries {
+  clear(): void;
+  /** What is kept at this moment. */
+  readonly bytes: () => number;
+}
+
+export interface LocalEntriesOptions {
+  readonly maxBytes: number;
+  /** Whether it is sure to hear what other nodes forget; otherwise nothing counts for long. */
+  readonly trusted: () => boolean;
+  readonly now?: () => number;
+}
+
+interface Entry {
+  readonly text: string;
+  readonly tags: readonly string[];
+  readonly keptAt: number;
+  readonly expiresAt: number;
+}
+
+interface Shelf {
+  readonly entries: LRUCache<string, Entry>;
+  readonly byTag: Map<string, Set<string>>;
+}
+
+const share = 8;
+const untrustedMs = 1_000;
+
+/** UTF-16, and what goes with an entry. */
+const sizeOf = (text: string): number => 512 + text.length * 2;
+
+export function createLocalEntries(options: LocalEntriesOptions): LocalEntries {
+  const { maxBytes, trusted, now = () => performance.now() } = options;
+  // In the order in which they were last used.
+  const shelves = new Map<TenantId, Shelf>();
+  let bytes = 0;
+
+  const newShelf = (): Shelf => {
+    const byTag: Shelf["byTag"] = new Map();
+    const entries = new LRUCache<string, Entry>({
+      maxSize: Math.max(1, Math.floor(maxBytes / share)),
+      dispose({ text, tags }, id) {
+        bytes -= sizeOf(text);
+        for (const tag of tags) {
+          const ids = byTag.get(tag);
+          ids?.delete(id);
+          if (ids?.size === 0) byTag.delete(tag);
+        }
+      },
+    });
+    return { entries, byTag };
+  };
+
+  const use = (tenantId: TenantId, shelf: Shelf): Shelf => {
+    shelves.delete(tenantId);
+    shelves.set(tenantId, shelf);
+    return shelf;
+  };
+
+  const makeRoom = (): void => {
+    for (const [tenantId, shelf] of shelves) {
+      while (bytes > maxBytes && shelf.entries.size > 0) shelf.entries.pop();
+      if (shelf.entries.size === 0) shelves.delete(tenantId);
+      if (bytes <= maxBytes) return;
+    }
+  };
+
+  const put = ({ tenantId, id, tags }: Slot, text: string, ttlMs: number): void => {
+    const { entries, byTag } = use(tenantId, shelves.get(tenantId) ?? newShelf());
+    entries.delete(id);
+    const size = sizeOf(text);
+    if (size > maxBytes / share) return;
+    const at = now();
+    bytes += size;
+    entries.set(id, { text, tags, keptAt: at, expiresAt: at + ttlMs }, { size });
+    for (const tag of tags) byTag.set(tag, (byTag.get(tag) ?? new Set()).add(id));
+    makeRoom();
+  };
+
+  const local: LocalEntries = {
+    async find({ tenantId, id }) {
+      const shelf = shelves.get(tenantId);
+      const entry = shelf?.entries.get(id);
+      if (!shelf || !entry) return undefined;
+      const at = now();
+      if (at < entry.expiresAt && (trusted() || at < entry.keptAt + untrustedMs)) {
+        use(tenantId, shelf);
+        return entry.text;
+      }
+      shelf.entries.delete(id);
+      return undefined;
+    },
+    async open(slot) {
+      const text = await local.find(slot);
+      // Whether it was forgotten while it was loaded, the caller knows.
+      if (text === undefined) return { keep: async (made, ttlMs) => put(slot, made, ttlMs) };
+      return { text };
+    },
+    async put(slot, text, ttlMs) {
+      put(slot, text, ttlMs);
+    },
+    async forget(tenantId, id) {
+      const shelf = shelves.get(tenantId);
+      if (!shelf) return;
+      for (const each of [id, ...(shelf.byTag.get(id) ?? [])]) shelf.entries.delete(each);
+      if (shelf.entries.size === 0) shelves.delete(tenantId);
+    },
+    clear() {
+      for (const { entries } of shelves.values()) entries.clear();
+      shelves.clear();
+    },
+    bytes: () => bytes,
+  };
+  return local;
+}

@@ -1,0 +1,152 @@
+/**
+ * The entries in Redis, where all nodes see the same. Beside the entries there are versions: one of each
+ * tag, and one of the tenant's whole cache. An entry names the versions that it was made under and
+ * counts while all of them are current; so forgetting a tag is the deletion of one small key, however
+ * many entries have it, and if Redis loses a version, what depended on it is forgotten, not believed.
+ *
+ *   insulae:<tenant>:cache:k…     <key of a version>=<version> …⏎<tenant> <JSON>     or   !<id>: forgotten
+ *   insulae:<tenant>:cache:t…     the version of a tag
+ *   insulae:<tenant>:cache:all    the version of everything
+ *
+ * Nothing is kept that was loaded before it was forgotten: a load notes what it found in the entry's place
+ * and the versions, and is kept only if all of it is still so. (For a minute; whoever loads for longer
+ * than that while it is forgotten leaves what is out of date, until its time is up.)
+ *
+ * What could not be forgotten because Redis was away is owed: all of the tenant's entries, which is one
+ * key. Until that is paid, the tenant does without Redis.
+ */
+import { randomBytes } from "node:crypto";
+import type { Redis } from "../redis/redis.ts";
+import { defineScript } from "../redis/script.ts";
+import type { TenantId } from "../tenancy/tenant.ts";
+import { tenantKey } from "../tenant-keys.ts";
+import { type Entries, maxTtlSeconds, type Slot } from "./cache.ts";
+
+export interface RedisEntries extends Entries {
+  /** Whether this tenant's entries are to be asked for at this moment. */
+  isHere(tenantId: TenantId): boolean;
+  /** All that the tenant has there is to be forgotten, as soon as it can be. */
+  owe(tenantId: TenantId): void;
+  close(): void;
+}
+
+/** Versions outlast every entry that was made under them. */
+const versionMs = (maxTtlSeconds + 3600) * 1000;
+const tombstoneMs = 60_000;
+const retryMs = 1_000;
+
+const currentVersion = `
+  local function current(key)
+    local version = redis.call('GET', key)
+    if version then return version end
+    redis.call('SET', key, ARGV[1], 'PX', ${versionMs})
+    return ARGV[1]
+  end
+  local function head()
+    local versions = {}
+    for i = 2, #KEYS do versions[i - 1] = KEYS[i] .. '=' .. current(KEYS[i]) end
+    return table.concat(versions, ' ')
+  end
+`;
+
+/** KEYS: the entry, its versions. ARGV: a version for those that have none. */
+const openScript = defineScript(`
+  ${currentVersion}
+  local raw = redis.call('GET', KEYS[1])
+  if raw then
+    local versions, body = string.match(raw, '^([^\\n]*)\\n(.*)$')
+    if not versions then return { 'miss', raw, head() } end
+    local valid = true
+    for key, version in string.gmatch(versions, '(%S+)=(%S+)') do
+      if redis.call('GET', key) ~= version then valid = false end
+    end
+    if valid then return { 'hit', body } end
+    redis.call('DEL', KEYS[1])
+  end
+  return { 'miss', '', head() }
+`);
+
+/** KEYS: the entry. ARGV: what was in its place, the versions, the value, its lifetime. */
+const keepScript = defineScript(`
+  if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+  for key, version in string.gmatch(ARGV[2], '(%S+)=(%S+)') do
+    if redis.call('GET', key) ~= version then return 0 end
+    redis.call('PEXPIRE', key, ${versionMs})
+  end
+  redis.call('SET', KEYS[1], ARGV[2] .. '\\n' .. ARGV[3], 'PX', ARGV[4])
+  return 1
+`);
+
+/** KEYS: the entry, its versions. ARGV: a version for those that have none, the value, its lifetime. */
+const putScript = defineScript(`
+  ${currentVersion}
+  for i = 2, #KEYS do redis.call('PEXPIRE', KEYS[i], ${versionMs}) end
+  redis.call('SET', KEYS[1], head() .. '\\n' .. ARGV[2], 'PX', ARGV[3])
+`);
+
+const keyOf = (tenantId: TenantId, id: string): string => tenantKey(tenantId, "cache", id);
+
+const keysOf = ({ tenantId, id, tags }: Slot): string[] =>
+  [id, "all", ...tags].map((each) => keyOf(tenantId, each));
+
+const unique = (): string => randomBytes(12).toString("base64url");
+
+export function createRedisEntries(redis: Redis): RedisEntries {
+  const owed = new Set<TenantId>();
+  let paying: NodeJS.Timeout | undefined;
+
+  const pay = async (): Promise<void> => {
+    for (const tenantId of owed) {
+      if (!redis.isHere()) break;
+      await redis.run((client) => client.sendCommand(["DEL", keyOf(tenantId, "all")]));
+      owed.delete(tenantId);
+    }
+  };
+  const payLater = (): void => {
+    paying ??= setTimeout(() => {
+      pay()
+        .catch(() => undefined) // away again
+        .then(() => {
+          paying = undefined;
+          if (owed.size > 0) payLater();
+        });
+    }, retryMs).unref();
+  };
+
+  const entries: RedisEntries = {
+    isHere: (tenantId) => redis.isHere() && !owed.has(tenantId),
+    async find(slot) {
+      const opened = await entries.open(slot);
+      return "text" in opened ? opened.text : undefined;
+    },
+    async open(slot) {
+      const keys = keysOf(slot);
+      const reply = await redis.run((client) => openScript(client, keys, [unique()]));
+      const [outcome, first = "", versions = ""] = reply as string[]; // as the script says
+      if (outcome === "hit") return { text: first };
+      return {
+        async keep(text, ttlMs) {
+          const args = [first, versions, text, String(ttlMs)];
+          await redis.run((client) => keepScript(client, keys.slice(0, 1), args));
+        },
+      };
+    },
+    async put(slot, text, ttlMs) {
+      const args = [unique(), text, String(ttlMs)];
+      await redis.run((client) => putScript(client, keysOf(slot), args));
+    },
+    async forget(tenantId, id) {
+      const key = keyOf(tenantId, id);
+      const command = id.startsWith("t")
+        ? ["DEL", key]
+        : ["SET", key, `!${unique()}`, "PX", String(tombstoneMs)];
+      await redis.run((client) => client.sendCommand(command));
+    },
+    owe(tenantId) {
+      owed.add(tenantId);
+      payLater();
+    },
+    close: () => clearTimeout(paying),
+  };
+  return entries;
+}
