@@ -5,6 +5,7 @@ export { type App, type AppOptions, createApp } from "./app.ts";
 export { type Config, ConfigError, type QuotaName, type Quotas } from "./config.ts";
 export { standardFeatures } from "./features/index.ts";
 export type { Principal } from "./kernel/auth/principal.ts";
+export type { Cache, CacheOptions } from "./kernel/cache/cache.ts";
 export { containing } from "./kernel/database/like.ts";
 export { type Params, statement } from "./kernel/database/statement.ts";
 export type { TenantDatabase } from "./kernel/database/tenant-database.ts";

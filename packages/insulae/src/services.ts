@@ -48,6 +48,7 @@ import { type Catalogue, createCatalogue } from "./kernel/tenancy/catalogue.ts";
 import { createHosts } from "./kernel/tenancy/hosts.ts";
 import { createPlans } from "./kernel/tenancy/plans.ts";
 import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
+import { createTenantConfigs } from "./kernel/tenancy/tenant-config.ts";
 import { findTenant } from "./kernel/tenancy/tenant-queries.ts";
 import { createTenants } from "./kernel/tenancy/tenants.ts";
 import { createClientCertificates } from "./kernel/tls/client-certificates.ts";
@@ -124,13 +125,21 @@ export async function createServices(
     maxBytes: config.cacheMegabytes * 1_048_576,
     log,
   });
+  const configs = createTenantConfigs({
+    redis,
+    catalogue,
+    listening: () => announcements.listening(),
+  });
   const announcements = createAnnouncements({
     broker: installation.broker,
     redis,
     target: { serverId: main.id, database: main.database, role: "control" },
     control,
     handlers: {
-      onTenant: catalogue.forget,
+      onTenant(id) {
+        catalogue.forget(id);
+        configs.forget(id);
+      },
       onUser: authority.forgetUser,
       onAccount: authority.forgetAccount,
       onMail: () => mailSender.wake(),
@@ -171,6 +180,7 @@ export async function createServices(
     tenants: createTenants({
       control,
       catalogue,
+      configs,
       provisioning: installation.provisioning,
       eraseRows: (tenant) => eraseRows(installation, tenant),
       audit: audit.write,
@@ -241,6 +251,7 @@ export async function createServices(
     }),
     async close() {
       caches.close();
+      configs.close();
       await apiKeyUse.close();
       await audit.settled();
       await announcements.close();

@@ -9,6 +9,7 @@ import { notPermitted, refuseUnlessAdmin, tenantFor } from "./tenants.access.ts"
 import {
   NewTenantBody,
   TenantChangesBody,
+  TenantConfigView,
   TenantParams,
   TenantView,
   viewOf,
@@ -84,6 +85,24 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
     },
     async ({ platform, user, params }) =>
       viewOf(await tenantFor(platform, user, params.id, "tenants:read")),
+  ),
+
+  r.get(
+    "/tenants/:id/config",
+    {
+      permission: "authenticated",
+      context: "any",
+      personal: false,
+      summary: "Shows a tenant's name, plan and settings",
+      description: "Read through Redis where there is one, in which it is `tenant:{id}:config`.",
+      params: TenantParams,
+      response: TenantConfigView,
+      errors: [tenantNotFound],
+    },
+    async ({ platform, user, params }) => {
+      const { id } = await tenantFor(platform, user, params.id, "tenants:read");
+      return platform.tenants.config(id);
+    },
   ),
 
   ...(["put", "patch"] as const).map((method) =>

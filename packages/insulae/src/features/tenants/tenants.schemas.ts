@@ -90,6 +90,15 @@ export const TenantView = Type.Object(
   { $id: "Tenant" },
 );
 
+/** What other programs may know; in Redis it is the value of `tenant:{id}:config`. */
+export const TenantConfigView = Type.Object(
+  {
+    ...Type.Pick(TenantView, ["id", "key", "slug", "name", "status", "plan", "settings"])
+      .properties,
+  },
+  { $id: "TenantConfig" },
+);
+
 export const NewTenantBody = Type.Object({
   key: Type.String({
     minLength: 1,

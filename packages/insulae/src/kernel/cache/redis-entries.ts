@@ -8,14 +8,15 @@
  *   insulae:<tenant>:cache:t…     the version of a tag
  *   insulae:<tenant>:cache:all    the version of everything
  *
- * Nothing is kept that was loaded before it was forgotten: a load notes what it found in the entry's place
- * and the versions, and is kept only if all of it is still so. (For a minute; whoever loads for longer
- * than that while it is forgotten leaves what is out of date, until its time is up.)
+ * Nothing counts that was loaded before it was forgotten: a load notes the versions, under which it is kept,
+ * and what it found in the entry's place, and is kept only if that is still there. (For a minute: what is
+ * loaded for longer, while its key is deleted, is out of date until its time is up.)
  *
  * What could not be forgotten because Redis was away is owed: all of the tenant's entries, which is one
  * key. Until that is paid, the tenant does without Redis.
  */
 import { randomBytes } from "node:crypto";
+import { createOwedDeletions } from "../redis/owed-deletions.ts";
 import type { Redis } from "../redis/redis.ts";
 import { defineScript } from "../redis/script.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
@@ -25,7 +26,7 @@ import { type Entries, maxTtlSeconds, type Slot } from "./cache.ts";
 export interface RedisEntries extends Entries {
   /** Whether this tenant's entries are to be asked for at this moment. */
   isHere(tenantId: TenantId): boolean;
-  /** All that the tenant has there is to be forgotten, as soon as it can be. */
+  /** All that the tenant has there is to be forgotten, as soon as that can be. */
   owe(tenantId: TenantId): void;
   close(): void;
 }
@@ -33,7 +34,6 @@ export interface RedisEntries extends Entries {
 /** Versions outlast every entry that was made under them. */
 const versionMs = (maxTtlSeconds + 3600) * 1000;
 const tombstoneMs = 60_000;
-const retryMs = 1_000;
 
 const currentVersion = `
   local function current(key)
@@ -69,10 +69,7 @@ const openScript = defineScript(`
 /** KEYS: the entry. ARGV: what was in its place, the versions, the value, its lifetime. */
 const keepScript = defineScript(`
   if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-  for key, version in string.gmatch(ARGV[2], '(%S+)=(%S+)') do
-    if redis.call('GET', key) ~= version then return 0 end
-    redis.call('PEXPIRE', key, ${versionMs})
-  end
+  for key in string.gmatch(ARGV[2], '(%S+)=%S+') do redis.call('PEXPIRE', key, ${versionMs}) end
   redis.call('SET', KEYS[1], ARGV[2] .. '\\n' .. ARGV[3], 'PX', ARGV[4])
   return 1
 `);
@@ -92,29 +89,11 @@ const keysOf = ({ tenantId, id, tags }: Slot): string[] =>
 const unique = (): string => randomBytes(12).toString("base64url");
 
 export function createRedisEntries(redis: Redis): RedisEntries {
-  const owed = new Set<TenantId>();
-  let paying: NodeJS.Timeout | undefined;
-
-  const pay = async (): Promise<void> => {
-    for (const tenantId of owed) {
-      if (!redis.isHere()) break;
-      await redis.run((client) => client.sendCommand(["DEL", keyOf(tenantId, "all")]));
-      owed.delete(tenantId);
-    }
-  };
-  const payLater = (): void => {
-    paying ??= setTimeout(() => {
-      pay()
-        .catch(() => undefined) // away again
-        .then(() => {
-          paying = undefined;
-          if (owed.size > 0) payLater();
-        });
-    }, retryMs).unref();
-  };
+  const owed = createOwedDeletions(redis);
+  const allOf = (tenantId: TenantId) => keyOf(tenantId, "all");
 
   const entries: RedisEntries = {
-    isHere: (tenantId) => redis.isHere() && !owed.has(tenantId),
+    isHere: (tenantId) => redis.isHere() && !owed.has(allOf(tenantId)),
     async find(slot) {
       const opened = await entries.open(slot);
       return "text" in opened ? opened.text : undefined;
@@ -143,10 +122,9 @@ export function createRedisEntries(redis: Redis): RedisEntries {
       await redis.run((client) => client.sendCommand(command));
     },
     owe(tenantId) {
-      owed.add(tenantId);
-      payLater();
+      void owed.delete(allOf(tenantId));
     },
-    close: () => clearTimeout(paying),
+    close: owed.close,
   };
   return entries;
 }

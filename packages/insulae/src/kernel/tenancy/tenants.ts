@@ -11,6 +11,7 @@ import type { Catalogue } from "./catalogue.ts";
 import { tenantExists, tenantNotFound } from "./errors.ts";
 import { claimHosts } from "./hosts.ts";
 import type { AccountId, Isolation, Plan, Tenant, TenantId, TenantStatus } from "./tenant.ts";
+import type { TenantConfig, TenantConfigs } from "./tenant-config.ts";
 import { discardTenant, type ErasureOptions, sweepTenants } from "./tenant-erasure.ts";
 import { canonicalTenantKey, slugOf } from "./tenant-key.ts";
 import { findTenant, listTenants, type TenantFilter } from "./tenant-queries.ts";
@@ -51,6 +52,8 @@ export interface Tenants {
   find(reference: string): Promise<Tenant | undefined>;
   /** @throws tenantNotFound */
   get(reference: string): Promise<Tenant>;
+  /** What programs beside this one may know of it; see `tenant-config.ts`. @throws tenantNotFound */
+  config(reference: string): Promise<TenantConfig>;
   /** Newest first. */
   list(filter: TenantFilter): Promise<Tenant[]>;
   count(filter: Pick<TenantFilter, "status" | "ownerAccountId">): Promise<number>;
@@ -79,13 +82,25 @@ export interface Tenants {
 
 export interface TenantsOptions extends ErasureOptions {
   readonly catalogue: Catalogue;
+  readonly configs: TenantConfigs;
   readonly baseDomain: string;
   readonly defaultPlan: Plan;
   readonly deletedTenantDays: number;
 }
 
 export function createTenants(options: TenantsOptions): Tenants {
-  const { control, catalogue, log } = options;
+  const { control, catalogue, configs, log } = options;
+
+  /** In this process at once, in the others when they are told. */
+  const forget = (id: TenantId): void => {
+    catalogue.forget(id);
+    configs.forget(id);
+  };
+  const get: Tenants["get"] = async (reference) => {
+    const tenant = await catalogue.findByReference(reference);
+    if (!tenant) throw tenantNotFound();
+    return tenant;
+  };
 
   const getById = async (id: TenantId, ...statuses: TenantStatus[]): Promise<Tenant> => {
     const tenant = await findTenant(control, { by: "id", value: id }, ...statuses);
@@ -93,7 +108,7 @@ export function createTenants(options: TenantsOptions): Tenants {
     return tenant;
   };
 
-  /** Changes a living tenant. This process forgets it at once, the others when they are told. */
+  /** Changes a living tenant. */
   const change = async (
     id: TenantId,
     set: {
@@ -115,7 +130,7 @@ export function createTenants(options: TenantsOptions): Tenants {
         .execute();
     };
     await (check ? control.transaction().execute(apply) : apply(control));
-    catalogue.forget(id);
+    forget(id);
     return getById(id);
   };
 
@@ -134,17 +149,18 @@ export function createTenants(options: TenantsOptions): Tenants {
       );
       throw error;
     }
-    catalogue.forget(id);
+    forget(id);
     return getById(id);
   };
 
   return {
     create,
     find: async (reference) => catalogue.findByReference(reference),
-    async get(reference) {
-      const tenant = await catalogue.findByReference(reference);
-      if (!tenant) throw tenantNotFound();
-      return tenant;
+    get,
+    async config(reference) {
+      const config = await configs.find((await get(reference)).id);
+      if (!config) throw tenantNotFound();
+      return config;
     },
     list: (filter) => listTenants(control, filter),
     async count({ status, ownerAccountId }) {
@@ -180,7 +196,7 @@ export function createTenants(options: TenantsOptions): Tenants {
         if (numUpdatedRows === 0n) throw tenantNotFound();
         await hand(tx);
       });
-      catalogue.forget(id);
+      forget(id);
       return getById(id);
     },
     suspend: (id) => change(id, { status: "suspended" }),
@@ -190,7 +206,7 @@ export function createTenants(options: TenantsOptions): Tenants {
         if (check) check(await lockTenant(tx, id));
         await markDeleted(tx, id, options.deletedTenantDays);
       });
-      catalogue.forget(id);
+      forget(id);
     },
     sweep: () => sweepTenants(options),
   };
