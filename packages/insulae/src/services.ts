@@ -31,6 +31,7 @@ import {
 } from "./kernel/auth/signing-keys.ts";
 import { createTokens } from "./kernel/auth/tokens.ts";
 import { createCaches } from "./kernel/cache/cache.ts";
+import { countCache } from "./kernel/cache/cache-metrics.ts";
 import { createRedisEntries } from "./kernel/cache/redis-entries.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
 import { createDns, type Dns } from "./kernel/dns.ts";
@@ -125,6 +126,7 @@ export async function createServices(
     maxBytes: config.cacheMegabytes * 1_048_576,
     log,
   });
+  countCache(installation.metrics, caches);
   const configs = createTenantConfigs({
     redis,
     catalogue,
