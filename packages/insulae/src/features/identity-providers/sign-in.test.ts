@@ -103,6 +103,11 @@ describe("a sign-in that was begun", () => {
       expect((await tools.finish(back, cookie)).error).toBe("invalid_state");
     }
     expect(at.provider.asked).not.toContain("/token");
+    expect((await tools.auditOf(at)).at(-1)).toMatchObject({
+      action: "auth.login_failed",
+      outcome: "failed",
+      detail: { reason: "invalid_state" },
+    });
   });
 
   it("ends once: its state, its code and the page's code are each good once", async () => {
@@ -130,6 +135,10 @@ describe("a sign-in that was begun", () => {
     const theirs = await tools.begin(at);
     const stolen = await tools.exchange(mine.code, theirs.verifier);
     expect(stolen).toMatchObject({ status: 400, body: { code: "invalid_code" } });
+    expect((await tools.auditOf(at)).at(-1)).toMatchObject({
+      action: "auth.login_failed",
+      detail: { reason: "invalid_code" },
+    });
   });
 
   it("is over after ten minutes, and its code after one", async () => {

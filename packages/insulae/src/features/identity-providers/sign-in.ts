@@ -91,7 +91,6 @@ export async function startSignIn(
     subject: { tenantId: tenant.id, id: randomUUID() as UserId },
     ttlSeconds: stateSeconds,
     detail: {
-      provider: provider.id,
       browser: hashOf(secret),
       redirect_uri: redirectUri,
       return_to: back.href,
@@ -129,12 +128,12 @@ export async function finishSignIn(
   const secret = browserSecret(request.headers.cookie);
   const begun = await platform.oneTimeTokens.redeem(statePurpose, query.state);
   if (!begun || secret === undefined) throw invalidState();
-  const { provider, browser, redirect_uri: redirectUri = "", return_to, challenge } = begun.detail;
+  const { browser, redirect_uri: redirectUri = "", return_to, challenge } = begun.detail;
   const tenant = await platform.tenants.find(begun.subject.tenantId ?? "");
   if (tenant?.status !== "active") throw tenantNotFound();
   const sameTenant = hostTenant === undefined || hostTenant.id === tenant.id;
+  // Which names the provider.
   const sameAddress =
-    provider === providerId &&
     redirectUri === callbackUrl(platform.config, tenant, providerId, request.host);
   if (!sameTenant || !sameAddress || browser !== hashOf(secret)) {
     await noteFailure(audit, { tenant, provider: providerId, reason: invalidState.code });
