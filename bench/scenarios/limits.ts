@@ -10,6 +10,7 @@ import {
 } from "../../packages/insulae/src/kernel/http/limits/request-limits.ts";
 import { connectRedis } from "../../packages/insulae/src/kernel/redis/redis.ts";
 import { createLogger } from "../../packages/insulae/src/kernel/telemetry/log.ts";
+import { createMetrics } from "../../packages/insulae/src/kernel/telemetry/metrics.ts";
 import { tenantCount, tenantId } from "../dataset.ts";
 import { startRedis } from "../redis.ts";
 import type { Bench, Section } from "../scenario.ts";
@@ -68,7 +69,11 @@ function requests(around: Around): (() => ReturnType<Around>)[] {
 }
 
 async function inMemory(): Promise<Cost> {
-  const { around } = createRequestLimits({ limits: rates, limiter: createLimiter() });
+  const { around } = createRequestLimits({
+    limits: rates,
+    metrics: createMetrics(),
+    limiter: createLimiter(),
+  });
   const calls = requests(around);
   const round = (): number => {
     const began = performance.now();
@@ -82,7 +87,11 @@ async function inMemory(): Promise<Cost> {
 async function withRedis(url: string): Promise<Cost> {
   const redis = await connectRedis({ url, timeoutMs: 1_000, log: createLogger("warn") });
   try {
-    const { around } = createRequestLimits({ limits: rates, limiter: createLimiter({ redis }) });
+    const { around } = createRequestLimits({
+      limits: rates,
+      metrics: createMetrics(),
+      limiter: createLimiter({ redis }),
+    });
     const calls = requests(around);
     const waits: number[] = [];
     let next = 0;

@@ -22,6 +22,8 @@ import { chain } from "./kernel/maybe-promise.ts";
 import type { Platform } from "./kernel/platform.ts";
 import { createLogger, type Logger } from "./kernel/telemetry/log.ts";
 import { createLogHub } from "./kernel/telemetry/log-hub.ts";
+import { measureProcess } from "./kernel/telemetry/process-metrics.ts";
+import { measureServices } from "./kernel/telemetry/service-metrics.ts";
 import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
 import { createFactsOf } from "./kernel/tenancy/request-facts.ts";
 import { createResolver } from "./kernel/tenancy/resolution.ts";
@@ -140,7 +142,12 @@ async function assemble(installation: Installation, services: Services): Promise
       ),
     metrics: installation.metrics,
     metricsToken: config.metricsToken,
-    health: { database: () => sql`select 1`.execute(control) },
+    health: {
+      database: () => sql`select 1`.execute(control),
+      others: {
+        ...(redis && { redis: () => redis.run((client) => client.sendCommand(["PING"])) }),
+      },
+    },
     cors: {
       origins: createOrigins({
         platform: config.corsOrigins,
@@ -154,7 +161,11 @@ async function assemble(installation: Installation, services: Services): Promise
       credentials: config.corsCredentials,
       localPages: config.env !== "production",
     },
-    limits: createRequestLimits({ limits: config.rateLimits, limiter: createLimiter({ redis }) }),
+    limits: createRequestLimits({
+      limits: config.rateLimits,
+      limiter: createLimiter({ redis }),
+      metrics: installation.metrics,
+    }),
     cursorSecret: secrets.derive("cursors", 32),
     baseUrl,
     version,
@@ -171,6 +182,8 @@ async function assemble(installation: Installation, services: Services): Promise
   mailSender.start();
   const tls = createTlsEntrance({ config, http, certificates: platform.certificates, log });
   const logPort = createLogPort({ config, http, log });
+  measureServices(installation.metrics, { logs: platform.logs, redis });
+  const stopMeasuring = measureProcess(installation.metrics, version);
   const upkeep = startUpkeep(installation, services, tls);
 
   return {
@@ -202,6 +215,7 @@ async function assemble(installation: Installation, services: Services): Promise
     logPort: logPort.port,
     async close() {
       await http.close();
+      stopMeasuring();
       await upkeep.stop();
       await services.close();
       await installation.close();

@@ -7,6 +7,7 @@ import type { Config } from "./config.ts";
 import { type Broker, createBroker } from "./kernel/database/broker.ts";
 import type { Connect } from "./kernel/database/connect.ts";
 import type { ControlTables } from "./kernel/database/control-tables.ts";
+import { measureConnections, watchStatements } from "./kernel/database/database-metrics.ts";
 import { startEmbedded } from "./kernel/database/embedded/supervisor.ts";
 import { createLanes, type Lanes } from "./kernel/database/lanes.ts";
 import { loadMigrations, type Migrations } from "./kernel/database/migration-files.ts";
@@ -98,14 +99,17 @@ function wire(
   stopOthers: () => Promise<void>,
   log: Logger,
 ): Omit<Installation, "features" | "redis"> {
+  const metrics = createMetrics();
   const broker = createBroker({
     budget: config.databaseConnections,
     idleMs: 30_000,
     acquireTimeoutMs: 5_000,
     resolve: (target) => servers.connectionConfig(target),
+    watch: watchStatements(metrics),
     log,
   });
   const lanes = createLanes({ broker, statementTimeoutMs: config.statementTimeoutMs });
+  measureConnections(metrics, broker, lanes);
   const control = createControlDatabase({
     lanes,
     broker,
@@ -135,7 +139,7 @@ function wire(
   return {
     config,
     log,
-    metrics: createMetrics(),
+    metrics,
     main,
     migrations,
     secrets,

@@ -15,8 +15,8 @@ import type { Logger } from "../telemetry/log.ts";
 import { createAdmission } from "./admission.ts";
 import { databaseUnavailable, retryLater } from "./errors.ts";
 import { openConnection } from "./open-connection.ts";
-import { createSession, type Session } from "./session.ts";
-import type { Target } from "./target.ts";
+import { createSession, type Session, type StatementWatch } from "./session.ts";
+import type { DatabaseRole, Target } from "./target.ts";
 import { createWaiter, type Waiter } from "./waiter.ts";
 
 export interface Lease {
@@ -80,6 +80,8 @@ export interface BrokerOptions {
   /** How to connect to a target; asked for each new connection. */
   readonly resolve: (target: Target) => ClientConfig | Promise<ClientConfig>;
   readonly log: Logger;
+  /** What is told of the statements of those who log in as this role. */
+  readonly watch?: (role: DatabaseRole) => StatementWatch;
   /** Prepared statements kept on each connection; default 256. */
   readonly maxPrepared?: number;
   /** How long a holder keeps a connection before it is asked to hurry; default 50. */
@@ -108,6 +110,11 @@ const closeGraceMs = 5_000;
 export function createBroker(options: BrokerOptions): Broker {
   const { budget, idleMs, acquireTimeoutMs, log } = options;
   const holdMs = options.holdMs ?? 50;
+  const { watch: watchFor } = options;
+  const roles = ["app", "control"] as const;
+  const watchOf = new Map<DatabaseRole, StatementWatch>(
+    watchFor && roles.map((role) => [role, watchFor(role)] as const),
+  );
 
   /** In the order in which they came to their state: the first idle one is idle the longest. */
   const connections = new Set<Connection>();
@@ -182,7 +189,11 @@ export function createBroker(options: BrokerOptions): Broker {
         () => !closed && !connection.doomed,
       );
       connection.client = client;
-      connection.session = createSession(client, options.maxPrepared ?? 256);
+      connection.session = createSession(
+        client,
+        options.maxPrepared ?? 256,
+        watchOf.get(target.role),
+      );
       watch(connection, client, connection.session);
       if (closed || connection.doomed) throw new Error("the database is being closed");
       grant(waiter, connection);

@@ -41,8 +41,19 @@ interface ClientInternals {
   readyForQuery: boolean;
 }
 
+/** Is told of each statement that has ended. */
+export type StatementWatch = (
+  inTransaction: boolean,
+  milliseconds: number,
+  failed: boolean,
+) => void;
+
 /** @param client connected, in pipeline mode; `error` and `end` are listened to by the broker. */
-export function createSession(client: Client, maxPrepared: number): Session {
+export function createSession(
+  client: Client,
+  maxPrepared: number,
+  watch?: StatementWatch,
+): Session {
   const outbox = createOutbox();
   const internals = client as unknown as ClientInternals;
   const underway = new Set<Batch>();
@@ -64,13 +75,22 @@ export function createSession(client: Client, maxPrepared: number): Session {
     if (bytes !== undefined) stream.write(bytes);
   };
 
+  const watched = (end: BatchEnd): BatchEnd => {
+    const since = performance.now();
+    const { inTransaction } = session;
+    return (error, result) => {
+      watch?.(inTransaction, performance.now() - since, error !== undefined);
+      end(error, result);
+    };
+  };
+
   const session: Session = {
     outbox,
     prepared: createPreparedStatements(maxPrepared),
     parserOf: (oid) => client.getTypeParser(oid, "text") as (text: string) => unknown,
     inTransaction: false,
     submit(request, end) {
-      const batch = new Batch(session, request, end);
+      const batch = new Batch(session, request, watch ? watched(end) : end);
       if (lost !== undefined) {
         batch.lose(false, lost);
         return;

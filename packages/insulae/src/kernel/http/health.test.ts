@@ -17,22 +17,50 @@ describe("health", () => {
     expect((await app.inject("/health/db")).json()).toEqual({ database: "healthy" });
     const ready = await app.inject("/health/ready");
     expect(ready.statusCode).toBe(200);
-    expect(ready.json()).toEqual({ status: "ready", dependencies: { database: "up" } });
+    expect(ready.json()).toEqual({
+      status: "ready",
+      dependencies: { database: { status: "up", latency_ms: expect.any(Number) } },
+    });
   });
 
   it("names what is down, and says nothing more about it", async () => {
-    const { app, lines } = testServer([], { health: { database: down, cache: async () => {} } });
+    const { app, lines } = testServer([], {
+      health: { database: down, others: { cache: async () => {} } },
+    });
     const ready = await app.inject("/health/ready");
     expect(ready.statusCode).toBe(503);
     expect(ready.json()).toEqual({
       status: "unavailable",
-      dependencies: { database: "down", cache: "up" },
+      dependencies: {
+        database: { status: "down", latency_ms: expect.any(Number) },
+        cache: { status: "up", latency_ms: expect.any(Number) },
+      },
     });
     const db = await app.inject("/health/db");
     expect([db.statusCode, db.json().detail]).toEqual([503, "Database unhealthy"]);
     expect(db.body + ready.body).not.toContain("password");
     expect(JSON.stringify(lines)).toContain("password authentication failed");
     expect((await app.inject("/health")).statusCode).toBe(200);
+  });
+
+  it("is degraded, and ready, without what the server goes on without", async () => {
+    const throwing = () => {
+      throw new Error("at once");
+    };
+    const others = { redis: down, mail: throwing, storage: async () => {} };
+    const { app } = testServer([], { health: { database: async () => {}, others } });
+    const ready = await app.inject("/health/ready");
+    expect(ready.statusCode).toBe(200);
+    expect(ready.json()).toMatchObject({
+      status: "degraded",
+      dependencies: {
+        database: { status: "up" },
+        redis: { status: "down" },
+        mail: { status: "down" },
+        storage: { status: "up" },
+      },
+    });
+    expect((await app.inject("/health/db")).statusCode).toBe(200);
   });
 
   it("counts a dependency that does not answer as down", async () => {

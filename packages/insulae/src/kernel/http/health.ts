@@ -9,12 +9,14 @@ import { type Feature, feature } from "../feature.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 /** Resolves if the dependency works, rejects if not. */
-export type HealthCheck = () => Promise<unknown>;
+type HealthCheck = () => Promise<unknown>;
 
-/** The dependencies by name; the database is always one. */
-export type HealthChecks = Readonly<Record<string, HealthCheck>> & {
+export interface HealthChecks {
+  /** The control plane's. Without it nothing works. */
   readonly database: HealthCheck;
-};
+  /** What the server goes on without, with less to offer; by name. */
+  readonly others?: Readonly<Record<string, HealthCheck>>;
+}
 
 export interface HealthOptions {
   readonly checks: HealthChecks;
@@ -26,10 +28,16 @@ export interface HealthOptions {
 
 const databaseUnhealthy = defineError("database_unhealthy", 503, "Database unhealthy");
 
-const Dependency = Type.Union([Type.Literal("up"), Type.Literal("down")]);
+const Dependency = Type.Object({
+  status: Type.Union([Type.Literal("up"), Type.Literal("down")]),
+  latency_ms: Type.Number({ description: "How long it took to find out." }),
+});
 const Readiness = Type.Object(
   {
-    status: Type.Union([Type.Literal("ready"), Type.Literal("unavailable")]),
+    status: Type.Union(
+      [Type.Literal("ready"), Type.Literal("degraded"), Type.Literal("unavailable")],
+      { description: "`degraded`: something is down that the server goes on without." },
+    ),
     dependencies: Type.Record(Type.String(), Dependency),
   },
   { title: "Readiness" },
@@ -38,20 +46,24 @@ const Readiness = Type.Object(
 export function healthFeature(options: HealthOptions): Feature {
   const { version, log, timeoutMs = 2_000 } = options;
   const checks = new Map(
-    Object.entries(options.checks).map(([name, check]) => [
-      name,
-      shared(async () => {
-        try {
-          await within(check(), timeoutMs);
-          return true;
-        } catch (error) {
-          log.warn({ err: error, dependency: name }, "dependency is down");
-          return false;
-        }
-      }),
-    ]),
+    Object.entries({ database: options.checks.database, ...options.checks.others }).map(
+      ([name, check]) => [
+        name,
+        shared(async () => {
+          const since = performance.now();
+          const up = await within(check, timeoutMs).then(
+            () => true,
+            (error: unknown) => {
+              log.warn({ err: error, dependency: name }, "dependency is down");
+              return false;
+            },
+          );
+          return { up, ms: Math.round((performance.now() - since) * 10) / 10 };
+        }),
+      ],
+    ),
   );
-  const isUp = async (name: string): Promise<boolean> => (await checks.get(name)?.()) ?? false;
+  const isUp = async (name: string): Promise<boolean> => (await checks.get(name)?.())?.up ?? false;
   const open = { permission: "public", context: "core" } as const;
 
   return feature("health", {
@@ -82,18 +94,26 @@ export function healthFeature(options: HealthOptions): Feature {
         "/health/ready",
         {
           ...open,
-          summary: "Says whether all that the server depends on works",
+          summary: "Says whether the server is fit for requests, and how its dependencies are",
+          description:
+            "200 while the database works; `degraded` if something else does not (Redis, the mail server …), which the server goes on without. 503 without the database.",
           response: { 200: Readiness, 503: Readiness },
         },
         async ({ status }) => {
-          const states = await Promise.all(
-            [...checks.keys()].map(async (name) => [name, (await isUp(name)) ? "up" : "down"]),
+          const found = await Promise.all(
+            [...checks].map(async ([name, check]) => [name, await check()] as const),
           );
-          const ready = states.every(([, state]) => state === "up");
-          if (!ready) status(503);
+          const down = found.filter(([, { up }]) => !up).map(([name]) => name);
+          const unavailable = down.includes("database");
+          if (unavailable) status(503);
           return {
-            status: ready ? "ready" : "unavailable",
-            dependencies: Object.fromEntries(states),
+            status: unavailable ? "unavailable" : down.length > 0 ? "degraded" : "ready",
+            dependencies: Object.fromEntries(
+              found.map(([name, { up, ms }]) => [
+                name,
+                { status: up ? "up" : "down", latency_ms: ms },
+              ]),
+            ),
           };
         },
       ),
@@ -125,14 +145,14 @@ function shared<T>(run: () => Promise<T>): () => Promise<T> {
   };
 }
 
-async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T> {
+async function within<T>(work: () => Promise<T>, milliseconds: number): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => late.reject(new Error(`no answer in ${milliseconds} ms`)),
     milliseconds,
   );
   try {
-    return await Promise.race([promise, late.promise]);
+    return await Promise.race([work(), late.promise]);
   } finally {
     clearTimeout(timer);
   }

@@ -40,6 +40,8 @@ export interface NodeServers {
   readonly createTls: (handler: RequestListener, tls: TlsOptions) => TlsServer;
   /** This request may take long to come in. */
   readonly takeTime: (request: IncomingMessage) => void;
+  /** How many connections are open. */
+  readonly connections: () => number;
   /** Begins to close all, and waits for all but `main`, which Fastify closes itself. */
   readonly close: (main: Server) => Promise<void>;
 }
@@ -114,6 +116,7 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
       return equip(server, handler);
     },
     takeTime: incoming.delete,
+    connections: () => sockets.size,
     async close(main) {
       incoming.close();
       closeIdle();

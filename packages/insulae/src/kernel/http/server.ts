@@ -12,7 +12,7 @@ import { chain } from "../maybe-promise.ts";
 import type { Platform } from "../platform.ts";
 import { createHttpMetrics } from "../telemetry/http-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { MetricsRegistry } from "../telemetry/metrics.ts";
+import { gauge, type MetricsRegistry } from "../telemetry/metrics.ts";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import { createAnswerError } from "./answer-error.ts";
 import { answerProblem } from "./connection-errors.ts";
@@ -114,6 +114,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     token: options.metricsToken,
     production: options.production,
   });
+  options.metrics.read(openConnections, () => [[servers.connections()]]);
+  options.metrics.read(openSockets, () => [[sockets.count()]]);
   const kernelFeatures = [health, metrics];
   const features = [...kernelFeatures, ...options.features];
   checkDeclarations(features);
@@ -211,6 +213,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     },
   });
 }
+
+const openConnections = gauge("insulae_http_connections", "Connections of clients that are open");
+const openSockets = gauge("insulae_websockets", "WebSockets that are open");
 
 /** A handler for these paths, as if the routes had been asked for, and for no others. */
 const only =

@@ -52,6 +52,8 @@ export interface Sockets {
   admit(owner: string): void;
   /** Finishes the handshake, and has the handler talk. */
   open(options: SocketOptions): void;
+  /** How many are open. */
+  count(): number;
   /** Closes all, and opens none from now on. */
   close(): void;
 }
@@ -189,6 +191,7 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
 
   return {
     admit,
+    count: () => sockets.size,
     open(options) {
       const { raw, socket, head } = options.request;
       server.handleUpgrade(raw, socket, head, (peer) => {

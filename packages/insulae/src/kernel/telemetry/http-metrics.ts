@@ -7,10 +7,12 @@ import type { Tenant } from "../tenancy/tenant.ts";
 import {
   type Counter,
   counter,
+  gauge,
   type Histogram,
   histogram,
   type MetricsRegistry,
 } from "./metrics.ts";
+import { createRecent } from "./recent.ts";
 import { createTenantMetrics } from "./tenant-metrics.ts";
 
 /** The `endpoint` of requests that no route is for. */
@@ -34,6 +36,13 @@ const routeDurations = histogram(
   "How long requests took, by their route",
   ["method", "endpoint"],
 );
+
+const recentDurations = gauge(
+  "insulae_http_request_duration_recent_seconds",
+  "Percentiles of how long requests took, over the last five to ten minutes of this process",
+  ["quantile"],
+);
+const quantiles = [0.5, 0.95, 0.99] as const;
 
 export interface EndedRequest {
   readonly method: string;
@@ -62,6 +71,11 @@ interface MethodPart {
 
 export function createHttpMetrics(metrics: MetricsRegistry): HttpMetrics {
   const all = metrics.histogram(durations);
+  const recent = createRecent();
+  metrics.read(recentDurations, () => {
+    const values = recent.read(quantiles, performance.now());
+    return values.map((value, at) => [value, { quantile: `${quantiles[at]}` }] as const);
+  });
   const countTenant = createTenantMetrics(metrics);
   return {
     of(endpoint = unmatched) {
@@ -90,6 +104,7 @@ export function createHttpMetrics(metrics: MetricsRegistry): HttpMetrics {
         (part.byOutcome.get(outcome) ?? outcomeOf(part, outcome)).add();
         part.durations.observe(seconds);
         all.observe(seconds);
+        recent.observe(seconds, endedAt);
         if (tenant) countTenant({ tenant, seconds, failed: !aborted && status >= 500, endedAt });
       };
     },

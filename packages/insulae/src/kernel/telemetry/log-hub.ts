@@ -24,6 +24,8 @@ export interface LogHub {
   tap(log: Logger): Logger;
   /** Sends the lines of a tenant, or (undefined) all, until the socket is left. */
   watch(socket: OutgoingSocket, tenantId: string | undefined): void;
+  /** How many watch, and how many lines they were too slow for. */
+  stats(): { readonly viewers: number; readonly dropped: number };
 }
 
 export interface LogHubOptions {
@@ -53,6 +55,7 @@ const wantsMetadata = Symbol.for("pino.metadata");
 
 export function createLogHub({ format, bufferSize }: LogHubOptions): LogHub {
   const viewers = new Set<Viewer>();
+  let droppedInAll = 0;
   const tapped: { readonly log: Logger; readonly level: string }[] = [];
 
   const publish = (line: string, tenantId: string | undefined): void => {
@@ -92,7 +95,12 @@ export function createLogHub({ format, bufferSize }: LogHubOptions): LogHub {
       return own;
     },
     watch(socket, tenantId) {
-      const viewer = { tenantId, show: reader(socket, bufferSize, format) };
+      const viewer = {
+        tenantId,
+        show: reader(socket, bufferSize, format, () => {
+          droppedInAll += 1;
+        }),
+      };
       viewers.add(viewer);
       chooseLevel();
       socket.onLeft(() => {
@@ -100,6 +108,7 @@ export function createLogHub({ format, bufferSize }: LogHubOptions): LogHub {
         chooseLevel();
       });
     },
+    stats: () => ({ viewers: viewers.size, dropped: droppedInAll }),
   };
 }
 
@@ -114,7 +123,12 @@ function tenantOf(log: Logger | undefined, fields: unknown): string | undefined 
 }
 
 /** Shows lines to one viewer, as fast as it reads, and never keeps more than so many. */
-function reader(socket: OutgoingSocket, bufferSize: number, format: LogFormat) {
+function reader(
+  socket: OutgoingSocket,
+  bufferSize: number,
+  format: LogFormat,
+  onDropped: () => void,
+) {
   let queue: string[] = [];
   let dropped = 0;
   let underWay = 0;
@@ -147,6 +161,7 @@ function reader(socket: OutgoingSocket, bufferSize: number, format: LogFormat) {
     if (queue.length > bufferSize) {
       queue.shift();
       dropped += 1;
+      onDropped();
     }
     sendMore();
   };

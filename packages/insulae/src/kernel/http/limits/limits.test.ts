@@ -4,6 +4,7 @@ import type { RateLimits } from "../../../config.ts";
 import { invalidToken } from "../../auth/errors.ts";
 import type { Principal } from "../../auth/principal.ts";
 import { feature } from "../../feature.ts";
+import { createMetrics } from "../../telemetry/metrics.ts";
 import type { Tenant, TenantId, UserId } from "../../tenancy/tenant.ts";
 import { notFound } from "../errors.ts";
 import type { Resolve } from "../request-state.ts";
@@ -80,7 +81,11 @@ function serve(
   const limiter = createLimiter({ clock: () => clock.now });
   const { app } = testServer([routes], {
     resolve,
-    limits: createRequestLimits({ limits: { ...defaults, ...limits }, limiter }),
+    limits: createRequestLimits({
+      limits: { ...defaults, ...limits },
+      metrics: createMetrics(),
+      limiter,
+    }),
     ...more,
   });
   const ask = async (options: {

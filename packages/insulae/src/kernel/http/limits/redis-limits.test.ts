@@ -7,6 +7,7 @@ import { createTestApp } from "../../../testing/test-app.ts";
 import { describeWithRedis, startTestRedis, type TestRedis } from "../../../testing/test-redis.ts";
 import { feature } from "../../feature.ts";
 import { connectRedis, type Redis } from "../../redis/redis.ts";
+import { createMetrics } from "../../telemetry/metrics.ts";
 import { resolvedFor, testServer } from "../test-server.ts";
 import { createLimiter } from "./limiter.ts";
 import type { Charge, Policy } from "./local-buckets.ts";
@@ -178,6 +179,7 @@ function serve(redis: Redis) {
       resolve: () => resolvedFor(undefined),
       limits: createRequestLimits({
         limits: { global: 1_000, plans: {}, account: 0, anonymous: 0, credentials: 3 },
+        metrics: createMetrics(),
         limiter: createLimiter({ redis }),
       }),
     },

@@ -16,6 +16,7 @@ import type { RateLimits } from "../../../config.ts";
 import { AppError, defineError } from "../../errors.ts";
 import type { Route } from "../../feature.ts";
 import { chain, type MaybePromise } from "../../maybe-promise.ts";
+import { counter, type Metrics } from "../../telemetry/metrics.ts";
 import { ownLimit } from "../../tenancy/plans.ts";
 import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
 import { tenantKey } from "../../tenant-keys.ts";
@@ -26,6 +27,12 @@ import type { Charge, Outcome, Policy } from "./local-buckets.ts";
 import { rateHeaders, retryAfterSeconds } from "./rate-headers.ts";
 
 export const rateLimitExceeded = defineError("rate_limit_exceeded", 429, "Rate limit exceeded");
+
+const refusals = counter(
+  "insulae_rate_limited_requests_total",
+  "Requests that a rate limit refused, by the bucket that was empty",
+  ["policy"],
+);
 
 export interface RequestLimits {
   /** Refuses a client whose bucket is empty, unless what it shows was good before. */
@@ -49,12 +56,14 @@ export interface RequestLimits {
 
 export interface RequestLimitsOptions {
   readonly limits: RateLimits;
+  readonly metrics: Metrics;
   readonly limiter: Limiter;
 }
 
 /** Limits. Each of its functions throws rateLimitExceeded, or rejects with it. */
 export function createRequestLimits(options: RequestLimitsOptions): RequestLimits {
-  const { limits, limiter } = options;
+  const { limits, limiter, metrics } = options;
+  const countRefused = (policy: Policy) => metrics.counter(refusals, { policy }).add();
   const plans = new Map(Object.entries(limits.plans));
   const all = charge("global", undefined, limits.global);
   const good = createGoodCredentials();
@@ -72,7 +81,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   const take = (reply: FastifyReply, own: Charge | undefined): MaybePromise<void> => {
     const charges = [all, own].filter((one) => one !== undefined);
     if (charges.length === 0) return;
-    return chain(limiter.take(charges), (outcome) => tell(reply, charges, outcome));
+    return chain(limiter.take(charges), (outcome) => tell(reply, charges, outcome, countRefused));
   };
 
   const atOwnCost: RequestLimits["atOwnCost"] = (request, reply, work) => {
@@ -97,7 +106,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
     gate(request, reply) {
       const stranger = clientCharge(request, "anonymous");
       const refusal = stranger && limiter.refusal([stranger]);
-      if (refusal && !good.has(request)) tell(reply, [stranger], refusal);
+      if (refusal && !good.has(request)) tell(reply, [stranger], refusal, countRefused);
     },
     around(request, reply, route, resolve) {
       const { limit } = route.options;
@@ -136,7 +145,12 @@ function tenantRate(plans: ReadonlyMap<string, number>, tenant: Tenant | undefin
 }
 
 /** Tells the client of the bucket that refused it, or of its own, which comes last. */
-function tell(reply: FastifyReply, charges: readonly Charge[], { refused, spent }: Outcome): void {
+function tell(
+  reply: FastifyReply,
+  charges: readonly Charge[],
+  { refused, spent }: Outcome,
+  countRefused: (policy: Policy) => void,
+): void {
   const index = refused >= 0 ? refused : charges.length - 1;
   const [told, missing = 0] = [charges[index], spent[index]];
   // What is left for all is nobody's business, while there is something left.
@@ -144,6 +158,7 @@ function tell(reply: FastifyReply, charges: readonly Charge[], { refused, spent 
   const headers = rateHeaders(told, missing, Date.now());
   for (const [name, value] of headers) reply.header(name, value);
   if (refused < 0) return;
+  countRefused(told.policy);
   const retryAfter = String(retryAfterSeconds(told.perMinute, missing));
   throw rateLimitExceeded({ headers: { "retry-after": retryAfter } });
 }
