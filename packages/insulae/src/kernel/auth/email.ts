@@ -11,6 +11,9 @@ const localPart =
 const domain =
   /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
+// What reading a host as part of a URL would leave out or decode, and so make another domain of it.
+const otherThanHost = /[\s\p{Cc}/\\?#:%@]/u;
+
 /**
  * The one form of an e-mail address, by which it is stored, compared and unique: trimmed, NFKC,
  * lower case, its domain in ASCII (IDNA).
@@ -24,8 +27,12 @@ export function findCanonicalEmail(input: string): string | undefined {
   const email = input.trim().normalize("NFKC").toLowerCase().normalize("NFKC");
   const at = email.lastIndexOf("@");
   const local = email.slice(0, at);
-  const host = domainToASCII(email.slice(at + 1));
-  if (at < 1 || local.length > 64 || !localPart.test(local) || !domain.test(host)) return undefined;
+  const typed = email.slice(at + 1);
+  if (at < 1 || local.length > 64 || !localPart.test(local) || otherThanHost.test(typed)) {
+    return undefined;
+  }
+  const host = domainToASCII(typed);
+  if (!domain.test(host)) return undefined;
   const canonical = `${local}@${host}`;
   return canonical.length <= 254 ? canonical : undefined;
 }
