@@ -23,6 +23,7 @@ import { createSecrets, type Secrets } from "./kernel/secrets.ts";
 import type { Logger } from "./kernel/telemetry/log.ts";
 import { createMetrics, type MetricsRegistry } from "./kernel/telemetry/metrics.ts";
 import { findMainServer } from "./kernel/tenancy/main-server.ts";
+import { createPlans, type Plans } from "./kernel/tenancy/plans.ts";
 import { bootMainServer, type MainServer } from "./kernel/tenancy/prepare.ts";
 import { createProvisioning, type Provisioning } from "./kernel/tenancy/provisioning.ts";
 import { createServers, type Servers } from "./kernel/tenancy/servers.ts";
@@ -41,6 +42,7 @@ export interface Installation {
   readonly connect: Connect;
   readonly control: Kysely<ControlTables>;
   readonly servers: Servers;
+  readonly plans: Plans;
   readonly provisioning: Provisioning;
   /** Absent where none is configured. */
   readonly redis: Redis | undefined;
@@ -126,6 +128,7 @@ function wire(
       idleInTransactionTimeoutMs: 30_000,
     },
   });
+  const plans = createPlans(config.quotas);
   const connect: Connect = (target) => broker.lease(target);
   const provisioning = createProvisioning({
     control,
@@ -148,13 +151,23 @@ function wire(
     connect,
     control,
     servers,
+    plans,
     provisioning,
-    databaseOf: <Tables>({ id, placement }: Tenant) =>
+    databaseOf: <Tables>(tenant: Tenant) =>
       createTenantDatabase<Tables>({
         lanes,
         broker,
-        target: { serverId: placement.serverId, database: placement.database, role: "app" },
-        scope: { tenantId: id, schema: placement.schema, role: placement.role },
+        target: {
+          serverId: tenant.placement.serverId,
+          database: tenant.placement.database,
+          role: "app",
+        },
+        scope: {
+          tenantId: tenant.id,
+          schema: tenant.placement.schema,
+          role: tenant.placement.role,
+          quotas: plans.settingOf(tenant),
+        },
       }),
     async close() {
       await lanes.close();

@@ -47,7 +47,6 @@ import { createSessionStore } from "./kernel/sessions/store.ts";
 import { createLogHub, type LogHub } from "./kernel/telemetry/log-hub.ts";
 import { type Catalogue, createCatalogue } from "./kernel/tenancy/catalogue.ts";
 import { createHosts } from "./kernel/tenancy/hosts.ts";
-import { createPlans } from "./kernel/tenancy/plans.ts";
 import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
 import { createTenantConfigs } from "./kernel/tenancy/tenant-config.ts";
 import { findTenant } from "./kernel/tenancy/tenant-queries.ts";
@@ -197,7 +196,7 @@ export async function createServices(
     logs,
     metrics: installation.metrics,
     permissions,
-    plans: createPlans(config.quotas),
+    plans: installation.plans,
     tokens,
     sessions: createSessions({
       control,

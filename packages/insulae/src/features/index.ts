@@ -1,6 +1,7 @@
 import type { Feature } from "../kernel/feature.ts";
 import { idempotency } from "../kernel/http/idempotency/idempotency.feature.ts";
 import { sessionData } from "../kernel/sessions/sessions.feature.ts";
+import { quotas } from "../kernel/usage/quotas.feature.ts";
 import { accounts } from "./accounts/accounts.feature.ts";
 import { apiKeys } from "./api-keys/api-keys.feature.ts";
 import { audit } from "./audit/audit.feature.ts";
@@ -24,6 +25,7 @@ import { users } from "./users/users.feature.ts";
 /** What every app has: without accounts, tenants, users and roles nothing else works. */
 export const coreFeatures: readonly Feature[] = [
   idempotency,
+  quotas,
   sessionData,
   accounts,
   tenants,

@@ -5,6 +5,7 @@ import { invalidCredentials } from "../../kernel/auth/errors.ts";
 import { defineError } from "../../kernel/errors.ts";
 import { validationFailed } from "../../kernel/http/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
+import { isQuotaUsedUp } from "../../kernel/tenancy/plans.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { isDomainOf } from "../email-domains/email-domains.feature.ts";
 import {
@@ -14,6 +15,7 @@ import {
   createUserUnlessTaken,
   isUsernameTaken,
   isVerificationRequired,
+  noRoomMail,
   type UserTables,
   type UserView,
   usernameTaken,
@@ -91,10 +93,14 @@ export async function registerUser(
       if (values.username !== undefined && (await isUsernameTaken(db, values.username))) {
         throw usernameTaken();
       }
-      const made = await createUserUnlessTaken(db, values);
-      const template = made ? verificationMail : alreadyRegisteredMail;
+      const outcome = await createUserUnlessTaken(db, values).catch((error: unknown) => {
+        if (isQuotaUsedUp(error)) return "no room" as const;
+        throw error;
+      });
+      const template =
+        outcome === "no room" ? noRoomMail : outcome ? verificationMail : alreadyRegisteredMail;
       await mail.send(template, { to: values.email, variables: {} });
-      return pending(values.email, made);
+      return pending(values.email, outcome === true);
     });
   }
   const user = await platform.withTenant<UserTables, UserView | undefined>(tenant, ({ db }) =>

@@ -63,6 +63,14 @@ export const passwordResetMail = mailTemplate("password-reset", async (_, settin
   };
 });
 
+/** As the one below, it says what an answer must not: that is the same for every address. */
+export const noRoomMail = mailTemplate("no-room", async (_, { tenant }) => ({
+  subject: `${where(tenant)}: there is no room`,
+  body: [
+    `Somebody signed up for ${where(tenant)} with this address. It has as many users as its plan allows, so nobody was registered. If that was you, ask those who run it.`,
+  ],
+}));
+
 export const alreadyRegisteredMail = mailTemplate("already-registered", async (_, setting) => {
   const url = await resetLink(setting);
   return {
@@ -115,5 +123,6 @@ export const userMails = [
   verificationMail,
   passwordResetMail,
   alreadyRegisteredMail,
+  noRoomMail,
   noticeMail,
 ] as const;

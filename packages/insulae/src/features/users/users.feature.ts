@@ -7,6 +7,7 @@ export { isVerificationRequired, isVerified } from "./identity.ts";
 export {
   alreadyRegisteredMail,
   type Notice,
+  noRoomMail,
   noticeMail,
   passwordResetMail,
   resetPurpose,

@@ -101,7 +101,7 @@ export class Batch extends Query {
       }
       if (scope !== undefined && scoping !== undefined) {
         if (scoping.isNew) outbox.parse(scoping.statement.name, scoping.statement.text);
-        outbox.execute(scoping.statement.name, scopeValues(scope));
+        outbox.execute(scoping.statement.name, scopeValues(scope, readOnly));
         this.#unproven = scope.tenantId;
         this.#ahead += 1;
       }
@@ -235,23 +235,37 @@ export class Batch extends Query {
 const setTenant = "set_config('app.current_tenant_id', $1, true)";
 const setSchema = "set_config('search_path', $2, true), set_config('role', $3, true)";
 const setReadOnly = "set_config('transaction_read_only', 'on', true)";
+/** Triggers read it, so what only reads goes without. */
+const setQuotas = (n: number) => `set_config('app.quotas', $${n}, true)`;
 
 const scopeStatements = {
   write: `select ${setTenant}`,
+  limitedWrite: `select ${setTenant}, ${setQuotas(2)}`,
   read: `select ${setTenant}, ${setReadOnly}`,
   writeInSchema: `select ${setTenant}, ${setSchema}`,
+  limitedWriteInSchema: `select ${setTenant}, ${setSchema}, ${setQuotas(4)}`,
   readInSchema: `select ${setTenant}, ${setSchema}, ${setReadOnly}`,
 };
 
-function scopeStatement({ schema }: Scope, readOnly: boolean): string {
-  if (schema === dataSchema) return readOnly ? scopeStatements.read : scopeStatements.write;
-  return readOnly ? scopeStatements.readInSchema : scopeStatements.writeInSchema;
+function scopeStatement({ schema, quotas }: Scope, readOnly: boolean): string {
+  if (schema === dataSchema) {
+    if (readOnly) return scopeStatements.read;
+    return quotas === undefined ? scopeStatements.write : scopeStatements.limitedWrite;
+  }
+  if (readOnly) return scopeStatements.readInSchema;
+  return quotas === undefined
+    ? scopeStatements.writeInSchema
+    : scopeStatements.limitedWriteInSchema;
 }
 
-function scopeValues({ tenantId, schema, role }: Scope): string[] {
-  if (schema === dataSchema) return [tenantId];
-  if (role === undefined) throw new TypeError(`a scope in the schema ${schema} needs its role`);
-  return [tenantId, quoteName(schema), role];
+function scopeValues({ tenantId, schema, role, quotas }: Scope, readOnly: boolean): string[] {
+  const values: string[] = [tenantId];
+  if (schema !== dataSchema) {
+    if (role === undefined) throw new TypeError(`a scope in the schema ${schema} needs its role`);
+    values.push(quoteName(schema), role);
+  }
+  if (quotas !== undefined && !readOnly) values.push(quotas);
+  return values;
 }
 
 const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;

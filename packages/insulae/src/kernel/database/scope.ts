@@ -9,4 +9,6 @@ export interface Scope {
   readonly schema: string;
   /** The only role that may use that schema, where it is not the login; see `roles.ts`. */
   readonly role?: string | undefined;
+  /** What the tenant may have, for the triggers that count (`app.quotas`); absent: what it likes. */
+  readonly quotas?: string | undefined;
 }

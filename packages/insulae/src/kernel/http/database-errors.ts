@@ -10,6 +10,7 @@ import {
   statementTimeout,
 } from "../database/errors.ts";
 import { type AppError, defineError, type ErrorFactory } from "../errors.ts";
+import { quotaError, quotaUsedUp } from "../tenancy/plans.ts";
 
 export const conflict = defineError("conflict", 409, "This already exists");
 const referenceNotFound = defineError(
@@ -38,6 +39,8 @@ export function databaseError(error: unknown, constraints: ConstraintErrors): Ap
   const known = constraints.get(textProperty(error, "constraint"));
   if (known) return known({ cause: error });
   switch (state) {
+    case quotaUsedUp:
+      return quotaError(error);
     case "23505":
     case "23P01":
       return conflict({ cause: error });
