@@ -48,7 +48,7 @@ export interface AppOptions {
 export interface App
   extends Pick<
     Platform,
-    "tenants" | "hosts" | "servers" | "withTenant" | "withPlatform" | "audit"
+    "tenants" | "hosts" | "servers" | "jobs" | "withTenant" | "withPlatform" | "audit"
   > {
   readonly config: Config;
   /** Serves a request without a port: `await app.inject({ method: "GET", url: "/health" })`. */
@@ -104,7 +104,7 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
 
 async function assemble(installation: Installation, services: Services): Promise<App> {
   const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
-  const { platform, catalogue, announcements, authenticate, mailSender } = services;
+  const { platform, catalogue, announcements, authenticate, mailSender, jobWorker } = services;
   const { baseUrl } = config;
 
   const hostLookup = createHostLookup({
@@ -180,6 +180,7 @@ async function assemble(installation: Installation, services: Services): Promise
   await migratePlacements(installation);
   await announcements.listen();
   mailSender.start();
+  if (config.jobsConcurrency > 0) jobWorker.start();
   const tls = createTlsEntrance({ config, http, certificates: platform.certificates, log });
   const logPort = createLogPort({ config, http, log });
   measureServices(installation.metrics, { logs: platform.logs, redis });
@@ -191,6 +192,7 @@ async function assemble(installation: Installation, services: Services): Promise
     tenants: platform.tenants,
     hosts: platform.hosts,
     servers,
+    jobs: platform.jobs,
     withTenant: platform.withTenant,
     withPlatform: platform.withPlatform,
     audit: platform.audit,

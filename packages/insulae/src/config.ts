@@ -98,6 +98,8 @@ export interface Config {
   readonly quotas: Readonly<Record<string, Quotas>>;
   /** What a scraper of `/metrics` shows. */
   readonly metricsToken: string | undefined;
+  /** How many jobs this process runs at once. */
+  readonly jobsConcurrency: number;
 }
 
 /** Argon2's m and t (RFC 9106). */
@@ -407,6 +409,11 @@ export const variables = {
     integer(1, 100_000),
     "how many megabytes of the tenants' cache a process keeps where there is no Redis; default 64",
   ),
+  jobsConcurrency: variable(
+    ["JOBS_CONCURRENCY"],
+    integer(0, 1000),
+    "how many jobs this process runs at once; 0 where others do; default 10",
+  ),
   rateLimitGlobal: variable(
     ["RATE_LIMIT_GLOBAL"],
     perMinute,
@@ -523,6 +530,7 @@ export function loadConfig(
     redisUrl: values.redisUrl,
     redisTimeoutMs: values.redisTimeoutMs ?? 100,
     cacheMegabytes: values.cacheMegabytes ?? 64,
+    jobsConcurrency: values.jobsConcurrency ?? 10,
     rateLimits: {
       global: values.rateLimitGlobal ?? 100_000,
       plans: { free: 60, standard: 1_000, premium: 10_000, ...values.rateLimitPlans },

@@ -20,6 +20,16 @@ export {
   totalWanted,
   withTotal,
 } from "./kernel/http/page.ts";
+export {
+  type Job,
+  type JobScope,
+  job,
+  type PlatformJob,
+  type PlatformJobScope,
+  platformJob,
+} from "./kernel/jobs/job.ts";
+export type { PlatformJobs, SendOptions, TenantJobs } from "./kernel/jobs/jobs.ts";
+export { PermanentFailure } from "./kernel/jobs/worker.ts";
 export { Json } from "./kernel/json.ts";
 export { type MailTemplate, mailTemplate } from "./kernel/mail/template.ts";
 export type { PlatformScope, TenantScope } from "./kernel/platform.ts";

@@ -36,6 +36,11 @@ import { createRedisEntries } from "./kernel/cache/redis-entries.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
 import { createDns, type Dns } from "./kernel/dns.ts";
 import { createOutbound } from "./kernel/http/outbound.ts";
+import { jobsOf } from "./kernel/jobs/job.ts";
+import { createJobs, withRules } from "./kernel/jobs/jobs.ts";
+import { createOutbox, type Outbox, type OutboxTables } from "./kernel/jobs/outbox.ts";
+import { createJobQueue } from "./kernel/jobs/queue.ts";
+import { createJobWorker, type JobWorker } from "./kernel/jobs/worker.ts";
 import { keepCurrent } from "./kernel/kept-current.ts";
 import { captureDriver } from "./kernel/mail/capture.ts";
 import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
@@ -60,6 +65,9 @@ export interface Services {
   readonly announcements: Announcements;
   /** Not started: a command of the CLI enqueues mails, the server sends them. */
   readonly mailSender: MailSender;
+  /** Not started either. */
+  readonly jobWorker: JobWorker;
+  readonly outbox: Outbox;
   readonly authenticate: Authenticate;
   readonly anchors: Anchors;
   /** The installation stays open. */
@@ -140,10 +148,13 @@ export async function createServices(
       onTenant(id) {
         catalogue.forget(id);
         configs.forget(id);
+        // Its jobs have waited for it to be active.
+        jobWorker.wake();
       },
       onUser: authority.forgetUser,
       onAccount: authority.forgetAccount,
       onMail: () => mailSender.wake(),
+      onJob: () => jobWorker.wake(),
       onHostCertificate: certificates.forget,
       onSessionEnded: endedSessions.add,
       onKeys: keys.stale,
@@ -151,6 +162,7 @@ export async function createServices(
       onCache: caches.forgotten,
       onAnything() {
         mailSender.wake();
+        jobWorker.wake();
         endedSessions.stale();
         keys.stale();
         catalogue.forgetAll();
@@ -170,6 +182,31 @@ export async function createServices(
   const anchors = createAnchors({ control, databaseOf, log }, audit.write);
   const { baseDomain } = config;
   const templates = mailTemplates(features);
+  const declaredJobs = jobsOf(features);
+  const jobQueue = createJobQueue({
+    broker: installation.broker,
+    target: { serverId: main.id, database: main.database, role: "control" },
+    control,
+  });
+  const outbox = createOutbox({
+    control,
+    databaseOf: (tenant) => databaseOf<OutboxTables>(tenant),
+    findTenant: (id) =>
+      findTenant(
+        control,
+        { by: "id", value: id },
+        "provisioning",
+        "active",
+        "suspended",
+        "deleted",
+      ),
+    pass: ({ id }, jobs) =>
+      jobQueue.add(
+        id,
+        jobs.map((job) => withRules(job, declaredJobs.get(job.job))),
+      ),
+    log,
+  });
   const platform = createPlatform({
     config,
     control,
@@ -224,6 +261,7 @@ export async function createServices(
       allowInsecure: config.env !== "production",
     }),
     mail: createMail(control, templates),
+    jobs: createJobs({ declared: declaredJobs, queue: jobQueue, outbox }),
     oneTimeTokens: createOneTimeTokens(control),
     async forgetUser(tenant, userId) {
       const id = userId as UserId | undefined; // whoever calls has it of a user
@@ -237,12 +275,21 @@ export async function createServices(
   });
   const driver = config.smtp ? smtpDriver(config.smtp, config.fromEmail) : captureDriver();
   const mailSender = createMailSender({ control, templates, driver, platform, log });
+  const jobWorker = createJobWorker({
+    queue: jobQueue,
+    declared: declaredJobs,
+    platform,
+    concurrency: config.jobsConcurrency,
+    log,
+  });
   return {
     platform,
     catalogue,
     announcements,
     anchors,
     mailSender,
+    jobWorker,
+    outbox,
     authenticate: createAuthentication({
       verifyToken: tokens.verify,
       cookieSessions,
@@ -257,6 +304,8 @@ export async function createServices(
       await audit.settled();
       await announcements.close();
       await mailSender.close();
+      await jobWorker.close();
+      await outbox.close();
     },
   };
 }

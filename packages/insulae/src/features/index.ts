@@ -1,5 +1,6 @@
 import type { Feature } from "../kernel/feature.ts";
 import { idempotency } from "../kernel/http/idempotency/idempotency.feature.ts";
+import { outbox } from "../kernel/jobs/outbox.feature.ts";
 import { sessionData } from "../kernel/sessions/sessions.feature.ts";
 import { quotas } from "../kernel/usage/quotas.feature.ts";
 import { accounts } from "./accounts/accounts.feature.ts";
@@ -27,6 +28,7 @@ export const coreFeatures: readonly Feature[] = [
   idempotency,
   quotas,
   sessionData,
+  outbox,
   accounts,
   tenants,
   users,

@@ -21,6 +21,8 @@ export interface AnnouncementHandlers {
   readonly onAccount: (id: AccountId) => void;
   /** A mail is to be sent. */
   readonly onMail: () => void;
+  /** There is a job to do. */
+  readonly onJob: () => void;
   readonly onHostCertificate: (hostname: string) => void;
   readonly onSessionEnded: (id: string) => void;
   readonly onKeys: () => void;
@@ -68,6 +70,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     else if (kind === "user") handlers.onUser(first as TenantId, second as UserId);
     else if (kind === "account") handlers.onAccount(first as AccountId);
     else if (kind === "mail") handlers.onMail();
+    else if (kind === "job") handlers.onJob();
     else if (kind === "host_certificate") handlers.onHostCertificate(first);
     else if (kind === "session") handlers.onSessionEnded(first);
     else if (kind === "keys") handlers.onKeys();

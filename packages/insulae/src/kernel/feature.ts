@@ -18,6 +18,8 @@ import type { Cache } from "./cache/cache.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { ErrorFactory } from "./errors.ts";
 import type { Page } from "./http/page.ts";
+import type { JobDefinition } from "./jobs/job.ts";
+import type { TenantJobs } from "./jobs/jobs.ts";
 import type { TenantMail } from "./mail/mail.ts";
 import type { AnyMailTemplate } from "./mail/template.ts";
 import type { Platform } from "./platform.ts";
@@ -194,6 +196,8 @@ export type HandlerContext<
         readonly session: Session;
         readonly user: IfSignedIn<A, TenantPrincipal>;
         readonly db: TenantDatabase<Tables>;
+        /** Sends jobs of the tenant. */
+        readonly jobs: TenantJobs;
         readonly audit: Audit;
         /** How much of it the tenant's plan allows; undefined: as much as it likes. */
         readonly quota: (name: QuotaName) => number | undefined;
@@ -273,6 +277,8 @@ export interface FeatureOptions<Tables> {
   readonly constraints?: Readonly<Record<string, ErrorFactory>>;
   /** The mails that the feature sends, by `mailTemplate()`. */
   readonly mails?: readonly AnyMailTemplate[];
+  /** What the feature does after the answer, by `job()` and `platformJob()`. */
+  readonly jobs?: readonly JobDefinition[];
   readonly routes?: (r: RouteBuilder<Tables>) => readonly Route[];
 }
 
@@ -284,6 +290,7 @@ export interface Feature {
   readonly dependsOn: readonly string[];
   readonly constraints: Readonly<Record<string, ErrorFactory>>;
   readonly mails: readonly AnyMailTemplate[];
+  readonly jobs: readonly JobDefinition[];
   readonly routes: readonly Route[];
 }
 
@@ -323,6 +330,7 @@ export function feature<Tables = Record<never, never>>(
     dependsOn: options.dependsOn ?? [],
     constraints: options.constraints ?? {},
     mails: options.mails ?? [],
+    jobs: options.jobs ?? [],
     routes: options.routes?.(routeBuilder<Tables>()) ?? [],
   });
 }

@@ -14,6 +14,7 @@ import type { Cache, Caches } from "./cache/cache.ts";
 import type { ControlTables } from "./database/control-tables.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { Dns } from "./dns.ts";
+import type { PlatformJobs, TenantJobs } from "./jobs/jobs.ts";
 import type { Mail, TenantMail } from "./mail/mail.ts";
 import type { OpenedSession, OpenSession } from "./sessions/session.ts";
 import { type Logger, ownedLog } from "./telemetry/log.ts";
@@ -37,6 +38,8 @@ export interface TenantScope<Tables> {
   readonly cache: Cache;
   /** Sends mail about the tenant. */
   readonly mail: TenantMail;
+  /** Sends jobs of the tenant. */
+  readonly jobs: TenantJobs;
   /** The session of a user or visitor of the tenant, by its `id`; `save()` it after changes. */
   readonly session: (id: string) => OpenedSession;
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
@@ -49,6 +52,7 @@ export interface TenantScope<Tables> {
 export interface PlatformScope {
   readonly control: Kysely<ControlTables>;
   readonly mail: Mail;
+  readonly jobs: PlatformJobs;
   /** Runs `fn` once for each active tenant, one after another, each in its own scope. */
   readonly eachTenant: <Tables>(fn: (scope: TenantScope<Tables>) => Promise<void>) => Promise<void>;
 }
@@ -86,6 +90,7 @@ export interface Platform {
    */
   readonly audit: WriteAudit;
   readonly mail: Mail;
+  readonly jobs: PlatformJobs;
   /** Tokens that are sent to somebody and work once. */
   readonly oneTimeTokens: OneTimeTokens;
   /** What users and accounts may do at present. */
@@ -132,6 +137,9 @@ export function createPlatform(options: PlatformOptions): Platform {
     mail: {
       send: (template, message) => services.mail.send(template, { ...message, tenant }),
     },
+    jobs: {
+      send: (job, data, options) => services.jobs.sendTo(tenant, job, data, options),
+    },
     session: (id) => services.openSession({ tenantId: tenant.id, db: databaseOf(tenant), id }),
     forgetUser: (userId) => services.forgetUser(tenant, userId),
     quota: (name) => services.plans.quotaOf(tenant, name),
@@ -148,6 +156,7 @@ export function createPlatform(options: PlatformOptions): Platform {
       return fn({
         control,
         mail: services.mail,
+        jobs: services.jobs,
         async eachTenant(work) {
           for (let after: string | undefined; ; ) {
             const page = await tenants.list({ status: "active", after, limit: 200 });

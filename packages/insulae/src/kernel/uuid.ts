@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 
 /** Insulae's own namespace: what it names is what it names on every server, for ever. */
 const namespace = Buffer.from("6f4b3c5ad1c94e0c9a4d3a7c5b1e2f60", "hex");
@@ -13,6 +13,22 @@ const namespace = Buffer.from("6f4b3c5ad1c94e0c9a4d3a7c5b1e2f60", "hex");
 export function uuidV5(name: string): string {
   const bytes = createHash("sha1").update(namespace).update(name).digest().subarray(0, 16);
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x50, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return uuidOfBytes(bytes);
+}
+
+/**
+ * An id in whose order things were made (RFC 9562, section 5.7).
+ *
+ * @param name what stands for chance, for an id that several nodes make alike.
+ */
+export function uuidV7(ms: number = Date.now(), name?: string): string {
+  const bytes =
+    name === undefined
+      ? randomBytes(16)
+      : createHash("sha256").update(namespace).update(name).digest().subarray(0, 16);
+  bytes.writeUIntBE(ms, 0, 6);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
   return uuidOfBytes(bytes);
 }

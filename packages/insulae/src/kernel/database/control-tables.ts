@@ -185,6 +185,11 @@ export interface ControlTables {
     created_at: Stamp;
     finished_at: ColumnType<Date | null, never, Date>;
   };
+  "control.outbox_marks": {
+    tenant_id: TenantId;
+    node: string;
+    until: Date;
+  };
   "control.factors": {
     id: Id<string>;
     /** Null: `subject_id` is an account. */

@@ -4,12 +4,14 @@
  * transaction, and the connection goes back only when the server has said that it is over: in any
  * doubt it is closed.
  */
-import type {
-  CompiledQuery,
-  DatabaseConnection,
-  Driver,
-  QueryResult,
-  TransactionSettings,
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  type QueryExecutorProvider,
+  type QueryResult,
+  type TransactionSettings,
 } from "kysely";
 import type { RowMode, StatementResult } from "./batch.ts";
 import type { Broker, Lease } from "./broker.ts";
@@ -32,7 +34,12 @@ export interface TextQuery extends CompiledQuery {
 
 type State = "new" | "ready" | "open" | "over";
 
+/** `unknown`: the connection was lost while it was being committed. */
+export type TransactionOutcome = "committed" | "rolled back" | "unknown";
+
 export interface TransactionConnection extends DatabaseConnection {
+  /** Calls `fn` when the transaction is over. */
+  onSettled(fn: (outcome: TransactionOutcome) => void): void;
   begin(settings: TransactionSettings): void;
   commit(): Promise<void>;
   rollback(): Promise<void>;
@@ -60,6 +67,12 @@ function transactionOn(lease: Lease, scope: Scope | undefined): TransactionConne
   let beginText = "begin";
   let readOnly = false;
   session.inTransaction = true;
+  let waiting: ((outcome: TransactionOutcome) => void)[] = [];
+  const settle = (outcome: TransactionOutcome): void => {
+    const told = waiting;
+    waiting = [];
+    for (const fn of told) fn(outcome);
+  };
 
   const send = (text: string, values: readonly unknown[], rows: RowMode = "objects") =>
     new Promise<StatementResult>((resolve, reject) => {
@@ -103,9 +116,13 @@ function transactionOn(lease: Lease, scope: Scope | undefined): TransactionConne
         return;
       }
       state = "over";
-      const command = await commitOn(lease, readOnly);
+      const command = await commitOn(lease, readOnly, settle);
       // After a failed statement COMMIT rolls back, and says so only by its tag.
       if (command !== "COMMIT") throw new Error("the transaction had failed and was rolled back");
+      settle("committed");
+    },
+    onSettled(fn) {
+      waiting.push(fn);
     },
     async rollback() {
       if (state === "open") {
@@ -125,19 +142,24 @@ function transactionOn(lease: Lease, scope: Scope | undefined): TransactionConne
       // Not over: the handler left it open (an aborted handler, a failed commit).
       if (state === "open") lease.destroy(new Error("a transaction was left open"));
       else lease.release();
+      settle("rolled back");
     },
   };
 }
 
-async function commitOn(lease: Lease, readOnly: boolean): Promise<string> {
+async function commitOn(
+  lease: Lease,
+  readOnly: boolean,
+  settle: (outcome: TransactionOutcome) => void,
+): Promise<string> {
   try {
     return (await run(lease, "commit")).command;
   } catch (error) {
     lease.destroy();
     if (error instanceof ConnectionLost) {
-      throw error.sent && !readOnly
-        ? writeOutcomeUnknown(retryLater(error))
-        : databaseUnavailable(retryLater(error));
+      if (!error.sent || readOnly) throw databaseUnavailable(retryLater(error));
+      settle("unknown");
+      throw writeOutcomeUnknown(retryLater(error));
     }
     throw translate(error); // a deferred constraint, a serialization failure: rolled back
   }
@@ -184,3 +206,16 @@ export const transactionDriver: Driver = {
 const own = (connection: DatabaseConnection) => connection as TransactionConnection;
 
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/**
+ * Calls `fn` when the transaction is over, whichever way.
+ *
+ * @param tx what the function given to `db.transaction().execute()` gets.
+ */
+export async function onSettled(
+  tx: QueryExecutorProvider,
+  fn: (outcome: TransactionOutcome) => void,
+): Promise<void> {
+  if (!(tx instanceof Kysely) || !tx.isTransaction) throw new TypeError("it is not a transaction");
+  await tx.getExecutor().provideConnection(async (connection) => own(connection).onSettled(fn));
+}

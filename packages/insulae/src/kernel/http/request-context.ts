@@ -12,6 +12,7 @@ import type { Permissions } from "../auth/permissions.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Cache } from "../cache/cache.ts";
 import type { BaseContext, RequestInfo, RouteContext } from "../feature.ts";
+import type { TenantJobs } from "../jobs/jobs.ts";
 import type { TenantMail } from "../mail/mail.ts";
 import type { Platform } from "../platform.ts";
 import { openRequestSession } from "../sessions/request-session.ts";
@@ -96,6 +97,13 @@ export class RequestContext implements AnyBase {
     return this.tenant && this.#setting.context === "tenant"
       ? this.#resolved.platform.caches.of(this.tenant.id)
       : undefined;
+  }
+
+  get jobs(): TenantJobs | undefined {
+    const { tenant } = this;
+    if (!tenant || this.#setting.context !== "tenant") return undefined;
+    const { jobs } = this.#resolved.platform;
+    return { send: (job, data, options) => jobs.sendTo(tenant, job, data, options) };
   }
 
   get session(): OpenedSession | undefined {

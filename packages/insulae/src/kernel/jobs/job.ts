@@ -1,0 +1,136 @@
+/**
+ * A job is work that is done after the answer: it has a name, the shape of its data, and a function
+ * that runs in its tenant's scope. A feature declares its jobs (`feature("…", { jobs: [cleanUp] })`),
+ * and handlers, scripts and other jobs send them: `await jobs.send(cleanUp, data, { tx })`.
+ *
+ * A job runs at least once: a process may die after the work and before it has said so. So write it
+ * such that a second run does no harm.
+ */
+import { type Static, type TSchema, Type } from "typebox";
+import type { Platform, TenantScope } from "../platform.ts";
+import type { Logger } from "../telemetry/log.ts";
+
+export interface JobOptions<Data extends TSchema> {
+  /** What it works on: small, and no secrets, since it is kept and shown. Default: nothing. */
+  readonly data?: Data;
+  /** How often a failed attempt is repeated; default 5. */
+  readonly retries?: number;
+  /** The wait before the first repetition; each further one is twice as long, plus chance. Default 15. */
+  readonly backoffSeconds?: number;
+  /** Then `signal` aborts, and the attempt has failed. Default 900. */
+  readonly timeoutSeconds?: number;
+  /**
+   * When it runs by itself, with no data, as cron says it, in UTC: `"0 3 * * *"`. A tenant's job runs
+   * once for each active tenant.
+   */
+  readonly schedule?: string;
+}
+
+/** What every attempt knows of itself. */
+export interface JobRun {
+  readonly job: {
+    readonly id: string;
+    readonly name: string;
+    /** 1 for the first. */
+    readonly attempt: number;
+  };
+  /** Aborts when the time is over, when somebody else has taken the job over, and at shutdown. */
+  readonly signal: AbortSignal;
+  /** Says how far it is, from 0 to 1, and keeps what `GET /jobs/:id` shows of it at most a second old. */
+  readonly progress: (done: number) => void;
+}
+
+/** What a tenant's job works with. */
+export interface JobScope<Tables> extends TenantScope<Tables>, JobRun {}
+
+/** What a job of the platform works with: no tenant's rows, but `platform.withTenant`. */
+export interface PlatformJobScope extends JobRun {
+  readonly platform: Platform;
+  readonly log: Logger;
+}
+
+/** A declared job. */
+export interface JobDefinition {
+  readonly name: string;
+  readonly data: TSchema;
+  readonly of: "tenant" | "platform";
+  readonly retries: number;
+  readonly backoffSeconds: number;
+  readonly timeoutSeconds: number;
+  readonly schedule: string | undefined;
+  // The types of data and scope were checked where the job was declared.
+  readonly run: (data: never, scope: never) => Promise<unknown>;
+}
+
+export interface Job<Data extends TSchema> extends JobDefinition {
+  readonly data: Data;
+  readonly of: "tenant";
+}
+
+export interface PlatformJob<Data extends TSchema> extends JobDefinition {
+  readonly data: Data;
+  readonly of: "platform";
+}
+
+const nothing = Type.Object({});
+
+/**
+ * Declares a tenant's job.
+ *
+ * @param name `feature.what-it-does`. It must not change while jobs of this name may be waiting.
+ * @example
+ * const remind = job("invoices.remind", {
+ *   data: Type.Object({ invoice_id: uuid }),
+ *   async run({ invoice_id }, { db, mail }: JobScope<InvoiceTables>) { … },
+ * });
+ */
+export const job = <Data extends TSchema = typeof nothing, Tables = Record<never, never>>(
+  name: string,
+  options: JobOptions<Data> & {
+    /** @returns what is kept as the job's result; small, since it is shown. */
+    readonly run: (data: Static<Data>, scope: JobScope<Tables>) => Promise<unknown>;
+  },
+): Job<Data> => Object.freeze({ ...define(name, options), of: "tenant" as const });
+
+/**
+ * Declares a job of the platform, for no tenant: `platform.jobs.send(sweep)`.
+ *
+ * @param name as of a tenant's job.
+ */
+export const platformJob = <Data extends TSchema = typeof nothing>(
+  name: string,
+  options: JobOptions<Data> & {
+    readonly run: (data: Static<Data>, scope: PlatformJobScope) => Promise<unknown>;
+  },
+): PlatformJob<Data> => Object.freeze({ ...define(name, options), of: "platform" as const });
+
+function define<Data extends TSchema>(
+  name: string,
+  options: JobOptions<Data> & Pick<JobDefinition, "run">,
+) {
+  if (!/^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$/.test(name)) {
+    throw new Error(`job name ${JSON.stringify(name)}: use feature.what-it-does`);
+  }
+  return {
+    name,
+    // Without a schema Data is that of no data.
+    data: options.data ?? (nothing as TSchema as Data),
+    retries: options.retries ?? 5,
+    backoffSeconds: options.backoffSeconds ?? 15,
+    timeoutSeconds: options.timeoutSeconds ?? 900,
+    schedule: options.schedule,
+    run: options.run,
+  };
+}
+
+/** By name. @throws Error if two have one name. */
+export function jobsOf(
+  features: readonly { readonly jobs: readonly JobDefinition[] }[],
+): ReadonlyMap<string, JobDefinition> {
+  const jobs = new Map<string, JobDefinition>();
+  for (const each of features.flatMap((feature) => feature.jobs)) {
+    if (jobs.has(each.name)) throw new Error(`two jobs are called ${each.name}`);
+    jobs.set(each.name, each);
+  }
+  return jobs;
+}

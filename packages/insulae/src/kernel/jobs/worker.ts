@@ -1,0 +1,296 @@
+/**
+ * Works the queues off, so many jobs at once, taking turns between the tenants:
+ *
+ *   round: [acme, beta, …]  the queues that have something to do; one job of each, then a new round
+ *      │ take (a lease of 30 s, prolonged every 10 s)
+ *      ▼
+ *   run in the tenant's scope ──► completed
+ *      ├── failed ──► again later, twice as late each time; at last parked (`failed`)
+ *      └── the process stops ──► handed back, as if it had not been taken
+ *
+ * However much one tenant has waiting, another's job waits for one job of each tenant in the round at
+ * most; and no tenant has more than half of the places. It looks for work when jobs are announced,
+ * when one ends, when the next one is due, and by itself every half minute.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Value } from "typebox/value";
+import { AppError } from "../errors.ts";
+import type { Platform } from "../platform.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { redactText } from "../telemetry/redact.ts";
+import type { JobDefinition, JobRun } from "./job.ts";
+import type { JobQueue, TakenJob } from "./queue.ts";
+import { platformQueue } from "./queue-names.ts";
+
+/** Thrown by a job where trying again makes no sense: it is parked at once. */
+export class PermanentFailure extends Error {
+  override readonly name = "PermanentFailure";
+}
+
+export interface JobWorker {
+  start(): void;
+  /** There may be something to do. */
+  wake(): void;
+  /** Lets what is running finish for a moment, and hands the rest back. */
+  close(): Promise<void>;
+}
+
+export interface JobWorkerOptions {
+  readonly queue: JobQueue;
+  readonly declared: ReadonlyMap<string, JobDefinition>;
+  readonly platform: Platform;
+  /** How many jobs run at once in this process. */
+  readonly concurrency: number;
+  readonly log: Logger;
+  /** How long closing waits for what is running. */
+  readonly graceMs?: number;
+}
+
+interface Running {
+  readonly taken: TakenJob;
+  readonly stop: AbortController;
+  /** Somebody else's by now: nothing that it does counts any more. */
+  lost: boolean;
+  progress: number | undefined;
+  written: number | undefined;
+}
+
+const lookEveryMs = 30_000;
+const prolongEveryMs = 10_000;
+const progressEveryMs = 1_000;
+const roundLength = 100;
+
+export function createJobWorker(options: JobWorkerOptions): JobWorker {
+  const { queue, declared, platform, concurrency, log, graceMs = 1_000 } = options;
+  const share = Math.max(1, Math.ceil(concurrency / 2));
+  const running = new Map<Running, Promise<void>>();
+  let round: string[] = [];
+  let lastQueue = "";
+  let open = false;
+  let looking: Promise<void> | undefined;
+  let again = false;
+  let timer: NodeJS.Timeout | undefined;
+  let beat: NodeJS.Timeout | undefined;
+
+  const wake = (): void => {
+    if (!open) return;
+    again = true;
+    looking ??= look().finally(() => {
+      looking = undefined;
+      if (again) wake();
+    });
+  };
+
+  /** Fills the free places. */
+  const look = async (): Promise<void> => {
+    let dueMs: number | undefined;
+    try {
+      while (again && open) {
+        again = false;
+        while (open && running.size < concurrency) {
+          const name = await nextQueue();
+          if (name === undefined) break;
+          const taken = await queue.take(name);
+          if (taken) begin(taken);
+        }
+        if (running.size < concurrency) dueMs = await queue.nextDueMs();
+      }
+    } catch (error) {
+      again = false;
+      dueMs = 5_000 * (0.5 + Math.random());
+      log.warn({ err: error }, "The queue of jobs can't be reached; it will be tried again");
+    }
+    clearTimeout(timer);
+    if (!open) return;
+    timer = setTimeout(wake, Math.min(Math.max(dueMs ?? lookEveryMs, 10), lookEveryMs)).unref();
+  };
+
+  const isFull = (name: string): boolean => {
+    let count = 0;
+    for (const { taken } of running.keys()) if (taken.queue === name) count += 1;
+    return count >= share;
+  };
+
+  /** Whose turn it is. */
+  const nextQueue = async (): Promise<string | undefined> => {
+    const fromRound = () => {
+      while (round.length > 0) {
+        const name = round.shift();
+        if (name === undefined || isFull(name)) continue;
+        lastQueue = name;
+        return name;
+      }
+      return undefined;
+    };
+    const next = fromRound();
+    if (next !== undefined) return next;
+    round = await queue.ready(lastQueue, roundLength);
+    const further = fromRound();
+    if (further !== undefined) return further;
+    round = await queue.ready("", roundLength);
+    return fromRound();
+  };
+
+  const begin = (taken: TakenJob): void => {
+    const run: Running = {
+      taken,
+      stop: new AbortController(),
+      lost: false,
+      progress: undefined,
+      written: undefined,
+    };
+    const ended = work(run)
+      .catch((error: unknown) => {
+        // Its lease ends, and somebody takes it over.
+        log.warn({ err: error, job_id: taken.id }, "What became of a job could not be noted");
+      })
+      .finally(() => {
+        running.delete(run);
+        wake();
+      });
+    running.set(run, ended);
+  };
+
+  const work = async (run: Running): Promise<void> => {
+    const { taken } = run;
+    const { id, queue: name, payload, retryCount } = taken;
+    const about = { job_id: id, job: payload.job, attempt: retryCount + 1 };
+    const tenant = name === platformQueue ? undefined : await platform.tenants.find(name);
+    if (name !== platformQueue && tenant?.status !== "active") {
+      // Until it is active again: inactive tenants have no turn.
+      await queue.handBack(taken);
+      return;
+    }
+    const jobLog = log.child({ ...about, ...(tenant && { tenant_id: tenant.id }) });
+    try {
+      const result = await attempt(run, tenant);
+      if (run.lost) return;
+      await persist(() => queue.complete(taken, result));
+    } catch (error) {
+      if (run.lost) return;
+      const forGood = error instanceof PermanentFailure;
+      const reason = reasonOf(error);
+      await persist(() => queue.fail(taken, reason, forGood));
+      jobLog.warn({ err: error }, "A job failed");
+    }
+  };
+
+  const attempt = async (
+    run: Running,
+    tenant: Parameters<Platform["withTenant"]>[0] | undefined,
+  ) => {
+    const { id, payload, retryCount } = run.taken;
+    const definition = declared.get(payload.job);
+    // A node of a newer version may know it.
+    if (!definition) throw new Error(`no job is called ${payload.job}`);
+    if (!Value.Check(definition.data, payload.data)) {
+      throw new PermanentFailure(`the data is not what ${payload.job} works on`);
+    }
+    const { timeoutSeconds } = definition;
+    const signal = AbortSignal.any([run.stop.signal, AbortSignal.timeout(timeoutSeconds * 1000)]);
+    const own: JobRun = {
+      job: { id, name: payload.job, attempt: retryCount + 1 },
+      signal,
+      progress(done) {
+        run.progress = Math.min(Math.max(done, 0), 1);
+      },
+    };
+    const fields = { job_id: id, job: payload.job };
+    // The types of data and scope were checked where the job was declared.
+    const call = (scope: object) => definition.run(payload.data as never, scope as never);
+    const working =
+      tenant === undefined
+        ? call({ ...own, platform, log: log.child(fields) })
+        : platform.withTenant(tenant, (scope) =>
+            call({ ...scope, ...own, log: scope.log.child(fields) }),
+          );
+    return Promise.race([working, aborted(signal, timeoutSeconds)]);
+  };
+
+  /** Keeps at it while the lease lasts: the work is done, and shall not be done twice. */
+  const persist = async (note: () => Promise<boolean>): Promise<void> => {
+    for (let failures = 0; ; failures += 1) {
+      try {
+        await note();
+        return;
+      } catch (error) {
+        if (failures === 6 || !open) throw error;
+        await sleep(100 * 2 ** failures, undefined, { ref: false });
+      }
+    }
+  };
+
+  const prolongAll = async (all: boolean): Promise<void> => {
+    for (const run of running.keys()) {
+      const { progress } = run;
+      if (!all && progress === run.written) continue;
+      const kept = await queue.prolong(run.taken, progress);
+      run.written = progress;
+      if (!kept && running.has(run)) {
+        run.lost = true;
+        run.stop.abort(new Error("the job has been taken over"));
+      }
+    }
+  };
+
+  const startBeat = (): void => {
+    let last = performance.now();
+    let busy = false;
+    beat = setInterval(async () => {
+      if (busy) return;
+      busy = true;
+      try {
+        const all = performance.now() - last >= prolongEveryMs;
+        if (all) last = performance.now();
+        await prolongAll(all);
+        if (all && (await queue.takeOver()) > 0) wake();
+      } catch (error) {
+        log.warn({ err: error }, "The leases of jobs could not be prolonged");
+      } finally {
+        busy = false;
+      }
+    }, progressEveryMs).unref();
+  };
+
+  return {
+    start() {
+      open = true;
+      startBeat();
+      wake();
+    },
+    wake,
+    async close() {
+      open = false;
+      clearTimeout(timer);
+      clearInterval(beat);
+      await looking;
+      await Promise.race([
+        Promise.all(running.values()),
+        sleep(graceMs, undefined, { ref: false }),
+      ]);
+      for (const run of running.keys()) {
+        run.lost = true;
+        run.stop.abort(new Error("the server stops"));
+        await queue.handBack(run.taken).catch((error: unknown) => {
+          log.warn({ err: error, job_id: run.taken.id }, "A job could not be handed back");
+        });
+      }
+    },
+  };
+}
+
+const aborted = (signal: AbortSignal, timeoutSeconds: number): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    signal.addEventListener("abort", () => {
+      const late = signal.reason instanceof DOMException && signal.reason.name === "TimeoutError";
+      reject(late ? new Error(`it took longer than ${timeoutSeconds} s`) : signal.reason);
+    });
+  });
+
+/** What an administrator of the tenant may read. */
+const reasonOf = (error: unknown): string => {
+  const text = error instanceof Error ? error.message : String(error);
+  return redactText(error instanceof AppError ? `${error.code}: ${text}` : text)
+    .replaceAll("\0", "")
+    .slice(0, 500);
+};
