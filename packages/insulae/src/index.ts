@@ -11,6 +11,7 @@ export { type Params, statement } from "./kernel/database/statement.ts";
 export type { TenantDatabase } from "./kernel/database/tenant-database.ts";
 export { AppError, defineError, orThrow } from "./kernel/errors.ts";
 export { type Feature, type FeatureOptions, feature, type RouteBuilder } from "./kernel/feature.ts";
+export { exported, exportList, exportQuery } from "./kernel/http/export.ts";
 export { idParams, nullable, secretText, timestamp, uuid } from "./kernel/http/fields.ts";
 export {
   type Page,

@@ -310,6 +310,12 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
     await call(`DELETE /${name}/:id`, { token: owner, params });
   }
 
+  const csv = { "content-type": "text/csv" };
+  await call("POST /contacts/import", { token: owner, headers: csv, body: "name\nAda\n" });
+  for (const name of ["contacts", "products", "orders", "documents", "users"]) {
+    await call(`GET /${name}/export`, { token: owner });
+  }
+
   // The tenant changes hands, is changed, suspended, resumed and deleted.
   await call("PUT /tenants/:id", { token: owner, params: { id: "acme" }, body: { name: "Acme" } });
   await call("PATCH /tenants/:id", { token: owner, params: { id: "acme" }, body: { name: "A" } });

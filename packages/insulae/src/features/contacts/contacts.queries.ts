@@ -47,7 +47,8 @@ const matching = (db: Db, { search }: Params<Search>) => {
   );
 };
 
-const newestContacts = statement(
+/** Whoever is before `after`, newest first. */
+export const newestContacts = statement(
   (db: Db, p: Params<Search & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
     return p.after === undefined ? page : page.where("id", "<", p.after);
@@ -70,12 +71,16 @@ const countContacts = statement((db: Db, p: Params<Search>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
+export const filterOf = ({ q }: { q?: string }) => ({
+  search: q === undefined ? undefined : containing(q),
+});
+
 export function listContacts(
   db: Db,
   wanted: { q?: string; sort?: "newest" | "name"; total?: boolean },
   { limit, after, cursor }: Page,
 ): Promise<Json> {
-  const search = wanted.q === undefined ? undefined : containing(wanted.q);
+  const { search } = filterOf(wanted);
   const [first, second] = after;
   const items =
     wanted.sort === "name"
@@ -108,4 +113,15 @@ export const updateContact = statement((db: Db, { id, ...changes }: Params<Chang
 
 export const deleteContact = statement((db: Db, p: Params<{ id: string }>) =>
   db.deleteFrom("contacts").where("id", "=", p.id).returning("id"),
+);
+
+/** @param rows as a JSON array; what a row has not is null. */
+export const insertContacts = statement((db: Db, p: Params<{ rows: string }>) =>
+  db
+    .insertInto("contacts")
+    .columns(["name", "email", "phone", "company", "notes"])
+    .expression(
+      sql`select * from jsonb_to_recordset(${p.rows}::jsonb)
+        as row (name text, email text, phone text, company text, notes text)`,
+    ),
 );

@@ -1,24 +1,38 @@
 import { Type } from "typebox";
+import { malformedCsv } from "../../kernel/csv.ts";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
+import { bodyTooLarge } from "../../kernel/http/errors.ts";
+import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
 import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
+import { bytesBody } from "../../kernel/http/stream-body.ts";
+import { createValidators } from "../../kernel/http/validation.ts";
 import {
   type ContactTables,
   createContact,
   deleteContact,
+  filterOf,
   findContact,
   listContacts,
+  newestContacts,
   updateContact,
 } from "./contacts.queries.ts";
+import { ImportReport, importContacts, importRefused, maxImportBytes } from "./import.ts";
 
 export const contactNotFound = defineError("contact_not_found", 404, "There is no such contact");
 
 const Name = Type.String({ minLength: 1, maxLength: 200, pattern: "\\S" });
-const Email = nullable(Type.String({ format: "email", maxLength: 254 }));
-const Phone = nullable(Type.String({ minLength: 1, maxLength: 50 }));
-const Company = nullable(Type.String({ maxLength: 200 }));
-const Notes = nullable(Type.String({ maxLength: 10_000 }));
+const text = {
+  email: Type.String({ format: "email", maxLength: 254 }),
+  phone: Type.String({ minLength: 1, maxLength: 50 }),
+  company: Type.String({ maxLength: 200 }),
+  notes: Type.String({ maxLength: 10_000 }),
+};
+const Email = nullable(text.email);
+const Phone = nullable(text.phone);
+const Company = nullable(text.company);
+const Notes = nullable(text.notes);
 
 const Contact = Type.Object(
   {
@@ -46,6 +60,14 @@ const ContactChanges = Type.Object(
   { $id: "ContactChanges", minProperties: 1 },
 );
 
+/** A row of a file, in which nothing is null. Compiled when the first file comes. */
+const checkContact = createValidators()(
+  Type.Object({ name: Name, ...Type.Partial(Type.Object(text)).properties }),
+  "body",
+);
+
+const flag = (description: string) => Type.Optional(Type.Boolean({ default: false, description }));
+
 export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
   r.get(
     "/contacts",
@@ -61,6 +83,51 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       response: pageOf(Contact),
     },
     ({ db, query, page }) => listContacts(db, query, page),
+  ),
+
+  r.get(
+    "/contacts/export",
+    {
+      permission: "contacts:read",
+      audit: "contacts.exported",
+      summary: "Exports contacts, newest first, as CSV or JSON lines",
+      query: exportQuery({ q: searchText }),
+      response: exported,
+    },
+    ({ db, query, header }) =>
+      exportList(
+        { name: "contacts", format: query.format, header },
+        {
+          columns: Object.keys(Contact.properties),
+          next: (page) => newestContacts.jsonList(db, { ...filterOf(query), ...page }),
+        },
+      ),
+  ),
+
+  r.post(
+    "/contacts/import",
+    {
+      permission: "contacts:write",
+      audit: "contacts.imported",
+      summary: "Imports contacts from CSV: all rows, or none",
+      description: `The first line names the columns: \`name\`, and any of \`email\`, \`phone\`, \`company\`, \`notes\`; those that only an export has are passed over. In UTF-8, at most ${maxImportBytes} bytes. If rows are refused, nothing is imported, and the problem has the report as its members.`,
+      query: Type.Object({
+        dry_run: flag("Only says what would happen."),
+        partial: flag("Imports the good rows where others are refused, all of them or none."),
+      }),
+      body: bytesBody({ maxBytes: maxImportBytes, type: "text/csv" }),
+      response: ImportReport,
+      errors: [malformedCsv, importRefused, bodyTooLarge],
+    },
+    ({ db, query, body, audit }) =>
+      importContacts({
+        db,
+        audit,
+        bytes: body.bytes,
+        check: checkContact,
+        dryRun: query.dry_run ?? false,
+        partial: query.partial ?? false,
+      }),
   ),
 
   r.post(

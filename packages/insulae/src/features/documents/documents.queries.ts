@@ -52,13 +52,25 @@ const countDocuments = statement((db: Db, p: Params<Filter>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
+/** With their content: whatever is before `after`, newest first. */
+export const wholeDocuments = statement(
+  (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
+    const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
+    return p.after === undefined ? page : page.where("id", "<", p.after);
+  },
+);
+
+export const filterOf = (wanted: { q?: string; created_by?: string }) => ({
+  search: wanted.q === undefined ? undefined : containing(wanted.q),
+  createdBy: wanted.created_by,
+});
+
 export function listDocuments(
   db: Db,
   wanted: { q?: string; created_by?: string; total?: boolean },
   { limit, after, cursor }: Page,
 ): Promise<Json> {
-  const search = wanted.q === undefined ? undefined : containing(wanted.q);
-  const filter = { search, createdBy: wanted.created_by };
+  const filter = filterOf(wanted);
   const items = newestDocuments.page(
     db,
     { ...filter, after: after[0] },

@@ -1,15 +1,18 @@
 import { Type } from "typebox";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
+import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
 import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import {
   createDocument,
   type DocumentTables,
   deleteDocument,
+  filterOf,
   findDocument,
   listDocuments,
   updateDocument,
+  wholeDocuments,
 } from "./documents.queries.ts";
 
 export const documentNotFound = defineError("document_not_found", 404, "There is no such document");
@@ -49,6 +52,27 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
       response: pageOf(DocumentHead),
     },
     ({ db, query, page }) => listDocuments(db, query, page),
+  ),
+
+  r.get(
+    "/documents/export",
+    {
+      permission: "documents:read",
+      audit: "documents.exported",
+      summary: "Exports documents with their content, newest first, as CSV or JSON lines",
+      query: exportQuery({ q: searchText, created_by: Type.Optional(uuid) }),
+      response: exported,
+    },
+    ({ db, query, header }) =>
+      exportList(
+        { name: "documents", format: query.format, header },
+        {
+          columns: Object.keys(Document.properties),
+          next: (page) => wholeDocuments.jsonList(db, { ...filterOf(query), ...page }),
+          // Each may be as large as a body.
+          rowsAtOnce: 20,
+        },
+      ),
   ),
 
   r.post(

@@ -84,12 +84,25 @@ const countOrders = statement((db: Db, p: Params<Filter>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
+/** With their lines: whatever is before `after`, newest first. */
+export const wholeOrders = statement(
+  (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
+    const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
+    return p.after === undefined ? page : page.where("id", "<", p.after);
+  },
+);
+
+export const filterOf = (wanted: { status?: OrderStatus; user_id?: string }) => ({
+  status: wanted.status,
+  userId: wanted.user_id,
+});
+
 export function listOrders(
   db: Db,
   wanted: { status?: OrderStatus; user_id?: string; total?: boolean },
   { limit, after, cursor }: Page,
 ): Promise<Json> {
-  const filter = { status: wanted.status, userId: wanted.user_id };
+  const filter = filterOf(wanted);
   const items = newestOrders.page(
     db,
     { ...filter, after: after[0] },

@@ -2,6 +2,7 @@ import { Type } from "typebox";
 import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
 import { defineError, type ErrorFactory, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
+import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
 import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
 import { Json } from "../../kernel/json.ts";
@@ -9,9 +10,11 @@ import { createOrder, type OrderProblem } from "./create-order.ts";
 import {
   changeStatus,
   deleteOrder,
+  filterOf,
   findOrder,
   listOrders,
   type OrderTables,
+  wholeOrders,
 } from "./orders.queries.ts";
 import { deletable, orderStatuses, statusesBefore } from "./orders.status.ts";
 
@@ -96,6 +99,29 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
       response: pageOf(OrderHead),
     },
     ({ db, query, page }) => listOrders(db, query, page),
+  ),
+
+  r.get(
+    "/orders/export",
+    {
+      permission: "orders:read",
+      audit: "orders.exported",
+      summary: "Exports orders with their lines, newest first, as CSV or JSON lines",
+      query: exportQuery({
+        status: Type.Optional(Status),
+        user_id: Type.Optional(uuid),
+      }),
+      response: exported,
+    },
+    ({ db, query, header }) =>
+      exportList(
+        { name: "orders", format: query.format, header },
+        {
+          columns: Object.keys(Order.properties),
+          next: (page) => wholeOrders.jsonList(db, { ...filterOf(query), ...page }),
+          rowsAtOnce: 100,
+        },
+      ),
   ),
 
   r.post(

@@ -58,7 +58,8 @@ const matching = (db: Db, { search, active }: Params<Filter>) => {
   );
 };
 
-const newestProducts = statement(
+/** Whatever is before `after`, newest first. */
+export const newestProducts = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
     return p.after === undefined ? page : page.where("id", "<", p.after);
@@ -81,13 +82,17 @@ const countProducts = statement((db: Db, p: Params<Filter>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
+export const filterOf = (wanted: { q?: string; is_active?: boolean }) => ({
+  search: wanted.q === undefined ? undefined : containing(wanted.q),
+  active: wanted.is_active,
+});
+
 export function listProducts(
   db: Db,
   wanted: { q?: string; is_active?: boolean; sort?: "newest" | "name"; total?: boolean },
   { limit, after, cursor }: Page,
 ): Promise<Json> {
-  const search = wanted.q === undefined ? undefined : containing(wanted.q);
-  const filter = { search, active: wanted.is_active };
+  const filter = filterOf(wanted);
   const [first, second] = after;
   const items =
     wanted.sort === "name"

@@ -1,13 +1,16 @@
 import { Type } from "typebox";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
+import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
 import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import {
   createProduct,
   deleteProduct,
+  filterOf,
   findProduct,
   listProducts,
+  newestProducts,
   type ProductTables,
   updateProduct,
 } from "./products.queries.ts";
@@ -80,6 +83,25 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
       response: pageOf(Product),
     },
     ({ db, query, page }) => listProducts(db, query, page),
+  ),
+
+  r.get(
+    "/products/export",
+    {
+      permission: "products:read",
+      audit: "products.exported",
+      summary: "Exports products, newest first, as CSV or JSON lines",
+      query: exportQuery({ q: searchText, is_active: Type.Optional(Type.Boolean()) }),
+      response: exported,
+    },
+    ({ db, query, header }) =>
+      exportList(
+        { name: "products", format: query.format, header },
+        {
+          columns: Object.keys(Product.properties),
+          next: (page) => newestProducts.jsonList(db, { ...filterOf(query), ...page }),
+        },
+      ),
   ),
 
   r.post(

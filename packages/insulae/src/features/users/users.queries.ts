@@ -66,7 +66,8 @@ const matching = (db: Db, { search, email, role, active }: Params<Filter>) => {
   );
 };
 
-const newestUsers = statement(
+/** Whoever is before `after`, newest first. */
+export const newestUsers = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
     return p.after === undefined ? page : page.where("id", "<", asId(p.after));
@@ -77,18 +78,27 @@ const countUsers = statement((db: Db, p: Params<Filter>) =>
   matching(db, p).select((user) => user.fn.countAll<number>().as("total")),
 );
 
+interface WantedUsers {
+  q?: string;
+  email?: string;
+  role?: string;
+  is_active?: boolean;
+}
+
+export const filterOf = (wanted: WantedUsers) => ({
+  search: wanted.q === undefined ? undefined : containing(wanted.q),
+  // What is no e-mail is nobody's.
+  email: wanted.email === undefined ? undefined : (findCanonicalEmail(wanted.email) ?? ""),
+  role: wanted.role,
+  active: wanted.is_active,
+});
+
 export function listUsers(
   db: Db,
-  wanted: { q?: string; email?: string; role?: string; is_active?: boolean; total?: boolean },
+  wanted: WantedUsers & { total?: boolean },
   { limit, after, cursor }: Page,
 ): Promise<Json> {
-  const filter = {
-    search: wanted.q === undefined ? undefined : containing(wanted.q),
-    // What is no e-mail is nobody's.
-    email: wanted.email === undefined ? undefined : (findCanonicalEmail(wanted.email) ?? ""),
-    role: wanted.role,
-    active: wanted.is_active,
-  };
+  const filter = filterOf(wanted);
   const items = newestUsers.page(
     db,
     { ...filter, limit, after: after[0] },

@@ -3,12 +3,21 @@ import { invalidEmail } from "../../kernel/auth/email.ts";
 import { weakPassword } from "../../kernel/auth/passwords.ts";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
+import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
 import { idParams, nullable } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { noticeMail, verificationMail } from "./mails.ts";
 import { invalidUsername } from "./username.ts";
-import { asId, findUser, listUsers, lockUserAndOwners, type UserTables } from "./users.queries.ts";
+import {
+  asId,
+  filterOf,
+  findUser,
+  listUsers,
+  lockUserAndOwners,
+  newestUsers,
+  type UserTables,
+} from "./users.queries.ts";
 import { Email, NewPassword, PersonName, Role, User, Username } from "./users.schemas.ts";
 import {
   addUser,
@@ -56,6 +65,13 @@ async function tellBoth(mail: TenantMail, { from, to }: { from: string; to: stri
   await mail.send(verificationMail, { to, variables: {} });
 }
 
+const filters = {
+  q: searchText,
+  email: Type.Optional(Email),
+  role: Type.Optional(Role),
+  is_active: Type.Optional(Type.Boolean()),
+};
+
 export const userRoutes = (r: RouteBuilder<UserTables>) => [
   r.get(
     "/users",
@@ -63,16 +79,29 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
       permission: "users:read",
       summary: "Lists users, newest first",
       description: "`q` is looked for in e-mail, username and name, in upper or lower case.",
-      query: pageQuery({
-        q: searchText,
-        email: Type.Optional(Email),
-        role: Type.Optional(Role),
-        is_active: Type.Optional(Type.Boolean()),
-        total: totalWanted,
-      }),
+      query: pageQuery({ ...filters, total: totalWanted }),
       response: pageOf(User),
     },
     ({ db, query, page }) => listUsers(db, query, page),
+  ),
+
+  r.get(
+    "/users/export",
+    {
+      permission: "users:read",
+      audit: "users.exported",
+      summary: "Exports users, newest first, as CSV or JSON lines",
+      query: exportQuery(filters),
+      response: exported,
+    },
+    ({ db, query, header }) =>
+      exportList(
+        { name: "users", format: query.format, header },
+        {
+          columns: Object.keys(User.properties),
+          next: (page) => newestUsers.jsonList(db, { ...filterOf(query), ...page }),
+        },
+      ),
   ),
 
   r.post(

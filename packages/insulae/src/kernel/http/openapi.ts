@@ -205,9 +205,7 @@ function responses(route: Route, { components, shown }: Document): JsonSchema {
       ...(isRedirect(status) ? { headers: { Location: locationHeader } } : {}),
       ...(schema
         ? {
-            content: {
-              [mediaTypeOf(schema)]: { schema: asComponent(schema as JsonSchema, components) },
-            },
+            content: contentOf(schema as JsonSchema, components),
           }
         : {}),
     },
@@ -256,6 +254,18 @@ function problemResponses(route: Route, shown: ShownResources): JsonSchema {
 }
 
 const explain = (error: ErrorFactory): string => `\`${error.code}\`: ${error.title}`;
+
+/** Text of several types is a union of texts that each have one. */
+function contentOf(schema: JsonSchema, components: Components): JsonSchema {
+  const { anyOf = [] } = schema;
+  const kinds = (anyOf as JsonSchema[]).filter((kind) => kind.contentMediaType !== undefined);
+  return Object.fromEntries(
+    (kinds.length > 0 ? kinds : [schema]).map((kind) => [
+      mediaTypeOf(kind),
+      { schema: asComponent(kind, components) },
+    ]),
+  );
+}
 
 /** Text that is not JSON says so by its schema's `contentMediaType`. */
 function mediaTypeOf(schema: object): string {

@@ -23,6 +23,8 @@ const keyword = "x-stream";
 interface StreamKind {
   readonly kind: "form" | "bytes";
   readonly maxBytes: number;
+  /** The only type that is taken; absent: any. */
+  readonly type?: string;
 }
 
 /** A form's fields, and then its one file. */
@@ -65,12 +67,12 @@ export function uploadForm<Properties extends TProperties>(
   });
 }
 
-/** A body of bytes of any type. */
-export const bytesBody = ({ maxBytes }: { readonly maxBytes: number }) =>
+/** A body of bytes, of any type or the one that is named. */
+export const bytesBody = (options: { readonly maxBytes: number; readonly type?: string }) =>
   Type.Unsafe<BodyBytes>({
     type: "string",
-    contentMediaType: "application/octet-stream",
-    [keyword]: { kind: "bytes", maxBytes } satisfies StreamKind,
+    contentMediaType: options.type ?? "application/octet-stream",
+    [keyword]: { kind: "bytes", ...options } satisfies StreamKind,
   });
 
 /** How a route's body is read, if it is not JSON. */
@@ -80,8 +82,8 @@ export function streamKindOf(route: Pick<Route, "options">): StreamKind | undefi
 }
 
 /** The type that a request's body is of, for the API reference. */
-export const streamMediaType = ({ kind }: StreamKind): string =>
-  kind === "form" ? "multipart/form-data" : "application/octet-stream";
+export const streamMediaType = ({ kind, type }: StreamKind): string =>
+  kind === "form" ? "multipart/form-data" : (type ?? "application/octet-stream");
 
 /** What a form adds to its fields. */
 const formOverhead = 64 * 1024;
@@ -89,7 +91,7 @@ const formOverhead = 64 * 1024;
 /** Makes `request.body` for a route whose body is read as it comes. */
 export function streamReader(
   route: Route,
-  { kind, maxBytes }: StreamKind,
+  { kind, maxBytes, type: taken }: StreamKind,
   validators: Validators,
 ): (request: FastifyRequest) => UploadForm<unknown> | BodyBytes {
   const schema = route.options.body ?? {};
@@ -102,6 +104,9 @@ export function streamReader(
     const length = told === undefined ? undefined : Number(told);
     if (headers["content-encoding"] !== undefined) throw unsupportedMediaType();
     if ((length ?? 0) > maxBytes + (kind === "form" ? formOverhead : 0)) throw bodyTooLarge();
+    if (taken && type.split(";")[0]?.trim().toLowerCase() !== taken) {
+      throw unsupportedMediaType({ detail: `The body must be sent as ${taken}` });
+    }
     if (kind === "bytes") return { type, length, bytes: capped(raw, maxBytes) };
     if (!/^multipart\/form-data *(;|$)/i.test(type)) {
       throw unsupportedMediaType({ detail: "The body must be sent as multipart/form-data" });

@@ -1,0 +1,138 @@
+/**
+ * Contacts from CSV. The file is read and checked as it comes, and only when all of it is here and good
+ * does a transaction begin: a slow client holds no connection, and what is refused leaves nothing. What
+ * waits is JSON text, about as large as the file.
+ */
+import { type Static, Type } from "typebox";
+import type { Audit } from "../../kernel/audit/audit.ts";
+import { csvRecords, malformedCsv } from "../../kernel/csv.ts";
+import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
+import { AppError, defineError } from "../../kernel/errors.ts";
+import type { Validator } from "../../kernel/http/validation.ts";
+import { type ContactTables, insertContacts } from "./contacts.queries.ts";
+
+export const importRefused = defineError(
+  "import_refused",
+  422,
+  "Some rows are not acceptable; nothing was imported",
+);
+
+export const maxImportBytes = 10_485_760;
+const maxRows = 100_000;
+const rowsAtOnce = 1_000;
+/** So many are named; all are counted. */
+const maxNamed = 1_000;
+
+const columns = ["name", "email", "phone", "company", "notes"] as const;
+/** An export has them, and they are not for a client to choose. */
+const ignored = ["id", "created_at", "updated_at"];
+
+const Refused = Type.Object({
+  line: Type.Integer({ description: "On which the row begins; the line of names is 1." }),
+  field: Type.Union([Type.String(), Type.Null()]),
+  reason: Type.String(),
+});
+
+export const ImportReport = Type.Object(
+  {
+    rows: Type.Integer({ description: "In the file, without the line of names." }),
+    imported: Type.Integer(),
+    refused_rows: Type.Integer(),
+    refused: Type.Array(Refused, { description: `What is wrong, up to ${maxNamed} times.` }),
+  },
+  { $id: "ImportReport" },
+);
+
+export interface ImportOptions {
+  readonly db: TenantDatabase<ContactTables>;
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** Of a new contact. */
+  readonly check: Validator;
+  /** Only says what would happen. */
+  readonly dryRun: boolean;
+  /** Imports the rows that are good, if others are not. */
+  readonly partial: boolean;
+  readonly audit: Audit;
+}
+
+/** @throws malformedCsv, importRefused, bodyTooLarge */
+export async function importContacts(options: ImportOptions): Promise<Static<typeof ImportReport>> {
+  const { db, dryRun, partial, audit } = options;
+  const { batches, ...report } = await readContacts(options);
+  if (dryRun) {
+    await audit({ action: "contacts.imported", detail: { imported: 0, dry_run: true } });
+    return { ...report, imported: 0 };
+  }
+  if (report.refused_rows > 0 && !partial) throw importRefused({ members: report });
+  const imported = report.rows - report.refused_rows;
+  await db.transaction().execute(async (tx) => {
+    for (const rows of batches) await insertContacts.all(tx, { rows });
+    await audit({ action: "contacts.imported", detail: { imported } }, tx);
+  });
+  return { ...report, imported };
+}
+
+async function readContacts({ bytes, check }: ImportOptions) {
+  const report = { rows: 0, refused_rows: 0, refused: [] as Static<typeof Refused>[] };
+  const batches: string[] = [];
+  let batch: string[] = [];
+  let names: readonly string[] | undefined;
+  const finish = () => {
+    if (batch.length > 0) batches.push(`[${batch.join()}]`);
+    batch = [];
+  };
+
+  for await (const { line, cells } of csvRecords(bytes)) {
+    if (!names) {
+      names = namesOf(cells);
+      continue;
+    }
+    report.rows += 1;
+    if (report.rows > maxRows) throw malformedCsv({ detail: `It has more than ${maxRows} rows` });
+    const contact: Record<string, string> = {};
+    for (const [at, name] of names.entries()) {
+      const cell = cells[at];
+      if (cell && !ignored.includes(name)) contact[name] = cell;
+    }
+    const problems = problemsOf(contact, cells.length, names.length, check);
+    if (problems.length === 0) batch.push(JSON.stringify(contact));
+    else report.refused_rows += 1;
+    const room = maxNamed - report.refused.length;
+    report.refused.push(...problems.slice(0, room).map((problem) => ({ line, ...problem })));
+    if (batch.length === rowsAtOnce) finish();
+  }
+  if (!names) throw malformedCsv({ detail: "It is empty" });
+  finish();
+  return { ...report, batches };
+}
+
+function namesOf(cells: readonly string[]): string[] {
+  const names = cells.map((cell) => cell.trim().toLowerCase());
+  const known: readonly string[] = [...columns, ...ignored];
+  if (names.some((name) => !known.includes(name)) || new Set(names).size < names.length) {
+    throw malformedCsv({ detail: `The first line has each once, of: ${columns.join(", ")}` });
+  }
+  if (!names.includes("name")) throw malformedCsv({ detail: "There is no column: name" });
+  return names;
+}
+
+type Problem = Omit<Static<typeof Refused>, "line">;
+
+function problemsOf(contact: object, cells: number, expected: number, check: Validator): Problem[] {
+  if (cells !== expected) {
+    return [{ field: null, reason: `has ${cells} cells, and the first line ${expected}` }];
+  }
+  for (const [field, text] of Object.entries(contact)) {
+    if (text.includes("\0")) return [{ field, reason: "has a character that can't be stored" }];
+  }
+  try {
+    check(contact);
+    return [];
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return (error.errors ?? []).map(({ pointer, message }) => ({
+      field: pointer.replace("/body/", ""),
+      reason: message,
+    }));
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Lists as files: all that a list's filters let through, newest first, as CSV or JSON lines. The rows are
+ * fetched a page at a time by their key, the next page when the client has taken the last one; in between
+ * no connection is held, so a client may be as slow as it likes. What is added meanwhile is not in the file,
+ * what is deleted meanwhile may be, and a row is as it was when its page was read.
+ *
+ * @example
+ * r.get(
+ *   "/contacts/export",
+ *   { …, query: exportQuery({ q: searchText }), response: exported },
+ *   ({ db, query, header }) =>
+ *     exportList({ name: "contacts", format: query.format, header }, {
+ *       columns: Object.keys(Contact.properties),
+ *       next: (page) => newestContacts.jsonList(db, { ...filterOf(query), ...page }),
+ *     }),
+ * );
+ */
+import { type TProperties, Type } from "typebox";
+import { csvText } from "../csv.ts";
+import type { Json } from "../json.ts";
+
+const formats = {
+  csv: { type: "text/csv; charset=utf-8", suffix: "csv" },
+  jsonl: { type: "application/x-ndjson", suffix: "jsonl" },
+} as const;
+
+type ExportFormat = keyof typeof formats;
+
+/** The query of an export: the `format`, and the filters that the list has. */
+export function exportQuery<Filters extends TProperties = Record<never, never>>(filters?: Filters) {
+  return Type.Object({
+    format: Type.Optional(
+      Type.Union([Type.Literal("csv"), Type.Literal("jsonl")], {
+        default: "csv",
+        description: "CSV with a line of names, or one JSON object a line.",
+      }),
+    ),
+    // Without filters there is nothing to spread, and `Filters` is the empty record.
+    ...(filters as Filters),
+  });
+}
+
+/** The answer of an export. */
+export const exported = Type.Union([
+  Type.String({ contentMediaType: "text/csv", description: "A file with one row a line." }),
+  Type.String({ contentMediaType: "application/x-ndjson" }),
+]);
+
+/** What is exported. */
+export interface ExportedList {
+  /** The columns of the CSV, by the names of the rows' members. */
+  readonly columns: readonly string[];
+  /** The rows after the one with the id `after`, as a JSON array; each has an `id`. */
+  readonly next: (page: { after: string | undefined; limit: number }) => Promise<Json>;
+  /** Default 500. Less where a row may be large: a page is in memory. */
+  readonly rowsAtOnce?: number;
+}
+
+interface ExportFile {
+  /** Of the file, without its ending. */
+  readonly name: string;
+  readonly format: ExportFormat | undefined;
+  readonly header: (name: string, value: string) => void;
+}
+
+type Row = Readonly<Record<string, unknown>> & { readonly id: string };
+
+export function exportList(
+  { name, format = "csv", header }: ExportFile,
+  list: ExportedList,
+): AsyncGenerator<string> {
+  const { type, suffix } = formats[format];
+  header("content-type", type);
+  header("content-disposition", `attachment; filename="${name}.${suffix}"`);
+  return format === "csv" ? csvLines(list) : jsonLines(list);
+}
+
+async function* csvLines(list: ExportedList): AsyncGenerator<string> {
+  const { columns } = list;
+  let before = csvText([columns]);
+  for await (const rows of pages(list)) {
+    yield before + csvText(rows.map((row) => columns.map((column) => row[column])));
+    before = "";
+  }
+  if (before) yield before;
+}
+
+async function* jsonLines(list: ExportedList): AsyncGenerator<string> {
+  for await (const rows of pages(list)) {
+    yield rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+  }
+}
+
+async function* pages({ next, rowsAtOnce = 500 }: ExportedList): AsyncGenerator<Row[]> {
+  for (let after: string | undefined; ; ) {
+    const { text } = await next({ after, limit: rowsAtOnce });
+    const rows = JSON.parse(text) as Row[]; // a list of the statement's rows
+    if (rows.length > 0) yield rows;
+    if (rows.length < rowsAtOnce) return;
+    after = rows.at(-1)?.id;
+  }
+}
