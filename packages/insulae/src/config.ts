@@ -6,6 +6,7 @@
  * Long because it is a table: what each setting is, once as a type and once as a variable.
  */
 import { resolve } from "node:path";
+import { channels } from "./config.channels.ts";
 import {
   atLeast,
   databaseUrl,
@@ -40,8 +41,16 @@ export interface Config {
   readonly baseUrl: string;
   /** Where the front end's pages are; links in mails start with it. */
   readonly appUrl: string;
-  /** Absent: mails are captured, not sent. */
+  /** How mails leave; `capture`: they don't. */
+  readonly mail: "smtp" | "ses" | "sns" | "capture";
+  /** Needed by `smtp`. */
   readonly smtp: SmtpServer | undefined;
+  /** How text messages leave; absent: they can't. */
+  readonly sms: "sns" | "capture" | undefined;
+  /** Whether pushes leave: to browsers, and where there is a `sns.pushArn`, to devices. */
+  readonly push: "send" | "capture";
+  readonly aws: AwsSettings;
+  readonly sns: SnsSettings;
   readonly fromEmail: string;
   readonly supportEmail: string | undefined;
   /** Whether an e-mail must be verified before its owner may log in; a tenant's setting wins. */
@@ -164,6 +173,25 @@ export interface SmtpServer {
   readonly auth: { readonly user: string; readonly pass: string } | undefined;
 }
 
+/** For all of Amazon's services; what is absent is looked for as the SDK does. */
+export interface AwsSettings {
+  readonly region: string | undefined;
+  /** Another server than Amazon's. */
+  readonly endpoint: string | undefined;
+  readonly credentials:
+    | { readonly accessKeyId: string; readonly secretAccessKey: string }
+    | undefined;
+}
+
+/** A topic's subscribers deliver what is published there. */
+export interface SnsSettings {
+  readonly region: string | undefined;
+  readonly emailTopicArn: string | undefined;
+  readonly smsTopicArn: string | undefined;
+  /** A topic, or a platform application, of which devices become endpoints. */
+  readonly pushArn: string | undefined;
+}
+
 interface Variable<T> {
   /** The variable's name, and the other names under which the same setting is known. */
   readonly names: readonly [string, ...string[]];
@@ -218,8 +246,46 @@ export const variables = {
   ),
   mail: variable(
     ["MAIL"],
-    oneOf("smtp", "capture"),
-    "smtp sends mails; capture keeps the newest in the database instead, to be read by GET /api/v1/dev/mails (not in production) or by a platform administrator. Default smtp where a server is given, otherwise capture; in production one of the two must be said or a server be given",
+    oneOf("smtp", "ses", "sns", "capture"),
+    "smtp and ses send mails, sns publishes them to SNS_EMAIL_TOPIC_ARN; capture keeps the newest in the database instead, to be read by GET /api/v1/dev/mails (not in production) or by a platform administrator. Default smtp where a server is given, otherwise capture; in production one must be said or a server be given",
+  ),
+  sms: variable(
+    ["SMS"],
+    oneOf("sns", "capture"),
+    "sns sends text messages; capture keeps them, as MAIL does (GET /api/v1/dev/messages). Default sns where SNS_REGION is given; otherwise capture, in production none, and a text message fails",
+  ),
+  push: variable(
+    ["PUSH"],
+    oneOf("send", "capture"),
+    "send sends push notifications, to browsers by Web Push and to devices by SNS_PUSH_TOPIC_ARN; capture keeps them, as MAIL does. Default capture, in production send",
+  ),
+  awsRegion: variable(["AWS_REGION"], text, "the region of Amazon's services"),
+  awsAccessKeyId: variable(
+    ["AWS_ACCESS_KEY_ID"],
+    text,
+    "who asks them; without it, as the machine or container is known to Amazon",
+  ),
+  awsSecretAccessKey: variable(["AWS_SECRET_ACCESS_KEY"], text, "the secret of that key"),
+  awsEndpoint: variable(
+    ["AWS_ENDPOINT_URL"],
+    webUrl,
+    "a server that stands in for Amazon's; default Amazon's own",
+  ),
+  snsRegion: variable(["SNS_REGION"], text, "the region of SNS; default AWS_REGION"),
+  snsEmailTopicArn: variable(
+    ["SNS_EMAIL_TOPIC_ARN"],
+    text,
+    "the topic that MAIL=sns publishes mails to, for a subscriber that delivers them",
+  ),
+  snsSmsTopicArn: variable(
+    ["SNS_SMS_TOPIC_ARN"],
+    text,
+    "the topic to publish text messages to, for a subscriber that delivers them; default: SNS sends them itself",
+  ),
+  snsPushTopicArn: variable(
+    ["SNS_PUSH_TOPIC_ARN"],
+    text,
+    "where pushes to devices go: a topic, for a subscriber that delivers them, or a platform application (arn:aws:sns:…:app/…), in which device tokens become endpoints",
   ),
   smtp: variable(
     ["SMTP_URL"],
@@ -464,7 +530,7 @@ export class ConfigError extends Error {
   }
 }
 
-type Values = {
+export type Values = {
   [K in keyof typeof variables]?: ReturnType<(typeof variables)[K]["parse"]>;
 };
 
@@ -494,7 +560,7 @@ export function loadConfig(
     tlsKeyFile: values.tlsKeyFile,
     baseUrl,
     appUrl: values.appUrl ?? overrides.baseUrl ?? baseUrl,
-    smtp: mailServer(values, problems),
+    ...channels(values, production, problems),
     fromEmail: values.fromEmail ?? "noreply@localhost.test",
     supportEmail: values.supportEmail,
     emailVerification: values.emailVerification ?? (production ? "required" : "optional"),
@@ -590,24 +656,6 @@ const mergeQuotas = (
     Object.keys({ ...usual, ...own }).map((plan) => [plan, { ...usual[plan], ...own[plan] }]),
   );
 
-/** Undefined: mails are captured. */
-function mailServer(values: Values, problems: string[]): SmtpServer | undefined {
-  const { mail, smtp, smtpHost, smtpPort = 587, smtpUser, smtpPassword } = values;
-  if (smtp && smtpHost) problems.push("SMTP_URL and SMTP_HOST are both given; set one of them");
-  const server: SmtpServer | undefined =
-    smtp ??
-    (smtpHost === undefined
-      ? undefined
-      : {
-          host: smtpHost,
-          port: smtpPort,
-          tls: smtpPort === 465 ? "implicit" : "starttls",
-          auth: smtpUser === undefined ? undefined : { user: smtpUser, pass: smtpPassword ?? "" },
-        });
-  if (mail === "smtp" && !server) problems.push("MAIL=smtp needs SMTP_URL or SMTP_HOST");
-  return mail === "capture" ? undefined : server;
-}
-
 function accessLifetime(values: Values, problems: string[]): number {
   const given = [
     values.accessTokenSeconds,
@@ -631,11 +679,11 @@ function missingInProduction(config: Config, values: Values): string[] {
     missing.push("PUBLIC_URL is required in production, such as https://api.example.com");
   if (config.baseDomain === "localhost")
     missing.push("BASE_DOMAIN is required in production, such as example.com");
-  if (!config.smtp && values.mail !== "capture")
+  if (config.mail === "capture" && values.mail !== "capture")
     missing.push(
-      "SMTP_URL is required in production: without it nobody can verify an e-mail or reset a password (MAIL=capture runs without, and keeps mails in the database)",
+      "SMTP_URL or MAIL=ses is required in production: without it nobody can verify an e-mail or reset a password (MAIL=capture runs without, and keeps mails in the database)",
     );
-  if (config.smtp && !values.fromEmail)
+  if (config.mail !== "capture" && !values.fromEmail)
     missing.push("FROM_EMAIL is required in production, such as noreply@example.com");
   const { memoryKib, passes } = recommendedArgon2;
   if (config.argon2.memoryKib < memoryKib || config.argon2.passes < passes)

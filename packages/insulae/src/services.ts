@@ -34,6 +34,7 @@ import { createCaches } from "./kernel/cache/cache.ts";
 import { countCache } from "./kernel/cache/cache-metrics.ts";
 import { createRedisEntries } from "./kernel/cache/redis-entries.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
+import { createDelivery } from "./kernel/delivery/delivery.ts";
 import { createDns, type Dns } from "./kernel/dns.ts";
 import { createOutbound } from "./kernel/http/outbound.ts";
 import { jobsOf } from "./kernel/jobs/job.ts";
@@ -42,10 +43,8 @@ import { createOutbox, type Outbox, type OutboxTables } from "./kernel/jobs/outb
 import { createJobQueue } from "./kernel/jobs/queue.ts";
 import { createJobWorker, type JobWorker } from "./kernel/jobs/worker.ts";
 import { keepCurrent } from "./kernel/kept-current.ts";
-import { captureDriver } from "./kernel/mail/capture.ts";
 import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
 import { createMailSender, type MailSender } from "./kernel/mail/sender.ts";
-import { smtpDriver } from "./kernel/mail/smtp.ts";
 import { createPlatform, type Platform } from "./kernel/platform.ts";
 import { createSessions as createRequestSessions } from "./kernel/sessions/session.ts";
 import { createSessionStore } from "./kernel/sessions/store.ts";
@@ -207,6 +206,7 @@ export async function createServices(
       ),
     log,
   });
+  const delivery = createDelivery({ config, control, secrets: installation.secrets });
   const platform = createPlatform({
     config,
     control,
@@ -273,8 +273,14 @@ export async function createServices(
     databaseOf,
     log,
   });
-  const driver = config.smtp ? smtpDriver(config.smtp, config.fromEmail) : captureDriver();
-  const mailSender = createMailSender({ control, templates, driver, platform, log });
+  const mailSender = createMailSender({
+    control,
+    templates,
+    delivery,
+    platform,
+    textsOf: async () => undefined,
+    log,
+  });
   const jobWorker = createJobWorker({
     queue: jobQueue,
     declared: declaredJobs,
@@ -306,6 +312,7 @@ export async function createServices(
       await mailSender.close();
       await jobWorker.close();
       await outbox.close();
+      await delivery.close();
     },
   };
 }

@@ -22,7 +22,7 @@ it("a sign-in from a new device is told to the account, one from a known device 
   await logIn("Firefox/141.0 <b>");
   await logIn("Chrome/1", "cookie");
   const [, first, second, ...others] = await people.mailsTo(account.email, 3);
-  expect([first?.template, second?.template, others]).toEqual(["new-sign-in", "new-sign-in", []]);
+  expect([first?.template, second?.template, others]).toEqual(["new_sign_in", "new_sign_in", []]);
   expect(first?.text).toContain("Firefox/140.0 <b>");
   expect(first?.html).toContain("Firefox/140.0 &lt;b&gt;");
   expect(second?.text).toContain("Chrome/1");

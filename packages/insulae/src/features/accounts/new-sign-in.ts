@@ -13,15 +13,22 @@ export const newSignInMail = mailTemplate<{
   readonly at: string;
   readonly ip: string;
   readonly device: string;
-}>("new-sign-in", ({ at, ip, device }, { tenant, link }) => ({
-  subject: `${tenant?.name ?? "Insulae"}: a new sign-in`,
-  body: [
-    "Somebody signed in with your account, from where you have not been before.",
-    `When: ${at}. Address: ${ip}. Device: ${device}.`,
-    "If it was not you, set a new password: that ends all sign-ins.",
-    { label: "Set a new password", url: link("/forgot-password") },
-  ],
-}));
+}>(
+  {
+    name: "new_sign_in",
+    about: "After a sign-in from where somebody has not been before",
+    subject: "{{ tenant }}: a new sign-in",
+    body: [
+      "Somebody signed in with your account, from where you have not been before.",
+      "When: {{ at }}. Address: {{ ip }}. Device: {{ device }}.",
+      "If it was not you, set a new password: that ends all sign-ins.",
+      "{{ link }}",
+    ],
+    values: { at: "Fri, 02 Jan 2026 10:00:00 GMT", ip: "192.0.2.1", device: "Firefox" },
+    links: { link: "Set a new password" },
+  },
+  (values, { link }) => ({ ...values, link: link("/forgot-password") }),
+);
 
 /** To be called once the session is open. The first sign-in of all is not news. */
 export async function tellIfNew(

@@ -45,7 +45,7 @@ describe("a password reset", () => {
     expect(body.user).toMatchObject({ id: user.id, email_verified: true });
     expect(await people.get(`${path}/me`, { token: session })).toMatchObject({ status: 401 });
     const notice = (await people.mailsTo(user.email, 3)).at(-1);
-    expect(notice).toMatchObject({ template: "security-notice" });
+    expect(notice).toMatchObject({ template: "security_notice" });
   });
 
   it("is done by one of ten who use the token at once", async () => {
@@ -238,7 +238,7 @@ describe("an e-mail that an administrator changes", () => {
     const moved = people.newEmail();
     await people.patch(`/api/v1/users/${user.id}`, { token: owner.token, body: { email: moved } });
     const told = (await people.mailsTo(user.email, 2)).at(-1);
-    expect(told).toMatchObject({ template: "security-notice" });
+    expect(told).toMatchObject({ template: "security_notice" });
     const token = await people.tokenTo(moved);
     expect(await people.post(`${path}/verify-email`, { body: { token } })).toMatchObject({
       status: 204,

@@ -35,7 +35,7 @@ describe("where e-mails must be verified", () => {
       expect(first.body).toEqual({ verification_required: true, email });
       expect(again.text).toBe(first.text);
       const mails = await people.mailsTo(email, 2);
-      expect(mails.map(({ template }) => template)).toEqual(["verification", "already-registered"]);
+      expect(mails.map(({ template }) => template)).toEqual(["verification", "already_registered"]);
     }
   });
 

@@ -18,7 +18,18 @@ export const subjectOf = (tenantId: TenantId, invitationId: string): Subject => 
 
 /** Nothing for an invitation that was accepted, revoked or sent again meanwhile. */
 export const invitationMail = mailTemplate<{ readonly id: string; readonly sending: number }>(
-  "invitation",
+  {
+    name: "invitation",
+    about: "To who is invited",
+    subject: "{{ tenant }}: an invitation",
+    body: [
+      "You are invited to {{ tenant }}{% if login_link %}, where this address is registered already{% endif %}.",
+      "{{ login_link }}{{ link }}",
+      "{% if link %}The link works once, until {{ until }}. If you don't know them, do nothing.{% endif %}",
+    ],
+    values: { until: "Fri, 09 Jan 2026 10:00:00 GMT" },
+    links: { link: "See the invitation", login_link: "Sign in" },
+  },
   async ({ id, sending }, { platform, tenant, to, link }) => {
     if (!tenant) return undefined;
     const found = await platform.withTenant<InvitationTables, Facts | undefined>(
@@ -31,29 +42,15 @@ export const invitationMail = mailTemplate<{ readonly id: string; readonly sendi
       },
     );
     if (!found) return undefined;
-    if (found.isUser) {
-      return {
-        subject: `${tenant.name}: an invitation`,
-        body: [
-          `You are invited to ${tenant.name}, where this address is registered already.`,
-          { label: "Sign in", url: link("/login") },
-        ],
-      };
-    }
+    const until = found.expiresAt.toUTCString();
+    if (found.isUser) return { until, link: undefined, login_link: link("/login") };
     const token = await platform.oneTimeTokens.issue({
       purpose: invitationPurpose,
       subject: subjectOf(tenant.id, id),
       ttlSeconds: (found.expiresAt.getTime() - Date.now()) / 1000,
       detail: { email: to, sending: String(sending) },
     });
-    return {
-      subject: `${tenant.name}: an invitation`,
-      body: [
-        `You are invited to ${tenant.name}.`,
-        { label: "See the invitation", url: link("/invitation", { token }) },
-        `The link works once, until ${found.expiresAt.toUTCString()}. If you don't know them, do nothing.`,
-      ],
-    };
+    return { until, link: link("/invitation", { token }), login_link: undefined };
   },
 );
 

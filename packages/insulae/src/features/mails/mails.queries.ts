@@ -12,25 +12,26 @@ export async function listMails(
   { limit, after, cursor }: Page,
 ) {
   let query = control
-    .selectFrom("control.mails")
+    .selectFrom("control.mails as mail")
+    .leftJoin("control.captured_messages as captured", "captured.id", "mail.id")
     .select([
-      "id",
-      "tenant_id",
-      "template",
-      "recipient as to",
-      "state",
-      "attempts",
-      "reason",
-      "captured",
-      "due_at",
-      "created_at",
-      "finished_at",
+      "mail.id",
+      "mail.tenant_id",
+      "mail.template",
+      "mail.recipient as to",
+      "mail.state",
+      "mail.attempts",
+      "mail.reason",
+      "captured.content as captured",
+      "mail.due_at",
+      "mail.created_at",
+      "mail.finished_at",
     ])
-    .orderBy("id", "desc")
+    .orderBy("mail.id", "desc")
     .limit(limit + 1);
-  if (to !== undefined) query = query.where("recipient", "=", to);
-  if (state !== undefined) query = query.where("state", "=", state);
-  if (after[0] !== undefined) query = query.where("id", "<", after[0]);
+  if (to !== undefined) query = query.where("mail.recipient", "=", to);
+  if (state !== undefined) query = query.where("mail.state", "=", state);
+  if (after[0] !== undefined) query = query.where("mail.id", "<", after[0]);
   const found = await query.execute();
   const items = found.slice(0, limit);
   const last = items.at(-1);
@@ -38,14 +39,18 @@ export async function listMails(
 }
 
 /** Those that are kept, newest first. */
-export async function listCaptured(control: Control, to: string | undefined) {
+export async function listCaptured(
+  control: Control,
+  channels: readonly ("email" | "sms" | "push")[],
+  to: string | undefined,
+) {
   let query = control
-    .selectFrom("control.mails")
-    .select(["id", "template", "recipient as to", "captured", "created_at"])
-    .where("captured", "is not", null)
+    .selectFrom("control.captured_messages")
+    .select(["id", "channel", "tenant_id", "template", "recipient as to", "content", "created_at"])
+    .where("channel", "in", channels)
     .orderBy("id", "desc")
     .limit(200);
   if (to !== undefined) query = query.where("recipient", "=", to);
   const found = await query.execute();
-  return found.map(({ captured, ...mail }) => ({ ...mail, ...captured }));
+  return found.map(({ content, ...message }) => ({ ...message, ...content }));
 }

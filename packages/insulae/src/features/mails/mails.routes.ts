@@ -33,9 +33,22 @@ const Mail = Type.Object(
   { $id: "Mail" },
 );
 
-const CapturedMail = Type.Object(
-  { id: uuid, template: Type.String(), to: Type.String(), ...captured, created_at: timestamp },
-  { $id: "CapturedMail" },
+const capturedMessage = {
+  id: uuid,
+  tenant_id: nullable(uuid),
+  template: nullable(Type.String()),
+  to: Type.String(),
+  created_at: timestamp,
+};
+const CapturedMail = Type.Object({ ...capturedMessage, ...captured }, { $id: "CapturedMail" });
+const CapturedMessage = Type.Object(
+  {
+    ...capturedMessage,
+    channel: Type.Union([Type.Literal("sms"), Type.Literal("push")]),
+    title: Type.Optional(Type.String({ description: "A push's." })),
+    text: Type.String(),
+  },
+  { $id: "CapturedMessage" },
 );
 
 const recipient = Type.Optional(
@@ -75,7 +88,22 @@ export const capturedMailRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: Type.Object({ items: Type.Array(CapturedMail) }),
     },
     async ({ platform, query }) => ({
-      items: await listCaptured(platform.control, addressOf(query.to)),
+      items: await listCaptured(platform.control, ["email"], addressOf(query.to)),
+    }),
+  ),
+  r.get(
+    "/dev/messages",
+    {
+      permission: "public",
+      context: "core",
+      summary: "The newest captured text messages and pushes (not in production)",
+      description:
+        "Where they are not sent but kept, the newest 200 of each, to be read here. `to` is a number, a device's token or a browser's endpoint.",
+      query: Type.Object({ to: Type.Optional(Type.String({ maxLength: 2048 })) }),
+      response: Type.Object({ items: Type.Array(CapturedMessage) }),
+    },
+    async ({ platform, query }) => ({
+      items: await listCaptured(platform.control, ["sms", "push"], query.to),
     }),
   ),
 ];

@@ -261,7 +261,7 @@ describe("a transfer of ownership", () => {
     expect(outcome(await transfer(owner, tenant, heir.user))).toBe("tenant_not_found");
     for (const { account } of [owner, heir]) {
       const mails = await people.mailsTo(account.email, 2);
-      const mail = mails.find(({ template }) => template === "ownership-transferred");
+      const mail = mails.find(({ template }) => template === "ownership_transferred");
       expect(mail?.text).toContain(`${owner.account.email} has given`);
     }
     const log = await people.get("/api/v1/audit?action=tenant.transferred", { token: heir.token });

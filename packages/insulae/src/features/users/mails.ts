@@ -12,28 +12,32 @@ export const resetPurpose = "password-reset";
 const day = 86_400;
 const resetSeconds = 3_600;
 
-const where = (tenant: { readonly name: string } | undefined): string => tenant?.name ?? "Insulae";
-
 /** Asks whoever reads it to prove it; nothing for an address that is nobody's, or is verified. */
-export const verificationMail = mailTemplate("verification", async (_, setting) => {
-  const { platform, tenant, to, link } = setting;
-  const identity = await findIdentity(platform, tenant, to);
-  if (!identity || identity.emailVerified) return undefined;
-  const token = await platform.oneTimeTokens.issue({
-    purpose: verifyPurpose,
-    subject: identity.subject,
-    ttlSeconds: 3 * day,
-    detail: { email: to },
-  });
-  return {
-    subject: `${where(tenant)}: verify your e-mail`,
+export const verificationMail = mailTemplate(
+  {
+    name: "verification",
+    about: "To an address that has to be verified",
+    subject: "{{ tenant }}: verify your e-mail",
     body: [
-      `This address was given for ${where(tenant)}. If that was you, verify it:`,
-      { label: "Verify this e-mail", url: link("/verify-email", { token }) },
+      "This address was given for {{ tenant }}. If that was you, verify it:",
+      "{{ link }}",
       "The link works once, for three days. If it was not you, do nothing.",
     ],
-  };
-});
+    links: { link: "Verify this e-mail" },
+  },
+  async (_, setting) => {
+    const { platform, tenant, to, link } = setting;
+    const identity = await findIdentity(platform, tenant, to);
+    if (!identity || identity.emailVerified) return undefined;
+    const token = await platform.oneTimeTokens.issue({
+      purpose: verifyPurpose,
+      subject: identity.subject,
+      ttlSeconds: 3 * day,
+      detail: { email: to },
+    });
+    return { link: link("/verify-email", { token }) };
+  },
+);
 
 type Setting = Parameters<typeof verificationMail.compose>[1];
 
@@ -50,44 +54,56 @@ async function resetLink({ platform, tenant, to, link }: Setting): Promise<strin
   return link("/password-reset", { token });
 }
 
-export const passwordResetMail = mailTemplate("password-reset", async (_, setting) => {
-  const url = await resetLink(setting);
-  if (url === undefined) return undefined;
-  return {
-    subject: `${where(setting.tenant)}: set a new password`,
+export const passwordResetMail = mailTemplate(
+  {
+    name: "password_reset",
+    about: "When somebody asks for a new password",
+    subject: "{{ tenant }}: set a new password",
     body: [
       "Somebody asked for a new password for this address. If that was you, choose one:",
-      { label: "Set a new password", url },
+      "{{ link }}",
       "The link works once, for one hour, and ends all sign-ins. If it was not you, do nothing: the password stays as it is.",
     ],
-  };
-});
+    links: { link: "Set a new password" },
+  },
+  async (_, setting) => {
+    const link = await resetLink(setting);
+    return link === undefined ? undefined : { link };
+  },
+);
 
 /** As the one below, it says what an answer must not: that is the same for every address. */
-export const noRoomMail = mailTemplate("no-room", async (_, { tenant }) => ({
-  subject: `${where(tenant)}: there is no room`,
-  body: [
-    `Somebody signed up for ${where(tenant)} with this address. It has as many users as its plan allows, so nobody was registered. If that was you, ask those who run it.`,
-  ],
-}));
-
-export const alreadyRegisteredMail = mailTemplate("already-registered", async (_, setting) => {
-  const url = await resetLink(setting);
-  return {
-    subject: `${where(setting.tenant)}: you are registered already`,
+export const noRoomMail = mailTemplate(
+  {
+    name: "no_room",
+    about: "When somebody signs up and the plan allows no more users",
+    subject: "{{ tenant }}: there is no room",
     body: [
-      `Somebody signed up for ${where(setting.tenant)} with this address, which is registered already. Nothing has changed.`,
-      { label: "Sign in", url: setting.link("/login") },
-      ...(url === undefined
-        ? []
-        : [
-            "If you don't know the password (any more), choose a new one. The link works once, for one hour.",
-            { label: "Set a new password", url },
-          ]),
-      "If it was not you, do nothing.",
+      "Somebody signed up for {{ tenant }} with this address. It has as many users as its plan allows, so nobody was registered. If that was you, ask those who run it.",
     ],
-  };
-});
+  },
+  () => ({}),
+);
+
+export const alreadyRegisteredMail = mailTemplate(
+  {
+    name: "already_registered",
+    about: "When somebody signs up with an address that is registered",
+    subject: "{{ tenant }}: you are registered already",
+    body: [
+      "Somebody signed up for {{ tenant }} with this address, which is registered already. Nothing has changed.",
+      "{{ link }}",
+      "{% if reset_link %}If you don't know the password (any more), choose a new one. The link works once, for one hour.",
+      "{{ reset_link }}",
+      "{% endif %}If it was not you, do nothing.",
+    ],
+    links: { link: "Sign in", reset_link: "Set a new password" },
+  },
+  async (_, setting) => ({
+    link: setting.link("/login"),
+    reset_link: await resetLink(setting),
+  }),
+);
 
 const notices = {
   password_changed: "Your password was changed, and all sign-ins were ended.",
@@ -107,16 +123,20 @@ export type Notice = keyof typeof notices;
 
 /** Says that something of an account or a user was changed, so that its owner may object. */
 export const noticeMail = mailTemplate<{ readonly what: Notice; readonly at: string }>(
-  "security-notice",
-  ({ what, at }, { tenant, link }) => ({
-    subject: `${where(tenant)}: a change to your sign-in`,
+  {
+    name: "security_notice",
+    about: "After a change to somebody's sign-in",
+    subject: "{{ tenant }}: a change to your sign-in",
     body: [
-      notices[what],
-      `When: ${at}.`,
+      "{{ what }}",
+      "When: {{ at }}.",
       "If it was not you, set a new password and write to us.",
-      { label: "Set a new password", url: link("/forgot-password") },
+      "{{ link }}",
     ],
-  }),
+    values: { what: notices.password_changed, at: "Fri, 02 Jan 2026 10:00:00 GMT" },
+    links: { link: "Set a new password" },
+  },
+  ({ what, at }, { link }) => ({ what: notices[what], at, link: link("/forgot-password") }),
 );
 
 export const userMails = [

@@ -181,7 +181,6 @@ export interface ControlTables {
     attempts: Generated<number>;
     due_at: Generated<Date>;
     reason: string | null;
-    captured: JSONColumnType<Record<string, string>, string, string> | null;
     created_at: Stamp;
     finished_at: ColumnType<Date | null, never, Date>;
   };
@@ -189,6 +188,15 @@ export interface ControlTables {
     tenant_id: TenantId;
     node: string;
     until: Date;
+  };
+  "control.captured_messages": {
+    id: string;
+    tenant_id: TenantId | null;
+    channel: "email" | "sms" | "push";
+    template: string | null;
+    recipient: string;
+    content: JSONColumnType<Record<string, string>, string, string>;
+    created_at: Stamp;
   };
   "control.factors": {
     id: Id<string>;

@@ -6,15 +6,22 @@ import { feature } from "../feature.ts";
 import { mailTemplates } from "./mail.ts";
 import { mailTemplate } from "./template.ts";
 
-const hello = mailTemplate<{ text: string }>("hello", ({ text }, { tenant, link }) =>
-  text === "nothing"
-    ? undefined
-    : {
-        subject: `Hello from ${tenant?.name ?? "nobody"}`,
-        body: [text, { label: "Open", url: link("/open", { token: "t&<" }) }],
-      },
+const hello = mailTemplate<{ text: string }>(
+  {
+    name: "hello",
+    about: "In these tests",
+    subject: "Hello from {{ tenant }}",
+    body: ["{{ text }}", "{{ link }}"],
+    values: { text: "Hello" },
+    links: { link: "Open" },
+  },
+  ({ text }, { link }) =>
+    text === "nothing" ? undefined : { text, link: link("/open", { token: "t&<" }) },
 );
-const strange = mailTemplate<object>("strange", () => undefined);
+const strange = mailTemplate<object>(
+  { name: "strange", about: "Never", subject: "-", body: [] },
+  () => undefined,
+);
 const greetings = feature("greetings", { mails: [hello] });
 
 let people: TestPeople;
@@ -90,7 +97,7 @@ describe("a mail", () => {
     const to = people.newEmail();
     await platform(({ mail }) => mail.send(hello, { to, variables: { text: "nothing" } }));
     const row = await people.mailRow(to, "dropped");
-    expect(row).toMatchObject({ variables: {}, captured: null, attempts: 1 });
+    expect(row).toMatchObject({ variables: {}, attempts: 1 });
   });
 
   it("about a suspended tenant is not sent", async () => {
@@ -131,7 +138,7 @@ describe("who may read mails", () => {
     const [admin, other] = [await people.admin(), await people.newAccount()];
     const { body } = await people.get(`/api/v1/mails?to=${to}&limit=1`, admin);
     expect(body.items).toMatchObject([
-      { to, state: "sent", captured: { subject: "Hello from nobody" } },
+      { to, state: "sent", captured: { subject: "Hello from Insulae" } },
     ]);
     expect(await people.get("/api/v1/mails", other)).toMatchObject({ status: 403 });
   });

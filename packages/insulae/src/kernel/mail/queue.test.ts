@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
-import { deleteFinished, finish, keepCaptured, nextDueMs, takeDue, tryLater } from "./queue.ts";
+import { deleteFinished, finish, nextDueMs, takeDue, tryLater } from "./queue.ts";
 
 let installation: TestInstallation;
 beforeAll(async () => {
@@ -45,19 +45,14 @@ describe("the queue of mails", () => {
     expect(await nextDueMs(control)).toBeUndefined();
   });
 
-  it("keeps the newest captured mails, and finished ones for a while", async () => {
+  it("keeps finished mails for a while", async () => {
     const { control } = installation;
-    const captured = { subject: "s", text: "t", html: "h" };
-    for (const name of ["a", "b", "c"]) {
-      await enqueue(`${name}@example.org`);
-      const mail = await takeDue(control, leaseMs);
-      if (mail) await finish(control, mail, { state: "sent", captured });
-    }
+    await enqueue("a@example.org");
+    const mail = await takeDue(control, leaseMs);
+    if (mail) await finish(control, mail, { state: "sent" });
     await enqueue("waiting@example.org");
-    await keepCaptured(control, 2);
     await deleteFinished(control, 1);
-    const left = (await rows()).map(({ recipient }) => recipient);
-    expect(left).toEqual(["b@example.org", "c@example.org", "waiting@example.org"]);
+    expect(await rows()).toHaveLength(2);
     await deleteFinished(control, -1);
     expect((await rows()).map(({ recipient }) => recipient)).toEqual(["waiting@example.org"]);
   });

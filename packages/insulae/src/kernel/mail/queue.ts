@@ -4,7 +4,6 @@
  */
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
-import type { Message } from "./template.ts";
 
 type Control = Kysely<ControlTables>;
 
@@ -55,17 +54,15 @@ const own = (control: Control, { id, attempts }: TakenMail) =>
 export interface Outcome {
   readonly state: "sent" | "dropped" | "failed";
   readonly reason?: string;
-  readonly captured?: Message | undefined;
 }
 
 /** The last word on a mail. What it was made from goes, since it may hold secrets. */
-export const finish = (control: Control, mail: TakenMail, { state, reason, captured }: Outcome) =>
+export const finish = (control: Control, mail: TakenMail, { state, reason }: Outcome) =>
   own(control, mail)
     .set({
       state,
       reason: reason ?? null,
       variables: "{}",
-      captured: captured ? JSON.stringify(captured) : null,
       finished_at: sql<Date>`now()`,
     })
     .execute();
@@ -73,22 +70,6 @@ export const finish = (control: Control, mail: TakenMail, { state, reason, captu
 export const tryLater = (control: Control, mail: TakenMail, reason: string, waitMs: number) =>
   own(control, mail)
     .set({ reason, due_at: after(waitMs) })
-    .execute();
-
-/** Forgets the captured mails but for the newest. */
-export const keepCaptured = (control: Control, count: number) =>
-  control
-    .deleteFrom("control.mails")
-    .where("captured", "is not", null)
-    .where("id", "<=", (eb) =>
-      eb
-        .selectFrom("control.mails")
-        .select("id")
-        .where("captured", "is not", null)
-        .orderBy("id", "desc")
-        .offset(count)
-        .limit(1),
-    )
     .execute();
 
 /** Deletes what was finished so many days ago. */

@@ -12,40 +12,23 @@
  */
 import type { Kysely } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
+import { type Delivery, PermanentFailure } from "../delivery/delivery.ts";
+import { AppError } from "../errors.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
+import { brandOf, fillIn, layOut } from "./layout.ts";
+import { createTexts, invalidTemplate } from "./liquid.ts";
 import {
   deleteFinished,
   finish,
-  keepCaptured,
   nextDueMs,
   type Outcome,
   type TakenMail,
   takeDue,
   tryLater,
 } from "./queue.ts";
-import { type AnyMailTemplate, type MailTemplate, type Message, render } from "./template.ts";
-
-export interface OutgoingMail extends Message {
-  /** Names the mail; the same when it is sent again. */
-  readonly id: string;
-  readonly to: string;
-}
-
-/** How mails leave. */
-export interface MailDriver {
-  /**
-   * Resolves once somebody else is responsible for the mail.
-   *
-   * @returns what is to be kept of it here, if anything.
-   * @throws PermanentFailure where trying again makes no sense.
-   */
-  deliver(mail: OutgoingMail): Promise<Message | undefined>;
-  close(): Promise<void>;
-}
-
-/** The other side refused the mail for good. */
-export class PermanentFailure extends Error {}
+import type { AnyMailTemplate, Composed, MailTemplate, MailTexts } from "./template.ts";
 
 export interface MailSender {
   /** Begins; before that, mails are only enqueued. */
@@ -61,7 +44,9 @@ export interface MailSender {
 export interface MailSenderOptions {
   readonly control: Kysely<ControlTables>;
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
-  readonly driver: MailDriver;
+  readonly delivery: Pick<Delivery, "mail">;
+  /** A tenant's own texts of a mail, if it has some. */
+  readonly textsOf: (tenant: Tenant, name: string) => Promise<MailTexts | undefined>;
   readonly platform: Platform;
   readonly log: Logger;
   /** How many mails are sent at once. */
@@ -74,15 +59,15 @@ export interface MailSenderOptions {
 }
 
 const lookEveryMs = 30_000;
-const capturedMails = 200;
 const keptDays = 30;
 
 /** 15 s, 1 min, 4 min, … over four hours in all, each half more or less, so that nodes don't meet. */
 const backoff = (attempts: number): number => 15_000 * 4 ** (attempts - 1) * (0.5 + Math.random());
 
 export function createMailSender(options: MailSenderOptions): MailSender {
-  const { control, platform, driver, log } = options;
+  const { control, platform, delivery, log } = options;
   const { concurrency = 4, leaseMs = 120_000, maxAttempts = 7, backoffMs = backoff } = options;
+  const texts = createTexts();
   const workers = new Set<Promise<void>>();
   let asking: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
@@ -130,9 +115,7 @@ export function createMailSender(options: MailSenderOptions): MailSender {
 
   const handle = async (mail: TakenMail): Promise<void> => {
     try {
-      const outcome = await deliver(mail);
-      await finish(control, mail, outcome);
-      if (outcome.captured) await keepCaptured(control, capturedMails);
+      await finish(control, mail, await deliver(mail));
     } catch (error) {
       await fail(mail, error);
     }
@@ -147,19 +130,46 @@ export function createMailSender(options: MailSenderOptions): MailSender {
     if (mail.tenant_id && tenant?.status !== "active") {
       return { state: "dropped", reason: "the tenant is not active" };
     }
-    const { appUrl, supportEmail } = platform.config;
-    const content = await template.compose(mail.variables, {
+    const { appUrl } = platform.config;
+    const composed = await template.compose(mail.variables, {
       to: mail.recipient,
       tenant,
       platform,
       link: (path, query = {}) =>
         `${appUrl}${path}?${new URLSearchParams(query)}`.replace(/\?$/, ""),
     });
-    if (!content) return { state: "dropped", reason: "there was nothing to send" };
-    const from = `${tenant?.name ?? "Insulae"}${supportEmail ? ` · ${supportEmail}` : ""}`;
-    const message = render(content, from);
-    const captured = await driver.deliver({ ...message, id: mail.id, to: mail.recipient });
-    return { state: "sent", captured };
+    if (!composed) return { state: "dropped", reason: "there was nothing to send" };
+    const message = await write(template, composed, tenant);
+    await delivery.mail({
+      ...message,
+      id: mail.id,
+      to: mail.recipient,
+      tenant,
+      template: mail.template,
+    });
+    return { state: "sent" };
+  };
+
+  /** In the tenant's own texts; in ours if it has none, or they don't do. */
+  const write = async (
+    template: MailTemplate<unknown>,
+    composed: Composed,
+    tenant: Tenant | undefined,
+  ) => {
+    const engine = await texts();
+    const brand = brandOf(tenant, platform.config.supportEmail);
+    const filling = { composed, links: template.links, brand };
+    const own = tenant && (await options.textsOf(tenant, template.name));
+    try {
+      if (own) return layOut(fillIn(engine, own, filling), brand);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== invalidTemplate.code) throw error;
+      log.warn(
+        { tenant_id: tenant?.id, template: template.name, reason: error.message },
+        "A tenant's own mail can't be used; ours is sent in its place",
+      );
+    }
+    return layOut(fillIn(engine, template, filling), brand);
   };
 
   const fail = async (mail: TakenMail, error: unknown): Promise<void> => {
@@ -190,7 +200,6 @@ export function createMailSender(options: MailSenderOptions): MailSender {
       clearTimeout(timer);
       while (workers.size > 0) await Promise.all(workers);
       await asking;
-      await driver.close();
     },
   };
 }

@@ -1,20 +1,19 @@
 /**
- * What a mail says. A template composes it when it is sent, not when it is asked for: so a link's
- * token is made at the last moment and is never in the queue, and a request that asks for a mail
- * doesn't find out, and can't tell, whether there is anybody to write to.
+ * What a mail says. Its texts name values and links; the values are found when the mail is sent, not
+ * when it is asked for: so a link's token is made at the last moment and is never in the queue, and a
+ * request that asks for a mail doesn't find out, and can't tell, whether there is anybody to write to.
  *
- * A template gives paragraphs and links; text and HTML are made of them here, so that there is one
- * place that escapes.
+ * A tenant may have texts of its own. A text never holds a link, only the place of one: what is put
+ * there is made afterwards (`layout.ts`), so no text can carry a link's token anywhere else.
  */
 import type { Platform } from "../platform.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
+import type { Values } from "./liquid.ts";
 
-/** A paragraph, or a link that stands as a button in HTML. */
-export type Part = string | { readonly label: string; readonly url: string };
-
-export interface Content {
+/** A subject and paragraphs, in Liquid; an empty line ends a paragraph. */
+export interface MailTexts {
   readonly subject: string;
-  readonly body: readonly Part[];
+  readonly body: string;
 }
 
 /** What a template has at hand when its mail is sent. */
@@ -31,13 +30,30 @@ export interface MailSetting {
   readonly link: (path: `/${string}`, query?: Readonly<Record<string, string>>) => string;
 }
 
-export interface MailTemplate<Variables> {
+export interface MailDescription {
+  /** Lower case, with underscores; a tenant overrides it by this name. */
   readonly name: string;
+  /** When it is sent, in a few words. */
+  readonly about: string;
+  readonly subject: string;
+  /** Paragraphs. A link stands alone in one. */
+  readonly body: readonly string[];
+  /** The values that the texts may name, beside `tenant` and `support_email`, each with an example. */
+  readonly values?: Values;
+  /** The links that the texts may name, and what is written on each. */
+  readonly links?: Readonly<Record<string, string>>;
+}
+
+/** What a mail is made of: its values, and its links' addresses; a link may be left out. */
+export type Composed = Readonly<Record<string, Values[string] | undefined>>;
+
+export interface MailTemplate<Variables> extends Required<Omit<MailDescription, "body">> {
+  readonly body: string;
   /** Undefined: there is nothing to send. What it throws is tried again later. */
   readonly compose: (
     variables: Variables,
     setting: MailSetting,
-  ) => Content | undefined | Promise<Content | undefined>;
+  ) => Composed | undefined | Promise<Composed | undefined>;
 }
 
 /** A template whose variables are known to nobody but its `send`. */
@@ -48,53 +64,26 @@ export type AnyMailTemplate = MailTemplate<never>;
  *
  * @param compose the variables come out of the queue as JSON.
  * @example
- * const welcomeMail = mailTemplate<{ plan: string }>("welcome", ({ plan }, { tenant, link }) => ({
- *   subject: `Welcome to ${tenant?.name}`,
- *   body: [`Your plan is ${plan}.`, { label: "Sign in", url: link("/login") }],
- * }));
- * await mail.send(welcomeMail, { to: "ada@example.org", variables: { plan: "free" } });
+ * const planMail = mailTemplate<{ plan: string }>(
+ *   {
+ *     name: "plan_changed",
+ *     about: "After a change of plan",
+ *     subject: "{{ tenant }}: your new plan",
+ *     body: ["Your plan is {{ plan }} from now on.", "{{ link }}"],
+ *     values: { plan: "free" },
+ *     links: { link: "Sign in" },
+ *   },
+ *   ({ plan }, { link }) => ({ plan, link: link("/login") }),
+ * );
+ * await mail.send(planMail, { to: "ada@example.org", variables: { plan: "free" } });
  */
 export const mailTemplate = <Variables extends object>(
-  name: string,
+  { body, values = {}, links = {}, ...description }: MailDescription,
   compose: MailTemplate<Variables>["compose"],
-): MailTemplate<Variables> => ({ name, compose });
-
-export interface Message {
-  readonly subject: string;
-  readonly text: string;
-  readonly html: string;
-}
-
-/** @param from whose mail it is, and where to write to; the last line. */
-export function render({ subject, body }: Content, from: string): Message {
-  const parts = [...body, from];
-  return {
-    subject: oneLine(subject),
-    text: `${parts.map(asText).join("\n\n")}\n`,
-    html: `<!doctype html><html><body style="font-family:sans-serif;max-width:36em">${parts
-      .map(asHtml)
-      .join("")}</body></html>`,
-  };
-}
-
-const asText = (part: Part): string =>
-  typeof part === "string" ? oneLine(part) : `${oneLine(part.label)}:\n${part.url}`;
-
-const asHtml = (part: Part): string =>
-  typeof part === "string"
-    ? `<p>${escapeHtml(oneLine(part))}</p>`
-    : `<p><a href="${escapeHtml(part.url)}">${escapeHtml(oneLine(part.label))}</a></p><p style="font-size:smaller;word-break:break-all">${escapeHtml(part.url)}</p>`;
-
-/** Control characters could begin a header, or hide what follows. */
-const oneLine = (text: string): string =>
-  text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]+/gu, " ").trim();
-
-const entities: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-const escapeHtml = (text: string): string =>
-  text.replace(/[&<>"']/g, (character) => entities[character] ?? "");
+): MailTemplate<Variables> => ({
+  ...description,
+  body: body.join("\n\n"),
+  values,
+  links,
+  compose,
+});

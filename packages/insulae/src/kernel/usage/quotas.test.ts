@@ -212,7 +212,7 @@ describe("users", () => {
     expect([again.status, never.status]).toEqual([201, 201]);
     expect({ ...again.body, email: "" }).toEqual({ ...never.body, email: "" });
     expect(await counterOf(first, "users")).toBe(3);
-    expect(await mailsTo(unknown)).toEqual(["no-room"]);
+    expect(await mailsTo(unknown)).toEqual(["no_room"]);
   });
 });
 

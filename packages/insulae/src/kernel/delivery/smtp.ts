@@ -4,13 +4,13 @@
  */
 import { createTransport } from "nodemailer";
 import type { SmtpServer } from "../../config.ts";
-import { type MailDriver, PermanentFailure } from "./sender.ts";
+import { type OutgoingMail, PermanentFailure } from "./delivery.ts";
 
 /** Together shorter than the sender's lease, so that a mail is not taken twice. */
 const timeouts = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 };
 
 /** @param from the sender's address. */
-export function smtpDriver({ host, port, tls, auth }: SmtpServer, from: string): MailDriver {
+export function smtpDriver({ host, port, tls, auth }: SmtpServer, from: string) {
   const transport = createTransport({
     pool: true,
     maxConnections: 4,
@@ -29,7 +29,7 @@ export function smtpDriver({ host, port, tls, auth }: SmtpServer, from: string):
   const domain = from.slice(from.lastIndexOf("@") + 1);
 
   return {
-    async deliver({ id, to, subject, text, html }) {
+    async deliver({ id, to, subject, text, html }: OutgoingMail): Promise<void> {
       try {
         await transport.sendMail({
           // As addresses, not as text to be parsed into some.
@@ -43,18 +43,19 @@ export function smtpDriver({ host, port, tls, auth }: SmtpServer, from: string):
           headers: { "Auto-Submitted": "auto-generated" },
         });
       } catch (error) {
-        throw isFinal(error) ? new PermanentFailure(messageOf(error), { cause: error }) : error;
+        if (!isFinal(error)) throw error;
+        const noSuchRecipient = "code" in error && error.code === "EENVELOPE" && isUnknown(error);
+        throw new PermanentFailure(error.message, { cause: error, noSuchRecipient });
       }
-      return undefined;
     },
-    async close() {
+    close() {
       transport.close();
     },
   };
 }
 
 /** A 5xx about this mail (RFC 5321, 4.2.1); one about our password is for somebody to put right. */
-const isFinal = (error: unknown): boolean =>
+const isFinal = (error: unknown): error is Error =>
   error instanceof Error &&
   "responseCode" in error &&
   typeof error.responseCode === "number" &&
@@ -62,4 +63,6 @@ const isFinal = (error: unknown): boolean =>
   "code" in error &&
   (error.code === "EENVELOPE" || error.code === "EMESSAGE");
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "");
+/** No such mailbox or domain (RFC 3463, X.1.1 and its like); a 5xx may also be about us, or the text. */
+const isUnknown = (error: Error): boolean =>
+  "response" in error && /^5\d\d[ -]5\.(1\.(?:1|2|3|6|10)|2\.1)\b/.test(String(error.response));

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import type { SmtpServer } from "../../config.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { feature } from "../feature.ts";
+import { mailTemplate } from "../mail/template.ts";
 import { smtpDriver } from "./smtp.ts";
-import { mailTemplate } from "./template.ts";
 
 interface Received {
   readonly from: string;
@@ -54,10 +54,16 @@ async function openSmtp(
   };
 }
 
-const note = mailTemplate<{ text: string }>("note", ({ text }) => ({
-  subject: "A note with ünicode",
-  body: [text],
-}));
+const note = mailTemplate<{ text: string }>(
+  {
+    name: "note",
+    about: "In these tests",
+    subject: "A note with ünicode",
+    body: ["{{ text }}"],
+    values: { text: "Hello" },
+  },
+  (values) => values,
+);
 const notes = feature("notes", { mails: [note] });
 
 /** By the first letters of the address. */
@@ -72,7 +78,7 @@ beforeAll(async () => {
   smtp = await openSmtp(byAddress);
   people = await openTestPeople({
     features: [notes],
-    config: { smtp: smtp.config, fromEmail: "noreply@insulae.example" },
+    config: { mail: "smtp", smtp: smtp.config, fromEmail: "noreply@insulae.example" },
   });
 });
 afterAll(async () => {
@@ -99,7 +105,7 @@ describe("by SMTP", () => {
     const address = to("fine");
     await send(address);
     const row = await people.mailRow(address, "sent");
-    expect(row).toMatchObject({ variables: {}, captured: null, reason: null, attempts: 1 });
+    expect(row).toMatchObject({ variables: {}, reason: null, attempts: 1 });
     const [mail] = arrived(address);
     expect(mail).toMatchObject({ from: "noreply@insulae.example", to: [address] });
     expect(mail?.source).toContain(`To: ${address}`);
@@ -152,7 +158,10 @@ describe("by SMTP", () => {
 });
 
 describe("a mail server's TLS", () => {
-  const mail = { id: "m", to: "ada@example.org", subject: "s", text: "t", html: "h" };
+  const mail = {
+    ...{ id: "m", tenant: undefined, template: undefined, to: "ada@example.org" },
+    ...{ subject: "s", text: "t", html: "h" },
+  };
   const deliver = async (config: SmtpServer) => {
     const driver = smtpDriver(config, "noreply@insulae.example");
     try {

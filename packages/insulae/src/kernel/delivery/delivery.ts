@@ -1,0 +1,130 @@
+/**
+ * How messages leave: mails, text messages, pushes. Whoever sends (the queue of mails, the job of a
+ * notification) knows what to say and to whom, and tries again; a driver knows one way out.
+ *
+ *     mail ──► smtp · ses · sns topic ──┐
+ *     sms  ──► sns ─────────────────────┼──► or captured: kept in control.captured_messages
+ *     push ──► Web Push · sns ──────────┘
+ *
+ * Drivers that need a large library load it with their first message.
+ */
+import type { Kysely } from "kysely";
+import type { Config } from "../../config.ts";
+import type { ControlTables } from "../database/control-tables.ts";
+import { createOutbound } from "../http/outbound.ts";
+import type { Secrets } from "../secrets.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
+import { captureMessages } from "./capture.ts";
+import { sesDriver } from "./ses.ts";
+import { smtpDriver } from "./smtp.ts";
+import { snsDriver } from "./sns.ts";
+import { createVapid, webPushDriver } from "./web-push.ts";
+
+interface Outgoing {
+  /** Names the message; the same when it is sent again. */
+  readonly id: string;
+  /** Whose it is; undefined: the platform's. */
+  readonly tenant: Pick<Tenant, "id"> | undefined;
+  /** What it was made from. */
+  readonly template: string | undefined;
+}
+
+export interface OutgoingMail extends Outgoing {
+  readonly to: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+}
+
+export interface OutgoingText extends Outgoing {
+  /** A telephone number, as E.164 has it: `+41791234567`. */
+  readonly to: string;
+  readonly text: string;
+}
+
+/** What a browser gave when it agreed to be pushed to (W3C Push API). */
+export interface PushSubscription {
+  readonly endpoint: string;
+  readonly keys: { readonly p256dh: string; readonly auth: string };
+}
+
+export interface OutgoingPush extends Outgoing {
+  /** A device's token, or a browser. */
+  readonly to: string | PushSubscription;
+  readonly title: string;
+  readonly text: string;
+  readonly urgency: "low" | "normal" | "high";
+}
+
+/**
+ * Each resolves once somebody else is responsible for the message.
+ *
+ * @throws PermanentFailure where trying again makes no sense.
+ */
+export interface Delivery {
+  readonly mail: (mail: OutgoingMail) => Promise<void>;
+  readonly text: (text: OutgoingText) => Promise<void>;
+  readonly push: (push: OutgoingPush) => Promise<void>;
+  /** With what browsers subscribe, so that only this installation can push to them (RFC 8292). */
+  readonly vapidPublicKey: string;
+  readonly close: () => Promise<void>;
+}
+
+/** The other side refused the message for good. */
+export class PermanentFailure extends Error {
+  /** There is nobody at that address (any more): it isn't to be written to again. */
+  readonly noSuchRecipient: boolean;
+
+  constructor(
+    message: string,
+    { noSuchRecipient = false, ...options }: ErrorOptions & { noSuchRecipient?: boolean } = {},
+  ) {
+    super(message, options);
+    this.noSuchRecipient = noSuchRecipient;
+  }
+}
+
+export interface DeliveryOptions {
+  readonly config: Config;
+  readonly control: Kysely<ControlTables>;
+  readonly secrets: Secrets;
+}
+
+export function createDelivery({ config, control, secrets }: DeliveryOptions): Delivery {
+  const capture = captureMessages(control);
+  const sns = snsDriver(config.aws, config.sns);
+  const vapid = createVapid(secrets);
+  const webPush = webPushDriver({
+    vapid,
+    contact: config.supportEmail ? `mailto:${config.supportEmail}` : config.baseUrl,
+    outbound: createOutbound({ allowLoopback: config.env !== "production" }),
+  });
+  const mails = mailDriver(config, capture.mail, sns.mail);
+  return {
+    mail: mails.deliver,
+    text: { sns: sns.text, capture: capture.text, none: refuseText }[config.sms ?? "none"],
+    push:
+      config.push === "capture"
+        ? capture.push
+        : (push) =>
+            typeof push.to === "string"
+              ? sns.push({ ...push, to: push.to })
+              : webPush({ ...push, to: push.to }),
+    vapidPublicKey: vapid.publicKey,
+    async close() {
+      mails.close();
+      sns.close();
+    },
+  };
+}
+
+function mailDriver(config: Config, capture: Delivery["mail"], topic: Delivery["mail"]) {
+  const { mail, smtp, fromEmail, aws } = config;
+  if (mail === "smtp" && smtp) return smtpDriver(smtp, fromEmail);
+  if (mail === "ses") return sesDriver(aws, fromEmail);
+  return { deliver: mail === "sns" ? topic : capture, close() {} };
+}
+
+const refuseText: Delivery["text"] = async () => {
+  throw new PermanentFailure("text messages can't be sent: see the setting SMS");
+};

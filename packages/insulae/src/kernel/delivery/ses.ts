@@ -1,0 +1,54 @@
+/** Mails by Amazon SES (version 2 of its API). */
+import type { SESv2Client } from "@aws-sdk/client-sesv2";
+import type { AwsSettings } from "../../config.ts";
+import { clientOptions, failureOf } from "./aws.ts";
+import type { OutgoingMail } from "./delivery.ts";
+
+/** @param from the sender's address. */
+export function sesDriver(aws: AwsSettings, from: string) {
+  let loading: Promise<{ client: SESv2Client; send: (mail: OutgoingMail) => Promise<unknown> }>;
+  const load = async () => {
+    const { SESv2Client, SendEmailCommand } = await import("@aws-sdk/client-sesv2");
+    const client = new SESv2Client(clientOptions(aws, aws.region));
+    const utf8 = (Data: string) => ({ Data, Charset: "UTF-8" });
+    return {
+      client,
+      send: ({ id, tenant, to, subject, text, html }: OutgoingMail) =>
+        client.send(
+          new SendEmailCommand({
+            FromEmailAddress: from,
+            Destination: { ToAddresses: [to] },
+            Content: {
+              Simple: {
+                Subject: utf8(subject),
+                Body: { Text: utf8(text), Html: utf8(html) },
+                Headers: [{ Name: "Auto-Submitted", Value: "auto-generated" }],
+              },
+            },
+            // They come back with SES's events: what bounced, and whose it was.
+            EmailTags: [
+              { Name: "message_id", Value: id },
+              ...(tenant ? [{ Name: "tenant_id", Value: tenant.id }] : []),
+            ],
+          }),
+        ),
+    };
+  };
+  return {
+    async deliver(mail: OutgoingMail): Promise<void> {
+      loading ??= load();
+      const { send } = await loading;
+      try {
+        await send(mail);
+      } catch (error) {
+        throw failureOf(error);
+      }
+    },
+    close() {
+      loading?.then(
+        ({ client }) => client.destroy(),
+        () => {},
+      );
+    },
+  };
+}

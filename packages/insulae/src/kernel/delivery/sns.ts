@@ -1,0 +1,105 @@
+/**
+ * Text messages and pushes to devices by Amazon SNS, and messages of all kinds to a topic whose
+ * subscriber delivers them.
+ */
+import type { PublishCommandInput, SNSClient } from "@aws-sdk/client-sns";
+import type { AwsSettings, SnsSettings } from "../../config.ts";
+import { clientOptions, failureOf } from "./aws.ts";
+import {
+  type OutgoingMail,
+  type OutgoingPush,
+  type OutgoingText,
+  PermanentFailure,
+} from "./delivery.ts";
+
+interface Sns {
+  readonly publish: (message: PublishCommandInput) => Promise<unknown>;
+  /** The endpoint that stands for a device of an application; the same one for the same device. */
+  readonly endpointOf: (application: string, token: string) => Promise<string | undefined>;
+}
+
+export function snsDriver(aws: AwsSettings, topics: SnsSettings) {
+  let client: SNSClient | undefined;
+  let loading: Promise<Sns>;
+  const load = async (): Promise<Sns> => {
+    const { CreatePlatformEndpointCommand, PublishCommand, SNSClient } = await import(
+      "@aws-sdk/client-sns"
+    );
+    const sns = new SNSClient(clientOptions(aws, topics.region));
+    client = sns;
+    return {
+      publish: (message) => sns.send(new PublishCommand(message)),
+      endpointOf: async (PlatformApplicationArn, Token) =>
+        (await sns.send(new CreatePlatformEndpointCommand({ PlatformApplicationArn, Token })))
+          .EndpointArn,
+    };
+  };
+  const withSns = async (work: (sns: Sns) => Promise<unknown>): Promise<void> => {
+    loading ??= load();
+    const sns = await loading;
+    try {
+      await work(sns);
+    } catch (error) {
+      throw failureOf(error);
+    }
+  };
+  const toTopic = (
+    TopicArn: string,
+    channel: string,
+    { tenant, ...message }: OutgoingMail | OutgoingText | OutgoingPush,
+  ) =>
+    withSns(({ publish }) =>
+      publish({
+        TopicArn,
+        Message: JSON.stringify({ channel, tenant_id: tenant?.id ?? null, ...message }),
+        MessageAttributes: { channel: { DataType: "String", StringValue: channel } },
+      }),
+    );
+
+  return {
+    async mail(mail: OutgoingMail): Promise<void> {
+      await toTopic(topics.emailTopicArn ?? "", "email", mail);
+    },
+    async text(text: OutgoingText): Promise<void> {
+      if (topics.smsTopicArn) return toTopic(topics.smsTopicArn, "sms", text);
+      await withSns(({ publish }) =>
+        publish({
+          PhoneNumber: text.to,
+          Message: text.text,
+          MessageAttributes: {
+            "AWS.SNS.SMS.SMSType": { DataType: "String", StringValue: "Transactional" },
+          },
+        }),
+      );
+    },
+    async push(push: OutgoingPush & { readonly to: string }): Promise<void> {
+      const { pushArn } = topics;
+      if (!pushArn) {
+        throw new PermanentFailure("devices can't be reached: see the setting SNS_PUSH_TOPIC_ARN");
+      }
+      if (!pushArn.includes(":app/")) return toTopic(pushArn, "push", push);
+      await withSns(async ({ publish, endpointOf }) => {
+        const TargetArn = await endpointOf(pushArn, push.to);
+        await publish({ TargetArn, MessageStructure: "json", Message: forDevices(push) });
+      });
+    },
+    close() {
+      client?.destroy();
+    },
+  };
+}
+
+/** One message in the forms of the services that SNS passes it on to. */
+function forDevices({ title, text, urgency }: OutgoingPush): string {
+  const apple = JSON.stringify({ aps: { alert: { title, body: text } } });
+  const google = {
+    notification: { title, body: text },
+    android: { priority: urgency === "high" ? "high" : "normal" },
+  };
+  return JSON.stringify({
+    default: text,
+    APNS: apple,
+    APNS_SANDBOX: apple,
+    GCM: JSON.stringify({ fcmV1Message: { message: google } }),
+  });
+}

@@ -1,0 +1,97 @@
+/**
+ * Web Push (RFC 8030): a message is encrypted for one browser (RFC 8291) and handed to the push
+ * service that the browser named, with a token that says who we are (RFC 8292). The address is a
+ * client's choice, so it is asked as such addresses are (`outbound.ts`).
+ */
+import { createECDH } from "node:crypto";
+import type { Outbound } from "../http/outbound.ts";
+import { OutboundError } from "../http/outbound.ts";
+import type { Secrets } from "../secrets.ts";
+import { type OutgoingPush, PermanentFailure, type PushSubscription } from "./delivery.ts";
+
+interface Vapid {
+  readonly publicKey: string;
+  readonly privateKey: string;
+}
+
+/** The installation's key: the same on every node, without being kept anywhere. */
+export function createVapid(secrets: Secrets): Vapid {
+  const curve = createECDH("prime256v1");
+  // 32 bytes are out of the curve's range once in 2^32: then the next ones are taken.
+  for (let attempt = 0; ; attempt++) {
+    try {
+      curve.setPrivateKey(secrets.derive(`vapid:${attempt}`, 32));
+      break;
+    } catch {}
+  }
+  return {
+    publicKey: curve.getPublicKey("base64url"),
+    privateKey: curve.getPrivateKey().toString("base64url").padStart(43, "A"),
+  };
+}
+
+export interface WebPushOptions {
+  readonly vapid: Vapid;
+  /** Whom the push service may write to: a `mailto:` or `https:` address. */
+  readonly contact: string;
+  readonly outbound: Outbound;
+}
+
+/** How long a push service keeps a message for a browser that is not there. */
+const ttlSeconds = 86_400;
+
+export function webPushDriver({ vapid, contact, outbound }: WebPushOptions) {
+  return async (push: OutgoingPush & { readonly to: PushSubscription }): Promise<void> => {
+    // The package is CommonJS; what it exports is its default.
+    const { default: webPush } = await import("web-push");
+    const { endpoint, keys } = push.to;
+    const request = encrypted(() =>
+      webPush.generateRequestDetails(
+        { endpoint, keys },
+        JSON.stringify({ id: push.id, title: push.title, body: push.text }),
+        {
+          vapidDetails: { subject: contact, ...vapid },
+          TTL: ttlSeconds,
+          urgency: push.urgency,
+          contentEncoding: "aes128gcm",
+        },
+      ),
+    );
+    const answer = await outbound(endpoint, {
+      method: "POST",
+      headers: Object.fromEntries(
+        Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
+      ),
+      body: request.body,
+      timeoutMs: 15_000,
+      maxBytes: 65_536,
+    }).catch((error: unknown) => {
+      if (error instanceof OutboundError && error.failure === "address_refused") {
+        throw new PermanentFailure(error.message, { cause: error, noSuchRecipient: true });
+      }
+      throw error;
+    });
+    if (answer.ok) return;
+    const message = `the push service answered ${answer.status}`;
+    // Gone, or never there; 400, 413 and the like will be the same tomorrow.
+    if (answer.status === 404 || answer.status === 410) {
+      throw new PermanentFailure(message, { noSuchRecipient: true });
+    }
+    if (answer.status >= 400 && answer.status < 500 && answer.status !== 429) {
+      throw new PermanentFailure(message);
+    }
+    throw new Error(message);
+  };
+}
+
+/** Keys that no browser made. */
+function encrypted<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new PermanentFailure("nothing can be encrypted for this subscription", {
+      cause: error,
+      noSuchRecipient: true,
+    });
+  }
+}

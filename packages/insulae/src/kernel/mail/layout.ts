@@ -1,0 +1,138 @@
+/**
+ * From texts to a mail, in a tenant's layout: the one place that escapes. A link's place in a text is
+ * a mark that nobody can guess, in a paragraph of its own, which becomes the link here.
+ */
+import { randomUUID } from "node:crypto";
+import type { Tenant } from "../tenancy/tenant.ts";
+import { invalidTemplate, type TextEngine, type Values } from "./liquid.ts";
+import type { Composed, MailTexts } from "./template.ts";
+
+/** A paragraph, or a link that stands as a button in HTML. */
+export type Part = string | { readonly label: string; readonly url: string };
+
+export interface Message {
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+}
+
+/** How mails of a tenant, or of the platform, look. */
+export interface Brand {
+  readonly name: string;
+  readonly supportEmail: string | undefined;
+  readonly logoUrl?: string | undefined;
+  readonly color?: string | undefined;
+  readonly footer?: string | undefined;
+}
+
+const platformName = "Insulae";
+
+export function brandOf(tenant: Tenant | undefined, supportEmail: string | undefined): Brand {
+  const settings = tenant?.settings.branding;
+  const given: Readonly<Record<string, unknown>> =
+    typeof settings === "object" && settings !== null ? { ...settings } : {};
+  const text = (name: string, pattern: RegExp) => {
+    const value = given[name];
+    return typeof value === "string" && pattern.test(value) ? value : undefined;
+  };
+  return {
+    name: text("name", /\S/) ?? tenant?.name ?? platformName,
+    supportEmail: text("support_email", /^[^\s@<>]+@[^\s@<>]+$/) ?? supportEmail,
+    logoUrl: text("logo_url", /^https:\/\/[^\s"'<>]+$/),
+    color: text("color", /^#[0-9a-f]{6}$/i),
+    footer: text("footer", /\S/),
+  };
+}
+
+/** The values that every text may name. */
+export const commonValues = ({ name, supportEmail }: Brand): Values => ({
+  tenant: name,
+  support_email: supportEmail ?? "",
+});
+
+/**
+ * @param links the labels of those of the composed values that are links.
+ * @throws invalidTemplate where a link doesn't stand alone
+ */
+export function fillIn(
+  engine: TextEngine,
+  { subject, body }: MailTexts,
+  {
+    composed,
+    links,
+    brand,
+  }: {
+    readonly composed: Composed;
+    readonly links: Readonly<Record<string, string>>;
+    readonly brand: Brand;
+  },
+): { readonly subject: string; readonly parts: readonly Part[] } {
+  const marks = new Map<string, Part>();
+  const values = Object.entries(composed).map(([name, value = null]) => {
+    const label = links[name];
+    if (label === undefined || typeof value !== "string") {
+      return [name, typeof value === "string" ? oneLine(value) : value] as const;
+    }
+    const mark = `link-${randomUUID()}`;
+    marks.set(mark, { label, url: value });
+    return [name, mark] as const;
+  });
+  const scope = { ...commonValues(brand), ...Object.fromEntries(values) };
+  const parts = paragraphsOf(engine.render(body, scope)).map((text) => marks.get(text) ?? text);
+  const line = engine.render(subject, scope);
+  const strays = [line, ...parts.filter((part) => typeof part === "string")];
+  if ([...marks.keys()].some((mark) => strays.some((text) => text.includes(mark)))) {
+    throw invalidTemplate({ detail: "A link has to stand alone, between two empty lines" });
+  }
+  return { subject: oneLine(line), parts };
+}
+
+export const paragraphsOf = (text: string): readonly string[] =>
+  text
+    .split(/\n[^\S\n]*\n/)
+    .map(oneLine)
+    .filter((paragraph) => paragraph !== "");
+
+/** @param html what stands in the place of the parts in HTML; it is safe already. */
+export function layOut(
+  { subject, parts }: { readonly subject: string; readonly parts: readonly Part[] },
+  brand: Brand,
+  html = parts.map((part) => asHtml(part, brand)).join(""),
+): Message {
+  const { name, supportEmail, logoUrl, footer } = brand;
+  const closing = [...(footer ? [footer] : []), supportEmail ? `${name} · ${supportEmail}` : name];
+  const logo = logoUrl
+    ? `<p><img src="${escapeHtml(logoUrl)}" alt="${escapeHtml(oneLine(name))}" height="40"></p>`
+    : "";
+  return {
+    subject: oneLine(subject),
+    text: `${[...parts, ...closing].map(asText).join("\n\n")}\n`,
+    html: `<!doctype html><html><body style="font-family:sans-serif;max-width:36em">${logo}${html}${closing
+      .map((text) => asHtml(text, brand))
+      .join("")}</body></html>`,
+  };
+}
+
+const asText = (part: Part): string =>
+  typeof part === "string" ? oneLine(part) : `${oneLine(part.label)}:\n${part.url}`;
+
+function asHtml(part: Part, { color }: Brand): string {
+  if (typeof part === "string") return `<p>${escapeHtml(oneLine(part))}</p>`;
+  const url = escapeHtml(part.url);
+  const style = color ? ` style="color:${color}"` : "";
+  return `<p><a href="${url}"${style}>${escapeHtml(oneLine(part.label))}</a></p><p style="font-size:smaller;word-break:break-all">${url}</p>`;
+}
+
+/** Control characters could begin a header, or hide what follows. */
+export const oneLine = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]+/gu, " ").trim();
+
+const entities: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"']/g, (character) => entities[character] ?? "");

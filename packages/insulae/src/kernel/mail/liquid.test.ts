@@ -1,0 +1,76 @@
+import { describe, expect, it } from "vitest";
+import { createTexts, maxSource } from "./liquid.ts";
+
+const engine = await createTexts()();
+const render = (source: string, values = {}) => engine.render(source, values);
+
+describe("a text with variables", () => {
+  it("puts values in their places, with conditions, lists and filters", () => {
+    const source =
+      "{{ name | upcase }}{% if vip %}!{% endif %}: {% for item in items %}{{ item }} {% endfor %}{{ at | date: '%Y' }}";
+    const values = { name: "ada", vip: true, items: ["a", 1], at: "2026-01-02T00:00:00Z" };
+    expect(render(source, values)).toBe("ADA!: a 1 2026");
+    expect(engine.variables(source).toSorted()).toEqual(["at", "items", "name", "vip"]);
+  });
+
+  it("takes a value for text, whatever it looks like", () => {
+    const value = "{{ secret }}{% include 'x' %}<b>";
+    expect(render("{{ v }}", { v: value, secret: "s" })).toBe(value);
+    expect(engine.renderHtml("<i>{{ v }}</i>", { v: value })).toBe(
+      "<i>{{ secret }}{% include &#39;x&#39; %}&lt;b&gt;</i>",
+    );
+  });
+
+  it("escapes every value in HTML, with no way around it", () => {
+    expect(engine.renderHtml("{{ v | upcase }}", { v: "<b>" })).toBe("&lt;B&gt;");
+    expect(() => engine.renderHtml("{{ v | raw }}", { v: "<b>" })).toThrow(/raw/);
+  });
+});
+
+describe("a hostile text", () => {
+  const refused = [
+    "{{ unknown }}",
+    "{{ v | unknown }}",
+    "{{ v",
+    "{% for i in %}",
+    "{% include 'x' %}",
+    "{% render '/etc/passwd' %}",
+    "{% layout '../x' %}",
+    "{% assign v = v | append: v %}",
+    "{% capture v %}{{ v }}{{ v }}{% endcapture %}",
+    "{% liquid echo v %}",
+    "{{ v | base64_encode }}",
+    "{{ v.constructor.constructor }}",
+    "{{ v.__proto__.x }}",
+    "{% for i in (1..1000000000) %}x{% endfor %}",
+    "{{ 'now' | date: '%1000000000Y' }}",
+    `${"{% for a in v %}".repeat(12)}x${"{% endfor %}".repeat(12)}`,
+    `${"{% for a in (1..9999) %}".repeat(6)}{{ long }}${"{% endfor %}".repeat(6)}`,
+    `{{ long ${"| replace: 'a', 'aaaaaaaaaa' ".repeat(30)} }}`,
+    "x".repeat(maxSource + 1),
+    "{{ long }}".repeat(4_000),
+  ];
+  it.each(refused)("%.60s is refused, at once", (source) => {
+    const values = { v: Array.from({ length: 100 }, () => "v"), long: "a".repeat(10_000) };
+    const before = process.cpuUsage();
+    expect(() => render(source, values)).toThrow(
+      expect.objectContaining({ code: "invalid_template", status: 400 }),
+    );
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1_000).toBeLessThan(1_500);
+  });
+
+  it("of brackets and quotes of all kinds ends", () => {
+    for (const piece of ["{{", "{%", "{{ '", "{% if a == ", "{{ a[", "{{ a | b: ", "{%- -%}{{-"]) {
+      const source = piece.repeat(Math.floor(maxSource / piece.length));
+      const before = process.cpuUsage();
+      try {
+        render(source);
+      } catch (error) {
+        expect(error).toMatchObject({ code: "invalid_template" });
+      }
+      const { user, system } = process.cpuUsage(before);
+      expect((user + system) / 1_000, piece).toBeLessThan(1_500);
+    }
+  });
+});
