@@ -104,7 +104,7 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
 
 async function assemble(installation: Installation, services: Services): Promise<App> {
   const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
-  const { platform, catalogue, announcements, authenticate, mailSender, jobWorker } = services;
+  const { platform, catalogue, announcements, authenticate, mailSender, jobRunner } = services;
   const { baseUrl } = config;
 
   const hostLookup = createHostLookup({
@@ -180,7 +180,7 @@ async function assemble(installation: Installation, services: Services): Promise
   await migratePlacements(installation);
   await announcements.listen();
   mailSender.start();
-  if (config.jobsConcurrency > 0) jobWorker.start();
+  jobRunner.start();
   const tls = createTlsEntrance({ config, http, certificates: platform.certificates, log });
   const logPort = createLogPort({ config, http, log });
   measureServices(installation.metrics, { logs: platform.logs, redis });
@@ -257,7 +257,7 @@ const sweepEveryMs = 3_600_000;
  */
 function startUpkeep(
   { provisioning, main, log }: Installation,
-  { platform: { tenants, oneTimeTokens, sessions }, mailSender, anchors }: Services,
+  { platform: { tenants, oneTimeTokens, sessions }, mailSender, jobRunner, anchors }: Services,
   tls: TlsEntrance,
 ) {
   const attempt = (what: string, work: () => Promise<void>) =>
@@ -265,6 +265,7 @@ function startUpkeep(
   const sweep = async () => {
     await attempt("Deleted tenants could not be erased", () => tenants.sweep());
     await attempt("Old mails could not be deleted", () => mailSender.sweep());
+    await attempt("Old jobs could not be deleted", jobRunner.sweep);
     await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());
     await attempt("Sessions of the past could not be deleted", () => sessions.sweep());
     await attempt("The audit logs could not be anchored", anchors.anchor);

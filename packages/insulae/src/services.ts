@@ -37,11 +37,12 @@ import { inTransaction, withOwner } from "./kernel/database/connect.ts";
 import { createDelivery } from "./kernel/delivery/delivery.ts";
 import { createDns, type Dns } from "./kernel/dns.ts";
 import { createOutbound } from "./kernel/http/outbound.ts";
-import { jobsOf } from "./kernel/jobs/job.ts";
+import { type JobDefinition, jobsOf } from "./kernel/jobs/job.ts";
 import { createJobs, withRules } from "./kernel/jobs/jobs.ts";
-import { createOutbox, type Outbox, type OutboxTables } from "./kernel/jobs/outbox.ts";
+import { createOutbox, type OutboxTables } from "./kernel/jobs/outbox.ts";
 import { createJobQueue } from "./kernel/jobs/queue.ts";
-import { createJobWorker, type JobWorker } from "./kernel/jobs/worker.ts";
+import { createJobRunner, type JobRunner } from "./kernel/jobs/runner.ts";
+import { scheduleForTenants } from "./kernel/jobs/schedules.ts";
 import { keepCurrent } from "./kernel/kept-current.ts";
 import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
 import { createMailSender, type MailSender } from "./kernel/mail/sender.ts";
@@ -65,8 +66,7 @@ export interface Services {
   /** Not started: a command of the CLI enqueues mails, the server sends them. */
   readonly mailSender: MailSender;
   /** Not started either. */
-  readonly jobWorker: JobWorker;
-  readonly outbox: Outbox;
+  readonly jobRunner: JobRunner;
   readonly authenticate: Authenticate;
   readonly anchors: Anchors;
   /** The installation stays open. */
@@ -148,12 +148,12 @@ export async function createServices(
         catalogue.forget(id);
         configs.forget(id);
         // Its jobs have waited for it to be active.
-        jobWorker.wake();
+        jobRunner.wake();
       },
       onUser: authority.forgetUser,
       onAccount: authority.forgetAccount,
       onMail: () => mailSender.wake(),
-      onJob: () => jobWorker.wake(),
+      onJob: () => jobRunner.wake(),
       onHostCertificate: certificates.forget,
       onSessionEnded: endedSessions.add,
       onKeys: keys.stale,
@@ -161,7 +161,7 @@ export async function createServices(
       onCache: caches.forgotten,
       onAnything() {
         mailSender.wake();
-        jobWorker.wake();
+        jobRunner.wake();
         endedSessions.stale();
         keys.stale();
         catalogue.forgetAll();
@@ -181,12 +181,15 @@ export async function createServices(
   const anchors = createAnchors({ control, databaseOf, log }, audit.write);
   const { baseDomain } = config;
   const templates = mailTemplates(features);
-  const declaredJobs = jobsOf(features);
   const jobQueue = createJobQueue({
     broker: installation.broker,
     target: { serverId: main.id, database: main.database, role: "control" },
     control,
   });
+  const declaredJobs: ReadonlyMap<string, JobDefinition> = jobsOf([
+    ...features,
+    { jobs: [scheduleForTenants(jobQueue, (name) => declaredJobs.get(name))] },
+  ]);
   const outbox = createOutbox({
     control,
     databaseOf: (tenant) => databaseOf<OutboxTables>(tenant),
@@ -281,8 +284,9 @@ export async function createServices(
     textsOf: async () => undefined,
     log,
   });
-  const jobWorker = createJobWorker({
+  const jobRunner = createJobRunner({
     queue: jobQueue,
+    outbox,
     declared: declaredJobs,
     platform,
     concurrency: config.jobsConcurrency,
@@ -294,8 +298,7 @@ export async function createServices(
     announcements,
     anchors,
     mailSender,
-    jobWorker,
-    outbox,
+    jobRunner,
     authenticate: createAuthentication({
       verifyToken: tokens.verify,
       cookieSessions,
@@ -310,8 +313,7 @@ export async function createServices(
       await audit.settled();
       await announcements.close();
       await mailSender.close();
-      await jobWorker.close();
-      await outbox.close();
+      await jobRunner.close();
       await delivery.close();
     },
   };

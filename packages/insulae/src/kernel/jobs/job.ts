@@ -111,6 +111,9 @@ function define<Data extends TSchema>(
   if (!/^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$/.test(name)) {
     throw new Error(`job name ${JSON.stringify(name)}: use feature.what-it-does`);
   }
+  if (options.schedule !== undefined && !/^\S+( \S+){4}$/.test(options.schedule)) {
+    throw new Error(`the schedule of ${name} has to be cron's five fields`);
+  }
   return {
     name,
     // Without a schema Data is that of no data.

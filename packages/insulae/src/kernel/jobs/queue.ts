@@ -113,7 +113,7 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
     async add(queue, jobs, tx) {
       await ensureQueue(queue);
       const options = tx ? { db: overTransaction(tx) } : {};
-      await (await boss()).insert(queue, jobs.map(inserted(queue)), options);
+      await (await boss()).insert(queue, jobs.map(inserted), options);
     },
     async ready(after, limit) {
       // From one queue's name to the next one's: as many probes of the index as there are queues with
@@ -182,8 +182,8 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
     async takeOver() {
       const { rows } = await sql<{ name: string; id: string; retryCount: number }>`
         select name, id, retry_count as "retryCount" from pgboss.job_common
-        where state = 'active' and group_id is not null
-          and heartbeat_on + heartbeat_seconds * interval '1 second' < now()
+        where state = 'active'
+          and heartbeat_on < now() - make_interval(secs => ${leaseSeconds})
         limit 1000`.execute(control);
       for (const { name, ...job } of rows) {
         await (await boss()).fail(name, job, { error: "the worker is gone" });
@@ -199,27 +199,23 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
       `.execute(control);
     },
   };
-
-  function inserted(queue: string) {
-    return ({ id, job, data, key, startAfter, ...rules }: NewJob): JobInsert<Payload> => ({
-      id,
-      data: { job, data },
-      // Without a key each is a key of its own: the policy knows no jobs without one.
-      singletonKey: key === undefined ? id : `${job}:${key}`,
-      ...(startAfter && { startAfter: startAfter.toISOString() }),
-      retryLimit: rules.retries,
-      retryBackoff: true,
-      retryDelay: rules.backoffSeconds,
-      // Without one pg-boss waits for a second at least.
-      retryDelayMax: rules.backoffSeconds === 0 ? 0 : longestBackoffSeconds,
-      expireInSeconds: rules.timeoutSeconds,
-      heartbeatSeconds: leaseSeconds,
-      retentionSeconds: waitsSeconds,
-      // The index of active jobs has those of a group.
-      group: { id: queue },
-    });
-  }
 }
+
+const inserted = ({ id, job, data, key, startAfter, ...rules }: NewJob): JobInsert<Payload> => ({
+  id,
+  data: { job, data },
+  // Without a key each is a key of its own: the policy knows no jobs without one.
+  singletonKey: key === undefined ? id : `${job}:${key}`,
+  ...(startAfter && { startAfter: startAfter.toISOString() }),
+  retryLimit: rules.retries,
+  retryBackoff: true,
+  retryDelay: rules.backoffSeconds,
+  // Without one pg-boss waits for a second at least.
+  retryDelayMax: rules.backoffSeconds === 0 ? 0 : longestBackoffSeconds,
+  expireInSeconds: rules.timeoutSeconds,
+  heartbeatSeconds: leaseSeconds,
+  retentionSeconds: waitsSeconds,
+});
 
 /** What the types of pg-boss leave out: how many jobs a command changed. */
 const affected = (answer: object): number =>

@@ -187,7 +187,11 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
       throw new PermanentFailure(`the data is not what ${payload.job} works on`);
     }
     const { timeoutSeconds } = definition;
-    const signal = AbortSignal.any([run.stop.signal, AbortSignal.timeout(timeoutSeconds * 1000)]);
+    const timer = setTimeout(
+      () => run.stop.abort(new Error(`it took longer than ${timeoutSeconds} s`)),
+      timeoutSeconds * 1000,
+    ).unref();
+    const { signal } = run.stop;
     const own: JobRun = {
       job: { id, name: payload.job, attempt: retryCount + 1 },
       signal,
@@ -204,7 +208,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
         : platform.withTenant(tenant, (scope) =>
             call({ ...scope, ...own, log: scope.log.child(fields) }),
           );
-    return Promise.race([working, aborted(signal, timeoutSeconds)]);
+    return Promise.race([working, aborted(signal)]).finally(() => clearTimeout(timer));
   };
 
   /** Keeps at it while the lease lasts: the work is done, and shall not be done twice. */
@@ -279,12 +283,9 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
   };
 }
 
-const aborted = (signal: AbortSignal, timeoutSeconds: number): Promise<never> =>
+const aborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_resolve, reject) => {
-    signal.addEventListener("abort", () => {
-      const late = signal.reason instanceof DOMException && signal.reason.name === "TimeoutError";
-      reject(late ? new Error(`it took longer than ${timeoutSeconds} s`) : signal.reason);
-    });
+    signal.addEventListener("abort", () => reject(signal.reason));
   });
 
 /** What an administrator of the tenant may read. */

@@ -1,0 +1,71 @@
+/** A node without HTTP, on whose queue and outboxes a test works by hand. */
+import pg from "pg";
+import { pino } from "pino";
+import { coreFeatures } from "../../features/index.ts";
+import { openInstallation } from "../../installation.ts";
+import { createServices } from "../../services.ts";
+import { createTestApp } from "../../testing/test-app.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
+import { uuidV7 } from "../uuid.ts";
+import { createOutbox, type OutboxTables, type SentJob } from "./outbox.ts";
+import { createJobQueue, type NewJob } from "./queue.ts";
+
+export type JobParts = Awaited<ReturnType<typeof openJobParts>>;
+
+export async function openJobParts() {
+  const log = pino({ level: "silent" });
+  const app = await createTestApp({ features: [], config: { jobsConcurrency: 0 } });
+  const installation = await openInstallation(app.config, coreFeatures, log);
+  const services = await createServices(installation);
+  /** Past everything. */
+  const database = new pg.Client({ connectionString: app.config.databaseUrl });
+  await database.connect();
+  const { control, broker, main, databaseOf } = installation;
+  let number = 0;
+
+  return {
+    app,
+    database,
+    platform: services.platform,
+    log,
+    queue: createJobQueue({
+      broker,
+      target: { serverId: main.id, database: main.database, role: "control" },
+      control,
+    }),
+    newTenant(): Promise<Tenant> {
+      number += 1;
+      return app.tenants.create({ key: `t_${number}x`, name: "A tenant", isolation: "pool" });
+    },
+    newJob: (more: Partial<NewJob> = {}): NewJob => ({
+      id: uuidV7(),
+      job: "tests.test",
+      data: {},
+      retries: 5,
+      backoffSeconds: 0,
+      timeoutSeconds: 900,
+      ...more,
+    }),
+    openOutbox: (
+      pass: (tenant: Tenant, jobs: readonly SentJob[]) => Promise<void>,
+      markSeconds = 120,
+    ) =>
+      createOutbox({
+        control,
+        databaseOf: (tenant) => databaseOf<OutboxTables>(tenant),
+        findTenant: (id) => services.platform.tenants.find(id),
+        pass,
+        log,
+        markSeconds,
+      }),
+    async rows<Row = Record<string, unknown>>(text: string, ...values: unknown[]): Promise<Row[]> {
+      return (await database.query(text, values)).rows;
+    },
+    async close() {
+      await database.end();
+      await services.close();
+      await installation.close();
+      await app.close();
+    },
+  };
+}

@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type JobParts, openJobParts } from "./parts-fixture.ts";
+import type { NewJob, TakenJob } from "./queue.ts";
+
+let parts: JobParts;
+beforeAll(async () => {
+  parts = await openJobParts();
+});
+afterAll(() => parts?.close());
+
+const stateOf = async ({ id }: { readonly id: string }) =>
+  (await parts.rows("select state, output from pgboss.job where id = $1", id))[0];
+const take = async (queue: string): Promise<TakenJob> => {
+  const taken = await parts.queue.take(queue);
+  if (!taken) throw new Error("there is nothing to take");
+  return taken;
+};
+const add = async (more: Partial<NewJob> = {}) => {
+  const tenant = await parts.newTenant();
+  const job = parts.newJob(more);
+  await parts.queue.add(tenant.id, [job]);
+  return { tenant, job };
+};
+/** As if the worker had been silent for so long. */
+const age = ({ id }: TakenJob, seconds: number) =>
+  parts.rows(
+    "update pgboss.job set heartbeat_on = now() - make_interval(secs => $2) where id = $1",
+    id,
+    seconds,
+  );
+
+describe("the queue's tables", () => {
+  it("are those that this version of pg-boss wants", async () => {
+    // It compares with what the library would make; only the owner sees all of that.
+    const { PgBoss } = await import("pg-boss");
+    const boss = new PgBoss({
+      db: { executeSql: (text, values) => parts.database.query(text, values) },
+    });
+    const { extraIndexes, ...report } = await boss.detectSchemaDrift();
+    expect(report).toMatchObject({ ok: true });
+    expect(extraIndexes.map(({ name }) => name).sort()).toEqual(["jobs_active", "jobs_due"]);
+    expect(await boss.schemaVersion()).toBe(43);
+  });
+
+  it("are changed by nobody at run time, and seen by no tenant's role", async () => {
+    const { rows } = await parts.database.query(`
+      select has_schema_privilege('insulae_control', 'pgboss', 'create') as creates,
+        has_schema_privilege('insulae_app', 'pgboss', 'usage') as app,
+        has_schema_privilege('insulae_data', 'pgboss', 'usage') as data`);
+    expect(rows).toEqual([{ creates: false, app: false, data: false }]);
+  });
+});
+
+describe("the queue", () => {
+  it("gives a job to one of ten takers", async () => {
+    const { tenant } = await add();
+    const takings = Array.from({ length: 10 }, () => parts.queue.take(tenant.id));
+    expect((await Promise.all(takings)).filter(Boolean)).toHaveLength(1);
+  });
+
+  it("has a job once, however often it is added", async () => {
+    const { tenant, job } = await add();
+    await parts.queue.add(tenant.id, [job]);
+    expect(await take(tenant.id)).toMatchObject({ id: job.id });
+    await parts.queue.add(tenant.id, [job]);
+    expect(await parts.queue.take(tenant.id)).toBeUndefined();
+  });
+
+  it("gives the job of a dead worker to another, and ignores the first, should it finish late", async () => {
+    const { tenant, job } = await add();
+    const late = await take(tenant.id);
+    await age(late, 29);
+    expect(await parts.queue.takeOver()).toBe(0);
+    await age(late, 31);
+    expect(await parts.queue.takeOver()).toBe(1);
+    const second = await take(tenant.id);
+    expect(second).toMatchObject({ id: job.id, retryCount: 1 });
+
+    expect(await parts.queue.prolong(late, 0.9)).toBe(false);
+    expect(await parts.queue.fail(late, "too late", true)).toBe(false);
+    expect(await parts.queue.handBack(late)).toBe(false);
+    expect(await parts.queue.complete(late, "of the first")).toBe(false);
+    expect(await stateOf(job)).toEqual({
+      state: "active",
+      output: { error: "the worker is gone" },
+    });
+    expect(await parts.queue.complete(second, "of the second")).toBe(true);
+    expect(await parts.queue.complete(late, "of the first")).toBe(false);
+    expect(await stateOf(job)).toEqual({
+      state: "completed",
+      output: { result: "of the second" },
+    });
+  });
+
+  it("parks a job that kills its workers", async () => {
+    const { tenant, job } = await add({ retries: 2 });
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      await age(await take(tenant.id), 31);
+      await parts.queue.takeOver();
+    }
+    expect(await stateOf(job)).toMatchObject({ state: "failed" });
+    expect(await parts.queue.take(tenant.id)).toBeUndefined();
+  });
+
+  it("does not count an attempt that was handed back", async () => {
+    const { tenant, job } = await add({ retries: 0 });
+    expect(await parts.queue.handBack(await take(tenant.id))).toBe(true);
+    const again = await take(tenant.id);
+    expect(again).toMatchObject({ id: job.id, retryCount: 0 });
+    await parts.queue.complete(again, null);
+    expect(await stateOf(job)).toMatchObject({ state: "completed" });
+  });
+
+  it("keeps how far a job is until it is over", async () => {
+    const { tenant, job } = await add();
+    const taken = await take(tenant.id);
+    await parts.queue.prolong(taken, 0.25);
+    await parts.queue.prolong(taken, undefined);
+    expect(await stateOf(job)).toEqual({ state: "active", output: { progress: 0.25 } });
+  });
+
+  it("names those queues of active tenants in which something is due, each once", async () => {
+    const [one, two] = [await add(), await add()];
+    const later = await add({ startAfter: new Date(Date.now() + 60_000) });
+    const suspended = await add();
+    await parts.app.tenants.suspend(suspended.tenant.id);
+    await parts.queue.add(one.tenant.id, [parts.newJob(), parts.newJob()]);
+    const ready = await parts.queue.ready("", 1_000);
+    const about: string[] = [one, two, later, suspended].map(({ tenant }) => tenant.id);
+    expect(ready.filter((name) => about.includes(name))).toEqual(
+      [one.tenant.id, two.tenant.id].sort(),
+    );
+    expect(await parts.queue.ready(one.tenant.id, 1_000)).not.toContain(one.tenant.id);
+    const dueMs = await parts.queue.nextDueMs();
+    expect(dueMs).toBeGreaterThan(30_000);
+    expect(dueMs).toBeLessThanOrEqual(60_000);
+  });
+
+  it("forgets what was over long ago, completed jobs sooner than parked ones", async () => {
+    const { tenant } = await add();
+    const completed = await take(tenant.id);
+    await parts.queue.complete(completed, null);
+    const parked = await add({ retries: 0 });
+    await parts.queue.fail(await take(parked.tenant.id), "poisonous", false);
+    const finished = (days: number) =>
+      parts.rows(
+        "update pgboss.job set completed_on = now() - make_interval(days => $1) where id = any($2)",
+        days,
+        [completed.id, parked.job.id],
+      );
+    await finished(3);
+    await parts.queue.sweep();
+    expect(await stateOf(completed)).toBeUndefined();
+    expect(await stateOf(parked.job)).toMatchObject({ state: "failed" });
+    await finished(31);
+    await parts.queue.sweep();
+    expect(await stateOf(parked.job)).toBeUndefined();
+  });
+
+  it("goes with its tenant", async () => {
+    const { tenant } = await add();
+    await parts.rows("delete from control.tenants where id = $1", tenant.id);
+    expect(await parts.rows("select from pgboss.job where name = $1", tenant.id)).toEqual([]);
+    expect(await parts.rows("select from pgboss.queue where name = $1", tenant.id)).toEqual([]);
+  });
+});

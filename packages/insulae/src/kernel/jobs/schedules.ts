@@ -1,0 +1,143 @@
+/**
+ * Jobs that run by themselves. Every node knows when the next one is due, and adds it to the queue
+ * then; that all of them do so adds it once, since its id is made of its name and its time. A tenant's
+ * scheduled job is added for each active tenant by a job of the platform.
+ *
+ * What was due while no node ran is not made up for.
+ */
+import { type Static, Type } from "typebox";
+import type { Platform } from "../platform.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { uuidV7 } from "../uuid.ts";
+import { type JobDefinition, type PlatformJob, platformJob } from "./job.ts";
+import { withRules } from "./jobs.ts";
+import type { JobQueue } from "./queue.ts";
+import { platformQueue } from "./queue-names.ts";
+
+export interface Schedules {
+  start(): Promise<void>;
+  close(): void;
+}
+
+export interface SchedulesOptions {
+  readonly declared: ReadonlyMap<string, JobDefinition>;
+  readonly queue: JobQueue;
+  readonly log: Logger;
+}
+
+interface Due {
+  readonly definition: JobDefinition;
+  readonly cron: string;
+  at: Date;
+}
+
+const longestTimerMs = 3_600_000;
+const retryMs = 5_000;
+const perPage = 200;
+
+const Occurrence = Type.Object({ job: Type.String(), at: Type.String() });
+
+/** The same on every node, and for no other occurrence. */
+const occurrence = (definition: JobDefinition, at: Date, whose: string) =>
+  withRules(
+    {
+      id: uuidV7(at.getTime(), `${definition.name} ${whose}`),
+      job: definition.name,
+      data: {},
+      // One that is still waiting, such as for its tenant to be active again, is enough.
+      key: "schedule",
+      startAfter: at,
+    },
+    definition,
+  );
+
+/** Adds a tenants' scheduled job for each of them. */
+export const scheduleForTenants = (
+  queue: JobQueue,
+  find: (name: string) => JobDefinition | undefined,
+): PlatformJob<typeof Occurrence> =>
+  platformJob("jobs.schedule-for-tenants", {
+    data: Occurrence,
+    async run({ job, at }: Static<typeof Occurrence>, { platform, signal }) {
+      const definition = find(job);
+      if (!definition) throw new Error(`no job is called ${job}`);
+      for await (const { id } of activeTenants(platform)) {
+        signal.throwIfAborted();
+        await queue.add(id, [occurrence(definition, new Date(at), id)]);
+      }
+    },
+  });
+
+async function* activeTenants(platform: Platform) {
+  for (let after: string | undefined; ; ) {
+    const page = await platform.tenants.list({ status: "active", after, limit: perPage });
+    yield* page;
+    after = page.at(-1)?.id;
+    if (after === undefined) return;
+  }
+}
+
+export function createSchedules({ declared, queue, log }: SchedulesOptions): Schedules {
+  const scheduled = [...declared.values()].filter(({ schedule }) => schedule !== undefined);
+  let schedules: Due[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let open = false;
+
+  const next = async (cron: string): Promise<Date> => {
+    const [at] = (await queue.boss()).previewSchedule(cron, { from: new Date(), count: 1 });
+    if (!at) throw new Error(`the schedule ${cron} has no next time`);
+    return at;
+  };
+
+  const add = (definition: JobDefinition, at: Date): Promise<void> => {
+    if (definition.of === "platform") {
+      return queue.add(platformQueue, [occurrence(definition, at, platformQueue)]);
+    }
+    const { name } = definition;
+    const data: Static<typeof Occurrence> = { job: name, at: at.toISOString() };
+    const id = uuidV7(at.getTime(), `${name} tenants`);
+    return queue.add(platformQueue, [
+      withRules({
+        id,
+        job: "jobs.schedule-for-tenants",
+        data,
+        key: undefined,
+        startAfter: at,
+      }),
+    ]);
+  };
+
+  const tick = async (): Promise<void> => {
+    let waitMs = longestTimerMs;
+    try {
+      for (const due of schedules) {
+        if (due.at.getTime() > Date.now()) continue;
+        await add(due.definition, due.at);
+        due.at = await next(due.cron);
+      }
+      for (const { at } of schedules) waitMs = Math.min(waitMs, at.getTime() - Date.now());
+    } catch (error) {
+      waitMs = retryMs;
+      log.warn({ err: error }, "A scheduled job could not be added; it will be tried again");
+    }
+    if (open) timer = setTimeout(tick, Math.max(waitMs, 1)).unref();
+  };
+
+  return {
+    async start() {
+      open = true;
+      if (scheduled.length === 0) return;
+      schedules = await Promise.all(
+        scheduled.map(async (definition) => {
+          const cron = definition.schedule ?? "";
+          return { definition, cron, at: await next(cron) };
+        }),
+      );
+      if (open) await tick();
+    },
+    close() {
+      open = false;
+      clearTimeout(timer);
+    },
+  };
+}
