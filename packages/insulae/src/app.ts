@@ -142,7 +142,6 @@ async function assemble(installation: Installation, services: Services): Promise
       ),
     metrics: installation.metrics,
     metricsToken: config.metricsToken,
-    tracing: installation.tracing,
     health: {
       database: () => sql`select 1`.execute(control),
       others: {
@@ -258,17 +257,19 @@ const sweepEveryMs = 3_600_000;
  */
 function startUpkeep(
   { provisioning, main, log }: Installation,
-  { platform: { tenants, oneTimeTokens, sessions }, mailSender, jobRunner, anchors }: Services,
+  { platform, mailSender, jobRunner, anchors }: Services,
   tls: TlsEntrance,
 ) {
   const attempt = (what: string, work: () => Promise<void>) =>
     work().catch((error: unknown) => log.error({ err: error }, `${what}; it will be tried again`));
   const sweep = async () => {
+    const { tenants, oneTimeTokens, sessions, storage } = platform;
     await attempt("Deleted tenants could not be erased", () => tenants.sweep());
     await attempt("Old mails could not be deleted", () => mailSender.sweep());
     await attempt("Old jobs could not be deleted", jobRunner.sweep);
     await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());
     await attempt("Sessions of the past could not be deleted", () => sessions.sweep());
+    await attempt("What unfinished uploads left could not be deleted", () => storage.sweep());
     await attempt("The audit logs could not be anchored", anchors.anchor);
     await attempt("The certificates could not be looked at", tls.inspect);
   };

@@ -17,12 +17,10 @@ import {
   logLevel,
   oneOf,
   origins,
-  pairs,
   perMinute,
   planQuotas,
   plans,
   redisUrl,
-  share,
   smtpUrl,
   text,
   webUrl,
@@ -96,6 +94,8 @@ export interface Config {
   /** Whether pages of allowed origins may send cookies. */
   readonly corsCredentials: boolean;
   readonly bodyLimitBytes: number;
+  /** A CDN in front of where files are; absent: clients get them from there. */
+  readonly cdnBaseUrl: string | undefined;
   /** How long the rows of a deleted tenant are kept. */
   readonly deletedTenantDays: number;
   /** Redis or Valkey; absent: every process is on its own where PostgreSQL is not asked. */
@@ -111,8 +111,6 @@ export interface Config {
   readonly metricsToken: string | undefined;
   /** How many jobs this process runs at once. */
   readonly jobsConcurrency: number;
-  /** Who collects traces; absent: nobody. */
-  readonly tracing: TracingConfig | undefined;
 }
 
 /** Argon2's m and t (RFC 9106). */
@@ -167,16 +165,6 @@ export interface RateLimits {
   readonly anonymous: number;
   /** One client's at log-in, registration and the like. */
   readonly credentials: number;
-}
-
-export interface TracingConfig {
-  /** The collector's address for OTLP over HTTP, `http://localhost:4318`. */
-  readonly endpoint: string;
-  /** What is sent to the collector with each request, such as its credentials. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly service: string;
-  /** Of requests that come without a trace, how many begin one: 0 to 1. */
-  readonly ratio: number;
 }
 
 export interface SmtpServer {
@@ -469,6 +457,11 @@ export const variables = {
     integer(1024, 100_000_000),
     "the largest request body in bytes; default 1048576",
   ),
+  cdnBaseUrl: variable(
+    ["CDN_BASE_URL"],
+    webUrl,
+    "where downloads are fetched from instead of the storage: a CDN that passes on path and query and has the storage (or PUBLIC_URL, for the local folder) as its origin; default none",
+  ),
   deletedTenantDays: variable(
     ["DELETED_TENANT_DAYS"],
     integer(0, 3650),
@@ -528,22 +521,6 @@ export const variables = {
     ["METRICS_TOKEN"],
     atLeast(16),
     "whoever reads /metrics shows it: Authorization: Bearer …; default none: open, in production closed",
-  ),
-  otlpEndpoint: variable(
-    ["OTEL_EXPORTER_OTLP_ENDPOINT"],
-    webUrl,
-    "where traces are sent (OTLP over HTTP), such as http://localhost:4318; default nowhere",
-  ),
-  otlpHeaders: variable(
-    ["OTEL_EXPORTER_OTLP_HEADERS"],
-    pairs,
-    "what is sent with them, name=value separated by commas, such as a collector's credentials",
-  ),
-  otelServiceName: variable(["OTEL_SERVICE_NAME"], text, "whose traces they are; default insulae"),
-  otelRatio: variable(
-    ["OTEL_TRACES_SAMPLER_ARG"],
-    share,
-    "of requests that come without a trace, how many begin one: 0 to 1; default 1",
   ),
 } satisfies Record<string, Variable<unknown>>;
 
@@ -622,6 +599,7 @@ export function loadConfig(
     sessionIdleHours: values.sessionIdleHours ?? 24,
     corsCredentials: values.corsCredentials ?? false,
     bodyLimitBytes: values.bodyLimitBytes ?? 1_048_576,
+    cdnBaseUrl: values.cdnBaseUrl,
     deletedTenantDays: values.deletedTenantDays ?? 30,
     redisUrl: values.redisUrl,
     redisTimeoutMs: values.redisTimeoutMs ?? 100,
@@ -635,15 +613,6 @@ export function loadConfig(
       credentials: values.rateLimitCredentials ?? 5,
     },
     metricsToken: values.metricsToken,
-    tracing:
-      values.otlpEndpoint === undefined
-        ? undefined
-        : {
-            endpoint: values.otlpEndpoint,
-            headers: values.otlpHeaders ?? {},
-            service: values.otelServiceName ?? "insulae",
-            ratio: values.otelRatio ?? 1,
-          },
     quotas: mergeQuotas(defaultQuotas, values.planQuotas ?? {}),
     ...overrides,
   };

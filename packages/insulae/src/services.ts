@@ -49,6 +49,7 @@ import { createMailSender, type MailSender } from "./kernel/mail/sender.ts";
 import { createPlatform, type Platform } from "./kernel/platform.ts";
 import { createSessions as createRequestSessions } from "./kernel/sessions/session.ts";
 import { createSessionStore } from "./kernel/sessions/store.ts";
+import { openStorage } from "./kernel/storage/open-storage.ts";
 import { createLogHub, type LogHub } from "./kernel/telemetry/log-hub.ts";
 import { type Catalogue, createCatalogue } from "./kernel/tenancy/catalogue.ts";
 import { createHosts } from "./kernel/tenancy/hosts.ts";
@@ -177,6 +178,7 @@ export async function createServices(
     write: (tenant, usedAt) => noteUse(databaseOf<ApiKeyTables>(tenant), usedAt),
     log,
   });
+  const storage = openStorage(config, installation.secrets);
   const audit = createAudit({ control, databaseOf, log }, (tenant) => anchors.note(tenant));
   const anchors = createAnchors({ control, databaseOf, log }, audit.write);
   const { baseDomain } = config;
@@ -224,6 +226,7 @@ export async function createServices(
       configs,
       provisioning: installation.provisioning,
       eraseRows: (tenant) => eraseRows(installation, tenant),
+      eraseFiles: storage.erase,
       audit: audit.write,
       baseDomain,
       defaultPlan: config.env === "production" ? "free" : "premium",
@@ -265,6 +268,7 @@ export async function createServices(
     }),
     mail: createMail(control, templates),
     jobs: createJobs({ declared: declaredJobs, queue: jobQueue, outbox }),
+    storage,
     oneTimeTokens: createOneTimeTokens(control),
     async forgetUser(tenant, userId) {
       const id = userId as UserId | undefined; // whoever calls has it of a user
@@ -315,6 +319,7 @@ export async function createServices(
       await mailSender.close();
       await jobRunner.close();
       await delivery.close();
+      storage.close();
     },
   };
 }

@@ -2,6 +2,7 @@ import type { Feature } from "../kernel/feature.ts";
 import { idempotency } from "../kernel/http/idempotency/idempotency.feature.ts";
 import { outbox } from "../kernel/jobs/outbox.feature.ts";
 import { sessionData } from "../kernel/sessions/sessions.feature.ts";
+import { storageFeature } from "../kernel/storage/storage.feature.ts";
 import { quotas } from "../kernel/usage/quotas.feature.ts";
 import { accounts } from "./accounts/accounts.feature.ts";
 import { apiKeys } from "./api-keys/api-keys.feature.ts";
@@ -11,6 +12,7 @@ import { contacts } from "./contacts/contacts.feature.ts";
 import { documents } from "./documents/documents.feature.ts";
 import { emailDomains } from "./email-domains/email-domains.feature.ts";
 import { factors } from "./factors/factors.feature.ts";
+import { files } from "./files/files.feature.ts";
 import { identityProviders } from "./identity-providers/identity-providers.feature.ts";
 import { impersonations } from "./impersonations/impersonations.feature.ts";
 import { invitations } from "./invitations/invitations.feature.ts";
@@ -29,6 +31,7 @@ export const coreFeatures: readonly Feature[] = [
   quotas,
   sessionData,
   outbox,
+  storageFeature,
   accounts,
   tenants,
   users,
@@ -50,4 +53,4 @@ export const coreFeatures: readonly Feature[] = [
 export const developmentFeatures: readonly Feature[] = [capturedMails];
 
 /** What the server offers beside, and an app may leave out. */
-export const standardFeatures: readonly Feature[] = [contacts, products, orders, documents];
+export const standardFeatures: readonly Feature[] = [contacts, products, orders, documents, files];

@@ -24,6 +24,7 @@ import type { TenantMail } from "./mail/mail.ts";
 import type { AnyMailTemplate } from "./mail/template.ts";
 import type { Platform } from "./platform.ts";
 import type { Session } from "./sessions/session.ts";
+import type { TenantStorage } from "./storage/storage.ts";
 import type { Logger } from "./telemetry/log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
@@ -198,6 +199,8 @@ export type HandlerContext<
         readonly db: TenantDatabase<Tables>;
         /** Sends jobs of the tenant. */
         readonly jobs: TenantJobs;
+        /** The tenant's part of where files are. */
+        readonly storage: TenantStorage;
         readonly audit: Audit;
         /** How much of it the tenant's plan allows; undefined: as much as it likes. */
         readonly quota: (name: QuotaName) => number | undefined;

@@ -17,6 +17,7 @@ import type { Dns } from "./dns.ts";
 import type { PlatformJobs, TenantJobs } from "./jobs/jobs.ts";
 import type { Mail, TenantMail } from "./mail/mail.ts";
 import type { OpenedSession, OpenSession } from "./sessions/session.ts";
+import type { Storage, TenantStorage } from "./storage/storage.ts";
 import { type Logger, ownedLog } from "./telemetry/log.ts";
 import type { LogHub } from "./telemetry/log-hub.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
@@ -32,6 +33,8 @@ import type { HostCertificates } from "./tls/host-certificates.ts";
 export interface TenantScope<Tables> {
   readonly tenant: Tenant;
   readonly db: TenantDatabase<Tables>;
+  /** The tenant's part of where files are. */
+  readonly storage: TenantStorage;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** What the tenant keeps to save itself work. */
@@ -53,6 +56,7 @@ export interface PlatformScope {
   readonly control: Kysely<ControlTables>;
   readonly mail: Mail;
   readonly jobs: PlatformJobs;
+  readonly storage: Storage;
   /** Runs `fn` once for each active tenant, one after another, each in its own scope. */
   readonly eachTenant: <Tables>(fn: (scope: TenantScope<Tables>) => Promise<void>) => Promise<void>;
 }
@@ -91,6 +95,8 @@ export interface Platform {
   readonly audit: WriteAudit;
   readonly mail: Mail;
   readonly jobs: PlatformJobs;
+  /** Where files are. */
+  readonly storage: Storage;
   /** Tokens that are sent to somebody and work once. */
   readonly oneTimeTokens: OneTimeTokens;
   /** What users and accounts may do at present. */
@@ -132,6 +138,7 @@ export function createPlatform(options: PlatformOptions): Platform {
     tenant,
     db: databaseOf<Tables>(tenant),
     log: ownedLog(log, { tenant_id: tenant.id }, tenant.id),
+    storage: services.storage.of(tenant),
     metrics: services.metrics,
     cache: services.caches.of(tenant.id),
     mail: {
@@ -157,6 +164,7 @@ export function createPlatform(options: PlatformOptions): Platform {
         control,
         mail: services.mail,
         jobs: services.jobs,
+        storage: services.storage,
         async eachTenant(work) {
           for (let after: string | undefined; ; ) {
             const page = await tenants.list({ status: "active", after, limit: 200 });

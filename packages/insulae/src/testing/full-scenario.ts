@@ -9,6 +9,7 @@ import type { Route } from "../kernel/feature.ts";
 import { routePath } from "../kernel/http/declarations.ts";
 import { unknownId } from "./fixtures.ts";
 import { makeCertificate } from "./test-certificates.ts";
+import { formOf } from "./test-files.ts";
 
 export interface Step {
   /** `POST /api/v1/contacts/:id`, as the route declares it. */
@@ -315,6 +316,32 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
   for (const name of ["contacts", "products", "orders", "documents", "users"]) {
     await call(`GET /${name}/export`, { token: owner });
   }
+  // A file through the server, and one straight to the storage.
+  const form = formOf({ content: "words" });
+  const uploaded = await call("POST /files/upload", {
+    token: owner,
+    headers: form.headers,
+    body: form.payload,
+  });
+  const fileParams = { id: uploaded.body.id };
+  await call("PATCH /files/:id", {
+    token: owner,
+    params: fileParams,
+    body: { file_name: "b.txt" },
+  });
+  const { file, upload } = (
+    await call("POST /files", {
+      token: owner,
+      body: { file_name: "c.txt", file_size: 5, mime_type: "text/plain" },
+    })
+  ).body;
+  await call("PUT /storage", {
+    headers: upload.headers,
+    query: new URL(upload.url).search,
+    body: "words",
+  });
+  await call("POST /files/:id/confirm", { token: owner, params: { id: file.id } });
+  await call("DELETE /files/:id", { token: owner, params: fileParams });
 
   // The tenant changes hands, is changed, suspended, resumed and deleted.
   await call("PUT /tenants/:id", { token: owner, params: { id: "acme" }, body: { name: "Acme" } });

@@ -13,7 +13,6 @@ import {
   type QueryResult,
   type TransactionSettings,
 } from "kysely";
-import { failureName, type TraceSpan } from "../telemetry/tracing.ts";
 import type { RowMode, StatementResult } from "./batch.ts";
 import type { Broker, Lease } from "./broker.ts";
 import {
@@ -59,17 +58,10 @@ export async function openTransaction(
     throw new TypeError(`a transaction as ${target.role} ${scope ? "takes no" : "needs a"} scope`);
   }
   const lease = await broker.lease(target, scope === undefined ? {} : { holder: scope.tenantId });
-  const { trace } = broker;
-  return transactionOn(lease, scope, trace && ((text) => trace(target.database, text)));
+  return transactionOn(lease, scope);
 }
 
-type Trace = ((text: string) => TraceSpan | undefined) | undefined;
-
-function transactionOn(
-  lease: Lease,
-  scope: Scope | undefined,
-  trace: Trace,
-): TransactionConnection {
+function transactionOn(lease: Lease, scope: Scope | undefined): TransactionConnection {
   const { session } = lease;
   let state: State = "new";
   let beginText = "begin";
@@ -86,7 +78,6 @@ function transactionOn(
     new Promise<StatementResult>((resolve, reject) => {
       const first = state === "ready";
       if (first) state = "open";
-      const span = trace?.(text);
       session.submit(
         {
           text,
@@ -98,7 +89,6 @@ function transactionOn(
           ...(first ? { begin: beginText } : {}),
         },
         (error, result) => {
-          span?.end({}, error && failureName(error));
           if (result !== undefined) resolve(result);
           // Until COMMIT nothing has happened: a lost connection undoes it.
           else if (error instanceof ConnectionLost) reject(databaseUnavailable(retryLater(error)));
@@ -126,7 +116,7 @@ function transactionOn(
         return;
       }
       state = "over";
-      const command = await commitOn(lease, readOnly, settle, trace);
+      const command = await commitOn(lease, readOnly, settle);
       // After a failed statement COMMIT rolls back, and says so only by its tag.
       if (command !== "COMMIT") throw new Error("the transaction had failed and was rolled back");
       settle("committed");
@@ -161,15 +151,10 @@ async function commitOn(
   lease: Lease,
   readOnly: boolean,
   settle: (outcome: TransactionOutcome) => void,
-  trace: Trace,
 ): Promise<string> {
-  const span = trace?.("commit");
   try {
-    const { command } = await run(lease, "commit");
-    span?.end();
-    return command;
+    return (await run(lease, "commit")).command;
   } catch (error) {
-    span?.end({}, failureName(error));
     lease.destroy();
     if (error instanceof ConnectionLost) {
       if (!error.sent || readOnly) throw databaseUnavailable(retryLater(error));

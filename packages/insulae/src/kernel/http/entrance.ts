@@ -2,7 +2,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { CountRequest, HttpMetrics } from "../telemetry/http-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { Tracing } from "../telemetry/tracing.ts";
 import { keepWhenDone } from "./access-log.ts";
 import { createClientOf } from "./client-address.ts";
 import { shuttingDown } from "./errors.ts";
@@ -14,7 +13,6 @@ export interface EntranceOptions {
   readonly headers: SecurityHeaders;
   readonly log: Logger;
   readonly metrics: HttpMetrics;
-  readonly tracing: Tracing | undefined;
   readonly isClosing: () => boolean;
 }
 
@@ -35,13 +33,7 @@ export type EnterAt = (path: string | undefined) => Enter;
 /** @throws AppError if the request is refused. */
 type Enter = (request: FastifyRequest, reply: FastifyReply) => RequestState;
 
-export function createEntrance({
-  headers,
-  log,
-  metrics,
-  tracing,
-  isClosing,
-}: EntranceOptions): Entrance {
+export function createEntrance({ headers, log, metrics, isClosing }: EntranceOptions): Entrance {
   const entries = Object.entries(headers);
   const clientOf = createClientOf();
 
@@ -53,22 +45,7 @@ export function createEntrance({
   ): RequestState => {
     const startedAt = performance.now();
     const client = clientOf(request);
-    const span = tracing?.request({
-      method: request.method,
-      route: path,
-      headers: request.headers,
-      requestId: request.id,
-      scheme: request.protocol,
-    });
-    const state: RequestState = {
-      startedAt,
-      path,
-      client,
-      span,
-      resolved: undefined,
-      log: undefined,
-      audited: false,
-    };
+    const state = { startedAt, path, client, resolved: undefined, log: undefined, audited: false };
     setState(request, state);
     for (const [name, value] of entries) reply.header(name, value);
     reply.header("x-request-id", request.id);

@@ -17,6 +17,7 @@ import type { TenantMail } from "../mail/mail.ts";
 import type { Platform } from "../platform.ts";
 import { openRequestSession } from "../sessions/request-session.ts";
 import type { OpenedSession } from "../sessions/session.ts";
+import type { TenantStorage } from "../storage/storage.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
@@ -104,6 +105,10 @@ export class RequestContext implements AnyBase {
     if (!tenant || this.#setting.context !== "tenant") return undefined;
     const { jobs } = this.#resolved.platform;
     return { send: (job, data, options) => jobs.sendTo(tenant, job, data, options) };
+  }
+
+  get storage(): TenantStorage | undefined {
+    return this.tenant && this.#resolved.platform.storage.of(this.tenant);
   }
 
   get session(): OpenedSession | undefined {

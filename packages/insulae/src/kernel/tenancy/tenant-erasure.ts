@@ -11,15 +11,18 @@ export interface ErasureOptions {
   readonly provisioning: Provisioning;
   /** Deletes the tenant's rows from a shared schema. */
   readonly eraseRows: (tenant: Tenant) => Promise<void>;
+  /** Deletes the tenant's files. */
+  readonly eraseFiles: (id: TenantId) => Promise<void>;
   readonly audit: WriteAudit;
   readonly log: Logger;
 }
 
-/** Erases the tenant's rows wherever they are. May be repeated after it failed half-way. */
+/** Erases the tenant's rows and files, wherever they are. May be repeated after it failed half-way. */
 async function eraseData(options: ErasureOptions, id: TenantId): Promise<void> {
-  const { control, eraseRows, provisioning } = options;
+  const { control, eraseFiles, eraseRows, provisioning } = options;
   const tenant = await findTenant(control, { by: "id", value: id }, "provisioning", "deleted");
   if (!tenant) return;
+  await eraseFiles(id);
   if (tenant.placement.isolation === "pool") await eraseRows(tenant);
   await control
     .updateTable("control.tenants")

@@ -1,0 +1,179 @@
+import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { App } from "../../app.ts";
+import type { TenantScope } from "../../kernel/platform.ts";
+import { createMember, type TestMember } from "../../testing/fixtures.ts";
+import { createTestApp } from "../../testing/index.ts";
+import { downloadOf, formOf, send, upload } from "../../testing/test-files.ts";
+import type { FileTables } from "./files.queries.ts";
+import { cleanUpFiles, removeOrphans } from "./files.service.ts";
+
+let app: App;
+beforeAll(async () => {
+  app = await createTestApp({ config: { deletedTenantDays: 0 } });
+});
+afterAll(() => app?.close());
+
+const folder = (...parts: string[]) => join(app.config.dataDir, "files", ...parts);
+const names = (place: string): string[] => {
+  try {
+    return readdirSync(folder(place), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name);
+  } catch {
+    return [];
+  }
+};
+const inScope = <T>({ tenant }: TestMember, fn: (scope: TenantScope<FileTables>) => Promise<T>) =>
+  app.withTenant<FileTables, T>(tenant, fn);
+const usage = async ({ tenant }: TestMember) => {
+  const [row] = await app.withTenant(tenant, ({ db }) =>
+    db.query<{ bytes: string }>("select coalesce(sum(file_size), 0) as bytes from files"),
+  );
+  return Number(row?.bytes);
+};
+const ask = async (member: TestMember) =>
+  (await member.call("POST", "/files", { file_name: "a", file_size: 4, mime_type: "text/plain" }))
+    .body;
+
+test("what was asked for and did not come in time is removed, with what came of it", async () => {
+  const member = await createMember(app, "schema");
+  const [late, sent, kept] = [await ask(member), await ask(member), await ask(member)];
+  await send(app, sent.upload, "four");
+  await inScope(member, ({ db }) =>
+    db
+      .updateTable("files")
+      .set({ expires_at: new Date(Date.now() - 1) })
+      .where("id", "in", [late.file.id, sent.file.id])
+      .execute(),
+  );
+  expect(await inScope(member, cleanUpFiles)).toBe(2);
+  expect([names(member.tenant.id), await usage(member)]).toEqual([[], 4]);
+  expect((await member.call("POST", `/files/${sent.file.id}/confirm`)).status).toBe(404);
+  expect((await member.call("GET", `/files/${kept.file.id}`)).status).toBe(200);
+  expect(await inScope(member, cleanUpFiles)).toBe(0);
+});
+
+test("a deleted file whose bytes could not be removed is gone for all, and removed later", async () => {
+  const member = await createMember(app);
+  const { id } = (await upload(app, member, { content: "four" })).body;
+  await inScope(member, async (scope) => {
+    // As if the process had died after the row, and before the bytes.
+    await scope.db.updateTable("files").set({ status: "deleted" }).execute();
+    expect((await member.call("GET", `/files/${id}`)).status).toBe(404);
+    expect([names(member.tenant.id), await usage(member)]).toEqual([[id], 4]);
+    expect(await cleanUpFiles(scope)).toBe(1);
+  });
+  expect([names(member.tenant.id), await usage(member)]).toEqual([[], 0]);
+});
+
+test("bytes that no row knows of are removed once they are old, and nothing else", async () => {
+  const member = await createMember(app);
+  const { id } = (await upload(app, member, { content: "kept" })).body;
+  const confirmed = await ask(member);
+  await send(app, confirmed.upload, "four");
+  await member.call("POST", `/files/${confirmed.file.id}/confirm`);
+  await send(app, confirmed.upload, "more");
+  await inScope(member, async (scope) => {
+    const bytes = async function* () {
+      yield Buffer.from("lost");
+    };
+    await scope.storage.put(crypto.randomUUID(), bytes(), "text/plain");
+    await scope.storage.put("reports/of-another-feature", bytes(), "text/plain");
+    expect(await removeOrphans(scope)).toBe(0);
+    expect(names(member.tenant.id)).toHaveLength(5);
+    expect(await removeOrphans(scope, Date.now() + 1_000)).toBe(2);
+  });
+  expect(names(member.tenant.id).toSorted()).toEqual(
+    [id, confirmed.file.id, "of-another-feature"].toSorted(),
+  );
+});
+
+test("uploads that break off leave no file, no row and no descriptor (attack 67)", async () => {
+  const member = await createMember(app);
+  const { port } = new URL(await app.listen({ port: 0, host: "127.0.0.1" }));
+  const { headers, payload } = formOf({ content: Buffer.alloc(200_000, "x") });
+  const descriptors = () => readdirSync("/proc/self/fd").length;
+  const breakOff = async (i: number) => {
+    const asked = request({
+      port,
+      method: "POST",
+      path: "/api/v1/files/upload",
+      headers: {
+        ...headers,
+        authorization: `Bearer ${member.token}`,
+        "content-length": payload.length,
+      },
+    });
+    asked.on("error", () => {});
+    asked.write(payload.subarray(0, i % 2 ? 150_000 : 300));
+    // Some while their bytes are written, some before there are any.
+    if (i % 4 === 1) await vi.waitFor(() => expect(names("unfinished").length).toBeGreaterThan(0));
+    else await sleep(i % 7);
+    asked.destroy();
+  };
+  await Promise.all([breakOff(1), breakOff(2)]);
+  const before = descriptors();
+  for (let round = 0; round < 40; round++) {
+    await Promise.all(Array.from({ length: 25 }, (_, i) => breakOff(i)));
+  }
+  await vi.waitFor(
+    async () => {
+      expect([names("unfinished"), names(member.tenant.id)]).toEqual([[], []]);
+      expect(await usage(member)).toBe(0);
+      expect(descriptors()).toBeLessThan(before + 20);
+    },
+    { timeout: 10_000 },
+  );
+  const [row] = await inScope(member, ({ db }) => db.query("select count(*)::int as n from files"));
+  expect(row).toEqual({ n: 0 });
+}, 60_000);
+
+test("what unfinished uploads of a killed process left goes after a day", async () => {
+  const storage = await app.withPlatform("a test", async ({ storage }) => storage);
+  for (const [name, age] of [
+    ["old", 86_500],
+    ["new", 10],
+  ] as const) {
+    writeFileSync(folder("unfinished", name), "half");
+    const then = Date.now() / 1_000 - age;
+    utimesSync(folder("unfinished", name), then, then);
+  }
+  await storage.sweep();
+  expect(names("unfinished")).toEqual(["new"]);
+});
+
+test.each(["pool", "schema", "database"] as const)(
+  "a deleted tenant of isolation %s answers for no file at once, and is erased with all of them",
+  async (isolation) => {
+    const [member, other] = [await createMember(app, isolation), await createMember(app)];
+    const { id } = (await upload(app, member, { content: "mine" })).body;
+    await upload(app, other, { content: "not mine" });
+    const url = await downloadOf(app, member, id);
+    const signed = (await ask(member)).upload;
+    expect((await app.inject(url)).statusCode).toBe(200);
+    await app.tenants.delete(member.tenant.id);
+    expect((await app.inject(url)).statusCode).toBe(403);
+    expect(await send(app, signed, "four")).toBe(403);
+    await app.tenants.sweep();
+    expect(existsSync(folder(member.tenant.id))).toBe(false);
+    expect(names(other.tenant.id)).toHaveLength(1);
+  },
+);
+
+test("a suspended tenant's signed URLs are refused while it is (attack 52)", async () => {
+  const member = await createMember(app);
+  const { id } = (await upload(app, member, { content: "mine" })).body;
+  const url = await downloadOf(app, member, id);
+  const signed = (await ask(member)).upload;
+  await app.tenants.suspend(member.tenant.id);
+  expect((await app.inject(url)).statusCode).toBe(403);
+  expect(await send(app, signed, "four")).toBe(403);
+  expect((await upload(app, member, { content: "x" })).status).toBe(403);
+  await app.tenants.resume(member.tenant.id);
+  expect((await app.inject(url)).statusCode).toBe(200);
+  expect(await send(app, signed, "four")).toBe(204);
+});

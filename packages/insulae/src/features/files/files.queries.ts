@@ -1,0 +1,186 @@
+/**
+ * What files take counts towards the quota `storage_bytes` by their rows (`app.counts_towards`): from
+ * when room is kept for a file to when its bytes are gone. The tenant's counter is locked in every
+ * statement that changes the sum, so that it is right however many uploads begin and end at once.
+ */
+import { type ColumnType, type Generated, type Kysely, sql } from "kysely";
+import { containing } from "../../kernel/database/like.ts";
+import { type Params, statement } from "../../kernel/database/statement.ts";
+import { type Page, withTotal } from "../../kernel/http/page.ts";
+import type { Json } from "../../kernel/json.ts";
+
+export interface FileTables {
+  files: {
+    id: Generated<string>;
+    user_id: string | null;
+    file_key: ColumnType<string, never, never>;
+    file_name: string;
+    mime_type: string;
+    file_size: number;
+    sha256: ColumnType<string | null, undefined, string | null>;
+    metadata: ColumnType<Record<string, unknown>, string, string>;
+    status: Generated<FileStatus>;
+    expires_at: Date | null;
+    created_at: ColumnType<Date, never, never>;
+    updated_at: ColumnType<Date, never, never>;
+  };
+}
+
+export type FileStatus = "pending" | "ready" | "deleted";
+
+type Db = Kysely<FileTables>;
+
+const columns = [
+  "id",
+  "user_id",
+  "file_key",
+  "file_name",
+  "mime_type",
+  "file_size",
+  "sha256",
+  "metadata",
+  "status",
+  "created_at",
+  "updated_at",
+] as const;
+
+export interface NewFile {
+  readonly userId: string;
+  readonly name: string;
+  readonly type: string;
+  readonly size: number;
+  readonly metadata: object;
+  /** For how long the bytes may come. */
+  readonly seconds: number;
+}
+
+/** Keeps room for a file. @throws quotaExceeded, by the table's trigger */
+export async function reserveFile(db: Db, file: NewFile): Promise<string> {
+  const { id } = await db
+    .insertInto("files")
+    .values({
+      user_id: file.userId,
+      file_name: file.name,
+      mime_type: file.type,
+      file_size: file.size,
+      metadata: JSON.stringify(file.metadata),
+      expires_at: sql<Date>`now() + make_interval(secs => ${file.seconds})`,
+    })
+    .returning("id")
+    .executeTakeFirstOrThrow();
+  return id;
+}
+
+/**
+ * The bytes are there: what they took less than was kept is free again.
+ *
+ * @returns false if it was settled, or given up, meanwhile.
+ */
+export async function settleFile(
+  db: Db,
+  { id, size, sha256 }: { id: string; size: number; sha256: string | null },
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable("files")
+    .set({ status: "ready", file_size: size, sha256, expires_at: null })
+    .where("id", "=", id)
+    .where("status", "=", "pending")
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+/** The file is nowhere any more: its room is free. */
+export const dropFile = (db: Db, id: string) =>
+  db.deleteFrom("files").where("id", "=", id).where("status", "=", "deleted").execute();
+
+/** Nobody sees it any more, and its bytes are to be removed. @returns false if it is not there. */
+export async function markDeleted(db: Db, id: string, from: readonly FileStatus[]) {
+  const { numUpdatedRows } = await db
+    .updateTable("files")
+    .set({ status: "deleted" })
+    .where("id", "=", id)
+    .where("status", "in", from)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+const visible = (db: Db) => db.selectFrom("files").where("status", "<>", "deleted");
+
+export const findFile = statement((db: Db, p: Params<{ id: string }>) =>
+  visible(db).select(columns).where("id", "=", p.id),
+);
+
+export const changeFile = statement(
+  (
+    db: Db,
+    p: Params<{ id: string; file_name?: string | undefined; metadata?: string | undefined }>,
+  ) => {
+    const { id, ...changes } = p;
+    return db
+      .updateTable("files")
+      .set(changes)
+      .where("id", "=", id)
+      .where("status", "<>", "deleted")
+      .returning(columns);
+  },
+);
+
+interface Filter {
+  search?: string | undefined;
+  status: FileStatus;
+}
+
+const matching = (db: Db, { search, status }: Params<Filter>) => {
+  const files = db.selectFrom("files").where("status", "=", status);
+  return search === undefined ? files : files.where("file_name", "ilike", search);
+};
+
+const newestFiles = statement(
+  (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
+    const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
+    return p.after === undefined ? page : page.where("id", "<", p.after);
+  },
+);
+
+const countFiles = statement((db: Db, p: Params<Filter>) =>
+  matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
+);
+
+export function listFiles(
+  db: Db,
+  wanted: { q?: string; status?: "pending" | "ready"; total?: boolean },
+  { limit, after, cursor }: Page,
+): Promise<Json> {
+  const filter = {
+    search: wanted.q === undefined ? undefined : containing(wanted.q),
+    status: wanted.status ?? ("ready" as const),
+  };
+  const items = newestFiles.page(
+    db,
+    { ...filter, after: after[0] },
+    { limit, cursor, key: (file) => [file.id] },
+  );
+  return wanted.total ? withTotal(items, countFiles.first(db, filter)) : items;
+}
+
+/** Those whose bytes are to be removed: deleted, or not come in time. */
+export const listRemains = statement((db: Db, p: Params<{ limit: number }>) =>
+  db
+    .selectFrom("files")
+    .select(["id", "status"])
+    .where((file) =>
+      file.or([
+        file("status", "=", "deleted"),
+        file.and([file("status", "=", "pending"), file("expires_at", "<", sql<Date>`now()`)]),
+      ]),
+    )
+    .limit(p.limit),
+);
+
+/** Which of the ids are no files'. */
+export async function unknownFiles(db: Db, ids: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select wanted.id::text from unnest(${ids}::uuid[]) as wanted (id)
+    where not exists (select from files where files.id = wanted.id)`.execute(db);
+  return rows.map(({ id }) => id);
+}

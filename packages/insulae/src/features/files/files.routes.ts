@@ -1,0 +1,241 @@
+import { Type } from "typebox";
+import { orThrow } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { bodyTooLarge } from "../../kernel/http/errors.ts";
+import { idParams, nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { malformedForm } from "../../kernel/http/multipart.ts";
+import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
+import { uploadForm } from "../../kernel/http/stream-body.ts";
+import { storageFull } from "../../kernel/storage/errors.ts";
+import { maxFileBytes } from "../../kernel/storage/storage.ts";
+import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
+import { changeFile, type FileTables, findFile, listFiles } from "./files.queries.ts";
+import {
+  confirmUpload,
+  deleteFile,
+  downloadUrl,
+  fileNotFound,
+  fileNotReady,
+  fileNotUploaded,
+  lengthRequired,
+  requestUpload,
+  sizeMismatch,
+  typeMismatch,
+  uploadFile,
+} from "./files.service.ts";
+
+const FileName = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  pattern: "^[^\\u0000-\\u001f\\u007f]+$",
+  description: "What people call it; no part of any path.",
+});
+const MimeType = Type.String({
+  maxLength: 100,
+  pattern: "^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*$",
+});
+const FileSize = Type.Integer({ minimum: 0, maximum: maxFileBytes, description: "In bytes." });
+const Metadata = Type.Record(Type.String({ maxLength: 100 }), Type.String({ maxLength: 1_000 }), {
+  maxProperties: 50,
+  description: "Whatever else is to be known of it, by name.",
+});
+
+const File = Type.Object(
+  {
+    id: uuid,
+    user_id: nullable(uuid),
+    file_key: Type.String({ description: "Where the bytes are in the storage." }),
+    file_name: FileName,
+    mime_type: MimeType,
+    file_size: FileSize,
+    sha256: nullable(Type.String({ description: "Of the bytes, in hexadecimal." })),
+    metadata: Metadata,
+    status: Type.Union([Type.Literal("pending"), Type.Literal("ready")]),
+    created_at: timestamp,
+    updated_at: timestamp,
+  },
+  { $id: "File" },
+);
+const NewFile = Type.Object(
+  {
+    file_name: FileName,
+    file_size: FileSize,
+    mime_type: MimeType,
+    metadata: Type.Optional(Metadata),
+  },
+  { $id: "NewFile" },
+);
+const FileChanges = Type.Object(
+  { file_name: Type.Optional(FileName), metadata: Type.Optional(Metadata) },
+  { $id: "FileChanges", minProperties: 1 },
+);
+const Texts = Type.Record(Type.String(), Type.String());
+const SignedUpload = Type.Object(
+  {
+    file: File,
+    upload: Type.Object({
+      method: Type.Union([Type.Literal("POST"), Type.Literal("PUT")]),
+      url: secretText("Where the bytes go; good for this file alone, and for 15 minutes."),
+      headers: Type.Unsafe<Record<string, string>>({
+        ...Texts,
+        description: "Of a PUT, whose body is the bytes.",
+      }),
+      fields: Type.Unsafe<Record<string, string>>({
+        ...Texts,
+        description: "Of a POST, whose body is a form: these, and then the part `file`.",
+      }),
+      expires_at: timestamp,
+    }),
+  },
+  { $id: "SignedUpload" },
+);
+const uploadErrors = [quotaExceeded, typeMismatch, sizeMismatch, storageFull] as const;
+
+export const fileRoutes = (r: RouteBuilder<FileTables>) => [
+  r.get(
+    "/files",
+    {
+      permission: "files:read",
+      summary: "Lists files, newest first",
+      description:
+        "`q` is looked for in their names. Those whose bytes have not come are `pending`.",
+      query: pageQuery({
+        q: searchText,
+        status: Type.Optional(
+          Type.Union([Type.Literal("ready"), Type.Literal("pending")], { default: "ready" }),
+        ),
+        total: totalWanted,
+      }),
+      response: pageOf(File),
+    },
+    ({ db, query, page }) => listFiles(db, query, page),
+  ),
+
+  r.post(
+    "/files/upload",
+    {
+      permission: "files:write",
+      audit: "file.uploaded",
+      summary: "Uploads a file",
+      description: `A form (\`multipart/form-data\`): what is to be said of the file, and then its bytes in a part named \`file\`, at most ${maxFileBytes}. The name and the type are the part's, unless fields say others; a \`file_size\` is checked. The bytes must fit the type where the type has a signature.`,
+      body: uploadForm(
+        Type.Object({
+          file_name: Type.Optional(FileName),
+          file_size: Type.Optional(FileSize),
+          mime_type: Type.Optional(MimeType),
+          metadata: Type.Optional(Metadata),
+        }),
+        { maxBytes: maxFileBytes },
+      ),
+      response: { 201: File },
+      errors: [...uploadErrors, malformedForm, bodyTooLarge, lengthRequired],
+    },
+    async ({ db, storage, log, user, body }) => {
+      const scope = { db, storage, log };
+      const id = await uploadFile(scope, user.id, body);
+      return findFile.json(db, { id });
+    },
+  ),
+
+  r.post(
+    "/files",
+    {
+      permission: "files:write",
+      audit: { none: "nothing is there before the upload is confirmed, which is audited" },
+      summary: "Asks for an upload straight to the storage",
+      description:
+        "Keeps room for the file, and gives the request to send its bytes with; the storage takes no other size or type. Afterwards, `POST /api/v1/files/{id}/confirm`.",
+      body: NewFile,
+      response: { 201: SignedUpload },
+      errors: [quotaExceeded],
+    },
+    async ({ db, storage, log, user, body }) => {
+      const scope = { db, storage, log };
+      const { id, upload } = await requestUpload(scope, user.id, { metadata: {}, ...body });
+      const { expiresAt, ...request } = upload;
+      const file = await findFile.json(db, { id }).then(orThrow(fileNotFound));
+      return { file: file.toJSON(), upload: { ...request, expires_at: expiresAt.toISOString() } };
+    },
+  ),
+
+  r.post(
+    "/files/:id/confirm",
+    {
+      permission: "files:write",
+      audit: "file.uploaded",
+      summary: "Says that a file's bytes are in the storage",
+      description:
+        "Their size and type are looked up there, not believed. What does not fit is removed. May be repeated.",
+      params: idParams,
+      response: File,
+      errors: [fileNotFound, fileNotUploaded, sizeMismatch, typeMismatch],
+    },
+    async ({ db, storage, log, params }) => {
+      await confirmUpload({ db, storage, log }, params.id);
+      return findFile.json(db, params).then(orThrow(fileNotFound));
+    },
+  ),
+
+  r.get(
+    "/files/:id",
+    {
+      permission: "files:read",
+      summary: "Shows what is known of a file",
+      params: idParams,
+      response: File,
+      etag: "files",
+      errors: [fileNotFound],
+    },
+    ({ db, params }) => findFile.json(db, params).then(orThrow(fileNotFound)),
+  ),
+
+  r.get(
+    "/files/:id/download",
+    {
+      permission: "files:read",
+      summary: "Leads to a file's bytes",
+      description:
+        "To a signed URL, which needs no credentials and is good for at most an hour. Pictures, sound, films and plain text may be shown; everything else is an attachment.",
+      params: idParams,
+      response: { 302: null },
+      errors: [fileNotFound, fileNotReady],
+    },
+    async ({ db, storage, log, params, header }) => {
+      header("location", await downloadUrl({ db, storage, log }, params.id));
+    },
+  ),
+
+  r.patch(
+    "/files/:id",
+    {
+      permission: "files:write",
+      audit: { none: "everyday data" },
+      summary: "Renames a file, or changes its metadata",
+      params: idParams,
+      body: FileChanges,
+      response: File,
+      errors: [fileNotFound],
+    },
+    ({ db, params, body: { metadata, ...changes } }) =>
+      changeFile
+        .json(db, {
+          ...changes,
+          metadata: metadata && JSON.stringify(metadata),
+          id: params.id,
+        })
+        .then(orThrow(fileNotFound)),
+  ),
+
+  r.delete(
+    "/files/:id",
+    {
+      permission: "files:write",
+      audit: "file.deleted",
+      summary: "Deletes a file",
+      params: idParams,
+      response: { 204: null },
+      errors: [fileNotFound],
+    },
+    ({ db, storage, log, params }) => deleteFile({ db, storage, log }, params.id),
+  ),
+];

@@ -1,0 +1,171 @@
+/**
+ * Files in a folder of this machine: `<folder>/<tenant>/<name>`. An object is written beside its place,
+ * flushed, and moved there, so that it is there whole or not at all, whatever happens to the power; a
+ * full disk costs the upload and nothing else. Clients reach it by URLs that this server has signed and
+ * serves itself (`local-files.ts`).
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { createReadStream, type Stats } from "node:fs";
+import { link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { storageFull } from "./errors.ts";
+import type { Grants } from "./grants.ts";
+import { downloadSeconds, type StorageDriver, signingTime } from "./storage.ts";
+
+export interface LocalDriverOptions {
+  readonly folder: string;
+  readonly grants: Grants;
+  /** Where this server is reached, or a CDN in front of it. */
+  readonly uploadBase: string;
+  readonly downloadBase: string;
+}
+
+export const storagePath = "/api/v1/storage";
+
+/** After so long an upload is none any more. */
+const staleMs = 86_400_000;
+
+export function createLocalDriver(options: LocalDriverOptions): StorageDriver {
+  const { folder, grants } = options;
+  const unfinished = join(folder, "unfinished");
+  const pathOf = (key: string): string => join(folder, ...key.split("/"));
+
+  /** Makes something new, and then the object of it. */
+  const replace = async (key: string, make: (temporary: string) => Promise<void>) => {
+    const path = pathOf(key);
+    const temporary = join(unfinished, randomUUID());
+    try {
+      await mkdir(unfinished, { recursive: true, mode: 0o700 });
+      await make(temporary);
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await rename(temporary, path);
+      await flushFolder(dirname(path));
+    } catch (error) {
+      throw isFull(error) ? storageFull({ cause: error }) : error;
+    } finally {
+      // It is still there after an error, and where both were the same file: then nothing is moved.
+      await rm(temporary, { force: true });
+    }
+  };
+
+  return {
+    put: (key, bytes) => replace(key, (temporary) => write(temporary, bytes)),
+    async stat(key) {
+      const found = await lookUp(pathOf(key));
+      return found && { size: found.size, type: undefined, tag: tagOf(found) };
+    },
+    async start(key, bytes) {
+      const file = await open(pathOf(key));
+      try {
+        const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
+        return buffer.subarray(0, bytesRead);
+      } finally {
+        await file.close();
+      }
+    },
+    async copy(from, to, tag) {
+      let copied: { sha256: string } | undefined;
+      await replace(to, async (temporary) => {
+        await link(pathOf(from), temporary);
+        const found = await stat(temporary);
+        if (tagOf(found) !== tag) throw replacedMeanwhile;
+        copied = { sha256: await sha256Of(temporary) };
+      }).catch((error: unknown) => {
+        if (error !== replacedMeanwhile && !isMissing(error)) throw error;
+      });
+      return copied;
+    },
+    async delete(...keys) {
+      for (const key of keys) await rm(pathOf(key), { force: true });
+    },
+    async *list(prefix) {
+      const top = join(folder, prefix);
+      const found = await readdir(top, { recursive: true, withFileTypes: true }).catch(orNothing);
+      for (const entry of found) {
+        if (!entry.isFile()) continue;
+        const path = join(entry.parentPath, entry.name);
+        const facts = await lookUp(path);
+        if (facts) yield { key: prefix + path.slice(top.length), changedAt: facts.mtime };
+      }
+    },
+    deleteAll: (prefix) => rm(join(folder, prefix), { recursive: true, force: true }),
+    async signUpload(key, { size, type, seconds }) {
+      const expires = Math.floor(Date.now() / 1_000) + seconds;
+      const grant = grants.sign({ method: "PUT", key, expires, type, size });
+      return {
+        method: "PUT",
+        url: `${options.uploadBase}${storagePath}?grant=${grant}`,
+        headers: { "content-type": type },
+        fields: {},
+        expiresAt: new Date(expires * 1_000),
+      };
+    },
+    async signDownload(key, { type, disposition }) {
+      const expires = signingTime(Date.now()).getTime() / 1_000 + downloadSeconds;
+      const grant = grants.sign({ method: "GET", key, expires, type, disposition });
+      return `${options.downloadBase}${storagePath}?grant=${grant}`;
+    },
+    async sweep() {
+      for (const name of await readdir(unfinished).catch(orNothing)) {
+        const path = join(unfinished, name);
+        const found = await lookUp(path);
+        if (found && found.mtimeMs < Date.now() - staleMs) await rm(path, { force: true });
+      }
+    },
+    close() {},
+  };
+}
+
+const replacedMeanwhile = new Error("the object was replaced meanwhile");
+
+/** Writes, and flushes: when this is done, the disk has it. */
+async function write(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    for await (const chunk of bytes) {
+      for (let done = 0; done < chunk.length; ) {
+        done += (await file.write(chunk, done)).bytesWritten;
+      }
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function flushFolder(path: string): Promise<void> {
+  const folder = await open(path);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}
+
+/** A file that is replaced is another one. */
+const tagOf = ({ ino, mtimeMs, size }: Stats): string => `${ino}-${mtimeMs}-${size}`;
+
+const lookUp = (path: string): Promise<Stats | undefined> =>
+  stat(path).catch((error: unknown) => {
+    if (isMissing(error)) return undefined;
+    throw error;
+  });
+
+function orNothing(error: unknown): never[] {
+  if (isMissing(error)) return [];
+  throw error;
+}
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && "code" in error ? error.code : undefined;
+
+const isMissing = (error: unknown): boolean => codeOf(error) === "ENOENT";
+
+const isFull = (error: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(String(codeOf(error)));

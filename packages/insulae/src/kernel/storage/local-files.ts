@@ -1,0 +1,77 @@
+/** Serves the local folder's objects to whoever has a URL that was signed for one. */
+import { open, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { bodyTooLarge } from "../http/errors.ts";
+import type { TenantId } from "../tenancy/tenant.ts";
+import { signedUrlRefused } from "./errors.ts";
+import type { DownloadGrant, Grants, UploadGrant } from "./grants.ts";
+import type { StorageDriver } from "./storage.ts";
+
+export interface LocalFiles {
+  /** @throws signedUrlRefused */
+  readonly download: (grant: string) => DownloadGrant & { readonly tenantId: TenantId };
+  /** @throws signedUrlRefused */
+  readonly upload: (grant: string) => UploadGrant & { readonly tenantId: TenantId };
+  /** @returns how many bytes there are. @throws signedUrlRefused if the object is gone */
+  readonly size: (key: string) => Promise<number>;
+  /** The bytes from the first to the last of these, both included. */
+  readonly read: (key: string, first: number, last: number) => AsyncGenerator<Buffer>;
+  /** @throws bodyTooLarge, incompleteUpload if it is another size */
+  readonly write: (grant: UploadGrant, bytes: AsyncIterable<Buffer>) => Promise<void>;
+}
+
+export interface LocalFilesOptions {
+  readonly folder: string;
+  readonly grants: Grants;
+  readonly driver: Pick<StorageDriver, "put">;
+}
+
+const pieceBytes = 65_536;
+
+export function createLocalFiles({ folder, grants, driver }: LocalFilesOptions): LocalFiles {
+  const pathOf = (key: string): string => join(folder, ...key.split("/"));
+  const readGrant = <Method extends "GET" | "PUT">(text: string, method: Method) => {
+    const grant = grants.read(text, method);
+    if (!grant) throw signedUrlRefused();
+    // Keys begin with their tenant's id.
+    return { ...grant, tenantId: grant.key.slice(0, grant.key.indexOf("/")) as TenantId };
+  };
+  return {
+    download: (text) => readGrant(text, "GET"),
+    upload: (text) => readGrant(text, "PUT"),
+    async size(key) {
+      try {
+        return (await stat(pathOf(key))).size;
+      } catch (cause) {
+        throw signedUrlRefused({ cause });
+      }
+    },
+    // It is opened when the first piece is asked for: an answer that nobody takes leaves nothing open.
+    async *read(key, first, last) {
+      const file = await open(pathOf(key));
+      try {
+        for (let at = first; at <= last; ) {
+          const length = Math.min(pieceBytes, last - at + 1);
+          const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(length), 0, length, at);
+          if (bytesRead === 0) throw new Error("the file is shorter than it was");
+          at += bytesRead;
+          yield buffer.subarray(0, bytesRead);
+        }
+      } finally {
+        await file.close();
+      }
+    },
+    write: ({ key, type, size }, bytes) => driver.put(key, exactly(size, bytes), type),
+  };
+}
+
+/** The bytes, if there are exactly so many. */
+async function* exactly(size: number, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let seen = 0;
+  for await (const chunk of bytes) {
+    seen += chunk.length;
+    if (seen > size) throw bodyTooLarge({ detail: "It is larger than was signed for" });
+    yield chunk;
+  }
+  if (seen < size) throw signedUrlRefused({ detail: "It is smaller than was signed for" });
+}

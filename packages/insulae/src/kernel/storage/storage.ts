@@ -1,0 +1,140 @@
+/**
+ * Where files are: a folder of this machine, or a bucket of an S3. Whoever works for a tenant gets that
+ * tenant's part of it, and can name nothing outside: a key is the tenant's id and a name of the
+ * server's making. What people call a file is in the database and never in a key.
+ *
+ * Bytes come from clients in two ways: through this server, which writes them as they come (`put`), or
+ * straight to the storage by a signed request (`signUpload`). They go to clients by a signed URL.
+ */
+import type { TenantId } from "../tenancy/tenant.ts";
+import type { LocalFiles } from "./local-files.ts";
+
+export interface StoredObject {
+  readonly size: number;
+  /** Undefined where the storage keeps none. */
+  readonly type: string | undefined;
+  /** Another one whenever the object is replaced. */
+  readonly tag: string;
+}
+
+/** What a client has to send to put an object where it belongs. */
+export interface SignedUpload {
+  readonly method: "POST" | "PUT";
+  readonly url: string;
+  /** Of a PUT, whose body is the bytes. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Of a POST, whose body is a form of these, and then the part `file`. */
+  readonly fields: Readonly<Record<string, string>>;
+  readonly expiresAt: Date;
+}
+
+export interface UploadTerms {
+  /** The only size that is taken. */
+  readonly size: number;
+  readonly type: string;
+  readonly seconds: number;
+}
+
+export interface DownloadTerms {
+  /** The headers that the bytes come with. */
+  readonly type: string;
+  readonly disposition: string;
+}
+
+/** What a driver does; a key is `<tenant>/<name>`. */
+export interface StorageDriver {
+  /** It is all there when this is done, or nothing is. @throws storageFull, or what `bytes` throws */
+  put(key: string, bytes: AsyncIterable<Uint8Array>, type: string): Promise<void>;
+  stat(key: string): Promise<StoredObject | undefined>;
+  /** The first so many bytes. */
+  start(key: string, bytes: number): Promise<Buffer>;
+  /**
+   * Makes `to` what `from` is.
+   *
+   * @param tag what `from` has to be; if it was replaced meanwhile, nothing is copied.
+   * @returns the SHA-256 in hexadecimal, if the storage tells; undefined: nothing was copied.
+   */
+  copy(from: string, to: string, tag: string): Promise<{ sha256: string | null } | undefined>;
+  /** What is not there is no error. */
+  delete(...keys: readonly string[]): Promise<void>;
+  /** Keys and their ages. */
+  list(prefix: string): AsyncIterable<{ readonly key: string; readonly changedAt: Date }>;
+  deleteAll(prefix: string): Promise<void>;
+  signUpload(key: string, terms: UploadTerms): Promise<SignedUpload>;
+  /** @returns a URL that is good for at most an hour, and the same one for some minutes. */
+  signDownload(key: string, terms: DownloadTerms): Promise<string>;
+  /** Removes what uploads left that never ended. */
+  sweep(): Promise<void>;
+  close(): void;
+}
+
+/** A tenant's part of the storage. Names are like `0190…`, or `incoming/0190…`. */
+export type TenantStorage = {
+  readonly [Method in Exclude<
+    keyof StorageDriver,
+    "list" | "deleteAll" | "sweep" | "close"
+  >]: StorageDriver[Method];
+} & {
+  /** Names and their ages. */
+  list(): AsyncIterable<{ readonly name: string; readonly changedAt: Date }>;
+};
+
+export interface Storage {
+  of(tenant: { readonly id: TenantId }): TenantStorage;
+  /** Deletes everything of a tenant's. */
+  erase(tenant: TenantId): Promise<void>;
+  sweep(): Promise<void>;
+  /** What serves signed URLs here; absent where the storage does so itself. */
+  readonly local: LocalFiles | undefined;
+  close(): void;
+}
+
+/** The largest file that is taken. */
+export const maxFileBytes = 100_000_000;
+
+/** How long a signed URL of a download is good, at most. */
+export const downloadSeconds = 3_600;
+
+/**
+ * The beginning of the quarter of an hour. URLs that are signed within it are the same, so that
+ * browsers and a CDN know them again.
+ */
+export const signingTime = (now: number): Date => new Date(Math.floor(now / 900_000) * 900_000);
+
+export function createStorage(driver: StorageDriver, local?: LocalFiles): Storage {
+  return {
+    local,
+    sweep: driver.sweep,
+    close: driver.close,
+    erase: (tenant) => driver.deleteAll(prefixOf(tenant)),
+    of({ id }) {
+      const prefix = prefixOf(id);
+      const key = (name: string): string => {
+        if (!/^[a-z0-9-]{1,100}(\/[a-z0-9-]{1,100})?$/.test(name)) {
+          throw new TypeError("a name in the storage is of a-z, 0-9 and -, perhaps in one folder");
+        }
+        return prefix + name;
+      };
+      return {
+        put: (name, ...rest) => driver.put(key(name), ...rest),
+        stat: (name) => driver.stat(key(name)),
+        start: (name, bytes) => driver.start(key(name), bytes),
+        copy: (from, to, tag) => driver.copy(key(from), key(to), tag),
+        delete: (...names) => driver.delete(...names.map(key)),
+        signUpload: (name, terms) => driver.signUpload(key(name), terms),
+        signDownload: (name, terms) => driver.signDownload(key(name), terms),
+        async *list() {
+          for await (const { key, changedAt } of driver.list(prefix)) {
+            yield { name: key.slice(prefix.length), changedAt };
+          }
+        },
+      };
+    },
+  };
+}
+
+/** With the slash: no tenant's prefix begins with another's. */
+function prefixOf(tenant: TenantId): string {
+  if (!/^[0-9a-f-]{36}$/.test(tenant)) throw new TypeError("a tenant's id is a uuid");
+  return `${tenant}/`;
+}

@@ -1,0 +1,65 @@
+/** Uploading, as clients do it. */
+import type { App } from "../app.ts";
+import type { TestMember, TestReply } from "./fixtures.ts";
+
+export interface TestUpload {
+  readonly content: string | Buffer;
+  readonly name?: string;
+  readonly type?: string;
+  readonly fields?: Readonly<Record<string, string>>;
+}
+
+const boundary = "a-boundary-of-the-test";
+
+/** A form with the fields, and then the file. */
+export function formOf({ content, name = "a.txt", type = "text/plain", fields = {} }: TestUpload) {
+  const part = (head: string, body: string | Buffer) =>
+    Buffer.concat([
+      Buffer.from(`--${boundary}\r\ncontent-disposition: form-data; ${head}\r\n\r\n`),
+      Buffer.from(body),
+      Buffer.from("\r\n"),
+    ]);
+  return {
+    headers: { "content-type": `multipart/form-data; boundary=${boundary}` },
+    payload: Buffer.concat([
+      ...Object.entries(fields).map(([field, text]) => part(`name="${field}"`, text)),
+      part(`name="file"; filename="${name}"\r\ncontent-type: ${type}`, content),
+      Buffer.from(`--${boundary}--\r\n`),
+    ]),
+  };
+}
+
+/** Uploads through the server. */
+export async function upload(app: App, by: TestMember, file: TestUpload): Promise<TestReply> {
+  const { headers, payload } = formOf(file);
+  const reply = await app.inject({
+    method: "POST",
+    url: "/api/v1/files/upload",
+    headers: { ...headers, authorization: `Bearer ${by.token}` },
+    payload,
+  });
+  const text = reply.body.replace(/"request_id":"[^"]*"/, '"request_id":""');
+  return { status: reply.statusCode, body: JSON.parse(text), text };
+}
+
+/** Where the download leads: path and query. */
+export async function downloadOf(app: App, by: TestMember, id: string): Promise<string> {
+  const reply = await app.inject({
+    url: `/api/v1/files/${id}/download`,
+    headers: { authorization: `Bearer ${by.token}` },
+  });
+  if (reply.statusCode !== 302) throw new Error(`no download: ${reply.statusCode} ${reply.body}`);
+  const { pathname, search } = new URL(String(reply.headers.location));
+  return pathname + search;
+}
+
+/** Sends the bytes with a signed request of the local folder. */
+export async function send(
+  app: App,
+  { url, headers }: { readonly url: string; readonly headers: Record<string, string> },
+  payload: string | Buffer,
+) {
+  const { pathname, search } = new URL(url);
+  const reply = await app.inject({ method: "PUT", url: pathname + search, headers, payload });
+  return reply.statusCode;
+}
