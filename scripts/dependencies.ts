@@ -21,7 +21,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 /** Tests, and what only they use, may also use the harness and whole apps. */
 const isTest = (file: string): boolean => /[.-](test|fixture)\.ts$/.test(file);
-const allowedInTests = ["testing", "app", "index", "features", "kernel", "config"];
+const allowedInTests = ["testing", "app", "index", "dialects", "features", "kernel", "config"];
 
 const partOf = (file: string): string => {
   const [first = "", ...rest] = relative(source, file).split("/");

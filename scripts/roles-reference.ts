@@ -4,6 +4,7 @@
  * fails while it is another.
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { dialects } from "../packages/insulae/src/dialects/index.ts";
 import { coreFeatures, standardFeatures } from "../packages/insulae/src/features/index.ts";
 import type { Feature, Route } from "../packages/insulae/src/kernel/feature.ts";
 import { routePath } from "../packages/insulae/src/kernel/http/declarations.ts";
@@ -11,7 +12,7 @@ import { routePath } from "../packages/insulae/src/kernel/http/declarations.ts";
 const page = "docs/roles.md";
 const begin = "<!-- Made by scripts/roles-reference.ts -->\n";
 
-const features: readonly Feature[] = [...coreFeatures, ...standardFeatures];
+const features: readonly Feature[] = [...coreFeatures, ...standardFeatures, ...dialects];
 const permissions = new Map(features.flatMap((feature) => [...feature.permissions]));
 
 function whoMay({ options: { permission } }: Route): string {

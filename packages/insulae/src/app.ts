@@ -6,6 +6,7 @@ import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
 import { type Config, loadConfig } from "./config.ts";
+import { dialects } from "./dialects/index.ts";
 import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
 import { type Installation, openInstallation } from "./installation.ts";
@@ -88,7 +89,7 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
   const features = [
     ...coreFeatures,
     ...(config.env === "production" ? [] : developmentFeatures),
-    ...(options.features ?? standardFeatures),
+    ...(options.features ?? [...standardFeatures, ...dialects]),
   ];
   const installation = await openInstallation(config, features, log);
   try {

@@ -2,15 +2,22 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { App } from "./app.ts";
+import { dialects } from "./dialects/index.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
 import { routePath } from "./kernel/http/declarations.ts";
 import { changing, type FullScenario, runFullScenario } from "./testing/full-scenario.ts";
 import { createTestApp } from "./testing/index.ts";
 
-/** Features that need a phone, another server, or somebody else's browser: their own tests look. */
-const apart: readonly string[] = ["factors", "identity-providers", "invitations", "logs"];
+/**
+ * Features that need a phone, another server, or somebody else's browser, and dialects, whose requests
+ * are those of their documents: their own tests look.
+ */
+const apart: readonly string[] = [
+  ...["factors", "identity-providers", "invitations", "logs"],
+  ...dialects.map(({ name }) => name),
+];
 
-const features = [...coreFeatures, ...developmentFeatures, ...standardFeatures];
+const features = [...coreFeatures, ...developmentFeatures, ...standardFeatures, ...dialects];
 const routes = features.flatMap((feature) => feature.routes);
 let app: App;
 let scenario: FullScenario;

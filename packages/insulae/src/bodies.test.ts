@@ -5,12 +5,14 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { App } from "./app.ts";
+import { dialects } from "./dialects/index.ts";
 import { coreFeatures, standardFeatures } from "./features/index.ts";
 import type { Route } from "./kernel/feature.ts";
 import { routePath } from "./kernel/http/declarations.ts";
 import { streamKindOf } from "./kernel/http/stream-body.ts";
 import { addMember, createMember, unknownId } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import { withProblems } from "./testing/problem-errors.ts";
 
 const worthForging = [
   "role",
@@ -27,7 +29,7 @@ const worthForging = [
   "__proto__",
 ];
 
-const routes = [...coreFeatures, ...standardFeatures]
+const routes = [...coreFeatures, ...standardFeatures, ...dialects]
   .flatMap((feature) => feature.routes)
   .filter(({ options }) => options.body !== undefined && options.permission !== "platform")
   // Bytes have no fields.
@@ -48,7 +50,7 @@ let app: App;
 let owner: Record<string, string>;
 let account: Record<string, string>;
 beforeAll(async () => {
-  app = await createTestApp();
+  app = await createTestApp({ features: withProblems([...standardFeatures, ...dialects]) });
   const { tenant } = await createMember(app);
   const { token } = await addMember(app, tenant, "owner");
   owner = { authorization: `Bearer ${token}` };

@@ -2,6 +2,7 @@
 import { Type } from "typebox";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { App } from "./app.ts";
+import { dialects } from "./dialects/index.ts";
 import { standardFeatures } from "./features/index.ts";
 import { feature } from "./kernel/feature.ts";
 import { counter } from "./kernel/telemetry/metrics.ts";
@@ -28,7 +29,7 @@ let acme: TestMember;
 let globex: TestMember;
 beforeAll(async () => {
   app = await createTestApp({
-    features: [...standardFeatures, bells],
+    features: [...standardFeatures, ...dialects, bells],
     // Nobody listens there.
     config: { redisUrl: "redis://127.0.0.1:1" },
   });

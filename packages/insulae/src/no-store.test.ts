@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { dialects } from "./dialects/index.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
 import type { App } from "./index.ts";
 import { routePath } from "./kernel/http/declarations.ts";
 import { addMember, createMember, type TestMember, unknownId } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/test-app.ts";
 
-const routes = [...coreFeatures, ...developmentFeatures, ...standardFeatures]
+const routes = [...coreFeatures, ...developmentFeatures, ...standardFeatures, ...dialects]
   .flatMap((feature) => feature.routes)
   .filter(({ options }) => options.permission !== "public");
 

@@ -7,6 +7,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, createApp } from "./app.ts";
+import { dialects } from "./dialects/index.ts";
 import { coreFeatures, standardFeatures } from "./features/index.ts";
 import { type Feature, feature, type Route, systemRoles } from "./kernel/feature.ts";
 import { routePath } from "./kernel/http/declarations.ts";
@@ -15,13 +16,14 @@ import { createLogger } from "./kernel/telemetry/log.ts";
 import type { Tenant } from "./kernel/tenancy/tenant.ts";
 import { addMember, createMember, unknownId } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import { withProblems } from "./testing/problem-errors.ts";
 
 const health = healthFeature({
   checks: { database: async () => {} },
   version: "",
   log: createLogger("silent"),
 });
-const features: readonly Feature[] = [health, ...coreFeatures, ...standardFeatures];
+const features: readonly Feature[] = [health, ...coreFeatures, ...standardFeatures, ...dialects];
 const routes = features.flatMap((feature) => feature.routes);
 const permissions = new Map(features.flatMap((feature) => [...feature.permissions]));
 
@@ -35,7 +37,7 @@ interface Caller {
 let app: App;
 let callers: readonly Caller[];
 beforeAll(async () => {
-  app = await createTestApp();
+  app = await createTestApp({ features: withProblems([...standardFeatures, ...dialects]) });
   callers = await everyKindOfCaller();
 }, 60_000);
 afterAll(() => app?.close());

@@ -7,6 +7,7 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { App } from "./app.ts";
+import { dialects } from "./dialects/index.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
 import type { Route } from "./kernel/feature.ts";
 import { routePath } from "./kernel/http/declarations.ts";
@@ -36,7 +37,7 @@ const lines: string[] = [];
 const txt = new Map<string, string[]>();
 let app: App;
 
-const routes = [...coreFeatures, ...developmentFeatures, ...standardFeatures].flatMap(
+const routes = [...coreFeatures, ...developmentFeatures, ...standardFeatures, ...dialects].flatMap(
   (feature) => feature.routes,
 );
 /** In every place that is ours to choose. */

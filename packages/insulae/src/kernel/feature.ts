@@ -16,7 +16,7 @@ import type { Permissions } from "./auth/permissions.ts";
 import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal.ts";
 import type { Cache } from "./cache/cache.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
-import type { ErrorFactory } from "./errors.ts";
+import type { AppError, ErrorFactory } from "./errors.ts";
 import type { Page } from "./http/page.ts";
 import type { JobDefinition } from "./jobs/job.ts";
 import type { TenantJobs } from "./jobs/jobs.ts";
@@ -119,6 +119,16 @@ export interface RouteOptions<
   readonly etag?: (keyof Tables & string) | LockRow<Tables> | true;
   /** Errors that this route may answer with, for the API reference. */
   readonly errors?: readonly ErrorFactory[];
+  /** How errors look here, if not as problem+json: for an API that clients know already. */
+  readonly errorShape?: ErrorShape;
+}
+
+export interface ErrorShape {
+  readonly schema: TSchema;
+  /** Default: the error's. */
+  readonly statusOf?: (error: AppError) => number;
+  /** The body, as JSON. */
+  readonly bodyOf: (error: AppError) => unknown;
 }
 
 /** Locks a row until the transaction ends. */

@@ -14,15 +14,9 @@ import {
   SignedIn,
   VerificationPending,
 } from "./accounts.schemas.ts";
-import { auditSignedIn } from "./audit-signed-in.ts";
-import { type Credentials, logInAccount, logInUser } from "./log-in.ts";
+import { type Credentials, logIn } from "./log-in.ts";
 import { describeMe } from "./me.ts";
-import {
-  accountExists,
-  registerAccount,
-  registerUser,
-  registrationClosed,
-} from "./registration.ts";
+import { accountExists, register, registrationClosed } from "./registration.ts";
 import { sessionRoutes } from "./session.routes.ts";
 import { tenantOf } from "./tenant-of.ts";
 
@@ -55,25 +49,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       const { tenant: reference, session, ...person } = body;
       const where = await tenantOf(platform, tenant, reference);
       const context = { platform, request, browser: session === "cookie" ? header : undefined };
-      const reply = await (where
-        ? registerUser(context, where, person)
-        : registerAccount(context, person));
-      if ("taken" in reply) {
-        await audit(
-          reply.taken
-            ? {
-                action: "auth.registration_refused",
-                outcome: "refused",
-                tenant: where ?? null,
-                detail: { reason: "email_taken" },
-              }
-            : { action: "auth.registered", tenant: where ?? null },
-        );
-        return reply.reply;
-      }
-      await auditSignedIn(audit, "auth.registered", reply, where);
-      log.info({ user_id: reply.user.id, tenant_id: where?.id }, "User registered");
-      return reply;
+      return register({ ...context, audit, log }, where, person);
     },
   ),
 
@@ -96,7 +72,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       const where = await tenantOf(platform, tenant, body.tenant);
       const browser = body.session === "cookie" ? header : undefined;
       const context = { platform, request, browser, audit, log };
-      return where ? logInUser(context, where, credentials) : logInAccount(context, credentials);
+      return logIn(context, where, credentials);
     },
   ),
 

@@ -43,8 +43,21 @@ interface Attempt {
 /** An id and a name that nobody has, to ask for where there is nobody to ask for. */
 const nobody = { id: "00000000-0000-0000-0000-000000000000" as AccountId & UserId, name: "" };
 
-/** @throws invalidCredentials, passwordsBusy */
-export async function logInUser(
+/**
+ * Logs in a user of the tenant; without one an account, into its one tenant or the core.
+ *
+ * @param options.core leaves an account in the core.
+ * @throws invalidCredentials, passwordsBusy
+ */
+export const logIn = (
+  setting: Setting,
+  tenant: Tenant | undefined,
+  credentials: Credentials,
+  { core = false }: { readonly core?: boolean } = {},
+): Promise<SignedInReply> =>
+  tenant ? logInUser(setting, tenant, credentials) : logInAccount(setting, credentials, core);
+
+async function logInUser(
   setting: Setting,
   tenant: Tenant,
   { by, name, password }: Credentials,
@@ -79,14 +92,10 @@ export async function logInUser(
   return signedIn;
 }
 
-/**
- * Into its one tenant, or the core.
- *
- * @throws invalidCredentials, passwordsBusy
- */
-export async function logInAccount(
+async function logInAccount(
   setting: Setting,
   { by, name, password }: Credentials,
+  core: boolean,
 ): Promise<SignedInReply> {
   const { platform } = setting;
   // Accounts have no usernames, and it takes as long to say so.
@@ -104,7 +113,7 @@ export async function logInAccount(
   const { password_hash: _hash, sessions_valid_from, ...account } = found;
   await renewPassword(platform, { accountId: account.id }, password, found.password_hash);
   const epoch = epochOf(sessions_valid_from);
-  const subject = await destinationOf(platform, { account, epoch });
+  const subject = core ? { account, epoch } : await destinationOf(platform, { account, epoch });
   const signedIn = await signIn(setting, subject);
   const where = "tenant" in subject ? subject.tenant : undefined;
   await note(setting, { tenant: where, person: signedIn.user });

@@ -1,10 +1,12 @@
 import type { Static } from "typebox";
 import type { Config } from "../../config.ts";
+import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import { canonicalEmail } from "../../kernel/auth/email.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
 import { defineError } from "../../kernel/errors.ts";
 import { validationFailed } from "../../kernel/http/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
+import type { Logger } from "../../kernel/telemetry/log.ts";
 import { isQuotaUsedUp } from "../../kernel/tenancy/plans.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { isDomainOf } from "../email-domains/email-domains.feature.ts";
@@ -28,6 +30,7 @@ import {
   insertAccountUnlessTaken,
 } from "./accounts.queries.ts";
 import type { Registration, VerificationPending } from "./accounts.schemas.ts";
+import { auditSignedIn } from "./audit-signed-in.ts";
 import {
   findAccountSubject,
   findUserSubject,
@@ -53,10 +56,54 @@ const waysIn = {
  */
 export const accountExists = defineError("email_taken", 409, "This e-mail is registered already");
 
-type Person = Static<typeof Registration>;
+type Person = Omit<Static<typeof Registration>, "tenant" | "session">;
+
+interface Setting extends SignInContext {
+  readonly audit: TenantAudit;
+  readonly log: Logger;
+}
+
+export interface RegistrationOptions {
+  /** Whether the first user of a tenant that has none is its owner. Never in production. */
+  readonly firstOwns?: boolean;
+}
+
+/**
+ * Registers somebody, as a user of the tenant, or without one as an account, and signs them in.
+ *
+ * @throws registrationClosed, accountExists, emailTaken, usernameTaken, invalidEmail, invalidUsername,
+ *   weakPassword, passwordsBusy
+ */
+export async function register(
+  setting: Setting,
+  where: Tenant | undefined,
+  person: Person,
+  options: RegistrationOptions = {},
+): Promise<SignedInReply | Pending["reply"]> {
+  const { audit, log } = setting;
+  const reply = await (where
+    ? registerUser(setting, where, person, options)
+    : registerAccount(setting, person));
+  if ("taken" in reply) {
+    await audit(
+      reply.taken
+        ? {
+            action: "auth.registration_refused",
+            outcome: "refused",
+            tenant: where ?? null,
+            detail: { reason: "email_taken" },
+          }
+        : { action: "auth.registered", tenant: where ?? null },
+    );
+    return reply.reply;
+  }
+  await auditSignedIn(audit, "auth.registered", reply, where);
+  log.info({ user_id: reply.user.id, tenant_id: where?.id }, "User registered");
+  return reply;
+}
 
 /** Nobody is signed in: the reply is the same whether or not there is somebody new. */
-export interface Pending {
+interface Pending {
   readonly reply: Static<typeof VerificationPending>;
   /** The address was registered already; for the audit log, never for a reply. */
   readonly taken: boolean;
@@ -68,14 +115,15 @@ const pending = (email: string, made: boolean): Pending => ({
 });
 
 /**
- * Makes a user of the tenant, with the role `user`.
+ * Makes a user of the tenant, with the role `user` unless they are the first and that one owns it.
  *
  * @throws registrationClosed, invalidEmail, invalidUsername, weakPassword, passwordsBusy
  */
-export async function registerUser(
+async function registerUser(
   context: SignInContext,
   tenant: Tenant,
   { username, ...person }: Person,
+  { firstOwns = false }: RegistrationOptions,
 ): Promise<SignedInReply | Pending> {
   const { platform } = context;
   if (!isOpen(platform.config, tenant)) {
@@ -85,7 +133,7 @@ export async function registerUser(
   const values = {
     ...(await valuesOf(platform, person)),
     ...(username !== undefined && { username: canonicalUsername(username) }),
-    role: "user",
+    role: firstOwns && (await isEmpty(platform, tenant)) ? "owner" : "user",
   };
   if (isVerificationRequired(platform.config, tenant)) {
     return platform.withTenant<UserTables, Pending>(tenant, async ({ db, mail }) => {
@@ -117,7 +165,7 @@ export async function registerUser(
  *
  * @throws invalidEmail, weakPassword, passwordsBusy
  */
-export async function registerAccount(
+async function registerAccount(
   context: SignInContext,
   { username, ...person }: Person,
 ): Promise<SignedInReply | Pending> {
@@ -183,3 +231,11 @@ const isOpen = (config: Config, { settings }: Tenant): boolean =>
   settings.registration === undefined
     ? config.env !== "production"
     : settings.registration === "open";
+
+async function isEmpty({ config, withTenant }: Platform, tenant: Tenant): Promise<boolean> {
+  if (config.env === "production") return false;
+  const anybody = await withTenant<UserTables, unknown>(tenant, ({ db }) =>
+    db.selectFrom("users").select("id").limit(1).executeTakeFirst(),
+  );
+  return anybody === undefined;
+}

@@ -2,6 +2,15 @@ import { feature } from "../../kernel/feature.ts";
 import type { ContactTables } from "./contacts.queries.ts";
 import { contactRoutes } from "./contacts.routes.ts";
 
+export {
+  type ContactTables,
+  createContact,
+  deleteContact,
+  findContact,
+  updateContact,
+} from "./contacts.queries.ts";
+export { contactNotFound } from "./contacts.routes.ts";
+
 /** The address book: the people and companies that a tenant knows. */
 export const contacts = feature<ContactTables>("contacts", {
   permissions: {

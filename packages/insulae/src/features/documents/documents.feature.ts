@@ -2,6 +2,8 @@ import { feature } from "../../kernel/feature.ts";
 import type { DocumentTables } from "./documents.queries.ts";
 import { documentRoutes } from "./documents.routes.ts";
 
+export { createDocument, type DocumentTables } from "./documents.queries.ts";
+
 /** Texts that a tenant's users write. */
 export const documents = feature<DocumentTables>("documents", {
   permissions: {

@@ -1,8 +1,10 @@
-import type { Principal } from "../../kernel/auth/principal.ts";
+import type { CorePrincipal, Principal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { NewTenant } from "../../kernel/tenancy/tenants.ts";
+import { createOwnerUser } from "../users/users.feature.ts";
 
 export const notPermitted = defineError("not_permitted", 403, "You are not permitted to do this");
 
@@ -35,4 +37,24 @@ export async function tenantFor(
 /** What only platform administrators may decide, however somebody came by a tenant. */
 export function refuseUnlessAdmin(user: Principal | undefined, ...wanted: unknown[]): void {
   if (wanted.some((value) => value !== undefined) && !isPlatformAdmin(user)) throw notPermitted();
+}
+
+/**
+ * Makes a tenant for whoever asks. In development anybody may; in production it takes an account. An
+ * account owns it then, and is its first user.
+ *
+ * @throws notPermitted, and whatever `Tenants.create` throws
+ */
+export function makeTenant(
+  { platform, user }: { readonly platform: Platform; readonly user: CorePrincipal | undefined },
+  wanted: Omit<NewTenant, "ownerAccountId">,
+): Promise<Tenant> {
+  if (platform.config.env === "production") {
+    if (!user) throw notPermitted();
+    refuseUnlessAdmin(user, wanted.plan, wanted.server, wanted.hosts, wanted.settings?.limits);
+  }
+  return platform.tenants.create(
+    { ...wanted, ...(user && { ownerAccountId: user.id }) },
+    user && ((created) => createOwnerUser(platform, created, user)),
+  );
 }

@@ -4,8 +4,7 @@ import type { RouteBuilder } from "../../kernel/feature.ts";
 import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
-import { createOwnerUser } from "../users/users.feature.ts";
-import { notPermitted, refuseUnlessAdmin, tenantFor } from "./tenants.access.ts";
+import { makeTenant, notPermitted, refuseUnlessAdmin, tenantFor } from "./tenants.access.ts";
 import {
   NewTenantBody,
   TenantChangesBody,
@@ -58,17 +57,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 201: TenantView },
       errors: [tenantExists, hostTaken, notPermitted],
     },
-    async ({ platform, user, body }) => {
-      if (!user && platform.config.env === "production") throw notPermitted();
-      if (platform.config.env === "production") {
-        refuseUnlessAdmin(user, body.plan, body.server, body.hosts, body.settings?.limits);
-      }
-      const tenant = await platform.tenants.create(
-        { ...body, ...(user && { ownerAccountId: user.id }) },
-        user && ((created) => createOwnerUser(platform, created, user)),
-      );
-      return viewOf(tenant);
-    },
+    async (context) => viewOf(await makeTenant(context, context.body)),
   ),
 
   r.get(

@@ -39,10 +39,11 @@ export {
   type UserTables,
   type UserView,
 } from "./users.queries.ts";
-export { usernameTaken } from "./users.routes.ts";
+export { dropUser, editUser, emailTaken, usernameTaken } from "./users.routes.ts";
 export { Email, NewPassword, PersonName, Role, Username } from "./users.schemas.ts";
 export {
   type Actor,
+  addUser,
   changeUser,
   lastOwner,
   lockInferior,

@@ -6,6 +6,7 @@ import type { RouteBuilder } from "../../kernel/feature.ts";
 import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
 import { idParams, nullable } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
+import type { Json } from "../../kernel/json.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { noticeMail, verificationMail } from "./mails.ts";
 import { invalidUsername } from "./username.ts";
@@ -26,6 +27,8 @@ import {
   permissionNotHeld,
   removeUser,
   roleAboveOwn,
+  type Setting,
+  type UserChanges,
   userNotFound,
 } from "./users.service.ts";
 
@@ -71,6 +74,35 @@ const filters = {
   role: Type.Optional(Role),
   is_active: Type.Optional(Type.Boolean()),
 };
+
+interface Handling extends Setting {
+  readonly mail: TenantMail;
+  readonly forgetUser: (userId: string) => Promise<void>;
+}
+
+/** Changes a user, tells their mailboxes if it is another one, and makes the change count at once. */
+export async function editUser(
+  setting: Handling,
+  params: { readonly id: string },
+  changes: UserChanges,
+): Promise<Json | undefined> {
+  const id = userIdOf(params);
+  const { changed, moved } = await changeUser(setting, id, changes);
+  if (moved) await tellBoth(setting.mail, moved);
+  await setting.forgetUser(id);
+  return changed;
+}
+
+/** Deletes a user, who is refused at once. */
+export async function dropUser(setting: Handling, params: { readonly id: string }): Promise<void> {
+  const id = userIdOf(params);
+  try {
+    await removeUser(setting, id);
+  } finally {
+    // Also where an earlier attempt got no further than the user: the membership goes with it.
+    await setting.forgetUser(id);
+  }
+}
 
 export const userRoutes = (r: RouteBuilder<UserTables>) => [
   r.get(
@@ -159,13 +191,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
         invalidUsername,
       ],
     },
-    async (setting) => {
-      const id = userIdOf(setting.params);
-      const { changed, moved } = await changeUser(setting, id, setting.body);
-      if (moved) await tellBoth(setting.mail, moved);
-      await setting.forgetUser(id);
-      return changed;
-    },
+    (setting) => editUser(setting, setting.params, setting.body),
   ),
 
   r.delete(
@@ -178,14 +204,6 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
       response: { 204: null },
       errors: [userNotFound, roleAboveOwn, permissionNotHeld, lastOwner],
     },
-    async (setting) => {
-      const id = userIdOf(setting.params);
-      try {
-        await removeUser(setting, id);
-      } finally {
-        // Also where an earlier attempt got no further than the user: the membership goes with it.
-        await setting.forgetUser(id);
-      }
-    },
+    (setting) => dropUser(setting, setting.params),
   ),
 ];

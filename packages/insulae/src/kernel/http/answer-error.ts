@@ -1,9 +1,16 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { ErrorShape } from "../feature.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { ConstraintErrors } from "./database-errors.ts";
 import type { Entrance } from "./entrance.ts";
 import { problemOf, problemType, visibleError } from "./problem.ts";
 import { findState, requestLog } from "./request-state.ts";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    errorShape?: ErrorShape;
+  }
+}
 
 export interface AnswerErrorOptions {
   readonly constraints: ConstraintErrors;
@@ -20,11 +27,12 @@ export function createAnswerError({ constraints, stray, log }: AnswerErrorOption
     if (visible.status >= 500 && !isAbort(error, request)) {
       requestLog(request, log).error({ err: error }, visible.title);
     }
+    const shape = request.routeOptions.config.errorShape;
     reply
-      .code(visible.status)
+      .code(shape?.statusOf?.(visible) ?? visible.status)
       .headers(visible.headers)
-      .type(problemType)
-      .send(JSON.stringify(problemOf(visible, request.id)));
+      .type(shape ? "application/json; charset=utf-8" : problemType)
+      .send(JSON.stringify(shape ? shape.bodyOf(visible) : problemOf(visible, request.id)));
   };
 }
 

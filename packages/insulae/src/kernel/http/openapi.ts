@@ -211,13 +211,23 @@ function responses(route: Route, { components, shown }: Document): JsonSchema {
     },
   ]);
   return {
-    ...problemResponses(route, shown),
+    ...problemResponses(route, shown, errorContent(route, components)),
     ...(tagged?.read
       ? { 304: { description: "The client has it", headers: { ETag: etagHeader } } }
       : {}),
     ...Object.fromEntries(declared),
-    default: { $ref: "#/components/responses/Problem" },
+    default: route.options.errorShape
+      ? { description: "Something else is wrong", content: errorContent(route, components) }
+      : { $ref: "#/components/responses/Problem" },
   };
+}
+
+function errorContent(route: Route, components: Components): JsonSchema {
+  const shape = route.options.errorShape?.schema;
+  // TypeBox's schemas are JSON Schema.
+  return shape
+    ? { "application/json": { schema: asComponent(shape as JsonSchema, components) } }
+    : problemContent;
 }
 
 function outcome(status: number): string {
@@ -228,7 +238,7 @@ function outcome(status: number): string {
 
 const isRedirect = (status: number): boolean => status >= 300 && status < 400;
 
-function problemResponses(route: Route, shown: ShownResources): JsonSchema {
+function problemResponses(route: Route, shown: ShownResources, content: JsonSchema): JsonSchema {
   const { permission, params, query, body, errors = [] } = route.options;
   const byStatus = new Map<number, string[]>();
   const add = (status: number, text: string) =>
@@ -248,7 +258,7 @@ function problemResponses(route: Route, shown: ShownResources): JsonSchema {
   return Object.fromEntries(
     [...byStatus].map(([status, texts]) => [
       String(status),
-      { description: texts.join("\n\n"), content: problemContent },
+      { description: texts.join("\n\n"), content },
     ]),
   );
 }

@@ -103,6 +103,7 @@ function registerRoute(
     method: route.method,
     url,
     ...(route.options.bodyLimit === undefined ? {} : { bodyLimit: route.options.bodyLimit }),
+    ...(route.options.errorShape && { config: { errorShape: route.options.errorShape } }),
     onRequest: entrance(route, options),
     handler(request, reply) {
       const resolved = findState(request)?.resolved;

@@ -28,6 +28,8 @@ export interface NewTenant {
   readonly ownerAccountId?: AccountId | undefined;
   /** The name of the server to place it on; default: by the placement rule. */
   readonly server?: string | undefined;
+  /** Of its database or schema, where another system prescribes it; default: from its id. */
+  readonly placementName?: ((tenant: { readonly number: number }) => string) | undefined;
 }
 
 export interface TenantChanges {
@@ -135,11 +137,12 @@ export function createTenants(options: TenantsOptions): Tenants {
   };
 
   const create: Tenants["create"] = async (input, prepare) => {
-    const id = await reserve(options, input);
+    const { id, number } = await reserve(options, input);
     const row = control.updateTable("control.tenants").where("id", "=", id);
     try {
       const { isolation = "pool", server } = input;
-      const placement = await options.provisioning.place(id, { isolation, server });
+      const name = input.placementName?.({ number });
+      const placement = await options.provisioning.place(id, { isolation, server, name });
       await row.set({ placement_id: placement.id }).execute();
       if (prepare) await prepare(await getById(id, "provisioning"));
       await row.set({ status: "active" }).execute();
@@ -226,7 +229,10 @@ const withLimits = (settings: Readonly<Record<string, unknown>>): RawBuilder<str
       || ${JSON.stringify(settings)}::jsonb`;
 
 /** Writes the tenant down, so that its key, slug and hosts are taken. */
-async function reserve(options: TenantsOptions, input: NewTenant): Promise<TenantId> {
+async function reserve(
+  options: TenantsOptions,
+  input: NewTenant,
+): Promise<{ readonly id: TenantId; readonly number: number }> {
   const key = canonicalTenantKey(input.key);
   return options.control.transaction().execute(async (tx) => {
     const row = await tx
@@ -240,14 +246,14 @@ async function reserve(options: TenantsOptions, input: NewTenant): Promise<Tenan
         owner_account_id: input.ownerAccountId ?? null,
       })
       .onConflict((conflict) => conflict.doNothing())
-      .returning("id")
+      .returning(["id", "number"])
       .executeTakeFirst();
     if (!row) throw tenantExists();
     await claimHosts(tx, input.hosts ?? [], {
       tenantId: row.id,
       baseDomain: options.baseDomain,
     });
-    return row.id;
+    return { id: row.id, number: Number(row.number) };
   });
 }
 

@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { App } from "../app.ts";
+import { createMember, unknownId } from "../testing/fixtures.ts";
+import { createTestApp } from "../testing/index.ts";
+import { type Call, caller } from "./dialect-fixture.ts";
+
+let app: App;
+let call: Call;
+let token: string;
+const person = {
+  username: "demo",
+  email: "demo@example.com",
+  password: "MyS3cur3P@ssw0rd!",
+};
+
+beforeAll(async () => {
+  app = await createTestApp();
+  call = caller(app);
+  await app.tenants.create({ key: "demo_tenant", name: "Demo", isolation: "database" });
+  expect((await call("POST", "/api/auth/signup", { body: person })).status).toBe(201);
+  const reply = await logIn("demo");
+  token = reply.body.token;
+});
+afterAll(() => app?.close());
+
+const logIn = (name: string, password = person.password) =>
+  call("POST", "/api/auth/login", { body: { username_or_email: name, password } });
+
+describe("signing up and logging in", () => {
+  it("takes the username or the e-mail", async () => {
+    for (const name of ["demo", "DEMO", "demo@example.com"]) {
+      const { status, body } = await logIn(name);
+      expect([status, typeof body.token]).toEqual([200, "string"]);
+    }
+  });
+
+  it("answers a wrong password and an unknown user alike", async () => {
+    const wrong = await logIn("demo", "wrong password");
+    expect(wrong).toEqual(await logIn("nobody", "wrong password"));
+    expect(wrong.body).toMatchObject({ status: 401, error: "Unauthorized" });
+  });
+
+  it("gives a browser a cookie that scripts can't read, and that counts", async () => {
+    const { cookies } = await logIn("demo");
+    expect(cookies[0]).toMatch(/^__Host-.*; HttpOnly/i);
+    const [cookie = ""] = (cookies[0] ?? "").split(";");
+    const reply = await call("GET", "/api/address-book", { headers: { cookie } });
+    expect(reply.status).toBe(200);
+  });
+
+  it("refuses what is registered already with 400", async () => {
+    for (const same of [{ username: "other" }, { email: "other@example.com" }]) {
+      const { body } = await call("POST", "/api/auth/signup", { body: { ...person, ...same } });
+      expect(body).toMatchObject({ status: 400, error: "Bad Request" });
+    }
+  });
+
+  it("ignores a tenant in the body", async () => {
+    const { tenant } = await createMember(app);
+    const { password } = person;
+    const body = { username_or_email: "demo", password, tenant_id: tenant.key };
+    const reply = await call("POST", "/api/auth/login", { body });
+    const list = await call("GET", "/api/address-book", { token: reply.body.token });
+    expect([reply.status, list.status]).toEqual([200, 200]);
+    const elsewhere = { headers: { host: `${tenant.slug}.localhost` } };
+    expect((await call("POST", "/api/auth/login", { body, ...elsewhere })).status).toBe(401);
+  });
+});
+
+describe("the address book", () => {
+  const contact = { name: "John Doe", email: "john@example.com", phone: "+1234567890" };
+
+  it("keeps contacts: made, listed, read, changed, deleted", async () => {
+    const made = await call("POST", "/api/address-book", { token, body: contact });
+    expect([made.status, made.body]).toMatchObject([201, contact]);
+    const path = `/api/address-book/${made.body.id}`;
+    const list = await call("GET", "/api/address-book", { token });
+    expect(list.body).toEqual([made.body]);
+    expect((await call("GET", path, { token })).body).toEqual(made.body);
+    const body = { ...contact, phone: null };
+    expect((await call("PUT", path, { token, body })).body).toMatchObject(body);
+    expect((await call("PATCH", path, { token, body: { name: "Jo" } })).body).toMatchObject({
+      ...body,
+      name: "Jo",
+    });
+    expect((await call("DELETE", path, { token })).status).toBe(204);
+    expect((await call("GET", path, { token })).body).toEqual({
+      status: 404,
+      error: "Not Found",
+      message: "There is no such contact",
+    });
+  });
+
+  it.each([
+    ["no e-mail", { name: "A", phone: "1" }],
+    ["an empty e-mail", { ...contact, email: "" }],
+    ["an empty name", { ...contact, name: "" }],
+    ["a wrong type", { ...contact, phone: 12 }],
+  ])("stores nothing of a body with %s", async (_what, body) => {
+    const reply = await call("POST", "/api/address-book", { token, body });
+    expect(reply.body).toMatchObject({ status: 400, error: "Bad Request" });
+    expect((await call("GET", "/api/address-book", { token })).body).toEqual([]);
+  });
+
+  it("is refused in the documented words", async () => {
+    const list = (headers: Record<string, string>) => call("GET", "/api/address-book", { headers });
+    expect((await list({})).body).toEqual({
+      status: 401,
+      error: "Unauthorized",
+      message: "Missing authorization header",
+    });
+    expect((await list({ authorization: "Bearer invalid_token" })).body).toEqual({
+      status: 401,
+      error: "Unauthorized",
+      message: "Invalid token",
+    });
+    const other = await createMember(app);
+    const headers = { authorization: `Bearer ${other.token}`, host: "demo-tenant.localhost" };
+    expect((await list(headers)).body).toEqual({
+      status: 403,
+      error: "Forbidden",
+      message: "Tenant access denied",
+    });
+  });
+
+  it("answers for another tenant's contact as for none", async () => {
+    const other = await createMember(app);
+    const { body } = await other.call("POST", "/contacts", { name: "Hers" });
+    const foreign = await call("GET", `/api/address-book/${body.id}`, { token });
+    expect(foreign).toEqual(await call("GET", `/api/address-book/${unknownId}`, { token }));
+    expect(foreign.status).toBe(404);
+  });
+});
+
+it("GET /api/logs is gone, and says where the stream is", async () => {
+  const { status, body } = await call("GET", "/api/logs");
+  expect(status).toBe(410);
+  expect(body).toMatchObject({ status: 410, error: "Gone" });
+  expect(body.websocket_url).toMatch(/^ws:\/\/localhost:\d+\/api\/ws\/logs$/);
+});
+
+it("GET /api/ping says pong", async () => {
+  expect((await call("GET", "/api/ping")).body).toEqual({ message: "pong" });
+});

@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { App } from "../app.ts";
+import { createTestApp } from "../testing/index.ts";
+import { type Call, caller } from "./dialect-fixture.ts";
+
+let app: App;
+let call: Call;
+beforeAll(async () => {
+  app = await createTestApp();
+  call = caller(app);
+});
+afterAll(() => app?.close());
+
+const password = "a-Fine-passphrase-7";
+const uuid = expect.stringMatching(/^[0-9a-f-]{36}$/);
+const someone = () => ({ email: `${crypto.randomUUID()}@example.com`, password });
+
+/** The token that the last mail to the address has. */
+async function mailedToken(email: string): Promise<string> {
+  await expect
+    .poll(async () => (await call("GET", `/api/v1/dev/mails?to=${email}`)).body.items?.length)
+    .toBeGreaterThan(0);
+  const { body } = await call("GET", `/api/v1/dev/mails?to=${email}`);
+  return /token=([\w.~-]+)/.exec(body.items[0].text)?.[1] ?? "";
+}
+
+async function owner() {
+  const person = someone();
+  const { body } = await call("POST", "/auth/register", { body: person });
+  return { ...person, token: body.access_token as string, id: body.user.id as string };
+}
+
+describe("the full flow", () => {
+  it("register, verify, log in, make an organization, register there", async () => {
+    const person = someone();
+    const registered = await call("POST", "/auth/register", { body: person });
+    expect([registered.status, registered.body]).toMatchObject([
+      201,
+      { user: { id: uuid, email: person.email, is_owner: true, is_verified: false } },
+    ]);
+    expect(registered.body).toMatchObject({ token_type: "bearer" });
+
+    const token = await mailedToken(person.email);
+    expect((await call("GET", `/auth/verify?token=${token}`)).status).toBe(200);
+    const again = await call("GET", `/auth/verify?token=${token}`);
+    expect([again.status, again.body]).toEqual([404, { detail: "Invalid verification token" }]);
+
+    const login = await call("POST", "/auth/login", { body: person });
+    const core = login.body.access_token;
+    expect((await call("GET", "/users/me", { token: core })).body).toMatchObject({
+      email: person.email,
+      is_owner: true,
+      is_verified: true,
+    });
+
+    const made = await call("POST", "/organizations", { token: core, body: { name: "Acme Inc." } });
+    expect([made.status, made.body]).toMatchObject([
+      201,
+      { id: expect.any(Number), name: "Acme Inc.", owner_id: registered.body.user.id },
+    ]);
+    const headers = { "x-tenant": String(made.body.id) };
+    const [row] = await app.withTenant(
+      String(made.body.id),
+      ({ db }) => db.sql<{ name: string }>`select current_database() as name`,
+    );
+    expect(row).toEqual({ name: `tenant_${made.body.id}` });
+
+    // The owner is a user there, with the same password.
+    const there = await call("POST", "/auth/login", { headers, body: person });
+    expect(there.status).toBe(200);
+    const member = someone();
+    const joined = await call("POST", "/auth/register", { headers, body: member });
+    expect([joined.status, joined.body]).toMatchObject([
+      201,
+      { user: { email: member.email, is_active: true }, token_type: "bearer" },
+    ]);
+    const me = await call("GET", "/users/me", { headers, token: joined.body.access_token });
+    expect(me.body).toMatchObject({ email: member.email, is_active: true });
+  });
+
+  it("is there below /api as well", async () => {
+    const person = someone();
+    const { body } = await call("POST", "/api/auth/register", { body: person });
+    const login = await call("POST", "/api/auth/login", { body: person });
+    for (const token of [body.access_token, login.body.access_token]) {
+      expect((await call("GET", "/api/users/me", { token })).body.email).toBe(person.email);
+    }
+    const { status } = await call("POST", "/api/organizations", {
+      token: body.access_token,
+      body: { name: "!" },
+    });
+    expect(status).toBe(201);
+    expect((await call("GET", "/api/auth/verify?token=x")).status).toBe(404);
+  });
+});
+
+describe("organizations", () => {
+  it("may share a name", async () => {
+    const { token } = await owner();
+    const ids = [];
+    for (let i = 0; i < 3; i += 1) {
+      const made = await call("POST", "/organizations", { token, body: { name: "Twins" } });
+      expect(made.status).toBe(201);
+      ids.push(made.body.id);
+    }
+    expect(new Set(ids).size).toBe(3);
+  });
+
+  it("are made by accounts only", async () => {
+    expect((await call("POST", "/organizations", { body: { name: "A" } })).status).toBe(401);
+    const { token } = await owner();
+    const { body } = await call("POST", "/organizations", { token, body: { name: "Mine" } });
+    const headers = { "x-tenant": String(body.id) };
+    const joined = await call("POST", "/auth/register", { headers, body: someone() });
+    const refused = await call("POST", "/organizations", {
+      token: joined.body.access_token,
+      body: { name: "B" },
+    });
+    expect(refused.status).toBe(401);
+    expect(Object.keys(refused.body)).toEqual(["detail"]);
+  });
+});
+
+describe("a token", () => {
+  it("is good in its own context only: the core, or one organization", async () => {
+    const { token } = await owner();
+    const make = async () =>
+      (await call("POST", "/organizations", { token, body: { name: "Org" } })).body.id as number;
+    const [one, two] = [await make(), await make()];
+    const headers = { "x-tenant": String(one) };
+    const joined = await call("POST", "/auth/register", { headers, body: someone() });
+    const member = joined.body.access_token;
+    const elsewhere = { "x-tenant": String(two) };
+    expect((await call("GET", "/users/me", { token: member, headers: elsewhere })).status).toBe(
+      403,
+    );
+    expect((await call("GET", "/api/users", { token, headers })).status).toBe(401);
+  });
+});
+
+it("an organization that is none is refused", async () => {
+  const headers = { "x-tenant": "invalid" };
+  const reply = await call("POST", "/auth/login", { headers, body: someone() });
+  expect(reply.status).toBe(404);
+  expect(reply.body.detail).toBe("There is no such tenant");
+});
+
+it("GET /health and /health/db are as documented", async () => {
+  expect((await call("GET", "/health")).body).toMatchObject({ status: "healthy" });
+  expect((await call("GET", "/health/db")).body).toMatchObject({ database: "healthy" });
+});

@@ -1,0 +1,183 @@
+/**
+ * The dialect of a system with a core and organizations: without `X-TENANT` a request is the core's,
+ * with it (an organization's number) a tenant's. An organization has a database `tenant_<number>`, and
+ * its owner is its first user. The routes are there with the prefix `/api` as well.
+ */
+import { Type } from "typebox";
+import {
+  findAccountByEmail,
+  type SignedInReply,
+  verifyEmail,
+} from "../features/accounts/accounts.feature.ts";
+import { makeTenant } from "../features/tenants/tenants.feature.ts";
+import { findUser, type UserTables } from "../features/users/users.feature.ts";
+import type { AppError } from "../kernel/errors.ts";
+import { defineError } from "../kernel/errors.ts";
+import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
+import { nullable, timestamp, uuid } from "../kernel/http/fields.ts";
+import type { Platform } from "../kernel/platform.ts";
+import type { Tenant } from "../kernel/tenancy/tenant.ts";
+import { isError } from "./shared.ts";
+
+export const coreErrors: ErrorShape = {
+  schema: Type.Object({ detail: Type.String() }, { $id: "CoreError" }),
+  bodyOf: ({ title, detail }: AppError) => ({ detail: detail ?? title }),
+};
+
+const ownersOnly = defineError("owners_only", 403, "Only owners can create organizations");
+const unknownToken = defineError("unknown_verification_token", 404, "Invalid verification token");
+const userGone = defineError("user_gone", 401, "Could not validate credentials");
+
+/** An account (`is_owner`, `is_verified`) or a tenant's user (`is_active`). */
+export const Person = Type.Object(
+  {
+    id: uuid,
+    email: Type.String(),
+    created_at: timestamp,
+    is_verified: Type.Optional(Type.Boolean()),
+    is_owner: Type.Optional(Type.Boolean()),
+    is_active: Type.Optional(Type.Boolean()),
+  },
+  { $id: "CorePerson" },
+);
+
+export function personOf(user: SignedInReply["user"]) {
+  const { id, email, created_at } = user;
+  return "is_owner" in user
+    ? { id, email, created_at, is_verified: user.email_verified, is_owner: user.is_owner }
+    : { id, email, created_at, is_active: user.is_active };
+}
+
+const Organization = Type.Object(
+  {
+    id: Type.Integer({ description: "The tenant's number, for `X-TENANT`." }),
+    name: Type.String(),
+    owner_id: nullable(uuid),
+    created_at: timestamp,
+  },
+  { $id: "Organization" },
+);
+
+/** A key made of a name that may have anything in it. */
+function keyOf(name: string): string {
+  const words =
+    name
+      .normalize("NFKC")
+      .toLowerCase()
+      .match(/[a-z0-9]+/g) ?? [];
+  return `org_${words.join("_")}`.slice(0, 40).replace(/_+$/, "");
+}
+
+/** The first key that is free: `org_acme`, `org_acme_2`, … */
+async function makeOrganization(
+  context: Parameters<typeof makeTenant>[0],
+  name: string,
+): Promise<Tenant> {
+  const key = keyOf(name);
+  for (let attempt = 1; ; attempt += 1) {
+    const suffix = attempt < 10 ? attempt : crypto.randomUUID().slice(0, 8);
+    try {
+      return await makeTenant(context, {
+        key: attempt === 1 ? key : `${key}_${suffix}`,
+        name,
+        isolation: "database",
+        placementName: ({ number }) => `tenant_${number}`,
+      });
+    } catch (error) {
+      if (!isError(error, "tenant_exists") || attempt > 12) throw error;
+    }
+  }
+}
+
+async function findPerson(
+  platform: Platform,
+  tenant: Tenant | undefined,
+  user: { readonly id: string; readonly email: string },
+) {
+  const found = tenant
+    ? await platform.withTenant<UserTables, Awaited<ReturnType<typeof findUser.first>>>(
+        tenant,
+        ({ db }) => findUser.first(db, { id: user.id }),
+      )
+    : await findAccountByEmail(platform.control, user.email);
+  if (!found) throw userGone();
+  return personOf(found);
+}
+
+const errorShape = coreErrors;
+
+const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api") => [
+  r.get(
+    `${prefix}/auth/verify`,
+    {
+      permission: "public",
+      context: "any",
+      limit: "credentials",
+      summary: "Verifies an e-mail by the token that was sent to it",
+      query: Type.Object({ token: Type.String({ minLength: 1, maxLength: 200 }) }),
+      response: Type.Object({ message: Type.String() }),
+      errors: [unknownToken],
+      errorShape,
+    },
+    async ({ platform, tenant, query, audit }) => {
+      try {
+        const { subject, tenant: where } = await verifyEmail(platform, tenant, query.token);
+        const kind = where ? "user" : "account";
+        await audit({
+          action: "auth.email_verified",
+          tenant: where ?? null,
+          actor: { kind, id: subject.id },
+        });
+      } catch (error) {
+        if (isError(error, "invalid_link")) throw unknownToken();
+        throw error;
+      }
+      return { message: "Email verified successfully" };
+    },
+  ),
+
+  r.get(
+    `${prefix}/users/me`,
+    {
+      permission: "authenticated",
+      context: "any",
+      summary: "Shows the account, or in a tenant the user",
+      response: Person,
+      errorShape,
+    },
+    ({ platform, tenant, user }) => findPerson(platform, tenant, user),
+  ),
+
+  r.post(
+    `${prefix}/organizations`,
+    {
+      permission: "authenticated",
+      context: "core",
+      audit: "tenant.created",
+      summary: "Makes an organization, which the account owns",
+      body: Type.Object({
+        name: Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$" }),
+      }),
+      response: { 201: Organization },
+      errors: [ownersOnly],
+      errorShape,
+    },
+    async ({ platform, user, body, audit }) => {
+      const account = await findAccountByEmail(platform.control, user.email);
+      if (!account?.is_owner) throw ownersOnly();
+      const tenant = await makeOrganization({ platform, user }, body.name);
+      await audit({ action: "tenant.created", target: { type: "tenant", id: tenant.id } });
+      const { number: id, name, ownerAccountId, createdAt } = tenant;
+      return {
+        id,
+        name,
+        owner_id: ownerAccountId ?? null,
+        created_at: createdAt.toISOString(),
+      };
+    },
+  ),
+];
+
+export const coreOrganizations = feature<UserTables>("core-organizations", {
+  routes: ({ absolute: r }) => [...routesBelow(r, ""), ...routesBelow(r, "/api")],
+});

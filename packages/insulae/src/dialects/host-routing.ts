@@ -1,0 +1,227 @@
+/**
+ * The dialect of a framework that knows tenants by their hosts. Its document has these routes as
+ * examples; here they work on the tenant's own data. Tenants that are made this way get a schema of
+ * their own ("separate schemas").
+ */
+import { Type } from "typebox";
+import { logIn } from "../features/accounts/accounts.feature.ts";
+import { createDocument, type DocumentTables } from "../features/documents/documents.feature.ts";
+import { Hostname, makeTenant } from "../features/tenants/tenants.feature.ts";
+import { findUser, type UserTables, userNotFound } from "../features/users/users.feature.ts";
+import { invalidCredentials } from "../kernel/auth/errors.ts";
+import { defineError } from "../kernel/errors.ts";
+import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
+import { nullable, uuid } from "../kernel/http/fields.ts";
+import { counter } from "../kernel/telemetry/metrics.ts";
+import { tenantNotFound, tenantRequired } from "../kernel/tenancy/errors.ts";
+import type { Tenant } from "../kernel/tenancy/tenant.ts";
+import { isError } from "./shared.ts";
+
+/** What its document says instead of our titles. */
+const messages: Readonly<Record<string, string>> = {
+  tenant_required: "Tenant not found",
+  tenant_not_found: "Tenant not found",
+  tenant_inactive: "Tenant is inactive",
+  tenant_access_denied: "Access denied",
+  permission_denied: "Access denied",
+  validation_failed: "Invalid request",
+};
+
+const hostErrors: ErrorShape = {
+  schema: Type.Object({ error: Type.String() }, { $id: "HostRoutingError" }),
+  bodyOf: ({ code, title, detail }) => ({ error: messages[code] ?? detail ?? title }),
+};
+
+const hostNotRegistered = defineError("host_not_registered", 409, "Failed to register host");
+const tenantNotRegistered = defineError("tenant_not_registered", 409, "Failed to register tenant");
+
+const errorShape = hostErrors;
+
+const requests = counter("api_requests_total", "Requests to /api/data, by tenant", [
+  "tenant",
+  "endpoint",
+]);
+
+type Tables = UserTables & DocumentTables;
+
+/** What a page may know of a tenant before anybody has signed in. */
+const configOf = ({ settings: { features = {}, limits = {}, branding = {} } }: Tenant) => ({
+  features,
+  limits,
+  branding,
+});
+
+function known(tenant: Tenant | undefined): Tenant {
+  if (!tenant) throw tenantNotFound();
+  return tenant;
+}
+
+const Profile = Type.Object(
+  {
+    id: uuid,
+    tenant: Type.String(),
+    email: Type.String(),
+    username: nullable(Type.String()),
+    first_name: Type.String(),
+    last_name: Type.String(),
+    role: Type.String(),
+  },
+  { $id: "HostRoutingProfile" },
+);
+
+const tenMinutes = 600;
+
+const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
+  r.get(
+    "/api/data",
+    {
+      permission: "public",
+      context: "any",
+      summary: "Says whose host this is",
+      response: Type.Object({ tenant: Type.String(), message: Type.String() }),
+      errors: [tenantRequired],
+      errorShape,
+    },
+    ({ tenant, metrics }) => {
+      if (!tenant) throw tenantRequired();
+      metrics.counter(requests, { tenant: tenant.key, endpoint: "/api/data" }).add();
+      return { tenant: tenant.key, message: "Tenant-specific data" };
+    },
+  ),
+
+  r.get(
+    "/api/tenant/info",
+    {
+      permission: "public",
+      context: "any",
+      summary: "Shows the tenant whose host this is",
+      response: Type.Object({
+        tenant_id: Type.String(),
+        hosts: Type.Array(Type.String()),
+        config: Type.Record(Type.String(), Type.Unknown()),
+      }),
+      errors: [tenantNotFound],
+      errorShape,
+    },
+    (context) => {
+      const tenant = known(context.tenant);
+      return { tenant_id: tenant.key, hosts: [...tenant.hosts], config: configOf(tenant) };
+    },
+  ),
+
+  r.post(
+    "/admin/tenants",
+    {
+      permission: "public",
+      context: "core",
+      audit: "tenant.created",
+      summary: "Registers a tenant with its hosts",
+      body: Type.Object({
+        tenant_id: Type.String({ minLength: 1, maxLength: 63, examples: ["tenant-1"] }),
+        hosts: Type.Array(Hostname, { minItems: 1, maxItems: 20, uniqueItems: true }),
+      }),
+      response: { 201: Type.Object({ message: Type.String(), tenant_id: Type.String() }) },
+      errors: [hostNotRegistered, tenantNotRegistered],
+      errorShape,
+    },
+    async (context) => {
+      const { tenant_id: key, hosts } = context.body;
+      try {
+        const tenant = await makeTenant(context, { key, name: key, hosts, isolation: "schema" });
+        return { message: "Tenant registered successfully", tenant_id: tenant.key };
+      } catch (error) {
+        if (isError(error, "host_taken", "reserved_host", "invalid_host")) {
+          throw hostNotRegistered({ cause: error });
+        }
+        if (isError(error, "tenant_exists")) throw tenantNotRegistered({ cause: error });
+        throw error;
+      }
+    },
+  ),
+
+  r.post(
+    "/login",
+    {
+      permission: "public",
+      context: "any",
+      limit: "credentials",
+      audit: "auth.logged_in",
+      summary: "Logs in, by a cookie",
+      body: Type.Object({
+        username: Type.String({ minLength: 1, maxLength: 254 }),
+        password: Type.String({ minLength: 1, maxLength: 128 }),
+      }),
+      response: Type.Object({ message: Type.String() }),
+      errors: [invalidCredentials, tenantNotFound],
+      errorShape,
+    },
+    async ({ platform, request, body, header, audit, log, ...context }) => {
+      const tenant = known(context.tenant);
+      const { username: name, password } = body;
+      const by = name.includes("@") ? "email" : "username";
+      const setting = { platform, request, audit, log, browser: header };
+      await logIn(setting, tenant, { by, name, password });
+      return { message: "Login successful" };
+    },
+  ),
+];
+
+export const hostRouting = feature<Tables>("host-routing", {
+  dependsOn: ["documents"],
+  routes: ({ absolute: r }) => [
+    ...openRoutes(r),
+
+    r.post(
+      "/api/documents",
+      {
+        permission: "documents:write",
+        audit: { none: "everyday data" },
+        summary: "Adds a document",
+        body: Type.Object({
+          title: Type.String({ minLength: 1, maxLength: 300, pattern: "\\S" }),
+          content: Type.Optional(Type.String({ maxLength: 256 * 1024 })),
+        }),
+        response: { 201: Type.Object({ id: uuid }) },
+        errorShape,
+      },
+      async ({ db, user, body }) => {
+        const made = await createDocument.first(db, { ...body, created_by: user.id });
+        return { id: made?.id };
+      },
+    ),
+
+    r.get(
+      "/api/profile",
+      {
+        permission: "authenticated",
+        personal: false,
+        summary: "Shows who is signed in, as of at most ten minutes ago",
+        response: Profile,
+        errorShape,
+      },
+      ({ db, tenant, user, cache }) =>
+        cache.getOrSet(
+          `user:profile:${user.id}`,
+          async () => {
+            const found = await findUser.first(db, { id: user.id });
+            if (!found) throw userNotFound();
+            const { id, email, username, first_name, last_name, role } = found;
+            return { id, tenant: tenant.key, email, username, first_name, last_name, role };
+          },
+          { ttl: tenMinutes },
+        ),
+    ),
+
+    r.get(
+      "/api/secure/data",
+      {
+        permission: "authenticated",
+        personal: false,
+        summary: "Says who is signed in to which tenant; to nobody of another",
+        response: Type.Object({ tenant: Type.String(), user_id: uuid, role: Type.String() }),
+        errorShape,
+      },
+      ({ tenant, user }) => ({ tenant: tenant.key, user_id: user.id, role: user.role }),
+    ),
+  ],
+});

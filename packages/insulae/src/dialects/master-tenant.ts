@@ -1,0 +1,260 @@
+/**
+ * The dialect of a system with one database for each tenant, and users in a master database.
+ *
+ * Who registers without naming a tenant becomes a user of `DEFAULT_TENANT`; in development the first
+ * one of a tenant that has nobody owns it, since anybody may make tenants there. Times have no zone
+ * and no fraction of a second, and are UTC.
+ */
+import { STATUS_CODES } from "node:http";
+import { type Kysely, sql } from "kysely";
+import { Type } from "typebox";
+import { makeTenant } from "../features/tenants/tenants.feature.ts";
+import {
+  addUser,
+  dropUser,
+  Email,
+  editUser,
+  emailTaken,
+  lastOwner,
+  PersonName,
+  permissionNotHeld,
+  roleAboveOwn,
+  type UserTables,
+  userNotFound,
+} from "../features/users/users.feature.ts";
+import { containing } from "../kernel/database/like.ts";
+import { type ErrorShape, feature } from "../kernel/feature.ts";
+import { uuid } from "../kernel/http/fields.ts";
+import type { Json } from "../kernel/json.ts";
+import { hostTaken, tenantExists } from "../kernel/tenancy/errors.ts";
+import type { Tenant } from "../kernel/tenancy/tenant.ts";
+import type { NewTenant } from "../kernel/tenancy/tenants.ts";
+import { isError, type PageNumbers, pageOf } from "./shared.ts";
+
+export const masterErrors: ErrorShape = {
+  schema: Type.Object(
+    { error: Type.String(), message: Type.String(), status_code: Type.Integer() },
+    { $id: "MasterTenantError" },
+  ),
+  bodyOf: ({ status, title, detail }) => ({
+    error: STATUS_CODES[status],
+    message: detail ?? title,
+    status_code: status,
+  }),
+};
+
+const time = Type.String({ examples: ["2024-01-01T12:00:00"] });
+
+const profile = {
+  id: uuid,
+  email: Type.String(),
+  first_name: Type.String(),
+  last_name: Type.String(),
+  created_at: time,
+  updated_at: time,
+};
+export const Profile = Type.Object(profile, { $id: "MasterTenantProfile" });
+export const Member = Type.Object(
+  { ...profile, tenant_id: Type.String({ description: "The tenant's key." }) },
+  { $id: "MasterTenantUser" },
+);
+
+interface Person {
+  readonly id: string;
+  readonly email: string;
+  readonly first_name: string;
+  readonly last_name: string;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+}
+
+const timeOf = (date: Date): string => date.toISOString().slice(0, 19);
+
+export const profileOf = (person: Person) => ({
+  id: person.id,
+  email: person.email,
+  first_name: person.first_name,
+  last_name: person.last_name,
+  created_at: timeOf(person.created_at),
+  updated_at: timeOf(person.updated_at),
+});
+
+const memberOf = ({ key }: Tenant, person: Person) => ({ ...profileOf(person), tenant_id: key });
+
+const columns = ["id", "email", "first_name", "last_name", "created_at", "updated_at"] as const;
+type Db = Kysely<UserTables>;
+
+/** A page of the tenant's users, oldest first, and how many there are. */
+export async function usersPage(db: Db, tenant: Tenant, query: PageNumbers) {
+  const { page, size, offset } = pageOf(query);
+  const [people, count] = await Promise.all([
+    db.selectFrom("users").select(columns).orderBy("id").limit(size).offset(offset).execute(),
+    countUsers(db),
+  ]);
+  return {
+    users: people.map((person) => memberOf(tenant, person)),
+    total_count: count,
+    page,
+    page_size: size,
+  };
+}
+
+async function countUsers(db: Db, email?: string): Promise<number> {
+  let users = db.selectFrom("users").select(sql<number>`count(*)::integer`.as("count"));
+  if (email !== undefined) users = users.where("email", "ilike", containing(email));
+  const { count } = await users.executeTakeFirstOrThrow();
+  return count;
+}
+
+type WithTimesAsText = Omit<Person, "created_at" | "updated_at"> & {
+  readonly created_at: string;
+  readonly updated_at: string;
+};
+
+/** A user as the feature answers it. */
+function memberIn(tenant: Tenant, answer: Json | undefined) {
+  if (!answer) throw userNotFound();
+  const person = answer.toJSON() as WithTimesAsText; // PostgreSQL made it of the columns of a user
+  return memberOf(tenant, {
+    ...person,
+    created_at: new Date(person.created_at),
+    updated_at: new Date(person.updated_at),
+  });
+}
+
+/** `tenant_acme_corp`, as long as PostgreSQL takes it whole. */
+function placementName(key: string): NewTenant["placementName"] {
+  const name = `tenant_${key.toLowerCase().replaceAll("-", "_")}`;
+  return name.length > 63 ? undefined : () => name;
+}
+
+type Making = Parameters<typeof makeTenant>[0];
+
+async function makeDatabaseTenant(context: Making, id: string, name: string): Promise<Tenant> {
+  const wanted = { key: id, name, isolation: "database" } as const;
+  try {
+    return await makeTenant(context, { ...wanted, placementName: placementName(id) });
+  } catch (error) {
+    // Another's, such as of a deleted tenant that is still kept, or no name that PostgreSQL takes.
+    if (!isError(error, "placement_name_taken", "placement_name_invalid")) throw error;
+    return makeTenant(context, wanted);
+  }
+}
+
+const tenantViewOf = ({ key, name, status, createdAt, updatedAt }: Tenant) => ({
+  id: key,
+  name,
+  status,
+  created_at: timeOf(createdAt),
+  updated_at: timeOf(updatedAt),
+});
+
+const errorShape = masterErrors;
+
+export const masterTenant = feature<UserTables>("master-tenant", {
+  routes: ({ absolute: r }) => [
+    r.post(
+      "/tenants",
+      {
+        permission: "public",
+        context: "core",
+        audit: "tenant.created",
+        summary: "Makes a tenant with a database of its own",
+        body: Type.Object({
+          id: Type.String({ minLength: 1, maxLength: 63, examples: ["acme_corp"] }),
+          name: Type.String({
+            minLength: 1,
+            maxLength: 255,
+            pattern: "^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$",
+          }),
+        }),
+        response: {
+          201: Type.Object({
+            id: Type.String(),
+            name: Type.String(),
+            status: Type.String(),
+            created_at: time,
+            updated_at: time,
+          }),
+        },
+        errors: [tenantExists, hostTaken],
+        errorShape,
+      },
+      async (context) => {
+        const { id, name } = context.body;
+        return tenantViewOf(await makeDatabaseTenant(context, id, name));
+      },
+    ),
+
+    r.get(
+      "/api/users/count",
+      {
+        permission: "users:read",
+        summary: "Counts users, or those whose e-mail has a text in it",
+        query: Type.Object({ email: Type.Optional(Type.String({ maxLength: 254 })) }),
+        response: Type.Object({ count: Type.Integer() }),
+        errorShape,
+      },
+      async ({ db, query }) => ({ count: await countUsers(db, query.email) }),
+    ),
+
+    r.post(
+      "/api/users",
+      {
+        permission: "users:write",
+        audit: "user.created",
+        summary: "Adds a user without a password",
+        body: Type.Object({
+          email: Email,
+          first_name: Type.Optional(PersonName),
+          last_name: Type.Optional(PersonName),
+        }),
+        response: { 201: Member },
+        errors: [emailTaken, permissionNotHeld],
+        errorShape,
+      },
+      async (setting) => {
+        return memberIn(setting.tenant, await addUser(setting, setting.body));
+      },
+    ),
+
+    r.patch(
+      "/api/users",
+      {
+        permission: "users:write",
+        audit: "user.changed",
+        summary: "Changes a user, whose id is in the body",
+        body: Type.Object(
+          {
+            id: uuid,
+            email: Type.Optional(Email),
+            first_name: Type.Optional(PersonName),
+            last_name: Type.Optional(PersonName),
+          },
+          { minProperties: 2 },
+        ),
+        response: Member,
+        errors: [userNotFound, emailTaken, roleAboveOwn, permissionNotHeld],
+        errorShape,
+      },
+      async (setting) => {
+        const { id, ...changes } = setting.body;
+        return memberIn(setting.tenant, await editUser(setting, { id }, changes));
+      },
+    ),
+
+    r.delete(
+      "/api/users",
+      {
+        permission: "users:write",
+        audit: "user.deleted",
+        summary: "Deletes a user, whose id is in the query",
+        query: Type.Object({ id: uuid }),
+        response: { 204: null },
+        errors: [userNotFound, lastOwner, roleAboveOwn, permissionNotHeld],
+        errorShape,
+      },
+      (setting) => dropUser(setting, setting.query),
+    ),
+  ],
+});

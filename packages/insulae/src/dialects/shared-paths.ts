@@ -1,0 +1,252 @@
+/**
+ * Paths that two dialects have. One handler decides by what only one of them can mean, and where
+ * nothing does, answers with the fields of both.
+ *
+ *     POST /auth/register    X-Tenant ─► that tenant's user (core-organizations)
+ *                            names ─► a user of DEFAULT_TENANT (master-tenant)
+ *                            neither ─► that as well if there is such a tenant, else an account
+ *     POST /auth/login       X-Tenant or a host ─► that tenant's user; else whoever has the e-mail:
+ *                            an account, or a user of DEFAULT_TENANT
+ *     POST /api/auth/login   username_or_email ─► address-book; email ─► as /auth/login
+ *     GET /api/users         a page of them (master-tenant), and whose they are (host-routing)
+ */
+import { Type } from "typebox";
+import {
+  type Credentials,
+  findAccountByEmail,
+  findUserSubject,
+  logIn,
+  register,
+  type SignedInReply,
+  signIn,
+} from "../features/accounts/accounts.feature.ts";
+import {
+  asId,
+  Email,
+  emailTaken,
+  NewPassword,
+  PersonName,
+  type UserTables,
+} from "../features/users/users.feature.ts";
+import type { TenantAudit } from "../kernel/audit/audit.ts";
+import { invalidCredentials } from "../kernel/auth/errors.ts";
+import { weakPassword } from "../kernel/auth/passwords.ts";
+import { type ErrorShape, feature, type RequestInfo } from "../kernel/feature.ts";
+import { secretText } from "../kernel/http/fields.ts";
+import type { Platform } from "../kernel/platform.ts";
+import type { Logger } from "../kernel/telemetry/log.ts";
+import { tenantNotFound } from "../kernel/tenancy/errors.ts";
+import type { Tenant } from "../kernel/tenancy/tenant.ts";
+import { addressBookErrors, ignoredTenant } from "./address-book.ts";
+import { coreErrors, Person, personOf } from "./core-organizations.ts";
+import { Member, masterErrors, Profile, profileOf, usersPage } from "./master-tenant.ts";
+import { findDefault, isError, pageNumbers, tenantOrDefault } from "./shared.ts";
+
+const errorsOf = (name: string, ...shapes: readonly ErrorShape[]): ErrorShape => ({
+  schema: Type.Intersect(
+    shapes.map(({ schema }) => schema),
+    { $id: name },
+  ),
+  bodyOf: (error) => Object.assign({}, ...shapes.map((shape) => shape.bodyOf(error))),
+});
+
+const authErrors = errorsOf("AuthError", masterErrors, coreErrors);
+const logInErrors = errorsOf("LogInError", masterErrors, coreErrors, addressBookErrors);
+
+const usersErrors: ErrorShape = {
+  schema: masterErrors.schema,
+  // What host-routing says where no tenant is known.
+  bodyOf: (error) => ({
+    ...Object(masterErrors.bodyOf(error)),
+    ...(error.code === "tenant_required" && { error: "Tenant not found" }),
+  }),
+};
+
+const Password = Type.String({ minLength: 1, maxLength: 128 });
+
+const token = secretText("The same as `access_token`.");
+const tokens = {
+  access_token: Type.Optional(secretText("For `Authorization: Bearer …`.")),
+  token_type: Type.Optional(Type.Literal("bearer")),
+};
+
+/** A person with the fields of both. */
+const Both = Type.Intersect([Profile, Type.Partial(Person)], { $id: "MasterTenantOrCorePerson" });
+
+const Registered = Type.Object(
+  {
+    ...Type.Partial(Profile).properties,
+    user: Type.Optional(Person),
+    ...tokens,
+    verification_required: Type.Optional(Type.Literal(true)),
+  },
+  { $id: "MasterTenantOrCoreRegistered" },
+);
+
+const LoggedIn = Type.Object(
+  { token: Type.Optional(token), ...tokens, user: Both },
+  { $id: "MasterTenantOrCoreLoggedIn" },
+);
+
+const bothOf = (user: SignedInReply["user"]) => ({ ...personOf(user), ...profileOf(user) });
+
+const tokensOf = ({ access_token, token_type }: SignedInReply) => ({ access_token, token_type });
+
+interface Setting {
+  readonly platform: Platform;
+  readonly request: RequestInfo;
+  readonly audit: TenantAudit;
+  readonly log: Logger;
+}
+
+/** The one who has the e-mail and the password: an account, or a user of `DEFAULT_TENANT`. */
+async function logInSomewhere(setting: Setting, credentials: Credentials) {
+  const { platform } = setting;
+  const home = await findDefault(platform);
+  const account = await findAccountByEmail(platform.control, credentials.name);
+  if (home && !account) return logIn(setting, home, credentials);
+  try {
+    return await logIn(setting, undefined, credentials, { core: true });
+  } catch (error) {
+    // Somebody may have a password in both.
+    if (!home || !isError(error, invalidCredentials.code)) throw error;
+    return logIn(setting, home, credentials);
+  }
+}
+
+/** With the cookie that its browsers show at the WebSocket. */
+async function logInToAddressBook(
+  setting: Setting & { readonly header: (name: string, value: string) => void },
+  tenant: Tenant,
+  { name, password }: { readonly name: string; readonly password: string },
+): Promise<SignedInReply> {
+  const { platform, request, header } = setting;
+  const by = name.includes("@") ? "email" : "username";
+  const reply = await logIn(setting, tenant, { by, name, password });
+  const subject = await findUserSubject(platform, tenant, asId(reply.user.id));
+  if (subject) await signIn({ platform, request, browser: header }, subject);
+  return reply;
+}
+
+export const sharedPaths = feature<UserTables>("shared-paths", {
+  routes: ({ absolute: r }) => [
+    ...(["/auth/register", "/api/auth/register"] as const).map((path) =>
+      r.post(
+        path,
+        {
+          permission: "public",
+          context: "any",
+          limit: "credentials",
+          audit: "auth.registered",
+          summary: "Registers an account, or a user of a tenant",
+          body: Type.Object({
+            email: Email,
+            password: NewPassword,
+            first_name: Type.Optional(PersonName),
+            last_name: Type.Optional(PersonName),
+            is_owner: Type.Optional(
+              Type.Boolean({ description: "An account is meant; it may own tenants." }),
+            ),
+          }),
+          response: { 201: Registered },
+          errors: [emailTaken, weakPassword, tenantNotFound],
+          errorShape: authErrors,
+        },
+        async ({ platform, request, tenant, body, audit, log }) => {
+          const { is_owner: owner, ...person } = body;
+          const named = person.first_name !== undefined || person.last_name !== undefined;
+          const home = named
+            ? await tenantOrDefault(platform, tenant)
+            : await findDefault(platform);
+          const where = tenant ?? (owner === undefined ? home : undefined);
+          const setting = { platform, request, audit, log };
+          const reply = await register(setting, where, person, { firstOwns: !tenant });
+          if ("verification_required" in reply) return reply;
+          const { user } = reply;
+          if (named && !tenant) return profileOf(user);
+          return {
+            ...(where && !tenant && profileOf(user)),
+            user: personOf(user),
+            ...tokensOf(reply),
+          };
+        },
+      ),
+    ),
+
+    r.post(
+      "/auth/login",
+      {
+        permission: "public",
+        context: "any",
+        limit: "credentials",
+        audit: "auth.logged_in",
+        summary: "Logs in an account, or a user of a tenant",
+        body: Type.Object({ email: Email, password: Password }),
+        response: LoggedIn,
+        errors: [invalidCredentials],
+        errorShape: authErrors,
+      },
+      async ({ platform, request, tenant, body: { email: name, password }, audit, log }) => {
+        const setting = { platform, request, audit, log };
+        const credentials = { by: "email", name, password } as const;
+        const reply = await (tenant
+          ? logIn(setting, tenant, credentials)
+          : logInSomewhere(setting, credentials));
+        return { token: reply.access_token, ...tokensOf(reply), user: bothOf(reply.user) };
+      },
+    ),
+
+    r.post(
+      "/api/auth/login",
+      {
+        permission: "public",
+        context: "any",
+        limit: "credentials",
+        audit: "auth.logged_in",
+        summary: "Logs in: by `username_or_email` to the tenant, or by `email` as POST /auth/login",
+        body: Type.Object({
+          username_or_email: Type.Optional(Type.String({ minLength: 1, maxLength: 254 })),
+          email: Type.Optional(Email),
+          password: Password,
+          ...ignoredTenant,
+        }),
+        response: LoggedIn,
+        errors: [invalidCredentials, tenantNotFound],
+        errorShape: logInErrors,
+      },
+      async ({ platform, request, tenant, body, header, audit, log }) => {
+        const setting = { platform, request, audit, log };
+        const { username_or_email: either, email, password } = body;
+        const name = either ?? email ?? "";
+        const reply = await (either === undefined && !tenant
+          ? logInSomewhere(setting, { by: "email", name, password })
+          : logInToAddressBook({ ...setting, header }, await tenantOrDefault(platform, tenant), {
+              name,
+              password,
+            }));
+        return { token: reply.access_token, ...tokensOf(reply), user: bothOf(reply.user) };
+      },
+    ),
+
+    r.get(
+      "/api/users",
+      {
+        permission: "users:read",
+        summary: "Lists users by pages, oldest first",
+        query: Type.Object(pageNumbers),
+        response: Type.Object({
+          tenant: Type.String({ description: "The tenant's key." }),
+          users: Type.Array(Member),
+          total_count: Type.Integer(),
+          page: Type.Integer(),
+          page_size: Type.Integer(),
+        }),
+        errorShape: usersErrors,
+      },
+      async ({ db, tenant, query }) => ({
+        tenant: tenant.key,
+        ...(await usersPage(db, tenant, query)),
+      }),
+    ),
+  ],
+});
