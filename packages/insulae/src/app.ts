@@ -166,6 +166,7 @@ async function assemble(installation: Installation, services: Services): Promise
       limits: config.rateLimits,
       limiter: createLimiter({ redis }),
       metrics: installation.metrics,
+      count: (tenant) => platform.usage.count(tenant, "requests"),
     }),
     cursorSecret: secrets.derive("cursors", 32),
     baseUrl,
@@ -181,6 +182,7 @@ async function assemble(installation: Installation, services: Services): Promise
   await migratePlacements(installation);
   await announcements.listen();
   mailSender.start();
+  platform.usage.start();
   jobRunner.start();
   const tls = createTlsEntrance({ config, http, certificates: platform.certificates, log });
   const logPort = createLogPort({ config, http, log });

@@ -59,6 +59,7 @@ import { findTenant } from "./kernel/tenancy/tenant-queries.ts";
 import { createTenants } from "./kernel/tenancy/tenants.ts";
 import { createClientCertificates } from "./kernel/tls/client-certificates.ts";
 import { createHostCertificates } from "./kernel/tls/host-certificates.ts";
+import { createUsageCounts } from "./kernel/usage/counts.ts";
 
 export interface Services {
   readonly platform: Platform;
@@ -212,6 +213,7 @@ export async function createServices(
     log,
   });
   const delivery = createDelivery({ config, control, secrets: installation.secrets });
+  const usage = createUsageCounts({ control, plans: installation.plans, log });
   const platform = createPlatform({
     config,
     control,
@@ -267,8 +269,14 @@ export async function createServices(
       allowInsecure: config.env !== "production",
     }),
     mail: createMail(control, templates),
-    jobs: createJobs({ declared: declaredJobs, queue: jobQueue, outbox }),
     storage,
+    jobs: createJobs({
+      declared: declaredJobs,
+      queue: jobQueue,
+      outbox,
+      count: (tenant) => usage.count(tenant, "jobs"),
+    }),
+    usage,
     oneTimeTokens: createOneTimeTokens(control),
     async forgetUser(tenant, userId) {
       const id = userId as UserId | undefined; // whoever calls has it of a user
@@ -318,6 +326,7 @@ export async function createServices(
       await announcements.close();
       await mailSender.close();
       await jobRunner.close();
+      await usage.close();
       await delivery.close();
       storage.close();
     },

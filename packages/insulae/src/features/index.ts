@@ -23,6 +23,7 @@ import { orders } from "./orders/orders.feature.ts";
 import { products } from "./products/products.feature.ts";
 import { roles } from "./roles/roles.feature.ts";
 import { tenants } from "./tenants/tenants.feature.ts";
+import { usage } from "./usage/usage.feature.ts";
 import { users } from "./users/users.feature.ts";
 
 /** What every app has: without accounts, tenants, users and roles nothing else works. */
@@ -46,6 +47,7 @@ export const coreFeatures: readonly Feature[] = [
   memberships,
   audit,
   mails,
+  usage,
   logs,
 ];
 

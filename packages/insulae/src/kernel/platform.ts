@@ -28,6 +28,7 @@ import type { Tenant } from "./tenancy/tenant.ts";
 import type { Tenants } from "./tenancy/tenants.ts";
 import type { ClientCertificates } from "./tls/client-certificates.ts";
 import type { HostCertificates } from "./tls/host-certificates.ts";
+import type { UsageCounts } from "./usage/counts.ts";
 
 /** What a job or a script works with inside one tenant. */
 export interface TenantScope<Tables> {
@@ -109,6 +110,8 @@ export interface Platform {
   readonly metrics: Metrics;
   /** What tenants may have and do by their plans. */
   readonly plans: Plans;
+  /** Counts what tenants do. */
+  readonly usage: UsageCounts;
   /** What permissions there are, and which roles hold them. */
   readonly permissions: Permissions;
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */

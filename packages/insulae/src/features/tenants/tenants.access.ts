@@ -21,7 +21,7 @@ export async function tenantFor(
   { tenants }: Platform,
   user: Principal,
   reference: string,
-  permission: "tenants:read" | "tenants:manage",
+  permission: "tenants:read" | "tenants:manage" | "usage:read",
 ): Promise<Tenant> {
   const tenant = await tenants.get(reference);
   if (isPlatformAdmin(user)) return tenant;

@@ -184,6 +184,15 @@ export interface ControlTables {
     created_at: Stamp;
     finished_at: ColumnType<Date | null, never, Date>;
   };
+  "control.usage_daily": {
+    tenant_id: TenantId;
+    day: string;
+    metric: string;
+    /** bigint: `pg` gives it as text. */
+    amount: ColumnType<string, number, number>;
+  };
+  "control.usage_flushes": { node: string; sequence: number; at: Stamp };
+  "control.usage_measured": { tenant_id: TenantId; at: Date };
   "control.outbox_marks": {
     tenant_id: TenantId;
     node: string;

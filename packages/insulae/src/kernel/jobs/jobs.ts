@@ -28,7 +28,8 @@ export interface TenantJobs {
    * Sends a job; it runs as soon as a worker is free, at least once.
    *
    * @returns its id. (With a `key`, of the job that there would be, were there no other.)
-   * @throws TypeError if the data doesn't have the job's shape, or no feature declares the job.
+   * @throws TypeError if the data doesn't have the job's shape, or no feature declares the job;
+   *   quotaExceeded if the tenant's plan allows no more of them today.
    * @example
    * await db.transaction().execute(async (tx) => {
    *   await tx.insertInto("invoices").values(invoice).execute();
@@ -65,9 +66,11 @@ export interface JobsOptions {
   readonly declared: ReadonlyMap<string, JobDefinition>;
   readonly queue: JobQueue;
   readonly outbox: Outbox;
+  /** Counts a job of the tenant's. @throws quotaExceeded */
+  readonly count: (tenant: Tenant) => void;
 }
 
-export function createJobs({ declared, queue, outbox }: JobsOptions): PlatformJobs {
+export function createJobs({ declared, queue, outbox, count }: JobsOptions): PlatformJobs {
   const check = (job: JobDefinition, data: unknown): void => {
     if (declared.get(job.name)?.run !== job.run) {
       throw new TypeError(`the job ${job.name} is not among any feature's jobs`);
@@ -97,6 +100,7 @@ export function createJobs({ declared, queue, outbox }: JobsOptions): PlatformJo
     },
     async sendTo(tenant, job, data, options = {}) {
       check(job, data);
+      count(tenant);
       const made = sent(job, data, options);
       if (options.tx) await outbox.write(tenant, made, options.tx);
       else await queue.add(tenant.id, [withRules(made, job)]);

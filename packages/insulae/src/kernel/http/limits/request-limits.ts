@@ -58,11 +58,13 @@ export interface RequestLimitsOptions {
   readonly limits: RateLimits;
   readonly metrics: Metrics;
   readonly limiter: Limiter;
+  /** Counts a request of a tenant's user that is let in. @throws quotaExceeded */
+  readonly count?: (tenant: Tenant) => void;
 }
 
 /** Limits. Each of its functions throws rateLimitExceeded, or rejects with it. */
 export function createRequestLimits(options: RequestLimitsOptions): RequestLimits {
-  const { limits, limiter, metrics } = options;
+  const { limits, limiter, metrics, count } = options;
   const countRefused = (policy: Policy) => metrics.counter(refusals, { policy }).add();
   const plans = new Map(Object.entries(limits.plans));
   const all = charge("global", undefined, limits.global);
@@ -118,7 +120,10 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
         atOwnCost(request, reply, () => resolve(request, route)),
         (found) => {
           if (found.user) good.add(request);
-          return chain(take(reply, callerCharge(request, found)), () => found);
+          return chain(take(reply, callerCharge(request, found)), () => {
+            if (found.tenant && found.user && found.user.kind !== "core") count?.(found.tenant);
+            return found;
+          });
         },
       );
     },

@@ -1,0 +1,123 @@
+import { type Kysely, sql } from "kysely";
+import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import type { TenantId } from "../../kernel/tenancy/tenant.ts";
+import type { Days } from "./days.ts";
+
+type Control = Kysely<ControlTables>;
+
+/** How many living tenants there are of each kind. */
+export async function countTenants(control: Control) {
+  const { rows } = await sql<{ status: string; plan: string; isolation: string; count: number }>`
+    select tenants.status, tenants.plan, placements.isolation, count(*)::integer as count
+    from control.tenants
+    join control.placements on placements.id = tenants.placement_id
+    where tenants.status in ('active', 'suspended')
+    group by tenants.status, tenants.plan, placements.isolation`.execute(control);
+  const by = (part: "status" | "plan" | "isolation"): Record<string, number> => {
+    const counts = new Map<string, number>();
+    for (const row of rows) counts.set(row[part], (counts.get(row[part]) ?? 0) + row.count);
+    return Object.fromEntries([...counts].sort());
+  };
+  return {
+    total: rows.reduce((sum, { count }) => sum + count, 0),
+    by_status: by("status"),
+    by_plan: by("plan"),
+    by_isolation: by("isolation"),
+  };
+}
+
+/** What happened on each day on the whole platform. */
+export async function listDays(control: Control, { from, to }: Days) {
+  const { rows } = await sql<Record<DayNumber, number> & { day: string }>`
+    select days.day::date::text as day,
+      coalesce(used.requests, 0)::float8 as requests,
+      coalesce(used.notifications, 0)::float8 as notifications,
+      coalesce(used.jobs, 0)::float8 as jobs,
+      coalesce(used.active_tenants, 0)::float8 as active_tenants,
+      coalesce(used.active_users, 0)::float8 as active_users,
+      (select count(*) from control.tenants
+        where (created_at at time zone 'UTC')::date = days.day and status <> 'provisioning'
+      )::float8 as new_tenants,
+      (select count(*) from control.tenants
+        where (deleted_at at time zone 'UTC')::date = days.day)::float8 as deleted_tenants
+    from generate_series(${from}::timestamp, ${to}::timestamp, interval '1 day') as days (day)
+    left join (
+      select day,
+        sum(amount) filter (where metric = 'requests') as requests,
+        sum(amount) filter (where metric = 'notifications') as notifications,
+        sum(amount) filter (where metric = 'jobs') as jobs,
+        count(*) filter (where metric = 'requests') as active_tenants,
+        sum(amount) filter (where metric = 'active_users') as active_users
+      from control.usage_daily
+      where day between ${from}::date and ${to}::date
+        and metric in ('requests', 'notifications', 'jobs', 'active_users')
+      group by day
+    ) used on used.day = days.day
+    order by days.day`.execute(control);
+  return rows;
+}
+
+type DayNumber =
+  | "requests"
+  | "notifications"
+  | "jobs"
+  | "active_tenants"
+  | "active_users"
+  | "new_tenants"
+  | "deleted_tenants";
+
+export interface RankedTenant {
+  readonly tenant_id: TenantId;
+  readonly key: string;
+  readonly name: string;
+  readonly plan: string;
+  readonly amount: number;
+}
+
+/** The living tenants of whom there is most: of what is counted in the sum, otherwise at the end. */
+export async function rankTenants(
+  control: Control,
+  { from, to }: Days,
+  metric: "requests" | "storage_bytes" | "users" | "rows",
+): Promise<readonly RankedTenant[]> {
+  const amounts =
+    metric === "requests"
+      ? sql`
+          select tenant_id, sum(amount) as amount from control.usage_daily
+          where metric = ${metric} and day between ${from}::date and ${to}::date
+          group by tenant_id`
+      : sql`
+          select distinct on (tenant_id) tenant_id, amount from control.usage_daily
+          where metric = ${metric} and day between ${from}::date and ${to}::date
+          order by tenant_id, day desc`;
+  const { rows } = await sql<RankedTenant>`
+    select used.tenant_id, tenants.key, tenants.name, tenants.plan, used.amount::float8 as amount
+    from (${amounts}) used
+    join control.tenants on tenants.id = used.tenant_id
+    where tenants.status in ('active', 'suspended') and used.amount > 0
+    order by used.amount desc, used.tenant_id
+    limit 10`.execute(control);
+  return rows;
+}
+
+/** What all living tenants have together, by the last measurement of each. */
+export async function totalLevels(control: Control, { from, to }: Days) {
+  const { rows } = await sql<{ metric: string; amount: number }>`
+    select metric, sum(amount)::float8 as amount
+    from (
+      select distinct on (metric, tenant_id) metric, amount
+      from control.usage_daily
+      join control.tenants on tenants.id = usage_daily.tenant_id
+      where metric in ('users', 'rows', 'storage_bytes')
+        and day between ${from}::date and ${to}::date
+        and tenants.status in ('active', 'suspended')
+      order by metric, tenant_id, day desc
+    ) levels
+    group by metric`.execute(control);
+  const amounts = new Map(rows.map(({ metric, amount }) => [metric, amount]));
+  return {
+    users: amounts.get("users") ?? 0,
+    rows: amounts.get("rows") ?? 0,
+    storage_bytes: amounts.get("storage_bytes") ?? 0,
+  };
+}

@@ -1,0 +1,19 @@
+import { feature } from "../../kernel/feature.ts";
+import { platformJob } from "../../kernel/jobs/job.ts";
+import { analyticsRoutes } from "./analytics.routes.ts";
+import { measureAll } from "./measurements.ts";
+import { usageRoutes } from "./usage.routes.ts";
+
+const measureTenants = platformJob("usage.measure", {
+  schedule: "11 * * * *",
+  run: (_, { platform, log, signal }) => measureAll(platform, { log, signal }),
+});
+
+/** What tenants use and may use, and what that comes to for the platform. */
+export const usage = feature("usage", {
+  permissions: {
+    "usage:read": { description: "See what the tenant uses, and its quotas", role: "admin" },
+  },
+  jobs: [measureTenants],
+  routes: (r) => [...usageRoutes(r), ...analyticsRoutes(r)],
+});

@@ -1,0 +1,68 @@
+import { type Kysely, sql } from "kysely";
+import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import type { TenantId } from "../../kernel/tenancy/tenant.ts";
+import { countedMetrics } from "../../kernel/usage/counts.ts";
+import type { Days } from "./days.ts";
+
+/** What is added up over days; of the rest the last day says how much there is. */
+const counted: ReadonlySet<string> = new Set(countedMetrics);
+
+/** All that is shown even where there was nothing yet. */
+const usualMetrics = [...countedMetrics, "active_users", "users", "rows", "storage_bytes"];
+
+export interface Series {
+  readonly metric: string;
+  readonly kind: "count" | "level";
+  /** Of a count the sum, of a level the last; null where it was never measured. */
+  readonly total: number | null;
+  readonly points: readonly { readonly day: string; readonly amount: number }[];
+}
+
+/** @param metric only this one. */
+export async function listSeries(
+  control: Kysely<ControlTables>,
+  tenantId: TenantId,
+  { from, to, all }: Days,
+  metric?: string,
+): Promise<readonly Series[]> {
+  const { rows } = await sql<{ metric: string; day: string; amount: string }>`
+    select metric, day::text, amount
+    from control.usage_daily
+    where tenant_id = ${tenantId} and day between ${from}::date and ${to}::date
+      and (${metric ?? null}::text is null or metric = ${metric ?? null})
+    order by day`.execute(control);
+  const byMetric = Map.groupBy(rows, (row) => row.metric);
+  const names =
+    metric === undefined ? [...new Set([...usualMetrics, ...byMetric.keys()])] : [metric];
+  return names.map((name): Series => {
+    const points = (byMetric.get(name) ?? []).map(({ day, amount }) => ({
+      day,
+      amount: Number(amount),
+    }));
+    if (!counted.has(name)) {
+      return { metric: name, kind: "level", total: points.at(-1)?.amount ?? null, points };
+    }
+    const amounts = new Map(points.map(({ day, amount }) => [day, amount]));
+    return {
+      metric: name,
+      kind: "count",
+      total: points.reduce((sum, { amount }) => sum + amount, 0),
+      points: all.map((day) => ({ day, amount: amounts.get(day) ?? 0 })),
+    };
+  });
+}
+
+/** What there is of everything by the last measurement, and what was counted today. */
+export async function currentUsage(
+  control: Kysely<ControlTables>,
+  tenantId: TenantId,
+  today: string,
+): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await sql<{ metric: string; amount: string }>`
+    select distinct on (metric) metric, amount
+    from control.usage_daily
+    where tenant_id = ${tenantId}
+      and (day = ${today}::date or metric <> all (${[...countedMetrics]}::text[]))
+    order by metric, day desc`.execute(control);
+  return new Map(rows.map(({ metric, amount }) => [metric, Number(amount)]));
+}

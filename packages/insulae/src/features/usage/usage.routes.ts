@@ -1,0 +1,99 @@
+import { Type } from "typebox";
+import { quotaNames } from "../../config.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { nullable, uuid } from "../../kernel/http/fields.ts";
+import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import { notPermitted, TenantParams, tenantFor } from "../tenants/tenants.feature.ts";
+import { daysOf, today } from "./days.ts";
+import { refreshMeasurement } from "./measurements.ts";
+import { currentUsage, listSeries } from "./usage.queries.ts";
+
+export const Day = Type.String({ format: "date", examples: ["2026-03-01"] });
+export const Amount = Type.Integer({ minimum: 0 });
+
+const Series = Type.Object(
+  {
+    metric: Type.String({ examples: ["requests", "users", "storage_bytes"] }),
+    kind: Type.Union([Type.Literal("count"), Type.Literal("level")], {
+      description: "count: what happened in a day. level: what there was at its end.",
+    }),
+    total: nullable(
+      Type.Integer({ description: "Of a count the sum of the days, of a level the last." }),
+    ),
+    points: Type.Array(Type.Object({ day: Day, amount: Amount }), {
+      description: "Of a count every day, of a level those on which it was measured.",
+    }),
+  },
+  { $id: "UsageSeries" },
+);
+
+const QuotaView = Type.Object(
+  {
+    name: Type.Union(quotaNames.map((name) => Type.Literal(name))),
+    limit: nullable(Type.Integer({ description: "null: as much as the tenant likes." })),
+    used: Amount,
+  },
+  { $id: "Quota" },
+);
+
+const Usage = Type.Object(
+  {
+    tenant_id: uuid,
+    plan: Type.String(),
+    from: Day,
+    to: Day,
+    quotas: Type.Array(QuotaView),
+    series: Type.Array(Series),
+  },
+  { $id: "TenantUsage" },
+);
+
+/** As long as it is kept. */
+const maxDays = 400;
+
+export const usageRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.get(
+    "/tenants/:id/usage",
+    {
+      permission: "authenticated",
+      context: "any",
+      personal: false,
+      summary: "Shows what a tenant uses, day by day, and its quotas",
+      description:
+        "For whoever holds `usage:read` in the tenant, its owner's account, and platform administrators. Days are UTC's, by default the last thirty; at most 400. Other nodes' counts are ten seconds old at most, and what there is (users, rows, storage) was measured within a minute.",
+      params: TenantParams,
+      query: Type.Object({
+        from: Type.Optional(Day),
+        to: Type.Optional(Day),
+        metric: Type.Optional(
+          Type.String({
+            pattern: "^[a-z][a-z_]{0,62}$",
+            description: "Only this one: `requests`, `users`, `rows`, `storage_bytes` …",
+          }),
+        ),
+      }),
+      response: Usage,
+      errors: [tenantNotFound, notPermitted],
+    },
+    async ({ platform, user, params, query }) => {
+      const tenant = await tenantFor(platform, user, params.id, "usage:read");
+      const days = daysOf(query, maxDays);
+      const { control, plans } = platform;
+      await platform.usage.flush();
+      await refreshMeasurement(platform, tenant);
+      const used = await currentUsage(control, tenant.id, today());
+      return {
+        tenant_id: tenant.id,
+        plan: tenant.plan,
+        from: days.from,
+        to: days.to,
+        quotas: quotaNames.map((name) => ({
+          name,
+          limit: plans.quotaOf(tenant, name) ?? null,
+          used: used.get(name.replace(/_per_day$/, "")) ?? 0,
+        })),
+        series: await listSeries(control, tenant.id, days, query.metric),
+      };
+    },
+  ),
+];
