@@ -3,6 +3,7 @@
  * purpose: knowing one says nothing about another, and nothing derived has to be stored.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import type { TenantId } from "./tenancy/tenant.ts";
 
 export interface Secrets {
   /** Key material for one purpose; always the same for the same master secret. */
@@ -17,6 +18,15 @@ export interface Secrets {
   /** @throws Error if it was sealed for another purpose, with another secret, or changed since. */
   open(purpose: string, sealed: string): string;
 }
+
+/** The same for what a tenant keeps: sealed for that tenant only. */
+export type TenantSecrets = Pick<Secrets, "seal" | "open">;
+
+/** A tenant's secrets can't be put in another tenant's row, nor in a place for another purpose. */
+export const tenantSecrets = (secrets: TenantSecrets, tenantId: TenantId): TenantSecrets => ({
+  seal: (purpose, plaintext) => secrets.seal(`${purpose}:${tenantId}`, plaintext),
+  open: (purpose, sealed) => secrets.open(`${purpose}:${tenantId}`, sealed),
+});
 
 const sealVersion = "v1";
 const nonceBytes = 12;

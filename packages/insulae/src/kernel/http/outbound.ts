@@ -28,10 +28,23 @@ export interface OutboundRequest {
   /** From the look-up of the name to the last byte. */
   readonly timeoutMs: number;
   readonly maxBytes: number;
+  /** Whether of an answer that is too large the beginning is enough. */
+  readonly cut?: boolean;
+  /** Aborts where nobody wants the answer any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws OutboundError */
-export type Outbound = (url: string, request: OutboundRequest) => Promise<Response>;
+export interface Outbound {
+  /** @throws OutboundError */
+  (url: string, request: OutboundRequest): Promise<Response>;
+  /**
+   * Looks up where the URL leads now, without asking there: for when it is configured. What it leads
+   * to later is looked at by each request.
+   *
+   * @throws OutboundError
+   */
+  check(url: string, timeoutMs: number): Promise<void>;
+}
 
 export type OutboundFailure = "address_refused" | "unreachable" | "timeout" | "too_large";
 
@@ -71,20 +84,45 @@ export function createOutbound({
     return addresses;
   };
 
-  return async (text, { timeoutMs, maxBytes, ...request }) => {
-    if (!URL.canParse(text)) throw new OutboundError("address_refused", `${text} is no URL`);
+  /** Gives the work the time that it has, and what it throws a name. */
+  const within = async <Result>(
+    text: string,
+    timeoutMs: number,
+    work: (url: URL, signal: AbortSignal) => Promise<Result>,
+    ending?: AbortSignal,
+  ): Promise<Result> => {
+    if (!URL.canParse(text)) throw new OutboundError("address_refused", "it is no URL");
     const url = new URL(text);
-    const signal = AbortSignal.timeout(timeoutMs);
+    const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      const addresses = await bounded(permitted(url), signal);
-      const answer = await send(url, { ...request, addresses, signal });
-      return await readAll(answer, maxBytes);
+      return await work(url, ending ? AbortSignal.any([timeout, ending]) : timeout);
     } catch (error) {
       if (error instanceof OutboundError) throw error;
-      const failure = signal.aborted ? "timeout" : "unreachable";
+      const failure = timeout.aborted ? "timeout" : "unreachable";
       throw new OutboundError(failure, `${url.origin}: ${failure}`, error);
     }
   };
+
+  const ask = (text: string, request: OutboundRequest) => {
+    const { timeoutMs, maxBytes, cut, signal: ending, ...message } = request;
+    return within(
+      text,
+      timeoutMs,
+      async (url, signal) => {
+        const addresses = await bounded(permitted(url), signal);
+        const answer = await send(url, { ...message, addresses, signal });
+        return readAll(answer, maxBytes, cut);
+      },
+      ending,
+    );
+  };
+
+  return Object.assign(ask, {
+    check: (text: string, timeoutMs: number) =>
+      within(text, timeoutMs, async (url, signal) => {
+        await bounded(permitted(url), signal);
+      }),
+  });
 }
 
 const refused = (url: URL, why: string) =>
@@ -111,7 +149,7 @@ function bounded<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
-interface Sending extends Omit<OutboundRequest, "timeoutMs" | "maxBytes"> {
+interface Sending extends Pick<OutboundRequest, "method" | "headers" | "body"> {
   readonly addresses: readonly string[];
   readonly signal: AbortSignal;
 }
@@ -140,12 +178,17 @@ const pinned =
     else callback(null, first?.address ?? "", first?.family);
   };
 
-async function readAll(answer: IncomingMessage, maxBytes: number): Promise<Response> {
+async function readAll(answer: IncomingMessage, maxBytes: number, cut = false): Promise<Response> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of answer) {
     const bytes = Buffer.from(chunk);
     size += bytes.length;
+    if (size > maxBytes && cut) {
+      chunks.push(bytes.subarray(0, maxBytes - (size - bytes.length)));
+      answer.destroy();
+      break;
+    }
     if (size > maxBytes) {
       answer.destroy();
       throw new OutboundError("too_large", `the answer has more than ${maxBytes} bytes`);
