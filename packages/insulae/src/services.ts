@@ -6,6 +6,11 @@ import { escapeIdentifier } from "pg";
 import { findAccountStanding } from "./features/accounts/accounts.feature.ts";
 import { type ApiKeyTables, noteUse } from "./features/api-keys/api-keys.feature.ts";
 import { findStanding, forgetMembership, type UserTables } from "./features/users/users.feature.ts";
+import {
+  findWantedEvents,
+  recordEvent,
+  type WebhookTables,
+} from "./features/webhooks/webhooks.feature.ts";
 import type { Installation } from "./installation.ts";
 import { type Announcements, createAnnouncements } from "./kernel/announcements.ts";
 import { type Anchors, createAnchors } from "./kernel/audit/anchors.ts";
@@ -36,6 +41,7 @@ import { createRedisEntries } from "./kernel/cache/redis-entries.ts";
 import { inTransaction, withOwner } from "./kernel/database/connect.ts";
 import { createDelivery } from "./kernel/delivery/delivery.ts";
 import { createDns, type Dns } from "./kernel/dns.ts";
+import { createEvents } from "./kernel/events.ts";
 import { createOutbound } from "./kernel/http/outbound.ts";
 import { type JobDefinition, jobsOf } from "./kernel/jobs/job.ts";
 import { createJobs, withRules } from "./kernel/jobs/jobs.ts";
@@ -47,6 +53,7 @@ import { keepCurrent } from "./kernel/kept-current.ts";
 import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
 import { createMailSender, type MailSender } from "./kernel/mail/sender.ts";
 import { createPlatform, type Platform } from "./kernel/platform.ts";
+import { tenantSecrets } from "./kernel/secrets.ts";
 import { createSessions as createRequestSessions } from "./kernel/sessions/session.ts";
 import { createSessionStore } from "./kernel/sessions/store.ts";
 import { openStorage } from "./kernel/storage/open-storage.ts";
@@ -140,6 +147,14 @@ export async function createServices(
     catalogue,
     listening: () => announcements.listening(),
   });
+  const events = createEvents({
+    features,
+    wanted: (tenant) => findWantedEvents(databaseOf<WebhookTables>(tenant)),
+    record: (tenant, event, tx) =>
+      platform.withTenant(tenant, ({ jobs }) => recordEvent(jobs, event, tx)),
+    announce: (id) => announcements.announceEvents(id),
+    listening: () => announcements.listening(),
+  });
   const announcements = createAnnouncements({
     broker: installation.broker,
     redis,
@@ -161,6 +176,7 @@ export async function createServices(
       onKeys: keys.stale,
       onClientCertificate: clientCertificates.forgetAll,
       onCache: caches.forgotten,
+      onEvents: events.forget,
       onAnything() {
         mailSender.wake();
         jobRunner.wake();
@@ -171,10 +187,12 @@ export async function createServices(
         clientCertificates.forgetAll();
         authority.forgetAll();
         caches.forgetAll();
+        events.forgetAll();
       },
     },
     log,
   });
+  const outbound = createOutbound({ allowLoopback: config.env !== "production" });
   const apiKeyUse = createApiKeyUse({
     write: (tenant, usedAt) => noteUse(databaseOf<ApiKeyTables>(tenant), usedAt),
     log,
@@ -264,7 +282,7 @@ export async function createServices(
     }),
     factors: createFactors(control, installation.secrets),
     oidc: createOidcClient({
-      outbound: createOutbound({ allowLoopback: config.env !== "production" }),
+      outbound,
       secrets: installation.secrets,
       allowInsecure: config.env !== "production",
     }),
@@ -277,6 +295,9 @@ export async function createServices(
       count: (tenant) => usage.count(tenant, "jobs"),
     }),
     usage,
+    events,
+    outbound,
+    secretsOf: ({ id }) => tenantSecrets(installation.secrets, id),
     oneTimeTokens: createOneTimeTokens(control),
     async forgetUser(tenant, userId) {
       const id = userId as UserId | undefined; // whoever calls has it of a user

@@ -25,6 +25,7 @@ import { roles } from "./roles/roles.feature.ts";
 import { tenants } from "./tenants/tenants.feature.ts";
 import { usage } from "./usage/usage.feature.ts";
 import { users } from "./users/users.feature.ts";
+import { webhooks } from "./webhooks/webhooks.feature.ts";
 
 /** What every app has: without accounts, tenants, users and roles nothing else works. */
 export const coreFeatures: readonly Feature[] = [
@@ -49,6 +50,7 @@ export const coreFeatures: readonly Feature[] = [
   mails,
   usage,
   logs,
+  webhooks,
 ];
 
 /** What is for development and tests, and no server in production has. */

@@ -29,6 +29,8 @@ export interface AnnouncementHandlers {
   readonly onClientCertificate: () => void;
   /** @param id of a key or tag of the tenant's cache */
   readonly onCache: (tenantId: TenantId, id: string) => void;
+  /** Somebody in the tenant wants other events. */
+  readonly onEvents: (tenantId: TenantId) => void;
   /** Anything may have changed. */
   readonly onAnything: () => void;
 }
@@ -42,6 +44,7 @@ export interface Announcements {
   announceUser(tenantId: TenantId, userId: string | undefined): Promise<void>;
   /** @param id of a key or tag of the tenant's cache, which tells nothing */
   announceCache(tenantId: TenantId, id: string): Promise<void>;
+  announceEvents(tenantId: TenantId): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -64,7 +67,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
 
   const onMessage = (payload: string): void => {
     const [kind, first = "", second = ""] = payload.split(":");
-    // The ids come from our own triggers and from `announceUser`.
+    // The ids come from our own triggers and from the methods below.
     if (kind === "tenant") handlers.onTenant(first as TenantId);
     else if (kind === "users") handlers.onUser(first as TenantId);
     else if (kind === "user") handlers.onUser(first as TenantId, second as UserId);
@@ -76,6 +79,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     else if (kind === "keys") handlers.onKeys();
     else if (kind === "cache") handlers.onCache(first as TenantId, second);
     else if (kind === "client_certificate") handlers.onClientCertificate();
+    else if (kind === "events") handlers.onEvents(first as TenantId);
     else handlers.onAnything();
   };
 
@@ -103,10 +107,12 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
   const announce = async (payload: string): Promise<void> => {
     await sql`select pg_notify(${channel}, ${payload})`.execute(control);
   };
+
   return {
     ...listener,
     announceUser: (tenantId, userId) =>
       announce(userId === undefined ? `users:${tenantId}` : `user:${tenantId}:${userId}`),
     announceCache: (tenantId, id) => announce(`cache:${tenantId}:${id}`),
+    announceEvents: (tenantId) => announce(`events:${tenantId}`),
   };
 }

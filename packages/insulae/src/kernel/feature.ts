@@ -17,12 +17,15 @@ import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal
 import type { Cache } from "./cache/cache.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { AppError, ErrorFactory } from "./errors.ts";
+import type { EventDefinition, EventName, Events } from "./events.ts";
+import type { Outbound } from "./http/outbound.ts";
 import type { Page } from "./http/page.ts";
 import type { JobDefinition } from "./jobs/job.ts";
 import type { TenantJobs } from "./jobs/jobs.ts";
 import type { TenantMail } from "./mail/mail.ts";
 import type { AnyMailTemplate } from "./mail/template.ts";
 import type { Platform } from "./platform.ts";
+import type { TenantSecrets } from "./secrets.ts";
 import type { Session } from "./sessions/session.ts";
 import type { TenantStorage } from "./storage/storage.ts";
 import type { Logger } from "./telemetry/log.ts";
@@ -212,6 +215,12 @@ export type HandlerContext<
         /** The tenant's part of where files are. */
         readonly storage: TenantStorage;
         readonly audit: Audit;
+        /** Tells of changes whoever wants to know: `events.recording("contact.created", …)`. */
+        readonly events: Events<Tables>;
+        /** Asks addresses that the tenant has chosen: public ones only. */
+        readonly outbound: Outbound;
+        /** Seals what the tenant's rows keep of others' secrets. */
+        readonly secrets: TenantSecrets;
         /** How much of it the tenant's plan allows; undefined: as much as it likes. */
         readonly quota: (name: QuotaName) => number | undefined;
       }
@@ -292,6 +301,11 @@ export interface FeatureOptions<Tables> {
   readonly mails?: readonly AnyMailTemplate[];
   /** What the feature does after the answer, by `job()` and `platformJob()`. */
   readonly jobs?: readonly JobDefinition[];
+  /**
+   * What the feature tells of, and the shape of what it tells: `{ "contact.created": Contact }`. Its
+   * handlers record them (`events.recording`); tenants hear of them by webhooks.
+   */
+  readonly events?: Readonly<Record<EventName, TSchema>>;
   readonly routes?: (r: RouteBuilder<Tables>) => readonly Route[];
 }
 
@@ -304,6 +318,7 @@ export interface Feature {
   readonly constraints: Readonly<Record<string, ErrorFactory>>;
   readonly mails: readonly AnyMailTemplate[];
   readonly jobs: readonly JobDefinition[];
+  readonly events: readonly EventDefinition[];
   readonly routes: readonly Route[];
 }
 
@@ -344,6 +359,10 @@ export function feature<Tables = Record<never, never>>(
     constraints: options.constraints ?? {},
     mails: options.mails ?? [],
     jobs: options.jobs ?? [],
+    events: Object.entries(options.events ?? {}).map(([name, schema]) => ({
+      name: name as EventName, // the keys are what the option's type says
+      schema,
+    })),
     routes: options.routes?.(routeBuilder<Tables>()) ?? [],
   });
 }

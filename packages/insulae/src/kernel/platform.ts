@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Config, QuotaName } from "../config.ts";
-import type { WriteAudit } from "./audit/audit.ts";
+import type { Audit, WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
 import type { CookieSessions } from "./auth/cookie-sessions.ts";
 import type { Factors } from "./auth/factors/factors.ts";
@@ -14,8 +14,11 @@ import type { Cache, Caches } from "./cache/cache.ts";
 import type { ControlTables } from "./database/control-tables.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { Dns } from "./dns.ts";
+import type { EventService, Events } from "./events.ts";
+import type { Outbound } from "./http/outbound.ts";
 import type { PlatformJobs, TenantJobs } from "./jobs/jobs.ts";
 import type { Mail, TenantMail } from "./mail/mail.ts";
+import type { TenantSecrets } from "./secrets.ts";
 import type { OpenedSession, OpenSession } from "./sessions/session.ts";
 import type { Storage, TenantStorage } from "./storage/storage.ts";
 import { type Logger, ownedLog } from "./telemetry/log.ts";
@@ -44,6 +47,14 @@ export interface TenantScope<Tables> {
   readonly mail: TenantMail;
   /** Sends jobs of the tenant. */
   readonly jobs: TenantJobs;
+  /** Writes to the tenant's audit log; the actor is `system`. */
+  readonly audit: Audit;
+  /** Tells of changes whoever wants to know. */
+  readonly events: Events<Tables>;
+  /** Asks addresses that the tenant has chosen: public ones only. */
+  readonly outbound: Outbound;
+  /** Seals what the tenant's rows keep of others' secrets. */
+  readonly secrets: TenantSecrets;
   /** The session of a user or visitor of the tenant, by its `id`; `save()` it after changes. */
   readonly session: (id: string) => OpenedSession;
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
@@ -98,6 +109,9 @@ export interface Platform {
   readonly jobs: PlatformJobs;
   /** Where files are. */
   readonly storage: Storage;
+  readonly events: EventService;
+  readonly outbound: Outbound;
+  readonly secretsOf: (tenant: Tenant) => TenantSecrets;
   /** Tokens that are sent to somebody and work once. */
   readonly oneTimeTokens: OneTimeTokens;
   /** What users and accounts may do at present. */
@@ -150,6 +164,10 @@ export function createPlatform(options: PlatformOptions): Platform {
     jobs: {
       send: (job, data, options) => services.jobs.sendTo(tenant, job, data, options),
     },
+    audit: (event, tx) => audit({ ...event, tenant }, tx),
+    events: services.events.of(tenant, databaseOf<Tables>(tenant)),
+    outbound: services.outbound,
+    secrets: services.secretsOf(tenant),
     session: (id) => services.openSession({ tenantId: tenant.id, db: databaseOf(tenant), id }),
     forgetUser: (userId) => services.forgetUser(tenant, userId),
     quota: (name) => services.plans.quotaOf(tenant, name),

@@ -311,6 +311,29 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
     await call(`DELETE /${name}/:id`, { token: owner, params });
   }
 
+  // A webhook to where nobody listens.
+  const hook = (
+    await call("POST /webhooks", {
+      token: owner,
+      body: { url: "http://127.0.0.1:1/", events: ["*"] },
+    })
+  ).body;
+  secret(hook.secret);
+  const ofHook = { id: hook.id };
+  await call("PATCH /webhooks/:id", {
+    token: owner,
+    params: ofHook,
+    body: { description: "Ours" },
+  });
+  const rotated = await call("POST /webhooks/:id/rotate-secret", { token: owner, params: ofHook });
+  secret(rotated.body.secret);
+  const tested = await call("POST /webhooks/:id/test", { token: owner, params: ofHook });
+  await call("POST /webhooks/:id/deliveries/:delivery/redeliver", {
+    token: owner,
+    params: { ...ofHook, delivery: tested.body.id },
+  });
+  await call("DELETE /webhooks/:id", { token: owner, params: ofHook });
+
   const csv = { "content-type": "text/csv" };
   await call("POST /contacts/import", { token: owner, headers: csv, body: "name\nAda\n" });
   for (const name of ["contacts", "products", "orders", "documents", "users"]) {

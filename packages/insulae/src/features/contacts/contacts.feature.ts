@@ -1,6 +1,6 @@
 import { feature } from "../../kernel/feature.ts";
 import type { ContactTables } from "./contacts.queries.ts";
-import { contactRoutes } from "./contacts.routes.ts";
+import { contactEvents, contactRoutes } from "./contacts.routes.ts";
 
 export {
   type ContactTables,
@@ -19,5 +19,6 @@ export const contacts = feature<ContactTables>("contacts", {
   },
   migrations: new URL("./migrations/", import.meta.url),
   tables: ["contacts"],
+  events: contactEvents,
   routes: contactRoutes,
 });

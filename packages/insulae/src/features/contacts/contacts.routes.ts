@@ -4,7 +4,7 @@ import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { bodyTooLarge } from "../../kernel/http/errors.ts";
 import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { idParams, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import { bytesBody } from "../../kernel/http/stream-body.ts";
 import { createValidators } from "../../kernel/http/validation.ts";
@@ -67,6 +67,11 @@ const checkContact = createValidators()(
 );
 
 const flag = (description: string) => Type.Optional(Type.Boolean({ default: false, description }));
+export const contactEvents = {
+  "contact.created": Contact,
+  "contact.updated": Contact,
+  "contact.deleted": onlyId,
+};
 
 export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
   r.get(
@@ -139,7 +144,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       body: NewContact,
       response: { 201: Contact },
     },
-    ({ db, body }) => createContact.json(db, body),
+    ({ body, events }) => events.recording("contact.created", (db) => createContact.json(db, body)),
   ),
 
   r.get(
@@ -166,8 +171,10 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       response: Contact,
       errors: [contactNotFound],
     },
-    ({ db, params, body }) =>
-      updateContact.json(db, { ...body, id: params.id }).then(orThrow(contactNotFound)),
+    ({ params, body, events }) =>
+      events
+        .recording("contact.updated", (db) => updateContact.json(db, { ...body, id: params.id }))
+        .then(orThrow(contactNotFound)),
   ),
 
   r.delete(
@@ -180,8 +187,9 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       response: { 204: null },
       errors: [contactNotFound],
     },
-    async ({ db, params }) => {
-      await deleteContact.first(db, params).then(orThrow(contactNotFound));
+    async ({ params, events }) => {
+      const deleting = events.recording("contact.deleted", (db) => deleteContact.first(db, params));
+      await deleting.then(orThrow(contactNotFound));
     },
   ),
 ];

@@ -1,6 +1,6 @@
 import { feature } from "../../kernel/feature.ts";
 import type { DocumentTables } from "./documents.queries.ts";
-import { documentRoutes } from "./documents.routes.ts";
+import { documentEvents, documentRoutes } from "./documents.routes.ts";
 
 export { createDocument, type DocumentTables } from "./documents.queries.ts";
 
@@ -13,5 +13,6 @@ export const documents = feature<DocumentTables>("documents", {
   migrations: new URL("./migrations/", import.meta.url),
   tables: ["documents"],
   dependsOn: ["users"],
+  events: documentEvents,
   routes: documentRoutes,
 });

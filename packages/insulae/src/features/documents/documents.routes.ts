@@ -2,7 +2,7 @@ import { Type } from "typebox";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { idParams, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import {
   createDocument,
@@ -40,6 +40,13 @@ const DocumentChanges = Type.Object(
   { title: Type.Optional(Title), content: Type.Optional(Content) },
   { $id: "DocumentChanges", minProperties: 1 },
 );
+
+/** Without the content, which may be long. */
+export const documentEvents = {
+  "document.created": DocumentHead,
+  "document.updated": DocumentHead,
+  "document.deleted": onlyId,
+};
 
 export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
   r.get(
@@ -85,7 +92,10 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
       bodyLimit,
       response: { 201: Document },
     },
-    ({ db, user, body }) => createDocument.json(db, { ...body, created_by: user.id }),
+    ({ user, body, events }) =>
+      events.recording("document.created", (db) =>
+        createDocument.json(db, { ...body, created_by: user.id }),
+      ),
   ),
 
   r.get(
@@ -113,8 +123,10 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
       response: Document,
       errors: [documentNotFound],
     },
-    ({ db, params, body }) =>
-      updateDocument.json(db, { ...body, id: params.id }).then(orThrow(documentNotFound)),
+    ({ params, body, events }) =>
+      events
+        .recording("document.updated", (db) => updateDocument.json(db, { ...body, id: params.id }))
+        .then(orThrow(documentNotFound)),
   ),
 
   r.delete(
@@ -127,8 +139,11 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
       response: { 204: null },
       errors: [documentNotFound],
     },
-    async ({ db, params }) => {
-      await deleteDocument.first(db, params).then(orThrow(documentNotFound));
+    async ({ params, events }) => {
+      const deleting = events.recording("document.deleted", (db) =>
+        deleteDocument.first(db, params),
+      );
+      await deleting.then(orThrow(documentNotFound));
     },
   ),
 ];

@@ -1,7 +1,7 @@
 import { feature } from "../../kernel/feature.ts";
 import { productInUse } from "../products/products.feature.ts";
 import type { OrderTables } from "./orders.queries.ts";
-import { orderRoutes, orderUserNotFound } from "./orders.routes.ts";
+import { orderEvents, orderRoutes, orderUserNotFound } from "./orders.routes.ts";
 
 /** Who ordered what, at which price. */
 export const orders = feature<OrderTables>("orders", {
@@ -17,5 +17,6 @@ export const orders = feature<OrderTables>("orders", {
     // Only a product's deletion meets this: an order locks the products that it refers to first.
     order_lines_product_id_fkey: productInUse,
   },
+  events: orderEvents,
   routes: orderRoutes,
 });

@@ -3,7 +3,7 @@ import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
 import { defineError, type ErrorFactory, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { idParams, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
 import { Json } from "../../kernel/json.ts";
 import { createOrder, type OrderProblem } from "./create-order.ts";
@@ -85,6 +85,13 @@ const NewOrder = Type.Object(
 );
 const OrderChanges = Type.Object({ status: Status }, { $id: "OrderChanges" });
 
+export const orderEvents = {
+  "order.created": Order,
+  "order.updated": Order,
+  "order.status_changed": Order,
+  "order.deleted": onlyId,
+};
+
 export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
   r.get(
     "/orders",
@@ -139,8 +146,8 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
         orderCurrenciesDiffer,
       ],
     },
-    async ({ db, body }) => {
-      const order = await createOrder(db, body);
+    async ({ body, events }) => {
+      const order = await events.recording("order.created", (db) => createOrder(db, body));
       if (order instanceof Json) return order;
       throw problems[order]();
     },
@@ -171,8 +178,10 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
       response: Order,
       errors: [orderNotFound, orderStatusConflict],
     },
-    async ({ db, params: { id }, body: { status } }) => {
-      const changed = await changeStatus.json(db, { id, status, from: statusesBefore(status) });
+    async ({ db, events, params: { id }, body: { status } }) => {
+      const changed = await events.recording(["order.updated", "order.status_changed"], (db) =>
+        changeStatus.json(db, { id, status, from: statusesBefore(status) }),
+      );
       return changed ?? refuse(db, id);
     },
   ),
@@ -187,8 +196,10 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
       response: { 204: null },
       errors: [orderNotFound, orderStatusConflict],
     },
-    async ({ db, params: { id } }) => {
-      const deleted = await deleteOrder.first(db, { id, from: deletable });
+    async ({ db, events, params: { id } }) => {
+      const deleted = await events.recording("order.deleted", (db) =>
+        deleteOrder.first(db, { id, from: deletable }),
+      );
       if (!deleted) await refuse(db, id);
     },
   ),

@@ -1,6 +1,6 @@
 import { feature } from "../../kernel/feature.ts";
 import type { ProductTables } from "./products.queries.ts";
-import { productInUse, productRoutes, skuTaken } from "./products.routes.ts";
+import { productEvents, productInUse, productRoutes, skuTaken } from "./products.routes.ts";
 
 export { productInUse };
 
@@ -13,5 +13,6 @@ export const products = feature<ProductTables>("products", {
   migrations: new URL("./migrations/", import.meta.url),
   tables: ["products"],
   constraints: { products_sku_key: skuTaken },
+  events: productEvents,
   routes: productRoutes,
 });

@@ -2,7 +2,7 @@ import { Type } from "typebox";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { idParams, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import {
   createProduct,
@@ -67,6 +67,12 @@ const ProductChanges = Type.Object(
   { $id: "ProductChanges", minProperties: 1 },
 );
 
+export const productEvents = {
+  "product.created": Product,
+  "product.updated": Product,
+  "product.deleted": onlyId,
+};
+
 export const productRoutes = (r: RouteBuilder<ProductTables>) => [
   r.get(
     "/products",
@@ -114,7 +120,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
       response: { 201: Product },
       errors: [skuTaken],
     },
-    ({ db, body }) => createProduct.json(db, body),
+    ({ body, events }) => events.recording("product.created", (db) => createProduct.json(db, body)),
   ),
 
   r.get(
@@ -141,8 +147,10 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
       response: Product,
       errors: [productNotFound, skuTaken],
     },
-    ({ db, params, body }) =>
-      updateProduct.json(db, { ...body, id: params.id }).then(orThrow(productNotFound)),
+    ({ params, body, events }) =>
+      events
+        .recording("product.updated", (db) => updateProduct.json(db, { ...body, id: params.id }))
+        .then(orThrow(productNotFound)),
   ),
 
   r.delete(
@@ -155,8 +163,9 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
       response: { 204: null },
       errors: [productNotFound, productInUse],
     },
-    async ({ db, params }) => {
-      await deleteProduct.first(db, params).then(orThrow(productNotFound));
+    async ({ params, events }) => {
+      const deleting = events.recording("product.deleted", (db) => deleteProduct.first(db, params));
+      await deleting.then(orThrow(productNotFound));
     },
   ),
 ];

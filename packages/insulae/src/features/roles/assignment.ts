@@ -10,6 +10,7 @@ import {
   lockInferior,
   refuseUnheld,
   type Setting,
+  type Told,
   userNotFound,
 } from "../users/users.feature.ts";
 import {
@@ -62,7 +63,7 @@ export async function rolesOfUser(
  * @throws userNotFound, roleNotFound, roleAboveOwn, permissionNotHeld, lastOwner
  */
 export async function giveRole(
-  setting: RoleSetting,
+  setting: RoleSetting & Told,
   userId: UserId,
   reference: string,
 ): Promise<void> {
@@ -89,7 +90,7 @@ export async function giveRole(
  * @throws userNotFound, roleNotAssigned, roleRequired, roleAboveOwn, permissionNotHeld, lastOwner
  */
 export async function takeRole(
-  setting: RoleSetting,
+  setting: RoleSetting & Told,
   userId: UserId,
   roleId: string,
 ): Promise<void> {
@@ -111,8 +112,12 @@ export async function takeRole(
   });
 }
 
-const onUsers = ({ permissions, user, audit }: RoleSetting, db: Db): Setting => ({
+const onUsers = (
+  { permissions, user, audit, events }: RoleSetting & Told,
+  db: Db,
+): Setting & Told => ({
   audit,
+  events,
   permissions,
   user,
   db: db.$pickTables<"users">(),

@@ -1,7 +1,9 @@
 import { feature } from "../../kernel/feature.ts";
+import { onlyId } from "../../kernel/http/fields.ts";
 import { userMails } from "./mails.ts";
 import type { UserTables } from "./users.queries.ts";
 import { emailTaken, usernameTaken, userRoutes } from "./users.routes.ts";
+import { User } from "./users.schemas.ts";
 
 export { isVerificationRequired, isVerified } from "./identity.ts";
 export {
@@ -54,6 +56,7 @@ export {
   removeThemself,
   roleAboveOwn,
   type Setting,
+  type Told,
   userNotFound,
 } from "./users.service.ts";
 
@@ -75,5 +78,6 @@ export const users = feature<UserTables>("users", {
   tables: ["users"],
   constraints: { users_email_key: emailTaken, users_username_key: usernameTaken },
   mails: userMails,
+  events: { "user.created": User, "user.updated": User, "user.deleted": onlyId },
   routes: userRoutes,
 });

@@ -28,6 +28,7 @@ import {
   removeUser,
   roleAboveOwn,
   type Setting,
+  type Told,
   type UserChanges,
   userNotFound,
 } from "./users.service.ts";
@@ -75,7 +76,7 @@ const filters = {
   is_active: Type.Optional(Type.Boolean()),
 };
 
-interface Handling extends Setting {
+interface Handling extends Setting, Told {
   readonly mail: TenantMail;
   readonly forgetUser: (userId: string) => Promise<void>;
 }

@@ -10,6 +10,7 @@ import type { Passwords } from "../../kernel/auth/passwords.ts";
 import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
 import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
+import type { Events } from "../../kernel/events.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
 import type { Json } from "../../kernel/json.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
@@ -52,7 +53,13 @@ export interface Setting<Tables = UserTables> {
   readonly audit: Audit;
 }
 
+/** Where it is told what becomes of users. */
+export interface Told {
+  readonly events: Pick<Events<UserTables>, "record">;
+}
+
 interface Services {
+  readonly events: Events<UserTables>;
   readonly passwords: Passwords;
   readonly mail: TenantMail;
 }
@@ -74,13 +81,15 @@ export interface UserChanges extends Omit<Partial<NewUser>, "password"> {
 
 /** @throws roleAboveOwn, permissionNotHeld, invalidEmail, invalidUsername, weakPassword */
 export async function addUser(
-  { db, mail, passwords, permissions, user: actor }: Setting & Services,
+  { events, mail, passwords, permissions, user: actor }: Omit<Setting, "db"> & Services,
   { password, role = "user", ...fields }: NewUser,
 ): Promise<Json | undefined> {
   refuseRole({ permissions, user: actor }, role);
   const user = { ...canonical(fields), email: canonicalEmail(fields.email), role };
   const passwordHash = password === undefined ? null : await passwords.hash(password);
-  const made = await createUser.json(db, { ...user, password_hash: passwordHash });
+  const made = await events.recording("user.created", (db) =>
+    createUser.json(db, { ...user, password_hash: passwordHash }),
+  );
   await mail.send(verificationMail, { to: user.email, variables: {} });
   return made;
 }
@@ -93,7 +102,7 @@ export interface ChangedUser {
 
 /** @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner, invalidEmail, invalidUsername */
 export async function changeUser(
-  { db, permissions, user: actor, audit }: Setting,
+  { db, permissions, user: actor, audit, events }: Setting & Told,
   id: UserId,
   changes: UserChanges,
 ): Promise<ChangedUser> {
@@ -111,6 +120,7 @@ export async function changeUser(
       ...(moved && { email_verified: false }),
       id,
     });
+    if (changed) await events.record("user.updated", changed, tx);
     const detail = {
       changed: Object.keys(changes),
       ...(role !== user.role && { role: { from: user.role, to: role } }),
@@ -124,7 +134,7 @@ export async function changeUser(
 
 /** @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner */
 export async function removeUser(
-  { db, permissions, user: actor, audit }: Setting,
+  { db, permissions, user: actor, audit, events }: Setting & Told,
   id: UserId,
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
@@ -132,6 +142,7 @@ export async function removeUser(
     refuseRole({ permissions, user: actor }, user.role, user.added);
     if (isLastOwner) throw lastOwner();
     await deleteUser.all(tx, { id });
+    await events.record("user.deleted", { id }, tx);
     const detail = { email: user.email, role: user.role };
     await audit({ action: "user.deleted", target: { type: "user", id }, detail }, tx);
   });

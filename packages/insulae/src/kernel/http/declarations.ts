@@ -3,8 +3,9 @@
  * is not registered with a guess: nothing starts, and all that is wrong is told at once.
  */
 import type { ErrorFactory } from "../errors.ts";
+import type { EventDefinition } from "../events.ts";
 import type { Feature, ResponseSchemas, Route } from "../feature.ts";
-import { schemaProblems } from "./schemas.ts";
+import { hasSecret, schemaProblems } from "./schemas.ts";
 
 /** Where the canonical API lives; `absolute` routes stand beside it. */
 const apiPrefix = "/api/v1";
@@ -42,7 +43,16 @@ export function checkDeclarations(features: readonly Feature[]): void {
       "route",
       features.flatMap((feature) => feature.routes.map(address)),
     ),
+    ...doubled(
+      "event",
+      features.flatMap(({ events }) => events.map(({ name }) => name)),
+    ),
     ...constraintProblems(features),
+    ...features.flatMap((feature) =>
+      feature.events.flatMap((event) =>
+        eventProblems(event).map((problem) => `${feature.name}: event ${event.name}: ${problem}`),
+      ),
+    ),
     ...features.flatMap((feature) =>
       feature.routes.flatMap((route) =>
         routeProblems(route, features).map(
@@ -78,6 +88,14 @@ function constraintProblems(features: readonly Feature[]): string[] {
   }
   return problems;
 }
+
+const eventProblems = ({ name, schema }: EventDefinition): string[] => [
+  ...(/^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(name)
+    ? []
+    : ["its name is not of the form thing.changed"]),
+  // It goes to whoever the tenant names, and is kept.
+  ...(hasSecret(schema) ? ["it has a secret in it"] : []),
+];
 
 // The types say most of this already; applications in JavaScript, and casts, have not read them.
 function routeProblems(route: Route, features: readonly Feature[]): string[] {

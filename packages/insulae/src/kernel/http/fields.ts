@@ -8,6 +8,9 @@ export const timestamp = Type.String({ format: "date-time" });
 /** A field that may be empty. */
 export const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
 
+/** What an event tells of something that is no more. */
+export const onlyId = Type.Object({ id: uuid });
+
 /** The params of `/things/:id`. */
 export const idParams = Type.Object({ id: uuid });
 

@@ -11,10 +11,12 @@ import type { Passwords } from "../auth/passwords.ts";
 import type { Permissions } from "../auth/permissions.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Cache } from "../cache/cache.ts";
+import type { Events } from "../events.ts";
 import type { BaseContext, RequestInfo, RouteContext } from "../feature.ts";
 import type { TenantJobs } from "../jobs/jobs.ts";
 import type { TenantMail } from "../mail/mail.ts";
 import type { Platform } from "../platform.ts";
+import type { TenantSecrets } from "../secrets.ts";
 import { openRequestSession } from "../sessions/request-session.ts";
 import type { OpenedSession } from "../sessions/session.ts";
 import type { TenantStorage } from "../storage/storage.ts";
@@ -22,6 +24,7 @@ import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { Cursors } from "./cursor.ts";
+import type { Outbound } from "./outbound.ts";
 import { defaultPageLimit, type Page } from "./page.ts";
 import { requestAudit } from "./request-audit.ts";
 import { findState, type ResolvedRequest, requestLog } from "./request-state.ts";
@@ -78,6 +81,19 @@ export class RequestContext implements AnyBase {
   get platform(): Platform | undefined {
     // A tenant's handler has no way to another tenant, not even past the types.
     return this.#setting.context === "tenant" ? undefined : this.#resolved.platform;
+  }
+
+  get events(): Events<Record<never, never>> | undefined {
+    const { tenant, db } = this;
+    return tenant && db && this.#resolved.platform.events.of(tenant, db);
+  }
+
+  get outbound(): Outbound {
+    return this.#resolved.platform.outbound;
+  }
+
+  get secrets(): TenantSecrets | undefined {
+    return this.tenant && this.#resolved.platform.secretsOf(this.tenant);
   }
 
   get credential(): Credential | undefined {

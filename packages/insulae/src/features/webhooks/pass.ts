@@ -1,0 +1,206 @@
+/**
+ * How deliveries leave. They wait in the tenant's own data; a job is only the alarm that says which
+ * webhook to look at:
+ *
+ *     event committed ──► job(webhook) ──► pass: what is due, up to four at once ──► 2xx: delivered
+ *                            ▲                  └─► anything else: due again later, at most 8 times
+ *                            └── when the next is due, or the webhook has rested ──┘
+ *
+ * A webhook has one pass at a time, under a lease in its state, and a tenant two on all nodes together:
+ * a slow receiver holds up nobody else's. One that fails rests, longer each time, up to ten minutes; one
+ * that has failed for three days, or answers 410, is switched off.
+ *
+ * Who finds a pass under way goes away: the pass doesn't end while anything is due, and it looks under
+ * the same lock. Who finds the webhook at rest goes away too: whoever sent it to rest has sent a job for
+ * the end of that. A process that dies leaves a job that another takes over, and the lease is that
+ * job's; at worst a receiver gets an event twice, with the same id.
+ */
+import type { QueryExecutorProvider } from "kysely";
+import { Type } from "typebox";
+import { uuid } from "../../kernel/http/fields.ts";
+import { type JobScope, job } from "../../kernel/jobs/job.ts";
+import { attempt } from "./attempt.ts";
+import {
+  beginPass,
+  disableWebhook,
+  endPass,
+  findNextDue,
+  listDue,
+  listOwnerEmails,
+  listStuck,
+  lockState,
+  noteAttempt,
+} from "./pass.queries.ts";
+import { webhookDisabledMail } from "./webhooks.mails.ts";
+import {
+  type Db,
+  type DisabledReason,
+  deleteOldEvents,
+  type EndpointRow,
+  findEndpoint,
+  type WebhookTables,
+} from "./webhooks.queries.ts";
+
+/** Seconds between the attempts; so 8 of them, within a day and a half. */
+const retryAfter = [5, 60, 300, 1_800, 7_200, 28_800, 86_400] as const;
+const atOnce = 4;
+const passesOfTenant = 2;
+const passSeconds = 20;
+const restSeconds = { first: 5, longest: 600, crowded: 3 } as const;
+const givenUpAfterSeconds = 3 * 86_400;
+const keptDays = 30;
+
+type Scope = JobScope<WebhookTables>;
+type Jobs = Scope["jobs"];
+
+/** Delivers what is due to one webhook. */
+export const deliver = job("webhooks.deliver", {
+  data: Type.Object({ webhook: uuid }),
+  retries: 10,
+  timeoutSeconds: 120,
+  async run({ webhook }, scope: Scope): Promise<void> {
+    const failures = await begin(scope, webhook);
+    if (failures === undefined) return;
+    const endpoint = await findEndpoint(scope.db, webhook);
+    // Deleted since, and its deliveries with it.
+    if (endpoint) await pass(scope, endpoint, failures);
+  },
+});
+
+/** Once a day: what is old goes, and what was forgotten is remembered. */
+export const cleanUp = job("webhooks.clean-up", {
+  schedule: "13 2 * * *",
+  async run(_, { db, jobs }: Scope) {
+    await deleteOldEvents(db, keptDays);
+    for (const id of await listStuck(db)) await wake(jobs, id);
+  },
+});
+
+/** Tells the owners that a webhook was switched off. */
+export const tellOwners = job("webhooks.tell-owners", {
+  data: Type.Object({
+    webhook: uuid,
+    reason: Type.Union([Type.Literal("failing"), Type.Literal("gone")]),
+  }),
+  async run({ webhook, reason }, { db, mail }: Scope) {
+    const endpoint = await findEndpoint(db, webhook);
+    if (!endpoint) return;
+    const { host } = new URL(endpoint.url);
+    for (const to of await listOwnerEmails(db)) {
+      await mail.send(webhookDisabledMail, { to, variables: { host, reason } });
+    }
+  },
+});
+
+/** Has what is due to a webhook delivered. @param tx the transaction that makes it due. */
+export const wake = (jobs: Jobs, webhook: string, tx?: QueryExecutorProvider) =>
+  // Of one key only one waits: it will see all that is due by then.
+  jobs.send(deliver, { webhook }, { key: webhook, ...(tx && { tx }) });
+
+const wakeAt = (jobs: Jobs, webhook: string, at: Date, tx: QueryExecutorProvider) =>
+  jobs.send(deliver, { webhook }, { key: `${webhook} ${at.toISOString()}`, after: at, tx });
+
+/** Takes the lease. @returns the failures in a row before; undefined: there is nothing to do here. */
+const begin = ({ db, job, jobs }: Scope, webhook: string): Promise<number | undefined> =>
+  db.transaction().execute(async (tx) => {
+    const state = await lockState(tx, webhook, job.id);
+    if (!state?.enabled || state.taken || state.resting) return undefined;
+    if (state.others >= passesOfTenant) {
+      const { failures } = state;
+      const until = await endPass(tx, webhook, { failures, resting: restSeconds.crowded });
+      if (until) await wakeAt(jobs, webhook, until, tx);
+      return undefined;
+    }
+    await beginPass(tx, webhook, job.id);
+    return state.failures;
+  });
+
+/** Sends what is due, until nothing is, or nothing gets through, or it is others' turn. */
+async function pass(scope: Scope, endpoint: EndpointRow, failuresBefore: number): Promise<void> {
+  const { db, signal } = scope;
+  const until = performance.now() + passSeconds * 1_000;
+  let failures = failuresBefore;
+  for (;;) {
+    // One that has failed is asked once, to see.
+    const due = await listDue(db, endpoint.id, failures > 0 ? 1 : atOnce);
+    const outcomes = await Promise.all(due.map((delivery) => send(scope, endpoint, delivery)));
+    const failed = due.length > 0 && !outcomes.includes("delivered");
+    if (failed) failures += 1;
+    else if (due.length > 0) failures = 0;
+    signal.throwIfAborted();
+    const course = {
+      failures,
+      failed,
+      gone: outcomes.includes("gone"),
+      last: failed || performance.now() > until,
+    };
+    if (await end(scope, endpoint.id, course)) return;
+  }
+}
+
+async function send(
+  { db, outbound, secrets, signal }: Scope,
+  endpoint: EndpointRow,
+  { event_id, payload, ...delivery }: Awaited<ReturnType<typeof listDue>>[number],
+) {
+  const made = await attempt({ outbound, secrets, signal }, endpoint, { id: event_id, payload });
+  const again = made.outcome === "delivered" ? undefined : retryAfter[delivery.attempts];
+  // All that failed together need not come back together.
+  await noteAttempt(db, delivery, made, again && again * (1 + Math.random() / 5));
+  return made.outcome;
+}
+
+interface Course {
+  /** How many times in a row nothing got through. */
+  readonly failures: number;
+  /** Whether that was so just now. */
+  readonly failed: boolean;
+  readonly gone: boolean;
+  /** Whether the pass ends even if something is due. */
+  readonly last: boolean;
+}
+
+/** Gives the lease back, and says when somebody has to look again. @returns false: go on. */
+async function end(scope: Scope, webhook: string, course: Course): Promise<boolean> {
+  const { db, jobs, job, events, log } = scope;
+  const ended = await db.transaction().execute(async (tx) => {
+    const state = await lockState(tx, webhook, job.id);
+    // Deleted, or somebody else's since.
+    if (!state || state.taken) return true;
+    const next = await findNextDue(tx, webhook);
+    if (next?.now && !course.last) return false;
+    const { failures, failed } = course;
+    const resting = failed ? restOf(failures) : 0;
+    const rested = await endPass(tx, webhook, { failures, resting });
+    const reason = state.enabled ? givenUp(course, state.failing_for) : undefined;
+    if (reason) await switchOff(scope, webhook, reason, tx);
+    else if (rested) await wakeAt(jobs, webhook, rested, tx);
+    else if (next?.now) await wake(jobs, webhook, tx);
+    else if (next) await wakeAt(jobs, webhook, next.at, tx);
+    return reason ?? true;
+  });
+  if (typeof ended === "boolean") return ended;
+  log.warn({ webhook_id: webhook, reason: ended }, "A webhook was switched off");
+  await events.forget();
+  return true;
+}
+
+async function switchOff(
+  { jobs, audit }: Scope,
+  webhook: string,
+  reason: DisabledReason,
+  tx: Db,
+): Promise<void> {
+  await disableWebhook(tx, webhook, reason);
+  await jobs.send(tellOwners, { webhook, reason }, { tx });
+  const target = { type: "webhook", id: webhook };
+  await audit({ action: "webhook.disabled", target, detail: { reason } }, tx);
+}
+
+const restOf = (failures: number): number =>
+  failures === 0 ? 0 : Math.min(restSeconds.first * 2 ** (failures - 1), restSeconds.longest);
+
+const givenUp = ({ failed, gone }: Course, failingFor: number): DisabledReason | undefined => {
+  if (gone) return "gone";
+  return failed && failingFor > givenUpAfterSeconds ? "failing" : undefined;
+};

@@ -1,0 +1,40 @@
+/**
+ * Signatures after Standard Webhooks (https://github.com/standard-webhooks/standard-webhooks, version
+ * 1.0.0): HMAC-SHA-256 over id, time and body, so that nobody else can make such a request and an old
+ * one can't be sent again later. While a secret is being replaced both sign.
+ */
+import { createHmac, randomBytes } from "node:crypto";
+
+const prefix = "whsec_";
+
+/** A new secret, in the form in which receivers configure it. */
+export const newSecret = (): string => `${prefix}${randomBytes(32).toString("base64")}`;
+
+export interface Message {
+  /** The event's id: the same each time it is sent. */
+  readonly id: string;
+  readonly payload: string;
+}
+
+/**
+ * The headers by which a receiver knows the message for ours.
+ *
+ * @param at when it is sent: receivers refuse what is more than a few minutes old.
+ */
+export function signedHeaders(
+  { id, payload }: Message,
+  secrets: readonly string[],
+  at: Date,
+): Readonly<Record<string, string>> {
+  const timestamp = String(Math.floor(at.getTime() / 1000));
+  const signatures = secrets.map((secret) => {
+    const key = Buffer.from(secret.slice(prefix.length), "base64");
+    const signed = createHmac("sha256", key).update(`${id}.${timestamp}.${payload}`);
+    return `v1,${signed.digest("base64")}`;
+  });
+  return {
+    "webhook-id": id,
+    "webhook-timestamp": timestamp,
+    "webhook-signature": signatures.join(" "),
+  };
+}

@@ -1,0 +1,24 @@
+import { Type } from "typebox";
+import { feature } from "../../kernel/feature.ts";
+import { cleanUp, deliver, tellOwners } from "./pass.ts";
+import { webhookDisabledMail } from "./webhooks.mails.ts";
+import type { WebhookTables } from "./webhooks.queries.ts";
+import { webhookRoutes } from "./webhooks.routes.ts";
+
+export { recordEvent } from "./record.ts";
+export { findWantedEvents, type WebhookTables } from "./webhooks.queries.ts";
+
+/** Events of a tenant, sent to addresses of its choice. */
+export const webhooks = feature<WebhookTables>("webhooks", {
+  dependsOn: ["users"],
+  permissions: {
+    "webhooks:read": { description: "See webhooks and what was sent to them", role: "admin" },
+    "webhooks:write": { description: "Set up webhooks", role: "admin" },
+  },
+  migrations: new URL("./migrations/", import.meta.url),
+  tables: ["webhooks", "webhook_states", "webhook_events", "webhook_deliveries"],
+  events: { "webhook.tested": Type.Object({ webhook_id: Type.String({ format: "uuid" }) }) },
+  jobs: [deliver, cleanUp, tellOwners],
+  mails: [webhookDisabledMail],
+  routes: webhookRoutes,
+});

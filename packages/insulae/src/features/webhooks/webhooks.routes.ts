@@ -1,0 +1,222 @@
+import { Type } from "typebox";
+import { orThrow } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams } from "../../kernel/http/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import { plainSchema } from "../../kernel/http/schemas.ts";
+import { wake } from "./pass.ts";
+import {
+  copyDelivery,
+  deleteWebhook,
+  findDelivery,
+  findWebhook,
+  listDeliveries,
+  listWebhooks,
+  type WebhookTables,
+} from "./webhooks.queries.ts";
+import {
+  Delivery,
+  DeliveryHead,
+  deliveryParams,
+  EventType,
+  MadeWebhook,
+  NewWebhook,
+  RotatedSecret,
+  State,
+  Webhook,
+  WebhookChanges,
+} from "./webhooks.schemas.ts";
+import {
+  addWebhook,
+  changeWebhook,
+  deliveryNotFound,
+  rotateSecret,
+  testWebhook,
+  tooManyWebhooks,
+  unknownEvent,
+  webhookAddressRefused,
+  webhookDisabled,
+  webhookNotFound,
+} from "./webhooks.service.ts";
+
+/** An address may have a password in its path or query: the audit log gets the host. */
+const aboutOf = ({ id, url, ...row }: { id: string; url: string; events?: string[] }) => ({
+  target: { type: "webhook", id },
+  detail: { host: new URL(url).host, ...(row.events && { events: row.events }) },
+});
+
+export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
+  r.get(
+    "/webhooks",
+    {
+      permission: "webhooks:read",
+      summary: "Lists the webhooks, newest first; at most 20",
+      response: Type.Object({ items: Type.Array(Webhook) }),
+    },
+    async ({ db }) => ({ items: await listWebhooks(db) }),
+  ),
+
+  r.get(
+    "/webhooks/events",
+    {
+      permission: "webhooks:read",
+      summary: "Lists the events that there are, with the schemas of their data",
+      description:
+        "A request's body is `{ type, timestamp, data }`; this is about `data`, what the event is about as it is after the change.",
+      response: Type.Object({ items: Type.Array(EventType) }),
+    },
+    ({ events }) => ({
+      items: events.catalogue.map(({ name, schema }) => ({ name, schema: plainSchema(schema) })),
+    }),
+  ),
+
+  r.post(
+    "/webhooks",
+    {
+      permission: "webhooks:write",
+      audit: "webhook.created",
+      summary: "Adds a webhook",
+      description:
+        "Its address is asked for each event, signed after Standard Webhooks with the `secret` that this answers once.",
+      body: NewWebhook,
+      response: { 201: MadeWebhook },
+      errors: [webhookAddressRefused, unknownEvent, tooManyWebhooks],
+    },
+    async (setting) => {
+      const made = await addWebhook(setting, setting.body);
+      await setting.audit({ action: "webhook.created", ...aboutOf(made) });
+      return made;
+    },
+  ),
+
+  r.get(
+    "/webhooks/:id",
+    {
+      permission: "webhooks:read",
+      summary: "Shows a webhook",
+      params: idParams,
+      response: Webhook,
+      etag: "webhooks",
+      errors: [webhookNotFound],
+    },
+    ({ db, params }) => findWebhook(db, params.id).then(orThrow(webhookNotFound)),
+  ),
+
+  r.patch(
+    "/webhooks/:id",
+    {
+      permission: "webhooks:write",
+      audit: "webhook.changed",
+      summary: "Changes a webhook, or switches it on or off",
+      params: idParams,
+      body: WebhookChanges,
+      response: Webhook,
+      errors: [webhookNotFound, webhookAddressRefused, unknownEvent],
+    },
+    async (setting) => {
+      const changed = await changeWebhook(setting, setting.params.id, setting.body);
+      // What waits for it goes out.
+      if (changed.enabled) await wake(setting.jobs, changed.id);
+      await setting.audit({ action: "webhook.changed", ...aboutOf(changed) });
+      return changed;
+    },
+  ),
+
+  r.delete(
+    "/webhooks/:id",
+    {
+      permission: "webhooks:write",
+      audit: "webhook.deleted",
+      summary: "Deletes a webhook, and what is known of its deliveries",
+      params: idParams,
+      response: { 204: null },
+      errors: [webhookNotFound],
+    },
+    async ({ db, params, events, audit }) => {
+      const deleted = await deleteWebhook(db, params.id);
+      if (!deleted) throw webhookNotFound();
+      await events.forget();
+      await audit({ action: "webhook.deleted", ...aboutOf(deleted) });
+    },
+  ),
+
+  r.post(
+    "/webhooks/:id/rotate-secret",
+    {
+      permission: "webhooks:write",
+      audit: "webhook.secret_rotated",
+      summary: "Gives the webhook another secret",
+      description: "For 24 hours the one before signs too: requests have both signatures.",
+      params: idParams,
+      response: RotatedSecret,
+      errors: [webhookNotFound],
+    },
+    (setting) => rotateSecret(setting, setting.params.id),
+  ),
+
+  r.post(
+    "/webhooks/:id/test",
+    {
+      permission: "webhooks:write",
+      audit: "webhook.tested",
+      summary: "Sends the event `webhook.tested` at once, and says what came of it",
+      description: "Once, whether or not the webhook is switched on.",
+      params: idParams,
+      response: Delivery,
+      errors: [webhookNotFound],
+    },
+    (setting) => testWebhook(setting, setting.params.id),
+  ),
+
+  r.get(
+    "/webhooks/:id/deliveries",
+    {
+      permission: "webhooks:read",
+      summary: "Lists what was sent to a webhook, newest first; for 30 days",
+      params: idParams,
+      query: pageQuery({ state: Type.Optional(State) }),
+      response: pageOf(DeliveryHead),
+      errors: [webhookNotFound],
+    },
+    async ({ db, params: { id }, query: { state }, page }) => {
+      await findWebhook(db, id).then(orThrow(webhookNotFound));
+      return listDeliveries(db, { webhookId: id, state }, page);
+    },
+  ),
+
+  r.get(
+    "/webhooks/:id/deliveries/:delivery",
+    {
+      permission: "webhooks:read",
+      summary: "Shows what was sent to a webhook, with its body",
+      params: deliveryParams,
+      response: Delivery,
+      errors: [deliveryNotFound],
+    },
+    ({ db, params: { id, delivery } }) =>
+      findDelivery(db, id, delivery).then(orThrow(deliveryNotFound)),
+  ),
+
+  r.post(
+    "/webhooks/:id/deliveries/:delivery/redeliver",
+    {
+      permission: "webhooks:write",
+      audit: "webhook.redelivered",
+      summary: "Sends an event once more",
+      description:
+        "As a delivery of its own, with the same `webhook-id` and body, so that a receiver that had it knows it again.",
+      params: deliveryParams,
+      response: { 201: Delivery },
+      errors: [deliveryNotFound, webhookNotFound, webhookDisabled],
+    },
+    async ({ db, jobs, params: { id, delivery } }) => {
+      const { enabled } = await findWebhook(db, id).then(orThrow(webhookNotFound));
+      if (!enabled) throw webhookDisabled();
+      return db.transaction().execute(async (tx) => {
+        const copy = await copyDelivery(tx, id, delivery).then(orThrow(deliveryNotFound));
+        await wake(jobs, id, tx);
+        return findDelivery(tx, id, copy);
+      });
+    },
+  ),
+];

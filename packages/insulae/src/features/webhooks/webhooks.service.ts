@@ -1,0 +1,143 @@
+/**
+ * The rules about webhooks: where they may lead, what they may ask for, and their secrets. An address
+ * is looked at when it is configured, so that who does it hears of it, and again at each request,
+ * which is what protects.
+ */
+import { defineError } from "../../kernel/errors.ts";
+import type { Events } from "../../kernel/events.ts";
+import { type Outbound, OutboundError } from "../../kernel/http/outbound.ts";
+import type { TenantSecrets } from "../../kernel/secrets.ts";
+import { attempt, secretPurpose } from "./attempt.ts";
+import { newSecret } from "./signature.ts";
+import {
+  type Db,
+  findDelivery,
+  findEndpoint,
+  insertLoneEvent,
+  insertTriedDelivery,
+  insertWebhook,
+  listWebhooks,
+  replaceSecret,
+  updateWebhook,
+  type WebhookRow,
+  type WebhookTables,
+} from "./webhooks.queries.ts";
+import type { NewWebhookBody } from "./webhooks.schemas.ts";
+
+export const webhookNotFound = defineError("webhook_not_found", 404, "There is no such webhook");
+export const deliveryNotFound = defineError("delivery_not_found", 404, "There is no such delivery");
+export const webhookAddressRefused = defineError(
+  "webhook_address_refused",
+  400,
+  "A webhook leads to a public address over https",
+);
+export const unknownEvent = defineError(
+  "unknown_event",
+  400,
+  "There is no such event; GET /webhooks/events lists them",
+);
+export const tooManyWebhooks = defineError(
+  "too_many_webhooks",
+  409,
+  "A tenant has at most 20 webhooks",
+);
+export const webhookDisabled = defineError(
+  "webhook_disabled",
+  409,
+  "The webhook is switched off; switch it on first",
+);
+
+const maxWebhooks = 20;
+const lookUpMs = 5_000;
+
+export interface WebhookSetting {
+  readonly db: Db;
+  readonly events: Events<WebhookTables>;
+  readonly outbound: Outbound;
+  readonly secrets: TenantSecrets;
+}
+
+/** @throws webhookAddressRefused, unknownEvent, tooManyWebhooks */
+export async function addWebhook(
+  setting: WebhookSetting,
+  { url, events, description = null, enabled = true }: NewWebhookBody,
+): Promise<WebhookRow & { readonly secret: string }> {
+  const { db, secrets } = setting;
+  const wanted = await checked(setting, { url, events });
+  if ((await listWebhooks(db)).length >= maxWebhooks) throw tooManyWebhooks();
+  const secret = newSecret();
+  const sealed_secret = secrets.seal(secretPurpose, secret);
+  const made = await db
+    .transaction()
+    .execute((tx) =>
+      insertWebhook(tx, { url, events, ...wanted, description, enabled, sealed_secret }),
+    );
+  await setting.events.forget();
+  return { ...made, secret };
+}
+
+/** @throws webhookNotFound, webhookAddressRefused, unknownEvent */
+export async function changeWebhook(
+  setting: WebhookSetting,
+  id: string,
+  changes: Partial<NewWebhookBody>,
+): Promise<WebhookRow> {
+  const wanted = await checked(setting, changes);
+  const changed = await setting.db
+    .transaction()
+    .execute((tx) => updateWebhook(tx, id, { ...changes, ...wanted }));
+  if (!changed) throw webhookNotFound();
+  await setting.events.forget();
+  return changed;
+}
+
+/** The new secret, once. @throws webhookNotFound */
+export async function rotateSecret({ db, secrets }: WebhookSetting, id: string) {
+  const secret = newSecret();
+  const replaced = await replaceSecret(db, id, secrets.seal(secretPurpose, secret));
+  if (!replaced) throw webhookNotFound();
+  return { secret, previous_until: replaced.previous_until };
+}
+
+/** Sends `webhook.tested`, now and once. @throws webhookNotFound */
+export async function testWebhook({ db, outbound, secrets }: WebhookSetting, id: string) {
+  const endpoint = await findEndpoint(db, id);
+  if (!endpoint) throw webhookNotFound();
+  const name = "webhook.tested";
+  const payload = JSON.stringify({
+    type: name,
+    timestamp: new Date().toISOString(),
+    data: { webhook_id: endpoint.id },
+  });
+  const eventId = await insertLoneEvent(db, { name, payload });
+  const made = await attempt({ outbound, secrets }, endpoint, { id: eventId, payload });
+  const tried = await insertTriedDelivery(db, endpoint.id, eventId, made);
+  const delivery = tried && (await findDelivery(db, endpoint.id, tried));
+  if (!delivery) throw webhookNotFound();
+  return delivery;
+}
+
+async function checked(
+  { outbound, events }: WebhookSetting,
+  wanted: { readonly url?: string | undefined; readonly events?: readonly string[] | undefined },
+) {
+  const names = new Set(events.catalogue.map(({ name }) => name as string));
+  if (wanted.events?.some((name) => name !== "*" && !names.has(name))) throw unknownEvent();
+  if (wanted.url !== undefined) {
+    await outbound.check(wanted.url, lookUpMs).catch((error: unknown) => {
+      if (error instanceof OutboundError) throw webhookAddressRefused({ cause: error });
+      throw error;
+    });
+  }
+  return {
+    ...(wanted.url !== undefined && { url: canonicalUrl(wanted.url) }),
+    ...(wanted.events && { events: [...new Set(wanted.events)] }),
+  };
+}
+
+/** As it is asked for: without a fragment, which is never sent. */
+function canonicalUrl(text: string): string {
+  const url = new URL(text);
+  url.hash = "";
+  return url.href;
+}

@@ -1,0 +1,161 @@
+/**
+ * Events: what features tell others about changes of a tenant's data (`contact.created`). An event is
+ * recorded in the transaction of the change that it tells of, so there is one if and only if the
+ * change is there:
+ *
+ *     does anybody in this tenant want it? ─no──► the change: one statement, on a lane
+ *                                          └yes─► begin · the change · the event · commit
+ *
+ * Who wants what is asked once for each tenant and kept, so that it costs nothing where nobody does.
+ * Subscribing is announced (`events:<tenant>`) and counts on all nodes within a second; should an
+ * announcement be lost, within half a minute.
+ */
+import type { Kysely, QueryExecutorProvider } from "kysely";
+import type { TSchema } from "typebox";
+import { Clean } from "typebox/value";
+import { createAnswers } from "./answers.ts";
+import type { TenantDatabase } from "./database/tenant-database.ts";
+import type { Feature } from "./feature.ts";
+import { Json } from "./json.ts";
+import { chain } from "./maybe-promise.ts";
+import type { Tenant, TenantId } from "./tenancy/tenant.ts";
+
+/** `<noun>.<past participle>`: `contact.created`. */
+export type EventName = `${string}.${string}`;
+
+/** An event that a feature declares: what it is about, as it is after the change. */
+export interface EventDefinition {
+  readonly name: EventName;
+  readonly schema: TSchema;
+}
+
+export interface Events<Tables> {
+  /**
+   * Makes a change, and records events of it in the same transaction. What the change gives is what
+   * they are about: a row, or `Json`; as far as the event's schema names it, nothing else gets out.
+   * Where it gives neither (there was no such row), nothing has happened.
+   *
+   * @param change makes its statements on the `db` that it is given, and on no other.
+   * @example
+   * ({ db, events, body }) => events.recording("contact.created", (tx) => createContact.json(tx, body))
+   */
+  recording<Result>(
+    names: EventName | readonly EventName[],
+    change: (db: Kysely<Tables>) => Promise<Result>,
+  ): Promise<Result>;
+  /**
+   * Records an event in a transaction that is open already; nothing where nobody wants it.
+   *
+   * @param subject what it is about: a row, or `Json`.
+   */
+  record(name: EventName, subject: object, tx: QueryExecutorProvider): Promise<void>;
+  /** All that may happen here. */
+  readonly catalogue: readonly EventDefinition[];
+  /** Makes every node ask anew who wants what: to be called when that has changed. */
+  readonly forget: () => Promise<void>;
+}
+
+/** An event as it is sent, again and again the same text. */
+export interface RecordedEvent {
+  readonly name: EventName;
+  /** JSON: `type`, `timestamp`, `data`. */
+  readonly payload: string;
+}
+
+/** Who passes events on. */
+export interface EventSubscribers {
+  /** The names of the events that somebody in the tenant wants; `*` stands for all. */
+  wanted(tenant: Tenant): Promise<readonly string[]>;
+  /** Writes an event down in the transaction, for whoever wants it by then. */
+  record(tenant: Tenant, event: RecordedEvent, tx: QueryExecutorProvider): Promise<void>;
+}
+
+export interface EventsOptions extends EventSubscribers {
+  readonly features: readonly Pick<Feature, "events">[];
+  /** Tells all nodes to forget what they know of the tenant. */
+  readonly announce: (id: TenantId) => Promise<void>;
+  /** Whether announcements are heard at this moment. */
+  readonly listening: () => boolean;
+}
+
+export interface EventService {
+  of<Tables>(tenant: Tenant, db: TenantDatabase<Tables>): Events<Tables>;
+  forget(id: TenantId): void;
+  forgetAll(): void;
+}
+
+export function createEvents(options: EventsOptions): EventService {
+  const { wanted, record, announce, listening } = options;
+  const definitions = new Map(
+    options.features.flatMap(({ events }) => events).map((each) => [each.name, each]),
+  );
+  const catalogue = [...definitions.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const known = createAnswers<ReadonlySet<string>>(50_000, () => (listening() ? 30_000 : 1_000));
+
+  const definitionOf = (name: EventName): EventDefinition => {
+    const definition = definitions.get(name);
+    if (!definition) throw new Error(`the event ${name} is declared by no feature`);
+    return definition;
+  };
+
+  /** Those of the names that somebody in the tenant wants. */
+  const wantedOf = (tenant: Tenant, names: readonly EventName[]) => {
+    const asked = names.map(definitionOf);
+    const answer = known.find(tenant.id, async () => new Set(await wanted(tenant)));
+    return chain(answer, (all) => asked.filter(({ name }) => all?.has(name) || all?.has("*")));
+  };
+
+  const write = async (
+    tenant: Tenant,
+    { name, schema }: EventDefinition,
+    subject: object,
+    tx: QueryExecutorProvider,
+  ) => {
+    const timestamp = new Date().toISOString();
+    const data = dataOf(schema, subject);
+    await record(tenant, { name, payload: JSON.stringify({ type: name, timestamp, data }) }, tx);
+  };
+
+  return {
+    of<Tables>(tenant: Tenant, db: TenantDatabase<Tables>): Events<Tables> {
+      const change = <Result>(
+        definitionsOfIt: readonly EventDefinition[],
+        work: (db: Kysely<Tables>) => Promise<Result>,
+      ): Promise<Result> => {
+        if (definitionsOfIt.length === 0) return work(db);
+        return db.transaction().execute(async (tx) => {
+          const result = await work(tx);
+          if (typeof result === "object" && result !== null) {
+            for (const definition of definitionsOfIt) await write(tenant, definition, result, tx);
+          }
+          return result;
+        });
+      };
+      return {
+        recording(names, work) {
+          const found = wantedOf(tenant, typeof names === "string" ? [names] : names);
+          return found instanceof Promise
+            ? found.then((definitionsOfIt) => change(definitionsOfIt, work))
+            : change(found, work);
+        },
+        async record(name, subject, tx) {
+          const found = await wantedOf(tenant, [name]);
+          for (const definition of found) await write(tenant, definition, subject, tx);
+        },
+        catalogue,
+        async forget() {
+          known.forget(tenant.id);
+          await announce(tenant.id);
+        },
+      };
+    },
+    forget: known.forget,
+    forgetAll: known.clear,
+  };
+}
+
+/** What the schema names of the subject, as it is in JSON. */
+function dataOf(schema: TSchema, subject: object): unknown {
+  const text = subject instanceof Json ? subject.text : JSON.stringify(subject);
+  return Clean(schema, JSON.parse(text));
+}
