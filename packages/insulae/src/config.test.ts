@@ -85,3 +85,15 @@ describe("the configuration", () => {
     expect(() => loadConfig({}, cheap)).toThrow("argon2 of at least 19456 KiB and 2 passes");
   });
 });
+
+test("a bucket has to be somewhere, and an S3 that is not Amazon's has it in its paths", () => {
+  const of = (env: Record<string, string>) => loadConfig({ S3_BUCKET_NAME: "files", ...env }).s3;
+  expect(() => of({})).toThrow("S3_BUCKET_NAME needs S3_REGION or AWS_REGION");
+  expect(() => loadConfig({ S3_ENDPOINT: "https://s3.example.com" })).toThrow("S3_BUCKET_NAME");
+  expect(of({ AWS_REGION: "eu-west-1" })).toMatchObject({ region: "eu-west-1", pathStyle: false });
+  const endpoint = "https://s3.example.com";
+  expect(of({ S3_REGION: "eu-west-1", S3_ENDPOINT: endpoint })).toMatchObject({
+    endpoint,
+    pathStyle: true,
+  });
+});

@@ -94,6 +94,8 @@ export interface Config {
   /** Whether pages of allowed origins may send cookies. */
   readonly corsCredentials: boolean;
   readonly bodyLimitBytes: number;
+  /** The bucket that files are in; absent: a folder in `dataDir`. */
+  readonly s3: S3Settings | undefined;
   /** A CDN in front of where files are; absent: clients get them from there. */
   readonly cdnBaseUrl: string | undefined;
   /** How long the rows of a deleted tenant are kept. */
@@ -183,6 +185,15 @@ export interface AwsSettings {
   readonly credentials:
     | { readonly accessKeyId: string; readonly secretAccessKey: string }
     | undefined;
+}
+
+export interface S3Settings {
+  readonly bucket: string;
+  readonly region: string | undefined;
+  /** Another server than Amazon's. */
+  readonly endpoint: string | undefined;
+  /** `https://host/bucket/key` instead of `https://bucket.host/key`. */
+  readonly pathStyle: boolean;
 }
 
 /** A topic's subscribers deliver what is published there. */
@@ -457,6 +468,22 @@ export const variables = {
     integer(1024, 100_000_000),
     "the largest request body in bytes; default 1048576",
   ),
+  s3Bucket: variable(
+    ["S3_BUCKET_NAME"],
+    text,
+    "the bucket that files are in; default none: they are in a folder in DATA_DIR, which is for one machine",
+  ),
+  s3Region: variable(["S3_REGION"], text, "the bucket's region; default AWS_REGION"),
+  s3Endpoint: variable(
+    ["S3_ENDPOINT"],
+    webUrl,
+    "another S3 than Amazon's, such as https://minio.example.com; default AWS_ENDPOINT_URL",
+  ),
+  s3PathStyle: variable(
+    ["S3_FORCE_PATH_STYLE"],
+    flag,
+    "whether the bucket is in the path of its addresses instead of the host; default true where an S3 other than Amazon's is given",
+  ),
   cdnBaseUrl: variable(
     ["CDN_BASE_URL"],
     webUrl,
@@ -599,6 +626,7 @@ export function loadConfig(
     sessionIdleHours: values.sessionIdleHours ?? 24,
     corsCredentials: values.corsCredentials ?? false,
     bodyLimitBytes: values.bodyLimitBytes ?? 1_048_576,
+    s3: s3Settings(values, problems),
     cdnBaseUrl: values.cdnBaseUrl,
     deletedTenantDays: values.deletedTenantDays ?? 30,
     redisUrl: values.redisUrl,
@@ -663,6 +691,19 @@ const mergeQuotas = (
   Object.fromEntries(
     Object.keys({ ...usual, ...own }).map((plan) => [plan, { ...usual[plan], ...own[plan] }]),
   );
+
+/** Undefined: files are in a folder. */
+function s3Settings(values: Values, problems: string[]): S3Settings | undefined {
+  const region = values.s3Region ?? values.awsRegion;
+  const endpoint = values.s3Endpoint ?? values.awsEndpoint;
+  if (values.s3Bucket === undefined) {
+    if (values.s3Endpoint) problems.push("S3_ENDPOINT needs S3_BUCKET_NAME");
+    return undefined;
+  }
+  if (!region) problems.push("S3_BUCKET_NAME needs S3_REGION or AWS_REGION");
+  const pathStyle = values.s3PathStyle ?? endpoint !== undefined;
+  return { bucket: values.s3Bucket, region, endpoint, pathStyle };
+}
 
 function accessLifetime(values: Values, problems: string[]): number {
   const given = [

@@ -5,6 +5,11 @@ export const storageFull = defineError(
   507,
   "There is no room for the file at present",
 );
+export const storageUnavailable = defineError(
+  "storage_unavailable",
+  503,
+  "The storage does not answer at present",
+);
 export const signedUrlRefused = defineError(
   "signed_url_refused",
   403,
