@@ -4,6 +4,7 @@ import type { RouteBuilder } from "../../kernel/feature.ts";
 import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { measureTenant } from "../../kernel/usage/measure.ts";
 import { makeTenant, notPermitted, refuseUnlessAdmin, tenantFor } from "./tenants.access.ts";
 import {
   NewTenantBody,
@@ -107,7 +108,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         response: TenantView,
         errors: [tenantNotFound, notPermitted],
       },
-      async ({ platform, user, params, body, audit, precondition }) => {
+      async ({ platform, user, params, body, audit, precondition, log }) => {
         const tenant = await tenantFor(platform, user, params.id, "tenants:manage");
         const { limits, ...settings } = body.settings ?? {};
         // Whoever gives back what they were shown changes nothing.
@@ -122,6 +123,12 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
           precondition && ((current) => precondition(viewOf(current))),
         );
         await audit({ action: "tenant.changed", target: targetOf(changed), detail: body });
+        if (platform.plans.settingOf(changed) !== undefined) {
+          // Otherwise each statement that is refused would count all that the tenant has.
+          await measureTenant(platform, changed).catch((error: unknown) =>
+            log.warn({ err: error }, "The tenant is measured later"),
+          );
+        }
         return viewOf(changed);
       },
     ),

@@ -9,6 +9,7 @@ import type { ControlTables } from "../../kernel/database/control-tables.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
 import type { Tenant, TenantId } from "../../kernel/tenancy/tenant.ts";
+import { measureTenant } from "../../kernel/usage/measure.ts";
 
 type Services = Pick<Platform, "control" | "withTenant">;
 
@@ -45,19 +46,11 @@ export async function measureAll(
 }
 
 async function measure(services: Services, tenant: Tenant | TenantId): Promise<void> {
-  const { id, amounts } = await services.withTenant(tenant, async ({ tenant: { id }, db }) => ({
-    id,
-    // In a transaction: where there are quotas, their counters are set right by the way.
-    amounts: await db.transaction().execute(async (tx) => {
-      const { rows } = await sql<{ name: string; amount: string }>`
-        select name, amount from app.measure_usage()`.execute(tx);
-      return rows;
-    }),
-  }));
+  const { tenantId, amounts } = await measureTenant(services, tenant);
   const names = amounts.map(({ name }) => name);
   await sql`
     insert into control.usage_daily (tenant_id, day, metric, amount)
-    select ${id}, (now() at time zone 'UTC')::date, measured.metric, measured.amount
+    select ${tenantId}, (now() at time zone 'UTC')::date, measured.metric, measured.amount
     from unnest(${names}::text[], ${amounts.map(({ amount }) => amount)}::bigint[])
       as measured (metric, amount)
     order by measured.metric

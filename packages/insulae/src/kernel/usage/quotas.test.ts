@@ -22,6 +22,13 @@ async function memberOf(plan: string, isolation: (typeof isolations)[number] = "
   return member;
 }
 
+async function adminToken(): Promise<string> {
+  const payload = { email: "admin@example.com", password: "a-Fine-passphrase-7" };
+  await app.ensureAdmin(payload);
+  const reply = await app.inject({ method: "POST", url: "/api/v1/auth/login", payload });
+  return reply.json().access_token;
+}
+
 /** As platform administrators do. */
 async function change({ tenant }: TestMember, changes: { plan?: string; settings?: object }) {
   const { id } = await app.tenants.get(tenant.id);
@@ -133,12 +140,31 @@ describe("a plan that changes", () => {
     expect(await counterOf(member, "rows")).toBeUndefined();
     await change(member, { plan: "free" });
     expect((await add(member)).status).toBe(429);
+  });
 
+  test("counts what came while there was no limit, by a counter that was there before", async () => {
+    const member = await memberOf("gold");
+    await addMany(member, 2);
     await change(member, { plan: "premium" });
-    await addMany(member, 45);
+    await addMany(member, 48);
     await change(member, { plan: "gold" });
     expect((await add(member)).status).toBe(429);
-    expect(await countOf(member)).toBe(52);
+    expect(await countOf(member)).toBe(50);
+  });
+
+  test("is counted at once, so that each refusal doesn't count anew", async () => {
+    const member = await createMember(app);
+    await addMany(member, 7);
+    const headers = { authorization: `Bearer ${await adminToken()}` };
+    const reply = await app.inject({
+      method: "PATCH",
+      url: `/api/v1/tenants/${member.tenant.id}`,
+      headers,
+      payload: { plan: "free" },
+    });
+    expect(reply.statusCode).toBe(200);
+    expect(await counterOf(member, "rows")).toBe(7);
+    expect((await add(member)).status).toBe(429);
   });
 
   test("takes nothing away: there may be more than it allows, and things may be changed", async () => {

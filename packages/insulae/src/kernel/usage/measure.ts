@@ -1,0 +1,25 @@
+import { sql } from "kysely";
+import type { Platform } from "../platform.ts";
+import type { Tenant, TenantId } from "../tenancy/tenant.ts";
+
+export interface Measured {
+  readonly tenantId: TenantId;
+  readonly amounts: readonly { readonly name: string; readonly amount: string }[];
+}
+
+/**
+ * Counts what the tenant has, of all that there are quotas for. In a transaction, so that the
+ * counters are begun, or set right, by the way: a statement that is refused takes its own count back.
+ */
+export const measureTenant = (
+  { withTenant }: Pick<Platform, "withTenant">,
+  tenant: Tenant | TenantId,
+): Promise<Measured> =>
+  withTenant(tenant, async ({ tenant: { id }, db }) => {
+    const amounts = await db.transaction().execute(async (tx) => {
+      const { rows } = await sql<Measured["amounts"][number]>`
+        select name, amount from app.measure_usage()`.execute(tx);
+      return rows;
+    });
+    return { tenantId: id, amounts };
+  });
