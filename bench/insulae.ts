@@ -77,6 +77,8 @@ export async function installInsulae(database: Database): Promise<Insulae> {
     RATE_LIMIT_ACCOUNT: "1000000000",
     RATE_LIMIT_ANONYMOUS: "1000000000",
     RATE_LIMIT_CREDENTIALS: "1000000000",
+    // As with the largest plan.
+    PLAN_QUOTAS: "free.users=0,free.rows=0",
   };
   const withApp: Insulae["withApp"] = async (fn) => {
     const app = await createApp({ env, config: { logLevel: "error" } });

@@ -15,6 +15,7 @@ export const scenarioNames = [
   "signins",
   "checks",
   "revocation",
+  "soak",
 ] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 

@@ -13,6 +13,7 @@ import { memory } from "./scenarios/memory.ts";
 import { provisioning } from "./scenarios/provisioning.ts";
 import { revocation } from "./scenarios/revocation.ts";
 import { signIns } from "./scenarios/sign-ins.ts";
+import { soak } from "./scenarios/soak.ts";
 import { start } from "./scenarios/start.ts";
 import { throughput } from "./scenarios/throughput.ts";
 
@@ -30,6 +31,7 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["signins"], signIns],
   [["checks"], checks],
   [["revocation"], revocation],
+  [["soak"], soak],
 ];
 
 /** Runs what the options ask for. @returns the report: Markdown, or JSON with `--json`. */

@@ -1,0 +1,40 @@
+/** The reference leaves nothing out: what the server answers at is in the OpenAPI document. */
+import { expect, test } from "vitest";
+import { dialects } from "./dialects/index.ts";
+import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
+import { testServer } from "./kernel/http/test-server.ts";
+
+/** The document and the pages that show it, with their scripts and styles. */
+const reference = /^GET \/(api-docs\/openapi\.json|swagger-ui|redoc)(\/|$)/;
+
+/** The routes that the router knows, out of the tree that it prints: `GET /api/v1/contacts/:id`. */
+function registeredRoutes(tree: string): string[] {
+  const above: string[] = [];
+  return tree.split("\n").flatMap((line) => {
+    const [, indent = "", path = "", methods = ""] =
+      /^([│ ]*)[├└]── (\S+)(?: \((.*)\))?$/u.exec(line) ?? [];
+    const depth = indent.length / 4;
+    above.splice(depth, Number.POSITIVE_INFINITY, path);
+    return methods
+      .split(", ")
+      .filter((method) => method !== "" && method !== "HEAD" && method !== "OPTIONS")
+      .map((method) => `${method} ${above.join("").replaceAll(/\/+/g, "/")}`);
+  });
+}
+
+test("every route that is registered, absolute ones too, is in the OpenAPI document", async () => {
+  const features = [...coreFeatures, ...developmentFeatures, ...standardFeatures, ...dialects];
+  const { app } = testServer(features);
+  await app.ready();
+  const registered = registeredRoutes(app.printRoutes({ commonPrefix: false }));
+  const declared = features.flatMap(({ routes }) => routes).length;
+  expect(registered.length).toBeGreaterThan(declared);
+
+  const { paths } = (await app.inject("/api-docs/openapi.json")).json();
+  const missing = registered.filter((route) => {
+    const [method = "", path = ""] = route.split(" ");
+    const documented = paths[path.replaceAll(/:([^/]+)/g, "{$1}")];
+    return documented?.[method.toLowerCase()] === undefined && !reference.test(route);
+  });
+  expect(missing).toEqual([]);
+});

@@ -1,0 +1,69 @@
+/** One tenant that takes all it can get: what it can't get is what the others need (attack 108). */
+import { sql } from "kysely";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { App } from "./app.ts";
+import { createMember, type TestMember } from "./testing/fixtures.ts";
+import { createTestApp } from "./testing/index.ts";
+
+const connections = 12;
+let app: App;
+let flooding: TestMember;
+let other: TestMember;
+
+beforeAll(async () => {
+  app = await createTestApp({ config: { databaseConnections: connections } });
+  [flooding, other] = [await createMember(app), await createMember(app)];
+});
+afterAll(() => app?.close());
+
+test("transactions of one tenant that never end leave connections, and lanes, for another", async () => {
+  const gate = Promise.withResolvers<void>();
+  let held = 0;
+  let refused = 0;
+  const hold = () =>
+    app
+      .withTenant(flooding.tenant.id, ({ db }) =>
+        db.transaction().execute(async (tx) => {
+          await sql`select 1`.execute(tx);
+          held += 1;
+          await gate.promise;
+        }),
+      )
+      .catch((error: { code: string }) => {
+        expect(error.code).toBe("database_busy");
+        refused += 1;
+      });
+  const flood = Array.from({ length: 40 }, hold);
+  await expect.poll(() => held, { timeout: 10_000 }).toBeGreaterThan(0);
+
+  for (let i = 0; i < 3; i += 1) {
+    expect((await other.call("POST", "/contacts", { name: "Ada" })).status).toBe(201);
+    expect((await other.call("GET", "/contacts")).status).toBe(200);
+    const [row] = await app.withTenant(other.tenant.id, ({ db }) =>
+      db.transaction().execute(async (tx) => (await sql`select 1 as one`.execute(tx)).rows),
+    );
+    expect(row).toEqual({ one: 1 });
+  }
+  // It waits for what is its own, and is told to come back.
+  await expect.poll(() => held + refused, { timeout: 20_000 }).toBe(40);
+  expect(held).toBeLessThanOrEqual(connections / 2);
+  expect(refused).toBe(40 - held);
+  gate.resolve();
+  await Promise.all(flood);
+});
+
+test("slow statements of one tenant leave another its turn", async () => {
+  let done = 0;
+  const flood = Array.from({ length: 200 }, () =>
+    app
+      .withTenant(flooding.tenant.id, ({ db }) => db.query("select pg_sleep(0.02)"))
+      .then(() => {
+        done += 1;
+      }),
+  );
+  for (let i = 0; i < 5; i += 1) {
+    expect((await other.call("GET", "/contacts")).status).toBe(200);
+  }
+  expect(done).toBeLessThan(200);
+  await Promise.all(flood);
+});
