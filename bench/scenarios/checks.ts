@@ -54,6 +54,7 @@ const resolverOf = ({ catalogue, authenticate, platform }: Services): Resolver =
     catalogue,
     authenticate,
     hostLookup: createHostLookup({ baseDomain, platformHosts: [baseDomain] }),
+    defaultTenant: "demo_tenant",
     certificates: platform.clientCertificates,
     onCrossTenantAttempt() {
       throw new Error("a caller was taken for another tenant's");

@@ -122,6 +122,7 @@ async function assemble(installation: Installation, services: Services): Promise
     certificates: platform.clientCertificates,
     catalogue,
     hostLookup,
+    defaultTenant: config.defaultTenant,
     authenticate,
     onCrossTenantAttempt: auditCrossTenant(platform.audit, log),
   });

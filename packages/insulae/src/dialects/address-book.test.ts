@@ -123,6 +123,24 @@ describe("the address book", () => {
     });
   });
 
+  it("is DEFAULT_TENANT's at plain localhost: another's token is refused there, and audited", async () => {
+    const other = await createMember(app);
+    const reply = await call("GET", "/api/address-book", { token: other.token });
+    expect([reply.status, reply.body.message]).toEqual([403, "Tenant access denied"]);
+    const headers = { host: `${other.tenant.slug}.localhost` };
+    expect((await call("GET", "/api/address-book", { token: other.token, headers })).body).toEqual(
+      [],
+    );
+    await expect
+      .poll(() =>
+        app.withTenant(
+          other.tenant,
+          ({ db }) => db.sql`select 1 from audit_log where action = 'auth.cross_tenant_refused'`,
+        ),
+      )
+      .toHaveLength(1);
+  });
+
   it("answers for another tenant's contact as for none", async () => {
     const other = await createMember(app);
     const { body } = await other.call("POST", "/contacts", { name: "Hers" });

@@ -52,6 +52,8 @@ function statusOf({ code, status }: AppError): number {
   return code === emailTaken.code || code === usernameTaken.code ? 400 : status;
 }
 const errorShape = addressBookErrors;
+/** Its tenants are hosts', and plain `localhost` is one. */
+const place = { defaultTenant: true } as const;
 
 /** Ignored: see above. */
 export const ignoredTenant = {
@@ -89,6 +91,7 @@ const addressBookRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
   r.get(
     "/api/address-book",
     {
+      ...place,
       permission: "contacts:read",
       summary: "Lists contacts, newest first",
       query: Type.Object(pageNumbers),
@@ -105,6 +108,7 @@ const addressBookRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
   r.post(
     "/api/address-book",
     {
+      ...place,
       permission: "contacts:write",
       audit: { none: "everyday data" },
       summary: "Adds a contact",
@@ -118,6 +122,7 @@ const addressBookRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
   r.get(
     "/api/address-book/:id",
     {
+      ...place,
       permission: "contacts:read",
       summary: "Shows a contact",
       params: idParams,
@@ -132,6 +137,7 @@ const addressBookRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
     r[method](
       "/api/address-book/:id",
       {
+        ...place,
         permission: "contacts:write",
         audit: { none: "everyday data" },
         summary: "Changes a contact; what is absent stays",
@@ -152,6 +158,7 @@ const addressBookRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
   r.delete(
     "/api/address-book/:id",
     {
+      ...place,
       permission: "contacts:write",
       audit: { none: "everyday data" },
       summary: "Deletes a contact",

@@ -11,6 +11,7 @@ import {
 } from "../features/accounts/accounts.feature.ts";
 import { makeTenant } from "../features/tenants/tenants.feature.ts";
 import { findUser, type UserTables } from "../features/users/users.feature.ts";
+import { wrongContext } from "../kernel/auth/errors.ts";
 import type { AppError } from "../kernel/errors.ts";
 import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
@@ -145,7 +146,11 @@ const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api
       response: Person,
       errorShape,
     },
-    ({ platform, tenant, user }) => findPerson(platform, tenant, user),
+    ({ platform, tenant, user, request }) => {
+      // An account's token is the core's, and the header says that a tenant is meant.
+      if (!tenant && request.headers["x-tenant"]) throw wrongContext();
+      return findPerson(platform, tenant, user);
+    },
   ),
 
   r.post(

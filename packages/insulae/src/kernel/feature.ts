@@ -72,6 +72,8 @@ export interface RouteOptions<
   readonly permission: A;
   /** Default `tenant`. */
   readonly context?: C;
+  /** Where neither host nor header names a tenant, the host is `DEFAULT_TENANT`'s. */
+  readonly defaultTenant?: true;
   /**
    * For the person themself: no machine (an API key, a client certificate), and no administrator who
    * acts as them. Default: true where no permission is named (`authenticated`), since such a route is

@@ -102,6 +102,7 @@ function resolverFor(cached: boolean) {
   const attempts: CrossTenantAttempt[] = [];
   const later = <T>(value: T): T | Promise<T> => (cached ? value : Promise.resolve(value));
   const resolve = createResolver({
+    defaultTenant: "none",
     hostLookup: createHostLookup({
       baseDomain: "insulae.example",
       platformHosts: ["localhost"],

@@ -62,6 +62,8 @@ export interface CrossTenantAttempt {
 export interface ResolverOptions {
   readonly catalogue: Catalogue;
   readonly hostLookup: HostLookup;
+  /** The key of `DEFAULT_TENANT`. */
+  readonly defaultTenant: string;
   readonly authenticate: Authenticate;
   readonly certificates: Pick<ClientCertificates, "find" | "proofOf">;
   readonly onCrossTenantAttempt: (attempt: CrossTenantAttempt) => void;
@@ -81,23 +83,35 @@ interface Candidates {
 export function createResolver(options: ResolverOptions): Resolver {
   const { catalogue, hostLookup, authenticate, certificates, onCrossTenantAttempt } = options;
 
+  /** The host's tenant. A host that nobody registered names none; a subdomain that is no slug is an error. */
+  const tenantOfHost = (
+    { host, tenantHeader }: RequestFacts,
+    { options: { defaultTenant } }: Route,
+  ): MaybePromise<Tenant | null | undefined> => {
+    const lookup = hostLookup(host);
+    const found = lookup && catalogue.find(lookup);
+    return chain(found, (tenant) => {
+      if (tenant) return tenant;
+      if (lookup && lookup.by !== "host") return null;
+      if (!defaultTenant || tenantHeader !== undefined) return undefined;
+      return catalogue.findByReference(options.defaultTenant);
+    });
+  };
+
   const candidatesOf = (
     facts: RequestFacts,
+    route: Route,
     proof: Proof | undefined,
     registered: readonly Registration[] | undefined,
   ): MaybePromise<Candidates> => {
     const only = registered?.length === 1 ? registered[0]?.tenantId : undefined;
-    const lookup = hostLookup(facts.host);
     const named = <T>(
       value: T | undefined,
       find: (value: T) => MaybePromise<Tenant | undefined>,
     ) => (value === undefined ? undefined : chain(find(value), (tenant) => tenant ?? null));
     return chain(
       all([
-        // A host that nobody registered names no tenant; a subdomain that is no slug is an error.
-        chain(named(lookup, catalogue.find), (tenant) =>
-          tenant === null && lookup?.by === "host" ? undefined : tenant,
-        ),
+        tenantOfHost(facts, route),
         named(facts.tenantHeader, catalogue.findByReference),
         named(proof?.tenantId, (value) => catalogue.find({ by: "id", value })),
         named(only, (value) => catalogue.find({ by: "id", value })),
@@ -187,7 +201,8 @@ export function createResolver(options: ResolverOptions): Resolver {
       // is open to all lets its host or header select a tenant in spite of one.
       const inCore = context === "core" || (core && !open);
       if (inCore && open && !core) return anonymous;
-      const candidates = inCore && core ? noCandidates : candidatesOf(facts, proof, registered);
+      const candidates =
+        inCore && core ? noCandidates : candidatesOf(facts, route, proof, registered);
       return chain(candidates, (named) => {
         const counted = candidates === noCandidates ? undefined : registered;
         const tenant = agree(facts, named, proof, counted);
