@@ -5,6 +5,10 @@
 import { escapeIdentifier } from "pg";
 import { findAccountStanding } from "./features/accounts/accounts.feature.ts";
 import { type ApiKeyTables, noteUse } from "./features/api-keys/api-keys.feature.ts";
+import {
+  findOwnTexts,
+  type NotificationTables,
+} from "./features/notifications/notifications.feature.ts";
 import { findStanding, forgetMembership, type UserTables } from "./features/users/users.feature.ts";
 import {
   findWantedEvents,
@@ -286,7 +290,8 @@ export async function createServices(
       secrets: installation.secrets,
       allowInsecure: config.env !== "production",
     }),
-    mail: createMail(control, templates),
+    mail: createMail({ control, templates, supportEmail: config.supportEmail }),
+    delivery,
     storage,
     jobs: createJobs({
       declared: declaredJobs,
@@ -314,7 +319,7 @@ export async function createServices(
     templates,
     delivery,
     platform,
-    textsOf: async () => undefined,
+    textsOf: (tenant, name) => findOwnTexts(databaseOf<NotificationTables>(tenant), name),
     log,
   });
   const jobRunner = createJobRunner({

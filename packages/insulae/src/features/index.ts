@@ -19,6 +19,7 @@ import { invitations } from "./invitations/invitations.feature.ts";
 import { logs } from "./logs/logs.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
 import { memberships } from "./memberships/memberships.feature.ts";
+import { notifications } from "./notifications/notifications.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
 import { products } from "./products/products.feature.ts";
 import { roles } from "./roles/roles.feature.ts";
@@ -49,6 +50,7 @@ export const coreFeatures: readonly Feature[] = [
   audit,
   mails,
   usage,
+  notifications,
   logs,
   webhooks,
 ];

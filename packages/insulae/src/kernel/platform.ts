@@ -13,11 +13,12 @@ import type { Tokens } from "./auth/tokens.ts";
 import type { Cache, Caches } from "./cache/cache.ts";
 import type { ControlTables } from "./database/control-tables.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
+import type { Delivery } from "./delivery/delivery.ts";
 import type { Dns } from "./dns.ts";
 import type { EventService, Events } from "./events.ts";
 import type { Outbound } from "./http/outbound.ts";
 import type { PlatformJobs, TenantJobs } from "./jobs/jobs.ts";
-import type { Mail, TenantMail } from "./mail/mail.ts";
+import { type Mail, type TenantMail, tenantMail } from "./mail/mail.ts";
 import type { TenantSecrets } from "./secrets.ts";
 import type { OpenedSession, OpenSession } from "./sessions/session.ts";
 import type { Storage, TenantStorage } from "./storage/storage.ts";
@@ -45,6 +46,8 @@ export interface TenantScope<Tables> {
   readonly cache: Cache;
   /** Sends mail about the tenant. */
   readonly mail: TenantMail;
+  /** Hands messages to those who bring them. */
+  readonly delivery: Pick<Delivery, "mail" | "text" | "push">;
   /** Sends jobs of the tenant. */
   readonly jobs: TenantJobs;
   /** Writes to the tenant's audit log; the actor is `system`. */
@@ -106,6 +109,7 @@ export interface Platform {
    */
   readonly audit: WriteAudit;
   readonly mail: Mail;
+  readonly delivery: Delivery;
   readonly jobs: PlatformJobs;
   /** Where files are. */
   readonly storage: Storage;
@@ -158,9 +162,8 @@ export function createPlatform(options: PlatformOptions): Platform {
     storage: services.storage.of(tenant),
     metrics: services.metrics,
     cache: services.caches.of(tenant.id),
-    mail: {
-      send: (template, message) => services.mail.send(template, { ...message, tenant }),
-    },
+    mail: tenantMail(services.mail, tenant),
+    delivery: services.delivery,
     jobs: {
       send: (job, data, options) => services.jobs.sendTo(tenant, job, data, options),
     },

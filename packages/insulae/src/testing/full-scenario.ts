@@ -9,6 +9,7 @@ import type { Route } from "../kernel/feature.ts";
 import { routePath } from "../kernel/http/declarations.ts";
 import { unknownId } from "./fixtures.ts";
 import { makeCertificate } from "./test-certificates.ts";
+import { notify } from "./scenario-notifications.ts";
 import { formOf } from "./test-files.ts";
 
 export interface Step {
@@ -41,7 +42,7 @@ export interface ScenarioOptions {
 /** Everybody's first password. */
 export const scenarioPassword = "a-Fine-passphrase-8";
 
-interface Call {
+export interface Call {
   readonly token?: string | undefined;
   readonly tenant?: string;
   readonly headers?: Record<string, string>;
@@ -50,7 +51,7 @@ interface Call {
   readonly body?: unknown;
 }
 
-interface Reply {
+export interface Reply {
   readonly status: number;
   // Callers read what they expect out of it; what is not there is sent as undefined, and refused.
   // biome-ignore lint/suspicious/noExplicitAny: the shape is each route's own
@@ -365,6 +366,8 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
   });
   await call("POST /files/:id/confirm", { token: owner, params: { id: file.id } });
   await call("DELETE /files/:id", { token: owner, params: fileParams });
+
+  await notify({ call, token: owner });
 
   // The tenant changes hands, is changed, suspended, resumed and deleted.
   await call("PUT /tenants/:id", { token: owner, params: { id: "acme" }, body: { name: "Acme" } });

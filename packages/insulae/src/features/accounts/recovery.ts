@@ -14,6 +14,7 @@ import {
   resetPurpose,
   type UserTables,
   verifyPurpose,
+  welcomeMail,
 } from "../users/users.feature.ts";
 
 export const invalidLink = defineError(
@@ -42,6 +43,7 @@ export async function verifyEmail(
   ) {
     throw invalidLink();
   }
+  await platform.mail.send(welcomeMail, { to: email, tenant, variables: {} });
   return { subject, tenant };
 }
 

@@ -24,7 +24,8 @@ export const invitationMail = mailTemplate<{ readonly id: string; readonly sendi
     subject: "{{ tenant }}: an invitation",
     body: [
       "You are invited to {{ tenant }}{% if login_link %}, where this address is registered already{% endif %}.",
-      "{{ login_link }}{{ link }}",
+      "{{ login_link }}",
+      "{{ link }}",
       "{% if link %}The link works once, until {{ until }}. If you don't know them, do nothing.{% endif %}",
     ],
     values: { until: "Fri, 09 Jan 2026 10:00:00 GMT" },

@@ -39,6 +39,18 @@ export const verificationMail = mailTemplate(
   },
 );
 
+/** To an address that has just been proved. */
+export const welcomeMail = mailTemplate(
+  {
+    name: "welcome_email",
+    about: "To who has just verified their e-mail",
+    subject: "Welcome to {{ tenant }}",
+    body: ["This e-mail is verified, and you can sign in to {{ tenant }}.", "{{ link }}"],
+    links: { link: "Sign in" },
+  },
+  (_, { link }) => ({ link: link("/login") }),
+);
+
 type Setting = Parameters<typeof verificationMail.compose>[1];
 
 /** A link that sets a password; nothing for an address whose owner has none to set. */
@@ -145,4 +157,5 @@ export const userMails = [
   alreadyRegisteredMail,
   noRoomMail,
   noticeMail,
+  welcomeMail,
 ] as const;

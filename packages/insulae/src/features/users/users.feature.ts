@@ -15,6 +15,7 @@ export {
   resetPurpose,
   verificationMail,
   verifyPurpose,
+  welcomeMail,
 } from "./mails.ts";
 export {
   alreadyMember,

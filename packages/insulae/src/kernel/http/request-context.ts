@@ -14,7 +14,7 @@ import type { Cache } from "../cache/cache.ts";
 import type { Events } from "../events.ts";
 import type { BaseContext, RequestInfo, RouteContext } from "../feature.ts";
 import type { TenantJobs } from "../jobs/jobs.ts";
-import type { TenantMail } from "../mail/mail.ts";
+import { type TenantMail, tenantMail } from "../mail/mail.ts";
 import type { Platform } from "../platform.ts";
 import type { TenantSecrets } from "../secrets.ts";
 import { openRequestSession } from "../sessions/request-session.ts";
@@ -105,9 +105,7 @@ export class RequestContext implements AnyBase {
   }
 
   get mail(): TenantMail {
-    const { tenant } = this;
-    const { mail } = this.#resolved.platform;
-    return { send: (template, message) => mail.send(template, { ...message, tenant }) };
+    return tenantMail(this.#resolved.platform.mail, this.tenant);
   }
 
   get cache(): Cache | undefined {

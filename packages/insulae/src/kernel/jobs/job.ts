@@ -17,6 +17,8 @@ export interface JobOptions<Data extends TSchema> {
   readonly retries?: number;
   /** The wait before the first repetition; each further one is twice as long, plus chance. Default 15. */
   readonly backoffSeconds?: number;
+  /** Of a tenant's waiting jobs, those with more go first; default 0. */
+  readonly priority?: number;
   /** Then `signal` aborts, and the attempt has failed. Default 900. */
   readonly timeoutSeconds?: number;
   /**
@@ -56,6 +58,7 @@ export interface JobDefinition {
   readonly of: "tenant" | "platform";
   readonly retries: number;
   readonly backoffSeconds: number;
+  readonly priority: number;
   readonly timeoutSeconds: number;
   readonly schedule: string | undefined;
   // The types of data and scope were checked where the job was declared.
@@ -120,6 +123,7 @@ function define<Data extends TSchema>(
     data: options.data ?? (nothing as TSchema as Data),
     retries: options.retries ?? 5,
     backoffSeconds: options.backoffSeconds ?? 15,
+    priority: options.priority ?? 0,
     timeoutSeconds: options.timeoutSeconds ?? 900,
     schedule: options.schedule,
     run: options.run,

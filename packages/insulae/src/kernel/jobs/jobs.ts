@@ -112,5 +112,10 @@ export function createJobs({ declared, queue, outbox, count }: JobsOptions): Pla
 /** What rules a job is under; one that only a newer version knows gets the usual ones. */
 export const withRules = (
   job: SentJob,
-  { retries = 5, backoffSeconds = 15, timeoutSeconds = 900 }: Partial<JobDefinition> = {},
-): NewJob => ({ ...job, retries, backoffSeconds, timeoutSeconds });
+  {
+    retries = 5,
+    backoffSeconds = 15,
+    priority = 0,
+    timeoutSeconds = 900,
+  }: Partial<JobDefinition> = {},
+): NewJob => ({ ...job, retries, backoffSeconds, priority, timeoutSeconds });

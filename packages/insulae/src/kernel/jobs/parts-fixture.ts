@@ -43,6 +43,7 @@ export async function openJobParts() {
       data: {},
       retries: 5,
       backoffSeconds: 0,
+      priority: 0,
       timeoutSeconds: 900,
       ...more,
     }),

@@ -27,6 +27,7 @@ export interface NewJob extends Payload {
   readonly startAfter?: Date | undefined;
   readonly retries: number;
   readonly backoffSeconds: number;
+  readonly priority: number;
   readonly timeoutSeconds: number;
 }
 
@@ -207,6 +208,7 @@ const inserted = ({ id, job, data, key, startAfter, ...rules }: NewJob): JobInse
   // Without a key each is a key of its own: the policy knows no jobs without one.
   singletonKey: key === undefined ? id : `${job}:${key}`,
   ...(startAfter && { startAfter: startAfter.toISOString() }),
+  priority: rules.priority,
   retryLimit: rules.retries,
   retryBackoff: true,
   retryDelay: rules.backoffSeconds,

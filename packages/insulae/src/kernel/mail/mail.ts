@@ -7,6 +7,8 @@ import type { Kysely } from "kysely";
 import { canonicalEmail } from "../auth/email.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
+import { type Brand, brandOf } from "./layout.ts";
+import { createTexts, type TextEngine } from "./liquid.ts";
 import type { AnyMailTemplate, MailTemplate } from "./template.ts";
 
 export interface NewMail<Variables> {
@@ -29,6 +31,12 @@ export interface Mail {
     mail: NewMail<Variables>,
     tx?: Kysely<ControlTables>,
   ): Promise<void>;
+  /** All that may be sent, by name. */
+  readonly templates: ReadonlyMap<string, AnyMailTemplate>;
+  /** Fills in texts. */
+  readonly texts: () => Promise<TextEngine>;
+  /** How mails of the tenant look. */
+  readonly brandOf: (tenant: Tenant | undefined) => Brand;
 }
 
 /** Mail about the tenant that a request is for, or about none. */
@@ -38,14 +46,36 @@ export interface TenantMail {
     template: MailTemplate<Variables>,
     mail: Omit<NewMail<Variables>, "tenant">,
   ): Promise<void>;
+  /** What the system sends by itself, by name. */
+  readonly templates: ReadonlyMap<string, AnyMailTemplate>;
+  /** Fills in texts. */
+  readonly texts: () => Promise<TextEngine>;
+  /** How the tenant's mails look. */
+  readonly brand: Brand;
 }
 
-/** @param templates all that may be sent. */
-export function createMail(
-  control: Kysely<ControlTables>,
-  templates: ReadonlyMap<string, AnyMailTemplate>,
-): Mail {
+/** What a request or a job for the tenant sends mail with. */
+export const tenantMail = (mail: Mail, tenant: Tenant | undefined): TenantMail => ({
+  send: (template, message) => mail.send(template, { ...message, tenant }),
+  templates: mail.templates,
+  texts: mail.texts,
+  get brand() {
+    return mail.brandOf(tenant);
+  },
+});
+
+export interface MailOptions {
+  readonly control: Kysely<ControlTables>;
+  /** All that may be sent. */
+  readonly templates: ReadonlyMap<string, AnyMailTemplate>;
+  readonly supportEmail: string | undefined;
+}
+
+export function createMail({ control, templates, supportEmail }: MailOptions): Mail {
   return {
+    templates,
+    texts: createTexts(),
+    brandOf: (tenant) => brandOf(tenant, supportEmail),
     async send(template, { to, tenant, variables }, tx = control) {
       if (templates.get(template.name)?.compose !== template.compose) {
         throw new Error(`the mail ${template.name} is not among any feature's mails`);

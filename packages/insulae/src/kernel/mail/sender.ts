@@ -17,8 +17,8 @@ import { AppError } from "../errors.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
-import { brandOf, fillIn, layOut } from "./layout.ts";
-import { createTexts, invalidTemplate } from "./liquid.ts";
+import { fillIn, layOut } from "./layout.ts";
+import { invalidTemplate } from "./liquid.ts";
 import {
   deleteFinished,
   finish,
@@ -67,7 +67,6 @@ const backoff = (attempts: number): number => 15_000 * 4 ** (attempts - 1) * (0.
 export function createMailSender(options: MailSenderOptions): MailSender {
   const { control, platform, delivery, log } = options;
   const { concurrency = 4, leaseMs = 120_000, maxAttempts = 7, backoffMs = backoff } = options;
-  const texts = createTexts();
   const workers = new Set<Promise<void>>();
   let asking: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
@@ -156,8 +155,8 @@ export function createMailSender(options: MailSenderOptions): MailSender {
     composed: Composed,
     tenant: Tenant | undefined,
   ) => {
-    const engine = await texts();
-    const brand = brandOf(tenant, platform.config.supportEmail);
+    const engine = await platform.mail.texts();
+    const brand = platform.mail.brandOf(tenant);
     const filling = { composed, links: template.links, brand };
     const own = tenant && (await options.textsOf(tenant, template.name));
     try {

@@ -1,0 +1,95 @@
+/** From texts and values to what a notification says. */
+import { defineError } from "../../kernel/errors.ts";
+import { commonValues, layOut, paragraphsOf } from "../../kernel/mail/layout.ts";
+import { invalidTemplate, type Values } from "../../kernel/mail/liquid.ts";
+import type { TenantMail } from "../../kernel/mail/mail.ts";
+import type { Channel, Content } from "./notifications.queries.ts";
+import type { DeclaredVariables } from "./templates.queries.ts";
+
+export const invalidContent = defineError(
+  "invalid_content",
+  400,
+  "This can't be sent: it is empty, too long, or its subject has more than one line",
+);
+export const invalidVariables = defineError(
+  "invalid_template_vars",
+  400,
+  "The values are not those that the template declares",
+);
+
+export interface Texts {
+  readonly subject: string | null;
+  readonly body: string;
+  readonly html: string | null;
+}
+
+const longest: Readonly<Record<Channel, { readonly subject: number; readonly text: number }>> = {
+  email: { subject: 255, text: 100_000 },
+  sms: { subject: 0, text: 1_600 },
+  // What a push service takes is 4096 bytes in all, encrypted.
+  push: { subject: 200, text: 800 },
+};
+
+/** The values of a template: those given, and the usual ones of those that are not. */
+export function valuesOf(declared: DeclaredVariables, given: Values): Values {
+  const errors = [
+    ...Object.keys(given)
+      .filter((name) => !Object.hasOwn(declared, name))
+      .map((name) => ({ name, message: "The template declares no such variable" })),
+    ...Object.entries(declared)
+      .filter(([name, { default: usual }]) => usual === undefined && !Object.hasOwn(given, name))
+      .map(([name]) => ({ name, message: "The template needs a value for this" })),
+  ];
+  if (errors.length > 0) {
+    throw invalidVariables({
+      errors: errors.map(({ name, message }) => ({
+        pointer: `/body/template_vars/${name}`,
+        message,
+      })),
+    });
+  }
+  const usual = Object.entries(declared).flatMap(([name, variable]) =>
+    variable.default === undefined ? [] : [[name, variable.default] as const],
+  );
+  return { ...Object.fromEntries(usual), ...given };
+}
+
+/** @throws invalidTemplate, invalidContent */
+export async function fillInTexts(
+  mail: TenantMail,
+  channel: Channel,
+  { subject, body, html }: Texts,
+  values: Values,
+): Promise<Content> {
+  const engine = await mail.texts();
+  const scope = { ...commonValues(mail.brand), ...values };
+  return contentOf(mail, channel, {
+    subject: subject === null ? null : engine.render(subject, scope),
+    body: engine.render(body, scope),
+    html: html === null ? null : engine.renderHtml(html, scope),
+  });
+}
+
+/** What texts without variables make. @throws invalidContent */
+export function contentOf(
+  { brand }: TenantMail,
+  channel: Channel,
+  { subject, body, html }: Texts,
+): Content {
+  const line = subject?.trim() ?? "";
+  const text = body.trim();
+  const limits = longest[channel];
+  const fits =
+    text.length > 0 &&
+    text.length <= limits.text &&
+    line.length <= limits.subject &&
+    (line.length > 0 || limits.subject === 0) &&
+    (html === null || channel === "email");
+  // Where a header would end and another begin.
+  if (!fits || /[\p{Cc}\p{Zl}\p{Zp}]/u.test(line)) throw invalidContent();
+  if (channel === "sms") return { text };
+  if (channel === "push") return { subject: line, text };
+  return layOut({ subject: line, parts: paragraphsOf(text) }, brand, html ?? undefined);
+}
+
+export { invalidTemplate };

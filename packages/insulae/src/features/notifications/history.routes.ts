@@ -1,0 +1,94 @@
+import { Type } from "typebox";
+import { defineError, orThrow } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import {
+  findNotification,
+  listNotifications,
+  type NotificationTables,
+  requeue,
+} from "./notifications.queries.ts";
+import { ChannelName, Notification, StatusName } from "./notifications.schemas.ts";
+import { sendNotification } from "./send.job.ts";
+
+export const notificationNotFound = defineError(
+  "notification_not_found",
+  404,
+  "There is no such notification",
+);
+export const notRetryable = defineError(
+  "notification_not_retryable",
+  409,
+  "Only a notification that failed or was suppressed can be sent again",
+);
+
+export const historyRoutes = (r: RouteBuilder<NotificationTables>) => [
+  r.get(
+    "/notifications/history",
+    {
+      permission: "notifications:read",
+      summary: "Lists notifications and what became of them, newest first",
+      query: pageQuery({
+        type: Type.Optional(ChannelName),
+        status: Type.Optional(StatusName),
+        recipient: Type.Optional(Type.String({ maxLength: 4_096 })),
+        user_id: Type.Optional(uuid),
+        template_name: Type.Optional(Type.String({ maxLength: 100 })),
+        from: Type.Optional(timestamp),
+        until: Type.Optional(timestamp),
+      }),
+      response: pageOf(Notification),
+    },
+    ({ db, query, page }) =>
+      listNotifications.page(
+        db,
+        {
+          type: query.type,
+          status: query.status,
+          recipient: query.recipient?.toLowerCase(),
+          user: query.user_id,
+          template: query.template_name,
+          from: query.from,
+          until: query.until,
+          after: page.after[0],
+        },
+        { limit: page.limit, cursor: page.cursor, key: ({ id }) => [id] },
+      ),
+  ),
+
+  r.get(
+    "/notifications/history/:id",
+    {
+      permission: "notifications:read",
+      summary: "Shows a notification and what became of it",
+      params: idParams,
+      response: Notification,
+      errors: [notificationNotFound],
+    },
+    ({ db, params }) => findNotification.json(db, params).then(orThrow(notificationNotFound)),
+  ),
+
+  r.post(
+    "/notifications/history/:id/retry",
+    {
+      permission: "notifications:send",
+      audit: "notification.retried",
+      summary: "Sends a notification again that failed or was suppressed",
+      params: idParams,
+      response: Notification,
+      errors: [notificationNotFound, notRetryable],
+    },
+    async ({ db, jobs, params }) => {
+      const retried = await db.transaction().execute(async (tx) => {
+        const one = await requeue(tx, params.id);
+        if (one)
+          await jobs.send(sendNotification[one.priority], { notification_id: one.id }, { tx });
+        return one;
+      });
+      if (retried) return retried;
+      await findNotification.first(db, params).then(orThrow(notificationNotFound));
+      throw notRetryable();
+    },
+  ),
+];

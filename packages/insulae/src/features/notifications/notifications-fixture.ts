@@ -1,0 +1,25 @@
+/** Tenants with people who send, and what becomes of what they send. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { App } from "../../app.ts";
+import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
+
+export async function newSenders(app: App) {
+  const user = await createMember(app);
+  return { tenant: user.tenant, user, admin: await addMember(app, user.tenant, "admin") };
+}
+
+/** The notification, once it is in that state. */
+export async function settled({ call }: TestMember, id: string, status = "sent") {
+  for (;;) {
+    const { body } = await call("GET", `/notifications/history/${id}`);
+    if (body.status === status) return body;
+    if (body.status !== "queued") throw new Error(`it is ${body.status}: ${body.error_message}`);
+    await sleep(20);
+  }
+}
+
+/** What was captured for somebody. */
+export async function capturedFor(app: App, to: string, place: "mails" | "messages" = "mails") {
+  const reply = await app.inject({ url: `/api/v1/dev/${place}?to=${encodeURIComponent(to)}` });
+  return reply.json().items;
+}

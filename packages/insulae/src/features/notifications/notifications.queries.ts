@@ -1,0 +1,157 @@
+import {
+  type ColumnType,
+  type Generated,
+  type JSONColumnType,
+  type Kysely,
+  type Selectable,
+  sql,
+} from "kysely";
+import { type Params, statement } from "../../kernel/database/statement.ts";
+import type { Message } from "../../kernel/mail/layout.ts";
+import type { UserTables } from "../users/users.feature.ts";
+import type { PushSubscriptionTable } from "./subscriptions.queries.ts";
+import type { SuppressionTable } from "./suppressions.queries.ts";
+import type { TemplateTable } from "./templates.queries.ts";
+
+export const channels = ["email", "sms", "push"] as const;
+export type Channel = (typeof channels)[number];
+export const priorities = ["low", "normal", "high", "critical"] as const;
+export type Priority = (typeof priorities)[number];
+export type Status = "queued" | "sent" | "failed" | "suppressed";
+
+/** What a notification says, ready to be sent. A text message has no subject; a push's is its title. */
+export type Content = Pick<Message, "text"> & Partial<Message>;
+
+export interface NotificationTables extends UserTables {
+  notifications: {
+    id: Generated<string>;
+    type: Channel;
+    recipient: string;
+    user_id: string | null;
+    template_name: string | null;
+    subject: string | null;
+    priority: Priority;
+    status: Generated<Status>;
+    content: JSONColumnType<Content | Record<string, never>, string, string> | null;
+    delivered: Generated<string[]>;
+    attempts: Generated<number>;
+    error_message: string | null;
+    sent_at: Date | null;
+    created_at: ColumnType<Date, never, never>;
+  };
+  notification_templates: TemplateTable;
+  notification_suppressions: SuppressionTable;
+  push_subscriptions: PushSubscriptionTable;
+}
+
+type Db = Kysely<NotificationTables>;
+export type Notification = Selectable<NotificationTables["notifications"]>;
+
+const columns = [
+  "id",
+  "type",
+  "recipient",
+  "user_id",
+  "template_name",
+  "subject",
+  "priority",
+  "status",
+  "attempts",
+  "error_message",
+  "sent_at",
+  "created_at",
+] as const;
+
+interface Filter {
+  readonly type?: string | undefined;
+  readonly status?: string | undefined;
+  readonly recipient?: string | undefined;
+  readonly user?: string | undefined;
+  readonly template?: string | undefined;
+  readonly from?: string | undefined;
+  readonly until?: string | undefined;
+}
+
+export const listNotifications = statement(
+  (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
+    let query = db.selectFrom("notifications").select(columns).orderBy("id", "desc").limit(p.limit);
+    if (p.type !== undefined) query = query.where("type", "=", sql<Channel>`${p.type}`);
+    if (p.status !== undefined) query = query.where("status", "=", sql<Status>`${p.status}`);
+    if (p.recipient !== undefined) query = query.where("recipient", "=", p.recipient);
+    if (p.user !== undefined) query = query.where("user_id", "=", p.user);
+    if (p.template !== undefined) query = query.where("template_name", "=", p.template);
+    if (p.from !== undefined) {
+      query = query.where("created_at", ">=", sql<Date>`${p.from}::timestamptz`);
+    }
+    if (p.until !== undefined) {
+      query = query.where("created_at", "<", sql<Date>`${p.until}::timestamptz`);
+    }
+    return p.after === undefined ? query : query.where("id", "<", p.after);
+  },
+);
+
+export const findNotification = statement((db: Db, p: Params<{ id: string }>) =>
+  db.selectFrom("notifications").select(columns).where("id", "=", p.id),
+);
+
+/** With what it says, to be sent. */
+export const findToSend = (db: Db, id: string): Promise<Notification | undefined> =>
+  db.selectFrom("notifications").selectAll().where("id", "=", id).executeTakeFirst();
+
+export interface NewNotification {
+  readonly type: Channel;
+  readonly recipient: string;
+  readonly userId: string | undefined;
+  readonly templateName: string | undefined;
+  readonly priority: Priority;
+  readonly content: Content;
+}
+
+export const createNotification = (db: Db, one: NewNotification) =>
+  db
+    .insertInto("notifications")
+    .values({
+      type: one.type,
+      recipient: one.recipient,
+      user_id: one.userId ?? null,
+      template_name: one.templateName ?? null,
+      subject: one.content.subject ?? null,
+      priority: one.priority,
+      content: JSON.stringify(one.content),
+    })
+    .returning(columns)
+    .executeTakeFirstOrThrow();
+
+/** Makes one that was not sent wait again. @returns undefined if there is no such one. */
+export const requeue = (db: Db, id: string) =>
+  db
+    .updateTable("notifications")
+    .set({ status: "queued", error_message: null, attempts: 0 })
+    .where("id", "=", id)
+    .where("status", "in", ["failed", "suppressed"])
+    .returning(columns)
+    .executeTakeFirst();
+
+const waiting = (db: Db, id: string) =>
+  db.updateTable("notifications").where("id", "=", id).where("status", "=", "queued");
+
+/** The last word on it. What it said is kept only as long as it may be sent again. */
+export const finish = (db: Db, id: string, status: Exclude<Status, "queued">, reason?: string) =>
+  waiting(db, id)
+    .set((eb) => ({
+      status,
+      attempts: eb("attempts", "+", 1),
+      error_message: reason ?? null,
+      ...(status === "sent" && { content: null, sent_at: sql<Date>`now()` }),
+    }))
+    .execute();
+
+export const noteFailure = (db: Db, id: string, reason: string) =>
+  waiting(db, id)
+    .set((eb) => ({ attempts: eb("attempts", "+", 1), error_message: reason }))
+    .execute();
+
+export const noteDelivered = (db: Db, id: string, subscription: string) =>
+  waiting(db, id)
+    .set({ delivered: sql<string[]>`array_append(delivered, ${subscription}::uuid)` })
+    .execute();

@@ -1,0 +1,219 @@
+import { type Static, Type } from "typebox";
+import { findCanonicalEmail } from "../../kernel/auth/email.ts";
+import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { timestamp, uuid } from "../../kernel/http/fields.ts";
+import type { TenantJobs } from "../../kernel/jobs/jobs.ts";
+import type { TenantMail } from "../../kernel/mail/mail.ts";
+import { findUser } from "../users/users.feature.ts";
+import {
+  contentOf,
+  fillInTexts,
+  invalidContent,
+  invalidTemplate,
+  invalidVariables,
+  valuesOf,
+} from "./content.ts";
+import {
+  type Channel,
+  type Content,
+  createNotification,
+  type NotificationTables,
+} from "./notifications.queries.ts";
+import { PriorityName, StatusName, TemplateVars } from "./notifications.schemas.ts";
+import { sendNotification } from "./send.job.ts";
+import { findTemplateByName } from "./templates.queries.ts";
+
+export const invalidRecipient = defineError(
+  "invalid_recipient",
+  400,
+  "One recipient has to be given, as this kind of notification takes it",
+);
+export const unknownTemplate = defineError(
+  "unknown_notification_template",
+  400,
+  "There is no active template of this name for this kind of notification",
+);
+export const systemTemplate = defineError(
+  "system_template",
+  400,
+  "This is one of the system's own mails: it is sent by what it is about, not by a request for it",
+);
+
+const refusals = [
+  invalidRecipient,
+  invalidContent,
+  unknownTemplate,
+  systemTemplate,
+  invalidVariables,
+  invalidTemplate,
+] as const;
+
+const Sent = Type.Object(
+  { message_id: uuid, status: StatusName, created_at: timestamp },
+  { $id: "SentNotification", description: "`message_id` is its id in the history." },
+);
+
+const what = {
+  template_name: Type.Optional(Type.String({ maxLength: 100 })),
+  template_vars: Type.Optional(TemplateVars),
+  priority: Type.Optional(PriorityName),
+};
+const text = (maxLength: number, description: string) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength, description }));
+const user = Type.Optional(
+  Type.String({ format: "uuid", description: "A user of the tenant, instead of `recipient`." }),
+);
+const EmailBody = Type.Object(
+  {
+    recipient: text(320, "An e-mail address."),
+    user_id: user,
+    ...what,
+    subject: text(255, "Without a template."),
+    body: text(100_000, "Without a template: text, in paragraphs."),
+    html: text(200_000, "Without a template: HTML that you have made safe."),
+  },
+  { $id: "EmailNotification" },
+);
+const SmsBody = Type.Object(
+  {
+    recipient: Type.String({
+      maxLength: 20,
+      description: "A telephone number, as E.164 has it.",
+      examples: ["+41791234567"],
+    }),
+    ...what,
+    body: text(1_600, "Without a template: the text."),
+  },
+  { $id: "SmsNotification" },
+);
+const PushBody = Type.Object(
+  {
+    recipient: text(4_096, "The token of a device."),
+    user_id: Type.Optional(
+      Type.String({
+        format: "uuid",
+        description: "A user of the tenant, in all their browsers, instead of `recipient`.",
+      }),
+    ),
+    ...what,
+    subject: text(200, "Without a template: the title."),
+    body: text(800, "Without a template: the text."),
+  },
+  { $id: "PushNotification" },
+);
+
+type Wanted = Partial<Static<typeof EmailBody>>;
+
+export const sendRoutes = (r: RouteBuilder<NotificationTables>) => [
+  r.post(
+    "/notifications/email",
+    {
+      permission: "notifications:send",
+      audit: "notification.sent",
+      summary: "Sends an e-mail, from a template or as it is given",
+      description:
+        "It is sent soon, at least once; what became of it is in the history. An `Idempotency-Key` keeps a repeated request from sending a second one.",
+      body: EmailBody,
+      response: { 201: Sent },
+      errors: refusals,
+    },
+    async (context) => {
+      const { recipient, user_id } = context.body;
+      return send(context, "email", await emailOf(context.db, recipient, user_id));
+    },
+  ),
+
+  r.post(
+    "/notifications/sms",
+    {
+      permission: "notifications:send",
+      audit: "notification.sent",
+      summary: "Sends a text message, from a template or as it is given",
+      body: SmsBody,
+      response: { 201: Sent },
+      errors: refusals,
+    },
+    (context) => {
+      const { recipient } = context.body;
+      if (!/^\+[1-9]\d{6,14}$/.test(recipient)) throw invalidRecipient();
+      return send(context, "sms", { recipient, userId: undefined });
+    },
+  ),
+
+  r.post(
+    "/notifications/push",
+    {
+      permission: "notifications:send",
+      audit: "notification.sent",
+      summary: "Pushes to a device, or to a user's browsers",
+      body: PushBody,
+      response: { 201: Sent },
+      errors: refusals,
+    },
+    async (context) => {
+      const { recipient, user_id } = context.body;
+      if ((recipient === undefined) === (user_id === undefined)) throw invalidRecipient();
+      if (user_id !== undefined) {
+        if (!(await userOf(context.db, user_id))) throw invalidRecipient();
+        return send(context, "push", { recipient: user_id, userId: user_id });
+      }
+      if (!/^[\w:.=+/-]{8,4096}$/.test(recipient ?? "")) throw invalidRecipient();
+      return send(context, "push", { recipient: recipient ?? "", userId: undefined });
+    },
+  ),
+];
+
+type Db = TenantDatabase<NotificationTables>;
+
+interface To {
+  readonly recipient: string;
+  readonly userId: string | undefined;
+}
+
+interface Sending {
+  readonly db: Db;
+  readonly mail: TenantMail;
+  readonly jobs: TenantJobs;
+  readonly body: Wanted;
+}
+
+const userOf = (db: Db, id: string) => findUser.first(db.$pickTables<"users">(), { id });
+
+async function emailOf(db: Db, given: string | undefined, userId: string | undefined): Promise<To> {
+  if ((given === undefined) === (userId === undefined)) throw invalidRecipient();
+  const found = userId === undefined ? undefined : await userOf(db, userId);
+  const recipient = findCanonicalEmail(given ?? found?.email ?? "");
+  if (recipient === undefined) throw invalidRecipient();
+  return { recipient, userId };
+}
+
+/** Writes the notification and sends its job, in one transaction: both are there or neither. */
+async function send({ db, mail, jobs, body }: Sending, type: Channel, to: To) {
+  const { template_name: templateName, priority = "normal" } = body;
+  const content = await saying({ db, mail, body }, type);
+  return db.transaction().execute(async (tx) => {
+    const made = await createNotification(tx, { type, ...to, templateName, priority, content });
+    await jobs.send(sendNotification[priority], { notification_id: made.id }, { tx });
+    return { message_id: made.id, status: made.status, created_at: made.created_at };
+  });
+}
+
+async function saying(
+  { db, mail, body: wanted }: Omit<Sending, "jobs">,
+  type: Channel,
+): Promise<Content> {
+  const { template_name: name, template_vars = {}, subject = null, body, html = null } = wanted;
+  if (name === undefined) {
+    if (Object.keys(template_vars).length > 0) throw unknownTemplate();
+    return contentOf(mail, type, { subject, body: body ?? "", html });
+  }
+  if (subject !== null || body !== undefined || html !== null) {
+    throw invalidContent({ detail: "The texts are the template's" });
+  }
+  if (mail.templates.has(name)) throw systemTemplate();
+  const template = await findTemplateByName.first(db, { name });
+  if (!template?.is_active || template.type !== type) throw unknownTemplate();
+  return fillInTexts(mail, type, template, valuesOf(template.variables, template_vars));
+}

@@ -1,0 +1,68 @@
+import { type ColumnType, type Kysely, sql } from "kysely";
+import { type Params, statement } from "../../kernel/database/statement.ts";
+import type { Channel, NotificationTables } from "./notifications.queries.ts";
+
+export const reasons = ["bounced", "complained", "unsubscribed", "manual"] as const;
+
+export interface SuppressionTable {
+  id: ColumnType<string, never, never>;
+  type: Channel;
+  recipient: string;
+  reason: (typeof reasons)[number];
+  detail: string | null;
+  created_at: ColumnType<Date, never, never>;
+}
+
+type Db = Kysely<NotificationTables>;
+
+const columns = ["id", "type", "recipient", "reason", "detail", "created_at"] as const;
+
+export const listSuppressions = statement(
+  (
+    db: Db,
+    p: Params<{
+      type?: string | undefined;
+      recipient?: string | undefined;
+      limit: number;
+      after?: string | undefined;
+    }>,
+  ) => {
+    let query = db.selectFrom("notification_suppressions").select(columns);
+    if (p.type !== undefined) query = query.where("type", "=", sql<Channel>`${p.type}`);
+    if (p.recipient !== undefined) query = query.where("recipient", "=", p.recipient);
+    if (p.after !== undefined) query = query.where("id", "<", p.after);
+    return query.orderBy("id", "desc").limit(p.limit);
+  },
+);
+
+type NewSuppression = Pick<SuppressionTable, "type" | "recipient" | "reason" | "detail">;
+
+export const addSuppression = (db: Db, one: NewSuppression) =>
+  db
+    .insertInto("notification_suppressions")
+    .values(one)
+    .returning(columns)
+    .executeTakeFirstOrThrow();
+
+/** What a driver says of an address; what is known of it already stays. */
+export const noteSuppression = (db: Db, one: NewSuppression) =>
+  db
+    .insertInto("notification_suppressions")
+    .values(one)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+
+export const findSuppression = (db: Db, type: Channel, recipient: string) =>
+  db
+    .selectFrom("notification_suppressions")
+    .select("reason")
+    .where("type", "=", type)
+    .where("recipient", "=", recipient)
+    .executeTakeFirst();
+
+export const removeSuppression = statement((db: Db, p: Params<{ id: string }>) =>
+  db
+    .deleteFrom("notification_suppressions")
+    .where("id", "=", p.id)
+    .returning(["type", "recipient"]),
+);

@@ -1,0 +1,103 @@
+import { Type } from "typebox";
+import { findCanonicalEmail } from "../../kernel/auth/email.ts";
+import { defineError, orThrow } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import type { NotificationTables } from "./notifications.queries.ts";
+import { ChannelName } from "./notifications.schemas.ts";
+import { invalidRecipient } from "./send.routes.ts";
+import { addSuppression, listSuppressions, removeSuppression } from "./suppressions.queries.ts";
+
+export const suppressionNotFound = defineError(
+  "notification_suppression_not_found",
+  404,
+  "There is no such suppression",
+);
+export const suppressed = defineError(
+  "notification_suppression_exists",
+  409,
+  "This address is suppressed already",
+);
+
+const Reason = Type.Union([
+  Type.Literal("bounced"),
+  Type.Literal("complained"),
+  Type.Literal("unsubscribed"),
+  Type.Literal("manual"),
+]);
+const Suppression = Type.Object(
+  {
+    id: uuid,
+    type: ChannelName,
+    recipient: Type.String(),
+    reason: Reason,
+    detail: nullable(Type.String()),
+    created_at: timestamp,
+  },
+  { $id: "NotificationSuppression" },
+);
+const NewSuppression = Type.Object(
+  {
+    type: ChannelName,
+    recipient: Type.String({ minLength: 1, maxLength: 4_096 }),
+    reason: Type.Optional(Reason),
+    detail: Type.Optional(Type.String({ maxLength: 500 })),
+  },
+  { $id: "NewNotificationSuppression" },
+);
+
+export const suppressionRoutes = (r: RouteBuilder<NotificationTables>) => [
+  r.get(
+    "/notifications/suppressions",
+    {
+      permission: "notifications:read",
+      summary: "Lists the addresses that are not written to, newest first",
+      query: pageQuery({
+        type: Type.Optional(ChannelName),
+        recipient: Type.Optional(Type.String({ maxLength: 4_096 })),
+      }),
+      response: pageOf(Suppression),
+    },
+    ({ db, query, page }) =>
+      listSuppressions.page(
+        db,
+        { type: query.type, recipient: query.recipient, after: page.after[0] },
+        { limit: page.limit, cursor: page.cursor, key: ({ id }) => [id] },
+      ),
+  ),
+
+  r.post(
+    "/notifications/suppressions",
+    {
+      permission: "notifications:send",
+      audit: "notification_suppression.added",
+      summary: "Adds an address that is not to be written to",
+      description:
+        "Mails of the system's own are sent nevertheless: whoever asks for a new password gets it.",
+      body: NewSuppression,
+      response: { 201: Suppression },
+      errors: [invalidRecipient, suppressed],
+    },
+    ({ db, body: { type, recipient: given, reason = "manual", detail = null } }) => {
+      const recipient = type === "email" ? findCanonicalEmail(given) : given;
+      if (recipient === undefined) throw invalidRecipient();
+      return addSuppression(db, { type, recipient, reason, detail });
+    },
+  ),
+
+  r.delete(
+    "/notifications/suppressions/:id",
+    {
+      permission: "notifications:send",
+      audit: "notification_suppression.removed",
+      summary: "Lets an address be written to again",
+      params: idParams,
+      response: { 204: null },
+      errors: [suppressionNotFound],
+    },
+    async ({ db, params }) => {
+      await removeSuppression.first(db, params).then(orThrow(suppressionNotFound));
+    },
+  ),
+];

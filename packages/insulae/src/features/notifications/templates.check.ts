@@ -1,0 +1,91 @@
+/**
+ * Whether a template can be used: said when it is saved, not when somebody waits for a message.
+ *
+ * A mail of the system's own has its values from the system, and its links are put in afterwards, into
+ * paragraphs of their own; all of them have to have a place, and none can be put anywhere else.
+ */
+import { defineError } from "../../kernel/errors.ts";
+import { fillIn, layOut } from "../../kernel/mail/layout.ts";
+import { invalidTemplate, type Values } from "../../kernel/mail/liquid.ts";
+import type { TenantMail } from "../../kernel/mail/mail.ts";
+import type { AnyMailTemplate } from "../../kernel/mail/template.ts";
+import { contentOf, fillInTexts } from "./content.ts";
+import type { Content } from "./notifications.queries.ts";
+import type { DeclaredVariables, TemplateValues } from "./templates.queries.ts";
+
+export const systemTemplateShape = defineError(
+  "system_template_shape",
+  400,
+  "A mail of the system's own has a subject and a body, and the system's variables: no html, no variables of its own",
+);
+
+const common = ["tenant", "support_email"];
+
+/** @throws invalidTemplate, invalidContent, systemTemplateShape */
+export async function checkTemplate(mail: TenantMail, template: TemplateValues): Promise<void> {
+  const { subject, body, html, type, variables } = template;
+  const engine = await mail.texts();
+  const system = mail.templates.get(template.name);
+  if (system && (type !== "email" || html !== null || Object.keys(variables).length > 0)) {
+    throw systemTemplateShape();
+  }
+  const declared = new Set([
+    ...common,
+    ...Object.keys(variables),
+    ...Object.keys(system?.values ?? {}),
+    ...Object.keys(system?.links ?? {}),
+  ]);
+  const texts = [subject ?? "", body, html ?? ""];
+  const used = new Set(texts.flatMap((text) => engine.variables(text)));
+  const undeclared = [...used].filter((name) => !declared.has(name));
+  if (undeclared.length > 0) {
+    throw invalidTemplate({ detail: `It names what is not declared: ${undeclared.join(", ")}` });
+  }
+  const inBody = engine.variables(body);
+  const missing = Object.keys(system?.links ?? {}).filter((name) => !inBody.includes(name));
+  if (missing.length > 0) {
+    throw invalidTemplate({ detail: `It has no place for a link: ${missing.join(", ")}` });
+  }
+  await preview(mail, template, {});
+}
+
+/** What it looks like, with examples for what is not given. @throws as above */
+export async function preview(
+  mail: TenantMail,
+  { name, type, subject, body, html, variables }: TemplateValues,
+  given: Values,
+): Promise<Content> {
+  const system = mail.templates.get(name);
+  if (!system) {
+    return fillInTexts(mail, type, { subject, body, html }, { ...examplesOf(variables), ...given });
+  }
+  if (subject === null) throw systemTemplateShape();
+  const filled = await fillInSystem(mail, system, { subject, body }, given);
+  // Its bounds are those of all mails.
+  contentOf(mail, "email", { subject: filled.subject, body: "-", html: null });
+  return layOut(filled, mail.brand);
+}
+
+/** A mail of the system's own, with examples, and links that lead nowhere. */
+const fillInSystem = async (
+  mail: TenantMail,
+  { values, links }: AnyMailTemplate,
+  texts: { readonly subject: string; readonly body: string },
+  given: Values,
+) => {
+  const known = Object.entries(given).filter(([name]) => Object.hasOwn(values, name));
+  const examples = Object.keys(links).map((name) => [name, `https://example.com/${name}`] as const);
+  return fillIn(await mail.texts(), texts, {
+    composed: { ...values, ...Object.fromEntries(known), ...Object.fromEntries(examples) },
+    links,
+    brand: mail.brand,
+  });
+};
+
+const examplesOf = (variables: DeclaredVariables): Values =>
+  Object.fromEntries(
+    Object.entries(variables).map(([name, { example, default: usual }]) => [
+      name,
+      example ?? usual ?? name,
+    ]),
+  );
