@@ -8,8 +8,8 @@ import type { App } from "../app.ts";
 import type { Route } from "../kernel/feature.ts";
 import { routePath } from "../kernel/http/declarations.ts";
 import { unknownId } from "./fixtures.ts";
-import { makeCertificate } from "./test-certificates.ts";
 import { notify } from "./scenario-notifications.ts";
+import { makeCertificate } from "./test-certificates.ts";
 import { formOf } from "./test-files.ts";
 
 export interface Step {

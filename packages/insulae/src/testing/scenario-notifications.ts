@@ -23,7 +23,9 @@ export async function notify({
   const wanted = { recipient, template_name: "hello", template_vars: { name: "Grace" } };
   const sent = (await call("POST /notifications/email", { token, body: wanted })).body;
   const one = { id: sent.message_id };
-  while ((await call("GET /notifications/history/:id", { token, params: one })).body.status === "queued")
+  while (
+    (await call("GET /notifications/history/:id", { token, params: one })).body.status === "queued"
+  )
     await sleep(10);
   await call(`DELETE ${suppressions}/:id`, { token, params: { id: suppressed.id } });
   await call("POST /notifications/history/:id/retry", { token, params: one });
