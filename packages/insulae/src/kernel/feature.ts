@@ -31,6 +31,7 @@ import type { TenantStorage } from "./storage/storage.ts";
 import type { Logger } from "./telemetry/log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
+import type { CountedMetric } from "./usage/counts.ts";
 
 /** The system roles, most powerful first. A permission given to one is held by all before it. */
 export const systemRoles = ["owner", "admin", "manager", "user", "viewer"] as const;
@@ -214,6 +215,8 @@ export type HandlerContext<
         readonly db: TenantDatabase<Tables>;
         /** Sends jobs of the tenant. */
         readonly jobs: TenantJobs;
+        /** Counts what the tenant does in a day. It throws `quota_exceeded`. */
+        readonly countUsage: (metric: CountedMetric) => void;
         /** The tenant's part of where files are. */
         readonly storage: TenantStorage;
         readonly audit: Audit;

@@ -8,7 +8,8 @@ import { capturedFor, newSenders, settled } from "./notifications-fixture.ts";
 let app: App;
 let acme: Awaited<ReturnType<typeof newSenders>>;
 beforeAll(async () => {
-  app = await createTestApp({ features: [] });
+  // One job at a time: what goes first is done first.
+  app = await createTestApp({ features: [], config: { jobsConcurrency: 1 } });
   acme = await newSenders(app);
   await acme.admin.call("POST", "/notifications/templates", {
     ...{ name: "hello", type: "email", subject: "Hello {{ name }}", body: "Dear {{ name }}" },
@@ -132,6 +133,17 @@ describe("a notification", () => {
     await settled(acme.admin, one.message_id);
     const { body } = await acme.admin.call("GET", `/notifications/history?recipient=${to}`);
     expect(body.items).toHaveLength(1);
+  });
+
+  it("is one of so many a day", async () => {
+    const { tenant, admin } = await newSenders(app);
+    await app.tenants.update(tenant.id, { settings: { limits: { notifications_per_day: 1 } } });
+    const replies = [];
+    for (const body of ["one", "two"]) {
+      replies.push(await send({ recipient: newAddress(), subject: "Hi", body }, "email", admin));
+    }
+    expect(replies.map(({ status }) => status)).toEqual([201, 429]);
+    expect(replies[1]?.body.code).toBe("quota_exceeded");
   });
 
   it("is not sent by who may not", async () => {

@@ -6,6 +6,7 @@ import type { RouteBuilder } from "../../kernel/feature.ts";
 import { timestamp, uuid } from "../../kernel/http/fields.ts";
 import type { TenantJobs } from "../../kernel/jobs/jobs.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
+import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
 import { findUser } from "../users/users.feature.ts";
 import {
   contentOf,
@@ -42,6 +43,7 @@ export const systemTemplate = defineError(
 );
 
 const refusals = [
+  quotaExceeded,
   invalidRecipient,
   invalidContent,
   unknownTemplate,
@@ -176,6 +178,7 @@ interface Sending {
   readonly db: Db;
   readonly mail: TenantMail;
   readonly jobs: TenantJobs;
+  readonly countUsage: (metric: "notifications") => void;
   readonly body: Wanted;
 }
 
@@ -190,9 +193,10 @@ async function emailOf(db: Db, given: string | undefined, userId: string | undef
 }
 
 /** Writes the notification and sends its job, in one transaction: both are there or neither. */
-async function send({ db, mail, jobs, body }: Sending, type: Channel, to: To) {
+async function send({ db, mail, jobs, countUsage, body }: Sending, type: Channel, to: To) {
   const { template_name: templateName, priority = "normal" } = body;
   const content = await saying({ db, mail, body }, type);
+  countUsage("notifications");
   return db.transaction().execute(async (tx) => {
     const made = await createNotification(tx, { type, ...to, templateName, priority, content });
     await jobs.send(sendNotification[priority], { notification_id: made.id }, { tx });
@@ -201,7 +205,7 @@ async function send({ db, mail, jobs, body }: Sending, type: Channel, to: To) {
 }
 
 async function saying(
-  { db, mail, body: wanted }: Omit<Sending, "jobs">,
+  { db, mail, body: wanted }: Pick<Sending, "db" | "mail" | "body">,
   type: Channel,
 ): Promise<Content> {
   const { template_name: name, template_vars = {}, subject = null, body, html = null } = wanted;

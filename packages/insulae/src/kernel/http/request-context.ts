@@ -23,6 +23,7 @@ import type { TenantStorage } from "../storage/storage.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
+import type { CountedMetric } from "../usage/counts.ts";
 import type { Cursors } from "./cursor.ts";
 import type { Outbound } from "./outbound.ts";
 import { defaultPageLimit, type Page } from "./page.ts";
@@ -123,6 +124,12 @@ export class RequestContext implements AnyBase {
 
   get storage(): TenantStorage | undefined {
     return this.tenant && this.#resolved.platform.storage.of(this.tenant);
+  }
+
+  get countUsage(): ((metric: CountedMetric) => void) | undefined {
+    const { tenant } = this;
+    if (!tenant || this.#setting.context !== "tenant") return undefined;
+    return (metric) => this.#resolved.platform.usage.count(tenant, metric);
   }
 
   get session(): OpenedSession | undefined {

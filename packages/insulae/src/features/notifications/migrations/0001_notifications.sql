@@ -67,7 +67,6 @@ select app.tenant_table('notification_suppressions');
 select app.tenant_table('push_subscriptions');
 select app.tenant_reference('notifications', 'user_id', 'users', 'set null');
 select app.tenant_reference('push_subscriptions', 'user_id', 'users', 'cascade');
-select app.counts_towards('notifications', 'notifications_per_day');
 
 -- down
 drop table push_subscriptions;
