@@ -23,6 +23,7 @@ import { notifications } from "./notifications/notifications.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
 import { products } from "./products/products.feature.ts";
 import { roles } from "./roles/roles.feature.ts";
+import { search } from "./search/search.feature.ts";
 import { tenants } from "./tenants/tenants.feature.ts";
 import { usage } from "./usage/usage.feature.ts";
 import { users } from "./users/users.feature.ts";
@@ -59,4 +60,11 @@ export const coreFeatures: readonly Feature[] = [
 export const developmentFeatures: readonly Feature[] = [capturedMails];
 
 /** What the server offers beside, and an app may leave out. */
-export const standardFeatures: readonly Feature[] = [contacts, products, orders, documents, files];
+export const standardFeatures: readonly Feature[] = [
+  contacts,
+  products,
+  orders,
+  documents,
+  files,
+  search,
+];

@@ -4,6 +4,7 @@ import { contactEvents, contactRoutes } from "./contacts.routes.ts";
 
 export {
   type ContactTables,
+  contactSearch,
   createContact,
   deleteContact,
   findContact,

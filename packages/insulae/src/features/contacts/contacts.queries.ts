@@ -1,5 +1,11 @@
 import { type ColumnType, type Insertable, type Kysely, sql, type Updateable } from "kysely";
 import { containing } from "../../kernel/database/like.ts";
+import {
+  type SearchSource,
+  searched,
+  searching,
+  similarRows,
+} from "../../kernel/database/search.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
 import type { Json } from "../../kernel/json.ts";
@@ -35,7 +41,7 @@ interface Search {
 }
 
 const matching = (db: Db, { search }: Params<Search>) => {
-  const contacts = db.selectFrom("contacts");
+  const contacts = db.selectFrom(searched("contacts", search));
   if (search === undefined) return contacts;
   return contacts.where((contact) =>
     contact.or([
@@ -47,8 +53,7 @@ const matching = (db: Db, { search }: Params<Search>) => {
   );
 };
 
-/** Whoever is before `after`, newest first. */
-export const newestContacts = statement(
+const newestContacts = statement(
   (db: Db, p: Params<Search & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
     return p.after === undefined ? page : page.where("id", "<", p.after);
@@ -71,7 +76,7 @@ const countContacts = statement((db: Db, p: Params<Search>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
-export const filterOf = ({ q }: { q?: string }) => ({
+const filterOf = ({ q }: { q?: string }) => ({
   search: q === undefined ? undefined : containing(q),
 });
 
@@ -82,7 +87,7 @@ export function listContacts(
 ): Promise<Json> {
   const { search } = filterOf(wanted);
   const [first, second] = after;
-  const items =
+  const items = (db: Db) =>
     wanted.sort === "name"
       ? contactsByName.page(
           db,
@@ -94,8 +99,20 @@ export function listContacts(
           { search, after: first },
           { limit, cursor, key: (contact) => [contact.id] },
         );
-  return wanted.total ? withTotal(items, countContacts.first(db, { search })) : items;
+  return searching(db, { text: wanted.q }, (from) =>
+    wanted.total ? withTotal(items(from), countContacts.first(from, { search })) : items(from),
+  );
 }
+
+/** Those before `after`, newest first. */
+export const nextContacts = (
+  db: Db,
+  wanted: { q?: string },
+  page: { after: string | undefined; limit: number },
+): Promise<Json> =>
+  searching(db, { text: wanted.q }, (from) =>
+    newestContacts.jsonList(from, { ...filterOf(wanted), ...page }),
+  );
 
 export const createContact = statement((db: Db, p: Params<Insertable<ContactTables["contacts"]>>) =>
   db.insertInto("contacts").values(p).returning(columns),
@@ -125,3 +142,9 @@ export const insertContacts = statement((db: Db, p: Params<{ rows: string }>) =>
         as row (name text, email text, phone text, company text, notes text)`,
     ),
 );
+
+export const contactSearch = {
+  type: "contacts",
+  permission: "contacts:read",
+  find: similarRows("contacts", sql`name`, sql`email`),
+} as const satisfies SearchSource;

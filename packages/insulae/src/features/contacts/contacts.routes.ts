@@ -12,10 +12,9 @@ import {
   type ContactTables,
   createContact,
   deleteContact,
-  filterOf,
   findContact,
   listContacts,
-  newestContacts,
+  nextContacts,
   updateContact,
 } from "./contacts.queries.ts";
 import { ImportReport, importContacts, importRefused, maxImportBytes } from "./import.ts";
@@ -104,7 +103,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
         { name: "contacts", format: query.format, header },
         {
           columns: Object.keys(Contact.properties),
-          next: (page) => newestContacts.jsonList(db, { ...filterOf(query), ...page }),
+          next: (page) => nextContacts(db, query, page),
         },
       ),
   ),

@@ -2,7 +2,7 @@ import { feature } from "../../kernel/feature.ts";
 import type { DocumentTables } from "./documents.queries.ts";
 import { documentEvents, documentRoutes } from "./documents.routes.ts";
 
-export { createDocument, type DocumentTables } from "./documents.queries.ts";
+export { createDocument, type DocumentTables, documentSearch } from "./documents.queries.ts";
 
 /** Texts that a tenant's users write. */
 export const documents = feature<DocumentTables>("documents", {

@@ -7,6 +7,7 @@ import {
   type Updateable,
 } from "kysely";
 import { containing } from "../../kernel/database/like.ts";
+import { type Found, mostRanked, type SearchSource } from "../../kernel/database/search.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
 import type { Json } from "../../kernel/json.ts";
@@ -97,3 +98,29 @@ export const updateDocument = statement((db: Db, { id, ...changes }: Params<Chan
 export const deleteDocument = statement((db: Db, p: Params<{ id: string }>) =>
   db.deleteFrom("documents").where("id", "=", p.id).returning("id"),
 );
+
+export const documentSearch = {
+  type: "documents",
+  permission: "documents:read",
+  async find(db, { text, limit }) {
+    // The excerpt is made of what is shown only, and of the beginning of what is very long.
+    const { rows } = await sql<Found>`
+      select id, title, score, ts_headline(
+        'simple', left(content, 50000), app.search_query(),
+        'StartSel="", StopSel="", MinWords=10, MaxWords=30'
+      ) as detail
+      from (
+        select id, title, content, (
+          0.5 + greatest(
+            ts_rank(search, app.search_query(), 32),
+            app.word_similarity(lower(${text}), lower(title))
+          ) / 2
+        )::float8 as score
+        from (select * from documents_search limit ${mostRanked}) as found
+        order by score desc, id desc
+        limit ${limit}
+      ) as best
+      order by score desc, id desc`.execute(db);
+    return rows;
+  },
+} as const satisfies SearchSource;

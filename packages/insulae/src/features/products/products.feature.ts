@@ -2,8 +2,8 @@ import { feature } from "../../kernel/feature.ts";
 import type { ProductTables } from "./products.queries.ts";
 import { productEvents, productInUse, productRoutes, skuTaken } from "./products.routes.ts";
 
+export { productSearch } from "./products.queries.ts";
 export { productInUse };
-
 /** What a tenant sells. */
 export const products = feature<ProductTables>("products", {
   permissions: {

@@ -7,6 +7,12 @@ import {
   type Updateable,
 } from "kysely";
 import { containing } from "../../kernel/database/like.ts";
+import {
+  type SearchSource,
+  searched,
+  searching,
+  similarRows,
+} from "../../kernel/database/search.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
 import type { Json } from "../../kernel/json.ts";
@@ -46,7 +52,7 @@ interface Filter {
 }
 
 const matching = (db: Db, { search, active }: Params<Filter>) => {
-  let products = db.selectFrom("products");
+  let products = db.selectFrom(searched("products", search));
   if (active !== undefined) products = products.where("is_active", "=", active);
   if (search === undefined) return products;
   return products.where((product) =>
@@ -58,8 +64,7 @@ const matching = (db: Db, { search, active }: Params<Filter>) => {
   );
 };
 
-/** Whatever is before `after`, newest first. */
-export const newestProducts = statement(
+const newestProducts = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
     return p.after === undefined ? page : page.where("id", "<", p.after);
@@ -82,7 +87,7 @@ const countProducts = statement((db: Db, p: Params<Filter>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
-export const filterOf = (wanted: { q?: string; is_active?: boolean }) => ({
+const filterOf = (wanted: { q?: string; is_active?: boolean }) => ({
   search: wanted.q === undefined ? undefined : containing(wanted.q),
   active: wanted.is_active,
 });
@@ -94,7 +99,7 @@ export function listProducts(
 ): Promise<Json> {
   const filter = filterOf(wanted);
   const [first, second] = after;
-  const items =
+  const items = (db: Db) =>
     wanted.sort === "name"
       ? productsByName.page(
           db,
@@ -106,8 +111,20 @@ export function listProducts(
           { ...filter, after: first },
           { limit, cursor, key: (product) => [product.id] },
         );
-  return wanted.total ? withTotal(items, countProducts.first(db, filter)) : items;
+  return searching(db, { text: wanted.q }, (from) =>
+    wanted.total ? withTotal(items(from), countProducts.first(from, filter)) : items(from),
+  );
 }
+
+/** Those before `after`, newest first. */
+export const nextProducts = (
+  db: Db,
+  wanted: { q?: string; is_active?: boolean },
+  page: { after: string | undefined; limit: number },
+): Promise<Json> =>
+  searching(db, { text: wanted.q }, (from) =>
+    newestProducts.jsonList(from, { ...filterOf(wanted), ...page }),
+  );
 
 export const createProduct = statement((db: Db, p: Params<Insertable<ProductTables["products"]>>) =>
   db.insertInto("products").values(p).returning(columns),
@@ -126,3 +143,9 @@ export const updateProduct = statement((db: Db, { id, ...changes }: Params<Chang
 export const deleteProduct = statement((db: Db, p: Params<{ id: string }>) =>
   db.deleteFrom("products").where("id", "=", p.id).returning("id"),
 );
+
+export const productSearch = {
+  type: "products",
+  permission: "products:read",
+  find: similarRows("products", sql`name`, sql`sku`),
+} as const satisfies SearchSource;

@@ -7,10 +7,9 @@ import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/pa
 import {
   createProduct,
   deleteProduct,
-  filterOf,
   findProduct,
   listProducts,
-  newestProducts,
+  nextProducts,
   type ProductTables,
   updateProduct,
 } from "./products.queries.ts";
@@ -105,7 +104,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
         { name: "products", format: query.format, header },
         {
           columns: Object.keys(Product.properties),
-          next: (page) => newestProducts.jsonList(db, { ...filterOf(query), ...page }),
+          next: (page) => nextProducts(db, query, page),
         },
       ),
   ),

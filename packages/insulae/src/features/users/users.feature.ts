@@ -41,6 +41,7 @@ export {
   isUsernameTaken,
   type UserTables,
   type UserView,
+  userSearch,
 } from "./users.queries.ts";
 export { dropUser, editUser, emailTaken, usernameTaken } from "./users.routes.ts";
 export { Email, NewPassword, PersonName, Role, Username } from "./users.schemas.ts";

@@ -2,6 +2,12 @@ import { type ColumnType, type Generated, type Insertable, type Kysely, sql } fr
 import type { UserStanding } from "../../kernel/auth/authority.ts";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { containing } from "../../kernel/database/like.ts";
+import {
+  type SearchSource,
+  searched,
+  searching,
+  similarRows,
+} from "../../kernel/database/search.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
 import type { Json } from "../../kernel/json.ts";
@@ -52,7 +58,7 @@ interface Filter {
 }
 
 const matching = (db: Db, { search, email, role, active }: Params<Filter>) => {
-  let users = db.selectFrom("users");
+  let users = db.selectFrom(searched("users", search));
   if (email !== undefined) users = users.where("email", "=", email);
   if (role !== undefined) users = users.where("role", "=", role);
   if (active !== undefined) users = users.where("is_active", "=", active);
@@ -66,8 +72,7 @@ const matching = (db: Db, { search, email, role, active }: Params<Filter>) => {
   );
 };
 
-/** Whoever is before `after`, newest first. */
-export const newestUsers = statement(
+const newestUsers = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
     return p.after === undefined ? page : page.where("id", "<", asId(p.after));
@@ -85,7 +90,7 @@ interface WantedUsers {
   is_active?: boolean;
 }
 
-export const filterOf = (wanted: WantedUsers) => ({
+const filterOf = (wanted: WantedUsers) => ({
   search: wanted.q === undefined ? undefined : containing(wanted.q),
   // What is no e-mail is nobody's.
   email: wanted.email === undefined ? undefined : (findCanonicalEmail(wanted.email) ?? ""),
@@ -99,13 +104,25 @@ export function listUsers(
   { limit, after, cursor }: Page,
 ): Promise<Json> {
   const filter = filterOf(wanted);
-  const items = newestUsers.page(
-    db,
-    { ...filter, limit, after: after[0] },
-    { limit, cursor, key: (user) => [user.id] },
-  );
-  return wanted.total ? withTotal(items, countUsers.first(db, filter)) : items;
+  return searching(db, { text: wanted.q }, (from) => {
+    const items = newestUsers.page(
+      from,
+      { ...filter, limit, after: after[0] },
+      { limit, cursor, key: (user) => [user.id] },
+    );
+    return wanted.total ? withTotal(items, countUsers.first(from, filter)) : items;
+  });
 }
+
+/** Those before `after`, newest first. */
+export const nextUsers = (
+  db: Db,
+  wanted: WantedUsers,
+  page: { after: string | undefined; limit: number },
+): Promise<Json> =>
+  searching(db, { text: wanted.q }, (from) =>
+    newestUsers.jsonList(from, { ...filterOf(wanted), ...page }),
+  );
 
 /** As a client sent it; the schema said that it is a uuid, the query says whether it is anybody's. */
 export const asId = (id: string) => id as UserId;
@@ -253,3 +270,13 @@ export async function createUserUnlessTaken(db: Db, values: UserValues): Promise
     .executeTakeFirst();
   return made !== undefined;
 }
+
+export const userSearch = {
+  type: "users",
+  permission: "users:read",
+  find: similarRows(
+    "users",
+    sql`coalesce(nullif(trim(first_name || ' ' || last_name), ''), email)`,
+    sql`email`,
+  ),
+} as const satisfies SearchSource;

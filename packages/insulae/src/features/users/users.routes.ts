@@ -12,11 +12,10 @@ import { noticeMail, verificationMail } from "./mails.ts";
 import { invalidUsername } from "./username.ts";
 import {
   asId,
-  filterOf,
   findUser,
   listUsers,
   lockUserAndOwners,
-  newestUsers,
+  nextUsers,
   type UserTables,
 } from "./users.queries.ts";
 import { Email, NewPassword, PersonName, Role, User, Username } from "./users.schemas.ts";
@@ -132,7 +131,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
         { name: "users", format: query.format, header },
         {
           columns: Object.keys(User.properties),
-          next: (page) => newestUsers.jsonList(db, { ...filterOf(query), ...page }),
+          next: (page) => nextUsers(db, query, page),
         },
       ),
   ),

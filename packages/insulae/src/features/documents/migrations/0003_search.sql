@@ -1,0 +1,14 @@
+-- The words of a document, for full-text search. In no language in particular: words are found as they
+-- are written, in upper or lower case. See app.searchable.
+alter table documents add column search tsvector not null generated always as (
+  setweight(to_tsvector('simple', title), 'A') || setweight(to_tsvector('simple', content), 'B')
+) stored;
+
+create index documents_search_idx on documents using gin (tenant_id, search);
+
+select app.searchable('documents', 'search @@ app.search_query()');
+
+-- down
+alter table documents no inherit documents_search;
+drop table documents_search;
+alter table documents drop column search;

@@ -1,0 +1,72 @@
+import { Type } from "typebox";
+import { searching } from "../../kernel/database/search.ts";
+import { feature } from "../../kernel/feature.ts";
+import { uuid } from "../../kernel/http/fields.ts";
+import { contactSearch } from "../contacts/contacts.feature.ts";
+import { documentSearch } from "../documents/documents.feature.ts";
+import { productSearch } from "../products/products.feature.ts";
+import { userSearch } from "../users/users.feature.ts";
+
+const sources = [contactSearch, productSearch, documentSearch, userSearch];
+
+const SearchType = Type.Union(sources.map(({ type }) => Type.Literal(type)));
+
+const Result = Type.Object(
+  {
+    type: SearchType,
+    id: uuid,
+    title: Type.String(),
+    detail: Type.Union([Type.String(), Type.Null()], {
+      description: "An e-mail, a SKU; of a document the place that was found, as plain text.",
+    }),
+    score: Type.Number({ minimum: 0, maximum: 1 }),
+  },
+  { $id: "SearchResult" },
+);
+
+/** Everything that is searched, at once. */
+export const search = feature("search", {
+  permissions: { "search:read": "Search what one may see" },
+  dependsOn: ["contacts", "products", "documents", "users"],
+  routes: (r) => [
+    r.get(
+      "/search",
+      {
+        permission: "search:read",
+        summary: "Searches contacts, products, documents and users, the best first",
+        description:
+          'Of those types whose lists the caller may see. Contacts, products and users are found by a part of what they are found by in their lists; documents by their words, as one types them into a search engine (`"a phrase"`, `or`, `-without`). Where nothing is found, what is similar is: `Hoper` finds Hopper.',
+        query: Type.Object({
+          q: Type.String({ minLength: 2, maxLength: 200, pattern: "\\S" }),
+          types: Type.Optional(
+            Type.Array(SearchType, {
+              maxItems: sources.length,
+              uniqueItems: true,
+              description: "Only these; may be given several times. Default all.",
+            }),
+          ),
+          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 50, default: 20 })),
+        }),
+        response: Type.Object({ items: Type.Array(Result) }),
+      },
+      async ({ db, user, query }) => {
+        const { q: text, limit = 20 } = query;
+        const types: readonly string[] | undefined = query.types;
+        const wanted = sources.filter(
+          ({ type, permission }) =>
+            user.permissions.has(permission) && (types?.includes(type) ?? true),
+        );
+        const best = (fuzzy: boolean) =>
+          searching(db, { text, fuzzy }, async (tx) => {
+            const found = [];
+            for (const { type, find } of wanted) {
+              for (const row of await find(tx, { text, limit })) found.push({ type, ...row });
+            }
+            return found.toSorted((a, b) => b.score - a.score).slice(0, limit);
+          });
+        const found = await best(false);
+        return { items: found.length > 0 ? found : await best(true) };
+      },
+    ),
+  ],
+});

@@ -1,0 +1,14 @@
+-- All that a user is found by, in one text, so that one index finds it. See app.searchable.
+alter table users add column search text not null generated always as (
+  lower(email || e'\n' || coalesce(username, '') || e'\n' || first_name || ' ' || last_name)
+) stored;
+
+create index users_search_idx on users using gin (tenant_id, search app.gin_trgm_ops);
+
+select app.searchable('users',
+  'search like app.search_pattern() or search operator(app.%>) app.search_similar()');
+
+-- down
+alter table users no inherit users_search;
+drop table users_search;
+alter table users drop column search;
