@@ -41,7 +41,7 @@ async function listPhysical(
      select $1, nspname, 'schema'
      from pg_namespace
      where pg_get_userbyid(nspowner) = 'insulae_owner'
-       and nspname not in ('app', 'control', 'data')
+       and nspname not in ('app', 'control', 'data', 'pgboss')
      union
      -- A schema's role comes before the schema.
      select $1, schema, 'schema'
