@@ -5,6 +5,7 @@ import { passwordsBusy, weakPassword } from "../../kernel/auth/passwords.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { validationFailed } from "../../kernel/http/errors.ts";
 import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
 import { invalidUsername, usernameTaken } from "../users/users.feature.ts";
 import {
   Jwks,
@@ -43,6 +44,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
         passwordsBusy,
         tenantNotFound,
         tenantAccessDenied,
+        quotaExceeded,
       ],
     },
     async ({ platform, request, tenant, body, header, log, audit }) => {

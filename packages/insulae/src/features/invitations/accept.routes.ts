@@ -3,6 +3,7 @@ import { impersonatorOf, isMachine } from "../../kernel/auth/credential.ts";
 import { personalOnly } from "../../kernel/auth/errors.ts";
 import { passwordsBusy, weakPassword } from "../../kernel/auth/passwords.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
+import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
 import {
   emailNotVerified,
   invalidLink,
@@ -49,6 +50,7 @@ export const acceptRoutes = (r: RouteBuilder<InvitationTables>) => [
       body: Acceptance,
       response: { 201: SignedIn },
       errors: [
+        quotaExceeded,
         invalidLink,
         accountWaits,
         invitationForAnother,

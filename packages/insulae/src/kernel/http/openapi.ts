@@ -9,6 +9,7 @@
 import { takesMachines } from "../auth/personal.ts";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature, Route } from "../feature.ts";
+import { quotaExceeded } from "../tenancy/plans.ts";
 import {
   conditionErrors,
   type ShownResources,
@@ -253,8 +254,10 @@ function problemResponses(route: Route, shown: ShownResources, content: JsonSche
   const more = [
     ...(takesIdempotencyKey(route) ? idempotencyErrors : []),
     ...(conditional ? conditionErrors : []),
+    // A day's requests have a quota, too.
+    ...(permission !== "public" && route.options.context !== "core" ? [quotaExceeded] : []),
   ];
-  for (const error of [...errors, ...more]) add(error.status, explain(error));
+  for (const error of new Set([...errors, ...more])) add(error.status, explain(error));
   return Object.fromEntries(
     [...byStatus].map(([status, texts]) => [
       String(status),
