@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { configurationProblems } from "./configuration-reference.ts";
 import { dependencyProblems } from "./dependencies.ts";
+import { exampleProblems } from "./environment-example.ts";
 import { longFiles } from "./long-files.ts";
 import { rolesProblems } from "./roles-reference.ts";
 
@@ -28,5 +29,6 @@ for (const [command, args] of commands) {
 report("dependencies", dependencyProblems());
 report("file lengths", longFiles());
 report("docs/configuration.md", configurationProblems());
+report(".env.example", exampleProblems());
 report("docs/roles.md", rolesProblems());
 process.exitCode = failed ? 1 : 0;

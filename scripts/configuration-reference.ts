@@ -1,9 +1,10 @@
 /**
- * `docs/configuration.md`, made from the table in `config.ts`. Run it to write the page; `npm run
- * check` fails while the page is another.
+ * `docs/configuration.md`, made from the table in `config.ts`. Run it to write the page, and
+ * `.env.example`; `npm run check` fails while either is another.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { variables } from "../packages/insulae/src/config.ts";
+import { writeExample } from "./environment-example.ts";
 
 const page = "docs/configuration.md";
 
@@ -35,4 +36,7 @@ export function configurationProblems(): string[] {
     : [`${page} is out of date: node scripts/configuration-reference.ts`];
 }
 
-if (import.meta.main) writeFileSync(page, text);
+if (import.meta.main) {
+  writeFileSync(page, text);
+  writeExample();
+}

@@ -30,6 +30,7 @@ import { createFactsOf } from "./kernel/tenancy/request-facts.ts";
 import { createResolver } from "./kernel/tenancy/resolution.ts";
 import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
 import { createLogPort } from "./log-port.ts";
+import { withStoredSecrets } from "./secret-store.ts";
 import { createServices, type Services } from "./services.ts";
 import { createTlsEntrance, type TlsEntrance } from "./tls-entrance.ts";
 import { version } from "./version.ts";
@@ -83,7 +84,7 @@ export interface App
  * await app.listen({ port: 8080 });
  */
 export async function createApp(options: AppOptions = {}): Promise<App> {
-  const config = loadConfig(options.env ?? process.env, options.config);
+  const config = loadConfig(await withStoredSecrets(options.env ?? process.env), options.config);
   const logs = createLogHub({ format: config.wsLogFormat, bufferSize: config.wsLogBufferSize });
   const log = logs.tap(options.log ?? createLogger(config.logLevel));
   const features = [

@@ -279,6 +279,11 @@ export const variables = {
     "who asks them; without it, as the machine or container is known to Amazon",
   ),
   awsSecretAccessKey: variable(["AWS_SECRET_ACCESS_KEY"], text, "the secret of that key"),
+  awsSecretId: variable(
+    ["AWS_SECRET_ID"],
+    text,
+    "the name or ARN of a secret in AWS Secrets Manager: a JSON object of settings such as MASTER_SECRET and DATABASE_URL, read at the start",
+  ),
   awsEndpoint: variable(
     ["AWS_ENDPOINT_URL"],
     webUrl,
@@ -550,6 +555,14 @@ export const variables = {
     "whoever reads /metrics shows it: Authorization: Bearer …; default none: open, in production closed",
   ),
 } satisfies Record<string, Variable<unknown>>;
+
+/** The parts of `DATABASE_URL`, where it is given in parts. */
+const databaseParts = ["DB_HOST", "DB_PORT", "DB_USERNAME", "DB_PASSWORD", "DB_NAME"];
+
+/** Whether a variable of this name says anything to Insulae. */
+export const isSetting = (name: string): boolean =>
+  databaseParts.includes(name) ||
+  Object.values(variables).some(({ names }) => names.includes(name));
 
 /** The configuration can't be used. `problems` says all that is wrong, a line each. */
 export class ConfigError extends Error {

@@ -2,6 +2,7 @@
  * What each command works with. A command is a function of a context and its input; it returns what
  * it has to say, as a document and as text, and one place prints either.
  */
+import { withStoredSecrets } from "../secret-store.ts";
 import { type ExitCode, exitCodes, explain } from "./failure.ts";
 
 export interface Result {
@@ -31,7 +32,7 @@ export async function runCommand(
 ): Promise<void> {
   const note = (text: string) => void process.stderr.write(`${text}\n`);
   try {
-    const result = await command({ json, env: readEnvironment(), note });
+    const result = await command({ json, env: await withStoredSecrets(readEnvironment()), note });
     const output = json ? JSON.stringify(result.document, null, 2) : result.text;
     if (output !== "") process.stdout.write(`${output}\n`);
     process.exitCode = result.exitCode ?? exitCodes.ok;

@@ -1,7 +1,8 @@
 /**
  * `insulae doctor` looks at the machine, the configuration, the database and every placement, and
  * says what to do. It changes nothing: an embedded PostgreSQL that has never been started stays so;
- * one that is stopped is started to be looked at, and stopped again.
+ * one that is stopped is started to be looked at, and stopped again. With `--production` it asks
+ * whether all this is fit for production, too.
  */
 import { styleText } from "node:util";
 import { type Config, ConfigError, loadConfig } from "../config.ts";
@@ -9,25 +10,66 @@ import { type Check, failure, ok } from "./check.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { checkDatabase } from "./doctor-database.ts";
 import { checkDataFolder, checkNode, checkPort, checkPrograms } from "./doctor-machine.ts";
+import { checkHealth, checkSettings, forPeople } from "./doctor-production.ts";
+import { checkProductionDatabase } from "./doctor-production-database.ts";
+import { checkRedis } from "./doctor-production-redis.ts";
 import { exitCodes } from "./failure.ts";
 import { count } from "./table.ts";
 
-export async function doctor({ env }: CommandContext): Promise<Result> {
-  const { config, checks: configuration } = readConfiguration(env);
+export async function doctor(
+  { env }: CommandContext,
+  { production }: { readonly production: boolean },
+): Promise<Result> {
+  const { config, checks: configuration } = readConfiguration(production ? inProduction(env) : env);
   const checks: Check[] = [checkNode(), ...configuration];
+  if (production) checks.push(checkEnvironment(env));
   if (config) {
     checks.push(...(await checkPort(config)));
     if (config.databaseUrl === undefined) checks.push(checkPrograms());
     checks.push(...(await checkDataFolder(config)));
     checks.push(...(await checkDatabase(config)));
+    if (production) checks.push(...(await checkProduction(config, checks)));
   }
   const failures = checks.filter(({ state }) => state === "failure").length;
   return {
-    document: { ok: failures === 0, checks },
-    text: describe(checks),
+    document: { ok: failures === 0, checks, ...(production && { for_people: forPeople }) },
+    text: production ? `${describe(checks)}\n\n${describeRest()}` : describe(checks),
     exitCode: failures === 0 ? exitCodes.ok : exitCodes.failed,
   };
 }
+
+/** What would be missing in production is found before it is production. */
+const inProduction = (env: CommandContext["env"]): CommandContext["env"] => ({
+  ...env,
+  ...{ APP_ENV: "production", NODE_ENV: undefined, RUST_ENV: undefined },
+});
+
+function checkEnvironment({ APP_ENV, NODE_ENV, RUST_ENV }: CommandContext["env"]): Check {
+  const name = "environment";
+  const given = APP_ENV || NODE_ENV || RUST_ENV || "development, by default";
+  return given === "production"
+    ? ok(name, given)
+    : failure(name, `APP_ENV is ${given}`, "set APP_ENV=production");
+}
+
+async function checkProduction(
+  config: Config,
+  before: readonly Check[],
+): Promise<readonly Check[]> {
+  const unreachable = before.some(({ name, state }) => name === "database" && state === "failure");
+  const { databaseUrl } = config;
+  return [
+    ...checkSettings(config),
+    ...(unreachable || databaseUrl === undefined ? [] : await checkProductionDatabase(databaseUrl)),
+    ...(await checkRedis(config.redisUrl)),
+    await checkHealth(config),
+  ];
+}
+
+const describeRest = (): string =>
+  ["What no program can see, and somebody has to:", ...forPeople.map((line) => `☐ ${line}`)].join(
+    "\n",
+  );
 
 /** Without a configuration that can be read, nobody knows which database to look at. */
 function readConfiguration(env: CommandContext["env"]): {

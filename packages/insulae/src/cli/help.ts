@@ -55,6 +55,7 @@ const examples = {
   ],
   doctor: [
     ["insulae doctor", "changes nothing; exit code 1 if something is wrong"],
+    ["insulae doctor --production", "before strangers come, and after every change of settings"],
     ["insulae doctor --json | jq '.checks[] | select(.state != \"ok\")'", ""],
   ],
 } as const;

@@ -54,8 +54,11 @@ function createProgram(run: RunCommand, json: boolean): Command {
   program
     .command("doctor")
     .description("say what is wrong with this machine and this database, and what to do")
+    .option("--production", "say what is missing for production, too", false)
     .addHelpText("after", examplesOf("doctor"))
-    .action(() => run(async (context) => (await import("./doctor.ts")).doctor(context)));
+    .action((options) =>
+      run(async (context) => (await import("./doctor.ts")).doctor(context, options)),
+    );
   return program;
 }
 

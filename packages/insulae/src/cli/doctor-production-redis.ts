@@ -1,0 +1,64 @@
+import { type Check, look, ok, warning } from "./check.ts";
+
+/** Sessions and limits are in it, and the cache: what may go, and what is kept. */
+export const checkRedis = (url: string | undefined): Promise<readonly Check[]> =>
+  look(
+    "Redis",
+    "see that it runs, and that REDIS_URL is right; the server goes on without",
+    async () => {
+      if (url === undefined) {
+        const remedy = "set REDIS_URL where more than one process runs";
+        return warning("Redis", "there is none", remedy);
+      }
+      const info = await infoOf(url);
+      return [checkPolicy(info), checkPersistence(info), checkEncryption(new URL(url))];
+    },
+  );
+
+type Info = (field: string) => string | undefined;
+
+/** INFO is what managed services allow, too; CONFIG often is not. */
+async function infoOf(url: string): Promise<Info> {
+  const { createClient } = await import("redis");
+  const client = createClient({ url, socket: { reconnectStrategy: false, connectTimeout: 3_000 } });
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    const text = await client.info();
+    return (field) => new RegExp(`^${field}:(.*?)\\r?$`, "m").exec(text)?.[1];
+  } finally {
+    client.destroy();
+  }
+}
+
+function checkPolicy(info: Info): Check {
+  const name = "Redis memory";
+  const policy = info("maxmemory_policy") ?? "?";
+  if (info("maxmemory") === "0") {
+    const remedy = "set maxmemory, below what the machine has, and maxmemory-policy volatile-ttl";
+    return warning(name, "there is no maxmemory", remedy);
+  }
+  if (policy.startsWith("volatile-")) return ok(name, `${policy}, when it is full`);
+  const effect = policy === "noeviction" ? "refuses writes" : "throws sessions out";
+  return warning(name, `${policy}: when it is full it ${effect}`, "maxmemory-policy volatile-ttl");
+}
+
+function checkPersistence(info: Info): Check {
+  const name = "Redis persistence";
+  const replicas = Number(info("connected_slaves") ?? 0);
+  const kept = info("aof_enabled") === "1" || replicas > 0 || info("role") === "slave";
+  if (kept) return ok(name, `an append-only file or a replica (${replicas})`);
+  return warning(
+    name,
+    "neither an append-only file nor a replica: a restart loses sessions' values and the counts of limits",
+    "set appendonly yes, or add a replica",
+  );
+}
+
+function checkEncryption({ protocol, hostname }: URL): Check {
+  const name = "TLS to Redis";
+  if (protocol === "rediss:") return ok(name, "rediss://");
+  const near = ["localhost", "127.0.0.1", "[::1]"].includes(hostname) || !hostname.includes(".");
+  if (near) return ok(name, `not needed where ${hostname} is on this machine or its own network`);
+  return warning(name, `${hostname} is spoken to in the clear`, "use rediss://");
+}
