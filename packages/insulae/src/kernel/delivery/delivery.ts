@@ -96,7 +96,7 @@ export function createDelivery({ config, control, secrets }: DeliveryOptions): D
   const vapid = createVapid(secrets);
   const webPush = webPushDriver({
     vapid,
-    contact: config.supportEmail ? `mailto:${config.supportEmail}` : config.baseUrl,
+    contact: `mailto:${config.supportEmail ?? config.fromEmail}`,
     outbound: createOutbound({ allowLoopback: config.env !== "production" }),
   });
   const mails = mailDriver(config, capture.mail, sns.mail);

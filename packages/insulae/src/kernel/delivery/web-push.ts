@@ -32,7 +32,7 @@ export function createVapid(secrets: Secrets): Vapid {
 
 export interface WebPushOptions {
   readonly vapid: Vapid;
-  /** Whom the push service may write to: a `mailto:` or `https:` address. */
+  /** Whom the push service may write to: `mailto:…`. */
   readonly contact: string;
   readonly outbound: Outbound;
 }
