@@ -65,7 +65,12 @@ describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
 
     // What was searched for is forgotten with its transaction.
     await app.withTenant<Record<never, never>, void>(a.tenant, async ({ db }) => {
-      const all = () => db.query("select id from contacts_search");
+      // On the connection that the search had, as there is no other.
+      const all = () =>
+        db.transaction().execute(async (tx) => {
+          const { rows } = await sql`select id from contacts_search`.execute(tx);
+          return rows;
+        });
       expect(await all()).toEqual([]);
       await searching(db, { text: "ada" }, async (tx) => {
         const { rows } = await sql<{ name: string }>`select name from contacts_search`.execute(tx);
@@ -203,7 +208,19 @@ describe("among many rows", () => {
   });
 
   test("a plan for something frequent is not kept for something rare", async () => {
-    for (let i = 0; i < 8; i += 1) await find(a, "person");
+    const plans = await app.withTenant<Record<never, never>, unknown>(a.tenant, ({ db }) =>
+      searching(db, { text: "person" }, async (tx) => {
+        for (let i = 0; i < 8; i += 1) {
+          await sql`select id from contacts_search limit ${25}`.execute(tx);
+        }
+        const { rows } = await sql`
+          select generic_plans::integer as generic, custom_plans::integer as custom
+          from pg_prepared_statements
+          where statement = 'select id from contacts_search limit $1'`.execute(tx);
+        return rows;
+      }),
+    );
+    expect(plans).toEqual([{ generic: 0, custom: 8 }]);
     expect(await planOf("user19999@", "contacts_search")).toContain("contacts_search_idx");
     expect((await find(a, "user19999@", "&types=contacts"))[0]?.detail).toBe(
       "user19999@example.com",
