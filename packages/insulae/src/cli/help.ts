@@ -49,6 +49,11 @@ const examples = {
     ["insulae migrate new add_vat_id --feature-dir src/features/contacts", ""],
     ["insulae migrate down --feature contacts --all", "while you write a migration"],
   ],
+  jobs: [
+    ["insulae jobs list --state parked", "what has failed too often, and why"],
+    ["insulae jobs retry <id>", "once what made it fail is mended"],
+    ["insulae jobs drop <id> <id>", ""],
+  ],
   audit: [
     ["insulae audit verify", "exit code 1 if an entry was changed, removed, added or moved"],
     ["insulae audit verify --tenant acme --json", ""],

@@ -50,6 +50,7 @@ function createProgram(run: RunCommand, json: boolean): Command {
     run,
   );
   addKeys(program.command("keys").description("the keys that sign access tokens"), run);
+  addJobs(program.command("jobs").description("what is done after the answer"), run);
   addAudit(program.command("audit").description("what has been done, and by whom"), run);
   program
     .command("doctor")
@@ -176,6 +177,35 @@ function addAudit(audit: Command, run: RunCommand): void {
     .action((options) =>
       run(async (context) => (await import("./audit.ts")).verifyAudit(context, options)),
     );
+}
+
+function addJobs(jobs: Command, run: RunCommand): void {
+  const commands = () => import("./jobs.ts");
+  jobs.addHelpText("after", examplesOf("jobs"));
+  jobs
+    .command("list")
+    .description("list jobs, newest first")
+    .option("--tenant <tenant>", "only this tenant's")
+    .addOption(
+      new Option("--state <state>", "only these; parked: failed too often").choices([
+        "waiting",
+        "running",
+        "completed",
+        "parked",
+      ]),
+    )
+    .option("--job <name>", "only those of this name")
+    .option("--limit <number>", "how many at most", positive, 100)
+    .option("--before <id>", "go on after the job with this id")
+    .action((options) => run(async (context) => (await commands()).listJobs(context, options)));
+  jobs
+    .command("retry <id...>")
+    .description("try parked jobs again, at once and as often as at first")
+    .action((ids: string[]) => run(async (context) => (await commands()).retryJobs(context, ids)));
+  jobs
+    .command("drop <id...>")
+    .description("drop jobs; those that run are told to stop")
+    .action((ids: string[]) => run(async (context) => (await commands()).dropJobs(context, ids)));
 }
 
 function addMigrate(migrate: Command, run: RunCommand): void {

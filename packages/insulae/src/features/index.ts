@@ -16,6 +16,7 @@ import { files } from "./files/files.feature.ts";
 import { identityProviders } from "./identity-providers/identity-providers.feature.ts";
 import { impersonations } from "./impersonations/impersonations.feature.ts";
 import { invitations } from "./invitations/invitations.feature.ts";
+import { jobs } from "./jobs/jobs.feature.ts";
 import { logs } from "./logs/logs.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
 import { memberships } from "./memberships/memberships.feature.ts";
@@ -52,6 +53,7 @@ export const coreFeatures: readonly Feature[] = [
   mails,
   usage,
   notifications,
+  jobs,
   logs,
   webhooks,
 ];

@@ -8,6 +8,7 @@ import type { App } from "../app.ts";
 import type { Route } from "../kernel/feature.ts";
 import { routePath } from "../kernel/http/declarations.ts";
 import { unknownId } from "./fixtures.ts";
+import { parkJob } from "./parked-job.ts";
 import { notify } from "./scenario-notifications.ts";
 import { makeCertificate } from "./test-certificates.ts";
 import { formOf } from "./test-files.ts";
@@ -228,6 +229,8 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
     body: { name: "made by a key" },
   });
   await call("DELETE /api-keys/:id", { token: owner, params: { id: key.id } });
+  await call("POST /jobs/:id/retry", { token: owner, params: { id: await parkJob(app, "acme") } });
+  await call("DELETE /jobs/:id", { token: owner, params: { id: await parkJob(app, "acme") } });
   const authority = await makeCertificate({ authority: true, subject: "CN=CI" });
   const registered = (
     await call("POST /client-certificates", {

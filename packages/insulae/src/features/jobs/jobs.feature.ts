@@ -1,0 +1,13 @@
+import { feature } from "../../kernel/feature.ts";
+import { jobRoutes } from "./jobs.routes.ts";
+
+export { dropJob, findJob, type JobState, retryJob, someJobs } from "./jobs.queries.ts";
+
+/** What is done after the answer, and what became of it. The jobs are those of other features. */
+export const jobs = feature("jobs", {
+  permissions: {
+    "jobs:read": { description: "See the tenant's jobs", role: "admin" },
+    "jobs:write": { description: "Retry and drop the tenant's jobs", role: "admin" },
+  },
+  routes: jobRoutes,
+});

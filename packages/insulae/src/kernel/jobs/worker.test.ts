@@ -1,0 +1,185 @@
+/** Workers by hand: fair turns, leases, and what happens when a node stops or PostgreSQL is away. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Type } from "typebox";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Tenant } from "../tenancy/tenant.ts";
+import { job, jobsOf } from "./job.ts";
+import { type JobParts, openJobParts } from "./parts-fixture.ts";
+import type { JobQueue } from "./queue.ts";
+import { createJobWorker, type JobWorker } from "./worker.ts";
+
+const started: string[] = [];
+const stuck = new Map<string, (outcome?: Error) => void>();
+const count = job("tests.count", {
+  data: Type.Object({ of: Type.String() }),
+  run: async (data) => void started.push(data.of),
+});
+/** Runs until the test lets it go; it does not listen to its signal. */
+const stay = job("tests.stay", {
+  data: Type.Object({ of: Type.String() }),
+  backoffSeconds: 0,
+  async run(data, { progress, signal, job: { attempt } }) {
+    started.push(data.of);
+    progress(0.5);
+    await new Promise<void>((resolve, reject) => {
+      stuck.set(`${data.of}${attempt}`, (error) => (error ? reject(error) : resolve()));
+    });
+    return { attempt, aborted: signal.aborted };
+  },
+});
+const brief = job("tests.brief", {
+  timeoutSeconds: 0.05,
+  retries: 0,
+  run: () => new Promise(() => {}),
+});
+const declared = jobsOf([{ jobs: [count, stay, brief] }]);
+
+let parts: JobParts;
+const workers: JobWorker[] = [];
+beforeAll(async () => {
+  parts = await openJobParts();
+});
+afterAll(() => parts?.close());
+afterEach(async () => {
+  await Promise.all(workers.splice(0).map((worker) => worker.close()));
+  started.length = 0;
+  await parts.rows("delete from pgboss.job");
+});
+
+const work = (concurrency: number, queue: JobQueue = parts.queue): JobWorker => {
+  const { platform, log } = parts;
+  const worker = createJobWorker({ queue, declared, platform, concurrency, log, graceMs: 50 });
+  workers.push(worker);
+  worker.start();
+  return worker;
+};
+const add = async (tenant: Tenant, name: string, data: object, retries = 5) => {
+  const made = parts.newJob({ job: name, data, retries });
+  await parts.queue.add(tenant.id, [made]);
+  return made.id;
+};
+/** A backlog, as if it had been sent. */
+const backlog = async (tenant: Tenant, length: number) => {
+  await add(tenant, count.name, { of: tenant.id });
+  await parts.rows(
+    `insert into pgboss.job (id, name, data, policy, singleton_key, retry_limit, keep_until)
+     select app.uuid_v7(), name, data, policy, gen_random_uuid()::text, retry_limit, keep_until
+     from pgboss.job, generate_series(2, $2::int) where name = $1`,
+    tenant.id,
+    length,
+  );
+};
+const stateOf = async (id: string) =>
+  (await parts.rows("select state, output, retry_count from pgboss.job where id = $1", id))[0];
+const until = async (id: string, state: string) => {
+  for (;;) {
+    const found = await stateOf(id);
+    if (found?.state === state) return found;
+    await sleep(10);
+  }
+};
+const untilStarted = async (name: string) => {
+  while (!started.includes(name)) await sleep(5);
+};
+
+describe("turns", () => {
+  it("are taken: however much A has waiting, B's job is among the next few", async () => {
+    const [a, b] = [await parts.newTenant(), await parts.newTenant()];
+    await backlog(a, 100_000);
+    const worker = work(4);
+    await untilStarted(a.id);
+    await add(b, count.name, { of: "b" });
+    const before = started.length;
+    worker.wake();
+    await untilStarted("b");
+    // Those that were under way, and a round of one each.
+    expect(started.indexOf("b") - before).toBeLessThan(20);
+    expect(started.length).toBeLessThan(10_000);
+  });
+
+  it("are taken: no tenant has more than half of the places", async () => {
+    const [a, b] = [await parts.newTenant(), await parts.newTenant()];
+    for (const n of [1, 2, 3, 4, 5]) await add(a, stay.name, { of: `a${n}` });
+    const worker = work(4);
+    await untilStarted("a2");
+    await add(b, stay.name, { of: "b1" });
+    worker.wake();
+    await untilStarted("b1");
+    expect(started.filter((name) => name.startsWith("a"))).toHaveLength(2);
+    for (const end of stuck.values()) end();
+  });
+});
+
+describe("a lease", () => {
+  it("that was lost stops the job, and what it returns is ignored", async () => {
+    const tenant = await parts.newTenant();
+    const id = await add(tenant, stay.name, { of: "lost" });
+    work(1);
+    await untilStarted("lost");
+    // Another node has found it silent, and taken it over.
+    await parts.rows(
+      "update pgboss.job set retry_count = 1, heartbeat_on = now() where id = $1",
+      id,
+    );
+    stuck.get("lost1")?.();
+    await sleep(100);
+    expect(await stateOf(id)).toMatchObject({ state: "active", retry_count: 1, output: null });
+  });
+
+  it("is prolonged while the job runs, and tells it when it is gone", async () => {
+    const tenant = await parts.newTenant();
+    const id = await add(tenant, stay.name, { of: "told" });
+    work(1);
+    while ((await stateOf(id))?.output === null) await sleep(20);
+    expect(await stateOf(id)).toMatchObject({ output: { progress: 0.5 } });
+    stuck.get("told1")?.();
+    await until(id, "completed");
+  });
+});
+
+describe("a worker", () => {
+  it("parks a job that takes longer than it may", async () => {
+    const id = await add(await parts.newTenant(), brief.name, {}, 0);
+    work(1);
+    expect(await until(id, "failed")).toMatchObject({
+      output: { error: "it took longer than 0.05 s" },
+    });
+  });
+
+  it("leaves a job that only a newer version knows to that", async () => {
+    const id = await add(await parts.newTenant(), "tests.new", {});
+    work(1);
+    while ((await stateOf(id))?.output === null) await sleep(20);
+    expect(await stateOf(id)).toMatchObject({ output: { error: "no job is called tests.new" } });
+  });
+
+  it("hands back what it runs when its node stops, and another does it", async () => {
+    const id = await add(await parts.newTenant(), stay.name, { of: "handed" });
+    const first = work(1);
+    await untilStarted("handed");
+    await first.close();
+    expect(await stateOf(id)).toMatchObject({ state: "retry", retry_count: 0 });
+    stuck.get("handed1")?.();
+    stuck.clear();
+    work(1);
+    while (!stuck.has("handed1")) await sleep(10);
+    stuck.get("handed1")?.();
+    expect(await until(id, "completed")).toMatchObject({ retry_count: 0 });
+  });
+
+  it("notes what came of a job once the queue is back", async () => {
+    const id = await add(await parts.newTenant(), count.name, { of: "noted" });
+    let failures = 3;
+    const flaky: JobQueue = {
+      ...parts.queue,
+      complete(taken, result) {
+        failures -= 1;
+        if (failures >= 0) return Promise.reject(new Error("the queue is away"));
+        return parts.queue.complete(taken, result);
+      },
+    };
+    work(1, flaky);
+    await until(id, "completed");
+    expect(started).toEqual(["noted"]);
+  });
+});

@@ -1,0 +1,24 @@
+import { CompiledQuery } from "kysely";
+import type { App } from "../app.ts";
+
+/** Makes a parked job of the tenant, as if it had failed too often. @returns its id. */
+export async function parkJob(
+  app: Pick<App, "tenants" | "withPlatform">,
+  tenant: string,
+): Promise<string> {
+  const { id } = await app.tenants.get(tenant);
+  return app.withPlatform("park a job", async ({ control }) => {
+    const { rows } = await control.executeQuery<{ id: string }>(CompiledQuery.raw(parked, [id]));
+    return rows[0]?.id ?? "";
+  });
+}
+
+/** No node knows such a job, so that whoever tries it again leaves it for an hour. */
+const parked = `
+  with made as materialized (select pgboss.create_queue($1, '{"policy": "short"}'))
+  insert into pgboss.job (
+    id, name, state, data, policy, singleton_key, retry_delay, started_on, completed_on, output
+  )
+  select app.uuid_v7(), $1, 'failed', '{"job": "tests.broken", "data": {}}', 'short',
+    gen_random_uuid()::text, 3600, now(), now(), '{"error": "it is broken"}'
+  from made returning id`;
