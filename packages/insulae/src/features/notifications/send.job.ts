@@ -36,6 +36,8 @@ const sendAs = (priority: Priority, order: number) =>
     backoffSeconds: 15,
     timeoutSeconds: 120,
     priority: order,
+    // It counts as a notification.
+    uncounted: true,
     run: ({ notification_id }, scope: Scope) => send(notification_id, scope),
   });
 

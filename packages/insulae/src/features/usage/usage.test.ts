@@ -1,9 +1,12 @@
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { App } from "../../app.ts";
+import { feature } from "../../kernel/feature.ts";
+import { job } from "../../kernel/jobs/job.ts";
 import { isolations } from "../../kernel/tenancy/tenant.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
+import { standardFeatures } from "../index.ts";
 import { measureAll } from "./measurements.ts";
 
 let app: App;
@@ -11,8 +14,12 @@ let admin: string;
 
 const login = { email: "admin@example.com", password: "a-Fine-passphrase-7" };
 
+const counted = job("tests.counted", { run: async () => {} });
+const uncounted = job("tests.uncounted", { uncounted: true, run: async () => {} });
+
 beforeAll(async () => {
   app = await createTestApp({
+    features: [...standardFeatures, feature("tests", { jobs: [counted, uncounted] })],
     config: {
       quotas: { free: { users: 5, rows: 100, requests_per_day: 30 }, premium: {}, gold: {} },
     },
@@ -157,6 +164,26 @@ describe("requests", () => {
     expect(refused.json()).toMatchObject({ code: "quota_exceeded", quota: "requests_per_day" });
     expect(Number(refused.headers["retry-after"])).toBeGreaterThan(0);
     expect((await b.call("GET", "/contacts")).status).toBe(200);
+  });
+});
+
+describe("jobs", () => {
+  test("are counted and held to the day's quota, but for those that are part of something else", async () => {
+    const member = await createMember(app);
+    await app.tenants.update(member.tenant.id, { settings: { limits: { jobs_per_day: 2 } } });
+    await app.withTenant(member.tenant.id, async ({ jobs, db }) => {
+      await jobs.send(counted, {});
+      await db.transaction().execute((tx) => jobs.send(counted, {}, { tx }));
+      for (let i = 0; i < 5; i += 1) await jobs.send(uncounted, {});
+      await expect(jobs.send(counted, {})).rejects.toMatchObject({
+        code: "quota_exceeded",
+        members: { quota: "jobs_per_day", limit: 2 },
+      });
+      await jobs.send(uncounted, {});
+    });
+    const { body } = await usageOf(member);
+    expect(series(body, "jobs")).toMatchObject({ total: 2 });
+    expect(body.quotas).toContainEqual({ name: "jobs_per_day", limit: 2, used: 2 });
   });
 });
 

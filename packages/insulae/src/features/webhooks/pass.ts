@@ -58,6 +58,8 @@ export const deliver = job("webhooks.deliver", {
   data: Type.Object({ webhook: uuid }),
   retries: 10,
   timeoutSeconds: 120,
+  // Sent in the transaction of whatever happened, which is not to fail for it.
+  uncounted: true,
   async run({ webhook }, scope: Scope): Promise<void> {
     const failures = await begin(scope, webhook);
     if (failures === undefined) return;
@@ -82,6 +84,7 @@ export const tellOwners = job("webhooks.tell-owners", {
     webhook: uuid,
     reason: Type.Union([Type.Literal("failing"), Type.Literal("gone")]),
   }),
+  uncounted: true,
   async run({ webhook, reason }, { db, mail }: Scope) {
     const endpoint = await findEndpoint(db, webhook);
     if (!endpoint) return;

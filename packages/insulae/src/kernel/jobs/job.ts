@@ -26,6 +26,11 @@ export interface JobOptions<Data extends TSchema> {
    * once for each active tenant.
    */
   readonly schedule?: string;
+  /**
+   * It is part of something that has a quota of its own, or that must not fail for want of one: it is
+   * neither counted nor refused by `jobs_per_day`.
+   */
+  readonly uncounted?: boolean;
 }
 
 /** What every attempt knows of itself. */
@@ -61,6 +66,7 @@ export interface JobDefinition {
   readonly priority: number;
   readonly timeoutSeconds: number;
   readonly schedule: string | undefined;
+  readonly uncounted: boolean;
   // The types of data and scope were checked where the job was declared.
   readonly run: (data: never, scope: never) => Promise<unknown>;
 }
@@ -126,6 +132,7 @@ function define<Data extends TSchema>(
     priority: options.priority ?? 0,
     timeoutSeconds: options.timeoutSeconds ?? 900,
     schedule: options.schedule,
+    uncounted: options.uncounted ?? false,
     run: options.run,
   };
 }

@@ -100,7 +100,7 @@ export function createJobs({ declared, queue, outbox, count }: JobsOptions): Pla
     },
     async sendTo(tenant, job, data, options = {}) {
       check(job, data);
-      count(tenant);
+      if (!job.uncounted) count(tenant);
       const made = sent(job, data, options);
       if (options.tx) await outbox.write(tenant, made, options.tx);
       else await queue.add(tenant.id, [withRules(made, job)]);
