@@ -43,6 +43,7 @@ export const invoices = feature<InvoiceTables>("invoices", {
   migrations: new URL("./migrations/", import.meta.url),
   tables: ["invoices"],
   constraints: { invoices_number_key: numberTaken },
+  events: { "invoice.created": Invoice, "invoice.paid": Invoice },
   routes: (r) => [
     r.get(
       "/invoices",
@@ -66,7 +67,8 @@ export const invoices = feature<InvoiceTables>("invoices", {
         response: { 201: Invoice },
         errors: [numberTaken],
       },
-      ({ db, body }) => createInvoice.json(db, body),
+      ({ events, body }) =>
+        events.recording("invoice.created", (db) => createInvoice.json(db, body)),
     ),
 
     r.post(
@@ -79,7 +81,10 @@ export const invoices = feature<InvoiceTables>("invoices", {
         response: Invoice,
         errors: [invoiceNotFound],
       },
-      ({ db, params }) => payInvoice.json(db, params).then(orThrow(invoiceNotFound)),
+      ({ events, params }) =>
+        events
+          .recording("invoice.paid", (db) => payInvoice.json(db, params))
+          .then(orThrow(invoiceNotFound)),
     ),
 
     r.get(

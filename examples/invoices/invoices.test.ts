@@ -73,6 +73,19 @@ test("an owner marks an invoice as paid, and a user may not", async () => {
   expect((await user("GET", "/invoices/unpaid")).body.unpaid).toBe("0.00");
 });
 
+test("who wants to hear of invoices does", async () => {
+  const { owner, user } = await newTenant("hooks");
+  const { body: names } = await owner("GET", "/webhooks/events");
+  expect(JSON.stringify(names)).toContain("invoice.paid");
+  // Nobody listens there: what matters is that it is tried.
+  const hook = { url: "http://127.0.0.1:1/", events: ["invoice.paid"] };
+  const made = await owner("POST", "/webhooks", hook);
+  const { id } = (await user("POST", "/invoices", invoice)).body;
+  await owner("POST", `/invoices/${id}/payment`);
+  const { body } = await owner("GET", `/webhooks/${made.body.id}/deliveries`);
+  expect(body.items).toMatchObject([{ event: "invoice.paid" }]);
+});
+
 test("a number is taken within its tenant only", async () => {
   const [a, b] = [await newTenant("number-a"), await newTenant("number-b")];
   expect((await a.user("POST", "/invoices", invoice)).status).toBe(201);

@@ -10,9 +10,10 @@ export { containing } from "./kernel/database/like.ts";
 export { type Params, statement } from "./kernel/database/statement.ts";
 export type { TenantDatabase } from "./kernel/database/tenant-database.ts";
 export { AppError, defineError, orThrow } from "./kernel/errors.ts";
+export type { EventName, Events } from "./kernel/events.ts";
 export { type Feature, type FeatureOptions, feature, type RouteBuilder } from "./kernel/feature.ts";
 export { exported, exportList, exportQuery } from "./kernel/http/export.ts";
-export { idParams, nullable, secretText, timestamp, uuid } from "./kernel/http/fields.ts";
+export { idParams, nullable, onlyId, secretText, timestamp, uuid } from "./kernel/http/fields.ts";
 export {
   type Page,
   pageOf,
