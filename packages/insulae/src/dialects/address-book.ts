@@ -116,7 +116,11 @@ const addressBookRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
       response: { 201: Contact },
       errorShape,
     },
-    ({ db, body }) => createContact.first(db, body).then(orThrow(contactNotFound)).then(viewOf),
+    ({ events, body }) =>
+      events
+        .recording("contact.created", (db) => createContact.first(db, body))
+        .then(orThrow(contactNotFound))
+        .then(viewOf),
   ),
 
   r.get(
@@ -147,9 +151,9 @@ const addressBookRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
         errors: [contactNotFound],
         errorShape,
       },
-      ({ db, params, body }) =>
-        updateContact
-          .first(db, { ...body, id: params.id })
+      ({ events, params, body }) =>
+        events
+          .recording("contact.updated", (db) => updateContact.first(db, { ...body, id: params.id }))
           .then(orThrow(contactNotFound))
           .then(viewOf),
     ),
@@ -167,8 +171,9 @@ const addressBookRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
       errors: [contactNotFound],
       errorShape,
     },
-    async ({ db, params }) => {
-      await deleteContact.first(db, params).then(orThrow(contactNotFound));
+    async ({ events, params }) => {
+      const deleting = events.recording("contact.deleted", (db) => deleteContact.first(db, params));
+      await deleting.then(orThrow(contactNotFound));
     },
   ),
 ];

@@ -184,8 +184,10 @@ export const hostRouting = feature<Tables>("host-routing", {
         response: { 201: Type.Object({ id: uuid }) },
         errorShape,
       },
-      async ({ db, user, body }) => {
-        const made = await createDocument.first(db, { ...body, created_by: user.id });
+      async ({ events, user, body }) => {
+        const made = await events.recording("document.created", (db) =>
+          createDocument.first(db, { ...body, created_by: user.id }),
+        );
         return { id: made?.id };
       },
     ),

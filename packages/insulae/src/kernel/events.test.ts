@@ -178,6 +178,20 @@ describe("what the API changes", () => {
     ]);
   });
 
+  it("is told: users who come and go by themselves", async () => {
+    const { tenant, owner, recorded } = await newTenant(["*"]);
+    const { user, token } = await people.register(tenant);
+    await people.post(`/api/v1/tenants/${tenant.id}/leave`, { token });
+    const { account } = await people.newAccount();
+    await people.makeOwner(tenant, account);
+    expect(owner.user.id).not.toBe(user.id);
+    expect(await recorded()).toMatchObject([
+      { name: "user.created", data: { id: user.id, role: "user" } },
+      { name: "user.deleted", data: { id: user.id } },
+      { name: "user.created", data: { email: account.email, role: "owner" } },
+    ]);
+  });
+
   it("is told: users, however their role is changed", async () => {
     const { tenant, owner, as, recorded } = await newTenant(["*"]);
     const { user } = await people.addUser(tenant, owner, { role: "user" });

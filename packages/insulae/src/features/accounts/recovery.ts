@@ -10,6 +10,7 @@ import { defineError } from "../../kernel/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import {
+  findUser,
   noticeMail,
   resetPurpose,
   type UserTables,
@@ -121,16 +122,20 @@ async function change(
     return numUpdatedRows > 0n;
   }
   if (!tenant) return false;
-  return withTenant<UserTables, boolean>(tenant, async ({ db, forgetUser }) => {
-    const { numUpdatedRows } = await db
-      .updateTable("users")
-      .set(values)
-      .where("id", "=", subject.id)
-      .where("email", "=", email)
-      .where("is_active", "=", true)
-      .$if(values.password_hash !== undefined, (query) => query.where("account_id", "is", null))
-      .executeTakeFirst();
-    await forgetUser(subject.id);
-    return numUpdatedRows > 0n;
+  return withTenant<UserTables, boolean>(tenant, async ({ events, forgetUser }) => {
+    const { id } = subject;
+    const changed = await events.recording("user.updated", async (db) => {
+      const { numUpdatedRows } = await db
+        .updateTable("users")
+        .set(values)
+        .where("id", "=", id)
+        .where("email", "=", email)
+        .where("is_active", "=", true)
+        .$if(values.password_hash !== undefined, (query) => query.where("account_id", "is", null))
+        .executeTakeFirst();
+      return numUpdatedRows > 0n ? findUser.first(db, { id }) : undefined;
+    });
+    await forgetUser(id);
+    return changed !== undefined;
   });
 }

@@ -151,8 +151,8 @@ async function registerUser(
       return pending(values.email, outcome === true);
     });
   }
-  const user = await platform.withTenant<UserTables, UserView | undefined>(tenant, ({ db }) =>
-    createUser.first(db, values),
+  const user = await platform.withTenant<UserTables, UserView | undefined>(tenant, ({ events }) =>
+    events.recording("user.created", (db) => createUser.first(db, values)),
   );
   const subject = user && (await findUserSubject(platform, tenant, user.id));
   if (!subject) throw registrationClosed();

@@ -20,7 +20,12 @@ import type { OutsideIdentity } from "../../kernel/auth/oidc.ts";
 import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
-import { createUserUnlessTaken, findStanding } from "../users/users.feature.ts";
+import {
+  createUserUnlessTaken,
+  findStanding,
+  findUser,
+  type Told,
+} from "../users/users.feature.ts";
 import {
   type Db,
   insertIdentity,
@@ -66,6 +71,11 @@ export const ownWayOnly = defineError(
 );
 export const userInactive = defineError("user_inactive", 403, "Your user has been switched off");
 
+interface EntrySetting extends Told {
+  readonly db: Db;
+  readonly permissions: Permissions;
+}
+
 export interface Entry {
   readonly userId: UserId;
   /** What happened the first time. */
@@ -78,7 +88,7 @@ export interface Entry {
  *   ownWayOnly, userInactive
  */
 export async function enter(
-  { db, permissions }: { readonly db: Db; readonly permissions: Permissions },
+  { db, permissions, events }: EntrySetting,
   provider: ProviderRow,
   who: OutsideIdentity,
 ): Promise<Entry> {
@@ -97,6 +107,9 @@ export async function enter(
     // As they are now: a role that has grown since it was mapped counts as it is.
     await refuseUnfit(tx, userId, permissions);
     await noteIdentityUse(tx, who.issuer, who.subject);
+    const user =
+      first === "made" && (await findUser.first(tx.$pickTables<"users">(), { id: userId }));
+    if (user) await events.record("user.created", user, tx);
     return { userId, first, rolesChanged };
   });
 }

@@ -148,8 +148,8 @@ export async function finishSignIn(
       new URLSearchParams(query),
       ["email", ...(found.role_mapping?.claim.slice(0, 1) ?? [])],
     );
-    const entry = await platform.withTenant<IdentityTables, Entry>(tenant, ({ db }) =>
-      enter({ db, permissions: platform.permissions }, found, who),
+    const entry = await platform.withTenant<IdentityTables, Entry>(tenant, ({ db, events }) =>
+      enter({ db, events, permissions: platform.permissions }, found, who),
     );
     if (entry.rolesChanged) await platform.forgetUser(tenant, entry.userId);
     const subject = await findUserSubject(platform, tenant, entry.userId);

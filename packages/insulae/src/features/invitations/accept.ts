@@ -190,20 +190,24 @@ async function join(
 ): Promise<UserId> {
   const { control, oneTimeTokens, withTenant } = platform;
   const person = await findPerson(control, account.id);
-  const { userId, invitation } = await withTenant<InvitationTables, Joined>(tenant, ({ db }) =>
-    db.transaction().execute(async (tx) => {
-      const found = await lockInvitation(tx, id);
-      const users = tx.$pickTables<"users">();
-      const existing = await findUserOfAccount(users, account.id);
-      if (!found && existing) return { userId: existing.id, invitation: undefined };
-      if (!found || !isGood(found, sending) || found.email !== person.email) throw invalidLink();
-      if (existing || (await findCredentials(users, "email", person.email))) throw alreadyMember();
-      await refuseLapsed(platform, tx, found);
-      const made = await createLinkedUser(users, person, found.role);
-      if (found.role_ids.length > 0) await giveRoles(tx, made, found.role_ids);
-      await deleteInvitation(tx, id);
-      return { userId: made, invitation: found };
-    }),
+  const { userId, invitation } = await withTenant<InvitationTables, Joined>(
+    tenant,
+    ({ db, events }) =>
+      db.transaction().execute(async (tx) => {
+        const found = await lockInvitation(tx, id);
+        const users = tx.$pickTables<"users">();
+        const existing = await findUserOfAccount(users, account.id);
+        if (!found && existing) return { userId: existing.id, invitation: undefined };
+        if (!found || !isGood(found, sending) || found.email !== person.email) throw invalidLink();
+        if (existing || (await findCredentials(users, "email", person.email)))
+          throw alreadyMember();
+        await refuseLapsed(platform, tx, found);
+        const made = await createLinkedUser(users, person, found.role);
+        if (found.role_ids.length > 0) await giveRoles(tx, made.id, found.role_ids);
+        await deleteInvitation(tx, id);
+        await events.record("user.created", made, tx);
+        return { userId: made.id, invitation: found };
+      }),
   );
   const joined = await control.transaction().execute(async (tx) => {
     await oneTimeTokens.revoke(invitationPurpose, subjectOf(tenant.id, id), tx);

@@ -71,7 +71,7 @@ export async function leaveTenant(
   if (tenant.status !== "active") throw tenantInactive();
   if (accountId && tenant.ownerAccountId === accountId) throw ownsTenant();
   try {
-    await platform.withTenant<UserTables, void>(tenant, ({ db }) => removeThemself(db, userId));
+    await platform.withTenant<UserTables, void>(tenant, (scope) => removeThemself(scope, userId));
   } finally {
     // Also where an earlier attempt got no further than the user.
     await platform.forgetUser(tenant, userId);
@@ -101,8 +101,8 @@ export async function transferTenant(
   if (!to || to === from) throw notTransferable();
   const own = await findMembership(control, from, tenant.id);
   const given = await tenants.transfer(tenant.id, from, to, async (tx) => {
-    const passed = await withTenant<UserTables, boolean>(tenant, ({ db }) =>
-      passOwnership(db, own?.user_id, heir),
+    const passed = await withTenant<UserTables, boolean>(tenant, (scope) =>
+      passOwnership(scope, own?.user_id, heir),
     );
     if (!passed) throw notTransferable();
     await tx.updateTable("control.accounts").set({ is_owner: true }).where("id", "=", to).execute();

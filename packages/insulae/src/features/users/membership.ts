@@ -14,7 +14,7 @@ import { defineError } from "../../kernel/errors.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
-import { createUser, findUserOfAccount, type UserTables } from "./users.queries.ts";
+import { createUser, findUserOfAccount, type UserTables, type UserView } from "./users.queries.ts";
 
 export const alreadyMember = defineError(
   "already_member",
@@ -50,10 +50,12 @@ export async function linkAccount(
   role: SystemRole,
 ): Promise<UserId | undefined> {
   const person = await findPerson(control, account.id);
-  const userId = await withTenant<UserTables, UserId>(tenant, async ({ db }) => {
-    const found = await findUserOfAccount(db, account.id);
-    return found?.id ?? createLinkedUser(db, person, role);
-  });
+  const { id: userId } = await withTenant<UserTables, { id: UserId }>(
+    tenant,
+    async ({ db, events }) =>
+      (await findUserOfAccount(db, account.id)) ??
+      events.recording("user.created", (tx) => createLinkedUser(tx, person, role)),
+  );
   const member = { accountId: account.id, tenantId: tenant.id, userId };
   return (await noteMembership(control, member)) ? userId : undefined;
 }
@@ -73,10 +75,10 @@ export async function createLinkedUser(
   db: Kysely<UserTables>,
   person: Person,
   role: SystemRole,
-): Promise<UserId> {
+): Promise<UserView> {
   const user = await createUser.first(db, { ...person, role });
   if (!user) throw new Error("the account's user was not made");
-  return user.id;
+  return user;
 }
 
 interface Member {

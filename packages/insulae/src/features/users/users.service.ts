@@ -154,12 +154,16 @@ export async function removeUser(
  *
  * @throws userNotFound, lastOwner
  */
-export async function removeThemself(db: Db, id: UserId): Promise<void> {
+export async function removeThemself(
+  { db, events }: Pick<Setting, "db"> & Told,
+  id: UserId,
+): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const { user, isLastOwner } = await lock(tx, id);
     if (!user.is_active) throw userNotFound();
     if (isLastOwner) throw lastOwner();
     await deleteUser.all(tx, { id });
+    await events.record("user.deleted", { id }, tx);
   });
 }
 
@@ -169,12 +173,19 @@ export async function removeThemself(db: Db, id: UserId): Promise<void> {
  *
  * @returns false unless who is to be the owner is there and active
  */
-export function passOwnership(db: Db, from: UserId | undefined, to: UserId): Promise<boolean> {
+export function passOwnership(
+  { db, events }: Pick<Setting, "db"> & Told,
+  from: UserId | undefined,
+  to: UserId,
+): Promise<boolean> {
   return db.transaction().execute(async (tx) => {
     const found = await lockUserAndOwners(tx, to);
     if (!found.some(({ id, is_active }) => id === to && is_active)) return false;
-    await updateUser.all(tx, { id: to, role: "owner" });
-    if (from) await updateUser.all(tx, { id: from, role: "admin" });
+    const changed = [
+      ...(await updateUser.all(tx, { id: to, role: "owner" })),
+      ...(from ? await updateUser.all(tx, { id: from, role: "admin" }) : []),
+    ];
+    for (const user of changed) await events.record("user.updated", user, tx);
     return true;
   });
 }
