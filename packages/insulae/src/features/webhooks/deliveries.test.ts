@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { sql } from "kysely";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isolations } from "../../kernel/tenancy/tenant.ts";
@@ -326,6 +327,9 @@ describe("redelivery", () => {
     const [one, two] = receiver.received;
     expect(two?.body).toBe(one?.body);
     expect(two?.headers["webhook-id"]).toBe(one?.headers["webhook-id"]);
+    const other = await hooks.add(receiver.url);
+    const there = `/api/v1/webhooks/${other.id}/deliveries/${first.id}/redeliver`;
+    expect((await people.post(there, hooks.as)).body.code).toBe("delivery_not_found");
     await people.patch(`/api/v1/webhooks/${id}`, { ...hooks.as, body: { enabled: false } });
     expect((await people.post(path, hooks.as)).body.code).toBe("webhook_disabled");
   });
@@ -350,9 +354,11 @@ describe("a process that dies in a pass", () => {
     await hooks.wake(id);
     await hooks.delivery(id, { state: "delivered" });
     release();
-    await expect
-      .poll(async () => (await hooks.sql("select pass_by, failures from webhook_states"))[0])
-      .toEqual({ pass_by: null, failures: 0 });
+    const atWork = sql`select from pgboss.job_common where state = 'active' and name = ${hooks.tenant.id}`;
+    const jobs = () => people.onPlatform(({ control }) => atWork.execute(control));
+    await expect.poll(async () => (await jobs()).rows.length).toBe(0);
+    const states = await hooks.sql("select pass_by, failures from webhook_states");
+    expect(states).toEqual([{ pass_by: null, failures: 0 }]);
     expect(await hooks.deliveries(id)).toMatchObject([{ state: "delivered", attempts: 1 }]);
   });
 });
