@@ -276,7 +276,7 @@ describe("a receiver that does not answer", () => {
     for (let i = 0; i < 6; i += 1) await slow.happen();
     // Two passes at once; the third webhook waits until one of them is over.
     const waiting = "select from webhook_states where rests_until > now() and failures = 0";
-    await expect.poll(async () => (await slow.sql(waiting)).length).toBe(1);
+    await expect.poll(async () => (await slow.sql(waiting)).length, { timeout: 10_000 }).toBe(1);
     const theirs = await other.add(quick.url);
     await other.happen();
     expect(await other.delivery(theirs.id, { state: "delivered" })).toMatchObject({ attempts: 1 });

@@ -12,7 +12,10 @@ export async function lockState(tx: Db, webhookId: string, jobId: string) {
     failures: number;
     failing_for: number;
     resting: boolean;
+    /** Somebody else delivers to it. */
     taken: boolean;
+    /** The lease is this job's, also if it has run out. */
+    mine: boolean;
     /** How many of the tenant's other webhooks are being delivered to. */
     others: number;
   }>`
@@ -22,6 +25,7 @@ export async function lockState(tx: Db, webhookId: string, jobId: string) {
       coalesce(extract(epoch from now() - failing_since), 0)::float8 as failing_for,
       coalesce(rests_until > now(), false) as resting,
       coalesce(pass_until > now() and pass_by <> ${jobId}, false) as taken,
+      coalesce(pass_by = ${jobId}, false) as mine,
       (
         select count(*)::integer from webhook_states as other
         where other.pass_until > now() and other.webhook_id <> state.webhook_id

@@ -169,7 +169,7 @@ async function end(scope: Scope, webhook: string, course: Course): Promise<boole
   const ended = await db.transaction().execute(async (tx) => {
     const state = await lockState(tx, webhook, job.id);
     // Deleted, or somebody else's since.
-    if (!state || state.taken) return true;
+    if (!state?.mine) return true;
     const next = await findNextDue(tx, webhook);
     if (next?.now && !course.last) return false;
     const { failures, failed } = course;
