@@ -23,6 +23,12 @@ export {
   withTotal,
 } from "./kernel/http/page.ts";
 export {
+  type BodyBytes,
+  bytesBody,
+  type UploadForm,
+  uploadForm,
+} from "./kernel/http/stream-body.ts";
+export {
   type Job,
   type JobScope,
   job,
@@ -36,6 +42,7 @@ export { Json } from "./kernel/json.ts";
 export { type MailTemplate, mailTemplate } from "./kernel/mail/template.ts";
 export type { PlatformScope, TenantScope } from "./kernel/platform.ts";
 export type { OpenedSession, Session } from "./kernel/sessions/session.ts";
+export type { TenantStorage } from "./kernel/storage/storage.ts";
 export {
   type Counter,
   counter,

@@ -30,6 +30,7 @@ const tellers: Readonly<Record<string, string>> = {
   "POST /api/v1/api-keys": "it gives the key, which is nowhere else",
   "POST /api/v1/webhooks": "it gives the secret, which is nowhere else",
   "POST /api/v1/webhooks/:id/rotate-secret": "it gives the new secret",
+  "POST /api/v1/files": "it gives the signed request to upload with",
   "POST /api/v1/platform/impersonations": "it gives the token to act with",
   "POST /api/v1/platform/impersonations/:id/token": "it gives the token to act with",
   "GET /api/v1/dev/mails": "in development it shows what would be sent, with its links",

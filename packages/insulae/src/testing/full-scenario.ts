@@ -364,7 +364,7 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
   ).body;
   await call("PUT /storage", {
     headers: upload.headers,
-    query: new URL(upload.url).search,
+    query: `?grant=${secret(new URL(upload.url).searchParams.get("grant") ?? "")}`,
     body: "words",
   });
   await call("POST /files/:id/confirm", { token: owner, params: { id: file.id } });

@@ -1,4 +1,5 @@
 /** Uploading, as clients do it. */
+import type { Readable } from "node:stream";
 import type { App } from "../app.ts";
 import type { TestMember, TestReply } from "./fixtures.ts";
 
@@ -57,7 +58,7 @@ export async function downloadOf(app: App, by: TestMember, id: string): Promise<
 export async function send(
   app: App,
   { url, headers }: { readonly url: string; readonly headers: Record<string, string> },
-  payload: string | Buffer,
+  payload: string | Buffer | Readable,
 ) {
   const { pathname, search } = new URL(url);
   const reply = await app.inject({ method: "PUT", url: pathname + search, headers, payload });

@@ -111,7 +111,8 @@ test("uploads that break off leave no file, no row and no descriptor (attack 67)
     asked.on("error", () => {});
     asked.write(payload.subarray(0, i % 2 ? 150_000 : 300));
     // Some while their bytes are written, some before there are any.
-    if (i % 4 === 1) await vi.waitFor(() => expect(names("unfinished").length).toBeGreaterThan(0));
+    if (i % 4 === 1)
+      await vi.waitFor(() => expect(names("unfinished").length).toBeGreaterThan(0), 10_000);
     else await sleep(i % 7);
     asked.destroy();
   };

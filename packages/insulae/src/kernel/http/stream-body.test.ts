@@ -10,11 +10,12 @@ import { testServer } from "./test-server.ts";
 const maxBytes = 100_000;
 
 /** What the handlers have had of the bytes, and how it ended. */
-const seen = { bytes: 0, ended: 0, failed: 0 };
-beforeEach(() => void Object.assign(seen, { bytes: 0, ended: 0, failed: 0 }));
+const seen = { began: 0, bytes: 0, ended: 0, failed: 0 };
+beforeEach(() => void Object.assign(seen, { began: 0, bytes: 0, ended: 0, failed: 0 }));
 
 async function count(bytes: AsyncIterable<Buffer>): Promise<number> {
   let size = 0;
+  seen.began++;
   try {
     for await (const chunk of bytes) {
       size += chunk.length;
@@ -170,16 +171,19 @@ describe("a form", () => {
           socket.on("error", () => {});
           socket.write(head.slice(0, i % 5 === 0 ? 150 + i : undefined));
           const before = seen.bytes;
-          if (i % 5 !== 0) await vi.waitFor(() => expect(seen.bytes).toBeGreaterThan(before));
+          if (i % 5 !== 0)
+            await vi.waitFor(() => expect(seen.bytes).toBeGreaterThan(before), 10_000);
           socket.resetAndDestroy();
         }),
       );
     }
-    await vi.waitFor(() => expect(seen.failed).toBeGreaterThanOrEqual(800));
+    // Some were gone before their form had come to the file.
+    expect(seen.began).toBeGreaterThan(100);
+    await vi.waitFor(() => expect(seen.failed).toBe(seen.began), 10_000);
     expect(seen.ended).toBe(0);
     const connections = () =>
       new Promise((resolve) => app.server.getConnections((_, n) => resolve(n)));
-    await vi.waitFor(async () => expect(await connections()).toBe(0));
+    await vi.waitFor(async () => expect(await connections()).toBe(0), 10_000);
     expect(lines.filter(({ level }) => Number(level) >= 50)).toEqual([]);
   }, 30_000);
 

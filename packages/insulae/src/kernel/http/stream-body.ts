@@ -147,10 +147,6 @@ export function registerStreams(
       if (!isRead(request.raw)) reply.header("connection", "close");
       next();
     });
-    streams.addHook("onResponse", (request, _reply, next) => {
-      if (!isRead(request.raw)) request.raw.destroy();
-      next();
-    });
     register(streams);
     done();
   });

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from "node:crypto";
+import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { App } from "../../app.ts";
 import { createMember, type TestMember } from "../../testing/fixtures.ts";
@@ -140,6 +141,9 @@ describe("a signed request for an upload (attack 65)", () => {
       expect([what, status >= 400 && status < 500]).toEqual([what, true]);
       expect(await storedSize(asked)).toBeUndefined();
     }
+    // Without saying how long it is.
+    expect(await send(app, asked.upload, Readable.from([Buffer.from("few")]))).toBe(403);
+    expect(await storedSize(asked)).toBeUndefined();
     expect(await send(app, asked.upload, "four")).toBe(204);
     expect(await storedSize(asked)).toBe(4);
   });
@@ -180,6 +184,19 @@ describe("a signed request for an upload (attack 65)", () => {
     }
   });
 });
+
+it("what was replaced since it was looked at is not copied", () =>
+  app.withTenant(a.tenant, async ({ storage }) => {
+    const put = (text: string) =>
+      storage.put("incoming/one", Readable.from([Buffer.from(text)]), "text/plain");
+    await put("good");
+    const { tag = "" } = (await storage.stat("incoming/one")) ?? {};
+    await put("evil");
+    expect(await storage.copy("incoming/one", "one", tag)).toBeUndefined();
+    expect(await storage.stat("one")).toBeUndefined();
+    await storage.delete("incoming/one");
+    expect(await storage.copy("incoming/one", "one", tag)).toBeUndefined();
+  }));
 
 it("downloads lead to the CDN, where there is one, and may be kept by it", async () => {
   const behind = await createTestApp({ config: { cdnBaseUrl: "https://cdn.example.com/f" } });
