@@ -145,6 +145,7 @@ async function assemble(installation: Installation, services: Services): Promise
       ),
     metrics: installation.metrics,
     metricsToken: config.metricsToken,
+    tracing: installation.tracing,
     health: {
       database: () => sql`select 1`.execute(control),
       others: {

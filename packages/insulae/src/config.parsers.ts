@@ -73,6 +73,22 @@ export const redisUrl = (value: string): string => {
   return value;
 };
 
+/** `name=value,name=value`, percent-encoded, as OpenTelemetry has it. */
+export const pairs = (value: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    list(value).map((item) => {
+      const at = item.indexOf("=");
+      if (at < 1) throw new Error("must be a list such as name=value,other=value");
+      return [item.slice(0, at).trim(), decodeURIComponent(item.slice(at + 1).trim())];
+    }),
+  );
+
+export const share = (value: string): number => {
+  const number = Number(value);
+  if (!(number >= 0 && number <= 1)) throw new Error("must be a number from 0 to 1");
+  return number;
+};
+
 export const perMinute = integer(0, 1_000_000_000);
 
 /** `free=60,gold=5000` */

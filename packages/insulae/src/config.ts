@@ -17,10 +17,12 @@ import {
   logLevel,
   oneOf,
   origins,
+  pairs,
   perMinute,
   planQuotas,
   plans,
   redisUrl,
+  share,
   smtpUrl,
   text,
   webUrl,
@@ -113,6 +115,8 @@ export interface Config {
   readonly metricsToken: string | undefined;
   /** How many jobs this process runs at once. */
   readonly jobsConcurrency: number;
+  /** Who collects traces; absent: nobody. */
+  readonly tracing: TracingConfig | undefined;
 }
 
 /** Argon2's m and t (RFC 9106). */
@@ -167,6 +171,16 @@ export interface RateLimits {
   readonly anonymous: number;
   /** One client's at log-in, registration and the like. */
   readonly credentials: number;
+}
+
+export interface TracingConfig {
+  /** The collector's address for OTLP over HTTP, `http://localhost:4318`. */
+  readonly endpoint: string;
+  /** What is sent to the collector with each request, such as its credentials. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly service: string;
+  /** Of requests that come without a trace, how many begin one: 0 to 1. */
+  readonly ratio: number;
 }
 
 export interface SmtpServer {
@@ -554,6 +568,22 @@ export const variables = {
     atLeast(16),
     "whoever reads /metrics shows it: Authorization: Bearer …; default none: open, in production closed",
   ),
+  otlpEndpoint: variable(
+    ["OTEL_EXPORTER_OTLP_ENDPOINT"],
+    webUrl,
+    "where traces are sent (OTLP over HTTP), such as http://localhost:4318; default nowhere",
+  ),
+  otlpHeaders: variable(
+    ["OTEL_EXPORTER_OTLP_HEADERS"],
+    pairs,
+    "what is sent with them, name=value separated by commas, such as a collector's credentials",
+  ),
+  otelServiceName: variable(["OTEL_SERVICE_NAME"], text, "whose traces they are; default insulae"),
+  otelRatio: variable(
+    ["OTEL_TRACES_SAMPLER_ARG"],
+    share,
+    "of requests that come without a trace, how many begin one: 0 to 1; default 1",
+  ),
 } satisfies Record<string, Variable<unknown>>;
 
 /** The parts of `DATABASE_URL`, where it is given in parts. */
@@ -654,6 +684,15 @@ export function loadConfig(
       credentials: values.rateLimitCredentials ?? 5,
     },
     metricsToken: values.metricsToken,
+    tracing:
+      values.otlpEndpoint === undefined
+        ? undefined
+        : {
+            endpoint: values.otlpEndpoint,
+            headers: values.otlpHeaders ?? {},
+            service: values.otelServiceName ?? "insulae",
+            ratio: values.otelRatio ?? 1,
+          },
     quotas: mergeQuotas(defaultQuotas, values.planQuotas ?? {}),
     ...overrides,
   };

@@ -22,18 +22,22 @@ import { connectRedis, type Redis } from "./kernel/redis/redis.ts";
 import { createSecrets, type Secrets } from "./kernel/secrets.ts";
 import type { Logger } from "./kernel/telemetry/log.ts";
 import { createMetrics, type MetricsRegistry } from "./kernel/telemetry/metrics.ts";
+import { openTracing, type Tracing } from "./kernel/telemetry/tracing.ts";
 import { findMainServer } from "./kernel/tenancy/main-server.ts";
 import { createPlans, type Plans } from "./kernel/tenancy/plans.ts";
 import { bootMainServer, type MainServer } from "./kernel/tenancy/prepare.ts";
 import { createProvisioning, type Provisioning } from "./kernel/tenancy/provisioning.ts";
 import { createServers, type Servers } from "./kernel/tenancy/servers.ts";
 import type { Tenant } from "./kernel/tenancy/tenant.ts";
+import { version } from "./version.ts";
 
 export interface Installation {
   readonly config: Config;
   readonly features: readonly Feature[];
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
+  /** Absent where nobody collects traces. */
+  readonly tracing: Tracing | undefined;
   readonly main: MainServer;
   readonly migrations: Migrations;
   readonly secrets: Secrets;
@@ -73,6 +77,7 @@ export async function openInstallation(
     ? undefined
     : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message) });
   const url = config.databaseUrl ?? embedded?.url ?? "";
+  const tracing = await openTracing(config.tracing, version, log);
   try {
     const { lockTimeoutMs } = config;
     const main =
@@ -84,10 +89,12 @@ export async function openInstallation(
       : undefined;
     const stop = async () => {
       await redis?.close();
+      await tracing?.close();
       await embedded?.stop();
     };
-    return { ...wire(config, main, secrets, migrations, stop, log), redis, features };
+    return { ...wire(config, main, secrets, migrations, stop, log, tracing), redis, features };
   } catch (error) {
+    await tracing?.close();
     await embedded?.stop();
     throw error;
   }
@@ -100,6 +107,7 @@ function wire(
   migrations: Migrations,
   stopOthers: () => Promise<void>,
   log: Logger,
+  tracing: Tracing | undefined,
 ): Omit<Installation, "features" | "redis"> {
   const metrics = createMetrics();
   const broker = createBroker({
@@ -108,6 +116,7 @@ function wire(
     acquireTimeoutMs: 5_000,
     resolve: (target) => servers.connectionConfig(target),
     watch: watchStatements(metrics),
+    tracing,
     log,
   });
   const lanes = createLanes({ broker, statementTimeoutMs: config.statementTimeoutMs });
@@ -143,6 +152,7 @@ function wire(
     config,
     log,
     metrics,
+    tracing,
     main,
     migrations,
     secrets,

@@ -12,6 +12,7 @@
  */
 import type { Client, ClientConfig } from "pg";
 import type { Logger } from "../telemetry/log.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
 import { createAdmission } from "./admission.ts";
 import { databaseUnavailable, retryLater } from "./errors.ts";
 import { openConnection } from "./open-connection.ts";
@@ -53,6 +54,8 @@ export interface BrokerStats {
 }
 
 export interface Broker {
+  /** Begins the trace of a statement that is about to be sent, where there are traces. */
+  readonly trace: Tracing["statement"] | undefined;
   /**
    * A connection to the target.
    *
@@ -82,6 +85,7 @@ export interface BrokerOptions {
   readonly log: Logger;
   /** What is told of the statements of those who log in as this role. */
   readonly watch?: (role: DatabaseRole) => StatementWatch;
+  readonly tracing?: Tracing | undefined;
   /** Prepared statements kept on each connection; default 256. */
   readonly maxPrepared?: number;
   /** How long a holder keeps a connection before it is asked to hurry; default 50. */
@@ -353,6 +357,7 @@ export function createBroker(options: BrokerOptions): Broker {
     });
 
   return {
+    trace: options.tracing?.statement,
     lease(target, held = {}) {
       if (closed) return Promise.reject(databaseUnavailable(retryLater()));
       // A copy, so that each lease is told from the next of the same connection.

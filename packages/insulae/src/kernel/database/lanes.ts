@@ -5,6 +5,8 @@
  * Whoever is no longer interested in an answer drops it: a statement that has been sent runs to its
  * end, since others share its connection.
  */
+
+import { failureName, type TraceSpan } from "../telemetry/tracing.ts";
 import type { RowMode, StatementResult } from "./batch.ts";
 import type { Broker } from "./broker.ts";
 import { databaseUnavailable, retryLater, StatementRefused } from "./errors.ts";
@@ -52,6 +54,18 @@ export type LanesOptions = {
   /** The server's `statement_timeout`; a lane that is silent for much longer is destroyed. */
   readonly statementTimeoutMs: number;
 } & Partial<Omit<LaneLimits, "stuckMs">>;
+
+const ending =
+  <T>(span: TraceSpan, resolve: (value: T) => void) =>
+  (value: T) => {
+    span.end();
+    resolve(value);
+  };
+
+const failing = (span: TraceSpan, reject: (error: Error) => void) => (error: Error) => {
+  span.end({}, failureName(error));
+  reject(error);
+};
 
 const sweepMs = 250;
 const maxTexts = 5_000;
@@ -132,6 +146,7 @@ export function createLanes(options: LanesOptions): Lanes {
         const { kind: known, refusedOnLane } = rulesFor(text);
         if (refusedOnLane !== undefined) throw new StatementRefused(refusedOnLane);
         const kind = statement.kind ?? known;
+        const span = broker.trace?.(target.database, text);
         groupFor(target).run({
           kind,
           holder: scope?.tenantId ?? "",
@@ -144,8 +159,8 @@ export function createLanes(options: LanesOptions): Lanes {
             readOnly: kind === "read",
           },
           // The rows are what the caller's types say of its statement.
-          resolve: resolve as (result: StatementResult) => void,
-          reject,
+          resolve: (span ? ending(span, resolve) : resolve) as (result: StatementResult) => void,
+          reject: span ? failing(span, reject) : reject,
           since: performance.now(),
           sent: 0,
           tries: 1,

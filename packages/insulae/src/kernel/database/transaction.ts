@@ -13,6 +13,7 @@ import {
   type QueryResult,
   type TransactionSettings,
 } from "kysely";
+import { failureName, type TraceSpan } from "../telemetry/tracing.ts";
 import type { RowMode, StatementResult } from "./batch.ts";
 import type { Broker, Lease } from "./broker.ts";
 import {
@@ -58,10 +59,17 @@ export async function openTransaction(
     throw new TypeError(`a transaction as ${target.role} ${scope ? "takes no" : "needs a"} scope`);
   }
   const lease = await broker.lease(target, scope === undefined ? {} : { holder: scope.tenantId });
-  return transactionOn(lease, scope);
+  const { trace } = broker;
+  return transactionOn(lease, scope, trace && ((text) => trace(target.database, text)));
 }
 
-function transactionOn(lease: Lease, scope: Scope | undefined): TransactionConnection {
+type Trace = ((text: string) => TraceSpan | undefined) | undefined;
+
+function transactionOn(
+  lease: Lease,
+  scope: Scope | undefined,
+  trace: Trace,
+): TransactionConnection {
   const { session } = lease;
   let state: State = "new";
   let beginText = "begin";
@@ -78,6 +86,7 @@ function transactionOn(lease: Lease, scope: Scope | undefined): TransactionConne
     new Promise<StatementResult>((resolve, reject) => {
       const first = state === "ready";
       if (first) state = "open";
+      const span = trace?.(text);
       session.submit(
         {
           text,
@@ -89,6 +98,7 @@ function transactionOn(lease: Lease, scope: Scope | undefined): TransactionConne
           ...(first ? { begin: beginText } : {}),
         },
         (error, result) => {
+          span?.end({}, error && failureName(error));
           if (result !== undefined) resolve(result);
           // Until COMMIT nothing has happened: a lost connection undoes it.
           else if (error instanceof ConnectionLost) reject(databaseUnavailable(retryLater(error)));
@@ -116,7 +126,7 @@ function transactionOn(lease: Lease, scope: Scope | undefined): TransactionConne
         return;
       }
       state = "over";
-      const command = await commitOn(lease, readOnly, settle);
+      const command = await commitOn(lease, readOnly, settle, trace);
       // After a failed statement COMMIT rolls back, and says so only by its tag.
       if (command !== "COMMIT") throw new Error("the transaction had failed and was rolled back");
       settle("committed");
@@ -151,10 +161,15 @@ async function commitOn(
   lease: Lease,
   readOnly: boolean,
   settle: (outcome: TransactionOutcome) => void,
+  trace: Trace,
 ): Promise<string> {
+  const span = trace?.("commit");
   try {
-    return (await run(lease, "commit")).command;
+    const { command } = await run(lease, "commit");
+    span?.end();
+    return command;
   } catch (error) {
+    span?.end({}, failureName(error));
     lease.destroy();
     if (error instanceof ConnectionLost) {
       if (!error.sent || readOnly) throw databaseUnavailable(retryLater(error));

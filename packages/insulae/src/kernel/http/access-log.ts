@@ -18,7 +18,7 @@ export function keepWhenDone(
 ): void {
   const { raw } = reply;
   raw.on("close", () => {
-    const { startedAt, resolved } = state;
+    const { startedAt, resolved, span } = state;
     const endedAt = performance.now();
     // `inject()` has a socket that never closes, and does not wait for it.
     const aborted = !raw.writableEnded || (!raw.writableFinished && raw.socket?.destroyed === true);
@@ -30,12 +30,22 @@ export function keepWhenDone(
       endedAt,
       tenant: resolved?.tenant,
     });
+    span?.end(
+      {
+        "http.response.status_code": raw.statusCode,
+        "insulae.tenant.id": resolved?.tenant?.id,
+        "user.id": resolved?.user?.id,
+        ...(aborted && { "insulae.aborted": true }),
+      },
+      raw.statusCode >= 500 ? `${raw.statusCode}` : undefined,
+    );
     log?.info(
       {
         request_id: request.id,
         tenant_id: resolved?.tenant?.id,
         user_id: resolved?.user?.id,
         ...standIn(resolved?.credential),
+        ...(span && { trace_id: span.traceId }),
         method: request.method,
         route: state.path,
         status: raw.statusCode,

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { CountRequest, HttpMetrics } from "../telemetry/http-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
 import { keepWhenDone } from "./access-log.ts";
 import { createClientOf } from "./client-address.ts";
 import { shuttingDown } from "./errors.ts";
@@ -13,6 +14,7 @@ export interface EntranceOptions {
   readonly headers: SecurityHeaders;
   readonly log: Logger;
   readonly metrics: HttpMetrics;
+  readonly tracing: Tracing | undefined;
   readonly isClosing: () => boolean;
 }
 
@@ -33,7 +35,13 @@ export type EnterAt = (path: string | undefined) => Enter;
 /** @throws AppError if the request is refused. */
 type Enter = (request: FastifyRequest, reply: FastifyReply) => RequestState;
 
-export function createEntrance({ headers, log, metrics, isClosing }: EntranceOptions): Entrance {
+export function createEntrance({
+  headers,
+  log,
+  metrics,
+  tracing,
+  isClosing,
+}: EntranceOptions): Entrance {
   const entries = Object.entries(headers);
   const clientOf = createClientOf();
 
@@ -45,7 +53,22 @@ export function createEntrance({ headers, log, metrics, isClosing }: EntranceOpt
   ): RequestState => {
     const startedAt = performance.now();
     const client = clientOf(request);
-    const state = { startedAt, path, client, resolved: undefined, log: undefined, audited: false };
+    const span = tracing?.request({
+      method: request.method,
+      route: path,
+      headers: request.headers,
+      requestId: request.id,
+      scheme: request.protocol,
+    });
+    const state: RequestState = {
+      startedAt,
+      path,
+      client,
+      span,
+      resolved: undefined,
+      log: undefined,
+      audited: false,
+    };
     setState(request, state);
     for (const [name, value] of entries) reply.header(name, value);
     reply.header("x-request-id", request.id);

@@ -9,6 +9,7 @@ import type { TenantDatabase } from "../database/tenant-database.ts";
 import type { Route } from "../feature.ts";
 import type { Platform } from "../platform.ts";
 import { type Logger, ownedLog } from "../telemetry/log.ts";
+import type { TraceSpan } from "../telemetry/tracing.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { ClientAddress } from "./client-address.ts";
 
@@ -44,6 +45,8 @@ export interface RequestState {
   readonly path: string | undefined;
   /** Where it comes from, as far as proxies are trusted. */
   readonly client: ClientAddress;
+  /** Where traces are collected. */
+  readonly span: TraceSpan | undefined;
   resolved: ResolvedRequest | undefined;
   log: Logger | undefined;
   /** The handler has written an entry of the audit log itself. */
@@ -81,6 +84,7 @@ export function requestLog(request: FastifyRequest, root: Logger): Logger {
     tenant_id: tenantId,
     user_id: state?.resolved?.user?.id,
     ...standIn(state?.resolved?.credential),
+    ...(state?.span && { trace_id: state.span.traceId }),
   };
   const log = ownedLog(root, bindings, tenantId);
   // A line that is written before the tenant is known must not fix the later ones.

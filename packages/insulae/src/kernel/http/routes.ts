@@ -14,6 +14,7 @@ import { Type } from "typebox";
 import type { Feature, Route } from "../feature.ts";
 import { chain } from "../maybe-promise.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { within } from "../telemetry/tracing.ts";
 import { asError, createAnswer, settle } from "./answer.ts";
 import {
   createConditional,
@@ -99,55 +100,57 @@ function registerRoute(
   const idempotent = takesIdempotencyKey(route);
   const handle = audited(route);
 
+  const answerTo = (request: FastifyRequest, reply: FastifyReply): void => {
+    const resolved = findState(request)?.resolved;
+    if (!resolved || (context === "tenant" && !resolved.tenant)) {
+      throw new Error(`${list} was reached without a tenant`);
+    }
+    validate(request);
+    if (route.options.socket) {
+      const { openSocket, resolve } = options;
+      const ask = (now: ResolvedRequest) =>
+        handle(new RequestContext(setting, now, request, reply));
+      openSocket({ request, reply, route, resolved, resolve, ask });
+      return;
+    }
+    if (status !== 200) reply.code(status);
+    const condition = conditional?.conditionOf(request);
+    if (conditional && condition) {
+      const call = { setting, resolved, request, reply };
+      const { context, value } = conditional.run(call, condition, handle);
+      answer.send(reply, value, () => context.finish());
+      return;
+    }
+    const called = new RequestContext(setting, resolved, request, reply);
+    if (!idempotent || request.headers["idempotency-key"] === undefined) {
+      answer.send(reply, handle(called), () => called.finish());
+      return;
+    }
+    const log = requestLog(request, options.log);
+    answerOnce({
+      request,
+      reply,
+      resolved,
+      log,
+      // A handler that throws at once is to be caught like one that rejects.
+      async run() {
+        const value = await handle(called);
+        await called.finish();
+        return answer.render(reply, value);
+      },
+    }).then(
+      (payload) => reply.send(payload),
+      (error: unknown) => reply.send(asError(error)),
+    );
+  };
+
   app.route({
     method: route.method,
     url,
     ...(route.options.bodyLimit === undefined ? {} : { bodyLimit: route.options.bodyLimit }),
     ...(route.options.errorShape && { config: { errorShape: route.options.errorShape } }),
     onRequest: entrance(route, options),
-    handler(request, reply) {
-      const resolved = findState(request)?.resolved;
-      if (!resolved || (context === "tenant" && !resolved.tenant)) {
-        throw new Error(`${list} was reached without a tenant`);
-      }
-      validate(request);
-      if (route.options.socket) {
-        const { openSocket, resolve } = options;
-        const ask = (now: ResolvedRequest) =>
-          handle(new RequestContext(setting, now, request, reply));
-        openSocket({ request, reply, route, resolved, resolve, ask });
-        return;
-      }
-      if (status !== 200) reply.code(status);
-      const condition = conditional?.conditionOf(request);
-      if (conditional && condition) {
-        const call = { setting, resolved, request, reply };
-        const { context, value } = conditional.run(call, condition, handle);
-        answer.send(reply, value, () => context.finish());
-        return;
-      }
-      const called = new RequestContext(setting, resolved, request, reply);
-      if (!idempotent || request.headers["idempotency-key"] === undefined) {
-        answer.send(reply, handle(called), () => called.finish());
-        return;
-      }
-      const log = requestLog(request, options.log);
-      answerOnce({
-        request,
-        reply,
-        resolved,
-        log,
-        // A handler that throws at once is to be caught like one that rejects.
-        async run() {
-          const value = await handle(called);
-          await called.finish();
-          return answer.render(reply, value);
-        },
-      }).then(
-        (payload) => reply.send(payload),
-        (error: unknown) => reply.send(asError(error)),
-      );
-    },
+    handler: (request, reply) => within(findState(request)?.span, () => answerTo(request, reply)),
   });
 }
 
@@ -161,7 +164,7 @@ function entrance(route: Route, { enterAt, limits, admit, resolve }: RoutesOptio
       limits.gate(request, reply);
       resolved = chain(
         limits.atOwnCost(request, reply, () => admit(request, reply, route)),
-        () => limits.around(request, reply, route, resolve),
+        () => within(state.span, () => limits.around(request, reply, route, resolve)),
       );
     } catch (error) {
       done(refusalOf(route, error));

@@ -13,6 +13,7 @@ import type { Platform } from "../platform.ts";
 import { createHttpMetrics } from "../telemetry/http-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { gauge, type MetricsRegistry } from "../telemetry/metrics.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import { createAnswerError } from "./answer-error.ts";
 import { answerProblem } from "./connection-errors.ts";
@@ -44,6 +45,7 @@ export interface HttpServerOptions {
   readonly metrics: MetricsRegistry;
   /** Whom the metrics are for; none: for everybody, in production for nobody. */
   readonly metricsToken?: string | undefined;
+  readonly tracing?: Tracing | undefined;
   readonly cors: CorsOptions;
   readonly limits: RequestLimits;
   /** Signs cursors; the same on every node. */
@@ -125,6 +127,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     headers: securityHeaders(options.production && options.baseUrl.startsWith("https:")),
     log,
     metrics: createHttpMetrics(options.metrics),
+    tracing: options.tracing,
     isClosing: () => closing,
   });
   const cors = createCors(options.cors);
