@@ -29,8 +29,8 @@ function leaked(before: readonly string[], after: readonly string[]): string[] {
   return rest;
 }
 
-// These two are made when somebody first looks at them; whoever does leaves nothing behind.
-void [process.stdout, process.stderr];
+// These are made when somebody first looks at them; whoever does leaves nothing behind.
+void [process.stdin, process.stdout, process.stderr];
 const before = openResources();
 
 afterAll(async () => {
