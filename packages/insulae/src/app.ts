@@ -19,9 +19,11 @@ import { createLimiter } from "./kernel/http/limits/limiter.ts";
 import { createRequestLimits } from "./kernel/http/limits/request-limits.ts";
 import { createOrigins } from "./kernel/http/origins.ts";
 import { createHttpServer } from "./kernel/http/server.ts";
+import { measureQueue } from "./kernel/jobs/job-metrics.ts";
 import { chain } from "./kernel/maybe-promise.ts";
 import type { Platform } from "./kernel/platform.ts";
-import { createLogger, type Logger } from "./kernel/telemetry/log.ts";
+import { createLogger, type Logger, moduleLog } from "./kernel/telemetry/log.ts";
+import { openLogFile } from "./kernel/telemetry/log-file.ts";
 import { createLogHub } from "./kernel/telemetry/log-hub.ts";
 import { measureProcess } from "./kernel/telemetry/process-metrics.ts";
 import { measureServices } from "./kernel/telemetry/service-metrics.ts";
@@ -70,6 +72,8 @@ export interface App
   readonly tlsPort: () => number | undefined;
   /** The port of the log stream alone, once it is listened on. */
   readonly logPort: () => number | undefined;
+  /** Has LOG_FILE opened anew, after another program has moved it away. */
+  readonly reopenLog: () => void;
   /** Finishes what is in flight, gives everything back. */
   close(): Promise<void>;
 }
@@ -85,7 +89,13 @@ export interface App
  */
 export async function createApp(options: AppOptions = {}): Promise<App> {
   const config = loadConfig(await withStoredSecrets(options.env ?? process.env), options.config);
-  const logs = createLogHub({ format: config.wsLogFormat, bufferSize: config.wsLogBufferSize });
+  const file = config.logFile === undefined ? undefined : openLogFile(config.logFile);
+  const logs = createLogHub({
+    format: config.wsLogFormat,
+    bufferSize: config.wsLogBufferSize,
+    levels: config.logLevels,
+    file: file?.write,
+  });
   const log = logs.tap(options.log ?? createLogger(config.logLevel));
   const features = [
     ...coreFeatures,
@@ -94,17 +104,24 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
   ];
   const installation = await openInstallation(config, features, log);
   try {
-    return await assemble(
-      installation,
-      await createServices(installation, { dns: options.dns, logs }),
-    );
+    const services = await createServices(installation, { dns: options.dns, logs });
+    const app = await assemble(installation, services);
+    return {
+      ...app,
+      reopenLog: () => file?.reopen(),
+      close: () => app.close().finally(() => file?.close()),
+    };
   } catch (error) {
     await installation.close();
+    await file?.close();
     throw error;
   }
 }
 
-async function assemble(installation: Installation, services: Services): Promise<App> {
+async function assemble(
+  installation: Installation,
+  services: Services,
+): Promise<Omit<App, "reopenLog">> {
   const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
   const { platform, catalogue, announcements, authenticate, mailSender, jobRunner } = services;
   const { baseUrl } = config;
@@ -175,7 +192,7 @@ async function assemble(installation: Installation, services: Services): Promise
     baseUrl,
     version,
     production: config.env === "production",
-    log,
+    log: moduleLog(log, "http"),
     bodyLimit: config.bodyLimitBytes,
     trustProxy: config.trustProxy,
     // Of the three seconds in which the process stops; the database may need two.
@@ -189,6 +206,7 @@ async function assemble(installation: Installation, services: Services): Promise
   jobRunner.start();
   const tls = createTlsEntrance({ config, http, certificates: platform.certificates, log });
   const logPort = createLogPort({ config, http, log });
+  measureQueue(installation.metrics, control);
   measureServices(installation.metrics, { logs: platform.logs, redis });
   const stopMeasuring = measureProcess(installation.metrics, version);
   const upkeep = startUpkeep(installation, services, tls);

@@ -60,11 +60,33 @@ export const origins = (value: string): readonly string[] => {
   return list(value);
 };
 
-/** The pino levels, also out of a filter such as `info,backend=debug` (the part without a module). */
-export const logLevel = (value: string): string => {
-  const general = list(value).find((part) => !part.includes("=")) ?? "info";
-  return oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent")(general);
+const level = oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent");
+
+/**
+ * `info`, or a filter such as `info,http=warn,insulae::database=debug`. Other programs' modules in it
+ * (`sea_orm=debug`) are none of ours. @returns it in one form: the general level first.
+ */
+export const logFilter = (value: string): string => {
+  const parts = list(value);
+  const general = parts.filter((part) => !part.includes("=")).map(level)[0] ?? "info";
+  const modules = parts
+    .filter((part) => part.includes("="))
+    .map((part) => {
+      const at = part.lastIndexOf("=");
+      const name = part
+        .slice(0, at)
+        .trim()
+        .replace(/^insulae::/, "");
+      return `${name}=${level(part.slice(at + 1).trim())}`;
+    });
+  return [general, ...modules].join(",");
 };
+
+/** The levels in a filter, by module; the general one under the empty text. */
+export const levelsOf = (filter: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    list(filter).map((part) => (part.includes("=") ? part.split("=") : ["", part])),
+  );
 
 export const redisUrl = (value: string): string => {
   if (!/^rediss?:\/\//.test(value) || !URL.canParse(value)) {

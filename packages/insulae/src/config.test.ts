@@ -27,8 +27,14 @@ describe("the configuration", () => {
     ["ACCESS_TOKEN_EXPIRE_MINUTES", "accessTokenSeconds", "30", 1_800],
     ["MAX_AGE", "accessTokenSeconds", "604800", 604_800],
     ["RUST_LOG", "logLevel", "debug,backend=trace", "debug"],
+    [
+      "RUST_LOG",
+      "logLevels",
+      "insulae::http=warn, info,database=TRACE",
+      { "": "info", http: "warn", database: "trace" },
+    ],
   ] as const)("%s sets %s", (name, setting, value, expected) => {
-    expect(loadConfig({ [name]: value })[setting]).toBe(expected);
+    expect(loadConfig({ [name]: value })[setting]).toEqual(expected);
   });
 
   test("takes the database's URL in parts", () => {

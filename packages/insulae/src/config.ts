@@ -13,8 +13,9 @@ import {
   emailAddress,
   flag,
   integer,
+  levelsOf,
   list,
-  logLevel,
+  logFilter,
   oneOf,
   origins,
   pairs,
@@ -80,6 +81,10 @@ export interface Config {
   readonly adminPassword: string | undefined;
   readonly defaultTenant: string;
   readonly logLevel: string;
+  /** The levels of parts of the server that have one of their own. */
+  readonly logLevels: Readonly<Record<string, string>>;
+  /** Where the log is written as well. */
+  readonly logFile: string | undefined;
   /** The port of the log stream alone; 0: none. */
   readonly wsPort: number;
   readonly wsLogFormat: "text" | "json";
@@ -439,8 +444,13 @@ export const variables = {
   ),
   logLevel: variable(
     ["LOG_LEVEL", "RUST_LOG"],
-    logLevel,
-    "trace, debug, info, warn, error, fatal or silent; default warn, in production info",
+    logFilter,
+    "trace, debug, info, warn, error, fatal or silent; default warn, in production info. Parts of the server may have another: info,http=warn,database=debug (docs/logs.md names them)",
+  ),
+  logFile: variable(
+    ["LOG_FILE"],
+    (value) => resolve(value),
+    "a file that the log is written to as well; opened anew on SIGHUP; default none",
   ),
   wsPort: variable(
     ["APP_WS_PORT"],
@@ -659,7 +669,9 @@ export function loadConfig(
     adminPassword: values.adminPassword,
     defaultTenant: values.defaultTenant ?? "demo_tenant",
     // On a terminal, requests are noise.
-    logLevel: values.logLevel ?? (production ? "info" : "warn"),
+    logLevel: levelsOf(values.logLevel ?? "")[""] ?? (production ? "info" : "warn"),
+    logLevels: levelsOf(values.logLevel ?? ""),
+    logFile: values.logFile,
     wsPort: values.wsPort ?? (environment === "test" ? 0 : 9000),
     wsLogFormat: values.wsLogFormat ?? "text",
     wsLogBufferSize: values.wsLogBufferSize ?? 1_000,

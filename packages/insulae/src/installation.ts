@@ -20,7 +20,7 @@ import type { Feature } from "./kernel/feature.ts";
 import { loadMasterSecret } from "./kernel/master-secret.ts";
 import { connectRedis, type Redis } from "./kernel/redis/redis.ts";
 import { createSecrets, type Secrets } from "./kernel/secrets.ts";
-import type { Logger } from "./kernel/telemetry/log.ts";
+import { type Logger, moduleLog } from "./kernel/telemetry/log.ts";
 import { createMetrics, type MetricsRegistry } from "./kernel/telemetry/metrics.ts";
 import { openTracing, type Tracing } from "./kernel/telemetry/tracing.ts";
 import { findMainServer } from "./kernel/tenancy/main-server.ts";
@@ -85,7 +85,11 @@ export async function openInstallation(
         ? await bootMainServer({ url, secrets, migrations, lockTimeoutMs, log })
         : await findMainServer({ url, migrations, check: whenDue === "refuse" });
     const redis = config.redisUrl
-      ? await connectRedis({ url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log })
+      ? await connectRedis({
+          url: config.redisUrl,
+          timeoutMs: config.redisTimeoutMs,
+          log: moduleLog(log, "redis"),
+        })
       : undefined;
     const stop = async () => {
       await redis?.close();
@@ -117,7 +121,7 @@ function wire(
     resolve: (target) => servers.connectionConfig(target),
     watch: watchStatements(metrics),
     tracing,
-    log,
+    log: moduleLog(log, "database"),
   });
   const lanes = createLanes({ broker, statementTimeoutMs: config.statementTimeoutMs });
   measureConnections(metrics, broker, lanes);

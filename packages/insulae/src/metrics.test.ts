@@ -103,3 +103,9 @@ it("is degraded without Redis, and says so", async () => {
   ]);
   expect(await value("insulae_redis_up")).toBe(0);
 });
+
+it("knows what is in the queue of jobs", async () => {
+  for (const state of ["waiting", "active", "failed"]) {
+    expect(await value(`insulae_jobs_queued{state="${state}"}`)).toBeGreaterThanOrEqual(0);
+  }
+});

@@ -61,6 +61,7 @@ import { tenantSecrets } from "./kernel/secrets.ts";
 import { createSessions as createRequestSessions } from "./kernel/sessions/session.ts";
 import { createSessionStore } from "./kernel/sessions/store.ts";
 import { openStorage } from "./kernel/storage/open-storage.ts";
+import { moduleLog } from "./kernel/telemetry/log.ts";
 import { createLogHub, type LogHub } from "./kernel/telemetry/log-hub.ts";
 import { type Catalogue, createCatalogue } from "./kernel/tenancy/catalogue.ts";
 import { createHosts } from "./kernel/tenancy/hosts.ts";
@@ -135,7 +136,7 @@ export async function createServices(
     cookies: createSessionCookies(installation.secrets),
     idleSeconds: config.sessionIdleHours * 3600,
     maxSeconds: config.refreshTokenDays * 86_400,
-    log,
+    log: moduleLog(log, "auth"),
   });
   const { redis } = installation;
   const caches = createCaches({
@@ -143,7 +144,7 @@ export async function createServices(
     announce: (tenantId, id) => announcements.announceCache(tenantId, id),
     listening: () => announcements.listening(),
     maxBytes: config.cacheMegabytes * 1_048_576,
-    log,
+    log: moduleLog(log, "cache"),
   });
   countCache(installation.metrics, caches);
   const configs = createTenantConfigs({
@@ -199,11 +200,13 @@ export async function createServices(
   const outbound = createOutbound({ allowLoopback: config.env !== "production" });
   const apiKeyUse = createApiKeyUse({
     write: (tenant, usedAt) => noteUse(databaseOf<ApiKeyTables>(tenant), usedAt),
-    log,
+    log: moduleLog(log, "auth"),
   });
   const storage = openStorage(config, installation.secrets);
-  const audit = createAudit({ control, databaseOf, log }, (tenant) => anchors.note(tenant));
-  const anchors = createAnchors({ control, databaseOf, log }, audit.write);
+  const audit = createAudit({ control, databaseOf, log: moduleLog(log, "audit") }, (tenant) =>
+    anchors.note(tenant),
+  );
+  const anchors = createAnchors({ control, databaseOf, log: moduleLog(log, "audit") }, audit.write);
   const { baseDomain } = config;
   const templates = mailTemplates(features);
   const jobQueue = createJobQueue({
@@ -232,7 +235,7 @@ export async function createServices(
         id,
         jobs.map((job) => withRules(job, declaredJobs.get(job.job))),
       ),
-    log,
+    log: moduleLog(log, "jobs"),
   });
   const delivery = createDelivery({ config, control, secrets: installation.secrets });
   const usage = createUsageCounts({ control, plans: installation.plans, log });
@@ -255,7 +258,7 @@ export async function createServices(
       baseDomain,
       defaultPlan: config.env === "production" ? "free" : "premium",
       deletedTenantDays: config.deletedTenantDays,
-      log,
+      log: moduleLog(log, "tenancy"),
     }),
     audit: audit.write,
     authority,
@@ -277,7 +280,7 @@ export async function createServices(
       store: createSessionStore(redis),
       secrets: installation.secrets,
       ttlSeconds: config.sessionIdleHours * 3600,
-      log,
+      log: moduleLog(log, "auth"),
     }),
     passwords: createPasswords({
       algorithm: config.passwordAlgorithm,
@@ -320,7 +323,7 @@ export async function createServices(
     delivery,
     platform,
     textsOf: (tenant, name) => findOwnTexts(databaseOf<NotificationTables>(tenant), name),
-    log,
+    log: moduleLog(log, "mail"),
   });
   const jobRunner = createJobRunner({
     queue: jobQueue,
@@ -328,7 +331,8 @@ export async function createServices(
     declared: declaredJobs,
     platform,
     concurrency: config.jobsConcurrency,
-    log,
+    tracing: installation.tracing,
+    log: moduleLog(log, "jobs"),
   });
   return {
     platform,

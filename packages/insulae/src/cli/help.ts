@@ -58,6 +58,10 @@ const examples = {
     ["insulae audit verify", "exit code 1 if an entry was changed, removed, added or moved"],
     ["insulae audit verify --tenant acme --json", ""],
   ],
+  logs: [
+    ["insulae logs -f", "with ADMIN_EMAIL and ADMIN_PASSWORD of the environment, or INSULAE_TOKEN"],
+    ["insulae logs -f --tenant 0197… --level warn --json | jq .message", ""],
+  ],
   doctor: [
     ["insulae doctor", "changes nothing; exit code 1 if something is wrong"],
     ["insulae doctor --production", "before strangers come, and after every change of settings"],

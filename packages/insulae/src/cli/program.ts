@@ -53,6 +53,25 @@ function createProgram(run: RunCommand, json: boolean): Command {
   addJobs(program.command("jobs").description("what is done after the answer"), run);
   addAudit(program.command("audit").description("what has been done, and by whom"), run);
   program
+    .command("logs")
+    .description("follow a running server's log, until interrupted; --json: one JSON object a line")
+    .option("-f, --follow", "as they are written (it always does)")
+    .option("--url <url>", "the server (default: this machine's, at PORT)")
+    .option(
+      "--token <token>",
+      "an access token (default: INSULAE_TOKEN, or the one of ADMIN_EMAIL)",
+    )
+    .option("--tenant <id>", "only the lines of the tenant with this id")
+    .addOption(
+      new Option("--level <level>", "from this level on").choices([
+        ...["trace", "debug", "info", "warn", "error", "fatal"],
+      ]),
+    )
+    .addHelpText("after", examplesOf("logs"))
+    .action((options) =>
+      run(async (context) => (await import("./logs.ts")).followLogs(context, options)),
+    );
+  program
     .command("doctor")
     .description("say what is wrong with this machine and this database, and what to do")
     .option("--production", "say what is missing for production, too", false)

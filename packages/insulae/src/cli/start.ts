@@ -37,6 +37,7 @@ export async function start(
     close: () => app.close(),
     note: config.env === "production" ? () => {} : note,
     parent,
+    ...(config.logFile !== undefined && { onHangUp: app.reopenLog }),
   });
   setImmediate(flushCompileCache);
 

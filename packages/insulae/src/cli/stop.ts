@@ -19,9 +19,11 @@ export interface StopOptions {
   readonly note: (text: string) => void;
   /** The parent's pid when the process began: it may be gone by now. */
   readonly parent: number;
+  /** What a SIGHUP is for; by default it ends the server, as when the terminal is closed. */
+  readonly onHangUp?: () => void;
 }
 
-export function stopOnSignal({ close, note, parent }: StopOptions): void {
+export function stopOnSignal({ close, note, parent, onHangUp }: StopOptions): void {
   let askedAt: number | undefined;
 
   const stop = async () => {
@@ -51,7 +53,9 @@ export function stopOnSignal({ close, note, parent }: StopOptions): void {
   }
   // The terminal, or whoever read what we print, may be gone before us.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  if (onHangUp) process.on("SIGHUP", onHangUp);
   for (const signal of signals) {
+    if (onHangUp && signal === "SIGHUP") continue;
     process.on(signal, () => {
       if (askedAt === undefined) stopOnce();
       else if (performance.now() - askedAt > sameSignalMs) process.exit(130);

@@ -1,4 +1,5 @@
 /** The log, as it is written, over a WebSocket: to the tenant whose lines they are, and to the platform. */
+import { pino } from "pino";
 import { Type } from "typebox";
 import { isMachine } from "../../kernel/auth/credential.ts";
 import { permissionDenied, personalOnly } from "../../kernel/auth/errors.ts";
@@ -12,6 +13,8 @@ import { type OutgoingSocket, tooManySockets, upgradeRequired } from "../../kern
 export const logStreamPath = "/api/ws/logs";
 
 const purpose = "log-stream";
+
+const levels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 
 const Ticket = Type.Object(
   {
@@ -46,14 +49,33 @@ export const logs = feature("logs", {
         query: Type.Object({
           token: Type.Optional(secretText("An access token.", 7_000)),
           ticket: Type.Optional(secretText("Of `POST /api/v1/logs/tickets`.")),
+          format: Type.Optional(
+            Type.Union([Type.Literal("text"), Type.Literal("json")], {
+              description: "How a line is shown; by default as WS_LOG_FORMAT says.",
+            }),
+          ),
+          level: Type.Optional(Type.Enum(levels, { description: "From this level on." })),
+          tenant_id: Type.Optional(
+            Type.String({
+              format: "uuid",
+              description: "Only this tenant's lines. A tenant's user gets no others' anyway.",
+            }),
+          ),
         }),
         response: { 101: null },
         errors: [originRefused, upgradeRequired, tooManySockets],
       },
-      ({ user, platform }) => {
+      ({ user, query, platform }) => {
         refuseUnlisted(platform.config.wsLogsAdminUsers, user);
-        const tenantId = user.kind === "tenant" ? user.tenantId : undefined;
-        return (socket: OutgoingSocket) => platform.logs.watch(socket, tenantId);
+        const { format, level, tenant_id } = query;
+        const own = user.kind === "tenant" ? user.tenantId : undefined;
+        if (own !== undefined && (tenant_id ?? own) !== own) throw permissionDenied();
+        return (socket: OutgoingSocket) =>
+          platform.logs.watch(socket, {
+            tenantId: own ?? tenant_id,
+            ...(format && { format }),
+            ...(level && { least: pino.levels.values[level] ?? 0 }),
+          });
       },
     ),
 

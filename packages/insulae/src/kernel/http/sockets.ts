@@ -28,8 +28,11 @@ export const tooManySockets = defineError(
 
 /** What the handler of a socket's route talks to. */
 export interface OutgoingSocket {
-  /** @param sent is called when the message has left the process, or never will. */
-  readonly send: (text: string, sent: () => void) => void;
+  /**
+   * @param frames whole messages, as `textFrame` makes them.
+   * @param sent is called when they have left the process, or never will.
+   */
+  readonly send: (frames: Buffer, sent: () => void) => void;
   /** @param left is called once, as soon as nothing may be sent any more. */
   readonly onLeft: (left: () => void) => void;
 }
@@ -184,7 +187,10 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
     peer.on("close", leave);
     log.info("WebSocket opened");
     talk({
-      send: (text, sent) => peer.send(text, () => sent()),
+      send(frames, sent) {
+        if (peer.readyState === peer.OPEN) request.socket.write(frames, () => sent());
+        else sent();
+      },
       onLeft: (fn) => left.push(fn),
     });
   };

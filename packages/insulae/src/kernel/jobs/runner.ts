@@ -4,6 +4,7 @@
  */
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
 import type { JobDefinition } from "./job.ts";
 import type { Outbox } from "./outbox.ts";
 import type { JobQueue } from "./queue.ts";
@@ -28,6 +29,7 @@ export interface JobRunnerOptions {
   readonly platform: Platform;
   /** How many jobs run at once; 0: none. */
   readonly concurrency: number;
+  readonly tracing?: Tracing | undefined;
   readonly log: Logger;
 }
 

@@ -18,7 +18,9 @@ import { AppError } from "../errors.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { redactText } from "../telemetry/redact.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
 import type { JobDefinition, JobRun } from "./job.ts";
+import { watchJobs } from "./job-metrics.ts";
 import type { JobQueue, TakenJob } from "./queue.ts";
 import { platformQueue } from "./queue-names.ts";
 
@@ -41,6 +43,7 @@ export interface JobWorkerOptions {
   readonly platform: Platform;
   /** How many jobs run at once in this process. */
   readonly concurrency: number;
+  readonly tracing?: Tracing | undefined;
   readonly log: Logger;
   /** How long closing waits for what is running. */
   readonly graceMs?: number;
@@ -62,6 +65,7 @@ const roundLength = 100;
 
 export function createJobWorker(options: JobWorkerOptions): JobWorker {
   const { queue, declared, platform, concurrency, log, graceMs = 1_000 } = options;
+  const watch = watchJobs(platform.metrics, options.tracing);
   const share = Math.max(1, Math.ceil(concurrency / 2));
   const running = new Map<Running, Promise<void>>();
   let round: string[] = [];
@@ -163,7 +167,15 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     }
     const jobLog = log.child({ ...about, ...(tenant && { tenant_id: tenant.id }) });
     try {
-      const result = await attempt(run, tenant);
+      const result = await watch(
+        declared.has(payload.job) ? payload.job : "unknown",
+        {
+          "insulae.job.id": id,
+          "insulae.job.attempt": retryCount + 1,
+          "insulae.tenant.id": tenant?.id,
+        },
+        () => attempt(run, tenant),
+      );
       if (run.lost) return;
       await persist(() => queue.complete(taken, result));
     } catch (error) {

@@ -16,6 +16,7 @@ import { type Delivery, PermanentFailure } from "../delivery/delivery.ts";
 import { AppError } from "../errors.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { counter } from "../telemetry/metrics.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { fillIn, layOut } from "./layout.ts";
 import { invalidTemplate } from "./liquid.ts";
@@ -57,6 +58,10 @@ export interface MailSenderOptions {
   /** How long to wait after the n-th failed attempt. */
   readonly backoffMs?: (attempts: number) => number;
 }
+
+const mails = counter("insulae_mails_total", "Mails, by what became of an attempt to send them", [
+  "outcome",
+]);
 
 const lookEveryMs = 30_000;
 const keptDays = 30;
@@ -112,9 +117,13 @@ export function createMailSender(options: MailSenderOptions): MailSender {
     );
   };
 
+  const count = (outcome: string) => platform.metrics.counter(mails, { outcome }).add();
+
   const handle = async (mail: TakenMail): Promise<void> => {
     try {
-      await finish(control, mail, await deliver(mail));
+      const outcome = await deliver(mail);
+      await finish(control, mail, outcome);
+      count(outcome.state);
     } catch (error) {
       await fail(mail, error);
     }
@@ -177,10 +186,12 @@ export function createMailSender(options: MailSenderOptions): MailSender {
       .slice(0, 500);
     const about = { mail_id: mail.id, template: mail.template, attempts: mail.attempts, reason };
     if (error instanceof PermanentFailure || mail.attempts >= maxAttempts) {
+      count("failed");
       await finish(control, mail, { state: "failed", reason });
       log.error(about, "A mail could not be sent, and was given up");
       return;
     }
+    count("delayed");
     await tryLater(control, mail, reason, backoffMs(mail.attempts));
     log.warn(about, "A mail could not be sent; it will be tried again");
   };

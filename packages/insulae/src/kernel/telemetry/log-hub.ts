@@ -1,29 +1,32 @@
 /**
  * Lines of the log, as they are written, for those who watch. The app's logger writes through the hub
- * (`tap`): each line goes where it always went, and to the viewers whom it concerns. The server's own
- * loggers take secrets out of what they write; an application's may not, so it is done here as well.
+ * (`tap`): each line goes where it always went, to LOG_FILE if there is one, and to the viewers whom it
+ * concerns. The server's own loggers take secrets out of what they write; an application's may not,
+ * so it is done here as well.
  *
  * Whose a line is, its logger says (`ownedLog`): a request's is of the request's tenant, whatever the
  * line holds. Lines of loggers that say nothing are the server's own, and name a tenant in a field.
  * What is nobody's goes to platform administrators only.
  *
  * While nobody watches, the hub costs a comparison a line. While somebody does, the level is `info`
- * at least, for them: where the log itself goes to, it stays as configured.
+ * at least, for them: where the log itself goes to, it stays as configured, by module.
  *
- * A viewer has a bounded queue. Some 64 KiB may be on their way to it; what comes in meanwhile is
- * queued, and beyond `bufferSize` lines the oldest are dropped and counted. The viewer is told how
- * many, where they are missing.
+ * Viewers are served every `everyMs`, in turns, for no longer than `shareMs`: however many watch, they
+ * take a tenth of the process and requests have the rest. Some 64 KiB may be on their way to each.
+ * Whoever is too slow for that, or has to wait too long for its turn, misses the oldest lines beyond
+ * `bufferSize`, and is told how many, where they are missing.
  */
 import { pino } from "pino";
 import type { OutgoingSocket } from "../http/sockets.ts";
-import { type Logger, ownerOf } from "./log.ts";
-import { formatDropped, formatLine, type LogFormat, readLine } from "./log-line.ts";
+import { type Logger, type LogModule, leastOf, ownerOf, withModules } from "./log.ts";
+import { type Channel, createChannel, lineOf, type Wanted } from "./log-channel.ts";
+import type { LogFormat } from "./log-line.ts";
 
 export interface LogHub {
   /** The logger to use instead: what it writes is seen. Its level is the hub's from now on. */
   tap(log: Logger): Logger;
-  /** Sends the lines of a tenant, or (undefined) all, until the socket is left. */
-  watch(socket: OutgoingSocket, tenantId: string | undefined): void;
+  /** Sends the lines until the socket is left. @param wanted.format default: as configured */
+  watch(socket: OutgoingSocket, wanted: Partial<Wanted>): void;
   /** How many watch, and how many lines they were too slow for. */
   stats(): { readonly viewers: number; readonly dropped: number };
 }
@@ -32,13 +35,22 @@ export interface LogHubOptions {
   readonly format: LogFormat;
   /** How many lines are kept for a viewer who is too slow. */
   readonly bufferSize: number;
+  /** The levels of modules that have one of their own. */
+  readonly levels?: Readonly<Partial<Record<LogModule, string>>>;
+  /** Gets each line as well that is written. */
+  readonly file?: ((line: string) => void) | undefined;
 }
 
 const maxBytesUnderWay = 65_536;
+const everyMs = 50;
+const shareMs = 5;
 
 interface Viewer {
-  readonly tenantId: string | undefined;
-  readonly show: (text: string) => void;
+  readonly channel: Channel;
+  /** The place in the channel. */
+  next: number;
+  underWay: number;
+  readonly socket: OutgoingSocket;
 }
 
 /** The part of a destination that pino speaks to; it leaves what it knows of the line in it. */
@@ -52,63 +64,132 @@ interface Destination {
 }
 
 const wantsMetadata = Symbol.for("pino.metadata");
+const info = 30;
 
-export function createLogHub({ format, bufferSize }: LogHubOptions): LogHub {
+export function createLogHub({ format, bufferSize, levels = {}, file }: LogHubOptions): LogHub {
+  const capacity = Math.max(1, bufferSize);
+  /** Whose turn it is comes first. */
   const viewers = new Set<Viewer>();
-  let droppedInAll = 0;
+  /** By tenant; those who see all under the empty text. */
+  const channels = new Map<string, Set<Channel>>();
   const tapped: { readonly log: Logger; readonly level: string }[] = [];
+  let dropped = 0;
+  let serving = false;
 
-  const publish = (line: string, tenantId: string | undefined): void => {
-    const concerned = [...viewers].filter(
-      (viewer) => viewer.tenantId === undefined || viewer.tenantId === tenantId,
-    );
-    if (concerned.length === 0) return;
-    const text = formatLine(readLine(line), format);
-    for (const viewer of concerned) viewer.show(text);
+  const publish = (line: string, level: number, tenantId: string | undefined): void => {
+    const entry = lineOf(line);
+    let pushed = false;
+    for (const key of tenantId === undefined ? [""] : ["", tenantId]) {
+      for (const channel of channels.get(key) ?? []) {
+        if (level < channel.wanted.least) continue;
+        channel.push(entry);
+        pushed = true;
+      }
+    }
+    if (pushed) serveSoon();
+  };
+
+  const serveSoon = (): void => {
+    if (serving) return;
+    serving = true;
+    setTimeout(() => {
+      serving = false;
+      serve();
+    }, everyMs).unref();
+  };
+
+  /** Sends to those who are behind, for as long as the share lasts. */
+  const serve = (): void => {
+    const until = performance.now() + shareMs;
+    for (const viewer of [...viewers]) {
+      if (viewer.next === viewer.channel.end || viewer.underWay >= maxBytesUnderWay) continue;
+      if (performance.now() >= until) {
+        serveSoon();
+        return;
+      }
+      // To the end of the line.
+      viewers.delete(viewer);
+      viewers.add(viewer);
+      send(viewer);
+    }
+  };
+
+  const send = (viewer: Viewer): void => {
+    const batch = viewer.channel.take(viewer.next, maxBytesUnderWay - viewer.underWay);
+    viewer.next = batch.next;
+    dropped += batch.dropped;
+    viewer.underWay += batch.bytes.length;
+    viewer.socket.send(batch.bytes, () => {
+      viewer.underWay -= batch.bytes.length;
+      if (viewer.next < viewer.channel.end) serveSoon();
+    });
+  };
+
+  const channelFor = (wanted: Wanted): Channel => {
+    const key = wanted.tenantId ?? "";
+    const same = channels.get(key) ?? new Set();
+    for (const channel of same) {
+      if (channel.wanted.format === wanted.format && channel.wanted.least === wanted.least) {
+        return channel;
+      }
+    }
+    const made = createChannel(wanted, capacity);
+    channels.set(key, same.add(made));
+    return made;
+  };
+
+  const leave = (viewer: Viewer): void => {
+    viewers.delete(viewer);
+    for (const other of viewers) if (other.channel === viewer.channel) return;
+    const key = viewer.channel.wanted.tenantId ?? "";
+    const same = channels.get(key);
+    same?.delete(viewer.channel);
+    if (same?.size === 0) channels.delete(key);
   };
 
   const chooseLevel = (): void => {
     for (const { log, level } of tapped) {
-      const enough = viewers.size === 0 || rankOf(level) <= rankOf("info");
-      log.level = enough ? level : "info";
+      log.level = viewers.size === 0 || rankOf(level) <= info ? level : "info";
     }
   };
 
   return {
     tap(log) {
-      const own = log.child({});
       const destination: Destination = Reflect.get(log, pino.symbols.streamSym);
       const least = rankOf(log.level);
       // What else it can do (flush, end) it does as before.
       const through: Destination = Object.create(destination);
       through.write = (line) => {
         const { lastLevel = 0, lastObj, lastLogger } = through;
-        if (lastLevel >= least) {
+        if (lastLevel >= (leastOf(lastLogger) ?? least)) {
           if (Reflect.get(destination, wantsMetadata)) Object.assign(destination, through);
           destination.write(line);
+          file?.(line);
         }
-        if (viewers.size > 0) publish(line, tenantOf(lastLogger, lastObj));
+        if (viewers.size > 0) publish(line, lastLevel, tenantOf(lastLogger, lastObj));
       };
       Reflect.set(through, wantsMetadata, true);
+      const own = withModules(log.child({}), (module, child) => {
+        const level = levels[module] ?? log.level;
+        tapped.push({ log: child, level });
+        chooseLevel();
+        return rankOf(level);
+      });
       Reflect.set(own, pino.symbols.streamSym, through);
       tapped.push({ log: own, level: log.level });
       return own;
     },
-    watch(socket, tenantId) {
-      const viewer = {
-        tenantId,
-        show: reader(socket, bufferSize, format, () => {
-          droppedInAll += 1;
-        }),
-      };
+    watch(socket, wanted) {
+      const channel = channelFor({ tenantId: undefined, format, least: 0, ...wanted });
+      const viewer = { channel, next: channel.end, underWay: 0, socket };
       viewers.add(viewer);
       chooseLevel();
       socket.onLeft(() => {
-        viewers.delete(viewer);
+        leave(viewer);
         chooseLevel();
       });
     },
-    stats: () => ({ viewers: viewers.size, dropped: droppedInAll }),
+    stats: () => ({ viewers: viewers.size, dropped }),
   };
 }
 
@@ -120,49 +201,4 @@ function tenantOf(log: Logger | undefined, fields: unknown): string | undefined 
   if (owner !== undefined) return owner ?? undefined;
   const named = typeof fields === "object" && fields !== null && Reflect.get(fields, "tenant_id");
   return typeof named === "string" ? named : undefined;
-}
-
-/** Shows lines to one viewer, as fast as it reads, and never keeps more than so many. */
-function reader(
-  socket: OutgoingSocket,
-  bufferSize: number,
-  format: LogFormat,
-  onDropped: () => void,
-) {
-  let queue: string[] = [];
-  let dropped = 0;
-  let underWay = 0;
-  socket.onLeft(() => {
-    queue = [];
-  });
-
-  const send = (text: string): void => {
-    underWay += text.length;
-    socket.send(text, () => {
-      underWay -= text.length;
-      sendMore();
-    });
-  };
-  const sendMore = (): void => {
-    if (underWay >= maxBytesUnderWay) return;
-    if (dropped > 0 && queue.length > 0) {
-      send(formatDropped(dropped, Date.now(), format));
-      dropped = 0;
-    }
-    while (underWay < maxBytesUnderWay) {
-      const text = queue.shift();
-      if (text === undefined) return;
-      send(text);
-    }
-  };
-
-  return (text: string): void => {
-    queue.push(text);
-    if (queue.length > bufferSize) {
-      queue.shift();
-      dropped += 1;
-      onDropped();
-    }
-    sendMore();
-  };
 }

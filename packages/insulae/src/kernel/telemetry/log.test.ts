@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { createLoggerTo } from "./log.ts";
+import { createLoggerTo, moduleLog, ownedLog } from "./log.ts";
+import { createLogHub } from "./log-hub.ts";
 import { redact, redactText } from "./redact.ts";
 
 const secret = "s3cr3t-Value-9876";
@@ -60,4 +61,65 @@ test("what only sounds like a secret is kept", () => {
   const harmless = { token_count: 3, password_changed_at: "now", has_password: true, key: "acme" };
   expect(redact(harmless)).toEqual(harmless);
   expect(redactText("the token has expired")).toBe("the token has expired");
+});
+
+describe("levels by module", () => {
+  function hubOf(level: string, levels: Record<string, string>) {
+    const written: string[] = [];
+    const base = createLoggerTo(level, (line) => written.push(JSON.parse(line).msg));
+    const files: string[] = [];
+    const hub = createLogHub({
+      format: "text",
+      bufferSize: 10,
+      levels,
+      file: (line) => files.push(line),
+    });
+    return { hub, log: hub.tap(base), written, files };
+  }
+
+  test("are those of LOG_LEVEL, and the general one elsewhere", () => {
+    const { log, written, files } = hubOf("warn", { http: "debug", database: "silent" });
+    const http = moduleLog(log, "http");
+    for (const [name, each] of [
+      ["general", log],
+      ["http", http],
+      ["http's child", ownedLog(http, {}, "tenant")],
+      ["database", moduleLog(log, "database")],
+      ["mail", moduleLog(log, "mail")],
+    ] as const) {
+      each.debug(`${name} debug`);
+      each.warn(`${name} warn`);
+    }
+    expect(written).toEqual([
+      "general warn",
+      "http debug",
+      "http warn",
+      "http's child debug",
+      "http's child warn",
+      "mail warn",
+    ]);
+    expect(files).toHaveLength(written.length);
+    expect(JSON.parse(files[1] ?? "")).toMatchObject({ module: "http", level: 20 });
+  });
+
+  test("hold while somebody watches, who sees info of all", () => {
+    const { hub, log, written } = hubOf("error", { http: "debug" });
+    const mail = moduleLog(log, "mail");
+    let leave = (): void => {};
+    hub.watch(
+      {
+        send() {},
+        onLeft: (fn) => {
+          leave = fn;
+        },
+      },
+      {},
+    );
+    expect([mail.level, moduleLog(log, "http").level]).toEqual(["info", "debug"]);
+    mail.warn("to viewers only");
+    leave();
+    expect([mail.level, log.level]).toEqual(["error", "error"]);
+    mail.warn("to nobody");
+    expect(written).toEqual([]);
+  });
 });

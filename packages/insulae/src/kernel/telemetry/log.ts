@@ -46,7 +46,7 @@ const loggerOptions = (level: string): LoggerOptions => ({
  * JSON escapes line breaks and the control characters below U+0020; some readers also break lines at,
  * and some terminals obey, what is left. Outside of strings JSON has none of them.
  */
-const oneLine = (line: string): string =>
+export const oneLine = (line: string): string =>
   unescaped.test(line)
     ? line.replaceAll(
         everyUnescaped,
@@ -107,3 +107,45 @@ export const ownedLog = (log: Logger, bindings: object, tenantId: string | undef
 /** Whose a logger's lines are; `null`: nobody's; undefined: it does not say. */
 export const ownerOf = (log: Logger): string | null | undefined =>
   (log as Logger & { readonly [owner]?: string | null })[owner]; // set above, on it or its parent
+
+/** The parts of the server whose level can be set apart (`LOG_LEVEL=info,http=warn,database=debug`). */
+export const logModules = [
+  "http",
+  "database",
+  "redis",
+  "auth",
+  "audit",
+  "tenancy",
+  "jobs",
+  "mail",
+  "cache",
+  "storage",
+  "webhooks",
+  "logs",
+] as const;
+export type LogModule = (typeof logModules)[number];
+
+const modules = Symbol("makes a module's logger");
+const leastLevel = Symbol("the least level that a module's logger writes");
+
+/** Has `moduleLog` make loggers by the rules of whoever taps the log. @param begun gives their level. */
+export const withModules = (
+  log: Logger,
+  begun: (module: LogModule, child: Logger) => number,
+): Logger =>
+  Object.assign(log, {
+    [modules]: (module: LogModule): Logger => {
+      const child = log.child({ module });
+      return Object.assign(child, { [leastLevel]: begun(module, child) });
+    },
+  });
+
+/** The logger of a part of the server; its lines say which part it is. */
+export const moduleLog = (log: Logger, module: LogModule): Logger =>
+  // set above, on it
+  (log as Logger & { readonly [modules]?: (module: LogModule) => Logger })[modules]?.(module) ??
+  log.child({ module });
+
+/** The least level that the module of a logger writes; undefined: it is of none. */
+export const leastOf = (log: Logger | undefined): number | undefined =>
+  (log as (Logger & { readonly [leastLevel]?: number }) | undefined)?.[leastLevel]; // set above, on it or its parent

@@ -1,0 +1,107 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { WebSocket } from "ws";
+import { loadConfig } from "../config.ts";
+import type { CommandContext, Result } from "./command.ts";
+import { CommandError, exitCodes } from "./failure.ts";
+
+export interface LogsOptions {
+  readonly url?: string;
+  readonly token?: string;
+  /** Of the tenant whose lines are wanted. */
+  readonly tenant?: string;
+  readonly level?: string;
+}
+
+const reconnectMs = 1_000;
+
+/**
+ * Follows a running server's log until it is interrupted: each line to stdout, as text or (`--json`)
+ * as a JSON object of its own. Where the connection is lost it is made again.
+ */
+export async function followLogs(context: CommandContext, options: LogsOptions): Promise<Result> {
+  const { env, note } = context;
+  const config = loadConfig(env);
+  const server = (options.url ?? `http://localhost:${config.port}`).replace(/\/+$/, "");
+  const query = new URLSearchParams({ format: context.json ? "json" : "text" });
+  if (options.level) query.set("level", options.level);
+  if (options.tenant) query.set("tenant_id", options.tenant);
+  const url = `${server.replace(/^http/, "ws")}/api/ws/logs?${query}`;
+
+  const given = options.token ?? env.INSULAE_TOKEN;
+  for (let connected = false; ; ) {
+    const token = given ?? (await logIn(server, config.adminEmail, config.adminPassword));
+    const outcome = await follow(url, token, () => {
+      if (connected) note("Connected again.");
+      connected = true;
+    });
+    if (outcome.refused !== undefined) {
+      const message = `The server refused (${outcome.refused}). Watching the log needs the permission logs:read; see docs/logs.md.`;
+      throw new CommandError("logs_refused", message, exitCodes.refused);
+    }
+    if (!connected) throw unreachable(server, outcome.reason);
+    note(`The connection was lost (${outcome.reason}); trying again …`);
+    await sleep(reconnectMs);
+  }
+}
+
+const unreachable = (server: string, reason: string): CommandError =>
+  new CommandError(
+    "server_unreachable",
+    `No server answers at ${server} (${reason}). --url names another one.`,
+    exitCodes.tryAgain,
+  );
+
+interface Outcome {
+  /** The status with which the handshake was refused. */
+  readonly refused?: number;
+  readonly reason: string;
+}
+
+function follow(url: string, token: string, onOpen: () => void): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const client = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
+    let reason = "";
+    client.on("open", onOpen);
+    client.on("message", (line) => void process.stdout.write(`${line}\n`));
+    client.on("unexpected-response", (_request, { statusCode = 0 }) => {
+      // Where it was only busy, or starting, it is tried again.
+      const later = statusCode === 429 || statusCode >= 500;
+      resolve({ reason: `status ${statusCode}`, ...(!later && { refused: statusCode }) });
+      client.terminate();
+    });
+    client.on("error", (error) => {
+      reason = error.message || "no connection";
+    });
+    client.on("close", (code, text) =>
+      resolve({ reason: String(text) || reason || `code ${code}` }),
+    );
+  });
+}
+
+/** As the platform administrator of the configuration. */
+async function logIn(
+  server: string,
+  email: string | undefined,
+  password: string | undefined,
+): Promise<string> {
+  if (email === undefined || password === undefined) {
+    const message =
+      "Who are you? Give an access token (--token, or INSULAE_TOKEN), or ADMIN_EMAIL and ADMIN_PASSWORD.";
+    throw new CommandError("token_needed", message, exitCodes.inputNeeded);
+  }
+  const reply = await fetch(`${server}/api/v1/auth/login`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ email, password }),
+  }).catch((error: unknown) => {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    throw unreachable(server, String(cause));
+  });
+  const body: unknown = await reply.json().catch(() => undefined);
+  const token: unknown = typeof body === "object" && body && Reflect.get(body, "access_token");
+  if (typeof token !== "string") {
+    const message = `The server let ADMIN_EMAIL not in (status ${reply.status}).`;
+    throw new CommandError("log_in_refused", message, exitCodes.refused);
+  }
+  return token;
+}

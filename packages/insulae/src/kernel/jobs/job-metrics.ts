@@ -1,0 +1,69 @@
+/** What `/metrics` and traces say of jobs. */
+import { type Kysely, sql } from "kysely";
+import type { ControlTables } from "../database/control-tables.ts";
+import {
+  counter,
+  gauge,
+  histogram,
+  type Metrics,
+  type MetricsRegistry,
+} from "../telemetry/metrics.ts";
+import type { TraceAttributes, Tracing } from "../telemetry/tracing.ts";
+
+const attempts = counter(
+  "insulae_jobs_total",
+  "Jobs that this process has run, by how that ended",
+  ["job", "outcome"],
+);
+const durations = histogram(
+  "insulae_job_duration_seconds",
+  "How long jobs ran",
+  ["job"],
+  [0.01, 0.05, 0.25, 1, 5, 30, 120, 600],
+);
+const queued = gauge("insulae_jobs_queued", "Jobs of all processes that wait, run or were parked", [
+  "state",
+]);
+
+/** Runs a job, and keeps how it went. */
+export type WatchJob = <T>(
+  name: string,
+  attributes: TraceAttributes,
+  work: () => Promise<T>,
+) => Promise<T>;
+
+export const watchJobs =
+  (metrics: Metrics, tracing: Tracing | undefined): WatchJob =>
+  async (name, attributes, work) => {
+    const since = performance.now();
+    const ended = (outcome: string) => {
+      metrics.counter(attempts, { job: name, outcome }).add();
+      metrics.histogram(durations, { job: name }).observe((performance.now() - since) / 1_000);
+    };
+    try {
+      const result = await (tracing ? tracing.task(`job ${name}`, attributes, work) : work());
+      ended("completed");
+      return result;
+    } catch (error) {
+      ended("failed");
+      throw error;
+    }
+  };
+
+const states = ["waiting", "active", "failed"] as const;
+
+/** Has the queue counted whenever the metrics are read. */
+export function measureQueue(metrics: MetricsRegistry, control: Kysely<ControlTables>): void {
+  metrics.read(queued, async () => {
+    const { rows } = await sql<{ state: string; count: number }>`
+      select case when state < 'active' then 'waiting' else state::text end as state,
+        count(*)::float8 as count
+      from pgboss.job_common
+      where state <= 'active' or state = 'failed'
+      group by 1`.execute(control);
+    return states.map((state) => {
+      const count = rows.find((row) => row.state === state)?.count ?? 0;
+      return [count, { state }] as const;
+    });
+  });
+}
