@@ -16,6 +16,7 @@ export const scenarioNames = [
   "checks",
   "revocation",
   "soak",
+  "viewers",
 ] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 

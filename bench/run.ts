@@ -16,6 +16,7 @@ import { signIns } from "./scenarios/sign-ins.ts";
 import { soak } from "./scenarios/soak.ts";
 import { start } from "./scenarios/start.ts";
 import { throughput } from "./scenarios/throughput.ts";
+import { viewers } from "./scenarios/viewers.ts";
 
 type Scenario = (bench: Bench) => Promise<Section>;
 
@@ -32,6 +33,7 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["checks"], checks],
   [["revocation"], revocation],
   [["soak"], soak],
+  [["viewers"], viewers],
 ];
 
 /** Runs what the options ask for. @returns the report: Markdown, or JSON with `--json`. */

@@ -22,6 +22,7 @@ export {
   totalWanted,
   withTotal,
 } from "./kernel/http/page.ts";
+export { textFrame } from "./kernel/http/text-frame.ts";
 export {
   type BodyBytes,
   bytesBody,

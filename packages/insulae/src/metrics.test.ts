@@ -1,6 +1,9 @@
-/** What a whole app tells Prometheus. */
+/** What a whole app tells Prometheus, and what `deploy/` makes of it. */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { Type } from "typebox";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { App } from "./app.ts";
 import { dialects } from "./dialects/index.ts";
 import { standardFeatures } from "./features/index.ts";
@@ -81,11 +84,11 @@ it("measures statements on lanes and in transactions, and knows the connections"
 it("knows the process", async () => {
   expect(await value("process_resident_memory_bytes")).toBeGreaterThan(10_000_000);
   expect(await value("process_cpu_seconds_total")).toBeGreaterThan(0);
-  expect(await value('nodejs_eventloop_lag_seconds{quantile="0.99"}')).toBeGreaterThanOrEqual(0);
+  expect(await value('nodejs_eventloop_lag_seconds{percentile="99"}')).toBeGreaterThanOrEqual(0);
   expect(await value("insulae_build_info{")).toBe(1);
   expect(await value("insulae_log_viewers")).toBe(0);
   expect(
-    await value('insulae_http_request_duration_recent_seconds{quantile="0.95"}'),
+    await value('insulae_http_request_duration_recent_seconds{percentile="95"}'),
   ).toBeGreaterThan(0);
 });
 
@@ -108,4 +111,45 @@ it("knows what is in the queue of jobs", async () => {
   for (const state of ["waiting", "active", "failed"]) {
     expect(await value(`insulae_jobs_queued{state="${state}"}`)).toBeGreaterThanOrEqual(0);
   }
+});
+
+describe("deploy/", () => {
+  const deployed = (path: string) =>
+    fileURLToPath(new URL(`../../../deploy/${path}`, import.meta.url));
+  const rules = deployed("prometheus/rules.yml");
+  const dashboard = deployed("grafana/insulae.json");
+
+  it("names no metric that is not exported", async () => {
+    const { body } = await app.inject("/metrics");
+    const exported = new Set([...body.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));
+    for (const path of [rules, dashboard]) {
+      const text = readFileSync(path, "utf8");
+      const names = [...text.matchAll(/(?<![\w:])(?:insulae|http|nodejs|process)_[a-z_]+/g)];
+      expect(names.length).toBeGreaterThan(10);
+      for (const [name] of names) {
+        expect(exported).toContain(name.replace(/_(?:bucket|sum|count)$/, ""));
+      }
+    }
+  });
+
+  it("has a dashboard that Grafana can read", () => {
+    const { panels } = JSON.parse(readFileSync(dashboard, "utf8"));
+    expect(panels.length).toBeGreaterThan(10);
+    for (const { targets } of panels) for (const { expr } of targets) expect(expr).toBeTruthy();
+  });
+
+  const tool = "promtool";
+  const promtool = (args: readonly string[], input = "") =>
+    spawnSync(tool, args, { input, encoding: "utf8" });
+  const there = promtool(["--version"]).status === 0;
+  const required = process.env.INSULAE_TEST_PROMTOOL === "required";
+
+  it.skipIf(!there && !required)(
+    "has rules that Prometheus takes, and so are the metrics (left out without promtool)",
+    async () => {
+      expect(promtool(["check", "rules", rules])).toMatchObject({ status: 0 });
+      const { body } = await app.inject("/metrics");
+      expect(promtool(["check", "metrics"], body)).toMatchObject({ status: 0, stderr: "" });
+    },
+  );
 });

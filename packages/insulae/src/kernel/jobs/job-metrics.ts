@@ -32,9 +32,17 @@ export type WatchJob = <T>(
   work: () => Promise<T>,
 ) => Promise<T>;
 
-export const watchJobs =
-  (metrics: Metrics, tracing: Tracing | undefined): WatchJob =>
-  async (name, attributes, work) => {
+/** @param jobs the names of those that there are. */
+export function watchJobs(
+  metrics: Metrics,
+  tracing: Tracing | undefined,
+  jobs: Iterable<string>,
+): WatchJob {
+  for (const job of jobs) {
+    for (const outcome of ["completed", "failed"]) metrics.counter(attempts, { job, outcome });
+    metrics.histogram(durations, { job });
+  }
+  return async (name, attributes, work) => {
     const since = performance.now();
     const ended = (outcome: string) => {
       metrics.counter(attempts, { job: name, outcome }).add();
@@ -49,6 +57,7 @@ export const watchJobs =
       throw error;
     }
   };
+}
 
 const states = ["waiting", "active", "failed"] as const;
 

@@ -65,7 +65,7 @@ const roundLength = 100;
 
 export function createJobWorker(options: JobWorkerOptions): JobWorker {
   const { queue, declared, platform, concurrency, log, graceMs = 1_000 } = options;
-  const watch = watchJobs(platform.metrics, options.tracing);
+  const watch = watchJobs(platform.metrics, options.tracing, declared.keys());
   const share = Math.max(1, Math.ceil(concurrency / 2));
   const running = new Map<Running, Promise<void>>();
   let round: string[] = [];

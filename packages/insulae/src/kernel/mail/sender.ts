@@ -118,6 +118,9 @@ export function createMailSender(options: MailSenderOptions): MailSender {
   };
 
   const count = (outcome: string) => platform.metrics.counter(mails, { outcome }).add();
+  for (const outcome of ["sent", "delayed", "failed", "dropped"]) {
+    platform.metrics.counter(mails, { outcome });
+  }
 
   const handle = async (mail: TakenMail): Promise<void> => {
     try {

@@ -40,7 +40,7 @@ const routeDurations = histogram(
 const recentDurations = gauge(
   "insulae_http_request_duration_recent_seconds",
   "Percentiles of how long requests took, over the last five to ten minutes of this process",
-  ["quantile"],
+  ["percentile"],
 );
 const quantiles = [0.5, 0.95, 0.99] as const;
 
@@ -74,7 +74,9 @@ export function createHttpMetrics(metrics: MetricsRegistry): HttpMetrics {
   const recent = createRecent();
   metrics.read(recentDurations, () => {
     const values = recent.read(quantiles, performance.now());
-    return values.map((value, at) => [value, { quantile: `${quantiles[at]}` }] as const);
+    return values.map(
+      (value, at) => [value, { percentile: `${(quantiles[at] ?? 0) * 100}` }] as const,
+    );
   });
   const countTenant = createTenantMetrics(metrics);
   return {

@@ -16,7 +16,7 @@ const external = gauge("nodejs_external_memory_bytes", "Memory of buffers and na
 const lag = gauge(
   "nodejs_eventloop_lag_seconds",
   "How late timers were since the metrics were last read",
-  ["quantile"],
+  ["percentile"],
 );
 const busy = counter("nodejs_eventloop_busy_seconds_total", "How long the event loop was at work");
 const build = gauge("insulae_build_info", "Always 1; the labels say what runs", [
@@ -48,9 +48,9 @@ export function measureProcess(metrics: MetricsRegistry, version: string): () =>
     // A timer that is on time counts as `resolution`.
     const late = (delay: number) => Math.max(0, delay / nanoseconds - resolutionMs / 1_000);
     const values = [
-      [late(delays.percentile(50)), { quantile: "0.5" }],
-      [late(delays.percentile(99)), { quantile: "0.99" }],
-      [late(delays.max), { quantile: "1" }],
+      [late(delays.percentile(50)), { percentile: "50" }],
+      [late(delays.percentile(99)), { percentile: "99" }],
+      [late(delays.max), { percentile: "100" }],
     ] as const;
     delays.reset();
     return values;

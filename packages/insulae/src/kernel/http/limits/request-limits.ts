@@ -66,6 +66,10 @@ export interface RequestLimitsOptions {
 export function createRequestLimits(options: RequestLimitsOptions): RequestLimits {
   const { limits, limiter, metrics, count } = options;
   const countRefused = (policy: Policy) => metrics.counter(refusals, { policy }).add();
+  // From the beginning, so that the first refusal is an increase.
+  for (const policy of ["global", "tenant", "account", "anonymous", "credentials"]) {
+    metrics.counter(refusals, { policy });
+  }
   const plans = new Map(Object.entries(limits.plans));
   const all = charge("global", undefined, limits.global);
   const good = createGoodCredentials();
