@@ -22,13 +22,13 @@ export {
   totalWanted,
   withTotal,
 } from "./kernel/http/page.ts";
-export { textFrame } from "./kernel/http/text-frame.ts";
 export {
   type BodyBytes,
   bytesBody,
   type UploadForm,
   uploadForm,
 } from "./kernel/http/stream-body.ts";
+export { textFrame } from "./kernel/http/text-frame.ts";
 export {
   type Job,
   type JobScope,
