@@ -104,10 +104,12 @@ describeWithMoto("files in an S3", () => {
     });
     expect([status, body.sha256]).toEqual([201, sha256(content)]);
     expect(await keys(a)).toContain(body.file_key);
-    const reply = await fetch(await locationOf(body.id));
+    const location = await locationOf(body.id);
+    const reply = await fetch(location);
     expect(Buffer.from(await reply.arrayBuffer()).equals(content)).toBe(true);
     expect(reply.headers.get("content-type")).toContain("text/html");
-    expect(reply.headers.get("content-disposition")).toBe(
+    // S3 answers with it as a header; a moto before 5.2.5 does not.
+    expect(new URL(location).searchParams.get("response-content-disposition")).toBe(
       "attachment; filename=\"_rger.html\"; filename*=UTF-8''%C3%84rger.html",
     );
     expect((await a.call("DELETE", `/files/${body.id}`)).status).toBe(204);
