@@ -8,7 +8,7 @@
  * A crash between the driver's yes and the note of it sends it once more, never not at all.
  */
 import { Type } from "typebox";
-import { PermanentFailure } from "../../kernel/delivery/delivery.ts";
+import { Undeliverable } from "../../kernel/delivery/delivery.ts";
 import { uuid } from "../../kernel/http/fields.ts";
 import { type JobScope, job } from "../../kernel/jobs/job.ts";
 import { redactText } from "../../kernel/telemetry/redact.ts";
@@ -73,7 +73,7 @@ async function fail(one: Notification, error: unknown, { db, job, log }: Scope):
   const reason = redactText(error instanceof Error ? error.message : String(error))
     .replaceAll("\0", "")
     .slice(0, 500);
-  const forGood = error instanceof PermanentFailure;
+  const forGood = error instanceof Undeliverable;
   if (!forGood && job.attempt <= retries) {
     await noteFailure(db, one.id, reason);
     throw error;
@@ -121,16 +121,16 @@ async function pushToBrowsers(
       reached += 1;
     } catch (error) {
       failures.push(error);
-      if (error instanceof PermanentFailure && error.noSuchRecipient) {
+      if (error instanceof Undeliverable && error.noSuchRecipient) {
         await deleteSubscription(db, browser);
       }
       continue;
     }
     await noteDelivered(db, id, browser);
   }
-  const again = failures.find((failure) => !(failure instanceof PermanentFailure));
+  const again = failures.find((failure) => !(failure instanceof Undeliverable));
   if (again !== undefined) throw again;
   if (reached > 0) return;
   // The next browser of theirs is to be pushed to: they are not suppressed.
-  throw new PermanentFailure("no browser of this user takes pushes", { cause: failures[0] });
+  throw new Undeliverable("no browser of this user takes pushes", { cause: failures[0] });
 }

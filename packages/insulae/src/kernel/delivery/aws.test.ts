@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { loadConfig } from "../../config.ts";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
 import { describeWithMoto, startTestMoto, type TestMoto } from "../../testing/test-moto.ts";
-import { createDelivery, type Delivery, PermanentFailure } from "./delivery.ts";
+import { createDelivery, type Delivery, Undeliverable } from "./delivery.ts";
 
 const from = "noreply@insulae.example";
 const tenant = { id: "01990000-0000-7000-8000-000000000001" as never };
@@ -73,7 +73,7 @@ describeWithMoto("by Amazon's services", () => {
     withDelivery({ MAIL: "ses" }, async (delivery) => {
       const refused = await delivery.mail(mail).catch((error: unknown) => error);
       expect(refused).toBeInstanceOf(Error);
-      expect(refused).not.toBeInstanceOf(PermanentFailure);
+      expect(refused).not.toBeInstanceOf(Undeliverable);
       await ask("ses", { Action: "VerifyEmailIdentity", EmailAddress: from });
       await delivery.mail(mail);
       expect((await told("ses")).Message).toMatchObject([
@@ -93,7 +93,7 @@ describeWithMoto("by Amazon's services", () => {
         { phone_number: "+41791234567", message: "Your code" },
       ]);
       const refused = delivery.text({ ...about, to: "nobody", text: "Your code" });
-      await expect(refused).rejects.toBeInstanceOf(PermanentFailure);
+      await expect(refused).rejects.toBeInstanceOf(Undeliverable);
     }));
 
   it("SNS pushes to a device, which becomes one endpoint of the application", async () => {

@@ -1,5 +1,5 @@
 import type { AwsSettings } from "../../config.ts";
-import { PermanentFailure } from "./delivery.ts";
+import { Undeliverable } from "./delivery.ts";
 
 /** What each client of Amazon's services gets. Trying again is the sender's business. */
 export const clientOptions = (
@@ -33,7 +33,7 @@ const finalErrors = new Set([
 export function failureOf(error: unknown): unknown {
   if (!(error instanceof Error) || !finalErrors.has(error.name)) return error;
   if (/not verified/i.test(error.message)) return error;
-  return new PermanentFailure(`${error.name}: ${error.message}`, {
+  return new Undeliverable(`${error.name}: ${error.message}`, {
     cause: error,
     noSuchRecipient:
       /^OptedOut|^EndpointDisabled/.test(error.name) ||

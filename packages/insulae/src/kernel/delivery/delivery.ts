@@ -59,7 +59,7 @@ export interface OutgoingPush extends Outgoing {
 /**
  * Each resolves once somebody else is responsible for the message.
  *
- * @throws PermanentFailure where trying again makes no sense.
+ * @throws Undeliverable where trying again makes no sense.
  */
 export interface Delivery {
   readonly mail: (mail: OutgoingMail) => Promise<void>;
@@ -71,7 +71,7 @@ export interface Delivery {
 }
 
 /** The other side refused the message for good. */
-export class PermanentFailure extends Error {
+export class Undeliverable extends Error {
   /** There is nobody at that address (any more): it isn't to be written to again. */
   readonly noSuchRecipient: boolean;
 
@@ -126,5 +126,5 @@ function mailDriver(config: Config, capture: Delivery["mail"], topic: Delivery["
 }
 
 const refuseText: Delivery["text"] = async () => {
-  throw new PermanentFailure("text messages can't be sent: see the setting SMS");
+  throw new Undeliverable("text messages can't be sent: see the setting SMS");
 };

@@ -4,7 +4,7 @@
  */
 import { createTransport } from "nodemailer";
 import type { SmtpServer } from "../../config.ts";
-import { type OutgoingMail, PermanentFailure } from "./delivery.ts";
+import { type OutgoingMail, Undeliverable } from "./delivery.ts";
 
 /** Together shorter than the sender's lease, so that a mail is not taken twice. */
 const timeouts = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 };
@@ -45,7 +45,7 @@ export function smtpDriver({ host, port, tls, auth }: SmtpServer, from: string) 
       } catch (error) {
         if (!isFinal(error)) throw error;
         const noSuchRecipient = "code" in error && error.code === "EENVELOPE" && isUnknown(error);
-        throw new PermanentFailure(error.message, { cause: error, noSuchRecipient });
+        throw new Undeliverable(error.message, { cause: error, noSuchRecipient });
       }
     },
     close() {

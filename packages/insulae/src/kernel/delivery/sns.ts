@@ -9,7 +9,7 @@ import {
   type OutgoingMail,
   type OutgoingPush,
   type OutgoingText,
-  PermanentFailure,
+  Undeliverable,
 } from "./delivery.ts";
 
 interface Sns {
@@ -75,7 +75,7 @@ export function snsDriver(aws: AwsSettings, topics: SnsSettings) {
     async push(push: OutgoingPush & { readonly to: string }): Promise<void> {
       const { pushArn } = topics;
       if (!pushArn) {
-        throw new PermanentFailure("devices can't be reached: see the setting SNS_PUSH_TOPIC_ARN");
+        throw new Undeliverable("devices can't be reached: see the setting SNS_PUSH_TOPIC_ARN");
       }
       if (!pushArn.includes(":app/")) return toTopic(pushArn, "push", push);
       await withSns(async ({ publish, endpointOf }) => {

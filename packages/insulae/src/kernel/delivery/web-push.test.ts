@@ -12,7 +12,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createOutbound } from "../http/outbound.ts";
 import { createSecrets } from "../secrets.ts";
-import { PermanentFailure } from "./delivery.ts";
+import { Undeliverable } from "./delivery.ts";
 import { createVapid, webPushDriver } from "./web-push.ts";
 
 /** A browser's keys, and how it reads what was encrypted for it. */
@@ -124,7 +124,7 @@ describe("a push to a browser", () => {
     for (const status of [429, 500, 503]) {
       const failure = await to(`${origin}/${status}`).catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(Error);
-      expect(failure).not.toBeInstanceOf(PermanentFailure);
+      expect(failure).not.toBeInstanceOf(Undeliverable);
     }
   });
 
@@ -143,6 +143,6 @@ describe("a push to a browser", () => {
 
   it("to keys that no browser made is given up", async () => {
     const keys = { p256dh: "AAAA", auth: "AAAA" };
-    await expect(to(`${origin}/201`, keys)).rejects.toBeInstanceOf(PermanentFailure);
+    await expect(to(`${origin}/201`, keys)).rejects.toBeInstanceOf(Undeliverable);
   });
 });

@@ -7,7 +7,7 @@ import { createECDH } from "node:crypto";
 import type { Outbound } from "../http/outbound.ts";
 import { OutboundError } from "../http/outbound.ts";
 import type { Secrets } from "../secrets.ts";
-import { type OutgoingPush, PermanentFailure, type PushSubscription } from "./delivery.ts";
+import { type OutgoingPush, type PushSubscription, Undeliverable } from "./delivery.ts";
 
 interface Vapid {
   readonly publicKey: string;
@@ -67,7 +67,7 @@ export function webPushDriver({ vapid, contact, outbound }: WebPushOptions) {
       maxBytes: 65_536,
     }).catch((error: unknown) => {
       if (error instanceof OutboundError && error.failure === "address_refused") {
-        throw new PermanentFailure(error.message, { cause: error, noSuchRecipient: true });
+        throw new Undeliverable(error.message, { cause: error, noSuchRecipient: true });
       }
       throw error;
     });
@@ -75,10 +75,10 @@ export function webPushDriver({ vapid, contact, outbound }: WebPushOptions) {
     const message = `the push service answered ${answer.status}`;
     // Gone, or never there; 400, 413 and the like will be the same tomorrow.
     if (answer.status === 404 || answer.status === 410) {
-      throw new PermanentFailure(message, { noSuchRecipient: true });
+      throw new Undeliverable(message, { noSuchRecipient: true });
     }
     if (answer.status >= 400 && answer.status < 500 && answer.status !== 429) {
-      throw new PermanentFailure(message);
+      throw new Undeliverable(message);
     }
     throw new Error(message);
   };
@@ -89,7 +89,7 @@ function encrypted<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw new PermanentFailure("nothing can be encrypted for this subscription", {
+    throw new Undeliverable("nothing can be encrypted for this subscription", {
       cause: error,
       noSuchRecipient: true,
     });

@@ -12,7 +12,7 @@
  */
 import type { Kysely } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
-import { type Delivery, PermanentFailure } from "../delivery/delivery.ts";
+import { type Delivery, Undeliverable } from "../delivery/delivery.ts";
 import { AppError } from "../errors.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -188,7 +188,7 @@ export function createMailSender(options: MailSenderOptions): MailSender {
       .replaceAll("\0", "")
       .slice(0, 500);
     const about = { mail_id: mail.id, template: mail.template, attempts: mail.attempts, reason };
-    if (error instanceof PermanentFailure || mail.attempts >= maxAttempts) {
+    if (error instanceof Undeliverable || mail.attempts >= maxAttempts) {
       count("failed");
       await finish(control, mail, { state: "failed", reason });
       log.error(about, "A mail could not be sent, and was given up");
