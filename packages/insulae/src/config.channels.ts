@@ -3,7 +3,7 @@ import type { SmtpServer, Values } from "./config.ts";
 /** How mails, text messages and pushes leave. */
 export function channels(values: Values, production: boolean, problems: string[]) {
   const smtp = mailServer(values, problems);
-  const mail = values.mail ?? (smtp ? "smtp" : "capture");
+  const mail = values.mail ?? (smtp ? "smtp" : values.snsEmailTopicArn ? "sns" : "capture");
   const { awsAccessKeyId: accessKeyId, awsSecretAccessKey: secretAccessKey } = values;
   if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
     problems.push(
@@ -21,7 +21,8 @@ export function channels(values: Values, production: boolean, problems: string[]
   if (values.snsPushTopicArn && !snsRegion) {
     problems.push("SNS_PUSH_TOPIC_ARN needs SNS_REGION or AWS_REGION");
   }
-  const push: "send" | "capture" = values.push ?? (production ? "send" : "capture");
+  const push: "send" | "capture" =
+    values.push ?? (production || values.snsPushTopicArn ? "send" : "capture");
   return {
     mail,
     smtp,

@@ -266,6 +266,11 @@ export const variables = {
     "a PEM file with the certificate (and its chain) for hosts that have none of their own; read again when it changes",
   ),
   tlsKeyFile: variable(["TLS_KEY_FILE"], (value) => resolve(value), "its private key"),
+  apiVersion: variable(
+    ["API_VERSION"],
+    oneOf("v1"),
+    "the version of the API, which is in its paths: v1, the only one that there is",
+  ),
   baseUrl: variable(
     ["PUBLIC_URL"],
     webUrl,
@@ -279,7 +284,7 @@ export const variables = {
   mail: variable(
     ["MAIL"],
     oneOf("smtp", "ses", "sns", "capture"),
-    "smtp and ses send mails, sns publishes them to SNS_EMAIL_TOPIC_ARN; capture keeps the newest in the database instead, to be read by GET /api/v1/dev/mails (not in production) or by a platform administrator. Default smtp where a server is given, otherwise capture; in production one must be said or a server be given",
+    "smtp and ses send mails, sns publishes them to SNS_EMAIL_TOPIC_ARN; capture keeps the newest in the database instead, to be read by GET /api/v1/dev/mails (not in production) or by a platform administrator. Default smtp where a server is given, sns where a topic is, otherwise capture; in production one must be said or given",
   ),
   sms: variable(
     ["SMS"],
@@ -289,7 +294,7 @@ export const variables = {
   push: variable(
     ["PUSH"],
     oneOf("send", "capture"),
-    "send sends push notifications, to browsers by Web Push and to devices by SNS_PUSH_TOPIC_ARN; capture keeps them, as MAIL does. Default capture, in production send",
+    "send sends push notifications, to browsers by Web Push and to devices by SNS_PUSH_TOPIC_ARN; capture keeps them, as MAIL does. Default send in production and where that is given, otherwise capture",
   ),
   awsRegion: variable(["AWS_REGION"], text, "the region of Amazon's services"),
   awsAccessKeyId: variable(
@@ -396,6 +401,11 @@ export const variables = {
     ["JWT_SECRET", "SECRET_KEY"],
     atLeast(32),
     "signs tokens with HS256; default: EdDSA with keys of the control plane",
+  ),
+  algorithm: variable(
+    ["ALGORITHM"],
+    oneOf("hs256", "eddsa"),
+    "what tokens are signed with: HS256 where there is a JWT_SECRET, otherwise EdDSA. It follows from that, and is only compared with it",
   ),
   accessTokenSeconds: variable(
     ["JWT_EXPIRATION", "MAX_AGE"],
@@ -633,7 +643,7 @@ export function loadConfig(
   overrides: Partial<Config> = {},
 ): Config {
   const problems: string[] = [];
-  const values = parseAll(withDatabaseParts(env), problems);
+  const values = parseAll(withDatabaseParts(env, problems), problems);
   const environment = overrides.env ?? values.env ?? "development";
   const production = environment === "production";
   const port = values.port ?? 8000;
@@ -711,6 +721,12 @@ export function loadConfig(
   if ((config.tlsCertFile === undefined) !== (config.tlsKeyFile === undefined)) {
     problems.push("TLS_CERT_FILE and TLS_KEY_FILE belong together; set both or neither");
   }
+  const algorithm = config.jwtSecret === undefined ? "eddsa" : "hs256";
+  if (values.algorithm && values.algorithm !== algorithm) {
+    problems.push(
+      "ALGORITHM is HS256 where there is a JWT_SECRET (or SECRET_KEY), and EdDSA where there is none",
+    );
+  }
   if (production) problems.push(...missingInProduction(config, values));
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
@@ -738,14 +754,44 @@ function parseAll(env: Readonly<Record<string, string | undefined>>, problems: s
 }
 
 /** `DB_HOST`, `DB_PORT`, `DB_USERNAME` and `DB_PASSWORD` together stand for `DATABASE_URL`. */
-function withDatabaseParts(env: Readonly<Record<string, string | undefined>>) {
-  if (!env.DB_HOST || env.DATABASE_URL || env.MASTER_DATABASE_URL) return env;
+function withDatabaseParts(
+  env: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): Readonly<Record<string, string | undefined>> {
+  const given = databaseParts.filter((name) => env[name]?.trim());
+  if (given.length === 0) return env;
+  const url = env.DATABASE_URL || env.MASTER_DATABASE_URL;
+  if (url) {
+    const differing = given.filter((name) => env[name]?.trim() !== partOf(url, name));
+    if (differing.length > 0) {
+      problems.push(`${differing.join(" and ")} differ from DATABASE_URL; set one or the other`);
+    }
+    return env;
+  }
+  if (!env.DB_HOST) {
+    problems.push(`${given.join(" and ")} need DB_HOST, or a DATABASE_URL instead`);
+    return env;
+  }
   const user = encodeURIComponent(env.DB_USERNAME ?? "postgres");
   const password = encodeURIComponent(env.DB_PASSWORD ?? "");
   return {
     ...env,
     DATABASE_URL: `postgresql://${user}:${password}@${env.DB_HOST}:${env.DB_PORT ?? "5432"}/${env.DB_NAME ?? "insulae"}`,
   };
+}
+
+/** What the URL says where a part would say it; a text that is no URL says nothing. */
+function partOf(text: string, name: string): string | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const parts: Readonly<Record<string, string>> = {
+    DB_HOST: url.hostname,
+    DB_PORT: url.port || "5432",
+    DB_USERNAME: decodeURIComponent(url.username),
+    DB_PASSWORD: decodeURIComponent(url.password),
+    DB_NAME: decodeURIComponent(url.pathname.slice(1)),
+  };
+  return parts[name];
 }
 
 const mergeQuotas = (
