@@ -61,6 +61,7 @@ it("counts what a feature counts", async () => {
   expect(await value('bells_rung_total{size="large"}')).toBe(1);
 });
 
+// Shows S0-076, S1-092, S1-094
 it("measures statements on lanes and in transactions, and knows the connections", async () => {
   const lane = 'insulae_db_statement_duration_seconds_count{plane="data",way="lane"}';
   const before = await value(lane);
@@ -81,15 +82,32 @@ it("measures statements on lanes and in transactions, and knows the connections"
   expect(await value("insulae_db_lanes{")).toBeGreaterThan(0);
 });
 
+// Shows S1-093
+it("knows how often the cache had what was asked of it", async () => {
+  const outcome = (name: string) => value(`cache_lookups_total{outcome="${name}"}`);
+  const before = [await outcome("hit"), await outcome("miss")];
+  await app.withTenant(acme.tenant, async ({ cache }) => {
+    await cache.get("nothing");
+    await cache.set("something", 1);
+    await cache.get("something");
+  });
+  expect([await outcome("hit"), await outcome("miss")]).toEqual([
+    (before[0] ?? 0) + 1,
+    (before[1] ?? 0) + 1,
+  ]);
+});
+
+// Shows S1-091
 it("knows the process", async () => {
   expect(await value("process_resident_memory_bytes")).toBeGreaterThan(10_000_000);
   expect(await value("process_cpu_seconds_total")).toBeGreaterThan(0);
   expect(await value('nodejs_eventloop_lag_seconds{percentile="99"}')).toBeGreaterThanOrEqual(0);
   expect(await value("insulae_build_info{")).toBe(1);
   expect(await value("insulae_log_viewers")).toBe(0);
-  expect(
-    await value('insulae_http_request_duration_recent_seconds{percentile="95"}'),
-  ).toBeGreaterThan(0);
+  for (const percentile of [50, 95, 99]) {
+    const name = `insulae_http_request_duration_recent_seconds{percentile="${percentile}"}`;
+    expect(await value(name)).toBeGreaterThan(0);
+  }
 });
 
 it("is degraded without Redis, and says so", async () => {
@@ -119,6 +137,7 @@ describe("deploy/", () => {
   const rules = deployed("prometheus/rules.yml");
   const dashboard = deployed("grafana/insulae.json");
 
+  // Shows S0-084, S1-175, S1-183, S2-006
   it("names no metric that is not exported", async () => {
     const { body } = await app.inject("/metrics");
     const exported = new Set([...body.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));

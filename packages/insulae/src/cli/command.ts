@@ -55,7 +55,7 @@ export function printFailure(error: unknown, json: boolean): void {
 }
 
 /** The variables of `.env` in the working directory are added; those that are set already stay. */
-function readEnvironment(): Readonly<Record<string, string | undefined>> {
+export function readEnvironment(): Readonly<Record<string, string | undefined>> {
   try {
     process.loadEnvFile(".env");
   } catch (error) {

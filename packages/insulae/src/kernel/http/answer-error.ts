@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ErrorShape } from "../feature.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { ConstraintErrors } from "./database-errors.ts";
+import { type ConstraintErrors, isDatabaseError } from "./database-errors.ts";
 import type { Entrance } from "./entrance.ts";
 import { problemOf, problemType, visibleError } from "./problem.ts";
 import { findState, requestLog } from "./request-state.ts";
@@ -25,7 +25,8 @@ export function createAnswerError({ constraints, stray, log }: AnswerErrorOption
     if (!findState(request)) stray(request, reply);
     const visible = visibleError(error, constraints);
     if (visible.status >= 500 && !isAbort(error, request)) {
-      requestLog(request, log).error({ err: error }, visible.title);
+      const message = isDatabaseError(error) ? "Database error" : visible.title;
+      requestLog(request, log).error({ err: error }, message);
     }
     const shape = request.routeOptions.config.errorShape;
     reply

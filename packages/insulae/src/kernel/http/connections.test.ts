@@ -124,6 +124,7 @@ describe("a connection", () => {
     expect(await exchange(port, get("/health", ""))).toMatch(/^HTTP\/1.1 400 /);
   });
 
+  // Shows S1-076
   it("that declares a body too large is stopped before it sends it", async () => {
     const { port } = await listening();
     const answer = await exchange(

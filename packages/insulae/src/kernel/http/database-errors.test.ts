@@ -8,6 +8,7 @@ import { databaseError } from "./database-errors.ts";
 const emailTaken = defineError("email_taken", 409, "This e-mail is taken");
 const constraints = new Map([["people_email_key", emailTaken]]);
 
+// Shows S1-070
 describe("an error of PostgreSQL", () => {
   let database: TestDatabase;
   let client: pg.Client;

@@ -66,6 +66,9 @@ export function databaseError(error: unknown, constraints: ConstraintErrors): Ap
   return undefined;
 }
 
+/** Whether PostgreSQL itself said so. */
+export const isDatabaseError = (error: unknown): boolean => sqlState(error) !== undefined;
+
 function sqlState(error: unknown): string | undefined {
   // A DatabaseError of `pg` has a severity too; system errors (EPIPE) have five letters as well.
   if (!(error instanceof Error) || !("severity" in error)) return undefined;

@@ -32,6 +32,11 @@ const items = feature("items", {
             throw itemMissing({ detail: "It was never there", headers: { "x-hint": "none" } });
           case "broken":
             throw new Error("select secret from vault failed at /srv/code.ts:1");
+          case "sql":
+            throw Object.assign(new Error("division by zero"), {
+              severity: "ERROR",
+              code: "22012",
+            });
           case "late":
             return Promise.reject(new Error("secret"));
           case "nothing":
@@ -79,6 +84,7 @@ const items = feature("items", {
 const json = { "content-type": "application/json" };
 
 describe("an answer", () => {
+  // Shows S1-006
   it("has what its schema names, and nothing else", async () => {
     const answer = await testServer([items]).app.inject("/api/v1/items/7");
     expect(answer.statusCode).toBe(200);
@@ -104,6 +110,7 @@ describe("an answer", () => {
     expect(await status("PUT", "odd")).toBe(500);
   });
 
+  // Shows S1-169
   it("is kept by no cache, guessed at by no browser and shown in no frame", async () => {
     const { headers } = await testServer([items]).app.inject("/api/v1/items/7");
     expect(headers).toMatchObject({
@@ -121,6 +128,7 @@ describe("an answer", () => {
     expect(head.headers["content-length"]).toBe("10");
   });
 
+  // Shows S0-065, S1-166
   it("tells browsers to insist on TLS in production over https", async () => {
     const options = { production: true, baseUrl: "https://api.example.com" };
     const { headers } = await testServer([items], options).app.inject("/api/v1/nowhere");
@@ -173,6 +181,7 @@ describe("a request id", () => {
 });
 
 describe("an error", () => {
+  // Shows S1-006, S1-068, S1-069, S1-071
   it.each<[number, string, string | InjectOptions]>([
     [404, "item_missing", "/api/v1/items/missing"],
     [404, "not_found", "/nowhere"],
@@ -216,6 +225,7 @@ describe("an error", () => {
     expect(answer.body).not.toMatch(/secret|select|\.ts|node_modules|FST_/);
   });
 
+  // Shows S2-079
   it("that nobody foresaw is told to the log, with the request's id", async () => {
     const { app, lines } = testServer([items]);
     const answer = await app.inject("/api/v1/items/broken");
@@ -226,6 +236,21 @@ describe("an error", () => {
         err: expect.objectContaining({ message: expect.stringContaining("secret") }),
       }),
     );
+  });
+
+  // Shows S1-070, S1-083
+  it("of the database is told to the log as such, and to nobody else", async () => {
+    const { app, lines } = testServer([items]);
+    const answer = await app.inject("/api/v1/items/sql");
+    expect([answer.statusCode, answer.json().code]).toEqual([500, "internal_error"]);
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        msg: "Database error",
+        level: 50,
+        err: expect.objectContaining({ message: "division by zero" }),
+      }),
+    );
+    expect(answer.body).not.toContain("zero");
   });
 
   it("brings its own detail and headers", async () => {
@@ -293,6 +318,7 @@ describe("a page", () => {
 });
 
 describe("the log", () => {
+  // Shows S1-078, S1-084, S2-085, S4-034
   it("has a line for each request, and none of its query or headers", async () => {
     const { app, lines } = testServer([items]);
     const headers = { authorization: "Bearer planted", "user-agent": "a\r\nb" };
@@ -313,6 +339,7 @@ describe("the log", () => {
     expect(JSON.stringify(lines)).not.toMatch(/planted|limit|a\\r/);
   });
 
+  // Shows S4-034, S1-078
   it("knows the tenant and the request of a handler's line", async () => {
     const { app, lines } = testServer([items]);
     const answer = await app.inject("/api/v1/items/logged");

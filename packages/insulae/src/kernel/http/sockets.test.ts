@@ -208,6 +208,7 @@ describe("the log hub", () => {
     return texts;
   }
 
+  // Shows S2-067, S2-084
   it("drops the oldest lines for a reader who is too slow, says how many, and goes on", async () => {
     const hub = createLogHub({ format: "text", bufferSize: 100 });
     const log = hub.tap(pino({ base: null }, { write() {} }));
@@ -239,6 +240,7 @@ describe("the log hub", () => {
     expect(got.length - warnings.length + sum).toBe(count);
   });
 
+  // Shows S2-067, S2-084
   it("keeps what its bound allows for one that does not read at all", async () => {
     const hub = createLogHub({ format: "json", bufferSize: 10 });
     const log = hub.tap(pino({ base: null }, { write() {} }));
@@ -264,6 +266,7 @@ describe("the log hub", () => {
     expect(hub.stats()).toEqual({ viewers: 1, dropped: 1_000 - underWay });
   });
 
+  // Shows S2-072
   it("serves a thousand viewers in turns, for a tenth of the time at most", async () => {
     const hub = createLogHub({ format: "text", bufferSize: 1_000 });
     const log = hub.tap(pino({ base: null }, { write() {} }));
