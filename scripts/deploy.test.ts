@@ -78,6 +78,42 @@ describe.each(globSync("deploy/compose.*.yml"))("%s", (file) => {
   });
 });
 
+describe("compose", () => {
+  const servicesOf = (name: string): Fields =>
+    fieldsOf(fieldsOf(parse(read(`deploy/compose.${name}.yml`), { merge: true })).services);
+
+  // Shows S0-072, S1-156, S2-053, S4-040
+  test.each(["dev", "prod"])("for %s has the server, its PostgreSQL and its Redis", (name) => {
+    const services = servicesOf(name);
+    const { environment, ports } = fieldsOf(services.insulae);
+    expect(ports).toContain("127.0.0.1:8000:8000");
+    expect(fieldsOf(environment)).toMatchObject({
+      DATABASE_URL: expect.stringContaining("@postgres:5432/insulae"),
+      REDIS_URL: expect.stringContaining("redis:6379/0"),
+    });
+    expect(fieldsOf(services.postgres)).toMatchObject({
+      image: expect.stringMatching(/^postgres:/),
+      volumes: expect.arrayContaining(["postgres:/var/lib/postgresql/data"]),
+    });
+    expect(fieldsOf(services.redis).image).toMatch(/^redis:/);
+  });
+
+  // Shows S2-052, S1-158
+  test("for development loads what changes again", () => {
+    const { command, volumes } = fieldsOf(servicesOf("dev").insulae);
+    expect(command).toContain("--watch-path=packages/insulae/src");
+    expect(String(volumes)).toContain("../packages/insulae/src:");
+  });
+
+  // Shows S2-050
+  test("for tests has a PostgreSQL for them", () => {
+    const settings = Object.values(servicesOf("test")).map((service) =>
+      JSON.stringify(fieldsOf(service).environment ?? {}),
+    );
+    expect(settings.join()).toMatch(/INSULAE_TEST_DATABASE_URL":"postgresql:.*@postgres:5432/);
+  });
+});
+
 describe("deploy/Dockerfile", () => {
   const instructions = read("deploy/Dockerfile")
     .replaceAll(/^#.*\n/gm, "")
@@ -89,6 +125,7 @@ describe("deploy/Dockerfile", () => {
     .split(/^(?=FROM )/m)
     .slice(1);
 
+  // Shows S0-071, S1-157
   test("builds on pinned images, and on its own stages", () => {
     const version = /^ARG NODE=(\S+)$/m.exec(instructions.join("\n"))?.[1];
     expect(version).toMatch(/^24\.\d+\.\d+$/);
@@ -101,6 +138,7 @@ describe("deploy/Dockerfile", () => {
     }
   });
 
+  // Shows S0-071, S1-157
   test("leaves every stage to a user who is not root", () => {
     for (const stage of stages) {
       const users = [...stage.matchAll(/^USER (\S+)/gm)].map(([, user]) => user);
@@ -118,6 +156,7 @@ describe("deploy/Dockerfile", () => {
     for (const source of copied) expect([source, existsSync(source)]).toEqual([source, true]);
   });
 
+  // Shows S0-083, S2-006, S4-039
   test("has a health check, for the port that is exposed", () => {
     expect(instructions.join("\n")).toMatch(
       /^EXPOSE 8000 9000\n(?:.*\n)*HEALTHCHECK .*health-check\.mjs/m,
@@ -125,6 +164,7 @@ describe("deploy/Dockerfile", () => {
   });
 });
 
+// Shows S1-003, S1-181
 describe("deploy/kubernetes", () => {
   const folder = "deploy/kubernetes";
   const kustomization: Fields = parse(read(`${folder}/kustomization.yaml`));
@@ -190,6 +230,7 @@ describe("deploy/kubernetes", () => {
     for (const { newName, newTag } of images) expect(`${newName}:${newTag}`).toMatch(pinned);
   });
 
+  // Shows S2-081, S0-083
   test("asks the health routes, and keeps the log port within the policy", () => {
     const [server] = ofKind("Deployment")
       .map(podsOf)
@@ -240,6 +281,7 @@ describe("deploy/aws", () => {
       ),
   );
 
+  // Shows S1-003, S1-177, S1-182
   test("allows the server what it asks of Amazon, and nothing else", () => {
     expect([...sent].sort()).toEqual(Object.keys(taken).sort());
     expect([...new Set(actionsIn("server-policy.json"))].sort()).toEqual(
@@ -263,6 +305,7 @@ describe("commands in docs/runbooks and docs/deploy.md", () => {
       .map((command) => command.split(" ")),
   );
 
+  // Shows S0-086
   test.each([...new Set(commands.map((words) => words.slice(0, 2).join(" ")))])(
     "insulae %s is one",
     (command) => {

@@ -1,0 +1,65 @@
+/** What the repository itself promises, beside its code. */
+import { globSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+
+const read = (file: string): string => readFileSync(file, "utf8");
+
+// Shows S0-096, S2-088
+test("the licence is MIT, and a page says how to contribute", () => {
+  expect(read("LICENSE")).toContain("MIT License");
+  for (const file of ["package.json", "packages/insulae/package.json"]) {
+    expect(JSON.parse(read(file)).license).toBe("MIT");
+  }
+  expect(read("CONTRIBUTING.md")).toContain("npm run check && npm test && npm run acceptance");
+});
+
+// Shows S0-054, S0-085, S1-158, S1-176, S2-049
+test("CI runs what CONTRIBUTING.md tells people to run", () => {
+  const { scripts } = JSON.parse(read("package.json"));
+  const commands = ["check", "advisories", "test", "acceptance"];
+  for (const command of commands) {
+    expect(scripts).toHaveProperty(command);
+    expect(read(".ci/run")).toMatch(new RegExp(`^step npm (run )?${command}$`, "m"));
+    expect(read("CONTRIBUTING.md")).toMatch(new RegExp(`\\| .npm (run )?${command}. \\|`));
+  }
+  for (const command of ["start", "build", "format", "bench"]) {
+    expect(scripts).toHaveProperty(command);
+  }
+});
+
+// Shows S0-086, S1-176
+test("there is a runbook for what goes wrong, and a page that leads to each", () => {
+  const guide = read("docs/deploy.md");
+  for (const name of [
+    "restore",
+    "rotate-keys",
+    "tenant-under-attack",
+    "failed-migration",
+    "bigger-server",
+  ]) {
+    expect(read(`docs/runbooks/${name}.md`).length).toBeGreaterThan(500);
+    expect(guide).toContain(`runbooks/${name}.md`);
+  }
+});
+
+// Shows S1-184
+test("each defence that docs/defences.md names has the test that it names", () => {
+  const rows = read("docs/defences.md")
+    .split("\n")
+    .filter((line) => /^\| (?!what is tried|---)/.test(line));
+  expect(rows.length).toBeGreaterThan(100);
+  for (const row of rows) {
+    const shown = row.split(" | ").at(-1) ?? "";
+    const files = [...shown.matchAll(/`([^`]+\.test\.ts)`/g)].map(([, file = ""]) => file);
+    // One is shown by hours of the benchmark.
+    if (!shown.includes("npm run bench")) expect([row, files.length]).not.toEqual([row, 0]);
+    let folder = "";
+    for (const file of files) {
+      // The files of one folder name it once.
+      const paths = [file, `packages/insulae/src/${file}`, `${folder}${file}`];
+      const path = paths.find((one) => globSync(one).length > 0);
+      expect([row, file, path === undefined]).toEqual([row, file, false]);
+      folder = `${path?.replace(/[^/]+$/, "")}`;
+    }
+  }
+});
