@@ -41,6 +41,7 @@ function shell(script: string, variables: Readonly<Record<string, string>> = {})
 describe("address-book: the shell of its document", () => {
   let token: string;
 
+  // Shows S2-034, S2-035, S2-036, S2-037, S2-038, S2-039
   test("signs up, logs in, keeps contacts", () => {
     const [signup = "", log_in = "", added = "", listed = ""] = shell(`
 curl -s -X POST http://localhost:8000/api/auth/signup \\
@@ -78,6 +79,7 @@ curl -s -X GET http://localhost:8000/api/address-book \\
     expect(JSON.parse(listed)).toMatchObject([contact]);
   });
 
+  // Shows S2-040, S2-041, S2-042, S2-043
   test("is refused in the documented words", async () => {
     await client("POST", "/tenants", { body: { id: "other", name: "Other" } });
     const other = await client("POST", "/auth/register", {
@@ -103,6 +105,7 @@ curl -s -X GET http://localhost:8000/api/address-book \\
     ]);
   });
 
+  // Shows S2-070, S2-071, S2-073, S2-074, S2-076, S2-082, S2-086, S2-087, S2-091
   test("the log comes over a WebSocket, at both addresses, by header and by query", async () => {
     expect((await client("GET", "/api/logs")).status).toBe(410);
 
@@ -137,6 +140,7 @@ async function lineFrom(socket: WebSocket): Promise<string> {
   return data.toString();
 }
 
+// Shows S0-070
 test("master-tenant: from a tenant to its users", async () => {
   const person = {
     email: "john@example.com",

@@ -33,6 +33,7 @@ test("an application is made of the built package", () => {
   expect(run("app.ts")).toContain("[ { count: 0 } ]\n200\n");
 });
 
+// Shows S2-032
 test("so is the command", () => {
   expect(run("node_modules/insulae/dist/cli/main.js", "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
 });

@@ -46,6 +46,7 @@ test("the first five minutes", () => {
   expect(JSON.parse(denied).code).toBe("tenant_access_denied");
 });
 
+// Shows S0-007
 test("your own tables and routes", async () => {
   const [sql = ""] = snippets("Your own tables and routes", "sql");
   const [program = ""] = snippets("Your own tables and routes", "ts");

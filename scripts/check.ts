@@ -4,6 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { configurationProblems } from "./configuration-reference.ts";
+import { coverageProblems } from "./coverage-reference.ts";
 import { dependencyProblems } from "./dependencies.ts";
 import { exampleProblems } from "./environment-example.ts";
 import { longFiles } from "./long-files.ts";
@@ -31,4 +32,5 @@ report("file lengths", longFiles());
 report("docs/configuration.md", configurationProblems());
 report(".env.example", exampleProblems());
 report("docs/roles.md", rolesProblems());
+report("docs/coverage.md", coverageProblems());
 process.exitCode = failed ? 1 : 0;

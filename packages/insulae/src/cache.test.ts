@@ -126,6 +126,7 @@ describeWithRedis("two nodes with Redis", () => {
     });
     afterAll(() => app.close());
 
+    // Shows S4-038
     test("is JSON, is read through, lasts an hour, and goes with a change", async () => {
       const { tenant } = await createMember(app);
       const key = `tenant:${tenant.id}:config`;

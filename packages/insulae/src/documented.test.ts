@@ -22,6 +22,7 @@ function registeredRoutes(tree: string): string[] {
   });
 }
 
+// Shows S1-162
 test("every route that is registered, absolute ones too, is in the OpenAPI document", async () => {
   const features = [...coreFeatures, ...developmentFeatures, ...standardFeatures, ...dialects];
   const { app } = testServer(features);

@@ -51,6 +51,7 @@ const fill = async ({ call }: TestMember, name: string) => {
 };
 
 describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
+  // Shows S2-023
   test("every list is exported as it is shown, and nothing of another tenant's", async () => {
     const [a, b] = await Promise.all([createMember(app, isolation), createMember(app, isolation)]);
     await fill(a, "mine");

@@ -103,6 +103,7 @@ function kill(pid: number | undefined): void {
 }
 
 describe("insulae start", () => {
+  // Shows S2-032
   test("says where it listens, where the data is, and the new administrator's password", async () => {
     const { url, data, admin } = started;
     expect({ url, data }).toEqual({ url: `http://localhost:${port}`, data: dataDir });
@@ -127,6 +128,7 @@ describe("insulae start", () => {
 });
 
 describe("insulae tenant", () => {
+  // Shows S2-031
   test("makes tenants of each isolation, shows, suspends, and deletes them", async () => {
     const made = await Promise.all([
       insulae("tenant create acme --json"),
@@ -274,6 +276,7 @@ describe("exit codes and errors", () => {
     expect([ended.code, documentOf(ended).error.code]).toEqual([5, "production_guard"]);
   });
 
+  // Shows S0-092
   test("a database that cannot be reached is worth another try", async () => {
     const ended = await insulae("tenant list --json", {
       DATABASE_URL: "postgres://a:b@localhost:1/c",

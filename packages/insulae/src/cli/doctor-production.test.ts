@@ -37,6 +37,7 @@ test("a configuration that is fit has nothing but the user who asks to be wrong"
   expect(user).toBe(process.geteuid?.() === 0 ? "warning" : "ok");
 });
 
+// Shows S0-065, S0-077, S0-078, S0-079, S0-080, S0-081, S1-166, S1-176
 test.each<[string, Record<string, string>, string, "warning" | "failure"]>([
   [
     "a secret that was copied",
@@ -83,6 +84,7 @@ test("no secret is printed", () => {
   expect(said).not.toContain("pw9");
 });
 
+// Shows S0-082, S0-084, S1-176, S1-178
 test("what would be missing in production is named where it is development", async () => {
   const { document, text, exitCode } = await doctor(
     { json: false, env: { DATABASE_URL: "postgresql://a:b@localhost:1/c" }, note() {} },
@@ -96,6 +98,7 @@ test("what would be missing in production is named where it is development", asy
   });
 });
 
+// Shows S1-178
 test("a database for tests loses rows and has no archive; administrators need a second factor", async () => {
   const app = await createTestApp();
   onTestFinished(() => app.close());
@@ -129,12 +132,14 @@ test("a database for tests loses rows and has no archive; administrators need a 
   expect(await states()).toMatchObject({ administrators: "ok" });
 });
 
+// Shows S0-083, S1-178
 test("a server that can't be reached from outside is told of", async () => {
   const config = loadConfig({ ...fit, PUBLIC_URL: "http://localhost:1" });
   expect(await checkHealth(config)).toMatchObject({ name: "health", state: "warning" });
 });
 
 describeWithRedis("Redis", () => {
+  // Shows S1-180
   test("has to have a limit, a policy that spares sessions, and a copy", async () => {
     const redis = await startTestRedis();
     onTestFinished(() => redis.stop());

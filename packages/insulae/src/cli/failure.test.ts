@@ -19,6 +19,7 @@ const refused = Object.assign(new Error("connect ECONNREFUSED ::1:1"), {
   address: "::1",
 });
 
+// Shows S0-092
 test.each([
   ["a wrong configuration", new ConfigError(["PORT is wrong"]), "configuration", 1],
   ["tables that are not isolated", new IsolationError([]), "not_isolated", 5],

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { readMigrations } from "../kernel/database/migration-files.ts";
 import { newMigration } from "./migrate-new.ts";
 
+// Shows S2-028, S1-155
 test("numbers go on from the last one, and the migrator takes what was made", async () => {
   const feature = await mkdtemp(join(tmpdir(), "insulae-feature-"));
   try {

@@ -9,6 +9,7 @@ beforeAll(async () => {
 afterAll(() => people?.close());
 
 describe("tenant B", () => {
+  // Shows S4-011, S4-026, S2-018
   it("can't use a token of tenant A", async () => {
     const [a, b] = [await people.newTenant(), await people.newTenant()];
     const { token } = await people.register(a);
@@ -17,6 +18,7 @@ describe("tenant B", () => {
     }
   });
 
+  // Shows S4-011
   it("can't be reached with a core token", async () => {
     const b = await people.newTenant();
     const { token } = await people.newAccount();

@@ -11,6 +11,7 @@ afterAll(() => people?.close());
 const password = "correct horse battery";
 
 describe("registering", () => {
+  // Shows S1-008, S1-023, S4-020
   it("without a tenant makes an account, and signs it in to the core", async () => {
     const { status, body } = await people.post("/api/v1/auth/register", {
       body: { email: "Ada@Example.org", password, first_name: "Ada" },
@@ -34,6 +35,7 @@ describe("registering", () => {
     expect(me.body).toMatchObject({ user: { email: "ada@example.org" }, tenant: null });
   });
 
+  // Shows S1-008, S1-023, S1-161
   it("with a tenant makes a user of it, with the role user", async () => {
     const tenant = await people.newTenant();
     const { status, body } = await people.post("/api/v1/auth/register", {
@@ -55,6 +57,7 @@ describe("registering", () => {
     expect(me.body.permissions).not.toContain("users:write");
   });
 
+  // Shows S0-087, S0-088, S1-073
   it("takes the tenant from the body, where nothing says otherwise", async () => {
     const [tenant, other] = [await people.newTenant(), await people.newTenant()];
     const body = { email: "eve@example.org", password, tenant: tenant.slug };
@@ -121,6 +124,7 @@ describe("registering", () => {
     }
   });
 
+  // Shows S1-023, S1-075
   it.each([
     ["a weak password", { password: "password1" }, "weak_password"],
     ["a short password", { password: "x7#kq2m" }, "validation_failed"],

@@ -41,6 +41,7 @@ const emailOf = async ({ tenant, userId }: TestMember): Promise<string> => {
   return user?.email ?? "";
 };
 
+// Shows S0-067
 describe("an attempt to log in to a tenant", () => {
   test("is in its log when it succeeds: who, and from where", async () => {
     const email = await emailOf(member);

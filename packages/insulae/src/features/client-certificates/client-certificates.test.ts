@@ -120,6 +120,7 @@ describe("a machine with a registered certificate", () => {
     });
   });
 
+  // Shows S2-010
   test("says which tenant is meant where no host does", async () => {
     const client = await makeCertificate();
     await register(client);

@@ -39,6 +39,7 @@ const ask = async (member: TestMember) =>
   (await member.call("POST", "/files", { file_name: "a", file_size: 4, mime_type: "text/plain" }))
     .body;
 
+// Shows S1-128
 test("what was asked for and did not come in time is removed, with what came of it", async () => {
   const member = await createMember(app, "schema");
   const [late, sent, kept] = [await ask(member), await ask(member), await ask(member)];
@@ -70,6 +71,7 @@ test("a deleted file whose bytes could not be removed is gone for all, and remov
   expect([names(member.tenant.id), await usage(member)]).toEqual([[], 0]);
 });
 
+// Shows S1-128
 test("bytes that no row knows of are removed once they are old, and nothing else", async () => {
   const member = await createMember(app);
   const { id } = (await upload(app, member, { content: "kept" })).body;

@@ -11,6 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => people?.close());
 
+// Shows S1-186
 describe("signing in with an outside provider", () => {
   it.each([
     ["asked for at UserInfo", false],

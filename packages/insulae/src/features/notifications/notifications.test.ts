@@ -23,6 +23,7 @@ const send = (body: object, channel = "email", by = acme.admin) =>
   by.call("POST", `/notifications/${channel}`, body);
 
 describe("a notification", () => {
+  // Shows S1-111, S1-113, S1-114, S1-115
   it("by e-mail is written from a template, sent, and in the history without what it said", async () => {
     const to = newAddress();
     const { status, body } = await send({
@@ -58,6 +59,7 @@ describe("a notification", () => {
     }
   });
 
+  // Shows S1-116, S1-117
   it("by text message and push reaches a number and a device", async () => {
     const sms = await send({ recipient: "+41791234567", body: "Your code" }, "sms");
     const token = "device-token-1";
@@ -72,6 +74,7 @@ describe("a notification", () => {
     ]);
   });
 
+  // Shows S1-075
   it.each([
     ["email", { recipient: '"x@evil y"@corp.example' }],
     ["email", { recipient: "a@b.example\r\nBcc: c@d.example" }],
@@ -156,6 +159,7 @@ describe("a notification", () => {
     expect((await acme.user.call("GET", "/notifications/history")).status).toBe(403);
   });
 
+  // Shows S1-110, S1-113
   it("that is more urgent goes before those that wait", async () => {
     const busy = await newSenders(app);
     // A suspended tenant's jobs wait.
@@ -188,6 +192,7 @@ describe("a notification", () => {
 });
 
 describe("the history", () => {
+  // Shows S1-112, S1-120
   it("is searched by what it was, to whom, and when", async () => {
     const other = await newSenders(app);
     const to = newAddress();

@@ -42,6 +42,7 @@ function setUp(options: { ttlMs?: number; listening?: () => boolean; max?: numbe
 }
 
 describe("the authority", () => {
+  // Shows S4-014, S1-050
   it("knows a user's role and permissions, at once the second time", async () => {
     const { authority, loadUser } = setUp();
     const first = authority.findUser(tenant, ada);
@@ -59,6 +60,7 @@ describe("the authority", () => {
     expect(loadUser).toHaveBeenCalledTimes(1);
   });
 
+  // Shows S4-014
   it("knows an account, at once the second time", async () => {
     const { authority } = setUp();
     const expected = {

@@ -84,6 +84,7 @@ const contract = (make: () => Caches) => {
     for (const key of keys) expect(await cache.get(key)).toBe(key);
   });
 
+  // Shows S0-075
   test("many who ask at once wait for one load", async () => {
     const { load, resolve } = held();
     const cache = caches.of(a);
@@ -241,6 +242,7 @@ describeWithRedis("the cache in Redis", () => {
 
   contract(() => open(redis));
 
+  // Shows S4-032, S1-007
   test("is one for all nodes, and nothing is announced", async () => {
     const [one, two] = [open(redis), open(redis)];
     await one.of(a).set("key", 1, { tags: ["tag"] });

@@ -281,6 +281,7 @@ const terminate = (like: string) =>
     [`%${like}%`],
   );
 
+// Shows S0-061
 test("reads on a connection that is lost are tried once more, writes are reported", async () => {
   const read = rows(tenantA, "select text, pg_sleep(0.3) is null as slept from notes where id = 1");
   const write = run(tenantA, "insert into notes (id, text) select 50, 'lost' from pg_sleep(0.3)");

@@ -21,6 +21,7 @@ afterEach(async () => {
   await database.drop();
 });
 
+// Shows S0-050
 test("nodes that start together all prepare the server, through whichever databases", async () => {
   const another = await createTestDatabase();
   const clients = await Promise.all(
@@ -54,6 +55,7 @@ test("a role that was given too much is set right", async () => {
   expect(rows).toEqual([{ rolbypassrls: false, rolcreatedb: false }]);
 });
 
+// Shows S0-093
 test("an administrator without the right, or that doesn't own the database, is told so", async () => {
   const name = `weak_${randomBytes(4).toString("hex")}`;
   await administrator.query(`create role ${name} login password 'weak'`);

@@ -21,6 +21,7 @@ describe("a text with variables", () => {
     );
   });
 
+  // Shows S1-074, S1-169
   it("escapes every value in HTML, with no way around it", () => {
     expect(engine.renderHtml("{{ v | upcase }}", { v: "<b>" })).toBe("&lt;B&gt;");
     expect(() => engine.renderHtml("{{ v | raw }}", { v: "<b>" })).toThrow(/raw/);

@@ -253,6 +253,7 @@ describeWithRedis("a session, in Redis,", () => {
   });
   suite(() => app);
 
+  // Shows S4-032, S1-007
   it("is encrypted, lasts a day, and has its tenant's key", async () => {
     const member = await createMember(app);
     await app.withTenant(member.tenant, async ({ session, db }) => {

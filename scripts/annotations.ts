@@ -1,0 +1,59 @@
+/**
+ * Which requirements a test shows. A comment of its own, directly above the test or the describe:
+ *
+ *     // Shows S1-023, S1-024
+ *     test("registers somebody", …
+ *
+ * Several such lines may follow one another, and nothing else may stand between them and the test.
+ */
+
+export interface Shown {
+  readonly id: string;
+  readonly file: string;
+  /** The test's name, as it is written. */
+  readonly test: string;
+}
+
+const annotation = /^\s*\/\/ Shows (S\d-\d{3}(?:, S\d-\d{3})*)$/;
+
+/** What was meant as one, but would not be read. */
+const nearly = /^\s*\/[/*].*\bshows?\b.*\bS\d-\d+/i;
+
+/** `test("name"`, `describe.skipIf(there)("name"` and `it.each([…])("name"`. */
+const names = [
+  /^\s*[\w.]+(?:<[^(]*>)?\(\s*(["'`])((?:\\.|(?!\1).)*)\1/s,
+  /\)\(\s*(["'`])((?:\\.|(?!\1).)*)\1/s,
+];
+
+const nameOf = (source: string): string | undefined => {
+  for (const pattern of names) {
+    const name = pattern.exec(source)?.[2];
+    if (name !== undefined) return name.replaceAll(/\\(.)/g, "$1");
+  }
+  return undefined;
+};
+
+/** What the text of a test file shows, and which of its annotations can't be read. */
+export function annotationsIn(file: string, text: string): { shown: Shown[]; problems: string[] } {
+  const lines = text.split("\n");
+  const shown: Shown[] = [];
+  const problems: string[] = [];
+  let ids: string[] = [];
+  for (const [index, line] of lines.entries()) {
+    const found = annotation.exec(line)?.[1];
+    if (found) {
+      ids.push(...found.split(", "));
+      continue;
+    }
+    const at = `${file}:${index + 1}`;
+    if (nearly.test(line)) problems.push(`${at} is no annotation: write // Shows S1-023, S1-024`);
+    if (ids.length > 0) {
+      const isTest = /^\s*(?:test|it|describe)\b/.test(line);
+      const name = isTest ? nameOf(lines.slice(index).join("\n")) : undefined;
+      if (name === undefined) problems.push(`${at}: no test directly below ${ids.join(", ")}`);
+      else shown.push(...ids.map((id) => ({ id, file, test: name })));
+      ids = [];
+    }
+  }
+  return { shown, problems };
+}

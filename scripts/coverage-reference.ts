@@ -1,0 +1,124 @@
+/**
+ * `docs/coverage.md`: every requirement of the five sources with where it is done, the tests that
+ * show it, or the decision that replaced it. The requirements are in `docs/requirements/`, what
+ * shows them is written above the tests (see annotations.ts). Run it to write the page;
+ * `npm run check` fails while it is another, and where a requirement has neither test nor decision.
+ */
+import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
+import { annotationsIn, type Shown } from "./annotations.ts";
+import { type Requirement, type Source, sources } from "./requirements.ts";
+
+const page = "docs/coverage.md";
+
+/** A document that a decision names. */
+const documents = /\bdocs\/[\w./-]+\.md\b/g;
+
+/** What is wrong with the requirements and with what is said to show them. */
+export function problemsOf(
+  all: readonly Requirement[],
+  shown: readonly Shown[],
+  exists: (file: string) => boolean,
+): string[] {
+  const known = new Set(all.map(({ id }) => id));
+  const withTest = new Set(shown.map(({ id }) => id));
+  const unknown = shown.filter(({ id }) => !known.has(id));
+  return [
+    ...unknown.map(({ id, file, test }) => `${file}: "${test}" shows ${id}, which there is not`),
+    ...all.flatMap(({ id, done, replaced, open }) => {
+      const files = [...done, ...(replaced?.match(documents) ?? [])];
+      const problems = files
+        .filter((file) => !exists(file))
+        .map((file) => `${id} names ${file}, which there is not`);
+      if (replaced || open) return problems;
+      if (!withTest.has(id)) problems.push(`${id} has no test, and no decision replaced it`);
+      if (done.length === 0) problems.push(`${id} does not say where it is done`);
+      return problems;
+    }),
+  ];
+}
+
+const escaped = (text: string): string =>
+  text.replaceAll("<", "&lt;").replaceAll(/[\\|*_`[\]]/g, "\\$&");
+
+/** Named without what most paths have in common, and linked from the page's folder. */
+const link = (file: string): string => {
+  const name = file.replace("packages/insulae/src/", "").replace("packages/insulae/", "");
+  return `[${escaped(name)}](${file.startsWith("docs/") ? file.slice(5) : `../${file}`})`;
+};
+
+function evidence({ id, replaced, open }: Requirement, shown: readonly Shown[]): string {
+  const byFile = Map.groupBy(
+    shown.filter((one) => one.id === id),
+    ({ file }) => file,
+  );
+  return [
+    ...[...byFile].map(([file, tests]) => {
+      const named = new Set(tests.map(({ test }) => escaped(test)));
+      return `${link(file)}: ${[...named].join("; ")}`;
+    }),
+    ...(replaced ? [replaced.replaceAll(documents, (name) => link(name))] : []),
+    ...(open ? [`**open**: ${escaped(open)}`] : []),
+  ].join("<br>");
+}
+
+const rowOf = (requirement: Requirement, shown: readonly Shown[]): string =>
+  `| ${requirement.id} | ${escaped(requirement.title)} | ${requirement.done.map(link).join("<br>")} | ${evidence(requirement, shown)} |`;
+
+/** The page as it should be. */
+export function pageOf(all: readonly Source[], shown: readonly Shown[]): string {
+  const requirements = all.flatMap((source) => source.requirements);
+  const open = requirements.filter((requirement) => requirement.open).length;
+  return `# What was asked for, and where it is
+
+<!-- Made by scripts/coverage-reference.ts -->
+
+Insulae answers to five sources: documents that describe five systems, with requests that can be sent
+as they stand. This table has all ${requirements.length} things that they ask for: where each is done, the tests that
+show it, or the decision that stands in its place. Open: ${open}.
+
+${all
+  .map(
+    ({ name, system, requirements: rows }) => `## ${name}: ${system}
+
+| | asked for | done in | shown by, or replaced by |
+|---|---|---|---|
+${rows.map((row) => rowOf(row, shown)).join("\n")}
+`,
+  )
+  .join("\n")}`;
+}
+
+function read() {
+  const files = globSync("{packages,examples,acceptance,scripts}/**/*.test.{ts,tsx}", {
+    exclude: ["**/node_modules/**"],
+  }).toSorted();
+  const found = files.map((file) => annotationsIn(file, readFileSync(file, "utf8")));
+  const shown = found.flatMap((one) => one.shown);
+  const { sources: all, problems } = sources();
+  return {
+    text: pageOf(all, shown),
+    open: all.flatMap((source) => source.requirements).filter(({ open }) => open),
+    problems: [
+      ...problems,
+      ...found.flatMap((one) => one.problems),
+      ...problemsOf(
+        all.flatMap((source) => source.requirements),
+        shown,
+        existsSync,
+      ),
+    ],
+  };
+}
+
+/** What is wrong with the requirements and their annotations, if anything. */
+export function coverageProblems(): string[] {
+  return read().problems;
+}
+
+if (import.meta.main) {
+  const { text, open, problems } = read();
+  writeFileSync(page, text);
+  for (const problem of problems) console.error(problem);
+  console.log(`${open.length} requirements are open`);
+  process.exitCode = problems.length > 0 ? 1 : 0;
+}
