@@ -474,8 +474,8 @@ export const variables = {
   ),
   wsLogBufferSize: variable(
     ["WS_LOG_BUFFER_SIZE"],
-    integer(1, 100_000),
-    "how many lines are kept for a viewer of the log stream who is too slow, before the oldest are dropped; default 1000",
+    integer(0, 100_000),
+    "how many lines are kept for a viewer of the log stream who is too slow, before the oldest are dropped; 0 is as 1; default 1000",
   ),
   wsLogsAdminUsers: variable(
     ["WS_LOGS_ADMIN_USER"],

@@ -35,6 +35,16 @@ describe("signing up and logging in", () => {
     }
   });
 
+  it("makes the first who signs up where there is nobody the owner, and nobody else", async () => {
+    const next = { ...person, username: "next", email: "next@example.com" };
+    await call("POST", "/api/auth/signup", { body: next });
+    const roles = await app.withTenant(
+      "demo_tenant",
+      ({ db }) => db.sql<{ role: string }>`select role from users order by id`,
+    );
+    expect(roles.map(({ role }) => role)).toEqual(["owner", "user"]);
+  });
+
   it("answers a wrong password and an unknown user alike", async () => {
     const wrong = await logIn("demo", "wrong password");
     expect(wrong).toEqual(await logIn("nobody", "wrong password"));

@@ -207,7 +207,8 @@ export const addressBook = feature<ContactTables>("address-book", {
       async ({ platform, request, tenant, body, audit, log }) => {
         const { username, email, password } = body;
         const where = await tenantOrDefault(platform, tenant);
-        await register({ platform, request, audit, log }, where, { username, email, password });
+        const setting = { platform, request, audit, log };
+        await register(setting, where, { username, email, password }, { firstOwns: !tenant });
         // The same, whether or not the e-mail has to be verified first.
         return { message: "User registered", user: { username, email: canonicalEmail(email) } };
       },

@@ -145,11 +145,17 @@ describe("a token", () => {
 });
 
 // Shows S4-003
-it("an organization that is none is refused", async () => {
-  const headers = { "x-tenant": "invalid" };
-  const reply = await call("POST", "/auth/login", { headers, body: someone() });
-  expect(reply.status).toBe(404);
-  expect(reply.body.detail).toBe("There is no such tenant");
+it("an organization that is none is not found, and what is no number is a mistake", async () => {
+  const named = async (name: string, path: string, body?: object) => {
+    const headers = { "x-tenant": name };
+    return call(body ? "POST" : "GET", path, { headers, ...(body && { body }) });
+  };
+  for (const [path, body] of [["/auth/login", someone()], ["/users/me"]] as const) {
+    const unknown = await named("999999", path, body);
+    expect([unknown.status, unknown.body.detail]).toEqual([404, "There is no such tenant"]);
+    const invalid = await named("invalid", path, body);
+    expect([invalid.status, invalid.body.detail]).toEqual([400, "Invalid tenant"]);
+  }
 });
 
 // Shows S4-023, S4-024

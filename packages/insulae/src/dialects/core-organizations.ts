@@ -12,17 +12,30 @@ import {
 import { makeTenant } from "../features/tenants/tenants.feature.ts";
 import { findUser, type UserTables } from "../features/users/users.feature.ts";
 import { wrongContext } from "../kernel/auth/errors.ts";
-import type { AppError } from "../kernel/errors.ts";
 import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
 import { nullable, timestamp, uuid } from "../kernel/http/fields.ts";
 import type { Platform } from "../kernel/platform.ts";
+import { tenantNotFound } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
-import { isError } from "./shared.ts";
+import { isError, type Meaning } from "./shared.ts";
+
+const invalidTenant = defineError("invalid_tenant", 400, "Invalid tenant");
+
+/** `X-TENANT` is an organization's number there: what is none, and nothing else of ours, is a mistake. */
+export const asCoreError: Meaning = (error, { headers }) => {
+  const named = headers["x-tenant"];
+  const isNumber = named === undefined || /^\d+$/.test(String(named));
+  return error.code === tenantNotFound.code && !isNumber ? invalidTenant() : error;
+};
 
 export const coreErrors: ErrorShape = {
   schema: Type.Object({ detail: Type.String() }, { $id: "CoreError" }),
-  bodyOf: ({ title, detail }: AppError) => ({ detail: detail ?? title }),
+  statusOf: (error, request) => asCoreError(error, request).status,
+  bodyOf(error, request) {
+    const { title, detail } = asCoreError(error, request);
+    return { detail: detail ?? title };
+  },
 };
 
 const ownersOnly = defineError("owners_only", 403, "Only owners can create organizations");

@@ -38,7 +38,7 @@ import type { Logger } from "../kernel/telemetry/log.ts";
 import { tenantNotFound } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { addressBookErrors, ignoredTenant } from "./address-book.ts";
-import { coreErrors, Person, personOf } from "./core-organizations.ts";
+import { asCoreError, coreErrors, Person, personOf } from "./core-organizations.ts";
 import { Member, masterErrors, Profile, profileOf, usersPage } from "./master-tenant.ts";
 import { findDefault, isError, pageNumbers, tenantOrDefault } from "./shared.ts";
 
@@ -47,7 +47,12 @@ const errorsOf = (name: string, ...shapes: readonly ErrorShape[]): ErrorShape =>
     shapes.map(({ schema }) => schema),
     { $id: name },
   ),
-  bodyOf: (error) => Object.assign({}, ...shapes.map((shape) => shape.bodyOf(error))),
+  // By `X-Tenant` a request is the one system's that knows the header.
+  statusOf: (error, request) => asCoreError(error, request).status,
+  bodyOf(error, request) {
+    const meant = asCoreError(error, request);
+    return Object.assign({}, ...shapes.map((shape) => shape.bodyOf(meant, request)));
+  },
 });
 
 const authErrors = errorsOf("AuthError", masterErrors, coreErrors);
@@ -56,8 +61,8 @@ const logInErrors = errorsOf("LogInError", masterErrors, coreErrors, addressBook
 const usersErrors: ErrorShape = {
   schema: masterErrors.schema,
   // What host-routing says where no tenant is known.
-  bodyOf: (error) => ({
-    ...Object(masterErrors.bodyOf(error)),
+  bodyOf: (error, request) => ({
+    ...Object(masterErrors.bodyOf(error, request)),
     ...(error.code === "tenant_required" && { error: "Tenant not found" }),
   }),
 };

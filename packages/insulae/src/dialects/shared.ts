@@ -5,6 +5,7 @@
  */
 import { Type } from "typebox";
 import { AppError } from "../kernel/errors.ts";
+import type { ErrorShape } from "../kernel/feature.ts";
 import type { Platform } from "../kernel/platform.ts";
 import { tenantNotFound } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
@@ -35,6 +36,12 @@ export async function findDefault({ config, tenants }: Platform): Promise<Tenant
 /** Whether it is this error, as against one that something else has thrown. */
 export const isError = (error: unknown, ...codes: readonly string[]): error is AppError =>
   error instanceof AppError && codes.includes(error.code);
+
+/** What an error is to a dialect, in which it may be another one. */
+export type Meaning = (
+  error: AppError,
+  request: Parameters<NonNullable<ErrorShape["statusOf"]>>[1],
+) => AppError;
 
 /** Pages by number, as two of the systems have them. */
 export const pageNumbers = {

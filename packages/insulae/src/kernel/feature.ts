@@ -132,9 +132,9 @@ export interface RouteOptions<
 export interface ErrorShape {
   readonly schema: TSchema;
   /** Default: the error's. */
-  readonly statusOf?: (error: AppError) => number;
+  readonly statusOf?: (error: AppError, request: Pick<RequestInfo, "headers">) => number;
   /** The body, as JSON. */
-  readonly bodyOf: (error: AppError) => unknown;
+  readonly bodyOf: (error: AppError, request: Pick<RequestInfo, "headers">) => unknown;
 }
 
 /** Locks a row until the transaction ends. */

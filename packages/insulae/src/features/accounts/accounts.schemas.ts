@@ -20,7 +20,7 @@ export const Registration = Type.Object(
   {
     email: Email,
     password: NewPassword,
-    first_name: Type.Optional(PersonName),
+    first_name: Type.Optional({ ...PersonName, minLength: 1 }),
     last_name: Type.Optional(PersonName),
     username: Type.Optional(Username),
     tenant: Type.Optional(TenantReference),

@@ -30,10 +30,10 @@ export function createAnswerError({ constraints, stray, log }: AnswerErrorOption
     }
     const shape = request.routeOptions.config.errorShape;
     reply
-      .code(shape?.statusOf?.(visible) ?? visible.status)
+      .code(shape?.statusOf?.(visible, request) ?? visible.status)
       .headers(visible.headers)
       .type(shape ? "application/json; charset=utf-8" : problemType)
-      .send(JSON.stringify(shape ? shape.bodyOf(visible) : problemOf(visible, request.id)));
+      .send(JSON.stringify(shape ? shape.bodyOf(visible, request) : problemOf(visible, request.id)));
   };
 }
 
