@@ -33,7 +33,9 @@ export function createAnswerError({ constraints, stray, log }: AnswerErrorOption
       .code(shape?.statusOf?.(visible, request) ?? visible.status)
       .headers(visible.headers)
       .type(shape ? "application/json; charset=utf-8" : problemType)
-      .send(JSON.stringify(shape ? shape.bodyOf(visible, request) : problemOf(visible, request.id)));
+      .send(
+        JSON.stringify(shape ? shape.bodyOf(visible, request) : problemOf(visible, request.id)),
+      );
   };
 }
 
