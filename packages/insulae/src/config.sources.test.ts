@@ -155,6 +155,15 @@ CORS_CREDENTIALS=true
   expect(production.join("\n")).toMatch(/JWT_SECRET[\s\S]*MASTER_SECRET[\s\S]*PUBLIC_URL/);
 });
 
+// Shows S2-045
+test("bcrypt and its cost can be asked for", () => {
+  expect(loadConfig({ PASSWORD_ALGORITHM: "bcrypt", BCRYPT_COST: "11" })).toMatchObject({
+    passwordAlgorithm: "bcrypt",
+    bcryptCost: 11,
+  });
+  expect(problemsOf({ BCRYPT_COST: "4" })).toHaveLength(1);
+});
+
 // Shows S4-012, S4-013
 test("the environment of a core and organizations is taken as it stands", () => {
   const env = { DATABASE_URL: "postgresql://user:pass@db:5432/core", SECRET_KEY: secret };
@@ -243,7 +252,7 @@ describe("a conflict", () => {
   });
 });
 
-// Shows S1-021, S1-022, S1-079, S1-099, S1-100, S1-101, S1-102, S2-033
+// Shows S1-021, S1-022, S1-079, S1-099, S1-100, S1-101, S1-102, S2-033, S4-039
 test("what the sources promise without a word is the default", () => {
   const defaults: Partial<Config> = {
     port: 8_000,

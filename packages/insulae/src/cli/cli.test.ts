@@ -103,7 +103,7 @@ function kill(pid: number | undefined): void {
 }
 
 describe("insulae start", () => {
-  // Shows S2-032
+  // Shows S2-032, S0-050
   test("says where it listens, where the data is, and the new administrator's password", async () => {
     const { url, data, admin } = started;
     expect({ url, data }).toEqual({ url: `http://localhost:${port}`, data: dataDir });
@@ -119,6 +119,7 @@ describe("insulae start", () => {
     expect(stderr).toContain(`PORT=${port + 1}`);
   });
 
+  // Shows S0-043, S1-141
   test("names all problems of the configuration, without a stack", async () => {
     const { code, stderr } = await insulae("start", { APP_ENV: "production" });
     expect(code).toBe(1);
@@ -301,6 +302,7 @@ describe("insulae doctor", () => {
     expect(ended.code).toBe(0);
   });
 
+  // Shows S0-051, S0-052, S2-027, S2-029
   test("finds a table whose tenants are not kept apart, and a placement that is behind", async () => {
     const { url, stop } = await startEmbedded({ dataDir });
     const client = new pg.Client({ connectionString: url });

@@ -84,7 +84,7 @@ test("no secret is printed", () => {
   expect(said).not.toContain("pw9");
 });
 
-// Shows S0-082, S0-084, S1-176, S1-178
+// Shows S0-082, S0-084, S1-176, S1-178, S0-081, S0-085, S0-086, S1-184
 test("what would be missing in production is named where it is development", async () => {
   const { document, text, exitCode } = await doctor(
     { json: false, env: { DATABASE_URL: "postgresql://a:b@localhost:1/c" }, note() {} },
@@ -96,6 +96,10 @@ test("what would be missing in production is named where it is development", asy
     ok: false,
     for_people: expect.arrayContaining([expect.any(String)]),
   });
+  // What no program can look up is asked of people.
+  for (const word of ["backups", "alerts", "log", "tests", "security", "load", "runbooks"]) {
+    expect(text).toMatch(new RegExp(`☐ .*\\b${word}\\b`));
+  }
 });
 
 // Shows S1-178

@@ -94,6 +94,7 @@ async function register(
 }
 
 describe("a machine with a registered certificate", () => {
+  // Shows S2-010
   test("acts with the permissions that it was given, and no more", async () => {
     const client = await makeCertificate({ subject: "CN=machine" });
     await register(client);
@@ -120,7 +121,6 @@ describe("a machine with a registered certificate", () => {
     });
   });
 
-  // Shows S2-010
   test("says which tenant is meant where no host does", async () => {
     const client = await makeCertificate();
     await register(client);

@@ -21,7 +21,6 @@ afterEach(async () => {
   await database.drop();
 });
 
-// Shows S0-050
 test("nodes that start together all prepare the server, through whichever databases", async () => {
   const another = await createTestDatabase();
   const clients = await Promise.all(

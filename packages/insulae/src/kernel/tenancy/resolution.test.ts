@@ -246,6 +246,7 @@ const withCertificates: readonly (readonly [string, Partial<RequestFacts>, Route
   ["one of a tenant that is gone", shows("acts:gone"), read, { error: "tenant_access_denied" }],
 ];
 
+// Shows S2-010
 test.each(withCertificates)("%s", async (_, given, to, outcome) => {
   expect(await outcomeOf(given, to)).toEqual(outcome);
   expect(await outcomeOf(given, to, false)).toEqual(outcome);
