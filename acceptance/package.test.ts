@@ -19,6 +19,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+// Shows S3-014
 test("an application is made of the built package", () => {
   writeFileSync(
     `${folder}app.ts`,

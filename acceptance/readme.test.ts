@@ -46,7 +46,7 @@ test("the first five minutes", () => {
   expect(JSON.parse(denied).code).toBe("tenant_access_denied");
 });
 
-// Shows S0-007
+// Shows S0-007, S3-007, S3-014, S3-016, S3-017, S3-023
 test("your own tables and routes", async () => {
   const [sql = ""] = snippets("Your own tables and routes", "sql");
   const [program = ""] = snippets("Your own tables and routes", "ts");

@@ -110,6 +110,7 @@ test("who may not see a list may not export it; who may is on record", async () 
   expect(JSON.stringify(await lines(admin, "/users/export?format=jsonl"))).not.toContain("hash");
 });
 
+// Shows S3-009
 test("a client that is slow, or goes, holds no connection", async () => {
   const few = await createTestApp({ config: { databaseConnections: 5 } });
   try {

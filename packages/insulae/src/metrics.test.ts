@@ -47,6 +47,7 @@ async function value(start: string): Promise<number> {
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }
 
+// Shows S3-059, S3-062
 it("counts each tenant's requests apart", async () => {
   const of = ({ tenant }: TestMember) =>
     value(`insulae_tenant_requests_total{tenant_id="${tenant.id}",tenant="${tenant.key}"}`);
@@ -56,6 +57,7 @@ it("counts each tenant's requests apart", async () => {
   expect([await of(acme), await of(globex)]).toEqual([(before[0] ?? 0) + 3, (before[1] ?? 0) + 2]);
 });
 
+// Shows S3-030
 it("counts what a feature counts", async () => {
   expect((await acme.call("GET", "/bells")).status).toBe(200);
   expect(await value('bells_rung_total{size="large"}')).toBe(1);

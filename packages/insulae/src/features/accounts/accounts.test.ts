@@ -18,6 +18,22 @@ describe("tenant B", () => {
     }
   });
 
+  // Shows S3-034, S3-048
+  it("is said in the log to have been tried, with who, whose and which", async () => {
+    const [a, b] = [await people.newTenant(), await people.newTenant()];
+    const { token, user } = await people.register(a);
+    await people.get("/api/v1/users", { token, tenant: b.key });
+    expect(people.logLines()).toContainEqual(
+      expect.objectContaining({
+        msg: "Cross-tenant access attempt",
+        level: 40,
+        user: user.id,
+        user_tenant: a.key,
+        request_tenant: b.key,
+      }),
+    );
+  });
+
   // Shows S4-011
   it("can't be reached with a core token", async () => {
     const b = await people.newTenant();

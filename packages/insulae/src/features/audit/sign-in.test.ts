@@ -125,6 +125,7 @@ test("an account's attempts are in the platform's log", async () => {
   ]);
 });
 
+// Shows S3-052
 test("an attempt on another tenant is in the platform's log and in both tenants' (attack 29)", async () => {
   const victim = await createMember(app);
   const reply = await app.inject({

@@ -45,6 +45,7 @@ const contract = (make: () => Caches) => {
   });
   afterEach(() => caches.close());
 
+  // Shows S3-013
   test("keeps JSON until its time is up, or it is deleted", async () => {
     const cache = caches.of(a);
     expect(await cache.get("none")).toBeUndefined();
@@ -71,6 +72,7 @@ const contract = (make: () => Caches) => {
     });
   });
 
+  // Shows S3-006
   test("one tenant never gets another's, whatever the keys", async () => {
     await caches.of(a).set("key", "a's");
     expect(await caches.of(b).get("key")).toBeUndefined();

@@ -360,6 +360,7 @@ test("who was slow lately is in nobody's way", async () => {
   await Promise.all(slow);
 });
 
+// Shows S3-056, S3-062
 test("a flood of one tenant leaves another its turn", async () => {
   await restart({ maxReadLanes: 1, readDepth: 8 });
   await rows(tenantB, "select 1");

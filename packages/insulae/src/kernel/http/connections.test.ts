@@ -188,6 +188,7 @@ describe("a connection", () => {
     clearInterval(drip);
   });
 
+  // Shows S3-008
   it("that sends a byte at a time is closed, while others are served", async () => {
     const { port } = await listening([echo], { requestTimeoutMs: 400 });
     const slow = await Promise.all(Array.from({ length: 500 }, () => open(port)));

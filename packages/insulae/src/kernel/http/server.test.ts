@@ -253,6 +253,7 @@ describe("an error", () => {
     expect(answer.body).not.toContain("zero");
   });
 
+  // Shows S3-032
   it("brings its own detail and headers", async () => {
     const answer = await testServer([items]).app.inject("/api/v1/items/missing");
     expect(answer.json().detail).toBe("It was never there");

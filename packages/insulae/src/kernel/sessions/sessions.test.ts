@@ -107,6 +107,7 @@ const suite = (open: () => App) => {
     expect(await get(visitor(one.tenant, first.cookie), "b")).toBe(2);
   });
 
+  // Shows S3-029
   it("of one tenant is nothing in another, nor by its id", async () => {
     const { cookie } = await call(visitor(one.tenant), "/set", { key: "a", value: 1 });
     expect(await get(visitor(two.tenant, cookie), "a")).toBeUndefined();

@@ -393,6 +393,7 @@ const cases: readonly (readonly [string, Partial<RequestFacts>, Route, Outcome])
 ];
 
 // Shows S4-001, S4-003, S1-033, S1-035, S2-009, S2-011, S2-012, S2-013, S2-017, S2-018, S2-043
+// Shows S3-003, S3-024, S3-049
 describe.each([true, false])("with answers at hand: %s", (cached) => {
   test.each(cases)("%s", async (_name, given, to, expected) => {
     expect(await outcomeOf(given, to, cached)).toEqual(expected);

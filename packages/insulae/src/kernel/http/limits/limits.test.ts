@@ -115,7 +115,7 @@ function serve(
 const granted = (statuses: number[]) => statuses.filter((status) => status === 200).length;
 const refused = (statuses: number[]) => statuses.filter((status) => status === 429).length;
 
-// Shows S0-064, S4-033, S1-095
+// Shows S0-064, S4-033, S1-095, S3-053
 describe("a tenant's limit", () => {
   // Shows S1-095, S1-103, S1-104, S1-105, S1-106
   test("is that of its plan, and says what is left of it", async () => {
