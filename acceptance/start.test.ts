@@ -45,7 +45,7 @@ const untilNone = async (dataDir: string): Promise<string[]> => {
   return processesOf(dataDir);
 };
 
-// Shows S2-032
+// Shows S2-032, S0-094
 test("says what to do next, stops within three seconds, and keeps what it was given", async () => {
   const port = await freePort();
   const first = await startServer({ dataDir: folder.path, port });

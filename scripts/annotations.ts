@@ -10,7 +10,7 @@
 export interface Shown {
   readonly id: string;
   readonly file: string;
-  /** The test's name, as it is written. */
+  /** The test's name, after those of the describes that it is in, as they are written. */
   readonly test: string;
 }
 
@@ -33,6 +33,21 @@ const nameOf = (source: string): string | undefined => {
   return undefined;
 };
 
+const indentOf = (line: string): number => line.length - line.trimStart().length;
+
+/** The names of the describes around a line, the outermost first. */
+function around(lines: readonly string[], index: number): string[] {
+  const found: string[] = [];
+  let indent = indentOf(lines[index] ?? "");
+  for (let at = index - 1; at >= 0 && indent > 0; at -= 1) {
+    const line = lines[at] ?? "";
+    if (!/^\s*describe\b/.test(line) || indentOf(line) >= indent) continue;
+    indent = indentOf(line);
+    found.unshift(nameOf(lines.slice(at, index).join("\n")) ?? "");
+  }
+  return found.filter((name) => !/^%s$/.test(name));
+}
+
 /** What the text of a test file shows, and which of its annotations can't be read. */
 export function annotationsIn(file: string, text: string): { shown: Shown[]; problems: string[] } {
   const lines = text.split("\n");
@@ -51,7 +66,10 @@ export function annotationsIn(file: string, text: string): { shown: Shown[]; pro
       const isTest = /^\s*(?:test|it|describe)\b/.test(line);
       const name = isTest ? nameOf(lines.slice(index).join("\n")) : undefined;
       if (name === undefined) problems.push(`${at}: no test directly below ${ids.join(", ")}`);
-      else shown.push(...ids.map((id) => ({ id, file, test: name })));
+      else {
+        const test = [...around(lines, index), name].join(" › ");
+        shown.push(...ids.map((id) => ({ id, file, test })));
+      }
       ids = [];
     }
   }

@@ -21,6 +21,21 @@ describe("an annotation", () => {
     );
   });
 
+  it("names the describes that its test is in, and no others", () => {
+    const { shown } = shownIn(
+      'describe("before", () => {',
+      '  test("a", () => {});',
+      "});",
+      'describe.each([1, 2])("a tenant", (n) => {',
+      "  describe(",
+      '    "that is suspended",',
+      "    () => {",
+      "      // Shows S1-001",
+      '      test("waits", () => {});',
+    );
+    expect(shown.map(({ test }) => test)).toEqual(["a tenant › that is suspended › waits"]);
+  });
+
   it.each([
     ["a line in between", ["// Shows S1-023", "", 'test("a", () => {});']],
     ["a comment in between", ["// Shows S1-023", "// and why", 'test("a", () => {});']],

@@ -26,7 +26,7 @@ describe("passwords", () => {
     expect(await passwords.verify("secure_password_124", one)).toBe(false);
   });
 
-  // Shows S1-075
+  // Shows S1-075, S0-058
   it("have 8 to 128 characters, counted as people count them", async () => {
     const { hash } = createPasswords(cheap);
     expect(await code(hash("kq7zw2m"))).toBe(weakPassword.code);
@@ -53,7 +53,7 @@ describe("passwords", () => {
     expect(await passwords.verify(huge, undefined)).toBe(false);
   });
 
-  // Shows S2-090
+  // Shows S2-090, S0-058, S1-075
   it("that everybody tries first are refused in any case and any width", async () => {
     const { hash } = createPasswords(cheap);
     const common = [
