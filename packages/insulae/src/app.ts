@@ -15,6 +15,7 @@ import { redeemTicket } from "./kernel/auth/tickets.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
+import { startFeatures } from "./kernel/hooks.ts";
 import { createLimiter } from "./kernel/http/limits/limiter.ts";
 import { createRequestLimits } from "./kernel/http/limits/request-limits.ts";
 import { createOrigins } from "./kernel/http/origins.ts";
@@ -210,20 +211,27 @@ async function assemble(
   measureServices(installation.metrics, { logs: platform.logs, redis });
   const stopMeasuring = measureProcess(installation.metrics, version);
   const upkeep = startUpkeep(installation, services, tls);
+  const stopServing = async () => {
+    await http.close();
+    stopMeasuring();
+    await upkeep.stop();
+  };
+  const { tenants, hosts, jobs, metrics, withTenant, withPlatform, audit } = platform;
+  const scope = { config, tenants, hosts, servers, jobs, withTenant, withPlatform, audit };
+  const stopFeatures = await startFeatures(features, { ...scope, metrics, log }).catch(
+    async (error: unknown) => {
+      await stopServing();
+      await services.close();
+      throw error;
+    },
+  );
 
   return {
-    config,
-    tenants: platform.tenants,
-    hosts: platform.hosts,
-    servers,
-    jobs: platform.jobs,
-    withTenant: platform.withTenant,
-    withPlatform: platform.withPlatform,
-    audit: platform.audit,
+    ...scope,
     async ensureAdmin(admin) {
       const made = await ensureAdmin(control, platform.passwords, admin);
       if (made.created) {
-        await platform.audit({
+        await audit({
           action: "account.made_administrator",
           detail: { email: made.email },
         });
@@ -240,9 +248,8 @@ async function assemble(
     tlsPort: tls.port,
     logPort: logPort.port,
     async close() {
-      await http.close();
-      stopMeasuring();
-      await upkeep.stop();
+      await stopServing();
+      await stopFeatures();
       await services.close();
       await installation.close();
     },

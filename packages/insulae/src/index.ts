@@ -12,6 +12,13 @@ export type { TenantDatabase } from "./kernel/database/tenant-database.ts";
 export { AppError, defineError, orThrow } from "./kernel/errors.ts";
 export type { EventName, Events } from "./kernel/events.ts";
 export { type Feature, type FeatureOptions, feature, type RouteBuilder } from "./kernel/feature.ts";
+export {
+  type AnsweredRequest,
+  type AppScope,
+  atHosts,
+  type HookedRequest,
+  type Hooks,
+} from "./kernel/hooks.ts";
 export { exported, exportList, exportQuery } from "./kernel/http/export.ts";
 export { idParams, nullable, onlyId, secretText, timestamp, uuid } from "./kernel/http/fields.ts";
 export {
@@ -53,6 +60,9 @@ export {
   histogram,
   type Metrics,
 } from "./kernel/telemetry/metrics.ts";
+export { tenantInactive, tenantNotFound } from "./kernel/tenancy/errors.ts";
+export type { HostSettings } from "./kernel/tenancy/host-settings.ts";
+export type { HostRegistration, RegisteredHost } from "./kernel/tenancy/hosts.ts";
 export { quotaExceeded } from "./kernel/tenancy/plans.ts";
 export type { Tenant, TenantId, UserId } from "./kernel/tenancy/tenant.ts";
-export type { NewTenant } from "./kernel/tenancy/tenants.ts";
+export type { NewTenant, TenantRegistration } from "./kernel/tenancy/tenants.ts";

@@ -18,6 +18,7 @@ import type { Cache } from "./cache/cache.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { AppError, ErrorFactory } from "./errors.ts";
 import type { EventDefinition, EventName, Events } from "./events.ts";
+import { type Hooks, pickHooks } from "./hooks.ts";
 import type { Outbound } from "./http/outbound.ts";
 import type { Page } from "./http/page.ts";
 import type { JobDefinition } from "./jobs/job.ts";
@@ -33,7 +34,7 @@ import type { Metrics } from "./telemetry/metrics.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
 import type { CountedMetric } from "./usage/counts.ts";
 
-/** The system roles, most powerful first. A permission given to one is held by all before it. */
+/** The system roles, most powerful first. What is given to one is held by all before it. */
 export const systemRoles = ["owner", "admin", "manager", "user", "viewer"] as const;
 export type SystemRole = (typeof systemRoles)[number];
 
@@ -110,8 +111,8 @@ export interface RouteOptions<
   /**
    * What the audit log calls it when the route has succeeded: `"invoice.sent"`. The server writes the
    * entry before it answers, with the id of what the route is about, unless the handler has
-   * written one itself (with more detail, or in its transaction). `{ none: reason }`: nothing that
-   * anybody has to account for. Every route that is not a GET has to say.
+   * written one itself (with more detail, or in its transaction). `{ none: reason }`: nothing to
+   * account for. Every route that is not a GET has to say.
    */
   readonly audit?: AuditAction | { readonly none: string };
   /**
@@ -133,7 +134,6 @@ export interface ErrorShape {
   readonly schema: TSchema;
   /** Default: the error's. */
   readonly statusOf?: (error: AppError, request: Pick<RequestInfo, "headers">) => number;
-  /** The body, as JSON. */
   readonly bodyOf: (error: AppError, request: Pick<RequestInfo, "headers">) => unknown;
 }
 
@@ -145,7 +145,6 @@ export type LockRow<Tables> = (
 
 type Shape<S extends TSchema> = TSchema extends S ? Record<string, never> : Static<S>;
 
-/** What every handler gets. */
 export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSchema> {
   readonly params: Shape<P>;
   readonly query: Shape<Q>;
@@ -290,9 +289,9 @@ export interface RouteBuilder<Tables> {
   readonly absolute: Omit<RouteBuilder<Tables>, "absolute">;
 }
 
-export interface FeatureOptions<Tables> {
-  /** Names `resource:action`. A bare string is the description: then `…:read` is held by `viewer`
-   * and above, `…:write` by `user` and above, anything else by `admin` and above. */
+export interface FeatureOptions<Tables> extends Hooks<Tables> {
+  /** Names `resource:action`. A bare string describes it: then `…:read` is held from `viewer` up,
+   * `…:write` from `user`, anything else from `admin`. */
   readonly permissions?: Readonly<Record<`${string}:${string}`, string | PermissionDefinition>>;
   /** The folder of numbered SQL files (`0001_contacts.sql`) for the data plane. */
   readonly migrations?: URL;
@@ -307,8 +306,8 @@ export interface FeatureOptions<Tables> {
   /** What the feature does after the answer, by `job()` and `platformJob()`. */
   readonly jobs?: readonly JobDefinition[];
   /**
-   * What the feature tells of, and the shape of what it tells: `{ "contact.created": Contact }`. Its
-   * handlers record them (`events.recording`); tenants hear of them by webhooks.
+   * What it tells of, and its shape: `{ "contact.created": Contact }`. Its handlers record them
+   * (`events.recording`); tenants hear of them by webhooks.
    */
   readonly events?: Readonly<Record<EventName, TSchema>>;
   readonly routes?: (r: RouteBuilder<Tables>) => readonly Route[];
@@ -324,6 +323,7 @@ export interface Feature {
   readonly mails: readonly AnyMailTemplate[];
   readonly jobs: readonly JobDefinition[];
   readonly events: readonly EventDefinition[];
+  readonly hooks: Hooks<never>;
   readonly routes: readonly Route[];
 }
 
@@ -368,6 +368,7 @@ export function feature<Tables = Record<never, never>>(
       name: name as EventName, // the keys are what the option's type says
       schema,
     })),
+    hooks: pickHooks(options),
     routes: options.routes?.(routeBuilder<Tables>()) ?? [],
   });
 }

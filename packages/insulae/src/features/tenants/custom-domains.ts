@@ -146,7 +146,7 @@ export async function verifyHost(
           .execute();
         await claimOf(tx, holder, hostname).set({ proven_at: null }).execute();
       }
-      await claimHosts(tx, [hostname], { tenantId: tenant.id, baseDomain: config.baseDomain });
+      await claimHosts(tx, [hostname], { tenant, baseDomain: config.baseDomain });
     }
     await claimOf(tx, tenant.id, hostname).set({ proven_at: new Date() }).execute();
   });

@@ -1,6 +1,7 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
 import type { SessionKind } from "../auth/credential.ts";
 import type { AuthenticationMethod } from "../auth/factors/methods.ts";
+import type { HostSettings } from "../tenancy/host-settings.ts";
 import type { AccountId, Isolation, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
 
 type Stamp = ColumnType<Date, never, never>;
@@ -62,6 +63,9 @@ export interface ControlTables {
   "control.hosts": {
     hostname: string;
     tenant_id: TenantId | null;
+    /** The key of a tenant that is yet to come. */
+    waits_for: Generated<string | null>;
+    settings: JSONColumnType<HostSettings, string | undefined, string>;
     created_at: Stamp;
   };
   "control.host_certificates": {

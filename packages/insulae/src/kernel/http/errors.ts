@@ -20,6 +20,11 @@ export const methodNotAllowed = defineError(
   "This address does not answer this method",
 );
 export const requestTimeout = defineError("request_timeout", 408, "The request came in too slowly");
+export const lengthRequired = defineError(
+  "length_required",
+  411,
+  "At this host a request says how long its body is",
+);
 export const bodyTooLarge = defineError("body_too_large", 413, "The body is too large");
 export const uriTooLong = defineError("uri_too_long", 414, "The address is too long");
 export const unsupportedMediaType = defineError(

@@ -1,6 +1,6 @@
 /**
  * Which pages may use the API: those of its own origin, those of the platform's list, and at a
- * tenant's host those of the tenant's own list and of its other hosts.
+ * tenant's host those of the tenant's own list, of that host's list, and of its other hosts.
  *
  * Origins are compared whole (RFC 6454): scheme, host and port, never a suffix, a pattern or a
  * wildcard. A tenant's list counts where the host names the tenant, and only there: a browser asks
@@ -8,6 +8,7 @@
  * nobody knows yet whose list would count.
  */
 import { chain, type MaybePromise } from "../maybe-promise.ts";
+import { type HostSettings, hostSettingsOf } from "../tenancy/host-settings.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 
 /** `own`: a page of this very host. `allowed`: of another origin that is on a list. */
@@ -69,12 +70,23 @@ export function createOrigins(options: OriginsOptions): Origins {
   const { protocol } = new URL(options.baseUrl);
   // By the tenant's object: the catalogue makes a new one when anything of the tenant changes.
   const lists = new WeakMap<Tenant, ReadonlySet<string>>();
+  const hostLists = new WeakMap<HostSettings, ReadonlySet<string>>();
 
   const listOf = (tenant: Tenant): ReadonlySet<string> => {
     const known = lists.get(tenant);
     if (known) return known;
     const made = originsOfTenant(tenant, options);
     lists.set(tenant, made);
+    return made;
+  };
+
+  const hostListOf = (tenant: Tenant, host: string): ReadonlySet<string> => {
+    const settings = tenant.hostSettings && hostSettingsOf(tenant, host);
+    if (!settings?.corsOrigins) return none;
+    const known = hostLists.get(settings);
+    if (known) return known;
+    const made = canonicalSet(settings.corsOrigins);
+    hostLists.set(settings, made);
     return made;
   };
 
@@ -86,11 +98,16 @@ export function createOrigins(options: OriginsOptions): Origins {
       if (platform.has(origin)) return "allowed";
       return chain(findTenant(host), (tenant) =>
         // A tenant that is suspended looks to strangers like one that does not exist.
-        tenant?.status === "active" && listOf(tenant).has(origin) ? "allowed" : "foreign",
+        tenant?.status === "active" &&
+        (listOf(tenant).has(origin) || hostListOf(tenant, host).has(origin))
+          ? "allowed"
+          : "foreign",
       );
     },
   };
 }
+
+const none: ReadonlySet<string> = new Set();
 
 const canonicalSet = (origins: readonly string[]): ReadonlySet<string> =>
   new Set(origins.map(canonicalOrigin).filter((origin) => origin !== undefined));

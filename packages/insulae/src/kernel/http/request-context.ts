@@ -63,7 +63,6 @@ export class RequestContext implements AnyBase {
     reply: FastifyReply,
     precondition?: (current: unknown) => void,
   ) {
-    this.tenant = setting.context === "core" ? undefined : resolved.tenant;
     this.user = resolved.user;
     this.params = request.params;
     this.query = request.query;
@@ -72,7 +71,13 @@ export class RequestContext implements AnyBase {
     this.#resolved = resolved;
     this.#request = request;
     this.#reply = reply;
+    this.tenant = this.#tenant;
     this.precondition = precondition;
+  }
+
+  /** What this context is bound to, whatever somebody writes into `tenant`. */
+  get #tenant(): Tenant | undefined {
+    return this.#setting.context === "core" ? undefined : this.#resolved.tenant;
   }
 
   get db(): ResolvedRequest["db"] {
@@ -85,7 +90,7 @@ export class RequestContext implements AnyBase {
   }
 
   get events(): Events<Record<never, never>> | undefined {
-    const { tenant, db } = this;
+    const [tenant, db] = [this.#tenant, this.db];
     return tenant && db && this.#resolved.platform.events.of(tenant, db);
   }
 
@@ -94,7 +99,7 @@ export class RequestContext implements AnyBase {
   }
 
   get secrets(): TenantSecrets | undefined {
-    return this.tenant && this.#resolved.platform.secretsOf(this.tenant);
+    return this.#tenant && this.#resolved.platform.secretsOf(this.#tenant);
   }
 
   get credential(): Credential | undefined {
@@ -106,28 +111,28 @@ export class RequestContext implements AnyBase {
   }
 
   get mail(): TenantMail {
-    return tenantMail(this.#resolved.platform.mail, this.tenant);
+    return tenantMail(this.#resolved.platform.mail, this.#tenant);
   }
 
   get cache(): Cache | undefined {
-    return this.tenant && this.#setting.context === "tenant"
-      ? this.#resolved.platform.caches.of(this.tenant.id)
+    return this.#tenant && this.#setting.context === "tenant"
+      ? this.#resolved.platform.caches.of(this.#tenant.id)
       : undefined;
   }
 
   get jobs(): TenantJobs | undefined {
-    const { tenant } = this;
+    const tenant = this.#tenant;
     if (!tenant || this.#setting.context !== "tenant") return undefined;
     const { jobs } = this.#resolved.platform;
     return { send: (job, data, options) => jobs.sendTo(tenant, job, data, options) };
   }
 
   get storage(): TenantStorage | undefined {
-    return this.tenant && this.#resolved.platform.storage.of(this.tenant);
+    return this.#tenant && this.#resolved.platform.storage.of(this.#tenant);
   }
 
   get countUsage(): ((metric: CountedMetric) => void) | undefined {
-    const { tenant } = this;
+    const tenant = this.#tenant;
     if (!tenant || this.#setting.context !== "tenant") return undefined;
     return (metric) => this.#resolved.platform.usage.count(tenant, metric);
   }
@@ -166,7 +171,7 @@ export class RequestContext implements AnyBase {
   }
 
   get quota(): ((name: QuotaName) => number | undefined) | undefined {
-    const { tenant } = this;
+    const tenant = this.#tenant;
     const { plans } = this.#resolved.platform;
     return tenant && ((name) => plans.quotaOf(tenant, name));
   }
@@ -204,7 +209,7 @@ export class RequestContext implements AnyBase {
     // Validated against pageQuery(), whose parts these are.
     const query = this.query as { limit?: number; cursor?: string; sort?: string; order?: string };
     const cursor = this.#setting.cursors({
-      tenantId: this.tenant?.id ?? "",
+      tenantId: this.#tenant?.id ?? "",
       list: this.#setting.list,
       order: `${query.sort ?? ""} ${query.order ?? ""}`,
     });

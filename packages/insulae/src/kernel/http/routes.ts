@@ -1,6 +1,6 @@
 /**
  * Registers the routes of features. What happens to a request here, in this order: it is admitted
- * (from which page?), resolved (for whom, and may they?), its body is read, its parts are validated, the handler runs, and what
+ * (from which page?), resolved (for whom, and may they?), shown to the hooks, its body is read, its parts are validated, the handler runs, and what
  * it returned is sent. Nothing of it waits unless it has to.
  */
 import type { IncomingMessage } from "node:http";
@@ -12,7 +12,7 @@ import type {
 } from "fastify";
 import { Type } from "typebox";
 import type { Feature, Route } from "../feature.ts";
-import { chain } from "../maybe-promise.ts";
+import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { within } from "../telemetry/tracing.ts";
 import { asError, createAnswer, settle } from "./answer.ts";
@@ -27,10 +27,12 @@ import type { Cors } from "./cors.ts";
 import type { Cursors } from "./cursor.ts";
 import { responsesOf, routePath } from "./declarations.ts";
 import type { EnterAt } from "./entrance.ts";
+import { obeyHost } from "./host-rules.ts";
 import { answerOnce, takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import type { RequestLimits } from "./limits/request-limits.ts";
 import { targetOf } from "./request-audit.ts";
 import { RequestContext, type RouteSetting } from "./request-context.ts";
+import { createRouteHooks, type RouteHooks } from "./request-hooks.ts";
 import {
   findState,
   type RequestState,
@@ -60,14 +62,15 @@ export interface RoutesOptions {
 /** Registers the routes; they must have passed `checkDeclarations`. */
 export function registerRoutes(app: FastifyInstance, options: RoutesOptions): void {
   const shown = shownResources(options.features);
+  const hooks = createRouteHooks(options.features);
   const routes = options.features.flatMap((feature) => feature.routes);
   const [streams = [], others = []] = [true, false].map((wanted) =>
     routes.filter((route) => (streamKindOf(route) !== undefined) === wanted),
   );
-  for (const route of others) registerRoute(app, route, options, shown);
+  for (const route of others) registerRoute(app, route, options, shown, hooks);
   if (streams.length === 0) return;
   registerStreams(app, options.takeTime, (inner) => {
-    for (const route of streams) registerRoute(inner, route, options, shown);
+    for (const route of streams) registerRoute(inner, route, options, shown, hooks);
   });
 }
 
@@ -78,6 +81,7 @@ function registerRoute(
   route: Route,
   options: RoutesOptions,
   shown: ShownResources,
+  hooks: ReturnType<typeof createRouteHooks>,
 ): void {
   const url = routePath(route);
   const responses = responsesOf(route.options.response);
@@ -99,6 +103,7 @@ function registerRoute(
   const conditional = changed && createConditional(changed);
   const idempotent = takesIdempotencyKey(route);
   const handle = audited(route);
+  const { before, after } = hooks(route, setting);
 
   const answerTo = (request: FastifyRequest, reply: FastifyReply): void => {
     const resolved = findState(request)?.resolved;
@@ -149,37 +154,59 @@ function registerRoute(
     url,
     ...(route.options.bodyLimit === undefined ? {} : { bodyLimit: route.options.bodyLimit }),
     ...(route.options.errorShape && { config: { errorShape: route.options.errorShape } }),
-    onRequest: entrance(route, options),
+    onRequest: entrance(route, options, before),
+    ...(after && {
+      onResponse: (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+        after(request, reply);
+        done();
+      },
+    }),
     handler: (request, reply) => within(findState(request)?.span, () => answerTo(request, reply)),
   });
 }
 
-function entrance(route: Route, { enterAt, limits, admit, resolve }: RoutesOptions) {
+function entrance(
+  route: Route,
+  { enterAt, limits, admit, resolve }: RoutesOptions,
+  before: RouteHooks["before"],
+) {
   const enter = enterAt(routePath(route));
+
+  /** It is known for whom the request is, and that it may go on. */
+  const letIn = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    state: RequestState,
+    found: ResolvedRequest,
+  ): MaybePromise<void> => {
+    state.resolved = found;
+    if (found.tenant?.hostSettings) obeyHost(request, reply, found.tenant);
+    return before && within(state.span, () => before(request, reply, found));
+  };
+
   return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void => {
-    let state: RequestState;
-    let resolved: ResolvedRequest | Promise<ResolvedRequest>;
+    let waiting: MaybePromise<void>;
     try {
-      state = enter(request, reply);
+      const state = enter(request, reply);
       limits.gate(request, reply);
-      resolved = chain(
+      const resolved = chain(
         limits.atOwnCost(request, reply, () => admit(request, reply, route)),
         () => within(state.span, () => limits.around(request, reply, route, resolve)),
       );
+      waiting =
+        resolved instanceof Promise
+          ? resolved.then((found) => letIn(request, reply, state, found))
+          : letIn(request, reply, state, resolved);
     } catch (error) {
       done(refusalOf(route, error));
       return;
     }
-    if (!(resolved instanceof Promise)) {
-      state.resolved = resolved;
+    if (!waiting) {
       done();
       return;
     }
-    resolved.then(
-      (value) => {
-        state.resolved = value;
-        done();
-      },
+    waiting.then(
+      () => done(),
       (error: unknown) => done(refusalOf(route, error)),
     );
   };

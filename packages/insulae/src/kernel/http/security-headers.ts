@@ -8,7 +8,7 @@ export type SecurityHeaders = Readonly<Record<string, string>>;
 export function securityHeaders(tls: boolean): SecurityHeaders {
   return {
     "x-content-type-options": "nosniff",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "content-security-policy": framePolicy("DENY"),
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
     // Answers differ by host, token and tenant header; no cache on the way may keep one.
@@ -18,6 +18,10 @@ export function securityHeaders(tls: boolean): SecurityHeaders {
     ...(tls ? { "strict-transport-security": "max-age=31536000; includeSubDomains" } : {}),
   };
 }
+
+/** The answer of an API runs nothing; whose frames show it may be said for a host. */
+export const framePolicy = (frames: "DENY" | "SAMEORIGIN"): string =>
+  `default-src 'none'; frame-ancestors ${frames === "DENY" ? "'none'" : "'self'"}`;
 
 /**
  * For the two pages of the API reference: scripts of this server only. Both build their styles in

@@ -13,8 +13,12 @@ import { closedSchema, type RequestPart } from "./schemas.ts";
 /** Fills in defaults, converts text where the part is text. @throws validationFailed */
 export type Validator = (value: unknown) => void;
 
-/** Makes a validator; each route makes its own at boot, which costs nothing until it is used. */
-export type Validators = (schema: object, part: RequestPart) => Validator;
+/**
+ * Makes a validator; each route makes its own at boot, which costs nothing until it is used.
+ *
+ * @param name of what is validated, in the errors; default the part's.
+ */
+export type Validators = (schema: object, part: RequestPart, name?: string) => Validator;
 
 const maxErrors = 20;
 /** Texts and members that a value may have for all its errors to be looked for. */
@@ -42,7 +46,7 @@ export function createValidators(): Validators {
     body: { first: compiler("body", false), all: compiler("body", true) },
   };
 
-  return (schema, part) => {
+  return (schema, part, name = part) => {
     let first: ValidateFunction | undefined;
     let all: ValidateFunction | undefined;
     return (value) => {
@@ -54,14 +58,14 @@ export function createValidators(): Validators {
         all(value);
         errors = all.errors ?? errors;
       }
-      throw validationFailed({ errors: fieldErrors(errors, part) });
+      throw validationFailed({ errors: fieldErrors(errors, name) });
     };
   };
 }
 
-function fieldErrors(errors: readonly ErrorObject[], part: RequestPart): FieldError[] {
+function fieldErrors(errors: readonly ErrorObject[], name: string): FieldError[] {
   return errors.slice(0, maxErrors).map((error) => ({
-    pointer: `/${part}${error.instancePath}${missing(error)}`,
+    pointer: `/${name}${error.instancePath}${missing(error)}`,
     message: message(error),
   }));
 }

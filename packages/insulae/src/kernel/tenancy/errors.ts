@@ -10,6 +10,11 @@ export const tenantRequired = defineError(
 );
 export const tenantAccessDenied = defineError("tenant_access_denied", 403, "Tenant access denied");
 export const hostTaken = defineError("host_taken", 409, "The host is registered");
+export const hostsRequired = defineError(
+  "hosts_required",
+  400,
+  "tenant must have at least one host",
+);
 export const hostNotFound = defineError("host_not_found", 404, "There is no such host");
 export const reservedHost = defineError(
   "reserved_host",

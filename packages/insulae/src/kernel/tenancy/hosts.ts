@@ -2,23 +2,32 @@ import type { Kysely } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import type { HostCertificates } from "../tls/host-certificates.ts";
-import type { Catalogue } from "./catalogue.ts";
+import { type Catalogue, lookupsOf } from "./catalogue.ts";
 import { hostNotFound, hostTaken, reservedHost, tenantNotFound } from "./errors.ts";
+import { checkHostSettings, type HostSettings } from "./host-settings.ts";
 import { canonicalHost } from "./hostname.ts";
 import type { TenantId } from "./tenant.ts";
+import { canonicalTenantKey } from "./tenant-key.ts";
 
 /** The registered hosts: which host is which tenant's. A host may be registered before its tenant. */
 export interface Hosts {
   /**
-   * Registers a host, free or for a tenant, and gives it its certificate.
+   * Registers a host: for a tenant, for one that is yet to come, or free.
    *
-   * @throws hostTaken if it belongs to a tenant already; reservedHost, invalidHost, tenantNotFound,
-   *   unfitCertificate
+   * @throws hostTaken if it is registered already, unless it is free and this gives it to a tenant;
+   *   reservedHost, invalidHost, tenantNotFound, unfitCertificate, validationFailed
    * @example
    * await app.hosts.register("shop.acme.example", { tenant: "acme", tls: { cert, key } });
    */
   register(hostname: string, options?: HostRegistration): Promise<void>;
-  /** Forgets a host; with a tenant, only if it is that tenant's. @throws hostNotFound */
+  /** Sets what counts at this host alone, in place of what was set. @throws hostNotFound */
+  update(hostname: string, settings: HostSettings): Promise<void>;
+  find(hostname: string): Promise<RegisteredHost | undefined>;
+  /**
+   * Forgets a host; with a tenant, only if it is that tenant's. The tenant stays, also without hosts.
+   *
+   * @throws hostNotFound
+   */
   unregister(hostname: string, options?: { readonly tenantId?: TenantId }): Promise<void>;
   list(options?: { readonly tenantId?: TenantId }): Promise<readonly RegisteredHost[]>;
   /** To be called after a change that was made past this. */
@@ -26,15 +35,19 @@ export interface Hosts {
 }
 
 export interface HostRegistration {
-  /** The tenant's id, key, slug or number. */
+  /** The tenant's id, key, slug or number; or the key of one that is yet to come. */
   readonly tenant?: string;
   /** What the server shows for this host where it ends TLS itself. */
   readonly tls?: CertificatePair;
+  readonly settings?: HostSettings;
 }
 
 export interface RegisteredHost {
   readonly hostname: string;
   readonly tenantId: TenantId | undefined;
+  /** The key of the tenant that it is kept for. */
+  readonly waitsFor: string | undefined;
+  readonly settings: HostSettings;
 }
 
 export interface HostsOptions {
@@ -47,49 +60,85 @@ export interface HostsOptions {
 export function createHosts(options: HostsOptions): Hosts {
   const { control, catalogue, certificates, baseDomain } = options;
 
-  const idOf = async (reference: string): Promise<TenantId> => {
+  /** The tenant, or the key of one that is yet to come. */
+  const ownerOf = async (reference: string) => {
     const tenant = await catalogue.findByReference(reference);
-    if (!tenant) throw tenantNotFound();
-    return tenant.id;
+    if (tenant) return { tenant };
+    if (lookupsOf(reference)[0]?.by !== "key") throw tenantNotFound();
+    return { waitsFor: canonicalTenantKey(reference) };
+  };
+
+  const set = async (db: Kysely<ControlTables>, hostname: string, settings: HostSettings) => {
+    const { numUpdatedRows } = await db
+      .updateTable("control.hosts")
+      .set({ settings: JSON.stringify(settings) })
+      .where("hostname", "=", hostname)
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  };
+
+  const list = async (where: { readonly tenantId?: TenantId; readonly hostname?: string } = {}) => {
+    const { tenantId, hostname } = where;
+    const rows = await control
+      .selectFrom("control.hosts")
+      .select(["hostname", "tenant_id", "waits_for", "settings"])
+      .$if(tenantId !== undefined, (query) => query.where("tenant_id", "=", tenantId ?? null))
+      .$if(hostname !== undefined, (query) => query.where("hostname", "=", hostname ?? ""))
+      .orderBy("hostname")
+      .execute();
+    return rows.map((row) => ({
+      hostname: row.hostname,
+      tenantId: row.tenant_id ?? undefined,
+      waitsFor: row.waits_for ?? undefined,
+      settings: row.settings,
+    }));
   };
 
   return {
-    async register(hostname, { tenant, tls } = {}) {
-      const tenantId = tenant === undefined ? undefined : await idOf(tenant);
+    async register(name, { tenant, tls, settings } = {}) {
+      const hostname = canonicalHost(name);
+      if (settings) checkHostSettings(settings);
+      const owner = tenant === undefined ? {} : await ownerOf(tenant);
       await control.transaction().execute(async (tx) => {
-        await claimHosts(tx, [hostname], { tenantId, baseDomain });
-        if (tls) await certificates.put(canonicalHost(hostname), tls, tx);
+        await claimHosts(tx, [hostname], { ...owner, baseDomain });
+        if (settings) await set(tx, hostname, settings);
+        if (tls) await certificates.put(hostname, tls, tx);
       });
       catalogue.forgetAll();
     },
-    async unregister(hostname, { tenantId } = {}) {
-      const { numDeletedRows } = await control
-        .deleteFrom("control.hosts")
-        .where("hostname", "=", canonicalHost(hostname))
-        .$if(tenantId !== undefined, (query) => query.where("tenant_id", "=", tenantId ?? null))
-        .executeTakeFirst();
-      if (numDeletedRows === 0n) throw hostNotFound();
+    async update(name, settings) {
+      const hostname = canonicalHost(name);
+      checkHostSettings(settings);
+      if (!(await set(control, hostname, settings))) throw notRegistered(hostname);
       catalogue.forgetAll();
     },
-    async list({ tenantId } = {}) {
-      const rows = await control
-        .selectFrom("control.hosts")
-        .select(["hostname", "tenant_id"])
+    find: async (name) => (await list({ hostname: canonicalHost(name) }))[0],
+    async unregister(name, { tenantId } = {}) {
+      const hostname = canonicalHost(name);
+      const { numDeletedRows } = await control
+        .deleteFrom("control.hosts")
+        .where("hostname", "=", hostname)
         .$if(tenantId !== undefined, (query) => query.where("tenant_id", "=", tenantId ?? null))
-        .orderBy("hostname")
-        .execute();
-      return rows.map((row) => ({
-        hostname: row.hostname,
-        tenantId: row.tenant_id ?? undefined,
-      }));
+        .executeTakeFirst();
+      if (numDeletedRows === 0n) throw notRegistered(hostname);
+      catalogue.forgetAll();
     },
+    list,
     forget: catalogue.forgetAll,
   };
 }
 
+const notRegistered = (hostname: string) =>
+  hostNotFound({ detail: `host ${hostname} is not registered` });
+
 export interface HostClaim {
-  readonly tenantId: TenantId | undefined;
+  /** Whose the hosts become; undefined: nobody's yet. */
+  readonly tenant?: { readonly id: TenantId; readonly key: string };
+  /** The key of the tenant whose they may become. */
+  readonly waitsFor?: string;
   readonly baseDomain: string;
+  /** They have to be there already. */
+  readonly registered?: boolean;
 }
 
 /** Whether a name is the platform's own, or a tenant's slug: not for registering. */
@@ -99,25 +148,52 @@ export const isReserved = (hostname: string, baseDomain: string): boolean =>
 /**
  * Gives new and free hosts to a tenant (or registers them free); all of them, or an error. Names
  * below the base domain are not for registering: they are the tenants' slugs.
+ *
+ * @throws hostTaken, hostNotFound, reservedHost, invalidHost
  */
 export async function claimHosts(
   db: Kysely<ControlTables>,
   hostnames: readonly string[],
-  { tenantId, baseDomain }: HostClaim,
+  claim: HostClaim,
 ): Promise<void> {
-  for (const hostname of new Set(hostnames.map(canonicalHost))) {
+  const { tenant, waitsFor, baseDomain, registered } = claim;
+  // In one order: two who claim the same ones at once must not wait for each other in a circle.
+  for (const hostname of [...new Set(hostnames.map(canonicalHost))].sort()) {
     if (isReserved(hostname, baseDomain)) throw reservedHost();
-    const claimed = await db
+    if (tenant && (await takeFree(db, hostname, tenant))) continue;
+    if (registered && !(await isRegistered(db, hostname))) throw notRegistered(hostname);
+    const { numInsertedOrUpdatedRows } = await db
       .insertInto("control.hosts")
-      .values({ hostname, tenant_id: tenantId ?? null })
-      .onConflict((conflict) =>
-        conflict
-          .column("hostname")
-          .doUpdateSet({ tenant_id: tenantId ?? null })
-          .where("control.hosts.tenant_id", "is", null),
-      )
-      .returning("hostname")
+      .values({ hostname, tenant_id: tenant?.id ?? null, waits_for: waitsFor ?? null })
+      .onConflict((conflict) => conflict.doNothing())
       .executeTakeFirst();
-    if (!claimed) throw hostTaken();
+    if (numInsertedOrUpdatedRows !== 1n) {
+      throw hostTaken({ detail: `host ${hostname} is already registered` });
+    }
   }
+}
+
+/** Gives a host to the tenant that is nobody's, and waits for no other. */
+async function takeFree(
+  db: Kysely<ControlTables>,
+  hostname: string,
+  tenant: { readonly id: TenantId; readonly key: string },
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable("control.hosts")
+    .set({ tenant_id: tenant.id, waits_for: null })
+    .where("hostname", "=", hostname)
+    .where("tenant_id", "is", null)
+    .where((eb) => eb.or([eb("waits_for", "is", null), eb("waits_for", "=", tenant.key)]))
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+async function isRegistered(db: Kysely<ControlTables>, hostname: string): Promise<boolean> {
+  const row = await db
+    .selectFrom("control.hosts")
+    .select("hostname")
+    .where("hostname", "=", hostname)
+    .executeTakeFirst();
+  return row !== undefined;
 }

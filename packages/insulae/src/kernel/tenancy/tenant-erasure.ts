@@ -32,11 +32,28 @@ async function eraseData(options: ErasureOptions, id: TenantId): Promise<void> {
   if (tenant.placement.isolation !== "pool") await provisioning.retire(tenant.placement);
 }
 
+/** What becomes of a tenant's hosts: they are forgotten with it, or stay registered for another. */
+export type HostsFate = "given up" | "kept";
+
+export async function leaveHosts(
+  tx: Kysely<ControlTables>,
+  id: TenantId,
+  hosts: HostsFate,
+): Promise<void> {
+  await (hosts === "kept"
+    ? tx.updateTable("control.hosts").set({ tenant_id: null }).where("tenant_id", "=", id).execute()
+    : tx.deleteFrom("control.hosts").where("tenant_id", "=", id).execute());
+}
+
 /** Takes back a creation that failed: nothing of the tenant is left, and its key is free. */
-export async function discardTenant(options: ErasureOptions, id: TenantId): Promise<void> {
+export async function discardTenant(
+  options: ErasureOptions,
+  id: TenantId,
+  hosts: HostsFate = "given up",
+): Promise<void> {
   await eraseData(options, id);
   await options.control.transaction().execute(async (tx) => {
-    await tx.deleteFrom("control.hosts").where("tenant_id", "=", id).execute();
+    await leaveHosts(tx, id, hosts);
     await tx.deleteFrom("control.tenants").where("id", "=", id).execute();
   });
 }

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
+import type { HostSettings } from "./host-settings.ts";
 import { placementOf } from "./placements.ts";
 import type { Tenant, TenantStatus } from "./tenant.ts";
 
@@ -34,6 +35,10 @@ const selectTenants = (control: Kysely<ControlTables>) =>
       sql<string[]>`array(
         select h.hostname from control.hosts as h where h.tenant_id = t.id order by h.hostname
       )`.as("hosts"),
+      sql<Record<string, HostSettings> | null>`(
+        select jsonb_object_agg(h.hostname, h.settings) from control.hosts as h
+        where h.tenant_id = t.id and h.settings <> '{}'
+      )`.as("host_settings"),
     ]);
 
 type TenantRow = Awaited<ReturnType<ReturnType<typeof selectTenants>["executeTakeFirstOrThrow"]>>;
@@ -47,6 +52,7 @@ const toTenant = (row: TenantRow): Tenant => ({
   status: row.status,
   plan: row.plan,
   hosts: row.hosts,
+  ...(row.host_settings && { hostSettings: new Map(Object.entries(row.host_settings)) }),
   settings: row.settings,
   ownerAccountId: row.owner_account_id ?? undefined,
   placement: placementOf({ ...row, id: row.placement_id }),

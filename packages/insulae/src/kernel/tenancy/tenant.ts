@@ -1,3 +1,5 @@
+import type { HostSettings } from "./host-settings.ts";
+
 /** A tenant's id: a uuid (v7), never reused. Branded, so that no other id can be passed for it. */
 export type TenantId = string & { readonly __brand: "TenantId" };
 
@@ -39,6 +41,8 @@ export interface Tenant {
   readonly status: TenantStatus;
   readonly plan: Plan;
   readonly hosts: readonly string[];
+  /** By the host; absent where none of them has any. */
+  readonly hostSettings?: ReadonlyMap<string, HostSettings>;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly ownerAccountId: AccountId | undefined;
   readonly placement: Placement;

@@ -8,11 +8,17 @@
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { tenantExists, tenantNotFound } from "./errors.ts";
+import { hostsRequired, tenantExists, tenantNotFound } from "./errors.ts";
 import { claimHosts } from "./hosts.ts";
 import type { AccountId, Isolation, Plan, Tenant, TenantId, TenantStatus } from "./tenant.ts";
 import type { TenantConfig, TenantConfigs } from "./tenant-config.ts";
-import { discardTenant, type ErasureOptions, sweepTenants } from "./tenant-erasure.ts";
+import {
+  discardTenant,
+  type ErasureOptions,
+  type HostsFate,
+  leaveHosts,
+  sweepTenants,
+} from "./tenant-erasure.ts";
 import { canonicalTenantKey, slugOf } from "./tenant-key.ts";
 import { findTenant, listTenants, type TenantFilter } from "./tenant-queries.ts";
 
@@ -30,6 +36,13 @@ export interface NewTenant {
   readonly server?: string | undefined;
   /** Of its database or schema, where another system prescribes it; default: from its id. */
   readonly placementName?: ((tenant: { readonly number: number }) => string) | undefined;
+}
+
+/** Of a tenant whose hosts are registered already. */
+export interface TenantRegistration extends Omit<NewTenant, "key" | "name"> {
+  readonly hosts: readonly string[];
+  /** Default: the key. */
+  readonly name?: string | undefined;
 }
 
 export interface TenantChanges {
@@ -50,6 +63,15 @@ export interface Tenants {
    * @throws tenantExists, hostTaken, invalidTenantKey, reservedTenantKey
    */
   create(tenant: NewTenant, prepare?: (tenant: Tenant) => Promise<void>): Promise<Tenant>;
+  /**
+   * Makes a tenant of hosts that have been registered, and are free or wait for it.
+   *
+   * @throws hostsRequired, hostNotFound, and what `create` throws
+   * @example
+   * await app.hosts.register("acme.example.com");
+   * await app.tenants.register("acme", { hosts: ["acme.example.com"] });
+   */
+  register(key: string, tenant: TenantRegistration): Promise<Tenant>;
   /** @param reference its id, key, slug or number. */
   find(reference: string): Promise<Tenant | undefined>;
   /** @throws tenantNotFound */
@@ -78,6 +100,8 @@ export interface Tenants {
   resume(id: TenantId): Promise<Tenant>;
   /** Nothing answers for it from now on; its rows are erased after the grace period. */
   delete(id: TenantId, check?: TenantCheck): Promise<void>;
+  /** Deletes it, but its hosts stay registered, without a tenant. @throws tenantNotFound */
+  unregister(reference: string): Promise<void>;
   /** Erases what is past its grace period, and what a crash left half made. */
   sweep(): Promise<void>;
 }
@@ -136,8 +160,12 @@ export function createTenants(options: TenantsOptions): Tenants {
     return getById(id);
   };
 
-  const create: Tenants["create"] = async (input, prepare) => {
-    const { id, number } = await reserve(options, input);
+  const make = async (
+    input: NewTenant,
+    prepare?: (tenant: Tenant) => Promise<void>,
+    registered = false,
+  ): Promise<Tenant> => {
+    const { id, number } = await reserve(options, input, registered);
     const row = control.updateTable("control.tenants").where("id", "=", id);
     try {
       const { isolation = "pool", server } = input;
@@ -147,7 +175,7 @@ export function createTenants(options: TenantsOptions): Tenants {
       if (prepare) await prepare(await getById(id, "provisioning"));
       await row.set({ status: "active" }).execute();
     } catch (error) {
-      await discardTenant(options, id).catch((cause: unknown) =>
+      await discardTenant(options, id, registered ? "kept" : "given up").catch((cause: unknown) =>
         log.error({ err: cause, tenant_id: id }, "A half-made tenant is left to the sweep"),
       );
       throw error;
@@ -156,8 +184,20 @@ export function createTenants(options: TenantsOptions): Tenants {
     return getById(id);
   };
 
+  const remove = async (id: TenantId, hosts: HostsFate, check?: TenantCheck): Promise<void> => {
+    await control.transaction().execute(async (tx) => {
+      if (check) check(await lockTenant(tx, id));
+      await markDeleted(tx, id, hosts, options.deletedTenantDays);
+    });
+    forget(id);
+  };
+
   return {
-    create,
+    create: (input, prepare) => make(input, prepare),
+    async register(key, { name = key, ...tenant }) {
+      if (tenant.hosts.length === 0) throw hostsRequired();
+      return make({ ...tenant, key, name }, undefined, true);
+    },
     find: async (reference) => catalogue.findByReference(reference),
     get,
     async config(reference) {
@@ -204,13 +244,8 @@ export function createTenants(options: TenantsOptions): Tenants {
     },
     suspend: (id) => change(id, { status: "suspended" }),
     resume: (id) => change(id, { status: "active" }),
-    async delete(id, check) {
-      await control.transaction().execute(async (tx) => {
-        if (check) check(await lockTenant(tx, id));
-        await markDeleted(tx, id, options.deletedTenantDays);
-      });
-      forget(id);
-    },
+    delete: (id, check) => remove(id, "given up", check),
+    unregister: async (reference) => remove((await get(reference)).id, "kept"),
     sweep: () => sweepTenants(options),
   };
 }
@@ -228,10 +263,11 @@ const withLimits = (settings: Readonly<Record<string, unknown>>): RawBuilder<str
   sql`jsonb_strip_nulls(jsonb_build_object('limits', settings -> 'limits'))
       || ${JSON.stringify(settings)}::jsonb`;
 
-/** Writes the tenant down, so that its key, slug and hosts are taken. */
+/** Writes the tenant down, so that its key, slug and hosts are taken. @param registered its hosts are. */
 async function reserve(
   options: TenantsOptions,
   input: NewTenant,
+  registered: boolean,
 ): Promise<{ readonly id: TenantId; readonly number: number }> {
   const key = canonicalTenantKey(input.key);
   return options.control.transaction().execute(async (tx) => {
@@ -248,10 +284,13 @@ async function reserve(
       .onConflict((conflict) => conflict.doNothing())
       .returning(["id", "number"])
       .executeTakeFirst();
-    if (!row) throw tenantExists();
+    if (!row) {
+      throw tenantExists(registered ? { detail: `tenant ${key} is already registered` } : {});
+    }
     await claimHosts(tx, input.hosts ?? [], {
-      tenantId: row.id,
+      tenant: { id: row.id, key },
       baseDomain: options.baseDomain,
+      registered,
     });
     return { id: row.id, number: Number(row.number) };
   });
@@ -260,6 +299,7 @@ async function reserve(
 async function markDeleted(
   tx: Transaction<ControlTables>,
   id: TenantId,
+  hosts: HostsFate,
   keptDays: number,
 ): Promise<void> {
   const now = new Date();
@@ -274,7 +314,7 @@ async function markDeleted(
     .where("status", "in", ["active", "suspended"])
     .executeTakeFirst();
   if (numUpdatedRows === 0n) throw tenantNotFound();
-  await tx.deleteFrom("control.hosts").where("tenant_id", "=", id).execute();
+  await leaveHosts(tx, id, hosts);
   await tx.deleteFrom("control.host_claims").where("tenant_id", "=", id).execute();
   await tx.deleteFrom("control.client_certificates").where("tenant_id", "=", id).execute();
   await tx.deleteFrom("control.email_domains").where("tenant_id", "=", id).execute();

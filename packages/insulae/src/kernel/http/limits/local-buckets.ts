@@ -1,7 +1,7 @@
 /**
  * Token buckets in the memory of this process.
  *
- * A bucket of n requests per minute holds n tokens and regains them evenly. It is kept as what is
+ * A bucket of n requests per minute holds n tokens (or its own size) and regains them evenly. It is kept as what is
  * missing from it, in units of which a request takes 60,000 and a millisecond gives back n: all
  * whole numbers, so nothing is lost to rounding, and a bucket that is full is the same as none.
  *
@@ -14,14 +14,16 @@
 import { randomInt } from "node:crypto";
 
 /** What limits requests; the name is shown to clients. */
-export type Policy = "global" | "tenant" | "account" | "anonymous" | "credentials";
+export type Policy = "global" | "tenant" | "host" | "account" | "anonymous" | "credentials";
 
 /** One request's share of a bucket. */
 export interface Charge {
   readonly policy: Policy;
   readonly key: string;
-  /** The bucket's size, and what it regains in a minute; at least 1. */
+  /** What the bucket regains in a minute; at least 1. */
   readonly perMinute: number;
+  /** What it holds; default as much. */
+  readonly size?: number;
 }
 
 /** A request is charged to all its buckets, or to none where one of them refuses it. */
@@ -50,6 +52,10 @@ export interface LocalBucketsOptions {
 /** What one request takes. */
 export const unitsOfRequest = 60_000;
 
+/** How much is missing from the bucket when it is empty, in units. */
+export const capacityOf = ({ perMinute, size = perMinute }: Charge): number =>
+  size * unitsOfRequest;
+
 interface Bucket {
   spent: number;
   at: number;
@@ -66,11 +72,12 @@ export function createLocalBuckets(options: LocalBucketsOptions = {}): LocalBuck
     policy === "anonymous" || policy === "credentials" ? clients : others;
 
   /** What the bucket regained since it was looked at. */
-  const settle = (bucket: Bucket, { perMinute }: Charge, now: number): Bucket => {
+  const settle = (bucket: Bucket, charge: Charge, now: number): Bucket => {
+    const { perMinute } = charge;
     // A clock that was set back gives nothing, and takes nothing.
     const regained = Math.max(0, now - bucket.at) * perMinute;
     // The rate may have become smaller since: what is missing is at most the whole bucket.
-    bucket.spent = Math.min(Math.max(0, bucket.spent - regained), perMinute * unitsOfRequest);
+    bucket.spent = Math.min(Math.max(0, bucket.spent - regained), capacityOf(charge));
     bucket.at = now;
     bucket.fullAt = now + Math.ceil(bucket.spent / perMinute);
     return bucket;
@@ -80,8 +87,8 @@ export function createLocalBuckets(options: LocalBucketsOptions = {}): LocalBuck
     bucket.fullAt = bucket.at + Math.ceil(spent / perMinute);
   };
 
-  const isEmpty = ({ spent }: Bucket, { perMinute }: Charge): boolean =>
-    spent + unitsOfRequest > perMinute * unitsOfRequest;
+  const isEmpty = ({ spent }: Bucket, charge: Charge): boolean =>
+    spent + unitsOfRequest > capacityOf(charge);
 
   return {
     take(charges) {

@@ -5,7 +5,7 @@
  */
 import type { Redis } from "../../redis/redis.ts";
 import { defineScript } from "../../redis/script.ts";
-import { type Charge, type Outcome, unitsOfRequest } from "./local-buckets.ts";
+import { type Charge, capacityOf, type Outcome, unitsOfRequest } from "./local-buckets.ts";
 
 // Numbers of Lua are doubles, as here; `%.0f` writes all their digits.
 const takeFromAll = defineScript(`
@@ -16,14 +16,15 @@ local unit = ${unitsOfRequest}
 local spent = {}
 for i = 1, #KEYS do
   local rate = tonumber(ARGV[i])
+  local capacity = tonumber(ARGV[#KEYS + i])
   local missing = 0
   if known[i] then
     local before, at = string.match(known[i], '^(%d+) (%d+)$')
     missing = math.max(0, tonumber(before) - math.max(0, now - tonumber(at)) * rate)
-    missing = math.min(missing, rate * unit)
+    missing = math.min(missing, capacity)
   end
   spent[i] = missing
-  if missing + unit > rate * unit then
+  if missing + unit > capacity then
     return {i - 1, unpack(spent)}
   end
 end
@@ -41,7 +42,7 @@ export async function takeFromRedis(redis: Redis, charges: readonly Charge[]): P
     takeFromAll(
       client,
       charges.map(({ key }) => key),
-      charges.map(({ perMinute }) => String(perMinute)),
+      [...charges.map(({ perMinute }) => perMinute), ...charges.map(capacityOf)].map(String),
     ),
   );
   const [refused = -1, ...spent] = reply as number[]; // what the script returns

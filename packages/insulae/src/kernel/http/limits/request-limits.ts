@@ -7,6 +7,8 @@
  *   the account's, outside tenants                                     once it is known who asks
  *   the client's, where the credentials are no good                    once that is known
  *
+ * and to the host's, where that has a limit of its own: it is everybody's at that host.
+ *
  * Whoever shows credentials could have them looked up for ever. So while the client's bucket is empty,
  * only those are looked at that were good before. Strangers don't spend what a tenant has: else
  * anybody could spend it for them.
@@ -17,6 +19,8 @@ import { AppError, defineError } from "../../errors.ts";
 import type { Route } from "../../feature.ts";
 import { chain, type MaybePromise } from "../../maybe-promise.ts";
 import { counter, type Metrics } from "../../telemetry/metrics.ts";
+import { hostSettingsOf } from "../../tenancy/host-settings.ts";
+import { canonicalHost } from "../../tenancy/hostname.ts";
 import { ownLimit } from "../../tenancy/plans.ts";
 import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
 import { tenantKey } from "../../tenant-keys.ts";
@@ -24,7 +28,7 @@ import { findState, type Resolve, type ResolvedRequest } from "../request-state.
 import { createGoodCredentials } from "./good-credentials.ts";
 import type { Limiter } from "./limiter.ts";
 import type { Charge, Outcome, Policy } from "./local-buckets.ts";
-import { rateHeaders, retryAfterSeconds } from "./rate-headers.ts";
+import { rateHeaders, remainingOf, retryAfterSeconds, windowSeconds } from "./rate-headers.ts";
 
 export const rateLimitExceeded = defineError("rate_limit_exceeded", 429, "Rate limit exceeded");
 
@@ -67,7 +71,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   const { limits, limiter, metrics, count } = options;
   const countRefused = (policy: Policy) => metrics.counter(refusals, { policy }).add();
   // From the beginning, so that the first refusal is an increase.
-  for (const policy of ["global", "tenant", "account", "anonymous", "credentials"]) {
+  for (const policy of ["global", "tenant", "host", "account", "anonymous", "credentials"]) {
     metrics.counter(refusals, { policy });
   }
   const plans = new Map(Object.entries(limits.plans));
@@ -83,12 +87,15 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
     return charge("tenant", user.tenantId, tenantRate(plans, tenant));
   };
 
-  /** Takes from the installation's bucket and this one, where they are limited. */
-  const take = (reply: FastifyReply, own: Charge | undefined): MaybePromise<void> => {
-    const charges = [all, own].filter((one) => one !== undefined);
+  /** Takes from these buckets, where they are limited. */
+  const pay = (reply: FastifyReply, some: readonly (Charge | undefined)[]): MaybePromise<void> => {
+    const charges = some.filter((one) => one !== undefined);
     if (charges.length === 0) return;
     return chain(limiter.take(charges), (outcome) => tell(reply, charges, outcome, countRefused));
   };
+  /** Takes from the installation's bucket and these. */
+  const take = (reply: FastifyReply, ...own: readonly (Charge | undefined)[]) =>
+    pay(reply, [all, ...own]);
 
   const atOwnCost: RequestLimits["atOwnCost"] = (request, reply, work) => {
     const failed = (error: unknown): MaybePromise<never> => {
@@ -118,13 +125,20 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
       const { limit } = route.options;
       if (limit || !good.shown(request)) {
         const paid = take(reply, clientCharge(request, limit ?? "anonymous"));
-        return chain(paid, () => resolve(request, route));
+        return chain(
+          chain(paid, () => resolve(request, route)),
+          (found) => {
+            const host = hostCharge(request, found.tenant);
+            return host ? chain(pay(reply, [host]), () => found) : found;
+          },
+        );
       }
       return chain(
         atOwnCost(request, reply, () => resolve(request, route)),
         (found) => {
           if (found.user) good.add(request);
-          return chain(take(reply, callerCharge(request, found)), () => {
+          const host = hostCharge(request, found.tenant);
+          return chain(take(reply, callerCharge(request, found), host), () => {
             if (found.tenant && found.user && found.user.kind !== "core") count?.(found.tenant);
             return found;
           });
@@ -146,6 +160,19 @@ function charge(
     : { policy, key: tenantKey(tenant, "limit", policy, name), perMinute };
 }
 
+/** No charge where the host has no limit of its own. */
+function hostCharge({ host }: FastifyRequest, tenant: Tenant | undefined): Charge | undefined {
+  const limit = tenant?.hostSettings && hostSettingsOf(tenant, host)?.rateLimit;
+  if (!limit) return undefined;
+  const { requestsPerSecond, burst = Math.max(1, Math.ceil(requestsPerSecond)) } = limit;
+  return {
+    policy: "host",
+    key: tenantKey(tenant.id, "limit", "host", canonicalHost(host)),
+    perMinute: Math.max(1, Math.round(requestsPerSecond * 60)),
+    size: burst,
+  };
+}
+
 /** What platform administrators set for this tenant, or what its plan says. */
 function tenantRate(plans: ReadonlyMap<string, number>, tenant: Tenant | undefined): number {
   const own = tenant && ownLimit(tenant, "requests_per_minute");
@@ -153,14 +180,14 @@ function tenantRate(plans: ReadonlyMap<string, number>, tenant: Tenant | undefin
   return plans.get(tenant?.plan ?? "") ?? plans.get("free") ?? 0;
 }
 
-/** Tells the client of the bucket that refused it, or of its own, which comes last. */
+/** Tells the client of the bucket that refused it, or of that with the least left of its own. */
 function tell(
   reply: FastifyReply,
   charges: readonly Charge[],
   { refused, spent }: Outcome,
   countRefused: (policy: Policy) => void,
 ): void {
-  const index = refused >= 0 ? refused : charges.length - 1;
+  const index = refused >= 0 ? refused : scarcest(charges, spent);
   const [told, missing = 0] = [charges[index], spent[index]];
   // What is left for all is nobody's business, while there is something left.
   if (!told || (told.policy === "global" && refused < 0)) return;
@@ -168,8 +195,25 @@ function tell(
   for (const [name, value] of headers) reply.header(name, value);
   if (refused < 0) return;
   countRefused(told.policy);
-  const retryAfter = String(retryAfterSeconds(told.perMinute, missing));
-  throw rateLimitExceeded({ headers: { "retry-after": retryAfter } });
+  const retryAfter = String(retryAfterSeconds(told, missing));
+  throw rateLimitExceeded({
+    headers: { "retry-after": retryAfter },
+    members: { limit: told.size ?? told.perMinute, window: windowSeconds(told) },
+  });
+}
+
+/** The caller's own come after the installation's. */
+function scarcest(charges: readonly Charge[], spent: readonly number[]): number {
+  let found = charges.length - 1;
+  if (found < 2) return found;
+  for (const [index, charge] of charges.entries()) {
+    const least = charges[found];
+    if (!least || charge.policy === "global") continue;
+    if (remainingOf(charge, spent[index] ?? 0) < remainingOf(least, spent[found] ?? 0)) {
+      found = index;
+    }
+  }
+  return found;
 }
 
 /** Nothing is limited: for what a load balancer asks. */
