@@ -82,10 +82,7 @@ export interface RouteOptions<
    * about the caller. A machine gets past named permissions only.
    */
   readonly personal?: boolean;
-  /**
-   * Whether platform administrators may call it as well, in the core. For a route that names a
-   * permission, in the context `any`.
-   */
+  /** Also for platform administrators, in the core: where a permission is named, context `any`. */
   readonly orPlatform?: boolean;
   /**
    * It is a WebSocket, over which the server speaks (`GET`, status 101). Beside the usual credentials it
