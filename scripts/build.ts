@@ -1,45 +1,53 @@
 /**
- * Builds what is published: Node runs the sources as they are, but not below `node_modules`. The folder
- * `build/insulae` gets the compiled package, with a manifest that names JavaScript; `npm pack` or
- * `npm publish` it from there. Nothing else needs it: here, the sources run.
+ * Builds what is published: Node runs the sources as they are, but not below `node_modules`. The folders
+ * `build/insulae` and `build/client` get the compiled packages, with manifests that name JavaScript;
+ * `npm pack` or `npm publish` them from there. Nothing else needs it: here, the sources run.
  *
  * @example
- * npm run build && npm publish ./build/insulae
+ * npm run build && npm publish ./build/insulae && npm publish ./build/client
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const source = `${root}packages/insulae`;
-const target = `${root}build/insulae`;
 
-rmSync(target, { recursive: true, force: true });
-mkdirSync(target, { recursive: true });
-writeFileSync(
-  `${root}build/tsconfig.json`,
-  JSON.stringify({
-    extends: "../tsconfig.json",
-    compilerOptions: {
-      noEmit: false,
-      declaration: true,
-      rootDir: "../packages/insulae/src",
-      outDir: "insulae/dist",
-    },
-    include: ["../packages/insulae/src"],
-    exclude: ["../packages/insulae/src/**/*.test.ts"],
-  }),
-);
-execFileSync("tsc", ["-p", `${root}build/tsconfig.json`], { stdio: "inherit" });
+/** @param tsconfig whose options it is compiled with. */
+function build(name: string, tsconfig: string): void {
+  const source = `${root}packages/${name}`;
+  const target = `${root}build/${name}`;
+  rmSync(target, { recursive: true, force: true });
+  mkdirSync(target, { recursive: true });
+  const project = `${root}build/tsconfig.${name}.json`;
+  writeFileSync(
+    project,
+    JSON.stringify({
+      extends: `../${tsconfig}`,
+      compilerOptions: {
+        noEmit: false,
+        declaration: true,
+        rootDir: `../packages/${name}/src`,
+        outDir: `${name}/dist`,
+      },
+      include: [`../packages/${name}/src`],
+      exclude: [`../packages/${name}/src/**/*.test.ts`, `../packages/${name}/src/*-fixture.ts`],
+    }),
+  );
+  execFileSync("tsc", ["-p", project], { stdio: "inherit" });
+  cpSync(`${source}/src`, `${target}/dist`, {
+    recursive: true,
+    filter: (path) => !path.endsWith(".ts"),
+  });
+  const manifest = readFileSync(`${source}/package.json`, "utf8")
+    .replaceAll(/"\.\/src\/([^"]+)\.ts"/g, '"./dist/$1.js"')
+    .replace('"src"', '"dist"');
+  writeFileSync(`${target}/package.json`, manifest);
+  cpSync(`${root}LICENSE`, `${target}/LICENSE`);
+}
 
-cpSync(`${source}/migrations`, `${target}/migrations`, { recursive: true });
-cpSync(`${source}/src`, `${target}/dist`, {
-  recursive: true,
-  filter: (path) => !path.endsWith(".ts"),
-});
-for (const file of ["LICENSE", "README.md"]) cpSync(`${root}${file}`, `${target}/${file}`);
+build("insulae", "tsconfig.json");
+cpSync(`${root}packages/insulae/migrations`, `${root}build/insulae/migrations`, { recursive: true });
+cpSync(`${root}README.md`, `${root}build/insulae/README.md`);
 
-const manifest = readFileSync(`${source}/package.json`, "utf8")
-  .replaceAll(/"\.\/src\/([^"]+)\.ts"/g, '"./dist/$1.js"')
-  .replace('"src"', '"dist"');
-writeFileSync(`${target}/package.json`, manifest);
+build("client", "tsconfig.browser.json");
+cpSync(`${root}docs/client.md`, `${root}build/client/README.md`);

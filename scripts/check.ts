@@ -3,6 +3,7 @@
  * outgrow the style. Runs everything, then fails if anything failed.
  */
 import { spawnSync } from "node:child_process";
+import { clientSchemaProblems } from "./client-schema.ts";
 import { configurationProblems } from "./configuration-reference.ts";
 import { coverageProblems } from "./coverage-reference.ts";
 import { dependencyProblems } from "./dependencies.ts";
@@ -12,6 +13,8 @@ import { rolesProblems } from "./roles-reference.ts";
 
 const commands: readonly (readonly [string, readonly string[]])[] = [
   ["tsc", ["-p", "tsconfig.json"]],
+  // What runs in browsers: with the DOM, and without Node.
+  ["tsc", ["-p", "tsconfig.browser.json"]],
   ["biome", ["ci", "--error-on-warnings", "."]],
   ["knip", []],
 ];
@@ -33,4 +36,5 @@ report("docs/configuration.md", configurationProblems());
 report(".env.example", exampleProblems());
 report("docs/roles.md", rolesProblems());
 report("docs/coverage.md", coverageProblems());
+report("packages/client/src/schema.gen.ts", await clientSchemaProblems());
 process.exitCode = failed ? 1 : 0;

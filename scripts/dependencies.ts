@@ -55,6 +55,21 @@ function problemOf(file: string, imported: string): string | undefined {
   return undefined;
 }
 
+/** The client runs where there is no Node, and knows no more of the server than its OpenAPI document. */
+const clientMay = /^(\.\/[^/]+|openapi-fetch|openapi-typescript-helpers)$/;
+
+const clientProblems = (): string[] =>
+  globSync("packages/client/src/*.ts")
+    .filter((file) => !isTest(file))
+    .flatMap((file) =>
+      [...readFileSync(file, "utf8").matchAll(/^(?:import|export)\b[^;]*?\bfrom\s+"([^"]+)"/gms)]
+        .map(([, specifier = ""]) => specifier)
+        .filter((specifier) => !clientMay.test(specifier))
+        .map(
+          (specifier) => `${file} imports ${specifier}: the client stands on openapi-fetch alone`,
+        ),
+    );
+
 /** Imports against the rules of docs/architecture.md, and acceptance tests that know the server. */
 export function dependencyProblems(): string[] {
   const inside = globSync("packages/insulae/src/**/*.ts").flatMap((file) =>
@@ -64,5 +79,5 @@ export function dependencyProblems(): string[] {
     .flatMap((file) => importsOf(file).map((imported) => ({ file, imported })))
     .filter(({ imported }) => imported.startsWith("packages/"))
     .map(({ file, imported }) => `${file} imports ${imported}: it may use only what users may`);
-  return [...inside, ...outside].filter((problem) => problem !== undefined);
+  return [...inside, ...outside, ...clientProblems()].filter((problem) => problem !== undefined);
 }

@@ -1,0 +1,2 @@
+/** Where the API lives; the client's paths are what follows. */
+export const apiPrefix = "/api/v1";

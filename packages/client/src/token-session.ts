@@ -1,0 +1,131 @@
+/**
+ * A session by tokens. One refresh at a time: whoever needs new tokens waits for the one that is under
+ * way, in this page and, where the storage can tell, in the others. Before it shows a refresh token it
+ * looks whether another tab has replaced it, because one that is shown late ends the session.
+ *
+ *   headers() ── ends soon? ──► refresh ──► save, if nobody has signed out or switched meanwhile
+ *   401 invalid_token ─────────► refresh ──► once more      refused? nobody is signed in any more
+ */
+import { ApiError } from "./errors.ts";
+import { createTerm, type Session, type SignedIn } from "./session.ts";
+import type { TokenStorage, Tokens } from "./storage.ts";
+
+interface TokenSessionOptions {
+  readonly storage: TokenStorage;
+  /** Whose users sign in here, where the host does not say so. */
+  readonly tenant: string | undefined;
+  readonly refresh: (refreshToken: string) => Promise<Partial<SignedIn>>;
+  readonly onEnd: () => void;
+}
+
+/** A request that is on its way for that long still finds the token good. */
+const margin = 30_000;
+
+export function tokenSession({ storage, tenant, refresh, onEnd }: TokenSessionOptions): Session {
+  const term = createTerm();
+  /** For whom this client acts. Tabs share a storage, but not this. */
+  let userId: string | undefined;
+  let renewing: Promise<void> | undefined;
+
+  function end(): void {
+    userId = undefined;
+    term.end();
+    onEnd();
+  }
+
+  /** @throws AbortError if another tab has signed out, or somebody else in */
+  async function load(): Promise<Tokens | undefined> {
+    const signal = term.signal();
+    const tokens = await storage.load();
+    signal.throwIfAborted();
+    if (userId !== undefined && tokens?.userId !== userId) {
+      end();
+      signal.throwIfAborted();
+    }
+    userId = tokens?.userId;
+    return tokens;
+  }
+
+  /** @param stale the access token that is no good any more */
+  async function exchange(stale: string): Promise<void> {
+    const tokens = await load();
+    if (tokens?.accessToken !== stale || tokens.refreshToken === undefined) return;
+    const { refreshToken } = tokens;
+    const unchanged = async () => (await storage.load())?.refreshToken === refreshToken;
+    try {
+      const next = tokensOf(await refresh(refreshToken));
+      if (await unchanged()) await storage.save(next);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401 && (await unchanged())) {
+        await storage.save(undefined);
+        end();
+      }
+      throw error;
+    }
+  }
+
+  function renew(stale: string): Promise<void> {
+    const alone = storage.alone ?? ((work) => work());
+    renewing ??= alone(() => exchange(stale)).finally(() => {
+      renewing = undefined;
+    });
+    return renewing;
+  }
+
+  return {
+    signal: term.signal,
+
+    async headers() {
+      let tokens = await load();
+      if (tokens?.refreshToken !== undefined && tokens.expiresAt < Date.now() + margin) {
+        await renew(tokens.accessToken);
+        tokens = await load();
+      }
+      const where = tokens ? tokens.tenant : tenant;
+      return {
+        ...(tokens && { authorization: `Bearer ${tokens.accessToken}` }),
+        // The token says so too: if ever they differed, the server would refuse.
+        ...(where && { "x-tenant": where }),
+      };
+    },
+
+    async keep(reply) {
+      const tokens = tokensOf(reply);
+      if (!tokens) return;
+      if (userId !== undefined && userId !== tokens.userId) term.end();
+      userId = tokens.userId;
+      await storage.save(tokens);
+    },
+
+    async renew({ code }, { authorization }) {
+      if (code !== "invalid_token" || authorization === undefined) return false;
+      const stale = authorization.slice("Bearer ".length);
+      const tokens = await load();
+      if (tokens?.accessToken === stale && tokens.refreshToken === undefined) {
+        await storage.save(undefined);
+        end();
+        return false;
+      }
+      await renew(stale);
+      return (await load()) !== undefined;
+    },
+
+    async forget() {
+      userId = undefined;
+      term.end();
+      await storage.save(undefined);
+    },
+  };
+}
+
+function tokensOf(reply: Partial<SignedIn>): Tokens | undefined {
+  const { access_token, refresh_token, expires_in, user, tenant } = reply;
+  if (access_token === undefined || expires_in === undefined || !user) return undefined;
+  return {
+    accessToken: access_token,
+    ...(refresh_token !== undefined && { refreshToken: refresh_token }),
+    expiresAt: Date.now() + expires_in * 1000,
+    userId: user.id,
+    tenant: tenant?.key ?? null,
+  };
+}
