@@ -16,6 +16,7 @@ beforeAll(() => {
   mkdirSync(`${folder}node_modules`, { recursive: true });
   execFileSync(process.execPath, [`${root}scripts/build.ts`], { cwd: root });
   cpSync(`${root}build/insulae`, `${folder}node_modules/insulae`, { recursive: true });
+  cpSync(`${root}build/client`, `${folder}node_modules/@insulae/client`, { recursive: true });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -37,4 +38,19 @@ test("an application is made of the built package", () => {
 // Shows S2-032
 test("so is the command", () => {
   expect(run("node_modules/insulae/dist/cli/main.js", "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+test("and the client of it", () => {
+  writeFileSync(
+    `${folder}client.ts`,
+    `import { createClient } from "@insulae/client";
+     import { createApp } from "insulae";
+     const app = await createApp();
+     const client = createClient({ baseUrl: await app.listen({ port: 0 }) });
+     const email = "ada@example.com";
+     await client.post("/auth/register", { body: { email, password: "a-Fine-passphrase-7" } });
+     console.log((await client.get("/auth/me")).user.email);
+     await app.close();`,
+  );
+  expect(run("client.ts")).toContain("ada@example.com\n");
 });

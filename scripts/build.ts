@@ -30,7 +30,7 @@ function build(name: string, tsconfig: string): void {
         outDir: `${name}/dist`,
       },
       include: [`../packages/${name}/src`],
-      exclude: [`../packages/${name}/src/**/*.test.ts`, `../packages/${name}/src/*-fixture.ts`],
+      exclude: ["../**/*.test.ts", "../**/*-fixture.ts"],
     }),
   );
   execFileSync("tsc", ["-p", project], { stdio: "inherit" });
@@ -46,7 +46,9 @@ function build(name: string, tsconfig: string): void {
 }
 
 build("insulae", "tsconfig.json");
-cpSync(`${root}packages/insulae/migrations`, `${root}build/insulae/migrations`, { recursive: true });
+cpSync(`${root}packages/insulae/migrations`, `${root}build/insulae/migrations`, {
+  recursive: true,
+});
 cpSync(`${root}README.md`, `${root}build/insulae/README.md`);
 
 build("client", "tsconfig.browser.json");
