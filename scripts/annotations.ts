@@ -19,6 +19,9 @@ const annotation = /^\s*\/\/ Shows (S\d-\d{3}(?:, S\d-\d{3})*)$/;
 /** What was meant as one, but would not be read. */
 const nearly = /^\s*\/[/*].*\bshows?\b.*\bS\d-\d+/i;
 
+/** Also those that are left out where something is missing, such as `describeWithRedis`. */
+const isDescribe = /^\s*describe\w*[.(<]/;
+
 /** `test("name"`, `describe.skipIf(there)("name"` and `it.each([…])("name"`. */
 const names = [
   /^\s*[\w.]+(?:<[^(]*>)?\(\s*(["'`])((?:\\.|(?!\1).)*)\1/s,
@@ -35,22 +38,37 @@ const nameOf = (source: string): string | undefined => {
 
 const indentOf = (line: string): number => line.length - line.trimStart().length;
 
+/** The lines, empty where they belong to a text of several lines. */
+function withoutTexts(lines: readonly string[]): string[] {
+  let inside = false;
+  return lines.map((line) => {
+    const before = inside;
+    const isComment = !inside && /^\s*(?:\/\/|\/\*|\*)/.test(line);
+    if (!isComment && (line.replaceAll(/\\./g, "").split("`").length - 1) % 2 === 1) {
+      inside = !inside;
+    }
+    return before ? "" : line;
+  });
+}
+
 /** The names of the describes around a line, the outermost first. */
 function around(lines: readonly string[], index: number): string[] {
   const found: string[] = [];
   let indent = indentOf(lines[index] ?? "");
   for (let at = index - 1; at >= 0 && indent > 0; at -= 1) {
     const line = lines[at] ?? "";
-    if (!/^\s*describe\b/.test(line) || indentOf(line) >= indent) continue;
-    indent = indentOf(line);
-    found.unshift(nameOf(lines.slice(at, index).join("\n")) ?? "");
+    if (line === "" || indentOf(line) >= indent) continue;
+    // `])("name", () => {` is where a table ends; what it is the table of begins as far in.
+    indent = indentOf(line) + (/^\s*\]?\)\(/.test(line) ? 1 : 0);
+    if (isDescribe.test(line)) found.unshift(nameOf(lines.slice(at, index).join("\n")) ?? "");
   }
-  return found.filter((name) => !/^%s$/.test(name));
+  return found.filter((name) => name !== "%s");
 }
 
 /** What the text of a test file shows, and which of its annotations can't be read. */
 export function annotationsIn(file: string, text: string): { shown: Shown[]; problems: string[] } {
   const lines = text.split("\n");
+  const code = withoutTexts(lines);
   const shown: Shown[] = [];
   const problems: string[] = [];
   let ids: string[] = [];
@@ -63,11 +81,11 @@ export function annotationsIn(file: string, text: string): { shown: Shown[]; pro
     const at = `${file}:${index + 1}`;
     if (nearly.test(line)) problems.push(`${at} is no annotation: write // Shows S1-023, S1-024`);
     if (ids.length > 0) {
-      const isTest = /^\s*(?:test|it|describe)\b/.test(line);
+      const isTest = isDescribe.test(line) || /^\s*(?:test|it)[.(<]/.test(line);
       const name = isTest ? nameOf(lines.slice(index).join("\n")) : undefined;
       if (name === undefined) problems.push(`${at}: no test directly below ${ids.join(", ")}`);
       else {
-        const test = [...around(lines, index), name].join(" › ");
+        const test = [...around(code, index), name].join(" › ");
         shown.push(...ids.map((id) => ({ id, file, test })));
       }
       ids = [];

@@ -32,8 +32,27 @@ describe("an annotation", () => {
       "    () => {",
       "      // Shows S1-001",
       '      test("waits", () => {});',
+      "    },",
+      "  );",
+      "});",
+      "describeWithRedis.each([",
+      "  [1],",
+      '])("on %i nodes", () => {',
+      "  const text = `",
+      "{",
+      "}`;",
+      "  // Shows S1-002",
+      '  test("goes on", () => {});',
+      "});",
+      "for (const one of [1, 2]) {",
+      "  // Shows S1-003",
+      '  test("stands alone", () => {});',
     );
-    expect(shown.map(({ test }) => test)).toEqual(["a tenant › that is suspended › waits"]);
+    expect(shown.map(({ test }) => test)).toEqual([
+      "a tenant › that is suspended › waits",
+      "on %i nodes › goes on",
+      "stands alone",
+    ]);
   });
 
   it.each([
