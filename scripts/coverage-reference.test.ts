@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { annotationsIn } from "./annotations.ts";
 import { pageOf, problemsOf } from "./coverage-reference.ts";
-import { type Requirement, sourceIn } from "./requirements.ts";
+import { type Requirement, sourceIn, sources } from "./requirements.ts";
 
 const shownIn = (...lines: string[]) => annotationsIn("a.test.ts", lines.join("\n"));
 
@@ -123,4 +123,9 @@ describe("a requirement", () => {
     expect(page).toContain("| S1-002 | a\\|b | [a.ts](../a.ts) | **open**: all of it |");
     expect(page).toContain("Open: 1.");
   });
+});
+
+it("no requirement of any source has been left out", () => {
+  const counts = sources().sources.map(({ name, requirements }) => [name, requirements.length]);
+  expect(Object.fromEntries(counts)).toEqual({ S0: 96, S1: 189, S2: 93, S3: 64, S4: 44 });
 });
