@@ -4,6 +4,7 @@ export { Type } from "typebox";
 export { type App, type AppOptions, createApp } from "./app.ts";
 export { type Config, ConfigError, type QuotaName, type Quotas } from "./config.ts";
 export { standardFeatures } from "./features/index.ts";
+export { makeTenant } from "./features/tenants/tenants.feature.ts";
 export type { Principal } from "./kernel/auth/principal.ts";
 export type { Cache, CacheOptions } from "./kernel/cache/cache.ts";
 export { containing } from "./kernel/database/like.ts";
@@ -60,7 +61,7 @@ export {
   histogram,
   type Metrics,
 } from "./kernel/telemetry/metrics.ts";
-export { tenantInactive, tenantNotFound } from "./kernel/tenancy/errors.ts";
+export { tenantExists, tenantInactive, tenantNotFound } from "./kernel/tenancy/errors.ts";
 export type { HostSettings } from "./kernel/tenancy/host-settings.ts";
 export type { HostRegistration, RegisteredHost } from "./kernel/tenancy/hosts.ts";
 export { quotaExceeded } from "./kernel/tenancy/plans.ts";
