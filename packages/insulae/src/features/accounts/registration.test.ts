@@ -57,7 +57,7 @@ describe("registering", () => {
     expect(me.body.permissions).not.toContain("users:write");
   });
 
-  // Shows S0-087, S0-088, S1-073
+  // Shows S0-087, S0-088, S1-073, S3-033, S3-045
   it("takes the tenant from the body, where nothing says otherwise", async () => {
     const [tenant, other] = [await people.newTenant(), await people.newTenant()];
     const body = { email: "eve@example.org", password, tenant: tenant.slug };

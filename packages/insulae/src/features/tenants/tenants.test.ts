@@ -194,7 +194,7 @@ describe("listing, suspending and deleting", () => {
     expect(keys).toContain("twin_a");
   });
 
-  // Shows S0-062
+  // Shows S0-062, S3-033, S3-046
   test("a suspended tenant refuses its users at once, and resumed serves them again", async () => {
     await call("POST", "/tenants", { token: owner, body: { key: "paused", name: "P" } });
     const { body } = await call("POST", "/auth/login", {
