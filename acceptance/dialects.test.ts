@@ -1,5 +1,5 @@
 /** That all of them work at once, on one server and the same data; each has a file of its own beside this one. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, clientOf } from "./client.ts";
 import { type StartedServer, startServer, temporaryFolder } from "./server.ts";
 import { shellAt } from "./verbatim.ts";
@@ -116,25 +116,96 @@ test("every documented address is in the reference, and answered", async () => {
   expect(answers.filter(([, status]) => [404, 405, 500].includes(status))).toEqual([]);
 });
 
-// Shows S3-005, S3-003, S3-035, S3-039, S3-040, S3-018, S3-020
-test("a tenant registered while the server runs answers at its hosts", async () => {
+describe("host-routing: the routes of its document", () => {
   const hosts = ["tenant1.example.com", "www.tenant1.example.com"];
-  const body = { tenant_id: "tenant-1", hosts };
-  const made = await client("POST", "/admin/tenants", { body });
-  expect([made.status, made.body]).toEqual([
-    201,
-    { message: "Tenant registered successfully", tenant_id: "tenant-1" },
-  ]);
-  for (const host of hosts) {
-    const [data = "", info = ""] = shellAt(server.url)([
-      `curl -s -H "Host: ${host}" http://localhost:8000/api/data`,
-      `curl -s -H "Host: ${host}:8080" http://localhost:8000/api/tenant/info`,
+  const password = "a-Fine-passphrase-7";
+  const email = "carl@tenant1.example.com";
+  const shell = (lines: readonly string[]) => shellAt(server.url)(lines);
+  const at = (host: string, path: string, ...headers: readonly string[]) =>
+    `curl -s -w '\n%{http_code}' -H "Host: ${host}" ${headers.map((header) => `-H '${header}'`).join(" ")} \\
+  http://localhost:8000${path}`;
+  /** The status, and the body. */
+  const answer = (text: string | undefined) => {
+    const [body = "", status] = (text ?? "").split("\n");
+    return [Number(status), JSON.parse(body)];
+  };
+
+  // Shows S3-003, S3-005, S3-018, S3-020, S3-030, S3-035, S3-039, S3-040
+  test("a tenant registered while the server runs answers at its hosts", async () => {
+    const register = (tenant_id: string, names: readonly string[]) =>
+      client("POST", "/admin/tenants", { body: { tenant_id, hosts: names } });
+    const made = await register("tenant-1", hosts);
+    expect([made.status, made.body]).toEqual([
+      201,
+      { message: "Tenant registered successfully", tenant_id: "tenant-1" },
     ]);
-    expect(JSON.parse(data)).toEqual({ tenant: "tenant-1", message: "Tenant-specific data" });
-    const config = { features: {}, limits: {}, branding: {} };
-    expect(JSON.parse(info)).toEqual({ tenant_id: "tenant-1", hosts, config });
-  }
-  expect((await client("GET", "/api/data")).body).toEqual({ error: "Tenant not found" });
+    await register("tenant-2", ["tenant2.example.com"]);
+    for (const host of hosts) {
+      const [data, info] = shell([
+        at(host, "/api/data"),
+        at(`${host}:8080`, "/api/tenant/info"),
+      ]).map(answer);
+      expect(data).toEqual([200, { tenant: "tenant-1", message: "Tenant-specific data" }]);
+      const config = { features: {}, limits: {}, branding: {} };
+      expect(info).toEqual([200, { tenant_id: "tenant-1", hosts, config }]);
+    }
+    expect((await client("GET", "/metrics")).body).toContain(
+      '\napi_requests_total{tenant="tenant-1",endpoint="/api/data"} 2\n',
+    );
+    const taken = await register("tenant-3", ["new.example.com", hosts[0] ?? ""]);
+    expect([taken.status, taken.body]).toEqual([409, { error: "Failed to register host" }]);
+    const again = await register("tenant-1", ["new.example.com"]);
+    expect([again.status, again.body]).toEqual([409, { error: "Failed to register tenant" }]);
+    const wrong = await client("POST", "/admin/tenants", { body: { hosts } });
+    expect([wrong.status, wrong.body]).toEqual([400, { error: "Invalid request" }]);
+  });
+
+  // Shows S3-035, S3-039
+  test("where there is no tenant, none is found", () => {
+    const none = { error: "Tenant not found" };
+    const [data, info] = shell([
+      at("nobody.example.com", "/api/data"),
+      at("nobody.example.com", "/api/tenant/info"),
+    ]).map(answer);
+    expect([data, info]).toEqual([
+      [400, none],
+      [404, none],
+    ]);
+  });
+
+  // Shows S3-036, S3-037, S3-038, S3-041, S3-042
+  test("people log in at their host, see what is theirs, and nothing at another's", async () => {
+    const registered = await client("POST", "/api/v1/auth/register", {
+      tenant: "tenant-1",
+      body: { email, password },
+    });
+    const [host = ""] = hosts;
+    const [login = ""] = shell([
+      `curl -s -i -X POST http://localhost:8000/login -H "Host: ${host}" \\
+  -H "Content-Type: application/json" -d '{"username": "${email}", "password": "${password}"}'`,
+    ]);
+    expect(login).toContain('{"message":"Login successful"}');
+    const cookie = `Cookie: ${/^set-cookie: ([^;]+)/im.exec(login)?.[1]}`;
+    const [profile, secure, users, elsewhere, nobody] = shell([
+      at(host, "/api/profile", cookie),
+      at(host, "/api/secure/data", cookie),
+      at(host, "/api/users", cookie),
+      at("tenant2.example.com", "/api/secure/data", cookie),
+      at(host, "/api/secure/data"),
+    ]).map(answer);
+    expect(profile).toMatchObject([200, { tenant: "tenant-1", email }]);
+    expect(secure).toMatchObject([200, { tenant: "tenant-1", role: "user" }]);
+    expect(users).toMatchObject([200, { tenant: "tenant-1", users: [{ email }] }]);
+    expect(elsewhere).toEqual([403, { error: "Access denied" }]);
+    expect(nobody).toEqual([401, { error: expect.any(String) }]);
+
+    const token: string = registered.body.access_token;
+    const body = { title: "A title", content: "Its content" };
+    const made = await client("POST", "/api/documents", { token, body });
+    expect([made.status, Object.keys(made.body)]).toEqual([201, ["id"]]);
+    const shown = await client("GET", `/api/v1/documents/${made.body.id}`, { token });
+    expect(shown.body).toMatchObject(body);
+  });
 });
 
 test("what is made by one of them is there in the others", async () => {

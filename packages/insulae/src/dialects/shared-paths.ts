@@ -58,15 +58,6 @@ const errorsOf = (name: string, ...shapes: readonly ErrorShape[]): ErrorShape =>
 const authErrors = errorsOf("AuthError", masterErrors, coreErrors);
 const logInErrors = errorsOf("LogInError", masterErrors, coreErrors, addressBookErrors);
 
-const usersErrors: ErrorShape = {
-  schema: masterErrors.schema,
-  // What host-routing says where no tenant is known.
-  bodyOf: (error, request) => ({
-    ...Object(masterErrors.bodyOf(error, request)),
-    ...(error.code === "tenant_required" && { error: "Tenant not found" }),
-  }),
-};
-
 const Password = Type.String({ minLength: 1, maxLength: 128 });
 
 const token = secretText("The same as `access_token`.");
@@ -246,7 +237,7 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
           page: Type.Integer(),
           page_size: Type.Integer(),
         }),
-        errorShape: usersErrors,
+        errorShape: masterErrors,
       },
       async ({ db, tenant, query }) => ({
         tenant: tenant.key,
