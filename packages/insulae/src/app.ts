@@ -31,6 +31,7 @@ import { measureServices } from "./kernel/telemetry/service-metrics.ts";
 import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
 import { createFactsOf } from "./kernel/tenancy/request-facts.ts";
 import { createResolver } from "./kernel/tenancy/resolution.ts";
+import type { TenantSettings } from "./kernel/tenancy/tenant-settings.ts";
 import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
 import { createLogPort } from "./log-port.ts";
 import { withStoredSecrets } from "./secret-store.ts";
@@ -41,6 +42,8 @@ import { version } from "./version.ts";
 export interface AppOptions {
   /** What the app offers beside accounts, tenants and users. Default: `standardFeatures`. */
   readonly features?: readonly Feature[];
+  /** The shape of what is set for each tenant, by `tenantSettings()`. */
+  readonly settings?: Pick<TenantSettings<unknown>, "check">;
   /** Settings that win over the environment's. */
   readonly config?: Partial<Config>;
   /** Where settings are read from. Default `process.env`. */
@@ -105,7 +108,8 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
   ];
   const installation = await openInstallation(config, features, log);
   try {
-    const services = await createServices(installation, { dns: options.dns, logs });
+    const { dns, settings } = options;
+    const services = await createServices(installation, { dns, logs, settings });
     const app = await assemble(installation, services);
     return {
       ...app,

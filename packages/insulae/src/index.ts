@@ -66,4 +66,9 @@ export type { HostSettings } from "./kernel/tenancy/host-settings.ts";
 export type { HostRegistration, RegisteredHost } from "./kernel/tenancy/hosts.ts";
 export { quotaExceeded } from "./kernel/tenancy/plans.ts";
 export type { Tenant, TenantId, UserId } from "./kernel/tenancy/tenant.ts";
+export {
+  type SettingsShape,
+  type TenantSettings,
+  tenantSettings,
+} from "./kernel/tenancy/tenant-settings.ts";
 export type { NewTenant, TenantRegistration } from "./kernel/tenancy/tenants.ts";

@@ -68,6 +68,7 @@ import { createHosts } from "./kernel/tenancy/hosts.ts";
 import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
 import { createTenantConfigs } from "./kernel/tenancy/tenant-config.ts";
 import { findTenant } from "./kernel/tenancy/tenant-queries.ts";
+import type { TenantSettings } from "./kernel/tenancy/tenant-settings.ts";
 import { createTenants } from "./kernel/tenancy/tenants.ts";
 import { createClientCertificates } from "./kernel/tls/client-certificates.ts";
 import { createHostCertificates } from "./kernel/tls/host-certificates.ts";
@@ -89,7 +90,11 @@ export interface Services {
 
 export async function createServices(
   installation: Installation,
-  options: { readonly dns?: Dns | undefined; readonly logs?: LogHub } = {},
+  options: {
+    readonly dns?: Dns | undefined;
+    readonly logs?: LogHub;
+    readonly settings?: Pick<TenantSettings<unknown>, "check"> | undefined;
+  } = {},
 ): Promise<Services> {
   const { config, control, features, log, main, servers, databaseOf } = installation;
   const { dns = createDns(), logs = createLogHub({ format: "text", bufferSize: 0 }) } = options;
@@ -256,6 +261,7 @@ export async function createServices(
       eraseFiles: storage.erase,
       audit: audit.write,
       baseDomain,
+      checkSettings: options.settings?.check,
       defaultPlan: config.env === "production" ? "free" : "premium",
       deletedTenantDays: config.deletedTenantDays,
       log: moduleLog(log, "tenancy"),

@@ -67,6 +67,12 @@ export const Settings = Type.Object(
     branding: Type.Optional(
       Type.Record(Type.String({ maxLength: 100 }), Type.String({ maxLength: 2000 })),
     ),
+    custom: Type.Optional(
+      Type.Record(Type.String({ maxLength: 100 }), Type.Unknown(), {
+        maxProperties: 100,
+        description: "Whatever else an application sets for its tenants.",
+      }),
+    ),
   },
   { $id: "TenantSettings" },
 );

@@ -21,6 +21,7 @@ import {
 } from "./tenant-erasure.ts";
 import { canonicalTenantKey, slugOf } from "./tenant-key.ts";
 import { findTenant, listTenants, type TenantFilter } from "./tenant-queries.ts";
+import type { TenantSettings } from "./tenant-settings.ts";
 
 export interface NewTenant {
   /** Chosen by people; made canonical. See `canonicalTenantKey`. */
@@ -111,6 +112,8 @@ export interface TenantsOptions extends ErasureOptions {
   readonly configs: TenantConfigs;
   readonly baseDomain: string;
   readonly defaultPlan: Plan;
+  /** What the application says of settings. @throws validationFailed */
+  readonly checkSettings?: TenantSettings<unknown>["check"] | undefined;
   readonly deletedTenantDays: number;
 }
 
@@ -165,6 +168,7 @@ export function createTenants(options: TenantsOptions): Tenants {
     prepare?: (tenant: Tenant) => Promise<void>,
     registered = false,
   ): Promise<Tenant> => {
+    options.checkSettings?.(input.settings ?? {});
     const { id, number } = await reserve(options, input, registered);
     const row = control.updateTable("control.tenants").where("id", "=", id);
     try {
@@ -217,16 +221,15 @@ export function createTenants(options: TenantsOptions): Tenants {
         .executeTakeFirstOrThrow();
       return Number(count);
     },
-    update: (id, { name, plan, settings }, check) =>
-      change(
-        id,
-        {
-          ...(name !== undefined && { name }),
-          ...(plan !== undefined && { plan }),
-          ...(settings !== undefined && { settings: withLimits(settings) }),
-        },
-        check,
-      ),
+    async update(id, { name, plan, settings }, check) {
+      if (settings) options.checkSettings?.(settings);
+      const set = {
+        ...(name !== undefined && { name }),
+        ...(plan !== undefined && { plan }),
+        ...(settings !== undefined && { settings: withLimits(settings) }),
+      };
+      return change(id, set, check);
+    },
     async transfer(id, from, to, hand) {
       await control.transaction().execute(async (tx) => {
         const { numUpdatedRows } = await tx
