@@ -61,6 +61,41 @@ const contract = (make: () => Caches) => {
     expect(caches.counts.misses).toBeGreaterThanOrEqual(3);
   });
 
+  test("adds up, whoever adds at once, until its time is up", async () => {
+    const cache = caches.of(a);
+    await caches.of(b).set("hits", 1_000);
+    const sums = await Promise.all(Array.from({ length: 20 }, () => cache.increment("hits")));
+    expect(sums.toSorted((one, other) => one - other)).toEqual(sums.map((_, i) => i + 1));
+    expect(await cache.increment("hits", -25)).toBe(-5);
+    expect(await cache.get("hits")).toBe(-5);
+    expect(await caches.of(b).get("hits")).toBe(1_000);
+    await cache.delete("hits");
+    expect(await cache.increment("hits", 2, { tags: ["counts"] })).toBe(2);
+    await cache.increment("hits");
+    await cache.deleteTag("counts");
+    expect(await cache.increment("hits")).toBe(1);
+    await cache.increment("short", 1, { ttl: 0.02 });
+    // Adding prolongs nothing.
+    await vi.waitFor(async () => expect(await cache.increment("short", 0)).toBe(0));
+    await cache.set("text", "5");
+    await expect(cache.increment("text")).rejects.toThrow(TypeError);
+    await expect(cache.increment("hits", 0.5)).rejects.toThrow(TypeError);
+  });
+
+  test("forgets all of a tenant's, and what is being loaded, and nothing of another's", async () => {
+    const { load, resolve } = held();
+    await caches.of(a).set("key", 1);
+    await caches.of(b).set("key", 2);
+    const loading = caches.of(a).getOrSet("slow", load);
+    await vi.waitFor(() => expect(load).toHaveBeenCalled());
+    await caches.of(a).clear();
+    resolve("old");
+    expect(await loading).toBe("old");
+    expect(await caches.of(a).get("slow")).toBeUndefined();
+    expect(await caches.of(a).get("key")).toBeUndefined();
+    expect(await caches.of(b).get("key")).toBe(2);
+  });
+
   test("what comes back is nobody else's object", async () => {
     const cache = caches.of(a);
     const load = async () => ({ list: [1], at: new Date(0) });

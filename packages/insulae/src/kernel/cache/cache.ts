@@ -46,6 +46,17 @@ export interface Cache {
   delete(key: string): Promise<void>;
   /** Forgets all that has the tag, on every node. */
   deleteTag(tag: string): Promise<void>;
+  /** Forgets all of it, on every node. */
+  clear(): Promise<void>;
+  /**
+   * Adds to a whole number that is kept; where there is none, to 0, which is kept as `set` would.
+   * Many who add at once all count. Without Redis, each process has a number of its own.
+   *
+   * @param by default 1; negative, to take away.
+   * @returns the number now
+   * @throws TypeError where something else is kept
+   */
+  increment(key: string, by?: number, options?: CacheOptions): Promise<number>;
   /**
    * The value, or else what `load` gives, which is kept. However many ask at once, a process loads it
    * once. An error is everybody's who waited, and is not kept; nor is undefined.
@@ -56,7 +67,7 @@ export interface Cache {
   getOrSet<T>(key: string, load: () => T | Promise<T>, options?: CacheOptions): Promise<T>;
 }
 
-/** What is asked for and depended on, by ids: `k…` of a key, `t…` of a tag. */
+/** What is asked for and depended on, by ids: `k…` of a key, `t…` of a tag, `all` of everything. */
 export interface Slot {
   readonly tenantId: TenantId;
   readonly id: string;
@@ -71,7 +82,9 @@ export interface Entries {
   find(slot: Slot): Promise<string | undefined>;
   open(slot: Slot): Promise<Opened>;
   put(slot: Slot, text: string, ttlMs: number): Promise<void>;
-  /** @param id of a key or a tag */
+  /** Adds to the number that is the value of the text; undefined: it is none. */
+  add(slot: Slot, by: number, ttlMs: number): Promise<number | undefined>;
+  /** @param id of a key, a tag, or everything */
   forget(tenantId: TenantId, id: string): Promise<void>;
 }
 
@@ -96,6 +109,15 @@ export interface CachesOptions {
   readonly maxBytes: number;
   readonly log: Logger;
 }
+
+/** Names all of a tenant's entries. */
+export const everything = "all";
+
+/** The whole number that is kept under an entry's text. */
+export const numberIn = ({ tenantId }: Slot, text: string): number | undefined => {
+  const value = text.startsWith(`${tenantId} `) ? Number(text.slice(tenantId.length + 1)) : NaN;
+  return Number.isSafeInteger(value) ? value : undefined;
+};
 
 const defaultTtlSeconds = 300;
 export const maxTtlSeconds = 86_400;
@@ -131,7 +153,8 @@ export function createCaches(options: CachesOptions): Caches {
     loads.delete(`${tenantId} ${id}`);
     if (id.startsWith("k")) return;
     for (const [name, { tags }] of loads) {
-      if (name.startsWith(tenantId) && tags.includes(id)) loads.delete(name);
+      const depends = id === everything || tags.includes(id);
+      if (name.startsWith(tenantId) && depends) loads.delete(name);
     }
   };
 
@@ -199,6 +222,16 @@ export function createCaches(options: CachesOptions): Caches {
       },
       delete: async (key) => forget(tenantId, keyId(key)),
       deleteTag: async (tag) => forget(tenantId, tagId(tag)),
+      clear: async () => forget(tenantId, everything),
+      async increment(key, by = 1, set = {}) {
+        if (!Number.isSafeInteger(by)) throw new TypeError("cache.increment: by a whole number");
+        const slot = { tenantId, id: keyId(key), tags: tagIds(set.tags) };
+        const ttlMs = milliseconds(set.ttl);
+        forgetLoads(tenantId, slot.id);
+        const sum = await withEntries(tenantId, (entries) => entries.add(slot, by, ttlMs));
+        if (sum === undefined) throw new TypeError(`cache.increment: no number is kept as ${key}`);
+        return sum;
+      },
       async getOrSet<T>(key: string, make: () => T | Promise<T>, set: CacheOptions = {}) {
         const slot = { tenantId, id: keyId(key), tags: tagIds(set.tags) };
         const ttlMs = milliseconds(set.ttl);

@@ -7,7 +7,7 @@
  */
 import { LRUCache } from "lru-cache";
 import type { TenantId } from "../tenancy/tenant.ts";
-import type { Entries, Slot } from "./cache.ts";
+import { type Entries, everything, numberIn, type Slot } from "./cache.ts";
 
 export interface LocalEntries extends Entries {
   clear(): void;
@@ -76,6 +76,20 @@ export function createLocalEntries(options: LocalEntriesOptions): LocalEntries {
     }
   };
 
+  /** The entry, if it counts now. */
+  const look = ({ tenantId, id }: Slot): Entry | undefined => {
+    const shelf = shelves.get(tenantId);
+    const entry = shelf?.entries.get(id);
+    if (!shelf || !entry) return undefined;
+    const at = now();
+    if (at < entry.expiresAt && (trusted() || at < entry.keptAt + untrustedMs)) {
+      use(tenantId, shelf);
+      return entry;
+    }
+    shelf.entries.delete(id);
+    return undefined;
+  };
+
   const put = ({ tenantId, id, tags }: Slot, text: string, ttlMs: number): void => {
     const { entries, byTag } = use(tenantId, shelves.get(tenantId) ?? newShelf());
     entries.delete(id);
@@ -89,18 +103,7 @@ export function createLocalEntries(options: LocalEntriesOptions): LocalEntries {
   };
 
   const local: LocalEntries = {
-    async find({ tenantId, id }) {
-      const shelf = shelves.get(tenantId);
-      const entry = shelf?.entries.get(id);
-      if (!shelf || !entry) return undefined;
-      const at = now();
-      if (at < entry.expiresAt && (trusted() || at < entry.keptAt + untrustedMs)) {
-        use(tenantId, shelf);
-        return entry.text;
-      }
-      shelf.entries.delete(id);
-      return undefined;
-    },
+    find: async (slot) => look(slot)?.text,
     async open(slot) {
       const text = await local.find(slot);
       // Whether it was forgotten while it was loaded, the caller knows.
@@ -110,9 +113,18 @@ export function createLocalEntries(options: LocalEntriesOptions): LocalEntries {
     async put(slot, text, ttlMs) {
       put(slot, text, ttlMs);
     },
+    async add(slot, by, ttlMs) {
+      const entry = look(slot);
+      const before = entry ? numberIn(slot, entry.text) : 0;
+      if (before === undefined) return undefined;
+      const left = entry ? entry.expiresAt - now() : ttlMs;
+      put({ ...slot, tags: entry?.tags ?? slot.tags }, `${slot.tenantId} ${before + by}`, left);
+      return before + by;
+    },
     async forget(tenantId, id) {
       const shelf = shelves.get(tenantId);
       if (!shelf) return;
+      if (id === everything) shelf.entries.clear();
       for (const each of [id, ...(shelf.byTag.get(id) ?? [])]) shelf.entries.delete(each);
       if (shelf.entries.size === 0) shelves.delete(tenantId);
     },

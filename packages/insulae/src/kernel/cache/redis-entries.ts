@@ -21,7 +21,7 @@ import type { Redis } from "../redis/redis.ts";
 import { defineScript } from "../redis/script.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
 import { tenantKey } from "../tenant-keys.ts";
-import { type Entries, maxTtlSeconds, type Slot } from "./cache.ts";
+import { type Entries, everything, maxTtlSeconds, type Slot } from "./cache.ts";
 
 export interface RedisEntries extends Entries {
   /** Whether this tenant's entries are to be asked for at this moment. */
@@ -81,16 +81,43 @@ const putScript = defineScript(`
   redis.call('SET', KEYS[1], head() .. '\\n' .. ARGV[2], 'PX', ARGV[3])
 `);
 
+/**
+ * KEYS: the entry, its versions. ARGV: a version for those that have none, the tenant, what to add,
+ * the lifetime of a new one. An entry that is there keeps its own.
+ */
+const addScript = defineScript(`
+  ${currentVersion}
+  local raw = redis.call('GET', KEYS[1])
+  local versions, body
+  if raw then versions, body = string.match(raw, '^([^\\n]*)\\n(.*)$') end
+  local valid = versions ~= nil
+  for key, version in string.gmatch(versions or '', '(%S+)=(%S+)') do
+    if redis.call('GET', key) ~= version then valid = false end
+  end
+  local value, lifetime = 0, tonumber(ARGV[4])
+  if valid then
+    local digits = string.match(string.sub(body, #ARGV[2] + 1), '^ (-?%d+)$')
+    if string.sub(body, 1, #ARGV[2]) ~= ARGV[2] or not digits then return 'none' end
+    value, lifetime = tonumber(digits), redis.call('PTTL', KEYS[1])
+  else
+    for i = 2, #KEYS do redis.call('PEXPIRE', KEYS[i], ${versionMs}) end
+    versions = head()
+  end
+  local sum = string.format('%.0f', value + tonumber(ARGV[3]))
+  redis.call('SET', KEYS[1], versions .. '\\n' .. ARGV[2] .. ' ' .. sum, 'PX', lifetime)
+  return sum
+`);
+
 const keyOf = (tenantId: TenantId, id: string): string => tenantKey(tenantId, "cache", id);
 
 const keysOf = ({ tenantId, id, tags }: Slot): string[] =>
-  [id, "all", ...tags].map((each) => keyOf(tenantId, each));
+  [id, everything, ...tags].map((each) => keyOf(tenantId, each));
 
 const unique = (): string => randomBytes(12).toString("base64url");
 
 export function createRedisEntries(redis: Redis): RedisEntries {
   const owed = createOwedDeletions(redis);
-  const allOf = (tenantId: TenantId) => keyOf(tenantId, "all");
+  const allOf = (tenantId: TenantId) => keyOf(tenantId, everything);
 
   const entries: RedisEntries = {
     isHere: (tenantId) => redis.isHere() && !owed.has(allOf(tenantId)),
@@ -114,11 +141,16 @@ export function createRedisEntries(redis: Redis): RedisEntries {
       const args = [unique(), text, String(ttlMs)];
       await redis.run((client) => putScript(client, keysOf(slot), args));
     },
+    async add(slot, by, ttlMs) {
+      const args = [unique(), slot.tenantId, String(by), String(ttlMs)];
+      const sum = await redis.run((client) => addScript(client, keysOf(slot), args));
+      return sum === "none" ? undefined : Number(sum);
+    },
     async forget(tenantId, id) {
       const key = keyOf(tenantId, id);
-      const command = id.startsWith("t")
-        ? ["DEL", key]
-        : ["SET", key, `!${unique()}`, "PX", String(tombstoneMs)];
+      const command = id.startsWith("k")
+        ? ["SET", key, `!${unique()}`, "PX", String(tombstoneMs)]
+        : ["DEL", key];
       await redis.run((client) => client.sendCommand(command));
     },
     owe(tenantId) {
