@@ -5143,6 +5143,10 @@ export interface operations {
                         branding?: {
                             [key: string]: string;
                         };
+                        /** @description Whatever else an application sets for its tenants. */
+                        custom?: {
+                            [key: string]: unknown;
+                        };
                     };
                     /** @description For platform administrators: where to place it. */
                     server?: string;
@@ -5253,6 +5257,10 @@ export interface operations {
                         branding?: {
                             [key: string]: string;
                         };
+                        /** @description Whatever else an application sets for its tenants. */
+                        custom?: {
+                            [key: string]: unknown;
+                        };
                     };
                 };
             };
@@ -5349,6 +5357,10 @@ export interface operations {
                         };
                         branding?: {
                             [key: string]: string;
+                        };
+                        /** @description Whatever else an application sets for its tenants. */
+                        custom?: {
+                            [key: string]: unknown;
                         };
                     };
                 };

@@ -3,6 +3,7 @@ export { type ColumnType, type Generated, type Kysely, sql } from "kysely";
 export { Type } from "typebox";
 export { type App, type AppOptions, createApp } from "./app.ts";
 export { type Config, ConfigError, type QuotaName, type Quotas } from "./config.ts";
+export { type Credentials, logIn } from "./features/accounts/accounts.feature.ts";
 export { standardFeatures } from "./features/index.ts";
 export { makeTenant } from "./features/tenants/tenants.feature.ts";
 export type { Principal } from "./kernel/auth/principal.ts";

@@ -121,6 +121,30 @@ describe("who has logged in", () => {
     expect((await call("GET", "/api/secure/data", { headers: at("tenant1") })).status).toBe(401);
   });
 
+  // Shows S3-046
+  it("hears that their tenant is inactive, and strangers that there is none", async () => {
+    const { token, tenant } = await addMember(app, await app.tenants.get("tenant2"));
+    await app.tenants.suspend(tenant.id);
+    const theirs = await call("GET", "/api/secure/data", { headers: at("tenant2"), token });
+    expect([theirs.status, theirs.body]).toEqual([403, { error: "Tenant is inactive" }]);
+    const strangers = await call("GET", "/api/tenant/info", { headers: at("tenant2") });
+    expect([strangers.status, strangers.body]).toEqual([404, { error: "Tenant not found" }]);
+    await app.tenants.resume(tenant.id);
+  });
+
+  it("is told of a limit's size and window", async () => {
+    const hostname = "www.tenant2.example.com";
+    await app.hosts.update(hostname, { rateLimit: { requestsPerSecond: 0.05, burst: 1 } });
+    const headers = { host: hostname };
+    expect((await call("GET", "/api/data", { headers })).status).toBe(200);
+    const refused = await call("GET", "/api/data", { headers });
+    expect([refused.status, refused.body]).toEqual([
+      429,
+      { error: "Rate limit exceeded", limit: 1, window: 20 },
+    ]);
+    await app.hosts.update(hostname, {});
+  });
+
   // Shows S3-042
   it("is not let in with a wrong password, or where there is no tenant", async () => {
     const body = { username, password: "wrong password" };

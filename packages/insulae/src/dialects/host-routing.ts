@@ -12,6 +12,7 @@ import { invalidCredentials } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
 import { nullable, uuid } from "../kernel/http/fields.ts";
+import { rateLimitExceeded } from "../kernel/http/limits/request-limits.ts";
 import { counter } from "../kernel/telemetry/metrics.ts";
 import { tenantNotFound, tenantRequired } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
@@ -28,8 +29,18 @@ const messages: Readonly<Record<string, string>> = {
 };
 
 const hostErrors: ErrorShape = {
-  schema: Type.Object({ error: Type.String() }, { $id: "HostRoutingError" }),
-  bodyOf: ({ code, title, detail }) => ({ error: messages[code] ?? detail ?? title }),
+  schema: Type.Object(
+    {
+      error: Type.String(),
+      limit: Type.Optional(Type.Integer({ description: "Where a rate limit refuses." })),
+      window: Type.Optional(Type.Integer({ description: "Its window, in seconds." })),
+    },
+    { $id: "HostRoutingError" },
+  ),
+  bodyOf: ({ code, title, detail, members: { limit, window } }) => ({
+    error: messages[code] ?? detail ?? title,
+    ...(code === rateLimitExceeded.code && { limit, window }),
+  }),
 };
 
 const hostNotRegistered = defineError("host_not_registered", 409, "Failed to register host");

@@ -1,0 +1,19 @@
+import { createApp } from "insulae";
+import { admin } from "./admin.feature.ts";
+import { settings } from "./settings.ts";
+import { site } from "./site.feature.ts";
+
+const app = await createApp({ features: [site, admin], settings });
+
+// Registered once, they are there after a restart, too, and on every node.
+const tenants = { "tenant-acme": "acme.example.com", "tenant-globex": "globex.example.com" };
+for (const [key, host] of Object.entries(tenants)) {
+  if (!(await app.hosts.find(host))) await app.hosts.register(host, { tenant: key });
+  if (!(await app.tenants.find(key))) await app.tenants.register(key, { hosts: [host] });
+}
+
+const { adminEmail: email, adminPassword: password } = app.config;
+await app.ensureAdmin({ email, password });
+console.log(`Tenants are served at ${await app.listen()}`);
+
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void app.close());
