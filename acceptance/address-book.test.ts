@@ -364,7 +364,7 @@ ws.onclose = () => {
   });
 
   // Shows S2-060, S2-079, S2-080
-  test("and the log in the file name no token and no password, only who connected", async () => {
+  test("leaves who connected in the log file, and no token or password", async () => {
     const viewer = new WebSocket(`${stream()}?token=${token}`);
     await once(viewer, "open");
     viewer.close();
