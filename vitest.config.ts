@@ -8,6 +8,7 @@ export default defineConfig({
     globalSetup: ["packages/insulae/src/testing/global-setup.ts"],
     setupFiles: ["packages/insulae/src/testing/no-leaks.ts"],
     pool: "forks",
+    isolate: false,
     maxWorkers: Math.max(2, availableParallelism()),
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -1,6 +1,6 @@
 /**
- * Vitest's `globalSetup`: one embedded PostgreSQL for the whole run, shared by all workers, in a
- * temporary folder that is also the workers' own (`TMPDIR`) and goes when the run ends. Where
+ * Vitest's `globalSetup`: one embedded PostgreSQL for the whole run, shared by all workers, and
+ * a temporary folder that is the workers' own (`TMPDIR`); both go when the run ends. Where
  * `INSULAE_TEST_DATABASE_URL` is set already, that PostgreSQL (its administrator, any version from
  * 15) is used instead.
  *
@@ -12,13 +12,14 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { leftOutTests } from "./left-out.ts";
-import { startTestServer, testServerVariable } from "./test-server.ts";
+import { makeServerFolder, startTestServer, testServerVariable } from "./test-server.ts";
 
 export default async function setup(): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), "insulae-test-"));
   chmodSync(folder, 0o711); // A PostgreSQL that root starts runs as somebody else.
   process.env.TMPDIR = folder;
-  const server = process.env[testServerVariable] ? undefined : await startTestServer(folder);
+  const serverFolder = makeServerFolder();
+  const server = process.env[testServerVariable] ? undefined : await startTestServer(serverFolder);
   if (server) process.env[testServerVariable] = server.url;
   return async () => {
     await server?.stop();
@@ -26,6 +27,6 @@ export default async function setup(): Promise<() => Promise<void>> {
     if (leftOut.length > 0) {
       console.warn(`\nLEFT OUT, for want of a program:\n  ${leftOut.join("\n  ")}`);
     }
-    rmSync(folder, { recursive: true, force: true });
+    for (const made of [folder, serverFolder]) rmSync(made, { recursive: true, force: true });
   };
 }
