@@ -11,9 +11,10 @@ import {
 import { startTestServer } from "../../testing/test-server.ts";
 import { openClient } from "../database/connect.ts";
 import type { Embedded } from "../database/embedded/supervisor.ts";
+import { prepareServer } from "../database/roles.ts";
 import { isolations, type TenantId } from "./tenant.ts";
 
-// A server of its own: the roles are to be made by the administrator that is tested.
+// A server of its own: its roles are made and changed here.
 let folder: string;
 let server: Embedded;
 let installation: TestInstallation;
@@ -55,3 +56,14 @@ test.each(isolations)(
     } else await provisioning.retire(placement);
   },
 );
+
+test("a role that was given too much is set right", async () => {
+  const superuser = await openClient({ connectionString: server.url });
+  await superuser.query("alter role insulae_control bypassrls createdb");
+  await prepareServer(superuser, installation.secrets);
+  const { rows } = await superuser.query(
+    "select rolbypassrls, rolcreatedb from pg_roles where rolname = 'insulae_control'",
+  );
+  expect(rows).toEqual([{ rolbypassrls: false, rolcreatedb: false }]);
+  await superuser.end();
+});
