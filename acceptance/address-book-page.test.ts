@@ -134,7 +134,7 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
 
   test("a token that has ended is refreshed once, and nobody notices", async () => {
     await signIn();
-    for (const ended of [{ expiresAt: 0 }, { accessToken: "ended" }]) {
+    for (const ended of [{ renewAt: 0 }, { accessToken: "ended" }]) {
       await change(ended);
       requests = [];
       const log = page.waitForResponse("**/api/v1/logs/tickets");
@@ -149,7 +149,7 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
     await signIn();
     const tabs = [page, await context.newPage()];
     for (let round = 0; round < 3; round += 1) {
-      await change({ expiresAt: 0 });
+      await change({ renewAt: 0 });
       await Promise.all(tabs.map((tab) => tab.goto(`${url}/book`)));
       for (const tab of tabs) await tab.getByText("Of Acme").waitFor();
     }

@@ -1,8 +1,8 @@
 /** What is published runs from below `node_modules`, where Node runs no TypeScript. */
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** In the repository, so that the package finds its dependencies above it. */
@@ -40,17 +40,51 @@ test("so is the command", () => {
   expect(run("node_modules/insulae/dist/cli/main.js", "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
-test("and the client of it", () => {
-  writeFileSync(
-    `${folder}client.ts`,
-    `import { createClient } from "@insulae/client";
-     import { createApp } from "insulae";
-     const app = await createApp();
-     const client = createClient({ baseUrl: await app.listen({ port: 0 }) });
-     const email = "ada@example.com";
-     await client.post("/auth/register", { body: { email, password: "a-Fine-passphrase-7" } });
-     console.log((await client.get("/auth/me")).user.email);
-     await app.close();`,
-  );
-  expect(run("client.ts")).toContain("ada@example.com\n");
+describe("the client", () => {
+  const snippets = [
+    ...readFileSync(`${root}docs/client.md`, "utf8").matchAll(/^```ts\n([\s\S]*?)^```/gm),
+  ].map(([, code = ""]) => code);
+
+  test("does what its page begins with", () => {
+    const [first = ""] = snippets;
+    const from = 'baseUrl: "https://acme.example.com"';
+    expect(first).toContain(from);
+    writeFileSync(
+      `${folder}client.ts`,
+      `import { createApp } from "insulae";
+       const app = await createApp();
+       await app.tenants.create({ key: "globex", name: "Globex", settings: { registration: "open" } });
+       const baseUrl = await app.listen({ port: 0 });
+       const visitor = createClient({ baseUrl, tenant: "globex" });
+       const ada = { email: "ada@example.com", password: "correct-horse-battery" };
+       await visitor.post("/auth/register", { body: ada });
+       ${first.replace(from, 'baseUrl, tenant: "globex"')}
+       await app.close();`,
+    );
+    expect(run("client.ts")).toContain("Grace Hopper\n");
+  });
+
+  test("has the types that its page shows", () => {
+    const bodies = snippets.map((code) => code.replaceAll(/^import .*$/gm, ""));
+    expect(bodies.length).toBeGreaterThan(5);
+    writeFileSync(
+      `${folder}snippets.ts`,
+      `import { ApiError, type Client, createClient, type paths } from "@insulae/client";
+       declare const client: Client;
+       declare const [email, password, baseUrl]: [string, string, string];
+       declare const params: { path: { id: string } };
+       declare const input: { files: [File] };
+       declare function askForCode(): Promise<string>;
+       ${bodies.map((code, i) => `export const shown${i} = async () => {\n${code}\n};`).join("\n")}`,
+    );
+    writeFileSync(
+      `${folder}tsconfig.json`,
+      JSON.stringify({
+        extends: "../../tsconfig.json",
+        compilerOptions: { noUnusedLocals: false },
+        include: ["snippets.ts"],
+      }),
+    );
+    execFileSync("tsc", ["-p", `${folder}tsconfig.json`], { stdio: "inherit" });
+  });
 });

@@ -51,6 +51,12 @@ function webStorage() {
   };
 }
 
+/** A moment that the test decides. */
+function gate() {
+  const { promise: until, resolve: release } = Promise.withResolvers<void>();
+  return { until, release };
+}
+
 const refreshes = () => proxy.count("POST /api/v1/auth/refresh");
 
 describe("calls", () => {
@@ -181,13 +187,29 @@ describe("trying again", () => {
 describe("a session by tokens", () => {
   it("is refreshed once for all who ask, before its token ends and after", async () => {
     const storage = webStorage();
-    const client = await owner({ tokens: inStorage(storage) });
-    for (const spoilt of [{ expiresAt: 0 }, { accessToken: "spoilt" }]) {
+    // Without the locks that tabs share.
+    const { load, save } = inStorage(storage);
+    const client = await owner({ tokens: { load, save } });
+    for (const spoilt of [{ renewAt: 0 }, { accessToken: "spoilt" }]) {
       storage.change(spoilt);
       proxy.forget();
       await Promise.all([1, 2, 3, 4, 5].map(() => client.get("/contacts")));
       expect(refreshes()).toBe(1);
     }
+  });
+
+  it("does not come back by a refresh that was answered after a sign-out", async () => {
+    const storage = webStorage();
+    const client = await owner({ tokens: inStorage(storage) });
+    storage.change({ renewAt: 0 });
+    const { until, release } = gate();
+    proxy.fail("POST /api/v1/auth/refresh", { kind: "held", until });
+    const late = client.get("/contacts").catch((cause: unknown) => cause);
+    await expect.poll(refreshes).toBe(1);
+    storage.removeItem("insulae"); // In another tab.
+    release();
+    expect(await late).toMatchObject({ name: "AbortError" });
+    expect(storage.size()).toBe(0);
   });
 
   it("outlives several tabs that refresh at once, and a lost answer", async () => {
@@ -197,7 +219,7 @@ describe("a session by tokens", () => {
       tabs.push(createClient({ baseUrl: proxy.url, tokens: inStorage(storage) }));
     }
     for (let round = 0; round < 3; round += 1) {
-      storage.change({ expiresAt: 0 });
+      storage.change({ renewAt: 0 });
       if (round === 1) proxy.fail("POST /api/v1/auth/refresh", { kind: "answer lost" });
       await Promise.all(tabs.map((tab) => tab.get("/contacts")));
     }
@@ -210,7 +232,7 @@ describe("a session by tokens", () => {
     const tokens = inStorage(storage);
     const client = await owner({ tokens, onSessionEnd: () => void ends.push("ended") });
     const elsewhere = await owner();
-    storage.change({ expiresAt: 0 });
+    storage.change({ renewAt: 0 });
     for (const _ of [1, 2, 3]) {
       const away = { kind: "answer", status: 503, code: "away" } as const;
       proxy.fail("POST /api/v1/auth/refresh", away);
@@ -242,10 +264,7 @@ describe("another tenant", () => {
   it("gets other tokens and another header, and nothing that was asked of the first", async () => {
     const client = await owner();
     await client.post("/contacts", { body: { name: "Of Acme" } });
-    let release = () => {};
-    const until = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const { until, release } = gate();
     proxy.fail("GET /api/v1/contacts", { kind: "held", until });
     const late = client.get("/contacts").catch((cause: unknown) => cause);
     await expect.poll(() => proxy.count("GET ")).toBe(1);

@@ -74,6 +74,9 @@ interface AnyOptions {
   readonly body?: unknown;
 }
 
+/** Whose answers may sign somebody in: log-in, a second factor, a switch, another password, … */
+const signsIn = /^\/(auth\/|invitations\/accept$)/;
+
 type AnyCall = (path: string, options?: AnyOptions) => Promise<unknown>;
 
 /**
@@ -85,13 +88,14 @@ type AnyCall = (path: string, options?: AnyOptions) => Promise<unknown>;
  * for await (const contact of client.each("/contacts")) console.log(contact.name);
  */
 export function createClient<Paths extends object = paths>({
-  baseUrl = origin(),
+  baseUrl: address = origin(),
   tenant,
   tokens = inMemory(),
   session: kind = "token",
   onSessionEnd = () => {},
   retries = 2,
 }: ClientOptions = {}): Client<Paths> {
+  const baseUrl = address.replace(/\/$/, "");
   const api = createFetchClient<Record<string, Record<HttpMethod, object>>>({
     baseUrl: baseUrl + apiPrefix,
     bodySerializer,
@@ -154,8 +158,7 @@ export function createClient<Paths extends object = paths>({
           return attempt(sent);
         }
       });
-      // Whatever signs somebody in is below /auth: a second factor, a switch, an invitation, …
-      if (path.startsWith("/auth/") && isObject(data)) await session.keep(data);
+      if (signsIn.test(path) && isObject(data)) await session.keep(data);
       return data;
     };
 

@@ -52,9 +52,9 @@ export function cookieSession({ tenant, lookUp, onEnd }: CookieSessionOptions): 
     async renew({ code }) {
       const signedIn = known !== undefined;
       if (code === "csrf_refused") known = undefined;
-      if (code === "authentication_required" || code === "invalid_token") {
+      if (signedIn && (code === "authentication_required" || code === "invalid_token")) {
         forget();
-        if (signedIn) onEnd();
+        onEnd();
       }
       return code === "csrf_refused" && signedIn;
     },

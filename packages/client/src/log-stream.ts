@@ -39,7 +39,7 @@ interface StreamOptions extends LogOptions {
 /** @returns when the signal ends it. @throws ApiError if the server lets the caller watch no more. */
 export async function streamLogs(options: StreamOptions): Promise<void> {
   const { baseUrl, ticket, signal } = options;
-  const url = new URL("/api/ws/logs", baseUrl);
+  const url = new URL(`${baseUrl}/api/ws/logs`);
   url.protocol = url.protocol.replace("http", "ws");
   url.searchParams.set("format", "json");
   if (options.level) url.searchParams.set("level", options.level);
@@ -48,7 +48,7 @@ export async function streamLogs(options: StreamOptions): Promise<void> {
   for (let failures = 0; !signal?.aborted; failures += 1) {
     try {
       url.searchParams.set("ticket", await ticket());
-      if (await watch(url, options)) failures = 0;
+      if ((await watch(url, options)) > longEnough) failures = 0;
     } catch (error) {
       if (signal?.aborted) return;
       const final = error instanceof ApiError && error.status < 500 && error.status !== 429;
@@ -58,21 +58,24 @@ export async function streamLogs(options: StreamOptions): Promise<void> {
   }
 }
 
-/** @returns when it is closed: whether it was ever open. */
-function watch(url: URL, { onLine, onOpen, signal }: StreamOptions): Promise<boolean> {
+/** A stream that lasted for that many milliseconds was no failure. */
+const longEnough = 10_000;
+
+/** @returns when it is closed: for how long it was open. */
+function watch(url: URL, { onLine, onOpen, signal }: StreamOptions): Promise<number> {
   return new Promise((resolve) => {
-    let opened = false;
+    let opened = Number.POSITIVE_INFINITY;
     const socket = new WebSocket(url);
     const close = () => socket.close();
     signal?.addEventListener("abort", close);
     socket.onopen = () => {
-      opened = true;
+      opened = performance.now();
       onOpen?.();
     };
     socket.onmessage = ({ data }) => onLine(JSON.parse(String(data)));
     socket.onclose = () => {
       signal?.removeEventListener("abort", close);
-      resolve(opened);
+      resolve(performance.now() - opened);
     };
     if (signal?.aborted) close();
   });

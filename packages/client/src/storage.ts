@@ -5,8 +5,8 @@ export interface Tokens {
   readonly accessToken: string;
   /** Absent where the session can't be prolonged. */
   readonly refreshToken?: string;
-  /** When the access token ends: milliseconds, by the clock of this machine. */
-  readonly expiresAt: number;
+  /** When to refresh, shortly before the access token ends: milliseconds, by this machine's clock. */
+  readonly renewAt: number;
   /** Whose they are. A user is of one tenant, so this tells one tenant's from another's as well. */
   readonly userId: string;
   /** The tenant's key; null: of the platform itself. */

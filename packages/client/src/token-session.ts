@@ -18,9 +18,6 @@ interface TokenSessionOptions {
   readonly onEnd: () => void;
 }
 
-/** A request that is on its way for that long still finds the token good. */
-const margin = 30_000;
-
 export function tokenSession({ storage, tenant, refresh, onEnd }: TokenSessionOptions): Session {
   const term = createTerm();
   /** For whom this client acts. Tabs share a storage, but not this. */
@@ -77,7 +74,7 @@ export function tokenSession({ storage, tenant, refresh, onEnd }: TokenSessionOp
 
     async headers() {
       let tokens = await load();
-      if (tokens?.refreshToken !== undefined && tokens.expiresAt < Date.now() + margin) {
+      if (tokens?.refreshToken !== undefined && tokens.renewAt < Date.now()) {
         await renew(tokens.accessToken);
         tokens = await load();
       }
@@ -124,7 +121,8 @@ function tokensOf(reply: Partial<SignedIn>): Tokens | undefined {
   return {
     accessToken: access_token,
     ...(refresh_token !== undefined && { refreshToken: refresh_token }),
-    expiresAt: Date.now() + expires_in * 1000,
+    // So that a request which is on its way for a while still finds it good.
+    renewAt: Date.now() + (expires_in - Math.min(30, expires_in / 4)) * 1000,
     userId: user.id,
     tenant: tenant?.key ?? null,
   };
