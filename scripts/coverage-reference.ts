@@ -110,9 +110,11 @@ function read() {
   };
 }
 
-/** What is wrong with the requirements and their annotations, if anything. */
+/** What is wrong with the requirements, their annotations and the page, if anything. */
 export function coverageProblems(): string[] {
-  return read().problems;
+  const { text, problems } = read();
+  if (existsSync(page) && readFileSync(page, "utf8") === text) return problems;
+  return [...problems, `${page} is out of date: node scripts/coverage-reference.ts`];
 }
 
 if (import.meta.main) {
