@@ -22,6 +22,8 @@ export interface StartOptions {
   readonly dataDir: string;
   readonly port?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** An example instead, and what it says when it listens. */
+  readonly example?: { readonly name: string; readonly ready: string };
 }
 
 export const adminEmail = "admin@example.com";
@@ -42,11 +44,13 @@ export async function temporaryFolder(): Promise<{ path: string; remove: () => P
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** Starts `npm start` and waits for its first answer. */
+/** Starts `npm start`, of the server or an example, and waits for its first answer. */
 export async function startServer(options: StartOptions): Promise<StartedServer> {
   const port = options.port ?? (await freePort());
   const began = performance.now();
-  const child = spawn("npm", ["start", "--silent"], {
+  const { example } = options;
+  const workspace = example ? ["-w", `@insulae-examples/${example.name}`] : [];
+  const child = spawn("npm", ["start", "--silent", ...workspace], {
     env: {
       ...process.env,
       NODE_ENV: "",
@@ -72,8 +76,9 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
     });
   }
   const url = `http://localhost:${port}`;
-  // The last thing it says is how to stop it.
-  while (!(await answers(url)) || !output.includes("Ctrl-C")) {
+  // The last thing that the server says is how to stop it.
+  const ready = example?.ready ?? "Ctrl-C";
+  while (!(await answers(url)) || !output.includes(ready)) {
     if (child.exitCode !== null || performance.now() - began > 30_000) {
       if (child.exitCode === null) signalGroup("SIGKILL");
       throw new Error(`the server did not start:\n${output}`);
