@@ -16,4 +16,4 @@ const { adminEmail: email, adminPassword: password } = app.config;
 await app.ensureAdmin({ email, password });
 console.log(`Tenants are served at ${await app.listen()}`);
 
-for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void app.close());
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => void app.close());

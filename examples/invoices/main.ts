@@ -4,4 +4,4 @@ import { invoices } from "./invoices.feature.ts";
 const app = await createApp({ features: [...standardFeatures, invoices] });
 console.log(`Invoices are served at ${await app.listen()}`);
 
-for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void app.close());
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => void app.close());

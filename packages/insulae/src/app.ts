@@ -78,7 +78,7 @@ export interface App
   readonly logPort: () => number | undefined;
   /** Has LOG_FILE opened anew, after another program has moved it away. */
   readonly reopenLog: () => void;
-  /** Finishes what is in flight, gives everything back. */
+  /** Finishes what is in flight, gives everything back; once, however often it is called. */
   close(): Promise<void>;
 }
 
@@ -111,10 +111,14 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
     const { dns, settings } = options;
     const services = await createServices(installation, { dns, logs, settings });
     const app = await assemble(installation, services);
+    let closing: Promise<void> | undefined;
     return {
       ...app,
       reopenLog: () => file?.reopen(),
-      close: () => app.close().finally(() => file?.close()),
+      close() {
+        closing ??= app.close().finally(() => file?.close());
+        return closing;
+      },
     };
   } catch (error) {
     await installation.close();
