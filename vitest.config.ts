@@ -10,6 +10,13 @@ export default defineConfig({
     pool: "forks",
     isolate: false,
     maxWorkers: Math.max(2, availableParallelism()),
+    // With `--coverage`, as in CI. What only runs in processes of its own (the CLI) does not count.
+    coverage: {
+      include: ["packages/insulae/src/**/*.ts"],
+      exclude: ["**/*.test.ts", "packages/insulae/src/testing/**"],
+      reporter: ["text-summary"],
+      thresholds: { lines: 85 },
+    },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 5_000,

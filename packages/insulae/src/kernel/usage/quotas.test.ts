@@ -238,7 +238,8 @@ describe("users", () => {
     expect([again.status, never.status]).toEqual([201, 201]);
     expect({ ...again.body, email: "" }).toEqual({ ...never.body, email: "" });
     expect(await counterOf(first, "users")).toBe(3);
-    expect(await mailsTo(unknown)).toEqual(["no_room"]);
+    // It is sent after the answer.
+    await expect.poll(() => mailsTo(unknown), { timeout: 10_000 }).toEqual(["no_room"]);
   });
 });
 
