@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
 import { feature } from "../feature.ts";
@@ -94,13 +93,14 @@ describe("requests", () => {
   });
 
   it("whose client has gone are counted as such", async () => {
+    const gone = Promise.withResolvers<void>();
     const slow = feature("slow", {
       routes: (r) => [
         r.get(
           "/slow",
           { permission: "public", summary: "Takes a while", response: Type.Unknown() },
           async () => {
-            await sleep(100);
+            await gone.promise;
             return {};
           },
         ),
@@ -112,8 +112,9 @@ describe("requests", () => {
       fetch(`${address}/api/v1/slow`, { signal: AbortSignal.timeout(30) }),
     ).rejects.toThrow();
     await expect
-      .poll(() => series(app, "insulae_http_responses_total"))
+      .poll(() => series(app, "insulae_http_responses_total"), { timeout: 10_000 })
       .toMatchObject({ '{method="GET",endpoint="/api/v1/slow",status="aborted"}': 1 });
+    gone.resolve();
   });
 });
 
