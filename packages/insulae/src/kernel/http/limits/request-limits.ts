@@ -26,6 +26,7 @@ import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
 import { tenantKey } from "../../tenant-keys.ts";
 import { findState, type Resolve, type ResolvedRequest } from "../request-state.ts";
 import { createGoodCredentials } from "./good-credentials.ts";
+import { createHold } from "./hold.ts";
 import type { Limiter } from "./limiter.ts";
 import type { Charge, Outcome, Policy } from "./local-buckets.ts";
 import { rateHeaders, remainingOf, retryAfterSeconds, windowSeconds } from "./rate-headers.ts";
@@ -77,6 +78,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   const plans = new Map(Object.entries(limits.plans));
   const all = charge("global", undefined, limits.global);
   const good = createGoodCredentials();
+  const hold = createHold();
 
   const clientCharge = (request: FastifyRequest, policy: "anonymous" | "credentials") =>
     charge(policy, undefined, limits[policy], findState(request)?.client.block);
@@ -91,7 +93,13 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   const pay = (reply: FastifyReply, some: readonly (Charge | undefined)[]): MaybePromise<void> => {
     const charges = some.filter((one) => one !== undefined);
     if (charges.length === 0) return;
-    return chain(limiter.take(charges), (outcome) => tell(reply, charges, outcome, countRefused));
+    return chain(limiter.take(charges), (outcome) => {
+      const refusal = tell(reply, charges, outcome, countRefused);
+      if (!refusal) return;
+      return chain(hold(), () => {
+        throw refusal;
+      });
+    });
   };
   /** Takes from the installation's bucket and these. */
   const take = (reply: FastifyReply, ...own: readonly (Charge | undefined)[]) =>
@@ -118,8 +126,10 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
     stranger: (request, reply) => take(reply, clientCharge(request, "anonymous")),
     gate(request, reply) {
       const stranger = clientCharge(request, "anonymous");
-      const refusal = stranger && limiter.refusal([stranger]);
-      if (refusal && !good.has(request)) tell(reply, [stranger], refusal, countRefused);
+      const outcome = stranger && limiter.refusal([stranger]);
+      if (!outcome || good.has(request)) return;
+      const refusal = tell(reply, [stranger], outcome, countRefused);
+      if (refusal) throw refusal;
     },
     around(request, reply, route, resolve) {
       const { limit } = route.options;
@@ -180,23 +190,27 @@ function tenantRate(plans: ReadonlyMap<string, number>, tenant: Tenant | undefin
   return plans.get(tenant?.plan ?? "") ?? plans.get("free") ?? 0;
 }
 
-/** Tells the client of the bucket that refused it, or of that with the least left of its own. */
+/**
+ * Tells the client of the bucket that refused it, or of that with the least left of its own.
+ *
+ * @returns the refusal, if it is one.
+ */
 function tell(
   reply: FastifyReply,
   charges: readonly Charge[],
   { refused, spent }: Outcome,
   countRefused: (policy: Policy) => void,
-): void {
+): AppError | undefined {
   const index = refused >= 0 ? refused : scarcest(charges, spent);
   const [told, missing = 0] = [charges[index], spent[index]];
   // What is left for all is nobody's business, while there is something left.
-  if (!told || (told.policy === "global" && refused < 0)) return;
+  if (!told || (told.policy === "global" && refused < 0)) return undefined;
   const headers = rateHeaders(told, missing, Date.now());
   for (const [name, value] of headers) reply.header(name, value);
-  if (refused < 0) return;
+  if (refused < 0) return undefined;
   countRefused(told.policy);
   const retryAfter = String(retryAfterSeconds(told, missing));
-  throw rateLimitExceeded({
+  return rateLimitExceeded({
     headers: { "retry-after": retryAfter },
     members: { limit: told.size ?? told.perMinute, window: windowSeconds(told) },
   });

@@ -1,0 +1,32 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface HoldOptions {
+  /** So many refusals a second are given at once. Default 100. */
+  readonly perSecond?: number;
+  /** How long the others wait. Default 250. */
+  readonly ms?: number;
+  /** So many wait at a time; what comes beyond does not, so that memory is bounded. Default 10,000. */
+  readonly most?: number;
+}
+
+/**
+ * Holds refusals back while there are many. Whoever asks again as soon as they are refused, as a flood
+ * does, and a client whose retries make no pause, then asks four times a second on each connection, and
+ * not as often as this process can refuse, which would be all that it does.
+ *
+ * @returns what to wait for before refusing; undefined: refuse at once.
+ */
+export function createHold(options: HoldOptions = {}): () => Promise<void> | undefined {
+  const { perSecond = 100, ms = 250, most = 10_000 } = options;
+  let [second, refused, waiting] = [0, 0, 0];
+  return () => {
+    const now = Math.trunc(performance.now() / 1_000);
+    refused = now === second ? refused + 1 : 1;
+    second = now;
+    if (refused <= perSecond || waiting >= most) return undefined;
+    waiting += 1;
+    return sleep(ms).then(() => {
+      waiting -= 1;
+    });
+  };
+}
