@@ -158,6 +158,23 @@ describe("a host that an owner claims", () => {
     expect((await verify(globex, "globex", "given.example")).body.code).toBe("host_taken");
   });
 
+  test("that is kept for a tenant to come is not proven away", async () => {
+    await app.hosts.register("kept.example", { tenant: "somebody-else" });
+    await publish(globex, "globex", "kept.example");
+    expect((await verify(globex, "globex", "kept.example")).body.code).toBe("host_taken");
+  });
+
+  test("that another tenant has left is the one's who proves it, without the other's certificate", async () => {
+    const tls = await makeCertificate({ hosts: ["left.example"] });
+    await app.hosts.register("left.example", { tls });
+    await app.tenants.register("leaver", { hosts: ["left.example"] });
+    await app.tenants.unregister("leaver");
+    await publish(globex, "globex", "left.example");
+    const verified = await verify(globex, "globex", "left.example");
+    expect([verified.status, verified.body.certificate]).toEqual([200, null]);
+    expect(await tenantAt("left.example")).toBe("globex");
+  });
+
   test("keeps its token when it is claimed again, and loses it when it is given up", async () => {
     const first = await claim(acme, "acme", "again.example");
     const second = await claim(acme, "acme", "again.example");

@@ -146,6 +146,8 @@ export async function verifyHost(
           .execute();
         await claimOf(tx, holder, hostname).set({ proven_at: null }).execute();
       }
+      // A free host may be left of another tenant, who has the key.
+      await tx.deleteFrom("control.host_certificates").where("hostname", "=", hostname).execute();
       await claimHosts(tx, [hostname], { tenant, baseDomain: config.baseDomain });
     }
     await claimOf(tx, tenant.id, hostname).set({ proven_at: new Date() }).execute();

@@ -34,6 +34,16 @@ describe("a bucket", () => {
     expect(granted(100, a)).toBe(60);
   });
 
+  test("may hold more or less than it regains in a minute", () => {
+    const { clock, granted } = bucketsAt();
+    const [deep, shallow] = [charge("a", 60), charge("b", 60)];
+    expect(granted(200, { ...deep, size: 100 })).toBe(100);
+    expect(granted(200, { ...shallow, size: 2 })).toBe(2);
+    clock.now += 10_000;
+    expect(granted(200, { ...deep, size: 100 })).toBe(10);
+    expect(granted(200, { ...shallow, size: 2 })).toBe(2);
+  });
+
   test("loses nothing to rounding, whatever the rate and the moments", () => {
     fc.assert(
       fc.property(

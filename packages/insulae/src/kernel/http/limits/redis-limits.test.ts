@@ -85,6 +85,8 @@ describeWithRedis("limits in redis", () => {
     const regained = sinceThen(7);
     expect(await granted(50, all, few)).toBe(5);
     expect(await granted(50, few, more)).toBe(0);
+    // One that holds more than it regains in a minute.
+    expect(await granted(50, { ...charge("own", 1, "host"), size: 4 })).toBe(4);
     const left = await granted(50, all, more);
     expect(left).toBeGreaterThanOrEqual(7);
     expect(left).toBeLessThanOrEqual(7 + regained());
