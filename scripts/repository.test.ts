@@ -1,6 +1,7 @@
 /** What the repository itself promises, beside its code. */
 import { globSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import vitest from "../vitest.config.ts";
 
 const read = (file: string): string => readFileSync(file, "utf8");
 
@@ -13,7 +14,7 @@ test("the licence is MIT, and a page says how to contribute", () => {
   expect(read("CONTRIBUTING.md")).toContain("npm run check && npm test && npm run acceptance");
 });
 
-// Shows S0-054, S0-085, S1-158, S1-176, S2-049
+// Shows S0-054, S0-085, S1-158, S1-176
 test("CI runs what CONTRIBUTING.md tells people to run", () => {
   const { scripts } = JSON.parse(read("package.json"));
   const commands = ["check", "advisories", "test", "acceptance"];
@@ -25,6 +26,15 @@ test("CI runs what CONTRIBUTING.md tells people to run", () => {
   for (const command of ["start", "build", "format", "bench"]) {
     expect(scripts).toHaveProperty(command);
   }
+});
+
+// Shows S2-020, S2-049
+test("CI reports what the tests cover, and fails below 85 % of the server's lines", () => {
+  expect(read(".ci/run")).toMatch(/^step npm test -- --coverage$/m);
+  const { include, reporter, thresholds } = Object(vitest.test?.coverage);
+  expect(include).toEqual(["packages/insulae/src/**/*.ts"]);
+  expect(reporter).toContain("text-summary");
+  expect(thresholds.lines).toBeGreaterThanOrEqual(85);
 });
 
 // Shows S0-086, S1-176
