@@ -1,19 +1,11 @@
-/**
- * A typed call, from the outside in:
- *
- *   call ── retrying ── session: headers, a refresh where it takes one ── openapi-fetch ── fetch
- *
- * openapi-fetch makes a request of a path of the OpenAPI document and its parameters. It is made anew
- * for each try, so nothing that was sent has to be kept for the next one.
- */
-import createFetchClient from "openapi-fetch";
-import type { HttpMethod } from "openapi-typescript-helpers";
+/** What an application holds: the calls, typed, and what is more than a call. */
+import { type AnyCall, type CallOptions, createCall } from "./calls.ts";
 import { cookieSession } from "./cookie-session.ts";
-import { ApiError, apiError } from "./errors.ts";
+import { ApiError } from "./errors.ts";
 import { type LogLine, type LogOptions, streamLogs } from "./log-stream.ts";
-import { apiPrefix } from "./paths.ts";
+import { createRequests } from "./requests.ts";
 import { retrying } from "./retries.ts";
-import { type components, createdOnce, type paths } from "./schema.gen.ts";
+import type { components, paths } from "./schema.gen.ts";
 import type { SignedIn } from "./session.ts";
 import { inMemory, type TokenStorage } from "./storage.ts";
 import { tokenSession } from "./token-session.ts";
@@ -63,22 +55,6 @@ export interface Client<Paths extends object = paths> {
   logs(onLine: (line: LogLine) => void, options?: LogOptions): Promise<void>;
 }
 
-interface AnyOptions {
-  readonly ifMatch?: object;
-  readonly signal?: AbortSignal | null;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly params?: {
-    readonly header?: Readonly<Record<string, string>>;
-    readonly query?: Readonly<Record<string, unknown>>;
-  };
-  readonly body?: unknown;
-}
-
-/** Whose answers may sign somebody in: log-in, a second factor, a switch, another password, … */
-const signsIn = /^\/(auth\/|invitations\/accept$)/;
-
-type AnyCall = (path: string, options?: AnyOptions) => Promise<unknown>;
-
 /**
  * Makes a client. Nothing is asked of the server before the first call.
  *
@@ -90,116 +66,45 @@ type AnyCall = (path: string, options?: AnyOptions) => Promise<unknown>;
 export function createClient<Paths extends object = paths>({
   baseUrl: address = origin(),
   tenant,
-  tokens = inMemory(),
+  tokens: storage = inMemory(),
   session: kind = "token",
-  onSessionEnd = () => {},
+  onSessionEnd: onEnd = () => {},
   retries = 2,
 }: ClientOptions = {}): Client<Paths> {
   const baseUrl = address.replace(/\/$/, "");
-  const api = createFetchClient<Record<string, Record<HttpMethod, object>>>({
-    baseUrl: baseUrl + apiPrefix,
-    bodySerializer,
-    ...(kind === "cookie" && { credentials: "include" }),
-  });
-  const etags = new WeakMap<object, string>();
+  const requests = createRequests(baseUrl, kind === "cookie");
 
-  /** Once, as it is. */
-  async function send(
-    method: HttpMethod,
-    path: string,
-    options: Record<string, unknown>,
-  ): Promise<unknown> {
-    const { data, error, response } = await api.request(method, path, options);
-    if (!response.ok) throw apiError(response, error);
-    const etag = response.headers.get("etag");
-    if (etag !== null && isObject(data)) etags.set(data, etag);
-    return data;
-  }
-
+  // What these two give, the document says.
+  const lookUp = (headers: object) =>
+    requests.send("get", "/auth/me", { headers }) as Promise<Partial<SignedIn>>;
+  const refresh = (refresh_token: string) =>
+    retrying({ retries, repeatable: true }, () =>
+      requests.send("post", "/auth/refresh", { body: { refresh_token } }),
+    ) as Promise<Partial<SignedIn>>;
   const session =
     kind === "cookie"
-      ? cookieSession({ tenant, lookUp: () => call("get")("/auth/me"), onEnd: onSessionEnd })
-      : tokenSession({
-          storage: tokens,
-          tenant,
-          onEnd: onSessionEnd,
-          refresh: (refresh_token) =>
-            retrying({ retries, repeatable: true }, () =>
-              send("post", "/auth/refresh", { body: { refresh_token } }),
-            ) as Promise<Partial<SignedIn>>, // what the document says of it
-        });
+      ? cookieSession({ tenant, lookUp, onEnd })
+      : tokenSession({ storage, tenant, refresh, onEnd });
 
-  const call =
-    (method: HttpMethod): AnyCall =>
-    async (path, { ifMatch, signal: given, headers, ...options } = {}) => {
-      const ends = session.signal();
-      const signal = given ? AbortSignal.any([ends, given]) : ends;
-      const key =
-        options.params?.header?.["Idempotency-Key"] ??
-        (method === "post" && createdOnce.has(path) ? randomKey() : undefined);
-      const own = {
-        ...(key !== undefined && { "idempotency-key": key }),
-        ...(ifMatch && { "if-match": etagOf(ifMatch) }),
-        ...headers,
-      };
-      const attempt = async (sent: object) =>
-        send(method, path, { ...options, signal, headers: { ...sent, ...own } });
-      // Who signs in has nothing to be asked for yet.
-      const change = method !== "get" && path !== "/auth/login";
-
-      const repeatable = method === "get" || key !== undefined;
-      let sent = await session.headers(change);
-      const data = await retrying({ retries, repeatable, signal }, async () => {
-        try {
-          return await attempt(sent);
-        } catch (error) {
-          if (!(error instanceof ApiError && (await session.renew(error, sent)))) throw error;
-          sent = await session.headers(change);
-          return attempt(sent);
-        }
-      });
-      if (signsIn.test(path) && isObject(data)) await session.keep(data);
-      return data;
-    };
-
-  function etagOf(shown: object): string {
-    const etag = etags.get(shown);
-    if (etag === undefined)
-      throw new TypeError("ifMatch takes what this client has read by its id");
-    return etag;
-  }
-
-  async function* each(path: string, options: AnyOptions = {}): AsyncGenerator<unknown> {
-    const { query, ...params } = options.params ?? {};
-    let cursor: string | null = null;
-    do {
-      const next: object = cursor === null ? {} : { cursor };
-      const page = (await call("get")(path, {
-        ...options,
-        params: { ...params, query: { ...query, ...next } },
-      })) as { readonly items: readonly unknown[]; readonly next_cursor: string | null }; // by `Each`
-      yield* page.items;
-      cursor = page.next_cursor;
-    } while (cursor !== null);
-  }
-
+  const call = createCall({ ...requests, session, retries });
+  const [get, post] = [call("get"), call("post")];
   const client = {
-    get: call("get"),
-    post: call("post"),
+    get,
+    post,
     put: call("put"),
     patch: call("patch"),
     delete: call("delete"),
-    each,
+    each: (path: string, options?: CallOptions) => eachOf(get, path, options),
 
     async signIn(credentials: object) {
       await session.forget();
       const body = { ...credentials, ...(kind === "cookie" && { session: "cookie" }) };
-      return call("post")("/auth/login", { body });
+      return post("/auth/login", { body });
     },
 
     async signOut() {
       try {
-        await call("post")("/auth/logout");
+        await post("/auth/logout");
       } catch (error) {
         // Over already.
         if (!(error instanceof ApiError && error.status === 401)) throw error;
@@ -214,14 +119,14 @@ export function createClient<Paths extends object = paths>({
       if (metadata) form.set("metadata", JSON.stringify(metadata));
       // The server reads the form as it comes: what is said of the file first, then its bytes.
       form.set("file", file, name ?? (file instanceof File ? file.name : "file"));
-      return call("post")("/files/upload", { body: form, ...(signal && { signal }) });
+      return post("/files/upload", { body: form, ...(signal && { signal }) });
     },
 
     logs(onLine: (line: LogLine) => void, options: LogOptions = {}) {
       const ends = session.signal();
       const signal = options.signal ? AbortSignal.any([ends, options.signal]) : ends;
       const ticket = async () => {
-        const made = await call("post")("/logs/tickets", { signal });
+        const made = await post("/logs/tickets", { signal });
         return (made as Schemas["LogTicket"]).ticket; // what the document says of it
       };
       return streamLogs({ ...options, signal, baseUrl, onLine, ticket });
@@ -231,20 +136,24 @@ export function createClient<Paths extends object = paths>({
   return client as unknown as Client<Paths>;
 }
 
+async function* eachOf(
+  get: AnyCall,
+  path: string,
+  options: CallOptions = {},
+): AsyncGenerator<unknown> {
+  const { query, ...params } = options.params ?? {};
+  let cursor: string | null = null;
+  do {
+    const next: object = cursor === null ? {} : { cursor };
+    const page = (await get(path, {
+      ...options,
+      params: { ...params, query: { ...query, ...next } },
+    })) as { readonly items: readonly unknown[]; readonly next_cursor: string | null }; // by `Each`
+    yield* page.items;
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+}
+
 /** Of the page; Node's types know of none. */
 const origin = (): string =>
   (globalThis as { readonly location?: { readonly origin: string } }).location?.origin ?? "";
-
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
-
-/** JSON of objects; forms, files and text as they are. */
-const bodySerializer = (body: unknown): unknown =>
-  typeof body === "string" || body instanceof FormData || body instanceof Blob
-    ? body
-    : JSON.stringify(body);
-
-/** 128 random bits. (`randomUUID` is missing where a page came without TLS.) */
-const randomKey = (): string =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, "0"),
-  ).join("");

@@ -2,12 +2,12 @@
  * A session by a cookie that scripts can't read. Changes need its CSRF token, which is asked for once
  * after the page was loaded, and again when another tab has signed in anew.
  */
-import { createTerm, type Session, type SignedIn } from "./session.ts";
+import { createTerm, type SentHeaders, type Session, type SignedIn } from "./session.ts";
 
 interface CookieSessionOptions {
   readonly tenant: string | undefined;
-  /** `GET /auth/me`; its reply comes to `keep`. */
-  readonly lookUp: () => Promise<unknown>;
+  /** `GET /auth/me`. */
+  readonly lookUp: (headers: SentHeaders) => Promise<Partial<SignedIn>>;
   readonly onEnd: () => void;
 }
 
@@ -23,30 +23,31 @@ export function cookieSession({ tenant, lookUp, onEnd }: CookieSessionOptions): 
     term.end();
   }
 
+  const place = (): SentHeaders => (where ? { "x-tenant": where } : {});
+
+  async function keep({ csrf_token, user, tenant }: Partial<SignedIn>): Promise<void> {
+    if (csrf_token === undefined || !user) return;
+    if (known && known.userId !== user.id) term.end();
+    known = { csrf: csrf_token, userId: user.id };
+    where = tenant?.key;
+  }
+
   return {
     signal: term.signal,
+    keep,
 
     async headers(change) {
       if (change && !known) {
-        // Whoever is not signed in has none, and needs none.
-        lookingUp ??= lookUp()
+        lookingUp ??= lookUp(place())
+          .then(keep)
+          // Whoever is not signed in has none, and needs none.
           .catch(() => {})
           .finally(() => {
             lookingUp = undefined;
           });
         await lookingUp;
       }
-      return {
-        ...(change && known && { "x-csrf-token": known.csrf }),
-        ...(where && { "x-tenant": where }),
-      };
-    },
-
-    async keep({ csrf_token, user, tenant }: Partial<SignedIn>) {
-      if (csrf_token === undefined || !user) return;
-      if (known && known.userId !== user.id) term.end();
-      known = { csrf: csrf_token, userId: user.id };
-      where = tenant?.key;
+      return { ...place(), ...(change && known && { "x-csrf-token": known.csrf }) };
     },
 
     async renew({ code }) {

@@ -1,0 +1,52 @@
+/** One request and its answer, by openapi-fetch: no session, no second try. */
+import createFetchClient from "openapi-fetch";
+import type { HttpMethod } from "openapi-typescript-helpers";
+import { apiError } from "./errors.ts";
+import { apiPrefix } from "./paths.ts";
+
+/** @throws ApiError if the answer is no success; a TypeError, as fetch does, if there is none */
+export type Send = (
+  method: HttpMethod,
+  path: string,
+  options: Record<string, unknown>,
+) => Promise<unknown>;
+
+export interface Requests {
+  readonly send: Send;
+  /** @param shown what an earlier request gave, by its id */
+  etagOf(shown: object): string;
+}
+
+export function createRequests(baseUrl: string, cookies: boolean): Requests {
+  const api = createFetchClient<Record<string, Record<HttpMethod, object>>>({
+    baseUrl: baseUrl + apiPrefix,
+    bodySerializer,
+    ...(cookies && { credentials: "include" }),
+  });
+  const etags = new WeakMap<object, string>();
+
+  return {
+    async send(method, path, options) {
+      const { data, error, response } = await api.request(method, path, options);
+      if (!response.ok) throw apiError(response, error);
+      const etag = response.headers.get("etag");
+      if (etag !== null && isObject(data)) etags.set(data, etag);
+      return data;
+    },
+
+    etagOf(shown) {
+      const etag = etags.get(shown);
+      if (etag !== undefined) return etag;
+      throw new TypeError("ifMatch takes what this client has read by its id");
+    },
+  };
+}
+
+export const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null;
+
+/** JSON of objects; forms, files and text as they are. */
+const bodySerializer = (body: unknown): unknown =>
+  typeof body === "string" || body instanceof FormData || body instanceof Blob
+    ? body
+    : JSON.stringify(body);
