@@ -28,7 +28,7 @@ const report = (name: string, problems: readonly string[]): void => {
 
 for (const [command, args] of commands) {
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
-  report(command, status === 0 ? [] : `${stdout}${stderr}`.trim().split("\n"));
+  report([command, ...args].join(" "), status === 0 ? [] : `${stdout}${stderr}`.trim().split("\n"));
 }
 report("dependencies", dependencyProblems());
 report("file lengths", longFiles());
