@@ -12,7 +12,7 @@ import {
 import { findStanding, forgetMembership, type UserTables } from "./features/users/users.feature.ts";
 import {
   findWantedEvents,
-  recordEvent,
+  recordEvents,
   type WebhookTables,
 } from "./features/webhooks/webhooks.feature.ts";
 import type { Installation } from "./installation.ts";
@@ -160,8 +160,8 @@ export async function createServices(
   const events = createEvents({
     features,
     wanted: (tenant) => findWantedEvents(databaseOf<WebhookTables>(tenant)),
-    record: (tenant, event, tx) =>
-      platform.withTenant(tenant, ({ jobs }) => recordEvent(jobs, event, tx)),
+    record: (tenant, recorded, tx) =>
+      platform.withTenant(tenant, ({ jobs }) => recordEvents(jobs, recorded, tx)),
     announce: (id) => announcements.announceEvents(id),
     listening: () => announcements.listening(),
   });

@@ -49,25 +49,38 @@ export interface Events<Tables> {
    * @param subject what it is about: a row, or `Json`.
    */
   record(name: EventName, subject: object, tx: QueryExecutorProvider): Promise<void>;
+  /**
+   * Records an event of each of many, in a transaction that is open already, at the cost of a few
+   * statements for all of them.
+   *
+   * @param subjects rows, or a JSON array.
+   */
+  recordAll(
+    name: EventName,
+    subjects: Json | readonly object[],
+    tx: QueryExecutorProvider,
+  ): Promise<void>;
+  /** Whether somebody wants it: where what it would be about has to be fetched first. */
+  isWanted(name: EventName): Promise<boolean>;
   /** All that may happen here. */
   readonly catalogue: readonly EventDefinition[];
   /** Makes every node ask anew who wants what: to be called when that has changed. */
   readonly forget: () => Promise<void>;
 }
 
-/** An event as it is sent, again and again the same text. */
-export interface RecordedEvent {
+/** Events as they are sent, again and again the same text. */
+export interface RecordedEvents {
   readonly name: EventName;
-  /** JSON: `type`, `timestamp`, `data`. */
-  readonly payload: string;
+  /** Each is JSON: `type`, `timestamp`, `data`. */
+  readonly payloads: readonly string[];
 }
 
 /** Who passes events on. */
 export interface EventSubscribers {
   /** The names of the events that somebody in the tenant wants; `*` stands for all. */
   wanted(tenant: Tenant): Promise<readonly string[]>;
-  /** Writes an event down in the transaction, for whoever wants it by then. */
-  record(tenant: Tenant, event: RecordedEvent, tx: QueryExecutorProvider): Promise<void>;
+  /** Writes events down in the transaction, for whoever wants them by then. */
+  record(tenant: Tenant, events: RecordedEvents, tx: QueryExecutorProvider): Promise<void>;
 }
 
 export interface EventsOptions extends EventSubscribers {
@@ -108,12 +121,14 @@ export function createEvents(options: EventsOptions): EventService {
   const write = async (
     tenant: Tenant,
     { name, schema }: EventDefinition,
-    subject: object,
+    subjects: readonly unknown[],
     tx: QueryExecutorProvider,
   ) => {
     const timestamp = new Date().toISOString();
-    const data = dataOf(schema, subject);
-    await record(tenant, { name, payload: JSON.stringify({ type: name, timestamp, data }) }, tx);
+    const payloads = subjects.map((subject) =>
+      JSON.stringify({ type: name, timestamp, data: Clean(schema, subject) }),
+    );
+    if (payloads.length > 0) await record(tenant, { name, payloads }, tx);
   };
 
   return {
@@ -126,7 +141,8 @@ export function createEvents(options: EventsOptions): EventService {
         return db.transaction().execute(async (tx) => {
           const result = await work(tx);
           if (typeof result === "object" && result !== null) {
-            for (const definition of definitionsOfIt) await write(tenant, definition, result, tx);
+            for (const definition of definitionsOfIt)
+              await write(tenant, definition, [asJson(result)], tx);
           }
           return result;
         });
@@ -140,7 +156,17 @@ export function createEvents(options: EventsOptions): EventService {
         },
         async record(name, subject, tx) {
           const found = await wantedOf(tenant, [name]);
-          for (const definition of found) await write(tenant, definition, subject, tx);
+          for (const definition of found) await write(tenant, definition, [asJson(subject)], tx);
+        },
+        async recordAll(name, subjects, tx) {
+          const found = await wantedOf(tenant, [name]);
+          if (found.length === 0) return;
+          const all = asJson(subjects);
+          if (!Array.isArray(all)) throw new Error("recordAll(): the subjects are no list");
+          for (const definition of found) await write(tenant, definition, all, tx);
+        },
+        async isWanted(name) {
+          return (await wantedOf(tenant, [name])).length > 0;
         },
         catalogue,
         async forget() {
@@ -154,8 +180,6 @@ export function createEvents(options: EventsOptions): EventService {
   };
 }
 
-/** What the schema names of the subject, as it is in JSON. */
-function dataOf(schema: TSchema, subject: object): unknown {
-  const text = subject instanceof Json ? subject.text : JSON.stringify(subject);
-  return Clean(schema, JSON.parse(text));
-}
+/** As it is in JSON: dates are texts. A copy, of which `Clean` may take away. */
+const asJson = (subject: object): unknown =>
+  JSON.parse(subject instanceof Json ? subject.text : JSON.stringify(subject));

@@ -46,6 +46,24 @@ export async function createMember(app: App, isolation: Isolation = "pool"): Pro
   return addMember(app, tenant);
 }
 
+/** Has the tenant's events recorded, for a webhook that nobody answers. @returns those that there are */
+export async function recordEvents(app: App, tenant: Tenant, wanted: readonly string[] = ["*"]) {
+  await app.withTenant(tenant, async ({ db, events }) => {
+    await db.query(
+      "insert into webhooks (url, events, sealed_secret) values ('http://127.0.0.1:1/', $1, 'none')",
+      [wanted],
+    );
+    await events.forget();
+  });
+  return () =>
+    app.withTenant(tenant, async ({ db }) => {
+      const rows = await db.query<{ payload: string }>(
+        "select payload from webhook_events order by id",
+      );
+      return rows.map(({ payload }) => JSON.parse(payload));
+    });
+}
+
 /** Adds one more user to the tenant. @param role other than `user`: as if given by an owner. */
 export async function addMember(
   app: App,

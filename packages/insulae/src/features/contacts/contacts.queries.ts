@@ -132,15 +132,21 @@ export const deleteContact = statement((db: Db, p: Params<{ id: string }>) =>
   db.deleteFrom("contacts").where("id", "=", p.id).returning("id"),
 );
 
-/** @param rows as a JSON array; what a row has not is null. */
-export const insertContacts = statement((db: Db, p: Params<{ rows: string }>) =>
+const insertingContacts = (db: Db, { rows }: Params<{ rows: string }>) =>
   db
     .insertInto("contacts")
     .columns(["name", "email", "phone", "company", "notes"])
     .expression(
-      sql`select * from jsonb_to_recordset(${p.rows}::jsonb)
+      sql`select * from jsonb_to_recordset(${rows}::jsonb)
         as row (name text, email text, phone text, company text, notes text)`,
-    ),
+    );
+
+/** @param rows as a JSON array; what a row has not is null. */
+export const insertContacts = statement(insertingContacts);
+
+/** The same, and gives them. */
+export const createContacts = statement((db: Db, p: Params<{ rows: string }>) =>
+  insertingContacts(db, p).returning(columns),
 );
 
 export const contactSearch = {

@@ -123,10 +123,11 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       response: ImportReport,
       errors: [malformedCsv, importRefused, bodyTooLarge],
     },
-    ({ db, query, body, audit }) =>
+    ({ db, query, body, audit, events }) =>
       importContacts({
         db,
         audit,
+        events,
         bytes: body.bytes,
         check: checkContact,
         dryRun: query.dry_run ?? false,

@@ -2,7 +2,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { App } from "../../app.ts";
 import { isolations } from "../../kernel/tenancy/tenant.ts";
-import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
+import { addMember, createMember, recordEvents, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { maxImportBytes } from "./import.ts";
 
@@ -133,6 +133,24 @@ test("what the database refuses in the last batch leaves nothing of the first", 
     await owner.query(`drop function ${schema}.refuse() cascade`);
     await owner.end();
   }
+});
+
+test("webhooks hear of each contact, as of one that was added by itself", async () => {
+  const member = await createMember(app);
+  const recorded = await recordEvents(app, member.tenant, ["contact.created"]);
+  await send(member, mixed);
+  expect(await recorded()).toEqual([]);
+  // Two batches.
+  await send(member, `name,email\n${"x,x@example.com\n".repeat(1_001)}`);
+  const events = await recorded();
+  expect(events).toHaveLength(1_001);
+  const { items } = await contactsOf(member);
+  const newest = events.find(({ data }) => data.id === items[0].id);
+  expect(newest).toEqual({
+    type: "contact.created",
+    timestamp: expect.any(String),
+    data: items[0],
+  });
 });
 
 test("an export comes back as it was", async () => {

@@ -8,8 +8,9 @@ import type { Audit } from "../../kernel/audit/audit.ts";
 import { csvRecords, malformedCsv } from "../../kernel/csv.ts";
 import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
 import { AppError, defineError } from "../../kernel/errors.ts";
+import type { Events } from "../../kernel/events.ts";
 import type { Validator } from "../../kernel/http/validation.ts";
-import { type ContactTables, insertContacts } from "./contacts.queries.ts";
+import { type ContactTables, createContacts, insertContacts } from "./contacts.queries.ts";
 
 export const importRefused = defineError(
   "import_refused",
@@ -53,11 +54,12 @@ export interface ImportOptions {
   /** Imports the rows that are good, if others are not. */
   readonly partial: boolean;
   readonly audit: Audit;
+  readonly events: Events<ContactTables>;
 }
 
 /** @throws malformedCsv, importRefused, bodyTooLarge */
 export async function importContacts(options: ImportOptions): Promise<Static<typeof ImportReport>> {
-  const { db, dryRun, partial, audit } = options;
+  const { db, dryRun, partial, audit, events } = options;
   const { batches, ...report } = await readContacts(options);
   if (dryRun) {
     await audit({ action: "contacts.imported", detail: { imported: 0, dry_run: true } });
@@ -65,8 +67,13 @@ export async function importContacts(options: ImportOptions): Promise<Static<typ
   }
   if (report.refused_rows > 0 && !partial) throw importRefused({ members: report });
   const imported = report.rows - report.refused_rows;
+  const told = await events.isWanted("contact.created");
   await db.transaction().execute(async (tx) => {
-    for (const rows of batches) await insertContacts.all(tx, { rows });
+    for (const rows of batches) {
+      if (!told) await insertContacts.all(tx, { rows });
+      else
+        await events.recordAll("contact.created", await createContacts.jsonList(tx, { rows }), tx);
+    }
     await audit({ action: "contacts.imported", detail: { imported } }, tx);
   });
   return { ...report, imported };

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { App } from "../../app.ts";
 import type { TenantScope } from "../../kernel/platform.ts";
-import { createMember, type TestMember } from "../../testing/fixtures.ts";
+import { createMember, recordEvents, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { downloadOf, formOf, send, upload } from "../../testing/test-files.ts";
 import type { FileTables } from "./files.queries.ts";
@@ -179,4 +179,33 @@ test("a suspended tenant's signed URLs are refused while it is (attack 52)", asy
   await app.tenants.resume(member.tenant.id);
   expect((await app.inject(url)).statusCode).toBe(200);
   expect(await send(app, signed, "four")).toBe(204);
+});
+
+// Shows S1-188
+test("webhooks hear of files that can be read, and of nothing before", async () => {
+  const member = await createMember(app);
+  const recorded = await recordEvents(app, member.tenant);
+  const { body: uploaded } = await upload(app, member, { content: "x", name: "a.txt" });
+  const note = { file_name: "b.txt", file_size: 1, mime_type: "text/plain" };
+  const [{ body: asked }, { body: dropped }] = [
+    await member.call("POST", "/files", note),
+    await member.call("POST", "/files", note),
+  ];
+  await member.call("DELETE", `/files/${dropped.file.id}`);
+  expect(await recorded()).toHaveLength(1);
+  await send(app, asked.upload, Buffer.from("y"));
+  const confirm = () => member.call("POST", `/files/${asked.file.id}/confirm`);
+  const { body: confirmed } = await confirm();
+  await confirm();
+  const path = `/files/${uploaded.id}`;
+  const { body: renamed } = await member.call("PATCH", path, { file_name: "c.txt" });
+  await member.call("DELETE", path);
+  await member.call("DELETE", path);
+  const timestamp = expect.any(String);
+  expect(await recorded()).toEqual([
+    { type: "file.created", timestamp, data: uploaded },
+    { type: "file.created", timestamp, data: confirmed },
+    { type: "file.updated", timestamp, data: renamed },
+    { type: "file.deleted", timestamp, data: { id: uploaded.id } },
+  ]);
 });

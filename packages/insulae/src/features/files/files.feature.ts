@@ -1,7 +1,7 @@
 import { feature } from "../../kernel/feature.ts";
 import { type JobScope, job } from "../../kernel/jobs/job.ts";
 import type { FileTables } from "./files.queries.ts";
-import { fileRoutes } from "./files.routes.ts";
+import { fileEvents, fileRoutes } from "./files.routes.ts";
 import { cleanUpFiles, removeOrphans } from "./files.service.ts";
 
 const cleanUp = job("files.clean-up", {
@@ -24,6 +24,7 @@ export const files = feature<FileTables>("files", {
   migrations: new URL("./migrations/", import.meta.url),
   tables: ["files"],
   dependsOn: ["users"],
+  events: fileEvents,
   jobs: [cleanUp, lookForOrphans],
   routes: fileRoutes,
 });

@@ -72,37 +72,32 @@ export async function reserveFile(db: Db, file: NewFile): Promise<string> {
 }
 
 /**
- * The bytes are there: what they took less than was kept is free again.
- *
- * @returns false if it was settled, or given up, meanwhile.
+ * The bytes are there: what they took less than was kept is free again. Gives nothing if it was settled,
+ * or given up, meanwhile.
  */
-export async function settleFile(
-  db: Db,
-  { id, size, sha256 }: { id: string; size: number; sha256: string | null },
-): Promise<boolean> {
-  const { numUpdatedRows } = await db
-    .updateTable("files")
-    .set({ status: "ready", file_size: size, sha256, expires_at: null })
-    .where("id", "=", id)
-    .where("status", "=", "pending")
-    .executeTakeFirst();
-  return numUpdatedRows > 0n;
-}
+export const settleFile = statement(
+  (db: Db, p: Params<{ id: string; size: number; sha256: string | null }>) =>
+    db
+      .updateTable("files")
+      .set({ status: "ready", file_size: p.size, sha256: p.sha256, expires_at: null })
+      .where("id", "=", p.id)
+      .where("status", "=", "pending")
+      .returning(columns),
+);
 
 /** The file is nowhere any more: its room is free. */
 export const dropFile = (db: Db, id: string) =>
   db.deleteFrom("files").where("id", "=", id).where("status", "=", "deleted").execute();
 
-/** Nobody sees it any more, and its bytes are to be removed. @returns false if it is not there. */
-export async function markDeleted(db: Db, id: string, from: readonly FileStatus[]) {
-  const { numUpdatedRows } = await db
+/** Nobody sees it any more, and its bytes are to be removed. @returns undefined if it is not there. */
+export const markDeleted = (db: Db, id: string, from: Exclude<FileStatus, "deleted">) =>
+  db
     .updateTable("files")
     .set({ status: "deleted" })
     .where("id", "=", id)
-    .where("status", "in", from)
+    .where("status", "=", from)
+    .returning("id")
     .executeTakeFirst();
-  return numUpdatedRows > 0n;
-}
 
 const visible = (db: Db) => db.selectFrom("files").where("status", "<>", "deleted");
 

@@ -2,7 +2,14 @@ import { Type } from "typebox";
 import { orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { bodyTooLarge } from "../../kernel/http/errors.ts";
-import { idParams, nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
+import {
+  idParams,
+  nullable,
+  onlyId,
+  secretText,
+  timestamp,
+  uuid,
+} from "../../kernel/http/fields.ts";
 import { malformedForm } from "../../kernel/http/multipart.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import { uploadForm } from "../../kernel/http/stream-body.ts";
@@ -89,6 +96,11 @@ const SignedUpload = Type.Object(
   },
   { $id: "SignedUpload" },
 );
+export const fileEvents = {
+  "file.created": File,
+  "file.updated": File,
+  "file.deleted": onlyId,
+};
 const uploadErrors = [quotaExceeded, typeMismatch, sizeMismatch, storageFull] as const;
 
 export const fileRoutes = (r: RouteBuilder<FileTables>) => [
@@ -130,11 +142,8 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: { 201: File },
       errors: [...uploadErrors, malformedForm, bodyTooLarge, lengthRequired],
     },
-    async ({ db, storage, log, user, body }) => {
-      const scope = { db, storage, log };
-      const id = await uploadFile(scope, user.id, body);
-      return findFile.json(db, { id });
-    },
+    ({ db, storage, log, events, user, body }) =>
+      uploadFile({ db, storage, log, events }, user.id, body),
   ),
 
   r.post(
@@ -149,8 +158,8 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: { 201: SignedUpload },
       errors: [quotaExceeded],
     },
-    async ({ db, storage, log, user, body }) => {
-      const scope = { db, storage, log };
+    async ({ db, storage, log, events, user, body }) => {
+      const scope = { db, storage, log, events };
       const { id, upload } = await requestUpload(scope, user.id, { metadata: {}, ...body });
       const { expiresAt, ...request } = upload;
       const file = await findFile.json(db, { id }).then(orThrow(fileNotFound));
@@ -170,8 +179,8 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: File,
       errors: [fileNotFound, fileNotUploaded, sizeMismatch, typeMismatch],
     },
-    async ({ db, storage, log, params }) => {
-      await confirmUpload({ db, storage, log }, params.id);
+    async ({ db, storage, log, events, params }) => {
+      await confirmUpload({ db, storage, log, events }, params.id);
       return findFile.json(db, params).then(orThrow(fileNotFound));
     },
   ),
@@ -200,8 +209,8 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: { 302: null },
       errors: [fileNotFound, fileNotReady],
     },
-    async ({ db, storage, log, params, header }) => {
-      header("location", await downloadUrl({ db, storage, log }, params.id));
+    async ({ db, storage, params, header }) => {
+      header("location", await downloadUrl({ db, storage }, params.id));
     },
   ),
 
@@ -216,13 +225,15 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: File,
       errors: [fileNotFound],
     },
-    ({ db, params, body: { metadata, ...changes } }) =>
-      changeFile
-        .json(db, {
-          ...changes,
-          metadata: metadata && JSON.stringify(metadata),
-          id: params.id,
-        })
+    ({ params, body: { metadata, ...changes }, events }) =>
+      events
+        .recording("file.updated", (db) =>
+          changeFile.json(db, {
+            ...changes,
+            metadata: metadata && JSON.stringify(metadata),
+            id: params.id,
+          }),
+        )
         .then(orThrow(fileNotFound)),
   ),
 
@@ -236,6 +247,6 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: { 204: null },
       errors: [fileNotFound],
     },
-    ({ db, storage, log, params }) => deleteFile({ db, storage, log }, params.id),
+    ({ db, storage, log, events, params }) => deleteFile({ db, storage, log, events }, params.id),
   ),
 ];

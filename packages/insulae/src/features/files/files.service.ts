@@ -13,6 +13,7 @@ import { createHash } from "node:crypto";
 import { defineError } from "../../kernel/errors.ts";
 import { bodyTooLarge, validationFailed } from "../../kernel/http/errors.ts";
 import type { UploadForm } from "../../kernel/http/stream-body.ts";
+import type { Json } from "../../kernel/json.ts";
 import type { TenantScope } from "../../kernel/platform.ts";
 import { dispositionOf, fitsType, signatureBytes } from "./file-type.ts";
 import {
@@ -53,7 +54,7 @@ export const typeMismatch = defineError(
   "The file is not of the type that was said",
 );
 /** What a handler's context and a job's scope have in common. */
-type Scope = Pick<TenantScope<FileTables>, "db" | "storage" | "log">;
+type Scope = Pick<TenantScope<FileTables>, "db" | "storage" | "log" | "events">;
 
 /** For how long a signed request for an upload is good. */
 const signedSeconds = 900;
@@ -71,12 +72,12 @@ export interface UploadFields {
   readonly metadata?: object;
 }
 
-/** Stores a file whose bytes come through the server: all of them, or nothing. @returns its id */
+/** Stores a file whose bytes come through the server: all of them, or nothing. */
 export async function uploadFile(
   scope: Scope,
   userId: string,
   form: UploadForm<UploadFields>,
-): Promise<string> {
+): Promise<Json> {
   let reserved: string | undefined;
   try {
     const { id, ...stored } = await form.receive(async ({ fields, name, type, bytes }) => {
@@ -98,16 +99,19 @@ export async function uploadFile(
       await scope.storage.put(id, pass(), file.type);
       return { id, ...seen() };
     });
-    if (!(await settleFile(scope.db, { id, ...stored }))) {
-      await scope.storage.delete(id);
-      throw fileNotFound({ detail: "It was deleted while it came" });
-    }
-    return id;
+    const file = await settle(scope, { id, ...stored });
+    if (file) return file;
+    await scope.storage.delete(id);
+    throw fileNotFound({ detail: "It was deleted while it came" });
   } catch (error) {
     if (reserved !== undefined) await giveUp(scope, reserved);
     throw error;
   }
 }
+
+/** From now on it can be read, and whoever wants to know hears of it. */
+const settle = ({ events }: Scope, file: { id: string; size: number; sha256: string | null }) =>
+  events.recording("file.created", (db) => settleFile.json(db, file));
 
 /** Keeps room for a file, and signs the request that its bytes may come with. */
 export async function requestUpload(scope: Scope, userId: string, fields: Required<UploadFields>) {
@@ -141,7 +145,7 @@ export async function confirmUpload(scope: Scope, id: string): Promise<void> {
   if (file.status === "ready") return;
   const found = await storage.stat(incoming(id));
   const copied = found && (await checkedCopy(scope, file, found));
-  if (copied && (await settleFile(db, { id, size: found.size, sha256: copied.sha256 }))) {
+  if (copied && (await settle(scope, { id, size: found.size, sha256: copied.sha256 }))) {
     await storage.delete(incoming(id)).catch((error) => leave(scope, error, id));
     return;
   }
@@ -170,7 +174,10 @@ async function checkedCopy(
 }
 
 /** @returns a URL from which the file can be fetched for a while. */
-export async function downloadUrl({ db, storage }: Scope, id: string): Promise<string> {
+export async function downloadUrl(
+  { db, storage }: Pick<Scope, "db" | "storage">,
+  id: string,
+): Promise<string> {
   const file = await findFile.first(db, { id });
   if (!file) throw fileNotFound();
   if (file.status !== "ready") throw fileNotReady();
@@ -180,7 +187,11 @@ export async function downloadUrl({ db, storage }: Scope, id: string): Promise<s
 
 /** Nobody sees it from now on; its bytes go at once, or with the next clean-up. */
 export async function deleteFile(scope: Scope, id: string): Promise<void> {
-  if (!(await markDeleted(scope.db, id, ["pending", "ready"]))) throw fileNotFound();
+  // One whose bytes never came was there for nobody. It may become ready meanwhile, and not the reverse.
+  const deleted =
+    (await markDeleted(scope.db, id, "pending")) ??
+    (await scope.events.recording("file.deleted", (db) => markDeleted(db, id, "ready")));
+  if (!deleted) throw fileNotFound();
   await remove(scope, id).catch((error) => leave(scope, error, id));
 }
 
@@ -194,7 +205,7 @@ export async function cleanUpFiles(scope: Scope): Promise<number> {
   for (;;) {
     const found = await listRemains.all(scope.db, { limit: 100 });
     for (const { id, status } of found) {
-      const ours = status === "deleted" || (await markDeleted(scope.db, id, ["pending"]));
+      const ours = status === "deleted" || (await markDeleted(scope.db, id, "pending"));
       if (ours) await remove(scope, id);
     }
     removed += found.length;
@@ -230,7 +241,7 @@ export async function removeOrphans(scope: Scope, olderThan = Date.now() - orpha
 /** An upload came to nothing; unless it was settled in spite of that, its room is free again. */
 async function giveUp(scope: Scope, id: string): Promise<void> {
   try {
-    if (await markDeleted(scope.db, id, ["pending"])) await remove(scope, id);
+    if (await markDeleted(scope.db, id, "pending")) await remove(scope, id);
   } catch (error) {
     leave(scope, error, id);
   }

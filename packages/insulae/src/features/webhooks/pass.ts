@@ -19,6 +19,7 @@ import type { QueryExecutorProvider } from "kysely";
 import { Type } from "typebox";
 import { uuid } from "../../kernel/http/fields.ts";
 import { type JobScope, job } from "../../kernel/jobs/job.ts";
+import { counter } from "../../kernel/telemetry/metrics.ts";
 import { attempt } from "./attempt.ts";
 import {
   beginPass,
@@ -141,8 +142,14 @@ async function pass(scope: Scope, endpoint: EndpointRow, failuresBefore: number)
   }
 }
 
+const deliveries = counter(
+  "insulae_webhook_deliveries_total",
+  "Deliveries of events to webhooks, by what became of an attempt",
+  ["outcome"],
+);
+
 async function send(
-  { db, outbound, secrets, signal }: Scope,
+  { db, metrics, outbound, secrets, signal }: Scope,
   endpoint: EndpointRow,
   { event_id, payload, ...delivery }: Awaited<ReturnType<typeof listDue>>[number],
 ) {
@@ -150,6 +157,9 @@ async function send(
   const again = made.outcome === "delivered" ? undefined : retryAfter[delivery.attempts];
   // All that failed together need not come back together.
   await noteAttempt(db, delivery, made, again && again * (1 + Math.random() / 5));
+  const waits = again === undefined ? "failed" : "delayed";
+  const outcome = made.outcome === "delivered" ? "delivered" : waits;
+  metrics.counter(deliveries, { outcome }).add();
   return made.outcome;
 }
 

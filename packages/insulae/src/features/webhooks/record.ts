@@ -1,14 +1,14 @@
 import type { QueryExecutorProvider } from "kysely";
-import type { RecordedEvent } from "../../kernel/events.ts";
+import type { RecordedEvents } from "../../kernel/events.ts";
 import type { TenantJobs } from "../../kernel/jobs/jobs.ts";
 import { wake } from "./pass.ts";
-import { insertEvent } from "./webhooks.queries.ts";
+import { insertEvents } from "./webhooks.queries.ts";
 
-/** Writes an event down in the transaction of the change, for whoever wants it by then. */
-export async function recordEvent(
+/** Writes events down in the transaction of the change, for whoever wants them by then. */
+export async function recordEvents(
   jobs: TenantJobs,
-  event: RecordedEvent,
+  events: RecordedEvents,
   tx: QueryExecutorProvider,
 ): Promise<void> {
-  for (const webhook of await insertEvent(tx, event)) await wake(jobs, webhook, tx);
+  for (const webhook of await insertEvents(tx, events)) await wake(jobs, webhook, tx);
 }

@@ -5,7 +5,7 @@ import { webhookDisabledMail } from "./webhooks.mails.ts";
 import type { WebhookTables } from "./webhooks.queries.ts";
 import { webhookRoutes } from "./webhooks.routes.ts";
 
-export { recordEvent } from "./record.ts";
+export { recordEvents } from "./record.ts";
 export { findWantedEvents, type WebhookTables } from "./webhooks.queries.ts";
 
 /** Events of a tenant, sent to addresses of its choice. */

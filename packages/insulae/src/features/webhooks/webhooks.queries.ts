@@ -166,9 +166,9 @@ export async function findWantedEvents(db: Db): Promise<readonly string[]> {
  *
  * @returns the webhooks that it is to be delivered to.
  */
-export async function insertEvent(
+export async function insertEvents(
   tx: QueryExecutorProvider,
-  { name, payload }: { readonly name: string; readonly payload: string },
+  { name, payloads }: { readonly name: string; readonly payloads: readonly string[] },
 ): Promise<readonly string[]> {
   // Locked, so that one that is being deleted meanwhile is either gone here or waits.
   const { rows } = await sql<{ id: string }>`
@@ -180,14 +180,18 @@ export async function insertEvent(
       ),
       event as (
         insert into webhook_events (name, payload)
-        select ${name}, ${payload}
+        select ${name}, payload
+        from unnest(${payloads}::text[]) as each (payload)
         where exists (select from wanting)
         returning id
+      ),
+      delivery as (
+        insert into webhook_deliveries (webhook_id, event_id)
+        select wanting.id, event.id
+        from wanting, event
+        returning webhook_id
       )
-    insert into webhook_deliveries (webhook_id, event_id)
-    select wanting.id, event.id
-    from wanting, event
-    returning webhook_id as id`.execute(tx);
+    select distinct webhook_id as id from delivery`.execute(tx);
   return rows.map(({ id }) => id);
 }
 

@@ -261,3 +261,32 @@ describe("tenant B", () => {
     expect(receiver.received).toHaveLength(1);
   });
 });
+
+it("attempts are counted, by what became of them", async () => {
+  const hooks = await newHooks(people);
+  const counted = async (outcome: string) => {
+    const text = (await people.app.inject("/metrics")).body;
+    const line = new RegExp(
+      `^insulae_webhook_deliveries_total\\{outcome="${outcome}"\\} (\\d+)$`,
+      "m",
+    );
+    return Number(line.exec(text)?.[1] ?? 0);
+  };
+  const receiver = await openReceiver((_, count) => ({ status: count === 2 ? 200 : 500 }));
+  const { id } = await hooks.add(receiver.url);
+  const before = { delayed: await counted("delayed"), failed: await counted("failed") };
+  await hooks.happen();
+  await hooks.delivery(id, { attempts: 1 });
+  const delivered = await counted("delivered");
+  await hooks.pass(id);
+  await hooks.delivery(id, { state: "delivered" });
+  await hooks.happen();
+  await hooks.settled(id);
+  await hooks.sql("update webhook_deliveries set attempts = 7 where state = 'waiting'");
+  await hooks.pass(id);
+  await hooks.delivery(id, { state: "failed" });
+  await hooks.settled(id);
+  expect(await counted("delayed")).toBeGreaterThan(before.delayed);
+  expect(await counted("failed")).toBeGreaterThan(before.failed);
+  expect(await counted("delivered")).toBeGreaterThan(delivered);
+});
