@@ -44,7 +44,7 @@ export const admin = feature("admin", {
           const registration = { tenant: key, ...(rateLimit && { settings: { rateLimit } }) };
           await orElse(hosts.register(host, registration), hostNotRegistered);
         }
-        const made = tenants.register(key, { hosts: body.hosts, isolation: "schema", settings });
+        const made = tenants.register(key, { hosts: body.hosts, settings });
         const tenant = await orElse(made, tenantNotRegistered);
         return { message: "Tenant registered successfully", tenant_id: tenant.key };
       },

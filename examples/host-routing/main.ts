@@ -9,7 +9,8 @@ const app = await createApp({ features: [site, admin], settings });
 const tenants = { "tenant-acme": "acme.example.com", "tenant-globex": "globex.example.com" };
 for (const [key, host] of Object.entries(tenants)) {
   if (!(await app.hosts.find(host))) await app.hosts.register(host, { tenant: key });
-  if (!(await app.tenants.find(key))) await app.tenants.register(key, { hosts: [host] });
+  if (await app.tenants.find(key)) continue;
+  await app.tenants.register(key, { hosts: [host], isolation: "schema" });
 }
 
 const { adminEmail: email, adminPassword: password } = app.config;
