@@ -2223,6 +2223,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/notifications/feedback/sns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes Amazon SES's reports of bounces and complaints
+         * @description Messages of the SNS topic `SES_FEEDBACK_TOPIC_ARN`, with Amazon's signature; without that setting it is not there. A subscription is confirmed. What is said twice counts once.
+         *
+         *     Anybody may call this.
+         */
+        post: operations["postNotificationsFeedbackSns"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs": {
         parameters: {
             query?: never;
@@ -4126,7 +4148,7 @@ export interface components {
             template_name: string | null;
             subject: string | null;
             priority: "low" | "normal" | "high" | "critical";
-            status: "queued" | "sent" | "failed" | "suppressed";
+            status: "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
             attempts: number;
             error_message: string | null;
             sent_at: string | null;
@@ -4199,7 +4221,7 @@ export interface components {
         SentNotification: {
             /** Format: uuid */
             message_id: string;
-            status: "queued" | "sent" | "failed" | "suppressed";
+            status: "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
             /** Format: date-time */
             created_at: string;
         };
@@ -7816,7 +7838,7 @@ export interface operations {
                 /** @description The `next_cursor` of the page before; without it, the first page. */
                 cursor?: string;
                 type?: "email" | "sms" | "push";
-                status?: "queued" | "sent" | "failed" | "suppressed";
+                status?: "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
                 recipient?: string;
                 user_id?: string;
                 template_name?: string;
@@ -8137,6 +8159,28 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SentNotification"];
                 };
+            };
+        };
+    };
+    postNotificationsFeedbackSns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/plain": string;
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

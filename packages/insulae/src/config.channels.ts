@@ -41,6 +41,7 @@ export function channels(values: Values, production: boolean, problems: string[]
       emailTopicArn: values.snsEmailTopicArn,
       smsTopicArn: values.snsSmsTopicArn,
       pushArn: values.snsPushTopicArn,
+      feedbackTopicArn: values.sesFeedbackTopicArn,
     },
   } as const;
 }

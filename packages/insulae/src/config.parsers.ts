@@ -36,6 +36,14 @@ export const list = (value: string): readonly string[] =>
     .map((item) => item.trim())
     .filter((item) => item !== "");
 
+/** Of a topic of Amazon SNS. */
+export const topicArn = (value: string): string => {
+  if (!/^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}(\.fifo)?$/.test(value)) {
+    throw new Error("must be the ARN of an SNS topic (arn:aws:sns:<region>:<account>:<name>)");
+  }
+  return value;
+};
+
 export const databaseUrl = (value: string): string => {
   if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value)) {
     throw new Error("must be a URL such as postgresql://user:password@host:5432/database");

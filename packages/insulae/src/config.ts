@@ -26,6 +26,7 @@ import {
   share,
   smtpUrl,
   text,
+  topicArn,
   webUrl,
 } from "./config.parsers.ts";
 
@@ -222,6 +223,8 @@ export interface SnsSettings {
   readonly smsTopicArn: string | undefined;
   /** A topic, or a platform application, of which devices become endpoints. */
   readonly pushArn: string | undefined;
+  /** To which SES reports bounces and complaints. */
+  readonly feedbackTopicArn: string | undefined;
 }
 
 interface Variable<T> {
@@ -328,6 +331,11 @@ export const variables = {
     ["SNS_PUSH_TOPIC_ARN"],
     text,
     "where pushes to devices go: a topic, for a subscriber that delivers them, or a platform application (arn:aws:sns:…:app/…), in which device tokens become endpoints",
+  ),
+  sesFeedbackTopicArn: variable(
+    ["SES_FEEDBACK_TOPIC_ARN"],
+    topicArn,
+    "the SNS topic to which SES reports bounces and complaints; it is to be subscribed to by <PUBLIC_URL>/api/v1/notifications/feedback/sns, which without this setting is not there",
   ),
   smtp: variable(
     ["SMTP_URL"],

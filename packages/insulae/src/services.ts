@@ -242,7 +242,7 @@ export async function createServices(
       ),
     log: moduleLog(log, "jobs"),
   });
-  const delivery = createDelivery({ config, control, secrets: installation.secrets });
+  const delivery = createDelivery({ config, control, log, secrets: installation.secrets });
   const usage = createUsageCounts({ control, plans: installation.plans, log });
   const platform = createPlatform({
     config,

@@ -18,6 +18,7 @@ import { impersonations } from "./impersonations/impersonations.feature.ts";
 import { invitations } from "./invitations/invitations.feature.ts";
 import { jobs } from "./jobs/jobs.feature.ts";
 import { logs } from "./logs/logs.feature.ts";
+import { mailFeedback } from "./mail-feedback/mail-feedback.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
 import { memberships } from "./memberships/memberships.feature.ts";
 import { notifications } from "./notifications/notifications.feature.ts";
@@ -53,6 +54,7 @@ export const coreFeatures: readonly Feature[] = [
   mails,
   usage,
   notifications,
+  mailFeedback,
   jobs,
   logs,
   webhooks,

@@ -8,6 +8,7 @@ import { suppressed, suppressionRoutes } from "./suppressions.routes.ts";
 import { templateNameTaken, templateRoutes } from "./templates.routes.ts";
 
 export type { NotificationTables } from "./notifications.queries.ts";
+export { notificationReturned, type Returned, suppress } from "./returned.ts";
 export { findOwnTexts } from "./templates.queries.ts";
 
 /** What a tenant tells people, by e-mail, text message and push. */

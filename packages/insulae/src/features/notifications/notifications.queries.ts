@@ -17,7 +17,7 @@ export const channels = ["email", "sms", "push"] as const;
 export type Channel = (typeof channels)[number];
 export const priorities = ["low", "normal", "high", "critical"] as const;
 export type Priority = (typeof priorities)[number];
-export type Status = "queued" | "sent" | "failed" | "suppressed";
+export type Status = "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
 
 /** What a notification says, ready to be sent. A text message has no subject; a push's is its title. */
 export type Content = Pick<Message, "text"> & Partial<Message>;
@@ -145,6 +145,25 @@ export const finish = (db: Db, id: string, status: Exclude<Status, "queued">, re
       ...(status === "sent" && { content: null, sent_at: sql<Date>`now()` }),
     }))
     .execute();
+
+/**
+ * What was heard of one after it was sent, or while it was noted that it is.
+ *
+ * @returns undefined if there is no such one, or it was heard of before.
+ */
+export const noteReturned = (
+  db: Db,
+  id: string,
+  { status, reason }: { readonly status: "bounced" | "complained"; readonly reason: string },
+) =>
+  db
+    .updateTable("notifications")
+    .set({ status, error_message: reason, content: null })
+    .where("id", "=", id)
+    .where("type", "=", "email")
+    .where("status", "in", ["queued", "sent"])
+    .returning("recipient")
+    .executeTakeFirst();
 
 export const noteFailure = (db: Db, id: string, reason: string) =>
   waiting(db, id)

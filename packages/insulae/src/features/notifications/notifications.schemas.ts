@@ -17,6 +17,8 @@ export const StatusName = Type.Union([
   Type.Literal("sent"),
   Type.Literal("failed"),
   Type.Literal("suppressed"),
+  Type.Literal("bounced"),
+  Type.Literal("complained"),
 ]);
 
 export const Notification = Type.Object(
@@ -30,7 +32,7 @@ export const Notification = Type.Object(
     priority: PriorityName,
     status: StatusName,
     attempts: Type.Integer(),
-    error_message: nullable(Type.String({ description: "Why it was not sent." })),
+    error_message: nullable(Type.String({ description: "Why it was not sent, or came back." })),
     sent_at: nullable(timestamp),
     created_at: timestamp,
   },

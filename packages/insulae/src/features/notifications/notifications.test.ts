@@ -269,3 +269,10 @@ describe("a suppressed address", () => {
     await settled(admin, body.message_id);
   });
 });
+
+it("without a topic of SES's there is nothing that takes its reports", async () => {
+  const url = "/api/v1/notifications/feedback/sns";
+  const headers = { "content-type": "text/plain" };
+  const reply = await app.inject({ method: "POST", url, headers, payload: "{}" });
+  expect([reply.statusCode, reply.json().code]).toEqual([404, "not_found"]);
+});

@@ -188,6 +188,12 @@ export interface ControlTables {
     created_at: Stamp;
     finished_at: ColumnType<Date | null, never, Date>;
   };
+  "control.handed_over_mails": {
+    provider_id: string;
+    mail_id: string;
+    tenant_id: TenantId | null;
+    created_at: Stamp;
+  };
   "control.usage_daily": {
     tenant_id: TenantId;
     day: string;

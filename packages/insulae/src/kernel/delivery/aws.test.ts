@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { loadConfig } from "../../config.ts";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
 import { describeWithMoto, startTestMoto, type TestMoto } from "../../testing/test-moto.ts";
+import { createLogger } from "../telemetry/log.ts";
 import { createDelivery, type Delivery, Undeliverable } from "./delivery.ts";
 
 const from = "noreply@insulae.example";
@@ -61,7 +62,7 @@ describeWithMoto("by Amazon's services", () => {
       ...env,
     });
     const { control, secrets } = installation;
-    const delivery = createDelivery({ config, control, secrets });
+    const delivery = createDelivery({ config, control, secrets, log: createLogger("silent") });
     try {
       await work(delivery);
     } finally {

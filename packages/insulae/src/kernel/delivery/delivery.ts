@@ -13,6 +13,7 @@ import type { Config } from "../../config.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import { createOutbound } from "../http/outbound.ts";
 import type { Secrets } from "../secrets.ts";
+import type { Logger } from "../telemetry/log.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { captureMessages } from "./capture.ts";
 import { sesDriver } from "./ses.ts";
@@ -88,9 +89,11 @@ export interface DeliveryOptions {
   readonly config: Config;
   readonly control: Kysely<ControlTables>;
   readonly secrets: Secrets;
+  readonly log: Logger;
 }
 
-export function createDelivery({ config, control, secrets }: DeliveryOptions): Delivery {
+export function createDelivery(options: DeliveryOptions): Delivery {
+  const { config, control, secrets } = options;
   const capture = captureMessages(control);
   const sns = snsDriver(config.aws, config.sns);
   const vapid = createVapid(secrets);
@@ -99,7 +102,7 @@ export function createDelivery({ config, control, secrets }: DeliveryOptions): D
     contact: `mailto:${config.supportEmail ?? config.fromEmail}`,
     outbound: createOutbound({ allowLoopback: config.env !== "production" }),
   });
-  const mails = mailDriver(config, capture.mail, sns.mail);
+  const mails = mailDriver(options, capture.mail, sns.mail);
   return {
     mail: mails.deliver,
     text: { sns: sns.text, capture: capture.text, none: refuseText }[config.sms ?? "none"],
@@ -118,12 +121,30 @@ export function createDelivery({ config, control, secrets }: DeliveryOptions): D
   };
 }
 
-function mailDriver(config: Config, capture: Delivery["mail"], topic: Delivery["mail"]) {
+function mailDriver(
+  { config, control, log }: DeliveryOptions,
+  capture: Delivery["mail"],
+  topic: Delivery["mail"],
+) {
   const { mail, smtp, fromEmail, aws } = config;
   if (mail === "smtp" && smtp) return smtpDriver(smtp, fromEmail);
-  if (mail === "ses") return sesDriver(aws, fromEmail);
+  const note = noteHandedOver(control, log);
+  if (mail === "ses") {
+    return sesDriver(aws, fromEmail, config.sns.feedbackTopicArn === undefined ? undefined : note);
+  }
   return { deliver: mail === "sns" ? topic : capture, close() {} };
 }
+
+/** So that reports of bounces find it. One that can't be noted was sent all the same. */
+const noteHandedOver =
+  (control: Kysely<ControlTables>, log: Logger) =>
+  async (providerId: string, { id, tenant }: OutgoingMail): Promise<void> => {
+    await control
+      .insertInto("control.handed_over_mails")
+      .values({ provider_id: providerId, mail_id: id, tenant_id: tenant?.id ?? null })
+      .execute()
+      .catch((error) => log.warn({ err: error, mail_id: id }, "A bounce of this mail won't count"));
+  };
 
 const refuseText: Delivery["text"] = async () => {
   throw new Undeliverable("text messages can't be sent: see the setting SMS");

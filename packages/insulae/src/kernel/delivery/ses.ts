@@ -4,9 +4,19 @@ import type { AwsSettings } from "../../config.ts";
 import { clientOptions, failureOf } from "./aws.ts";
 import type { OutgoingMail } from "./delivery.ts";
 
-/** @param from the sender's address. */
-export function sesDriver(aws: AwsSettings, from: string) {
-  let loading: Promise<{ client: SESv2Client; send: (mail: OutgoingMail) => Promise<unknown> }>;
+/**
+ * @param from the sender's address.
+ * @param taken is told what SES calls a mail, by which its reports name it.
+ */
+export function sesDriver(
+  aws: AwsSettings,
+  from: string,
+  taken?: (providerId: string, mail: OutgoingMail) => Promise<void>,
+) {
+  let loading: Promise<{
+    client: SESv2Client;
+    send: (mail: OutgoingMail) => Promise<{ MessageId?: string | undefined }>;
+  }>;
   const load = async () => {
     const { SESv2Client, SendEmailCommand } = await import("@aws-sdk/client-sesv2");
     const client = new SESv2Client(clientOptions(aws, aws.region));
@@ -38,11 +48,10 @@ export function sesDriver(aws: AwsSettings, from: string) {
     async deliver(mail: OutgoingMail): Promise<void> {
       loading ??= load();
       const { send } = await loading;
-      try {
-        await send(mail);
-      } catch (error) {
+      const { MessageId: id } = await send(mail).catch((error: unknown) => {
         throw failureOf(error);
-      }
+      });
+      if (id !== undefined) await taken?.(id, mail);
     },
     close() {
       loading?.then(

@@ -72,10 +72,13 @@ export const tryLater = (control: Control, mail: TakenMail, reason: string, wait
     .set({ reason, due_at: after(waitMs) })
     .execute();
 
-/** Deletes what was finished so many days ago. */
-export const deleteFinished = (control: Control, days: number) =>
-  control
+/** Deletes what was finished, or handed over, so many days ago. */
+export async function deleteFinished(control: Control, days: number): Promise<void> {
+  const then = sql<Date>`now() - make_interval(days => ${days}::integer)`;
+  await control
     .deleteFrom("control.mails")
     .where("state", "<>", "waiting")
-    .where("finished_at", "<", sql<Date>`now() - make_interval(days => ${days}::integer)`)
+    .where("finished_at", "<", then)
     .execute();
+  await control.deleteFrom("control.handed_over_mails").where("created_at", "<", then).execute();
+}

@@ -1,0 +1,66 @@
+import {
+  createSnsMessages,
+  messageRefused,
+  type SnsMessages,
+} from "../../kernel/delivery/sns-messages.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature.ts";
+import { bodyTooLarge, notFound } from "../../kernel/http/errors.ts";
+import { OutboundError } from "../../kernel/http/outbound.ts";
+import { bytesBody } from "../../kernel/http/stream-body.ts";
+import type { Platform } from "../../kernel/platform.ts";
+import { noteFeedback, readFeedback } from "./mail-feedback.service.ts";
+
+const amazonUnreachable = defineError(
+  "sns_unreachable",
+  503,
+  "Amazon can't be asked for its certificate; send it again",
+);
+
+/** SNS sends at most 262,144 bytes, which are a text in a text. */
+const maxBytes = 1_048_576;
+
+export const mailFeedbackRoutes = (r: RouteBuilder<Record<never, never>>) => {
+  let messages: SnsMessages | undefined;
+  const messagesOf = ({ config, outbound }: Platform): SnsMessages => {
+    const { feedbackTopicArn: topicArn } = config.sns;
+    if (topicArn === undefined) throw notFound();
+    messages ??= createSnsMessages({ topicArn, endpoint: config.aws.endpoint, outbound });
+    return messages;
+  };
+
+  return [
+    r.post(
+      "/notifications/feedback/sns",
+      {
+        permission: "public",
+        context: "core",
+        audit: { none: "Amazon says it, and the history of notifications has it" },
+        summary: "Takes Amazon SES's reports of bounces and complaints",
+        description:
+          "Messages of the SNS topic `SES_FEEDBACK_TOPIC_ARN`, with Amazon's signature; without that setting it is not there. A subscription is confirmed. What is said twice counts once.",
+        body: bytesBody({ maxBytes, type: "text/plain" }),
+        response: { 204: null },
+        errors: [messageRefused, amazonUnreachable, notFound, bodyTooLarge],
+      },
+      async ({ platform, body, log }) => {
+        const sns = messagesOf(platform);
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of body.bytes) chunks.push(chunk);
+        try {
+          const message = await sns.read(Buffer.concat(chunks).toString("utf8"));
+          if (message.Type === "SubscriptionConfirmation") await sns.confirm(message);
+          if (message.Type !== "Notification") {
+            log.warn({ sns_message: message.Type }, "The topic of SES's reports");
+            return;
+          }
+          const feedback = readFeedback(message.Message);
+          if (feedback) await noteFeedback(platform, feedback);
+        } catch (error) {
+          if (!(error instanceof OutboundError)) throw error;
+          throw amazonUnreachable({ cause: error });
+        }
+      },
+    ),
+  ];
+};

@@ -1,0 +1,130 @@
+/**
+ * What Amazon SNS sends to an address that is subscribed to a topic. Anybody may send something to it,
+ * so nothing of a message counts before its signature does:
+ *
+ *     of our topic? ─► the certificate is at sns.<the topic's region>.amazonaws.com? ─► signed with it?
+ *
+ * The certificate's word comes from where it is: whoever can serve it there, over TLS, is Amazon.
+ * https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
+ */
+import { type KeyObject, verify, X509Certificate } from "node:crypto";
+import { type Static, Type } from "typebox";
+import { Check } from "typebox/value";
+import { createAnswers } from "../answers.ts";
+import { defineError } from "../errors.ts";
+import type { Outbound } from "../http/outbound.ts";
+
+export const messageRefused = defineError(
+  "sns_message_refused",
+  403,
+  "This is not a message of the topic",
+);
+
+const Fields = Type.Object({
+  Type: Type.Union([
+    Type.Literal("Notification"),
+    Type.Literal("SubscriptionConfirmation"),
+    Type.Literal("UnsubscribeConfirmation"),
+  ]),
+  MessageId: Type.String(),
+  TopicArn: Type.String(),
+  Message: Type.String(),
+  Timestamp: Type.String(),
+  SignatureVersion: Type.Union([Type.Literal("1"), Type.Literal("2")]),
+  Signature: Type.String(),
+  SigningCertURL: Type.String(),
+  Subject: Type.Optional(Type.String()),
+  SubscribeURL: Type.Optional(Type.String()),
+  Token: Type.Optional(Type.String()),
+});
+export type SnsMessage = Static<typeof Fields>;
+
+export interface SnsMessages {
+  /** @returns the message, which Amazon has signed. @throws messageRefused, OutboundError */
+  read(text: string): Promise<SnsMessage>;
+  /** Says that we want the topic's messages. @throws messageRefused, OutboundError */
+  confirm(message: SnsMessage): Promise<void>;
+}
+
+export interface SnsMessagesOptions {
+  readonly topicArn: string;
+  /** A server that stands in for Amazon's. */
+  readonly endpoint: string | undefined;
+  readonly outbound: Outbound;
+}
+
+/** In the order in which they are signed. */
+const signed = {
+  Notification: ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"],
+  SubscriptionConfirmation: [
+    ...["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"],
+  ],
+} as const;
+
+const digests = { "1": "sha1", "2": "sha256" } as const;
+const timeoutMs = 5_000;
+const maxBytes = 65_536;
+/** Amazon has one for a region, and changes it once in a while. */
+const keptKeys = { max: 16, ms: 3_600_000 };
+
+export function createSnsMessages(options: SnsMessagesOptions): SnsMessages {
+  const { topicArn, endpoint, outbound } = options;
+  const keys = createAnswers<KeyObject>(keptKeys.max, () => keptKeys.ms);
+  const [, partition, , region] = topicArn.split(":");
+  const host = `sns.${region}.amazonaws.com${partition === "aws-cn" ? ".cn" : ""}`;
+
+  /** Asks Amazon at an address that a message names, if it is Amazon's. */
+  const ask = (address: string, path: RegExp): Promise<Response> => {
+    const url = URL.canParse(address) ? new URL(address) : undefined;
+    // `origin` has the port, too; who gives a name and password has something in mind.
+    if (url?.origin !== `https://${host}` || url.username || url.password) throw messageRefused();
+    if (!path.test(url.pathname)) throw messageRefused();
+    const place = endpoint === undefined ? url : new URL(url.pathname + url.search, endpoint);
+    return outbound(place.href, { method: "GET", headers: {}, timeoutMs, maxBytes });
+  };
+
+  const keyAt = (address: string) =>
+    keys.find(address, async () => {
+      const answer = await ask(address, /^\/SimpleNotificationService-\w+\.pem$/);
+      if (answer.status !== 200) return undefined;
+      const certificate = new X509Certificate(await answer.text());
+      const now = new Date();
+      const holds = certificate.validFromDate <= now && now <= certificate.validToDate;
+      return holds ? certificate.publicKey : undefined;
+    });
+
+  return {
+    async read(text) {
+      const message = parsed(text);
+      if (message?.TopicArn !== topicArn) throw messageRefused();
+      const key = await keyAt(message.SigningCertURL);
+      const signature = Buffer.from(message.Signature, "base64");
+      const digest = digests[message.SignatureVersion];
+      if (!key || !verify(digest, Buffer.from(signedText(message)), key, signature)) {
+        throw messageRefused();
+      }
+      return message;
+    },
+    async confirm({ SubscribeURL = "" }) {
+      const { status } = await ask(SubscribeURL, /^\/$/);
+      if (status !== 200) throw messageRefused({ detail: "Amazon did not take the confirmation" });
+    },
+  };
+}
+
+function parsed(text: string): SnsMessage | undefined {
+  try {
+    const message: unknown = JSON.parse(text);
+    return Check(Fields, message) ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What Amazon signed: each field that is there, on two lines. */
+function signedText(message: SnsMessage): string {
+  const names =
+    signed[message.Type === "Notification" ? "Notification" : "SubscriptionConfirmation"];
+  const there = names.filter((name) => message[name] !== undefined);
+  return there.map((name) => `${name}\n${message[name]}\n`).join("");
+}
