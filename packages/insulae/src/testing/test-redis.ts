@@ -87,7 +87,9 @@ async function start(binary: string, port: number, folder: string): Promise<Chil
   const settings = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", folder];
   const server = spawn(binary, settings.map(String), { stdio: ["ignore", "pipe", "inherit"] });
   // Should the tests end without `stop`.
-  process.once("exit", () => server.kill("SIGKILL"));
+  const kill = () => void server.kill("SIGKILL");
+  process.once("exit", kill);
+  server.once("exit", () => process.off("exit", kill));
   const lines: string[] = [];
   for await (const line of createInterface({ input: server.stdout })) {
     lines.push(line);
