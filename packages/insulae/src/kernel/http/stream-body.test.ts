@@ -165,20 +165,21 @@ describe("a form", () => {
       `POST /api/v1/forms HTTP/1.1\r\nhost: a\r\ncontent-type: ${formType}\r\n` +
       `content-length: 90000\r\n\r\n${file("x".repeat(10_000)).slice(0, -2)}`;
     for (let round = 0; round < 20; round++) {
+      // Four in five come to their file; the others break off before.
+      const begun = seen.began + 40;
       await Promise.all(
         Array.from({ length: 50 }, async (_, i) => {
           const socket = connect(Number(port), "127.0.0.1");
           socket.on("error", () => {});
           socket.write(head.slice(0, i % 5 === 0 ? 150 + i : undefined));
-          const before = seen.bytes;
-          if (i % 5 !== 0)
-            await vi.waitFor(() => expect(seen.bytes).toBeGreaterThan(before), 10_000);
+          if (i % 5 !== 0) {
+            await vi.waitFor(() => expect(seen.began).toBeGreaterThanOrEqual(begun), 10_000);
+          }
           socket.resetAndDestroy();
         }),
       );
     }
-    // Some were gone before their form had come to the file.
-    expect(seen.began).toBeGreaterThan(100);
+    expect(seen.began).toBeGreaterThanOrEqual(800);
     await vi.waitFor(() => expect(seen.failed).toBe(seen.began), 10_000);
     expect(seen.ended).toBe(0);
     const connections = () =>
