@@ -5145,6 +5145,8 @@ export interface operations {
                         cors_origins?: string[];
                         /** @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says. */
                         email_verification?: "required" | "optional";
+                        /** @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay. */
+                        password_login?: "on" | "off";
                         /** @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one. */
                         second_factor?: "required" | "optional";
                         /** @description For how many days an invitation can be accepted; default 7. */
@@ -5259,6 +5261,8 @@ export interface operations {
                         cors_origins?: string[];
                         /** @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says. */
                         email_verification?: "required" | "optional";
+                        /** @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay. */
+                        password_login?: "on" | "off";
                         /** @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one. */
                         second_factor?: "required" | "optional";
                         /** @description For how many days an invitation can be accepted; default 7. */
@@ -5360,6 +5364,8 @@ export interface operations {
                         cors_origins?: string[];
                         /** @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says. */
                         email_verification?: "required" | "optional";
+                        /** @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay. */
+                        password_login?: "on" | "off";
                         /** @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one. */
                         second_factor?: "required" | "optional";
                         /** @description For how many days an invitation can be accepted; default 7. */

@@ -3,7 +3,7 @@
  * the account that they are linked to. Where none is known, an account logs in.
  *
  * Whatever is wrong (no such person, no password, a wrong one, not active, an e-mail that has to be
- * verified first) the answer is the same, and comes after the same work: the same queries, one hash,
+ * verified first, a tenant that takes no passwords) the answer is the same, and comes after the same work: the same queries, one hash,
  * and an entry in the audit log of the tenant, or in the platform's.
  */
 import type { AuditActor, TenantAudit } from "../../kernel/audit/audit.ts";
@@ -20,7 +20,13 @@ import {
 } from "../users/users.feature.ts";
 import { findAccount, findLinkedAccount } from "./accounts.queries.ts";
 import { renewPassword } from "./renew-password.ts";
-import { destinationOf, type SignedInReply, type SignInContext, signIn } from "./sign-in.ts";
+import {
+  destinationOf,
+  mayEnterBy,
+  type SignedInReply,
+  type SignInContext,
+  signIn,
+} from "./sign-in.ts";
 
 export interface Credentials {
   readonly by: "email" | "username";
@@ -82,6 +88,9 @@ async function logInUser(
   if (isVerificationRequired(platform.config, tenant) && !isVerified(user, linked)) {
     throw await refuse(setting, attempt, "email_not_verified");
   }
+  if (!mayEnterBy(["pwd"], { tenant, user })) {
+    throw await refuse(setting, attempt, "password_login_off");
+  }
   const holder = accountId === null ? { tenant, userId: user.id } : { accountId };
   await renewPassword(platform, holder, password, hash);
   const epoch = linked
@@ -113,7 +122,8 @@ async function logInAccount(
   const { password_hash: _hash, sessions_valid_from, ...account } = found;
   await renewPassword(platform, { accountId: account.id }, password, found.password_hash);
   const epoch = epochOf(sessions_valid_from);
-  const subject = core ? { account, epoch } : await destinationOf(platform, { account, epoch });
+  const from = { account, epoch };
+  const subject = core ? from : await destinationOf(platform, from, ["pwd"]);
   const signedIn = await signIn(setting, subject);
   const where = "tenant" in subject ? subject.tenant : undefined;
   await note(setting, { tenant: where, person: signedIn.user });

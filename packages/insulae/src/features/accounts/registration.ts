@@ -227,10 +227,12 @@ async function valuesOf(
 }
 
 /** Strangers may sign up where the tenant says so; where it says nothing, not in production. */
-const isOpen = (config: Config, { settings }: Tenant): boolean =>
-  settings.registration === undefined
-    ? config.env !== "production"
-    : settings.registration === "open";
+const isOpen = (config: Config, { settings }: Tenant): boolean => {
+  // Who registers does so with a password.
+  if (settings.password_login === "off") return false;
+  if (settings.registration === undefined) return config.env !== "production";
+  return settings.registration === "open";
+};
 
 async function isEmpty({ config, withTenant }: Platform, tenant: Tenant): Promise<boolean> {
   if (config.env === "production") return false;

@@ -9,7 +9,7 @@ import { Refresh, SessionView, SignedIn, Switch } from "./accounts.schemas.ts";
 import { auditSignedIn } from "./audit-signed-in.ts";
 import { endAllSessions, endOwnSession, listOwnSessions, sessionNotFound } from "./own-sessions.ts";
 import { refresh } from "./refresh.ts";
-import { emailNotVerified, noAccount, switchTo } from "./switch.ts";
+import { emailNotVerified, noAccount, passwordLoginOff, switchTo } from "./switch.ts";
 
 /** What happens to a session between log-in and log-out. */
 export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
@@ -39,7 +39,7 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "Gives a token for another tenant of the same account, in a session of its own",
       body: Switch,
       response: SignedIn,
-      errors: [noAccount, emailNotVerified, tenantNotFound, tenantInactive],
+      errors: [noAccount, emailNotVerified, passwordLoginOff, tenantNotFound, tenantInactive],
     },
     async ({ platform, request, user, credential, header, body, audit }) => {
       const browser = credential.kind === "cookie" ? header : undefined;

@@ -221,6 +221,16 @@ export const mayEnter = (
   account: Pick<AccountView, "email" | "email_verified">,
 ): boolean => !isVerificationRequired(config, tenant) || isVerified(user, account);
 
+/**
+ * Whether what they have proved is enough to be signed in as this user. A password is not in a tenant
+ * that says `password_login: off`, but for owners, who don't sign in by a tenant's provider.
+ */
+export const mayEnterBy = (
+  amr: Amr,
+  { tenant, user }: { readonly tenant: Tenant; readonly user: Pick<UserView, "role"> },
+): boolean =>
+  tenant.settings.password_login !== "off" || user.role === "owner" || !amr.includes("pwd");
+
 /** An account as it is now, for signing it in; undefined if there is none or it is not active. */
 export async function findAccountSubject(
   { control }: Platform,
@@ -243,17 +253,21 @@ export async function findSubject(
 }
 
 /**
- * Where an account is signed in that has not said where: one that is in one tenant, there; one that is
+ * Where an account is signed in that has proved itself so and has not said where: one that is in one tenant, there; one that is
  * in several, or in none, into the core, from where it switches. So is a platform administrator, whose
  * work is there.
  */
-export async function destinationOf(platform: Platform, from: AccountSubject): Promise<Subject> {
+export async function destinationOf(
+  platform: Platform,
+  from: AccountSubject,
+  amr: Amr,
+): Promise<Subject> {
   const { account, epoch } = from;
   if (account.platform_admin) return from;
   const [only, ...others] = await listMemberships(platform.control, account.id);
   const tenant = only && others.length === 0 ? await platform.tenants.find(only.id) : undefined;
   const user = tenant && only && (await findUserSubject(platform, tenant, only.user_id));
-  if (!user || !mayEnter(platform, user, account)) return from;
+  if (!user || !mayEnter(platform, user, account) || !mayEnterBy(amr, user)) return from;
   // What ends the account's sessions may have happened since the account was read.
   return isOfAccount(user.epoch, epoch) ? user : from;
 }

@@ -10,6 +10,7 @@ import {
   findAccountSubject,
   findUserSubject,
   mayEnter,
+  mayEnterBy,
   type SignedInReply,
   type SignInContext,
   signIn,
@@ -27,11 +28,18 @@ export const emailNotVerified = defineError(
   "This tenant asks for a verified e-mail; verify yours first",
 );
 
+export const passwordLoginOff = defineError(
+  "password_login_off",
+  403,
+  "This tenant takes no passwords; sign in with its identity provider or a passkey",
+);
+
 /**
  * From one context into another one of the same account, in a session of its own.
  *
  * @param reference the tenant's id, key, slug or number; null: the core.
- * @throws noAccount, tenantInactive, emailNotVerified, secondFactorRequired; tenantNotFound, for a tenant that the account
+ * @param options.invited just now, which is as good as any other way in.
+ * @throws noAccount, tenantInactive, emailNotVerified, passwordLoginOff, secondFactorRequired; tenantNotFound, for a tenant that the account
  *   is not in as for one that does not exist
  */
 export async function switchTo(
@@ -39,6 +47,7 @@ export async function switchTo(
   principal: Principal,
   credential: SessionCredential,
   reference: string | null,
+  { invited = false }: { readonly invited?: boolean } = {},
 ): Promise<SignedInReply> {
   const { platform } = context;
   const { account, epoch } = await accountOf(platform, principal);
@@ -54,6 +63,7 @@ export async function switchTo(
   if (!subject) throw tenantNotFound();
   if (!isOfAccount(subject.epoch, epoch)) throw invalidToken();
   if (!mayEnter(platform, subject, account)) throw emailNotVerified();
+  if (!invited && !mayEnterBy(proof.amr, subject)) throw passwordLoginOff();
   return signIn(context, subject, proof);
 }
 

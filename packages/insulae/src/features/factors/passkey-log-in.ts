@@ -100,7 +100,9 @@ async function subjectOf(
   }
   if (where) return memberOf(platform, where, found);
   const required = isVerificationRequired(platform.config, undefined);
-  return required && !found.account.email_verified ? undefined : destinationOf(platform, found);
+  return required && !found.account.email_verified
+    ? undefined
+    : destinationOf(platform, found, ["hwk"]);
 }
 
 /** The user that an account is in a tenant. */

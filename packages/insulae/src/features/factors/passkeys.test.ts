@@ -66,6 +66,18 @@ describe("a passkey", () => {
     expect(decodeJwt(reply.body.access_token).amr).toEqual(["hwk", "mfa"]);
   });
 
+  it("logs in to a tenant that takes no passwords, which it may be since there is one", async () => {
+    const { tenant, user, authenticator } = await userWithPasskey();
+    const { token } = await people.newOwner(tenant);
+    const body = { settings: { password_login: "off" } };
+    expect(await people.patch(`/api/v1/tenants/${tenant.id}`, { token, body })).toMatchObject({
+      status: 200,
+    });
+    expect(await logIn(people, user.email, tenant)).toMatchObject({ status: 401 });
+    const reply = await logInBy(authenticator.get(await options(tenant)), tenant);
+    expect(reply.status, reply.text).toBe(200);
+  });
+
   it("logs in to a tenant that asks for a second factor", async () => {
     const { tenant, authenticator } = await userWithPasskey();
     await people.app.tenants.update(tenant.id, { settings: { second_factor: "required" } });

@@ -3,6 +3,8 @@ import type { IdentityTables } from "./identity-providers.queries.ts";
 import { providerRoutes } from "./identity-providers.routes.ts";
 import { signInRoutes } from "./sign-in.routes.ts";
 
+export { hasProvider, type IdentityTables } from "./identity-providers.queries.ts";
+
 /** Signing in with outside OpenID Connect providers, which each tenant configures for itself. */
 export const identityProviders = feature<IdentityTables>("identity-providers", {
   dependsOn: ["users", "roles"],

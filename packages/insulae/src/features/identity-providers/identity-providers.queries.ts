@@ -58,6 +58,14 @@ export const lockProvider = (tx: Db, id: string) =>
 export const listProviders = (db: Db) =>
   db.selectFrom("identity_providers").selectAll().orderBy("id").execute();
 
+/** Whether there is one to sign in by. */
+export const hasProvider = async (db: Db): Promise<boolean> =>
+  (await db
+    .selectFrom("identity_providers")
+    .select("id")
+    .where("enabled", "=", true)
+    .executeTakeFirst()) !== undefined;
+
 export const insertProvider = (db: Db, values: ProviderValues) =>
   db.insertInto("identity_providers").values(values).returningAll().executeTakeFirstOrThrow();
 

@@ -260,3 +260,96 @@ describe("who somebody is at a provider", () => {
     expect((await tools.auditOf(at)).at(-1)).toMatchObject({ action: "identity.unlinked" });
   });
 });
+
+describe("where passwords are no way in", () => {
+  const auth = "/api/v1/auth";
+  const logIn = ({ tenant }: Configured, email: string, password = people.password) =>
+    people.post(`${auth}/login`, { tenant: tenant.key, body: { email, password } });
+  const withoutId = ({ request_id: _id, ...problem }: Record<string, unknown>) => problem;
+  const switchOff = ({ tenant, owner }: Pick<Configured, "tenant" | "owner">) =>
+    people.patch(`/api/v1/tenants/${tenant.id}`, {
+      token: owner.token,
+      body: { settings: { registration: "open", password_login: "off" } },
+    });
+  const configure = async () => {
+    const at = await tools.configure();
+    const { user, token } = await people.register(at.tenant);
+    expect(await switchOff(at)).toMatchObject({ status: 200 });
+    return { ...at, user, token };
+  };
+
+  it("a right one is answered like a wrong one, and the provider's users come in", async () => {
+    const at = await configure();
+    const [right, wrong] = [
+      await logIn(at, at.user.email),
+      await logIn(at, at.user.email, "wrong password"),
+    ];
+    expect(right.status).toBe(401);
+    expect(withoutId(right.body)).toEqual(withoutId(wrong.body));
+    const entries = (await tools.auditOf(at)).filter(({ outcome }) => outcome === "failed");
+    expect(entries.map(({ detail }) => detail.reason)).toEqual([
+      "password_login_off",
+      "invalid_password",
+    ]);
+    expect(await outcome(at)).toEqual(isId);
+    // The sessions from before stay.
+    expect(await people.get(`${auth}/me`, { token: at.token })).toMatchObject({ status: 200 });
+  });
+
+  it("a new one leads nowhere, and neither does a registration", async () => {
+    const at = await configure();
+    const { email } = at.user;
+    await people.post(`${auth}/password-reset-request`, { tenant: at.tenant.key, body: { email } });
+    const token = await people.tokenTo(email, 2);
+    const password = "another horse, another battery";
+    await people.post(`${auth}/password-reset`, { body: { token, password } });
+    expect(await logIn(at, email, password)).toMatchObject({ status: 401 });
+    const body = { email: people.newEmail(), password };
+    const registered = await people.post(`${auth}/register`, { tenant: at.tenant.key, body });
+    expect(registered).toMatchObject({ status: 403, body: { code: "registration_closed" } });
+  });
+
+  it("owners keep theirs, also when the provider is gone", async () => {
+    const at = await configure();
+    await people.delete(`/api/v1/identity-providers/${at.id}`, at.owner);
+    expect(await logIn(at, at.owner.account.email)).toMatchObject({ status: 200 });
+  });
+
+  it("an invitation lets in; afterwards its account comes as far as the core by its password", async () => {
+    const at = await configure();
+    const email = people.newEmail();
+    await people.post("/api/v1/invitations", {
+      token: at.owner.token,
+      body: { email, role: "user" },
+    });
+    const body = { token: await people.tokenTo(email), password: people.password };
+    const accepted = await people.post("/api/v1/invitations/accept", { body });
+    expect(accepted).toMatchObject({ status: 201, body: { tenant: { id: at.tenant.id } } });
+    expect(await logIn(at, email)).toMatchObject({ status: 401 });
+    const core = await people.post(`${auth}/login`, { body: { email, password: people.password } });
+    expect(core).toMatchObject({ status: 200, body: { tenant: null } });
+    const { token } = core.body;
+    const switched = await people.post(`${auth}/switch`, {
+      token,
+      body: { tenant: at.tenant.key },
+    });
+    expect(switched).toMatchObject({ status: 403, body: { code: "password_login_off" } });
+  });
+
+  it("nobody makes them so while there is no other: neither a provider nor a passkey", async () => {
+    const at = await tools.configure({ enabled: false });
+    const refused = { status: 409, body: { code: "no_other_way_in" } };
+    expect(await switchOff(at)).toMatchObject(refused);
+    const settings = { password_login: "off" };
+    const made = await people.post("/api/v1/tenants", {
+      body: { key: `no_password_${Date.now()}`, name: "No password", settings },
+    });
+    expect(made).toMatchObject(refused);
+    await people.patch(`/api/v1/identity-providers/${at.id}`, {
+      token: at.owner.token,
+      body: { enabled: true },
+    });
+    expect(await switchOff(at)).toMatchObject({ status: 200 });
+    expect(await switchOff(at)).toMatchObject({ status: 200 });
+  });
+});

@@ -154,7 +154,10 @@ export async function acceptInvitation(
   if (account && !account.email_verified) throw emailNotVerified();
   const joining = account ?? (await register(platform, held, person));
   const userId = await join(setting, held, joining);
-  if (caller) return switchTo(setting, caller.user, caller.credential, held.tenant.id);
+  if (caller) {
+    const { user, credential } = caller;
+    return switchTo(setting, user, credential, held.tenant.id, { invited: true });
+  }
   const subject = await findUserSubject(platform, held.tenant, userId);
   if (!subject) throw invalidLink();
   return signIn(setting, subject);

@@ -4,9 +4,19 @@ import type { Platform } from "../../kernel/platform.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import type { NewTenant } from "../../kernel/tenancy/tenants.ts";
+import {
+  hasProvider,
+  type IdentityTables,
+} from "../identity-providers/identity-providers.feature.ts";
 import { createOwnerUser } from "../users/users.feature.ts";
 
 export const notPermitted = defineError("not_permitted", 403, "You are not permitted to do this");
+
+export const noOtherWayIn = defineError(
+  "no_other_way_in",
+  409,
+  "Only owners could sign in without passwords; set up an identity provider or a passkey first",
+);
 
 export const isPlatformAdmin = (user: Principal | undefined): boolean =>
   user?.kind === "core" && user.platformAdmin;
@@ -40,12 +50,34 @@ export function refuseUnlessAdmin(user: Principal | undefined, ...wanted: unknow
 }
 
 /**
+ * @param tenant as it is; undefined: there is none yet, so nobody signs in to it by anything.
+ * @throws noOtherWayIn if passwords are to count no more, and nothing else does
+ */
+export async function refuseLockOut(
+  { control, withTenant }: Platform,
+  tenant: Tenant | undefined,
+  { password_login: wanted }: Record<string, unknown> = {},
+): Promise<void> {
+  if (wanted !== "off" || tenant?.settings.password_login === "off") return;
+  if (!tenant) throw noOtherWayIn();
+  if (await withTenant<IdentityTables, boolean>(tenant, ({ db }) => hasProvider(db))) return;
+  const passkey = await control
+    .selectFrom("control.factors")
+    .select("id")
+    .where("tenant_id", "=", tenant.id)
+    .where("kind", "=", "passkey")
+    .limit(1)
+    .executeTakeFirst();
+  if (!passkey) throw noOtherWayIn();
+}
+
+/**
  * Makes a tenant for whoever asks. In development anybody may; in production it takes an account. An
  * account owns it then, and is its first user.
  *
- * @throws notPermitted, and whatever `Tenants.create` throws
+ * @throws notPermitted, noOtherWayIn, and whatever `Tenants.create` throws
  */
-export function makeTenant(
+export async function makeTenant(
   { platform, user }: { readonly platform: Platform; readonly user: CorePrincipal | undefined },
   wanted: Omit<NewTenant, "ownerAccountId">,
 ): Promise<Tenant> {
@@ -53,6 +85,7 @@ export function makeTenant(
     if (!user) throw notPermitted();
     refuseUnlessAdmin(user, wanted.plan, wanted.server, wanted.hosts, wanted.settings?.limits);
   }
+  await refuseLockOut(platform, undefined, wanted.settings);
   return platform.tenants.create(
     { ...wanted, ...(user && { ownerAccountId: user.id }) },
     user && ((created) => createOwnerUser(platform, created, user)),

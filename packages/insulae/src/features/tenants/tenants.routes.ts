@@ -5,7 +5,14 @@ import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { measureTenant } from "../../kernel/usage/measure.ts";
-import { makeTenant, notPermitted, refuseUnlessAdmin, tenantFor } from "./tenants.access.ts";
+import {
+  makeTenant,
+  noOtherWayIn,
+  notPermitted,
+  refuseLockOut,
+  refuseUnlessAdmin,
+  tenantFor,
+} from "./tenants.access.ts";
 import {
   NewTenantBody,
   TenantChangesBody,
@@ -56,7 +63,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         "In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`.",
       body: NewTenantBody,
       response: { 201: TenantView },
-      errors: [tenantExists, hostTaken, notPermitted],
+      errors: [tenantExists, hostTaken, notPermitted, noOtherWayIn],
     },
     async (context) => viewOf(await makeTenant(context, context.body)),
   ),
@@ -106,7 +113,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         params: TenantParams,
         body: TenantChangesBody,
         response: TenantView,
-        errors: [tenantNotFound, notPermitted],
+        errors: [tenantNotFound, notPermitted, noOtherWayIn],
       },
       async ({ platform, user, params, body, audit, precondition, log }) => {
         const tenant = await tenantFor(platform, user, params.id, "tenants:manage");
@@ -114,6 +121,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         // Whoever gives back what they were shown changes nothing.
         const same = isDeepStrictEqual(limits, tenant.settings.limits);
         refuseUnlessAdmin(user, body.plan, same ? undefined : limits);
+        await refuseLockOut(platform, tenant, settings);
         const changed = await platform.tenants.update(
           tenant.id,
           {

@@ -43,6 +43,12 @@ export const Settings = Type.Object(
           "Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says.",
       }),
     ),
+    password_login: Type.Optional(
+      Type.Union([Type.Literal("on"), Type.Literal("off")], {
+        description:
+          "Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay.",
+      }),
+    ),
     second_factor: Type.Optional(
       Type.Union([Type.Literal("required"), Type.Literal("optional")], {
         description:
