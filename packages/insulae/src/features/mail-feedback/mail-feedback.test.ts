@@ -31,6 +31,7 @@ const amazon = createServer(async (request, reply) => {
   if (!url.startsWith("/v2/email/")) asked.push(url);
   if (name === "gone") reply.destroy();
   else if (name && certificates[name]) reply.end(certificates[name].cert);
+  else if (url.startsWith("/upload")) reply.end(certificates.ours?.cert);
   else if (moto) {
     // The certificate is for everybody; moto finds its services by what a request is signed for.
     const scope =
@@ -113,15 +114,13 @@ function signedBy(by: TestCertificate | undefined, message: Record<string, strin
 }
 const signed = (message: Record<string, string>) => signedBy(certificates.ours, message);
 
-const bounce = (messageId: string, bounceType = "Permanent") => ({
+const bounce = (messageId: string, bounceType = "Permanent", to = "a@example.org") => ({
   notificationType: "Bounce",
-  mail: { messageId, timestamp: "2026-11-21T18:45:06.000Z", destination: ["a@example.org"] },
+  mail: { messageId, timestamp: "2026-11-21T18:45:06.000Z", destination: [to] },
   bounce: {
     bounceType,
     bounceSubType: "General",
-    bouncedRecipients: [
-      { emailAddress: "b@example.org", diagnosticCode: "smtp; 550 5.1.1 nobody" },
-    ],
+    bouncedRecipients: [{ emailAddress: to, diagnosticCode: "smtp; 550 5.1.1 nobody" }],
   },
 });
 const complaint = (messageId: string) => ({
@@ -160,7 +159,7 @@ describe("a report of SES", () => {
   it("that a mail bounced for good counts for the tenant that sent it, and for nobody else", async () => {
     const to = address();
     const [mine, theirs] = [await sent(acme, to), await sent(globex, to)];
-    expect(await post(signed(notification(bounce(mine.ses))))).toBe(204);
+    expect(await post(signed(notification(bounce(mine.ses, "Permanent", to))))).toBe(204);
     expect(await shown(acme, mine.id)).toMatchObject({
       status: "bounced",
       error_message: "smtp; 550 5.1.1 nobody",
@@ -264,7 +263,7 @@ describe("is refused, and changes nothing:", () => {
     ["a certificate of another port", elsewhere(`https://sns.us-east-1.amazonaws.com:8443/${pem}`)],
     ["a certificate without TLS", elsewhere(`http://sns.us-east-1.amazonaws.com/${pem}`)],
     ["a certificate with a password", elsewhere(`https://a:b@sns.us-east-1.amazonaws.com/${pem}`)],
-    ["another document of the host", elsewhere(`${at}/?Action=ListTopics&x=/${pem}`)],
+    ["another document of the host", elsewhere(`${at}/uploads/${pem}`)],
     ["a certificate that is not there", elsewhere(`${at}/SimpleNotificationService-none.pem`)],
     [
       "a certificate that has run out",
@@ -282,7 +281,7 @@ describe("is refused, and changes nothing:", () => {
       503,
     ],
   ])("%s", async (_what, make, status = 403) => {
-    const to = "forged@example.org";
+    const to = address();
     const { id, ses } = await sent(acme, to);
     expect(await post(make(notification(bounce(ses))))).toBe(status);
     expect(await shown(acme, id)).toMatchObject({ status: "sent" });
