@@ -17,6 +17,8 @@ export default defineConfig({
       reporter: ["text-summary"],
       thresholds: { lines: 85 },
     },
+    // What is waited for comes; on a busy machine late.
+    expect: { poll: { timeout: 10_000 } },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 5_000,

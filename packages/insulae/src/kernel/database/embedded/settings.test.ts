@@ -60,15 +60,13 @@ test("it listens on no TCP port, and lets nobody in without the password", async
 test("no value of a statement gets into the log", async () => {
   await connection.query("create temp table secrets (name text unique)");
   await connection.query("insert into secrets values ('planted')");
-  const failing = [
-    connection.query("insert into secrets values ('planted')"),
-    connection.query("select 'planted'::uuid"),
-    connection.query("select $1::int / 0, $2::text", ["1", "planted"]),
-    connection.query("select 'planted' from nowhere"),
-    connection.query("do $$ begin raise exception 'planted'; end $$"),
-  ];
-  const outcomes = await Promise.allSettled(failing);
-  expect(outcomes.map((outcome) => outcome.status)).toEqual(failing.map(() => "rejected"));
+  await expect(connection.query("insert into secrets values ('planted')")).rejects.toThrow();
+  await expect(connection.query("select 'planted'::uuid")).rejects.toThrow();
+  const divided = connection.query("select $1::int / 0, $2::text", ["1", "planted"]);
+  await expect(divided).rejects.toThrow();
+  await expect(connection.query("select 'planted' from nowhere")).rejects.toThrow();
+  const raised = connection.query("do $$ begin raise exception 'planted'; end $$");
+  await expect(raised).rejects.toThrow();
   const log = readFileSync(join(dataDir, "postgres", "postgres.log"), "utf8");
   expect(log).toContain("ready to accept connections");
   expect(log).not.toContain("planted");
