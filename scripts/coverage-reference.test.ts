@@ -75,7 +75,6 @@ const requirement = (more: Partial<Requirement> = {}): Requirement => ({
   title: "works",
   done: ["a.ts"],
   replaced: undefined,
-  open: undefined,
   ...more,
 });
 const shown = [{ id: "S1-001", file: "a.test.ts", test: "a *test*" }];
@@ -85,7 +84,6 @@ describe("a requirement", () => {
   it.each([
     ["a test", requirement(), shown],
     ["a decision", requirement({ done: [], replaced: "Better so: docs/why.md." }), []],
-    ["something missing, which is said", requirement({ open: "the rest" }), []],
   ])("may have %s", (_, one, tests) => {
     expect(problemsOf([one], tests, exists)).toEqual([]);
   });
@@ -115,13 +113,12 @@ describe("a requirement", () => {
   });
 
   it("is a row of the page, with what is special to Markdown escaped", () => {
-    const open = requirement({ id: "S1-002", title: "a|b", open: "all of it" });
-    const page = pageOf([{ name: "S1", system: "a", requirements: [requirement(), open] }], shown);
+    const other = requirement({ id: "S1-002", title: "a|b", replaced: "See docs/why.md." });
+    const page = pageOf([{ name: "S1", system: "a", requirements: [requirement(), other] }], shown);
     expect(page).toContain(
       "| S1-001 | works | [a.ts](../a.ts) | [a.test.ts](../a.test.ts): a \\*test\\* |",
     );
-    expect(page).toContain("| S1-002 | a\\|b | [a.ts](../a.ts) | **open**: all of it |");
-    expect(page).toContain("Open: 1.");
+    expect(page).toContain("| S1-002 | a\\|b | [a.ts](../a.ts) | See [docs/why.md](why.md). |");
   });
 });
 

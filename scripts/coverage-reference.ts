@@ -24,12 +24,12 @@ export function problemsOf(
   const unknown = shown.filter(({ id }) => !known.has(id));
   return [
     ...unknown.map(({ id, file, test }) => `${file}: "${test}" shows ${id}, which there is not`),
-    ...all.flatMap(({ id, done, replaced, open }) => {
+    ...all.flatMap(({ id, done, replaced }) => {
       const files = [...done, ...(replaced?.match(documents) ?? [])];
       const problems = files
         .filter((file) => !exists(file))
         .map((file) => `${id} names ${file}, which there is not`);
-      if (replaced || open) return problems;
+      if (replaced) return problems;
       if (!withTest.has(id)) problems.push(`${id} has no test, and no decision replaced it`);
       if (done.length === 0) problems.push(`${id} does not say where it is done`);
       return problems;
@@ -46,7 +46,7 @@ const link = (file: string): string => {
   return `[${escaped(name)}](${file.startsWith("docs/") ? file.slice(5) : `../${file}`})`;
 };
 
-function evidence({ id, replaced, open }: Requirement, shown: readonly Shown[]): string {
+function evidence({ id, replaced }: Requirement, shown: readonly Shown[]): string {
   const byFile = Map.groupBy(
     shown.filter((one) => one.id === id),
     ({ file }) => file,
@@ -57,7 +57,6 @@ function evidence({ id, replaced, open }: Requirement, shown: readonly Shown[]):
       return `${link(file)}: ${[...named].join("; ")}`;
     }),
     ...(replaced ? [replaced.replaceAll(documents, (name) => link(name))] : []),
-    ...(open ? [`**open**: ${escaped(open)}`] : []),
   ].join("<br>");
 }
 
@@ -66,15 +65,14 @@ const rowOf = (requirement: Requirement, shown: readonly Shown[]): string =>
 
 /** The page as it should be. */
 export function pageOf(all: readonly Source[], shown: readonly Shown[]): string {
-  const requirements = all.flatMap((source) => source.requirements);
-  const open = requirements.filter((requirement) => requirement.open).length;
+  const count = all.flatMap((source) => source.requirements).length;
   return `# What was asked for, and where it is
 
 <!-- Made by scripts/coverage-reference.ts -->
 
 Insulae answers to five sources: documents that describe five systems, with requests that can be sent
-as they stand. This table has all ${requirements.length} things that they ask for: where each is done, the tests that
-show it, or the decision that stands in its place. Open: ${open}.
+as they stand. This table has all ${count} things that they ask for: where each is done, the tests that
+show it, or the decision that stands in its place.
 
 ${all
   .map(
@@ -97,7 +95,6 @@ function read() {
   const { sources: all, problems } = sources();
   return {
     text: pageOf(all, shown),
-    open: all.flatMap((source) => source.requirements).filter(({ open }) => open),
     problems: [
       ...problems,
       ...found.flatMap((one) => one.problems),
@@ -118,9 +115,8 @@ export function coverageProblems(): string[] {
 }
 
 if (import.meta.main) {
-  const { text, open, problems } = read();
+  const { text, problems } = read();
   writeFileSync(page, text);
   for (const problem of problems) console.error(problem);
-  console.log(`${open.length} requirements are open`);
   process.exitCode = problems.length > 0 ? 1 : 0;
 }

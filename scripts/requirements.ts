@@ -9,8 +9,6 @@ export interface Requirement {
   readonly done: readonly string[];
   /** The decision that stands in its place: a sentence, which may name documents. */
   readonly replaced: string | undefined;
-  /** What is missing. */
-  readonly open: string | undefined;
 }
 
 export interface Source {
@@ -28,7 +26,7 @@ export function sourceIn(name: string, text: string): { source: Source; problems
   // Whatever the file holds is looked at below, field by field.
   const data = parse(text) as { system?: unknown; requirements?: Record<string, unknown> };
   const requirements = Object.entries(data.requirements ?? {}).map(([id, entry], index) => {
-    const { title, done, replaced, open, ...rest } = Object(entry) as Record<string, unknown>;
+    const { title, done, replaced, ...rest } = Object(entry) as Record<string, unknown>;
     if (id !== `${name}-${String(index + 1).padStart(3, "0")}`) problems.push(`${id} out of turn`);
     if (!isText(title) || title.length > 100) problems.push(`${id} needs a title of ≤ 100 letters`);
     for (const key of Object.keys(rest)) problems.push(`${id}: ${key} is not known`);
@@ -36,15 +34,14 @@ export function sourceIn(name: string, text: string): { source: Source; problems
     if (done !== undefined && !(files.length > 0 && files.every(isText))) {
       problems.push(`${id}: done has to be a list of files`);
     }
-    for (const [key, value] of Object.entries({ replaced, open })) {
-      if (value !== undefined && !isText(value)) problems.push(`${id}: ${key} has to be a text`);
+    if (replaced !== undefined && !isText(replaced)) {
+      problems.push(`${id}: replaced has to be a text`);
     }
     return {
       id,
       title: String(title),
       done: files.map(String),
       replaced: isText(replaced) ? replaced : undefined,
-      open: isText(open) ? open : undefined,
     };
   });
   if (!isText(data.system)) problems.push(`${name} needs the name of its system`);
