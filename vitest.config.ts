@@ -11,7 +11,8 @@ export default defineConfig({
     setupFiles: ["packages/insulae/src/testing/no-leaks.ts"],
     pool: "forks",
     isolate: false,
-    maxWorkers: Math.max(2, availableParallelism()),
+    // A third of the time a test waits for PostgreSQL or for time to pass.
+    maxWorkers: Math.ceil(1.5 * Math.max(2, availableParallelism())),
     // With `--coverage`, as in CI. What only runs in processes of its own (the CLI) does not count.
     coverage: {
       include: ["packages/insulae/src/**/*.ts"],
