@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 export interface HoldOptions {
   /** So many refusals a second are given at once. Default 100. */
   readonly perSecond?: number;
-  /** How long the others wait. Default 250. */
+  /** How long the others wait on average, each half more or less, so that they don't come in waves. Default 250. */
   readonly ms?: number;
   /** So many wait at a time; what comes beyond does not, so that memory is bounded. Default 10,000. */
   readonly most?: number;
@@ -18,14 +18,18 @@ export interface HoldOptions {
  */
 export function createHold(options: HoldOptions = {}): () => Promise<void> | undefined {
   const { perSecond = 100, ms = 250, most = 10_000 } = options;
-  let [second, refused, waiting] = [0, 0, 0];
+  let [atOnce, counted, waiting] = [perSecond, performance.now(), 0];
   return () => {
-    const now = Math.trunc(performance.now() / 1_000);
-    refused = now === second ? refused + 1 : 1;
-    second = now;
-    if (refused <= perSecond || waiting >= most) return undefined;
+    const now = performance.now();
+    atOnce = Math.min(perSecond, atOnce + ((now - counted) / 1_000) * perSecond);
+    counted = now;
+    if (atOnce >= 1) {
+      atOnce -= 1;
+      return undefined;
+    }
+    if (waiting >= most) return undefined;
     waiting += 1;
-    return sleep(ms).then(() => {
+    return sleep(ms * (0.5 + Math.random())).then(() => {
       waiting -= 1;
     });
   };
