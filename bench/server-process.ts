@@ -10,6 +10,8 @@ export interface ServerProcess {
   readonly startMs: number;
   /** Resident memory, in bytes; undefined where the system does not tell. */
   memory(): number | undefined;
+  /** Time on a processor since the start, in milliseconds; undefined where the system does not tell. */
+  processorMs(): number | undefined;
   stop(): Promise<void>;
 }
 
@@ -52,7 +54,14 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
     throw new Error(`${server.command} ${server.args.join(" ")}: ${error}\n${output()}`);
   }
   const startMs = performance.now() - began;
-  return { pid, baseUrl, startMs, memory: () => residentBytes(pid), stop };
+  return {
+    pid,
+    baseUrl,
+    startMs,
+    memory: () => residentBytes(pid),
+    processorMs: () => processorMs(pid),
+    stop,
+  };
 }
 
 /** Nothing of the caller's own configuration is to reach a server that is measured. */
@@ -108,6 +117,17 @@ function residentBytes(pid: number): number | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Linux counts in ticks of ten milliseconds, after the command's name in brackets. */
+function processorMs(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * 10;
   } catch {
     return undefined;
   }

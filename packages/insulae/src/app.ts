@@ -11,6 +11,8 @@ import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.featu
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
 import { type Installation, openInstallation } from "./installation.ts";
 import { auditCrossTenant } from "./kernel/audit/cross-tenant.ts";
+import type { Credential } from "./kernel/auth/credential.ts";
+import type { Principal } from "./kernel/auth/principal.ts";
 import { redeemTicket } from "./kernel/auth/tickets.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Dns } from "./kernel/dns.ts";
@@ -19,6 +21,7 @@ import { startFeatures } from "./kernel/hooks.ts";
 import { createLimiter } from "./kernel/http/limits/limiter.ts";
 import { createRequestLimits } from "./kernel/http/limits/request-limits.ts";
 import { createOrigins } from "./kernel/http/origins.ts";
+import type { ResolvedRequest } from "./kernel/http/request-state.ts";
 import { createHttpServer } from "./kernel/http/server.ts";
 import { measureQueue } from "./kernel/jobs/job-metrics.ts";
 import { chain } from "./kernel/maybe-promise.ts";
@@ -30,7 +33,8 @@ import { measureProcess } from "./kernel/telemetry/process-metrics.ts";
 import { measureServices } from "./kernel/telemetry/service-metrics.ts";
 import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
 import { createFactsOf } from "./kernel/tenancy/request-facts.ts";
-import { createResolver } from "./kernel/tenancy/resolution.ts";
+import { type Caller, createResolver } from "./kernel/tenancy/resolution.ts";
+import type { Tenant } from "./kernel/tenancy/tenant.ts";
 import type { TenantSettings } from "./kernel/tenancy/tenant-settings.ts";
 import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
 import { createLogPort } from "./log-port.ts";
@@ -127,6 +131,34 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
   }
 }
 
+/**
+ * A class, since a getter in an object literal costs a hidden class for each object, which lives, and
+ * with it all that the request holds, until the old generation is collected.
+ */
+class Resolved implements ResolvedRequest {
+  readonly tenant: Tenant | undefined;
+  readonly user: Principal | undefined;
+  readonly credential: Credential | undefined;
+  readonly platform: Platform;
+  readonly #databaseOf: Installation["databaseOf"];
+
+  constructor(
+    { tenant, user, credential }: Caller,
+    platform: Platform,
+    databaseOf: Installation["databaseOf"],
+  ) {
+    this.tenant = tenant;
+    this.user = user;
+    this.credential = credential;
+    this.platform = platform;
+    this.#databaseOf = databaseOf;
+  }
+
+  get db() {
+    return this.tenant && this.#databaseOf(this.tenant);
+  }
+}
+
 async function assemble(
   installation: Installation,
   services: Services,
@@ -158,16 +190,7 @@ async function assemble(
     resolve: (request, route) =>
       chain(
         chain(factsOf(request, route), (facts) => resolver(facts, route)),
-        ({ tenant, user, credential }) => ({
-          tenant,
-          user,
-          credential,
-          platform,
-          get db() {
-            return tenant && databaseOf(tenant);
-          },
-          forgetUser: async (userId) => tenant && platform.forgetUser(tenant, userId),
-        }),
+        (found) => new Resolved(found, platform, databaseOf),
       ),
     metrics: installation.metrics,
     metricsToken: config.metricsToken,

@@ -64,6 +64,8 @@ interface Message {
 // because that is what pg accepts in pipeline mode.
 export class Batch extends Query {
   readonly request: BatchRequest;
+  /** It has left the process, or may have. */
+  sent = false;
   readonly #session: Session;
   readonly #end: BatchEnd;
   #statement: PreparedStatement | undefined;

@@ -2,6 +2,8 @@
  * What waits, in a line for each holder; the lines are served in turn. A holder with a thousand in
  * its line delays another's first one by one turn.
  */
+import { Fifo } from "./fifo.ts";
+
 export interface FairQueue<Item> {
   push(holder: string, item: Item): void;
   /** Puts it ahead of the holder's others: it was under way already. */
@@ -15,14 +17,14 @@ export interface FairQueue<Item> {
 }
 
 export function createFairQueue<Item>(): FairQueue<Item> {
-  // The order of the keys is the order of the turns. A line is consumed from `head`.
-  const lines = new Map<string, { items: Item[]; head: number }>();
+  // The order of the keys is the order of the turns.
+  const lines = new Map<string, Fifo<Item>>();
   let size = 0;
 
   const lineOf = (holder: string) => {
     let line = lines.get(holder);
     if (line === undefined) {
-      line = { items: [], head: 0 };
+      line = new Fifo();
       lines.set(holder, line);
     }
     return line;
@@ -30,31 +32,21 @@ export function createFairQueue<Item>(): FairQueue<Item> {
 
   return {
     push(holder, item) {
-      lineOf(holder).items.push(item);
+      lineOf(holder).push(item);
       size += 1;
     },
     unshift(holder, item) {
-      const line = lineOf(holder);
-      if (line.head > 0) {
-        line.head -= 1;
-        line.items[line.head] = item;
-      } else line.items.unshift(item);
+      lineOf(holder).unshift(item);
       size += 1;
     },
     next(take) {
       for (const [holder, line] of lines) {
-        const item = line.items[line.head] as Item; // a line that is empty is not kept
+        const item = line.first as Item; // a line that is empty is not kept
         if (!take(item, holder)) continue;
-        line.head += 1;
+        line.shift();
         size -= 1;
         lines.delete(holder);
-        if (line.head < line.items.length) {
-          if (line.head > 512) {
-            line.items = line.items.slice(line.head);
-            line.head = 0;
-          }
-          lines.set(holder, line);
-        }
+        if (line.size > 0) lines.set(holder, line);
         return item;
       }
       return undefined;
@@ -62,13 +54,10 @@ export function createFairQueue<Item>(): FairQueue<Item> {
     remove(match) {
       const removed: Item[] = [];
       for (const [holder, line] of lines) {
-        const kept: Item[] = [];
-        for (const item of line.items.slice(line.head)) (match(item) ? removed : kept).push(item);
-        if (kept.length === 0) lines.delete(holder);
-        else {
-          line.items = kept;
-          line.head = 0;
-        }
+        const gone = line.toArray().filter(match);
+        for (const item of gone) line.delete(item);
+        if (line.size === 0) lines.delete(holder);
+        removed.push(...gone);
       }
       size -= removed.length;
       return removed;

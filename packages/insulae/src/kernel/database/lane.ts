@@ -4,6 +4,7 @@
  */
 import type { BatchRequest, StatementResult } from "./batch.ts";
 import type { Lease } from "./broker.ts";
+import { Fifo } from "./fifo.ts";
 import type { StatementKind } from "./sql-rules.ts";
 
 /** A statement on its way, and whom it is for. */
@@ -50,7 +51,7 @@ export type JobEnd = (
 
 export function createLane(lease: Lease, ended: JobEnd): Lane {
   const { session } = lease;
-  const underway = new Set<Job>();
+  const underway = new Fifo<Job>();
   let workingSince = performance.now();
   let retiring = false;
 
@@ -62,9 +63,9 @@ export function createLane(lease: Lease, ended: JobEnd): Lane {
       return underway.size === 0 ? workingSince : undefined;
     },
     get first() {
-      return underway.values().next().value;
+      return underway.first;
     },
-    firstAge: (now) => (underway.size === 0 ? 0 : now - (lane.first?.sent ?? now)),
+    firstAge: (now) => (underway.size === 0 ? 0 : now - (underway.first?.sent ?? now)),
     get workingSince() {
       return workingSince;
     },
@@ -74,7 +75,7 @@ export function createLane(lease: Lease, ended: JobEnd): Lane {
     run(job) {
       job.sent = performance.now();
       if (underway.size === 0) workingSince = job.sent;
-      underway.add(job);
+      underway.push(job);
       session.submit(job.request, (error, result) => {
         underway.delete(job);
         ended(lane, job, error, result);

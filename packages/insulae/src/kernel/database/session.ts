@@ -5,6 +5,7 @@
  */
 import type { Client } from "pg";
 import { Batch, type BatchEnd, type BatchRequest } from "./batch.ts";
+import { Fifo } from "./fifo.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
 import { createPreparedStatements, type PreparedStatements } from "./prepared.ts";
 
@@ -56,9 +57,9 @@ export function createSession(
 ): Session {
   const outbox = createOutbox();
   const internals = client as unknown as ClientInternals;
-  const underway = new Set<Batch>();
-  /** Those of them that are still in the outbox. */
-  const unsent = new Set<Batch>();
+  const underway = new Fifo<Batch>();
+  /** What is in the outbox is theirs. */
+  const unsent: Batch[] = [];
   let lost: Error | undefined;
   let scheduled = false;
 
@@ -71,7 +72,8 @@ export function createSession(
       return;
     }
     const bytes = outbox.take();
-    unsent.clear();
+    for (const batch of unsent) batch.sent = true;
+    unsent.length = 0;
     if (bytes !== undefined) stream.write(bytes);
   };
 
@@ -95,8 +97,8 @@ export function createSession(
         batch.lose(false, lost);
         return;
       }
-      underway.add(batch);
-      unsent.add(batch);
+      underway.push(batch);
+      unsent.push(batch);
       client.query(batch);
       if (!scheduled) {
         scheduled = true;
@@ -123,15 +125,14 @@ export function createSession(
       if (lost !== undefined) return;
       lost = reason;
       client.connection.stream.destroy();
-      const left = [...underway];
-      for (const batch of left) batch.lose(!unsent.has(batch), reason);
-      underway.clear();
-      unsent.clear();
+      const left = underway.toArray();
+      for (const batch of left) batch.lose(batch.sent, reason);
+      for (const batch of left) underway.delete(batch);
+      unsent.length = 0;
     },
     holds: (batch) => underway.has(batch) && lost === undefined,
     remove(batch) {
       underway.delete(batch);
-      unsent.delete(batch);
     },
     awaitReady(batch) {
       internals._activeQuery = batch;

@@ -101,13 +101,13 @@ export function createConditional(get: Route): Conditional {
         resolved.db && etag !== undefined && etag !== true
           ? guardWrites(resolved.db, async (tx) => {
               await lock(etag, tx, idOf(request));
-              const inside = { ...call, resolved: withDatabase(resolved, tx) };
+              const inside = { ...call, resolved: new OnDatabase(resolved, tx) };
               check(await settle(show(contextOf(inside))));
             })
           : undefined;
       const context = new RequestContext(
         setting,
-        guarded ? withDatabase(resolved, guarded.db) : resolved,
+        guarded ? new OnDatabase(resolved, guarded.db) : resolved,
         request,
         reply,
         check,
@@ -142,13 +142,22 @@ async function lock(
 }
 
 /** For the same request, on another database; what is a getter stays one. */
-const withDatabase = (resolved: ResolvedRequest, db: Db): ResolvedRequest => ({
-  tenant: resolved.tenant,
-  user: resolved.user,
-  credential: resolved.credential,
-  db,
+class OnDatabase implements ResolvedRequest {
+  readonly tenant: ResolvedRequest["tenant"];
+  readonly user: ResolvedRequest["user"];
+  readonly credential: ResolvedRequest["credential"];
+  readonly db: Db;
+  readonly #resolved: ResolvedRequest;
+
+  constructor(resolved: ResolvedRequest, db: Db) {
+    this.tenant = resolved.tenant;
+    this.user = resolved.user;
+    this.credential = resolved.credential;
+    this.db = db;
+    this.#resolved = resolved;
+  }
+
   get platform() {
-    return resolved.platform;
-  },
-  forgetUser: resolved.forgetUser,
-});
+    return this.#resolved.platform;
+  }
+}

@@ -142,20 +142,20 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
 /**
  * The requests whose bodies are coming in, and the end of their time. Node knows one time for all
  * requests of a server, which has to be that of the longest; this is for the others. A request without
- * a body costs two looks at its headers.
+ * a body costs two looks at its headers. There is one for each connection at most: the last.
  */
 function createIncoming(timeoutMs: number, checkEveryMs: number) {
-  const began = new Map<IncomingMessage, number>();
+  const arriving = new Map<Socket, { readonly request: IncomingMessage; readonly since: number }>();
   const check = (): void => {
     const late = performance.now() - timeoutMs;
-    for (const [request, at] of began) {
-      if (request.complete || request.destroyed) began.delete(request);
-      else if (at < late) {
-        began.delete(request);
+    for (const [socket, { request, since }] of arriving) {
+      if (request.complete || request.destroyed) arriving.delete(socket);
+      else if (since < late) {
+        arriving.delete(socket);
         const error = Object.assign(new Error("a request came in too slowly"), {
           code: "ERR_HTTP_REQUEST_TIMEOUT",
         });
-        answerConnectionError(error, request.socket);
+        answerConnectionError(error, socket);
       }
     }
   };
@@ -163,13 +163,13 @@ function createIncoming(timeoutMs: number, checkEveryMs: number) {
   timer.unref();
   return {
     add(request: IncomingMessage): void {
-      const { headers } = request;
+      const { headers, socket } = request;
       if (headers["content-length"] === undefined && headers["transfer-encoding"] === undefined) {
         return;
       }
-      began.set(request, performance.now());
+      arriving.set(socket, { request, since: performance.now() });
     },
-    delete: (request: IncomingMessage): void => void began.delete(request),
+    delete: ({ socket }: IncomingMessage): void => void arriving.delete(socket),
     close: () => clearInterval(timer),
   };
 }

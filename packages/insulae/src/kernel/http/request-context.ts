@@ -158,7 +158,8 @@ export class RequestContext implements AnyBase {
   }
 
   get forgetUser(): (userId?: string) => Promise<void> {
-    return this.#resolved.forgetUser;
+    const { tenant, platform } = this.#resolved;
+    return async (userId) => tenant && platform.forgetUser(tenant, userId);
   }
 
   get audit(): TenantAudit {

@@ -25,7 +25,6 @@ export interface ResolvedRequest {
   readonly credential: Credential | undefined;
   readonly db: TenantDatabase<Record<never, never>> | undefined;
   readonly platform: Platform;
-  readonly forgetUser: (userId?: string) => Promise<void>;
 }
 
 /**

@@ -243,5 +243,4 @@ const nobody: ResolvedRequest = Object.freeze({
   get platform(): Platform {
     throw new Error("the routes of the kernel have no platform");
   },
-  forgetUser: () => Promise.resolve(),
 });

@@ -186,6 +186,26 @@ describe("a WebSocket is closed", () => {
   });
 });
 
+it("checks WebSockets in turns: many at once would hold up the requests", async () => {
+  let watching = false;
+  let now = 0;
+  let most = 0;
+  const checked: number[] = [];
+  const check = () => {
+    if (!watching) return;
+    if (now === 0) setImmediate(() => (now = 0));
+    now += 1;
+    most = Math.max(most, now);
+    checked.push(now);
+  };
+  const { port } = await listen({ times: { ...calm, checkMs: 250 }, check });
+  const clients = await Promise.all(Array.from({ length: 10 }, () => openRaw(port)));
+  watching = true;
+  await expect.poll(() => checked.length, { timeout: 20_000 }).toBeGreaterThan(30);
+  expect(most).toBeLessThan(4);
+  for (const client of clients) client.destroy();
+});
+
 describe("the log hub", () => {
   const lineOf = (i: number) => `line ${i} ${"x".repeat(1_000)}`;
 
@@ -267,7 +287,7 @@ describe("the log hub", () => {
   });
 
   // Shows S2-072
-  it("serves a thousand viewers in turns, for a tenth of the time at most", async () => {
+  it("serves a thousand viewers in turns, for a twentieth of the time at most", async () => {
     const hub = createLogHub({ format: "text", bufferSize: 1_000 });
     const log = hub.tap(pino({ base: null }, { write() {} }));
     const served = Array.from({ length: 1_000 }, () => 0);
@@ -287,7 +307,7 @@ describe("the log hub", () => {
     const begun = performance.now();
     await expect.poll(() => served.every((lines) => lines === 1), { timeout: 20_000 }).toBe(true);
     expect(busy).toBeGreaterThan(90);
-    expect(performance.now() - begun).toBeGreaterThan(busy * 5);
+    expect(performance.now() - begun).toBeGreaterThan(busy * 10);
   });
 
   it("leaves the log's own level and lines as they are, for children and for other loggers", async () => {

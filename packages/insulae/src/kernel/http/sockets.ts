@@ -6,7 +6,7 @@
  * came in now, and its route's handler is asked again. All that they ask is in the caches, which
  * announcements keep true (a log-out, a demotion, a suspension), so that costs microseconds, and a
  * socket is closed within a second or two. Where nobody can tell (the database is away), it is closed
- * after ten.
+ * after ten. Sockets take turns, a few at a time: a thousand at once would hold up the requests.
  *
  *     open ── the peer is silent for two heartbeats, sends too much, or breaks the protocol ──► closed
  *       │                                                                                        ▲
@@ -68,6 +68,9 @@ export interface SocketTimes {
   readonly uncheckedMs: number;
 }
 
+/** In how many turns all sockets are checked once. */
+const turns = 50;
+
 const usualTimes: SocketTimes = { checkMs: 1_000, heartbeatMs: 15_000, uncheckedMs: 10_000 };
 
 const maxOfOwner = 10;
@@ -84,7 +87,10 @@ interface Open {
   readonly owner: string;
   readonly check: () => unknown;
   readonly end: (code: number, reason: string) => void;
+  /** Sends a ping; ends the socket whose peer did not answer the one before. */
   readonly beat: () => void;
+  checkAt: number;
+  beatAt: number;
   checking: boolean;
   /** Since when it has been asked without an answer. */
   unansweredSince: number | undefined;
@@ -100,6 +106,7 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
     // Without this, whatever the client proposes would be agreed to.
     handleProtocols: () => false,
   });
+  /** Who has to be checked next comes first. */
   const sockets = new Set<Open>();
   let closed = false;
 
@@ -124,21 +131,29 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
       socket.checking = false;
     }
   };
-  const checkAll = (): void => {
+  /** Looks at the next few whose time has come. */
+  const takeTurn = (): void => {
+    const now = performance.now();
+    let few = Math.ceil(sockets.size / turns);
     for (const socket of sockets) {
-      const { unansweredSince = Infinity } = socket;
-      if (performance.now() - unansweredSince > times.uncheckedMs) {
+      if (few === 0 || now < socket.checkAt) break;
+      few -= 1;
+      socket.checkAt = now + times.checkMs;
+      // To the end of the line.
+      sockets.delete(socket);
+      sockets.add(socket);
+      if (now - (socket.unansweredSince ?? now) > times.uncheckedMs) {
         socket.end(unexpected, "unchecked");
-      } else void checkOne(socket);
+        continue;
+      }
+      if (now >= socket.beatAt) {
+        socket.beatAt = now + times.heartbeatMs;
+        socket.beat();
+      }
+      void checkOne(socket);
     }
   };
-  const timers = [
-    setInterval(checkAll, times.checkMs),
-    setInterval(() => {
-      for (const socket of sockets) socket.beat();
-    }, times.heartbeatMs),
-  ];
-  for (const timer of timers) timer.unref();
+  const timer = setInterval(takeTurn, times.checkMs / turns).unref();
 
   const begin = (peer: WebSocket, { owner, request, talk, check, log }: SocketOptions): void => {
     const left: (() => void)[] = [];
@@ -171,6 +186,8 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
           peer.terminate();
         }
       },
+      checkAt: performance.now() + times.checkMs,
+      beatAt: performance.now() + times.heartbeatMs,
       checking: false,
       unansweredSince: undefined,
     };
@@ -207,7 +224,7 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
     },
     close() {
       closed = true;
-      for (const timer of timers) clearInterval(timer);
+      clearInterval(timer);
       for (const open of sockets) open.end(goingAway, "going_away");
     },
   };

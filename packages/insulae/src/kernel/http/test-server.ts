@@ -30,7 +30,6 @@ export function resolvedFor(tenant: Tenant | undefined, user?: Principal): Resol
     get platform(): never {
       throw new Error("no platform here");
     },
-    forgetUser: async () => {},
   };
 }
 

@@ -12,7 +12,7 @@
  * at least, for them: where the log itself goes to, it stays as configured, by module.
  *
  * Viewers are served every `everyMs`, in turns, for no longer than `shareMs`: however many watch, they
- * take a tenth of the process and requests have the rest. Some 64 KiB may be on their way to each.
+ * take a twentieth of the process and requests have the rest. Some 64 KiB may be on their way to each.
  * Whoever is too slow for that, or has to wait too long for its turn, misses the oldest lines beyond
  * `bufferSize`, and is told how many, where they are missing.
  */
@@ -42,8 +42,8 @@ export interface LogHubOptions {
 }
 
 const maxBytesUnderWay = 65_536;
-const everyMs = 50;
-const shareMs = 5;
+const everyMs = 20;
+const shareMs = 1;
 
 interface Viewer {
   readonly channel: Channel;
