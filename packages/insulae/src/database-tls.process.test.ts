@@ -1,6 +1,6 @@
 /** TLS to PostgreSQL, with a real server that speaks it: `sslmode=verify-full` keeps its word. */
+
 import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createApp } from "./app.ts";
 import { openClient } from "./kernel/database/connect.ts";
 import { type Embedded, startEmbedded } from "./kernel/database/embedded/supervisor.ts";
+import { freePort } from "./testing/free-port.ts";
 import { makeCertificate } from "./testing/test-certificates.ts";
 import { testMasterSecret } from "./testing/test-secret.ts";
 
@@ -47,15 +48,6 @@ afterAll(async () => {
   await server.stop();
   rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => probe.once("listening", resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 function urlOf(host: string, options: Readonly<Record<string, string>>): string {
   const { username, password, pathname } = new URL(server.url);

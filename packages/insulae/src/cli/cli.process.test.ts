@@ -1,13 +1,14 @@
 /** The command line as people and scripts use it: a process, its streams and its exit code. */
+
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
+import { freePort } from "../testing/free-port.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "insulae-cli-"));
@@ -71,14 +72,6 @@ async function untilDocument({ child, ended, stdout }: ReturnType<typeof launch>
     }
   }
   throw new Error((await ended).stderr);
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "localhost");
-  await new Promise((resolve) => probe.once("listening", resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 beforeAll(async () => {

@@ -4,13 +4,14 @@
  * out, and the run ends with a line that says which; with `INSULAE_TEST_REDIS=required` (as in CI)
  * they fail instead.
  */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { createClient } from "redis";
+import { freePort } from "./free-port.ts";
 import { describeWith, findProgram } from "./left-out.ts";
 
 export interface TestRedis {
@@ -72,15 +73,6 @@ export async function startTestRedis(): Promise<TestRedis> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }
 
 async function start(binary: string, port: number, folder: string): Promise<ChildProcess> {

@@ -38,7 +38,7 @@ export const passwordLoginOff = defineError(
  * From one context into another one of the same account, in a session of its own.
  *
  * @param reference the tenant's id, key, slug or number; null: the core.
- * @param options.invited just now, which is as good as any other way in.
+ * @param options.invited they have accepted an invitation there, which is as good as any other way in.
  * @throws noAccount, tenantInactive, emailNotVerified, passwordLoginOff, secondFactorRequired; tenantNotFound, for a tenant that the account
  *   is not in as for one that does not exist
  */

@@ -1,6 +1,5 @@
 /** Viewers of the log stream, for tests of who may be one, and for how long. */
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { onTestFinished } from "vitest";
 import { WebSocket as Client } from "ws";
 import type { App } from "../../app.ts";
@@ -65,12 +64,3 @@ async function refusalAt(usual: number, handshake: Handshake) {
 /** Serves an app on a port that is free. */
 export const listenWith = async (app: App): Promise<number> =>
   Number(new URL(await app.listen({ port: 0 })).port);
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "localhost");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address ? address.port : 0;
-}

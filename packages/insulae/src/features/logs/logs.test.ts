@@ -2,8 +2,9 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { freePort } from "../../testing/free-port.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
-import { bearer, freePort, type Handshake, listenWith, viewersAt } from "./log-viewers-fixture.ts";
+import { bearer, type Handshake, listenWith, viewersAt } from "./log-viewers-fixture.ts";
 
 let people: TestPeople;
 let port: number;

@@ -54,10 +54,11 @@ export function createFairQueue<Item>(): FairQueue<Item> {
     remove(match) {
       const removed: Item[] = [];
       for (const [holder, line] of lines) {
-        const gone = line.toArray().filter(match);
-        for (const item of gone) line.delete(item);
+        for (const item of line.toArray().filter(match)) {
+          line.delete(item);
+          removed.push(item);
+        }
         if (line.size === 0) lines.delete(holder);
-        removed.push(...gone);
       }
       size -= removed.length;
       return removed;

@@ -125,9 +125,7 @@ export function createSession(
       if (lost !== undefined) return;
       lost = reason;
       client.connection.stream.destroy();
-      const left = underway.toArray();
-      for (const batch of left) batch.lose(batch.sent, reason);
-      for (const batch of left) underway.delete(batch);
+      for (const batch of underway.toArray()) batch.lose(batch.sent, reason);
       unsent.length = 0;
     },
     holds: (batch) => underway.has(batch) && lost === undefined,

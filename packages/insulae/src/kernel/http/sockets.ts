@@ -153,7 +153,8 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
       void checkOne(socket);
     }
   };
-  const timer = setInterval(takeTurn, times.checkMs / turns).unref();
+  /** Runs while a socket is open. */
+  let timer: NodeJS.Timeout | undefined;
 
   const begin = (peer: WebSocket, { owner, request, talk, check, log }: SocketOptions): void => {
     const left: (() => void)[] = [];
@@ -162,6 +163,10 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
 
     const leave = (why: string | number): void => {
       if (!sockets.delete(socket)) return;
+      if (sockets.size === 0) {
+        clearInterval(timer);
+        timer = undefined;
+      }
       for (const fn of left) fn();
       log.info({ why }, "WebSocket closed");
     };
@@ -192,6 +197,7 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
       unansweredSince: undefined,
     };
     sockets.add(socket);
+    timer ??= setInterval(takeTurn, times.checkMs / turns).unref();
     peer.on("pong", () => {
       answered = true;
     });
@@ -224,7 +230,6 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
     },
     close() {
       closed = true;
-      clearInterval(timer);
       for (const open of sockets) open.end(goingAway, "going_away");
     },
   };
