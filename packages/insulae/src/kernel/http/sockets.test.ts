@@ -12,7 +12,6 @@ import { AppError } from "../errors.ts";
 import { feature } from "../feature.ts";
 import { ownedLog } from "../telemetry/log.ts";
 import { createLogHub } from "../telemetry/log-hub.ts";
-import { formatLine, readLine } from "../telemetry/log-line.ts";
 import type { OutgoingSocket } from "./sockets.ts";
 import { resolvedFor, testServer, testTenant } from "./test-server.ts";
 
@@ -387,19 +386,5 @@ describe("the log hub", () => {
     await expect.poll(() => all.filter((line) => line.includes("stolen")).length).toBe(4);
     await expect.poll(() => shown.length).toBeGreaterThan(0);
     expect(shown).toEqual([expect.stringContaining("their own")]);
-  });
-});
-
-describe("a line", () => {
-  it("is shown without secrets, also where it is no JSON", () => {
-    const shown = (line: string) => formatLine(readLine(line), "text").replace(/^\S+ \S+ /, "");
-    const err = { message: "no way with Bearer abcdefgh", code: "E_NO" };
-    const line = JSON.stringify({ level: 50, msg: "?token=abc", password: "secret", err });
-    expect(shown(line)).toBe(
-      "ERROR [insulae::server] ?token=[redacted] password=[redacted] error=no way with Bearer [redacted]",
-    );
-    expect(shown("Bearer abcdefgh\u001b[31m\n")).toBe(
-      "INFO [insulae::server] Bearer [redacted]\\u001b[31m",
-    );
   });
 });
