@@ -5,6 +5,13 @@ import type { Db, DisabledReason } from "./webhooks.queries.ts";
 /** Longer than any pass takes. */
 const leaseSeconds = 60;
 
+/**
+ * One pass of a tenant begins at a time: of two that began at once, neither would see the other.
+ * A statement of its own, since one that waits still counts what it saw before.
+ */
+export const lockStates = (tx: Db) =>
+  tx.selectFrom("webhook_states").select("webhook_id").orderBy("webhook_id").forUpdate().execute();
+
 /** Who else is at work, in the transaction that decides: the row is locked until its end. */
 export async function lockState(tx: Db, webhookId: string, jobId: string) {
   const { rows } = await sql<{
@@ -47,7 +54,10 @@ export const beginPass = (tx: Db, webhookId: string, jobId: string) =>
     .where("webhook_id", "=", webhookId)
     .execute();
 
-/** @param resting seconds in which nothing is sent to it. @returns until when. */
+/**
+ * @param resting seconds in which nothing is sent to it.
+ * @returns until when; in whole milliseconds, so that the job for that time finds it rested.
+ */
 export async function endPass(
   tx: Db,
   webhookId: string,
@@ -60,7 +70,9 @@ export async function endPass(
       pass_until = null,
       failures = ${failures},
       failing_since = case when ${failures} > 0 then coalesce(failing_since, now()) end,
-      rests_until = case when ${resting} > 0 then now() + make_interval(secs => ${resting}) end
+      rests_until = case
+        when ${resting} > 0 then date_trunc('milliseconds', now()) + make_interval(secs => ${resting})
+      end
     where webhook_id = ${webhookId}
     returning rests_until`.execute(tx);
   return rows[0]?.rests_until ?? null;

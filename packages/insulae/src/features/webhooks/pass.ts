@@ -30,6 +30,7 @@ import {
   listOwnerEmails,
   listStuck,
   lockState,
+  lockStates,
   noteAttempt,
 } from "./pass.queries.ts";
 import { webhookDisabledMail } from "./webhooks.mails.ts";
@@ -107,6 +108,7 @@ const wakeAt = (jobs: Jobs, webhook: string, at: Date, tx: QueryExecutorProvider
 /** Takes the lease. @returns the failures in a row before; undefined: there is nothing to do here. */
 const begin = ({ db, job, jobs }: Scope, webhook: string): Promise<number | undefined> =>
   db.transaction().execute(async (tx) => {
+    await lockStates(tx);
     const state = await lockState(tx, webhook, job.id);
     if (!state?.enabled || state.taken || state.resting) return undefined;
     if (state.others >= passesOfTenant) {

@@ -167,6 +167,23 @@ describe("a worker", () => {
     expect(await until(id, "completed")).toMatchObject({ retry_count: 0 });
   });
 
+  it("begins a job that becomes due while it looks for what is due", async () => {
+    const made = parts.newJob({
+      job: count.name,
+      data: { of: "later" },
+      startAfter: new Date(Date.now() + 150),
+    });
+    await parts.queue.add((await parts.newTenant()).id, [made]);
+    work(1, {
+      ...parts.queue,
+      async nextDueMs() {
+        await sleep(300);
+        return parts.queue.nextDueMs();
+      },
+    });
+    await untilStarted("later");
+  });
+
   it("notes what came of a job once the queue is back", async () => {
     const id = await add(await parts.newTenant(), count.name, { of: "noted" });
     let failures = 3;

@@ -87,26 +87,27 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
 
   /** Fills the free places. */
   const look = async (): Promise<void> => {
-    let dueMs: number | undefined;
+    let dueAt = inMs(lookEveryMs);
     try {
       while (again && open) {
         again = false;
+        // Asked first, so that a job that becomes due meanwhile is missed by one of the two at most.
+        if (running.size < concurrency) dueAt = inMs((await queue.nextDueMs()) ?? lookEveryMs);
         while (open && running.size < concurrency) {
           const name = await nextQueue();
           if (name === undefined) break;
           const taken = await queue.take(name);
           if (taken) begin(taken);
         }
-        if (running.size < concurrency) dueMs = await queue.nextDueMs();
       }
     } catch (error) {
       again = false;
-      dueMs = 5_000 * (0.5 + Math.random());
+      dueAt = inMs(5_000 * (0.5 + Math.random()));
       log.warn({ err: error }, "The queue of jobs can't be reached; it will be tried again");
     }
     clearTimeout(timer);
     if (!open) return;
-    timer = setTimeout(wake, Math.min(Math.max(dueMs ?? lookEveryMs, 10), lookEveryMs)).unref();
+    timer = setTimeout(wake, Math.min(Math.max(dueAt - inMs(0), 10), lookEveryMs)).unref();
   };
 
   const isFull = (name: string): boolean => {
@@ -299,6 +300,9 @@ const aborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_resolve, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason));
   });
+
+/** By the clock of this process. */
+const inMs = (ms: number): number => performance.now() + ms;
 
 /** What an administrator of the tenant may read. */
 const reasonOf = (error: unknown): string => {

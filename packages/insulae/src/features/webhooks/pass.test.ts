@@ -1,0 +1,83 @@
+/** Passes side by side: of one tenant, of several nodes. */
+import { sql } from "kysely";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { TestPeople } from "../../testing/test-people.ts";
+import { newHooks, openReceiver, openWebhookPeople } from "./receiver-fixture.ts";
+
+let people: TestPeople;
+beforeAll(async () => {
+  people = await openWebhookPeople();
+});
+afterAll(() => people?.close());
+
+describe("a receiver that does not answer", () => {
+  it("holds up neither the tenant's other webhooks nor another tenant's", async () => {
+    const [slow, other] = [await newHooks(people), await newHooks(people)];
+    const silent = await openReceiver(() => undefined);
+    const quick = await openReceiver();
+    const dead = [];
+    for (const name of ["a", "b", "c"]) dead.push(await slow.add(`${silent.url}/${name}`));
+    for (let i = 0; i < 6; i += 1) await slow.happen();
+    // Two passes at once; the third webhook waits until one of them is over.
+    const waiting = "select from webhook_states where rests_until is not null and failures = 0";
+    await expect.poll(async () => (await slow.sql(waiting)).length, { timeout: 10_000 }).toBe(1);
+    const theirs = await other.add(quick.url);
+    await other.happen();
+    expect(await other.delivery(theirs.id, { state: "delivered" })).toMatchObject({ attempts: 1 });
+    expect(new Set(silent.received.map(({ url }) => url)).size).toBe(2);
+    // Each is asked four things at once, at most.
+    expect(silent.received.length).toBeLessThanOrEqual(8);
+    for (const { id } of dead) await people.delete(`/api/v1/webhooks/${id}`, slow.as);
+  });
+
+  it("is one of at most two, also where three passes begin at the same moment", async () => {
+    const hooks = await newHooks(people);
+    const silent = await openReceiver(() => undefined);
+    const dead: string[] = [];
+    for (const name of ["a", "b", "c"]) dead.push((await hooks.add(`${silent.url}/${name}`)).id);
+    const held = `
+      select from pg_stat_activity
+      where datname = current_database() and pid in (select pid from pg_locks where not granted)`;
+    await people.onTenant(hooks.tenant, (db) =>
+      db.transaction().execute(async (tx) => {
+        await sql`select from webhook_states for update`.execute(tx);
+        await hooks.happen();
+        // All three jobs wait for this transaction to end.
+        await expect.poll(async () => (await hooks.sql(held)).length).toBe(3);
+      }),
+    );
+    const atWork = "select from webhook_states where pass_by is not null";
+    const waiting = "select from webhook_states where rests_until is not null";
+    await expect.poll(async () => (await hooks.sql(waiting)).length).toBe(1);
+    expect(await hooks.sql(atWork)).toHaveLength(2);
+    for (const id of dead) await people.delete(`/api/v1/webhooks/${id}`, hooks.as);
+  });
+});
+
+describe("a process that dies in a pass", () => {
+  it("leaves what it had not sent to whoever takes its job over; a late finisher changes nothing", async () => {
+    const hooks = await newHooks(people);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const receiver = await openReceiver(async (_, count) => {
+      if (count === 1) await held;
+      return { status: count === 1 ? 500 : 200 };
+    });
+    const { id } = await hooks.add(receiver.url);
+    await hooks.happen();
+    await expect.poll(() => receiver.received.length).toBe(1);
+    // As if the lease had ended.
+    await hooks.sql("update webhook_states set pass_until = now()");
+    await hooks.wake(id);
+    await hooks.delivery(id, { state: "delivered" });
+    release();
+    const atWork = sql`select from pgboss.job_common where state = 'active' and name = ${hooks.tenant.id}`;
+    const jobs = () => people.onPlatform(({ control }) => atWork.execute(control));
+    await expect.poll(async () => (await jobs()).rows.length).toBe(0);
+    const states = await hooks.sql("select pass_by, failures from webhook_states");
+    expect(states).toEqual([{ pass_by: null, failures: 0 }]);
+    expect(await hooks.deliveries(id)).toMatchObject([{ state: "delivered", attempts: 1 }]);
+  });
+});
