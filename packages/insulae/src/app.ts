@@ -17,6 +17,7 @@ import { redeemTicket } from "./kernel/auth/tickets.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
+import { allocateYoung } from "./kernel/heap.ts";
 import { startFeatures } from "./kernel/hooks.ts";
 import { createLimiter } from "./kernel/http/limits/limiter.ts";
 import { createRequestLimits } from "./kernel/http/limits/request-limits.ts";
@@ -96,6 +97,7 @@ export interface App
  * await app.listen({ port: 8080 });
  */
 export async function createApp(options: AppOptions = {}): Promise<App> {
+  allocateYoung();
   const config = loadConfig(await withStoredSecrets(options.env ?? process.env), options.config);
   const file = config.logFile === undefined ? undefined : openLogFile(config.logFile);
   const logs = createLogHub({

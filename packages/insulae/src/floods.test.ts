@@ -1,9 +1,29 @@
 /** One tenant that takes all it can get: what it can't get is what the others need (attack 108). */
 import { sql } from "kysely";
+import { Type } from "typebox";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { App } from "./app.ts";
+import { standardFeatures } from "./features/index.ts";
+import { feature } from "./kernel/feature.ts";
 import { createMember, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+
+/** Whose requests were begun, in this order. Each keeps the process busy for a while. */
+const begun: (string | undefined)[] = [];
+const busy = feature("busy", {
+  routes: (r) => [
+    r.get(
+      "/busy",
+      { permission: "public", summary: "Is busy", response: Type.Object({}) },
+      ({ tenant }) => {
+        begun.push(tenant.id);
+        const until = performance.now() + 3;
+        while (performance.now() < until);
+        return {};
+      },
+    ),
+  ],
+});
 
 const connections = 12;
 let app: App;
@@ -11,7 +31,10 @@ let flooding: TestMember;
 let other: TestMember;
 
 beforeAll(async () => {
-  app = await createTestApp({ config: { databaseConnections: connections } });
+  app = await createTestApp({
+    features: [...standardFeatures, busy],
+    config: { databaseConnections: connections },
+  });
   [flooding, other] = [await createMember(app), await createMember(app)];
 });
 afterAll(() => app?.close());
@@ -66,4 +89,16 @@ test("slow statements of one tenant leave another its turn", async () => {
   }
   expect(done).toBeLessThan(200);
   await Promise.all(flood);
+});
+
+test("requests of one tenant that keep the process busy leave another its turn", async () => {
+  await flooding.call("GET", "/busy");
+  await other.call("GET", "/busy");
+  begun.length = 0;
+  const flood = Array.from({ length: 100 }, () => flooding.call("GET", "/busy"));
+  await other.call("GET", "/busy");
+  // Not as the last of all.
+  expect(begun.indexOf(other.tenant.id)).toBeLessThan(20);
+  await Promise.all(flood);
+  expect(begun).toHaveLength(101);
 });

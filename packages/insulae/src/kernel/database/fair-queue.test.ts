@@ -70,3 +70,13 @@ test("items are removed wherever they stand", () => {
   expect(queue.remove((n) => n % 4 === 0).sort()).toEqual([0, 4, 8]);
   expect(drain(queue).sort()).toEqual([1, 2, 3, 5, 6, 7, 9]);
 });
+
+test("lines that nobody uses any more are dropped, and the others go on", () => {
+  const queue = createFairQueue<number>();
+  queue.push("stays", -1);
+  for (let n = 0; n < 2_000; n += 1) {
+    queue.push(String(n), n);
+    expect(queue.next((item) => item >= 0)).toBe(n);
+  }
+  expect(drain(queue)).toEqual([-1]);
+});

@@ -16,49 +16,57 @@ export interface FairQueue<Item> {
   readonly holders: number;
 }
 
+interface Line<Item> {
+  readonly holder: string;
+  readonly items: Fifo<Item>;
+}
+
+/** So many lines are kept in which nothing waits, since one that has waited will again. */
+const mostIdle = 256;
+
 export function createFairQueue<Item>(): FairQueue<Item> {
-  // The order of the keys is the order of the turns.
-  const lines = new Map<string, Fifo<Item>>();
+  const lines = new Map<string, Line<Item>>();
+  /** Those in which something waits, in the order of their turns; not the order of the map: see `Fifo`. */
+  const turns = new Fifo<Line<Item>>();
   let size = 0;
 
-  const lineOf = (holder: string) => {
+  /** The holder's line, to which something is about to be added. */
+  const lineOf = (holder: string): Line<Item> => {
     let line = lines.get(holder);
     if (line === undefined) {
-      line = new Fifo();
+      if (lines.size - turns.size > mostIdle) dropIdle();
+      line = { holder, items: new Fifo() };
       lines.set(holder, line);
     }
+    if (line.items.size === 0) turns.push(line);
+    size += 1;
     return line;
   };
 
+  const dropIdle = (): void => {
+    for (const [holder, { items }] of lines) if (items.size === 0) lines.delete(holder);
+  };
+
   return {
-    push(holder, item) {
-      lineOf(holder).push(item);
-      size += 1;
-    },
-    unshift(holder, item) {
-      lineOf(holder).unshift(item);
-      size += 1;
-    },
+    push: (holder, item) => lineOf(holder).items.push(item),
+    unshift: (holder, item) => lineOf(holder).items.unshift(item),
     next(take) {
-      for (const [holder, line] of lines) {
-        const item = line.first as Item; // a line that is empty is not kept
-        if (!take(item, holder)) continue;
-        line.shift();
-        size -= 1;
-        lines.delete(holder);
-        if (line.size > 0) lines.set(holder, line);
-        return item;
-      }
-      return undefined;
+      const line = turns.find(({ holder, items }) => take(items.first as Item, holder)); // one waits
+      if (!line) return undefined;
+      turns.delete(line);
+      const item = line.items.shift();
+      if (line.items.size > 0) turns.push(line);
+      size -= 1;
+      return item;
     },
     remove(match) {
       const removed: Item[] = [];
-      for (const [holder, line] of lines) {
-        for (const item of line.toArray().filter(match)) {
-          line.delete(item);
+      for (const line of turns.toArray()) {
+        for (const item of line.items.toArray().filter(match)) {
+          line.items.delete(item);
           removed.push(item);
         }
-        if (line.size === 0) lines.delete(holder);
+        if (line.items.size === 0) turns.delete(line);
       }
       size -= removed.length;
       return removed;
@@ -67,7 +75,7 @@ export function createFairQueue<Item>(): FairQueue<Item> {
       return size;
     },
     get holders() {
-      return lines.size;
+      return turns.size;
     },
   };
 }

@@ -1,7 +1,8 @@
 /**
- * Registers the routes of features. What happens to a request here, in this order: it is admitted
- * (from which page?), resolved (for whom, and may they?), shown to the hooks, its body is read, its parts are validated, the handler runs, and what
- * it returned is sent. Nothing of it waits unless it has to.
+ * Registers the routes of features. What happens to a request here, in this order: it is admitted (from
+ * which page?), resolved (for whom, and may they?), waits for its tenant's turn, is shown to the hooks,
+ * its body is read, its parts are validated, the handler runs, and what it returned is sent. Nothing of
+ * it waits unless it has to.
  */
 import type { IncomingMessage } from "node:http";
 import type {
@@ -181,7 +182,10 @@ function entrance(
   ): MaybePromise<void> => {
     state.resolved = found;
     if (found.tenant?.hostSettings) obeyHost(request, reply, found.tenant);
-    return before && within(state.span, () => before(request, reply, found));
+    return chain(
+      limits.queue(found.tenant?.id, reply.raw),
+      () => before && within(state.span, () => before(request, reply, found)),
+    );
   };
 
   return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void => {

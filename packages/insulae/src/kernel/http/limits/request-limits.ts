@@ -25,6 +25,7 @@ import { ownLimit } from "../../tenancy/plans.ts";
 import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
 import { tenantKey } from "../../tenant-keys.ts";
 import { findState, type Resolve, type ResolvedRequest } from "../request-state.ts";
+import { createConcurrency, type Queue } from "./concurrency.ts";
 import { createGoodCredentials } from "./good-credentials.ts";
 import { createHold } from "./hold.ts";
 import type { Limiter } from "./limiter.ts";
@@ -55,6 +56,8 @@ export interface RequestLimits {
     route: Route,
     resolve: Resolve,
   ): MaybePromise<ResolvedRequest>;
+  /** Has the request wait while its tenant has enough others at work. */
+  readonly queue: Queue;
   /** For what is answered to everybody alike. */
   stranger(request: FastifyRequest, reply: FastifyReply): MaybePromise<void>;
 }
@@ -123,6 +126,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
 
   return {
     atOwnCost,
+    queue: createConcurrency({ metrics }),
     stranger: (request, reply) => take(reply, clientCharge(request, "anonymous")),
     gate(request, reply) {
       const stranger = clientCharge(request, "anonymous");
@@ -235,5 +239,6 @@ export const unlimited: RequestLimits = {
   gate() {},
   atOwnCost: (_request, _reply, work) => work(),
   around: (request, _reply, route, resolve) => resolve(request, route),
+  queue: () => undefined,
   stranger() {},
 };

@@ -1,0 +1,29 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+
+/** Makes pairs that live for a while. */
+const crowd = `
+  let kept = [];
+  for (let i = 0; i < 2_000_000; i += 1) {
+    kept.push([i, [i]]);
+    if (kept.length > 300_000) kept = [];
+  }`;
+
+/** @returns how often V8 decided to make the objects of one place in the old generation. */
+async function decisions(before: string): Promise<number> {
+  const script = `${before}\n${crowd}`;
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ["--trace-pretenuring-statistics", "--input-type=module", "--eval", script],
+    { maxBuffer: 64 * 1024 * 1024 },
+  );
+  return stdout.match(/=> tenure$/gm)?.length ?? 0;
+}
+
+test("what outlives a collection is made in the young generation all the same", async () => {
+  const heap = new URL("heap.ts", import.meta.url).href;
+  expect(await decisions(`(await import("${heap}")).allocateYoung();`)).toBe(0);
+  // V8 by itself.
+  expect(await decisions("")).toBeGreaterThan(0);
+});

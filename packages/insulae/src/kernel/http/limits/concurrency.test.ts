@@ -1,0 +1,132 @@
+import { EventEmitter } from "node:events";
+import type { ServerResponse } from "node:http";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createMetrics } from "../../telemetry/metrics.ts";
+import type { TenantId } from "../../tenancy/tenant.ts";
+import { createConcurrency } from "./concurrency.ts";
+
+const [a, b] = ["a" as TenantId, "b" as TenantId];
+const tickMs = 50;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A server whose event loop is as busy as `loop` says. */
+function open(loop = { utilization: 1 }) {
+  const metrics = createMetrics();
+  const queue = createConcurrency({ metrics, utilization: () => loop.utilization });
+  const begun: string[] = [];
+  /** A request, and what ends it, or has its client go. */
+  const request = (tenant: TenantId | undefined, name: string) => {
+    const answer = Object.assign(new EventEmitter(), { destroyed: false });
+    const turn = queue(tenant, answer as unknown as ServerResponse);
+    if (turn) turn.then(() => begun.push(name));
+    else begun.push(name);
+    return () => {
+      answer.destroyed = true;
+      answer.emit("close");
+    };
+  };
+  const requests = (tenant: TenantId, count: number) =>
+    Array.from({ length: count }, (_, i) => request(tenant, `${tenant}${i + 1}`));
+  const begunNow = async () => {
+    await Promise.resolve();
+    return begun.splice(0);
+  };
+  /** Another tenant has asked. */
+  const another = async () => {
+    request(a, "");
+    request(b, "");
+    await begunNow();
+  };
+  return { loop, metrics, request, requests, begunNow, another };
+}
+
+test("of a tenant that asks alone, all are at work at once", async () => {
+  const { requests, begunNow } = open();
+  requests(a, 64);
+  expect(await begunNow()).toHaveLength(64);
+});
+
+test("while another tenant asks, two are at work, and the next begins when one is over", async () => {
+  const { metrics, requests, request, begunNow, another } = open();
+  await another();
+  const [first] = requests(b, 5);
+  // One is at work already.
+  expect(await begunNow()).toEqual(["b1"]);
+  request(a, "a");
+  expect(await begunNow()).toEqual(["a"]);
+  first?.();
+  expect(await begunNow()).toEqual(["b2"]);
+  expect(await metrics.text()).toContain("insulae_requests_queued_total 4\n");
+});
+
+test("where nobody's tenant is known, nothing waits", async () => {
+  const { request, begunNow, another } = open();
+  await another();
+  for (let i = 0; i < 5; i += 1) request(undefined, "account");
+  expect(await begunNow()).toHaveLength(5);
+});
+
+test("while the event loop has time left, more are at work with each tick", async () => {
+  const { loop, requests, begunNow, another } = open({ utilization: 0.5 });
+  await another();
+  const ends = requests(b, 64);
+  await begunNow();
+  const each: number[] = [];
+  for (let i = 0; i < 4; i += 1) {
+    vi.advanceTimersByTime(tickMs);
+    const { length } = await begunNow();
+    each.push(length);
+    for (const end of ends.splice(0, length)) end();
+    // Only as many as were begun go on.
+    await begunNow();
+  }
+  expect(each).toEqual([3, 4, 5, 7]);
+  loop.utilization = 1;
+  vi.advanceTimersByTime(tickMs);
+  expect(await begunNow()).toHaveLength(2);
+});
+
+test("what is at work for longer than a tick takes nobody's place", async () => {
+  const { requests, begunNow, another } = open();
+  await another();
+  const ends = requests(b, 6);
+  await begunNow();
+  vi.advanceTimersByTime(tickMs);
+  expect(await begunNow()).toEqual(["b2", "b3"]);
+  vi.advanceTimersByTime(tickMs);
+  expect(await begunNow()).toEqual(["b4", "b5"]);
+  // It ends at last, and gives back no place that it no longer had.
+  ends[0]?.();
+  expect(await begunNow()).toEqual([]);
+});
+
+test("a client that has gone while it waited is left out, and takes no place", async () => {
+  const { requests, begunNow, another } = open();
+  await another();
+  const [first, second, third] = requests(b, 5);
+  await begunNow();
+  second?.();
+  third?.();
+  first?.();
+  expect(await begunNow()).toEqual(["b4"]);
+});
+
+test("when no other tenant has asked for a second, all that wait begin", async () => {
+  const { requests, begunNow, another } = open();
+  await another();
+  requests(b, 100);
+  await begunNow();
+  vi.advanceTimersByTime(900);
+  expect((await begunNow()).length).toBeLessThan(50);
+  vi.advanceTimersByTime(150);
+  const rest = await begunNow();
+  expect(rest.at(-1)).toBe("b100");
+  requests(b, 5);
+  expect(await begunNow()).toHaveLength(5);
+});

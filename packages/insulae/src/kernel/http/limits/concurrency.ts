@@ -1,0 +1,145 @@
+/**
+ * How many requests of a tenant are at work at a time: an adaptive concurrency limit.
+ *
+ * One process answers for all tenants. Of a tenant with sixty-four requests ready, sixty-four would be
+ * begun before another tenant's one is looked at, and they would keep the database as busy as this
+ * process. So while more than one tenant asks and the event loop is busy, a tenant has two at work, and
+ * its others wait in line; whenever the loop has time left, a quarter more than before.
+ *
+ * What is at work when a tick ends counts no longer: it waits for something else than this process, an
+ * upload or a slow statement, of which a tenant may have as many as ever. A tenant alone is never held
+ * up.
+ */
+import type { ServerResponse } from "node:http";
+import { Fifo } from "../../database/fifo.ts";
+import { counter, type Metrics } from "../../telemetry/metrics.ts";
+import type { TenantId } from "../../tenancy/tenant.ts";
+
+export interface ConcurrencyOptions {
+  readonly metrics: Metrics;
+  /** @returns how busy the event loop was since it was asked last, from 0 to 1. */
+  readonly utilization?: () => number;
+}
+
+/**
+ * @param tenant whose request it is; undefined: nobody's, which is not held up.
+ * @returns what to wait for before the request is begun; undefined: begin at once. If the client goes
+ *   meanwhile, it waits for ever.
+ */
+export type Queue = (
+  tenant: TenantId | undefined,
+  answer: ServerResponse,
+) => Promise<void> | undefined;
+
+/** A tenant's, while it is not alone. */
+interface Line {
+  /** Those that were begun in this tick, and are not over. */
+  atWork: number;
+  readonly waiting: Fifo<() => void>;
+}
+
+const least = 2;
+const growth = 1.25;
+const busyAbove = 0.75;
+const tickMs = 50;
+/** So long after another tenant has asked, a tenant counts as alone. */
+const aloneAfterMs = 1_000;
+
+const queued = counter(
+  "insulae_requests_queued_total",
+  "Requests that waited until others of their tenant were over",
+);
+
+export function createConcurrency(options: ConcurrencyOptions): Queue {
+  const { metrics, utilization = loopUtilization() } = options;
+  const countQueued = metrics.counter(queued);
+  const lines = new Map<TenantId, Line>();
+  let most = least;
+  let last: TenantId | undefined | "nobody" = "nobody";
+  let othersAt = Number.NEGATIVE_INFINITY;
+  let timer: NodeJS.Timeout | undefined;
+  let ticks = 0;
+
+  const isAlone = (): boolean => performance.now() - othersAt > aloneAfterMs;
+
+  const tick = (): void => {
+    timer = undefined;
+    ticks += 1;
+    if (utilization() > busyAbove) most = least;
+    else if (isAnyWaiting()) most = Math.ceil(most * growth);
+    if (isAlone()) most = Number.POSITIVE_INFINITY;
+    for (const [tenant, line] of lines) {
+      line.atWork = 0;
+      beginNext(line);
+      if (line.atWork === 0) lines.delete(tenant);
+    }
+    if (most < Number.POSITIVE_INFINITY) watch();
+  };
+
+  const isAnyWaiting = (): boolean => {
+    for (const { waiting } of lines.values()) if (waiting.size > 0) return true;
+    return false;
+  };
+
+  const watch = (): void => {
+    timer ??= setTimeout(tick, tickMs).unref();
+  };
+
+  /** @returns false: nobody waits for the answer any more. */
+  const begin = (line: Line, answer: ServerResponse): boolean => {
+    if (answer.destroyed) return false;
+    line.atWork += 1;
+    const begun = ticks;
+    answer.once("close", () => {
+      if (begun !== ticks) return;
+      line.atWork -= 1;
+      beginNext(line);
+    });
+    return true;
+  };
+
+  const beginNext = (line: Line): void => {
+    while (line.atWork < most) {
+      const next = line.waiting.shift();
+      if (!next) return;
+      next();
+    }
+  };
+
+  return (tenant, answer) => {
+    if (tenant !== last) {
+      if (last !== "nobody") othersAt = performance.now();
+      last = tenant;
+    }
+    if (tenant === undefined || isAlone()) return undefined;
+    if (!timer) {
+      most = least;
+      utilization();
+      watch();
+    }
+    let line = lines.get(tenant);
+    if (!line) {
+      line = { atWork: 0, waiting: new Fifo() };
+      lines.set(tenant, line);
+    }
+    const own = line;
+    if (own.atWork < most && own.waiting.size === 0) {
+      begin(own, answer);
+      return undefined;
+    }
+    countQueued.add();
+    return new Promise((resolve) => {
+      own.waiting.push(() => begin(own, answer) && resolve());
+    });
+  };
+}
+
+function loopUtilization(): () => number {
+  let before = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    return utilization;
+  };
+}
