@@ -35,7 +35,8 @@ export type Queue = (
 interface Line {
   /** Those that were begun in this tick, and are not over. */
   atWork: number;
-  readonly waiting: Fifo<() => void>;
+  /** Most tenants never have any. */
+  waiting: Fifo<() => void> | undefined;
 }
 
 const least = 2;
@@ -77,7 +78,7 @@ export function createConcurrency(options: ConcurrencyOptions): Queue {
   };
 
   const isAnyWaiting = (): boolean => {
-    for (const { waiting } of lines.values()) if (waiting.size > 0) return true;
+    for (const { waiting } of lines.values()) if (waiting && waiting.size > 0) return true;
     return false;
   };
 
@@ -90,7 +91,8 @@ export function createConcurrency(options: ConcurrencyOptions): Queue {
     if (answer.destroyed) return false;
     line.atWork += 1;
     const begun = ticks;
-    answer.once("close", () => {
+    // It comes once; `once` would make two more objects for each request.
+    answer.on("close", () => {
       if (begun !== ticks) return;
       line.atWork -= 1;
       beginNext(line);
@@ -100,7 +102,7 @@ export function createConcurrency(options: ConcurrencyOptions): Queue {
 
   const beginNext = (line: Line): void => {
     while (line.atWork < most) {
-      const next = line.waiting.shift();
+      const next = line.waiting?.shift();
       if (!next) return;
       next();
     }
@@ -119,17 +121,19 @@ export function createConcurrency(options: ConcurrencyOptions): Queue {
     }
     let line = lines.get(tenant);
     if (!line) {
-      line = { atWork: 0, waiting: new Fifo() };
+      line = { atWork: 0, waiting: undefined };
       lines.set(tenant, line);
     }
     const own = line;
-    if (own.atWork < most && own.waiting.size === 0) {
+    if (own.atWork < most && !own.waiting?.size) {
       begin(own, answer);
       return undefined;
     }
     countQueued.add();
+    own.waiting ??= new Fifo();
+    const { waiting } = own;
     return new Promise((resolve) => {
-      own.waiting.push(() => begin(own, answer) && resolve());
+      waiting.push(() => begin(own, answer) && resolve());
     });
   };
 }
