@@ -5,7 +5,7 @@
  */
 import pg from "pg";
 import { startEmbedded } from "../packages/insulae/src/kernel/database/embedded/supervisor.ts";
-import { freePort } from "./network.ts";
+import { freePort } from "../packages/insulae/src/testing/free-port.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface Database {

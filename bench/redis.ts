@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { freePort } from "./network.ts";
+import { freePort } from "../packages/insulae/src/testing/free-port.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 import { isOnPath } from "./which.ts";
 

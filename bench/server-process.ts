@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { freePort } from "./network.ts";
+import { freePort } from "../packages/insulae/src/testing/free-port.ts";
 
 export interface ServerProcess {
   readonly pid: number;
