@@ -1,5 +1,21 @@
-/** How the text of a variable becomes a value. Each throws an Error that ends the sentence "PORT …". */
-import type { SmtpServer } from "./config.ts";
+/**
+ * What a variable of the environment is, and how its text becomes a value. Each parser throws an Error
+ * that ends the sentence "PORT …".
+ */
+import type { SmtpServer } from "./config.channels.ts";
+
+export interface Variable<T> {
+  /** The variable's name, and the other names under which the same setting is known. */
+  readonly names: readonly [string, ...string[]];
+  readonly parse: (text: string) => T;
+  readonly meaning: string;
+}
+
+export const variable = <T>(
+  names: readonly [string, ...string[]],
+  parse: (text: string) => T,
+  meaning: string,
+): Variable<T> => ({ names, parse, meaning });
 
 export const text = (value: string): string => value;
 

@@ -2,7 +2,8 @@
 import { resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { describe, expect, test } from "vitest";
-import { type Config, ConfigError, loadConfig, variables } from "./config.ts";
+import { type Config, ConfigError, loadConfig } from "./config.ts";
+import { variables } from "./config.variables.ts";
 
 const problemsOf = (env: Readonly<Record<string, string | undefined>>): readonly string[] => {
   try {

@@ -2,7 +2,8 @@
 export { type ColumnType, type Generated, type Kysely, sql } from "kysely";
 export { Type } from "typebox";
 export { type App, type AppOptions, createApp } from "./app.ts";
-export { type Config, ConfigError, type QuotaName, type Quotas } from "./config.ts";
+export type { QuotaName, Quotas } from "./config.quotas.ts";
+export { type Config, ConfigError } from "./config.ts";
 export { type Credentials, logIn } from "./features/accounts/accounts.feature.ts";
 export { standardFeatures } from "./features/index.ts";
 export { makeTenant } from "./features/tenants/tenants.feature.ts";

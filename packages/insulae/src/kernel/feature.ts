@@ -8,7 +8,7 @@
  */
 import type { Kysely } from "kysely";
 import type { Static, TSchema } from "typebox";
-import type { QuotaName } from "../config.ts";
+import type { QuotaName } from "../config.quotas.ts";
 import type { Audit, AuditAction, TenantAudit } from "./audit/audit.ts";
 import type { Credential, SessionCredential } from "./auth/credential.ts";
 import type { Passwords } from "./auth/passwords.ts";

@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
-import type { Config, QuotaName } from "../config.ts";
+import type { QuotaName } from "../config.quotas.ts";
+import type { Config } from "../config.ts";
 import type { Audit, WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
 import type { CookieSessions } from "./auth/cookie-sessions.ts";

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { quotaNames } from "../../config.ts";
+import { quotaNames } from "../../config.quotas.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { nullable, uuid } from "../../kernel/http/fields.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";

@@ -1,4 +1,4 @@
-import type { AwsSettings } from "../../config.ts";
+import type { AwsSettings } from "../../config.channels.ts";
 import { Undeliverable } from "./delivery.ts";
 
 /** What each client of Amazon's services gets. Trying again is the sender's business. */

@@ -3,7 +3,7 @@
  * subscriber delivers them.
  */
 import type { PublishCommandInput, SNSClient } from "@aws-sdk/client-sns";
-import type { AwsSettings, SnsSettings } from "../../config.ts";
+import type { AwsSettings, SnsSettings } from "../../config.channels.ts";
 import { clientOptions, failureOf } from "./aws.ts";
 import {
   type OutgoingMail,

@@ -4,7 +4,7 @@
  * also why this is a class: its getters are made once, not once a request.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { QuotaName } from "../../config.ts";
+import type { QuotaName } from "../../config.quotas.ts";
 import type { TenantAudit } from "../audit/audit.ts";
 import type { Credential } from "../auth/credential.ts";
 import type { Passwords } from "../auth/passwords.ts";

@@ -8,7 +8,8 @@
  * and ListBucketMultipartUploads.
  */
 import { Readable } from "node:stream";
-import type { AwsSettings, S3Settings } from "../../config.ts";
+import type { AwsSettings } from "../../config.channels.ts";
+import type { S3Settings } from "../../config.ts";
 import { AppError } from "../errors.ts";
 import { storageFull, storageUnavailable } from "./errors.ts";
 import { downloadSeconds, type StorageDriver, signingTime } from "./storage.ts";

@@ -4,7 +4,7 @@
  * from before the shape was said has it too.
  */
 import { type Static, type TObject, Type } from "typebox";
-import { quotaNames } from "../../config.ts";
+import { quotaNames } from "../../config.quotas.ts";
 import { AppError } from "../errors.ts";
 import { createValidators } from "../http/validation.ts";
 import type { Tenant } from "./tenant.ts";
