@@ -1,9 +1,18 @@
 import { bestName, limitName, usualName } from "../contenders.ts";
 import { count, percent, times } from "../format.ts";
-import type { Operation } from "../load.ts";
+import type { LoadResult, Operation } from "../load.ts";
 import type { Verdict } from "../scenario.ts";
 import { median } from "../statistics.ts";
-import { type Measured, perSecond } from "./throughput.ts";
+
+/** What was measured of one contender, by operation: a result for each round. */
+export interface Measured {
+  readonly name: string;
+  readonly missing?: string;
+  readonly results: ReadonlyMap<Operation, readonly LoadResult[]>;
+}
+
+const perSecond = (measured: Measured | undefined, operation: Operation): number =>
+  median((measured?.results.get(operation) ?? []).map((r) => (r.requests - r.failed) / r.seconds));
 
 const named = (measured: readonly Measured[], name: string) =>
   measured.find((one) => one.name === name);

@@ -10,18 +10,7 @@ import type { Database } from "../database.ts";
 import { removeInserted } from "../dataset.ts";
 import { type LoadResult, loadGenerator, type Operation, operations } from "../load.ts";
 import type { Bench, Section } from "../scenario.ts";
-import { median } from "../statistics.ts";
-import { latencyOf, throughputRow, verdicts } from "./throughput-report.ts";
-
-/** What was measured of one contender, by operation: a result for each round. */
-export interface Measured {
-  readonly name: string;
-  readonly missing?: string;
-  readonly results: ReadonlyMap<Operation, readonly LoadResult[]>;
-}
-
-export const perSecond = (measured: Measured | undefined, operation: Operation): number =>
-  median((measured?.results.get(operation) ?? []).map((r) => (r.requests - r.failed) / r.seconds));
+import { latencyOf, type Measured, throughputRow, verdicts } from "./throughput-report.ts";
 
 export async function throughput(bench: Bench): Promise<Section> {
   const { options } = bench;

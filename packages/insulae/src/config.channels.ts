@@ -2,22 +2,15 @@
 import {
   integer,
   oneOf,
+  type SmtpServer,
   smtpUrl,
   text,
   topicArn,
+  type ValuesOf,
   type Variable,
   variable,
   webUrl,
 } from "./config.parsers.ts";
-import type { Values } from "./config.variables.ts";
-
-export interface SmtpServer {
-  readonly host: string;
-  readonly port: number;
-  /** `implicit` from the first byte, `starttls` or nothing, or `none`. */
-  readonly tls: "implicit" | "starttls" | "none";
-  readonly auth: { readonly user: string; readonly pass: string } | undefined;
-}
 
 /** For all of Amazon's services; what is absent is looked for as the SDK does. */
 export interface AwsSettings {
@@ -108,6 +101,8 @@ export const channelVariables = {
   smtpUser: variable(["SMTP_USER", "SMTP_USERNAME"], text, "and user name"),
   smtpPassword: variable(["SMTP_PASSWORD"], text, "and password"),
 } satisfies Record<string, Variable<unknown>>;
+
+type Values = ValuesOf<typeof channelVariables>;
 
 /** How mails, text messages and pushes leave. */
 export function channels(values: Values, production: boolean, problems: string[]) {

@@ -2,8 +2,6 @@
  * What a variable of the environment is, and how its text becomes a value. Each parser throws an Error
  * that ends the sentence "PORT …".
  */
-import type { SmtpServer } from "./config.channels.ts";
-
 export interface Variable<T> {
   /** The variable's name, and the other names under which the same setting is known. */
   readonly names: readonly [string, ...string[]];
@@ -16,6 +14,19 @@ export const variable = <T>(
   parse: (text: string) => T,
   meaning: string,
 ): Variable<T> => ({ names, parse, meaning });
+
+/** What the variables of a table say. */
+export type ValuesOf<Table extends Record<string, Variable<unknown>>> = {
+  [Name in keyof Table]?: ReturnType<Table[Name]["parse"]>;
+};
+
+export interface SmtpServer {
+  readonly host: string;
+  readonly port: number;
+  /** `implicit` from the first byte, `starttls` or nothing, or `none`. */
+  readonly tls: "implicit" | "starttls" | "none";
+  readonly auth: { readonly user: string; readonly pass: string } | undefined;
+}
 
 export const text = (value: string): string => value;
 

@@ -3,14 +3,9 @@
  * differ stop the boot, and all problems are reported at once.
  */
 import { resolve } from "node:path";
-import {
-  type AwsSettings,
-  channels,
-  type SmtpServer,
-  type SnsSettings,
-} from "./config.channels.ts";
+import { type AwsSettings, channels, type SnsSettings } from "./config.channels.ts";
 import { databaseParts, withDatabaseParts } from "./config.database-url.ts";
-import { levelsOf } from "./config.parsers.ts";
+import { levelsOf, type SmtpServer } from "./config.parsers.ts";
 import { type Quotas, quotasByPlan } from "./config.quotas.ts";
 import { type Values, variables } from "./config.variables.ts";
 

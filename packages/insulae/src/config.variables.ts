@@ -21,6 +21,7 @@ import {
   redisUrl,
   share,
   text,
+  type ValuesOf,
   type Variable,
   variable,
   webUrl,
@@ -336,7 +337,4 @@ export const variables = {
   ),
 } satisfies Record<string, Variable<unknown>>;
 
-/** What the variables say. */
-export type Values = {
-  [K in keyof typeof variables]?: ReturnType<(typeof variables)[K]["parse"]>;
-};
+export type Values = ValuesOf<typeof variables>;

@@ -6,6 +6,7 @@ import type { Config } from "../config.ts";
 import { openClient } from "../kernel/database/connect.ts";
 import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
+import { checkConnections } from "./doctor-connections.ts";
 import { checkTenants } from "./doctor-tenants.ts";
 
 /** The main database, and what is in it. */
@@ -104,22 +105,4 @@ async function checkClock(client: pg.Client): Promise<Check> {
   return Math.abs(skew) < 30
     ? warning("clock", message, remedy)
     : failure("clock", message, remedy);
-}
-
-/** Whether this process's budget fits into what the server has; other nodes come on top. */
-export async function checkConnections(
-  client: pg.Client,
-  server: string,
-  budget: number,
-): Promise<Check> {
-  const name = server === "main" ? "connections" : `connections of ${server}`;
-  const { rows } = await client.query<{ room: number }>(
-    `select current_setting('max_connections')::integer
-       - current_setting('superuser_reserved_connections')::integer
-       - coalesce(current_setting('reserved_connections', true)::integer, 0) as room`,
-  );
-  const room = rows[0]?.room ?? 0;
-  const message = `DB_CONNECTIONS is ${budget}, and the server takes ${room}`;
-  if (budget <= room) return ok(name, message);
-  return failure(name, message, "lower DB_CONNECTIONS, or raise max_connections");
 }

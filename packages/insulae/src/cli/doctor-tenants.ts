@@ -8,7 +8,7 @@ import { findIsolationProblems } from "../kernel/database/isolation-check.ts";
 import { asOwner, NotSetUp } from "../kernel/tenancy/main-server.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 import { checkCertificates } from "./doctor-certificates.ts";
-import { checkConnections } from "./doctor-database.ts";
+import { checkConnections } from "./doctor-connections.ts";
 import { createTerminalLogger } from "./logger.ts";
 import { controlPlaneDue, type PlacementState, placementStates } from "./migrate-status.ts";
 import { serverFeatures } from "./open.ts";

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { sql } from "kysely";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import type { SmtpServer } from "../../config.channels.ts";
+import type { SmtpServer } from "../../config.parsers.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { feature } from "../feature.ts";
 import { mailTemplate } from "../mail/template.ts";

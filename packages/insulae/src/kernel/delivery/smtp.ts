@@ -3,7 +3,7 @@
  * is verified: a server that offers none gets no password and no mail.
  */
 import { createTransport } from "nodemailer";
-import type { SmtpServer } from "../../config.channels.ts";
+import type { SmtpServer } from "../../config.parsers.ts";
 import { type OutgoingMail, Undeliverable } from "./delivery.ts";
 
 /** Together shorter than the sender's lease, so that a mail is not taken twice. */
