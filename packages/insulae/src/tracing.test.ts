@@ -9,7 +9,8 @@ import type { App } from "./app.ts";
 import { standardFeatures } from "./features/index.ts";
 import { feature } from "./kernel/feature.ts";
 import { createLogger, createLoggerTo } from "./kernel/telemetry/log.ts";
-import { openTracing, withoutValues } from "./kernel/telemetry/tracing.ts";
+import { openTracing } from "./kernel/telemetry/open-tracing.ts";
+import { withoutValues } from "./kernel/telemetry/tracing.ts";
 import { createMember, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
 

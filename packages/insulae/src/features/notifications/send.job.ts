@@ -8,7 +8,7 @@
  * A crash between the driver's yes and the note of it sends it once more, never not at all.
  */
 import { Type } from "typebox";
-import { Undeliverable } from "../../kernel/delivery/delivery.ts";
+import { Undeliverable } from "../../kernel/delivery/message.ts";
 import { uuid } from "../../kernel/http/fields.ts";
 import { type JobScope, job } from "../../kernel/jobs/job.ts";
 import { redactText } from "../../kernel/telemetry/redact.ts";

@@ -1,5 +1,5 @@
 import { type ColumnType, type Kysely, sql } from "kysely";
-import type { PushSubscription } from "../../kernel/delivery/delivery.ts";
+import type { PushSubscription } from "../../kernel/delivery/message.ts";
 import type { NotificationTables } from "./notifications.queries.ts";
 
 export interface PushSubscriptionTable {

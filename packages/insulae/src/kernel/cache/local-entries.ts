@@ -7,7 +7,7 @@
  */
 import { LRUCache } from "lru-cache";
 import type { TenantId } from "../tenancy/tenant.ts";
-import { type Entries, everything, numberIn, type Slot } from "./cache.ts";
+import { type Entries, everything, numberIn, type Slot } from "./entries.ts";
 
 export interface LocalEntries extends Entries {
   clear(): void;

@@ -21,7 +21,7 @@ import type { Redis } from "../redis/redis.ts";
 import { defineScript } from "../redis/script.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
 import { tenantKey } from "../tenant-keys.ts";
-import { type Entries, everything, maxTtlSeconds, type Slot } from "./cache.ts";
+import { type Entries, everything, maxTtlSeconds, type Slot } from "./entries.ts";
 
 export interface RedisEntries extends Entries {
   /** Whether this tenant's entries are to be asked for at this moment. */

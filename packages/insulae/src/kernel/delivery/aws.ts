@@ -1,5 +1,5 @@
 import type { AwsSettings } from "../../config.channels.ts";
-import { Undeliverable } from "./delivery.ts";
+import { Undeliverable } from "./message.ts";
 
 /** What each client of Amazon's services gets. Trying again is the sender's business. */
 export const clientOptions = (

@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
-import type { Delivery, OutgoingMail, OutgoingPush, OutgoingText } from "./delivery.ts";
+import type { Delivery } from "./delivery.ts";
+import type { OutgoingMail, OutgoingPush, OutgoingText } from "./message.ts";
 
 type Captured = Pick<OutgoingMail, "id" | "tenant" | "template">;
 

@@ -2,7 +2,7 @@
 import type { SESv2Client } from "@aws-sdk/client-sesv2";
 import type { AwsSettings } from "../../config.channels.ts";
 import { clientOptions, failureOf } from "./aws.ts";
-import type { OutgoingMail } from "./delivery.ts";
+import type { OutgoingMail } from "./message.ts";
 
 /**
  * @param from the sender's address.

@@ -4,7 +4,7 @@
  */
 import { createTransport } from "nodemailer";
 import type { SmtpServer } from "../../config.parsers.ts";
-import { type OutgoingMail, Undeliverable } from "./delivery.ts";
+import { type OutgoingMail, Undeliverable } from "./message.ts";
 
 /** Together shorter than the sender's lease, so that a mail is not taken twice. */
 const timeouts = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 };

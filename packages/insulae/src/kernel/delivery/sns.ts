@@ -10,7 +10,7 @@ import {
   type OutgoingPush,
   type OutgoingText,
   Undeliverable,
-} from "./delivery.ts";
+} from "./message.ts";
 
 interface Sns {
   readonly publish: (message: PublishCommandInput) => Promise<unknown>;

@@ -12,7 +12,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createOutbound } from "../http/outbound.ts";
 import { createSecrets } from "../secrets.ts";
-import { Undeliverable } from "./delivery.ts";
+import { Undeliverable } from "./message.ts";
 import { createVapid, webPushDriver } from "./web-push.ts";
 
 /** A browser's keys, and how it reads what was encrypted for it. */

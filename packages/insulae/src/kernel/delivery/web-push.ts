@@ -7,7 +7,7 @@ import { createECDH } from "node:crypto";
 import type { Outbound } from "../http/outbound.ts";
 import { OutboundError } from "../http/outbound.ts";
 import type { Secrets } from "../secrets.ts";
-import { type OutgoingPush, type PushSubscription, Undeliverable } from "./delivery.ts";
+import { type OutgoingPush, type PushSubscription, Undeliverable } from "./message.ts";
 
 interface Vapid {
   readonly publicKey: string;

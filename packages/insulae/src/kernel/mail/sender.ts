@@ -12,7 +12,8 @@
  */
 import type { Kysely } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
-import { type Delivery, Undeliverable } from "../delivery/delivery.ts";
+import type { Delivery } from "../delivery/delivery.ts";
+import { Undeliverable } from "../delivery/message.ts";
 import { AppError } from "../errors.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";

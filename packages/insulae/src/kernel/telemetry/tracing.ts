@@ -7,8 +7,6 @@
  *       └── COMMIT
  */
 import type { IncomingHttpHeaders } from "node:http";
-import type { TracingConfig } from "../../config.ts";
-import type { Logger } from "./log.ts";
 
 export type TraceAttributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -39,17 +37,6 @@ export interface Tracing {
   task<T>(name: string, attributes: TraceAttributes, fn: () => Promise<T>): Promise<T>;
   /** Sends what is left. */
   close(): Promise<void>;
-}
-
-/** Loaded only where it is used: it takes a tenth of a second. */
-export async function openTracing(
-  config: TracingConfig | undefined,
-  version: string,
-  log: Logger,
-): Promise<Tracing | undefined> {
-  if (!config) return undefined;
-  const { createTracing } = await import("./open-telemetry.ts");
-  return createTracing(config, version, log);
 }
 
 /** Runs `fn` as a part of the span, if there is one. */
