@@ -41,14 +41,22 @@ export async function tellIfNew(
       ? [subject.tenant.id, subject.user.id, subject.user.email]
       : [null, subject.account.id, subject.account.email];
   const earlier = await control
-    .selectFrom("control.sessions")
+    .selectFrom((from) =>
+      from
+        .selectFrom("control.sessions")
+        .select(["ip", "user_agent"])
+        .where("subject_id", "=", id)
+        .where("tenant_id", tenantId === null ? "is" : "=", tenantId)
+        .where("id", "<>", session.id)
+        .where("impersonator_id", "is", null)
+        // As the index has it: null orders nothing.
+        .orderBy("tenant_id", "desc")
+        .orderBy("id", "desc")
+        .limit(50)
+        .as("session"),
+    )
     .select(["ip", "user_agent"])
-    .where("subject_id", "=", id)
-    .where("tenant_id", "is not distinct from", tenantId)
-    .where("id", "<>", session.id)
-    .where("impersonator_id", "is", null)
-    .orderBy("id", "desc")
-    .limit(50)
+    .distinct()
     .execute();
   const now = placeOf({ ip: session.ip, user_agent: keptUserAgent(session.userAgent) });
   if (earlier.length === 0 || earlier.some((origin) => placeOf(origin) === now)) return;

@@ -114,13 +114,12 @@ export function createSessions(options: SessionsOptions): Sessions {
   const { control, refreshTokens, refreshTtlSeconds, accessTtlSeconds, onEnded } = options;
 
   const end: Sessions["end"] = async (id, owner) => {
-    const { numUpdatedRows } = await control
+    const ended = control
       .updateTable("control.sessions")
       .set({ ended_at: now })
       .where("id", "=", id)
-      .where(isOpen)
-      .$if(owner !== undefined, (query) => query.where(isOf(owner)))
-      .executeTakeFirst();
+      .where(isOpen);
+    const { numUpdatedRows } = await (owner ? ended.where(isOf(owner)) : ended).executeTakeFirst();
     if (numUpdatedRows === 0n) return false;
     onEnded(id);
     return true;
@@ -243,9 +242,11 @@ const after = (seconds: number) => sql<Date>`now() + make_interval(secs => ${sec
 const isOpen = sql<SqlBool>`ended_at is null and expires_at > now()`;
 const isRecent = sql<boolean>`refreshed_at > now() - make_interval(secs => ${graceSeconds})`;
 
-const isOf = (owner: SessionOwner | undefined) =>
-  sql<SqlBool>`subject_id = ${owner?.subjectId ?? null}
-    and tenant_id is not distinct from ${owner?.tenantId ?? null}`;
+/** As the index has it; `is not distinct from` reads all sessions of the subject. */
+const isOf = ({ subjectId, tenantId }: SessionOwner) => {
+  const isThere = tenantId === undefined ? sql`tenant_id is null` : sql`tenant_id = ${tenantId}`;
+  return sql<SqlBool>`subject_id = ${subjectId} and ${isThere}`;
+};
 
 /** What is kept of a user agent: whatever somebody put there, no secret, and not much. */
 export const keptUserAgent = (userAgent: string | undefined): string | null =>
@@ -278,6 +279,8 @@ const selectOpen = (
     .where("epoch", "=", owner.epoch)
     .where(isOpen)
     .$if(before !== undefined, (query) => query.where("id", "<", before ?? ""))
+    // As the index has it: null orders nothing.
+    .orderBy("tenant_id", "desc")
     .orderBy("id", "desc")
     .limit(limit)
     .execute();
