@@ -21,11 +21,11 @@ export interface Wanted {
 interface Line {
   readonly line: string;
   fields?: Fields;
-  readonly frames: Map<LogFormat, Buffer>;
+  readonly frames: Partial<Record<LogFormat, Buffer>>;
 }
 
 /** A line that several channels may hold; it is read and written out at most once. */
-export const lineOf = (line: string): Line => ({ line, frames: new Map() });
+export const lineOf = (line: string): Line => ({ line, frames: {} });
 
 export interface Batch {
   readonly bytes: Buffer;
@@ -52,12 +52,9 @@ export function createChannel(wanted: Wanted, capacity: number): Channel {
   let last: { from: number; end: number; batch: Batch } | undefined;
 
   const frameOf = (line: Line): Buffer => {
-    const known = line.frames.get(format);
-    if (known) return known;
     line.fields ??= readLine(line.line);
-    const made = textFrame(formatLine(line.fields, format));
-    line.frames.set(format, made);
-    return made;
+    line.frames[format] ??= textFrame(formatLine(line.fields, format));
+    return line.frames[format];
   };
 
   return {

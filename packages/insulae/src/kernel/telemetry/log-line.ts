@@ -14,6 +14,9 @@ const levels: Readonly<Record<number, string>> = {
 
 const maxText = 8_192;
 
+/** The fields that a line does not show by their names. */
+const shownApart = new Set(["level", "time", "msg", "err", "module", "pid", "hostname"]);
+
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** The fields of a line, without secrets. A logger of an application may write something else. */
@@ -30,15 +33,16 @@ export function readLine(line: string): Fields {
  * each: control characters are written as escapes.
  */
 export function formatLine(fields: Fields, format: LogFormat): string {
-  const { level, time, msg, err, module, pid: _pid, hostname: _hostname, ...rest } = fields;
-  const details = Object.entries(rest).map(([name, value]) => `${name}=${textOf(value)}`);
-  const message = [textOf(msg ?? ""), ...details, ...(err ? [`error=${errorText(err)}`] : [])]
-    .join(" ")
-    .slice(0, maxText)
-    .toWellFormed();
+  const { level, time, msg, err, module } = fields;
+  let text = textOf(msg ?? "");
+  for (const name of Object.keys(fields)) {
+    if (!shownApart.has(name)) text += ` ${name}=${textOf(fields[name])}`;
+  }
+  if (err) text += ` error=${errorText(err)}`;
+  const message = text.slice(0, maxText).toWellFormed();
   const target = `insulae::${typeof module === "string" ? module : "route" in fields ? "http" : "server"}`;
   return printed(
-    { level: levels[Number(level)] ?? "INFO", at: timeOf(time), target, message },
+    { level: levels[Number(level)] ?? "INFO", time: isoTimeOf(time), target, message },
     format,
   );
 }
@@ -48,32 +52,39 @@ export function formatDropped(count: number, now: number, format: LogFormat): st
   const message = `[WARNING] ${count} line${count === 1 ? " was" : "s were"} dropped: this reader is too slow`;
   return format === "text"
     ? message
-    : printed({ level: "WARN", at: new Date(now), target: "insulae::logs", message }, format);
+    : printed({ level: "WARN", time: isoTimeOf(now), target: "insulae::logs", message }, format);
 }
 
 interface Printed {
   readonly level: string;
-  readonly at: Date;
+  /** As ISO 8601 has it. */
+  readonly time: string;
   readonly target: string;
   readonly message: string;
 }
 
-function printed({ level, at, target, message }: Printed, format: LogFormat): string {
-  const timestamp = at.toISOString().replace("T", " ").replace("Z", "");
+function printed({ level, time, target, message }: Printed, format: LogFormat): string {
+  const timestamp = time.replace("T", " ").replace("Z", "");
   return format === "text"
     ? `[${timestamp}] ${level} [${target}] ${message}`
     : JSON.stringify({ timestamp, level, target, message });
 }
 
-function timeOf(time: unknown): Date {
+const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+function isoTimeOf(time: unknown): string {
+  if (typeof time === "string" && isoTime.test(time)) return time;
   const date = new Date(typeof time === "string" || typeof time === "number" ? time : Date.now());
-  return Number.isNaN(date.getTime()) ? new Date() : date;
+  return (Number.isNaN(date.getTime()) ? new Date() : date).toISOString();
 }
 
-const textOf = (value: unknown): string => {
-  const json = JSON.stringify(value) ?? "";
-  return typeof value === "string" ? json.slice(1, -1).replaceAll('\\"', '"') : json;
-};
+/** Printable ASCII but for the backslash: JSON writes it as it is, but for quotes. */
+const plain = /^[ -[\]-~]*$/;
+
+function textOf(value: unknown): string {
+  if (typeof value !== "string") return JSON.stringify(value) ?? "";
+  return plain.test(value) ? value : JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"');
+}
 
 const errorText = (err: unknown): string =>
   typeof err === "object" && err !== null && "message" in err ? textOf(err.message) : textOf(err);

@@ -47,6 +47,17 @@ describe("a line of the log", () => {
     ],
     ["errors of an error", { err: new AggregateError([new Error(`Bearer ${secret}`)]) }, ""],
     ["bytes", { bytes: Buffer.from(secret) }, ""],
+    ["an address that is an object", { at: new URL(`https://x.example/?token=${secret}`) }, ""],
+    ["a field by a name of its own", JSON.parse(`{"__proto__":{"password":"${secret}"}}`), ""],
+    ["what is nothing but a secret (Bearer)", {}, `BEARER ${secret}`],
+    ["what is nothing but a secret (Basic)", {}, `(basic ${secret}`],
+    ["what is nothing but a secret (Digest)", {}, `digest  ${secret}`],
+    ["what is nothing but a secret (a key)", {}, `IK_abc${secret}`],
+    ["what is nothing but a secret (a token)", {}, `Ey_abcdefghij.${secret}`],
+    ["what is nothing but a secret (an address)", {}, `a://:${secret}@`],
+    ["what is nothing but a secret (a query)", {}, `?code=${secret}`],
+    ["what is nothing but a secret (a query's second)", {}, `&sig=${secret}`],
+    ["what is nothing but a secret (a matrix parameter)", {}, `;state=${secret}`],
   ])("has no secret from %s (attack 111)", (_where, fields, message) => {
     const { lines, log } = recorded();
     log.error(fields, message);
