@@ -2,7 +2,8 @@
  * Viewers of the log, in a process of their own: `node log-viewers.ts <url> <file of tokens, one for
  * each stream>`. They read all that they are sent, and look at nothing: what a browser makes of the
  * lines, it makes on another machine. For the same reason they yield to whoever wants the processor.
- * Says `open` when all streams are; when its standard input ends, how many bytes came, and ends.
+ * Says `open` when all streams are; when its standard input ends, how many bytes came since, how long
+ * that took of a processor's time, and ends.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -43,8 +44,11 @@ for (let i = 0; i < tokens.length; i += atOnce) {
   sockets.push(...(await Promise.all(tokens.slice(i, i + atOnce).map(open))));
 }
 setPriority(constants.priority.PRIORITY_LOW);
+bytes = 0;
+const before = process.cpuUsage();
 console.log("open");
 process.stdin.resume();
 await once(process.stdin, "end");
+const { user, system } = process.cpuUsage(before);
 for (const socket of sockets) socket.destroy();
-console.log(JSON.stringify({ bytes }));
+console.log(JSON.stringify({ bytes, processorMs: (user + system) / 1000 }));

@@ -49,7 +49,7 @@ export async function viewers(bench: Bench): Promise<Section> {
   // Turns: nobody, viewers, nobody, viewers, nobody …
   const alone: Measured[] = [];
   const watched: Measured[] = [];
-  let bytes = 0;
+  const read: Read[] = [];
   try {
     bench.progress("viewers: warming up");
     await runLoad({ ...load, baseUrl: server.baseUrl, connections, seconds: 2 });
@@ -58,13 +58,24 @@ export async function viewers(bench: Bench): Promise<Section> {
       bench.progress(`viewers: turn ${turn} of ${turns}`);
       const watching = await watch(server.baseUrl, tokens);
       watched.push(await measure());
-      bytes += await watching.leave();
+      read.push(await watching.leave());
       alone.push(await measure());
     }
   } finally {
     await server.stop();
   }
-  return report(alone, watched, bytes / (turns * seconds * 2));
+  const sum = (of: (one: Read) => number) => read.map(of).reduce((a, b) => a + b);
+  const watchedSeconds = turns * seconds * 2;
+  return report(alone, watched, {
+    bytes: sum(({ bytes }) => bytes) / watchedSeconds,
+    processorMs: sum(({ processorMs }) => processorMs) / watchedSeconds,
+  });
+}
+
+/** What the viewers read, and what of a processor's time they took for it. */
+interface Read {
+  readonly bytes: number;
+  readonly processorMs: number;
 }
 
 interface Measured {
@@ -77,7 +88,7 @@ interface Measured {
 function report(
   alone: readonly Measured[],
   watched: readonly Measured[],
-  bytesPerSecond: number,
+  perSecond: Read,
 ): Section {
   const rate = ({ full }: Measured) => full.requests / full.seconds;
   const steadyP50 = ({ steady }: Measured) => quantile(steady.waits, 0.5);
@@ -98,13 +109,17 @@ function report(
       watched.map((one, i) => (2 * of(one)) / (of(alone[i] ?? one) + of(alone[i + 1] ?? one))),
     );
   const share = ratio(rate);
+  const rates = alone.map(rate);
+  const difference = median(rates.slice(1).map((one, i) => Math.abs(one / (rates[i] ?? one) - 1)));
   const wait = ratio(steadyP50);
   const noneFailed = [...alone, ...watched].every((one) => failures(one) === 0);
   return {
     title: "A thousand viewers of the log",
     text:
       `${connections} connections list contacts, then ${steadily} lists a second come steadily. ${viewerCount} viewers see each request's line ` +
-      `(they read ${megabytes(bytesPerSecond)} a second; lines beyond their share are dropped and counted).`,
+      `(they read ${megabytes(perSecond.bytes)} a second, which takes ${percent(perSecond.processorMs / 1000)} of a processor; ` +
+      "lines beyond their share are dropped and counted). " +
+      `Two turns without viewers, one after the other, differ by ${percent(difference)} (median).`,
     columns: [
       "",
       "requests/s",
@@ -129,7 +144,7 @@ function report(
         met: wait <= largestRatio && noneFailed,
       },
     ],
-    data: { alone, watched, share, wait, bytesPerSecond },
+    data: { alone, watched, share, wait, difference, perSecond },
   };
 }
 
@@ -158,7 +173,7 @@ async function administratorsOf(bench: Bench, tenant: string): Promise<string[]>
   );
 }
 
-/** @returns how to end it; `leave` gives the bytes that the viewers read. */
+/** @returns how to end it. */
 async function watch(baseUrl: string, tokens: readonly string[]) {
   const folder = temporaryFolder();
   const file = join(folder.path, "tokens.txt");
@@ -172,10 +187,11 @@ async function watch(baseUrl: string, tokens: readonly string[]) {
   if ((await said.next()).done) throw new Error("the viewers did not get in");
   folder.remove();
   return {
-    async leave(): Promise<number> {
+    async leave(): Promise<Read> {
       child.stdin.end();
-      const { value = "{}" } = await said.next();
-      return JSON.parse(value).bytes;
+      const { value, done } = await said.next();
+      if (done) throw new Error("the viewers went before they were asked to");
+      return JSON.parse(value);
     },
   };
 }

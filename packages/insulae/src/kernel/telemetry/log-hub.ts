@@ -11,12 +11,14 @@
  * While nobody watches, the hub costs a comparison a line. While somebody does, the level is `info`
  * at least, for them: where the log itself goes to, it stays as configured, by module.
  *
- * Viewers are served every `everyMs`, in turns, for no longer than `shareMs`: however many watch, they
- * take a twentieth of the process and requests have the rest. Some 64 KiB may be on their way to each.
+ * Viewers are served in turns, for a share of the time: a twentieth, and a fiftieth while the event
+ * loop is busy, however many watch. Requests have the rest. Some 64 KiB may be on their way to each.
  * Whoever is too slow for that, or has to wait too long for its turn, misses the oldest lines beyond
  * `bufferSize`, and is told how many, where they are missing.
  */
 import { pino } from "pino";
+import { Fifo } from "../database/fifo.ts";
+import { busyLoop } from "../event-loop.ts";
 import type { OutgoingSocket } from "../http/sockets.ts";
 import { type Logger, type LogModule, leastOf, ownerOf, withModules } from "./log.ts";
 import { type Channel, createChannel, lineOf, type Wanted } from "./log-channel.ts";
@@ -39,11 +41,14 @@ export interface LogHubOptions {
   readonly levels?: Readonly<Partial<Record<LogModule, string>>>;
   /** Gets each line as well that is written. */
   readonly file?: ((line: string) => void) | undefined;
+  /** @returns whether the event loop has been busy since it was asked last. */
+  readonly isBusy?: () => boolean;
 }
 
 const maxBytesUnderWay = 65_536;
 const everyMs = 20;
-const shareMs = 1;
+const shareMs = everyMs / 20;
+const shareWhileBusyMs = everyMs / 50;
 
 interface Viewer {
   readonly channel: Channel;
@@ -66,15 +71,17 @@ interface Destination {
 const wantsMetadata = Symbol.for("pino.metadata");
 const info = 30;
 
-export function createLogHub({ format, bufferSize, levels = {}, file }: LogHubOptions): LogHub {
+export function createLogHub(options: LogHubOptions): LogHub {
+  const { format, bufferSize, levels = {}, file, isBusy = busyLoop() } = options;
   const capacity = Math.max(1, bufferSize);
   /** Whose turn it is comes first. */
-  const viewers = new Set<Viewer>();
+  const viewers = new Fifo<Viewer>();
   /** By tenant; those who see all under the empty text. */
   const channels = new Map<string, Set<Channel>>();
   const tapped: { readonly log: Logger; readonly level: string }[] = [];
   let dropped = 0;
   let serving = false;
+  let budgetMs = 0;
 
   const publish = (line: string, level: number, tenantId: string | undefined): void => {
     const entry = lineOf(line);
@@ -98,19 +105,26 @@ export function createLogHub({ format, bufferSize, levels = {}, file }: LogHubOp
     }, everyMs).unref();
   };
 
-  /** Sends to those who are behind, for as long as the share lasts. */
+  /** Sends to those who are behind. What that takes beyond the share, the next ones are short of. */
   const serve = (): void => {
-    const until = performance.now() + shareMs;
-    for (const viewer of [...viewers]) {
-      if (viewer.next === viewer.channel.end || viewer.underWay >= maxBytesUnderWay) continue;
-      if (performance.now() >= until) {
+    budgetMs = Math.min(budgetMs, 0) + (isBusy() ? shareWhileBusyMs : shareMs);
+    let begun = performance.now();
+    for (let others = viewers.size; others > 0; others -= 1) {
+      const viewer = viewers.first;
+      if (!viewer) return;
+      const isBehind = viewer.next < viewer.channel.end && viewer.underWay < maxBytesUnderWay;
+      if (isBehind && budgetMs <= 0) {
         serveSoon();
         return;
       }
-      // To the end of the line.
-      viewers.delete(viewer);
-      viewers.add(viewer);
+      viewers.shift();
+      viewers.push(viewer);
+      if (!isBehind) continue;
       send(viewer);
+      const now = performance.now();
+      // What the garbage collector takes meanwhile is to keep nobody waiting for more than a second.
+      budgetMs = Math.max(budgetMs - (now - begun), -everyMs);
+      begun = now;
     }
   };
 
@@ -140,7 +154,7 @@ export function createLogHub({ format, bufferSize, levels = {}, file }: LogHubOp
 
   const leave = (viewer: Viewer): void => {
     viewers.delete(viewer);
-    for (const other of viewers) if (other.channel === viewer.channel) return;
+    if (viewers.find(({ channel }) => channel === viewer.channel)) return;
     const key = viewer.channel.wanted.tenantId ?? "";
     const same = channels.get(key);
     same?.delete(viewer.channel);
@@ -182,7 +196,7 @@ export function createLogHub({ format, bufferSize, levels = {}, file }: LogHubOp
     watch(socket, wanted) {
       const channel = channelFor({ tenantId: undefined, format, least: 0, ...wanted });
       const viewer = { channel, next: channel.end, underWay: 0, socket };
-      viewers.add(viewer);
+      viewers.push(viewer);
       chooseLevel();
       socket.onLeft(() => {
         leave(viewer);

@@ -16,9 +16,9 @@ afterEach(() => {
 });
 
 /** A server whose event loop is as busy as `loop` says. */
-function open(loop = { utilization: 1 }) {
+function open(loop = { busy: true }) {
   const metrics = createMetrics();
-  const queue = createConcurrency({ metrics, utilization: () => loop.utilization });
+  const queue = createConcurrency({ metrics, isBusy: () => loop.busy });
   const begun: string[] = [];
   /** A request, and what ends it, or has its client go. */
   const request = (tenant: TenantId | undefined, name: string) => {
@@ -73,7 +73,7 @@ test("where nobody's tenant is known, nothing waits", async () => {
 });
 
 test("while the event loop has time left, more are at work with each tick", async () => {
-  const { loop, requests, begunNow, another } = open({ utilization: 0.5 });
+  const { loop, requests, begunNow, another } = open({ busy: false });
   await another();
   const ends = requests(b, 64);
   await begunNow();
@@ -87,7 +87,7 @@ test("while the event loop has time left, more are at work with each tick", asyn
     await begunNow();
   }
   expect(each).toEqual([3, 4, 5, 7]);
-  loop.utilization = 1;
+  loop.busy = true;
   vi.advanceTimersByTime(tickMs);
   expect(await begunNow()).toHaveLength(2);
 });

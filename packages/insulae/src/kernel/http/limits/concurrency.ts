@@ -12,13 +12,14 @@
  */
 import type { ServerResponse } from "node:http";
 import { Fifo } from "../../database/fifo.ts";
+import { busyLoop } from "../../event-loop.ts";
 import { counter, type Metrics } from "../../telemetry/metrics.ts";
 import type { TenantId } from "../../tenancy/tenant.ts";
 
 export interface ConcurrencyOptions {
   readonly metrics: Metrics;
-  /** @returns how busy the event loop was since it was asked last, from 0 to 1. */
-  readonly utilization?: () => number;
+  /** @returns whether the event loop has been busy since it was asked last. */
+  readonly isBusy?: () => boolean;
 }
 
 /**
@@ -41,7 +42,6 @@ interface Line {
 
 const least = 2;
 const growth = 1.25;
-const busyAbove = 0.75;
 const tickMs = 50;
 /** So long after another tenant has asked, a tenant counts as alone. */
 const aloneAfterMs = 1_000;
@@ -52,7 +52,7 @@ const queued = counter(
 );
 
 export function createConcurrency(options: ConcurrencyOptions): Queue {
-  const { metrics, utilization = loopUtilization() } = options;
+  const { metrics, isBusy = busyLoop() } = options;
   const countQueued = metrics.counter(queued);
   const lines = new Map<TenantId, Line>();
   let most = least;
@@ -66,7 +66,7 @@ export function createConcurrency(options: ConcurrencyOptions): Queue {
   const tick = (): void => {
     timer = undefined;
     ticks += 1;
-    if (utilization() > busyAbove) most = least;
+    if (isBusy()) most = least;
     else if (isAnyWaiting()) most = Math.ceil(most * growth);
     if (isAlone()) most = Number.POSITIVE_INFINITY;
     for (const [tenant, line] of lines) {
@@ -116,7 +116,7 @@ export function createConcurrency(options: ConcurrencyOptions): Queue {
     if (tenant === undefined || isAlone()) return undefined;
     if (!timer) {
       most = least;
-      utilization();
+      isBusy();
       watch();
     }
     let line = lines.get(tenant);
@@ -135,15 +135,5 @@ export function createConcurrency(options: ConcurrencyOptions): Queue {
     return new Promise((resolve) => {
       waiting.push(() => begin(own, answer) && resolve());
     });
-  };
-}
-
-function loopUtilization(): () => number {
-  let before = performance.eventLoopUtilization();
-  return () => {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, before);
-    before = now;
-    return utilization;
   };
 }
