@@ -1,11 +1,12 @@
 /**
  * Lines of the log on their way to viewers who want the same ones: one tenant's or all, in one format,
  * from one level on. The last `capacity` lines are kept once, for all of them; a viewer is a place in
- * them. A line is written out when the first viewer gets to it, as the bytes that go to all.
+ * them. They are kept in blocks, which are written out when the first viewer gets to them, as the
+ * bytes that go to all: what a viewer is sent is a part of a block, not a copy.
  *
- *     dropped ◄── [ 41 42 43 44 45 46 ] ◄── push
- *                    ▲        ▲     ▲
- *                  viewer   viewer  viewers
+ *     dropped ◄── [ 41 42 43 44 ] [ 45 46 47 48 ] [ 49 50 ◄── push
+ *                    ▲        ▲        ▲             ▲
+ *                  viewer   viewer  viewers       viewers
  */
 import { textFrame } from "../http/text-frame.ts";
 import { type Fields, formatDropped, formatLine, type LogFormat, readLine } from "./log-line.ts";
@@ -31,7 +32,7 @@ export interface Batch {
   readonly bytes: Buffer;
   /** Where to go on. */
   readonly next: number;
-  /** How many lines were no longer there. */
+  /** How many lines were no longer there; then the bytes say so, and nothing else. */
   readonly dropped: number;
 }
 
@@ -40,16 +41,28 @@ export interface Channel {
   push(line: Line): void;
   /** The place behind the last line. */
   readonly end: number;
-  /** What there is from a place on, up to so many bytes (a line at least). */
+  /** What there is from a place before the end on: so many bytes (a line at least), or fewer. */
   take(from: number, maxBytes: number): Batch;
 }
 
+interface Block {
+  readonly lines: Line[];
+  /** Those that are written out, and room for more. */
+  bytes: Buffer;
+  /** Where each of these ends. */
+  readonly ends: number[];
+}
+
+const maxLinesOfBlock = 256;
+
 export function createChannel(wanted: Wanted, capacity: number): Channel {
   const { format } = wanted;
-  const ring = new Array<Line | undefined>(capacity);
+  const size = Math.min(capacity, maxLinesOfBlock);
+  /** The oldest first. All are full but the last. */
+  const blocks: Block[] = [];
+  /** The place of the first block's first line. */
+  let begin = 0;
   let end = 0;
-  /** Most viewers are at the same place. */
-  let last: { from: number; end: number; batch: Batch } | undefined;
 
   const frameOf = (line: Line): Buffer => {
     line.fields ??= readLine(line.line);
@@ -57,32 +70,49 @@ export function createChannel(wanted: Wanted, capacity: number): Channel {
     return line.frames[format];
   };
 
+  const writeOut = (block: Block): void => {
+    const { lines, ends } = block;
+    for (let i = ends.length; i < lines.length; i += 1) {
+      const frame = frameOf(lines[i] as Line); // none is undefined
+      const at = ends.at(-1) ?? 0;
+      const needed = at + frame.length;
+      if (block.bytes.length < needed) block.bytes = Buffer.concat([block.bytes], needed * 2);
+      block.bytes.set(frame, at);
+      ends.push(needed);
+    }
+  };
+
   return {
     wanted,
     push(line) {
-      ring[end % capacity] = line;
+      if (end - begin === blocks.length * size) {
+        blocks.push({ lines: [], bytes: Buffer.alloc(0), ends: [] });
+      }
+      blocks.at(-1)?.lines.push(line);
       end += 1;
+      if (begin + size <= end - capacity) {
+        blocks.shift();
+        begin += size;
+      }
     },
     get end() {
       return end;
     },
     take(from, maxBytes) {
-      if (last?.from === from && last.end === end) return last.batch;
-      const first = Math.max(from, end - capacity);
-      const dropped = first - from;
-      const frames = dropped > 0 ? [textFrame(formatDropped(dropped, Date.now(), format))] : [];
-      let bytes = 0;
-      let next = first;
-      for (; next < end && bytes < maxBytes; next += 1) {
-        const line = ring[next % capacity];
-        if (!line) continue;
-        const frame = frameOf(line);
-        frames.push(frame);
-        bytes += frame.length;
+      const dropped = Math.max(0, end - capacity - from);
+      if (dropped > 0) {
+        const bytes = textFrame(formatDropped(dropped, Date.now(), format));
+        return { bytes, next: from + dropped, dropped };
       }
-      const batch = { bytes: Buffer.concat(frames), next, dropped };
-      last = { from, end, batch };
-      return batch;
+      const index = Math.floor((from - begin) / size);
+      const block = blocks[index] as Block; // there is one for each place before the end
+      writeOut(block);
+      const { bytes, ends } = block;
+      const first = from - begin - index * size;
+      const start = ends[first - 1] ?? 0;
+      let last = first;
+      while (last < ends.length - 1 && (ends[last] ?? 0) - start < maxBytes) last += 1;
+      return { bytes: bytes.subarray(start, ends[last]), next: from + last + 1 - first, dropped };
     },
   };
 }

@@ -112,14 +112,14 @@ export function createLogHub(options: LogHubOptions): LogHub {
     for (let others = viewers.size; others > 0; others -= 1) {
       const viewer = viewers.first;
       if (!viewer) return;
-      const isBehind = viewer.next < viewer.channel.end && viewer.underWay < maxBytesUnderWay;
-      if (isBehind && budgetMs <= 0) {
+      const isOwed = isBehind(viewer);
+      if (isOwed && budgetMs <= 0) {
         serveSoon();
         return;
       }
       viewers.shift();
       viewers.push(viewer);
-      if (!isBehind) continue;
+      if (!isOwed) continue;
       send(viewer);
       const now = performance.now();
       // What the garbage collector takes meanwhile is to keep nobody waiting for more than a second.
@@ -128,15 +128,20 @@ export function createLogHub(options: LogHubOptions): LogHub {
     }
   };
 
+  const isBehind = ({ next, channel, underWay }: Viewer): boolean =>
+    next < channel.end && underWay < maxBytesUnderWay;
+
   const send = (viewer: Viewer): void => {
-    const batch = viewer.channel.take(viewer.next, maxBytesUnderWay - viewer.underWay);
-    viewer.next = batch.next;
-    dropped += batch.dropped;
-    viewer.underWay += batch.bytes.length;
-    viewer.socket.send(batch.bytes, () => {
-      viewer.underWay -= batch.bytes.length;
-      if (viewer.next < viewer.channel.end) serveSoon();
-    });
+    do {
+      const batch = viewer.channel.take(viewer.next, maxBytesUnderWay - viewer.underWay);
+      viewer.next = batch.next;
+      dropped += batch.dropped;
+      viewer.underWay += batch.bytes.length;
+      viewer.socket.send(batch.bytes, () => {
+        viewer.underWay -= batch.bytes.length;
+        if (viewer.next < viewer.channel.end) serveSoon();
+      });
+    } while (isBehind(viewer));
   };
 
   const channelFor = (wanted: Wanted): Channel => {
