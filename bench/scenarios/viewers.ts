@@ -10,6 +10,7 @@ import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { epochOf } from "../../packages/insulae/src/kernel/auth/authority.ts";
 import type { TenantId, UserId } from "../../packages/insulae/src/kernel/tenancy/tenant.ts";
 import { tenantId } from "../dataset.ts";
@@ -26,8 +27,10 @@ const streamsEach = 10;
 const connections = 16;
 const viewerCount = administrators * streamsEach;
 const steadily = 300;
-const leastShare = 0.8;
-const largestRatio = 1.5;
+const settleSeconds = 1;
+const leastShare = 0.9;
+const largestP50 = 1.25;
+const largestP99 = 2;
 
 export async function viewers(bench: Bench): Promise<Section> {
   const insulae = await bench.insulae();
@@ -40,6 +43,8 @@ export async function viewers(bench: Bench): Promise<Section> {
   const load = { prefix: "/api/v1", operation: "list", callers: [caller], threads: 1 } as const;
   const measure = async (): Promise<Measured> => {
     const { baseUrl, processorMs } = server;
+    // A thousand who have just come, or gone, leave something to do.
+    await sleep(settleSeconds * 1_000);
     const before = processorMs() ?? Number.NaN;
     const full = await runLoad({ ...load, baseUrl, connections, seconds });
     const processorUs = (((processorMs() ?? Number.NaN) - before) * 1000) / full.requests;
@@ -65,7 +70,7 @@ export async function viewers(bench: Bench): Promise<Section> {
     await server.stop();
   }
   const sum = (of: (one: Read) => number) => read.map(of).reduce((a, b) => a + b);
-  const watchedSeconds = turns * seconds * 2;
+  const watchedSeconds = turns * (settleSeconds + seconds * 2);
   return report(alone, watched, {
     bytes: sum(({ bytes }) => bytes) / watchedSeconds,
     processorMs: sum(({ processorMs }) => processorMs) / watchedSeconds,
@@ -111,7 +116,8 @@ function report(
   const share = ratio(rate);
   const rates = alone.map(rate);
   const difference = median(rates.slice(1).map((one, i) => Math.abs(one / (rates[i] ?? one) - 1)));
-  const wait = ratio(steadyP50);
+  const p50 = ratio(steadyP50);
+  const p99 = ratio(steadyP99);
   const noneFailed = [...alone, ...watched].every((one) => failures(one) === 0);
   return {
     title: "A thousand viewers of the log",
@@ -139,12 +145,12 @@ function report(
       },
       {
         promise: "a request of a steady load while a thousand watch the log",
-        target: `p50 ≤ ${largestRatio} × that while nobody does`,
-        found: `${wait.toFixed(2)} ×, p99 ${times(ratio(steadyP99))}`,
-        met: wait <= largestRatio && noneFailed,
+        target: `p50 ≤ ${largestP50} ×, p99 ≤ ${largestP99} × that while nobody does`,
+        found: `${p50.toFixed(2)} ×, ${times(p99)}`,
+        met: p50 <= largestP50 && p99 <= largestP99 && noneFailed,
       },
     ],
-    data: { alone, watched, share, wait, difference, perSecond },
+    data: { alone, watched, share, p50, p99, difference, perSecond },
   };
 }
 
