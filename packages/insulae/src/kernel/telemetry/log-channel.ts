@@ -46,11 +46,12 @@ export interface Channel {
 }
 
 interface Block {
-  readonly lines: Line[];
-  /** Those that are written out, and room for more. */
+  /** The lines that are written out, and room for more. */
   bytes: Buffer;
   /** Where each of these ends. */
   readonly ends: number[];
+  /** The lines behind them. */
+  readonly toWrite: Line[];
 }
 
 const maxLinesOfBlock = 256;
@@ -71,27 +72,30 @@ export function createChannel(wanted: Wanted, capacity: number): Channel {
   };
 
   const writeOut = (block: Block): void => {
-    const { lines, ends } = block;
-    for (let i = ends.length; i < lines.length; i += 1) {
-      const frame = frameOf(lines[i] as Line); // none is undefined
+    const { ends, toWrite } = block;
+    for (const line of toWrite) {
+      const frame = frameOf(line);
       const at = ends.at(-1) ?? 0;
       const needed = at + frame.length;
       if (block.bytes.length < needed) block.bytes = Buffer.concat([block.bytes], needed * 2);
       block.bytes.set(frame, at);
       ends.push(needed);
     }
+    toWrite.length = 0;
   };
 
   return {
     wanted,
     push(line) {
       if (end - begin === blocks.length * size) {
-        blocks.push({ lines: [], bytes: Buffer.alloc(0), ends: [] });
+        blocks.push({ bytes: Buffer.alloc(0), ends: [], toWrite: [] });
       }
-      blocks.at(-1)?.lines.push(line);
+      blocks.at(-1)?.toWrite.push(line);
       end += 1;
       if (begin + size <= end - capacity) {
-        blocks.shift();
+        // The block may be in V8's old generation, where it would hold them for long.
+        const gone = blocks.shift();
+        if (gone) gone.toWrite.length = 0;
         begin += size;
       }
     },
