@@ -38,7 +38,7 @@ export async function viewers(bench: Bench): Promise<Section> {
   if (!caller) throw new Error("a tenant is needed");
   const tokens = await administratorsOf(bench, tenantId(caller.ordinal));
   const { rounds, seconds } = bench.options;
-  const turns = rounds * 2;
+  const turns = rounds * 3;
   const server = await insulae.start({ LOG_LEVEL: "info" });
   const load = { prefix: "/api/v1", operation: "list", callers: [caller], threads: 1 } as const;
   const measure = async (): Promise<Measured> => {
