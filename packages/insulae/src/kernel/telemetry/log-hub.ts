@@ -49,6 +49,8 @@ const maxBytesUnderWay = 65_536;
 const everyMs = 20;
 const shareMs = everyMs / 20;
 const shareWhileBusyMs = everyMs / 50;
+/** Where PostgreSQL shares the machine, a loop that has all it can do still waits a fifth of the time. */
+const busyAbove = 0.5;
 
 interface Viewer {
   readonly channel: Channel;
@@ -72,7 +74,7 @@ const wantsMetadata = Symbol.for("pino.metadata");
 const info = 30;
 
 export function createLogHub(options: LogHubOptions): LogHub {
-  const { format, bufferSize, levels = {}, file, isBusy = busyLoop() } = options;
+  const { format, bufferSize, levels = {}, file, isBusy = busyLoop(busyAbove) } = options;
   const capacity = Math.max(1, bufferSize);
   /** Whose turn it is comes first. */
   const viewers = new Fifo<Viewer>();

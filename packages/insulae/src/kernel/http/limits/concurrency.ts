@@ -42,6 +42,7 @@ interface Line {
 
 const least = 2;
 const growth = 1.25;
+const busyAbove = 0.75;
 const tickMs = 50;
 /** So long after another tenant has asked, a tenant counts as alone. */
 const aloneAfterMs = 1_000;
@@ -52,7 +53,7 @@ const queued = counter(
 );
 
 export function createConcurrency(options: ConcurrencyOptions): Queue {
-  const { metrics, isBusy = busyLoop() } = options;
+  const { metrics, isBusy = busyLoop(busyAbove) } = options;
   const countQueued = metrics.counter(queued);
   const lines = new Map<TenantId, Line>();
   let most = least;
