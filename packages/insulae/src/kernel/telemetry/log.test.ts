@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { createLoggerTo, moduleLog, ownedLog } from "./log.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { createLogger, createLoggerTo, moduleLog, ownedLog } from "./log.ts";
 import { createLogHub } from "./log-hub.ts";
 import { redact, redactText } from "./redact.ts";
 
@@ -66,6 +66,25 @@ describe("a line of the log", () => {
     expect(lines.join("")).not.toContain(jwt);
     expect(lines.join("")).not.toContain(Buffer.from(secret).join());
   });
+});
+
+test("lines that come together are written at once, in their order", async () => {
+  const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  onTestFinished(() => write.mockRestore());
+  const [one, another] = [createLogger("info"), createLogger("info")];
+  one.info("a");
+  another.info("b");
+  one.info("c");
+  await new Promise((resolve) => setImmediate(resolve));
+  one.info("d");
+  await new Promise((resolve) => setImmediate(resolve));
+  const written = write.mock.calls.map(([lines]) =>
+    String(lines)
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line).msg),
+  );
+  expect(written).toEqual([["a", "b", "c"], ["d"]]);
 });
 
 test("what only sounds like a secret is kept", () => {
