@@ -11,7 +11,7 @@
  * While nobody watches, the hub costs a comparison a line. While somebody does, the level is `info`
  * at least, for them: where the log itself goes to, it stays as configured, by module.
  *
- * Viewers are served in turns, for a share of the time: a twentieth, and a fiftieth while the event
+ * Viewers are served in turns, for a share of the time: a twentieth, and a hundredth while the event
  * loop is busy, however many watch. Requests have the rest. Some 64 KiB may be on their way to each.
  * Whoever is too slow for that, or has to wait too long for its turn, misses the oldest lines beyond
  * `bufferSize`, and is told how many, where they are missing.
@@ -48,7 +48,8 @@ export interface LogHubOptions {
 const maxBytesUnderWay = 65_536;
 const everyMs = 20;
 const shareMs = everyMs / 20;
-const shareWhileBusyMs = everyMs / 50;
+const shareWhileBusyMs = everyMs / 100;
+const maxOverdrawnMs = 10;
 /** Where PostgreSQL shares the machine, a loop that has all it can do still waits a fifth of the time. */
 const busyAbove = 0.5;
 
@@ -125,7 +126,7 @@ export function createLogHub(options: LogHubOptions): LogHub {
       send(viewer);
       const now = performance.now();
       // What the garbage collector takes meanwhile is to keep nobody waiting for more than a second.
-      budgetMs = Math.max(budgetMs - (now - begun), -everyMs);
+      budgetMs = Math.max(budgetMs - (now - begun), -maxOverdrawnMs);
       begun = now;
     }
   };
