@@ -3,7 +3,7 @@ import type { DataFolder } from "./data-folder.ts";
 import { EmbeddedError, explainOutput } from "./failure.ts";
 import { type Launched, rotateLog } from "./launch.ts";
 import { findPostmaster, isRunning, shutDown, untilReady } from "./postmaster.ts";
-import { send } from "./processes.ts";
+import { send, workOf } from "./processes.ts";
 
 /** A running server. `owned`: this process started it, and is to stop it. */
 export interface Running {
@@ -41,7 +41,7 @@ export async function attachOrLaunch(
         if (send(found.pid, name)) return;
         throw new EmbeddedError(`It is another user's. Stop it: kill -INT ${found.pid}`);
       };
-      await shutDown(order, gone, 10_000);
+      await shutDown({ send: order, ended: gone, work: () => workOf(found.pid), log });
     }
   }
 }
@@ -96,7 +96,9 @@ export function keepRunning(
     stopping = true;
     await restarting;
     const { owned } = current;
-    if (owned !== undefined) await shutDown(owned.send, owned.hasExited, 2000);
+    if (owned === undefined) return;
+    const { pid, send, hasExited } = owned;
+    await shutDown({ send, ended: hasExited, work: () => workOf(pid), log });
   };
 }
 

@@ -109,20 +109,40 @@ export async function untilReady(
   return false;
 }
 
+export interface ShutDownOptions {
+  readonly send: (name: NodeJS.Signals) => void;
+  readonly ended: () => boolean;
+  /** What the server has done so far; the same text twice: nothing in between. */
+  readonly work: () => string;
+  readonly log: (message: string) => void;
+  /** For how long it may do nothing before it is given up. Default 30,000. */
+  readonly patienceMs?: number;
+}
+
 /**
- * Shuts the server down: open transactions are rolled back, and all is written to disk. If that
- * takes longer than `patienceMs`, it stops at once, and replays its log at the next start.
+ * Shuts the server down ("fast" mode): open transactions are rolled back, and a checkpoint writes
+ * everything to disk, so that the next start has nothing to replay. That takes as long as it takes, and
+ * `log` hears of it. A server that does nothing any more is stopped at once instead ("immediate" mode),
+ * and replays its log at the next start.
  */
-export async function shutDown(
-  send: (name: NodeJS.Signals) => void,
-  ended: () => boolean,
-  patienceMs: number,
-): Promise<void> {
+export async function shutDown(options: ShutDownOptions): Promise<void> {
+  const { send, ended, work, log, patienceMs = 30_000 } = options;
   send("SIGINT");
-  const begun = Date.now();
-  for (let pressed = false; !ended(); await sleep(5)) {
-    if (pressed || Date.now() - begun < patienceMs) continue;
-    send("SIGQUIT");
-    pressed = true;
+  let seen = "";
+  let changedAt = performance.now();
+  let lookAt = changedAt + Math.min(2_000, patienceMs);
+  for (; !ended(); await sleep(5)) {
+    const now = performance.now();
+    if (now < lookAt) continue;
+    lookAt = now + Math.min(5_000, patienceMs);
+    const done = work();
+    if (done !== seen) {
+      [seen, changedAt] = [done, now];
+      log("PostgreSQL is writing its checkpoint, so that the next start is quick …");
+    } else if (now - changedAt >= patienceMs) {
+      log("PostgreSQL does nothing any more: it is stopped at once …");
+      send("SIGQUIT");
+      lookAt = Number.POSITIVE_INFINITY;
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** The command line of a running process, its arguments separated by newlines or spaces. */
 export function commandLine(pid: number): string | undefined {
@@ -11,9 +11,35 @@ export function commandLine(pid: number): string | undefined {
 /** Names one process for good: a later process with the same pid has another birth. */
 export function birthOf(pid: number): string | undefined {
   if (process.platform !== "linux") return ps(pid, "lstart=")?.replace(/[^0-9A-Za-z]+/g, ".");
-  // Field 22 (proc(5)): the start in clock ticks; the second field may hold spaces and brackets.
-  return readProc(pid, "stat")?.replace(/^.*\)/s, "").trim().split(" ")[19];
+  // Field 22 (proc(5)): the start in clock ticks.
+  return statOf(pid)?.[19];
 }
+
+/**
+ * What the process and its children have done so far, as text: it changes while any of them computes,
+ * reads or writes. A process that waits for the disk (state D) counts as working.
+ */
+export function workOf(pid: number): string {
+  if (process.platform !== "linux") {
+    const { stdout } = spawnSync("ps", ["-A", "-o", "ppid=,pid=,time="]);
+    const lines = stdout.toString("utf8").split("\n");
+    return lines.filter((line) => line.trim().split(/\s+/).includes(String(pid))).join();
+  }
+  const family = readdirSync("/proc").filter(
+    (name) => /^\d+$/.test(name) && (name === String(pid) || statOf(name)?.[1] === String(pid)),
+  );
+  return family.map((name) => `${name} ${linuxWork(statOf(name) ?? [])}`).join();
+}
+
+/** proc(5): fields 14 and 15 are processor time, 42 is time spent waiting for a disk, in ticks. */
+function linuxWork(stat: readonly string[]): string {
+  if (stat[0] === "D") return String(performance.now());
+  return `${stat[11]} ${stat[12]} ${stat[39]}`;
+}
+
+/** The fields of `/proc/<pid>/stat` from the third on: the second may hold spaces and brackets. */
+const statOf = (pid: number | string): string[] | undefined =>
+  readProc(pid, "stat")?.replace(/^.*\)/s, "").trim().split(" ");
 
 /** Sends a signal. @returns whether that was permitted; to a process that has ended, it is. */
 export function send(pid: number, name: NodeJS.Signals): boolean {
@@ -28,7 +54,7 @@ export function send(pid: number, name: NodeJS.Signals): boolean {
   }
 }
 
-function readProc(pid: number, file: string): string | undefined {
+function readProc(pid: number | string, file: string): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");
   } catch {

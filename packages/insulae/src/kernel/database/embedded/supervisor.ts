@@ -35,7 +35,10 @@ export interface Embedded {
   readonly url: string;
   /** Whether this process started the server, rather than finding it running. */
   readonly started: boolean;
-  /** Stops the server within three seconds; one that another process owns is left alone. */
+  /**
+   * Stops the server, once its checkpoint is written; one that another process owns is left alone.
+   * `log` hears of it where that takes long.
+   */
   stop(): Promise<void>;
 }
 

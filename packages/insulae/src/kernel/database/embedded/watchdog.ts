@@ -1,8 +1,8 @@
 /**
  * The server must not outlive us, even if we are killed with -9 and can do nothing more. So a small
  * shell script waits on a pipe whose other end is ours: when we are gone, the pipe closes, and it
- * shuts the server down. Like the server it is in a session of its own: Ctrl-C in a terminal
- * reaches us alone, and our orderly stop comes first.
+ * shuts the server down, with a minute for its checkpoint. Like the server it is in a session of its
+ * own: Ctrl-C in a terminal reaches us alone, and our orderly stop comes first.
  */
 import { spawn } from "node:child_process";
 import { EmbeddedError } from "./failure.ts";
@@ -15,9 +15,11 @@ while read -r order; do
   kill -"$order" "$server"
 done
 kill -INT "$server" || exit 0
-for second in 1 2 3 4 5 6 7 8; do
+waited=0
+while [ "$waited" -lt 60 ]; do
   sleep 1
   kill -0 "$server" || exit 0
+  waited=$((waited + 1))
 done
 kill -QUIT "$server"`;
 
