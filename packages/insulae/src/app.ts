@@ -5,7 +5,7 @@
 import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
-import { type Config, loadConfig } from "./config.ts";
+import { type Config, ConfigError, loadConfig } from "./config.ts";
 import { dialects } from "./dialects/index.ts";
 import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
@@ -17,7 +17,6 @@ import { redeemTicket } from "./kernel/auth/tickets.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
-import { allocateYoung } from "./kernel/heap.ts";
 import { startFeatures } from "./kernel/hooks.ts";
 import { createLimiter } from "./kernel/http/limits/limiter.ts";
 import { createRequestLimits } from "./kernel/http/limits/request-limits.ts";
@@ -28,7 +27,7 @@ import { measureQueue } from "./kernel/jobs/job-metrics.ts";
 import { chain } from "./kernel/maybe-promise.ts";
 import type { Platform } from "./kernel/platform.ts";
 import { createLogger, type Logger, moduleLog } from "./kernel/telemetry/log.ts";
-import { openLogFile } from "./kernel/telemetry/log-file.ts";
+import { type LogFile, openLogFile } from "./kernel/telemetry/log-file.ts";
 import { createLogHub } from "./kernel/telemetry/log-hub.ts";
 import { measureProcess } from "./kernel/telemetry/process-metrics.ts";
 import { measureServices } from "./kernel/telemetry/service-metrics.ts";
@@ -45,7 +44,10 @@ import { createTlsEntrance, type TlsEntrance } from "./tls-entrance.ts";
 import { version } from "./version.ts";
 
 export interface AppOptions {
-  /** What the app offers beside accounts, tenants and users. Default: `standardFeatures`. */
+  /**
+   * What the app offers beside accounts, tenants and users. Default: `standardFeatures` and the dialects
+   * (the APIs of four other systems), which are left out where features are given.
+   */
   readonly features?: readonly Feature[];
   /** The shape of what is set for each tenant, by `tenantSettings()`. */
   readonly settings?: Pick<TenantSettings<unknown>, "check">;
@@ -56,6 +58,11 @@ export interface AppOptions {
   readonly log?: Logger;
   /** Where proofs of domains are looked up. Default: the machine's name servers. */
   readonly dns?: Dns;
+  /**
+   * Called by `close()` when everything but the embedded PostgreSQL has ended. That writes its checkpoint,
+   * however long it takes: a deadline for the rest ends here.
+   */
+  readonly onDatabaseStop?: () => void;
 }
 
 export interface App
@@ -97,9 +104,8 @@ export interface App
  * await app.listen({ port: 8080 });
  */
 export async function createApp(options: AppOptions = {}): Promise<App> {
-  allocateYoung();
   const config = loadConfig(await withStoredSecrets(options.env ?? process.env), options.config);
-  const file = config.logFile === undefined ? undefined : openLogFile(config.logFile);
+  const file = config.logFile === undefined ? undefined : logFileOf(config.logFile);
   const logs = createLogHub({
     format: config.wsLogFormat,
     bufferSize: config.wsLogBufferSize,
@@ -116,7 +122,7 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
   try {
     const { dns, settings } = options;
     const services = await createServices(installation, { dns, logs, settings });
-    const app = await assemble(installation, services);
+    const app = await assemble(installation, services, options.onDatabaseStop);
     let closing: Promise<void> | undefined;
     return {
       ...app,
@@ -130,6 +136,18 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
     await installation.close();
     await file?.close();
     throw error;
+  }
+}
+
+/** @throws ConfigError */
+function logFileOf(path: string): LogFile {
+  try {
+    return openLogFile(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigError([
+      `LOG_FILE can't be opened (${why}); name a file that can be written to`,
+    ]);
   }
 }
 
@@ -164,6 +182,7 @@ class Resolved implements ResolvedRequest {
 async function assemble(
   installation: Installation,
   services: Services,
+  onDatabaseStop: (() => void) | undefined,
 ): Promise<Omit<App, "reopenLog">> {
   const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
   const { platform, catalogue, announcements, authenticate, mailSender, jobRunner } = services;
@@ -229,7 +248,7 @@ async function assemble(
     log: moduleLog(log, "http"),
     bodyLimit: config.bodyLimitBytes,
     trustProxy: config.trustProxy,
-    // Of the three seconds in which the process stops; the database may need two.
+    // Of the three seconds in which everything but the database stops.
     shutdownGraceMs: 1_000,
   });
 
@@ -284,7 +303,7 @@ async function assemble(
       await stopServing();
       await stopFeatures();
       await services.close();
-      await installation.close();
+      await installation.close(onDatabaseStop);
     },
   };
 }

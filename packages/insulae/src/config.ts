@@ -147,9 +147,13 @@ export interface S3Settings {
 }
 
 /** Whether a variable of this name says anything to Insulae. */
-export const isSetting = (name: string): boolean =>
-  databaseParts.includes(name) ||
-  Object.values(variables).some(({ names }) => names.includes(name));
+export const isSetting = (name: string): boolean => settingNames.includes(name);
+
+/** The names of all variables that say something to Insulae. */
+export const settingNames: readonly string[] = [
+  ...databaseParts,
+  ...Object.values(variables).flatMap(({ names }) => names),
+];
 
 /** The configuration can't be used. `problems` says all that is wrong, a line each. */
 export class ConfigError extends Error {
@@ -320,7 +324,8 @@ function missingInProduction(config: Config, values: Values): string[] {
     missing.push("MASTER_SECRET is required in production (at least 32 random characters)");
   if (!values.baseUrl)
     missing.push("PUBLIC_URL is required in production, such as https://api.example.com");
-  if (config.baseDomain === "localhost")
+  // Whoever says localhost means it, such as for a trial on one machine.
+  if (config.baseDomain === "localhost" && !values.baseDomain)
     missing.push("BASE_DOMAIN is required in production, such as example.com");
   if (config.mail === "capture" && values.mail !== "capture")
     missing.push(

@@ -53,8 +53,12 @@ export interface Installation {
   readonly redis: Redis | undefined;
   /** A database bound to the tenant. Made anew for each use; that costs next to nothing. */
   readonly databaseOf: <Tables>(tenant: Tenant) => TenantDatabase<Tables>;
-  /** Gives all connections back, and stops the embedded PostgreSQL if this process started it. */
-  close(): Promise<void>;
+  /**
+   * Gives all connections back, and stops the embedded PostgreSQL if this process started it.
+   *
+   * @param onDatabase called before the latter.
+   */
+  close(onDatabase?: () => void): Promise<void>;
 }
 
 /** What to do where migrations of the main database are due. */
@@ -92,9 +96,10 @@ export async function openInstallation(
           log: moduleLog(log, "redis"),
         })
       : undefined;
-    const stop = async () => {
+    const stop = async (onDatabase?: () => void) => {
       await redis?.close();
       await tracing?.close();
+      onDatabase?.();
       await embedded?.stop();
     };
     return { ...wire(config, main, secrets, migrations, stop, log, tracing), redis, features };
@@ -110,7 +115,7 @@ function wire(
   main: MainServer,
   secrets: Secrets,
   migrations: Migrations,
-  stopOthers: () => Promise<void>,
+  stopOthers: (onDatabase?: () => void) => Promise<void>,
   log: Logger,
   tracing: Tracing | undefined,
 ): Omit<Installation, "features" | "redis"> {
@@ -184,10 +189,10 @@ function wire(
           quotas: plans.settingOf(tenant),
         },
       }),
-    async close() {
+    async close(onDatabase) {
       await lanes.close();
       await broker.close();
-      await stopOthers();
+      await stopOthers(onDatabase);
     },
   };
 }

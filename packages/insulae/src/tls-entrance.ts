@@ -2,7 +2,7 @@
  * The second way in: the port on which the server ends TLS itself. It reads the server's own
  * certificate from its files when it begins to listen, and again when they have changed.
  */
-import type { Config } from "./config.ts";
+import { type Config, ConfigError } from "./config.ts";
 import type { HttpServer, TlsListener } from "./kernel/http/server.ts";
 import type { Logger } from "./kernel/telemetry/log.ts";
 import { soon } from "./kernel/tls/certificate-pair.ts";
@@ -28,7 +28,13 @@ export interface TlsEntranceOptions {
 export function createTlsEntrance(options: TlsEntranceOptions): TlsEntrance {
   const { config, http, certificates, log } = options;
   const { tlsCertFile: certFile, tlsKeyFile: keyFile } = config;
-  const read = async () => (certFile && keyFile ? readPair({ certFile, keyFile }) : undefined);
+  const read = async () => {
+    if (!certFile || !keyFile) return undefined;
+    return readPair({ certFile, keyFile }).catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new ConfigError([`TLS_CERT_FILE and TLS_KEY_FILE can't be used: ${why}`]);
+    });
+  };
   let listener: TlsListener | undefined;
   let shown: string | undefined;
 

@@ -16,7 +16,7 @@ test(".env of the folder adds to the environment, and takes nothing from it", ()
     vi.unstubAllEnvs();
   });
   vi.stubEnv("LOG_LEVEL", "error");
-  expect(readEnvironment().APP_PORT).toBeUndefined();
+  expect(readEnvironment(() => {}).APP_PORT).toBeUndefined();
   writeFileSync(".env", "# Of ours\nAPP_PORT=8123\nLOG_LEVEL=debug\n");
-  expect(readEnvironment()).toMatchObject({ APP_PORT: "8123", LOG_LEVEL: "error" });
+  expect(readEnvironment(() => {})).toMatchObject({ APP_PORT: "8123", LOG_LEVEL: "error" });
 });

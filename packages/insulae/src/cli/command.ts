@@ -2,7 +2,10 @@
  * What each command works with. A command is a function of a context and its input; it returns what
  * it has to say, as a document and as text, and one place prints either.
  */
+import { readFileSync } from "node:fs";
+import { ConfigError } from "../config.ts";
 import { withStoredSecrets } from "../secret-store.ts";
+import { parseEnvironmentFile } from "./environment-file.ts";
 import { type ExitCode, exitCodes, explain } from "./failure.ts";
 
 export interface Result {
@@ -32,7 +35,11 @@ export async function runCommand(
 ): Promise<void> {
   const note = (text: string) => void process.stderr.write(`${text}\n`);
   try {
-    const result = await command({ json, env: await withStoredSecrets(readEnvironment()), note });
+    const result = await command({
+      json,
+      env: await withStoredSecrets(readEnvironment(note)),
+      note,
+    });
     const output = json ? JSON.stringify(result.document, null, 2) : result.text;
     if (output !== "") process.stdout.write(`${output}\n`);
     process.exitCode = result.exitCode ?? exitCodes.ok;
@@ -54,12 +61,30 @@ export function printFailure(error: unknown, json: boolean): void {
   if (wanted && error instanceof Error) process.stderr.write(`${error.stack}\n`);
 }
 
-/** The variables of `.env` in the working directory are added; those that are set already stay. */
-export function readEnvironment(): Readonly<Record<string, string | undefined>> {
-  try {
-    process.loadEnvFile(".env");
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+/**
+ * Adds the variables of `.env` in the working directory to the environment; those that are set already
+ * stay. @param note hears of names that are nearly a setting's.
+ *
+ * @throws ConfigError if the file can't be read as it stands.
+ */
+export function readEnvironment(
+  note: (text: string) => void,
+): Readonly<Record<string, string | undefined>> {
+  const bytes = readIfThere(".env");
+  if (bytes) {
+    const { values, doubts } = parseEnvironmentFile(bytes);
+    for (const doubt of doubts) note(doubt);
+    for (const [name, value] of Object.entries(values)) process.env[name] ??= value;
   }
   return process.env;
+}
+
+function readIfThere(path: string): Uint8Array | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigError([`the file ${path} can't be read (${why})`]);
+  }
 }

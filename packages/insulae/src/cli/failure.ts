@@ -2,6 +2,7 @@
  * What a command says and how it ends when it fails. Errors are told apart by their names, so that
  * this file loads none of the modules that throw them.
  */
+import { resolve } from "node:path";
 
 export const exitCodes = {
   ok: 0,
@@ -103,6 +104,8 @@ function explainSystemError(error: Error): Failure {
     );
   }
   if (code !== undefined && "path" in first && /^E[A-Z]+$/.test(code)) {
+    const dataDir = resolve(process.env.DATA_DIR ?? ".insulae");
+    if (!String(first.path).startsWith(dataDir)) return failed("file", `${first.message}.`);
     const message = `${first.message}. Set DATA_DIR to a folder that you may write in.`;
     return failed("data_folder", message);
   }

@@ -19,6 +19,8 @@ const reconnectMs = 1_000;
  * as a JSON object of its own. Where the connection is lost it is made again.
  */
 export async function followLogs(context: CommandContext, options: LogsOptions): Promise<Result> {
+  // Nobody reads on: `insulae logs | head -1`.
+  process.stdout.once("error", () => process.exit(exitCodes.ok));
   const { env, note } = context;
   const config = loadConfig(env);
   const server = (options.url ?? `http://localhost:${config.port}`).replace(/\/+$/, "");

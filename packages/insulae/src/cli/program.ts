@@ -7,10 +7,12 @@ import { version } from "../version.ts";
 import { printFailure, type RunCommand, runCommand } from "./command.ts";
 import { exitCodes } from "./failure.ts";
 import { afterHelp, examplesOf } from "./help.ts";
-import type { NewTenantOptions } from "./tenant.ts";
+import type { NewTenantOptions, TenantChangesOptions } from "./tenant.ts";
 
 /** @param args without the program's name: `["tenant", "list"]` */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
+  // Whoever reads what we print may be gone before us (`insulae tenant list | head -1`).
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const json = args.includes("--json");
   const program = createProgram((command) => runCommand(json, command), json);
   try {
@@ -109,8 +111,18 @@ function addTenant(tenant: Command, run: RunCommand): void {
     .option("--host <host...>", "a host that is this tenant's; may be repeated")
     .option("--server <server>", "where to place it (default: the least loaded for its weight)")
     .option("--owner <email>", "the account that owns it, and is its first user")
+    .addOption(registration())
     .action((key: string, options: NewTenantOptions) =>
       run(async (context) => (await commands()).createTenant(context, key, options)),
+    );
+  tenant
+    .command("update <tenant>")
+    .description("change a tenant's name, plan or registration")
+    .option("--name <name>", "what people call it")
+    .option("--plan <plan>", "its limits: free, standard, premium or your own")
+    .addOption(registration())
+    .action((ref: string, options: TenantChangesOptions) =>
+      run(async (context) => (await commands()).updateTenant(context, ref, options)),
     );
   tenant
     .command("list")
@@ -265,6 +277,12 @@ function addMigrate(migrate: Command, run: RunCommand): void {
       run(async () => (await import("./migrate-new.ts")).newMigration(name, featureDir)),
     );
 }
+
+const registration = () =>
+  new Option(
+    "--registration <who>",
+    "whether strangers may sign up as its users (default: open, in production closed)",
+  ).choices(["open", "closed"]);
 
 const wholeNumber = (min: number, max: number) => (text: string) => {
   const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;

@@ -20,21 +20,28 @@ export async function start(
   const overrides = options.port === undefined ? {} : { port: options.port };
   const config = loadConfig(env, overrides);
   // Before the database is started, which takes a while the first time.
-  if (await isPortTaken(config.host, config.port)) throw portTaken(config.port);
+  if (await isPortTaken(config.host, config.port)) throw portTaken("PORT", config.port);
 
   const log = logFor(config, json);
-  const app = await createApp({ env, config: overrides, log });
+  let databaseStops = () => {};
+  const onDatabaseStop = () => databaseStops();
+  const app = await createApp({ env, config: overrides, log, onDatabaseStop });
   let address: string;
   let admin: FirstAdmin | undefined;
   try {
     admin = await firstAdmin(app, config);
-    address = await app.listen();
+    address = await app.listen().catch((error: unknown) => {
+      throw cannotListen(error, config);
+    });
   } catch (error) {
     await app.close();
-    throw isAddressInUse(error) ? portTaken(config.port) : error;
+    throw error;
   }
   stopOnSignal({
-    close: () => app.close(),
+    close: (onDatabaseStop) => {
+      databaseStops = onDatabaseStop;
+      return app.close();
+    },
     note: config.env === "production" ? () => {} : note,
     parent,
     ...(config.logFile !== undefined && { onHangUp: app.reopenLog }),
@@ -66,13 +73,20 @@ async function firstAdmin(app: App, config: Config): Promise<FirstAdmin | undefi
   return app.ensureAdmin({ email, password });
 }
 
-const isAddressInUse = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+/** Names the setting whose port it was: the server listens on up to three. */
+function cannotListen(error: unknown, { host, port, tlsPort, wsPort }: Config): unknown {
+  if (!(error instanceof Error && "syscall" in error)) return error;
+  const at = "port" in error ? Number(error.port) : port;
+  const setting = at === tlsPort ? "TLS_PORT" : at === wsPort ? "APP_WS_PORT" : "PORT";
+  if ("code" in error && error.code === "EADDRINUSE") return portTaken(setting, at);
+  const message = `The server can't listen at ${host}:${at} (${error.message}). Set HOST to an address of this machine, and ${setting} to a port that you may use.`;
+  return new CommandError("cannot_listen", message);
+}
 
-const portTaken = (port: number): CommandError =>
+const portTaken = (setting: string, port: number): CommandError =>
   new CommandError(
     "port_taken",
-    `${describeTaken(port)}\nStop it, or choose another port: PORT=${port + 1} npm start`,
+    `${describeTaken(port)}\nStop it, or choose another port: ${setting}=${port + 1} npm start`,
   );
 
 /** Where a browser on this machine finds it. */

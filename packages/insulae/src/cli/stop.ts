@@ -1,7 +1,7 @@
 /**
  * Ends a server when it is told to. A first signal closes it in order: what is in flight ends, then
- * the embedded PostgreSQL. A second one ends it at once; the database is then stopped by its
- * watchdog. In a terminal, Ctrl-C reaches npm too, and npm passes it on: what follows a signal
+ * the embedded PostgreSQL, once its checkpoint is written. A second one ends the process at once; the
+ * database is then stopped by its watchdog. In a terminal, Ctrl-C reaches npm too, and npm passes it on: what follows a signal
  * within half a second is the same one.
  *
  * A SIGTERM to npm may never get here: npm passes it on to its shell, and a shell that waits for us
@@ -11,11 +11,13 @@ import { exitCodes } from "./failure.ts";
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const sameSignalMs = 500;
+/** For everything but the database, which writes its checkpoint as long as that takes. */
 const deadlineMs = 2_800;
 const parentEveryMs = 200;
 
 export interface StopOptions {
-  readonly close: () => Promise<void>;
+  /** @param onDatabaseStop to be called when everything but the database has ended. */
+  readonly close: (onDatabaseStop: () => void) => Promise<void>;
   readonly note: (text: string) => void;
   /** The parent's pid when the process began: it may be gone by now. */
   readonly parent: number;
@@ -32,7 +34,7 @@ export function stopOnSignal({ close, note, parent, onHangUp }: StopOptions): vo
       process.exit(exitCodes.failed);
     }, deadlineMs);
     try {
-      await close();
+      await close(() => clearTimeout(timer));
       clearTimeout(timer);
       process.exit(exitCodes.ok);
     } catch (error) {
@@ -51,8 +53,6 @@ export function stopOnSignal({ close, note, parent, onHangUp }: StopOptions): vo
   if (process.env.npm_lifecycle_event !== undefined) {
     setInterval(() => process.ppid !== parent && stopOnce(), parentEveryMs).unref();
   }
-  // The terminal, or whoever read what we print, may be gone before us.
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   if (onHangUp) process.on("SIGHUP", onHangUp);
   for (const signal of signals) {
     if (onHangUp && signal === "SIGHUP") continue;

@@ -6,7 +6,7 @@ import type { Isolation, Tenant } from "../kernel/tenancy/tenant.ts";
 import type { Services } from "../services.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { confirm } from "./confirm.ts";
-import { CommandError } from "./failure.ts";
+import { CommandError, exitCodes } from "./failure.ts";
 import { cliActor, withServices } from "./open.ts";
 import { count, properties, table } from "./table.ts";
 
@@ -17,6 +17,13 @@ export interface NewTenantOptions {
   readonly host?: readonly string[];
   readonly server?: string;
   readonly owner?: string;
+  readonly registration?: "open" | "closed";
+}
+
+export interface TenantChangesOptions {
+  readonly name?: string;
+  readonly plan?: string;
+  readonly registration?: "open" | "closed";
 }
 
 /** A tenant as the API shows it, and where its rows are. */
@@ -34,6 +41,7 @@ const textOf = (tenant: Tenant): string => {
     number: tenant.number,
     status: tenant.status,
     plan: tenant.plan,
+    registration: String(tenant.settings.registration ?? "–"),
     hosts: tenant.hosts.join(", ") || "–",
     owner: tenant.ownerAccountId ?? "–",
     isolation,
@@ -53,13 +61,34 @@ export const createTenant = (
   options: NewTenantOptions,
 ): Promise<Result> =>
   withServices(context, async ({ platform }) => {
-    const { name = key, isolation, plan, host: hosts, server, owner } = options;
+    const { name = key, isolation, plan, host: hosts, server, owner, registration } = options;
+    const settings = registration && { registration };
     const account = owner === undefined ? undefined : await findOwner(platform, owner);
     const tenant = await platform.tenants.create(
-      { key, name, isolation, plan, hosts, server, ownerAccountId: account?.id },
+      { key, name, isolation, plan, hosts, server, settings, ownerAccountId: account?.id },
       account && ((created) => createOwnerUser(platform, created, account)),
     );
     await note(platform, "tenant.created", tenant);
+    return oneTenant(tenant);
+  });
+
+export const updateTenant = (
+  context: CommandContext,
+  reference: string,
+  { name, plan, registration }: TenantChangesOptions,
+): Promise<Result> =>
+  withServices(context, async ({ platform }) => {
+    const { id, settings } = await platform.tenants.get(reference);
+    if (name === undefined && plan === undefined && registration === undefined) {
+      const message = "Nothing to change: give --name, --plan or --registration.";
+      throw new CommandError("usage", message, exitCodes.usage);
+    }
+    const tenant = await platform.tenants.update(id, {
+      name,
+      plan,
+      settings: registration && { ...settings, registration },
+    });
+    await note(platform, "tenant.updated", tenant);
     return oneTenant(tenant);
   });
 

@@ -84,7 +84,7 @@ export async function passGate(
   await note(context, subject);
   const next = enrolment
     ? { methods: ["totp", "passkey"] }
-    : await methodsOf(context, subject, owner, token);
+    : await methodsOf(context, subject, owner, token, factors);
   throw secondFactorRequired({
     members: { mfa_token: token, expires_in: tokenSeconds, enrolment, ...next },
   });
@@ -96,8 +96,9 @@ async function methodsOf(
   subject: Subject,
   owner: Owner,
   token: string,
+  factors: Awaited<ReturnType<Platform["factors"]["list"]>>,
 ) {
-  const kinds = new Set((await platform.factors.list(owner)).map(({ kind }) => kind));
+  const kinds = new Set(factors.map(({ kind }) => kind));
   const tenant = owner.tenantId !== null && "tenant" in subject ? subject.tenant : undefined;
   const site = siteFor(platform.config, tenant, request);
   const passkeys = (await platform.factors.listPasskeys(owner)).filter(

@@ -1,0 +1,65 @@
+import { describe, expect, test } from "vitest";
+import { parseEnvironmentFile } from "./environment-file.ts";
+
+const parse = (text: string) => parseEnvironmentFile(Buffer.from(text));
+const valuesOf = (text: string) => parse(text).values;
+
+describe(".env", () => {
+  test.each([
+    ["a value", "PORT=8080\n", { PORT: "8080" }],
+    ["blanks, and a comment after one", "  PORT = 8080  # ours\n#PORT=1\n\n", { PORT: "8080" }],
+    ["a line that shells export", "export PORT=8080", { PORT: "8080" }],
+    ["line ends of Windows", "PORT=8080\r\nHOST=x\r\n", { PORT: "8080", HOST: "x" }],
+    ["a byte order mark", "\uFEFFPORT=8080", { PORT: "8080" }],
+    ["a # in quotes", `A="Correct#Horse" # yes\nB='#'`, { A: "Correct#Horse", B: "#" }],
+    ["several lines in quotes", `A="one\ntwo \nthree"\nB=2`, { A: "one\ntwo \nthree", B: "2" }],
+    [
+      "\\n in double quotes alone",
+      String.raw`A="a\nb"` + "\n" + String.raw`B='a\nb'`,
+      {
+        A: "a\nb",
+        B: String.raw`a\nb`,
+      },
+    ],
+    [
+      "an empty value, which takes nothing of the next line",
+      "A= \nB=\nC=3",
+      { A: "", B: "", C: "3" },
+    ],
+  ])("%s", (_, text, values) => {
+    expect(valuesOf(text)).toEqual(values);
+  });
+
+  test.each([
+    [
+      "a # that may be a comment",
+      "A=1\nADMIN_PASSWORD=Correct#Horse",
+      /line 2: ADMIN_PASSWORD .*quotes/,
+    ],
+    ["a quote that is never closed", `A="b\nC=3`, /line 1: A .*never closed/],
+    ["text after the quotes", `A="b"c`, /line 1: A goes on after/],
+    ["a line that is no setting", "PORT 8080", /line 1: this is not NAME=value/],
+    ["a name twice", "A=1\nA=2", /line 2: A is there twice/],
+    ["another encoding", "A=\u00e9\0", /UTF-8/],
+  ])("%s is refused, with its line", (_, text, message) => {
+    expect(() => parse(text)).toThrow(message);
+  });
+
+  test.each(["utf16le", "latin1"] as const)("a file in %s is refused", (encoding) => {
+    const bytes = Buffer.from(
+      "\uFEFFPORT=80é80".replace(encoding === "latin1" ? "\uFEFF" : "", ""),
+      encoding,
+    );
+    expect(() => parseEnvironmentFile(bytes)).toThrow(/save it in that encoding/);
+  });
+
+  test("a name that is nearly a setting's is asked about; another program's is not", () => {
+    const { doubts } = parse("PROT=1\nPORTS=1\nDATABASE_UR=1\nSTRIPE_KEY=1\nPORT=1\nport=1");
+    expect(doubts).toEqual([
+      expect.stringContaining("did you mean PORT?"),
+      expect.stringContaining("did you mean PORT?"),
+      expect.stringContaining("did you mean DATABASE_URL?"),
+      expect.stringContaining("did you mean PORT?"),
+    ]);
+  });
+});

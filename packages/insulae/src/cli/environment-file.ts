@@ -1,0 +1,93 @@
+/**
+ * The file `.env`: a setting a line, `NAME=value`. What could be read in two ways is refused, since a
+ * setting that is misread is worse than a start that fails:
+ *
+ *     PORT=8080                    # a comment, after a blank
+ *     export PUBLIC_URL=https://api.example.com
+ *     ADMIN_PASSWORD="Correct#Horse"
+ *     TEXT='what is in quotes may have
+ *     several lines'
+ */
+import { ConfigError, isSetting, settingNames } from "../config.ts";
+
+export interface EnvironmentFile {
+  readonly values: Readonly<Record<string, string>>;
+  /** Names that are no setting, but nearly one: `PROT: did you mean PORT?` */
+  readonly doubts: readonly string[];
+}
+
+/** @throws ConfigError that lists what can't be read, by line. */
+export function parseEnvironmentFile(bytes: Uint8Array): EnvironmentFile {
+  const values: Record<string, string> = {};
+  const problems: string[] = [];
+  const lines = textOf(bytes).split(/\r?\n/);
+  for (let index = 0; index < lines.length; index += 1) {
+    const number = index + 1;
+    const refuse = (why: string) => void problems.push(`.env, line ${number}: ${why}`);
+    const line = lines[index]?.trimStart() ?? "";
+    if (line === "" || line.startsWith("#")) continue;
+    const [, name, begun = ""] = /^(?:export\s+)?([A-Za-z_][\w.-]*)\s*=\s*(.*)$/.exec(line) ?? [];
+    if (name === undefined) {
+      refuse("this is not NAME=value; comments begin with #");
+      continue;
+    }
+    let written = begun;
+    const quote = /^["'`]/.exec(written)?.[0];
+    while (quote && !written.includes(quote, 1) && index + 1 < lines.length) {
+      index += 1;
+      written += `\n${lines[index]}`;
+    }
+    const value = valueOf(written, quote);
+    if (value instanceof Error) refuse(`${name} ${value.message}`);
+    else if (name in values) refuse(`${name} is there twice; keep one of them`);
+    else values[name] = value;
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { values, doubts: Object.keys(values).flatMap(doubt) };
+}
+
+function textOf(bytes: Uint8Array): string {
+  const isUtf16 = bytes.includes(0) || (bytes[0] === 0xff && bytes[1] === 0xfe);
+  try {
+    if (isUtf16) throw new TypeError("UTF-16");
+    // A byte order mark is left out.
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new ConfigError([".env is not in UTF-8; save it in that encoding"]);
+  }
+}
+
+function valueOf(written: string, quote: string | undefined): string | Error {
+  if (quote) {
+    const end = written.indexOf(quote, 1);
+    if (end < 0) return new Error(`begins with ${quote}, which is never closed`);
+    if (!/^\s*(#|$)/.test(written.slice(end + 1))) {
+      return new Error(`goes on after its closing ${quote}; put all of it into other quotes`);
+    }
+    const inside = written.slice(1, end);
+    return quote === '"' ? inside.replaceAll("\\n", "\n") : inside;
+  }
+  const value = written.replace(/(^|\s)#.*$/, "").trim();
+  if (value.includes("#")) return new Error("has a # in its value; put the value into quotes");
+  return value;
+}
+
+/** One letter too many, too few or another, or two that changed places. */
+function doubt(name: string): string[] {
+  if (isSetting(name)) return [];
+  const meant = settingNames.find((setting) => isNear(name.toUpperCase(), setting));
+  return meant === undefined ? [] : [`${name} in .env is no setting: did you mean ${meant}?`];
+}
+
+function isNear(a: string, b: string): boolean {
+  if (Math.abs(a.length - b.length) > 1) return false;
+  let start = 0;
+  while (start < a.length && a[start] === b[start]) start += 1;
+  const [restA, restB] = [a.slice(start), b.slice(start)];
+  return (
+    restA.slice(1) === restB.slice(1) ||
+    restA.slice(1) === restB ||
+    restA === restB.slice(1) ||
+    (restA[0] === restB[1] && restA[1] === restB[0] && restA.slice(2) === restB.slice(2))
+  );
+}
