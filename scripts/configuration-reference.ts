@@ -21,6 +21,10 @@ Read from the environment, and from \`.env\` in the working directory by \`insul
 give \`config\` to \`createApp()\`, which wins. Several names of one setting may be given if they agree. All
 problems are reported at once, and in production nothing is made up: what is required must be there.
 
+\`.env\` is in UTF-8 and has a setting a line, \`NAME=value\`; a value with a \`#\` or several lines stands in
+quotes. What could be read in two ways is refused with its line, and a name that is nearly a setting's is
+asked about.
+
 | variable | also | meaning |
 |---|---|---|
 ${rows.join("\n")}

@@ -4,6 +4,7 @@ export { Type } from "typebox";
 export { type App, type AppOptions, createApp } from "./app.ts";
 export type { QuotaName, Quotas } from "./config.quotas.ts";
 export { type Config, ConfigError } from "./config.ts";
+export { dialects } from "./dialects/index.ts";
 export { type Credentials, logIn } from "./features/accounts/accounts.feature.ts";
 export { standardFeatures } from "./features/index.ts";
 export { makeTenant } from "./features/tenants/tenants.feature.ts";
