@@ -3787,6 +3787,8 @@ export interface components {
             roles: string[];
             /** @description Who sent it last; null: they are gone, and it has to be sent again. */
             sent_by: string | null;
+            /** @description `void`: nobody can accept it, since its sender is gone or the invited is a user already. What is expired or void doesn't keep anybody from being invited again. */
+            state: "waiting" | "expired" | "void";
             /** Format: date-time */
             expires_at: string;
             /** Format: date-time */
@@ -4227,7 +4229,7 @@ export interface components {
         };
         SmsNotification: {
             /**
-             * @description A telephone number, as E.164 has it.
+             * @description A telephone number, as E.164 has it; blanks, dots, hyphens and brackets are left out.
              * @example +41791234567
              */
             recipient: string;

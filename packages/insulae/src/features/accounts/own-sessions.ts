@@ -45,7 +45,7 @@ export async function endOwnSession(
   principal: Principal,
   id: string,
 ): Promise<void> {
-  if (!(await sessions.end(id.toLowerCase(), ownerOf(principal)))) throw sessionNotFound();
+  if (!(await sessions.end(id, ownerOf(principal)))) throw sessionNotFound();
 }
 
 /**

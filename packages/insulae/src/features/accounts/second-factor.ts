@@ -79,6 +79,7 @@ export async function passGate(
     purpose: enrolment ? enrolmentPurpose : secondFactorPurpose,
     subject: idOf(subject),
     ttlSeconds: tokenSeconds,
+    several: true,
     detail: { epoch: subject.epoch, amr: amr.join(" "), session: browser ? "cookie" : "token" },
   });
   await note(context, subject);

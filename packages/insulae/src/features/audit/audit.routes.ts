@@ -40,6 +40,10 @@ const filters = {
   from: Type.Optional(timestamp),
   to: Type.Optional(Type.String({ format: "date-time", description: "Before this time." })),
 };
+/** Ids are written in lower case; what else an entry may be about is written as it is. */
+const idIn = (text: string | undefined) =>
+  text !== undefined && /^[0-9A-F-]{36}$/i.test(text) ? text.toLowerCase() : text;
+
 const Filter = Type.Object(filters);
 const List = pageQuery(filters);
 
@@ -48,7 +52,11 @@ const Lines = Type.String({
   description: "One entry a line, as JSON, oldest first.",
 });
 
-const filterOf = ({ limit: _limit, cursor: _cursor, ...filter }: Static<typeof List>) => filter;
+const filterOf = ({ action, outcome, actor, target, from, to }: Static<typeof Filter>) => ({
+  ...{ action, outcome, from, to },
+  actor: idIn(actor),
+  target: idIn(target),
+});
 
 const pageOptions = ({ limit, cursor }: Page) => ({
   limit,
@@ -80,7 +88,7 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
     },
     ({ db, query, header }) => {
       header("content-type", "application/x-ndjson");
-      return tenantAudit.lines(db, query);
+      return tenantAudit.lines(db, filterOf(query));
     },
   ),
 
@@ -113,7 +121,7 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
     },
     ({ platform, query, header }) => {
       header("content-type", "application/x-ndjson");
-      return platformAudit.lines(platformLog(platform.control), query);
+      return platformAudit.lines(platformLog(platform.control), filterOf(query));
     },
   ),
 ];

@@ -110,6 +110,7 @@ export async function reauthenticationOptions(setting: OwnSetting) {
     purpose,
     subject: owner,
     ttlSeconds: freshSeconds,
+    several: true,
     detail: { session: credential.sessionId },
   });
   const passkeys = await platform.factors.listPasskeys(owner);

@@ -54,7 +54,7 @@ export const resetRoutes = (r: RouteBuilder<Record<never, never>>) => [
     async ({ platform, user, tenant, credential, permissions, params, audit }) => {
       if (user.kind !== "tenant" || !tenant || !("sessionId" in credential)) throw wrongContext();
       await requireFreshProof({ platform, credential });
-      const id = asId(params.id.toLowerCase());
+      const id = asId(params.id);
       await platform.withTenant<UserTables, void>(tenant, ({ db }) =>
         db.transaction().execute((tx) => lockInferior({ db: tx, permissions, user }, id)),
       );
@@ -80,7 +80,7 @@ export const resetRoutes = (r: RouteBuilder<Record<never, never>>) => [
     async ({ platform, credential, params, audit }) => {
       await requireFreshProof({ platform, credential });
       // As a client sent it: the query says whether it is anybody's.
-      const owner = { tenantId: null, id: params.id.toLowerCase() as AccountId };
+      const owner = { tenantId: null, id: params.id as AccountId };
       if (!(await findSubject(platform, owner))) throw accountNotFound();
       await reset(platform, owner);
       await audit({ action: "factors.reset", target: { type: "account", id: owner.id } });

@@ -20,7 +20,8 @@ export function permittedReturn(config: Configured, tenant: Tenant, text: string
   // As browsers read it: what they take for a path or a user's name must not be an origin here.
   if (!URL.canParse(text)) throw returnRefused();
   const url = new URL(text);
-  const origin = canonicalOrigin(url.origin);
+  // A `blob:` has the origin of the page that made it, and leads to whatever that page put there.
+  const origin = /^https?:$/.test(url.protocol) ? canonicalOrigin(url.origin) : undefined;
   const known = origin !== undefined && (origins.has(origin) || platform.includes(origin));
   if (!known || url.username || url.password) throw returnRefused();
   return url;

@@ -80,6 +80,15 @@ export const updateProvider = (db: Db, id: string, values: Partial<ProviderValue
 export const deleteProvider = (db: Db, id: string) =>
   db.deleteFrom("identity_providers").where("id", "=", id).execute();
 
+/**
+ * One sign-in of a person at a time, until the transaction ends. The first ones make the user and the
+ * identity, and would otherwise wait for each other in two orders.
+ */
+export const takeTurn = (tx: Db, email: string) =>
+  sql`select pg_advisory_xact_lock(hashtextextended(${email}, 0) # hashtextextended(app.current_tenant_id()::text, 1))`.execute(
+    tx,
+  );
+
 /** Whose identity it is, locked until the transaction ends. */
 export const lockUserOfIdentity = (tx: Db, issuer: string, subject: string) =>
   tx

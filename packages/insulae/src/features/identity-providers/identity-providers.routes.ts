@@ -99,7 +99,7 @@ const refusals = [
 ];
 const identityParams = Type.Object({ id: uuid, identity: uuid });
 /** As PostgreSQL writes it. */
-const userIdOf = ({ id }: { readonly id: string }) => id.toLowerCase() as UserId; // checked as a uuid
+const userIdOf = ({ id }: { readonly id: string }) => id as UserId; // checked as a uuid
 
 export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
   r.get(

@@ -36,6 +36,7 @@ import {
   setOwnRoles,
   setSystemRole,
   setVerified,
+  takeTurn,
 } from "./identity-providers.queries.ts";
 import { mapRoles } from "./role-mapping.ts";
 
@@ -95,6 +96,7 @@ export async function enter(
   const email = acceptedEmail(provider, who);
   const roles = mapRoles(provider, who.claims);
   return db.transaction().execute(async (tx) => {
+    await takeTurn(tx, email);
     const known = await lockUserOfIdentity(tx, who.issuer, who.subject);
     const { id: userId, first } = known
       ? { id: known.id, first: undefined }

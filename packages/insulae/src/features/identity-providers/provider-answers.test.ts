@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { openTestProvider, visit } from "./provider-fixture.ts";
 import { signInTools } from "./sign-in-fixture.ts";
@@ -45,6 +45,34 @@ describe("what a provider answers is refused", () => {
       outcome: "failed",
       detail: { reason: "provider_faulty" },
     });
+  });
+
+  it.each([
+    ["blanks", " "],
+    ["more than 255 characters", "x".repeat(256)],
+    ["characters that are not ASCII", "jörg"],
+  ])("with a subject of %s, which could be somebody else's", async (_, sub) => {
+    const at = await tools.configure();
+    at.provider.person = { ...at.provider.person, sub };
+    expect(await tools.signIn(at)).toMatchObject({ error: "provider_faulty" });
+  });
+
+  it.each([
+    ["an endpoint that is no address", { token_endpoint: "nowhere" }],
+    ["an endpoint that runs a script", { authorization_endpoint: "javascript:alert(1)" }],
+    ["no way to ask for a code", { response_types_supported: ["id_token"] }],
+    ["no PKCE that we use", { code_challenge_methods_supported: ["plain"] }],
+    ["no way for us to authenticate", { token_endpoint_auth_methods_supported: ["none"] }],
+  ])("in its document, with %s, when it is configured", async (_, faults) => {
+    const at = await tools.configure();
+    const other = await openTestProvider();
+    onTestFinished(other.close);
+    const document = await fetch(`${other.issuer}/.well-known/openid-configuration`);
+    const faulty = { ...((await document.json()) as object), ...faults }; // it is JSON
+    other.instead = (_, response) =>
+      response.setHeader("content-type", "application/json").end(JSON.stringify(faulty));
+    const refused = await tools.add({ ...at, provider: other }).catch(String);
+    expect(refused).toContain("issuer_unusable");
   });
 
   it("made for another sign-in: its nonce is not this one's", async () => {

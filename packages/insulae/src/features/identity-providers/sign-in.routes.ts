@@ -86,7 +86,7 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
     async ({ platform, request, tenant, params, query, header, status }) => {
       const where = await requireTenant(platform, tenant, query.tenant);
       const { location, secret } = await startSignIn({ platform, request }, where, {
-        providerId: params.provider.toLowerCase(),
+        providerId: params.provider,
         returnTo: query.return_to,
         challenge: query.code_challenge,
       });
@@ -111,7 +111,7 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
     async ({ platform, request, tenant, params, query, header, status, audit, log }) => {
       const finished = await finishSignIn(
         { platform, request, audit },
-        { providerId: params.provider.toLowerCase(), tenant, query },
+        { providerId: params.provider, tenant, query },
       );
       const { failure } = finished.outcome;
       if (failure) log.warn({ err: failure, provider: params.provider }, "Failed outside sign-in");

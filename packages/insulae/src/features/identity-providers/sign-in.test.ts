@@ -46,6 +46,27 @@ describe("signing in with an outside provider", () => {
     expect(second.body.user.email).toBe(first.body.user.email);
   });
 
+  it("signs one person in on two devices at once", async () => {
+    const at = await tools.configure();
+    await tools.signIn(at);
+    const pages = [await tools.reachPage(at), await tools.reachPage(at)];
+    for (const page of pages) {
+      expect((await tools.exchange(page.code, page.verifier)).status).toBe(200);
+    }
+  });
+
+  it("lets in one person who comes for the first time on ten devices at once", async () => {
+    const at = await tools.configure();
+    const backs = await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const { location, cookie } = await tools.begin(at);
+        return { back: await visit(at.provider, location), cookie };
+      }),
+    );
+    const outcomes = await Promise.all(backs.map(({ back, cookie }) => tools.finish(back, cookie)));
+    expect(outcomes.map(({ error }) => error)).toEqual(outcomes.map(() => null));
+  });
+
   it("gives a cookie instead of tokens to a page that asks for one", async () => {
     const page = await tools.reachPage(await tools.configure());
     const reply = await tools.exchange(page.code, page.verifier, { session: "cookie" });
@@ -205,6 +226,7 @@ describe("a sign-in that was begun", () => {
     "https://evil.example/",
     "//evil.example/",
     "javascript:alert(1)",
+    "blob:http://localhost:0/0b6c1f3e-0000-4000-8000-000000000000",
     "http://localhost.evil.example/",
     "http://localhost@evil.example/",
     "http://localhost:0@evil.example/",

@@ -158,6 +158,7 @@ export async function finishSignIn(
       purpose: codePurpose,
       subject: { tenantId: tenant.id, id: entry.userId },
       ttlSeconds: codeSeconds,
+      several: true,
       detail: {
         challenge: challenge ?? "",
         epoch: subject.epoch,

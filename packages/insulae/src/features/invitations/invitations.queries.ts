@@ -25,10 +25,22 @@ const roleNames = sql<string[]>`array(
   select name from roles where roles.id = any(invitations.role_ids) order by lower(name)
 )`.as("roles");
 
+/**
+ * Nobody can accept it: whoever sent it is gone, or who was invited has become a user here since. Who was
+ * one before is not told to whoever invites.
+ */
+const isVoid = sql<boolean>`(invitations.sent_by is null or exists (
+  select from users
+  where users.email = invitations.email and users.created_at > invitations.created_at))`;
+
+const state = sql<"waiting" | "expired" | "void">`case
+  when ${isVoid} then 'void' when expires_at <= now() then 'expired' else 'waiting'
+end`.as("state");
+
 const selectViews = (db: Db) =>
   db
     .selectFrom("invitations")
-    .select(["id", "email", "role", roleNames, "sent_by", "expires_at", "created_at"]);
+    .select(["id", "email", "role", roleNames, "sent_by", state, "expires_at", "created_at"]);
 
 const newestInvitations = statement(
   (db: Db, p: Params<{ limit: number; after?: string | undefined }>) => {
@@ -49,7 +61,7 @@ export const listInvitations = (db: Db, { limit, after, cursor }: Page) =>
 export const findView = (db: Db, id: string) =>
   selectViews(db).where("id", "=", id).executeTakeFirst();
 
-/** @returns its id, or undefined if there is one for this e-mail that has not expired */
+/** @returns its id, or undefined if there is one for this e-mail that waits to be accepted */
 export async function insertInvitation(
   tx: Db,
   values: Insertable<InvitationTables["invitations"]>,
@@ -57,7 +69,7 @@ export async function insertInvitation(
   await tx
     .deleteFrom("invitations")
     .where("email", "=", values.email)
-    .where("expires_at", "<=", sql<Date>`now()`)
+    .where((eb) => eb.or([eb("expires_at", "<=", sql<Date>`now()`), isVoid]))
     .execute();
   const made = await tx
     .insertInto("invitations")

@@ -14,6 +14,10 @@ export const Invitation = Type.Object(
     sent_by: Type.Union([uuid, Type.Null()], {
       description: "Who sent it last; null: they are gone, and it has to be sent again.",
     }),
+    state: Type.Union([Type.Literal("waiting"), Type.Literal("expired"), Type.Literal("void")], {
+      description:
+        "`void`: nobody can accept it, since its sender is gone or the invited is a user already. What is expired or void doesn't keep anybody from being invited again.",
+    }),
     expires_at: timestamp,
     created_at: timestamp,
   },

@@ -56,6 +56,27 @@ describe("an invitation", () => {
     ]);
   });
 
+  it("that nobody can accept any more is shown as void, and blocks no other", async () => {
+    const { tenant, owner } = await inviting.newTenant();
+    const admin = await people.addUser(tenant, owner, { role: "admin", password: people.password });
+    const [left, joined, waiting] = [people.newEmail(), people.newEmail(), people.newEmail()];
+    await inviting.invited(admin, left);
+    await inviting.invited(owner, joined);
+    await inviting.invited(owner, waiting);
+    await people.onTenant(tenant, async (db) => {
+      await db.query("delete from users where id = $1", [admin.user.id]);
+      await db.query("insert into users (email, role) values ($1, 'user')", [joined]);
+    });
+    const stateOf = async (email: string) =>
+      (await inviting.list(owner)).find((one: { email: string }) => one.email === email).state;
+    expect(await Promise.all([left, joined, waiting].map(stateOf))).toEqual([
+      ...["void", "void", "waiting"],
+    ]);
+    for (const email of [left, joined])
+      expect((await inviting.invite(owner, email)).status).toBe(201);
+    expect((await inviting.invite(owner, waiting)).body.code).toBe("invitation_exists");
+  });
+
   it("is accepted by an account that is signed in, from the core or from another tenant", async () => {
     const { tenant, owner } = await inviting.newTenant();
     const { owner: elsewhere } = await inviting.newTenant();

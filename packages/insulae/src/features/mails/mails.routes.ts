@@ -103,7 +103,7 @@ export const capturedMailRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: Type.Object({ items: Type.Array(CapturedMessage) }),
     },
     async ({ platform, query }) => ({
-      items: await listCaptured(platform.control, ["sms", "push"], query.to),
+      items: await listCaptured(platform.control, ["sms", "push"], query.to?.trim()),
     }),
   ),
 ];

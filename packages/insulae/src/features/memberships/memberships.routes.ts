@@ -78,7 +78,7 @@ export const membershipRoutes = (r: RouteBuilder<Record<never, never>>) => [
       errors: [tenantNotFound, tenantInactive, notTransferable],
     },
     async ({ platform, user, params, body, audit }) => {
-      const heir = asId(body.user_id.toLowerCase());
+      const heir = asId(body.user_id);
       const { tenant, from, to } = await transferTenant(platform, user, params.id, heir);
       await audit({
         action: "tenant.transferred",

@@ -10,6 +10,7 @@ import {
   requeue,
 } from "./notifications.queries.ts";
 import { ChannelName, Notification, StatusName } from "./notifications.schemas.ts";
+import { recipientsMeant } from "./recipient.ts";
 import { sendNotification } from "./send.job.ts";
 
 export const notificationNotFound = defineError(
@@ -46,7 +47,10 @@ export const historyRoutes = (r: RouteBuilder<NotificationTables>) => [
         {
           type: query.type,
           status: query.status,
-          recipient: query.recipient?.toLowerCase(),
+          recipients:
+            query.recipient === undefined
+              ? undefined
+              : recipientsMeant(query.type, query.recipient),
           user: query.user_id,
           template: query.template_name,
           from: query.from,

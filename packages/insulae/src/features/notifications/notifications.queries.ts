@@ -65,7 +65,7 @@ const columns = [
 interface Filter {
   readonly type?: string | undefined;
   readonly status?: string | undefined;
-  readonly recipient?: string | undefined;
+  readonly recipients?: readonly string[] | undefined;
   readonly user?: string | undefined;
   readonly template?: string | undefined;
   readonly from?: string | undefined;
@@ -77,7 +77,9 @@ export const listNotifications = statement(
     let query = db.selectFrom("notifications").select(columns).orderBy("id", "desc").limit(p.limit);
     if (p.type !== undefined) query = query.where("type", "=", sql<Channel>`${p.type}`);
     if (p.status !== undefined) query = query.where("status", "=", sql<Status>`${p.status}`);
-    if (p.recipient !== undefined) query = query.where("recipient", "=", p.recipient);
+    if (p.recipients !== undefined) {
+      query = query.where("recipient", "=", sql<string>`any(${p.recipients}::text[])`);
+    }
     if (p.user !== undefined) query = query.where("user_id", "=", p.user);
     if (p.template !== undefined) query = query.where("template_name", "=", p.template);
     if (p.from !== undefined) {

@@ -1,5 +1,4 @@
 import { type Static, Type } from "typebox";
-import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
@@ -23,6 +22,7 @@ import {
   type NotificationTables,
 } from "./notifications.queries.ts";
 import { PriorityName, StatusName, TemplateVars } from "./notifications.schemas.ts";
+import { findCanonicalRecipient } from "./recipient.ts";
 import { sendNotification } from "./send.job.ts";
 import { findTemplateByName } from "./templates.queries.ts";
 
@@ -81,8 +81,9 @@ const EmailBody = Type.Object(
 const SmsBody = Type.Object(
   {
     recipient: Type.String({
-      maxLength: 20,
-      description: "A telephone number, as E.164 has it.",
+      maxLength: 40,
+      description:
+        "A telephone number, as E.164 has it; blanks, dots, hyphens and brackets are left out.",
       examples: ["+41791234567"],
     }),
     ...what,
@@ -139,8 +140,7 @@ export const sendRoutes = (r: RouteBuilder<NotificationTables>) => [
     },
     (context) => {
       const { recipient } = context.body;
-      if (!/^\+[1-9]\d{6,14}$/.test(recipient)) throw invalidRecipient();
-      return send(context, "sms", { recipient, userId: undefined });
+      return send(context, "sms", { recipient: canonical("sms", recipient), userId: undefined });
     },
   ),
 
@@ -161,8 +161,10 @@ export const sendRoutes = (r: RouteBuilder<NotificationTables>) => [
         if (!(await userOf(context.db, user_id))) throw invalidRecipient();
         return send(context, "push", { recipient: user_id, userId: user_id });
       }
-      if (!/^[\w:.=+/-]{8,4096}$/.test(recipient ?? "")) throw invalidRecipient();
-      return send(context, "push", { recipient: recipient ?? "", userId: undefined });
+      return send(context, "push", {
+        recipient: canonical("push", recipient ?? ""),
+        userId: undefined,
+      });
     },
   ),
 ];
@@ -187,9 +189,14 @@ const userOf = (db: Db, id: string) => findUser.first(db.$pickTables<"users">(),
 async function emailOf(db: Db, given: string | undefined, userId: string | undefined): Promise<To> {
   if ((given === undefined) === (userId === undefined)) throw invalidRecipient();
   const found = userId === undefined ? undefined : await userOf(db, userId);
-  const recipient = findCanonicalEmail(given ?? found?.email ?? "");
+  return { recipient: canonical("email", given ?? found?.email ?? ""), userId };
+}
+
+/** @throws invalidRecipient */
+function canonical(type: Channel, given: string): string {
+  const recipient = findCanonicalRecipient(type, given);
   if (recipient === undefined) throw invalidRecipient();
-  return { recipient, userId };
+  return recipient;
 }
 
 /** Writes the notification and sends its job, in one transaction: both are there or neither. */

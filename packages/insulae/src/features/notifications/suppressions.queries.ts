@@ -22,14 +22,16 @@ export const listSuppressions = statement(
     db: Db,
     p: Params<{
       type?: string | undefined;
-      recipient?: string | undefined;
+      recipients?: readonly string[] | undefined;
       limit: number;
       after?: string | undefined;
     }>,
   ) => {
     let query = db.selectFrom("notification_suppressions").select(columns);
     if (p.type !== undefined) query = query.where("type", "=", sql<Channel>`${p.type}`);
-    if (p.recipient !== undefined) query = query.where("recipient", "=", p.recipient);
+    if (p.recipients !== undefined) {
+      query = query.where("recipient", "=", sql<string>`any(${p.recipients}::text[])`);
+    }
     if (p.after !== undefined) query = query.where("id", "<", p.after);
     return query.orderBy("id", "desc").limit(p.limit);
   },

@@ -1,11 +1,11 @@
 import { Type } from "typebox";
-import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import type { NotificationTables } from "./notifications.queries.ts";
 import { ChannelName } from "./notifications.schemas.ts";
+import { findCanonicalRecipient, recipientsMeant } from "./recipient.ts";
 import { invalidRecipient } from "./send.routes.ts";
 import { addSuppression, listSuppressions, removeSuppression } from "./suppressions.queries.ts";
 
@@ -62,7 +62,14 @@ export const suppressionRoutes = (r: RouteBuilder<NotificationTables>) => [
     ({ db, query, page }) =>
       listSuppressions.page(
         db,
-        { type: query.type, recipient: query.recipient, after: page.after[0] },
+        {
+          type: query.type,
+          recipients:
+            query.recipient === undefined
+              ? undefined
+              : recipientsMeant(query.type, query.recipient),
+          after: page.after[0],
+        },
         { limit: page.limit, cursor: page.cursor, key: ({ id }) => [id] },
       ),
   ),
@@ -80,7 +87,7 @@ export const suppressionRoutes = (r: RouteBuilder<NotificationTables>) => [
       errors: [invalidRecipient, suppressed],
     },
     ({ db, body: { type, recipient: given, reason = "manual", detail = null } }) => {
-      const recipient = type === "email" ? findCanonicalEmail(given) : given;
+      const recipient = findCanonicalRecipient(type, given);
       if (recipient === undefined) throw invalidRecipient();
       return addSuppression(db, { type, recipient, reason, detail });
     },

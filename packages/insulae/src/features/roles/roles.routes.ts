@@ -37,7 +37,7 @@ import {
 const RolesOfUser = Type.Object({ items: Type.Array(Role) }, { $id: "RolesOfUser" });
 
 /** As PostgreSQL writes it: what is cached under an id is forgotten under the same. */
-const userIdOf = ({ id }: { id: string }) => asId(id.toLowerCase());
+const userIdOf = ({ id }: { id: string }) => asId(id);
 
 const changing = [roleNotFound, systemRoleFixed, permissionNotHeld];
 

@@ -59,7 +59,7 @@ const New = Type.Object(
 );
 
 /** As PostgreSQL writes it: what is cached under an id is forgotten under the same. */
-const userIdOf = ({ id }: { id: string }) => asId(id.toLowerCase());
+const userIdOf = ({ id }: { id: string }) => asId(id);
 
 /** The old address, since somebody may have taken the user over; the new one, to be proved. */
 async function tellBoth(mail: TenantMail, { from, to }: { from: string; to: string }) {

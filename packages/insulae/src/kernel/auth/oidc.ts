@@ -136,9 +136,7 @@ export function createOidcClient(options: OidcClientOptions): OidcClient {
       throw new Error(`it says that its issuer is ${document.issuer}`);
     }
     if (usable.length === 0) throw new Error("its ID tokens are signed in no way that we accept");
-    if (!document.authorization_endpoint || !document.token_endpoint || !document.jwks_uri) {
-      throw new Error("its document lacks an endpoint");
-    }
+    refuseFaulty(document, allowInsecure);
     return { ...document, id_token_signing_alg_values_supported: usable };
   };
 
@@ -206,6 +204,7 @@ export function createOidcClient(options: OidcClientOptions): OidcClient {
         });
         const told = tokens.claims();
         if (!told) throw new Error("there is no ID token");
+        if (!isSubject(told.sub)) throw new Error("its subject is not 1 to 255 ASCII characters");
         const { issuer, userinfo_endpoint: more } = configuration.serverMetadata();
         const lacking = more !== undefined && wanted.some((name) => told[name] === undefined);
         const asked = lacking
@@ -222,6 +221,35 @@ export function createOidcClient(options: OidcClientOptions): OidcClient {
       }),
   };
 }
+
+/** What no sign-in could work with; a document may leave out what has a default (Discovery 1.0). */
+function refuseFaulty(document: ServerMetadata, allowInsecure: boolean): void {
+  const endpoints = ["authorization_endpoint", "token_endpoint", "jwks_uri"] as const;
+  for (const name of [...endpoints, "userinfo_endpoint"] as const) {
+    const text: unknown = document[name];
+    if (text === undefined && name === "userinfo_endpoint") continue;
+    const url = typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
+    const secure = url?.protocol === "https:" || (allowInsecure && url?.protocol === "http:");
+    if (!url || !secure || url.username || url.password) {
+      throw new Error(`its ${name} is no address that can be used`);
+    }
+  }
+  const needed = {
+    response_types_supported: ["code"],
+    code_challenge_methods_supported: ["S256"],
+    token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+  };
+  for (const [name, ours] of Object.entries(needed)) {
+    const theirs: unknown = document[name];
+    if (theirs === undefined) continue;
+    if (!Array.isArray(theirs) || !ours.some((one) => theirs.includes(one))) {
+      throw new Error(`its ${name} has none of ${ours.join(", ")}`);
+    }
+  }
+}
+
+/** OpenID Connect Core 1.0, section 2: "It MUST NOT exceed 255 ASCII characters in length." */
+const isSubject = (sub: string): boolean => /^[\x20-\x7e]{1,255}$/.test(sub) && sub.trim() !== "";
 
 /** What went wrong, as a client may know it; the cause is for the log. */
 async function translated<Result>(work: () => Promise<Result>): Promise<Result> {

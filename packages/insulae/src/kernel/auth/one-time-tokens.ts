@@ -1,8 +1,8 @@
 /**
  * Tokens that are sent to somebody and work once: 256 random bits, of which only a hash is stored,
  * for one purpose and one subject, for a limited time. A new one takes the place of the older one of
- * the same purpose, and using one deletes it, in one statement: of any number of attempts at once,
- * one succeeds.
+ * the same purpose, unless it is one of several, and using one deletes it, in one statement: of any
+ * number of attempts at once, one succeeds.
  *
  * A fast hash is enough: there is nothing to guess in 256 random bits.
  */
@@ -18,6 +18,8 @@ export interface NewOneTimeToken {
   readonly ttlSeconds: number;
   /** What it is issued for, such as the e-mail it goes to; given back when it is redeemed. */
   readonly detail?: Readonly<Record<string, string>>;
+  /** Older ones stay good: for what one person does on two devices at once. Default false. */
+  readonly several?: boolean;
 }
 
 export interface OneTimeToken {
@@ -48,7 +50,7 @@ export interface OneTimeTokens {
  */
 export function createOneTimeTokens(control: Control): OneTimeTokens {
   return {
-    async issue({ purpose, subject, ttlSeconds, detail = {} }, tx = control) {
+    async issue({ purpose, subject, ttlSeconds, detail = {}, several = false }, tx = control) {
       const token = randomBytes(32).toString("base64url");
       await tx
         .insertInto("control.one_time_tokens")
@@ -58,14 +60,18 @@ export function createOneTimeTokens(control: Control): OneTimeTokens {
           subject_id: subject.id,
           hash: hashOf(token),
           detail: JSON.stringify(detail),
+          single: !several,
           expires_at: sql<Date>`now() + make_interval(secs => ${ttlSeconds}::double precision)`,
         })
         .onConflict((conflict) =>
-          conflict.constraint("one_time_tokens_subject_key").doUpdateSet((eb) => ({
-            hash: eb.ref("excluded.hash"),
-            detail: eb.ref("excluded.detail"),
-            expires_at: eb.ref("excluded.expires_at"),
-          })),
+          conflict
+            .columns(["purpose", "tenant_id", "subject_id"])
+            .where("single", "=", sql.lit(true))
+            .doUpdateSet((eb) => ({
+              hash: eb.ref("excluded.hash"),
+              detail: eb.ref("excluded.detail"),
+              expires_at: eb.ref("excluded.expires_at"),
+            })),
         )
         .execute();
       return token;

@@ -27,6 +27,7 @@ export function issueTicket(
         ? { tenantId: user.tenantId, id: user.id }
         : { tenantId: null, id: user.id },
     ttlSeconds: ticketSeconds,
+    several: true,
     detail: {
       session: sessionId,
       epoch: user.epoch,

@@ -254,6 +254,7 @@ export interface ControlTables {
     subject_id: string;
     hash: Buffer;
     detail: JSONColumnType<Record<string, string>, string, string>;
+    single: Generated<boolean>;
     expires_at: Date;
     created_at: Stamp;
   };

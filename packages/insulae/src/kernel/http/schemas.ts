@@ -21,6 +21,9 @@ const bounds: Readonly<Record<RequestPart, Bounds>> = {
 /** JSON Schema as plain data; what TypeBox adds to it is not enumerable and stays behind. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
+/** Has the validator write a text in lower case. */
+export const lowerCase = "x-lower-case";
+
 /** A copy in which every object is closed, and every string and array has a bound. */
 export function closedSchema(schema: object, part: RequestPart): JsonSchema {
   const source = schema as JsonSchema; // a schema is an object of keywords
@@ -35,6 +38,8 @@ export function closedSchema(schema: object, part: RequestPart): JsonSchema {
   if (source.type === "string" && !("enum" in source || "const" in source)) {
     copy.maxLength ??= bounds[part].maxLength;
   }
+  // An id has one form, so that it may be compared as text.
+  if (source.format === "uuid") copy[lowerCase] = true;
   if (source.type === "array") copy.maxItems ??= bounds[part].maxItems;
   return copy;
 }

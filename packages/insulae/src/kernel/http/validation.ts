@@ -5,10 +5,11 @@
  * a start would otherwise wait for.
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import type { DataValidationCxt } from "ajv/dist/types/index.js";
 import type { FieldError } from "../errors.ts";
 import { validationFailed } from "./errors.ts";
 import { stringFormats } from "./formats.ts";
-import { closedSchema, type RequestPart } from "./schemas.ts";
+import { closedSchema, lowerCase, type RequestPart } from "./schemas.ts";
 
 /** Fills in defaults, converts text where the part is text. @throws validationFailed */
 export type Validator = (value: unknown) => void;
@@ -27,8 +28,9 @@ const smallValue = 10_000;
 export function createValidators(): Validators {
   const compiler = (part: RequestPart, allErrors: boolean): (() => Ajv) => {
     let ajv: Ajv | undefined;
-    return () =>
-      (ajv ??= new Ajv({
+    return () => {
+      if (ajv) return ajv;
+      ajv = new Ajv({
         allErrors,
         // `?tag=a` is a list of one; JSON has types, and nothing is converted there.
         coerceTypes: part === "body" ? false : "array",
@@ -38,7 +40,20 @@ export function createValidators(): Validators {
         validateSchema: false,
         unicodeRegExp: true,
         formats: { ...stringFormats },
-      }));
+      });
+      ajv.addKeyword({
+        keyword: lowerCase,
+        type: "string",
+        schema: false,
+        modifying: true,
+        errors: false,
+        validate: (text: string, at?: DataValidationCxt) => {
+          if (at) at.parentData[at.parentDataProperty] = text.toLowerCase();
+          return true;
+        },
+      });
+      return ajv;
+    };
   };
   const compilers = {
     params: { first: compiler("params", false), all: compiler("params", true) },

@@ -74,8 +74,9 @@ export function createFindPresented(trusts: (address: string) => boolean): FindP
     }
     if (!(socket instanceof TLSSocket)) return undefined;
     const presented = ofConnection(socket) ?? undefined;
-    // A proof that was made to one host is not to be used at another.
-    if (presented && socket.servername && !isSameHost(socket.servername, host)) {
+    // A proof that was made to one host is not to be used at another; one whose handshake named no host
+    // (no SNI, or a session of TLS 1.2 that was resumed) was made to none.
+    if (presented && !(socket.servername && isSameHost(socket.servername, host))) {
       throw misdirectedRequest();
     }
     return presented;
