@@ -43,10 +43,7 @@ import { Member, masterErrors, Profile, profileOf, usersPage } from "./master-te
 import { findDefault, isError, pageNumbers, tenantOrDefault } from "./shared.ts";
 
 const errorsOf = (name: string, ...shapes: readonly ErrorShape[]): ErrorShape => ({
-  schema: Type.Intersect(
-    shapes.map(({ schema }) => schema),
-    { $id: name },
-  ),
+  schema: Type.Evaluate(Type.Intersect(shapes.map(({ schema }) => schema)), { $id: name }),
   // By `X-Tenant` a request is the one system's that knows the header.
   statusOf: (error, request) => asCoreError(error, request).status,
   bodyOf(error, request) {
@@ -67,7 +64,9 @@ const tokens = {
 };
 
 /** A person with the fields of both. */
-const Both = Type.Intersect([Profile, Type.Partial(Person)], { $id: "MasterTenantOrCorePerson" });
+const Both = Type.Evaluate(Type.Intersect([Profile, Type.Partial(Person)]), {
+  $id: "MasterTenantOrCorePerson",
+});
 
 const Registered = Type.Object(
   {

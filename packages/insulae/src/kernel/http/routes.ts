@@ -17,6 +17,7 @@ import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { within } from "../telemetry/tracing.ts";
 import { asError, createAnswer, settle } from "./answer.ts";
+import type { AnswerChecks } from "./answer-check.ts";
 import {
   createConditional,
   type ShownResources,
@@ -54,6 +55,8 @@ export interface RoutesOptions {
   readonly resolve: Resolve;
   readonly cursors: Cursors;
   readonly validators: Validators;
+  /** Absent in production. */
+  readonly answerChecks: AnswerChecks | undefined;
   /** See `registerStreams`. */
   readonly takeTime: (request: IncomingMessage) => void;
   readonly baseUrl: string;
@@ -99,7 +102,8 @@ function registerRoute(
     log: options.log,
   };
   const validate = requestValidator(route, options.validators);
-  const answer = createAnswer(responses, list, taggedAnswers(route, shown));
+  const check = options.answerChecks?.(responses, list);
+  const answer = createAnswer(responses, list, taggedAnswers(route, shown), check);
   const changed = shownBefore(route, shown);
   const conditional = changed && createConditional(changed);
   const idempotent = takesIdempotencyKey(route);

@@ -26,7 +26,7 @@ const items = feature("items", {
         params: Type.Object({ id: Type.String({ maxLength: 40 }) }),
         response: Item,
       },
-      ({ params, log }) => {
+      ({ params, log, header }) => {
         switch (params.id) {
           case "missing":
             throw itemMissing({ detail: "It was never there", headers: { "x-hint": "none" } });
@@ -42,7 +42,18 @@ const items = feature("items", {
           case "nothing":
             return undefined;
           case "json":
-            return Promise.resolve(new Json('{"id": "as it is", "more": 1}'));
+            return Promise.resolve(new Json('{"id": "as it is"}'));
+          case "more":
+            return Promise.resolve(new Json('{"id": "a", "more": 1}'));
+          case "less":
+            return new Json("{}");
+          case "no-json":
+            return new Json("{id}");
+          case "other-type":
+            return { compile: () => ({}), execute: async () => new Json('{"id":7}') };
+          case "typed":
+            header("content-type", "text/html; charset=utf-8");
+            return "<p>";
           case "query":
             return { compile: () => ({}), execute: async () => ({ id: "from a query" }) };
           case "logged":
@@ -93,12 +104,36 @@ describe("an answer", () => {
   });
 
   it.each([
-    ["json", '{"id": "as it is", "more": 1}'],
+    ["json", '{"id": "as it is"}'],
     ["query", '{"id":"from a query"}'],
   ])("may be made by the database: %s", async (id, body) => {
     const answer = await testServer([items]).app.inject(`/api/v1/items/${id}`);
     expect([answer.statusCode, answer.body]).toEqual([200, body]);
   });
+
+  it.each([
+    ["more", "with /more: is not known"],
+    ["less", "with /id: is required"],
+    ["other-type", "with /id: must be string"],
+    ["no-json", "with text that is not JSON"],
+    ["typed", "with the type text/html, which it does not declare"],
+  ])(
+    "that does not match its schema (%s) is a 500 that says why, but in production",
+    async (id, fault) => {
+      const { app, lines } = testServer([items]);
+      const answer = await app.inject(`/api/v1/items/${id}`);
+      const detail = `GET /api/v1/items/:id answered 200 ${fault}`;
+      expect([answer.statusCode, answer.json()]).toEqual([
+        500,
+        expect.objectContaining({ code: "internal_error", detail }),
+      ]);
+      expect(lines).toContainEqual(
+        expect.objectContaining({ level: 50, err: expect.objectContaining({ message: detail }) }),
+      );
+      const production = testServer([items], { production: true });
+      expect((await production.app.inject(`/api/v1/items/${id}`)).statusCode).toBe(200);
+    },
+  );
 
   it("has the status that the route declares, or chooses among the declared", async () => {
     const { app } = testServer([items]);

@@ -15,6 +15,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { gauge, type MetricsRegistry } from "../telemetry/metrics.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
+import { createAnswerChecks } from "./answer-check.ts";
 import { createAnswerError } from "./answer-error.ts";
 import { answerProblem } from "./connection-errors.ts";
 import { type CorsOptions, createCors, isPreflight } from "./cors.ts";
@@ -164,6 +165,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const shared = {
     cursors: createCursors(options.cursorSecret),
     validators: createValidators(),
+    answerChecks: options.production ? undefined : createAnswerChecks(),
     baseUrl: options.baseUrl,
     enterAt,
     admit: cors.admit,
