@@ -63,10 +63,11 @@ const tokens = {
   token_type: Type.Optional(Type.Literal("bearer")),
 };
 
-/** A person with the fields of both. */
-const Both = Type.Evaluate(Type.Intersect([Profile, Type.Partial(Person)]), {
-  $id: "MasterTenantOrCorePerson",
-});
+/** A person with the fields of both; where both have one (`created_at`), it is the profile's. */
+const Both = Type.Object(
+  { ...Type.Partial(Person).properties, ...Profile.properties },
+  { $id: "MasterTenantOrCorePerson" },
+);
 
 const Registered = Type.Object(
   {

@@ -206,9 +206,14 @@ function responseProblems(response: ResponseSchemas | undefined): string[] {
   const successes = [...responsesOf(response).keys()].filter(
     (status) => status >= 200 && status < 400,
   );
-  return successes.length === 0 && !(101 in response) && !(410 in response)
-    ? ["its response has no status 2xx or 3xx"]
-    : [];
+  return [
+    ...(successes.length === 0 && !(101 in response) && !(410 in response)
+      ? ["its response has no status 2xx or 3xx"]
+      : []),
+    ...[...responsesOf(response)].flatMap(([status, schema]) =>
+      schemaProblems(schema ?? {}).map((problem) => `response ${status}: ${problem}`),
+    ),
+  ];
 }
 
 function isObjectSchema(schema: unknown): schema is { properties: object } {

@@ -10,16 +10,11 @@ import { takesMachines } from "../auth/personal.ts";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature, Route } from "../feature.ts";
 import { quotaExceeded } from "../tenancy/plans.ts";
-import {
-  conditionErrors,
-  type ShownResources,
-  shownBefore,
-  shownResources,
-  taggedAnswers,
-} from "./conditional.ts";
+import { type ShownResources, shownBefore, shownResources, taggedAnswers } from "./conditional.ts";
 import { pathParameters, responsesOf, routePath } from "./declarations.ts";
+import { ownErrors } from "./declared-errors.ts";
 import { validationFailed } from "./errors.ts";
-import { idempotencyErrors, takesIdempotencyKey } from "./idempotency/idempotency.ts";
+import { takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import { rateLimitExceeded } from "./limits/request-limits.ts";
 import { closedSchema, type JsonSchema, mapSubschemas } from "./schemas.ts";
 import { streamKindOf, streamMediaType } from "./stream-body.ts";
@@ -240,7 +235,7 @@ function outcome(status: number): string {
 const isRedirect = (status: number): boolean => status >= 300 && status < 400;
 
 function problemResponses(route: Route, shown: ShownResources, content: JsonSchema): JsonSchema {
-  const { permission, params, query, body, errors = [] } = route.options;
+  const { permission, params, query, body } = route.options;
   const byStatus = new Map<number, string[]>();
   const add = (status: number, text: string) =>
     byStatus.set(status, [...(byStatus.get(status) ?? []), text]);
@@ -250,14 +245,11 @@ function problemResponses(route: Route, shown: ShownResources, content: JsonSche
     add(403, "The credentials do not permit this");
   }
   add(rateLimitExceeded.status, explain(rateLimitExceeded));
-  const conditional = route.options.etag !== undefined || shownBefore(route, shown);
-  const more = [
-    ...(takesIdempotencyKey(route) ? idempotencyErrors : []),
-    ...(conditional ? conditionErrors : []),
-    // A day's requests have a quota, too.
-    ...(permission !== "public" && route.options.context !== "core" ? [quotaExceeded] : []),
-  ];
-  for (const error of new Set([...errors, ...more])) add(error.status, explain(error));
+  // A day's requests have a quota, too.
+  const quota = permission !== "public" && route.options.context !== "core" ? [quotaExceeded] : [];
+  for (const error of new Set([...ownErrors(route, shown), ...quota])) {
+    add(error.status, explain(error));
+  }
   return Object.fromEntries(
     [...byStatus].map(([status, texts]) => [
       String(status),
@@ -352,7 +344,7 @@ const problemContent = {
   "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
 };
 
-const problemSchema: JsonSchema = {
+export const problemSchema: JsonSchema = {
   type: "object",
   required: ["type", "title", "status", "code", "request_id"],
   properties: {

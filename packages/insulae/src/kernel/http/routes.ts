@@ -28,10 +28,12 @@ import {
 import type { Cors } from "./cors.ts";
 import type { Cursors } from "./cursor.ts";
 import { responsesOf, routePath } from "./declarations.ts";
+import { errorSchemas } from "./declared-errors.ts";
 import type { EnterAt } from "./entrance.ts";
 import { obeyHost } from "./host-rules.ts";
 import { answerOnce, takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import type { RequestLimits } from "./limits/request-limits.ts";
+import { problemSchema } from "./openapi.ts";
 import { targetOf } from "./request-audit.ts";
 import { RequestContext, type RouteSetting } from "./request-context.ts";
 import { createRouteHooks, type RouteHooks } from "./request-hooks.ts";
@@ -79,6 +81,8 @@ export function registerRoutes(app: FastifyInstance, options: RoutesOptions): vo
 }
 
 const nothing = Type.Object({});
+/** RFC 9457, section 3.2: a problem may have further members. */
+const openProblem = { ...problemSchema, additionalProperties: true };
 
 function registerRoute(
   app: FastifyInstance,
@@ -158,7 +162,10 @@ function registerRoute(
     method: route.method,
     url,
     ...(route.options.bodyLimit === undefined ? {} : { bodyLimit: route.options.bodyLimit }),
-    ...(route.options.errorShape && { config: { errorShape: route.options.errorShape } }),
+    config: {
+      errorShape: route.options.errorShape,
+      checkError: options.answerChecks?.(errorSchemas(route, shown, openProblem), list),
+    },
     onRequest: entrance(route, options, before),
     ...(after && {
       onResponse: (request: FastifyRequest, reply: FastifyReply, done: () => void) => {

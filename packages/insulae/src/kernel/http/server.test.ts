@@ -8,6 +8,7 @@ import { pageOf, pageQuery } from "./page.ts";
 import { echo, resolvedFor, testServer, testTenant } from "./test-server.ts";
 
 const Item = Type.Object({ id: Type.String() });
+const itemLocked = defineError("item_locked", 423, "Somebody is editing the item");
 const itemMissing = defineError("item_missing", 404, "There is no such item");
 
 const items = feature("items", {
@@ -30,6 +31,8 @@ const items = feature("items", {
         switch (params.id) {
           case "missing":
             throw itemMissing({ detail: "It was never there", headers: { "x-hint": "none" } });
+          case "undeclared":
+            throw itemLocked();
           case "broken":
             throw new Error("select secret from vault failed at /srv/code.ts:1");
           case "sql":
@@ -134,6 +137,22 @@ describe("an answer", () => {
       expect((await production.app.inject(`/api/v1/items/${id}`)).statusCode).toBe(200);
     },
   );
+
+  it("with an error's status that the route does not declare is a 500, but in production", async () => {
+    const { app, lines } = testServer([items]);
+    const answer = await app.inject("/api/v1/items/undeclared");
+    const detail = "GET /api/v1/items/:id answered 423, which it does not declare";
+    expect([answer.statusCode, answer.json()]).toEqual([
+      500,
+      expect.objectContaining({ code: "internal_error", detail }),
+    ]);
+    const message = expect.stringMatching(/answered 423.*Somebody is editing the item/s);
+    expect(lines).toContainEqual(
+      expect.objectContaining({ level: 50, err: expect.objectContaining({ message }) }),
+    );
+    const production = testServer([items], { production: true });
+    expect((await production.app.inject("/api/v1/items/undeclared")).statusCode).toBe(423);
+  });
 
   it("has the status that the route declares, or chooses among the declared", async () => {
     const { app } = testServer([items]);
