@@ -65,6 +65,7 @@ function findMismatch(
   { status, text }: ReturnType<typeof rendered>,
   request: FastifyRequest,
 ): Error | undefined {
+  if (findState(request)?.refusedByHook) return undefined;
   try {
     request.routeOptions.config.checkError?.(status, text);
     return undefined;

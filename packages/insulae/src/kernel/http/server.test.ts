@@ -1,3 +1,4 @@
+import { METHODS } from "node:http";
 import type { InjectOptions } from "fastify";
 import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
@@ -231,6 +232,19 @@ describe("a request id", () => {
     for (const bad of ["a b", "a\tb", "a\u001b[31m", 'a"', "x".repeat(65), ""]) {
       expect(await id(bad)).toMatch(/^[0-9a-f-]{36}$/);
     }
+  });
+});
+
+describe("a method that an address does not answer", () => {
+  const methods = METHODS.filter((method) => method !== "CONNECT");
+
+  it.each(methods)("%s is 405 with those that it does, or 404 where there is nothing", async (method) => {
+    const { app } = testServer([items]);
+    const ask = (url: string) => app.inject({ method: method as "GET", url });
+    const [known, unknown] = [await ask("/api/v1/items/7"), await ask("/api/v1/nothing/7")];
+    expect(unknown.statusCode).toBe(404);
+    if (["GET", "HEAD", "PUT", "DELETE"].includes(method)) return;
+    expect([known.statusCode, known.headers.allow]).toEqual([405, "GET, HEAD, PUT, DELETE"]);
   });
 });
 

@@ -156,6 +156,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.setErrorHandler(answerError);
 
   acceptOnlyJson(app);
+  // No route has this method. Fastify would insist on a body before it looked for one.
+  app.addHttpMethod("QUERY", { hasBody: false, overrideExisting: true });
   app.addHook("preClose", async () => {
     closing = true;
     sockets.close();
