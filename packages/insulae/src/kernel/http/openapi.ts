@@ -17,6 +17,7 @@ import { validationFailed } from "./errors.ts";
 import { takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import { rateLimitExceeded } from "./limits/request-limits.ts";
 import { closedSchema, type JsonSchema, mapSubschemas } from "./schemas.ts";
+import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 import { streamKindOf, streamMediaType } from "./stream-body.ts";
 
 export interface OpenApiOptions {
@@ -69,7 +70,7 @@ export function openApiDocument(options: OpenApiOptions): JsonSchema {
         apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
       },
       schemas: Object.fromEntries(components),
-      responses: { Problem: { description: "An error", content: problemContent } },
+      responses: { Problem: { description: anyError, content: problemContent } },
     },
   };
 }
@@ -213,7 +214,11 @@ function responses(route: Route, { components, shown }: Document): JsonSchema {
       : {}),
     ...Object.fromEntries(declared),
     default: route.options.errorShape
-      ? { description: "Something else is wrong", content: errorContent(route, components) }
+      ? {
+          description:
+            "Something else is wrong; a problem where it is wrong before the route is known",
+          content: { ...errorContent(route, components), ...problemContent },
+        }
       : { $ref: "#/components/responses/Problem" },
   };
 }
@@ -339,6 +344,13 @@ function unique(name: string, taken: Set<string>): string {
   taken.add(candidate);
   return candidate;
 }
+
+const anyError = [
+  "An error. Beside those that it names, a route may answer with the errors of what routes share:",
+  ...[...sharedErrors, ...sharedErrorsOfChanges]
+    .toSorted((a, b) => a.status - b.status)
+    .map((error) => `${error.status} ${explain(error)}`),
+].join("\n\n");
 
 const problemContent = {
   "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },

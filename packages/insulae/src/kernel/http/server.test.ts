@@ -238,13 +238,43 @@ describe("a request id", () => {
 describe("a method that an address does not answer", () => {
   const methods = METHODS.filter((method) => method !== "CONNECT");
 
-  it.each(methods)("%s is 405 with those that it does, or 404 where there is nothing", async (method) => {
-    const { app } = testServer([items]);
-    const ask = (url: string) => app.inject({ method: method as "GET", url });
-    const [known, unknown] = [await ask("/api/v1/items/7"), await ask("/api/v1/nothing/7")];
-    expect(unknown.statusCode).toBe(404);
-    if (["GET", "HEAD", "PUT", "DELETE"].includes(method)) return;
-    expect([known.statusCode, known.headers.allow]).toEqual([405, "GET, HEAD, PUT, DELETE"]);
+  it.each(methods)(
+    "%s is 405 with those that it does, or 404 where there is nothing",
+    async (method) => {
+      const { app } = testServer([items]);
+      const ask = (url: string) => app.inject({ method: method as "GET", url });
+      const [known, unknown] = [await ask("/api/v1/items/7"), await ask("/api/v1/nothing/7")];
+      expect(unknown.statusCode).toBe(404);
+      if (["GET", "HEAD", "PUT", "DELETE"].includes(method)) return;
+      expect([known.statusCode, known.headers.allow]).toEqual([405, "GET, HEAD, PUT, DELETE"]);
+    },
+  );
+});
+
+describe("a path without parameters", () => {
+  const Id = Type.Object({ id: Type.String() });
+  const response = { 204: null };
+  const change = { permission: "public", audit: { none: "a test" }, summary: "Changes" } as const;
+  const things = feature("things", {
+    routes: (r) => [
+      r.get("/things/export", { permission: "public", summary: "All", response }, () => undefined),
+      r.get("/things/:id", { ...change, params: Id, response }, () => undefined),
+      r.delete("/things/:id", { ...change, params: Id, response }, () => undefined),
+      r.post("/things/:id/parts", { ...change, params: Id, response }, () => undefined),
+    ],
+  });
+
+  it("answers its own methods, and not those of what would have it as an id", async () => {
+    const { app } = testServer([things]);
+    const ask = async (method: "DELETE" | "GET" | "OPTIONS" | "PATCH", url: string) => {
+      const { statusCode, headers } = await app.inject({ method, url: `/api/v1/things/${url}` });
+      return [statusCode, headers.allow];
+    };
+    expect(await ask("GET", "export")).toEqual([204, undefined]);
+    expect(await ask("DELETE", "export")).toEqual([405, "GET, HEAD"]);
+    expect(await ask("OPTIONS", "export")).toEqual([405, "GET, HEAD"]);
+    expect(await ask("DELETE", "7")).toEqual([204, undefined]);
+    expect(await ask("PATCH", "7")).toEqual([405, "GET, HEAD, DELETE"]);
   });
 });
 
