@@ -17,7 +17,7 @@ test("the licence is MIT, and a page says how to contribute", () => {
 // Shows S0-054, S0-085, S1-158, S1-176
 test("CI runs what CONTRIBUTING.md tells people to run", () => {
   const { scripts } = JSON.parse(read("package.json"));
-  const commands = ["check", "advisories", "test", "acceptance"];
+  const commands = ["check", "advisories", "test", "acceptance", "schemathesis"];
   for (const command of commands) {
     expect(scripts).toHaveProperty(command);
     expect(read(".ci/run")).toMatch(new RegExp(`^step npm (run )?${command}\\b`, "m"));
