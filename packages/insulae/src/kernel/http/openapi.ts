@@ -137,12 +137,19 @@ function parameters(route: Route, { components, shown }: Document): unknown[] {
   ];
 }
 
+/** `*`, or a list of tags in quotes. */
+const entityTags = {
+  type: "string",
+  pattern: '^(\\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$',
+  examples: ['"bHrT0WKs5NGtJtbIAEd1zw"'],
+};
+
 const ifMatchParameter = {
   name: "If-Match",
   in: "header",
   required: false,
   description: "The `ETag` that was read: if it was changed since, nothing is done (412).",
-  schema: { type: "string" },
+  schema: entityTags,
 };
 
 const ifNoneMatchParameter = {
@@ -150,7 +157,7 @@ const ifNoneMatchParameter = {
   in: "header",
   required: false,
   description: "The `ETag` that the client has: if that is what there is, the answer is 304.",
-  schema: { type: "string" },
+  schema: entityTags,
 };
 
 const etagHeader = {
@@ -170,7 +177,7 @@ const idempotencyKeyParameter = {
   required: false,
   description:
     "A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day.",
-  schema: { type: "string", minLength: 1, maxLength: 255 },
+  schema: { type: "string", pattern: '^("[!#-~]{1,255}"|[!#-~]{1,255})$' },
 };
 
 function requestBody(body: object, route: Route, components: Components): JsonSchema {
