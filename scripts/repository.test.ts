@@ -17,7 +17,7 @@ test("the licence is MIT, and a page says how to contribute", () => {
 // Shows S0-054, S0-085, S1-158, S1-176
 test("CI runs what CONTRIBUTING.md tells people to run", () => {
   const { scripts } = JSON.parse(read("package.json"));
-  const commands = ["check", "advisories", "test", "acceptance"];
+  const commands = ["check", "advisories", "test", "acceptance", "schemathesis"];
   for (const command of commands) {
     expect(scripts).toHaveProperty(command);
     expect(read(".ci/run")).toMatch(new RegExp(`^step npm (run )?${command}\\b`, "m"));
@@ -50,6 +50,18 @@ test("there is a runbook for what goes wrong, and a page that leads to each", ()
     expect(read(`docs/runbooks/${name}.md`).length).toBeGreaterThan(500);
     expect(guide).toContain(`runbooks/${name}.md`);
   }
+});
+
+test("the code of each error is defined once, since clients tell errors apart by it", () => {
+  const sources = globSync("packages/insulae/src/**/*.ts").filter(
+    (file) => !/test\.ts$/.test(file),
+  );
+  const codes = sources.flatMap((file) =>
+    // Not those of the examples in comments.
+    [...read(file).matchAll(/^(?! \*).*\bdefineError\(\s*"(\w+)"/gm)].map(([, code]) => code),
+  );
+  expect(codes.length).toBeGreaterThan(150);
+  expect(codes.filter((code, i) => codes.indexOf(code) !== i)).toEqual([]);
 });
 
 // Shows S1-184

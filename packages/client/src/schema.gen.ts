@@ -4689,7 +4689,83 @@ export interface components {
         };
     };
     responses: {
-        /** @description An error */
+        /**
+         * @description An error. Beside those that it names, a route may answer with the errors of what routes share:
+         *
+         *     400 `bad_request`: The request is not well-formed HTTP
+         *
+         *     400 `validation_failed`: The request does not have the expected form
+         *
+         *     400 `invalid_cursor`: The cursor is not one of this list's
+         *
+         *     400 `invalid_value`: A value is not valid
+         *
+         *     400 `invalid_host`: The Host header is not a host name
+         *
+         *     400 `tenant_required`: Say which tenant: by host, by the header X-Tenant, or by a tenant's token
+         *
+         *     400 `malformed_json`: The body is not acceptable JSON
+         *
+         *     401 `authentication_required`: Sign in first
+         *
+         *     401 `invalid_token`: Invalid or expired token
+         *
+         *     401 `invalid_client_certificate`: The client certificate is not registered, has expired, or was removed
+         *
+         *     401 `wrong_context`: The token is not valid here: it is for a tenant, or for none
+         *
+         *     403 `origin_refused`: Pages of this origin may not do this; CORS_ORIGINS, or the tenant's cors_origins, say which may
+         *
+         *     403 `csrf_refused`: A change that is made by a cookie needs its X-CSRF-Token, as log-in and GET /auth/me give it
+         *
+         *     403 `permission_denied`: You are not permitted to do this
+         *
+         *     403 `personal_only`: Only the person themself may do this: no machine, and nobody in their stead
+         *
+         *     403 `tenant_access_denied`: Tenant access denied
+         *
+         *     403 `tenant_inactive`: The tenant is suspended
+         *
+         *     404 `tenant_not_found`: There is no such tenant
+         *
+         *     404 `not_found`: There is nothing at this address
+         *
+         *     409 `conflict`: This already exists
+         *
+         *     409 `still_referenced`: Something else still refers to this
+         *
+         *     409 `concurrent_change`: Somebody else changed this at the same time; try again
+         *
+         *     411 `length_required`: The request must say how long its body is: send Content-Length
+         *
+         *     413 `body_too_large`: The body is too large
+         *
+         *     414 `uri_too_long`: The address is too long
+         *
+         *     415 `unsupported_media_type`: The body must be sent as application/json
+         *
+         *     421 `misdirected_request`: The connection was made to another host
+         *
+         *     422 `reference_not_found`: Something that the request refers to does not exist
+         *
+         *     422 `value_refused`: A value is not allowed here
+         *
+         *     429 `rate_limit_exceeded`: Rate limit exceeded
+         *
+         *     429 `quota_exceeded`: The tenant's plan allows no more of this
+         *
+         *     500 `internal_error`: Something went wrong here
+         *
+         *     503 `database_busy`: The database is busy
+         *
+         *     503 `database_unavailable`: The database cannot be reached
+         *
+         *     503 `statement_timeout`: The statement took too long
+         *
+         *     503 `shutting_down`: The server is shutting down
+         *
+         *     503 `write_outcome_unknown`: The connection was lost before the outcome of the write was known
+         */
         Problem: {
             headers: {
                 [name: string]: unknown;
@@ -4724,7 +4800,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "*/*": string;
                 };
             };
             /** @description Done */
@@ -4733,7 +4809,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "*/*": string;
                 };
             };
         };

@@ -43,10 +43,7 @@ import { Member, masterErrors, Profile, profileOf, usersPage } from "./master-te
 import { findDefault, isError, pageNumbers, tenantOrDefault } from "./shared.ts";
 
 const errorsOf = (name: string, ...shapes: readonly ErrorShape[]): ErrorShape => ({
-  schema: Type.Intersect(
-    shapes.map(({ schema }) => schema),
-    { $id: name },
-  ),
+  schema: Type.Evaluate(Type.Intersect(shapes.map(({ schema }) => schema)), { $id: name }),
   // By `X-Tenant` a request is the one system's that knows the header.
   statusOf: (error, request) => asCoreError(error, request).status,
   bodyOf(error, request) {
@@ -66,8 +63,11 @@ const tokens = {
   token_type: Type.Optional(Type.Literal("bearer")),
 };
 
-/** A person with the fields of both. */
-const Both = Type.Intersect([Profile, Type.Partial(Person)], { $id: "MasterTenantOrCorePerson" });
+/** A person with the fields of both; where both have one (`created_at`), it is the profile's. */
+const Both = Type.Object(
+  { ...Type.Partial(Person).properties, ...Profile.properties },
+  { $id: "MasterTenantOrCorePerson" },
+);
 
 const Registered = Type.Object(
   {

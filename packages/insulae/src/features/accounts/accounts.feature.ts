@@ -1,8 +1,8 @@
 import { feature } from "../../kernel/feature.ts";
+import { emailTaken } from "../users/users.feature.ts";
 import { accountRoutes } from "./accounts.routes.ts";
 import { newSignInMail } from "./new-sign-in.ts";
 import { recoveryRoutes } from "./recovery.routes.ts";
-import { accountExists } from "./registration.ts";
 
 export {
   type AccountView,
@@ -46,6 +46,6 @@ export { tenantOf } from "./tenant-of.ts";
 export const accounts = feature("accounts", {
   dependsOn: ["users"],
   mails: [newSignInMail],
-  constraints: { accounts_email_key: accountExists },
+  constraints: { accounts_email_key: emailTaken },
   routes: (r) => [...accountRoutes(r), ...recoveryRoutes(r)],
 });

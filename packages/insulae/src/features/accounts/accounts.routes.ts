@@ -6,7 +6,7 @@ import type { RouteBuilder } from "../../kernel/feature.ts";
 import { validationFailed } from "../../kernel/http/errors.ts";
 import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
-import { invalidUsername, usernameTaken } from "../users/users.feature.ts";
+import { emailTaken, invalidUsername, usernameTaken } from "../users/users.feature.ts";
 import {
   Jwks,
   LogIn,
@@ -17,7 +17,7 @@ import {
 } from "./accounts.schemas.ts";
 import { type Credentials, logIn } from "./log-in.ts";
 import { describeMe } from "./me.ts";
-import { accountExists, register, registrationClosed } from "./registration.ts";
+import { register, registrationClosed } from "./registration.ts";
 import { sessionRoutes } from "./session.routes.ts";
 import { tenantOf } from "./tenant-of.ts";
 
@@ -36,7 +36,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 201: Type.Union([SignedIn, VerificationPending]) },
       errors: [
         registrationClosed,
-        accountExists,
+        emailTaken,
         usernameTaken,
         invalidEmail,
         invalidUsername,

@@ -50,11 +50,6 @@ const waysIn = {
     "Register without a tenant, verify your e-mail, and join by its domain: POST /tenants/{id}/join",
   invitation: "Ask for an invitation",
 } as const;
-/**
- * Said where e-mails need not be verified: who signs up is signed in at once there, which no reply for
- * a taken address could look like. Where they must be, a reply tells nothing, and takes as long.
- */
-export const accountExists = defineError("email_taken", 409, "This e-mail is registered already");
 
 type Person = Omit<Static<typeof Registration>, "tenant" | "session">;
 
@@ -71,7 +66,7 @@ export interface RegistrationOptions {
 /**
  * Registers somebody, as a user of the tenant, or without one as an account, and signs them in.
  *
- * @throws registrationClosed, accountExists, emailTaken, usernameTaken, invalidEmail, invalidUsername,
+ * @throws registrationClosed, emailTaken, usernameTaken, invalidEmail, invalidUsername,
  *   weakPassword, passwordsBusy
  */
 export async function register(
@@ -102,7 +97,10 @@ export async function register(
   return reply;
 }
 
-/** Nobody is signed in: the reply is the same whether or not there is somebody new. */
+/**
+ * Nobody is signed in: the reply is the same whether or not there is somebody new. Only where e-mails
+ * need not be verified is a taken one said (`emailTaken`): who signs up is signed in at once there.
+ */
 interface Pending {
   readonly reply: Static<typeof VerificationPending>;
   /** The address was registered already; for the audit log, never for a reply. */

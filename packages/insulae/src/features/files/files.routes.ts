@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
-import { bodyTooLarge } from "../../kernel/http/errors.ts";
+import { bodyTooLarge, lengthRequired } from "../../kernel/http/errors.ts";
 import {
   idParams,
   nullable,
@@ -24,7 +24,6 @@ import {
   fileNotFound,
   fileNotReady,
   fileNotUploaded,
-  lengthRequired,
   requestUpload,
   sizeMismatch,
   typeMismatch,

@@ -11,7 +11,7 @@
  */
 import { createHash } from "node:crypto";
 import { defineError } from "../../kernel/errors.ts";
-import { bodyTooLarge, validationFailed } from "../../kernel/http/errors.ts";
+import { bodyTooLarge, lengthRequired, validationFailed } from "../../kernel/http/errors.ts";
 import type { UploadForm } from "../../kernel/http/stream-body.ts";
 import type { Json } from "../../kernel/json.ts";
 import type { TenantScope } from "../../kernel/platform.ts";
@@ -37,11 +37,6 @@ export const fileNotReady = defineError(
   "file_not_ready",
   409,
   "The bytes of this file have not come yet",
-);
-export const lengthRequired = defineError(
-  "length_required",
-  411,
-  "The form says file_size before the file, or the request says Content-Length",
 );
 export const sizeMismatch = defineError(
   "file_size_mismatch",
@@ -83,7 +78,9 @@ export async function uploadFile(
     const { id, ...stored } = await form.receive(async ({ fields, name, type, bytes }) => {
       // The whole form is longer than the file in it.
       const size = fields.file_size ?? form.length;
-      if (size === undefined) throw lengthRequired();
+      if (size === undefined) {
+        throw lengthRequired({ detail: "Send Content-Length, or file_size before the file" });
+      }
       const file = {
         name: fields.file_name ?? nameFrom(name),
         type: mediaType(fields.mime_type ?? type),

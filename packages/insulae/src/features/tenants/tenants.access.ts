@@ -1,3 +1,4 @@
+import { permissionDenied } from "../../kernel/auth/errors.ts";
 import type { CorePrincipal, Principal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
@@ -9,8 +10,6 @@ import {
   type IdentityTables,
 } from "../identity-providers/identity-providers.feature.ts";
 import { createOwnerUser } from "../users/users.feature.ts";
-
-export const notPermitted = defineError("not_permitted", 403, "You are not permitted to do this");
 
 export const noOtherWayIn = defineError(
   "no_other_way_in",
@@ -40,13 +39,14 @@ export async function tenantFor(
     throw tenantNotFound();
   }
   if (user.tenantId !== tenant.id) throw tenantNotFound();
-  if (!user.permissions.has(permission)) throw notPermitted();
+  if (!user.permissions.has(permission)) throw permissionDenied();
   return tenant;
 }
 
 /** What only platform administrators may decide, however somebody came by a tenant. */
 export function refuseUnlessAdmin(user: Principal | undefined, ...wanted: unknown[]): void {
-  if (wanted.some((value) => value !== undefined) && !isPlatformAdmin(user)) throw notPermitted();
+  if (wanted.some((value) => value !== undefined) && !isPlatformAdmin(user))
+    throw permissionDenied();
 }
 
 /**
@@ -75,14 +75,14 @@ export async function refuseLockOut(
  * Makes a tenant for whoever asks. In development anybody may; in production it takes an account. An
  * account owns it then, and is its first user.
  *
- * @throws notPermitted, noOtherWayIn, and whatever `Tenants.create` throws
+ * @throws permissionDenied, noOtherWayIn, and whatever `Tenants.create` throws
  */
 export async function makeTenant(
   { platform, user }: { readonly platform: Platform; readonly user: CorePrincipal | undefined },
   wanted: Omit<NewTenant, "ownerAccountId">,
 ): Promise<Tenant> {
   if (platform.config.env === "production") {
-    if (!user) throw notPermitted();
+    if (!user) throw permissionDenied();
     refuseUnlessAdmin(user, wanted.plan, wanted.server, wanted.hosts, wanted.settings?.limits);
   }
   await refuseLockOut(platform, undefined, wanted.settings);

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { Type } from "typebox";
+import { permissionDenied } from "../../kernel/auth/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../../kernel/tenancy/errors.ts";
@@ -8,7 +9,6 @@ import { measureTenant } from "../../kernel/usage/measure.ts";
 import {
   makeTenant,
   noOtherWayIn,
-  notPermitted,
   refuseLockOut,
   refuseUnlessAdmin,
   tenantFor,
@@ -63,7 +63,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         "In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`.",
       body: NewTenantBody,
       response: { 201: TenantView },
-      errors: [tenantExists, hostTaken, notPermitted, noOtherWayIn],
+      errors: [tenantExists, hostTaken, permissionDenied, noOtherWayIn],
     },
     async (context) => viewOf(await makeTenant(context, context.body)),
   ),
@@ -113,7 +113,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         params: TenantParams,
         body: TenantChangesBody,
         response: TenantView,
-        errors: [tenantNotFound, notPermitted, noOtherWayIn],
+        errors: [tenantNotFound, permissionDenied, noOtherWayIn],
       },
       async ({ platform, user, params, body, audit, precondition, log }) => {
         const tenant = await tenantFor(platform, user, params.id, "tenants:manage");

@@ -1,9 +1,10 @@
 import { Type } from "typebox";
 import { quotaNames } from "../../config.quotas.ts";
+import { permissionDenied } from "../../kernel/auth/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { nullable, uuid } from "../../kernel/http/fields.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import { notPermitted, TenantParams, tenantFor } from "../tenants/tenants.feature.ts";
+import { TenantParams, tenantFor } from "../tenants/tenants.feature.ts";
 import { daysOf, today } from "./days.ts";
 import { refreshMeasurement } from "./measurements.ts";
 import { currentUsage, listSeries } from "./usage.queries.ts";
@@ -73,7 +74,7 @@ export const usageRoutes = (r: RouteBuilder<Record<never, never>>) => [
         ),
       }),
       response: Usage,
-      errors: [tenantNotFound, notPermitted],
+      errors: [tenantNotFound, permissionDenied],
     },
     async ({ platform, user, params, query }) => {
       const tenant = await tenantFor(platform, user, params.id, "usage:read");

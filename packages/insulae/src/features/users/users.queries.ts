@@ -1,4 +1,11 @@
-import { type ColumnType, type Generated, type Insertable, type Kysely, sql } from "kysely";
+import {
+  type ColumnType,
+  type Expression,
+  type Generated,
+  type Insertable,
+  type Kysely,
+  sql,
+} from "kysely";
 import type { UserStanding } from "../../kernel/auth/authority.ts";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { containing } from "../../kernel/database/like.ts";
@@ -75,7 +82,7 @@ const matching = (db: Db, { search, email, role, active }: Params<Filter>) => {
 const newestUsers = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", asId(p.after));
+    return p.after === undefined ? page : page.where("id", "<", asIdParameter(p.after));
   },
 );
 
@@ -126,9 +133,10 @@ export const nextUsers = (
 
 /** As a client sent it; the schema said that it is a uuid, the query says whether it is anybody's. */
 export const asId = (id: string) => id as UserId;
+const asIdParameter = (id: Expression<string>) => id as Expression<UserId>; // as above
 
 export const findUser = statement((db: Db, p: Params<{ id: string }>) =>
-  db.selectFrom("users").select(columns).where("id", "=", asId(p.id)),
+  db.selectFrom("users").select(columns).where("id", "=", asIdParameter(p.id)),
 );
 
 export type UserValues = Insertable<UserTables["users"]>;

@@ -32,7 +32,7 @@ import {
   userNotFound,
 } from "./users.service.ts";
 
-export const emailTaken = defineError("email_taken", 409, "Another user has this e-mail");
+export const emailTaken = defineError("email_taken", 409, "This e-mail is in use already");
 export const usernameTaken = defineError("username_taken", 409, "Another user has this username");
 
 const Changes = Type.Object(

@@ -7,10 +7,12 @@ import {
   type Compilable,
   type CompiledQuery,
   DummyDriver,
+  type Expression,
   Kysely,
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
+  ValueNode,
 } from "kysely";
 import { rulesOf } from "./sql-rules.ts";
 
@@ -71,12 +73,17 @@ const compileOnly = new Kysely<never>({
   },
 });
 
-/** Stands for a value; whoever uses it as one while the statement is built is told so. */
-class Marker {
+/** Stands for a value, as a parameter of the query; using it as the value itself throws. */
+class Marker implements Expression<unknown> {
   readonly name: string;
+  readonly expressionType: undefined;
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  toOperationNode(): ValueNode {
+    return ValueNode.create(this);
   }
 
   [Symbol.toPrimitive](): never {

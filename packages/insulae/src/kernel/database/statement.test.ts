@@ -1,4 +1,4 @@
-import { type Kysely, sql } from "kysely";
+import { type Expression, type Kysely, sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Broker } from "./broker.ts";
 import {
@@ -114,6 +114,25 @@ test("a builder that uses a value is told that there is none", async () => {
     db.selectFrom("notes").select("id").where("text", "like", `${p.text}%`),
   );
   await expect(wrong.all(db, { text: "a" })).rejects.toThrow('the value of "text" is not known');
+});
+
+// What matters here is what the compiler says; `tsc` fails if an expected error does not happen.
+test("a builder that asks for a value does not compile, one that asks for presence does", () => {
+  type Wanted = { ids: readonly number[]; sort: string; loud: boolean; after?: number };
+  statement((db: Db, p: Params<Wanted>) => {
+    // @ts-expect-error it is an expression, not a text
+    if (p.sort === "text") return db.selectFrom("notes").select("id");
+    // @ts-expect-error nor a boolean
+    if (p.loud === true) return db.selectFrom("notes").select("id");
+    // @ts-expect-error nor a list
+    if (p.ids.length === 0) return db.selectFrom("notes").select("id");
+    // @ts-expect-error an absent one is undefined
+    const after: Expression<number> = p.after;
+    const notes = db.selectFrom("notes").select("id").where("id", "=", sql<number>`any(${p.ids})`);
+    return p.after === undefined ? notes : notes.where("id", ">", p.after ?? after);
+  });
+  // @ts-expect-error a number is compared with a text
+  statement((db: Db, p: Params<{ id: string }>) => db.selectFrom("notes").where("id", "=", p.id));
 });
 
 test("what changes rows gives JSON too, in a transaction as well", async () => {

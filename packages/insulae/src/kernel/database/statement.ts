@@ -3,19 +3,22 @@
  * Kysely's builders nor its compiler are on the way. The same statement can give rows as objects, or
  * JSON text that PostgreSQL has built and that is passed on untouched.
  */
-import type { Compilable, CompiledQuery, Kysely } from "kysely";
+import type { Compilable, CompiledQuery, Expression, Kysely } from "kysely";
 import { Json } from "../json.ts";
 import { cutPage } from "./json-page.ts";
 import { createVariants, type Variant } from "./statement-variants.ts";
 import type { TextQuery } from "./transaction.ts";
 
 /**
- * The parameters as a statement's builder sees them. An absent one is undefined, so the builder may
- * leave out what depends on it (`if (p.after !== undefined) …`). What is present stands for a value
- * that is not known yet: it can be given to Kysely as a value, and nothing else can be done with it.
- * A statement may differ by *whether* a parameter is present, never by its value.
+ * The parameters as a statement's builder sees them: as expressions of Kysely, since their values are
+ * not known while the statement is built. An absent one is undefined, so the builder may leave out what
+ * depends on it (`if (p.after !== undefined) …`). A statement may differ by *whether* a parameter is
+ * present, never by its value: `p.sort === "name"` doesn't compile.
  */
-export type Params<P> = { readonly [Name in keyof P]: P[Name] };
+export type Params<P> = { readonly [Name in keyof P]: Parameter<P[Name]> };
+type Parameter<Value> =
+  | Expression<Exclude<Value, undefined>>
+  | (undefined extends Value ? undefined : never);
 
 /** The parameters as they are given to a run: what is optional may also be undefined. */
 export type Given<P> = {

@@ -1,14 +1,20 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { AppError } from "../errors.ts";
 import type { ErrorShape } from "../feature.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { asError } from "./answer.ts";
+import type { CheckJson } from "./answer-check.ts";
 import { type ConstraintErrors, isDatabaseError } from "./database-errors.ts";
 import type { Entrance } from "./entrance.ts";
+import { internalError } from "./errors.ts";
 import { problemOf, problemType, visibleError } from "./problem.ts";
 import { findState, requestLog } from "./request-state.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    errorShape?: ErrorShape;
+    errorShape?: ErrorShape | undefined;
+    /** Absent in production. */
+    checkError?: CheckJson | undefined;
   }
 }
 
@@ -23,20 +29,49 @@ export function createAnswerError({ constraints, stray, log }: AnswerErrorOption
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     // Errors of the router come before any route.
     if (!findState(request)) stray(request, reply);
-    const visible = visibleError(error, constraints);
+    let thrown = error;
+    let visible = visibleError(error, constraints);
+    let answer = rendered(visible, request);
+    const mismatch = findMismatch(answer, request);
+    if (mismatch) {
+      thrown = visible = internalError({ detail: mismatch.message, cause: error });
+      answer = rendered(visible, request);
+    }
     if (visible.status >= 500 && !isAbort(error, request)) {
       const message = isDatabaseError(error) ? "Database error" : visible.title;
-      requestLog(request, log).error({ err: error }, message);
+      requestLog(request, log).error({ err: thrown }, message);
     }
-    const shape = request.routeOptions.config.errorShape;
-    reply
-      .code(shape?.statusOf?.(visible, request) ?? visible.status)
-      .headers(visible.headers)
-      .type(shape ? "application/json; charset=utf-8" : problemType)
-      .send(
-        JSON.stringify(shape ? shape.bodyOf(visible, request) : problemOf(visible, request.id)),
-      );
+    const { status, type, text } = answer;
+    reply.code(status).headers(visible.headers).type(type).send(text);
   };
+}
+
+/** The status, type and body that the route gives an error. */
+function rendered(error: AppError, request: FastifyRequest) {
+  const shape = request.routeOptions.config.errorShape;
+  if (!shape) {
+    const text = JSON.stringify(problemOf(error, request.id));
+    return { status: error.status, type: problemType, text };
+  }
+  return {
+    status: shape.statusOf?.(error, request) ?? error.status,
+    type: "application/json; charset=utf-8",
+    text: JSON.stringify(shape.bodyOf(error, request)),
+  };
+}
+
+/** Outside of production: what an error's answer has that its route does not declare. */
+function findMismatch(
+  { status, text }: ReturnType<typeof rendered>,
+  request: FastifyRequest,
+): Error | undefined {
+  if (findState(request)?.refusedByHook) return undefined;
+  try {
+    request.routeOptions.config.checkError?.(status, text);
+    return undefined;
+  } catch (error) {
+    return asError(error);
+  }
 }
 
 /** The client went away while it was still sending. */

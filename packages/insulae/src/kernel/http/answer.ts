@@ -7,8 +7,9 @@
 import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
 import { Json } from "../json.ts";
+import { answerMismatch, type CheckJson } from "./answer-check.ts";
 import { entityTagOf, tagRead } from "./preconditions.ts";
-import { plainSchema } from "./schemas.ts";
+import { mediaTypesOf, plainSchema } from "./schemas.ts";
 
 const jsonType = "application/json; charset=utf-8";
 
@@ -41,11 +42,13 @@ export interface TaggedAnswers {
 /**
  * @param responses the schemas by status; null where the answer has no body.
  * @param name names the route in errors.
+ * @param check what checks JSON before it is sent; without it, what is sent is not looked at again.
  */
 export function createAnswer(
   responses: ReadonlyMap<number, object | null>,
   name: string,
   tagged?: TaggedAnswers,
+  check?: CheckJson,
 ): Answer {
   const serialisers = new Map<number, Serialise>();
 
@@ -63,6 +66,7 @@ export function createAnswer(
   const payloadOf = (reply: FastifyReply, value: unknown): Payload => {
     if (value instanceof Json) {
       reply.type(jsonType);
+      check?.(reply.statusCode, value.text);
       return value.text;
     }
     const status = reply.statusCode;
@@ -72,9 +76,25 @@ export function createAnswer(
       }
       return undefined;
     }
-    if (isRaw(value) && reply.hasHeader("content-type")) return value;
+    if (isRaw(value) && reply.hasHeader("content-type")) {
+      if (check) requireDeclaredType(reply);
+      return value;
+    }
     reply.type(jsonType);
-    return serialiser(reply, status)(value);
+    const text = serialiser(reply, status)(value);
+    check?.(status, text);
+    return text;
+  };
+
+  /** The type of what is no JSON has to be one that the schema of its status names. */
+  const requireDeclaredType = (reply: FastifyReply): void => {
+    const type = String(reply.getHeader("content-type")).split(";", 1)[0] ?? "";
+    const schema = responses.get(reply.statusCode);
+    const declared = schema ? mediaTypesOf(schema) : [];
+    if (declared.includes(type) || declared.includes("*/*")) return;
+    throw answerMismatch(
+      `${name} answered ${reply.statusCode} with the type ${type}, which it does not declare`,
+    );
   };
 
   const tag = (reply: FastifyReply, payload: Payload): Payload => {
@@ -87,6 +107,7 @@ export function createAnswer(
   const sendNow = (reply: FastifyReply, value: unknown): void => {
     if (isQuery(value)) later(reply, value.execute());
     else if (isStream(value) && reply.hasHeader("content-type")) {
+      if (check) requireDeclaredType(reply);
       // Not in object mode, so that pieces are buffered by their size, not by their number.
       reply.send(Readable.from(value, { objectMode: false }));
     } else reply.send(tag(reply, payloadOf(reply, value)));

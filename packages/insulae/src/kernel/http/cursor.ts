@@ -7,7 +7,11 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import { defineError } from "../errors.ts";
 
-const invalidCursor = defineError("invalid_cursor", 400, "The cursor is not one of this list's");
+export const invalidCursor = defineError(
+  "invalid_cursor",
+  400,
+  "The cursor is not one of this list's",
+);
 
 /** Makes and reads the cursors of one list, in one order, for one tenant. */
 export interface CursorCodec {

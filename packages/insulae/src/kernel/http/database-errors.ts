@@ -13,15 +13,19 @@ import { type AppError, defineError, type ErrorFactory } from "../errors.ts";
 import { quotaError, quotaUsedUp } from "../tenancy/plans.ts";
 
 export const conflict = defineError("conflict", 409, "This already exists");
-const referenceNotFound = defineError(
+export const referenceNotFound = defineError(
   "reference_not_found",
   422,
   "Something that the request refers to does not exist",
 );
-const stillReferenced = defineError("still_referenced", 409, "Something else still refers to this");
-const valueRefused = defineError("value_refused", 422, "A value is not allowed here");
-const invalidValue = defineError("invalid_value", 400, "A value is not valid");
-const concurrentChange = defineError(
+export const stillReferenced = defineError(
+  "still_referenced",
+  409,
+  "Something else still refers to this",
+);
+export const valueRefused = defineError("value_refused", 422, "A value is not allowed here");
+export const invalidValue = defineError("invalid_value", 400, "A value is not valid");
+export const concurrentChange = defineError(
   "concurrent_change",
   409,
   "Somebody else changed this at the same time; try again",

@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
+import { defineError, type ErrorFactory } from "../errors.ts";
 import { type Feature, feature, type Route } from "../feature.ts";
 import { checkDeclarations } from "./declarations.ts";
 import { testServer } from "./test-server.ts";
@@ -75,8 +76,26 @@ describe("a feature", () => {
       ),
     ],
     ["use Type.Evaluate()", withRoute({ ...good, body: Type.Intersect([Id, Id]) }, "/n", "POST")],
+    [
+      'response 200: format "colour" is not known',
+      withRoute({ ...good, response: Type.String({ format: "colour" }) }),
+    ],
   ])("is refused where %s", (problem, wrong) => {
     expect(() => checkDeclarations([wrong])).toThrow(problem);
+  });
+
+  it("is refused where two errors have one code", () => {
+    const first = defineError("note_locked", 409, "The note is locked");
+    const second = defineError("note_locked", 423, "Somebody edits the note");
+    const errors = (...all: ErrorFactory[]) => withRoute({ ...good, errors: all });
+    expect(() => checkDeclarations([errors(first, first)])).not.toThrow();
+    expect(() => checkDeclarations([errors(first, second)])).toThrow(
+      'error note_locked is defined 2 times: 409 "The note is locked", 423 "Somebody edits the note"',
+    );
+    const constrained = { ...errors(first), constraints: { notes_key: second } };
+    expect(() => checkDeclarations([constrained])).toThrow("error note_locked is defined 2 times");
+    const known = defineError("conflict", 409, "Another one");
+    expect(() => checkDeclarations([errors(known)])).toThrow("error conflict is defined 2 times");
   });
 
   it("is refused where two routes have one address, whatever its parameters are called", () => {

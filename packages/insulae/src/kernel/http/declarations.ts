@@ -6,6 +6,7 @@ import type { ErrorFactory } from "../errors.ts";
 import type { EventDefinition } from "../events.ts";
 import type { Feature, ResponseSchemas, Route } from "../feature.ts";
 import { hasSecret, schemaProblems } from "./schemas.ts";
+import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 
 /** Where the canonical API lives; `absolute` routes stand beside it. */
 const apiPrefix = "/api/v1";
@@ -48,6 +49,7 @@ export function checkDeclarations(features: readonly Feature[]): void {
       features.flatMap(({ events }) => events.map(({ name }) => name)),
     ),
     ...constraintProblems(features),
+    ...codeProblems(features),
     ...features.flatMap((feature) =>
       feature.events.flatMap((event) =>
         eventProblems(event).map((problem) => `${feature.name}: event ${event.name}: ${problem}`),
@@ -87,6 +89,24 @@ function constraintProblems(features: readonly Feature[]): string[] {
     known.set(name, error);
   }
   return problems;
+}
+
+/** Clients tell errors apart by their codes alone. */
+function codeProblems(features: readonly Feature[]): string[] {
+  const errors = [
+    ...sharedErrors,
+    ...sharedErrorsOfChanges,
+    ...features.flatMap(({ constraints, routes }) => [
+      ...Object.values(constraints),
+      ...routes.flatMap(({ options }) => options.errors ?? []),
+    ]),
+  ];
+  return [...Map.groupBy(new Set(errors), ({ code }) => code)]
+    .filter(([, group]) => group.length > 1)
+    .map(([code, group]) => {
+      const definitions = group.map(({ status, title }) => `${status} ${JSON.stringify(title)}`);
+      return `error ${code} is defined ${group.length} times: ${definitions.join(", ")}`;
+    });
 }
 
 const eventProblems = ({ name, schema }: EventDefinition): string[] => [
@@ -206,9 +226,14 @@ function responseProblems(response: ResponseSchemas | undefined): string[] {
   const successes = [...responsesOf(response).keys()].filter(
     (status) => status >= 200 && status < 400,
   );
-  return successes.length === 0 && !(101 in response) && !(410 in response)
-    ? ["its response has no status 2xx or 3xx"]
-    : [];
+  return [
+    ...(successes.length === 0 && !(101 in response) && !(410 in response)
+      ? ["its response has no status 2xx or 3xx"]
+      : []),
+    ...[...responsesOf(response)].flatMap(([status, schema]) =>
+      schemaProblems(schema ?? {}).map((problem) => `response ${status}: ${problem}`),
+    ),
+  ];
 }
 
 function isObjectSchema(schema: unknown): schema is { properties: object } {

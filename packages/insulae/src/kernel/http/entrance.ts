@@ -68,6 +68,7 @@ export function createEntrance({
       resolved: undefined,
       log: undefined,
       audited: false,
+      refusedByHook: false,
     };
     setState(request, state);
     for (const [name, value] of entries) reply.header(name, value);

@@ -23,7 +23,7 @@ export const requestTimeout = defineError("request_timeout", 408, "The request c
 export const lengthRequired = defineError(
   "length_required",
   411,
-  "At this host a request says how long its body is",
+  "The request must say how long its body is: send Content-Length",
 );
 export const bodyTooLarge = defineError("body_too_large", 413, "The body is too large");
 export const uriTooLong = defineError("uri_too_long", 414, "The address is too long");

@@ -10,18 +10,14 @@ import { takesMachines } from "../auth/personal.ts";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature, Route } from "../feature.ts";
 import { quotaExceeded } from "../tenancy/plans.ts";
-import {
-  conditionErrors,
-  type ShownResources,
-  shownBefore,
-  shownResources,
-  taggedAnswers,
-} from "./conditional.ts";
+import { type ShownResources, shownBefore, shownResources, taggedAnswers } from "./conditional.ts";
 import { pathParameters, responsesOf, routePath } from "./declarations.ts";
+import { ownErrors } from "./declared-errors.ts";
 import { validationFailed } from "./errors.ts";
-import { idempotencyErrors, takesIdempotencyKey } from "./idempotency/idempotency.ts";
+import { takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import { rateLimitExceeded } from "./limits/request-limits.ts";
 import { closedSchema, type JsonSchema, mapSubschemas } from "./schemas.ts";
+import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 import { streamKindOf, streamMediaType } from "./stream-body.ts";
 
 export interface OpenApiOptions {
@@ -74,7 +70,7 @@ export function openApiDocument(options: OpenApiOptions): JsonSchema {
         apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
       },
       schemas: Object.fromEntries(components),
-      responses: { Problem: { description: "An error", content: problemContent } },
+      responses: { Problem: { description: anyError, content: problemContent } },
     },
   };
 }
@@ -141,12 +137,19 @@ function parameters(route: Route, { components, shown }: Document): unknown[] {
   ];
 }
 
+/** `*`, or a list of tags in quotes. */
+const entityTags = {
+  type: "string",
+  pattern: '^(\\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$',
+  examples: ['"bHrT0WKs5NGtJtbIAEd1zw"'],
+};
+
 const ifMatchParameter = {
   name: "If-Match",
   in: "header",
   required: false,
   description: "The `ETag` that was read: if it was changed since, nothing is done (412).",
-  schema: { type: "string" },
+  schema: entityTags,
 };
 
 const ifNoneMatchParameter = {
@@ -154,7 +157,7 @@ const ifNoneMatchParameter = {
   in: "header",
   required: false,
   description: "The `ETag` that the client has: if that is what there is, the answer is 304.",
-  schema: { type: "string" },
+  schema: entityTags,
 };
 
 const etagHeader = {
@@ -174,7 +177,7 @@ const idempotencyKeyParameter = {
   required: false,
   description:
     "A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day.",
-  schema: { type: "string", minLength: 1, maxLength: 255 },
+  schema: { type: "string", pattern: '^("[!#-~]{1,255}"|[!#-~]{1,255})$' },
 };
 
 function requestBody(body: object, route: Route, components: Components): JsonSchema {
@@ -218,7 +221,11 @@ function responses(route: Route, { components, shown }: Document): JsonSchema {
       : {}),
     ...Object.fromEntries(declared),
     default: route.options.errorShape
-      ? { description: "Something else is wrong", content: errorContent(route, components) }
+      ? {
+          description:
+            "Something else is wrong; a problem where it is wrong before the route is known",
+          content: { ...errorContent(route, components), ...problemContent },
+        }
       : { $ref: "#/components/responses/Problem" },
   };
 }
@@ -240,7 +247,7 @@ function outcome(status: number): string {
 const isRedirect = (status: number): boolean => status >= 300 && status < 400;
 
 function problemResponses(route: Route, shown: ShownResources, content: JsonSchema): JsonSchema {
-  const { permission, params, query, body, errors = [] } = route.options;
+  const { permission, params, query, body } = route.options;
   const byStatus = new Map<number, string[]>();
   const add = (status: number, text: string) =>
     byStatus.set(status, [...(byStatus.get(status) ?? []), text]);
@@ -250,14 +257,11 @@ function problemResponses(route: Route, shown: ShownResources, content: JsonSche
     add(403, "The credentials do not permit this");
   }
   add(rateLimitExceeded.status, explain(rateLimitExceeded));
-  const conditional = route.options.etag !== undefined || shownBefore(route, shown);
-  const more = [
-    ...(takesIdempotencyKey(route) ? idempotencyErrors : []),
-    ...(conditional ? conditionErrors : []),
-    // A day's requests have a quota, too.
-    ...(permission !== "public" && route.options.context !== "core" ? [quotaExceeded] : []),
-  ];
-  for (const error of new Set([...errors, ...more])) add(error.status, explain(error));
+  // A day's requests have a quota, too.
+  const quota = permission !== "public" && route.options.context !== "core" ? [quotaExceeded] : [];
+  for (const error of new Set([...ownErrors(route, shown), ...quota])) {
+    add(error.status, explain(error));
+  }
   return Object.fromEntries(
     [...byStatus].map(([status, texts]) => [
       String(status),
@@ -348,11 +352,18 @@ function unique(name: string, taken: Set<string>): string {
   return candidate;
 }
 
+const anyError = [
+  "An error. Beside those that it names, a route may answer with the errors of what routes share:",
+  ...[...sharedErrors, ...sharedErrorsOfChanges]
+    .toSorted((a, b) => a.status - b.status)
+    .map((error) => `${error.status} ${explain(error)}`),
+].join("\n\n");
+
 const problemContent = {
   "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
 };
 
-const problemSchema: JsonSchema = {
+export const problemSchema: JsonSchema = {
   type: "object",
   required: ["type", "title", "status", "code", "request_id"],
   properties: {

@@ -29,12 +29,21 @@ export function createRouteHooks(
       before:
         requestHooks.length === 0
           ? undefined
-          : (request, reply, found) =>
-              // Each was declared for its own feature's tables, which are this tenant's.
-              inTurn<never>(
-                requestHooks,
-                new HookContext(about, narrow, found, request, reply) as never,
-              ),
+          : (request, reply, found) => {
+              const refused = (error: unknown): never => {
+                const state = findState(request);
+                if (state) state.refusedByHook = true;
+                throw error;
+              };
+              const context = new HookContext(about, narrow, found, request, reply);
+              try {
+                // Each was declared for its own feature's tables, which are this tenant's.
+                const waiting = inTurn<never>(requestHooks, context as never);
+                return waiting instanceof Promise ? waiting.catch(refused) : waiting;
+              } catch (error) {
+                return refused(error);
+              }
+            },
       after:
         responseHooks.length === 0
           ? undefined

@@ -50,6 +50,8 @@ export interface RequestState {
   log: Logger | undefined;
   /** The handler has written an entry of the audit log itself. */
   audited: boolean;
+  /** A hook refused it: hooks run for all routes, and declare no errors. */
+  refusedByHook: boolean;
 }
 
 type WithState = { state: RequestState | null };

@@ -17,6 +17,7 @@ import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { within } from "../telemetry/tracing.ts";
 import { asError, createAnswer, settle } from "./answer.ts";
+import type { AnswerChecks } from "./answer-check.ts";
 import {
   createConditional,
   type ShownResources,
@@ -27,10 +28,12 @@ import {
 import type { Cors } from "./cors.ts";
 import type { Cursors } from "./cursor.ts";
 import { responsesOf, routePath } from "./declarations.ts";
+import { errorSchemas } from "./declared-errors.ts";
 import type { EnterAt } from "./entrance.ts";
 import { obeyHost } from "./host-rules.ts";
 import { answerOnce, takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import type { RequestLimits } from "./limits/request-limits.ts";
+import { problemSchema } from "./openapi.ts";
 import { targetOf } from "./request-audit.ts";
 import { RequestContext, type RouteSetting } from "./request-context.ts";
 import { createRouteHooks, type RouteHooks } from "./request-hooks.ts";
@@ -54,6 +57,8 @@ export interface RoutesOptions {
   readonly resolve: Resolve;
   readonly cursors: Cursors;
   readonly validators: Validators;
+  /** Absent in production. */
+  readonly answerChecks: AnswerChecks | undefined;
   /** See `registerStreams`. */
   readonly takeTime: (request: IncomingMessage) => void;
   readonly baseUrl: string;
@@ -76,6 +81,8 @@ export function registerRoutes(app: FastifyInstance, options: RoutesOptions): vo
 }
 
 const nothing = Type.Object({});
+/** RFC 9457, section 3.2: a problem may have further members. */
+const openProblem = { ...problemSchema, additionalProperties: true };
 
 function registerRoute(
   app: FastifyInstance,
@@ -99,7 +106,8 @@ function registerRoute(
     log: options.log,
   };
   const validate = requestValidator(route, options.validators);
-  const answer = createAnswer(responses, list, taggedAnswers(route, shown));
+  const check = options.answerChecks?.(responses, list);
+  const answer = createAnswer(responses, list, taggedAnswers(route, shown), check);
   const changed = shownBefore(route, shown);
   const conditional = changed && createConditional(changed);
   const idempotent = takesIdempotencyKey(route);
@@ -154,7 +162,10 @@ function registerRoute(
     method: route.method,
     url,
     ...(route.options.bodyLimit === undefined ? {} : { bodyLimit: route.options.bodyLimit }),
-    ...(route.options.errorShape && { config: { errorShape: route.options.errorShape } }),
+    config: {
+      errorShape: route.options.errorShape,
+      checkError: options.answerChecks?.(errorSchemas(route, shown, openProblem), list),
+    },
     onRequest: entrance(route, options, before),
     ...(after && {
       onResponse: (request: FastifyRequest, reply: FastifyReply, done: () => void) => {

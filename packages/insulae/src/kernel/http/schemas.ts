@@ -25,22 +25,29 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 export const lowerCase = "x-lower-case";
 
 /** A copy in which every object is closed, and every string and array has a bound. */
-export function closedSchema(schema: object, part: RequestPart): JsonSchema {
+export const closedSchema = (schema: object, part: RequestPart): JsonSchema =>
+  closed(schema, bounds[part]);
+
+/** A copy in which every object is closed: what the server itself says needs no bounds. */
+export const closedAnswer = (schema: object): JsonSchema => closed(schema, undefined);
+
+function closed(schema: object, bound: Bounds | undefined): JsonSchema {
   const source = schema as JsonSchema; // a schema is an object of keywords
   const copy: Record<string, unknown> = {};
   for (const [keyword, value] of Object.entries(source)) {
     if (keyword === "$id") continue; // one validator may meet a schema several times
-    copy[keyword] = mapSubschemas(keyword, value, (inner) => closedSchema(inner, part));
+    copy[keyword] = mapSubschemas(keyword, value, (inner) => closed(inner, bound));
   }
   if (source.type === "object" || source.properties !== undefined) {
     copy.additionalProperties ??= false;
   }
+  if (!bound) return copy;
   if (source.type === "string" && !("enum" in source || "const" in source)) {
-    copy.maxLength ??= bounds[part].maxLength;
+    copy.maxLength ??= bound.maxLength;
   }
   // An id has one form, so that it may be compared as text.
   if (source.format === "uuid") copy[lowerCase] = true;
-  if (source.type === "array") copy.maxItems ??= bounds[part].maxItems;
+  if (source.type === "array") copy.maxItems ??= bound.maxItems;
   return copy;
 }
 
@@ -113,4 +120,11 @@ export function hasSecret(schema: object): boolean {
     found ||= part["x-secret"] === true;
   });
   return found;
+}
+
+/** What a response of this schema is sent as: text that is not JSON says so by `contentMediaType`. */
+export function mediaTypesOf(schema: object): string[] {
+  const { anyOf = [], contentMediaType } = schema as JsonSchema; // a schema is an object of keywords
+  const types = [contentMediaType, ...(anyOf as JsonSchema[]).map((each) => each.contentMediaType)];
+  return types.filter((type) => typeof type === "string");
 }

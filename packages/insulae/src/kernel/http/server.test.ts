@@ -1,3 +1,4 @@
+import { METHODS } from "node:http";
 import type { InjectOptions } from "fastify";
 import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
@@ -8,6 +9,7 @@ import { pageOf, pageQuery } from "./page.ts";
 import { echo, resolvedFor, testServer, testTenant } from "./test-server.ts";
 
 const Item = Type.Object({ id: Type.String() });
+const itemLocked = defineError("item_locked", 423, "Somebody is editing the item");
 const itemMissing = defineError("item_missing", 404, "There is no such item");
 
 const items = feature("items", {
@@ -26,10 +28,12 @@ const items = feature("items", {
         params: Type.Object({ id: Type.String({ maxLength: 40 }) }),
         response: Item,
       },
-      ({ params, log }) => {
+      ({ params, log, header }) => {
         switch (params.id) {
           case "missing":
             throw itemMissing({ detail: "It was never there", headers: { "x-hint": "none" } });
+          case "undeclared":
+            throw itemLocked();
           case "broken":
             throw new Error("select secret from vault failed at /srv/code.ts:1");
           case "sql":
@@ -42,7 +46,18 @@ const items = feature("items", {
           case "nothing":
             return undefined;
           case "json":
-            return Promise.resolve(new Json('{"id": "as it is", "more": 1}'));
+            return Promise.resolve(new Json('{"id": "as it is"}'));
+          case "more":
+            return Promise.resolve(new Json('{"id": "a", "more": 1}'));
+          case "less":
+            return new Json("{}");
+          case "no-json":
+            return new Json("{id}");
+          case "other-type":
+            return { compile: () => ({}), execute: async () => new Json('{"id":7}') };
+          case "typed":
+            header("content-type", "text/html; charset=utf-8");
+            return "<p>";
           case "query":
             return { compile: () => ({}), execute: async () => ({ id: "from a query" }) };
           case "logged":
@@ -93,11 +108,51 @@ describe("an answer", () => {
   });
 
   it.each([
-    ["json", '{"id": "as it is", "more": 1}'],
+    ["json", '{"id": "as it is"}'],
     ["query", '{"id":"from a query"}'],
   ])("may be made by the database: %s", async (id, body) => {
     const answer = await testServer([items]).app.inject(`/api/v1/items/${id}`);
     expect([answer.statusCode, answer.body]).toEqual([200, body]);
+  });
+
+  it.each([
+    ["more", "with /more: is not known"],
+    ["less", "with /id: is required"],
+    ["other-type", "with /id: must be string"],
+    ["no-json", "with text that is not JSON"],
+    ["typed", "with the type text/html, which it does not declare"],
+  ])(
+    "that does not match its schema (%s) is a 500 that says why, but in production",
+    async (id, fault) => {
+      const { app, lines } = testServer([items]);
+      const answer = await app.inject(`/api/v1/items/${id}`);
+      const detail = `GET /api/v1/items/:id answered 200 ${fault}`;
+      expect([answer.statusCode, answer.json()]).toEqual([
+        500,
+        expect.objectContaining({ code: "internal_error", detail }),
+      ]);
+      expect(lines).toContainEqual(
+        expect.objectContaining({ level: 50, err: expect.objectContaining({ message: detail }) }),
+      );
+      const production = testServer([items], { production: true });
+      expect((await production.app.inject(`/api/v1/items/${id}`)).statusCode).toBe(200);
+    },
+  );
+
+  it("with an error's status that the route does not declare is a 500, but in production", async () => {
+    const { app, lines } = testServer([items]);
+    const answer = await app.inject("/api/v1/items/undeclared");
+    const detail = "GET /api/v1/items/:id answered 423, which it does not declare";
+    expect([answer.statusCode, answer.json()]).toEqual([
+      500,
+      expect.objectContaining({ code: "internal_error", detail }),
+    ]);
+    const message = expect.stringMatching(/answered 423.*Somebody is editing the item/s);
+    expect(lines).toContainEqual(
+      expect.objectContaining({ level: 50, err: expect.objectContaining({ message }) }),
+    );
+    const production = testServer([items], { production: true });
+    expect((await production.app.inject("/api/v1/items/undeclared")).statusCode).toBe(423);
   });
 
   it("has the status that the route declares, or chooses among the declared", async () => {
@@ -177,6 +232,49 @@ describe("a request id", () => {
     for (const bad of ["a b", "a\tb", "a\u001b[31m", 'a"', "x".repeat(65), ""]) {
       expect(await id(bad)).toMatch(/^[0-9a-f-]{36}$/);
     }
+  });
+});
+
+describe("a method that an address does not answer", () => {
+  const methods = METHODS.filter((method) => method !== "CONNECT");
+
+  it.each(methods)(
+    "%s is 405 with those that it does, or 404 where there is nothing",
+    async (method) => {
+      const { app } = testServer([items]);
+      const ask = (url: string) => app.inject({ method: method as "GET", url });
+      const [known, unknown] = [await ask("/api/v1/items/7"), await ask("/api/v1/nothing/7")];
+      expect(unknown.statusCode).toBe(404);
+      if (["GET", "HEAD", "PUT", "DELETE"].includes(method)) return;
+      expect([known.statusCode, known.headers.allow]).toEqual([405, "GET, HEAD, PUT, DELETE"]);
+    },
+  );
+});
+
+describe("a path without parameters", () => {
+  const Id = Type.Object({ id: Type.String() });
+  const response = { 204: null };
+  const change = { permission: "public", audit: { none: "a test" }, summary: "Changes" } as const;
+  const things = feature("things", {
+    routes: (r) => [
+      r.get("/things/export", { permission: "public", summary: "All", response }, () => undefined),
+      r.get("/things/:id", { ...change, params: Id, response }, () => undefined),
+      r.delete("/things/:id", { ...change, params: Id, response }, () => undefined),
+      r.post("/things/:id/parts", { ...change, params: Id, response }, () => undefined),
+    ],
+  });
+
+  it("answers its own methods, and not those of what would have it as an id", async () => {
+    const { app } = testServer([things]);
+    const ask = async (method: "DELETE" | "GET" | "OPTIONS" | "PATCH", url: string) => {
+      const { statusCode, headers } = await app.inject({ method, url: `/api/v1/things/${url}` });
+      return [statusCode, headers.allow];
+    };
+    expect(await ask("GET", "export")).toEqual([204, undefined]);
+    expect(await ask("DELETE", "export")).toEqual([405, "GET, HEAD"]);
+    expect(await ask("OPTIONS", "export")).toEqual([405, "GET, HEAD"]);
+    expect(await ask("DELETE", "7")).toEqual([204, undefined]);
+    expect(await ask("PATCH", "7")).toEqual([405, "GET, HEAD, DELETE"]);
   });
 });
 

@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
-import fastify, { type FastifyInstance } from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature } from "../feature.ts";
 import { chain } from "../maybe-promise.ts";
@@ -15,6 +15,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { gauge, type MetricsRegistry } from "../telemetry/metrics.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
+import { createAnswerChecks } from "./answer-check.ts";
 import { createAnswerError } from "./answer-error.ts";
 import { answerProblem } from "./connection-errors.ts";
 import { type CorsOptions, createCors, isPreflight } from "./cors.ts";
@@ -28,7 +29,7 @@ import { acceptOnlyJson } from "./json-body.ts";
 import { type RequestLimits, unlimited } from "./limits/request-limits.ts";
 import { metricsFeature } from "./metrics.ts";
 import { createNodeServers, type TlsOptions } from "./node-servers.ts";
-import { createNotFound } from "./not-found.ts";
+import { createNotFound, shadowedAddresses } from "./not-found.ts";
 import { requestId } from "./request-id.ts";
 import { type Resolve, type ResolvedRequest, stateKey } from "./request-state.ts";
 import { registerRoutes } from "./routes.ts";
@@ -155,6 +156,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.setErrorHandler(answerError);
 
   acceptOnlyJson(app);
+  // No route has this method. Fastify would insist on a body before it looked for one.
+  app.addHttpMethod("QUERY", { hasBody: false, overrideExisting: true });
   app.addHook("preClose", async () => {
     closing = true;
     sockets.close();
@@ -164,6 +167,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const shared = {
     cursors: createCursors(options.cursorSecret),
     validators: createValidators(),
+    answerChecks: options.production ? undefined : createAnswerChecks(),
     baseUrl: options.baseUrl,
     enterAt,
     admit: cors.admit,
@@ -189,7 +193,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   ];
   const missing = createNotFound(addresses);
   const enter = enterAt(undefined);
-  app.setNotFoundHandler((request, reply) => {
+  const answerNothing = (request: FastifyRequest, reply: FastifyReply) => {
     enter(request, reply);
     limits.gate(request, reply);
     return limits.atOwnCost(request, reply, () => {
@@ -198,7 +202,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         throw missing(request.url);
       });
     });
-  });
+  };
+  app.setNotFoundHandler(answerNothing);
+  for (const { method, path: url } of shadowedAddresses(addresses)) {
+    const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
+      await answerNothing(request, reply);
+    };
+    // It is answered before its body is read.
+    app.route({ method, url, onRequest, handler: () => {} });
+  }
   return Object.assign(app, {
     listenFor: async ({ port, host, routes }: Parameters<HttpServer["listenFor"]>[0]) => {
       const server = servers.create(only(routes, handle));

@@ -73,14 +73,15 @@ export function createValidators(): Validators {
         all(value);
         errors = all.errors ?? errors;
       }
-      throw validationFailed({ errors: fieldErrors(errors, name) });
+      throw validationFailed({ errors: fieldErrors(errors, `/${name}`) });
     };
   };
 }
 
-function fieldErrors(errors: readonly ErrorObject[], name: string): FieldError[] {
+/** @param root the pointer to what was validated. */
+export function fieldErrors(errors: readonly ErrorObject[], root: string): FieldError[] {
   return errors.slice(0, maxErrors).map((error) => ({
-    pointer: `/${name}${error.instancePath}${missing(error)}`,
+    pointer: `${root}${error.instancePath}${missing(error)}`,
     message: message(error),
   }));
 }

@@ -15,7 +15,7 @@ import { maxFileBytes } from "./storage.ts";
 const Grant = Type.Object({
   grant: Type.String({ maxLength: 4_000, description: "What the URL was signed for." }),
 });
-const Bytes = Type.String({ contentMediaType: "application/octet-stream" });
+const Bytes = Type.String({ contentMediaType: "*/*" });
 
 export const storageFeature = feature("storage", {
   routes: (r) => [

@@ -1,0 +1,71 @@
+/**
+ * Outside of production, each JSON answer is checked against its route's response schema before it is
+ * sent: the very text, whether a serialiser or PostgreSQL wrote it. The schema is closed for this, so
+ * that a column too many in a query fails in development instead of reaching a client. Production does
+ * none of this.
+ */
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import type { AppError } from "../errors.ts";
+import { internalError } from "./errors.ts";
+import { stringFormats } from "./formats.ts";
+import { closedAnswer } from "./schemas.ts";
+import { fieldErrors } from "./validation.ts";
+
+/** Checks the JSON text of an answer. @throws internalError that says what is wrong, and where. */
+export type CheckJson = (status: number, text: string) => void;
+
+/**
+ * Makes the check of a route's answers.
+ *
+ * @param responses the schemas by status; null where the answer has no body.
+ * @param route names the route in errors: `GET /api/v1/contacts`.
+ */
+export type AnswerChecks = (
+  responses: ReadonlyMap<number, object | null>,
+  route: string,
+) => CheckJson;
+
+export function createAnswerChecks(): AnswerChecks {
+  const ajv = new Ajv({
+    strict: false,
+    validateSchema: false,
+    unicodeRegExp: true,
+    formats: { ...stringFormats },
+  });
+
+  return (responses, route) => {
+    const validators = new Map<number, ValidateFunction>();
+    const validatorOf = (status: number): ValidateFunction => {
+      const known = validators.get(status);
+      if (known) return known;
+      const schema = responses.get(status);
+      if (!schema) throw answerMismatch(`${route} answered ${status}, which it does not declare`);
+      const made = ajv.compile(closedAnswer(schema));
+      validators.set(status, made);
+      return made;
+    };
+    return (status, text) => {
+      const validate = validatorOf(status);
+      if (!validate(parsed(text, route, status))) {
+        throw answerMismatch(`${route} answered ${status} with ${faults(validate.errors ?? [])}`);
+      }
+    };
+  };
+}
+
+/** A 500 whose detail is for the developer: answers are only checked outside of production. */
+export const answerMismatch = (detail: string): AppError => internalError({ detail });
+
+function parsed(text: string, route: string, status: number): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw answerMismatch(`${route} answered ${status} with text that is not JSON`);
+  }
+}
+
+/** `/items/0/id: must be string`. A union has an error for each of its parts: a few will do. */
+const faults = (errors: readonly ErrorObject[]): string =>
+  fieldErrors(errors.slice(0, 3), "")
+    .map(({ pointer, message }) => `${pointer || "the answer"}: ${message}`)
+    .join("; ");

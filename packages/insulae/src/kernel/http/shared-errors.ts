@@ -1,0 +1,96 @@
+/**
+ * The errors of the steps that routes share: reading a request, finding out whose it is, limits, the
+ * database. A route answers with these without declaring them.
+ */
+import {
+  authenticationRequired,
+  csrfRefused,
+  invalidToken,
+  permissionDenied,
+  personalOnly,
+  wrongContext,
+} from "../auth/errors.ts";
+import {
+  databaseBusy,
+  databaseUnavailable,
+  statementTimeout,
+  writeOutcomeUnknown,
+} from "../database/errors.ts";
+import type { ErrorFactory } from "../errors.ts";
+import {
+  tenantAccessDenied,
+  tenantInactive,
+  tenantNotFound,
+  tenantRequired,
+} from "../tenancy/errors.ts";
+import { invalidHost } from "../tenancy/hostname.ts";
+import { quotaExceeded } from "../tenancy/plans.ts";
+import { invalidClientCertificate, misdirectedRequest } from "../tls/presented-certificate.ts";
+import { invalidCursor } from "./cursor.ts";
+import {
+  concurrentChange,
+  conflict,
+  invalidValue,
+  referenceNotFound,
+  stillReferenced,
+  valueRefused,
+} from "./database-errors.ts";
+import {
+  badRequest,
+  bodyTooLarge,
+  internalError,
+  lengthRequired,
+  malformedJson,
+  notFound,
+  originRefused,
+  shuttingDown,
+  unsupportedMediaType,
+  uriTooLong,
+  validationFailed,
+} from "./errors.ts";
+import { rateLimitExceeded } from "./limits/request-limits.ts";
+
+/** Any route's. */
+export const sharedErrors: readonly ErrorFactory[] = [
+  badRequest,
+  validationFailed,
+  invalidCursor,
+  invalidValue,
+  invalidHost,
+  tenantRequired,
+  authenticationRequired,
+  invalidToken,
+  invalidClientCertificate,
+  wrongContext,
+  originRefused,
+  csrfRefused,
+  permissionDenied,
+  personalOnly,
+  tenantAccessDenied,
+  tenantInactive,
+  tenantNotFound,
+  notFound,
+  uriTooLong,
+  misdirectedRequest,
+  rateLimitExceeded,
+  quotaExceeded,
+  internalError,
+  databaseBusy,
+  databaseUnavailable,
+  statementTimeout,
+  shuttingDown,
+];
+
+/** Those of routes that change something, or take a body. */
+export const sharedErrorsOfChanges: readonly ErrorFactory[] = [
+  malformedJson,
+  bodyTooLarge,
+  lengthRequired,
+  unsupportedMediaType,
+  conflict,
+  stillReferenced,
+  concurrentChange,
+  referenceNotFound,
+  valueRefused,
+  writeOutcomeUnknown,
+];
