@@ -14,6 +14,7 @@ export interface Address {
 export function createNotFound(addresses: readonly Address[]): (url: string) => AppError {
   const byPath = Map.groupBy(addresses, (address) => address.path);
   const paths = [...byPath].map(([path, group]) => ({
+    // Bounded: by the address (8,000), and each repeat ends at a slash.
     pattern: new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/:[^/]+/g, "[^/]+")}$`),
     methods: new Set(
       group.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : [method])),

@@ -6,6 +6,7 @@
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import type { FieldError } from "../errors.ts";
+import { beginning } from "../text.ts";
 import { validationFailed } from "./errors.ts";
 import { stringFormats } from "./formats.ts";
 import { closedSchema, type RequestPart } from "./schemas.ts";
@@ -80,7 +81,7 @@ function missing(error: ErrorObject): string {
         : undefined;
   if (typeof name !== "string") return "";
   // RFC 6901. A name comes from the request, so its length is bounded.
-  return `/${name.slice(0, 100).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+  return `/${beginning(name, 100).replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
 function message(error: ErrorObject): string {
