@@ -14,7 +14,7 @@ import { findUser, type UserTables } from "../features/users/users.feature.ts";
 import { wrongContext } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
-import { nullable, timestamp, uuid } from "../kernel/http/fields.ts";
+import { nullable, oneLine, timestamp, uuid } from "../kernel/http/fields.ts";
 import type { Platform } from "../kernel/platform.ts";
 import { tenantNotFound } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
@@ -174,7 +174,7 @@ const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api
       audit: "tenant.created",
       summary: "Makes an organization, which the account owns",
       body: Type.Object({
-        name: Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$" }),
+        name: Type.String({ minLength: 1, maxLength: 255, pattern: oneLine }),
       }),
       response: { 201: Organization },
       errors: [ownersOnly],

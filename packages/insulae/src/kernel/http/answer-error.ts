@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ErrorShape } from "../feature.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { type ConstraintErrors, isDatabaseError } from "./database-errors.ts";
+import { type ConstraintErrors, isDatabaseError, isRefusedValue } from "./database-errors.ts";
 import type { Entrance } from "./entrance.ts";
 import { problemOf, problemType, visibleError } from "./problem.ts";
 import { findState, requestLog } from "./request-state.ts";
@@ -27,6 +27,8 @@ export function createAnswerError({ constraints, stray, log }: AnswerErrorOption
     if (visible.status >= 500 && !isAbort(error, request)) {
       const message = isDatabaseError(error) ? "Database error" : visible.title;
       requestLog(request, log).error({ err: error }, message);
+    } else if (isRefusedValue(error)) {
+      requestLog(request, log).warn({ err: error }, "PostgreSQL refused a value");
     }
     const shape = request.routeOptions.config.errorShape;
     reply

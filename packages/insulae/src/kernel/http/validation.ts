@@ -25,6 +25,10 @@ const maxErrors = 20;
 /** Texts and members that a value may have for all its errors to be looked for. */
 const smallValue = 10_000;
 
+const checks = Object.fromEntries(
+  Object.entries(stringFormats).map(([name, { check }]) => [name, check]),
+);
+
 export function createValidators(): Validators {
   const compiler = (part: RequestPart, allErrors: boolean): (() => Ajv) => {
     let ajv: Ajv | undefined;
@@ -38,7 +42,7 @@ export function createValidators(): Validators {
         strict: false,
         validateSchema: false,
         unicodeRegExp: true,
-        formats: { ...stringFormats },
+        formats: checks,
       }));
   };
   const compilers = {
@@ -89,6 +93,10 @@ function message(error: ErrorObject): string {
   if (error.keyword === "additionalProperties") return "is not known";
   if (error.keyword === "enum") return `must be one of ${list(error.params.allowedValues)}`;
   if (error.keyword === "const") return `must be ${JSON.stringify(error.params.allowedValue)}`;
+  if (error.keyword === "format") {
+    const format = stringFormats[String(error.params.format)];
+    if (format) return format.message;
+  }
   return error.message ?? "is not valid";
 }
 
