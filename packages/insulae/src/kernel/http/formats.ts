@@ -45,15 +45,19 @@ function isDateTime(text: string): boolean {
 /** RFC 3986: printable ASCII, less what has to be escaped; and whatever WHATWG's parser takes, too. */
 const uriText = /^[a-z][a-z0-9+.-]*:(?:[!#$&-;=?-[\]_a-z~]|%[0-9a-f]{2})*$/i;
 
+const email: StringFormat = {
+  check: (text) => text === text.trim() && findCanonicalEmail(text) !== undefined,
+  message: "must be an e-mail address",
+};
+
 export const stringFormats: Readonly<Record<string, StringFormat>> = {
   uuid: {
     check: (text) => text.length === 36 && uuid.test(text),
     message: "must be a UUID",
   },
-  email: {
-    check: (text) => text === text.trim() && findCanonicalEmail(text) !== undefined,
-    message: "must be an e-mail address",
-  },
+  email,
+  // What a reader of the OpenAPI document should expect: letters of any script (RFC 6531).
+  "idn-email": email,
   "date-time": {
     check: isDateTime,
     message:
