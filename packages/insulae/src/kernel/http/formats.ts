@@ -36,9 +36,13 @@ function isDateTime(text: string): boolean {
   if (text.length > 40 || text.charAt(10).toUpperCase() !== "T") return false;
   const found = fullTime.exec(text.slice(11));
   if (!found || !isDate(text.slice(0, 10))) return false;
-  // To the microsecond, as PostgreSQL rounds: the last of the year 9999 may become the year 10000.
-  const fraction = Number(Number(`0.${found[2] ?? "0"}`).toFixed(6)) * 1_000;
-  const instant = Date.parse(text.replace(/\.\d+/, "")) + fraction;
+  // PostgreSQL rounds to microseconds: the last of the year 9999 may become the year 10000.
+  const carry = Number(`0.${found[2] ?? "0"}`)
+    .toFixed(6)
+    .startsWith("1")
+    ? 1_000
+    : 0;
+  const instant = Date.parse(text.replace(/\.\d+/, "")) + carry;
   return instant >= firstInstant && instant < afterLastInstant;
 }
 
