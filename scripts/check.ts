@@ -9,6 +9,7 @@ import { coverageProblems } from "./coverage-reference.ts";
 import { dependencyProblems } from "./dependencies.ts";
 import { exampleProblems } from "./environment-example.ts";
 import { longFiles } from "./long-files.ts";
+import { regularExpressionProblems } from "./regular-expressions.ts";
 import { rolesProblems } from "./roles-reference.ts";
 
 const commands: readonly (readonly [string, readonly string[]])[] = [
@@ -32,6 +33,7 @@ for (const [command, args] of commands) {
 }
 report("dependencies", dependencyProblems());
 report("file lengths", longFiles());
+report("regular expressions", regularExpressionProblems());
 report("docs/configuration.md", configurationProblems());
 report(".env.example", exampleProblems());
 report("docs/roles.md", rolesProblems());

@@ -62,7 +62,7 @@ export const ignoredTenant = {
 };
 
 const Name = Type.String({ minLength: 1, maxLength: 200, pattern: "\\S" });
-const Mailbox = Type.String({ format: "email", maxLength: 254 });
+const Mailbox = Type.String({ format: "idn-email", maxLength: 254 });
 const Phone = nullable(Type.String({ minLength: 1, maxLength: 50 }));
 
 const Contact = Type.Object(

@@ -24,7 +24,7 @@ import {
 } from "../features/users/users.feature.ts";
 import { containing } from "../kernel/database/like.ts";
 import { type ErrorShape, feature } from "../kernel/feature.ts";
-import { uuid } from "../kernel/http/fields.ts";
+import { oneLine, uuid } from "../kernel/http/fields.ts";
 import type { Json } from "../kernel/json.ts";
 import { hostTaken, tenantExists } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
@@ -165,7 +165,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
           name: Type.String({
             minLength: 1,
             maxLength: 255,
-            pattern: "^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$",
+            pattern: oneLine,
           }),
         }),
         response: {

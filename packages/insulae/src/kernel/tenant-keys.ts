@@ -12,6 +12,7 @@ const prefix = "insulae";
 const platform = "%";
 
 const special = /[%:]|\p{Surrogate}/u;
+// Bounded: it is a single character.
 const everySpecial = new RegExp(special.source, "gu");
 
 /** Always four digits, so that what follows can't be taken for one of them. */

@@ -12,6 +12,7 @@ import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import { normalised } from "../../kernel/text.ts";
 import {
   findCredentials,
   isVerificationRequired,
@@ -133,7 +134,7 @@ async function logInAccount(
 const canonical = (by: Credentials["by"], name: string): string =>
   by === "email"
     ? (findCanonicalEmail(name) ?? nobody.name)
-    : name.trim().normalize("NFKC").toLowerCase();
+    : normalised(name.trim()).toLowerCase();
 
 const reasonFor = (found: object | undefined, hash: string | null | undefined): string => {
   if (!found) return "unknown_user";

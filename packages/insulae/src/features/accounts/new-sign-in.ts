@@ -2,6 +2,7 @@
 import { keptUserAgent } from "../../kernel/auth/sessions.ts";
 import { mailTemplate } from "../../kernel/mail/template.ts";
 import type { Platform } from "../../kernel/platform.ts";
+import { beginning } from "../../kernel/text.ts";
 import type { Subject } from "./sign-in.ts";
 
 interface Origin {
@@ -66,7 +67,7 @@ export async function tellIfNew(
     variables: {
       at: new Date().toUTCString(),
       ip: session.ip,
-      device: keptUserAgent(session.userAgent)?.slice(0, 200) ?? "unknown",
+      device: beginning(keptUserAgent(session.userAgent) ?? "unknown", 200),
     },
   });
 }

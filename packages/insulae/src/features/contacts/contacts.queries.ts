@@ -1,10 +1,11 @@
 import { type ColumnType, type Insertable, type Kysely, sql, type Updateable } from "kysely";
-import { containing } from "../../kernel/database/like.ts";
 import {
+  isSearched,
   type SearchSource,
   searched,
   searching,
   similarRows,
+  soughtText,
 } from "../../kernel/database/search.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
@@ -42,15 +43,7 @@ interface Search {
 
 const matching = (db: Db, { search }: Params<Search>) => {
   const contacts = db.selectFrom(searched("contacts", search));
-  if (search === undefined) return contacts;
-  return contacts.where((contact) =>
-    contact.or([
-      contact("name", "ilike", search),
-      contact("email", "ilike", search),
-      contact("phone", "ilike", search),
-      contact("company", "ilike", search),
-    ]),
-  );
+  return search === undefined ? contacts : contacts.where(isSearched(search));
 };
 
 const newestContacts = statement(
@@ -65,10 +58,10 @@ const contactsByName = statement(
     db: Db,
     p: Params<Search & { limit: number; name?: string | undefined; id?: string | undefined }>,
   ) => {
-    const name = sql`lower(name)`;
+    const name = sql`app.sort_key(name)`;
     const page = matching(db, p).select(columns).orderBy(name).orderBy("id").limit(p.limit);
     if (p.name === undefined) return page;
-    return page.where(sql<boolean>`(${name}, id) > (lower(${p.name}), ${p.id}::uuid)`);
+    return page.where(sql<boolean>`(${name}, id) > (app.sort_key(${p.name}), ${p.id}::uuid)`);
   },
 );
 
@@ -77,7 +70,7 @@ const countContacts = statement((db: Db, p: Params<Search>) =>
 );
 
 const filterOf = ({ q }: { q?: string }) => ({
-  search: q === undefined ? undefined : containing(q),
+  search: soughtText(q),
 });
 
 export function listContacts(

@@ -23,7 +23,7 @@ export const contactNotFound = defineError("contact_not_found", 404, "There is n
 
 const Name = Type.String({ minLength: 1, maxLength: 200, pattern: "\\S" });
 const text = {
-  email: Type.String({ format: "email", maxLength: 254 }),
+  email: Type.String({ format: "idn-email", maxLength: 254 }),
   phone: Type.String({ minLength: 1, maxLength: 50 }),
   company: Type.String({ maxLength: 200 }),
   notes: Type.String({ maxLength: 10_000 }),

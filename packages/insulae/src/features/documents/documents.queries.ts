@@ -6,7 +6,7 @@ import {
   sql,
   type Updateable,
 } from "kysely";
-import { containing } from "../../kernel/database/like.ts";
+import { containingAny } from "../../kernel/database/like.ts";
 import { type Found, mostRanked, type SearchSource } from "../../kernel/database/search.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
@@ -29,7 +29,7 @@ const headColumns = ["id", "title", "created_by", "created_at", "updated_at"] as
 const columns = [...headColumns, "content"] as const;
 
 interface Filter {
-  search?: string | undefined;
+  search?: readonly string[] | undefined;
   createdBy?: string | undefined;
 }
 
@@ -37,8 +37,8 @@ const matching = (db: Db, { search, createdBy }: Params<Filter>) => {
   let documents = db.selectFrom("documents");
   if (createdBy !== undefined) documents = documents.where("created_by", "=", createdBy);
   if (search === undefined) return documents;
-  return documents.where((document) =>
-    document.or([document("title", "ilike", search), document("content", "ilike", search)]),
+  return documents.where(
+    sql<boolean>`(title ilike any(${search}::text[]) or content ilike any(${search}::text[]))`,
   );
 };
 
@@ -62,7 +62,7 @@ export const wholeDocuments = statement(
 );
 
 export const filterOf = (wanted: { q?: string; created_by?: string }) => ({
-  search: wanted.q === undefined ? undefined : containing(wanted.q),
+  search: wanted.q === undefined ? undefined : containingAny(wanted.q),
   createdBy: wanted.created_by,
 });
 
@@ -113,7 +113,7 @@ export const documentSearch = {
         select id, title, content, (
           0.5 + greatest(
             ts_rank(search, app.search_query(), 32),
-            app.word_similarity(lower(${text}), lower(title))
+            app.word_similarity(app.search_text(${text}), app.search_text(title))
           ) / 2
         )::float8 as score
         from (select * from documents_search limit ${mostRanked}) as found

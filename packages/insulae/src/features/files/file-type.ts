@@ -63,7 +63,8 @@ const shown = new Set([
 
 /** `Content-Disposition` (RFC 6266): its name both as ASCII and, where that is not all, as UTF-8. */
 export function dispositionOf({ name, type }: { readonly name: string; readonly type: string }) {
-  const base = name.replaceAll(/.*[/\\]/gs, "").toWellFormed() || "file";
+  const folder = Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\"));
+  const base = name.slice(folder + 1).toWellFormed() || "file";
   const plain = base.replaceAll(/[^ !#-[\]-~]|%/g, "_");
   const encoded = encodeURIComponent(base).replaceAll(
     /['()*]/g,

@@ -4,7 +4,7 @@
  * statement that changes the sum, so that it is right however many uploads begin and end at once.
  */
 import { type ColumnType, type Generated, type Kysely, sql } from "kysely";
-import { containing } from "../../kernel/database/like.ts";
+import { containingAny } from "../../kernel/database/like.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
 import type { Json } from "../../kernel/json.ts";
@@ -121,13 +121,15 @@ export const changeFile = statement(
 );
 
 interface Filter {
-  search?: string | undefined;
+  search?: readonly string[] | undefined;
   status: FileStatus;
 }
 
 const matching = (db: Db, { search, status }: Params<Filter>) => {
   const files = db.selectFrom("files").where("status", "=", status);
-  return search === undefined ? files : files.where("file_name", "ilike", search);
+  return search === undefined
+    ? files
+    : files.where(sql<boolean>`file_name ilike any(${search}::text[])`);
 };
 
 const newestFiles = statement(
@@ -147,7 +149,7 @@ export function listFiles(
   { limit, after, cursor }: Page,
 ): Promise<Json> {
   const filter = {
-    search: wanted.q === undefined ? undefined : containing(wanted.q),
+    search: wanted.q === undefined ? undefined : containingAny(wanted.q),
     status: wanted.status ?? ("ready" as const),
   };
   const items = newestFiles.page(

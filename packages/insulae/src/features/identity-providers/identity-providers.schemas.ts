@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nullable, oneLine, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { SessionChoice, TenantReference } from "../accounts/accounts.feature.ts";
 
 const GivenRole = Type.Union(
@@ -39,7 +39,7 @@ const AllowedDomain = Type.String({
 });
 
 const settings = {
-  name: Type.String({ minLength: 1, maxLength: 100, pattern: "^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$" }),
+  name: Type.String({ minLength: 1, maxLength: 100, pattern: oneLine }),
   issuer: Issuer,
   client_id: Type.String({ minLength: 1, maxLength: 300 }),
   scopes: Type.Array(Scope, { maxItems: 20, description: "Default openid, email, profile." }),

@@ -22,7 +22,7 @@ export type Db = Kysely<InvitationTables>;
 
 /** By name. */
 const roleNames = sql<string[]>`array(
-  select name from roles where roles.id = any(invitations.role_ids) order by lower(name)
+  select name from roles where roles.id = any(invitations.role_ids) order by app.sort_key(name)
 )`.as("roles");
 
 /**

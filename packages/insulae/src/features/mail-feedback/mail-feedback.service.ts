@@ -11,7 +11,7 @@ import { type Static, Type } from "typebox";
 import { Check } from "typebox/value";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
 import type { Platform, TenantScope } from "../../kernel/platform.ts";
-import { redactText } from "../../kernel/telemetry/redact.ts";
+import { keptText } from "../../kernel/telemetry/redact.ts";
 import {
   type NotificationTables,
   notificationReturned,
@@ -71,7 +71,7 @@ function parsed(text: string): Static<typeof Report> | undefined {
   }
 }
 
-const clean = (said: string): string => redactText(said).replaceAll("\0", "").slice(0, 500);
+const clean = (said: string): string => keptText(said, 500);
 
 /** A second time, it changes nothing; neither does what is about no mail of ours. */
 export async function noteFeedback(

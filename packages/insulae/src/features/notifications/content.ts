@@ -3,6 +3,7 @@ import { defineError } from "../../kernel/errors.ts";
 import { commonValues, layOut, paragraphsOf } from "../../kernel/mail/layout.ts";
 import { invalidTemplate, type Values } from "../../kernel/mail/liquid.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
+import { isLonger } from "../../kernel/text.ts";
 import type { Channel, Content } from "./notifications.queries.ts";
 import type { DeclaredVariables } from "./templates.queries.ts";
 
@@ -26,9 +27,11 @@ export interface Texts {
 const longest: Readonly<Record<Channel, { readonly subject: number; readonly text: number }>> = {
   email: { subject: 255, text: 100_000 },
   sms: { subject: 0, text: 1_600 },
-  // What a push service takes is 4096 bytes in all, encrypted.
   push: { subject: 200, text: 800 },
 };
+
+/** A push service takes 4,096 bytes in all, encrypted (RFC 8291); some of them are ours. */
+const pushBytes = 3_600;
 
 /** The values of a template: those given, and the usual ones of those that are not. */
 export function valuesOf(declared: DeclaredVariables, given: Values): Values {
@@ -81,8 +84,9 @@ export function contentOf(
   const limits = longest[channel];
   const fits =
     text.length > 0 &&
-    text.length <= limits.text &&
-    line.length <= limits.subject &&
+    !isLonger(text, limits.text) &&
+    !isLonger(line, limits.subject) &&
+    (channel !== "push" || Buffer.byteLength(line) + Buffer.byteLength(text) <= pushBytes) &&
     (line.length > 0 || limits.subject === 0) &&
     (html === null || channel === "email");
   // Where a header would end and another begin.

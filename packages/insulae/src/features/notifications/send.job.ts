@@ -11,7 +11,7 @@ import { Type } from "typebox";
 import { Undeliverable } from "../../kernel/delivery/message.ts";
 import { uuid } from "../../kernel/http/fields.ts";
 import { type JobScope, job } from "../../kernel/jobs/job.ts";
-import { redactText } from "../../kernel/telemetry/redact.ts";
+import { keptText } from "../../kernel/telemetry/redact.ts";
 import {
   findToSend,
   finish,
@@ -70,9 +70,7 @@ async function send(id: string, scope: Scope): Promise<void> {
 
 /** @throws the error, where it is to be tried again. */
 async function fail(one: Notification, error: unknown, { db, job, log }: Scope): Promise<void> {
-  const reason = redactText(error instanceof Error ? error.message : String(error))
-    .replaceAll("\0", "")
-    .slice(0, 500);
+  const reason = keptText(error instanceof Error ? error.message : String(error), 500);
   const forGood = error instanceof Undeliverable;
   if (!forGood && job.attempt <= retries) {
     await noteFailure(db, one.id, reason);

@@ -93,7 +93,14 @@ const SmsBody = Type.Object(
 );
 const PushBody = Type.Object(
   {
-    recipient: text(4_096, "The token of a device."),
+    recipient: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 2_000,
+        pattern: "^[\\x21-\\x7e]+$",
+        description: "The token of a device, in ASCII.",
+      }),
+    ),
     user_id: Type.Optional(
       Type.String({
         format: "uuid",

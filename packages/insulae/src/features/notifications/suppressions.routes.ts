@@ -40,7 +40,7 @@ const Suppression = Type.Object(
 const NewSuppression = Type.Object(
   {
     type: ChannelName,
-    recipient: Type.String({ minLength: 1, maxLength: 4_096 }),
+    recipient: Type.String({ minLength: 1, maxLength: 2_000 }),
     reason: Type.Optional(Reason),
     detail: Type.Optional(Type.String({ maxLength: 500 })),
   },

@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { idParams, nullable, oneLine, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import { invalidContent, invalidTemplate } from "./content.ts";
 import type { NotificationTables } from "./notifications.queries.ts";
@@ -31,7 +31,7 @@ const Subject = nullable(
   Type.String({
     minLength: 1,
     maxLength: 255,
-    pattern: "^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$",
+    pattern: oneLine,
     description: "In Liquid. An e-mail's subject, a push's title; a text message has none.",
   }),
 );

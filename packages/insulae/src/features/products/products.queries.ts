@@ -6,12 +6,13 @@ import {
   sql,
   type Updateable,
 } from "kysely";
-import { containing } from "../../kernel/database/like.ts";
 import {
+  isSearched,
   type SearchSource,
   searched,
   searching,
   similarRows,
+  soughtText,
 } from "../../kernel/database/search.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
@@ -54,14 +55,7 @@ interface Filter {
 const matching = (db: Db, { search, active }: Params<Filter>) => {
   let products = db.selectFrom(searched("products", search));
   if (active !== undefined) products = products.where("is_active", "=", active);
-  if (search === undefined) return products;
-  return products.where((product) =>
-    product.or([
-      product("name", "ilike", search),
-      product("sku", "ilike", search),
-      product("description", "ilike", search),
-    ]),
-  );
+  return search === undefined ? products : products.where(isSearched(search));
 };
 
 const newestProducts = statement(
@@ -76,10 +70,10 @@ const productsByName = statement(
     db: Db,
     p: Params<Filter & { limit: number; name?: string | undefined; id?: string | undefined }>,
   ) => {
-    const name = sql`lower(name)`;
+    const name = sql`app.sort_key(name)`;
     const page = matching(db, p).select(columns).orderBy(name).orderBy("id").limit(p.limit);
     if (p.name === undefined) return page;
-    return page.where(sql<boolean>`(${name}, id) > (lower(${p.name}), ${p.id}::uuid)`);
+    return page.where(sql<boolean>`(${name}, id) > (app.sort_key(${p.name}), ${p.id}::uuid)`);
   },
 );
 
@@ -88,7 +82,7 @@ const countProducts = statement((db: Db, p: Params<Filter>) =>
 );
 
 const filterOf = (wanted: { q?: string; is_active?: boolean }) => ({
-  search: wanted.q === undefined ? undefined : containing(wanted.q),
+  search: soughtText(wanted.q),
   active: wanted.is_active,
 });
 

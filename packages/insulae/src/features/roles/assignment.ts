@@ -5,6 +5,7 @@
  */
 import { defineError } from "../../kernel/errors.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import { normalised } from "../../kernel/text.ts";
 import {
   changeUser,
   lockInferior,
@@ -132,4 +133,4 @@ export const findOwnRole = (
 ): Promise<RoleRow | undefined> =>
   uuidPattern.test(reference)
     ? findRole.first(db, { id: reference })
-    : findRoleByName.first(db, { name: reference.trim().normalize("NFKC") });
+    : findRoleByName.first(db, { name: normalised(reference.trim()) });

@@ -29,9 +29,12 @@ export type RoleRow = NonNullable<Awaited<ReturnType<typeof findRole.first>>>;
 /** By name. */
 export const listRoles = statement(
   (db: Db, p: Params<{ limit: number; after?: string | undefined }>) => {
-    const name = sql`lower(name)`;
-    const page = db.selectFrom("roles").select(columns).orderBy(name).limit(p.limit);
-    return p.after === undefined ? page : page.where(sql<boolean>`${name} > lower(${p.after})`);
+    const roles = db.selectFrom("roles").select(columns);
+    const page = roles.orderBy(sql`app.sort_key(name)`).orderBy(sql`lower(name)`).limit(p.limit);
+    if (p.after === undefined) return page;
+    return page.where(
+      sql<boolean>`(app.sort_key(name), lower(name)) > (app.sort_key(${p.after}), lower(${p.after}))`,
+    );
   },
 );
 

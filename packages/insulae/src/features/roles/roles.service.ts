@@ -7,6 +7,7 @@ import type { Permissions } from "../../kernel/auth/permissions.ts";
 import { defineError } from "../../kernel/errors.ts";
 import { systemRoles } from "../../kernel/feature.ts";
 import type { Page } from "../../kernel/http/page.ts";
+import { normalised } from "../../kernel/text.ts";
 import { refuseUnheld, type Setting } from "../users/users.feature.ts";
 import {
   createRole,
@@ -203,7 +204,7 @@ export function namesOfPermissions(
 
 /** @throws roleExists for the name of a system role */
 function canonicalName(name: string): string {
-  const canonical = name.trim().normalize("NFKC");
+  const canonical = normalised(name.trim());
   if (findSystemRoleByReference(canonical)) throw roleExists();
   return canonical;
 }

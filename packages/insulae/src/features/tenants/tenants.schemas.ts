@@ -1,8 +1,9 @@
 import { type Static, Type } from "typebox";
+import { oneLine } from "../../kernel/http/fields.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
 // It stands in the subjects of mails: one line.
-const Name = Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$" });
+const Name = Type.String({ minLength: 1, maxLength: 255, pattern: oneLine });
 const Plan = Type.String({
   pattern: "^[a-z0-9][a-z0-9_-]{0,49}$",
   examples: ["free", "standard", "premium"],

@@ -1,4 +1,5 @@
 import { defineError } from "../../kernel/errors.ts";
+import { normalised } from "../../kernel/text.ts";
 
 export const invalidUsername = defineError(
   "invalid_username",
@@ -12,7 +13,7 @@ export const invalidUsername = defineError(
  * @throws invalidUsername
  */
 export function canonicalUsername(input: string): string {
-  const username = input.trim().normalize("NFKC").toLowerCase();
+  const username = normalised(input.trim()).toLowerCase();
   if (/^[a-z0-9][a-z0-9._-]{0,63}$/.test(username)) return username;
   throw invalidUsername({
     errors: [{ pointer: "/body/username", message: invalidUsername.title }],

@@ -8,12 +8,13 @@ import {
 } from "kysely";
 import type { UserStanding } from "../../kernel/auth/authority.ts";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
-import { containing } from "../../kernel/database/like.ts";
 import {
+  isSearched,
   type SearchSource,
   searched,
   searching,
   similarRows,
+  soughtText,
 } from "../../kernel/database/search.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
@@ -69,14 +70,7 @@ const matching = (db: Db, { search, email, role, active }: Params<Filter>) => {
   if (email !== undefined) users = users.where("email", "=", email);
   if (role !== undefined) users = users.where("role", "=", role);
   if (active !== undefined) users = users.where("is_active", "=", active);
-  if (search === undefined) return users;
-  return users.where((user) =>
-    user.or([
-      user("email", "ilike", search),
-      user("username", "ilike", search),
-      user(sql<string>`first_name || ' ' || last_name`, "ilike", search),
-    ]),
-  );
+  return search === undefined ? users : users.where(isSearched(search));
 };
 
 const newestUsers = statement(
@@ -98,7 +92,7 @@ interface WantedUsers {
 }
 
 const filterOf = (wanted: WantedUsers) => ({
-  search: wanted.q === undefined ? undefined : containing(wanted.q),
+  search: soughtText(wanted.q),
   // What is no e-mail is nobody's.
   email: wanted.email === undefined ? undefined : (findCanonicalEmail(wanted.email) ?? ""),
   role: wanted.role,

@@ -1,6 +1,7 @@
 /** One request to a receiver, and what came of it. */
 import { type Outbound, OutboundError, type OutboundFailure } from "../../kernel/http/outbound.ts";
 import type { TenantSecrets } from "../../kernel/secrets.ts";
+import { beginning } from "../../kernel/text.ts";
 import { type Message, signedHeaders } from "./signature.ts";
 import type { EndpointRow } from "./webhooks.queries.ts";
 
@@ -58,7 +59,7 @@ export async function attempt(
       signal,
     });
     const { status } = answer;
-    const excerpt = (await answer.text()).replaceAll("\0", "").slice(0, excerptBytes);
+    const excerpt = beginning((await answer.text()).replaceAll("\0", ""), excerptBytes);
     return { outcome: outcomeOf(status), status, excerpt, reason: reasonOf(status) };
   } catch (error) {
     if (!(error instanceof OutboundError) || signal?.aborted) throw error;

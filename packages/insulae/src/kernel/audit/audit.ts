@@ -10,7 +10,7 @@ import { type Kysely, type QueryExecutorProvider, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { TenantDatabase } from "../database/tenant-database.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { redact } from "../telemetry/redact.ts";
+import { keptText, redact } from "../telemetry/redact.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 
 /** `<noun>.<past participle>`: `user.deleted`, `auth.login_failed`. */
@@ -134,7 +134,7 @@ async function insertEntry(
   db: QueryExecutorProvider,
 ): Promise<void> {
   const text = (value: string | undefined) =>
-    redact(value)?.slice(0, maxText).toWellFormed() ?? null;
+    value === undefined ? null : keptText(value, maxText);
   await sql`
     insert into ${sql.table(table)} (
       action, outcome, actor_kind, actor_id, actor_name, impersonator, target_type, target_id, ip,

@@ -1,5 +1,7 @@
 import { domainToASCII } from "node:url";
 import { defineError } from "../errors.ts";
+import { isDomain } from "../tenancy/hostname.ts";
+import { normalised } from "../text.ts";
 
 export const invalidEmail = defineError("invalid_email", 400, "This is not an e-mail address");
 
@@ -7,16 +9,12 @@ export const invalidEmail = defineError("invalid_email", 400, "This is not an e-
 // (`"x@evil y"@corp` is read differently by different mailers).
 const localPart =
   /^[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*$/u;
-// Labels of letters, digits and hyphens, the last one not a number: that would be an IP address.
-const domain =
-  /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-
 // What reading a host as part of a URL would leave out or decode, and so make another domain of it.
 const otherThanHost = /[\s\p{Cc}/\\?#:%@]/u;
 
 /**
  * The one form of an e-mail address, by which it is stored, compared and unique: trimmed, NFKC,
- * lower case, its domain in ASCII (IDNA).
+ * lower case, its domain in ASCII (IDNA). Its lengths are in bytes, as SMTP counts (RFC 5321, 4.5.3.1).
  *
  * @returns undefined if it is not an address that we would write to.
  * @example canonicalEmail(" Ａnna@Exämple.org ") === "anna@xn--exmple-cua.org"
@@ -24,17 +22,22 @@ const otherThanHost = /[\s\p{Cc}/\\?#:%@]/u;
 export function findCanonicalEmail(input: string): string | undefined {
   if (input.length > 320) return undefined;
   // Lower case can undo composition (İ becomes i and a dot), so it is composed once more.
-  const email = input.trim().normalize("NFKC").toLowerCase().normalize("NFKC");
+  const email = normalised(normalised(input.trim()).toLowerCase());
   const at = email.lastIndexOf("@");
   const local = email.slice(0, at);
   const typed = email.slice(at + 1);
-  if (at < 1 || local.length > 64 || !localPart.test(local) || otherThanHost.test(typed)) {
+  if (
+    at < 1 ||
+    Buffer.byteLength(local) > 64 ||
+    !localPart.test(local) ||
+    otherThanHost.test(typed)
+  ) {
     return undefined;
   }
   const host = domainToASCII(typed);
-  if (!domain.test(host)) return undefined;
+  if (!isDomain(host)) return undefined;
   const canonical = `${local}@${host}`;
-  return canonical.length <= 254 ? canonical : undefined;
+  return Buffer.byteLength(canonical) <= 254 ? canonical : undefined;
 }
 
 /** As `findCanonicalEmail`. @throws invalidEmail */

@@ -12,6 +12,7 @@ import { availableParallelism } from "node:os";
 import { hash as argon2Hash, verify as argon2Verify } from "@node-rs/argon2";
 import { hash as bcryptHash, verify as bcryptVerify } from "@node-rs/bcrypt";
 import { AppError, defineError } from "../errors.ts";
+import { isLonger, normalised } from "../text.ts";
 import { loadCommonPasswords } from "./common-passwords.ts";
 
 export const minPasswordLength = 8;
@@ -91,8 +92,8 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
       bcrypt ? bcryptHash(password, { cost: bcryptCost }) : argon2Hash(password, cost),
     );
   const asMadeNow = bcrypt
-    ? new RegExp(`^\\$2[aby]\\$${String(bcryptCost).padStart(2, "0")}\\$`)
-    : new RegExp(`^\\$argon2id\\$v=19\\$m=${memoryKib},t=${passes},p=1\\$`);
+    ? new RegExp(`^\\$2[aby]\\$${String(bcryptCost).padStart(2, "0")}\\$`) // Bounded: nothing repeats.
+    : new RegExp(`^\\$argon2id\\$v=19\\$m=${memoryKib},t=${passes},p=1\\$`); // Bounded: nothing repeats.
 
   return {
     async hash(password) {
@@ -145,11 +146,10 @@ const isKnown = (hash: string, password: string): boolean =>
  * NIST SP 800-63B, 3.1.1.2: a password typed on another keyboard is the same password, and a
  * character is a code point.
  */
-const normalise = (password: string): string => password.normalize("NFKC");
+const normalise = (password: string): string => normalised(password);
 
 // Code units first: what is longer than this is not even counted, let alone normalised.
-const isTooLong = (password: string): boolean =>
-  password.length > 2 * maxPasswordLength || [...password].length > maxPasswordLength;
+const isTooLong = (password: string): boolean => isLonger(password, maxPasswordLength);
 
 function acceptable(password: string): string {
   if (isTooLong(password)) throw refuse(`it may have at most ${maxPasswordLength} characters`);
@@ -172,7 +172,7 @@ const refuse = (why: string) =>
   });
 
 const phc = (memoryKib: number, passes: number, salt: Buffer, digest: Buffer): string => {
-  const text = (bytes: Buffer) => bytes.toString("base64").replace(/=+$/, "");
+  const text = (bytes: Buffer) => bytes.toString("base64").replaceAll("=", "");
   return `$argon2id$v=19$m=${memoryKib},t=${passes},p=1$${text(salt)}$${text(digest)}`;
 };
 

@@ -9,7 +9,7 @@
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
-import { redactText } from "../telemetry/redact.ts";
+import { keptText } from "../telemetry/redact.ts";
 import type { AccountId, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
 import type { SessionKind } from "./credential.ts";
 import type { Amr } from "./factors/methods.ts";
@@ -250,7 +250,7 @@ const isOf = ({ subjectId, tenantId }: SessionOwner) => {
 
 /** What is kept of a user agent: whatever somebody put there, no secret, and not much. */
 export const keptUserAgent = (userAgent: string | undefined): string | null =>
-  userAgent === undefined ? null : redactText(userAgent).slice(0, 300);
+  userAgent === undefined ? null : keptText(userAgent, 300);
 
 const sessionOf = (row: {
   readonly id: string;

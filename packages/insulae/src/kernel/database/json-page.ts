@@ -38,6 +38,7 @@ function separatorsOf(text: string): number[] {
 function outerCommasOf(text: string): number[] {
   const found: number[] = [];
   let depth = 0;
+  // Bounded: PostgreSQL wrote this JSON, so that each string in it ends, and is read once.
   for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{[\]},]/g)) {
     if (token === "{" || token === "[") depth += 1;
     else if (token === "}" || token === "]") depth -= 1;

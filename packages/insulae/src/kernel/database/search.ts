@@ -3,7 +3,7 @@
  * `contacts_search` has the rows of `contacts` in which the text is found that the transaction searches
  * for, and nothing where it searches for none.
  */
-import { type Kysely, type RawBuilder, sql } from "kysely";
+import { type Expression, type Kysely, type RawBuilder, sql } from "kysely";
 
 /** What is searched for; `fuzzy`: also what is only similar. */
 export interface Wanted {
@@ -22,15 +22,26 @@ export function searching<Tables, Result>(
   { text, fuzzy = false }: Wanted,
   find: (db: Kysely<Tables>) => Promise<Result>,
 ): Promise<Result> {
-  if (text === undefined) return find(db);
+  const sought = soughtText(text);
+  if (sought === undefined) return find(db);
   return db
     .transaction()
     .setAccessMode("read only")
     .execute(async (tx) => {
-      await sql`select app.search_for(${text}, ${fuzzy})`.execute(tx);
+      await sql`select app.search_for(${sought}, ${fuzzy})`.execute(tx);
       return find(tx);
     });
 }
+
+/** The text of a search, if it is one: blanks alone are none. */
+export const soughtText = (text: string | undefined): string | undefined =>
+  text?.trim() || undefined;
+
+/**
+ * The condition of a statement that reads a `…_search` table and might have no other parameter: the table
+ * itself finds the rows, and with a parameter the plan is made for each text.
+ */
+export const isSearched = (search: Expression<string>) => sql<boolean>`${search}::text is not null`;
 
 /** The table to read from: with a search, only what is found. */
 export const searched = <Table extends string>(table: Table, search: unknown): Table =>
@@ -76,7 +87,7 @@ export const similarRows =
     const { rows } = await sql<Found>`
       select id, ${title} as title, ${detail} as detail, (
         case when search like app.search_pattern() then 0.5 else 0 end
-          + app.word_similarity(lower(${text}), left(search, 300)) / 2
+          + app.word_similarity(app.search_text(${text}), left(search, 300)) / 2
       )::float8 as score
       from (select * from ${sql.table(`${table}_search`)} limit ${mostRanked}) as found
       order by score desc, id desc

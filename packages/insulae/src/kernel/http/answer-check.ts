@@ -7,7 +7,7 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import type { AppError } from "../errors.ts";
 import { internalError } from "./errors.ts";
-import { stringFormats } from "./formats.ts";
+import { formatChecks } from "./formats.ts";
 import { closedAnswer } from "./schemas.ts";
 import { fieldErrors } from "./validation.ts";
 
@@ -30,7 +30,7 @@ export function createAnswerChecks(): AnswerChecks {
     strict: false,
     validateSchema: false,
     unicodeRegExp: true,
-    formats: { ...stringFormats },
+    formats: { ...formatChecks },
   });
 
   return (responses, route) => {

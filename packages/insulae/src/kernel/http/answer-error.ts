@@ -4,7 +4,7 @@ import type { ErrorShape } from "../feature.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { asError } from "./answer.ts";
 import type { CheckJson } from "./answer-check.ts";
-import { type ConstraintErrors, isDatabaseError } from "./database-errors.ts";
+import { type ConstraintErrors, isDatabaseError, isRefusedValue } from "./database-errors.ts";
 import type { Entrance } from "./entrance.ts";
 import { internalError } from "./errors.ts";
 import { problemOf, problemType, visibleError } from "./problem.ts";
@@ -40,6 +40,8 @@ export function createAnswerError({ constraints, stray, log }: AnswerErrorOption
     if (visible.status >= 500 && !isAbort(error, request)) {
       const message = isDatabaseError(error) ? "Database error" : visible.title;
       requestLog(request, log).error({ err: thrown }, message);
+    } else if (isRefusedValue(error)) {
+      requestLog(request, log).warn({ err: error }, "PostgreSQL refused a value");
     }
     const { status, type, text } = answer;
     reply.code(status).headers(visible.headers).type(type).send(text);

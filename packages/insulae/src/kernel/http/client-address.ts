@@ -29,7 +29,7 @@ export function parseAddress(text: string): ClientAddress | undefined {
   const kind = isIP(bare);
   if (kind === 0) return undefined;
   if (kind === 4) return { address: bare, block: bare };
-  const ipv6 = ipaddr.IPv6.parse(bare.replace(/%.*$/, ""));
+  const ipv6 = ipaddr.IPv6.parse(bare.split("%", 1)[0] ?? "");
   if (ipv6.isIPv4MappedAddress()) {
     const address = ipv6.toIPv4Address().toString();
     return { address, block: address };

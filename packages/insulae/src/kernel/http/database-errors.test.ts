@@ -6,7 +6,10 @@ import { defineError } from "../errors.ts";
 import { databaseError } from "./database-errors.ts";
 
 const emailTaken = defineError("email_taken", 409, "This e-mail is taken");
-const constraints = new Map([["people_email_key", emailTaken]]);
+const constraints = new Map([
+  ["people_email_key", emailTaken],
+  ["people_email_key_2", emailTaken],
+]);
 
 // Shows S1-070
 describe("an error of PostgreSQL", () => {
@@ -24,6 +27,7 @@ describe("an error of PostgreSQL", () => {
         name text not null default '',
         age int check (age > 0)
       );
+      create table notes (note text constraint people_email_key_2 unique);
       create table pets (id int primary key, owner int references people);
       create table toys (id int primary key, pet int references pets on delete restrict);
       insert into people values (1, 'secret@example.com');
@@ -64,6 +68,20 @@ describe("an error of PostgreSQL", () => {
     ["select $1::uuid", 400, "invalid_value", ["x"]],
     ["select $1::timestamptz", 400, "invalid_value", ["2024-13-01"]],
     ["select $1::int", 400, "invalid_value", ["99999999999"]],
+    ["select $1::timestamptz", 400, "invalid_value", ["2026-01-01T00:00:00+16:00"]],
+    ["select $1::interval", 400, "invalid_value", ["a while"]],
+    ["select 'a' ~ $1", 400, "invalid_value", ["("]],
+    ["select 'a' like $1", 400, "invalid_value", ["\\"]],
+    ["select $1::jsonb", 400, "invalid_value", ['{"a":"\\u0000"}']],
+    ["select $1::inet", 400, "invalid_value", ["fe80::1%eth0"]],
+    ["select 1 limit $1", 400, "invalid_value", ["-1"]],
+    ["select 1 offset $1", 400, "invalid_value", ["-1"]],
+    ["select chr($1::int)", 400, "value_too_large", ["2000000000"]],
+    [
+      "insert into notes select string_agg(sha512(i::text::bytea)::text, '') from generate_series(1, 90) i",
+      400,
+      "value_too_large",
+    ],
     ["set statement_timeout = 20; select pg_sleep(5)", 503, "statement_timeout"],
   ])(
     "to `%s` becomes %s %s, without a value or a name in it",

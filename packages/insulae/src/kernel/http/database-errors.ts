@@ -33,14 +33,14 @@ export const concurrentChange = defineError(
 /** Which error a violated constraint becomes, by the constraint's name, of all features. */
 export type ConstraintErrors = ReadonlyMap<string, ErrorFactory>;
 
-/** Text too long, number out of range, bad date, bad input syntax, characters that cannot be stored. */
-const clientDataErrors = new Set(["22001", "22003", "22007", "22008", "22021", "22P02", "22P05"]);
+const valueTooLarge = defineError("value_too_large", 400, "A value is too large to be stored");
 
 /** @returns undefined if the error is not PostgreSQL's, or means that the server itself is wrong. */
 export function databaseError(error: unknown, constraints: ConstraintErrors): AppError | undefined {
   const state = sqlState(error);
   if (state === undefined) return undefined;
-  const known = constraints.get(textProperty(error, "constraint"));
+  // Others name a constraint too, such as a key's index into which a value does not fit.
+  const known = state.startsWith("23") && constraints.get(textProperty(error, "constraint"));
   if (known) return known({ cause: error });
   switch (state) {
     case quotaUsedUp:
@@ -64,14 +64,27 @@ export function databaseError(error: unknown, constraints: ConstraintErrors): Ap
     case "57014":
       return statementTimeout(retryLater(error));
   }
-  if (clientDataErrors.has(state)) return invalidValue({ cause: error });
+  // Text too long, a number out of range, a bad date, pattern or query, what can't be stored.
+  if (state.startsWith("22") && !isOurs(state, error)) return invalidValue({ cause: error });
+  // An index row that is too large, and JSON or a query that is too complex.
+  if (state === "54000" || state === "54001") return valueTooLarge({ cause: error });
   // Connection trouble, out of resources, shutting down or starting up.
   if (/^(08|53|57P)/.test(state)) return databaseUnavailable(retryLater(error));
   return undefined;
 }
 
+/** A division by zero, or a setting's value (a role that is not there): the server chose these. */
+const isOurs = (state: string, error: unknown): boolean =>
+  state === "22012" || textProperty(error, "file") === "guc.c";
+
 /** Whether PostgreSQL itself said so. */
 export const isDatabaseError = (error: unknown): boolean => sqlState(error) !== undefined;
+
+/**
+ * Whether PostgreSQL refused a value that passed the checks of its route, or one that the server made:
+ * the client hears that a value is not valid, and the log which.
+ */
+export const isRefusedValue = (error: unknown): boolean => /^(22|54)/.test(sqlState(error) ?? "");
 
 function sqlState(error: unknown): string | undefined {
   // A DatabaseError of `pg` has a severity too; system errors (EPIPE) have five letters as well.

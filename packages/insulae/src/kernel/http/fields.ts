@@ -5,6 +5,12 @@ export const uuid = Type.String({ format: "uuid" });
 
 export const timestamp = Type.String({ format: "date-time" });
 
+/**
+ * The pattern of text in one line: no control characters, and neither of Unicode's line breaks. Ranges,
+ * since some readers of an OpenAPI document don't know `\p{Cc}`.
+ */
+export const oneLine = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$";
+
 /** A field that may be empty. */
 export const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
 

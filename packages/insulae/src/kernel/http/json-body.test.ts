@@ -5,6 +5,17 @@ import { parseJsonBody } from "./json-body.ts";
 
 const parse = (text: string) => parseJsonBody(Buffer.from(text));
 
+/** A decimal number as an integer of its smallest unit, and how small that is. */
+function exactly(text: string): string {
+  const [, sign, whole = "", fraction = "", exponent = "0"] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
+  let digits = BigInt(whole + fraction);
+  let power = Number(exponent) - fraction.length;
+  if (digits === 0n) return "0";
+  for (; digits % 10n === 0n; digits /= 10n) power += 1;
+  return `${sign}${digits}e${power}`;
+}
+
 describe("a JSON body", () => {
   it("is read as JSON.parse reads it", () => {
     fc.assert(
@@ -52,6 +63,54 @@ describe("a JSON body", () => {
     ["an escaped backslash before u0000", '{"a":"\\\\u0000"}'],
   ])("with %s is taken", (_what, text) => {
     expect(parse(text)).toEqual(JSON.parse(text));
+  });
+
+  it.each([
+    ["9007199254740993", ""],
+    ['{"settings":{"custom":{"n":9007199254740993}}}', "/settings/custom/n"],
+    ['{"a":[1,{"b/c~":[0,-1e400]}]}', "/a/1/b~1c~0/1"],
+    ['{"\\"a":{},"b":1E400}', "/b"],
+    ["[1e-400]", "/0"],
+    ["[1.00000000000000001]", "/0"],
+    ["[123456789012345678.5]", "/0"],
+    ["[12345678901234567890, 1e400]", "/0"],
+  ])("with the number of %s, which would change, is refused by its place", (text, pointer) => {
+    expect(() => parse(text)).toThrow(
+      expect.objectContaining({
+        code: "inexact_number",
+        errors: [expect.objectContaining({ pointer: `/body${pointer}` })],
+      }),
+    );
+  });
+
+  it.each([
+    "[9007199254740992, -9007199254740991, 18014398509481984]",
+    "[1e22, 1E+22, 1.0, 1.50e3, 100000000000000000000, 1.7976931348623157e308, 5e-324]",
+    "[0.1, 0.30000000000000004, 3.141592653589793, 0.0, -0, 0e999, 1.000000000000000000]",
+    '{"a":"9007199254740993","9007199254740993":1}',
+  ])("keeps the numbers of %s", (text) => {
+    expect(parse(text)).toEqual(JSON.parse(text));
+  });
+
+  it("has a number that is refused, or the same value when it is written again", () => {
+    const number = fc.oneof(
+      fc.stringMatching(/^-?(0|[1-9][0-9]{0,22})$/),
+      fc.stringMatching(/^-?(0|[1-9][0-9]{0,9})\.[0-9]{1,12}$/),
+      fc.stringMatching(/^[1-9](\.[0-9]{1,5})?[eE][+-]?[0-9]{1,3}$/),
+    );
+    fc.assert(
+      fc.property(number, (text) => {
+        let value: unknown;
+        try {
+          value = parse(text);
+        } catch (error) {
+          expect(error).toMatchObject({ code: "inexact_number" });
+          return;
+        }
+        expect(exactly(String(value))).toBe(exactly(text));
+      }),
+      { numRuns: 1_000 },
+    );
   });
 
   it("of 1 MiB of quotes and backslashes is read in under 100 ms", () => {

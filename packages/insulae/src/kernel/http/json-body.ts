@@ -1,22 +1,37 @@
 /**
  * JSON as `JSON.parse` takes it, less what is never meant well: keys that reach for prototypes,
- * doubled keys (two readers may take different ones), endless depth, and characters that PostgreSQL
- * cannot store.
+ * doubled keys (two readers may take different ones), endless depth, characters that PostgreSQL cannot
+ * store, and numbers that JavaScript would change.
  *
- * One pass over the text finds the depth and the number of structural colons, skipping strings by
- * `indexOf`; one over the parsed value counts its keys. Each member has one colon, so fewer keys
+ * One pass over the text finds the depth, the numbers and how many structural colons there are, skipping
+ * strings by `indexOf`; one over the parsed value counts its keys. Each member has one colon, so fewer keys
  * than colons means that a key was doubled, and no set of names has to be kept.
  */
 import { isUtf8 } from "node:buffer";
 import type { FastifyInstance } from "fastify";
+import { defineError, type FieldError } from "../errors.ts";
 import { asError } from "./answer.ts";
 import { malformedJson, unsupportedMediaType } from "./errors.ts";
+import { endOfNumber, hasExponent, isExact, pointerTo } from "./json-numbers.ts";
 
 const maxDepth = 32;
 
 const quote = 0x22;
 const backslash = 0x5c;
 const colon = 0x3a;
+const zero = 0x30;
+const nine = 0x39;
+
+export const inexactNumber = defineError(
+  "inexact_number",
+  400,
+  "A number has more digits than can be kept, or is too large; send it as a string",
+);
+
+const errorAt = (text: string, position: number): FieldError => ({
+  pointer: `/body${pointerTo(text, position)}`,
+  message: "would be changed: numbers are kept as IEEE 754 doubles (RFC 8259, section 6)",
+});
 
 /** Makes the server take JSON, and no other type: those it has of its own go. */
 export function acceptOnlyJson(app: FastifyInstance): void {
@@ -38,13 +53,13 @@ export function acceptOnlyJson(app: FastifyInstance): void {
 /**
  * Parses a body. An empty one is `undefined`.
  *
- * @throws malformedJson
+ * @throws malformedJson, inexactNumber
  */
 export function parseJsonBody(bytes: Buffer): unknown {
   if (bytes.length === 0) return undefined;
   if (!isUtf8(bytes)) throw malformedJson({ detail: "The body is not UTF-8" });
   const text = bytes.toString();
-  const colons = countColons(text);
+  const { colons, changed } = scan(text);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -52,17 +67,34 @@ export function parseJsonBody(bytes: Buffer): unknown {
     // Its message quotes the text; the client knows what it sent.
     throw malformedJson({ cause });
   }
+  if (changed !== undefined) throw inexactNumber({ errors: [errorAt(text, changed)] });
   // Only an escape can make a character that the text itself may not have.
   const keys = countKeys(value, text.includes("\\u"));
   if (keys !== colons) throw malformedJson({ detail: "A key is doubled" });
   return value;
 }
 
-function countColons(text: string): number {
+interface Scan {
+  readonly colons: number;
+  /** Where a number begins that JavaScript would change. */
+  readonly changed: number | undefined;
+}
+
+function scan(text: string): Scan {
   let colons = 0;
   let depth = 0;
+  let changed: number | undefined;
   for (let i = 0; i < text.length; i++) {
-    switch (text.charCodeAt(i)) {
+    const code = text.charCodeAt(i);
+    if (code >= zero && code <= nine) {
+      const end = endOfNumber(text, i);
+      // So few digits are always kept.
+      const isDoubtful = end - i > 15 || hasExponent(text, i, end);
+      if (isDoubtful && changed === undefined && !isExact(text.slice(i, end))) changed = i;
+      i = end - 1;
+      continue;
+    }
+    switch (code) {
       case quote:
         i = endOfString(text, i);
         break;
@@ -81,7 +113,7 @@ function countColons(text: string): number {
         break;
     }
   }
-  return colons;
+  return { colons, changed };
 }
 
 /** The position of the quote that closes the string opened at `start`. */

@@ -11,6 +11,7 @@ const isLiteral = (path: string): boolean => !path.includes(":");
 
 /** The addresses that a path takes in: its own, and whatever stands in the place of parameters. */
 const patternOf = (path: string): RegExp =>
+  // Bounded: by the address (8,000), and each repeat ends at a slash.
   new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/:[^/]+/g, "[^/]+")}$`);
 
 /**

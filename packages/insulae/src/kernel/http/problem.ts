@@ -8,7 +8,11 @@ import { type ConstraintErrors, databaseError } from "./database-errors.ts";
 import {
   badRequest,
   bodyTooLarge,
+  headersTooLarge,
   internalError,
+  methodNotAllowed,
+  notFound,
+  requestTimeout,
   unsupportedMediaType,
   uriTooLong,
 } from "./errors.ts";
@@ -40,21 +44,29 @@ export function problemOf(error: AppError, requestId: string): Problem {
   };
 }
 
-/** Errors that Fastify raises before a handler runs, by its codes. */
-const frameworkErrors: Readonly<Record<string, ErrorFactory>> = {
-  FST_ERR_BAD_URL: badRequest,
-  FST_ERR_MAX_PARAM_LENGTH: uriTooLong,
-  FST_ERR_CTP_BODY_TOO_LARGE: bodyTooLarge,
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: unsupportedMediaType,
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: badRequest,
+/** Errors that Fastify raises before a handler runs, by their status; any other 4xx is a bad request. */
+const frameworkErrors: Readonly<Record<number, ErrorFactory>> = {
+  404: notFound,
+  405: methodNotAllowed,
+  408: requestTimeout,
+  413: bodyTooLarge,
+  414: uriTooLong,
+  415: unsupportedMediaType,
+  431: headersTooLarge,
 };
 
 /** The error that the client sees; `internal_error`, with the cause, for whatever is not known. */
 export function visibleError(error: unknown, constraints: ConstraintErrors): AppError {
   if (error instanceof AppError) return error;
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  const framework = typeof code === "string" ? frameworkErrors[code] : undefined;
-  if (framework && error instanceof Error && "statusCode" in error)
-    return framework({ cause: error });
-  return databaseError(error, constraints) ?? internalError({ cause: error });
+  return (
+    frameworkError(error) ?? databaseError(error, constraints) ?? internalError({ cause: error })
+  );
+}
+
+function frameworkError(error: unknown): AppError | undefined {
+  if (!(error instanceof Error) || !("code" in error) || !("statusCode" in error)) return undefined;
+  const { code, statusCode } = error;
+  if (typeof code !== "string" || !code.startsWith("FST_")) return undefined;
+  if (typeof statusCode !== "number" || statusCode < 400 || statusCode > 499) return undefined;
+  return (frameworkErrors[statusCode] ?? badRequest)({ cause: error });
 }

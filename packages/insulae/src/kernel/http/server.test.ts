@@ -1,11 +1,13 @@
-import { METHODS } from "node:http";
+import { type IncomingMessage, METHODS, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { InjectOptions } from "fastify";
 import { Type } from "typebox";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { defineError } from "../errors.ts";
 import { feature } from "../feature.ts";
 import { Json } from "../json.ts";
 import { pageOf, pageQuery } from "./page.ts";
+import { visibleError } from "./problem.ts";
 import { echo, resolvedFor, testServer, testTenant } from "./test-server.ts";
 
 const Item = Type.Object({ id: Type.String() });
@@ -383,6 +385,51 @@ describe("an error", () => {
   it("is made of a tenant's route that was resolved to no tenant", async () => {
     const { app } = testServer([items], { resolve: () => resolvedFor(undefined) });
     expect((await app.inject("/api/v1/items/7")).statusCode).toBe(500);
+  });
+});
+
+describe("a method", () => {
+  const answerTo = async (port: number, method: string, path: string) => {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const asked = request({ port, method, path, host: "127.0.0.1", agent: false }, resolve);
+    asked.on("error", reject).end();
+    // It switches to another protocol: what came before that is the answer.
+    asked.on("connect", (answer: IncomingMessage) => resolve(answer));
+    const answer = await promise;
+    answer.resume();
+    answer.socket.destroy();
+    return answer;
+  };
+
+  it("that no route answers is a 4xx, whichever it is", async () => {
+    const { app, lines } = testServer([items]);
+    onTestFinished(() => app.close());
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    const { port } = app.server.address() as AddressInfo; // it listens on TCP
+    const answered = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "CONNECT"];
+    for (const method of METHODS.filter((name) => !answered.includes(name))) {
+      const { statusCode, headers } = await answerTo(port, method, "/api/v1/items/1");
+      expect([method, statusCode]).toEqual([
+        method,
+        expect.toSatisfy((s) => [400, 404, 405].includes(s)),
+      ]);
+      expect(headers["content-type"]).toMatch(/^application\/problem\+json/);
+    }
+    expect(lines.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+  });
+
+  it.each([
+    [400, "bad_request"],
+    [404, "not_found"],
+    [413, "body_too_large"],
+    [418, "bad_request"],
+    [500, "internal_error"],
+  ])("refused by the framework with %s is %s, whatever the error is called", (status, code) => {
+    const error = Object.assign(new Error("of the framework"), {
+      code: "FST_ERR_SOME_NEW_ONE",
+      statusCode: status,
+    });
+    expect(visibleError(error, new Map())).toMatchObject({ code });
   });
 });
 

@@ -7,8 +7,9 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import type { DataValidationCxt } from "ajv/dist/types/index.js";
 import type { FieldError } from "../errors.ts";
+import { beginning } from "../text.ts";
 import { validationFailed } from "./errors.ts";
-import { stringFormats } from "./formats.ts";
+import { formatChecks, stringFormats } from "./formats.ts";
 import { closedSchema, lowerCase, type RequestPart } from "./schemas.ts";
 
 /** Fills in defaults, converts text where the part is text. @throws validationFailed */
@@ -39,7 +40,7 @@ export function createValidators(): Validators {
         strict: false,
         validateSchema: false,
         unicodeRegExp: true,
-        formats: { ...stringFormats },
+        formats: { ...formatChecks },
       });
       ajv.addKeyword({
         keyword: lowerCase,
@@ -96,7 +97,7 @@ function missing(error: ErrorObject): string {
         : undefined;
   if (typeof name !== "string") return "";
   // RFC 6901. A name comes from the request, so its length is bounded.
-  return `/${name.slice(0, 100).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+  return `/${beginning(name, 100).replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
 function message(error: ErrorObject): string {
@@ -104,6 +105,10 @@ function message(error: ErrorObject): string {
   if (error.keyword === "additionalProperties") return "is not known";
   if (error.keyword === "enum") return `must be one of ${list(error.params.allowedValues)}`;
   if (error.keyword === "const") return `must be ${JSON.stringify(error.params.allowedValue)}`;
+  if (error.keyword === "format") {
+    const format = stringFormats[String(error.params.format)];
+    if (format) return format.message;
+  }
   return error.message ?? "is not valid";
 }
 

@@ -17,7 +17,7 @@ import { Value } from "typebox/value";
 import { AppError } from "../errors.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { redactText } from "../telemetry/redact.ts";
+import { keptText } from "../telemetry/redact.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { JobDefinition, JobRun } from "./job.ts";
 import { watchJobs } from "./job-metrics.ts";
@@ -307,7 +307,5 @@ const inMs = (ms: number): number => performance.now() + ms;
 /** What an administrator of the tenant may read. */
 const reasonOf = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error);
-  return redactText(error instanceof AppError ? `${error.code}: ${text}` : text)
-    .replaceAll("\0", "")
-    .slice(0, 500);
+  return keptText(error instanceof AppError ? `${error.code}: ${text}` : text, 500);
 };

@@ -7,6 +7,7 @@
  */
 import type { Liquid } from "liquidjs";
 import { defineError } from "../errors.ts";
+import { beginning } from "../text.ts";
 
 export const invalidTemplate = defineError(
   "invalid_template",
@@ -88,6 +89,6 @@ function orInvalid<T>(work: () => T): T {
   } catch (cause) {
     // Its first line says what is wrong and where; those after it show the text.
     const [detail = ""] = (cause instanceof Error ? cause.message : "").split("\n");
-    throw invalidTemplate({ detail: detail.slice(0, 300), cause });
+    throw invalidTemplate({ detail: beginning(detail, 300), cause });
   }
 }

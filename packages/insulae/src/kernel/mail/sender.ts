@@ -18,6 +18,7 @@ import { AppError } from "../errors.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { counter } from "../telemetry/metrics.ts";
+import { keptText } from "../telemetry/redact.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { fillIn, layOut } from "./layout.ts";
 import { invalidTemplate } from "./liquid.ts";
@@ -185,9 +186,7 @@ export function createMailSender(options: MailSenderOptions): MailSender {
   };
 
   const fail = async (mail: TakenMail, error: unknown): Promise<void> => {
-    const reason = (error instanceof Error ? error.message : String(error))
-      .replaceAll("\0", "")
-      .slice(0, 500);
+    const reason = keptText(error instanceof Error ? error.message : String(error), 500);
     const about = { mail_id: mail.id, template: mail.template, attempts: mail.attempts, reason };
     if (error instanceof Undeliverable || mail.attempts >= maxAttempts) {
       count("failed");

@@ -1,4 +1,6 @@
 /** How a line of the log is shown to those who watch it: as text, or as a JSON object. */
+
+import { beginning } from "../text.ts";
 import { redact, redactText } from "./redact.ts";
 
 export type LogFormat = "text" | "json";
@@ -39,7 +41,7 @@ export function formatLine(fields: Fields, format: LogFormat): string {
     if (!shownApart.has(name)) text += ` ${name}=${textOf(fields[name])}`;
   }
   if (err) text += ` error=${errorText(err)}`;
-  const message = text.slice(0, maxText).toWellFormed();
+  const message = beginning(text, maxText);
   const target = `insulae::${typeof module === "string" ? module : "route" in fields ? "http" : "server"}`;
   return printed(
     { level: levels[Number(level)] ?? "INFO", time: isoTimeOf(time), target, message },

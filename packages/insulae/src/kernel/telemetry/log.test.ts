@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createLogger, createLoggerTo, moduleLog, ownedLog } from "./log.ts";
 import { createLogHub } from "./log-hub.ts";
-import { redact, redactText } from "./redact.ts";
+import { keptText, redact, redactText } from "./redact.ts";
 
 const secret = "s3cr3t-Value-9876";
 const jwt = `eyJhbGciOiJFZERTQSJ9.${btoa(secret)}.c2lnbmF0dXJlc2lnbmF0dXJl`;
@@ -91,6 +91,43 @@ test("what only sounds like a secret is kept", () => {
   const harmless = { token_count: 3, password_changed_at: "now", has_password: true, key: "acme" };
   expect(redact(harmless)).toEqual(harmless);
   expect(redactText("the token has expired")).toBe("the token has expired");
+});
+
+describe("a text that is cut", () => {
+  test.each([
+    ["a password in an address", `a://user:${secret}@host`],
+    ["a key", `ik_abc${secret}${secret}`],
+    ["a token", jwt],
+    ["a parameter", `?token=${secret}`],
+    ["what comes after Bearer", `Bearer ${secret}`],
+  ])("has nothing of %s, wherever the cut goes through it", (_what, text) => {
+    for (let cut = 1; cut < text.length; cut += 1) {
+      const kept = redactText(`${"x ".repeat(50)}${text} and more`, 100 + cut);
+      for (let start = 0; start + 6 <= secret.length; start += 1) {
+        expect(kept).not.toContain(secret.slice(start, start + 6));
+      }
+      expect(kept).not.toContain(jwt.split(".")[1]?.slice(0, 6));
+    }
+  });
+
+  test("is cut between characters", () => {
+    expect(keptText("a\u{1f600}\u{1f600}", 4)).toBe("a\u{1f600}");
+    expect(keptText("a\0b\ud800", 10)).toBe("ab\ufffd");
+  });
+
+  test("has nothing of a secret of which others come first, and shrink", () => {
+    const first = `?token=${"t".repeat(400)} `;
+    expect(redactText(`${first}?token=${secret}`, 420)).not.toContain(secret.slice(0, 6));
+  });
+});
+
+test("only whole words announce a secret, and all that follows is left out", () => {
+  expect(redactText(`Basic Bearer ${secret}`)).toBe("Basic Bearer [redacted]");
+  const token = jwt.replace("=", "");
+  expect(redactText(`ey.${token} ${token}`)).toBe("ey.[redacted] [redacted]");
+  expect(redactText(`?a=1&token=${secret}&b=2 a://u:${secret}@h`)).toBe(
+    "?a=1&token=[redacted]&b=2 a://u:[redacted]@h",
+  );
 });
 
 describe("levels by module", () => {

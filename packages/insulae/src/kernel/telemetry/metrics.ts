@@ -10,6 +10,7 @@
  * A metric has a bounded number of label sets. What comes beyond is counted under `other`, so that no
  * value that somebody chooses can make it grow.
  */
+import { beginning } from "../text.ts";
 
 export interface Metric<Kind extends MetricKind, Label extends string = never> {
   readonly kind: Kind;
@@ -257,7 +258,7 @@ const labelText = (
   labels
     .map((label) => {
       const value = typeof values === "string" ? values : (values?.[label] ?? "");
-      return `${label}="${escaped(value.slice(0, maxLabelLength).toWellFormed()).replaceAll('"', '\\"')}"`;
+      return `${label}="${escaped(beginning(value, maxLabelLength)).replaceAll('"', '\\"')}"`;
     })
     .join(",");
 

@@ -2,7 +2,11 @@
  * Takes secrets out of what is about to be kept: log lines and audit entries. By the name of the field
  * that holds them, and, in any text, by their form. It is the second line of defence: the first is
  * that nobody logs them.
+ *
+ * Texts come from clients and can be long, so the work grows with their length and no faster: where a
+ * secret might begin, one run of characters is read, and the search goes on behind it.
  */
+import { beginning } from "../text.ts";
 
 const redacted = "[redacted]";
 
@@ -10,14 +14,45 @@ const secretName =
   /pass(word|wd|phrase|code)|secret|token|cookie|authorization|credential|signature|private|api[-_]?key|^(code|otp|totp|state|nonce|verifier|assertion|hash)$/i;
 
 /** Names that only sound like it. */
-const harmlessName = /(_id|_ids|_at|_count|_kind|_type|_seconds|_ms|_days|has_[a-z_]+)$/i;
+const harmlessName = /(_id|_ids|_at|_count|_kind|_type|_seconds|_ms|_days)$|^has_/i;
 
-/** What secrets look like, and what is left of them: the group `keep`. */
-const secretForms =
-  /(?<keep>\b(?:bearer|basic|digest) +)[\w+/=.~-]{6,}|\bik_[\w-]{20,}|\bey[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*){0,3}|(?<scheme>\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:)[^\s@]+(?=@)|(?<name>[?&;](?:[\w.-]*(?:token|secret|signature|password|credential|key|code|sig|state)[\w.-]*)=)[^&#\s"']+/gi;
+const secretParameter = /token|secret|signature|password|credential|key|code|sig|state/i;
+
+/** What a secret looks like, and where its text begins. */
+interface Form {
+  /** Global: what stands before the secret, or at its beginning. */
+  readonly begin: RegExp;
+  /** Sticky: the run of characters that follows. It does not fail once it has read something. */
+  readonly run: RegExp;
+  /** How long the run has to be. */
+  readonly least: number;
+  /** Sticky: what has to come after the run; it is part of the secret. */
+  readonly end?: RegExp;
+  /** Whether what `begin` found is part of the secret. */
+  readonly whole?: true;
+  /** Whether what `begin` found announces one. Default: it does. */
+  readonly announces?: RegExp;
+}
+
+const forms: readonly Form[] = [
+  { begin: /\b(?:(?:bearer|basic|digest) +)+/gi, run: /[\w+/=.~-]*/y, least: 6 },
+  { begin: /\bik_/gi, run: /[\w-]*/y, least: 20, whole: true },
+  // A JWT.
+  {
+    begin: /\bey/gi,
+    run: /[\w-]*/y,
+    least: 10,
+    end: /\.[\w-]{10}[\w-]*(?:\.[\w-]*){0,3}/y,
+    whole: true,
+  },
+  // `scheme://user:password@`
+  { begin: /:\/\/[^\s/:@]*:/g, run: /[^\s@]*/y, least: 1, end: /(?=@)/y },
+  // `?token=…`
+  { begin: /[?&;][\w.-]*=/g, run: /[^&#\s"']*/y, least: 1, announces: secretParameter },
+];
 
 /** What is in each of these forms, and in few texts: looked for first, as it takes a tenth of the time. */
-const inSecretForms = /[ ?&;]|:\/|ik_|ey/i;
+const inForms = /[?&;]|:\/|ik_|ey|(?:bearer|basic|digest) /i;
 
 const maxDepth = 8;
 
@@ -45,14 +80,70 @@ function isSecretName(name: string): boolean {
   return verdict;
 }
 
-/** Text without what has the form of a secret. */
-export const redactText = (text: string): string =>
-  text.length < 8 || !inSecretForms.test(text)
-    ? text
-    : text.replaceAll(secretForms, (...found) => {
-        const groups = found.at(-1) as Partial<Record<"keep" | "scheme" | "name", string>>; // named groups are there, so the last argument holds them
-        return `${groups.keep ?? groups.scheme ?? groups.name ?? ""}${redacted}`;
-      });
+/** A secret that begins in what is kept is recognised by what follows, as far as this. */
+const lookAhead = 4_096;
+
+/**
+ * Text without what has the form of a secret.
+ *
+ * @param longest of how many UTF-16 code units it is kept. A secret that this would cut in two, so that
+ *   its beginning would no longer be known for one, is left out as others are.
+ */
+export function redactText(text: string, longest = text.length): string {
+  if (text.length >= 8) {
+    const looked = text.length > longest + lookAhead ? text.slice(0, longest + lookAhead) : text;
+    const spans = inForms.test(looked) ? secretsIn(looked) : [];
+    if (spans.length > 0) return withoutSpans(beginning(looked, longest), spans);
+  }
+  return text.length > longest ? beginning(text, longest) : text;
+}
+
+/** As `redactText`, for a column of the database, which takes no NUL. */
+export const keptText = (text: string, longest: number): string =>
+  redactText(text, longest).replaceAll("\0", "").toWellFormed();
+
+type Span = readonly [start: number, end: number];
+
+function secretsIn(text: string): readonly Span[] {
+  const spans: Span[] = [];
+  for (const form of forms) {
+    const { begin, run, least, end } = form;
+    begin.lastIndex = 0;
+    for (let found = begin.exec(text); found; found = begin.exec(text)) {
+      if (form.announces && !form.announces.test(found[0])) continue;
+      const start = begin.lastIndex;
+      let last = runFrom(run, text, start) ?? start;
+      begin.lastIndex = last;
+      if (last - start < least) continue;
+      if (end) {
+        const after = runFrom(end, text, last);
+        if (after === undefined) continue;
+        last = after;
+        begin.lastIndex = last;
+      }
+      spans.push([form.whole ? found.index : start, last]);
+    }
+  }
+  return spans.sort((a, b) => a[0] - b[0]);
+}
+
+/** Where a sticky pattern's match ends. */
+function runFrom(pattern: RegExp, text: string, start: number): number | undefined {
+  pattern.lastIndex = start;
+  return pattern.test(text) ? pattern.lastIndex : undefined;
+}
+
+/** @param spans by their starts; those that overlap are one. */
+function withoutSpans(text: string, spans: readonly Span[]): string {
+  let kept = "";
+  let at = 0;
+  for (const [start, end] of spans) {
+    if (start >= text.length) break;
+    if (start >= at) kept += text.slice(at, start) + redacted;
+    at = Math.max(at, end);
+  }
+  return kept + text.slice(at);
+}
 
 function clean(value: unknown, depth: number): unknown {
   if (typeof value === "string") return redactText(value);

@@ -9,6 +9,7 @@
  */
 import { LRUCache } from "lru-cache";
 import type { MaybePromise } from "../maybe-promise.ts";
+import { normalised } from "../text.ts";
 import type { Tenant, TenantId } from "./tenant.ts";
 import type { TenantLookup } from "./tenant-queries.ts";
 
@@ -34,7 +35,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export function lookupsOf(reference: string): readonly TenantLookup[] {
   if (uuid.test(reference)) return [{ by: "id", value: reference.toLowerCase() }];
   if (/^\d{1,15}$/.test(reference)) return [{ by: "number", value: String(Number(reference)) }];
-  const name = reference.normalize("NFKC").toLowerCase();
+  const name = normalised(reference).toLowerCase();
   if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) return [];
   return name.includes("_")
     ? [{ by: "key", value: name }]

@@ -19,12 +19,17 @@ export function canonicalHost(raw: string): string {
   if (!name) throw invalidHost();
   if (isIP(name)) return name;
   const ascii = domainToASCII(name.replace(/\.$/, ""));
-  if (
-    !/^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$/.test(
-      ascii,
-    )
-  ) {
-    throw invalidHost();
-  }
+  if (!hasLabels(ascii, hostLabel)) throw invalidHost();
   return ascii;
 }
+
+/** `_` is in names that DNS answers for and mail doesn't go to. */
+const hostLabel = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?$/;
+const domainLabel = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+
+const hasLabels = (ascii: string, label: RegExp): boolean =>
+  ascii.length <= 253 && ascii.split(".").every((text) => text.length <= 63 && label.test(text));
+
+/** Whether it is a domain in ASCII, of letters, digits and hyphens (RFC 1123, 2.1), and no IP address. */
+export const isDomain = (ascii: string): boolean =>
+  hasLabels(ascii, domainLabel) && !/(^|\.)\d+$/.test(ascii);

@@ -4,6 +4,7 @@
  * come from it.
  */
 import { defineError } from "../errors.ts";
+import { normalised } from "../text.ts";
 
 export const invalidTenantKey = defineError(
   "invalid_tenant_key",
@@ -27,7 +28,7 @@ const reserved = new Set(
  * @example canonicalTenantKey("Ａcme_Corp") === "acme_corp"
  */
 export function canonicalTenantKey(input: string): string {
-  const key = input.normalize("NFKC").toLowerCase();
+  const key = normalised(input).toLowerCase();
   if (!/^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/.test(key)) throw invalidTenantKey();
   const slug = slugOf(key);
   if (reserved.has(key) || reserved.has(slug)) throw reservedTenantKey();
