@@ -201,6 +201,7 @@ async function assemble(
       database: () => sql`select 1`.execute(control),
       others: {
         ...(redis && { redis: () => redis.run((client) => client.sendCommand(["PING"])) }),
+        ...(platform.storage.check && { storage: platform.storage.check }),
       },
     },
     cors: {
