@@ -15,8 +15,8 @@ import { createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { upload } from "../../testing/test-files.ts";
 import { describeWithMoto, startTestMoto, type TestMoto } from "../../testing/test-moto.ts";
+import { cleanUpFiles, removeOrphans } from "./files.clean-up.ts";
 import type { FileTables } from "./files.queries.ts";
-import { cleanUpFiles, removeOrphans } from "./files.service.ts";
 
 const credentials = { accessKeyId: "test", secretAccessKey: "test" };
 const sha256 = (bytes: Buffer | string) => createHash("sha256").update(bytes).digest("hex");

@@ -122,9 +122,10 @@ describe.each(["pool", "schema", "database"] as const)(
       expect(again).toEqual(confirmed);
       expect(stored(member)).toEqual([file.id]);
 
-      // What is written with the same request afterwards is not the file that others read.
+      // Nothing comes with the same request afterwards.
       const other = Buffer.from(png).fill(9, 8);
-      expect(await send(app, upload, other)).toBe(204);
+      expect(await send(app, upload, other)).toBe(403);
+      expect(stored(member)).toEqual([file.id]);
       expect((await member.call("POST", `${path}/confirm`)).body).toEqual(confirmed.body);
       const { rawPayload } = await app.inject(await downloadOf(app, member, file.id));
       expect(rawPayload.equals(png)).toBe(true);
@@ -167,6 +168,75 @@ describe("a file's name", () => {
     const disposition = String(headers["content-disposition"]);
     expect(disposition).toMatch(/^inline; filename="[^"\\/]*"(; filename\*=UTF-8''[^;,"' ]+)?$/);
     await a.call("DELETE", `/files/${body.id}`);
+  });
+
+  it.each([
+    ["255 emoji", "😀".repeat(255)],
+    ["255 emoji of several characters", `${"👩‍💻".repeat(82)}.tar`],
+    ["Chinese, with an extension", `${"報".repeat(250)}.pdf`],
+    ["nothing but quotes", '"'.repeat(255)],
+    ["nothing but percent signs", "%".repeat(255)],
+  ])("of %s can be downloaded", async (_what, name) => {
+    const { status, body } = await upload(app, a, { content: "x", fields: { file_name: name } });
+    expect([status, body.file_name]).toEqual([201, name]);
+    const url = await downloadOf(app, a, body.id);
+    expect(url.length).toBeLessThan(4_000);
+    const { statusCode, headers } = await app.inject(url);
+    expect(statusCode).toBe(200);
+    const [, encoded] =
+      /filename\*=UTF-8''(\S+)/.exec(String(headers["content-disposition"])) ?? [];
+    const shown = decodeURIComponent(encoded ?? "");
+    // No file system takes a longer one.
+    expect(Buffer.byteLength(shown)).toBeLessThanOrEqual(255);
+    expect(shown).toMatch(/^[^\ufffd]+$/);
+    if (name.endsWith(".pdf")) expect(shown).toMatch(/報\.pdf$/);
+    await a.call("DELETE", `/files/${body.id}`);
+  });
+
+  it.each(["می\u200cخواهم.txt", "👩\u200d💻.png", "☂\ufe0f.txt", "शक्\u200dति.txt"])(
+    "like %j keeps its joiners",
+    async (name) => {
+      const { body } = await upload(app, a, { content: "x", name });
+      expect(body.file_name).toBe(name);
+    },
+  );
+
+  it("is kept in its composed form, in whichever it comes", async () => {
+    const decomposed = "Ju\u0308rgen.txt";
+    const { body } = await upload(app, a, { content: "x", name: decomposed });
+    expect(body.file_name).toBe("J\u00fcrgen.txt");
+    const renamed = await a.call("PATCH", `/files/${body.id}`, { file_name: `A${decomposed}` });
+    expect(renamed.body.file_name).toBe("AJ\u00fcrgen.txt");
+    const note = { file_name: decomposed, file_size: 1, mime_type: "text/plain" };
+    expect((await a.call("POST", "/files", note)).body.file.file_name).toBe("J\u00fcrgen.txt");
+    // Two characters each, once they are composed.
+    const grown = await a.call("PATCH", `/files/${body.id}`, { file_name: "\u0958".repeat(200) });
+    expect(grown.body.errors?.[0].message).toContain("255");
+  });
+
+  it.each([
+    ["a\u0085b", "U+0085"],
+    ["invoice_\u202egpj.exe", "U+202E"],
+    ["a\u2066b", "U+2066"],
+    ["a\u061cb", "U+061C"],
+    ["\u200fa", "U+200F"],
+    ["a\u200bb", "U+200B"],
+    ["a\u200db", "U+200D"],
+    ["a\ufeff", "U+FEFF"],
+    ["a\u00adb", "U+00AD"],
+    ["a\u2028b", "U+2028"],
+    ["a\u{e0041}", "U+E0041"],
+  ])("like %j is refused, and the answer names the character", async (name, character) => {
+    const note = { file_name: name, file_size: 1, mime_type: "text/plain" };
+    const { id } = (await upload(app, a, { content: "x" })).body;
+    for (const { status, body } of [
+      await a.call("POST", "/files", note),
+      await a.call("PATCH", `/files/${id}`, { file_name: name }),
+      await upload(app, a, { content: "x", fields: { file_name: name } }),
+      await upload(app, a, { content: "x", name }),
+    ]) {
+      expect([status, body.errors?.[0].message]).toEqual([400, expect.stringContaining(character)]);
+    }
   });
 
   it.each(["", "a\u0000b", "a\r\nset-cookie: x", "x".repeat(256)])(
@@ -227,6 +297,75 @@ describe("a file's type", () => {
       expect(headers["content-security-policy"]).toContain("sandbox");
     },
   );
+});
+
+describe("a file's type has parameters that", () => {
+  it.each([
+    ["text/plain; charset=utf-8", "text/plain; charset=utf-8", "inline"],
+    ['Text/Plain;Charset="utf-8"', "text/plain; charset=utf-8", "inline"],
+    [
+      "text/plain; charset=iso-8859-1; format=flowed",
+      "text/plain; charset=iso-8859-1; format=flowed",
+      "inline",
+    ],
+    ["text/html; charset=utf-8", "text/html; charset=utf-8", "attachment"],
+    ["image/svg+xml; charset=utf-8", "image/svg+xml; charset=utf-8", "attachment"],
+  ])("are kept and served: %s", async (type, kept, shown) => {
+    const through = (await upload(app, a, { content: "four", type })).body;
+    const field = (await upload(app, a, { content: "four", fields: { mime_type: type } })).body;
+    const asked = { file_name: "a", file_size: 4, mime_type: type };
+    const { file, upload: signed } = (await a.call("POST", "/files", asked)).body;
+    expect(signed.headers).toEqual({ "content-type": kept });
+    expect(await send(app, { ...signed, headers: { "content-type": type } }, "four")).toBe(204);
+    expect((await a.call("POST", `/files/${file.id}/confirm`)).status).toBe(200);
+    for (const { id } of [through, field, file]) {
+      expect((await a.call("GET", `/files/${id}`)).body.mime_type).toBe(kept);
+      const { headers } = await app.inject(await downloadOf(app, a, id));
+      expect(headers).toMatchObject({ "content-type": kept, "x-content-type-options": "nosniff" });
+      expect(headers["content-disposition"]).toMatch(new RegExp(`^${shown};`));
+    }
+  });
+
+  it("do not hide what it is", async () => {
+    const type = "image/png; charset=utf-8";
+    const { body } = await upload(app, a, { content: "<svg onload=alert(1)>", type });
+    expect(body.code).toBe("file_type_mismatch");
+  });
+
+  it.each(["text", "text/plain; charset", "text/plain; a=b\r\nx: y", `a/${"b".repeat(99)}`])(
+    "are none are refused where they are asked for: %j",
+    async (mime_type) => {
+      const asked = { file_name: "a", file_size: 4, mime_type };
+      expect((await a.call("POST", "/files", asked)).status).toBe(400);
+      expect((await upload(app, a, { content: "four", fields: { mime_type } })).status).toBe(400);
+    },
+  );
+
+  it("say how text is written, which may have NULs then", async () => {
+    const content = Buffer.from("text", "utf16le");
+    const utf16 = await upload(app, a, { content, type: "text/plain; charset=utf-16le" });
+    expect(utf16.status).toBe(201);
+    expect((await upload(app, a, { content, type: "text/plain" })).status).toBe(415);
+  });
+});
+
+test("text that comes through the server is looked at to its end", async () => {
+  const member = await createMember(app);
+  const content = Buffer.alloc(300_000, "x");
+  content[299_999] = 0;
+  const { status, body } = await upload(app, member, { content });
+  expect([status, body.code]).toEqual([415, "file_type_mismatch"]);
+  expect([stored(member), await usage(member)]).toEqual([[], 0]);
+});
+
+test("metadata of the greatest size goes through a form, as it goes through JSON", async () => {
+  const text = "報".repeat(1_000);
+  const metadata = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`${i}`, text]));
+  const fields = { metadata: JSON.stringify(metadata) };
+  const { status, body } = await upload(app, a, { content: "x", fields });
+  expect([status, body.metadata]).toEqual([201, metadata]);
+  const renamed = await a.call("PATCH", `/files/${body.id}`, { metadata });
+  expect(renamed.status).toBe(200);
 });
 
 describe("a file's size", () => {
