@@ -23,7 +23,7 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { signedUrlRefused, storageFull } from "./errors.ts";
+import { signedUrlRefused, storageFull, uploadInProgress } from "./errors.ts";
 import type { Grants } from "./grants.ts";
 import { downloadSeconds, type StorageDriver, signingTime } from "./storage.ts";
 
@@ -41,7 +41,7 @@ export const storagePath = "/api/v1/storage";
 const staleMs = 3_600_000;
 
 export interface LocalDriver extends StorageDriver {
-  /** Puts what comes by a signed upload. @throws signedUrlRefused once it was revoked */
+  /** Puts what comes by a signed upload. @throws signedUrlRefused once it was revoked, uploadInProgress */
   receive(key: string, bytes: AsyncIterable<Uint8Array>): Promise<void>;
 }
 
@@ -51,6 +51,7 @@ export function createLocalDriver(options: LocalDriverOptions): LocalDriver {
   const granted = join(folder, "granted");
   const pathOf = (key: string): string => join(folder, ...key.split("/"));
   const grantOf = (key: string): string => join(granted, ...key.split("/"));
+  const receiving = new Set<string>();
   const mustBeGranted = (key: string): Promise<void> =>
     access(grantOf(key)).catch((cause: unknown) => {
       throw isMissing(cause) ? signedUrlRefused({ cause }) : cause;
@@ -85,12 +86,19 @@ export function createLocalDriver(options: LocalDriverOptions): LocalDriver {
         }
       }
       await mustBeGranted(key);
-      await replace(key, (temporary) => write(temporary, whileGranted()));
-      // `delete` may have looked for the object just before it was there.
-      await mustBeGranted(key).catch(async (error: unknown) => {
-        await rm(pathOf(key), { force: true });
-        throw error;
-      });
+      // Room is kept for it once.
+      if (receiving.has(key)) throw uploadInProgress();
+      receiving.add(key);
+      try {
+        await replace(key, (temporary) => write(temporary, whileGranted()));
+        // `delete` may have looked for the object just before it was there.
+        await mustBeGranted(key).catch(async (error: unknown) => {
+          await rm(pathOf(key), { force: true });
+          throw error;
+        });
+      } finally {
+        receiving.delete(key);
+      }
     },
     async stat(key) {
       const found = await lookUp(pathOf(key));

@@ -16,7 +16,7 @@ import {
 import { bytesBody } from "../http/stream-body.ts";
 import type { Platform } from "../platform.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
-import { rangeNotSatisfiable, signedUrlRefused, storageFull } from "./errors.ts";
+import { rangeNotSatisfiable, signedUrlRefused, storageFull, uploadInProgress } from "./errors.ts";
 import type { LocalFiles } from "./local-files.ts";
 import { maxFileBytes } from "./storage.ts";
 
@@ -83,7 +83,7 @@ export const storageFeature = feature("storage", {
         query: Grant,
         body: bytesBody({ maxBytes: maxFileBytes }),
         response: { 204: null },
-        errors: [signedUrlRefused, storageFull],
+        errors: [signedUrlRefused, uploadInProgress, storageFull],
       },
       async ({ platform, query, body }) => {
         const files = localFiles(platform);

@@ -239,6 +239,28 @@ describe("a signed request for an upload (attack 65)", () => {
     }
   });
 
+  it("is one: while its bytes come, no others are taken", async () => {
+    const asked = await ask(200_000);
+    const here = await hereOf(asked);
+    let second: number | undefined;
+    async function* bytes() {
+      yield Buffer.alloc(100_000, "x");
+      await vi.waitFor(() =>
+        expect(readdirSync(join(app.config.dataDir, "files", "unfinished"))).toHaveLength(1),
+      );
+      second = await send(app, asked.upload, Buffer.alloc(200_000, "y"));
+      yield Buffer.alloc(100_000, "x");
+    }
+    const { status } = await fetch(here, {
+      method: "PUT",
+      headers: asked.upload.headers,
+      body: ReadableStream.from(bytes()),
+      duplex: "half",
+    });
+    expect([second, status]).toEqual([409, 204]);
+    expect(await send(app, asked.upload, Buffer.alloc(200_000, "y"))).toBe(204);
+  });
+
   it("ends while its bytes come, when its file is deleted", async () => {
     const asked = await ask(200_000);
     async function* bytes() {
