@@ -212,7 +212,7 @@ describeWithMoto("while an S3 fails", () => {
       const { file, upload: signed } = (await ask(member)).body;
       await post(signed, "four");
       let deleted: number | undefined;
-      fateOf = async (from) => {
+      fateOf = async (from): Promise<Fate> => {
         if (from.method === method && deleted === undefined) {
           deleted = 0;
           deleted = (await member.call("DELETE", `/files/${file.id}`)).status;
