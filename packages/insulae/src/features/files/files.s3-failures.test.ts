@@ -1,5 +1,6 @@
 /** What becomes of files while the S3 fails, and of requests that it still takes. Between the server and moto is a proxy. */
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
+import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   CreateBucketCommand,
@@ -17,6 +18,7 @@ import { formOf, upload } from "../../testing/test-files.ts";
 import { describeWithMoto, startTestMoto, type TestMoto } from "../../testing/test-moto.ts";
 import { endUpload } from "./files.clean-up.ts";
 import type { FileTables } from "./files.queries.ts";
+import { confirmUpload } from "./files.service.ts";
 
 const credentials = { accessKeyId: "test", secretAccessKey: "test" };
 const Bucket = "files";
@@ -225,22 +227,19 @@ describeWithMoto("while an S3 fails", () => {
     },
   );
 
-  it("DELETE just after confirm's copy leaves nothing either", async () => {
+  it("DELETE while the S3 copies leaves nothing either", async () => {
     const member = await createMember(app);
     const { file, upload: signed } = (await ask(member)).body;
     await post(signed, "four");
     const confirmed = inScope(member, async (scope) => {
-      const { copy } = scope.storage;
-      const storage = {
-        ...scope.storage,
-        copy: async (...args: Parameters<typeof copy>) => {
-          const copied = await copy(...args);
-          await member.call("DELETE", `/files/${file.id}`);
-          return copied;
-        },
+      // The copy had begun, and ends after everything was removed.
+      const copy = async (_from: string, to: string) => {
+        await member.call("DELETE", `/files/${file.id}`);
+        await scope.storage.put(to, Readable.from([Buffer.from("four")]), "text/plain");
+        expect(await keys(member)).toEqual([file.id]);
+        return { sha256: null };
       };
-      const { confirmUpload } = await import("./files.service.ts");
-      await confirmUpload({ ...scope, storage }, file.id);
+      await confirmUpload({ ...scope, storage: { ...scope.storage, copy } }, file.id);
     });
     await expect(confirmed).rejects.toMatchObject({ code: "file_not_found" });
     expect(await keys(member)).toEqual([]);
