@@ -28,7 +28,7 @@ export interface paths {
         };
         /**
          * Gives a file to whoever has its signed URL
-         * @description Where files are in a local folder. The URL comes from `GET /api/v1/files/{id}/download`. A `Range` of bytes is answered with 206.
+         * @description Where files are in a local folder. The URL comes from `GET /api/v1/files/{id}/download`. A `Range` of bytes is answered with 206, and the whole file if `If-Range` is not its `ETag`.
          *
          *     Anybody may call this.
          */
@@ -4625,8 +4625,9 @@ export interface components {
             user_id: string | null;
             /** @description Where the bytes are in the storage. */
             file_key: string;
-            /** @description What people call it; no part of any path. */
+            /** @description What people call it; no part of any path. It is kept in its composed form (NFC), and has no control characters, none that turn the direction of text, and none that are not seen. */
             file_name: string;
+            /** @description With its parameters, as in `text/plain; charset=utf-8`. */
             mime_type: string;
             /** @description In bytes. */
             file_size: number;
@@ -4642,10 +4643,11 @@ export interface components {
             updated_at: string;
         };
         NewFile: {
-            /** @description What people call it; no part of any path. */
+            /** @description What people call it; no part of any path. It is kept in its composed form (NFC), and has no control characters, none that turn the direction of text, and none that are not seen. */
             file_name: string;
             /** @description In bytes. */
             file_size: number;
+            /** @description With its parameters, as in `text/plain; charset=utf-8`. */
             mime_type: string;
             /** @description Whatever else is to be known of it, by name. */
             metadata?: {
@@ -4671,7 +4673,7 @@ export interface components {
             };
         };
         FileChanges: {
-            /** @description What people call it; no part of any path. */
+            /** @description What people call it; no part of any path. It is kept in its composed form (NFC), and has no control characters, none that turn the direction of text, and none that are not seen. */
             file_name?: string;
             /** @description Whatever else is to be known of it, by name. */
             metadata?: {
@@ -4811,6 +4813,15 @@ export interface operations {
                 content: {
                     "*/*": string;
                 };
+            };
+            /** @description Go on elsewhere */
+            304: {
+                headers: {
+                    /** @description Where to go on. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -9482,10 +9493,11 @@ export interface operations {
         requestBody: {
             content: {
                 "multipart/form-data": {
-                    /** @description What people call it; no part of any path. */
+                    /** @description What people call it; no part of any path. It is kept in its composed form (NFC), and has no control characters, none that turn the direction of text, and none that are not seen. */
                     file_name?: string;
                     /** @description In bytes. */
                     file_size?: number;
+                    /** @description With its parameters, as in `text/plain; charset=utf-8`. */
                     mime_type?: string;
                     /** @description Whatever else is to be known of it, by name. */
                     metadata?: {

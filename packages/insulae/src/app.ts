@@ -220,6 +220,7 @@ async function assemble(
       database: () => sql`select 1`.execute(control),
       others: {
         ...(redis && { redis: () => redis.run((client) => client.sendCommand(["PING"])) }),
+        ...(platform.storage.check && { storage: platform.storage.check }),
       },
     },
     cors: {

@@ -15,7 +15,7 @@ describe(".env", () => {
     ["several lines in quotes", `A="one\ntwo \nthree"\nB=2`, { A: "one\ntwo \nthree", B: "2" }],
     [
       "\\n in double quotes alone",
-      String.raw`A="a\nb"` + "\n" + String.raw`B='a\nb'`,
+      `A="a\\nb"\nB='a\\nb'`,
       {
         A: "a\nb",
         B: String.raw`a\nb`,

@@ -37,7 +37,7 @@ export function parseEnvironmentFile(bytes: Uint8Array): EnvironmentFile {
       index += 1;
       written += `\n${lines[index]}`;
     }
-    const value = valueOf(written, quote);
+    const value = readValue(written, quote);
     if (value instanceof Error) refuse(`${name} ${value.message}`);
     else if (name in values) refuse(`${name} is there twice; keep one of them`);
     else values[name] = value;
@@ -57,7 +57,7 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-function valueOf(written: string, quote: string | undefined): string | Error {
+function readValue(written: string, quote: string | undefined): string | Error {
   if (quote) {
     const end = written.indexOf(quote, 1);
     if (end < 0) return new Error(`begins with ${quote}, which is never closed`);

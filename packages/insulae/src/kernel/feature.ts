@@ -6,6 +6,7 @@
  * missing or wrong: who may call it (`permission`), on whose behalf it runs (`context`), the shapes of
  * what goes in and out, and, if it changes something, what the audit log calls that (`audit`).
  */
+import type { IncomingHttpHeaders } from "node:http";
 import type { Kysely } from "kysely";
 import type { Static, TSchema } from "typebox";
 import type { QuotaName } from "../config.quotas.ts";
@@ -174,10 +175,11 @@ export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSc
 
 export interface RequestInfo {
   readonly id: string;
+  readonly method: string;
   /** The client's address in its one form, as far as proxies are trusted. */
   readonly ip: string;
   readonly host: string;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly headers: Readonly<IncomingHttpHeaders>;
   /** Where this server is reached, from configuration, never from the Host header. */
   readonly baseUrl: string;
 }

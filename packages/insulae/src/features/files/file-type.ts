@@ -3,6 +3,7 @@
  * that calls itself a picture is refused. What has none is what its uploader says, and is never shown
  * by a browser in its own right: only what cannot run anything is `inline`, the rest is an attachment.
  */
+import { charsetOf, essenceOf } from "../../kernel/http/media-type.ts";
 
 /** Enough to know any of the signatures. */
 export const signatureBytes = 64;
@@ -36,15 +37,19 @@ const signatures: Readonly<Record<string, readonly (readonly ReturnType<typeof h
 
 /** Whether a file that begins so can be of the type. */
 export function fitsType(start: Uint8Array, type: string): boolean {
-  const known = Object.hasOwn(signatures, type) ? signatures[type] : undefined;
+  const essence = essenceOf(type);
+  const known = Object.hasOwn(signatures, essence) ? signatures[essence] : undefined;
   if (known) {
     return known.some((parts) =>
       parts.every(({ at, bytes }) => bytes.equals(start.subarray(at, at + bytes.length))),
     );
   }
-  // Text of any kind has no NUL.
-  return !type.startsWith("text/") || !start.includes(0);
+  return !isWithoutNul(type) || !start.includes(0);
 }
+
+/** Text of any kind has no NUL, but in encodings of wider units. */
+export const isWithoutNul = (type: string): boolean =>
+  type.startsWith("text/") && !/^(utf-16|utf-32|ucs-2)/.test(charsetOf(type) ?? "");
 
 const shown = new Set([
   "image/png",
@@ -61,15 +66,5 @@ const shown = new Set([
   "text/plain",
 ]);
 
-/** `Content-Disposition` (RFC 6266): its name both as ASCII and, where that is not all, as UTF-8. */
-export function dispositionOf({ name, type }: { readonly name: string; readonly type: string }) {
-  const folder = Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\"));
-  const base = name.slice(folder + 1).toWellFormed() || "file";
-  const plain = base.replaceAll(/[^ !#-[\]-~]|%/g, "_");
-  const encoded = encodeURIComponent(base).replaceAll(
-    /['()*]/g,
-    (c) => `%${c.charCodeAt(0).toString(16)}`,
-  );
-  const extended = plain === base ? "" : `; filename*=UTF-8''${encoded}`;
-  return `${shown.has(type) ? "inline" : "attachment"}; filename="${plain}"${extended}`;
-}
+/** Whether a browser may show it. */
+export const isShown = (type: string): boolean => shown.has(essenceOf(type));

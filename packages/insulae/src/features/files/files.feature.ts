@@ -1,8 +1,9 @@
 import { feature } from "../../kernel/feature.ts";
 import { type JobScope, job } from "../../kernel/jobs/job.ts";
+import { cleanUpFiles, removeOrphans } from "./files.clean-up.ts";
+import { endUploadJob } from "./files.jobs.ts";
 import type { FileTables } from "./files.queries.ts";
 import { fileEvents, fileRoutes } from "./files.routes.ts";
-import { cleanUpFiles, removeOrphans } from "./files.service.ts";
 
 const cleanUp = job("files.clean-up", {
   schedule: "17 * * * *",
@@ -25,6 +26,6 @@ export const files = feature<FileTables>("files", {
   tables: ["files"],
   dependsOn: ["users"],
   events: fileEvents,
-  jobs: [cleanUp, lookForOrphans],
+  jobs: [cleanUp, lookForOrphans, endUploadJob],
   routes: fileRoutes,
 });

@@ -3,7 +3,7 @@
  * when room is kept for a file to when its bytes are gone. The tenant's counter is locked in every
  * statement that changes the sum, so that it is right however many uploads begin and end at once.
  */
-import { type ColumnType, type Generated, type Kysely, sql } from "kysely";
+import { type ColumnType, type ExpressionBuilder, type Generated, type Kysely, sql } from "kysely";
 import { containingAny } from "../../kernel/database/like.ts";
 import { type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
@@ -71,29 +71,51 @@ export async function reserveFile(db: Db, file: NewFile): Promise<string> {
   return id;
 }
 
+interface Ending {
+  readonly id: string;
+  /** No bytes will come for the file any more; otherwise it stays known until when they may. */
+  readonly over: boolean;
+}
+
 /**
  * The bytes are there: what they took less than was kept is free again. Gives nothing if it was settled,
  * or given up, meanwhile.
  */
 export const settleFile = statement(
-  (db: Db, p: Params<{ id: string; size: number; sha256: string | null }>) =>
+  (db: Db, p: Params<Ending & { size: number; sha256: string | null }>) =>
     db
       .updateTable("files")
-      .set({ status: "ready", file_size: p.size, sha256: p.sha256, expires_at: null })
+      .set({
+        status: "ready",
+        file_size: p.size,
+        sha256: p.sha256,
+        expires_at: sql<Date | null>`case when ${p.over}::boolean then null else expires_at end`,
+      })
       .where("id", "=", p.id)
       .where("status", "=", "pending")
       .returning(columns),
 );
 
-/** The file is nowhere any more: its room is free. */
+const isOver = (file: ExpressionBuilder<FileTables, "files">) =>
+  file.or([file("expires_at", "is", null), file("expires_at", "<", sql<Date>`now()`)]);
+
+/** The file is nowhere any more, and nothing will come for it: its room is free. */
 export const dropFile = (db: Db, id: string) =>
-  db.deleteFrom("files").where("id", "=", id).where("status", "=", "deleted").execute();
+  db
+    .deleteFrom("files")
+    .where("id", "=", id)
+    .where("status", "=", "deleted")
+    .where(isOver)
+    .execute();
 
 /** Nobody sees it any more, and its bytes are to be removed. @returns undefined if it is not there. */
-export const markDeleted = (db: Db, id: string, from: Exclude<FileStatus, "deleted">) =>
+export const markDeleted = (
+  db: Db,
+  { id, from, over }: Ending & { readonly from: Exclude<FileStatus, "deleted"> },
+) =>
   db
     .updateTable("files")
-    .set({ status: "deleted" })
+    .set({ status: "deleted", ...(over && { expires_at: null }) })
     .where("id", "=", id)
     .where("status", "=", from)
     .returning("id")
@@ -161,18 +183,15 @@ export function listFiles(
 }
 
 /** Those whose bytes are to be removed: deleted, or not come in time. */
-export const listRemains = statement((db: Db, p: Params<{ limit: number }>) =>
-  db
+export const listRemains = statement((db: Db, p: Params<{ limit: number; id?: string }>) => {
+  const remains = db
     .selectFrom("files")
     .select(["id", "status"])
-    .where((file) =>
-      file.or([
-        file("status", "=", "deleted"),
-        file.and([file("status", "=", "pending"), file("expires_at", "<", sql<Date>`now()`)]),
-      ]),
-    )
-    .limit(p.limit),
-);
+    .where("status", "<>", "ready")
+    .where(isOver)
+    .limit(p.limit);
+  return p.id === undefined ? remains : remains.where("id", "=", p.id);
+});
 
 /** Which of the ids are no files'. */
 export async function unknownFiles(db: Db, ids: readonly string[]): Promise<string[]> {

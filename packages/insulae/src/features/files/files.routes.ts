@@ -10,12 +10,15 @@ import {
   timestamp,
   uuid,
 } from "../../kernel/http/fields.ts";
+import { mediaTypePattern } from "../../kernel/http/media-type.ts";
 import { malformedForm } from "../../kernel/http/multipart.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import { uploadForm } from "../../kernel/http/stream-body.ts";
 import { storageFull } from "../../kernel/storage/errors.ts";
 import { maxFileBytes } from "../../kernel/storage/storage.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
+import { fileName, maxNameLength } from "./file-name.ts";
+import { endUploadJob } from "./files.jobs.ts";
 import { changeFile, type FileTables, findFile, listFiles } from "./files.queries.ts";
 import {
   confirmUpload,
@@ -24,6 +27,7 @@ import {
   fileNotFound,
   fileNotReady,
   fileNotUploaded,
+  maxTypeLength,
   requestUpload,
   sizeMismatch,
   typeMismatch,
@@ -32,13 +36,14 @@ import {
 
 const FileName = Type.String({
   minLength: 1,
-  maxLength: 255,
-  pattern: "^[^\\u0000-\\u001f\\u007f]+$",
-  description: "What people call it; no part of any path.",
+  maxLength: maxNameLength,
+  description:
+    "What people call it; no part of any path. It is kept in its composed form (NFC), and has no control characters, none that turn the direction of text, and none that are not seen.",
 });
 const MimeType = Type.String({
-  maxLength: 100,
-  pattern: "^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*$",
+  maxLength: maxTypeLength,
+  pattern: mediaTypePattern,
+  description: "With its parameters, as in `text/plain; charset=utf-8`.",
 });
 const FileSize = Type.Integer({ minimum: 0, maximum: maxFileBytes, description: "In bytes." });
 const Metadata = Type.Record(Type.String({ maxLength: 100 }), Type.String({ maxLength: 1_000 }), {
@@ -157,9 +162,11 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: { 201: SignedUpload },
       errors: [quotaExceeded],
     },
-    async ({ db, storage, log, events, user, body }) => {
+    async ({ db, storage, log, events, jobs, user, body }) => {
       const scope = { db, storage, log, events };
-      const { id, upload } = await requestUpload(scope, user.id, { metadata: {}, ...body });
+      const wanted = { metadata: {}, ...body };
+      const { id, upload, keptUntil } = await requestUpload(scope, user.id, wanted);
+      await jobs.send(endUploadJob, { file_id: id }, { after: keptUntil });
       const { expiresAt, ...request } = upload;
       const file = await findFile.json(db, { id }).then(orThrow(fileNotFound));
       return { file: file.toJSON(), upload: { ...request, expires_at: expiresAt.toISOString() } };
@@ -224,16 +231,18 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: File,
       errors: [fileNotFound],
     },
-    ({ params, body: { metadata, ...changes }, events }) =>
-      events
+    ({ params, body: { metadata, file_name: name }, events }) => {
+      const file_name = name === undefined ? undefined : fileName(name, "/body/file_name");
+      return events
         .recording("file.updated", (db) =>
           changeFile.json(db, {
-            ...changes,
+            file_name,
             metadata: metadata && JSON.stringify(metadata),
             id: params.id,
           }),
         )
-        .then(orThrow(fileNotFound)),
+        .then(orThrow(fileNotFound));
+    },
   ),
 
   r.delete(

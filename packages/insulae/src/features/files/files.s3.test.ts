@@ -15,8 +15,8 @@ import { createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { upload } from "../../testing/test-files.ts";
 import { describeWithMoto, startTestMoto, type TestMoto } from "../../testing/test-moto.ts";
+import { cleanUpFiles, removeOrphans } from "./files.clean-up.ts";
 import type { FileTables } from "./files.queries.ts";
-import { cleanUpFiles, removeOrphans } from "./files.service.ts";
 
 const credentials = { accessKeyId: "test", secretAccessKey: "test" };
 const sha256 = (bytes: Buffer | string) => createHash("sha256").update(bytes).digest("hex");
@@ -114,6 +114,27 @@ describeWithMoto("files in an S3", () => {
     );
     expect((await a.call("DELETE", `/files/${body.id}`)).status).toBe(204);
     expect(await keys(a)).not.toContain(body.file_key);
+  });
+
+  it("a long name and a type with parameters go there by either way, and fit a URL", async () => {
+    const type = "text/plain; charset=utf-8";
+    const fields = { file_name: "😀".repeat(255) };
+    const { body } = await upload(app, a, { content: "four", type, fields });
+    const note = { ...fields, file_size: 4, mime_type: "Text/Plain;charset=utf-8" };
+    const { file, upload: signed } = (await a.call("POST", "/files", note)).body;
+    expect(await post(signed, "four")).toBeLessThan(300);
+    expect((await a.call("POST", `/files/${file.id}/confirm`)).status).toBe(200);
+    for (const { id } of [body, file]) {
+      const location = await locationOf(id);
+      expect(location.length).toBeLessThan(3_000);
+      expect(new URL(location).searchParams.get("response-content-type")).toBe(type);
+      const reply = await fetch(location);
+      expect([reply.status, reply.headers.get("content-type"), await reply.text()]).toEqual([
+        200,
+        type,
+        "four",
+      ]);
+    }
   });
 
   it("an upload that fails on its way leaves neither object nor parts", async () => {

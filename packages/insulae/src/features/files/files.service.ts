@@ -7,24 +7,25 @@
  *
  * What a client may still write to is never what others read: a signed request is good for `incoming`
  * alone. Whatever goes wrong in between leaves a row that says so (`pending`, `deleted`); the clean-up
- * removes the bytes first and then the row, so that none are forgotten.
+ * (`files.clean-up.ts`) removes the bytes first and then the row, so that none are forgotten.
  */
 import { createHash } from "node:crypto";
 import { defineError } from "../../kernel/errors.ts";
 import { bodyTooLarge, lengthRequired, validationFailed } from "../../kernel/http/errors.ts";
+import { mediaType } from "../../kernel/http/media-type.ts";
 import type { UploadForm } from "../../kernel/http/stream-body.ts";
 import type { Json } from "../../kernel/json.ts";
 import type { TenantScope } from "../../kernel/platform.ts";
-import { dispositionOf, fitsType, signatureBytes } from "./file-type.ts";
+import type { StoredObject } from "../../kernel/storage/storage.ts";
+import { dispositionOf, fileName } from "./file-name.ts";
+import { fitsType, isShown, isWithoutNul, signatureBytes } from "./file-type.ts";
+import { incoming, leave, removeFile } from "./files.clean-up.ts";
 import {
-  dropFile,
   type FileTables,
   findFile,
-  listRemains,
   markDeleted,
   reserveFile,
   settleFile,
-  unknownFiles,
 } from "./files.queries.ts";
 
 export const fileNotFound = defineError("file_not_found", 404, "There is no such file");
@@ -51,14 +52,13 @@ export const typeMismatch = defineError(
 /** What a handler's context and a job's scope have in common. */
 type Scope = Pick<TenantScope<FileTables>, "db" | "storage" | "log" | "events">;
 
-/** For how long a signed request for an upload is good. */
+/** For how long a signed request for an upload may begin, and its bytes may take to come then. */
 const signedSeconds = 900;
+const transferSeconds = 600;
 /** Longer than the bytes of a request may take to come. */
 const streamedSeconds = 1_800;
-/** No upload is as old as this. */
-const orphanMs = 86_400_000;
-
-const incoming = (id: string): string => `incoming/${id}`;
+/** Of `mime_type`; it is all ASCII. */
+export const maxTypeLength = 100;
 
 export interface UploadFields {
   readonly file_name?: string;
@@ -75,15 +75,18 @@ export async function uploadFile(
 ): Promise<Json> {
   let reserved: string | undefined;
   try {
-    const { id, ...stored } = await form.receive(async ({ fields, name, type, bytes }) => {
+    const { id, ...stored } = await form.receive(async ({ fields, name, type, bytes, signal }) => {
       // The whole form is longer than the file in it.
       const size = fields.file_size ?? form.length;
       if (size === undefined) {
         throw lengthRequired({ detail: "Send Content-Length, or file_size before the file" });
       }
       const file = {
-        name: fields.file_name ?? nameFrom(name),
-        type: mediaType(fields.mime_type ?? type),
+        name:
+          fields.file_name === undefined
+            ? fileName(name ?? "file", "/body/file")
+            : fileName(fields.file_name, "/body/file_name"),
+        type: typeFrom(fields.mime_type, type),
         size,
         metadata: fields.metadata ?? {},
         seconds: streamedSeconds,
@@ -92,44 +95,45 @@ export async function uploadFile(
       reserved = id;
       const { start, all } = await startOf(bytes);
       if (!fitsType(start, file.type)) throw typeMismatch();
-      const { seen, pass } = measured(all, { atMost: size, exactly: fields.file_size });
-      await scope.storage.put(id, pass(), file.type);
+      const { seen, pass } = measured(all, { ...file, exactly: fields.file_size });
+      await scope.storage.put(id, pass(), file.type, signal);
       return { id, ...seen() };
     });
-    const file = await settle(scope, { id, ...stored });
+    const file = await settle(scope, { id, ...stored, over: true });
     if (file) return file;
     await scope.storage.delete(id);
     throw fileNotFound({ detail: "It was deleted while it came" });
   } catch (error) {
-    if (reserved !== undefined) await giveUp(scope, reserved);
+    if (reserved !== undefined) await giveUp(scope, reserved, true);
     throw error;
   }
 }
 
 /** From now on it can be read, and whoever wants to know hears of it. */
-const settle = ({ events }: Scope, file: { id: string; size: number; sha256: string | null }) =>
+const settle = ({ events }: Scope, file: Parameters<typeof settleFile.json>[1]) =>
   events.recording("file.created", (db) => settleFile.json(db, file));
 
-/** Keeps room for a file, and signs the request that its bytes may come with. */
+/**
+ * Keeps room for a file, and signs the request that its bytes may come with.
+ *
+ * @returns also until when room is kept: `endUpload` is due then.
+ */
 export async function requestUpload(scope: Scope, userId: string, fields: Required<UploadFields>) {
   const file = {
-    name: fields.file_name,
-    type: mediaType(fields.mime_type),
+    name: fileName(fields.file_name, "/body/file_name"),
+    type: checkedType(fields.mime_type),
     size: fields.file_size,
     metadata: fields.metadata,
-    seconds: signedSeconds,
+    seconds: signedSeconds + transferSeconds,
   };
   const id = await reserveFile(scope.db, { ...file, userId });
   try {
     const { type, size } = file;
-    const upload = await scope.storage.signUpload(incoming(id), {
-      type,
-      size,
-      seconds: signedSeconds,
-    });
-    return { id, upload };
+    const terms = { type, size, seconds: signedSeconds };
+    const upload = await scope.storage.signUpload(incoming(id), terms);
+    return { id, upload, keptUntil: new Date(Date.now() + file.seconds * 1_000) };
   } catch (error) {
-    await giveUp(scope, id);
+    await giveUp(scope, id, true);
     throw error;
   }
 }
@@ -142,31 +146,37 @@ export async function confirmUpload(scope: Scope, id: string): Promise<void> {
   if (file.status === "ready") return;
   const found = await storage.stat(incoming(id));
   const copied = found && (await checkedCopy(scope, file, found));
-  if (copied && (await settle(scope, { id, size: found.size, sha256: copied.sha256 }))) {
-    await storage.delete(incoming(id)).catch((error) => leave(scope, error, id));
-    return;
+  if (copied) {
+    const { sha256 } = copied;
+    if (await settle(scope, { id, size: found.size, sha256, over: storage.revokes })) {
+      await storage.delete(incoming(id)).catch((error) => leave(scope, error, id));
+      return;
+    }
   }
-  // Perhaps somebody else has confirmed it at the same moment.
+  // Perhaps somebody else has confirmed it at the same moment, or deleted it.
   const again = await findFile.first(db, { id });
-  if (!again) throw fileNotFound();
+  if (!again) {
+    await storage.delete(id, incoming(id)).catch((error) => leave(scope, error, id));
+    throw fileNotFound();
+  }
   if (again.status !== "ready") throw fileNotUploaded();
 }
 
 async function checkedCopy(
   scope: Scope,
   file: { id: string; mime_type: string; file_size: number | string },
-  found: { size: number; type: string | undefined; tag: string },
+  found: StoredObject,
 ) {
   const { storage } = scope;
   const refuse = async (error: Error): Promise<never> => {
-    await giveUp(scope, file.id);
+    await giveUp(scope, file.id, storage.revokes);
     throw error;
   };
   if (found.size !== Number(file.file_size)) return refuse(sizeMismatch());
   const start = await storage.start(incoming(file.id), signatureBytes);
-  if ((found.type ?? file.mime_type) !== file.mime_type || !fitsType(start, file.mime_type)) {
-    return refuse(typeMismatch());
-  }
+  if (!start) return undefined;
+  const type = found.type === undefined ? file.mime_type : mediaType(found.type);
+  if (type !== file.mime_type || !fitsType(start, type)) return refuse(typeMismatch());
   return storage.copy(incoming(file.id), file.id, found.tag);
 }
 
@@ -179,91 +189,48 @@ export async function downloadUrl(
   if (!file) throw fileNotFound();
   if (file.status !== "ready") throw fileNotReady();
   const { file_name: name, mime_type: type } = file;
-  return storage.signDownload(id, { type, disposition: dispositionOf({ name, type }) });
+  const disposition = dispositionOf(isShown(type) ? "inline" : "attachment", name);
+  return storage.signDownload(id, { type, disposition });
 }
 
 /** Nobody sees it from now on; its bytes go at once, or with the next clean-up. */
 export async function deleteFile(scope: Scope, id: string): Promise<void> {
+  const over = scope.storage.revokes;
   // One whose bytes never came was there for nobody. It may become ready meanwhile, and not the reverse.
   const deleted =
-    (await markDeleted(scope.db, id, "pending")) ??
-    (await scope.events.recording("file.deleted", (db) => markDeleted(db, id, "ready")));
+    (await markDeleted(scope.db, { id, from: "pending", over })) ??
+    (await scope.events.recording("file.deleted", (db) =>
+      markDeleted(db, { id, from: "ready", over }),
+    ));
   if (!deleted) throw fileNotFound();
-  await remove(scope, id).catch((error) => leave(scope, error, id));
+  await removeFile(scope, id).catch((error) => leave(scope, error, id));
 }
 
 /**
- * Removes what was deleted or never came.
+ * An upload came to nothing; unless it was settled in spite of that, its room is free again.
  *
- * @returns how many files it was
+ * @param over nothing more will come for it
  */
-export async function cleanUpFiles(scope: Scope): Promise<number> {
-  let removed = 0;
-  for (;;) {
-    const found = await listRemains.all(scope.db, { limit: 100 });
-    for (const { id, status } of found) {
-      const ours = status === "deleted" || (await markDeleted(scope.db, id, "pending"));
-      if (ours) await remove(scope, id);
-    }
-    removed += found.length;
-    if (found.length < 100) return removed;
-  }
-}
-
-/**
- * Removes bytes that no row knows of: of uploads that came after their file was given up or confirmed.
- *
- * @returns how many objects it was
- */
-export async function removeOrphans(scope: Scope, olderThan = Date.now() - orphanMs) {
-  let removed = 0;
-  let names: string[] = [];
-  const removeUnknown = async () => {
-    const orphans = await unknownFiles(scope.db, names);
-    await scope.storage.delete(...orphans);
-    removed += orphans.length;
-    names = [];
-  };
-  for await (const { name, changedAt } of scope.storage.list()) {
-    if (changedAt.getTime() >= olderThan) continue;
-    if (name.startsWith("incoming/")) {
-      await scope.storage.delete(name);
-      removed++;
-    } else if (/^[0-9a-f-]{36}$/.test(name) && names.push(name) === 500) await removeUnknown();
-  }
-  await removeUnknown();
-  return removed;
-}
-
-/** An upload came to nothing; unless it was settled in spite of that, its room is free again. */
-async function giveUp(scope: Scope, id: string): Promise<void> {
+async function giveUp(scope: Scope, id: string, over: boolean): Promise<void> {
   try {
-    if (await markDeleted(scope.db, id, "pending")) await remove(scope, id);
+    if (await markDeleted(scope.db, { id, from: "pending", over })) await removeFile(scope, id);
   } catch (error) {
     leave(scope, error, id);
   }
 }
 
-/** The bytes first: as long as there are any, a row says so. */
-async function remove({ db, storage }: Scope, id: string): Promise<void> {
-  await storage.delete(id, incoming(id));
-  await dropFile(db, id);
+/** What a part says of its type is not among the fields that were checked. */
+function typeFrom(field: string | undefined, part: string): string {
+  if (field !== undefined) return checkedType(field);
+  const type = mediaType(part);
+  return type !== undefined && type.length <= maxTypeLength ? type : "application/octet-stream";
 }
 
-const leave = ({ log }: Scope, error: unknown, id: string): void =>
-  log.warn({ err: error, file_id: id }, "A file's bytes are left to the clean-up");
-
-const mediaType = (text: string): string =>
-  /^[a-z0-9][a-z0-9!#$&^_.+-]*\/[a-z0-9][a-z0-9!#$&^_.+-]*$/i.test(text) && text.length <= 100
-    ? text.toLowerCase()
-    : "application/octet-stream";
-
-/** The name that a form's part gives its file is not among the fields that were checked. */
-function nameFrom(text = "file"): string {
-  if ([...text].length > 255 || /\p{Cc}/u.test(text)) {
-    throw validationFailed({ errors: [{ pointer: "/body/file", message: "has no usable name" }] });
-  }
-  return text;
+function checkedType(field: string): string {
+  const type = mediaType(field);
+  if (type !== undefined && type.length <= maxTypeLength) return type;
+  const message = `must be a media type of at most ${maxTypeLength} characters`;
+  throw validationFailed({ errors: [{ pointer: "/body/mime_type", message }] });
 }
 
 /** The first bytes, and all of them, with these. */
@@ -288,8 +255,13 @@ async function startOf(bytes: AsyncIterable<Buffer>) {
 /** Lets bytes pass, and counts and hashes them. */
 function measured(
   bytes: () => AsyncIterable<Buffer>,
-  { atMost, exactly }: { readonly atMost: number; readonly exactly: number | undefined },
+  {
+    type,
+    size: atMost,
+    exactly,
+  }: { readonly type: string; readonly size: number; readonly exactly: number | undefined },
 ) {
+  const withoutNul = isWithoutNul(type);
   const hash = createHash("sha256");
   let size = 0;
   return {
@@ -298,6 +270,7 @@ function measured(
       for await (const chunk of bytes()) {
         size += chunk.length;
         if (size > atMost) throw bodyTooLarge({ detail: "The file is larger than was said" });
+        if (withoutNul && chunk.includes(0)) throw typeMismatch({ detail: "Text has no NUL" });
         hash.update(chunk);
         yield chunk;
       }

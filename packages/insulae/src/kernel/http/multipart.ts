@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
-import { Busboy, type BusboyInstance } from "@fastify/busboy";
+import { Busboy, type BusboyInstance, type Dicer } from "@fastify/busboy";
 import type { TProperties } from "typebox";
 import { defineError } from "../errors.ts";
 import { asError } from "./answer.ts";
@@ -24,9 +24,15 @@ export interface UploadedFile<Fields> {
   readonly fields: Fields;
   /** The last part of the path that the client gave. */
   readonly name: string | undefined;
+  /** As the part says it, with its parameters. */
   readonly type: string;
   readonly bytes: AsyncIterable<Buffer>;
+  /** Aborts when the rest of it won't come: the form broke off, or is none. */
+  readonly signal: AbortSignal;
 }
+
+/** What a form's fields may take together: metadata of the greatest size, with some room. */
+export const maxFieldBytes = 256 * 1024;
 
 export interface FormOptions {
   readonly raw: IncomingMessage;
@@ -51,11 +57,14 @@ export function receiveForm<Fields, T>(
     const fields: [string, string][] = [];
     let file: Readable | undefined;
     let taken: Promise<T> | undefined;
+    let fieldBytes = 0;
     let failed = false;
+    const broken = new AbortController();
 
     const fail = (error: Error): void => {
       if (failed) return;
       failed = true;
+      broken.abort(error);
       raw.unpipe(form);
       file?.destroy(error);
       // Whoever reads the file cleans up first.
@@ -66,12 +75,15 @@ export function receiveForm<Fields, T>(
     const refuse = (detail: string) => fail(malformedForm({ detail }));
 
     form.on("field", (name, value, _nameCut, cut) => {
+      fieldBytes += Buffer.byteLength(value);
       if (file) refuse("Nothing may come after the file");
       else if (!name) refuse("A field has no name");
-      else if (cut) refuse("A field is too long");
-      else fields.push([name, value]);
+      else if (cut || fieldBytes > maxFieldBytes) {
+        refuse(`The fields may take ${maxFieldBytes} bytes together`);
+      } else fields.push([name, value]);
     });
-    form.on("file", (name, bytes, filename, _encoding, type) => {
+    const typeOfPart = typesOfParts(form);
+    form.on("file", (name, bytes, filename) => {
       bytes.on("error", () => {}); // its reader, if there is one, hears of it as well
       if (failed || file || name !== "file") {
         bytes.resume();
@@ -82,7 +94,13 @@ export function receiveForm<Fields, T>(
       bytes.on("limit", () => fail(bodyTooLarge({ detail: `At most ${maxBytes} bytes` })));
       try {
         const checked = checkedFields(fields, options) as Fields; // that is what `check` says
-        taken = take({ fields: checked, name: filename || undefined, type, bytes });
+        taken = take({
+          fields: checked,
+          name: filename || undefined,
+          type: typeOfPart(),
+          bytes,
+          signal: broken.signal,
+        });
       } catch (error) {
         fail(asError(error));
         return;
@@ -112,7 +130,7 @@ function parserOf({ type, maxBytes }: FormOptions): BusboyInstance {
       headers: { "content-type": type },
       limits: {
         fields: 20,
-        fieldSize: 16_384,
+        fieldSize: maxFieldBytes,
         files: 1,
         // At the limit itself nothing is wrong yet.
         fileSize: maxBytes,
@@ -124,6 +142,20 @@ function parserOf({ type, maxBytes }: FormOptions): BusboyInstance {
   } catch (cause) {
     throw malformedForm({ cause });
   }
+}
+
+/** Of each part that begins: Busboy itself throws a type's parameters away. */
+function typesOfParts(form: BusboyInstance): () => string {
+  let type = "";
+  // Not among its types: the parser of parts, which says each one's headers before Busboy reads them.
+  const { parser } = Reflect.get(form, "_parser") as { readonly parser: Dicer };
+  parser.prependListener("part", (part: Dicer.PartStream) => {
+    part.on("header", (header) => {
+      const { "content-type": types } = header as Readonly<Record<string, string[] | undefined>>;
+      type = types?.[0] ?? "text/plain"; // RFC 7578, section 4.4
+    });
+  });
+  return () => type;
 }
 
 function checkedFields(entries: [string, string][], { properties, check }: FormOptions): unknown {

@@ -58,17 +58,21 @@ export function requireCondition({ ifMatch, ifNoneMatch }: Condition, tag: strin
  */
 export function tagRead(reply: FastifyReply, text: string): string | undefined {
   const tag = entityTagOf(text);
-  const condition = conditionOf(reply.request.headers);
-  if (condition) {
-    const { ifMatch, ifNoneMatch } = condition;
-    if (ifMatch !== undefined && !isStrongMatch(ifMatch, tag)) throw preconditionFailed();
-    if (ifNoneMatch !== undefined && isWeakMatch(ifNoneMatch, tag)) {
-      reply.header("etag", tag).removeHeader("content-type").code(304);
-      return undefined;
-    }
-  }
   reply.header("etag", tag);
-  return text;
+  if (!isCurrent(reply.request.headers, tag)) return text;
+  reply.removeHeader("content-type").code(304);
+  return undefined;
+}
+
+/**
+ * Whether the client of a GET has what the tag stands for already.
+ *
+ * @throws invalidEntityTag, preconditionFailed
+ */
+export function isCurrent(headers: IncomingHttpHeaders, tag: string): boolean {
+  const { ifMatch, ifNoneMatch } = conditionOf(headers) ?? {};
+  if (ifMatch !== undefined && !isStrongMatch(ifMatch, tag)) throw preconditionFailed();
+  return ifNoneMatch !== undefined && isWeakMatch(ifNoneMatch, tag);
 }
 
 const oneTag = /[ \t,]*((?:W\/)?"[!#-~\u0080-\u00ff]*")[ \t]*(?=,|$)/gy;

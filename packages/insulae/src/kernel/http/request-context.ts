@@ -186,9 +186,9 @@ export class RequestContext implements AnyBase {
   }
 
   get request(): RequestInfo {
-    const { id, host, headers, ip } = this.#request;
+    const { id, method, host, headers, ip } = this.#request;
     const { address = ip } = findState(this.#request)?.client ?? {};
-    return { id, ip: address, host, headers, baseUrl: this.#setting.baseUrl };
+    return { id, method, ip: address, host, headers, baseUrl: this.#setting.baseUrl };
   }
 
   get header(): (name: string, value: string) => void {

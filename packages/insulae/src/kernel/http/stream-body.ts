@@ -14,7 +14,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { type Static, type TObject, type TProperties, Type } from "typebox";
 import type { Route } from "../feature.ts";
 import { bodyTooLarge, unsupportedMediaType } from "./errors.ts";
-import { receiveForm, type UploadedFile } from "./multipart.ts";
+import { maxFieldBytes, receiveForm, type UploadedFile } from "./multipart.ts";
 import type { Validators } from "./validation.ts";
 
 /** The keyword of a body's schema that says how it is read, with its largest number of bytes. */
@@ -85,8 +85,8 @@ export function streamKindOf(route: Pick<Route, "options">): StreamKind | undefi
 export const streamMediaType = ({ kind, type }: StreamKind): string =>
   kind === "form" ? "multipart/form-data" : (type ?? "application/octet-stream");
 
-/** What a form adds to its fields. */
-const formOverhead = 64 * 1024;
+/** What a form adds to its file: fields, and the headers of its parts. */
+const formOverhead = maxFieldBytes + 64 * 1024;
 
 /** Makes `request.body` for a route whose body is read as it comes. */
 export function streamReader(

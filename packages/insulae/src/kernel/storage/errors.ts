@@ -20,3 +20,8 @@ export const rangeNotSatisfiable = defineError(
   416,
   "The file has no such part",
 );
+export const uploadInProgress = defineError(
+  "upload_in_progress",
+  409,
+  "Another request is sending this file. Wait until it ends, or ask for another upload",
+);

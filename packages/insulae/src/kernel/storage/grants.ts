@@ -1,7 +1,7 @@
 /**
  * What a signed URL of the local folder says: which object, for what, until when. It is signed, not
- * hidden: `<claims>.<signature>`, JSON and its HMAC-SHA-256. Nobody has to remember what was given out,
- * and any node knows its own.
+ * hidden: `<claims>.<signature>`, JSON and its HMAC-SHA-256. Any node knows its own. A download ends with
+ * its object; that an upload is still wanted, the folder says (`local-driver.ts`).
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 

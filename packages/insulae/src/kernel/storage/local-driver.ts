@@ -3,13 +3,27 @@
  * flushed, and moved there, so that it is there whole or not at all, whatever happens to the power; a
  * full disk costs the upload and nothing else. Clients reach it by URLs that this server has signed and
  * serves itself (`local-files.ts`).
+ *
+ * A signed upload is good for as long as its empty file below `granted` is there, which `delete` removes
+ * before the object. So nothing comes for a file that was deleted or confirmed.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream, type Stats } from "node:fs";
-import { link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import {
+  access,
+  link,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { storageFull } from "./errors.ts";
+import { signedUrlRefused, storageFull, uploadInProgress } from "./errors.ts";
 import type { Grants } from "./grants.ts";
 import { downloadSeconds, type StorageDriver, signingTime } from "./storage.ts";
 
@@ -23,13 +37,25 @@ export interface LocalDriverOptions {
 
 export const storagePath = "/api/v1/storage";
 
-/** After so long an upload is none any more. */
-const staleMs = 86_400_000;
+/** No upload takes as long. */
+const staleMs = 3_600_000;
 
-export function createLocalDriver(options: LocalDriverOptions): StorageDriver {
+export interface LocalDriver extends StorageDriver {
+  /** Puts what comes by a signed upload. @throws signedUrlRefused once it was revoked, uploadInProgress */
+  receive(key: string, bytes: AsyncIterable<Uint8Array>): Promise<void>;
+}
+
+export function createLocalDriver(options: LocalDriverOptions): LocalDriver {
   const { folder, grants } = options;
   const unfinished = join(folder, "unfinished");
+  const granted = join(folder, "granted");
   const pathOf = (key: string): string => join(folder, ...key.split("/"));
+  const grantOf = (key: string): string => join(granted, ...key.split("/"));
+  const receiving = new Set<string>();
+  const mustBeGranted = (key: string): Promise<void> =>
+    access(grantOf(key)).catch((cause: unknown) => {
+      throw isMissing(cause) ? signedUrlRefused({ cause }) : cause;
+    });
 
   /** Makes something new, and then the object of it. */
   const replace = async (key: string, make: (temporary: string) => Promise<void>) => {
@@ -42,7 +68,7 @@ export function createLocalDriver(options: LocalDriverOptions): StorageDriver {
       await rename(temporary, path);
       await flushFolder(dirname(path));
     } catch (error) {
-      throw isFull(error) ? storageFull({ cause: error }) : error;
+      throw orFull(error);
     } finally {
       // It is still there after an error, and where both were the same file: then nothing is moved.
       await rm(temporary, { force: true });
@@ -50,13 +76,37 @@ export function createLocalDriver(options: LocalDriverOptions): StorageDriver {
   };
 
   return {
+    revokes: true,
     put: (key, bytes) => replace(key, (temporary) => write(temporary, bytes)),
+    async receive(key, bytes) {
+      async function* whileGranted() {
+        for await (const chunk of bytes) {
+          await mustBeGranted(key);
+          yield chunk;
+        }
+      }
+      await mustBeGranted(key);
+      // Room is kept for it once.
+      if (receiving.has(key)) throw uploadInProgress();
+      receiving.add(key);
+      try {
+        await replace(key, (temporary) => write(temporary, whileGranted()));
+        // `delete` may have looked for the object just before it was there.
+        await mustBeGranted(key).catch(async (error: unknown) => {
+          await rm(pathOf(key), { force: true });
+          throw error;
+        });
+      } finally {
+        receiving.delete(key);
+      }
+    },
     async stat(key) {
       const found = await lookUp(pathOf(key));
       return found && { size: found.size, type: undefined, tag: tagOf(found) };
     },
     async start(key, bytes) {
-      const file = await open(pathOf(key));
+      const file = await open(pathOf(key)).catch(orUndefined);
+      if (!file) return undefined;
       try {
         const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
         return buffer.subarray(0, bytesRead);
@@ -77,7 +127,10 @@ export function createLocalDriver(options: LocalDriverOptions): StorageDriver {
       return copied;
     },
     async delete(...keys) {
-      for (const key of keys) await rm(pathOf(key), { force: true });
+      for (const key of keys) {
+        await rm(grantOf(key), { force: true });
+        await rm(pathOf(key), { force: true });
+      }
     },
     async *list(prefix) {
       const top = join(folder, prefix);
@@ -89,9 +142,21 @@ export function createLocalDriver(options: LocalDriverOptions): StorageDriver {
         if (facts) yield { key: prefix + path.slice(top.length), changedAt: facts.mtime };
       }
     },
-    deleteAll: (prefix) => rm(join(folder, prefix), { recursive: true, force: true }),
+    async deleteAll(prefix) {
+      for (const top of [granted, folder]) {
+        await rm(join(top, prefix), { recursive: true, force: true });
+      }
+    },
     async signUpload(key, { size, type, seconds }) {
       const expires = Math.floor(Date.now() / 1_000) + seconds;
+      const path = grantOf(key);
+      try {
+        await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+        await writeFile(path, "", { mode: 0o600 });
+        await utimes(path, expires, expires); // for `sweep`
+      } catch (error) {
+        throw orFull(error);
+      }
       const grant = grants.sign({ method: "PUT", key, expires, type, size });
       return {
         method: "PUT",
@@ -107,10 +172,15 @@ export function createLocalDriver(options: LocalDriverOptions): StorageDriver {
       return `${options.downloadBase}${storagePath}?grant=${grant}`;
     },
     async sweep() {
-      for (const name of await readdir(unfinished).catch(orNothing)) {
-        const path = join(unfinished, name);
-        const found = await lookUp(path);
-        if (found && found.mtimeMs < Date.now() - staleMs) await rm(path, { force: true });
+      for (const top of [unfinished, granted]) {
+        const entries = await readdir(top, { recursive: true, withFileTypes: true }).catch(
+          orNothing,
+        );
+        for (const entry of entries) {
+          const path = join(entry.parentPath, entry.name);
+          const found = entry.isFile() ? await lookUp(path) : undefined;
+          if (found && found.mtimeMs < Date.now() - staleMs) await rm(path, { force: true });
+        }
       }
     },
     close() {},
@@ -152,20 +222,18 @@ async function sha256Of(path: string): Promise<string> {
 /** A file that is replaced is another one. */
 const tagOf = ({ ino, mtimeMs, size }: Stats): string => `${ino}-${mtimeMs}-${size}`;
 
-const lookUp = (path: string): Promise<Stats | undefined> =>
-  stat(path).catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
-    throw error;
-  });
+const lookUp = (path: string): Promise<Stats | undefined> => stat(path).catch(orUndefined);
 
-function orNothing(error: unknown): never[] {
-  if (isMissing(error)) return [];
-  throw error;
+function orUndefined(error: unknown): undefined {
+  if (!isMissing(error)) throw error;
 }
+
+const orNothing = (error: unknown): never[] => orUndefined(error) ?? [];
 
 const codeOf = (error: unknown): unknown =>
   error instanceof Error && "code" in error ? error.code : undefined;
 
 const isMissing = (error: unknown): boolean => codeOf(error) === "ENOENT";
 
-const isFull = (error: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(String(codeOf(error)));
+const orFull = (error: unknown): unknown =>
+  ["ENOSPC", "EDQUOT"].includes(String(codeOf(error))) ? storageFull({ cause: error }) : error;

@@ -1,19 +1,20 @@
 /** Serves the local folder's objects to whoever has a URL that was signed for one. */
-import { open, stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { bodyTooLarge } from "../http/errors.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
 import { signedUrlRefused } from "./errors.ts";
 import type { DownloadGrant, Grants, UploadGrant } from "./grants.ts";
-import type { StorageDriver } from "./storage.ts";
+import type { LocalDriver } from "./local-driver.ts";
+import type { StoredObject } from "./storage.ts";
 
 export interface LocalFiles {
   /** @throws signedUrlRefused */
   readonly download: (grant: string) => DownloadGrant & { readonly tenantId: TenantId };
   /** @throws signedUrlRefused */
   readonly upload: (grant: string) => UploadGrant & { readonly tenantId: TenantId };
-  /** @returns how many bytes there are. @throws signedUrlRefused if the object is gone */
-  readonly size: (key: string) => Promise<number>;
+  /** @param key of a grant. @throws signedUrlRefused if the object is gone */
+  readonly stat: (key: string) => Promise<StoredObject>;
   /** The bytes from the first to the last of these, both included. */
   readonly read: (key: string, first: number, last: number) => AsyncGenerator<Buffer>;
   /** @throws bodyTooLarge, incompleteUpload if it is another size */
@@ -23,7 +24,7 @@ export interface LocalFiles {
 export interface LocalFilesOptions {
   readonly folder: string;
   readonly grants: Grants;
-  readonly driver: Pick<StorageDriver, "put">;
+  readonly driver: Pick<LocalDriver, "receive" | "stat">;
 }
 
 const pieceBytes = 65_536;
@@ -39,12 +40,10 @@ export function createLocalFiles({ folder, grants, driver }: LocalFilesOptions):
   return {
     download: (text) => readGrant(text, "GET"),
     upload: (text) => readGrant(text, "PUT"),
-    async size(key) {
-      try {
-        return (await stat(pathOf(key))).size;
-      } catch (cause) {
-        throw signedUrlRefused({ cause });
-      }
+    async stat(key) {
+      const found = await driver.stat(key);
+      if (!found) throw signedUrlRefused();
+      return found;
     },
     // It is opened when the first piece is asked for: an answer that nobody takes leaves nothing open.
     async *read(key, first, last) {
@@ -61,7 +60,7 @@ export function createLocalFiles({ folder, grants, driver }: LocalFilesOptions):
         await file.close();
       }
     },
-    write: ({ key, type, size }, bytes) => driver.put(key, exactly(size, bytes), type),
+    write: ({ key, size }, bytes) => driver.receive(key, exactly(size, bytes)),
   };
 }
 

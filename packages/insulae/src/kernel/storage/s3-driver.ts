@@ -1,17 +1,22 @@
 /**
  * Files in a bucket of an S3, Amazon's or another. Clients send to it and fetch from it by requests that
- * are signed here: this server's own bytes are those of uploads through it, which go on in parts as they
- * come, so that an upload of any size takes some ten megabytes of memory.
+ * are signed here; only uploads through this server pass their bytes through it. They go on in parts as
+ * they come, so that an upload of any size takes some ten megabytes of memory.
  *
- * The SDK is loaded when it is first used. No bucket is asked for anything but these objects, so that
- * the credentials need no more than GetObject, PutObject, DeleteObject, AbortMultipartUpload, ListBucket
- * and ListBucketMultipartUploads.
+ * Every operation has a deadline of ours, whatever the S3 does (`s3-operation.ts`). The SDK is loaded when
+ * it is first used. It needs no more than GetObject, PutObject, DeleteObject and AbortMultipartUpload on
+ * the objects, ListBucket and ListBucketMultipartUploads on the bucket.
  */
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import type { AwsSettings } from "../../config.channels.ts";
 import type { S3Settings } from "../../config.ts";
-import { AppError } from "../errors.ts";
-import { storageFull, storageUnavailable } from "./errors.ts";
+import {
+  boundedAnswer,
+  type OperationLimits,
+  operation,
+  type Sending,
+  unless,
+} from "./s3-operation.ts";
 import { downloadSeconds, type StorageDriver, signingTime } from "./storage.ts";
 
 export interface S3DriverOptions {
@@ -21,14 +26,16 @@ export interface S3DriverOptions {
   readonly cdnBaseUrl: string | undefined;
 }
 
-/** Two at a time are in memory: one that is sent, and one that is coming. */
+/** One at a time is in memory. */
 const partBytes = 5 * 1024 * 1024;
-const staleMs = 86_400_000;
+/** How long an S3 may take to copy the largest file, or to put its parts together. */
+const assemblyMs = 60_000;
+/** No upload takes as long. */
+const staleMs = 3_600_000;
 
 async function load({ s3, aws }: S3DriverOptions) {
-  const [sdk, { Upload }, { createPresignedPost }, { getSignedUrl }] = await Promise.all([
+  const [sdk, { createPresignedPost }, { getSignedUrl }] = await Promise.all([
     import("@aws-sdk/client-s3"),
-    import("@aws-sdk/lib-storage"),
     import("@aws-sdk/s3-presigned-post"),
     import("@aws-sdk/s3-request-presigner"),
   ]);
@@ -40,9 +47,11 @@ async function load({ s3, aws }: S3DriverOptions) {
     // Other servers than Amazon's know no checksums in trailers.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
-    requestHandler: { connectionTimeout: 5_000, requestTimeout: 60_000 },
+    // Without `throwOnRequestTimeout`, the SDK only logs that time is up.
+    requestHandler: { connectionTimeout: 3_000, throwOnRequestTimeout: true },
   });
-  return { sdk, client, Upload, createPresignedPost, getSignedUrl };
+  client.middlewareStack.add(boundedAnswer, { step: "deserialize", priority: "low" });
+  return { sdk, client, createPresignedPost, getSignedUrl };
 }
 
 export function createS3Driver(options: S3DriverOptions): StorageDriver {
@@ -50,23 +59,18 @@ export function createS3Driver(options: S3DriverOptions): StorageDriver {
   let loading: ReturnType<typeof load> | undefined;
   const opened = () => (loading ??= load(options));
 
-  /** Whatever goes wrong there is no fault of the client's. */
-  const ask = async <T>(work: (s3: Awaited<ReturnType<typeof load>>) => Promise<T>): Promise<T> => {
-    try {
-      return await work(await opened());
-    } catch (error) {
-      if (error instanceof AppError) throw error;
-      throw statusOf(error) === 507
-        ? storageFull({ cause: error })
-        : storageUnavailable({ cause: error, headers: { "retry-after": "5" } });
-    }
-  };
+  type Opened = Awaited<ReturnType<typeof load>>;
+  const ask = <T>(
+    work: (s3: Opened, sending: Sending) => Promise<T>,
+    limits?: OperationLimits,
+  ): Promise<T> => operation(async (sending) => work(await opened(), sending), limits);
 
   async function* pages(prefix: string) {
     for (let token: string | undefined; ; ) {
-      const { Contents = [], NextContinuationToken } = await ask(({ sdk, client }) =>
+      const { Contents = [], NextContinuationToken } = await ask(({ sdk, client }, sending) =>
         client.send(
           new sdk.ListObjectsV2Command({ Bucket, Prefix: prefix, ContinuationToken: token }),
+          sending,
         ),
       );
       yield Contents.flatMap(({ Key: key, LastModified: changedAt }) =>
@@ -80,108 +84,159 @@ export function createS3Driver(options: S3DriverOptions): StorageDriver {
   const remove = async (keys: readonly string[]): Promise<void> => {
     for (let at = 0; at < keys.length; at += 1_000) {
       const Objects = keys.slice(at, at + 1_000).map((Key) => ({ Key }));
-      await ask(async ({ sdk, client }) => {
+      await ask(async ({ sdk, client }, sending) => {
         const { Errors = [] } = await client.send(
           new sdk.DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }),
+          sending,
         );
         if (Errors[0]) throw new Error(`${Errors[0].Code}: ${Errors[0].Message}`);
       });
     }
   };
 
+  const abortUpload = (Key: string, UploadId: string): Promise<unknown> =>
+    ask(({ sdk, client }, sending) =>
+      client.send(new sdk.AbortMultipartUploadCommand({ Bucket, Key, UploadId }), sending),
+    );
+
   /** Gives up uploads in parts that nobody will end. */
-  const abortParts = (wanted: (upload: { key: string; startedAt: Date }) => boolean) =>
-    ask(async ({ sdk, client }) => {
-      for (let next: { KeyMarker?: string; UploadIdMarker?: string } = {}; ; ) {
-        const page = await client.send(new sdk.ListMultipartUploadsCommand({ Bucket, ...next }));
-        for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
-          if (Key === undefined || !wanted({ key: Key, startedAt: Initiated ?? new Date() }))
-            continue;
-          await client.send(new sdk.AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
-        }
-        const { IsTruncated, NextKeyMarker, NextUploadIdMarker } = page;
-        if (!IsTruncated || NextKeyMarker === undefined) return;
-        next = {
-          KeyMarker: NextKeyMarker,
-          ...(NextUploadIdMarker !== undefined && { UploadIdMarker: NextUploadIdMarker }),
-        };
+  const abortUploads = async (
+    Prefix: string,
+    wanted: (upload: { key: string; startedAt: Date }) => boolean,
+  ) => {
+    for (let next: { KeyMarker?: string; UploadIdMarker?: string } = {}; ; ) {
+      const page = await ask(({ sdk, client }, sending) =>
+        client.send(new sdk.ListMultipartUploadsCommand({ Bucket, Prefix, ...next }), sending),
+      );
+      for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+        if (Key === undefined || UploadId === undefined) continue;
+        if (wanted({ key: Key, startedAt: Initiated ?? new Date() }))
+          await abortUpload(Key, UploadId);
       }
+      const { IsTruncated, NextKeyMarker, NextUploadIdMarker } = page;
+      if (!IsTruncated || NextKeyMarker === undefined) return;
+      next = {
+        KeyMarker: NextKeyMarker,
+        ...(NextUploadIdMarker !== undefined && { UploadIdMarker: NextUploadIdMarker }),
+      };
+    }
+  };
+
+  /** Sends an object in parts. What `parts` throws, and that its client is gone, is thrown as it is. */
+  async function putInParts(
+    Key: string,
+    first: Buffer,
+    parts: AsyncIterable<Buffer>,
+    ContentType: string,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const UploadId = await ask(async ({ sdk, client }, sending) => {
+      const command = new sdk.CreateMultipartUploadCommand({ Bucket, Key, ContentType });
+      return mustHave((await client.send(command, sending)).UploadId);
     });
+    const Parts: { PartNumber: number; ETag: string }[] = [];
+    const send = async (Body: Buffer) => {
+      const PartNumber = Parts.length + 1;
+      const part = { Bucket, Key, UploadId, PartNumber, Body };
+      const ETag = await ask(
+        async ({ sdk, client }, sending) =>
+          mustHave((await client.send(new sdk.UploadPartCommand(part), sending)).ETag),
+        { bytes: Body.length, signal },
+      );
+      Parts.push({ PartNumber, ETag });
+    };
+    try {
+      await send(first);
+      for await (const part of parts) await send(part);
+      await ask(
+        async ({ sdk, client }, sending) => {
+          const whole = { Bucket, Key, UploadId, MultipartUpload: { Parts } };
+          const command = new sdk.CompleteMultipartUploadCommand(whole);
+          mustHave((await client.send(command, sending)).ETag);
+        },
+        { ms: assemblyMs, signal },
+      );
+    } catch (error) {
+      // If this fails too, `sweep` finds them.
+      await abortUpload(Key, UploadId).catch(() => {});
+      throw error;
+    }
+  }
 
   return {
-    async put(Key, bytes, ContentType) {
-      let broken: { readonly error: unknown } | undefined;
-      async function* noted() {
-        try {
-          yield* bytes;
-        } catch (error) {
-          broken = { error };
-          throw error;
-        }
-      }
-      const Body = Readable.from(noted(), { objectMode: false });
+    revokes: false,
+    async put(Key, bytes, ContentType, signal) {
+      const parts = partsOf(bytes);
       try {
-        await ask(({ client, Upload }) =>
-          new Upload({
-            client,
-            params: { Bucket, Key, Body, ContentType },
-            partSize: partBytes,
-            queueSize: 1,
-          }).done(),
+        const { value: Body = Buffer.alloc(0) } = await parts.next();
+        // One that is full may be followed by others.
+        if (Body.length === partBytes) {
+          await putInParts(Key, Body, parts, ContentType, signal);
+          return;
+        }
+        await ask(
+          async ({ sdk, client }, sending) => {
+            const command = new sdk.PutObjectCommand({ Bucket, Key, Body, ContentType });
+            mustHave((await client.send(command, sending)).ETag);
+          },
+          { bytes: Body.length, signal },
         );
-      } catch (error) {
-        // What the client did wrong, or that it is gone, is said as it is.
-        throw broken ? broken.error : error;
       } finally {
-        Body.destroy();
+        await parts.return(undefined);
       }
     },
     stat: (Key) =>
-      ask(async ({ sdk, client }) => {
+      ask(async ({ sdk, client }, sending) => {
         const found = await client
-          .send(new sdk.HeadObjectCommand({ Bucket, Key }))
+          .send(new sdk.HeadObjectCommand({ Bucket, Key }), sending)
           .catch(unless(404));
-        return (
-          found && {
-            size: found.ContentLength ?? 0,
-            type: found.ContentType,
-            tag: found.ETag ?? "",
-          }
-        );
+        if (found === 404) return undefined;
+        const size = found.ContentLength ?? 0;
+        return { size, type: found.ContentType, tag: mustHave(found.ETag) };
       }),
     start: (Key, bytes) =>
-      ask(async ({ sdk, client }) => {
+      ask(async ({ sdk, client }, sending) => {
+        const part = { Bucket, Key, Range: `bytes=0-${bytes - 1}` };
         const found = await client
-          .send(new sdk.GetObjectCommand({ Bucket, Key, Range: `bytes=0-${bytes - 1}` }))
-          .catch(unless(416)); // it is empty
-        return Buffer.from((await found?.Body?.transformToByteArray()) ?? []);
+          .send(new sdk.GetObjectCommand(part), sending)
+          .catch(unless(404, 416));
+        if (found === 404) return undefined;
+        // 416: it is empty. In Node, a body is a stream of its kind.
+        return found === 416 ? Buffer.alloc(0) : startOf(found.Body as Readable, bytes);
       }),
     copy: (from, to, tag) =>
-      ask(async ({ sdk, client }) => {
-        const copied = await client
-          .send(
-            new sdk.CopyObjectCommand({
-              Bucket,
-              Key: to,
-              CopySource: `${Bucket}/${from}`,
-              CopySourceIfMatch: tag,
-              ChecksumAlgorithm: "SHA256",
-            }),
-          )
-          .catch(unless(404, 412));
-        if (!copied) return undefined;
-        const { ChecksumSHA256: sum, ChecksumType: kind } = copied.CopyObjectResult ?? {};
-        const whole = sum !== undefined && kind !== "COMPOSITE";
-        return { sha256: whole ? Buffer.from(sum, "base64").toString("hex") : null };
-      }),
+      ask(
+        async ({ sdk, client }, sending) => {
+          const copied = await client
+            .send(
+              new sdk.CopyObjectCommand({
+                Bucket,
+                Key: to,
+                CopySource: `${Bucket}/${from}`,
+                CopySourceIfMatch: tag,
+                ChecksumAlgorithm: "SHA256",
+              }),
+              sending,
+            )
+            .catch(unless(404, 412));
+          if (typeof copied === "number") return undefined;
+          const result = mustHave(copied.CopyObjectResult);
+          mustHave(result.ETag);
+          const { ChecksumSHA256: sum, ChecksumType: kind } = result;
+          const whole = sum !== undefined && kind !== "COMPOSITE";
+          return { sha256: whole ? Buffer.from(sum, "base64").toString("hex") : null };
+        },
+        { ms: assemblyMs },
+      ),
     delete: (...keys) => remove(keys),
     async *list(prefix) {
       for await (const page of pages(prefix)) yield* page;
     },
     async deleteAll(prefix) {
-      await abortParts(({ key }) => key.startsWith(prefix));
+      await abortUploads(prefix, ({ key }) => key.startsWith(prefix));
       for await (const page of pages(prefix)) await remove(page.map(({ key }) => key));
     },
+    // Signing is done here, but the credentials may come from elsewhere.
     signUpload: (Key, { size, type, seconds }) =>
       ask(async ({ client, createPresignedPost }) => {
         const { url, fields } = await createPresignedPost(client, {
@@ -212,9 +267,17 @@ export function createS3Driver(options: S3DriverOptions): StorageDriver {
         return `${options.cdnBaseUrl}${pathname}${search}`;
       }),
     sweep: () =>
-      abortParts(
+      abortUploads(
+        "",
         ({ key, startedAt }) =>
           /^[0-9a-f-]{36}\//.test(key) && startedAt.getTime() < Date.now() - staleMs,
+      ),
+    check: () =>
+      ask(
+        async ({ sdk, client }, sending) => {
+          await client.send(new sdk.HeadBucketCommand({ Bucket }), sending);
+        },
+        { ms: 2_000 },
       ),
     close() {
       loading?.then(
@@ -225,14 +288,40 @@ export function createS3Driver(options: S3DriverOptions): StorageDriver {
   };
 }
 
-const statusOf = (error: unknown): unknown =>
-  error instanceof Error && "$metadata" in error
-    ? Reflect.get(Object(error.$metadata), "httpStatusCode")
-    : undefined;
+/** @throws if an answer lacks what every S3 says: it is from something else. */
+function mustHave<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("the answer is not an S3's");
+  return value;
+}
 
-/** These answers mean that it is not there. */
-const unless =
-  (...statuses: readonly number[]) =>
-  (error: unknown): undefined => {
-    if (!statuses.includes(Number(statusOf(error)))) throw error;
-  };
+/**
+ * Parts of the same size, but for the last. An S3 wants no empty part, so where the bytes end with a full
+ * one there is none after it.
+ */
+async function* partsOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, undefined> {
+  let held: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of bytes) {
+    held.push(chunk);
+    size += chunk.length;
+    if (size < partBytes) continue;
+    const all = Buffer.concat(held);
+    let at = 0;
+    for (; size - at >= partBytes; at += partBytes) yield all.subarray(at, at + partBytes);
+    held = [all.subarray(at)];
+    size -= at;
+  }
+  if (size > 0) yield Buffer.concat(held);
+}
+
+/** Not more than these, though the S3 should send all. */
+async function startOf(body: Readable, bytes: number): Promise<Buffer> {
+  const read: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    read.push(chunk);
+    size += chunk.length;
+    if (size >= bytes) break;
+  }
+  return Buffer.concat(read).subarray(0, bytes);
+}

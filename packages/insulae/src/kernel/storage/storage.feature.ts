@@ -2,13 +2,21 @@
  * The signed URLs of the local folder. Whoever has one may use it, signed in or not; it is good for one
  * object, one way, a while, and as long as its tenant is. An S3 answers its own.
  */
+import type { IncomingHttpHeaders } from "node:http";
 import { Type } from "typebox";
 import { feature } from "../feature.ts";
 import { notFound } from "../http/errors.ts";
+import { mediaType } from "../http/media-type.ts";
+import {
+  entityTagOf,
+  invalidEntityTag,
+  isCurrent,
+  preconditionFailed,
+} from "../http/preconditions.ts";
 import { bytesBody } from "../http/stream-body.ts";
 import type { Platform } from "../platform.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
-import { rangeNotSatisfiable, signedUrlRefused, storageFull } from "./errors.ts";
+import { rangeNotSatisfiable, signedUrlRefused, storageFull, uploadInProgress } from "./errors.ts";
 import type { LocalFiles } from "./local-files.ts";
 import { maxFileBytes } from "./storage.ts";
 
@@ -26,33 +34,40 @@ export const storageFeature = feature("storage", {
         context: "core",
         summary: "Gives a file to whoever has its signed URL",
         description:
-          "Where files are in a local folder. The URL comes from `GET /api/v1/files/{id}/download`. A `Range` of bytes is answered with 206.",
+          "Where files are in a local folder. The URL comes from `GET /api/v1/files/{id}/download`. A `Range` of bytes is answered with 206, and the whole file if `If-Range` is not its `ETag`.",
         query: Grant,
-        response: { 200: Bytes, 206: Bytes },
-        errors: [signedUrlRefused, rangeNotSatisfiable],
+        response: { 200: Bytes, 206: Bytes, 304: null },
+        errors: [signedUrlRefused, rangeNotSatisfiable, preconditionFailed, invalidEntityTag],
       },
       async ({ platform, query, request, header, status }) => {
         const files = localFiles(platform);
         const { key, tenantId, type, disposition, expires } = files.download(query.grant);
         await mustBeActive(platform, tenantId);
-        const size = await files.size(key);
-        const range = rangeOf(request.headers.range, size);
+        const { size, tag } = await files.stat(key);
+        const etag = entityTagOf(tag);
+        const seconds = Math.max(0, expires - Math.ceil(Date.now() / 1_000));
+        const scope = platform.config.cdnBaseUrl === undefined ? "private" : "public";
+        header("etag", etag);
+        header("cache-control", `${scope}, max-age=${seconds}`);
+        if (isCurrent(request.headers, etag)) {
+          status(304);
+          return undefined;
+        }
+        const isGet = request.method === "GET";
+        const range = isGet ? rangeOf(request.headers, etag, size) : undefined;
         const [first, last] = range ?? [0, size - 1];
         if (range) {
           status(206);
           header("content-range", `bytes ${first}-${last}/${size}`);
         }
-        const seconds = Math.max(0, expires - Math.ceil(Date.now() / 1_000));
-        const scope = platform.config.cdnBaseUrl === undefined ? "private" : "public";
         header("content-type", type);
         header("content-disposition", disposition);
         header("content-length", String(last - first + 1));
         header("accept-ranges", "bytes");
-        header("cache-control", `${scope}, max-age=${seconds}`);
         // It may be shown in pages of anybody's, and run nothing in any.
         header("cross-origin-resource-policy", "cross-origin");
         header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox");
-        return files.read(key, first, last);
+        return files.read(key, first, isGet ? last : first - 1);
       },
     ),
 
@@ -68,13 +83,13 @@ export const storageFeature = feature("storage", {
         query: Grant,
         body: bytesBody({ maxBytes: maxFileBytes }),
         response: { 204: null },
-        errors: [signedUrlRefused, storageFull],
+        errors: [signedUrlRefused, uploadInProgress, storageFull],
       },
       async ({ platform, query, body }) => {
         const files = localFiles(platform);
         const grant = files.upload(query.grant);
         await mustBeActive(platform, grant.tenantId);
-        if (body.type !== grant.type || (body.length ?? grant.size) !== grant.size) {
+        if (mediaType(body.type) !== grant.type || (body.length ?? grant.size) !== grant.size) {
           throw signedUrlRefused({ detail: "It was signed for another type or size" });
         }
         await files.write(grant, body.bytes);
@@ -94,11 +109,17 @@ async function mustBeActive(platform: Platform, tenantId: TenantId): Promise<voi
 }
 
 /**
- * The one range that is asked for (RFC 9110, section 14.2); undefined: all of it, also where the
- * header is not understood or asks for several.
+ * The one range that is asked for (RFC 9110, sections 13.1.5 and 14.2); undefined: all of it, also where
+ * the header is not understood, asks for several, or for a part of another version. Ours have no date, and
+ * a weak tag is none of ours.
  */
-function rangeOf(text: unknown, size: number): readonly [number, number] | undefined {
-  const [, from = "", to = ""] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(String(text)) ?? [];
+function rangeOf(
+  { range, "if-range": ifRange }: IncomingHttpHeaders,
+  etag: string,
+  size: number,
+): readonly [number, number] | undefined {
+  if (ifRange !== undefined && ifRange !== etag) return undefined;
+  const [, from = "", to = ""] = /^bytes=(\d*)-(\d*)$/i.exec(range ?? "") ?? [];
   if (from === "" && to === "") return undefined;
   const first = from === "" ? Math.max(0, size - Number(to)) : Number(from);
   const last = from === "" || to === "" ? size - 1 : Math.min(Number(to), size - 1);

@@ -1,4 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { App } from "../../app.ts";
@@ -110,12 +112,51 @@ describe("a signed URL", () => {
     ["bytes=0-1,4-5", 200, content, undefined],
     ["lines=1-2", 200, content, undefined],
     ["bytes=-", 200, content, undefined],
+    ["Bytes=2-4", 206, "234", "bytes 2-4/10"],
+    [`bytes=${"9".repeat(400)}-`, 416, undefined, "bytes */10"],
+    [`bytes=0-${"9".repeat(400)}`, 206, content, "bytes 0-9/10"],
   ])("gives the part %s of a file", async (range, status, body, contentRange) => {
     const url = await downloadOf(app, a, await file());
     const reply = await app.inject({ url, headers: { range } });
     expect(reply.statusCode).toBe(status);
     if (body !== undefined) expect(reply.body).toBe(body);
     expect(reply.headers["content-range"]).toBe(contentRange);
+  });
+
+  it("gives a part only of the version that is meant (RFC 9110, section 13.1.5)", async () => {
+    const url = await downloadOf(app, a, await file());
+    const range = "bytes=2-4";
+    const etag = String((await app.inject(url)).headers.etag);
+    expect(etag).toMatch(/^"[^"]+"$/);
+    for (const [ifRange, status, body] of [
+      [etag, 206, "234"],
+      [`W/${etag}`, 200, content],
+      ['"another"', 200, content],
+      [new Date(Date.now() + 60_000).toUTCString(), 200, content],
+      ["*", 200, content],
+    ] as const) {
+      const reply = await app.inject({ url, headers: { range, "if-range": ifRange } });
+      expect([ifRange, reply.statusCode, reply.body]).toEqual([ifRange, status, body]);
+      expect(reply.headers.etag).toBe(etag);
+    }
+    const unsatisfiable = { range: "bytes=10-", "if-range": '"another"' };
+    expect((await app.inject({ url, headers: unsatisfiable })).statusCode).toBe(200);
+  });
+
+  it("gives no body to HEAD, whatever part is asked for, nor to whoever has it", async () => {
+    const url = await downloadOf(app, a, await file());
+    const head = await app.inject({ method: "HEAD", url, headers: { range: "bytes=2-4" } });
+    expect([head.statusCode, head.body]).toEqual([200, ""]);
+    expect(head.headers).toMatchObject({ "content-length": "10", "accept-ranges": "bytes" });
+    expect(head.headers["content-range"]).toBeUndefined();
+    const far = await app.inject({ method: "HEAD", url, headers: { range: "bytes=99-" } });
+    expect(far.statusCode).toBe(200);
+
+    const etag = String(head.headers.etag);
+    const had = await app.inject({ url, headers: { "if-none-match": etag, range: "bytes=2-4" } });
+    expect([had.statusCode, had.body, had.headers.etag]).toEqual([304, "", etag]);
+    const other = await app.inject({ url, headers: { "if-match": '"another"' } });
+    expect(other.statusCode).toBe(412);
   });
 });
 
@@ -129,6 +170,14 @@ describe("a signed request for an upload (attack 65)", () => {
       a.tenant,
       async ({ storage }) => (await storage.stat(`incoming/${file.id}`))?.size,
     );
+
+  let address: Promise<string> | undefined;
+  /** Its URL, at a port. */
+  const hereOf = async ({ upload: { url } }: { upload: { url: string } }) => {
+    address ??= app.listen({ port: 0, host: "127.0.0.1" });
+    const { pathname, search } = new URL(url);
+    return new URL(pathname + search, await address);
+  };
 
   it("takes exactly what it was signed for", async () => {
     const asked = await ask();
@@ -152,8 +201,6 @@ describe("a signed request for an upload (attack 65)", () => {
 
   it("ends at its size, whatever the request says of itself (attack 68)", async () => {
     const asked = await ask(4);
-    const { pathname, search } = new URL(asked.upload.url);
-    const address = await app.listen({ port: 0, host: "127.0.0.1" });
     let sent = 0;
     const endless = new ReadableStream<Uint8Array>({
       pull(controller) {
@@ -162,7 +209,7 @@ describe("a signed request for an upload (attack 65)", () => {
         if (sent === 5_000) controller.close();
       },
     });
-    const reply = await fetch(new URL(pathname + search, address), {
+    const reply = await fetch(await hereOf(asked), {
       method: "PUT",
       headers: { "content-type": "text/plain" },
       body: endless,
@@ -174,6 +221,62 @@ describe("a signed request for an upload (attack 65)", () => {
     expect([413, "closed"]).toContain(reply);
     expect(sent).toBeLessThan(1_000);
     expect(await storedSize(asked)).toBeUndefined();
+  });
+
+  it("is good for as long as its file is expected", async () => {
+    const path = ({ file }: { file: { id: string } }) => `/files/${file.id}`;
+    const deleted = await ask();
+    await a.call("DELETE", path(deleted));
+    const confirmed = await ask();
+    await send(app, confirmed.upload, "four");
+    await a.call("POST", `${path(confirmed)}/confirm`);
+    const refused = await ask();
+    await send(app, refused.upload, "fo\0r");
+    expect((await a.call("POST", `${path(refused)}/confirm`)).status).toBe(415);
+    for (const asked of [deleted, confirmed, refused]) {
+      expect(await send(app, asked.upload, "four")).toBe(403);
+      expect(await storedSize(asked)).toBeUndefined();
+    }
+  });
+
+  it("is one: while its bytes come, no others are taken", async () => {
+    const asked = await ask(200_000);
+    const here = await hereOf(asked);
+    let second: number | undefined;
+    async function* bytes() {
+      yield Buffer.alloc(100_000, "x");
+      await vi.waitFor(() =>
+        expect(readdirSync(join(app.config.dataDir, "files", "unfinished"))).toHaveLength(1),
+      );
+      second = await send(app, asked.upload, Buffer.alloc(200_000, "y"));
+      yield Buffer.alloc(100_000, "x");
+    }
+    const { status } = await fetch(here, {
+      method: "PUT",
+      headers: asked.upload.headers,
+      body: ReadableStream.from(bytes()),
+      duplex: "half",
+    });
+    expect([second, status]).toEqual([409, 204]);
+    expect(await send(app, asked.upload, Buffer.alloc(200_000, "y"))).toBe(204);
+  });
+
+  it("ends while its bytes come, when its file is deleted", async () => {
+    const asked = await ask(200_000);
+    async function* bytes() {
+      yield Buffer.alloc(100_000, "x");
+      await a.call("DELETE", `/files/${asked.file.id}`);
+      yield Buffer.alloc(100_000, "x");
+    }
+    const { status } = await fetch(await hereOf(asked), {
+      method: "PUT",
+      headers: asked.upload.headers,
+      body: ReadableStream.from(bytes()),
+      duplex: "half",
+    });
+    expect(status).toBe(403);
+    expect(await storedSize(asked)).toBeUndefined();
+    expect(readdirSync(join(app.config.dataDir, "files", "unfinished"))).toEqual([]);
   });
 
   it("is good for a quarter of an hour", async () => {

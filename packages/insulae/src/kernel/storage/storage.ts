@@ -43,11 +43,26 @@ export interface DownloadTerms {
 
 /** What a driver does; a key is `<tenant>/<name>`. */
 export interface StorageDriver {
-  /** It is all there when this is done, or nothing is. @throws storageFull, or what `bytes` throws */
-  put(key: string, bytes: AsyncIterable<Uint8Array>, type: string): Promise<void>;
+  /**
+   * Whether `delete` also ends what `signUpload` signed for the key. Where it doesn't, bytes may still
+   * come until the request expires.
+   */
+  readonly revokes: boolean;
+  /**
+   * It is all there when this is done, or nothing is.
+   *
+   * @param signal aborts when nobody will send the rest of the bytes.
+   * @throws storageFull, or what `bytes` throws
+   */
+  put(
+    key: string,
+    bytes: AsyncIterable<Uint8Array>,
+    type: string,
+    signal?: AbortSignal,
+  ): Promise<void>;
   stat(key: string): Promise<StoredObject | undefined>;
-  /** The first so many bytes. */
-  start(key: string, bytes: number): Promise<Buffer>;
+  /** The first so many bytes; undefined: it is not there. */
+  start(key: string, bytes: number): Promise<Buffer | undefined>;
   /**
    * Makes `to` what `from` is.
    *
@@ -65,6 +80,8 @@ export interface StorageDriver {
   signDownload(key: string, terms: DownloadTerms): Promise<string>;
   /** Removes what uploads left that never ended. */
   sweep(): Promise<void>;
+  /** Fails if the storage does not answer. Absent where it is this machine's own. */
+  readonly check?: () => Promise<void>;
   close(): void;
 }
 
@@ -72,7 +89,7 @@ export interface StorageDriver {
 export type TenantStorage = {
   readonly [Method in Exclude<
     keyof StorageDriver,
-    "list" | "deleteAll" | "sweep" | "close"
+    "list" | "deleteAll" | "sweep" | "check" | "close"
   >]: StorageDriver[Method];
 } & {
   /** Names and their ages. */
@@ -84,6 +101,8 @@ export interface Storage {
   /** Deletes everything of a tenant's. */
   erase(tenant: TenantId): Promise<void>;
   sweep(): Promise<void>;
+  /** See `StorageDriver.check`; however often it is called, the storage is asked every 10 s at most. */
+  readonly check: (() => Promise<void>) | undefined;
   /** What serves signed URLs here; absent where the storage does so itself. */
   readonly local: LocalFiles | undefined;
   close(): void;
@@ -105,6 +124,7 @@ export function createStorage(driver: StorageDriver, local?: LocalFiles): Storag
   return {
     local,
     sweep: driver.sweep,
+    check: driver.check && atMostEvery(10_000, driver.check),
     close: driver.close,
     erase: (tenant) => driver.deleteAll(prefixOf(tenant)),
     of({ id }) {
@@ -116,6 +136,7 @@ export function createStorage(driver: StorageDriver, local?: LocalFiles): Storag
         return prefix + name;
       };
       return {
+        revokes: driver.revokes,
         put: (name, ...rest) => driver.put(key(name), ...rest),
         stat: (name) => driver.stat(key(name)),
         start: (name, bytes) => driver.start(key(name), bytes),
@@ -130,6 +151,18 @@ export function createStorage(driver: StorageDriver, local?: LocalFiles): Storag
         },
       };
     },
+  };
+}
+
+/** Within so many milliseconds, callers get what the first of them got. */
+function atMostEvery<T>(ms: number, run: () => Promise<T>): () => Promise<T> {
+  let since = Number.NEGATIVE_INFINITY;
+  let last: Promise<T> | undefined;
+  return () => {
+    if (last && performance.now() - since < ms) return last;
+    since = performance.now();
+    last = run();
+    return last;
   };
 }
 

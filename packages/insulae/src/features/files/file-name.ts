@@ -1,0 +1,67 @@
+/** What people call a file: any text that looks like what it is. */
+import { validationFailed } from "../../kernel/http/errors.ts";
+
+/** In characters (code points), as the database counts. */
+export const maxNameLength = 255;
+
+/** Part of emoji and of many scripts, though nobody sees them. */
+const needed = String.raw`\u180b-\u180d\u200c\u200d\ufe00-\ufe0f\u{e0100}-\u{e01ef}`;
+
+/**
+ * Control characters, ends of lines, what turns the direction of text (`exe.gpj` that reads `jpg.exe`), and
+ * what is not seen. A joiner after ASCII joins nothing.
+ */
+const misleading = new RegExp(
+  String.raw`[[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]--[${needed}]]|(?<![^\0-\x7f])[\u200c\u200d]`,
+  "v",
+);
+
+/**
+ * The name in its composed form (NFC): that of a file from macOS is not.
+ *
+ * @param pointer where the request says it
+ * @throws validationFailed
+ */
+export function fileName(text: string, pointer: string): string {
+  const refuse = (message: string) => validationFailed({ errors: [{ pointer, message }] });
+  const found = misleading.exec(text)?.[0].codePointAt(0);
+  if (found !== undefined) {
+    const name = `U+${found.toString(16).toUpperCase().padStart(4, "0")}`;
+    throw refuse(`must not have the invisible or control character ${name}; remove it`);
+  }
+  const name = text.normalize("NFC");
+  if (name === "") throw refuse("must not be empty");
+  if ([...name].length > maxNameLength) {
+    throw refuse(`must not have more than ${maxNameLength} characters`);
+  }
+  return name;
+}
+
+/** File systems take no more, so nobody could keep a longer name. */
+const maxNameBytes = 255;
+
+/** `Content-Disposition` (RFC 6266): its name both as ASCII and, where that is not all, as UTF-8. */
+export function dispositionOf(shown: "inline" | "attachment", name: string): string {
+  const base = shortened(name.replaceAll(/.*[/\\]/gs, "").toWellFormed()) || "file";
+  const plain = base.replaceAll(/[^ !#-[\]-~]|%/g, "_");
+  const encoded = encodeURIComponent(base).replaceAll(
+    /['()*]/g,
+    (c) => `%${c.charCodeAt(0).toString(16)}`,
+  );
+  const extended = plain === base ? "" : `; filename*=UTF-8''${encoded}`;
+  return `${shown}; filename="${plain}"${extended}`;
+}
+
+/** As much of a name as `maxNameBytes` allow, with its extension, in whole characters. */
+function shortened(name: string): string {
+  if (Buffer.byteLength(name) <= maxNameBytes) return name;
+  const extension = /\.[^.]{1,20}$/.exec(name)?.[0] ?? "";
+  let kept = "";
+  let room = maxNameBytes - Buffer.byteLength(extension);
+  for (const { segment } of new Intl.Segmenter().segment(name)) {
+    room -= Buffer.byteLength(segment);
+    if (room < 0) break;
+    kept += segment;
+  }
+  return kept + extension;
+}
