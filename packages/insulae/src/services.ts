@@ -289,6 +289,7 @@ export async function createServices(
       log: moduleLog(log, "auth"),
     }),
     passwords: createPasswords({
+      metrics: installation.metrics,
       algorithm: config.passwordAlgorithm,
       bcryptCost: config.bcryptCost,
       ...config.argon2,
