@@ -55,6 +55,7 @@ import { createJobRunner, type JobRunner } from "./kernel/jobs/runner.ts";
 import { scheduleForTenants } from "./kernel/jobs/schedules.ts";
 import { keepCurrent } from "./kernel/kept-current.ts";
 import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
+import { createRenderer } from "./kernel/mail/renderer.ts";
 import { createMailSender, type MailSender } from "./kernel/mail/sender.ts";
 import { createPlatform, type Platform } from "./kernel/platform.ts";
 import { tenantSecrets } from "./kernel/secrets.ts";
@@ -214,6 +215,7 @@ export async function createServices(
   const anchors = createAnchors({ control, databaseOf, log: moduleLog(log, "audit") }, audit.write);
   const { baseDomain } = config;
   const templates = mailTemplates(features);
+  const renderer = createRenderer();
   const jobQueue = createJobQueue({
     broker: installation.broker,
     target: { serverId: main.id, database: main.database, role: "control" },
@@ -300,7 +302,7 @@ export async function createServices(
       secrets: installation.secrets,
       allowInsecure: config.env !== "production",
     }),
-    mail: createMail({ control, templates, supportEmail: config.supportEmail }),
+    mail: createMail({ control, templates, supportEmail: config.supportEmail, renderer }),
     delivery,
     storage,
     jobs: createJobs({
@@ -363,6 +365,7 @@ export async function createServices(
       await announcements.close();
       await mailSender.close();
       await jobRunner.close();
+      await renderer.close();
       await usage.close();
       await delivery.close();
       storage.close();

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { serverBusy, tooManyAtOnce } from "../../kernel/at-a-time.ts";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
 import { defineError } from "../../kernel/errors.ts";
@@ -6,16 +7,10 @@ import type { RouteBuilder } from "../../kernel/feature.ts";
 import { timestamp, uuid } from "../../kernel/http/fields.ts";
 import type { TenantJobs } from "../../kernel/jobs/jobs.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
+import { invalidTemplate, templateTooExpensive } from "../../kernel/mail/renderer.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
 import { findUser } from "../users/users.feature.ts";
-import {
-  contentOf,
-  fillInTexts,
-  invalidContent,
-  invalidTemplate,
-  invalidVariables,
-  valuesOf,
-} from "./content.ts";
+import { contentOf, fillInTexts, invalidContent, invalidVariables, valuesOf } from "./content.ts";
 import {
   type Channel,
   type Content,
@@ -50,6 +45,9 @@ const refusals = [
   systemTemplate,
   invalidVariables,
   invalidTemplate,
+  templateTooExpensive,
+  tooManyAtOnce,
+  serverBusy,
 ] as const;
 
 const Sent = Type.Object(
