@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { serverBusy, tooManyAtOnce } from "../../kernel/at-a-time.ts";
+import { serverBusy } from "../../kernel/at-a-time.ts";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
 import { defineError } from "../../kernel/errors.ts";
@@ -46,7 +46,6 @@ const refusals = [
   invalidVariables,
   invalidTemplate,
   templateTooExpensive,
-  tooManyAtOnce,
   serverBusy,
 ] as const;
 

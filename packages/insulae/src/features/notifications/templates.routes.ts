@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Kysely } from "kysely";
 import { type Static, Type } from "typebox";
-import { serverBusy, tooManyAtOnce } from "../../kernel/at-a-time.ts";
+import { serverBusy } from "../../kernel/at-a-time.ts";
 import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
@@ -126,7 +126,7 @@ const Preview = Type.Object(
 
 const refusals = [
   ...[invalidTemplate, templateTooExpensive, invalidContent, systemTemplateShape],
-  ...[tooManyAtOnce, serverBusy],
+  serverBusy,
 ] as const;
 
 /**

@@ -9,6 +9,7 @@ import type { FastifyReply } from "fastify";
 import { Json } from "../json.ts";
 import { entityTagOf, tagRead } from "./preconditions.ts";
 import { plainSchema } from "./schemas.ts";
+import { takeInTime } from "./take-in-time.ts";
 
 const jsonType = "application/json; charset=utf-8";
 
@@ -88,7 +89,7 @@ export function createAnswer(
     if (isQuery(value)) later(reply, value.execute());
     else if (isStream(value) && reply.hasHeader("content-type")) {
       // Not in object mode, so that pieces are buffered by their size, not by their number.
-      reply.send(Readable.from(value, { objectMode: false }));
+      reply.send(Readable.from(takeInTime(value, reply.raw), { objectMode: false }));
     } else reply.send(tag(reply, payloadOf(reply, value)));
   };
 

@@ -6,6 +6,7 @@
  * generated clients have types with names.
  */
 
+import { serverBusy, tooManyAtOnce } from "../at-a-time.ts";
 import { takesMachines } from "../auth/personal.ts";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature, Route } from "../feature.ts";
@@ -254,6 +255,7 @@ function problemResponses(route: Route, shown: ShownResources, content: JsonSche
   const more = [
     ...(takesIdempotencyKey(route) ? idempotencyErrors : []),
     ...(conditional ? conditionErrors : []),
+    ...(route.options.atATime || errors.includes(serverBusy) ? [tooManyAtOnce, serverBusy] : []),
     // A day's requests have a quota, too.
     ...(permission !== "public" && route.options.context !== "core" ? [quotaExceeded] : []),
   ];

@@ -1,6 +1,7 @@
 /**
  * Registers the routes of features. What happens to a request here, in this order: it is admitted (from
- * which page?), resolved (for whom, and may they?), waits for its tenant's turn, is shown to the hooks,
+ * which page?), resolved (for whom, and may they?), waits for its tenant's turn, takes a place where only
+ * so many may run at a time, is shown to the hooks,
  * its body is read, its parts are validated, the handler runs, and what it returned is sent. Nothing of
  * it waits unless it has to.
  */
@@ -17,6 +18,7 @@ import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { within } from "../telemetry/tracing.ts";
 import { asError, createAnswer, settle } from "./answer.ts";
+import { boundRoutes } from "./bounded-routes.ts";
 import {
   createConditional,
   type ShownResources,
@@ -64,14 +66,15 @@ export interface RoutesOptions {
 export function registerRoutes(app: FastifyInstance, options: RoutesOptions): void {
   const shown = shownResources(options.features);
   const hooks = createRouteHooks(options.features);
+  const bounded = boundRoutes();
   const routes = options.features.flatMap((feature) => feature.routes);
   const [streams = [], others = []] = [true, false].map((wanted) =>
     routes.filter((route) => (streamKindOf(route) !== undefined) === wanted),
   );
-  for (const route of others) registerRoute(app, route, options, shown, hooks);
+  for (const route of others) registerRoute(app, route, options, shown, hooks, bounded(route));
   if (streams.length === 0) return;
   registerStreams(app, options.takeTime, (inner) => {
-    for (const route of streams) registerRoute(inner, route, options, shown, hooks);
+    for (const route of streams) registerRoute(inner, route, options, shown, hooks, bounded(route));
   });
 }
 
@@ -83,6 +86,7 @@ function registerRoute(
   options: RoutesOptions,
   shown: ShownResources,
   hooks: ReturnType<typeof createRouteHooks>,
+  begin: ReturnType<ReturnType<typeof boundRoutes>>,
 ): void {
   const url = routePath(route);
   const responses = responsesOf(route.options.response);
@@ -155,7 +159,7 @@ function registerRoute(
     url,
     ...(route.options.bodyLimit === undefined ? {} : { bodyLimit: route.options.bodyLimit }),
     ...(route.options.errorShape && { config: { errorShape: route.options.errorShape } }),
-    onRequest: entrance(route, options, before),
+    onRequest: entrance(route, options, before, begin),
     ...(after && {
       onResponse: (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
         after(request, reply);
@@ -170,6 +174,7 @@ function entrance(
   route: Route,
   { enterAt, limits, admit, resolve }: RoutesOptions,
   before: RouteHooks["before"],
+  begin: ReturnType<ReturnType<typeof boundRoutes>>,
 ) {
   const enter = enterAt(routePath(route));
 
@@ -183,7 +188,9 @@ function entrance(
     state.resolved = found;
     if (found.tenant?.hostSettings) obeyHost(request, reply, found.tenant);
     return chain(
-      limits.queue(found.tenant?.id, reply.raw),
+      chain(limits.queue(found.tenant?.id, reply.raw), () =>
+        begin?.(found.tenant?.id, { request, reply }),
+      ),
       () => before && within(state.span, () => before(request, reply, found)),
     );
   };
