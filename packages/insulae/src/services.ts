@@ -55,7 +55,6 @@ import { createJobRunner, type JobRunner } from "./kernel/jobs/runner.ts";
 import { scheduleForTenants } from "./kernel/jobs/schedules.ts";
 import { keepCurrent } from "./kernel/kept-current.ts";
 import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
-import { createRenderer } from "./kernel/mail/renderer.ts";
 import { createMailSender, type MailSender } from "./kernel/mail/sender.ts";
 import { createPlatform, type Platform } from "./kernel/platform.ts";
 import { tenantSecrets } from "./kernel/secrets.ts";
@@ -97,7 +96,7 @@ export async function createServices(
     readonly settings?: Pick<TenantSettings<unknown>, "check"> | undefined;
   } = {},
 ): Promise<Services> {
-  const { config, control, features, log, main, servers, databaseOf } = installation;
+  const { config, control, features, log, main, servers, databaseOf, redis } = installation;
   const { dns = createDns(), logs = createLogHub({ format: "text", bufferSize: 0 }) } = options;
   const tokens = createTokens({
     signing: await loadKeys(installation),
@@ -144,7 +143,6 @@ export async function createServices(
     maxSeconds: config.refreshTokenDays * 86_400,
     log: moduleLog(log, "auth"),
   });
-  const { redis } = installation;
   const caches = createCaches({
     redis: redis && createRedisEntries(redis),
     announce: (tenantId, id) => announcements.announceCache(tenantId, id),
@@ -213,9 +211,7 @@ export async function createServices(
     anchors.note(tenant),
   );
   const anchors = createAnchors({ control, databaseOf, log: moduleLog(log, "audit") }, audit.write);
-  const { baseDomain } = config;
   const templates = mailTemplates(features);
-  const renderer = createRenderer();
   const jobQueue = createJobQueue({
     broker: installation.broker,
     target: { serverId: main.id, database: main.database, role: "control" },
@@ -249,7 +245,7 @@ export async function createServices(
   const platform = createPlatform({
     config,
     control,
-    hosts: createHosts({ control, catalogue, certificates, baseDomain }),
+    hosts: createHosts({ control, catalogue, certificates, baseDomain: config.baseDomain }),
     certificates,
     clientCertificates,
     dns,
@@ -262,7 +258,7 @@ export async function createServices(
       eraseRows: (tenant) => eraseRows(installation, tenant),
       eraseFiles: storage.erase,
       audit: audit.write,
-      baseDomain,
+      baseDomain: config.baseDomain,
       checkSettings: options.settings?.check,
       defaultPlan: config.env === "production" ? "free" : "premium",
       deletedTenantDays: config.deletedTenantDays,
@@ -302,7 +298,7 @@ export async function createServices(
       secrets: installation.secrets,
       allowInsecure: config.env !== "production",
     }),
-    mail: createMail({ control, templates, supportEmail: config.supportEmail, renderer }),
+    mail: createMail({ control, templates, supportEmail: config.supportEmail }),
     delivery,
     storage,
     jobs: createJobs({
@@ -365,7 +361,7 @@ export async function createServices(
       await announcements.close();
       await mailSender.close();
       await jobRunner.close();
-      await renderer.close();
+      await platform.mail.close();
       await usage.close();
       await delivery.close();
       storage.close();

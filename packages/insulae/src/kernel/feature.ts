@@ -101,9 +101,8 @@ export interface RouteOptions<
   /** The largest body in bytes; default 1 MiB. */
   readonly bodyLimit?: number;
   /**
-   * `credentials`: a client may call it, and all others like it, 5 times a minute
-   * (`RATE_LIMIT_CREDENTIALS`). For routes at which somebody could try out passwords and codes, or
-   * that hash a password or send a mail. Others need nothing: see docs/limits.md.
+   * `credentials`: 5 calls a minute for a client (`RATE_LIMIT_CREDENTIALS`). For routes at which somebody
+   * could try out passwords and codes, or that hash a password or send a mail. See docs/limits.md.
    */
   readonly limit?: "credentials";
   /** So many of these run at a time, for a tenant and for the process (docs/limits.md). */

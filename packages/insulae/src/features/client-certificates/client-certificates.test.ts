@@ -1,11 +1,9 @@
-import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { Agent, request } from "node:https";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { type App, createApp } from "../../app.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
-import { fingerprintOf } from "../../kernel/tls/certificate-pair.ts";
 import { addMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { makeCertificate, type TestCertificate } from "../../testing/test-certificates.ts";
@@ -252,64 +250,6 @@ describe("a certificate that", () => {
       certificate: client.cert,
     });
     expect([again.status, again.body.code]).toEqual([409, "client_certificate_exists"]);
-  });
-});
-
-describe("authorities of one name", () => {
-  const subject = "CN=Everybody CA";
-  const make = () => makeCertificate({ authority: true, subject });
-
-  test("a tenant registers four of, and no more until it has removed one", async () => {
-    const by = await addMember(app, await app.tenants.create({ key: "four", name: "4" }), "admin");
-    const authorities = await Promise.all(Array.from({ length: 5 }, make));
-    const [first, second, third, fourth, fifth] = authorities as [
-      ...[TestCertificate, TestCertificate, TestCertificate, TestCertificate, TestCertificate],
-    ];
-    const ids = [];
-    for (const each of [first, second, third, fourth]) {
-      ids.push(await register(each, { kind: "authority" }, by));
-    }
-    const body = { name: "A machine", certificate: fifth.cert, kind: "authority" };
-    const refused = await by.call("POST", "/client-certificates", body);
-    expect([refused.status, refused.body.code]).toEqual([409, "too_many_client_certificates"]);
-    expect((await by.call("DELETE", `/client-certificates/${ids[0]}`)).status).toBe(204);
-    await register(fifth, { kind: "authority" }, by);
-  });
-
-  test("cost a stranger's certificate few signatures, and nobody their own", async () => {
-    const theirs = await Promise.all(Array.from({ length: 40 }, make));
-    await app.withPlatform("test", ({ control }) =>
-      control
-        .insertInto("control.client_certificates")
-        .values(
-          theirs.map(({ cert }) => {
-            const x509 = new X509Certificate(cert);
-            return {
-              ...{ tenant_id: globex.id, name: "x", kind: "authority" as const, subject },
-              ...{ certificate: cert, fingerprint: fingerprintOf(x509), required_subject: [] },
-              ...{ user_id: null, scopes: [], not_before: new Date(0) },
-              not_after: new Date(Date.now() + 86_400_000),
-            };
-          }),
-        )
-        .execute(),
-    );
-    const own = await make();
-    await register(own, { kind: "authority", scopes: ["contacts:read"] });
-    const verify = vi.spyOn(X509Certificate.prototype, "verify");
-    onTestFinished(() => verify.mockRestore());
-    const [good, stranger] = [
-      await makeCertificate({ subject: "CN=truck 7", issuer: own }),
-      await makeCertificate({ subject: "CN=truck 7", issuer: await make() }),
-    ];
-    expect(await outcome(acmeHost, { client: good })).toBe(200);
-    expect(verify.mock.calls.length).toBeLessThanOrEqual(8);
-    verify.mockClear();
-    for (const host of [acmeHost, globexHost]) {
-      expect(await outcome(host, { client: stranger })).toBe("invalid_client_certificate");
-    }
-    expect(verify.mock.calls.length).toBeGreaterThan(0);
-    expect(verify.mock.calls.length).toBeLessThanOrEqual(16);
   });
 });
 

@@ -8,7 +8,7 @@ import { canonicalEmail } from "../auth/email.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { type Brand, brandOf } from "./layout.ts";
-import type { Renderer, Texts } from "./renderer.ts";
+import { createRenderer, type Renderer, type Texts } from "./renderer.ts";
 import type { AnyMailTemplate, MailTemplate } from "./template.ts";
 
 export interface NewMail<Variables> {
@@ -35,6 +35,8 @@ export interface Mail {
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
   /** Fills in texts, in the turn of a tenant or of the platform. */
   readonly textsOf: Renderer["of"];
+  /** Ends what renders texts. */
+  readonly close: () => Promise<void>;
   /** How mails of the tenant look. */
   readonly brandOf: (tenant: Tenant | undefined) => Brand;
 }
@@ -69,13 +71,14 @@ export interface MailOptions {
   /** All that may be sent. */
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
   readonly supportEmail: string | undefined;
-  readonly renderer: Pick<Renderer, "of">;
 }
 
-export function createMail({ control, templates, supportEmail, renderer }: MailOptions): Mail {
+export function createMail({ control, templates, supportEmail }: MailOptions): Mail {
+  const renderer = createRenderer();
   return {
     templates,
     textsOf: renderer.of,
+    close: renderer.close,
     brandOf: (tenant) => brandOf(tenant, supportEmail),
     async send(template, { to, tenant, variables }, tx = control) {
       if (templates.get(template.name)?.compose !== template.compose) {
