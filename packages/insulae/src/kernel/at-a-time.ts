@@ -92,13 +92,18 @@ export function createAtATime(options: AtATimeOptions): AtATime {
   };
 
   /** Undefined: there is room to wait. */
-  const refusal = (line: Line): AppError | undefined => {
+  const refusal = (owner: string, line: Line): AppError | undefined => {
     const detail = (size: number, queued: number, whose: string) =>
       `The limit on ${what} is ${size} at a time${queued > 0 ? `, and ${queued} waiting,` : ""} for ${whose}.`;
     const headers = { "retry-after": String(options.retryAfter ?? 1) };
     const processFull = running >= most && waiting >= mostWaiting;
     if (line.waiting.size >= mostWaitingOfOne && !processFull) {
-      return tooManyAtOnce({ headers, detail: detail(mostOfOne, mostWaitingOfOne, "a tenant") });
+      return owner === ""
+        ? serverBusy({
+            headers,
+            detail: detail(mostOfOne, mostWaitingOfOne, "what belongs to no tenant"),
+          })
+        : tooManyAtOnce({ headers, detail: detail(mostOfOne, mostWaitingOfOne, "a tenant") });
     }
     if (waiting < mostWaiting) return undefined;
     return serverBusy({ headers, detail: detail(most, mostWaiting, "this process") });
@@ -107,7 +112,7 @@ export function createAtATime(options: AtATimeOptions): AtATime {
   const enter = async (owner = ""): Promise<Leave> => {
     const line = lines.get(owner) ?? { running: 0, waiting: new Fifo() };
     const free = running < most && line.running < mostOfOne;
-    const refused = free ? undefined : refusal(line);
+    const refused = free ? undefined : refusal(owner, line);
     if (refused) throw refused;
     lines.set(owner, line);
     if (free) return begin(owner, line);

@@ -158,11 +158,11 @@ describe("an export that nobody takes", () => {
       reply.on("error", () => undefined);
       return reply;
     };
-    const stalled = [await open(), await open()];
+    const stalled = await Promise.all(Array.from({ length: 8 }, open));
     expect((await open()).statusCode).toBe(429);
-    expect(count).toEqual({ begun: 2, ended: 0 });
+    expect(count).toEqual({ begun: 8, ended: 0 });
     vi.advanceTimersByTime(120_000);
-    await vi.waitFor(() => expect(count.ended).toBe(2));
+    await vi.waitFor(() => expect(count.ended).toBe(8));
     const next = await open();
     expect(next.statusCode).toBe(200);
     for (const each of [...stalled, next]) each.destroy();

@@ -10,7 +10,7 @@ import type { Route } from "../feature.ts";
 
 const limits = {
   imports: { tenant: 1, process: 4, retryAfter: 5 },
-  exports: { tenant: 2, process: 16, retryAfter: 5 },
+  exports: { tenant: 8, process: 16, retryAfter: 5 },
 } as const satisfies Record<string, Omit<AtATimeOptions, "what">>;
 
 /** What a route's requests count as; all routes of a kind share its limits. */
