@@ -30,9 +30,17 @@ test("an application is made of the built package", () => {
      console.log(await app.withTenant(tenant, ({ db }) => db.query("select count(*)::int from contacts")));
      const { statusCode } = await app.inject({ url: "/health/live" });
      console.log(statusCode);
+     // Its mails are rendered in a thread, from a script of the package.
+     const payload = { email: "ada@example.com", password: "correct-horse-battery" };
+     await app.inject({ method: "POST", url: "/api/v1/auth/register", payload });
+     for (let mails = []; mails.length === 0; ) {
+       const reply = await app.inject({ url: "/api/v1/dev/mails", headers: { host: "localhost" } });
+       mails = reply.json().items;
+       if (mails.length > 0) console.log(mails[0].to);
+     }
      await app.close();`,
   );
-  expect(run("app.ts")).toContain("[ { count: 0 } ]\n200\n");
+  expect(run("app.ts")).toContain("[ { count: 0 } ]\n200\nada@example.com\n");
 });
 
 // Shows S2-032

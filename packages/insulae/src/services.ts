@@ -96,7 +96,7 @@ export async function createServices(
     readonly settings?: Pick<TenantSettings<unknown>, "check"> | undefined;
   } = {},
 ): Promise<Services> {
-  const { config, control, features, log, main, servers, databaseOf } = installation;
+  const { config, control, features, log, main, servers, databaseOf, redis } = installation;
   const { dns = createDns(), logs = createLogHub({ format: "text", bufferSize: 0 }) } = options;
   const tokens = createTokens({
     signing: await loadKeys(installation),
@@ -143,7 +143,6 @@ export async function createServices(
     maxSeconds: config.refreshTokenDays * 86_400,
     log: moduleLog(log, "auth"),
   });
-  const { redis } = installation;
   const caches = createCaches({
     redis: redis && createRedisEntries(redis),
     announce: (tenantId, id) => announcements.announceCache(tenantId, id),
@@ -212,7 +211,6 @@ export async function createServices(
     anchors.note(tenant),
   );
   const anchors = createAnchors({ control, databaseOf, log: moduleLog(log, "audit") }, audit.write);
-  const { baseDomain } = config;
   const templates = mailTemplates(features);
   const jobQueue = createJobQueue({
     broker: installation.broker,
@@ -247,7 +245,7 @@ export async function createServices(
   const platform = createPlatform({
     config,
     control,
-    hosts: createHosts({ control, catalogue, certificates, baseDomain }),
+    hosts: createHosts({ control, catalogue, certificates, baseDomain: config.baseDomain }),
     certificates,
     clientCertificates,
     dns,
@@ -260,7 +258,7 @@ export async function createServices(
       eraseRows: (tenant) => eraseRows(installation, tenant),
       eraseFiles: storage.erase,
       audit: audit.write,
-      baseDomain,
+      baseDomain: config.baseDomain,
       checkSettings: options.settings?.check,
       defaultPlan: config.env === "production" ? "free" : "premium",
       deletedTenantDays: config.deletedTenantDays,
@@ -289,6 +287,7 @@ export async function createServices(
       log: moduleLog(log, "auth"),
     }),
     passwords: createPasswords({
+      metrics: installation.metrics,
       algorithm: config.passwordAlgorithm,
       bcryptCost: config.bcryptCost,
       ...config.argon2,
@@ -362,6 +361,7 @@ export async function createServices(
       await announcements.close();
       await mailSender.close();
       await jobRunner.close();
+      await platform.mail.close();
       await usage.close();
       await delivery.close();
       storage.close();

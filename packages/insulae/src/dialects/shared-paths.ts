@@ -24,11 +24,13 @@ import {
   asId,
   Email,
   emailTaken,
+  findCredentials,
   NewPassword,
   PersonName,
   type UserTables,
 } from "../features/users/users.feature.ts";
 import type { TenantAudit } from "../kernel/audit/audit.ts";
+import { findCanonicalEmail } from "../kernel/auth/email.ts";
 import { invalidCredentials } from "../kernel/auth/errors.ts";
 import { weakPassword } from "../kernel/auth/passwords.ts";
 import { type ErrorShape, feature, type RequestInfo } from "../kernel/feature.ts";
@@ -40,7 +42,7 @@ import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { addressBookErrors, ignoredTenant } from "./address-book.ts";
 import { asCoreError, coreErrors, Person, personOf } from "./core-organizations.ts";
 import { Member, masterErrors, Profile, profileOf, usersPage } from "./master-tenant.ts";
-import { findDefault, isError, pageNumbers, tenantOrDefault } from "./shared.ts";
+import { findDefault, pageNumbers, tenantOrDefault } from "./shared.ts";
 
 const errorsOf = (name: string, ...shapes: readonly ErrorShape[]): ErrorShape => ({
   schema: Type.Evaluate(Type.Intersect(shapes.map(({ schema }) => schema)), { $id: name }),
@@ -95,19 +97,25 @@ interface Setting {
   readonly log: Logger;
 }
 
-/** The one who has the e-mail and the password: an account, or a user of `DEFAULT_TENANT`. */
+/**
+ * Logs in an account, or a user of `DEFAULT_TENANT`: one of them, chosen before the password is compared,
+ * since the time of a second hash would tell who has an account. It is the account, unless only the user
+ * has proved that the e-mail is theirs: nobody is locked out by an account that a stranger registered.
+ */
 async function logInSomewhere(setting: Setting, credentials: Credentials) {
-  const { platform } = setting;
-  const home = await findDefault(platform);
-  const account = await findAccountByEmail(platform.control, credentials.name);
-  if (home && !account) return logIn(setting, home, credentials);
-  try {
-    return await logIn(setting, undefined, credentials, { core: true });
-  } catch (error) {
-    // Somebody may have a password in both.
-    if (!home || !isError(error, invalidCredentials.code)) throw error;
-    return logIn(setting, home, credentials);
-  }
+  const { control, withTenant } = setting.platform;
+  const home = await findDefault(setting.platform);
+  const email = findCanonicalEmail(credentials.name) ?? "";
+  const account = await findAccountByEmail(control, email);
+  const user =
+    home &&
+    (await withTenant<UserTables, Awaited<ReturnType<typeof findCredentials>>>(home, ({ db }) =>
+      findCredentials(db, "email", email),
+    ));
+  const asAccount = account && (!user || account.email_verified || !user.email_verified);
+  return home && !asAccount
+    ? logIn(setting, home, credentials)
+    : logIn(setting, undefined, credentials, { core: true });
 }
 
 /** With the cookie that its browsers show at the WebSocket. */

@@ -20,6 +20,7 @@ import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { AppError, ErrorFactory } from "./errors.ts";
 import type { EventDefinition, EventName, Events } from "./events.ts";
 import { type Hooks, pickHooks } from "./hooks.ts";
+import type { BoundedWork } from "./http/bounded-routes.ts";
 import type { Outbound } from "./http/outbound.ts";
 import type { Page } from "./http/page.ts";
 import type { JobDefinition } from "./jobs/job.ts";
@@ -101,11 +102,12 @@ export interface RouteOptions<
   /** The largest body in bytes; default 1 MiB. */
   readonly bodyLimit?: number;
   /**
-   * `credentials`: a client may call it, and all others like it, 5 times a minute
-   * (`RATE_LIMIT_CREDENTIALS`). For routes at which somebody could try out passwords and codes, or
-   * that hash a password or send a mail. Others need nothing: see docs/limits.md.
+   * `credentials`: 5 calls a minute for a client (`RATE_LIMIT_CREDENTIALS`). For routes at which somebody
+   * could try out passwords and codes, or that hash a password or send a mail. See docs/limits.md.
    */
   readonly limit?: "credentials";
+  /** So many of these run at a time, for a tenant and for the process (docs/limits.md). */
+  readonly atATime?: BoundedWork;
   /**
    * What the audit log calls it when the route has succeeded: `"invoice.sent"`. The server writes the
    * entry before it answers, with the id of what the route is about, unless the handler has

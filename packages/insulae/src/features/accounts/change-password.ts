@@ -33,11 +33,12 @@ export async function changePassword(
   const proof = await platform.sessions.findProof(credential.sessionId);
   if (!proof) throw invalidToken();
   const held = await findPassword(context, principal, tenant);
-  if (!(await platform.passwords.verify(current, held?.hash)) || !held) {
+  const passwords = platform.passwords.of(tenant?.id);
+  if (!(await passwords.verify(current, held?.hash)) || !held) {
     const error = { pointer: "/body/current_password", message: wrongPassword.title };
     throw wrongPassword({ errors: [error] });
   }
-  const hash = await platform.passwords.hash(chosen);
+  const hash = await passwords.hash(chosen);
   // Of two changes at once, the second finds another password than it has verified.
   if (!(await replace(context, tenant, held, hash))) throw wrongPassword();
   await platform.oneTimeTokens.revoke(resetPurpose, held.subject);
@@ -55,7 +56,7 @@ export async function isOwnPassword(
   password: string,
 ): Promise<boolean> {
   const held = await findPassword(context, principal, tenant);
-  return context.platform.passwords.verify(password, held?.hash);
+  return context.platform.passwords.of(tenant?.id).verify(password, held?.hash);
 }
 
 interface Held {

@@ -129,7 +129,7 @@ async function registerUser(
     throw registrationClosed({ detail: joins ? waysIn.domain : waysIn.invitation });
   }
   const values = {
-    ...(await valuesOf(platform, person)),
+    ...(await valuesOf(platform, tenant, person)),
     ...(username !== undefined && { username: canonicalUsername(username) }),
     role: firstOwns && (await isEmpty(platform, tenant)) ? "owner" : "user",
   };
@@ -173,7 +173,7 @@ async function registerAccount(
     throw validationFailed({ errors: [{ pointer: "/body/username", message }] });
   }
   const { control, mail } = platform;
-  const values = { ...(await valuesOf(platform, person)), is_owner: true };
+  const values = { ...(await valuesOf(platform, undefined, person)), is_owner: true };
   const letter = { to: values.email, variables: {} };
   if (isVerificationRequired(platform.config, undefined)) {
     return control.transaction().execute(async (tx) => {
@@ -206,19 +206,24 @@ export async function createVerifiedAccount(
   platform: Platform,
   person: NewAccount,
 ): Promise<AccountView | undefined> {
-  const values = { ...(await valuesOf(platform, person)), is_owner: true, email_verified: true };
+  const values = {
+    ...(await valuesOf(platform, undefined, person)),
+    is_owner: true,
+    email_verified: true,
+  };
   if (!(await insertAccountUnlessTaken(platform.control, values))) return undefined;
   return findAccountByEmail(platform.control, values.email);
 }
 
 async function valuesOf(
   { passwords }: Platform,
+  tenant: Tenant | undefined,
   { email, password, first_name, last_name }: NewAccount,
 ) {
   const address = canonicalEmail(email);
   return {
     email: address,
-    password_hash: await passwords.hash(password),
+    password_hash: await passwords.of(tenant?.id).hash(password),
     first_name: first_name?.trim() ?? "",
     last_name: last_name?.trim() ?? "",
   };

@@ -85,6 +85,7 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
       summary: "Exports the tenant's audit log as JSON lines",
       query: Filter,
       response: Lines,
+      atATime: "exports",
     },
     ({ db, query, header }) => {
       header("content-type", "application/x-ndjson");
@@ -118,6 +119,7 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
       summary: "Exports the platform's audit log as JSON lines",
       query: Filter,
       response: Lines,
+      atATime: "exports",
     },
     ({ platform, query, header }) => {
       header("content-type", "application/x-ndjson");

@@ -27,6 +27,8 @@ export const tooManyClientCertificates = defineError(
 );
 
 const maxCertificates = 1_000;
+/** An authority that is being replaced has two; what a stranger shows is compared with each. */
+const maxOfOneSubject = 4;
 
 const columns = [
   "id",
@@ -94,12 +96,23 @@ export async function registerClientCertificate(
   if (kind === "certificate" && required_subject.length > 0) {
     throw unfitCertificate({ detail: "Only an authority's certificates have a required subject" });
   }
-  const { count } = await control
+  const { count, alike } = await control
     .selectFrom("control.client_certificates")
-    .select((eb) => eb.fn.countAll<string>().as("count"))
+    .select((eb) => [
+      eb.fn.countAll<string>().as("count"),
+      eb.fn
+        .countAll<string>()
+        .filterWhere("kind", "=", "authority")
+        .filterWhere("subject", "=", x509.subject)
+        .as("alike"),
+    ])
     .where("tenant_id", "=", user.tenantId)
     .executeTakeFirstOrThrow();
   if (Number(count) >= maxCertificates) throw tooManyClientCertificates();
+  if (kind === "authority" && Number(alike) >= maxOfOneSubject) {
+    const detail = `At most ${maxOfOneSubject} authorities of one subject: remove one first`;
+    throw tooManyClientCertificates({ detail });
+  }
   const row = await control
     .insertInto("control.client_certificates")
     .values({

@@ -97,6 +97,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       summary: "Exports contacts, newest first, as CSV or JSON lines",
       query: exportQuery({ q: searchText }),
       response: exported,
+      atATime: "exports",
     },
     ({ db, query, header }) =>
       exportList(
@@ -121,6 +122,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       }),
       body: bytesBody({ maxBytes: maxImportBytes, type: "text/csv" }),
       response: ImportReport,
+      atATime: "imports",
       errors: [malformedCsv, importRefused, bodyTooLarge],
     },
     ({ db, query, body, audit, events }) =>

@@ -4,7 +4,7 @@ import type { App } from "../../app.ts";
 import { isolations } from "../../kernel/tenancy/tenant.ts";
 import { addMember, createMember, recordEvents, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
-import { maxImportBytes } from "./import.ts";
+import { importContacts, maxImportBytes } from "./import.ts";
 
 let app: App;
 
@@ -112,6 +112,41 @@ describe("rows that are not acceptable", () => {
     expect(body).toMatchObject({ rows: 5_000, refused_rows: 5_000 });
     expect(body.refused).toHaveLength(1_000);
   });
+});
+
+test("sixteen imports at once of one tenant are one import, and fifteen refusals", async () => {
+  const member = await createMember(app);
+  const csv = `name\n${"x\n".repeat(3_000)}`;
+  const replies = await Promise.all(Array.from({ length: 16 }, () => send(member, csv)));
+  expect(replies.filter(({ status }) => status === 200)).toHaveLength(1);
+  const refused = replies.filter(({ status }) => status !== 200);
+  for (const { status, body } of refused) {
+    expect([status, body.code]).toEqual([429, "too_many_at_once"]);
+    expect(body.detail).toBe("The limit on imports is 1 at a time for a tenant.");
+  }
+  expect((await contactsOf(member)).total).toBe(3_000);
+  expect((await send(member, good)).status).toBe(200);
+});
+
+test("reading lets other requests have their turns", async () => {
+  async function* bytes() {
+    yield Buffer.from(`name,email,company\n${"Ada,ada@example.com,Hut\n".repeat(40_000)}`);
+  }
+  let turns = 0;
+  let reading = true;
+  const turn = () => {
+    turns += 1;
+    if (reading) setImmediate(turn);
+  };
+  setImmediate(turn);
+  const unused = {} as never;
+  const report = await importContacts({
+    ...{ db: unused, events: unused, bytes: bytes(), dryRun: true, partial: false },
+    ...{ check: () => undefined, audit: async () => undefined },
+  });
+  reading = false;
+  expect(report.rows).toBe(40_000);
+  expect(turns).toBeGreaterThan(10);
 });
 
 test("what the database refuses in the last batch leaves nothing of the first", async () => {

@@ -69,6 +69,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
       summary: "Exports documents with their content, newest first, as CSV or JSON lines",
       query: exportQuery({ q: searchText, created_by: Type.Optional(uuid) }),
       response: exported,
+      atATime: "exports",
     },
     ({ db, query, header }) =>
       exportList(

@@ -1,8 +1,8 @@
 /** From texts and values to what a notification says. */
 import { defineError } from "../../kernel/errors.ts";
 import { commonValues, layOut, paragraphsOf } from "../../kernel/mail/layout.ts";
-import { invalidTemplate, type Values } from "../../kernel/mail/liquid.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
+import type { Values } from "../../kernel/mail/renderer.ts";
 import { isLonger } from "../../kernel/text.ts";
 import type { Channel, Content } from "./notifications.queries.ts";
 import type { DeclaredVariables } from "./templates.queries.ts";
@@ -57,19 +57,20 @@ export function valuesOf(declared: DeclaredVariables, given: Values): Values {
   return { ...Object.fromEntries(usual), ...given };
 }
 
-/** @throws invalidTemplate, invalidContent */
+/** @throws invalidContent; and as `Texts` */
 export async function fillInTexts(
   mail: TenantMail,
   channel: Channel,
   { subject, body, html }: Texts,
   values: Values,
 ): Promise<Content> {
-  const engine = await mail.texts();
   const scope = { ...commonValues(mail.brand), ...values };
+  const texts = [{ source: subject ?? "" }, { source: body }, { source: html ?? "", html: true }];
+  const [line = "", text = "", page = ""] = await mail.texts.render(texts, scope);
   return contentOf(mail, channel, {
-    subject: subject === null ? null : engine.render(subject, scope),
-    body: engine.render(body, scope),
-    html: html === null ? null : engine.renderHtml(html, scope),
+    subject: subject === null ? null : line,
+    body: text,
+    html: html === null ? null : page,
   });
 }
 
@@ -95,5 +96,3 @@ export function contentOf(
   if (channel === "push") return { subject: line, text };
   return layOut({ subject: line, parts: paragraphsOf(text) }, brand, html ?? undefined);
 }
-
-export { invalidTemplate };

@@ -1,20 +1,15 @@
 import { type Static, Type } from "typebox";
+import { serverBusy } from "../../kernel/at-a-time.ts";
 import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { timestamp, uuid } from "../../kernel/http/fields.ts";
 import type { TenantJobs } from "../../kernel/jobs/jobs.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
+import { invalidTemplate, templateTooExpensive } from "../../kernel/mail/renderer.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
 import { findUser } from "../users/users.feature.ts";
-import {
-  contentOf,
-  fillInTexts,
-  invalidContent,
-  invalidTemplate,
-  invalidVariables,
-  valuesOf,
-} from "./content.ts";
+import { contentOf, fillInTexts, invalidContent, invalidVariables, valuesOf } from "./content.ts";
 import {
   type Channel,
   type Content,
@@ -50,6 +45,8 @@ const refusals = [
   systemTemplate,
   invalidVariables,
   invalidTemplate,
+  templateTooExpensive,
+  serverBusy,
 ] as const;
 
 const Sent = Type.Object(

@@ -6,8 +6,8 @@
  */
 import { defineError } from "../../kernel/errors.ts";
 import { fillIn, layOut } from "../../kernel/mail/layout.ts";
-import { invalidTemplate, type Values } from "../../kernel/mail/liquid.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
+import { invalidTemplate, type Values } from "../../kernel/mail/renderer.ts";
 import type { AnyMailTemplate } from "../../kernel/mail/template.ts";
 import { contentOf, fillInTexts } from "./content.ts";
 import type { Content } from "./notifications.queries.ts";
@@ -21,10 +21,9 @@ export const systemTemplateShape = defineError(
 
 const common = ["tenant", "support_email"];
 
-/** @throws invalidTemplate, invalidContent, systemTemplateShape */
+/** @throws invalidContent, systemTemplateShape; and as `Texts` */
 export async function checkTemplate(mail: TenantMail, template: TemplateValues): Promise<void> {
   const { subject, body, html, type, variables } = template;
-  const engine = await mail.texts();
   const system = mail.templates.get(template.name);
   if (system && (type !== "email" || html !== null || Object.keys(variables).length > 0)) {
     throw systemTemplateShape();
@@ -35,13 +34,12 @@ export async function checkTemplate(mail: TenantMail, template: TemplateValues):
     ...Object.keys(system?.values ?? {}),
     ...Object.keys(system?.links ?? {}),
   ]);
-  const texts = [subject ?? "", body, html ?? ""];
-  const used = new Set(texts.flatMap((text) => engine.variables(text)));
+  const [inBody, ...others] = await mail.texts.variablesOf([body, subject ?? "", html ?? ""]);
+  const used = new Set([...inBody, ...others.flat()]);
   const undeclared = [...used].filter((name) => !declared.has(name));
   if (undeclared.length > 0) {
     throw invalidTemplate({ detail: `It names what is not declared: ${undeclared.join(", ")}` });
   }
-  const inBody = engine.variables(body);
   const missing = Object.keys(system?.links ?? {}).filter((name) => !inBody.includes(name));
   if (missing.length > 0) {
     throw invalidTemplate({ detail: `It has no place for a link: ${missing.join(", ")}` });
@@ -75,7 +73,7 @@ const fillInSystem = async (
 ) => {
   const known = Object.entries(given).filter(([name]) => Object.hasOwn(values, name));
   const examples = Object.keys(links).map((name) => [name, `https://example.com/${name}`] as const);
-  return fillIn(await mail.texts(), texts, {
+  return fillIn(mail.texts, texts, {
     composed: { ...values, ...Object.fromEntries(known), ...Object.fromEntries(examples) },
     links,
     brand: mail.brand,

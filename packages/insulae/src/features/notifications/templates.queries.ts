@@ -92,6 +92,9 @@ export const createTemplate = (db: Db, { variables, ...values }: TemplateValues)
     .returning(columns)
     .executeTakeFirstOrThrow();
 
+export const lockTemplate = (tx: Db, id: string) =>
+  tx.selectFrom("notification_templates").select("id").where("id", "=", id).forUpdate().execute();
+
 export const updateTemplate = (db: Db, id: string, { variables, ...values }: TemplateValues) =>
   db
     .updateTable("notification_templates")

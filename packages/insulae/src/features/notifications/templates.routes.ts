@@ -1,9 +1,15 @@
-import { Type } from "typebox";
+import { isDeepStrictEqual } from "node:util";
+import type { Kysely } from "kysely";
+import { type Static, Type } from "typebox";
+import { serverBusy } from "../../kernel/at-a-time.ts";
+import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams, nullable, oneLine, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
-import { invalidContent, invalidTemplate } from "./content.ts";
+import type { TenantMail } from "../../kernel/mail/mail.ts";
+import { invalidTemplate, templateTooExpensive } from "../../kernel/mail/renderer.ts";
+import { invalidContent } from "./content.ts";
 import type { NotificationTables } from "./notifications.queries.ts";
 import { ChannelName, DeclaredVariables, TemplateVars } from "./notifications.schemas.ts";
 import { checkTemplate, preview, systemTemplateShape } from "./templates.check.ts";
@@ -12,6 +18,7 @@ import {
   deleteTemplate,
   findTemplate,
   listTemplates,
+  lockTemplate,
   namesOfTemplates,
   updateTemplate,
 } from "./templates.queries.ts";
@@ -117,7 +124,35 @@ const Preview = Type.Object(
   { $id: "NotificationPreview" },
 );
 
-const refusals = [invalidTemplate, invalidContent, systemTemplateShape] as const;
+const refusals = [
+  ...[invalidTemplate, templateTooExpensive, invalidContent, systemTemplateShape],
+  serverBusy,
+] as const;
+
+/**
+ * The check waits for the tenant's turn, so it comes before the transaction, which makes sure that what
+ * was checked is still there. If it isn't, somebody else's change was made meanwhile.
+ */
+async function changeTemplate(
+  { db, mail }: { readonly db: TenantDatabase<NotificationTables>; readonly mail: TenantMail },
+  id: string,
+  changes: Static<typeof TemplateChanges>,
+) {
+  const read = (from: Kysely<NotificationTables>) =>
+    findTemplate.first(from, { id }).then(orThrow(templateNotFound));
+  for (;;) {
+    const found = await read(db);
+    const { id: _id, created_at: _created, updated_at: _updated, ...values } = found;
+    const template = { ...values, ...changes };
+    await checkTemplate(mail, template);
+    const changed = await db.transaction().execute(async (tx) => {
+      await lockTemplate(tx, id);
+      const same = isDeepStrictEqual(await read(tx), found);
+      return same ? updateTemplate(tx, id, template) : undefined;
+    });
+    if (changed) return changed;
+  }
+}
 
 export const templateRoutes = (r: RouteBuilder<NotificationTables>) => [
   r.get(
@@ -202,23 +237,7 @@ export const templateRoutes = (r: RouteBuilder<NotificationTables>) => [
       response: Template,
       errors: [templateNotFound, ...refusals],
     },
-    ({ db, mail, params, body }) =>
-      db.transaction().execute(async (tx) => {
-        await tx
-          .selectFrom("notification_templates")
-          .select("id")
-          .where("id", "=", params.id)
-          .forUpdate()
-          .execute();
-        const { name, type, ...found } = await findTemplate
-          .first(tx, params)
-          .then(orThrow(templateNotFound));
-        const { subject, html, variables, is_active } = { ...found, ...body };
-        const text = body.body ?? found.body;
-        const template = { name, type, subject, body: text, html, variables, is_active };
-        await checkTemplate(mail, template);
-        return updateTemplate(tx, params.id, template);
-      }),
+    ({ db, mail, params, body }) => changeTemplate({ db, mail }, params.id, body),
   ),
 
   r.delete(

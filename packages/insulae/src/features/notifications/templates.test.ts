@@ -106,6 +106,43 @@ describe("a template", () => {
   });
 });
 
+describe("an expensive template", () => {
+  const dates = `{{ "2026-01-01" | date: "${"%A".repeat(9_900)}" | truncate: 3 }}`;
+  const tags = "{{ name }}".repeat(1_900);
+  const endless = "{% for i in (1..9999) %}{% for j in (1..9999) %}{% endfor %}{% endfor %}";
+  const list = `<p>{{ name | append: ${"name, ".repeat(8_000)}name }}</p>`;
+
+  it.each([
+    ["a long format of a date", { body: dates }, "invalid_template"],
+    ["thousands of tags", { body: tags }, "invalid_template"],
+    ["loops in loops", { body: endless }, "invalid_template"],
+    ["thousands of arguments", { html: list }, "template_too_expensive"],
+  ])("of %s is refused, previewed or saved", async (_, texts, code) => {
+    const { body: made } = await add();
+    const path = `/notifications/templates/${made.id}`;
+    const { body: before } = await acme.user.call("GET", path);
+    const asked = [
+      acme.user.call("POST", `${path}/preview`, texts),
+      acme.admin.call("PATCH", path, texts),
+      add(texts),
+    ];
+    for (const { status, body } of await Promise.all(asked)) {
+      if (code === "template_too_expensive" && body.code === "invalid_template") continue;
+      expect([status, body.code]).toEqual([400, code]);
+    }
+    expect((await acme.user.call("GET", path)).body).toEqual(before);
+  });
+
+  it("leaves two changes at once both in place", async () => {
+    const { body: made } = await add();
+    const path = `/notifications/templates/${made.id}`;
+    const changes = [{ subject: "S {{ name }}" }, { body: "B {{ name }}" }, { is_active: false }];
+    const replies = await Promise.all(changes.map((body) => acme.admin.call("PATCH", path, body)));
+    expect(replies.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect((await acme.user.call("GET", path)).body).toMatchObject(Object.assign({}, ...changes));
+  });
+});
+
 /** The mail for a new password, once it is there. */
 async function resetMailTo(email: string) {
   for (;;) {
@@ -184,7 +221,13 @@ describe("a mail of the system's own", () => {
     expect(mail.html).toContain("Acme &amp; Söhne");
   });
 
-  it("is ours again where the tenant's own can't be used any more", async () => {
+  it.each([
+    ["invalid", "x {{ link }}"],
+    [
+      "expensive",
+      "{{ link }}\n\n{% for i in (1..9999) %}{% for j in (1..9999) %}{% endfor %}{% endfor %}",
+    ],
+  ])("is ours again where the tenant's own is %s by now", async (_, own) => {
     const other = await newSenders(app);
     const made = await other.admin.call("POST", "/notifications/templates", {
       ...{ name: "password_reset", type: "email", subject: "Own", body: "{{ link }}" },
@@ -192,7 +235,7 @@ describe("a mail of the system's own", () => {
     expect(made.status).toBe(201);
     // As if an older version had let it through.
     await app.withTenant(other.tenant, ({ db }) =>
-      db.query("update notification_templates set body = 'x {{ link }}'"),
+      db.query("update notification_templates set body = $1", [own]),
     );
     const { body: me } = await other.user.call("GET", "/auth/me");
     const email: string = me.email ?? me.user.email;

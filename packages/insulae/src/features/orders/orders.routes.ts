@@ -119,6 +119,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
         user_id: Type.Optional(uuid),
       }),
       response: exported,
+      atATime: "exports",
     },
     ({ db, query, header }) =>
       exportList(

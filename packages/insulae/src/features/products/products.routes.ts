@@ -98,6 +98,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
       summary: "Exports products, newest first, as CSV or JSON lines",
       query: exportQuery({ q: searchText, is_active: Type.Optional(Type.Boolean()) }),
       response: exported,
+      atATime: "exports",
     },
     ({ db, query, header }) =>
       exportList(

@@ -125,6 +125,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
       summary: "Exports users, newest first, as CSV or JSON lines",
       query: exportQuery(filters),
       response: exported,
+      atATime: "exports",
     },
     ({ db, query, header }) =>
       exportList(

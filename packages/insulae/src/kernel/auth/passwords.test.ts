@@ -2,6 +2,8 @@ import { hash } from "@node-rs/bcrypt";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { processorTime } from "../../testing/processor-time.ts";
+import { tooManyAtOnce } from "../at-a-time.ts";
+import type { TenantId } from "../tenancy/tenant.ts";
 import { loadCommonPasswords } from "./common-passwords.ts";
 import { createPasswords, passwordsBusy, weakPassword } from "./passwords.ts";
 
@@ -220,6 +222,24 @@ describe("a flood of log-ins", () => {
     expect(results.filter((result) => result === "accepted")).toHaveLength(12);
     expect(results.filter((result) => result === passwordsBusy.code)).toHaveLength(188);
     expect(await passwords.verify("and later it works again", undefined)).toBe(false);
+  });
+
+  it("of one tenant leaves the others their turns, and room to wait", async () => {
+    const passwords = createPasswords({ concurrency: 1, queue: 64 });
+    const [one, other] = ["a", "b"].map((id) => passwords.of(id as TenantId));
+    const done: string[] = [];
+    const verify = async (name: string, whose = passwords) => {
+      const result = await code(whose.verify("a wrong password", undefined));
+      done.push(`${name} ${result}`);
+    };
+    const flood = Array.from({ length: 100 }, () => verify("one", one));
+    await Promise.all([...flood, verify("other", other), verify("platform")]);
+    const served = done.filter((each) => each.endsWith("accepted"));
+    expect(served.slice(0, 4)).toEqual(
+      expect.arrayContaining(["other accepted", "platform accepted"]),
+    );
+    expect(done.filter((each) => each === "one accepted")).toHaveLength(33);
+    expect(done.filter((each) => each === `one ${tooManyAtOnce.code}`)).toHaveLength(67);
   });
 
   it("is told when to try again", async () => {

@@ -3,15 +3,18 @@
  * threads. Hashes of both kinds are verified, whichever is made.
  *
  * A hash takes some 20 ms of one core and 19 MiB. So no more run at once than there are cores, a
- * short queue waits, and what comes beyond is told to try again: a flood of log-ins costs the
- * attacker replies, not everybody else their latency. Each log-in costs one hash, whether or not
- * there is such a user, so that time tells nothing.
+ * short queue waits, in which tenants take turns, and what comes beyond is told to try again: a flood of
+ * log-ins costs the attacker replies, not everybody else their latency. Each log-in costs one hash,
+ * whether or not there is such a user, so that time tells nothing.
  */
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { hash as argon2Hash, verify as argon2Verify } from "@node-rs/argon2";
 import { hash as bcryptHash, verify as bcryptVerify } from "@node-rs/bcrypt";
+import { createAtATime, serverBusy, tooManyAtOnce } from "../at-a-time.ts";
 import { AppError, defineError } from "../errors.ts";
+import { counter, type Metrics } from "../telemetry/metrics.ts";
+import type { TenantId } from "../tenancy/tenant.ts";
 import { isLonger, normalised } from "../text.ts";
 import { loadCommonPasswords } from "./common-passwords.ts";
 
@@ -19,21 +22,23 @@ export const minPasswordLength = 8;
 export const maxPasswordLength = 128;
 
 export const weakPassword = defineError("weak_password", 400, "This password can't be used");
-export const passwordsBusy = defineError("busy", 503, "Too many sign-ins at the moment; try again");
+export { serverBusy as passwordsBusy };
 
 export interface Passwords {
+  /** The same in the tenant's turn; without `of`, or of no tenant, it is the platform's. */
+  of(tenant: TenantId | undefined): Passwords;
   /**
    * Hashes a password that somebody chose.
    *
    * @throws weakPassword if it is too short, too long, or among the most common ones.
-   * @throws passwordsBusy
+   * @throws passwordsBusy, tooManyAtOnce
    */
   hash(password: string): Promise<string>;
   /**
    * Whether the password has this hash. Without one (no such user, or one without a password) it
    * takes as long and is false.
    *
-   * @throws passwordsBusy
+   * @throws passwordsBusy, tooManyAtOnce
    */
   verify(password: string, hash: string | null | undefined): Promise<boolean>;
   /**
@@ -49,6 +54,8 @@ export interface PasswordOptions {
   readonly concurrency?: number;
   /** How many more may wait; at 40 hashes a second and core, 64 wait about a second on two. */
   readonly queue?: number;
+  /** Counts the hashes. */
+  readonly metrics?: Metrics;
   /** Argon2's m in KiB and t. Only tests have a reason to change them. */
   readonly memoryKib?: number;
   readonly passes?: number;
@@ -67,6 +74,16 @@ const defaultConcurrency = (): number => {
   return Math.max(1, Math.min(availableParallelism(), threads - 1));
 };
 
+const busy: readonly string[] = [serverBusy.code, tooManyAtOnce.code];
+
+/** Of those that wait, how many may be one tenant's. */
+const tenantQueue = 32;
+
+const hashes = counter(
+  "insulae_password_hashes_total",
+  "Passwords that were hashed, to be stored or to be compared",
+);
+
 /**
  * The default cost is the OWASP Password Storage Cheat Sheet's recommendation for Argon2id:
  * m = 19 MiB, t = 2, p = 1.
@@ -80,51 +97,64 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
   const { concurrency = defaultConcurrency(), queue = 64 } = options;
   const { memoryKib = 19_456, passes = 2, algorithm = "argon2id", bcryptCost = 12 } = options;
   const cost = { memoryCost: memoryKib, timeCost: passes, parallelism: 1 };
-  const exclusively = limit(concurrency, queue);
+  const { run } = createAtATime({
+    ...{ what: "password hashes", process: concurrency },
+    ...{ waiting: queue, tenantWaiting: tenantQueue },
+  });
+  const count = options.metrics?.counter(hashes);
   let common: Promise<ReadonlySet<string>> | undefined;
   const bcrypt = algorithm === "bcrypt";
   // Nobody knows a password of it; it costs what the others cost.
   const decoy = bcrypt
     ? bcryptDecoy(bcryptCost)
     : phc(memoryKib, passes, randomBytes(16), randomBytes(32));
-  const make = (password: string) =>
-    exclusively(() =>
-      bcrypt ? bcryptHash(password, { cost: bcryptCost }) : argon2Hash(password, cost),
-    );
   const asMadeNow = bcrypt
     ? new RegExp(`^\\$2[aby]\\$${String(bcryptCost).padStart(2, "0")}\\$`) // Bounded: nothing repeats.
     : new RegExp(`^\\$argon2id\\$v=19\\$m=${memoryKib},t=${passes},p=1\\$`); // Bounded: nothing repeats.
 
-  return {
-    async hash(password) {
-      const chosen = acceptable(password);
-      if (bcrypt && isBeyondBcrypt(chosen)) {
-        throw refuse(`it may have at most ${maxBcryptBytes} bytes in UTF-8`);
-      }
-      common ??= loadCommonPasswords();
-      if ((await common).has(chosen.toLowerCase())) throw tooCommon();
-      return make(chosen);
-    },
-    async verify(password, hash) {
-      if (isTooLong(password)) return false;
-      const tried = normalise(password);
-      // bcrypt would compare the first 72 bytes only.
-      const known = hash && isKnown(hash, tried) ? hash : undefined;
-      const compared = known ?? decoy;
-      const right = await exclusively(() =>
-        compared.startsWith("$2") ? bcryptVerify(tried, compared) : argon2Verify(compared, tried),
-      );
-      return right && known !== undefined;
-    },
-    async renew(password, hash) {
-      const tried = normalise(password);
-      if (asMadeNow.test(hash) || (bcrypt && isBeyondBcrypt(tried))) return undefined;
-      return make(tried).catch((error: unknown) => {
-        if (error instanceof AppError && error.code === passwordsBusy.code) return undefined;
-        throw error;
+  const of = (tenant: TenantId | undefined): Passwords => {
+    const exclusively = <T>(work: () => Promise<T>): Promise<T> =>
+      run(tenant, () => {
+        count?.add();
+        return work();
       });
-    },
+    const make = (password: string) =>
+      exclusively(() =>
+        bcrypt ? bcryptHash(password, { cost: bcryptCost }) : argon2Hash(password, cost),
+      );
+    return {
+      of,
+      async hash(password) {
+        const chosen = acceptable(password);
+        if (bcrypt && isBeyondBcrypt(chosen)) {
+          throw refuse(`it may have at most ${maxBcryptBytes} bytes in UTF-8`);
+        }
+        common ??= loadCommonPasswords();
+        if ((await common).has(chosen.toLowerCase())) throw tooCommon();
+        return make(chosen);
+      },
+      async verify(password, hash) {
+        if (isTooLong(password)) return false;
+        const tried = normalise(password);
+        // bcrypt would compare the first 72 bytes only.
+        const known = hash && isKnown(hash, tried) ? hash : undefined;
+        const compared = known ?? decoy;
+        const right = await exclusively(() =>
+          compared.startsWith("$2") ? bcryptVerify(tried, compared) : argon2Verify(compared, tried),
+        );
+        return right && known !== undefined;
+      },
+      async renew(password, hash) {
+        const tried = normalise(password);
+        if (asMadeNow.test(hash) || (bcrypt && isBeyondBcrypt(tried))) return undefined;
+        return make(tried).catch((error: unknown) => {
+          if (error instanceof AppError && busy.includes(error.code)) return undefined;
+          throw error;
+        });
+      },
+    };
   };
+  return of(undefined);
 }
 
 /** 22 characters of salt and 31 of hash, whose last ones carry fewer bits than the others. */
@@ -175,26 +205,3 @@ const phc = (memoryKib: number, passes: number, salt: Buffer, digest: Buffer): s
   const text = (bytes: Buffer) => bytes.toString("base64").replaceAll("=", "");
   return `$argon2id$v=19$m=${memoryKib},t=${passes},p=1$${text(salt)}$${text(digest)}`;
 };
-
-/** Runs at most `concurrency` tasks at once, lets `queue` more wait in order, refuses the rest. */
-function limit(concurrency: number, queue: number) {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-
-  return async <T>(task: () => Promise<T>): Promise<T> => {
-    if (running < concurrency) {
-      running += 1;
-    } else {
-      if (waiting.length >= queue) throw passwordsBusy({ headers: { "retry-after": "1" } });
-      // Whoever finishes hands its place on, so `running` stays as it is.
-      await new Promise<void>((start) => waiting.push(start));
-    }
-    try {
-      return await task();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else running -= 1;
-    }
-  };
-}

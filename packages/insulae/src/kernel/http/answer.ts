@@ -10,6 +10,7 @@ import { Json } from "../json.ts";
 import { answerMismatch, type CheckJson } from "./answer-check.ts";
 import { entityTagOf, tagRead } from "./preconditions.ts";
 import { mediaTypesOf, plainSchema } from "./schemas.ts";
+import { takeInTime } from "./take-in-time.ts";
 
 const jsonType = "application/json; charset=utf-8";
 
@@ -109,7 +110,7 @@ export function createAnswer(
     else if (isStream(value) && reply.hasHeader("content-type")) {
       if (check) requireDeclaredType(reply);
       // Not in object mode, so that pieces are buffered by their size, not by their number.
-      reply.send(Readable.from(value, { objectMode: false }));
+      reply.send(Readable.from(takeInTime(value, reply.raw), { objectMode: false }));
     } else reply.send(tag(reply, payloadOf(reply, value)));
   };
 

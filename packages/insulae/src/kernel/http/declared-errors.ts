@@ -1,4 +1,5 @@
 /** The errors that a route may answer with: its own, those of the headers it takes, the shared ones. */
+import { serverBusy, tooManyAtOnce } from "../at-a-time.ts";
 import type { ErrorFactory } from "../errors.ts";
 import type { Route } from "../feature.ts";
 import { conditionErrors, type ShownResources, shownBefore } from "./conditional.ts";
@@ -9,8 +10,10 @@ import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 /** The errors that the route declares, and those that come with the headers it takes. */
 export function ownErrors(route: Route, shown: ShownResources): readonly ErrorFactory[] {
   const conditional = route.options.etag !== undefined || shownBefore(route, shown);
+  const errors = route.options.errors ?? [];
   return [
-    ...(route.options.errors ?? []),
+    ...errors,
+    ...(route.options.atATime || errors.includes(serverBusy) ? [tooManyAtOnce, serverBusy] : []),
     ...(takesIdempotencyKey(route) ? idempotencyErrors : []),
     ...(conditional ? conditionErrors : []),
   ];

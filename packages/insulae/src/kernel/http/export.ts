@@ -1,13 +1,13 @@
 /**
  * Lists as files: all that a list's filters let through, newest first, as CSV or JSON lines. The rows are
  * fetched a page at a time by their key, the next page when the client has taken the last one; in between
- * no connection is held, so a client may be as slow as it likes. What is added meanwhile is not in the file,
+ * no connection is held, so a client may be slow. What is added meanwhile is not in the file,
  * what is deleted meanwhile may be, and a row is as it was when its page was read.
  *
  * @example
  * r.get(
  *   "/contacts/export",
- *   { …, query: exportQuery({ q: searchText }), response: exported },
+ *   { …, query: exportQuery({ q: searchText }), response: exported, atATime: "exports" },
  *   ({ db, query, header }) =>
  *     exportList({ name: "contacts", format: query.format, header }, {
  *       columns: Object.keys(Contact.properties),

@@ -107,7 +107,7 @@ export class RequestContext implements AnyBase {
   }
 
   get passwords(): Passwords {
-    return this.#resolved.platform.passwords;
+    return this.#resolved.platform.passwords.of(this.#tenant?.id);
   }
 
   get mail(): TenantMail {

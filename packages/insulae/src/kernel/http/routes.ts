@@ -1,6 +1,7 @@
 /**
  * Registers the routes of features. What happens to a request here, in this order: it is admitted (from
- * which page?), resolved (for whom, and may they?), waits for its tenant's turn, is shown to the hooks,
+ * which page?), resolved (for whom, and may they?), waits for its tenant's turn, takes a place where only
+ * so many may run at a time, is shown to the hooks,
  * its body is read, its parts are validated, the handler runs, and what it returned is sent. Nothing of
  * it waits unless it has to.
  */
@@ -18,6 +19,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { within } from "../telemetry/tracing.ts";
 import { asError, createAnswer, settle } from "./answer.ts";
 import type { AnswerChecks } from "./answer-check.ts";
+import { boundRoutes } from "./bounded-routes.ts";
 import {
   createConditional,
   type ShownResources,
@@ -69,14 +71,15 @@ export interface RoutesOptions {
 export function registerRoutes(app: FastifyInstance, options: RoutesOptions): void {
   const shown = shownResources(options.features);
   const hooks = createRouteHooks(options.features);
+  const bounded = boundRoutes();
   const routes = options.features.flatMap((feature) => feature.routes);
   const [streams = [], others = []] = [true, false].map((wanted) =>
     routes.filter((route) => (streamKindOf(route) !== undefined) === wanted),
   );
-  for (const route of others) registerRoute(app, route, options, shown, hooks);
+  for (const route of others) registerRoute(app, route, options, shown, hooks, bounded(route));
   if (streams.length === 0) return;
   registerStreams(app, options.takeTime, (inner) => {
-    for (const route of streams) registerRoute(inner, route, options, shown, hooks);
+    for (const route of streams) registerRoute(inner, route, options, shown, hooks, bounded(route));
   });
 }
 
@@ -90,6 +93,7 @@ function registerRoute(
   options: RoutesOptions,
   shown: ShownResources,
   hooks: ReturnType<typeof createRouteHooks>,
+  begin: ReturnType<ReturnType<typeof boundRoutes>>,
 ): void {
   const url = routePath(route);
   const responses = responsesOf(route.options.response);
@@ -166,7 +170,7 @@ function registerRoute(
       errorShape: route.options.errorShape,
       checkError: options.answerChecks?.(errorSchemas(route, shown, openProblem), list),
     },
-    onRequest: entrance(route, options, before),
+    onRequest: entrance(route, options, before, begin),
     ...(after && {
       onResponse: (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
         after(request, reply);
@@ -181,6 +185,7 @@ function entrance(
   route: Route,
   { enterAt, limits, admit, resolve }: RoutesOptions,
   before: RouteHooks["before"],
+  begin: ReturnType<ReturnType<typeof boundRoutes>>,
 ) {
   const enter = enterAt(routePath(route));
 
@@ -194,7 +199,9 @@ function entrance(
     state.resolved = found;
     if (found.tenant?.hostSettings) obeyHost(request, reply, found.tenant);
     return chain(
-      limits.queue(found.tenant?.id, reply.raw),
+      chain(limits.queue(found.tenant?.id, reply.raw), () =>
+        begin?.(found.tenant?.id, { request, reply }),
+      ),
       () => before && within(state.span, () => before(request, reply, found)),
     );
   };

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Tenant } from "../tenancy/tenant.ts";
-import { invalidTemplate, type TextEngine, type Values } from "./liquid.ts";
+import { invalidTemplate, type Texts, type Values } from "./renderer.ts";
 import type { Composed, MailTexts } from "./template.ts";
 
 /** A paragraph, or a link that stands as a button in HTML. */
@@ -52,10 +52,10 @@ export const commonValues = ({ name, supportEmail }: Brand): Values => ({
 
 /**
  * @param links the labels of those of the composed values that are links.
- * @throws invalidTemplate where a link doesn't stand alone
+ * @throws invalidTemplate where a link doesn't stand alone; and as `Texts`
  */
-export function fillIn(
-  engine: TextEngine,
+export async function fillIn(
+  texts: Texts,
   { subject, body }: MailTexts,
   {
     composed,
@@ -66,7 +66,7 @@ export function fillIn(
     readonly links: Readonly<Record<string, string>>;
     readonly brand: Brand;
   },
-): { readonly subject: string; readonly parts: readonly Part[] } {
+): Promise<{ readonly subject: string; readonly parts: readonly Part[] }> {
   const marks = new Map<string, Part>();
   const values = Object.entries(composed).map(([name, value = null]) => {
     const label = links[name];
@@ -78,8 +78,8 @@ export function fillIn(
     return [name, mark] as const;
   });
   const scope = { ...commonValues(brand), ...Object.fromEntries(values) };
-  const parts = paragraphsOf(engine.render(body, scope)).map((text) => marks.get(text) ?? text);
-  const line = engine.render(subject, scope);
+  const [line, text] = await texts.render([{ source: subject }, { source: body }], scope);
+  const parts = paragraphsOf(text).map((part) => marks.get(part) ?? part);
   const strays = [line, ...parts.filter((part) => typeof part === "string")];
   if ([...marks.keys()].some((mark) => strays.some((text) => text.includes(mark)))) {
     throw invalidTemplate({ detail: "A link has to stand alone, between two empty lines" });

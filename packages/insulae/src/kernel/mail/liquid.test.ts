@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { createTexts, maxSource } from "./liquid.ts";
+import { createTextEngine, maxSource, maxTags } from "./liquid.ts";
 
-const engine = await createTexts()();
+const engine = createTextEngine();
 const render = (source: string, values = {}) => engine.render(source, values);
 
 describe("a text with variables", () => {
@@ -50,6 +50,9 @@ describe("a hostile text", () => {
     `{{ long ${"| replace: 'a', 'aaaaaaaaaa' ".repeat(30)} }}`,
     "x".repeat(maxSource + 1),
     "{{ long }}".repeat(4_000),
+    "{{ v }}".repeat(maxTags + 1),
+    `{{ "2026-01-01" | date: "${"%A".repeat(9_900)}" | truncate: 3 }}`,
+    "{{ '2026-01-01' | date: long }}",
   ];
   it.each(refused)("%.60s is refused, at once", (source) => {
     const values = { v: Array.from({ length: 100 }, () => "v"), long: "a".repeat(10_000) };
@@ -59,6 +62,11 @@ describe("a hostile text", () => {
     );
     const { user, system } = process.cpuUsage(before);
     expect((user + system) / 1_000).toBeLessThan(1_500);
+  });
+
+  it("of more tags than are looked through for variables is refused", () => {
+    expect(() => engine.variables("{{ v }}".repeat(maxTags + 1))).toThrow(/at most 1000/);
+    expect(engine.variables("{{ v }}".repeat(maxTags))).toEqual(["v"]);
   });
 
   it("of brackets and quotes of all kinds ends", () => {

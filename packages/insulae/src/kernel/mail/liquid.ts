@@ -2,21 +2,13 @@
  * Texts with variables (Liquid), which a tenant may have written: so they do nothing but put values
  * in their places. There are conditions and loops over lists, and filters for text, numbers and
  * dates; there are no files, includes, assignments or captures, so that a text can't grow on itself.
- * What is read, how long it takes, what it needs and what comes out have bounds. A value is a
- * value: what looks like Liquid in it is text.
+ * What is read and what comes out have bounds. What it takes to get from one to the other has one in
+ * `renderer.ts`: the library's own limits are looked at between two steps, and a step can be long. A value
+ * is a value: what looks like Liquid in it is text.
  */
-import type { Liquid } from "liquidjs";
-import { defineError } from "../errors.ts";
+import { Liquid } from "liquidjs";
 import { beginning } from "../text.ts";
-
-export const invalidTemplate = defineError(
-  "invalid_template",
-  400,
-  "The template can't be used as it is",
-);
-
-export type Value = string | number | boolean | null | readonly (string | number | boolean)[];
-export type Values = Readonly<Record<string, Value>>;
+import { invalidTemplate, type Values } from "./renderer.ts";
 
 export interface TextEngine {
   /** @throws invalidTemplate for anything but a text with values in it. */
@@ -35,20 +27,14 @@ const filters = [
 ];
 
 export const maxSource = 50_000;
+export const maxTags = 1_000;
 const maxOutput = 262_144;
+/** The library makes a formatter for each name of a day or month. */
+const maxDateFormat = 100;
 const bounds = { parseLimit: maxSource, renderLimit: 200, memoryLimit: 1_000_000 };
 
-/** The library is loaded with the first text. */
-export function createTexts(): () => Promise<TextEngine> {
-  let loading: Promise<TextEngine> | undefined;
-  return () => {
-    loading ??= load();
-    return loading;
-  };
-}
-
-async function load(): Promise<TextEngine> {
-  const { Liquid } = await import("liquidjs");
+/** Only for a thread that can be ended. */
+export function createTextEngine(): TextEngine {
   const options = {
     ...bounds,
     strictFilters: true,
@@ -64,6 +50,7 @@ async function load(): Promise<TextEngine> {
   const html = only(new Liquid({ ...options, outputEscape: "escape" }));
 
   const render = (engine: Liquid, source: string, values: Values) => {
+    refuseTags(source);
     const text = orInvalid<unknown>(() => engine.parseAndRenderSync(source, { ...values }));
     if (typeof text === "string" && text.length <= maxOutput) return text;
     throw invalidTemplate({ detail: `What comes out has more than ${maxOutput} characters` });
@@ -71,8 +58,19 @@ async function load(): Promise<TextEngine> {
   return {
     render: (source, values) => render(plain, source, values),
     renderHtml: (source, values) => render(html, source, values),
-    variables: (source) => orInvalid(() => plain.globalVariablesSync(plain.parse(source))),
+    variables(source) {
+      refuseTags(source);
+      return orInvalid(() => plain.globalVariablesSync(plain.parse(source)));
+    },
   };
+}
+
+/** Looking for variables takes the square of their number. */
+function refuseTags(source: string): void {
+  const tags = source.match(/\{[{%]/g)?.length ?? 0;
+  if (tags > maxTags) {
+    throw invalidTemplate({ detail: `It has ${tags} tags; at most ${maxTags} are allowed` });
+  }
 }
 
 function only(engine: Liquid): Liquid {
@@ -80,6 +78,12 @@ function only(engine: Liquid): Liquid {
   for (const name of Object.keys(engine.filters)) {
     if (!filters.includes(name)) engine.unregisterFilter(name);
   }
+  // The library's own; it exports no type for what its filters are.
+  const date = engine.filters.date as (this: unknown, ...given: unknown[]) => unknown;
+  engine.registerFilter("date", function (value, format, ...others) {
+    if (String(format).length <= maxDateFormat) return date.call(this, value, format, ...others);
+    throw new Error(`a date's format has at most ${maxDateFormat} characters`);
+  });
   return engine;
 }
 

@@ -8,7 +8,7 @@ import { canonicalEmail } from "../auth/email.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { type Brand, brandOf } from "./layout.ts";
-import { createTexts, type TextEngine } from "./liquid.ts";
+import { createRenderer, type Renderer, type Texts } from "./renderer.ts";
 import type { AnyMailTemplate, MailTemplate } from "./template.ts";
 
 export interface NewMail<Variables> {
@@ -33,8 +33,10 @@ export interface Mail {
   ): Promise<void>;
   /** All that may be sent, by name. */
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
-  /** Fills in texts. */
-  readonly texts: () => Promise<TextEngine>;
+  /** Fills in texts, in the turn of a tenant or of the platform. */
+  readonly textsOf: Renderer["of"];
+  /** Ends what renders texts. */
+  readonly close: () => Promise<void>;
   /** How mails of the tenant look. */
   readonly brandOf: (tenant: Tenant | undefined) => Brand;
 }
@@ -49,7 +51,7 @@ export interface TenantMail {
   /** What the system sends by itself, by name. */
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
   /** Fills in texts. */
-  readonly texts: () => Promise<TextEngine>;
+  readonly texts: Texts;
   /** How the tenant's mails look. */
   readonly brand: Brand;
 }
@@ -58,7 +60,7 @@ export interface TenantMail {
 export const tenantMail = (mail: Mail, tenant: Tenant | undefined): TenantMail => ({
   send: (template, message) => mail.send(template, { ...message, tenant }),
   templates: mail.templates,
-  texts: mail.texts,
+  texts: mail.textsOf(tenant?.id),
   get brand() {
     return mail.brandOf(tenant);
   },
@@ -72,9 +74,11 @@ export interface MailOptions {
 }
 
 export function createMail({ control, templates, supportEmail }: MailOptions): Mail {
+  const renderer = createRenderer();
   return {
     templates,
-    texts: createTexts(),
+    textsOf: renderer.of,
+    close: renderer.close,
     brandOf: (tenant) => brandOf(tenant, supportEmail),
     async send(template, { to, tenant, variables }, tx = control) {
       if (templates.get(template.name)?.compose !== template.compose) {

@@ -21,7 +21,6 @@ import { counter } from "../telemetry/metrics.ts";
 import { keptText } from "../telemetry/redact.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { fillIn, layOut } from "./layout.ts";
-import { invalidTemplate } from "./liquid.ts";
 import {
   deleteFinished,
   finish,
@@ -163,26 +162,26 @@ export function createMailSender(options: MailSenderOptions): MailSender {
     return { state: "sent" };
   };
 
-  /** In the tenant's own texts; in ours if it has none, or they don't do. */
+  /** In the tenant's own texts; in ours if it has none, or they can't be rendered. */
   const write = async (
     template: MailTemplate<unknown>,
     composed: Composed,
     tenant: Tenant | undefined,
   ) => {
-    const engine = await platform.mail.texts();
     const brand = platform.mail.brandOf(tenant);
     const filling = { composed, links: template.links, brand };
     const own = tenant && (await options.textsOf(tenant, template.name));
     try {
-      if (own) return layOut(fillIn(engine, own, filling), brand);
+      if (own) return layOut(await fillIn(platform.mail.textsOf(tenant.id), own, filling), brand);
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== invalidTemplate.code) throw error;
+      // Invalid, too expensive, or behind too many others of the tenant: the mail goes out in any case.
+      if (!(error instanceof AppError)) throw error;
       log.warn(
-        { tenant_id: tenant?.id, template: template.name, reason: error.message },
-        "A tenant's own mail can't be used; ours is sent in its place",
+        { tenant_id: tenant?.id, template: template.name, code: error.code, reason: error.message },
+        "A tenant's own mail can't be rendered; the built-in one is sent in its place",
       );
     }
-    return layOut(fillIn(engine, template, filling), brand);
+    return layOut(await fillIn(platform.mail.textsOf(undefined), template, filling), brand);
   };
 
   const fail = async (mail: TakenMail, error: unknown): Promise<void> => {

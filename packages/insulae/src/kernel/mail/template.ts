@@ -8,7 +8,7 @@
  */
 import type { Platform } from "../platform.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
-import type { Values } from "./liquid.ts";
+import type { Values } from "./renderer.ts";
 
 /** A subject and paragraphs, in Liquid; an empty line ends a paragraph. */
 export interface MailTexts {

@@ -157,15 +157,25 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   /** The registrations of the certificate that is shown; undefined where none is. */
   const registeredFor = (
-    { certificate }: RequestFacts,
+    facts: RequestFacts,
+    route: Route,
     open: boolean,
-  ): MaybePromise<readonly Registration[] | undefined> =>
-    certificate &&
-    chain(certificates.find(certificate), (registered) => {
-      if (registered.length > 0) return registered;
-      if (open) return undefined;
-      throw invalidClientCertificate();
-    });
+  ): MaybePromise<readonly Registration[] | undefined> => {
+    const { certificate, tenantHeader } = facts;
+    if (!certificate) return undefined;
+    const named =
+      tenantHeader === undefined
+        ? tenantOfHost(facts, route)
+        : catalogue.findByReference(tenantHeader);
+    return chain(
+      chain(named, (tenant) => certificates.find(certificate, tenant?.id)),
+      (registered) => {
+        if (registered.length > 0) return registered;
+        if (open) return undefined;
+        throw invalidClientCertificate();
+      },
+    );
+  };
 
   /** What the certificate proves of who calls, in the tenant that everything agreed on. */
   const machineProof = (
@@ -217,7 +227,7 @@ export function createResolver(options: ResolverOptions): Resolver {
         });
       });
     };
-    return chain(registeredFor(facts, open), (registered) =>
+    return chain(registeredFor(facts, route, open), (registered) =>
       chain(proofFor(facts, route), (proof) => resolve(registered, proof)),
     );
   };

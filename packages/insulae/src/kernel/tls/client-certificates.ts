@@ -7,9 +7,12 @@
  *
  * Answers are cached by fingerprint, so that a request over an open connection waits for nothing and
  * yet asks each time: what is removed counts no more once the announcement is heard.
+ *
+ * A stranger makes certificates for nothing, of an issuer's name that many authorities may have. So few
+ * signatures are checked for one: those of the tenant that host or header name, then the oldest.
  */
 import { X509Certificate } from "node:crypto";
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { createAnswers } from "../answers.ts";
 import type { Proof } from "../auth/authentication.ts";
 import type { Authority } from "../auth/authority.ts";
@@ -31,8 +34,15 @@ export interface Registration {
 }
 
 export interface ClientCertificates {
-  /** The registrations that it meets at this moment; none: it proves nothing. */
-  find(presented: PresentedCertificate): MaybePromise<readonly Registration[]>;
+  /**
+   * The registrations that it meets at this moment; none: it proves nothing.
+   *
+   * @param named the tenant that host or header name, whose authorities are tried first.
+   */
+  find(
+    presented: PresentedCertificate,
+    named?: TenantId | undefined,
+  ): MaybePromise<readonly Registration[]>;
   /** What the registration proves of who calls, if it is for acting. */
   proofOf(registration: Registration): Proof | undefined;
   forgetAll(): void;
@@ -51,11 +61,13 @@ export function createClientCertificates(options: ClientCertificatesOptions): Cl
     listening() ? 60_000 : 1_000,
   );
   return {
-    find(presented) {
+    find(presented, named) {
       const now = Date.now();
       if (presented.notBefore > now || presented.notAfter <= now) return none;
       return chain(
-        answers.find(presented.fingerprint, () => load(control, presented)),
+        answers.find(`${presented.fingerprint} ${named ?? ""}`, () =>
+          load(control, presented, named),
+        ),
         (found = none) =>
           found.every(({ notAfter }) => notAfter > now)
             ? found
@@ -86,31 +98,41 @@ export function createClientCertificates(options: ClientCertificatesOptions): Cl
 
 const none: readonly Registration[] = [];
 
+/** So many authorities of the issuer's name are read, and so many of them have their signature checked. */
+const mostAuthorities = 32;
+const mostSignatures = 8;
+
 async function load(
   control: Kysely<ControlTables>,
   { x509, fingerprint }: PresentedCertificate,
+  named: TenantId | undefined,
 ): Promise<readonly Registration[]> {
   const rows = await control
     .selectFrom("control.client_certificates as c")
     .innerJoin("control.tenants as t", "t.id", "c.tenant_id")
     .select(["c.id", "c.tenant_id", "t.key", "c.kind", "c.certificate", "c.required_subject"])
-    .select(["c.user_id", "c.scopes", "c.not_after"])
+    .select(["c.fingerprint", "c.user_id", "c.scopes", "c.not_after"])
     .where((eb) =>
       eb.or([
         eb.and([eb("c.kind", "=", "certificate"), eb("c.fingerprint", "=", fingerprint)]),
-        eb.and([eb("c.kind", "=", "authority"), eb("c.subject", "=", x509.issuer)]),
+        eb.and([
+          ...[eb("c.kind", "=", "authority"), eb("c.subject", "=", x509.issuer)],
+          eb("c.fingerprint", "in", issuersOf(control, x509.issuer, named)),
+        ]),
       ]),
     )
     .where("t.status", "<>", "deleted")
     // A certificate's own registration before its authority's.
     .orderBy("c.kind", "desc")
+    .orderBy(sql`c.tenant_id is not distinct from ${named ?? null}`, "desc")
     .orderBy("c.id")
     .execute();
+  const isIssuedBy = checkIssuers(x509);
   return rows
     .filter(
       (row) =>
         row.kind === "certificate" ||
-        isIssuedBy(x509, new X509Certificate(row.certificate), row.required_subject),
+        isIssuedBy(row.fingerprint, row.certificate, row.required_subject),
     )
     .map((row) => ({
       id: row.id,
@@ -124,19 +146,40 @@ async function load(
 
 const forClients = ["1.3.6.1.5.5.7.3.2", "2.5.29.37.0"];
 
-/** Whether the authority itself signed it, for clients, to a subject with all that is required. */
-function isIssuedBy(
-  x509: X509Certificate,
-  authority: X509Certificate,
-  required: readonly string[],
-): boolean {
+/** The fingerprints of authorities of that name. */
+const issuersOf = (control: Kysely<ControlTables>, name: string, named: TenantId | undefined) =>
+  control
+    .selectFrom("control.client_certificates as a")
+    .innerJoin("control.tenants as of", "of.id", "a.tenant_id")
+    .select("a.fingerprint")
+    .where("a.kind", "=", "authority")
+    .where("a.subject", "=", name)
+    .where("of.status", "<>", "deleted")
+    .groupBy("a.fingerprint")
+    .orderBy(sql`bool_or(a.tenant_id is not distinct from ${named ?? null})`, "desc")
+    .orderBy(sql`min(a.created_at)`)
+    .limit(mostAuthorities);
+
+/** @returns whether an authority itself signed it, for clients, to a subject with all that is required. */
+function checkIssuers(x509: X509Certificate) {
   const subject = new Set(x509.subject.split("\n"));
   const usages: readonly string[] | undefined = x509.keyUsage;
-  return (
-    !x509.ca &&
-    (usages === undefined || usages.some((usage) => forClients.includes(usage))) &&
-    required.every((attribute) => subject.has(attribute)) &&
-    x509.checkIssued(authority) &&
-    x509.verify(authority.publicKey)
-  );
+  const isForClients =
+    !x509.ca && (usages === undefined || usages.some((usage) => forClients.includes(usage)));
+  // Many tenants may have registered the same authority.
+  const verdicts = new Map<string, boolean>();
+  let signatures = 0;
+  const isSignedBy = (pem: string): boolean => {
+    const authority = new X509Certificate(pem);
+    // Names and key identifiers first, which cost nothing.
+    if (!x509.checkIssued(authority) || signatures >= mostSignatures) return false;
+    signatures += 1;
+    return x509.verify(authority.publicKey);
+  };
+  return (fingerprint: string, pem: string, required: readonly string[]): boolean => {
+    if (!isForClients || !required.every((attribute) => subject.has(attribute))) return false;
+    const verdict = verdicts.get(fingerprint) ?? isSignedBy(pem);
+    verdicts.set(fingerprint, verdict);
+    return verdict;
+  };
 }
