@@ -35,12 +35,14 @@ export interface WebPushOptions {
   /** Whom the push service may write to: `mailto:…`. */
   readonly contact: string;
   readonly outbound: Outbound;
+  readonly timeoutMs?: number;
 }
 
 /** How long a push service keeps a message for a browser that is not there. */
 const ttlSeconds = 86_400;
 
-export function webPushDriver({ vapid, contact, outbound }: WebPushOptions) {
+export function webPushDriver(options: WebPushOptions) {
+  const { vapid, contact, outbound, timeoutMs = 15_000 } = options;
   return async (push: OutgoingPush & { readonly to: PushSubscription }): Promise<void> => {
     // The package is CommonJS; what it exports is its default.
     const { default: webPush } = await import("web-push");
@@ -63,8 +65,9 @@ export function webPushDriver({ vapid, contact, outbound }: WebPushOptions) {
         Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
       ),
       body: request.body,
-      timeoutMs: 15_000,
-      maxBytes: 65_536,
+      timeoutMs,
+      maxBytes: 1_024,
+      statusDecides: true,
     }).catch((error: unknown) => {
       if (error instanceof OutboundError && error.failure === "address_refused") {
         throw new Undeliverable(error.message, { cause: error, noSuchRecipient: true });
