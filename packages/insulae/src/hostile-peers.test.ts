@@ -31,6 +31,7 @@ import {
   type Misdeed,
   openHostileNameServer,
   openHostilePeer,
+  smtpUntil,
   tcpMisdeeds,
 } from "./testing/hostile-peer.ts";
 
@@ -224,24 +225,6 @@ describe("settings in AWS Secrets Manager", () => {
   );
 });
 
-/** The peer speaks SMTP up to some point, where the misdeed is done. */
-const smtpUntil =
-  (stage: RegExp | undefined, misdeed: Misdeed): Misdeed =>
-  (socket) => {
-    if (!stage) return misdeed(socket);
-    let data = false;
-    socket.write("220 ready\r\n");
-    socket.on("data", (chunk) => {
-      const line = chunk.toString();
-      if (stage.test(line)) {
-        socket.removeAllListeners("data").resume();
-        misdeed(socket);
-      } else if (/^DATA/i.test(line)) {
-        data = true;
-        socket.write("354 go on\r\n");
-      } else if (!data) socket.write("250 fine\r\n");
-    });
-  };
 const smtpStages = {
   "before its greeting": undefined,
   "after EHLO": /^EHLO/i,

@@ -94,6 +94,24 @@ export const bodyMisdeeds: Readonly<Record<string, Misdeed>> = {
   },
 };
 
+/** Speaks SMTP up to a command, or not at all; there the misdeed is done. */
+export const smtpUntil =
+  (stage: RegExp | undefined, misdeed: Misdeed): Misdeed =>
+  (socket) => {
+    if (!stage) return misdeed(socket);
+    let data = false;
+    socket.write("220 ready\r\n");
+    socket.on("data", (chunk) => {
+      const line = chunk.toString();
+      if (stage.test(line)) {
+        socket.removeAllListeners("data").resume();
+        misdeed(socket);
+      } else if (/^DATA/i.test(line)) {
+        data = true;
+        socket.write("354 go on\r\n");
+      } else if (!data) socket.write("250 fine\r\n");
+    });
+  };
 /** Whoever connects meets the misdeed, at once or (`after: "request"`) when it has sent something. */
 export async function openHostilePeer(misdeed: Misdeed, after: "connect" | "request" = "request") {
   const sockets = new Set<Socket>();

@@ -35,6 +35,7 @@ export function smtpDriver(
     ...idle,
     ...(auth && { auth }),
   });
+  const closing = new AbortController();
   const domain = from.slice(from.lastIndexOf("@") + 1);
 
   return {
@@ -52,7 +53,11 @@ export function smtpDriver(
           headers: { "Auto-Submitted": "auto-generated" },
         };
         // The signal closes the connection, too: it is none for the next mail.
-        await withDeadline(timeoutMs, (signal) => transport.sendMail({ ...mail, signal }));
+        await withDeadline(
+          timeoutMs,
+          (signal) => transport.sendMail({ ...mail, signal }),
+          closing.signal,
+        );
       } catch (error) {
         if (!isFinal(error)) throw error;
         const noSuchRecipient = "code" in error && error.code === "EENVELOPE" && isUnknown(error);
@@ -60,6 +65,7 @@ export function smtpDriver(
       }
     },
     close() {
+      closing.abort(new Error("the server stops"));
       transport.close();
     },
   };

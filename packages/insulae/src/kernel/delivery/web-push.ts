@@ -4,8 +4,7 @@
  * client's choice, so it is asked as such addresses are (`outbound.ts`).
  */
 import { createECDH } from "node:crypto";
-import type { Outbound } from "../http/outbound.ts";
-import { OutboundError } from "../http/outbound.ts";
+import { type Outbound, OutboundError, type OutboundFailure } from "../http/outbound.ts";
 import type { Secrets } from "../secrets.ts";
 import { type OutgoingPush, type PushSubscription, Undeliverable } from "./message.ts";
 
@@ -38,6 +37,15 @@ export interface WebPushOptions {
   readonly timeoutMs?: number;
 }
 
+/** What a notification's history says. */
+const reasons: Readonly<Record<OutboundFailure, string>> = {
+  address_refused: "the subscription's address is not a public one over https",
+  unreachable: "the push service could not be reached, or broke the connection off",
+  timeout: "the push service did not answer in time",
+  too_large: "the push service's answer was too large",
+  not_http: "the push service's answer was none to a request by HTTP",
+};
+
 /** How long a push service keeps a message for a browser that is not there. */
 const ttlSeconds = 86_400;
 
@@ -68,11 +76,12 @@ export function webPushDriver(options: WebPushOptions) {
       timeoutMs,
       maxBytes: 1_024,
       statusDecides: true,
-    }).catch((error: unknown) => {
-      if (error instanceof OutboundError && error.failure === "address_refused") {
-        throw new Undeliverable(error.message, { cause: error, noSuchRecipient: true });
-      }
-      throw error;
+    }).catch((cause: unknown) => {
+      if (!(cause instanceof OutboundError)) throw cause;
+      const message = reasons[cause.failure];
+      throw cause.failure === "address_refused"
+        ? new Undeliverable(message, { cause, noSuchRecipient: true })
+        : new Error(message, { cause });
     });
     if (answer.ok) return;
     const message = `the push service answered ${answer.status}`;
