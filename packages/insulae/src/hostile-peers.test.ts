@@ -3,12 +3,9 @@
  * ends by our deadline, and lets the connection go. Where only the status of an answer matters, it decides.
  */
 import { createECDH, randomBytes } from "node:crypto";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { type ReadableSpan, TracerProvider } from "@opentelemetry/sdk-trace";
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { pino } from "pino";
-import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { attempt } from "./features/webhooks/attempt.ts";
 import { newSecret } from "./features/webhooks/signature.ts";
 import { createOidcClient } from "./kernel/auth/oidc.ts";
@@ -34,6 +31,7 @@ import {
   smtpUntil,
   tcpMisdeeds,
 } from "./testing/hostile-peer.ts";
+import { openProviderWith } from "./testing/hostile-provider.ts";
 
 const timeoutMs = 300;
 /** A safety net: nothing here takes so long, or it never ends. */
@@ -334,57 +332,19 @@ const snsMessages = (endpoint: string) =>
 
 const oidc = () => createOidcClient({ outbound, secrets, allowInsecure: true, timeoutMs });
 
-const providerKey = generateKeyPair("ES256");
-
 /** Signs somebody in by a provider of whose addresses some are the hostile peer's. */
 async function redeem(hostile: Readonly<Record<string, string>>): Promise<unknown> {
   const client = oidc();
-  const { publicKey, privateKey } = await providerKey;
-  const nonce = "nonce";
-  const server = createServer(async (request, reply) => {
-    const issuer = `http://${request.headers.host}`;
-    const document = {
-      issuer,
-      authorization_endpoint: `${issuer}/authorize`,
-      token_endpoint: `${issuer}/token`,
-      jwks_uri: `${issuer}/keys`,
-      response_types_supported: ["code"],
-      id_token_signing_alg_values_supported: ["ES256"],
-      ...hostile,
-    };
-    const token = () =>
-      new SignJWT({ nonce, sub: "ada" })
-        .setProtectedHeader({ alg: "ES256", kid: "k" })
-        .setIssuer(issuer)
-        .setAudience("client")
-        .setIssuedAt()
-        .setExpirationTime("1h")
-        .sign(privateKey);
-    const answers: Record<string, () => Promise<object> | object> = {
-      "/.well-known/openid-configuration": () => document,
-      "/token": async () => ({
-        ...{ access_token: "a", token_type: "Bearer" },
-        id_token: await token(),
-      }),
-      "/keys": async () => ({
-        keys: [{ ...(await exportJWK(publicKey)), kid: "k", alg: "ES256", use: "sig" }],
-      }),
-    };
-    const answer = await answers[request.url ?? ""]?.();
-    reply.writeHead(answer ? 200 : 404, { "content-type": "application/json" });
-    reply.end(JSON.stringify(answer));
-  });
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  // An address of the family IP, since it listens on one.
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const issuer = await openProviderWith(hostile, { client: "client", nonce: "nonce" });
   const tenantId = "01990000-0000-7000-8000-000000000001" as never;
   return client.redeem(
     { tenantId, issuer, clientId: "client", sealedSecret: client.seal(tenantId, "secret") },
-    { state: "state", nonce, verifier: "v".repeat(43), redirectUri: "https://insulae.example/" },
+    {
+      state: "state",
+      nonce: "nonce",
+      verifier: "v".repeat(43),
+      redirectUri: "https://insulae.example/",
+    },
     new URLSearchParams({ code: "code", state: "state" }),
     ["email"],
   );
