@@ -115,7 +115,9 @@ export const smtpUntil =
 /** Whoever connects meets the misdeed, at once or (`after: "request"`) when it has sent something. */
 export async function openHostilePeer(misdeed: Misdeed, after: "connect" | "request" = "request") {
   const sockets = new Set<Socket>();
+  let met = 0;
   const server = createServer((socket) => {
+    met += 1;
     sockets.add(socket);
     socket.on("error", () => {});
     socket.on("close", () => sockets.delete(socket));
@@ -140,6 +142,8 @@ export async function openHostilePeer(misdeed: Misdeed, after: "connect" | "requ
   return {
     port,
     url: `http://127.0.0.1:${port}`,
+    /** How often somebody has connected. */
+    met: () => met,
     /** How many connections the other side has not let go. */
     held: () => sockets.size,
   };

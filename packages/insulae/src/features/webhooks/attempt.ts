@@ -8,7 +8,7 @@ import type { EndpointRow } from "./webhooks.queries.ts";
 export const secretPurpose = "webhook";
 
 /** Receivers answer first and work afterwards. */
-const answerMs = 15_000;
+const timeoutMs = 15_000;
 /** How much of an answer is kept. */
 const excerptBytes = 1_024;
 
@@ -25,21 +25,20 @@ export interface AttemptSetting {
   readonly secrets: TenantSecrets;
   /** Aborts where there is no time left for it; then it is no attempt. */
   readonly signal?: AbortSignal;
-  readonly timeoutMs?: number;
 }
 
 const reasons: Readonly<Record<OutboundFailure, string>> = {
   // No more: whoever configures webhooks must not find out what is in our network.
   address_refused: "The URL does not lead to a public address over https",
   unreachable: "No connection, or it was broken off",
-  timeout: `No answer within ${answerMs / 1000} seconds`,
+  timeout: `No answer within ${timeoutMs / 1000} seconds`,
   too_large: "The answer was too large",
   not_http: "The answer was none to a request by HTTP",
 };
 
 /** Sends the message. It never throws because of the receiver. */
 export async function attempt(
-  { outbound, secrets, signal, timeoutMs = answerMs }: AttemptSetting,
+  { outbound, secrets, signal }: AttemptSetting,
   { url, sealed_secret, previous_sealed_secret }: EndpointRow,
   message: Message,
 ): Promise<Attempt> {
