@@ -5,20 +5,26 @@
  * preference). The environment's own settings stay; one that says something else stops the boot.
  */
 import { ConfigError, isSetting } from "./config.ts";
+import { sendCommand } from "./kernel/delivery/aws.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const variable = "AWS_SECRET_ID";
+/** With the look for credentials. Who waits for it waits for the server to start. */
+const readMs = 20_000;
 
 /**
  * The environment with the settings of the secret that it names; without one, the environment itself.
  *
  * @throws ConfigError if the secret can't be read, or doesn't hold settings.
  */
-export async function withStoredSecrets(env: Environment): Promise<Environment> {
+export async function withStoredSecrets(
+  env: Environment,
+  timeoutMs = readMs,
+): Promise<Environment> {
   const id = env[variable]?.trim();
   if (!id) return env;
-  const stored = settingsOf(id, await read(id));
+  const stored = settingsOf(id, await read(id, timeoutMs));
   const differing = Object.keys(stored).filter((name) => env[name] && env[name] !== stored[name]);
   if (differing.length > 0) {
     throw new ConfigError(
@@ -29,14 +35,18 @@ export async function withStoredSecrets(env: Environment): Promise<Environment> 
   return { ...env, ...stored, [variable]: undefined };
 }
 
-async function read(id: string): Promise<string> {
+async function read(id: string, timeoutMs: number): Promise<string> {
   // Loaded only where there is a secret: nobody else pays for it.
   const { GetSecretValueCommand, SecretsManagerClient } = await import(
     "@aws-sdk/client-secrets-manager"
   );
   const client = new SecretsManagerClient({});
   try {
-    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: id }));
+    const { SecretString } = await sendCommand(
+      new GetSecretValueCommand({ SecretId: id }),
+      (command, options) => client.send(command, options),
+      timeoutMs,
+    );
     return SecretString ?? "";
   } catch (error) {
     const why = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

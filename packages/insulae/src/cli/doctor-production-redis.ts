@@ -1,4 +1,7 @@
+import { withDeadline } from "../kernel/deadline.ts";
 import { type Check, look, ok, warning } from "./check.ts";
+
+const askMs = 5_000;
 
 /** Sessions and limits are in it, and the cache: what may go, and what is kept. */
 export const checkRedis = (url: string | undefined): Promise<readonly Check[]> =>
@@ -22,9 +25,11 @@ async function infoOf(url: string): Promise<Info> {
   const { createClient } = await import("redis");
   const client = createClient({ url, socket: { reconnectStrategy: false, connectTimeout: 3_000 } });
   client.on("error", () => {});
-  await client.connect();
   try {
-    const text = await client.info();
+    const text = await withDeadline(askMs, async () => {
+      await client.connect();
+      return client.info();
+    });
     return (field) => new RegExp(`^${field}:(.*?)\\r?$`, "m").exec(text)?.[1];
   } finally {
     client.destroy();

@@ -13,6 +13,8 @@ export interface LogsOptions {
 }
 
 const reconnectMs = 1_000;
+/** For a login, and for the WebSocket to be open. */
+const answerMs = 10_000;
 
 /**
  * Follows a running server's log until it is interrupted: each line to stdout, as text or (`--json`)
@@ -63,7 +65,11 @@ function follow(url: string, token: string, onOpen: () => void): Promise<Outcome
   return new Promise((resolve) => {
     const client = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
     let reason = "";
-    client.on("open", onOpen);
+    const late = setTimeout(() => client.terminate(), answerMs);
+    client.on("open", () => {
+      clearTimeout(late);
+      onOpen();
+    });
     client.on("message", (line) => void process.stdout.write(`${line}\n`));
     client.on("unexpected-response", (_request, { statusCode = 0 }) => {
       // Where it was only busy, or starting, it is tried again.
@@ -74,9 +80,10 @@ function follow(url: string, token: string, onOpen: () => void): Promise<Outcome
     client.on("error", (error) => {
       reason = error.message || "no connection";
     });
-    client.on("close", (code, text) =>
-      resolve({ reason: String(text) || reason || `code ${code}` }),
-    );
+    client.on("close", (code, text) => {
+      clearTimeout(late);
+      resolve({ reason: String(text) || reason || `code ${code}` });
+    });
   });
 }
 
@@ -95,6 +102,7 @@ async function logIn(
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ email, password }),
+    signal: AbortSignal.timeout(answerMs),
   }).catch((error: unknown) => {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     throw unreachable(server, String(cause));

@@ -6,6 +6,8 @@ import pg from "pg";
 import { SMTPServer } from "smtp-server";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { App } from "../../app.ts";
+import { addMember } from "../../testing/fixtures.ts";
+import { httpMisdeeds, openHostilePeer } from "../../testing/hostile-peer.ts";
 import { createTestApp } from "../../testing/test-app.ts";
 import { newSenders, settled } from "./notifications-fixture.ts";
 
@@ -140,4 +142,30 @@ it("a push reaches each of a user's browsers once, and forgets those that are go
     ...{ user_id: acme.admin.userId, subject: "Hi", body: "You" },
   });
   await settled(acme.admin, none.message_id, "failed");
+});
+
+it("a push service that answers with no status holds up nobody's other browsers, and the history says why", async () => {
+  const hostile = await openHostilePeer(httpMisdeeds["answers 101"] ?? (() => {}));
+  const { call, userId } = await addMember(app, acme.tenant, "user");
+  for (const endpoint of [`${hostile.url}/push`, `${origin}/three`]) {
+    const curve = createECDH("prime256v1");
+    curve.generateKeys();
+    const keys = {
+      p256dh: curve.getPublicKey("base64url"),
+      auth: randomBytes(16).toString("base64url"),
+    };
+    const added = await call("POST", "/notifications/push/subscriptions", { endpoint, keys });
+    expect(added.status).toBe(201);
+  }
+  const { body: sent } = await acme.admin.call("POST", "/notifications/push", {
+    ...{ user_id: userId, subject: "Hi", body: "You" },
+  });
+  const shown = async () =>
+    (await acme.admin.call("GET", `/notifications/history/${sent.message_id}`)).body;
+  await expect.poll(async () => (await shown()).attempts, { timeout: 20_000 }).toBe(1);
+  expect(await shown()).toMatchObject({
+    status: "queued",
+    error_message: "the push service's answer was none to a request by HTTP",
+  });
+  expect(pushes.filter((path) => path === "/three")).toHaveLength(1);
 });

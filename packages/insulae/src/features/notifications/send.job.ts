@@ -8,9 +8,11 @@
  * A crash between the driver's yes and the note of it sends it once more, never not at all.
  */
 import { Type } from "typebox";
+import { withDeadline } from "../../kernel/deadline.ts";
 import { Undeliverable } from "../../kernel/delivery/message.ts";
 import { uuid } from "../../kernel/http/fields.ts";
 import { type JobScope, job } from "../../kernel/jobs/job.ts";
+import { keepTrying } from "../../kernel/keep-trying.ts";
 import { keptText } from "../../kernel/telemetry/redact.ts";
 import {
   findToSend,
@@ -28,6 +30,8 @@ type Scope = JobScope<NotificationTables>;
 
 /** 15 s, 30 s, 1 min, … over half an hour in all. */
 const retries = 7;
+/** Within the job's time, so that the notification says what went wrong, whatever hangs. */
+const deliverMs = 90_000;
 
 const sendAs = (priority: Priority, order: number) =>
   job(`notifications.send-${priority}`, {
@@ -60,12 +64,12 @@ async function send(id: string, scope: Scope): Promise<void> {
     return;
   }
   try {
-    await deliver(one, scope);
+    await withDeadline(deliverMs, () => deliver(one, scope));
   } catch (error) {
     await fail(one, error, scope);
     return;
   }
-  await finish(db, id, "sent");
+  await keepTrying(() => finish(db, id, "sent"));
 }
 
 /** @throws the error, where it is to be tried again. */
@@ -104,31 +108,31 @@ async function deliver(one: Notification, scope: Scope): Promise<void> {
 
 type Push = Omit<Parameters<Scope["delivery"]["push"]>[0], "to">;
 
-/** To all of a user's browsers, each once; one that is gone is forgotten. */
+/** To all of a user's browsers at once, each one time; one that is gone is forgotten. */
 async function pushToBrowsers(
   userId: string,
   { id, delivered }: Notification,
   push: Push,
   { db, delivery }: Scope,
 ): Promise<void> {
-  const failures: unknown[] = [];
-  let reached = delivered.length;
-  for (const { id: browser, endpoint, ...keys } of await subscriptionsOf(db, userId, delivered)) {
-    try {
-      await delivery.push({ ...push, to: { endpoint, keys } });
-      reached += 1;
-    } catch (error) {
-      failures.push(error);
-      if (error instanceof Undeliverable && error.noSuchRecipient) {
-        await deleteSubscription(db, browser);
+  const browsers = await subscriptionsOf(db, userId, delivered);
+  const pushed = await Promise.allSettled(
+    browsers.map(async ({ id: browser, endpoint, ...keys }) => {
+      try {
+        await delivery.push({ ...push, to: { endpoint, keys } });
+      } catch (error) {
+        if (error instanceof Undeliverable && error.noSuchRecipient) {
+          await deleteSubscription(db, browser);
+        }
+        throw error;
       }
-      continue;
-    }
-    await noteDelivered(db, id, browser);
-  }
+      await keepTrying(() => noteDelivered(db, id, browser));
+    }),
+  );
+  const failures = pushed.flatMap((each) => (each.status === "rejected" ? [each.reason] : []));
   const again = failures.find((failure) => !(failure instanceof Undeliverable));
   if (again !== undefined) throw again;
-  if (reached > 0) return;
+  if (delivered.length + pushed.length > failures.length) return;
   // The next browser of theirs is to be pushed to: they are not suppressed.
   throw new Undeliverable("no browser of this user takes pushes", { cause: failures[0] });
 }

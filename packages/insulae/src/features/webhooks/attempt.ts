@@ -34,6 +34,7 @@ const reasons: Readonly<Record<OutboundFailure, string>> = {
   unreachable: "No connection, or it was broken off",
   timeout: `No answer within ${timeoutMs / 1000} seconds`,
   too_large: "The answer was too large",
+  not_http: "The answer was none to a request by HTTP",
 };
 
 /** Sends the message. It never throws because of the receiver. */
@@ -55,7 +56,7 @@ export async function attempt(
       body: message.payload,
       timeoutMs,
       maxBytes: excerptBytes,
-      cut: true,
+      statusDecides: true,
       signal,
     });
     const { status } = answer;

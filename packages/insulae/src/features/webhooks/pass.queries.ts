@@ -23,8 +23,8 @@ export async function lockState(tx: Db, webhookId: string, jobId: string) {
     taken: boolean;
     /** The lease is this job's, also if it has run out. */
     mine: boolean;
-    /** How many of the tenant's other webhooks are being delivered to. */
-    others: number;
+    /** How many of the tenant's other webhooks are being tried again after a failure. */
+    retrying: number;
   }>`
     select
       enabled,
@@ -35,8 +35,9 @@ export async function lockState(tx: Db, webhookId: string, jobId: string) {
       coalesce(pass_by = ${jobId}, false) as mine,
       (
         select count(*)::integer from webhook_states as other
-        where other.pass_until > now() and other.webhook_id <> state.webhook_id
-      ) as others
+        where other.pass_until > now() and other.failures > 0
+          and other.webhook_id <> state.webhook_id
+      ) as retrying
     from webhook_states as state
     join webhooks on webhooks.id = webhook_id
     where webhook_id = ${webhookId}

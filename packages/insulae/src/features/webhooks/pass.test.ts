@@ -10,31 +10,54 @@ beforeAll(async () => {
 });
 afterAll(() => people?.close());
 
-describe("a receiver that does not answer", () => {
-  it("holds up neither the tenant's other webhooks nor another tenant's", async () => {
+describe("receivers that do not answer", () => {
+  it("hold up neither the tenant's other webhooks nor another tenant's, however many they are", async () => {
     const [slow, other] = [await newHooks(people), await newHooks(people)];
     const silent = await openReceiver(() => undefined);
     const quick = await openReceiver();
     const dead = [];
-    for (const name of ["a", "b", "c"]) dead.push(await slow.add(`${silent.url}/${name}`));
-    for (let i = 0; i < 6; i += 1) await slow.happen();
-    // Two passes at once; the third webhook waits until one of them is over.
-    const waiting = "select from webhook_states where rests_until is not null and failures = 0";
-    await expect.poll(async () => (await slow.sql(waiting)).length, { timeout: 10_000 }).toBe(1);
     const theirs = await other.add(quick.url);
+    for (let i = 0; i < 12; i += 1) dead.push(await slow.add(`${silent.url}/${i}`));
+    for (let i = 0; i < 6; i += 1) await slow.happen();
+    const asked = () => new Set(silent.received.map(({ url }) => url)).size;
+    await expect.poll(asked, { timeout: 10_000 }).toBe(12);
     await other.happen();
-    expect(await other.delivery(theirs.id, { state: "delivered" })).toMatchObject({ attempts: 1 });
-    expect(new Set(silent.received.map(({ url }) => url)).size).toBe(2);
-    // Each is asked four things at once, at most.
-    expect(silent.received.length).toBeLessThanOrEqual(8);
+    await other.delivery(theirs.id, { state: "delivered" });
+    const own = await slow.add(quick.url);
+    await slow.happen();
+    await slow.delivery(own.id, { state: "delivered" });
+    // All that while: each is asked four things at once at most, and nobody has given up.
+    expect(silent.received.length).toBeLessThanOrEqual(4 * 12);
+    const atWork = await slow.sql("select from webhook_states where pass_by is not null");
+    expect(atWork.length).toBeGreaterThanOrEqual(12);
     for (const { id } of dead) await people.delete(`/api/v1/webhooks/${id}`, slow.as);
   });
 
-  it("is one of at most two, also where three passes begin at the same moment", async () => {
+  it("of many tenants take no places from anybody", async () => {
+    const silent = await openReceiver(() => undefined);
+    const quick = await openReceiver();
+    const bystander = await newHooks(people);
+    const { id } = await bystander.add(quick.url);
+    // More than there are places for jobs.
+    const slow = await Promise.all(Array.from({ length: 12 }, () => newHooks(people)));
+    for (const hooks of slow) await hooks.add(silent.url);
+    await Promise.all(slow.map((hooks) => hooks.happen()));
+    await expect.poll(() => silent.received.length, { timeout: 10_000 }).toBe(12);
+    await bystander.happen();
+    await bystander.delivery(id, { state: "delivered" });
+    for (const hooks of slow) {
+      expect(await hooks.sql("select from webhook_states where pass_by is not null")).toHaveLength(
+        1,
+      );
+    }
+  });
+
+  it("are tried again two at a time, also where three passes begin at the same moment", async () => {
     const hooks = await newHooks(people);
     const silent = await openReceiver(() => undefined);
     const dead: string[] = [];
     for (const name of ["a", "b", "c"]) dead.push((await hooks.add(`${silent.url}/${name}`)).id);
+    await hooks.sql("update webhook_states set failures = 1");
     const held = `
       select from pg_stat_activity
       where datname = current_database() and pid in (select pid from pg_locks where not granted)`;
@@ -50,6 +73,11 @@ describe("a receiver that does not answer", () => {
     const waiting = "select from webhook_states where rests_until is not null";
     await expect.poll(async () => (await hooks.sql(waiting)).length).toBe(1);
     expect(await hooks.sql(atWork)).toHaveLength(2);
+    // Whoever has not failed waits for none of them.
+    const { id } = await hooks.add((await openReceiver()).url);
+    await hooks.happen();
+    await hooks.delivery(id, { state: "delivered" });
+    expect(await hooks.sql(`${atWork} and failures = 1`)).toHaveLength(2);
     for (const id of dead) await people.delete(`/api/v1/webhooks/${id}`, hooks.as);
   });
 });

@@ -6,9 +6,10 @@
  *                            ▲                  └─► anything else: due again later, at most 8 times
  *                            └── when the next is due, or the webhook has rested ──┘
  *
- * A webhook has one pass at a time, under a lease in its state, and a tenant two on all nodes together:
- * a slow receiver holds up nobody else's. One that fails rests, longer each time, up to ten minutes; one
- * that has failed for three days, or answers 410, is switched off.
+ * A webhook has one pass at a time, under a lease in its state: a slow receiver holds up nobody else's.
+ * One that fails rests, longer each time, up to ten minutes, and of those that have failed a tenant has
+ * two passes at a time, on all nodes together; one that has failed for three days, or answers 410, is
+ * switched off.
  *
  * Who finds a pass under way goes away: the pass doesn't end while anything is due, and it looks under
  * the same lock. Who finds the webhook at rest goes away too: whoever sent it to rest has sent a job for
@@ -19,6 +20,7 @@ import type { QueryExecutorProvider } from "kysely";
 import { Type } from "typebox";
 import { uuid } from "../../kernel/http/fields.ts";
 import { type JobScope, job } from "../../kernel/jobs/job.ts";
+import { keepTrying } from "../../kernel/keep-trying.ts";
 import { counter } from "../../kernel/telemetry/metrics.ts";
 import { attempt } from "./attempt.ts";
 import {
@@ -46,7 +48,7 @@ import {
 /** Seconds between the attempts; so 8 of them, within a day and a half. */
 const retryAfter = [5, 60, 300, 1_800, 7_200, 28_800, 86_400] as const;
 const atOnce = 4;
-const passesOfTenant = 2;
+const retriesOfTenant = 2;
 const passSeconds = 20;
 const restSeconds = { first: 5, longest: 600, crowded: 3 } as const;
 const givenUpAfterSeconds = 3 * 86_400;
@@ -111,14 +113,14 @@ const begin = ({ db, job, jobs }: Scope, webhook: string): Promise<number | unde
     await lockStates(tx);
     const state = await lockState(tx, webhook, job.id);
     if (!state?.enabled || state.taken || state.resting) return undefined;
-    if (state.others >= passesOfTenant) {
-      const { failures } = state;
+    const { failures, retrying } = state;
+    if (failures > 0 && retrying >= retriesOfTenant) {
       const until = await endPass(tx, webhook, { failures, resting: restSeconds.crowded });
       if (until) await wakeAt(jobs, webhook, until, tx);
       return undefined;
     }
     await beginPass(tx, webhook, job.id);
-    return state.failures;
+    return failures;
   });
 
 /** Sends what is due, until nothing is, or nothing gets through, or it is others' turn. */
@@ -158,7 +160,8 @@ async function send(
   const made = await attempt({ outbound, secrets, signal }, endpoint, { id: event_id, payload });
   const again = made.outcome === "delivered" ? undefined : retryAfter[delivery.attempts];
   // All that failed together need not come back together.
-  await noteAttempt(db, delivery, made, again && again * (1 + Math.random() / 5));
+  const againIn = again && again * (1 + Math.random() / 5);
+  await keepTrying(() => noteAttempt(db, delivery, made, againIn));
   const waits = again === undefined ? "failed" : "delayed";
   const outcome = made.outcome === "delivered" ? "delivered" : waits;
   metrics.counter(deliveries, { outcome }).add();

@@ -106,9 +106,10 @@ export interface OidcClientOptions {
   readonly secrets: Pick<Secrets, "seal" | "open">;
   /** Whether a provider may be without TLS; the outbound decides where. */
   readonly allowInsecure: boolean;
+  /** For each request of a sign-in: the keys, the tokens, perhaps more claims. */
+  readonly timeoutMs?: number;
 }
 
-const timeoutMs = 4_000;
 const maxBytes = 1_000_000;
 const documentsKeptMs = 300_000;
 
@@ -121,7 +122,7 @@ const algorithms = [
 const purposeOf = (tenantId: TenantId) => `identity-provider:${tenantId}`;
 
 export function createOidcClient(options: OidcClientOptions): OidcClient {
-  const { outbound, secrets, allowInsecure } = options;
+  const { outbound, secrets, allowInsecure, timeoutMs = 4_000 } = options;
   const documents = createAnswers<ServerMetadata>(1_000, () => documentsKeptMs);
 
   const load = async (issuer: string): Promise<ServerMetadata> => {

@@ -1,7 +1,7 @@
 /** Mails by Amazon SES (version 2 of its API). */
 import type { SESv2Client } from "@aws-sdk/client-sesv2";
 import type { AwsSettings } from "../../config.channels.ts";
-import { clientOptions, failureOf } from "./aws.ts";
+import { clientOptions, failureOf, handOver } from "./aws.ts";
 import type { OutgoingMail } from "./message.ts";
 
 /**
@@ -12,10 +12,11 @@ export function sesDriver(
   aws: AwsSettings,
   from: string,
   taken?: (providerId: string, mail: OutgoingMail) => Promise<void>,
+  timeoutMs?: number,
 ) {
   let loading: Promise<{
     client: SESv2Client;
-    send: (mail: OutgoingMail) => Promise<{ MessageId?: string | undefined }>;
+    send: (mail: OutgoingMail) => Promise<{ MessageId?: string | undefined } | undefined>;
   }>;
   const load = async () => {
     const { SESv2Client, SendEmailCommand } = await import("@aws-sdk/client-sesv2");
@@ -24,7 +25,7 @@ export function sesDriver(
     return {
       client,
       send: ({ id, tenant, to, subject, text, html }: OutgoingMail) =>
-        client.send(
+        handOver(
           new SendEmailCommand({
             FromEmailAddress: from,
             Destination: { ToAddresses: [to] },
@@ -41,6 +42,8 @@ export function sesDriver(
               ...(tenant ? [{ Name: "tenant_id", Value: tenant.id }] : []),
             ],
           }),
+          (command, options) => client.send(command, options),
+          timeoutMs,
         ),
     };
   };
@@ -48,9 +51,10 @@ export function sesDriver(
     async deliver(mail: OutgoingMail): Promise<void> {
       loading ??= load();
       const { send } = await loading;
-      const { MessageId: id } = await send(mail).catch((error: unknown) => {
+      const answer = await send(mail).catch((error: unknown) => {
         throw failureOf(error);
       });
+      const id = answer?.MessageId;
       if (id !== undefined) await taken?.(id, mail);
     },
     close() {

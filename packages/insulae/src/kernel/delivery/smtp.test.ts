@@ -4,6 +4,8 @@ import { sql } from "kysely";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { SmtpServer } from "../../config.parsers.ts";
+import { openHostilePeer, smtpUntil, tcpMisdeeds } from "../../testing/hostile-peer.ts";
+import { createTestApp } from "../../testing/test-app.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { feature } from "../feature.ts";
 import { mailTemplate } from "../mail/template.ts";
@@ -155,6 +157,23 @@ describe("by SMTP", () => {
       await people.mailRow(address, "sent");
       expect(arrived(address)).toHaveLength(1);
     }
+  });
+});
+
+describe("a mail server that never comes to an end", () => {
+  it("doesn't hold up the stop of a process; the mail waits", async () => {
+    const misdeed = tcpMisdeeds["sends a letter now and then"] ?? (() => {});
+    const endless = await openHostilePeer(smtpUntil(/^MAIL/i, misdeed), "connect");
+    const server = { host: "127.0.0.1", port: endless.port, tls: "none", auth: undefined } as const;
+    const app = await createTestApp({ features: [notes], config: { mail: "smtp", smtp: server } });
+    const recipient = people.newEmail();
+    await app.withPlatform("a test", ({ mail }) =>
+      mail.send(note, { to: recipient, variables: { text: "x" } }),
+    );
+    await expect.poll(endless.held).toBe(1);
+    // It would have been given up after 45 s.
+    await app.close();
+    await expect.poll(endless.held).toBe(0);
   });
 });
 

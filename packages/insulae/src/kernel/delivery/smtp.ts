@@ -4,13 +4,22 @@
  */
 import { createTransport } from "nodemailer";
 import type { SmtpServer } from "../../config.parsers.ts";
+import { withDeadline } from "../deadline.ts";
 import { type OutgoingMail, Undeliverable } from "./message.ts";
 
-/** Together shorter than the sender's lease, so that a mail is not taken twice. */
-const timeouts = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 };
+/** For a connection nothing happens on; a server that sends a byte now and then never meets it. */
+const idle = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 };
 
-/** @param from the sender's address. */
-export function smtpDriver({ host, port, tls, auth }: SmtpServer, from: string) {
+/**
+ * @param from the sender's address.
+ * @param timeoutMs for a mail from the queue for a connection to the server's last word; shorter than
+ *   the sender's lease, so that a mail is not taken twice.
+ */
+export function smtpDriver(
+  { host, port, tls, auth }: SmtpServer,
+  from: string,
+  timeoutMs = 45_000,
+) {
   const transport = createTransport({
     pool: true,
     maxConnections: 4,
@@ -23,15 +32,16 @@ export function smtpDriver({ host, port, tls, auth }: SmtpServer, from: string) 
     // Nothing of a mail is read from a file or the network.
     disableFileAccess: true,
     disableUrlAccess: true,
-    ...timeouts,
+    ...idle,
     ...(auth && { auth }),
   });
+  const closing = new AbortController();
   const domain = from.slice(from.lastIndexOf("@") + 1);
 
   return {
     async deliver({ id, to, subject, text, html }: OutgoingMail): Promise<void> {
       try {
-        await transport.sendMail({
+        const mail = {
           // As addresses, not as text to be parsed into some.
           from: { name: "", address: from },
           to: { name: "", address: to },
@@ -41,7 +51,13 @@ export function smtpDriver({ host, port, tls, auth }: SmtpServer, from: string) 
           html,
           messageId: `<${id}@${domain}>`,
           headers: { "Auto-Submitted": "auto-generated" },
-        });
+        };
+        // The signal closes the connection, too: it is none for the next mail.
+        await withDeadline(
+          timeoutMs,
+          (signal) => transport.sendMail({ ...mail, signal }),
+          closing.signal,
+        );
       } catch (error) {
         if (!isFinal(error)) throw error;
         const noSuchRecipient = "code" in error && error.code === "EENVELOPE" && isUnknown(error);
@@ -49,6 +65,7 @@ export function smtpDriver({ host, port, tls, auth }: SmtpServer, from: string) 
       }
     },
     close() {
+      closing.abort(new Error("the server stops"));
       transport.close();
     },
   };

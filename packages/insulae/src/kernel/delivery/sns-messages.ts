@@ -51,6 +51,7 @@ export interface SnsMessagesOptions {
   /** A server that stands in for Amazon's. */
   readonly endpoint: string | undefined;
   readonly outbound: Outbound;
+  readonly timeoutMs?: number;
 }
 
 /** In the order in which they are signed. */
@@ -62,25 +63,30 @@ const signed = {
 } as const;
 
 const digests = { "1": "sha1", "2": "sha256" } as const;
-const timeoutMs = 5_000;
 const maxBytes = 65_536;
 /** Amazon has one for a region, and changes it once in a while. */
 const keptKeys = { max: 16, ms: 3_600_000 };
 
 export function createSnsMessages(options: SnsMessagesOptions): SnsMessages {
-  const { topicArn, endpoint, outbound } = options;
+  const { topicArn, endpoint, outbound, timeoutMs = 5_000 } = options;
   const keys = createAnswers<KeyObject>(keptKeys.max, () => keptKeys.ms);
   const [, partition, , region] = topicArn.split(":");
   const host = `sns.${region}.amazonaws.com${partition === "aws-cn" ? ".cn" : ""}`;
 
   /** Asks Amazon at an address that a message names, if it is Amazon's. */
-  const ask = (address: string, path: RegExp): Promise<Response> => {
+  const ask = (address: string, path: RegExp, statusDecides = false): Promise<Response> => {
     const url = URL.canParse(address) ? new URL(address) : undefined;
     // `origin` has the port, too; who gives a name and password has something in mind.
     if (url?.origin !== `https://${host}` || url.username || url.password) throw messageRefused();
     if (!path.test(url.pathname)) throw messageRefused();
     const place = endpoint === undefined ? url : new URL(url.pathname + url.search, endpoint);
-    return outbound(place.href, { method: "GET", headers: {}, timeoutMs, maxBytes });
+    return outbound(place.href, {
+      method: "GET",
+      headers: {},
+      timeoutMs,
+      maxBytes,
+      statusDecides,
+    });
   };
 
   const keyAt = (address: string) =>
@@ -106,7 +112,7 @@ export function createSnsMessages(options: SnsMessagesOptions): SnsMessages {
       return message;
     },
     async confirm({ SubscribeURL = "" }) {
-      const { status } = await ask(SubscribeURL, /^\/$/);
+      const { status } = await ask(SubscribeURL, /^\/$/, true);
       if (status !== 200) throw messageRefused({ detail: "Amazon did not take the confirmation" });
     },
   };

@@ -4,7 +4,7 @@
  */
 import type { PublishCommandInput, SNSClient } from "@aws-sdk/client-sns";
 import type { AwsSettings, SnsSettings } from "../../config.channels.ts";
-import { clientOptions, failureOf } from "./aws.ts";
+import { clientOptions, failureOf, handOver, sendCommand } from "./aws.ts";
 import {
   type OutgoingMail,
   type OutgoingPush,
@@ -15,10 +15,10 @@ import {
 interface Sns {
   readonly publish: (message: PublishCommandInput) => Promise<unknown>;
   /** The endpoint that stands for a device of an application; the same one for the same device. */
-  readonly endpointOf: (application: string, token: string) => Promise<string | undefined>;
+  readonly endpointOf: (application: string, token: string) => Promise<string>;
 }
 
-export function snsDriver(aws: AwsSettings, topics: SnsSettings) {
+export function snsDriver(aws: AwsSettings, topics: SnsSettings, timeoutMs?: number) {
   let client: SNSClient | undefined;
   let loading: Promise<Sns>;
   const load = async (): Promise<Sns> => {
@@ -28,10 +28,21 @@ export function snsDriver(aws: AwsSettings, topics: SnsSettings) {
     const sns = new SNSClient(clientOptions(aws, topics.region));
     client = sns;
     return {
-      publish: (message) => sns.send(new PublishCommand(message)),
-      endpointOf: async (PlatformApplicationArn, Token) =>
-        (await sns.send(new CreatePlatformEndpointCommand({ PlatformApplicationArn, Token })))
-          .EndpointArn,
+      publish: (message) =>
+        handOver(
+          new PublishCommand(message),
+          (command, options) => sns.send(command, options),
+          timeoutMs,
+        ),
+      endpointOf: async (PlatformApplicationArn, Token) => {
+        const { EndpointArn } = await sendCommand(
+          new CreatePlatformEndpointCommand({ PlatformApplicationArn, Token }),
+          (command, options) => sns.send(command, options),
+          timeoutMs,
+        );
+        if (EndpointArn === undefined) throw new Error("SNS named no endpoint for the device");
+        return EndpointArn;
+      },
     };
   };
   const withSns = async (work: (sns: Sns) => Promise<unknown>): Promise<void> => {

@@ -4,8 +4,7 @@
  * client's choice, so it is asked as such addresses are (`outbound.ts`).
  */
 import { createECDH } from "node:crypto";
-import type { Outbound } from "../http/outbound.ts";
-import { OutboundError } from "../http/outbound.ts";
+import { type Outbound, OutboundError, type OutboundFailure } from "../http/outbound.ts";
 import type { Secrets } from "../secrets.ts";
 import { type OutgoingPush, type PushSubscription, Undeliverable } from "./message.ts";
 
@@ -35,12 +34,23 @@ export interface WebPushOptions {
   /** Whom the push service may write to: `mailto:…`. */
   readonly contact: string;
   readonly outbound: Outbound;
+  readonly timeoutMs?: number;
 }
+
+/** What a notification's history says. */
+const reasons: Readonly<Record<OutboundFailure, string>> = {
+  address_refused: "the subscription's address is not a public one over https",
+  unreachable: "the push service could not be reached, or broke the connection off",
+  timeout: "the push service did not answer in time",
+  too_large: "the push service's answer was too large",
+  not_http: "the push service's answer was none to a request by HTTP",
+};
 
 /** How long a push service keeps a message for a browser that is not there. */
 const ttlSeconds = 86_400;
 
-export function webPushDriver({ vapid, contact, outbound }: WebPushOptions) {
+export function webPushDriver(options: WebPushOptions) {
+  const { vapid, contact, outbound, timeoutMs = 15_000 } = options;
   return async (push: OutgoingPush & { readonly to: PushSubscription }): Promise<void> => {
     // The package is CommonJS; what it exports is its default.
     const { default: webPush } = await import("web-push");
@@ -63,13 +73,15 @@ export function webPushDriver({ vapid, contact, outbound }: WebPushOptions) {
         Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
       ),
       body: request.body,
-      timeoutMs: 15_000,
-      maxBytes: 65_536,
-    }).catch((error: unknown) => {
-      if (error instanceof OutboundError && error.failure === "address_refused") {
-        throw new Undeliverable(error.message, { cause: error, noSuchRecipient: true });
-      }
-      throw error;
+      timeoutMs,
+      maxBytes: 1_024,
+      statusDecides: true,
+    }).catch((cause: unknown) => {
+      if (!(cause instanceof OutboundError)) throw cause;
+      const message = reasons[cause.failure];
+      throw cause.failure === "address_refused"
+        ? new Undeliverable(message, { cause, noSuchRecipient: true })
+        : new Error(message, { cause });
     });
     if (answer.ok) return;
     const message = `the push service answered ${answer.status}`;

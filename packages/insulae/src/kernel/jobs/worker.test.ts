@@ -138,12 +138,16 @@ describe("a lease", () => {
 });
 
 describe("a worker", () => {
-  it("parks a job that takes longer than it may", async () => {
+  it("parks a job that takes longer than it may, and has its place for others", async () => {
     const id = await add(await parts.newTenant(), brief.name, {}, 0);
-    work(1);
+    const worker = work(1);
     expect(await until(id, "failed")).toMatchObject({
       output: { error: "it took longer than 0.05 s" },
     });
+    // The job itself has never ended.
+    await add(await parts.newTenant(), count.name, { of: "after" });
+    worker.wake();
+    await untilStarted("after");
   });
 
   it("leaves a job that only a newer version knows to that", async () => {

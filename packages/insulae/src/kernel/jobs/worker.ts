@@ -9,12 +9,14 @@
  *      └── the process stops ──► handed back, as if it had not been taken
  *
  * However much one tenant has waiting, another's job waits for one job of each tenant in the round at
- * most; and no tenant has more than half of the places. It looks for work when jobs are announced,
- * when one ends, when the next one is due, and by itself every half minute.
+ * most; and no tenant has more than half of the places. A job that waits for somebody outside takes
+ * none (`waiting.ts`). It looks for work when jobs are announced, when one ends or begins to wait, when
+ * the next one is due, and by itself every half minute.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Value } from "typebox/value";
 import { AppError } from "../errors.ts";
+import { keepTrying } from "../keep-trying.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { keptText } from "../telemetry/redact.ts";
@@ -23,6 +25,7 @@ import type { JobDefinition, JobRun } from "./job.ts";
 import { watchJobs } from "./job-metrics.ts";
 import type { JobQueue, TakenJob } from "./queue.ts";
 import { platformQueue } from "./queue-names.ts";
+import { isRoom, outsideOf, type Waiting } from "./waiting.ts";
 
 /** Thrown by a job where trying again makes no sense: it is parked at once. */
 export class PermanentFailure extends Error {
@@ -49,7 +52,7 @@ export interface JobWorkerOptions {
   readonly graceMs?: number;
 }
 
-interface Running {
+interface Running extends Waiting {
   readonly taken: TakenJob;
   readonly stop: AbortController;
   /** Somebody else's by now: nothing that it does counts any more. */
@@ -92,8 +95,8 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
       while (again && open) {
         again = false;
         // Asked first, so that a job that becomes due meanwhile is missed by one of the two at most.
-        if (running.size < concurrency) dueAt = inMs((await queue.nextDueMs()) ?? lookEveryMs);
-        while (open && running.size < concurrency) {
+        if (hasRoom()) dueAt = inMs((await queue.nextDueMs()) ?? lookEveryMs);
+        while (open && hasRoom()) {
           const name = await nextQueue();
           if (name === undefined) break;
           const taken = await queue.take(name);
@@ -110,10 +113,11 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     timer = setTimeout(wake, Math.min(Math.max(dueAt - inMs(0), 10), lookEveryMs)).unref();
   };
 
+  const hasRoom = (): boolean => isRoom([...running.keys()], concurrency);
+
   const isFull = (name: string): boolean => {
-    let count = 0;
-    for (const { taken } of running.keys()) if (taken.queue === name) count += 1;
-    return count >= share;
+    const own = [...running.keys()].filter(({ taken }) => taken.queue === name);
+    return !isRoom(own, share);
   };
 
   /** Whose turn it is. */
@@ -141,6 +145,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
       taken,
       stop: new AbortController(),
       lost: false,
+      waiting: 0,
       progress: undefined,
       written: undefined,
     };
@@ -219,23 +224,18 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
       tenant === undefined
         ? call({ ...own, platform, log: log.child(fields) })
         : platform.withTenant(tenant, (scope) =>
-            call({ ...scope, ...own, log: scope.log.child(fields) }),
+            call({
+              ...scope,
+              ...outsideOf(run, scope, wake),
+              ...own,
+              log: scope.log.child(fields),
+            }),
           );
     return Promise.race([working, aborted(signal)]).finally(() => clearTimeout(timer));
   };
 
-  /** Keeps at it while the lease lasts: the work is done, and shall not be done twice. */
-  const persist = async (note: () => Promise<boolean>): Promise<void> => {
-    for (let failures = 0; ; failures += 1) {
-      try {
-        await note();
-        return;
-      } catch (error) {
-        if (failures === 6 || !open) throw error;
-        await sleep(100 * 2 ** failures, undefined, { ref: false });
-      }
-    }
-  };
+  /** Not when it closes: then whoever takes the job over does it again. */
+  const persist = (note: () => Promise<boolean>) => keepTrying(note, () => open);
 
   const prolongAll = async (all: boolean): Promise<void> => {
     for (const run of running.keys()) {

@@ -10,11 +10,13 @@
  * minute, should an announcement be lost. A crash between the server's 250 and the note here sends a
  * mail twice, never not at all.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Kysely } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import { Undeliverable } from "../delivery/message.ts";
 import { AppError } from "../errors.ts";
+import { keepTrying } from "../keep-trying.ts";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { counter } from "../telemetry/metrics.ts";
@@ -39,7 +41,7 @@ export interface MailSender {
   wake(): void;
   /** Deletes what is no longer of use. */
   sweep(): Promise<void>;
-  /** Finishes what is being sent. */
+  /** Lets what is being sent finish for a moment; the rest is due again when its lease ends. */
   close(): Promise<void>;
 }
 
@@ -65,6 +67,7 @@ const mails = counter("insulae_mails_total", "Mails, by what became of an attemp
 ]);
 
 const lookEveryMs = 30_000;
+const closeGraceMs = 1_000;
 const keptDays = 30;
 
 /** 15 s, 1 min, 4 min, … over four hours in all, each half more or less, so that nodes don't meet. */
@@ -106,14 +109,14 @@ export function createMailSender(options: MailSenderOptions): MailSender {
   /** Until the next mail is due. */
   const rest = (): void => {
     if (!running) return;
-    const sleep = (ms: number) => {
+    const wakeIn = (ms: number) => {
       clearTimeout(timer);
       timer = setTimeout(wake, Math.min(Math.max(ms, 10), lookEveryMs)).unref();
     };
-    sleep(lookEveryMs);
+    wakeIn(lookEveryMs);
     asking = nextDueMs(control).then(
       // Whoever works meanwhile asks again afterwards.
-      (ms) => void (ms !== undefined && running && workers.size === 0 && sleep(ms)),
+      (ms) => void (ms !== undefined && running && workers.size === 0 && wakeIn(ms)),
       (error: unknown) => log.warn({ err: error }, "The queue of mails can't be reached"),
     );
   };
@@ -124,13 +127,19 @@ export function createMailSender(options: MailSenderOptions): MailSender {
   }
 
   const handle = async (mail: TakenMail): Promise<void> => {
+    let outcome: Outcome;
     try {
-      const outcome = await deliver(mail);
-      await finish(control, mail, outcome);
-      count(outcome.state);
+      outcome = await deliver(mail);
     } catch (error) {
       await fail(mail, error);
+      return;
     }
+    // It has left: what goes wrong from here on doesn't call it back.
+    count(outcome.state);
+    await keepTrying(
+      () => finish(control, mail, outcome),
+      () => running,
+    );
   };
 
   const deliver = async (mail: TakenMail): Promise<Outcome> => {
@@ -210,7 +219,7 @@ export function createMailSender(options: MailSenderOptions): MailSender {
     async close() {
       running = false;
       clearTimeout(timer);
-      while (workers.size > 0) await Promise.all(workers);
+      await Promise.race([Promise.all(workers), sleep(closeGraceMs, undefined, { ref: false })]);
       await asking;
     },
   };

@@ -12,6 +12,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RedisClientType } from "redis";
+import { withDeadline } from "../deadline.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 /** What runs commands: `client.sendCommand(["GET", key])`. */
@@ -37,6 +38,8 @@ export interface RedisOptions {
   /** How long a reply may take. */
   readonly timeoutMs: number;
   readonly log: Logger;
+  /** How long it may take until a connection is one, with TLS, greetings and subscriptions. */
+  readonly connectMs?: number;
 }
 
 /** Redis can't be asked now; whoever asked goes on without it. */
@@ -59,7 +62,7 @@ interface Connection {
 
 /** Resolves when the connection is made, or the first attempt has failed; the others go on. */
 export async function connectRedis(options: RedisOptions): Promise<Redis> {
-  const { url, timeoutMs, log } = options;
+  const { url, timeoutMs, log, connectMs = 5_000 } = options;
   // Loaded only where there is a Redis: a start without one need not wait for it.
   const { createClient } = await import("redis");
   const closing = new AbortController();
@@ -94,9 +97,16 @@ export async function connectRedis(options: RedisOptions): Promise<Redis> {
     closing.signal.addEventListener("abort", stop, { once: true });
     const connection = createConnection(lost.reject);
     const { client } = connection;
+    let over = false;
+    // A client that is destroyed while its socket connects forgets the socket.
+    client.on("connect", () => over && client.destroy());
     try {
-      await Promise.race([client.connect(), lost.promise]);
-      for (const [channel, onMessage] of channels) await client.subscribe(channel, onMessage);
+      const greet = async () => {
+        await client.connect();
+        for (const [channel, onMessage] of channels) await client.subscribe(channel, onMessage);
+      };
+      // Its own timeouts end when a byte comes.
+      await withDeadline(connectMs, () => Promise.race([greet(), lost.promise]), closing.signal);
       current = connection;
       restUntil = 0;
       tried.resolve();
@@ -106,6 +116,7 @@ export async function connectRedis(options: RedisOptions): Promise<Redis> {
     } finally {
       current = undefined;
       closing.signal.removeEventListener("abort", stop);
+      over = true;
       client.destroy();
     }
   };
@@ -148,7 +159,8 @@ export async function connectRedis(options: RedisOptions): Promise<Redis> {
     },
     subscribe(channel, onMessage) {
       channels.set(channel, onMessage);
-      current?.client.subscribe(channel, onMessage).catch(current.drop);
+      if (!current) return;
+      inTime(current.client.subscribe(channel, onMessage), timeoutMs).catch(current.drop);
     },
     async close() {
       closing.abort();

@@ -15,7 +15,7 @@ import {
   SpanStatusCode,
   trace,
 } from "@opentelemetry/api";
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { JsonTraceSerializer } from "@opentelemetry/otlp-transformer";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import {
   BatchSpanProcessor,
@@ -25,6 +25,7 @@ import {
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 import type { TracingConfig } from "../../config.ts";
+import { exchange } from "../http/exchange.ts";
 import type { Logger } from "./log.ts";
 import {
   failureName,
@@ -35,17 +36,12 @@ import {
 } from "./tracing.ts";
 
 const exportEveryMs = 1_000;
-/** With the attempts that fail. Nothing is left after that. */
+/** For a batch. What has not arrived by then is lost. */
 const exportTimeoutMs = 2_000;
 /** Of the three seconds in which the process stops. */
 const closeMs = 1_000;
 
 export function createTracing(config: TracingConfig, version: string, log: Logger): Tracing {
-  const exporter = new OTLPTraceExporter({
-    url: `${config.endpoint}/v1/traces`,
-    headers: { ...config.headers },
-    timeoutMillis: exportTimeoutMs,
-  });
   const provider = new TracerProvider({
     resource: resourceFromAttributes({
       "service.name": config.service,
@@ -55,7 +51,7 @@ export function createTracing(config: TracingConfig, version: string, log: Logge
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(config.ratio) }),
     spanProcessors: [
       new BatchSpanProcessor({
-        exporter: telling(exporter, log),
+        exporter: telling(otlpExporter(config), log),
         scheduledDelayMillis: exportEveryMs,
         exportTimeoutMillis: exportTimeoutMs,
       }),
@@ -132,6 +128,37 @@ export function createTracing(config: TracingConfig, version: string, log: Logge
       await Promise.race([provider.shutdown().catch(() => undefined), late.promise]);
       clearTimeout(timer);
     },
+  };
+}
+
+/**
+ * OTLP over HTTP, in JSON. The SDK's own exporter waits for ever for a collector that switches
+ * protocols or sends a byte now and then, and after thirty such requests sends no more.
+ */
+export function otlpExporter(
+  { endpoint, headers }: Pick<TracingConfig, "endpoint" | "headers">,
+  timeoutMs = exportTimeoutMs,
+): SpanExporter {
+  const url = new URL(`${endpoint}/v1/traces`);
+  const send = async (body: Uint8Array | undefined): Promise<void> => {
+    const { status, ok } = await exchange(url, {
+      method: "POST",
+      headers: { ...headers, "content-type": "application/json" },
+      body,
+      timeoutMs,
+      maxBytes: 1_024,
+      statusDecides: true,
+    });
+    if (!ok) throw new Error(`the collector answered ${status}`);
+  };
+  return {
+    export(spans, done) {
+      send(JsonTraceSerializer.serializeRequest(spans)).then(
+        () => done({ code: 0 }),
+        (error) => done({ code: 1, error }),
+      );
+    },
+    shutdown: async () => {},
   };
 }
 
