@@ -54,8 +54,13 @@ export interface Provisioning {
    *   `no_server_accepts`. Then nothing was made.
    */
   place(tenantId: TenantId, options: PlaceOptions): Promise<Placement>;
-  /** Drops a schema or database and all in it. A pool stays, and who shares it. Can be repeated. */
+  /**
+   * Drops a schema or database and all in it, and forgets whose it was. A pool stays, and who shares
+   * it. Can be repeated.
+   */
   retire(place: Place): Promise<void>;
+  /** Whether there is such a database or schema, or a role of its name. */
+  exists(place: Place): Promise<boolean>;
   /** What a crash left behind: places without a row, and rows that no tenant has. */
   findOrphans(): Promise<readonly Place[]>;
   /** Builds the server's template, so that the first tenant doesn't wait for it. */
@@ -151,6 +156,9 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
       );
       await deletePlacement(control, place);
     },
+
+    exists: ({ serverId, ...place }) =>
+      asAdministrator(serverId, (client) => isTaken(client, nameOf({ serverId, ...place }))),
 
     findOrphans: async () => {
       const found = await Promise.all(
