@@ -89,6 +89,9 @@ export function createLocalDriver(options: LocalDriverOptions): StorageDriver {
         if (facts) yield { key: prefix + path.slice(top.length), changedAt: facts.mtime };
       }
     },
+    async *folders() {
+      yield* await readdir(folder).catch(orNothing);
+    },
     deleteAll: (prefix) => rm(join(folder, prefix), { recursive: true, force: true }),
     async signUpload(key, { size, type, seconds }) {
       const expires = Math.floor(Date.now() / 1_000) + seconds;

@@ -6,11 +6,13 @@
 import type pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import { inTransaction, openClient } from "../database/connect.ts";
+import { checkTables } from "../database/feature-tables.ts";
 import { bootCheck } from "../database/isolation-check.ts";
 import { label, type MigrationPlan, planOf, readLedger } from "../database/ledger.ts";
 import type { MigrationSet, Migrations } from "../database/migration-files.ts";
 import { dataSchema } from "../database/scope.ts";
-import type { MainServer } from "./prepare.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { type MainServer, noteUnloaded } from "./prepare.ts";
 
 /** The database is there, and Insulae has never been set up in it. */
 export class NotSetUp extends Error {
@@ -32,9 +34,10 @@ export interface FindMainServerOptions {
   readonly migrations: Migrations;
   /** Whether migrations must not be due, and tenants must be isolated. */
   readonly check: boolean;
+  readonly log?: Logger;
 }
 
-/** @throws NotSetUp; where it is to check, MigrationsDue and IsolationError. */
+/** @throws NotSetUp; where it is to check, MigrationsDue, IsolationError and TablesDiffer. */
 export async function findMainServer(options: FindMainServerOptions): Promise<MainServer> {
   const { url, migrations, check } = options;
   const config = parseIntoClientConfig(url);
@@ -52,6 +55,7 @@ export async function findMainServer(options: FindMainServerOptions): Promise<Ma
         const due = (await mainPlans(client, migrations)).flatMap(({ pending }) => pending);
         if (due.length > 0) throw new MigrationsDue(due.map(label));
         await bootCheck(client);
+        noteUnloaded(await checkTables(client, dataSchema, migrations), options.log);
       }
       return { id: main.id, url, database: main.database };
     });
