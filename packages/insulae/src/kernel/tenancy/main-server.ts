@@ -6,13 +6,12 @@
 import type pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import { inTransaction, openClient } from "../database/connect.ts";
-import { checkTables } from "../database/feature-tables.ts";
 import { bootCheck } from "../database/isolation-check.ts";
 import { label, type MigrationPlan, planOf, readLedger } from "../database/ledger.ts";
 import type { MigrationSet, Migrations } from "../database/migration-files.ts";
 import { dataSchema } from "../database/scope.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { type MainServer, noteUnloaded } from "./prepare.ts";
+import { type MainServer, noteFindings } from "./prepare.ts";
 
 /** The database is there, and Insulae has never been set up in it. */
 export class NotSetUp extends Error {
@@ -55,7 +54,7 @@ export async function findMainServer(options: FindMainServerOptions): Promise<Ma
         const due = (await mainPlans(client, migrations)).flatMap(({ pending }) => pending);
         if (due.length > 0) throw new MigrationsDue(due.map(label));
         await bootCheck(client);
-        noteUnloaded(await checkTables(client, dataSchema, migrations), options.log);
+        await noteFindings(client, migrations, options.log);
       }
       return { id: main.id, url, database: main.database };
     });

@@ -6,7 +6,9 @@ import type { Migrations } from "../database/migration-files.ts";
 import { migratePlacement } from "../database/migrator.ts";
 import {
   createTenantLogin,
+  dropLogin,
   dropRole,
+  type InDatabase,
   ownerRole,
   restrictDatabase,
   retryConcurrent,
@@ -137,10 +139,20 @@ async function copyTemplate(
   }
 }
 
-export async function removePlace(client: pg.Client, place: Place, main: string): Promise<void> {
+/**
+ * Drops the schema or database, all in it, and its role.
+ *
+ * @param client the administrator, in the main database `main` of the place's server.
+ */
+export async function removePlace(
+  client: pg.Client,
+  place: Place,
+  main: string,
+  inDatabase: InDatabase,
+): Promise<void> {
   if (place.isolation === "schema") await removeSchema(client, place);
   else if (place.isolation === "database" && place.database !== main) {
-    await removeDatabase(client, place.database);
+    await removeDatabase(client, place.database, inDatabase);
   }
 }
 
@@ -157,7 +169,11 @@ async function removeSchema(client: pg.Client, place: Place): Promise<void> {
   await dropRole(client, schemaRole(database, name));
 }
 
-async function removeDatabase(client: pg.Client, name: string): Promise<void> {
+async function removeDatabase(
+  client: pg.Client,
+  name: string,
+  inDatabase: InDatabase,
+): Promise<void> {
   const role = pg.escapeIdentifier(name);
   // To end the login's sessions, an administrator that isn't a superuser must be in the role.
   await client.query(`
@@ -168,5 +184,5 @@ async function removeDatabase(client: pg.Client, name: string): Promise<void> {
       end if;
     end $$`);
   await dropDatabase(client, name);
-  await dropRole(client, name);
+  await dropLogin(client, name, inDatabase);
 }

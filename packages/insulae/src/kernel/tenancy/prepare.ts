@@ -8,7 +8,7 @@ import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import { inTransaction, openClient } from "../database/connect.ts";
 import { checkTables } from "../database/feature-tables.ts";
-import { bootCheck } from "../database/isolation-check.ts";
+import { bootCheck, findLoginProblems } from "../database/isolation-check.ts";
 import type { Migrations } from "../database/migration-files.ts";
 import {
   type MigrateOptions,
@@ -63,7 +63,7 @@ export async function bootMainServer(options: PrepareOptions): Promise<MainServe
     const id = await inTransaction(client, async () => {
       await client.query("set local role insulae_owner");
       await bootCheck(client);
-      noteUnloaded(await checkTables(client, dataSchema, migrations), options.log);
+      await noteFindings(client, migrations, options.log);
       return registerMainServer(client, database, version);
     });
     return { id, url, database };
@@ -81,18 +81,32 @@ export async function prepareDataServer(
     await inTransaction(client, async () => {
       await client.query("set local role insulae_owner");
       await bootCheck(client);
-      noteUnloaded(await checkTables(client, dataSchema, options.migrations), options.log);
+      await noteFindings(client, options.migrations, options.log);
     });
   });
 }
 
-/** Says that there are tables of features that this application does not load. */
-export function noteUnloaded(tables: readonly string[], log: Logger | undefined): void {
-  if (tables.length === 0) return;
-  log?.warn(
-    { tables },
-    "There are tables of features that this application does not load: load the features, or drop the tables",
-  );
+/**
+ * Compares the tables with the features' lists, and logs what is no reason not to start.
+ *
+ * @param client the owner, in a database with a pool.
+ * @throws TablesDiffer
+ */
+export async function noteFindings(
+  client: pg.Client,
+  migrations: Migrations,
+  log: Logger | undefined,
+): Promise<void> {
+  const tables = await checkTables(client, dataSchema, migrations);
+  if (tables.length > 0) {
+    log?.warn(
+      { tables },
+      "There are tables of features that this application does not load: load the features, or drop the tables",
+    );
+  }
+  for (const { login, problem } of await findLoginProblems(client)) {
+    log?.warn({ login }, `The login of a tenant's database ${problem}: see insulae doctor`);
+  }
 }
 
 /** The row of the main server and the one of its pool. */

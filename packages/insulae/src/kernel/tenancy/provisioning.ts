@@ -13,6 +13,7 @@ import type pg from "pg";
 import { type Connect, withOwner } from "../database/connect.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Migrations } from "../database/migration-files.ts";
+import type { InDatabase } from "../database/roles.ts";
 import { dataSchema } from "../database/scope.ts";
 import type { Target } from "../database/target.ts";
 import { ensureTemplate } from "../database/template.ts";
@@ -88,6 +89,20 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
     fn: (client: pg.Client) => Promise<Result>,
   ): Promise<Result> => withOwner(connect, { serverId, database: mainDatabase }, fn);
 
+  /** In another database of the server; the connection is closed after it. */
+  const inDatabaseOf =
+    (serverId: string): InDatabase =>
+    async (database, fn) => {
+      const connection = await connect({ serverId, database, role: "owner" });
+      try {
+        await fn(connection.client);
+      } finally {
+        connection.destroy();
+      }
+    };
+  const remove = (client: pg.Client, place: Place): Promise<void> =>
+    removePlace(client, place, mainDatabase, inDatabaseOf(place.serverId));
+
   const placeInPool = async (serverId: string): Promise<Placement> => {
     const known = pools.get(serverId);
     if (known) return known;
@@ -118,13 +133,13 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
         if (await isTaken(client, nameOf(place))) {
           // A name from the tenant's id can only be what a crash of the first attempt left behind.
           if (chosen) throw placementNameTaken();
-          await removePlace(client, place, mainDatabase);
+          await remove(client, place);
         }
         try {
           await makePhysical(client, place);
           return await writePlacement(control, place, migrations.version);
         } catch (error) {
-          await removePlace(client, place, mainDatabase).catch(() => undefined);
+          await remove(client, place).catch(() => undefined);
           throw error;
         }
       }),
@@ -152,7 +167,7 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
         await options.closeTarget?.((t) => t.serverId === serverId && t.database === database);
       }
       await asAdministrator(serverId, (client) =>
-        withNameLock(client, place, () => removePlace(client, place, mainDatabase)),
+        withNameLock(client, place, () => remove(client, place)),
       );
       await deletePlacement(control, place);
     },

@@ -156,7 +156,5 @@ export async function findStrayFiles(
     if (tenantIds.length >= mostNamed) break;
   }
   await look(batch);
-  return tenantIds.length > 0
-    ? [{ where: "files", tenantIds: tenantIds.slice(0, mostNamed) }]
-    : [];
+  return tenantIds.length > 0 ? [{ where: "files", tenantIds: tenantIds.slice(0, mostNamed) }] : [];
 }
