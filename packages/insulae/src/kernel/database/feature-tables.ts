@@ -3,6 +3,7 @@
  * restores a tenant goes by these lists; a table that is in none would be left behind without a word.
  */
 import type pg from "pg";
+import { listDataTables } from "./data-tables.ts";
 import { label, readLedger } from "./ledger.ts";
 import type { Migrations } from "./migration-files.ts";
 
@@ -34,14 +35,7 @@ export async function compareTables(
   schema: string,
   migrations: Migrations,
 ): Promise<TableFindings> {
-  const { rows } = await client.query<{ name: string }>(
-    `select relname as name from pg_class
-     where relnamespace = (select oid from pg_namespace where nspname = $1)
-       and relkind in ('r', 'p') and not relispartition
-     order by relname`,
-    [schema],
-  );
-  const present = new Set(rows.map(({ name }) => name));
+  const present = new Set(await listDataTables(client, schema));
   const problems: string[] = [];
   const unloaded: string[] = [];
   for (const [table, feature] of migrations.tables) {

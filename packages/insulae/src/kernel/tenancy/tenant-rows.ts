@@ -4,26 +4,20 @@
  * erased as well. It is the owner who does it, in the tenant's scope like anybody: the application may
  * not delete an audit log.
  */
-import type pg from "pg";
+import pg from "pg";
 import { inTransaction } from "../database/connect.ts";
+import { listDataTables } from "../database/data-tables.ts";
 import { ownerRole } from "../database/roles.ts";
 import type { TenantId } from "./tenant.ts";
 
 /** How far rows are counted. */
 export const countedRows = 1_000;
 
-/** The tables of a data-plane schema, quoted and with their schema; all of them are tenants'. */
-export async function listTables(client: pg.ClientBase, schema: string): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>(
-    `select format('%I.%I', nspname, relname) as name
-     from pg_class
-     join pg_namespace on pg_namespace.oid = relnamespace
-     where nspname = $1 and relkind in ('r', 'p') and not relispartition
-     order by relname`,
-    [schema],
+/** The tables of a data-plane schema, quoted and with their schema. */
+export const listTables = async (client: pg.ClientBase, schema: string): Promise<string[]> =>
+  (await listDataTables(client, schema)).map(
+    (table) => `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`,
   );
-  return rows.map(({ name }) => name);
-}
 
 /** Runs `fn` as the owner, in the tenant's scope. @param client the administrator. */
 export const asOwnerOf = <Result>(
