@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { App } from "./app.ts";
 import { coreFeatures, standardFeatures } from "./features/index.ts";
 import { isolations, type Tenant } from "./kernel/tenancy/tenant.ts";
+import { userTables } from "./kernel/tenancy/user-traces.ts";
 import { createTestApp } from "./testing/index.ts";
 import {
   controlRows,
@@ -183,6 +184,28 @@ test.each([
     expect(await objectsOf(tenant)).toEqual([]);
   },
 );
+
+test("a user who is deleted leaves nothing in the control plane but what the tenant has to see", async () => {
+  const [tenant, { userId }] = await makeTenant("schema");
+  const naming = async () => {
+    const found = await asSuperuser<{ name: string }>(
+      Object.keys(userTables)
+        .map(
+          (name) => `select '${name}' as name where exists (
+            select from ${name} held where '${userId}' in (
+              to_jsonb(held) ->> 'user_id', to_jsonb(held) ->> 'subject_id'))`,
+        )
+        .join(" union all "),
+    );
+    return found.map(({ name }) => name);
+  };
+  expect(await naming()).toEqual(Object.keys(userTables));
+  await app.withTenant(tenant, async ({ db, forgetUser }) => {
+    await db.query("delete from users where id = $1", [userId]);
+    await forgetUser(userId);
+  });
+  expect(await naming()).toEqual(["control.impersonations"]);
+});
 
 test("a table that no loaded feature lists is erased as well", async () => {
   const [tenant, { mark }] = await makeTenant("pool");

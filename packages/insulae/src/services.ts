@@ -8,7 +8,7 @@ import {
   findOwnTexts,
   type NotificationTables,
 } from "./features/notifications/notifications.feature.ts";
-import { findStanding, forgetMembership, type UserTables } from "./features/users/users.feature.ts";
+import { findStanding, forgetGoneUser, type UserTables } from "./features/users/users.feature.ts";
 import {
   findWantedEvents,
   recordEvents,
@@ -326,7 +326,7 @@ export async function createServices(
       authority.forgetUser(tenant.id, id);
       await announcements.announceUser(tenant.id, userId);
       if (id)
-        await forgetMembership({ control, db: databaseOf<UserTables>(tenant) }, tenant.id, id);
+        await forgetGoneUser({ control, db: databaseOf<UserTables>(tenant) }, tenant.id, id);
     },
     databaseOf,
     log,

@@ -78,7 +78,7 @@ async function findByIndex(
       where not exists (
         select from control.tenants where tenants.id = present.id and placement_id = ${id})
       limit ${mostNamed}`.execute(control);
-    if (rows.length > 0) strays.push({ where: table, tenantIds: rows.map((row) => row.id) });
+    if (rows.length > 0) strays.push({ where: plain(table), tenantIds: rows.map((row) => row.id) });
   }
   return strays;
 }
@@ -105,8 +105,13 @@ async function findByAsking(
     );
     for (const { name } of rows) found.set(name, [...(found.get(name) ?? []), id]);
   }
-  return [...found].map(([where, ids]) => ({ where, tenantIds: ids.slice(0, mostNamed) }));
+  return [...found].map(([table, ids]) => ({
+    where: plain(table),
+    tenantIds: ids.slice(0, mostNamed),
+  }));
 }
+
+const plain = (table: string): string => table.replaceAll('"', "");
 
 const isErased = sql`status = 'deleted' and erase_after is null`;
 
