@@ -55,13 +55,16 @@ const filesWith = (...texts: readonly string[]): string[] =>
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((path) => texts.some((text) => `${path}${readFileSync(path)}`.includes(text)));
 
-const objectsOf = ({ placement }: Tenant) =>
+const objectsOf = ({ placement: { id, database, schema, role = "" } }: Tenant) =>
   asSuperuser(`
-    select datname as name from pg_database where datname = '${placement.database}' and datname <> current_database()
+    select datname as name from pg_database
+      where datname = '${database}' and datname <> current_database()
     union all
-    select rolname from pg_roles where rolname in ('${placement.database}', '${placement.role ?? ""}')
+    select rolname from pg_roles where rolname in ('${database}', '${role}')
     union all
-    select nspname from pg_namespace where nspname = '${placement.schema}' and nspname <> 'data'`);
+    select nspname from pg_namespace where nspname = '${schema}' and nspname <> 'data'
+    union all
+    select database from control.placements where id = '${id}' and isolation <> 'pool'`);
 
 const passGrace = ({ id }: Tenant) =>
   asSuperuser(
@@ -103,7 +106,7 @@ describe.each(isolations)("a tenant in a %s", (isolation) => {
       expect.arrayContaining([...Object.keys(controlRows), "pgboss.job_common", "pgboss.queue"]),
     );
     expect(filesWith(mark)).toHaveLength(2);
-    expect(await objectsOf(tenant)).toHaveLength(isolation === "pool" ? 0 : 2);
+    expect(await objectsOf(tenant)).toHaveLength(isolation === "pool" ? 0 : 3);
     const others = await tablesWith(other.id);
 
     await app.tenants.delete(tenant.id);

@@ -22,14 +22,24 @@ import type { Place } from "./placements.ts";
 export const nameOf = (place: Place): string =>
   place.isolation === "schema" ? place.schema : place.database;
 
-/** Runs `fn` while nobody else makes or removes the place; see `isLocked`. */
+/** How long somebody else may be at work on a place. */
+const lockWaitMs = 60_000;
+
+/**
+ * Runs `fn` while nobody else makes or removes the place; see `isLocked`. Whoever waits for a connection
+ * that hangs gives up after a minute: others' places have to go on.
+ */
 export async function withNameLock<Result>(
   client: pg.Client,
   place: Place,
   fn: () => Promise<Result>,
 ): Promise<Result> {
   const key = lockKey(place);
-  await client.query("select pg_advisory_lock(hashtextextended($1, 0))", [key]);
+  // A session's lock, which outlives the transaction that bounds its wait.
+  await inTransaction(client, async () => {
+    await client.query(`set local lock_timeout = ${lockWaitMs}`);
+    await client.query("select pg_advisory_lock(hashtextextended($1, 0))", [key]);
+  });
   try {
     return await fn();
   } finally {
