@@ -325,8 +325,7 @@ export async function createServices(
       const id = userId as UserId | undefined; // whoever calls has it of a user
       authority.forgetUser(tenant.id, id);
       await announcements.announceUser(tenant.id, userId);
-      if (id)
-        await forgetGoneUser({ control, db: databaseOf<UserTables>(tenant) }, tenant.id, id);
+      if (id) await forgetGoneUser({ control, db: databaseOf<UserTables>(tenant) }, tenant.id, id);
     },
     databaseOf,
     log,

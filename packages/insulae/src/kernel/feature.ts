@@ -292,11 +292,8 @@ export interface FeatureOptions<Tables> extends Hooks<Tables> {
   readonly permissions?: Readonly<Record<`${string}:${string}`, string | PermissionDefinition>>;
   /** The folder of numbered SQL files (`0001_contacts.sql`) for the data plane. */
   readonly migrations?: URL;
-  /**
-   * All tables that its migrations make with `app.tenant_table`. The server does not start while the
-   * lists of its features and the tables of the database differ. (Erasing a tenant goes by the tables
-   * of the database; moving and exporting one will go by these lists.)
-   */
+  /** All tables that its migrations make. The server does not start while a list and the database
+   * differ. Erasing a tenant goes by the database; nothing moves or exports tenants yet. */
   readonly tables?: readonly (keyof Tables & string)[];
   /** Features whose tables this one's migrations refer to; they migrate first. */
   readonly dependsOn?: readonly string[];
