@@ -12,11 +12,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   kernel: ["config"],
   features: ["kernel", "config"],
   dialects: ["features", "kernel", "config"],
-  fleet: ["kernel", "config"],
-  app: ["dialects", "features", "fleet", "kernel", "config"],
+  app: ["dialects", "features", "kernel", "config"],
   index: ["app", "features", "kernel", "config"],
   testing: ["app", "features", "kernel", "config"],
-  cli: ["app", "fleet", "features", "kernel", "config"],
+  cli: ["app", "features", "kernel", "config"],
 };
 
 /** Tests, and what only they use, may also use the harness and whole apps. */

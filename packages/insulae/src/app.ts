@@ -97,7 +97,7 @@ export interface App
 /**
  * Makes an app: opens (or starts) its databases, migrates and checks them, wires everything up.
  *
- * @throws ConfigError, IsolationError, or an Error that lists what is wrong with the features.
+ * @throws ConfigError, IsolationError, TablesDiffer, or an Error that lists what is wrong with the features.
  * @example
  * const app = await createApp({ features: [invoices] });
  * await app.tenants.create({ key: "acme", name: "Acme Corp", isolation: "database" });

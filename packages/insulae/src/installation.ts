@@ -88,7 +88,7 @@ export async function openInstallation(
     const main =
       whenDue === "migrate"
         ? await bootMainServer({ url, secrets, migrations, lockTimeoutMs, log })
-        : await findMainServer({ url, migrations, check: whenDue === "refuse" });
+        : await findMainServer({ url, migrations, check: whenDue === "refuse", log });
     const redis = config.redisUrl
       ? await connectRedis({
           url: config.redisUrl,

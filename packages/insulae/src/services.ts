@@ -2,14 +2,13 @@
  * What works on an installation: the services of the control plane, wired together. The server
  * answers requests with them; a command of the CLI calls them.
  */
-import { escapeIdentifier } from "pg";
 import { findAccountStanding } from "./features/accounts/accounts.feature.ts";
 import { type ApiKeyTables, noteUse } from "./features/api-keys/api-keys.feature.ts";
 import {
   findOwnTexts,
   type NotificationTables,
 } from "./features/notifications/notifications.feature.ts";
-import { findStanding, forgetMembership, type UserTables } from "./features/users/users.feature.ts";
+import { findStanding, forgetGoneUser, type UserTables } from "./features/users/users.feature.ts";
 import {
   findWantedEvents,
   recordEvents,
@@ -41,8 +40,8 @@ import {
 import { createTokens } from "./kernel/auth/tokens.ts";
 import { createCaches } from "./kernel/cache/cache.ts";
 import { countCache } from "./kernel/cache/cache-metrics.ts";
+import { everything } from "./kernel/cache/entries.ts";
 import { createRedisEntries } from "./kernel/cache/redis-entries.ts";
-import { inTransaction, withOwner } from "./kernel/database/connect.ts";
 import { createDelivery } from "./kernel/delivery/delivery.ts";
 import { createDns, type Dns } from "./kernel/dns.ts";
 import { createEvents } from "./kernel/events.ts";
@@ -64,8 +63,9 @@ import { openStorage } from "./kernel/storage/open-storage.ts";
 import { moduleLog } from "./kernel/telemetry/log.ts";
 import { createLogHub, type LogHub } from "./kernel/telemetry/log-hub.ts";
 import { type Catalogue, createCatalogue } from "./kernel/tenancy/catalogue.ts";
+import { createDataPlaces } from "./kernel/tenancy/data-places.ts";
 import { createHosts } from "./kernel/tenancy/hosts.ts";
-import type { Tenant, UserId } from "./kernel/tenancy/tenant.ts";
+import type { UserId } from "./kernel/tenancy/tenant.ts";
 import { createTenantConfigs } from "./kernel/tenancy/tenant-config.ts";
 import { findTenant } from "./kernel/tenancy/tenant-queries.ts";
 import type { TenantSettings } from "./kernel/tenancy/tenant-settings.ts";
@@ -176,6 +176,11 @@ export async function createServices(
         // Its jobs have waited for it to be active.
         jobRunner.wake();
       },
+      onErased(id) {
+        authority.forgetUser(id);
+        caches.forgotten(id, everything);
+        events.forget(id);
+      },
       onUser: authority.forgetUser,
       onAccount: authority.forgetAccount,
       onMail: () => mailSender.wake(),
@@ -255,8 +260,11 @@ export async function createServices(
       catalogue,
       configs,
       provisioning: installation.provisioning,
-      eraseRows: (tenant) => eraseRows(installation, tenant),
-      eraseFiles: storage.erase,
+      places: createDataPlaces({
+        ...installation,
+        storage,
+        announceErased: (id) => announcements.announceErased(id),
+      }),
       audit: audit.write,
       baseDomain: config.baseDomain,
       checkSettings: options.settings?.check,
@@ -316,8 +324,7 @@ export async function createServices(
       const id = userId as UserId | undefined; // whoever calls has it of a user
       authority.forgetUser(tenant.id, id);
       await announcements.announceUser(tenant.id, userId);
-      if (id)
-        await forgetMembership({ control, db: databaseOf<UserTables>(tenant) }, tenant.id, id);
+      if (id) await forgetGoneUser({ control, db: databaseOf<UserTables>(tenant) }, tenant.id, id);
     },
     databaseOf,
     log,
@@ -373,27 +380,3 @@ const loadKeys = ({ config, control, secrets }: Installation): Promise<SigningKe
   config.jwtSecret
     ? secretSigningKeys(config.jwtSecret)
     : loadSigningKeys(control, signingKeySealer(secrets));
-
-/**
- * Deletes the tenant's rows from a shared schema, those that refer to others first. It is the owner
- * who does it, in the tenant's scope like anybody: the application can't delete an audit log.
- */
-async function eraseRows(installation: Installation, tenant: Tenant): Promise<void> {
-  const { features, migrations, connect } = installation;
-  const { id, placement } = tenant;
-  const tables = migrations.features.flatMap(
-    ({ name }) => features.find((feature) => feature.name === name)?.tables ?? [],
-  );
-  await withOwner(connect, placement, (client) =>
-    inTransaction(client, async () => {
-      await client.query(
-        "select set_config('app.current_tenant_id', $1, true), set_config('search_path', $2, true)",
-        [id, placement.schema],
-      );
-      await client.query("set local role insulae_owner");
-      for (const table of tables.toReversed()) {
-        await client.query(`delete from ${escapeIdentifier(table)}`);
-      }
-    }),
-  );
-}

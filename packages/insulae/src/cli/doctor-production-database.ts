@@ -1,6 +1,7 @@
-import type pg from "pg";
+import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import { openClient } from "../kernel/database/connect.ts";
+import { findOpenDatabases } from "../kernel/database/roles.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 
 /** What a database that must not lose anything, nor tell strangers, has to have. */
@@ -18,6 +19,7 @@ export const checkProductionDatabase = (url: string): Promise<readonly Check[]> 
         await checkArchive(client),
         await checkVacuum(client),
         await checkStatements(client),
+        await checkOpenDatabases(client),
         ...(await checkAdministrators(client)),
       ];
     } finally {
@@ -125,6 +127,23 @@ async function checkStatements(client: pg.Client): Promise<Check> {
         "nobody counts which statements take how long",
         "add pg_stat_statements to shared_preload_libraries",
       );
+}
+
+/** A tenant database's login has no business in other databases of the server. */
+async function checkOpenDatabases(client: pg.Client): Promise<Check> {
+  const name = "databases";
+  const open = await findOpenDatabases(client);
+  if (open.length === 0) return ok(name, "none lets everybody connect");
+  const some = open.slice(0, 10);
+  const statements = some.map(
+    (database) =>
+      `revoke connect, temporary on database ${pg.escapeIdentifier(database)} from public;`,
+  );
+  return warning(
+    name,
+    `everybody may connect to ${some.join(", ")}: tenants' logins, too`,
+    `as a superuser or the owner, after granting connect to those who need it: ${statements.join(" ")}`,
+  );
 }
 
 /** Those who may do everything need more than a password. */

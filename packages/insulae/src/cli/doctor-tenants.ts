@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { sql } from "kysely";
 import type { Config } from "../config.ts";
 import { type Installation, openInstallation } from "../installation.ts";
 import { withOwner } from "../kernel/database/connect.ts";
@@ -9,6 +8,8 @@ import { asOwner, NotSetUp } from "../kernel/tenancy/main-server.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 import { checkCertificates } from "./doctor-certificates.ts";
 import { checkConnections } from "./doctor-connections.ts";
+import { createLeftovers } from "./doctor-leftovers.ts";
+import { createTableCheck } from "./doctor-tables.ts";
 import { createTerminalLogger } from "./logger.ts";
 import { controlPlaneDue, type PlacementState, placementStates } from "./migrate-status.ts";
 import { serverFeatures } from "./open.ts";
@@ -44,8 +45,14 @@ async function checkInstallation(installation: Installation): Promise<readonly C
   const logIns = await checkLogIns(installation);
   // The rest is asked of the control plane.
   if (logIns.some(({ state }) => state === "failure")) return logIns;
-  const states = await placementStates(installation, async (client, { schema }) => {
+  const leftovers = createLeftovers(installation);
+  const tables = createTableCheck(installation);
+  const states = await placementStates(installation, async (client, placement, plan) => {
+    const { schema } = placement;
     const problems = await asOwner(client, () => findIsolationProblems(client, [schema]));
+    await tables.look(client, placement, plan);
+    // The rows of a table that is not a tenant's can't be told apart.
+    if (problems.length === 0) await leftovers.look(client, placement);
     return problems.map(({ object, problem }) => `${object} ${problem}`).join("\n") || undefined;
   });
   return [
@@ -53,7 +60,8 @@ async function checkInstallation(installation: Installation): Promise<readonly C
     ...(await checkServers(installation)),
     ...checkIsolation(states),
     ...(await checkMigrations(installation, states)),
-    ...(await checkLeftovers(installation)),
+    ...tables.checks(),
+    ...(await leftovers.checks()),
     ...(await checkCertificates(installation)),
   ];
 }
@@ -139,32 +147,4 @@ async function checkMigrations(installation: Installation, states: readonly Plac
         : []),
     ];
   });
-}
-
-/** What crashes left behind. */
-async function checkLeftovers({ provisioning, control }: Installation) {
-  const orphans = await look("orphans", "see whether all servers can be reached", async () => {
-    const found = await provisioning.findOrphans();
-    if (found.length === 0) return ok("orphans", "no database or schema without a tenant");
-    const names = found.map(({ database, schema }) => `${database}.${schema}`).join(", ");
-    return warning(
-      "orphans",
-      `without a tenant: ${names}`,
-      "if no other Insulae uses this server, they can be dropped by hand",
-    );
-  });
-  const stuck = await look("tenants", "see whether the control plane can be read", async () => {
-    const { rows } = await sql<{ key: string; status: string }>`
-      select key, status from control.tenants
-      where status = 'provisioning' and created_at < now() - interval '15 minutes'
-        or status = 'deleted' and erase_after < now() - interval '1 day'`.execute(control);
-    if (rows.length === 0) return ok("tenants", "none is half made or overdue for erasure");
-    const names = rows.map(({ key, status }) => `${key} (${status})`).join(", ");
-    return warning(
-      "tenants",
-      `left half way: ${names}`,
-      "a running server finishes them within the hour; if it doesn't, its log says why",
-    );
-  });
-  return [...orphans, ...stuck];
 }

@@ -2,6 +2,7 @@ import pg from "pg";
 import { expect, test } from "vitest";
 import { ConfigError } from "../config.ts";
 import { databaseBusy, databaseUnavailable } from "../kernel/database/errors.ts";
+import { TablesDiffer } from "../kernel/database/feature-tables.ts";
 import { IsolationError } from "../kernel/database/isolation-check.ts";
 import { MigrationRefused } from "../kernel/database/ledger.ts";
 import { tenantExists } from "../kernel/tenancy/errors.ts";
@@ -23,6 +24,7 @@ const refused = Object.assign(new Error("connect ECONNREFUSED ::1:1"), {
 test.each([
   ["a wrong configuration", new ConfigError(["PORT is wrong"]), "configuration", 1],
   ["tables that are not isolated", new IsolationError([]), "not_isolated", 5],
+  ["tables that no feature lists", new TablesDiffer([]), "tables_differ", 5],
   ["a migration that is refused", new MigrationRefused("no"), "migration_refused", 5],
   ["migrations that are due", new MigrationsDue(["a/0001_b"]), "migrations_due", 5],
   ["an empty database", new NotSetUp("no"), "not_set_up", 1],

@@ -54,6 +54,12 @@ export function explain(error: unknown): Failure {
       return failed("embedded_postgres", error.message);
     case "IsolationError":
       return failed("not_isolated", `${error.message}\n${isolationAdvice}`, exitCodes.refused);
+    case "TablesDiffer":
+      return failed(
+        "tables_differ",
+        `${error.message}\nNothing is served until that is set right.`,
+        exitCodes.refused,
+      );
     case "MigrationRefused":
       return failed("migration_refused", error.message, exitCodes.refused);
     case "MigrationsDue":

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { Installation } from "../installation.ts";
 import { withOwner } from "../kernel/database/connect.ts";
-import { label } from "../kernel/database/ledger.ts";
+import { label, type MigrationPlan } from "../kernel/database/ledger.ts";
 import { listPlacements } from "../kernel/database/migrate-all.ts";
 import { placementStatus } from "../kernel/database/migrator.ts";
 import { asOwner, mainPlans } from "../kernel/tenancy/main-server.ts";
@@ -61,7 +61,11 @@ export const controlPlaneDue = ({ main, connect, migrations }: Installation) =>
  */
 export async function placementStates(
   { control, connect, migrations }: Installation,
-  look?: (client: pg.Client, placement: Placement) => Promise<string | undefined>,
+  look?: (
+    client: pg.Client,
+    placement: Placement,
+    plan: MigrationPlan,
+  ) => Promise<string | undefined>,
 ): Promise<readonly PlacementState[]> {
   const placements = await listPlacements(control);
   const states: PlacementState[] = [];
@@ -77,7 +81,7 @@ export async function placementStates(
               version: plan.version,
               pending: plan.pending.map(label),
               unknown: plan.unknown.map(label),
-              problem: await look?.(client, placement),
+              problem: await look?.(client, placement, plan),
             };
           }),
         );

@@ -16,6 +16,8 @@ import { tenantKey } from "./tenant-keys.ts";
 
 export interface AnnouncementHandlers {
   readonly onTenant: (id: TenantId) => void;
+  /** Nothing is to be remembered of the tenant. */
+  readonly onErased: (id: TenantId) => void;
   /** @param userId undefined: any user of the tenant */
   readonly onUser: (tenantId: TenantId, userId?: UserId) => void;
   readonly onAccount: (id: AccountId) => void;
@@ -40,6 +42,7 @@ export interface Announcements {
   readonly listening: () => boolean;
   /** Begins, and resolves when announcements are heard for the first time. */
   listen(): Promise<void>;
+  announceErased(id: TenantId): Promise<void>;
   /** @param userId undefined: any user of the tenant may have changed */
   announceUser(tenantId: TenantId, userId: string | undefined): Promise<void>;
   /** @param id of a key or tag of the tenant's cache, which tells nothing */
@@ -69,6 +72,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     const [kind, first = "", second = ""] = payload.split(":");
     // The ids come from our own triggers and from the methods below.
     if (kind === "tenant") handlers.onTenant(first as TenantId);
+    else if (kind === "erased") handlers.onErased(first as TenantId);
     else if (kind === "users") handlers.onUser(first as TenantId);
     else if (kind === "user") handlers.onUser(first as TenantId, second as UserId);
     else if (kind === "account") handlers.onAccount(first as AccountId);
@@ -110,6 +114,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
 
   return {
     ...listener,
+    announceErased: (id) => announce(`erased:${id}`),
     announceUser: (tenantId, userId) =>
       announce(userId === undefined ? `users:${tenantId}` : `user:${tenantId}:${userId}`),
     announceCache: (tenantId, id) => announce(`cache:${tenantId}:${id}`),

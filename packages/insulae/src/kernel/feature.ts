@@ -296,7 +296,8 @@ export interface FeatureOptions<Tables> extends Hooks<Tables> {
   readonly permissions?: Readonly<Record<`${string}:${string}`, string | PermissionDefinition>>;
   /** The folder of numbered SQL files (`0001_contacts.sql`) for the data plane. */
   readonly migrations?: URL;
-  /** The feature's tables: they are moved, exported, backed up and erased with their tenant. */
+  /** All tables that its migrations make. The server does not start while a list and the database
+   * differ. Erasing a tenant goes by the database; nothing moves or exports tenants yet. */
   readonly tables?: readonly (keyof Tables & string)[];
   /** Features whose tables this one's migrations refer to; they migrate first. */
   readonly dependsOn?: readonly string[];

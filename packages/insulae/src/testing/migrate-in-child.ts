@@ -5,7 +5,7 @@ import { migratePlacement } from "../kernel/database/migrator.ts";
 
 const { CONFIG = "", SCHEMA = "", FOLDER = "" } = process.env;
 const client = await openClient(JSON.parse(CONFIG));
-const source = { name: "notes", dependsOn: [], migrations: new URL(FOLDER) };
+const source = { name: "notes", dependsOn: [], tables: [], migrations: new URL(FOLDER) };
 const migrations = await loadMigrations([source]);
 process.send?.("migrating");
 await migratePlacement(client, SCHEMA, migrations);

@@ -12,10 +12,16 @@ import { type Config, loadConfig } from "../config.ts";
 import { coreFeatures, standardFeatures } from "../features/index.ts";
 import { openInstallation } from "../installation.ts";
 import { loadMigrations } from "../kernel/database/migration-files.ts";
+import type { InDatabase } from "../kernel/database/roles.ts";
 import type { Feature } from "../kernel/feature.ts";
 import { createLogger } from "../kernel/telemetry/log.ts";
 import { removePlace } from "../kernel/tenancy/physical.ts";
-import { createTestDatabase, type TestDatabase, type TestTemplate } from "./test-database.ts";
+import {
+  createTestDatabase,
+  type TestDatabase,
+  type TestTemplate,
+  withDatabase,
+} from "./test-database.ts";
 import { testMasterSecret } from "./test-secret.ts";
 
 /**
@@ -84,23 +90,24 @@ async function prepare(url: string, features: readonly Feature[]): Promise<void>
   await installation.provisioning.prepareTemplate(installation.main.id);
   await installation.close();
   // The pool is registered under the database's name; a clone registers its own.
-  await inDatabase(url, (client) => client.query("delete from control.placements"));
+  await inDatabaseOf(url, (client) => client.query("delete from control.placements"));
 }
 
 /** Databases and roles belong to the server, and would outlive the test's database. */
 async function removePlaces({ url, name }: TestDatabase): Promise<void> {
-  await inDatabase(url, async (client) => {
+  await inDatabaseOf(url, async (client) => {
     const { rows } = await client.query(
       `select server_id as "serverId", database, schema, isolation
        from control.placements
        where isolation <> 'pool'
          and server_id = (select id from control.servers where name = 'main')`,
     );
-    for (const place of rows) await removePlace(client, place, name);
+    const inDatabase: InDatabase = (database, fn) => inDatabaseOf(withDatabase(url, database), fn);
+    for (const place of rows) await removePlace(client, place, name, inDatabase);
   });
 }
 
-async function inDatabase(url: string, work: (client: pg.Client) => Promise<unknown>) {
+async function inDatabaseOf(url: string, work: (client: pg.Client) => Promise<unknown>) {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {

@@ -50,7 +50,15 @@ export async function testFeature(
   for (const [index, text] of texts.entries()) {
     await writeFile(join(folder, `${String(index + 1).padStart(4, "0")}_${name}.sql`), text);
   }
-  return { name, dependsOn, migrations: pathToFileURL(`${folder}/`) };
+  const tables = [...texts.join("\n").matchAll(/\btenant_table\('(\w+)'/g)].map(
+    ([, table = ""]) => table,
+  );
+  return {
+    name,
+    dependsOn,
+    migrations: pathToFileURL(`${folder}/`),
+    tables: [...new Set(tables)],
+  };
 }
 
 /**

@@ -14,6 +14,7 @@ import { defineError } from "../../kernel/errors.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
+import { eraseUserTraces } from "../../kernel/tenancy/user-traces.ts";
 import { createUser, findUserOfAccount, type UserTables, type UserView } from "./users.queries.ts";
 
 export const alreadyMember = defineError(
@@ -107,10 +108,10 @@ export async function noteMembership(
 }
 
 /**
- * Of a user who is gone, the membership goes too, and with it the sessions. To be called whenever a
- * user may have been deleted.
+ * Of a user who is gone, everything that the control plane has of them goes too: the membership,
+ * sessions, factors, tokens. To be called whenever a user may have been deleted.
  */
-export async function forgetMembership(
+export async function forgetGoneUser(
   { control, db }: { readonly control: Control; readonly db: Kysely<UserTables> },
   tenantId: TenantId,
   userId: UserId,
@@ -121,9 +122,5 @@ export async function forgetMembership(
     .where("id", "=", userId)
     .executeTakeFirst();
   if (user) return;
-  await control
-    .deleteFrom("control.memberships")
-    .where("tenant_id", "=", tenantId)
-    .where("user_id", "=", userId)
-    .execute();
+  await eraseUserTraces(control, tenantId, userId);
 }

@@ -22,7 +22,7 @@ export {
   createLinkedUser,
   createOwnerUser,
   findPerson,
-  forgetMembership,
+  forgetGoneUser,
   linkAccount,
   noteMembership,
 } from "./membership.ts";

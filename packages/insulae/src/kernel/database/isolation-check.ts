@@ -45,6 +45,25 @@ export async function findIsolationProblems(
   return rows;
 }
 
+export interface LoginProblem {
+  /** Also the name of the tenant's database. */
+  readonly login: string;
+  readonly problem: string;
+}
+
+/**
+ * What logins of tenants' databases have that they should not. It endangers no other tenant, so it
+ * keeps nobody from starting.
+ *
+ * @param client as for `findIsolationProblems`.
+ */
+export async function findLoginProblems(client: pg.ClientBase): Promise<readonly LoginProblem[]> {
+  const { rows } = await client.query<LoginProblem>(
+    "select login, problem from app.tenant_login_problems() order by 1, 2",
+  );
+  return rows;
+}
+
 /** @throws IsolationError if there is any problem. One query; about 10 ms. */
 export async function bootCheck(client: pg.ClientBase, schemas?: readonly string[]): Promise<void> {
   const problems = await findIsolationProblems(client, schemas);

@@ -6,7 +6,7 @@
  * Placements come and go meanwhile. The list is read again until it names none that is new, so a
  * tenant created by an older node is found; one that is dropped is reported as `gone`.
  */
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { placementOf, writeVersion } from "../tenancy/placements.ts";
 import type { Placement } from "../tenancy/tenant.ts";
 import { type Connect, withOwner } from "./connect.ts";
@@ -74,9 +74,12 @@ async function migrateOne(
       : { placement, state: "current" };
   } catch (error) {
     const row = await control
-      .selectFrom("control.placements")
-      .select("id")
-      .where("id", "=", id)
+      .selectFrom("control.placements as p")
+      .leftJoin("control.tenants as t", "t.placement_id", "p.id")
+      .select("p.id")
+      .where("p.id", "=", id)
+      // Its row goes after its database: one that is being erased is gone already.
+      .where(sql<boolean>`(p.isolation = 'pool' or t.erase_after is null or t.erase_after > now())`)
       .executeTakeFirst();
     return row ? { placement, state: "failed", error } : { placement, state: "gone" };
   }

@@ -71,7 +71,7 @@ test("features that depend on each other, on nothing known, or have one name are
 });
 
 test("the hash names what the data plane is made of", async () => {
-  const notes = { name: "notes", dependsOn: [] };
+  const notes = { name: "notes", dependsOn: [], tables: [] };
   const hashOf = async (text: string) => {
     const migrations = await folder({ "0001_notes.sql": text });
     return (await loadMigrations([{ ...notes, migrations }])).hash;

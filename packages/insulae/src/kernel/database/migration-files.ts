@@ -27,6 +27,8 @@ export interface MigrationSource {
   readonly name: string;
   readonly dependsOn: readonly string[];
   readonly migrations: URL | undefined;
+  /** The tables that they make. */
+  readonly tables: readonly string[];
 }
 
 /** All migrations that this version of the application knows. */
@@ -37,6 +39,8 @@ export interface Migrations {
   readonly control: MigrationSet;
   /** The data plane, in the order in which the features have to be migrated. */
   readonly features: readonly MigrationSet[];
+  /** Which feature lists which table: table → feature. */
+  readonly tables: ReadonlyMap<string, string>;
   /** How many data-plane migrations there are: the version of an up-to-date placement. */
   readonly version: number;
   /** Names the data plane's contents: two versions with the same hash make the same tables. */
@@ -67,9 +71,25 @@ export async function loadMigrations(sources: readonly MigrationSource[]): Promi
     app,
     control,
     features,
+    tables: tablesOf(sources),
     version: features.reduce((sum, set) => sum + set.migrations.length, 0),
     hash: checksumOf(dataPlane.map((m) => `${m.set}/${m.number}/${m.checksum}`).join("\n")),
   };
+}
+
+/** @throws Error if a table is listed twice */
+function tablesOf(sources: readonly MigrationSource[]): ReadonlyMap<string, string> {
+  const owners = new Map<string, string>();
+  for (const { name, tables } of sources) {
+    for (const table of tables) {
+      const other = owners.get(table);
+      if (other !== undefined) {
+        throw new Error(`the features ${other} and ${name} both list the table ${table}`);
+      }
+      owners.set(table, name);
+    }
+  }
+  return owners;
 }
 
 /** @throws Error for a name that isn't `NNNN_name.sql`, a number twice or missing, an empty file. */

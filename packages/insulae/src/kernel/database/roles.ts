@@ -55,6 +55,7 @@ export async function prepareServer(client: pg.Client, secrets: Secrets): Promis
       await createRole(client, controlRole, loginOptions(secrets, controlRole));
       await client.query(`grant ${dataRole} to ${appRole}`);
       await createSchemasRole(client);
+      await closeDatabases(client);
       // From PostgreSQL 16 on, whoever made a role may grant it but is not in it.
       await client.query(`
         do $$ begin
@@ -64,6 +65,39 @@ export async function prepareServer(client: pg.Client, secrets: Secrets): Promis
         end $$`);
     }),
   );
+}
+
+/** Databases that every server has, and in which nobody but its administrators has business. */
+const everyServers = ["postgres", "template1"];
+
+/** Lets only those connect to them who were named, if the administrator may decide that. */
+async function closeDatabases(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    `select datname as name from (${openDatabases}) open
+     where closable and datname = any($1)`,
+    [everyServers],
+  );
+  for (const { name } of rows) {
+    await client.query(
+      `revoke connect, temporary on database ${pg.escapeIdentifier(name)} from public`,
+    );
+  }
+}
+
+/** Databases that let everybody in, or make temporary tables, and whether the user may change that. */
+const openDatabases = `
+  select distinct datname,
+    pg_has_role(current_user, datdba, 'usage') as closable
+  from pg_database
+  cross join aclexplode(coalesce(datacl, acldefault('d', datdba))) acl
+  where datallowconn and acl.grantee = 0 and acl.privilege_type in ('CONNECT', 'TEMPORARY')`;
+
+/** The databases of the server that let everybody connect: tenants' logins, too. */
+export async function findOpenDatabases(client: pg.ClientBase): Promise<readonly string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select datname as name from (${openDatabases}) open order by 1`,
+  );
+  return rows.map(({ name }) => name);
 }
 
 /**
@@ -124,6 +158,49 @@ export async function ensureSchemaRole(client: pg.Client, schema: string): Promi
       );
     }),
   );
+}
+
+/** Runs something as the administrator in another database of the same server. */
+export type InDatabase = (
+  database: string,
+  fn: (client: pg.Client) => Promise<void>,
+) => Promise<void>;
+
+/**
+ * Drops a tenant's login, and whatever it has made for itself in databases that let it in.
+ *
+ * @param client the administrator; the login's own database is gone.
+ */
+export async function dropLogin(
+  client: pg.Client,
+  name: string,
+  inDatabase: InDatabase,
+): Promise<void> {
+  const { rows: found } = await client.query("select from pg_roles where rolname = $1", [name]);
+  if (found.length === 0) return;
+  const role = pg.escapeIdentifier(name);
+  await retryConcurrent(async () => {
+    await client.query(`alter role ${role} nologin`);
+  });
+  await client.query(
+    `select pg_terminate_backend(pid, 5000) from pg_stat_activity
+     where usename = $1 and pid <> pg_backend_pid()`,
+    [name],
+  );
+  const { rows } = await client.query<{ database: string }>(
+    `select distinct datname as database
+     from pg_shdepend
+     join pg_database b on b.oid = dbid
+     where refclassid = 'pg_authid'::regclass and datallowconn
+       and refobjid = (select oid from pg_roles where rolname = $1)`,
+    [name],
+  );
+  for (const { database } of rows) {
+    await inDatabase(database, async (other) => {
+      await other.query(`drop owned by ${role} cascade`);
+    });
+  }
+  await dropRole(client, name);
 }
 
 /** @param client the administrator; what the role could use is gone. */

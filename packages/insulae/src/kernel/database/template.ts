@@ -7,7 +7,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import type { Connect } from "./connect.ts";
+import { type Connect, inTransaction } from "./connect.ts";
 import type { Migrations } from "./migration-files.ts";
 import { migratePlacement } from "./migrator.ts";
 import { ownerRole, prepareDatabase } from "./roles.ts";
@@ -34,7 +34,11 @@ export async function ensureTemplate(client: pg.Client, options: TemplateOptions
   const name = templateName(options.migrations);
   if (await exists(client, name)) return name;
 
-  await client.query("select pg_advisory_lock(hashtextextended('insulae template', 0))");
+  // Bounded, so that a builder that hangs does not keep everybody's upkeep waiting for ever.
+  await inTransaction(client, async () => {
+    await client.query("set local lock_timeout = 60000");
+    await client.query("select pg_advisory_lock(hashtextextended('insulae template', 0))");
+  });
   try {
     if (await exists(client, name)) return name;
     const draft = `${name}_${randomBytes(4).toString("hex")}`;

@@ -142,6 +142,9 @@ export function createLocalDriver(options: LocalDriverOptions): LocalDriver {
         if (facts) yield { key: prefix + path.slice(top.length), changedAt: facts.mtime };
       }
     },
+    async *folders() {
+      yield* await readdir(folder).catch(orNothing);
+    },
     async deleteAll(prefix) {
       for (const top of [granted, folder]) {
         await rm(join(top, prefix), { recursive: true, force: true });

@@ -232,6 +232,20 @@ export function createS3Driver(options: S3DriverOptions): StorageDriver {
     async *list(prefix) {
       for await (const page of pages(prefix)) yield* page;
     },
+    async *folders() {
+      for (let token: string | undefined; ; ) {
+        const { CommonPrefixes = [], NextContinuationToken } = await ask(
+          ({ sdk, client }, sending) =>
+            client.send(
+              new sdk.ListObjectsV2Command({ Bucket, Delimiter: "/", ContinuationToken: token }),
+              sending,
+            ),
+        );
+        for (const { Prefix = "" } of CommonPrefixes) yield Prefix.slice(0, -1);
+        token = NextContinuationToken;
+        if (token === undefined) return;
+      }
+    },
     async deleteAll(prefix) {
       await abortUploads(prefix, ({ key }) => key.startsWith(prefix));
       for await (const page of pages(prefix)) await remove(page.map(({ key }) => key));

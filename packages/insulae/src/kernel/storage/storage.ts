@@ -75,6 +75,8 @@ export interface StorageDriver {
   /** Keys and their ages. */
   list(prefix: string): AsyncIterable<{ readonly key: string; readonly changedAt: Date }>;
   deleteAll(prefix: string): Promise<void>;
+  /** The first parts of the keys that there are, each once. */
+  folders(): AsyncIterable<string>;
   signUpload(key: string, terms: UploadTerms): Promise<SignedUpload>;
   /** @returns a URL that is good for at most an hour, and the same one for some minutes. */
   signDownload(key: string, terms: DownloadTerms): Promise<string>;
@@ -89,7 +91,7 @@ export interface StorageDriver {
 export type TenantStorage = {
   readonly [Method in Exclude<
     keyof StorageDriver,
-    "list" | "deleteAll" | "sweep" | "check" | "close"
+    "list" | "deleteAll" | "folders" | "sweep" | "check" | "close"
   >]: StorageDriver[Method];
 } & {
   /** Names and their ages. */
@@ -100,6 +102,8 @@ export interface Storage {
   of(tenant: { readonly id: TenantId }): TenantStorage;
   /** Deletes everything of a tenant's. */
   erase(tenant: TenantId): Promise<void>;
+  /** Of whom there is anything. */
+  tenants(): AsyncIterable<TenantId>;
   sweep(): Promise<void>;
   /** See `StorageDriver.check`; however often it is called, the storage is asked every 10 s at most. */
   readonly check: (() => Promise<void>) | undefined;
@@ -127,6 +131,11 @@ export function createStorage(driver: StorageDriver, local?: LocalFiles): Storag
     check: driver.check && atMostEvery(10_000, driver.check),
     close: driver.close,
     erase: (tenant) => driver.deleteAll(prefixOf(tenant)),
+    async *tenants() {
+      for await (const name of driver.folders()) {
+        if (tenantName.test(name)) yield name as TenantId;
+      }
+    },
     of({ id }) {
       const prefix = prefixOf(id);
       const key = (name: string): string => {
@@ -165,9 +174,10 @@ function atMostEvery<T>(ms: number, run: () => Promise<T>): () => Promise<T> {
     return last;
   };
 }
+const tenantName = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** With the slash: no tenant's prefix begins with another's. */
 function prefixOf(tenant: TenantId): string {
-  if (!/^[0-9a-f-]{36}$/.test(tenant)) throw new TypeError("a tenant's id is a uuid");
+  if (!tenantName.test(tenant)) throw new TypeError("a tenant's id is a uuid");
   return `${tenant}/`;
 }

@@ -10,7 +10,8 @@ import { bootCheck } from "../database/isolation-check.ts";
 import { label, type MigrationPlan, planOf, readLedger } from "../database/ledger.ts";
 import type { MigrationSet, Migrations } from "../database/migration-files.ts";
 import { dataSchema } from "../database/scope.ts";
-import type { MainServer } from "./prepare.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { type MainServer, noteFindings } from "./prepare.ts";
 
 /** The database is there, and Insulae has never been set up in it. */
 export class NotSetUp extends Error {
@@ -32,9 +33,10 @@ export interface FindMainServerOptions {
   readonly migrations: Migrations;
   /** Whether migrations must not be due, and tenants must be isolated. */
   readonly check: boolean;
+  readonly log?: Logger;
 }
 
-/** @throws NotSetUp; where it is to check, MigrationsDue and IsolationError. */
+/** @throws NotSetUp; where it is to check, MigrationsDue, IsolationError and TablesDiffer. */
 export async function findMainServer(options: FindMainServerOptions): Promise<MainServer> {
   const { url, migrations, check } = options;
   const config = parseIntoClientConfig(url);
@@ -52,6 +54,7 @@ export async function findMainServer(options: FindMainServerOptions): Promise<Ma
         const due = (await mainPlans(client, migrations)).flatMap(({ pending }) => pending);
         if (due.length > 0) throw new MigrationsDue(due.map(label));
         await bootCheck(client);
+        await noteFindings(client, migrations, options.log);
       }
       return { id: main.id, url, database: main.database };
     });

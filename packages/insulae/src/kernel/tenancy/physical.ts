@@ -6,7 +6,9 @@ import type { Migrations } from "../database/migration-files.ts";
 import { migratePlacement } from "../database/migrator.ts";
 import {
   createTenantLogin,
+  dropLogin,
   dropRole,
+  type InDatabase,
   ownerRole,
   restrictDatabase,
   retryConcurrent,
@@ -20,14 +22,24 @@ import type { Place } from "./placements.ts";
 export const nameOf = (place: Place): string =>
   place.isolation === "schema" ? place.schema : place.database;
 
-/** Runs `fn` while nobody else makes or removes the place; see `isLocked`. */
+/** How long somebody else may be at work on a place. */
+const lockWaitMs = 60_000;
+
+/**
+ * Runs `fn` while nobody else makes or removes the place; see `isLocked`. Whoever waits for a connection
+ * that hangs gives up after a minute: others' places have to go on.
+ */
 export async function withNameLock<Result>(
   client: pg.Client,
   place: Place,
   fn: () => Promise<Result>,
 ): Promise<Result> {
   const key = lockKey(place);
-  await client.query("select pg_advisory_lock(hashtextextended($1, 0))", [key]);
+  // A session's lock, which outlives the transaction that bounds its wait.
+  await inTransaction(client, async () => {
+    await client.query(`set local lock_timeout = ${lockWaitMs}`);
+    await client.query("select pg_advisory_lock(hashtextextended($1, 0))", [key]);
+  });
   try {
     return await fn();
   } finally {
@@ -137,10 +149,20 @@ async function copyTemplate(
   }
 }
 
-export async function removePlace(client: pg.Client, place: Place, main: string): Promise<void> {
+/**
+ * Drops the schema or database, all in it, and its role.
+ *
+ * @param client the administrator, in the main database `main` of the place's server.
+ */
+export async function removePlace(
+  client: pg.Client,
+  place: Place,
+  main: string,
+  inDatabase: InDatabase,
+): Promise<void> {
   if (place.isolation === "schema") await removeSchema(client, place);
   else if (place.isolation === "database" && place.database !== main) {
-    await removeDatabase(client, place.database);
+    await removeDatabase(client, place.database, inDatabase);
   }
 }
 
@@ -157,7 +179,11 @@ async function removeSchema(client: pg.Client, place: Place): Promise<void> {
   await dropRole(client, schemaRole(database, name));
 }
 
-async function removeDatabase(client: pg.Client, name: string): Promise<void> {
+async function removeDatabase(
+  client: pg.Client,
+  name: string,
+  inDatabase: InDatabase,
+): Promise<void> {
   const role = pg.escapeIdentifier(name);
   // To end the login's sessions, an administrator that isn't a superuser must be in the role.
   await client.query(`
@@ -168,5 +194,5 @@ async function removeDatabase(client: pg.Client, name: string): Promise<void> {
       end if;
     end $$`);
   await dropDatabase(client, name);
-  await dropRole(client, name);
+  await dropLogin(client, name, inDatabase);
 }

@@ -91,13 +91,18 @@ export async function writePlacement(
   return existing;
 }
 
+/** Forgets the placement, and that it is a tenant's. */
 export async function deletePlacement(control: Kysely<ControlTables>, place: Place): Promise<void> {
-  await control
-    .deleteFrom("control.placements")
-    .where("server_id", "=", place.serverId)
-    .where("database", "=", place.database)
-    .where("schema", "=", place.schema)
-    .execute();
+  const placement = await findPlacement(control, place);
+  if (!placement) return;
+  await control.transaction().execute(async (tx) => {
+    await tx
+      .updateTable("control.tenants")
+      .set({ placement_id: null })
+      .where("placement_id", "=", placement.id)
+      .execute();
+    await tx.deleteFrom("control.placements").where("id", "=", placement.id).execute();
+  });
 }
 
 /** Notes how many migrations the placement has now. */

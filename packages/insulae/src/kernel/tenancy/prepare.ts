@@ -7,7 +7,8 @@
 import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import { inTransaction, openClient } from "../database/connect.ts";
-import { bootCheck } from "../database/isolation-check.ts";
+import { checkTables } from "../database/feature-tables.ts";
+import { bootCheck, findLoginProblems } from "../database/isolation-check.ts";
 import type { Migrations } from "../database/migration-files.ts";
 import {
   type MigrateOptions,
@@ -23,6 +24,7 @@ import {
 } from "../database/roles.ts";
 import { dataSchema } from "../database/scope.ts";
 import type { Secrets } from "../secrets.ts";
+import type { Logger } from "../telemetry/log.ts";
 
 /** The server in DATABASE_URL. */
 export interface MainServer {
@@ -42,7 +44,7 @@ export interface PrepareOptions extends MigrateOptions {
  * Boot: makes the main database (if it is missing) and the roles, migrates the control plane and the
  * pool, and checks the isolation.
  *
- * @throws IsolationError with all problems; MigrationRefused; Error if the administrator lacks a right.
+ * @throws IsolationError and TablesDiffer with all problems; MigrationRefused; Error if the administrator lacks a right.
  * @example
  * const main = await bootMainServer({ url: config.databaseUrl, secrets, migrations, log });
  * const servers = createServers({ main, control, secrets, migrations, settings });
@@ -61,6 +63,7 @@ export async function bootMainServer(options: PrepareOptions): Promise<MainServe
     const id = await inTransaction(client, async () => {
       await client.query("set local role insulae_owner");
       await bootCheck(client);
+      await noteFindings(client, migrations, options.log);
       return registerMainServer(client, database, version);
     });
     return { id, url, database };
@@ -78,8 +81,32 @@ export async function prepareDataServer(
     await inTransaction(client, async () => {
       await client.query("set local role insulae_owner");
       await bootCheck(client);
+      await noteFindings(client, options.migrations, options.log);
     });
   });
+}
+
+/**
+ * Compares the tables with the features' lists, and logs what is no reason not to start.
+ *
+ * @param client the owner, in a database with a pool.
+ * @throws TablesDiffer
+ */
+export async function noteFindings(
+  client: pg.Client,
+  migrations: Migrations,
+  log: Logger | undefined,
+): Promise<void> {
+  const tables = await checkTables(client, dataSchema, migrations);
+  if (tables.length > 0) {
+    log?.warn(
+      { tables },
+      "There are tables of features that this application does not load: load the features, or drop the tables",
+    );
+  }
+  for (const { login, problem } of await findLoginProblems(client)) {
+    log?.warn({ login }, `The login of a tenant's database ${problem}: see insulae doctor`);
+  }
 }
 
 /** The row of the main server and the one of its pool. */

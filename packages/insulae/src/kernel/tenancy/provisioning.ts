@@ -13,6 +13,7 @@ import type pg from "pg";
 import { type Connect, withOwner } from "../database/connect.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Migrations } from "../database/migration-files.ts";
+import type { InDatabase } from "../database/roles.ts";
 import { dataSchema } from "../database/scope.ts";
 import type { Target } from "../database/target.ts";
 import { ensureTemplate } from "../database/template.ts";
@@ -54,8 +55,13 @@ export interface Provisioning {
    *   `no_server_accepts`. Then nothing was made.
    */
   place(tenantId: TenantId, options: PlaceOptions): Promise<Placement>;
-  /** Drops a schema or database and all in it. A pool stays, and who shares it. Can be repeated. */
+  /**
+   * Drops a schema or database and all in it, and forgets whose it was. A pool stays, and who shares
+   * it. Can be repeated.
+   */
   retire(place: Place): Promise<void>;
+  /** Whether there is such a database or schema, or a role of its name. */
+  exists(place: Place): Promise<boolean>;
   /** What a crash left behind: places without a row, and rows that no tenant has. */
   findOrphans(): Promise<readonly Place[]>;
   /** Builds the server's template, so that the first tenant doesn't wait for it. */
@@ -82,6 +88,20 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
     serverId: string,
     fn: (client: pg.Client) => Promise<Result>,
   ): Promise<Result> => withOwner(connect, { serverId, database: mainDatabase }, fn);
+
+  /** In another database of the server; the connection is closed after it. */
+  const inDatabaseOf =
+    (serverId: string): InDatabase =>
+    async (database, fn) => {
+      const connection = await connect({ serverId, database, role: "owner" });
+      try {
+        await fn(connection.client);
+      } finally {
+        connection.destroy();
+      }
+    };
+  const remove = (client: pg.Client, place: Place): Promise<void> =>
+    removePlace(client, place, mainDatabase, inDatabaseOf(place.serverId));
 
   const placeInPool = async (serverId: string): Promise<Placement> => {
     const known = pools.get(serverId);
@@ -113,13 +133,13 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
         if (await isTaken(client, nameOf(place))) {
           // A name from the tenant's id can only be what a crash of the first attempt left behind.
           if (chosen) throw placementNameTaken();
-          await removePlace(client, place, mainDatabase);
+          await remove(client, place);
         }
         try {
           await makePhysical(client, place);
           return await writePlacement(control, place, migrations.version);
         } catch (error) {
-          await removePlace(client, place, mainDatabase).catch(() => undefined);
+          await remove(client, place).catch(() => undefined);
           throw error;
         }
       }),
@@ -147,10 +167,13 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
         await options.closeTarget?.((t) => t.serverId === serverId && t.database === database);
       }
       await asAdministrator(serverId, (client) =>
-        withNameLock(client, place, () => removePlace(client, place, mainDatabase)),
+        withNameLock(client, place, () => remove(client, place)),
       );
       await deletePlacement(control, place);
     },
+
+    exists: ({ serverId, ...place }) =>
+      asAdministrator(serverId, (client) => isTaken(client, nameOf({ serverId, ...place }))),
 
     findOrphans: async () => {
       const found = await Promise.all(

@@ -2,34 +2,42 @@ import { type Kysely, sql } from "kysely";
 import type { WriteAudit } from "../audit/audit.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { Provisioning } from "./provisioning.ts";
-import type { Tenant, TenantId } from "./tenant.ts";
-import { findTenant } from "./tenant-queries.ts";
+import type { DataPlace, PlacedTenant } from "./data-places.ts";
+import { placementOf } from "./placements.ts";
+import type { TenantId } from "./tenant.ts";
 
 export interface ErasureOptions {
   readonly control: Kysely<ControlTables>;
-  readonly provisioning: Provisioning;
-  /** Deletes the tenant's rows from a shared schema. */
-  readonly eraseRows: (tenant: Tenant) => Promise<void>;
-  /** Deletes the tenant's files. */
-  readonly eraseFiles: (id: TenantId) => Promise<void>;
+  readonly places: readonly DataPlace[];
   readonly audit: WriteAudit;
   readonly log: Logger;
 }
 
-/** Erases the tenant's rows and files, wherever they are. May be repeated after it failed half-way. */
-async function eraseData(options: ErasureOptions, id: TenantId): Promise<void> {
-  const { control, eraseFiles, eraseRows, provisioning } = options;
-  const tenant = await findTenant(control, { by: "id", value: id }, "provisioning", "deleted");
-  if (!tenant) return;
-  await eraseFiles(id);
-  if (tenant.placement.isolation === "pool") await eraseRows(tenant);
-  await control
-    .updateTable("control.tenants")
-    .set({ placement_id: null })
-    .where("id", "=", id)
-    .execute();
-  if (tenant.placement.isolation !== "pool") await provisioning.retire(tenant.placement);
+/**
+ * Erases all that there is of the tenant, but for its row in `control.tenants`. May be repeated after
+ * it failed half-way: the row says where the rest is until nothing is left.
+ *
+ * @throws Error if something is left; its message says where.
+ */
+async function eraseData({ control, places }: ErasureOptions, id: TenantId): Promise<void> {
+  const tenant = await findPlaced(control, id);
+  for (const place of places) await place.erase(tenant);
+  const left: string[] = [];
+  for (const { name, residue } of places) {
+    const count = (await residue?.(tenant)) ?? 0;
+    if (count > 0) left.push(`${name}: ${count}`);
+  }
+  if (left.length > 0) throw new Error(`something of the tenant is left (${left.join(", ")})`);
+}
+
+async function findPlaced(control: Kysely<ControlTables>, id: TenantId): Promise<PlacedTenant> {
+  const row = await control
+    .selectFrom("control.tenants as t")
+    .innerJoin("control.placements as p", "p.id", "t.placement_id")
+    .selectAll("p")
+    .where("t.id", "=", id)
+    .executeTakeFirst();
+  return { id, placement: row && placementOf(row) };
 }
 
 /** What becomes of a tenant's hosts: they are forgotten with it, or stay registered for another. */
@@ -51,11 +59,9 @@ export async function discardTenant(
   id: TenantId,
   hosts: HostsFate = "given up",
 ): Promise<void> {
+  await leaveHosts(options.control, id, hosts);
   await eraseData(options, id);
-  await options.control.transaction().execute(async (tx) => {
-    await leaveHosts(tx, id, hosts);
-    await tx.deleteFrom("control.tenants").where("id", "=", id).execute();
-  });
+  await options.control.deleteFrom("control.tenants").where("id", "=", id).execute();
 }
 
 /**
@@ -84,12 +90,7 @@ export async function sweepTenants(options: ErasureOptions): Promise<void> {
         continue;
       }
       await eraseData(options, id);
-      await control
-        .updateTable("control.tenants")
-        .set({ erase_after: null })
-        .where("id", "=", id)
-        .execute();
-      await options.audit({ action: "tenant.erased", target: { type: "tenant", id } });
+      await bury(options, id);
       log.info({ tenant_id: id }, "A deleted tenant was erased");
     } catch (error) {
       log.error(
@@ -99,3 +100,17 @@ export async function sweepTenants(options: ErasureOptions): Promise<void> {
     }
   }
 }
+
+/** What stays of an erased tenant: see `control.tenants` in `control-places.ts`. */
+const bury = ({ control, audit }: ErasureOptions, id: TenantId): Promise<void> =>
+  control.transaction().execute(async (tx) => {
+    const { numUpdatedRows } = await tx
+      .updateTable("control.tenants")
+      .set({ erase_after: null, placement_id: null, owner_account_id: null, settings: "{}" })
+      .where("id", "=", id)
+      .where("erase_after", "is not", null)
+      .executeTakeFirst();
+    // Another node was faster.
+    if (numUpdatedRows === 0n) return;
+    await audit({ action: "tenant.erased", target: { type: "tenant", id } }, tx);
+  });

@@ -10,6 +10,7 @@ import type { ControlTables } from "../database/control-tables.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { hostsRequired, tenantExists, tenantNotFound } from "./errors.ts";
 import { claimHosts } from "./hosts.ts";
+import type { Provisioning } from "./provisioning.ts";
 import type { AccountId, Isolation, Plan, Tenant, TenantId, TenantStatus } from "./tenant.ts";
 import type { TenantConfig, TenantConfigs } from "./tenant-config.ts";
 import {
@@ -108,6 +109,7 @@ export interface Tenants {
 }
 
 export interface TenantsOptions extends ErasureOptions {
+  readonly provisioning: Pick<Provisioning, "place">;
   readonly catalogue: Catalogue;
   readonly configs: TenantConfigs;
   readonly baseDomain: string;

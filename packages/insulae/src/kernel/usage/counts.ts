@@ -148,6 +148,8 @@ export function createUsageCounts(options: UsageCountsOptions): UsageCounts {
         ${batch.amounts}::bigint[]
       ) as counted (tenant_id, day, metric, amount)
       join control.tenants on tenants.id = counted.tenant_id
+        -- Nothing is added to what is erased.
+        and (tenants.status <> 'deleted' or tenants.erase_after is not null)
       where exists (select from accepted)
       order by counted.tenant_id, counted.day, counted.metric
       on conflict (tenant_id, day, metric) do update set amount = known.amount + excluded.amount

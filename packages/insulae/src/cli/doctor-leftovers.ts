@@ -1,0 +1,143 @@
+/** What crashes, restores and people's hands have left behind. */
+import { sql } from "kysely";
+import type pg from "pg";
+import type { Installation } from "../installation.ts";
+import { withOwner } from "../kernel/database/connect.ts";
+import { findLoginProblems } from "../kernel/database/isolation-check.ts";
+import { openStorage } from "../kernel/storage/open-storage.ts";
+import { asOwner } from "../kernel/tenancy/main-server.ts";
+import {
+  findControlStrays,
+  findStrayFiles,
+  findStrayRows,
+  type Stray,
+} from "../kernel/tenancy/strays.ts";
+import type { Placement } from "../kernel/tenancy/tenant.ts";
+import { type Check, look, ok, warning } from "./check.ts";
+import { controlPlaneDue } from "./migrate-status.ts";
+
+export interface Leftovers {
+  /** Looks for rows in a placement of tenants that are not placed there. */
+  look(client: pg.Client, placement: Placement): Promise<void>;
+  checks(): Promise<readonly Check[]>;
+}
+
+/** So many lines are shown. */
+const mostShown = 20;
+
+export function createLeftovers(installation: Installation): Leftovers {
+  const rows: string[] = [];
+  return {
+    async look(client, placement) {
+      const strays = await findStrayRows(client, installation.control, placement);
+      rows.push(...strays.map((stray) => `${placement.database}: ${describe(stray)}`));
+    },
+    async checks() {
+      const checks = [
+        ...(await checkOrphans(installation)),
+        ...(await checkStuck(installation)),
+        checkRows(rows),
+        ...(await checkFiles(installation)),
+      ];
+      // A control plane that is behind is told of elsewhere.
+      if ((await controlPlaneDue(installation)).length > 0) return checks;
+      return [
+        ...checks,
+        ...(await checkControl(installation)),
+        ...(await checkLogins(installation)),
+      ];
+    },
+  };
+}
+
+const describe = ({ where, tenantIds }: Stray): string => `${where}, of ${tenantIds.join(", ")}`;
+
+const shown = (lines: readonly string[]): string => lines.slice(0, mostShown).join("\n");
+
+const checkOrphans = ({ provisioning }: Installation) =>
+  look("orphans", "see whether all servers can be reached", async () => {
+    const found = await provisioning.findOrphans();
+    if (found.length === 0) return ok("orphans", "no database or schema without a tenant");
+    const names = found.map(({ database, schema }) => `${database}.${schema}`).join(", ");
+    return warning(
+      "orphans",
+      `without a tenant: ${names}`,
+      "if no other Insulae uses this server, they can be dropped by hand",
+    );
+  });
+
+const checkStuck = ({ control }: Installation) =>
+  look("tenants", "see whether the control plane can be read", async () => {
+    const { rows } = await sql<{ key: string; status: string }>`
+      select key, status from control.tenants
+      where status = 'provisioning' and created_at < now() - interval '15 minutes'
+        or status = 'deleted' and erase_after < now() - interval '1 day'`.execute(control);
+    if (rows.length === 0) return ok("tenants", "none is half made or overdue for erasure");
+    const names = rows.map(({ key, status }) => `${key} (${status})`).join(", ");
+    return warning(
+      "tenants",
+      `left half way: ${names}`,
+      "a running server finishes them within the hour; if it doesn't, its log says why",
+    );
+  });
+
+const checkRows = (rows: readonly string[]): Check =>
+  rows.length === 0
+    ? ok("rows", "none of tenants that are not placed where they are")
+    : warning(
+        "rows",
+        `of tenants that do not exist or are placed elsewhere:\n${shown(rows)}`,
+        "look at them, and delete them as the administrator, by tenant_id (docs/erasure.md)",
+      );
+
+const checkControl = ({ control }: Installation) =>
+  look("control plane", "see whether the control plane can be read", async () => {
+    const strays = await findControlStrays(control);
+    if (strays.length === 0) return ok("control plane", "nothing of erased tenants");
+    return warning(
+      "control plane",
+      `of erased tenants:\n${shown(strays.map(describe))}`,
+      "delete it by tenant_id (docs/erasure.md)",
+    );
+  });
+
+const checkFiles = ({ config, control, secrets }: Installation) =>
+  look("files", "see whether the storage can be reached", async () => {
+    const storage = openStorage(config, secrets);
+    try {
+      const [stray] = await findStrayFiles(control, storage);
+      if (!stray) return ok("files", "none of tenants that do not exist");
+      return warning(
+        "files",
+        `of tenants that do not exist: ${stray.tenantIds.join(", ")}`,
+        "delete what begins with these ids from the folder or the bucket",
+      );
+    } finally {
+      storage.close();
+    }
+  });
+
+/** What a tenant's login has made for itself, in whatever database let it in. */
+async function checkLogins({ connect, main, servers }: Installation) {
+  const checks: Check[] = [];
+  for (const { id, name } of await servers.list()) {
+    const remedy = `see whether the server ${name} runs, and can be reached from here`;
+    checks.push(
+      ...(await look("log-ins", remedy, () =>
+        withOwner(connect, { serverId: id, database: main.database }, async (client) => {
+          const problems = await asOwner(client, () => findLoginProblems(client));
+          return problems
+            .slice(0, mostShown)
+            .map(({ login, problem }) =>
+              warning(
+                "log-ins",
+                `${login} of the server ${name} ${problem}`,
+                `somebody else has its password: as the administrator, \`drop owned by "${login}"\` in that database, and revoke its members`,
+              ),
+            );
+        }),
+      )),
+    );
+  }
+  return checks.length > 0 ? checks : [ok("log-ins", "those of tenants' databases own nothing")];
+}

@@ -1,0 +1,95 @@
+/**
+ * Whether the tables of a data-plane schema are those that the features list. What moves, exports or
+ * restores a tenant goes by these lists; a table that is in none would be left behind without a word.
+ */
+import type pg from "pg";
+import { listDataTables } from "./data-tables.ts";
+import { label, readLedger } from "./ledger.ts";
+import type { Migrations } from "./migration-files.ts";
+
+/** Thrown at boot; it lists all differences at once. */
+export class TablesDiffer extends Error {
+  override readonly name = "TablesDiffer";
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    const lines = problems.map((problem) => `\n  ${problem}`);
+    super(`the tables of the database and those that the features list differ:${lines.join("")}`);
+    this.problems = problems;
+  }
+}
+
+export interface TableFindings {
+  /** What is wrong, and what to do about it. */
+  readonly problems: readonly string[];
+  /**
+   * Tables of features that this application does not load, or of a newer version of it. They are no
+   * mistake: an older version has to start beside a newer one, and after it.
+   */
+  readonly unloaded: readonly string[];
+}
+
+/** @param client the owner, in the schema's database, which has all migrations. */
+export async function compareTables(
+  client: pg.ClientBase,
+  schema: string,
+  migrations: Migrations,
+): Promise<TableFindings> {
+  const present = new Set(await listDataTables(client, schema));
+  const problems: string[] = [];
+  const unloaded: string[] = [];
+  for (const [table, feature] of migrations.tables) {
+    if (present.has(table)) continue;
+    problems.push(
+      `the feature ${feature} lists the table ${table}, which the schema ${schema} does not have: ` +
+        "add the migration that makes it, or take it off the feature's `tables`",
+    );
+  }
+  const unlisted = [...present].filter((table) => !migrations.tables.has(table));
+  const others = unlisted.length > 0 ? await findUnknown(client, schema, migrations) : [];
+  for (const table of unlisted) {
+    const maker = makerOf(table, migrations);
+    if (maker !== undefined) {
+      problems.push(
+        `the feature ${maker} makes the table ${schema}.${table} and does not list it: ` +
+          `add "${table}" to the feature's \`tables\``,
+      );
+    } else if (others.length > 0) {
+      unloaded.push(`${schema}.${table}`);
+    } else {
+      problems.push(
+        `no feature makes or lists the table ${schema}.${table}: ` +
+          "add it to the `tables` of the feature that it belongs to, or drop it",
+      );
+    }
+  }
+  return { problems, unloaded };
+}
+
+/** @returns the tables of features that are not loaded. @throws TablesDiffer */
+export async function checkTables(
+  client: pg.ClientBase,
+  schema: string,
+  migrations: Migrations,
+): Promise<readonly string[]> {
+  const { problems, unloaded } = await compareTables(client, schema, migrations);
+  if (problems.length > 0) throw new TablesDiffer(problems);
+  return unloaded;
+}
+
+/** The loaded feature whose migrations make the table a tenant table. */
+function makerOf(table: string, { features }: Migrations): string | undefined {
+  const calls = /\btenant_table\s*\(\s*'([^']+)'/g;
+  const makes = (up: string) => [...up.matchAll(calls)].some(([, name]) => name === table);
+  return features.find(({ migrations }) => migrations.some(({ up }) => makes(up)))?.name;
+}
+
+/** What the schema was migrated by that this application does not know. */
+async function findUnknown(
+  client: pg.ClientBase,
+  schema: string,
+  { features }: Migrations,
+): Promise<readonly string[]> {
+  const known = new Set(features.flatMap(({ migrations }) => migrations.map(label)));
+  return (await readLedger(client, schema)).map(label).filter((entry) => !known.has(entry));
+}

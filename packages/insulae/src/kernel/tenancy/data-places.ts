@@ -1,0 +1,165 @@
+/**
+ * The register of data places: everywhere that something of a tenant's can be. Erasing a tenant is
+ * erasing each of them, in this order, and asking each whether anything is left:
+ *
+ *   files → rows → placement → control plane → jobs → redis → caches
+ *
+ * Whatever keeps something of a tenant's in a new place adds a place here, and a new table of the
+ * control plane an entry in `control-places.ts`. What no place covers, and why, is in
+ * docs/erasure.md: the tombstone, the platform's audit log, log lines, traces, backups.
+ */
+import { type Kysely, sql } from "kysely";
+import { type Connect, withOwner } from "../database/connect.ts";
+import type { ControlTables } from "../database/control-tables.ts";
+import { countKeys, eraseKeys } from "../redis/erase-keys.ts";
+import type { Redis } from "../redis/redis.ts";
+import type { Storage } from "../storage/storage.ts";
+import { tablesByTenant } from "./control-places.ts";
+import type { Provisioning } from "./provisioning.ts";
+import type { Placement, TenantId } from "./tenant.ts";
+import { asOwnerOf, countedRows, countRows, eraseRows } from "./tenant-rows.ts";
+
+/** A tenant, and where its rows are; without a placement, they are erased or were never placed. */
+export interface PlacedTenant {
+  readonly id: TenantId;
+  readonly placement: Placement | undefined;
+}
+
+export interface DataPlace {
+  readonly name: string;
+  /** What of a tenant's is there. */
+  readonly holds: string;
+  /** Erases it. Done again, it goes on where it stopped; where nothing is, it changes nothing. */
+  erase(tenant: PlacedTenant): Promise<void>;
+  /**
+   * How much is left, of whatever there is; it stops counting at a thousand of a kind. Absent where
+   * nobody can count.
+   */
+  readonly residue?: (tenant: PlacedTenant) => Promise<number>;
+}
+
+export interface DataPlacesOptions {
+  readonly control: Kysely<ControlTables>;
+  readonly connect: Connect;
+  /** The database of the control plane. */
+  readonly main: { readonly id: string; readonly database: string };
+  readonly provisioning: Pick<Provisioning, "retire" | "exists">;
+  readonly storage: Pick<Storage, "of" | "erase">;
+  readonly redis: Redis | undefined;
+  /** Tells all nodes to forget what they remember of the tenant. */
+  readonly announceErased: (id: TenantId) => Promise<void>;
+}
+
+export function createDataPlaces(options: DataPlacesOptions): readonly DataPlace[] {
+  const { redis } = options;
+  return [
+    files(options),
+    rows(options),
+    placement(options),
+    controlPlane(options),
+    jobs(options),
+    ...(redis ? [redisKeys(redis)] : []),
+    {
+      name: "caches",
+      holds: "what each node's memory has of the tenant: its settings, users, cached values",
+      erase: ({ id }) => options.announceErased(id),
+    },
+  ];
+}
+
+const files = ({ storage }: DataPlacesOptions): DataPlace => ({
+  name: "files",
+  holds: "the bytes of files and uploads, below the tenant's id in the folder or the bucket",
+  erase: ({ id }) => storage.erase(id),
+  async residue({ id }) {
+    let count = 0;
+    for await (const _ of storage.of({ id }).list()) {
+      count += 1;
+      if (count === countedRows) break;
+    }
+    return count;
+  },
+});
+
+const rows = ({ connect }: DataPlacesOptions): DataPlace => ({
+  name: "rows",
+  holds: "the tenant's rows in the tables of features, where it shares them with others",
+  async erase({ id, placement }) {
+    if (placement?.isolation !== "pool") return;
+    await withOwner(connect, placement, (client) => eraseRows(client, placement.schema, id));
+  },
+  async residue({ id, placement }) {
+    if (placement?.isolation !== "pool") return 0;
+    return withOwner(connect, placement, (client) => countRows(client, placement.schema, id));
+  },
+});
+
+const placement = ({ provisioning }: DataPlacesOptions): DataPlace => ({
+  name: "placement",
+  holds:
+    "the tenant's own database or schema, with its rows, its role, and its row in control.placements",
+  async erase({ placement }) {
+    if (placement && placement.isolation !== "pool") await provisioning.retire(placement);
+  },
+  async residue({ placement }) {
+    if (!placement || placement.isolation === "pool") return 0;
+    return (await provisioning.exists(placement)) ? 1 : 0;
+  },
+});
+
+/** As the owner: the control plane's own role may not delete all of it, such as impersonations. */
+function controlPlane({ connect, main }: DataPlacesOptions): DataPlace {
+  const database = { serverId: main.id, database: main.database };
+  const counts = tablesByTenant.map(
+    (table) =>
+      `(select count(*) from (select from ${table} where tenant_id = $1 limit ${countedRows}) counted)`,
+  );
+  return {
+    name: "control plane",
+    holds: `rows of ${tablesByTenant.length} tables in the schema control`,
+    erase: ({ id }) =>
+      withOwner(connect, database, (client) =>
+        asOwnerOf(client, id, async () => {
+          for (const table of tablesByTenant) {
+            await client.query(`delete from ${table} where tenant_id = $1`, [id]);
+          }
+        }),
+      ),
+    residue: ({ id }) =>
+      withOwner(connect, database, (client) =>
+        asOwnerOf(client, id, async () => {
+          const { rows } = await client.query<{ rows: string }>(
+            `select ${counts.join(" + ")} as rows`,
+            [id],
+          );
+          return Number(rows[0]?.rows ?? 0);
+        }),
+      ),
+  };
+}
+
+const jobs = ({ control }: DataPlacesOptions): DataPlace => ({
+  name: "jobs",
+  holds: "the tenant's queue, and its jobs that wait, have failed or are done",
+  async erase({ id }) {
+    await control.transaction().execute(async (tx) => {
+      await sql`delete from pgboss.job where name = ${id}`.execute(tx);
+      await sql`delete from pgboss.queue where name = ${id}`.execute(tx);
+    });
+  },
+  async residue({ id }) {
+    const { rows } = await sql<{ rows: string }>`
+      select (select count(*) from pgboss.queue where name = ${id})
+        + (select count(*) from (
+            select from pgboss.job where name = ${id} limit ${sql.lit(countedRows)}) counted) as rows
+    `.execute(control);
+    return Number(rows[0]?.rows ?? 0);
+  },
+});
+
+const redisKeys = (redis: Redis): DataPlace => ({
+  name: "redis",
+  holds: "cached values, sessions of visitors, rate limits: keys that begin with the tenant's id",
+  erase: ({ id }) => eraseKeys(redis, id),
+  residue: ({ id }) => countKeys(redis, id),
+});

@@ -1,0 +1,165 @@
+/**
+ * What is left of tenants that do not exist any more, or are not placed where their rows are. A sound
+ * installation has none: erasing asks each place (`data-places.ts`). These look from the other side, for
+ * what was put back by hand, by a restore, or by a statement that came too late. They read indexes, a
+ * step for each tenant of a table, and change nothing.
+ */
+import { type Kysely, sql } from "kysely";
+import pg from "pg";
+import { inTransaction } from "../database/connect.ts";
+import type { ControlTables } from "../database/control-tables.ts";
+import { platformQueue } from "../jobs/queue-names.ts";
+import type { Storage } from "../storage/storage.ts";
+import { tablesByTenant } from "./control-places.ts";
+import type { Placement, TenantId } from "./tenant.ts";
+import { asOwnerOf, listTables } from "./tenant-rows.ts";
+
+export interface Stray {
+  /** `data.contacts`, `control.mails`, `queue`, `files`. */
+  readonly where: string;
+  /** The first few. */
+  readonly tenantIds: readonly string[];
+}
+
+type Control = Kysely<ControlTables>;
+
+/** So many tenants of a table are looked at, and so many strays are named. */
+const mostTenants = 100_000;
+const mostNamed = 10;
+/** So many tenants are asked for one by one, where the administrator sees no rows itself. */
+const mostProbed = 1_000;
+
+/**
+ * Rows in a placement's schema of tenants that are not placed there. A superuser (or a role with
+ * BYPASSRLS) sees whose rows there are. Another administrator has to ask for tenants that it knows, in
+ * their scopes: those that were deleted or are placed elsewhere, the latest thousand, in pools only.
+ *
+ * @param client the administrator, in the placement's database.
+ */
+export async function findStrayRows(
+  client: pg.ClientBase,
+  control: Control,
+  placement: Placement,
+): Promise<readonly Stray[]> {
+  const { rows } = await client.query<{ sees: boolean }>(
+    "select rolsuper or rolbypassrls as sees from pg_roles where rolname = current_user",
+  );
+  const tables = await listTables(client, placement.schema);
+  if (rows[0]?.sees) return findByIndex(client, control, placement, tables);
+  return placement.isolation === "pool" ? findByAsking(client, control, placement, tables) : [];
+}
+
+async function findByIndex(
+  client: pg.ClientBase,
+  control: Control,
+  { id }: Placement,
+  tables: readonly string[],
+): Promise<readonly Stray[]> {
+  const strays: Stray[] = [];
+  for (const table of tables) {
+    const present = await inTransaction(client, async () => {
+      await client.query("set transaction read only; set local enable_seqscan = off");
+      // From one tenant to the next: as many probes of the index as there are tenants.
+      const { rows } = await client.query<{ id: TenantId }>(
+        `with recursive present as (
+           (select tenant_id as id from ${table} order by tenant_id limit 1)
+           union all
+           select (
+             select tenant_id from ${table} where tenant_id > present.id order by tenant_id limit 1)
+           from present
+           where present.id is not null
+         )
+         select id from present where id is not null limit ${mostTenants}`,
+      );
+      return rows.map((row) => row.id);
+    });
+    const { rows } = await sql<{ id: string }>`
+      select present.id from unnest(${present}::uuid[]) as present (id)
+      where not exists (
+        select from control.tenants where tenants.id = present.id and placement_id = ${id})
+      limit ${mostNamed}`.execute(control);
+    if (rows.length > 0) strays.push({ where: plain(table), tenantIds: rows.map((row) => row.id) });
+  }
+  return strays;
+}
+
+async function findByAsking(
+  client: pg.ClientBase,
+  control: Control,
+  { id: placementId }: Placement,
+  tables: readonly string[],
+): Promise<readonly Stray[]> {
+  if (tables.length === 0) return [];
+  const { rows: absent } = await sql<{ id: TenantId }>`
+    select id from control.tenants
+    where placement_id is distinct from ${placementId} and status <> 'provisioning'
+    order by coalesce(deleted_at, updated_at) desc
+    limit ${mostProbed}`.execute(control);
+  const found = new Map<string, string[]>();
+  const probes = tables.map(
+    (table) => `select ${pg.escapeLiteral(table)} as name where exists (select from ${table})`,
+  );
+  for (const { id } of absent) {
+    const { rows } = await asOwnerOf(client, id, () =>
+      client.query<{ name: string }>(probes.join(" union all ")),
+    );
+    for (const { name } of rows) found.set(name, [...(found.get(name) ?? []), id]);
+  }
+  return [...found].map(([table, ids]) => ({
+    where: plain(table),
+    tenantIds: ids.slice(0, mostNamed),
+  }));
+}
+
+const plain = (table: string): string => table.replaceAll('"', "");
+
+const isErased = sql`status = 'deleted' and erase_after is null`;
+
+/** Rows of the control plane and queues of tenants that were erased, or that never were. */
+export async function findControlStrays(control: Control): Promise<readonly Stray[]> {
+  const strays: Stray[] = [];
+  const note = (where: string, rows: readonly { readonly id: string }[]) => {
+    if (rows.length > 0) strays.push({ where, tenantIds: rows.map(({ id }) => id) });
+  };
+  for (const table of tablesByTenant) {
+    const { rows } = await sql<{ id: string }>`
+      select id from control.tenants
+      where ${isErased} and exists (
+        select from ${sql.table(table)} as held where held.tenant_id = tenants.id)
+      limit ${mostNamed}`.execute(control);
+    note(table, rows);
+  }
+  const { rows: queues } = await sql<{ id: string }>`
+    select name as id from pgboss.queue
+    where name <> ${platformQueue} and not exists (
+      select from control.tenants where id::text = name and not (${isErased}))
+    limit ${mostNamed}`.execute(control);
+  note("queue", queues);
+  return strays;
+}
+
+/** Files of tenants that were erased, or that never were. */
+export async function findStrayFiles(
+  control: Control,
+  storage: Pick<Storage, "tenants">,
+): Promise<readonly Stray[]> {
+  const tenantIds: string[] = [];
+  const look = async (ids: readonly TenantId[]) => {
+    const { rows } = await sql<{ id: string }>`
+      select present.id from unnest(${ids}::uuid[]) as present (id)
+      where not exists (
+        select from control.tenants where tenants.id = present.id and not (${isErased}))
+      limit ${mostNamed}`.execute(control);
+    tenantIds.push(...rows.map(({ id }) => id));
+  };
+  let batch: TenantId[] = [];
+  for await (const id of storage.tenants()) {
+    batch.push(id);
+    if (batch.length < 1_000) continue;
+    await look(batch);
+    batch = [];
+    if (tenantIds.length >= mostNamed) break;
+  }
+  await look(batch);
+  return tenantIds.length > 0 ? [{ where: "files", tenantIds: tenantIds.slice(0, mostNamed) }] : [];
+}
