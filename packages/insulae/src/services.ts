@@ -262,7 +262,7 @@ export async function createServices(
       audit: audit.write,
       baseDomain,
       checkSettings: options.settings?.check,
-      defaultPlan: config.env === "production" ? "free" : "premium",
+      defaultPlan: config.defaultPlan,
       deletedTenantDays: config.deletedTenantDays,
       log: moduleLog(log, "tenancy"),
     }),

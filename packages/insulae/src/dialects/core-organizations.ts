@@ -9,7 +9,7 @@ import {
   type SignedInReply,
   verifyEmail,
 } from "../features/accounts/accounts.feature.ts";
-import { makeTenant } from "../features/tenants/tenants.feature.ts";
+import { isolationNotPermitted, makeTenant } from "../features/tenants/tenants.feature.ts";
 import { findUser, type UserTables } from "../features/users/users.feature.ts";
 import { wrongContext } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
@@ -17,6 +17,7 @@ import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.t
 import { nullable, timestamp, uuid } from "../kernel/http/fields.ts";
 import type { Platform } from "../kernel/platform.ts";
 import { tenantNotFound } from "../kernel/tenancy/errors.ts";
+import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { isError, type Meaning } from "./shared.ts";
 
@@ -177,7 +178,7 @@ const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api
         name: Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$" }),
       }),
       response: { 201: Organization },
-      errors: [ownersOnly],
+      errors: [ownersOnly, isolationNotPermitted, tooManyTenants],
       errorShape,
     },
     async ({ platform, user, body, audit }) => {

@@ -6,7 +6,11 @@
 import { Type } from "typebox";
 import { logIn } from "../features/accounts/accounts.feature.ts";
 import { createDocument, type DocumentTables } from "../features/documents/documents.feature.ts";
-import { Hostname, makeTenant } from "../features/tenants/tenants.feature.ts";
+import {
+  Hostname,
+  isolationNotPermitted,
+  makeTenant,
+} from "../features/tenants/tenants.feature.ts";
 import { findUser, type UserTables, userNotFound } from "../features/users/users.feature.ts";
 import { invalidCredentials } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
@@ -15,6 +19,7 @@ import { nullable, uuid } from "../kernel/http/fields.ts";
 import { rateLimitExceeded } from "../kernel/http/limits/request-limits.ts";
 import { counter } from "../kernel/telemetry/metrics.ts";
 import { tenantNotFound, tenantRequired } from "../kernel/tenancy/errors.ts";
+import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { isError } from "./shared.ts";
 
@@ -132,7 +137,7 @@ const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
         hosts: Type.Array(Hostname, { minItems: 1, maxItems: 20, uniqueItems: true }),
       }),
       response: { 201: Type.Object({ message: Type.String(), tenant_id: Type.String() }) },
-      errors: [hostNotRegistered, tenantNotRegistered],
+      errors: [hostNotRegistered, tenantNotRegistered, isolationNotPermitted, tooManyTenants],
       errorShape,
     },
     async (context) => {

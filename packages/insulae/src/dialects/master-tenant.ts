@@ -8,7 +8,7 @@
 import { STATUS_CODES } from "node:http";
 import { type Kysely, sql } from "kysely";
 import { Type } from "typebox";
-import { makeTenant } from "../features/tenants/tenants.feature.ts";
+import { isolationNotPermitted, makeTenant } from "../features/tenants/tenants.feature.ts";
 import {
   addUser,
   dropUser,
@@ -27,6 +27,7 @@ import { type ErrorShape, feature } from "../kernel/feature.ts";
 import { uuid } from "../kernel/http/fields.ts";
 import type { Json } from "../kernel/json.ts";
 import { hostTaken, tenantExists } from "../kernel/tenancy/errors.ts";
+import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import type { NewTenant } from "../kernel/tenancy/tenants.ts";
 import { isError, type PageNumbers, pageOf } from "./shared.ts";
@@ -177,7 +178,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
             updated_at: time,
           }),
         },
-        errors: [tenantExists, hostTaken],
+        errors: [tenantExists, hostTaken, isolationNotPermitted, tooManyTenants],
         errorShape,
       },
       async (context) => {

@@ -12,7 +12,7 @@ import type { Tenant } from "../kernel/tenancy/tenant.ts";
 
 /**
  * The tenant of a request that says none: these systems' documents call plain `localhost`, and mean
- * `DEFAULT_TENANT` (default `demo_tenant`).
+ * `DEFAULT_TENANT` (default `demo_tenant`, in production none).
  *
  * @throws tenantNotFound, with what to do, while it is not there
  */
@@ -24,12 +24,16 @@ export async function tenantOrDefault(
   if (tenant) return tenant;
   const { defaultTenant } = platform.config;
   throw tenantNotFound({
-    detail: `There is no tenant ${defaultTenant}: make it, or say another by host or X-Tenant`,
+    detail:
+      defaultTenant === undefined
+        ? "Say which tenant by host or X-Tenant: no DEFAULT_TENANT is set for requests that name none"
+        : `There is no tenant ${defaultTenant}: make it, or say another by host or X-Tenant`,
   });
 }
 
 export async function findDefault({ config, tenants }: Platform): Promise<Tenant | undefined> {
-  const tenant = await tenants.find(config.defaultTenant);
+  const { defaultTenant } = config;
+  const tenant = defaultTenant === undefined ? undefined : await tenants.find(defaultTenant);
   return tenant?.status === "active" ? tenant : undefined;
 }
 

@@ -2,6 +2,7 @@ import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { uuid } from "../../kernel/http/fields.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import { tooManyTenants } from "../../kernel/tenancy/ownership.ts";
 import { noAccount, TenantSummary } from "../accounts/accounts.feature.ts";
 import { WaitingInvitation } from "../invitations/invitations.feature.ts";
 import { TenantParams, TenantView, viewOf } from "../tenants/tenants.feature.ts";
@@ -75,7 +76,7 @@ export const membershipRoutes = (r: RouteBuilder<Record<never, never>>) => [
       params: TenantParams,
       body: Type.Object({ user_id: uuid }, { $id: "TenantTransfer" }),
       response: TenantView,
-      errors: [tenantNotFound, tenantInactive, notTransferable],
+      errors: [tenantNotFound, tenantInactive, notTransferable, tooManyTenants],
     },
     async ({ platform, user, params, body, audit }) => {
       const heir = asId(body.user_id.toLowerCase());

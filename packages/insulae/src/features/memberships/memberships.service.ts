@@ -84,7 +84,8 @@ export async function leaveTenant(
  * the control plane's; so the tenant's row in the control plane is held while the roles change, and
  * changes last. A crash in between leaves the roles changed and the owner as before, who may ask again.
  *
- * @throws tenantNotFound to whoever does not own it (any more), tenantInactive, notTransferable
+ * @throws tenantNotFound to whoever does not own it (any more), tenantInactive, notTransferable,
+ *   tooManyTenants if the new owner may own no more
  */
 export async function transferTenant(
   platform: Platform,
@@ -100,7 +101,8 @@ export async function transferTenant(
   const to = (await findAccountOfUser(control, tenant.id, heir))?.id;
   if (!to || to === from) throw notTransferable();
   const own = await findMembership(control, from, tenant.id);
-  const given = await tenants.transfer(tenant.id, from, to, async (tx) => {
+  const limit = (await isAdministrator(platform, to)) ? 0 : platform.config.tenantsPerAccount;
+  const given = await tenants.transfer(tenant.id, { from, to, limit }, async (tx) => {
     const passed = await withTenant<UserTables, boolean>(tenant, (scope) =>
       passOwnership(scope, own?.user_id, heir),
     );
@@ -120,6 +122,9 @@ export async function transferTenant(
   for (const userId of [own?.user_id, heir]) if (userId) await forgetUser(tenant, userId);
   return { tenant: given, from, to };
 }
+
+const isAdministrator = async ({ authority }: Platform, account: AccountId): Promise<boolean> =>
+  (await authority.findAccount(account))?.platformAdmin === true;
 
 /** The caller's active account, if they have one. */
 async function findAccountId({ control }: Platform, principal: Principal) {

@@ -62,8 +62,8 @@ export interface CrossTenantAttempt {
 export interface ResolverOptions {
   readonly catalogue: Catalogue;
   readonly hostLookup: HostLookup;
-  /** The key of `DEFAULT_TENANT`. */
-  readonly defaultTenant: string;
+  /** The key of `DEFAULT_TENANT`, if one is set. */
+  readonly defaultTenant: string | undefined;
   readonly authenticate: Authenticate;
   readonly certificates: Pick<ClientCertificates, "find" | "proofOf">;
   readonly onCrossTenantAttempt: (attempt: CrossTenantAttempt) => void;
@@ -93,8 +93,8 @@ export function createResolver(options: ResolverOptions): Resolver {
     return chain(found, (tenant) => {
       if (tenant) return tenant;
       if (lookup && lookup.by !== "host") return null;
-      if (!defaultTenant || tenantHeader !== undefined) return undefined;
-      return catalogue.findByReference(options.defaultTenant);
+      const key = defaultTenant && tenantHeader === undefined ? options.defaultTenant : undefined;
+      return key === undefined ? undefined : catalogue.findByReference(key);
     });
   };
 
