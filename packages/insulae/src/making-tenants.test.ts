@@ -27,7 +27,10 @@ afterAll(async () => {
 });
 
 let keys = 0;
-const newKey = () => `made_${(keys += 1)}`;
+const newKey = () => {
+  keys += 1;
+  return `made_${keys}`;
+};
 
 /** In one of the ways in which an account gets a tenant. */
 const ways: Readonly<Record<string, (key: string) => readonly [path: string, body: object]>> = {

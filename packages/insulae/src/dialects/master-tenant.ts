@@ -28,6 +28,7 @@ import { uuid } from "../kernel/http/fields.ts";
 import type { Json } from "../kernel/json.ts";
 import { hostTaken, tenantExists } from "../kernel/tenancy/errors.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
+import { quotaExceeded } from "../kernel/tenancy/plans.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import type { NewTenant } from "../kernel/tenancy/tenants.ts";
 import { isError, type PageNumbers, pageOf } from "./shared.ts";
@@ -211,7 +212,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
           last_name: Type.Optional(PersonName),
         }),
         response: { 201: Member },
-        errors: [emailTaken, permissionNotHeld],
+        errors: [emailTaken, permissionNotHeld, quotaExceeded],
         errorShape,
       },
       async (setting) => {
@@ -235,7 +236,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
           { minProperties: 2 },
         ),
         response: Member,
-        errors: [userNotFound, emailTaken, roleAboveOwn, permissionNotHeld],
+        errors: [userNotFound, emailTaken, roleAboveOwn, permissionNotHeld, quotaExceeded],
         errorShape,
       },
       async (setting) => {

@@ -15,6 +15,9 @@ const Address = Type.Object(
   { $id: "Address" },
 );
 
+/** More would only fill a mailbox: the newest link is good for longer than that. */
+const atMostHourly = 5;
+
 /** Who did it, and in whose log it belongs. */
 const auditOf = ({ subject, tenant }: Redeemed) => {
   const type = subject.tenantId === null ? "account" : "user";
@@ -61,7 +64,12 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
     async ({ platform, tenant, body }) => {
       const where = await tenantOf(platform, tenant, body.tenant);
       const to = canonicalEmail(body.email);
-      await platform.mail.send(verificationMail, { to, tenant: where, variables: {} });
+      await platform.mail.send(verificationMail, {
+        to,
+        tenant: where,
+        variables: {},
+        atMostHourly,
+      });
     },
   ),
 
@@ -82,7 +90,12 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
     async ({ platform, tenant, body }) => {
       const where = await tenantOf(platform, tenant, body.tenant);
       const to = canonicalEmail(body.email);
-      await platform.mail.send(passwordResetMail, { to, tenant: where, variables: {} });
+      await platform.mail.send(passwordResetMail, {
+        to,
+        tenant: where,
+        variables: {},
+        atMostHourly,
+      });
     },
   ),
 

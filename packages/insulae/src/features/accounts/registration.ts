@@ -56,6 +56,9 @@ const waysIn = {
  */
 export const accountExists = defineError("email_taken", 409, "This e-mail is registered already");
 
+/** Anybody can register with any address, again and again where the answer tells nothing. */
+const atMostHourly = 5;
+
 type Person = Omit<Static<typeof Registration>, "tenant" | "session">;
 
 interface Setting extends SignInContext {
@@ -147,7 +150,7 @@ async function registerUser(
       });
       const template =
         outcome === "no room" ? noRoomMail : outcome ? verificationMail : alreadyRegisteredMail;
-      await mail.send(template, { to: values.email, variables: {} });
+      await mail.send(template, { to: values.email, variables: {}, atMostHourly });
       return pending(values.email, outcome === true);
     });
   }
@@ -156,7 +159,8 @@ async function registerUser(
   );
   const subject = user && (await findUserSubject(platform, tenant, user.id));
   if (!subject) throw registrationClosed();
-  await platform.mail.send(verificationMail, { to: values.email, tenant, variables: {} });
+  const letter = { to: values.email, tenant, variables: {}, atMostHourly };
+  await platform.mail.send(verificationMail, letter);
   return signIn(context, subject);
 }
 
@@ -176,7 +180,7 @@ async function registerAccount(
   }
   const { control, mail } = platform;
   const values = { ...(await valuesOf(platform, person)), is_owner: true };
-  const letter = { to: values.email, variables: {} };
+  const letter = { to: values.email, variables: {}, atMostHourly };
   if (isVerificationRequired(platform.config, undefined)) {
     return control.transaction().execute(async (tx) => {
       const made = await insertAccountUnlessTaken(tx, values);

@@ -31,6 +31,7 @@ import {
   roleExists,
   roleNotFound,
   systemRoleFixed,
+  tooManyRoles,
   unknownPermission,
 } from "./roles.service.ts";
 
@@ -71,7 +72,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       summary: "Makes a role, of permissions that you hold yourself",
       body: NewRole,
       response: { 201: Role },
-      errors: [roleExists, unknownPermission, permissionNotHeld],
+      errors: [roleExists, unknownPermission, permissionNotHeld, tooManyRoles],
     },
     (setting) => addRole(setting, setting.body),
   ),

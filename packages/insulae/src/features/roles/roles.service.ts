@@ -4,6 +4,7 @@
  * permission there is.
  */
 import type { Permissions } from "../../kernel/auth/permissions.ts";
+import { refuseBeyond } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import { systemRoles } from "../../kernel/feature.ts";
 import type { Page } from "../../kernel/http/page.ts";
@@ -23,6 +24,11 @@ import { findSystemRoleByReference, type RoleView, viewOfSystemRole } from "./sy
 
 export const roleNotFound = defineError("role_not_found", 404, "There is no such role");
 export const roleExists = defineError("role_exists", 409, "Another role has this name");
+export const tooManyRoles = defineError(
+  "too_many_roles",
+  409,
+  "A tenant has at most 200 roles of its own",
+);
 export const systemRoleFixed = defineError(
   "system_role_fixed",
   403,
@@ -38,6 +44,8 @@ export const permissionNotInRole = defineError(
   404,
   "The role does not have this permission",
 );
+
+const maxRoles = 200;
 
 export type RoleSetting = Setting<RoleTables>;
 type Reading = Pick<RoleSetting, "db" | "permissions">;
@@ -96,7 +104,7 @@ interface RoleFields {
   readonly permissions?: readonly string[] | undefined;
 }
 
-/** @throws roleExists, unknownPermission, permissionNotHeld */
+/** @throws roleExists, unknownPermission, permissionNotHeld, tooManyRoles */
 export async function addRole(
   { db, permissions, user }: RoleSetting,
   { name, description, permissions: references = [] }: RoleFields & { readonly name: string },
@@ -104,7 +112,10 @@ export async function addRole(
   const names = namesOfPermissions(permissions, references);
   refuseUnheld(user, names);
   const values = { name: canonicalName(name), description, permissions: names };
-  const role = await createRole.first(db, values);
+  const role = await db.transaction().execute(async (tx) => {
+    await refuseBeyond(tx, "roles", maxRoles, tooManyRoles);
+    return createRole.first(tx, values);
+  });
   if (!role) throw new Error("the role was not made");
   return viewOfRole(permissions, role);
 }

@@ -3,6 +3,7 @@
  * is looked at when it is configured, so that who does it hears of it, and again at each request,
  * which is what protects.
  */
+import { refuseBeyond } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Events } from "../../kernel/events.ts";
 import { type Outbound, OutboundError } from "../../kernel/http/outbound.ts";
@@ -16,7 +17,6 @@ import {
   insertLoneEvent,
   insertTriedDelivery,
   insertWebhook,
-  listWebhooks,
   replaceSecret,
   updateWebhook,
   type WebhookRow,
@@ -64,14 +64,12 @@ export async function addWebhook(
 ): Promise<WebhookRow & { readonly secret: string }> {
   const { db, secrets } = setting;
   const wanted = await checked(setting, { url, events });
-  if ((await listWebhooks(db)).length >= maxWebhooks) throw tooManyWebhooks();
   const secret = newSecret();
   const sealed_secret = secrets.seal(secretPurpose, secret);
-  const made = await db
-    .transaction()
-    .execute((tx) =>
-      insertWebhook(tx, { url, events, ...wanted, description, enabled, sealed_secret }),
-    );
+  const made = await db.transaction().execute(async (tx) => {
+    await refuseBeyond(tx, "webhooks", maxWebhooks, tooManyWebhooks);
+    return insertWebhook(tx, { url, events, ...wanted, description, enabled, sealed_secret });
+  });
   await setting.events.forget();
   return { ...made, secret };
 }
