@@ -17,7 +17,7 @@ import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal
 import type { Cache } from "./cache/cache.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { AppError, ErrorFactory } from "./errors.ts";
-import type { EventDefinition, EventName, Events } from "./events.ts";
+import type { EventDeclaration, EventDefinition, EventName, Events } from "./events.ts";
 import { type Hooks, pickHooks } from "./hooks.ts";
 import type { Outbound } from "./http/outbound.ts";
 import type { Page } from "./http/page.ts";
@@ -303,10 +303,11 @@ export interface FeatureOptions<Tables> extends Hooks<Tables> {
   /** What the feature does after the answer, by `job()` and `platformJob()`. */
   readonly jobs?: readonly JobDefinition[];
   /**
-   * What it tells of, and its shape: `{ "contact.created": Contact }`. Its handlers record them
+   * What it tells of, its shape, and the permission without which nobody hears of it:
+   * `{ "contact.created": { permission: "contacts:read", data: Contact } }`. Its handlers record them
    * (`events.recording`); tenants hear of them by webhooks.
    */
-  readonly events?: Readonly<Record<EventName, TSchema>>;
+  readonly events?: Readonly<Record<EventName, EventDeclaration>>;
   readonly routes?: (r: RouteBuilder<Tables>) => readonly Route[];
 }
 
@@ -361,9 +362,10 @@ export function feature<Tables = Record<never, never>>(
     constraints: options.constraints ?? {},
     mails: options.mails ?? [],
     jobs: options.jobs ?? [],
-    events: Object.entries(options.events ?? {}).map(([name, schema]) => ({
+    events: Object.entries(options.events ?? {}).map(([name, { permission, data }]) => ({
       name: name as EventName, // the keys are what the option's type says
-      schema,
+      permission,
+      schema: data,
     })),
     hooks: pickHooks(options),
     routes: options.routes?.(routeBuilder<Tables>()) ?? [],
