@@ -19,6 +19,7 @@ import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
 import { allocateYoung } from "./kernel/heap.ts";
 import { startFeatures } from "./kernel/hooks.ts";
+import { type AdmitHost, createDevelopmentHosts } from "./kernel/http/development-hosts.ts";
 import { createLimiter } from "./kernel/http/limits/limiter.ts";
 import { createRequestLimits } from "./kernel/http/limits/request-limits.ts";
 import { createOrigins } from "./kernel/http/origins.ts";
@@ -187,11 +188,15 @@ async function assemble(
     authenticate,
     onCrossTenantAttempt: auditCrossTenant(platform.audit, log),
   });
+  const admitHost = config.env === "production" ? undefined : developmentHosts(config, services);
   const http = createHttpServer({
     features,
+    admitHost,
     resolve: (request, route) =>
       chain(
-        chain(factsOf(request, route), (facts) => resolver(facts, route)),
+        chain(admitHost?.(request), () =>
+          chain(factsOf(request, route), (facts) => resolver(facts, route)),
+        ),
         (found) => new Resolved(found, platform, databaseOf),
       ),
     metrics: installation.metrics,
@@ -288,6 +293,24 @@ async function assemble(
     },
   };
 }
+
+const developmentHosts = (
+  { baseDomain, baseUrl, appUrl }: Config,
+  { catalogue, platform }: Services,
+): AdmitHost =>
+  createDevelopmentHosts({
+    baseDomain,
+    ownHosts: [baseUrl, appUrl].map((url) => new URL(url).hostname),
+    isRegistered: (hostname) =>
+      chain(
+        catalogue.find({ by: "host", value: hostname }),
+        // One that is registered may be nobody's yet.
+        (tenant) => tenant !== undefined || isRegistered(platform, hostname),
+      ),
+  });
+
+const isRegistered = async ({ hosts }: Platform, hostname: string): Promise<boolean> =>
+  (await hosts.find(hostname)) !== undefined;
 
 /** Brings the placements that are behind to this version; the pools were at boot. */
 async function migratePlacements(installation: Installation): Promise<void> {

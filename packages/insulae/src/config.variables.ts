@@ -68,7 +68,7 @@ export const variables = {
   baseUrl: variable(
     ["PUBLIC_URL"],
     webUrl,
-    "where clients reach this server; required in production",
+    "where clients reach this server; required in production. In development its host is one of those that the server answers for, beside localhost, BASE_DOMAIN, that of APP_URL, registered hosts and IP addresses",
   ),
   appUrl: variable(
     ["APP_URL"],

@@ -64,7 +64,7 @@ export async function leaveTenant(
   principal: Principal,
   reference: string,
 ): Promise<{ tenant: Tenant; userId: UserId }> {
-  const tenant = await platform.tenants.find(reference);
+  const tenant = await findVisible(platform, principal, reference);
   const accountId = await findAccountId(platform, principal);
   const userId = tenant && (await findUserIn(platform, principal, accountId, tenant));
   if (!tenant || !userId) throw tenantNotFound();
@@ -94,7 +94,7 @@ export async function transferTenant(
   heir: UserId,
 ): Promise<{ tenant: Tenant; from: AccountId; to: AccountId }> {
   const { control, tenants, mail, withTenant, forgetUser } = platform;
-  const tenant = await tenants.find(reference);
+  const tenant = await findVisible(platform, principal, reference);
   const from = await findAccountId(platform, principal);
   if (!tenant || !from || tenant.ownerAccountId !== from) throw tenantNotFound();
   if (tenant.status !== "active") throw tenantInactive();
@@ -125,6 +125,12 @@ export async function transferTenant(
 
 const isAdministrator = async ({ authority }: Platform, account: AccountId): Promise<boolean> =>
   (await authority.findAccount(account))?.platformAdmin === true;
+
+/** To a token of a tenant, there is no other tenant. */
+async function findVisible({ tenants }: Platform, principal: Principal, reference: string) {
+  const tenant = await tenants.find(reference);
+  return principal.kind === "core" || principal.tenantId === tenant?.id ? tenant : undefined;
+}
 
 /** The caller's active account, if they have one. */
 async function findAccountId({ control }: Platform, principal: Principal) {

@@ -5,6 +5,7 @@
  */
 import { defineError } from "../../kernel/errors.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import { isUuid } from "../../kernel/uuid.ts";
 import {
   changeUser,
   lockInferior,
@@ -123,13 +124,11 @@ const onUsers = (
   db: db.$pickTables<"users">(),
 });
 
-const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 /** One of the tenant's own, by id or name. */
 export const findOwnRole = (
   { db }: Pick<RoleSetting, "db">,
   reference: string,
 ): Promise<RoleRow | undefined> =>
-  uuidPattern.test(reference)
+  isUuid(reference)
     ? findRole.first(db, { id: reference })
     : findRoleByName.first(db, { name: reference.trim().normalize("NFKC") });

@@ -8,6 +8,7 @@ import { refuseBeyond } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import { systemRoles } from "../../kernel/feature.ts";
 import type { Page } from "../../kernel/http/page.ts";
+import { isUuid } from "../../kernel/uuid.ts";
 import { refuseUnheld, type Setting } from "../users/users.feature.ts";
 import {
   createRole,
@@ -24,6 +25,11 @@ import { findSystemRoleByReference, type RoleView, viewOfSystemRole } from "./sy
 
 export const roleNotFound = defineError("role_not_found", 404, "There is no such role");
 export const roleExists = defineError("role_exists", 409, "Another role has this name");
+export const invalidRoleName = defineError(
+  "invalid_role_name",
+  400,
+  "A role's name is not in the form of a UUID: that would look like a role's id",
+);
 export const tooManyRoles = defineError(
   "too_many_roles",
   409,
@@ -216,5 +222,6 @@ export function namesOfPermissions(
 function canonicalName(name: string): string {
   const canonical = name.trim().normalize("NFKC");
   if (findSystemRoleByReference(canonical)) throw roleExists();
+  if (isUuid(canonical)) throw invalidRoleName();
   return canonical;
 }
