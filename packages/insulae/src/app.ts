@@ -142,17 +142,19 @@ class Resolved implements ResolvedRequest {
   readonly tenant: Tenant | undefined;
   readonly user: Principal | undefined;
   readonly credential: Credential | undefined;
+  readonly isUnknownTenant: boolean;
   readonly platform: Platform;
   readonly #databaseOf: Installation["databaseOf"];
 
   constructor(
-    { tenant, user, credential }: Caller,
+    { tenant, user, credential, isUnknownTenant = false }: Caller,
     platform: Platform,
     databaseOf: Installation["databaseOf"],
   ) {
     this.tenant = tenant;
     this.user = user;
     this.credential = credential;
+    this.isUnknownTenant = isUnknownTenant;
     this.platform = platform;
     this.#databaseOf = databaseOf;
   }

@@ -17,14 +17,14 @@ afterAll(() => people?.close());
 const ask = (host: string, method: "GET" | "POST", url: string, payload?: object) =>
   people.app.inject({ method, url, headers: { host }, ...(payload && { payload }) });
 
-const open: readonly (readonly ["GET" | "POST", string, object?])[] = [
-  ["GET", "/api/v1/dev/mails"],
-  ["GET", "/api/v1/dev/messages"],
-  ["GET", "/metrics"],
+const open: readonly (readonly ["GET" | "POST", string, object | undefined])[] = [
+  ["GET", "/api/v1/dev/mails", undefined],
+  ["GET", "/api/v1/dev/messages", undefined],
+  ["GET", "/metrics", undefined],
   ["POST", "/api/v1/tenants", { key: "theirs", name: "Theirs" }],
   ["POST", "/api/v1/auth/password-reset-request", { email: "admin@localhost.test" }],
   ["POST", "/api/v1/auth/register", { email: "a@example.org", password: "a-Fine-passphrase-7" }],
-  ["GET", "/api/v1/users"],
+  ["GET", "/api/v1/users", undefined],
 ];
 
 describe.each([

@@ -138,6 +138,7 @@ describe("a hook for requests", () => {
   });
 
   test("is for some hosts, and after those before it", async () => {
+    for (const host of ["closed.example", "open.example"]) await app.hosts.register(host);
     next = async ({ header }) => header("x-first", "was here");
     const reply = await get("/api/v1/open", { host: "Closed.example:8080" });
     expect(reply).toMatchObject({ status: 403, body: { code: "closed" } });

@@ -16,27 +16,13 @@ import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
 import { nullable, timestamp, uuid } from "../kernel/http/fields.ts";
 import type { Platform } from "../kernel/platform.ts";
-import { tenantNotFound } from "../kernel/tenancy/errors.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
-import { isError, type Meaning } from "./shared.ts";
-
-const invalidTenant = defineError("invalid_tenant", 400, "Invalid tenant");
-
-/** `X-TENANT` is an organization's number there: what is none, and nothing else of ours, is a mistake. */
-export const asCoreError: Meaning = (error, { headers }) => {
-  const named = headers["x-tenant"];
-  const isNumber = named === undefined || /^\d+$/.test(String(named));
-  return error.code === tenantNotFound.code && !isNumber ? invalidTenant() : error;
-};
+import { isError } from "./shared.ts";
 
 export const coreErrors: ErrorShape = {
   schema: Type.Object({ detail: Type.String() }, { $id: "CoreError" }),
-  statusOf: (error, request) => asCoreError(error, request).status,
-  bodyOf(error, request) {
-    const { title, detail } = asCoreError(error, request);
-    return { detail: detail ?? title };
-  },
+  bodyOf: ({ title, detail }) => ({ detail: detail ?? title }),
 };
 
 const ownersOnly = defineError("owners_only", 403, "Only owners can create organizations");
@@ -130,6 +116,9 @@ const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api
       limit: "credentials",
       summary: "Verifies an e-mail by the token that was sent to it",
       query: Type.Object({ token: Type.String({ minLength: 1, maxLength: 200 }) }),
+      unknownTenant() {
+        throw unknownToken();
+      },
       response: Type.Object({ message: Type.String() }),
       errors: [unknownToken],
       errorShape,

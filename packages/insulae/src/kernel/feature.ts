@@ -77,6 +77,14 @@ export interface RouteOptions<
   /** Where neither host nor header names a tenant, the host is `DEFAULT_TENANT`'s. */
   readonly defaultTenant?: true;
   /**
+   * For public routes in the context `any`, which strangers could ask for one tenant after another: what
+   * is answered in place of `tenant_not_found`, so that nobody learns which tenants there are. It has to
+   * be what a stranger hears at a tenant that there is: the same error, and after the same work.
+   */
+  unknownTenant?(context: UnknownTenantContext<B>): unknown;
+  /** Strangers say by the host which tenant they mean, and by nothing else: `X-Tenant` can be guessed. */
+  readonly byHost?: true;
+  /**
    * For the person themself: no machine (an API key, a client certificate), and no administrator who
    * acts as them. Default: true where no permission is named (`authenticated`), since such a route is
    * about the caller. A machine gets past named permissions only.
@@ -125,6 +133,15 @@ export interface RouteOptions<
   readonly errors?: readonly ErrorFactory[];
   /** How errors look here, if not as problem+json: for an API that clients know already. */
   readonly errorShape?: ErrorShape;
+}
+
+/** A request for a tenant that there is not. */
+export interface UnknownTenantContext<B extends TSchema = TSchema> {
+  readonly platform: Platform;
+  readonly request: RequestInfo;
+  readonly body: Shape<B>;
+  readonly audit: TenantAudit;
+  readonly log: Logger;
 }
 
 export interface ErrorShape {
@@ -386,7 +403,11 @@ function routeBuilder<Tables>(): RouteBuilder<Tables> {
   const methods = (absolute: boolean): Omit<RouteBuilder<Tables>, "absolute"> => {
     const declare =
       (method: HttpMethod): Declare<Tables> =>
-      (path, options, handler) => ({ method, path, absolute, options, handler });
+      (path, options, handler) => {
+        // Its types were checked here; whoever reads it gives it what the route declares.
+        const checked = options as unknown as RouteOptions;
+        return { method, path, absolute, options: checked, handler };
+      };
     return {
       get: declare("GET"),
       post: declare("POST"),

@@ -38,6 +38,9 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       limit: "credentials",
       summary: "Verifies an e-mail, with the token out of the mail",
       body: Type.Object({ token: Token }, { $id: "EmailVerification" }),
+      unknownTenant() {
+        throw invalidLink();
+      },
       response: { 204: null },
       errors: [invalidLink],
     },
@@ -58,6 +61,8 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "The answer is the same for every address. A mail is sent to one that is registered (in the tenant, if one is known, otherwise as an account) and not verified yet.",
       body: Address,
+      // As if nobody had the address.
+      unknownTenant: ({ body }) => void canonicalEmail(body.email),
       response: { 202: null },
       errors: [invalidEmail, tenantNotFound, tenantAccessDenied],
     },
@@ -84,6 +89,7 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "The answer is the same for every address. A mail is sent to one that is registered: in the tenant, if one is known, otherwise as an account.",
       body: Address,
+      unknownTenant: ({ body }) => void canonicalEmail(body.email),
       response: { 202: null },
       errors: [invalidEmail, tenantNotFound, tenantAccessDenied],
     },
@@ -110,6 +116,9 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "Ends all sign-ins, and verifies the e-mail. A user who is linked to an account sets the account's password.",
       body: Type.Object({ token: Token, password: NewPassword }, { $id: "PasswordReset" }),
+      unknownTenant() {
+        throw invalidLink();
+      },
       response: { 204: null },
       errors: [invalidLink, weakPassword, passwordsBusy],
     },

@@ -50,6 +50,8 @@ const waysIn = {
     "Register without a tenant, verify your e-mail, and join by its domain: POST /tenants/{id}/join",
   invitation: "Ask for an invitation",
 } as const;
+/** What strangers hear at a tenant that takes no registrations, and at one that there is not. */
+export const invitationOnly = () => registrationClosed({ detail: waysIn.invitation });
 /**
  * Said where e-mails need not be verified: who signs up is signed in at once there, which no reply for
  * a taken address could look like. Where they must be, a reply tells nothing, and takes as long.
@@ -131,7 +133,7 @@ async function registerUser(
   const { platform } = context;
   if (!isOpen(platform.config, tenant)) {
     const joins = await isDomainOf(platform.control, tenant, canonicalEmail(person.email));
-    throw registrationClosed({ detail: joins ? waysIn.domain : waysIn.invitation });
+    throw joins ? registrationClosed({ detail: waysIn.domain }) : invitationOnly();
   }
   const values = {
     ...(await valuesOf(platform, person)),

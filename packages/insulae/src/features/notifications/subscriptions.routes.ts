@@ -46,7 +46,7 @@ export const subscriptionRoutes = (r: RouteBuilder<NotificationTables>) => [
     "/notifications/push/key",
     {
       permission: "public",
-      context: "any",
+      context: "core",
       summary: "The key with which a browser subscribes (`applicationServerKey`)",
       response: Type.Object({ public_key: Type.String() }),
     },
