@@ -5,6 +5,7 @@
 import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
+import type { Settings } from "./config.settings.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { dialects } from "./dialects/index.ts";
 import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
@@ -64,7 +65,8 @@ export interface App
     Platform,
     "tenants" | "hosts" | "servers" | "jobs" | "withTenant" | "withPlatform" | "audit"
   > {
-  readonly config: Config;
+  /** Without secrets. */
+  readonly config: Settings;
   /** Serves a request without a port: `await app.inject({ method: "GET", url: "/health" })`. */
   readonly inject: FastifyInstance["inject"];
   /** Makes the first platform administrator, if there is none; without a password, with a new one. */
@@ -257,7 +259,16 @@ async function assemble(
     await upkeep.stop();
   };
   const { tenants, hosts, jobs, metrics, withTenant, withPlatform, audit } = platform;
-  const scope = { config, tenants, hosts, servers, jobs, withTenant, withPlatform, audit };
+  const scope = {
+    config: platform.config,
+    tenants,
+    hosts,
+    servers,
+    jobs,
+    withTenant,
+    withPlatform,
+    audit,
+  };
   const stopFeatures = await startFeatures(features, { ...scope, metrics, log }).catch(
     async (error: unknown) => {
       await stopServing();

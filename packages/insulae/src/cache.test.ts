@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type App, createApp, feature, Type } from "./index.ts";
 import { addMember, createMember, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import type { TestApp } from "./testing/test-app.ts";
 import { describeWithRedis, startTestRedis, type TestRedis } from "./testing/test-redis.ts";
 
 let loads = 0;

@@ -13,6 +13,7 @@ import {
 } from "./index.ts";
 import { createMember, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import type { TestApp } from "./testing/test-app.ts";
 
 const closed = defineError("closed", 403, "This host is closed");
 const turnedAway = defineError("turned_away", 418, "Not today");
@@ -81,7 +82,7 @@ const second = feature("second", {
   }),
 });
 
-let app: App;
+let app: TestApp;
 let member: TestMember;
 
 beforeAll(async () => {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { type App, createApp, feature, Type } from "./index.ts";
 import { addMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import type { TestApp } from "./testing/test-app.ts";
 
 const data = feature("data", {
   routes: ({ absolute: r }) => [
@@ -32,7 +33,7 @@ const data = feature("data", {
   ],
 });
 
-let app: App;
+let app: TestApp;
 
 beforeAll(async () => {
   app = await createTestApp({ features: [data] });

@@ -2,7 +2,9 @@
  * What works on an installation: the services of the control plane, wired together. The server
  * answers requests with them; a command of the CLI calls them.
  */
+
 import { escapeIdentifier } from "pg";
+import { settingsOf } from "./config.settings.ts";
 import { findAccountStanding } from "./features/accounts/accounts.feature.ts";
 import { type ApiKeyTables, noteUse } from "./features/api-keys/api-keys.feature.ts";
 import {
@@ -245,7 +247,7 @@ export async function createServices(
   const delivery = createDelivery({ config, control, log, secrets: installation.secrets });
   const usage = createUsageCounts({ control, plans: installation.plans, log });
   const platform = createPlatform({
-    config,
+    config: settingsOf(config),
     control,
     hosts: createHosts({ control, catalogue, certificates, baseDomain }),
     certificates,

@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import type { QuotaName } from "../config.quotas.ts";
-import type { Config } from "../config.ts";
+import type { Settings } from "../config.settings.ts";
 import type { Audit, WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
 import type { CookieSessions } from "./auth/cookie-sessions.ts";
@@ -85,7 +85,8 @@ export interface PlatformScope {
  * (`context: "core"` or `"any"`): a handler that works for a tenant has no way to another one.
  */
 export interface Platform {
-  readonly config: Config;
+  /** Without secrets. */
+  readonly config: Settings;
   readonly control: Kysely<ControlTables>;
   readonly tenants: Tenants;
   readonly hosts: Hosts;

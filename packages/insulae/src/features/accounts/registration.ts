@@ -1,5 +1,5 @@
 import type { Static } from "typebox";
-import type { Config } from "../../config.ts";
+import type { Settings } from "../../config.settings.ts";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import { canonicalEmail } from "../../kernel/auth/email.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
@@ -233,7 +233,7 @@ async function valuesOf(
 }
 
 /** Strangers may sign up where the tenant says so; where it says nothing, not in production. */
-const isOpen = (config: Config, { settings }: Tenant): boolean => {
+const isOpen = (config: Settings, { settings }: Tenant): boolean => {
   // Who registers does so with a password.
   if (settings.password_login === "off") return false;
   if (settings.registration === undefined) return config.env !== "production";
