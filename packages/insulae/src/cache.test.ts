@@ -42,7 +42,7 @@ const rates = feature("rates", {
   ],
 });
 
-const open = (app: App) =>
+const open = (app: TestApp) =>
   createApp({
     env: {},
     features: [rates],
@@ -51,7 +51,7 @@ const open = (app: App) =>
   });
 
 const suite = (redisUrl: () => string | undefined) => {
-  let one: App;
+  let one: TestApp;
   let two: App;
   let a: TestMember;
   let b: TestMember;
@@ -123,7 +123,7 @@ describeWithRedis("two nodes with Redis", () => {
   suite(() => server.url);
 
   describe("tenant:{id}:config", () => {
-    let app: App;
+    let app: TestApp;
     beforeAll(async () => {
       app = await createTestApp({ features: [rates], config: { redisUrl: server.url } });
     });

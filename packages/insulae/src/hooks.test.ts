@@ -2,7 +2,6 @@
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import {
-  type App,
   type AppScope,
   atHosts,
   createApp,

@@ -44,7 +44,7 @@ const ask = async (
   host: string,
   { by = app, ...more }: { by?: App; [name: string]: unknown } = {},
 ) => by.inject({ url: "/data", ...more, headers: { host, ...Object(more.headers) } });
-const tenantAt = async (host: string, by = app): Promise<string> =>
+const tenantAt = async (host: string, by: App = app): Promise<string> =>
   // In development, a host that nobody has registered is answered with 421.
   (await ask(host, { by })).json().tenant ?? "";
 

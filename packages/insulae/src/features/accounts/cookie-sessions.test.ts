@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type App, createApp, feature, Type } from "../../index.ts";
+import { createApp, feature, Type } from "../../index.ts";
 import { cookieIn, doubled } from "../../kernel/http/cookies.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { createTestApp, type TestApp } from "../../testing/test-app.ts";
