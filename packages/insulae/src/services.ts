@@ -214,7 +214,6 @@ export async function createServices(
     anchors.note(tenant),
   );
   const anchors = createAnchors({ control, databaseOf, log: moduleLog(log, "audit") }, audit.write);
-  const { baseDomain } = config;
   const templates = mailTemplates(features);
   const jobQueue = createJobQueue({
     broker: installation.broker,
@@ -249,7 +248,7 @@ export async function createServices(
   const platform = createPlatform({
     config: settingsOf(config),
     control,
-    hosts: createHosts({ control, catalogue, certificates, baseDomain }),
+    hosts: createHosts({ control, catalogue, certificates, baseDomain: config.baseDomain }),
     certificates,
     clientCertificates,
     dns,
@@ -262,7 +261,7 @@ export async function createServices(
       eraseRows: (tenant) => eraseRows(installation, tenant),
       eraseFiles: storage.erase,
       audit: audit.write,
-      baseDomain,
+      baseDomain: config.baseDomain,
       checkSettings: options.settings?.check,
       defaultPlan: config.defaultPlan,
       deletedTenantDays: config.deletedTenantDays,

@@ -25,6 +25,7 @@ import type { JobDefinition } from "./jobs/job.ts";
 import type { TenantJobs } from "./jobs/jobs.ts";
 import type { TenantMail } from "./mail/mail.ts";
 import type { AnyMailTemplate } from "./mail/template.ts";
+import type { PermissionDefinition } from "./permission-definition.ts";
 import type { Platform } from "./platform.ts";
 import type { TenantSecrets } from "./secrets.ts";
 import type { Session } from "./sessions/session.ts";
@@ -34,9 +35,11 @@ import type { Metrics } from "./telemetry/metrics.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
 import type { CountedMetric } from "./usage/counts.ts";
 
-/** The system roles, most powerful first. What is given to one is held by all before it. */
-export const systemRoles = ["owner", "admin", "manager", "user", "viewer"] as const;
-export type SystemRole = (typeof systemRoles)[number];
+export {
+  type PermissionDefinition,
+  type SystemRole,
+  systemRoles,
+} from "./permission-definition.ts";
 
 /**
  * Who may call a route: anybody (`public`), anybody signed in (`authenticated`), platform
@@ -49,14 +52,6 @@ export type Access = "public" | "authenticated" | "platform" | `${string}:${stri
  * no tenant is involved. `any`: either, for routes such as log-in; `tenant` and `db` may be absent.
  */
 export type RouteContext = "tenant" | "core" | "any";
-
-export interface PermissionDefinition {
-  readonly description: string;
-  /** The least of the system roles that holds it. */
-  readonly role: SystemRole;
-  /** Other names that it goes by where roles and API keys are given permissions. */
-  readonly aliases?: readonly string[];
-}
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
