@@ -16,7 +16,7 @@ import type { Permissions } from "./auth/permissions.ts";
 import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal.ts";
 import type { Cache } from "./cache/cache.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
-import type { AppError, ErrorFactory } from "./errors.ts";
+import type { ErrorFactory } from "./errors.ts";
 import type { EventDeclaration, EventDefinition, EventName, Events } from "./events.ts";
 import { type Hooks, pickHooks } from "./hooks.ts";
 import type { Outbound } from "./http/outbound.ts";
@@ -27,6 +27,7 @@ import type { TenantMail } from "./mail/mail.ts";
 import type { AnyMailTemplate } from "./mail/template.ts";
 import type { PermissionDefinition } from "./permission-definition.ts";
 import type { Platform } from "./platform.ts";
+import type { ErrorShape, RequestInfo } from "./request-info.ts";
 import type { TenantSecrets } from "./secrets.ts";
 import type { Session } from "./sessions/session.ts";
 import type { TenantStorage } from "./storage/storage.ts";
@@ -40,6 +41,7 @@ export {
   type SystemRole,
   systemRoles,
 } from "./permission-definition.ts";
+export type { ErrorShape, RequestInfo } from "./request-info.ts";
 
 /**
  * Who may call a route: anybody (`public`), anybody signed in (`authenticated`), platform
@@ -139,13 +141,6 @@ export interface UnknownTenantContext<B extends TSchema = TSchema> {
   readonly log: Logger;
 }
 
-export interface ErrorShape {
-  readonly schema: TSchema;
-  /** Default: the error's. */
-  readonly statusOf?: (error: AppError, request: Pick<RequestInfo, "headers">) => number;
-  readonly bodyOf: (error: AppError, request: Pick<RequestInfo, "headers">) => unknown;
-}
-
 /** Locks a row until the transaction ends. */
 export type LockRow<Tables> = (
   tx: [Tables] extends [never] ? never : Kysely<Tables>,
@@ -182,16 +177,6 @@ export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSc
    * throws `precondition_failed`.
    */
   readonly precondition: ((current: unknown) => void) | undefined;
-}
-
-export interface RequestInfo {
-  readonly id: string;
-  /** The client's address in its one form, as far as proxies are trusted. */
-  readonly ip: string;
-  readonly host: string;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Where this server is reached, from configuration, never from the Host header. */
-  readonly baseUrl: string;
 }
 
 /** What is there only where somebody is signed in, which a public route does not ask for. */
