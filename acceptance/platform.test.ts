@@ -313,8 +313,8 @@ test("errors have its statuses, as problems", async () => {
     [await api("POST", "/roles", { token, body: {} }), 400, "validation_failed"],
     [
       await api("POST", "/auth/login", { tenant: "nowhere", body: { email, password } }),
-      404,
-      "tenant_not_found",
+      401,
+      "invalid_credentials",
     ],
   ] as const;
   for (const [{ status, body, headers }, expected, code] of cases) {

@@ -43,7 +43,10 @@ export const invoices = feature<InvoiceTables>("invoices", {
   migrations: new URL("./migrations/", import.meta.url),
   tables: ["invoices"],
   constraints: { invoices_number_key: numberTaken },
-  events: { "invoice.created": Invoice, "invoice.paid": Invoice },
+  events: {
+    "invoice.created": { permission: "invoices:read", data: Invoice },
+    "invoice.paid": { permission: "invoices:read", data: Invoice },
+  },
   routes: (r) => [
     r.get(
       "/invoices",

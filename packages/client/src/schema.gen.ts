@@ -358,7 +358,7 @@ export interface paths {
         put?: never;
         /**
          * Makes a tenant
-         * @description In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`.
+         * @description In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`. How many tenants an account may own (`TENANTS_PER_ACCOUNT`) and which isolation its plan allows (`PLAN_ISOLATIONS`) is for the installation to say; platform administrators are not bound by it.
          *
          *     Anybody may call this.
          */
@@ -1712,7 +1712,7 @@ export interface paths {
         put?: never;
         /**
          * Leaves a tenant: the caller's user there is deleted, and all its sessions end
-         * @description Nobody else has to agree, but an owner stays until another one is there.
+         * @description Nobody else has to agree, but an owner stays until another one is there. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).
          *
          *     Whoever is signed in may call this.
          */
@@ -1734,7 +1734,7 @@ export interface paths {
         put?: never;
         /**
          * Gives a tenant to another of its users
-         * @description For the account that owns it. The new owner has to be an active user who is linked to an account, and gets the role `owner`; the old one becomes an admin. Both get a mail.
+         * @description For the account that owns it. The new owner has to be an active user who is linked to an account, and gets the role `owner`; the old one becomes an admin. Both get a mail. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).
          *
          *     Whoever is signed in may call this.
          */
@@ -2350,7 +2350,7 @@ export interface paths {
         put?: never;
         /**
          * Adds a webhook
-         * @description Its address is asked for each event, signed after Standard Webhooks with the `secret` that this answers once.
+         * @description Its address is asked for each event, signed after Standard Webhooks with the `secret` that this answers once. It takes the permission to read what the events are about, now and at each delivery: whoever sets it up answers for it.
          *
          *     Needs the permission `webhooks:write`.
          */
@@ -2406,7 +2406,9 @@ export interface paths {
         head?: never;
         /**
          * Changes a webhook, or switches it on or off
-         * @description Needs the permission `webhooks:write`.
+         * @description Whoever changes `url` or `events`, or switches it on, answers for it from then on, and has to be permitted to read what its events are about.
+         *
+         *     Needs the permission `webhooks:write`.
          */
         patch: operations["patchWebhooksById"];
         trace?: never;
@@ -2484,7 +2486,9 @@ export interface paths {
         };
         /**
          * Shows what was sent to a webhook, with its body
-         * @description Needs the permission `webhooks:read`.
+         * @description It takes the permission to read what the event is about.
+         *
+         *     Needs the permission `webhooks:read`.
          */
         get: operations["getWebhooksByIdDeliveriesByDelivery"];
         put?: never;
@@ -4306,10 +4310,12 @@ export interface components {
             events: string[];
             description: string | null;
             enabled: boolean;
-            /** @description Why the server switched it off: nothing got through for three days, or the receiver answered 410. */
-            disabled_reason: "failing" | "gone" | null;
+            /** @description Why the server switched it off: nothing got through for three days, the receiver answered 410, or whoever answers for it (or the key they showed) is gone. */
+            disabled_reason: "failing" | "gone" | "maker_gone" | null;
             /** @description Since when nothing gets through; null while it does. */
             failing_since: string | null;
+            /** @description The user who answers for it. What they may not read is not sent to it; null for one that was there before this was asked. */
+            made_by: string | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -4317,6 +4323,8 @@ export interface components {
         };
         EventType: {
             name: string;
+            /** @description Without it nobody hears of the event. */
+            permission: string;
             /** @description The JSON Schema of the event's `data`. */
             schema: {
                 [key: string]: unknown;
@@ -4347,10 +4355,12 @@ export interface components {
             events: string[];
             description: string | null;
             enabled: boolean;
-            /** @description Why the server switched it off: nothing got through for three days, or the receiver answered 410. */
-            disabled_reason: "failing" | "gone" | null;
+            /** @description Why the server switched it off: nothing got through for three days, the receiver answered 410, or whoever answers for it (or the key they showed) is gone. */
+            disabled_reason: "failing" | "gone" | "maker_gone" | null;
             /** @description Since when nothing gets through; null while it does. */
             failing_since: string | null;
+            /** @description The user who answers for it. What they may not read is not sent to it; null for one that was there before this was asked. */
+            made_by: string | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */

@@ -5,6 +5,7 @@
 import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
+import type { Settings } from "./config.settings.ts";
 import { type Config, ConfigError, loadConfig } from "./config.ts";
 import { dialects } from "./dialects/index.ts";
 import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
@@ -18,6 +19,7 @@ import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
 import { startFeatures } from "./kernel/hooks.ts";
+import { type AdmitHost, createDevelopmentHosts } from "./kernel/http/development-hosts.ts";
 import { createLimiter } from "./kernel/http/limits/limiter.ts";
 import { createRequestLimits } from "./kernel/http/limits/request-limits.ts";
 import { createOrigins } from "./kernel/http/origins.ts";
@@ -70,7 +72,8 @@ export interface App
     Platform,
     "tenants" | "hosts" | "servers" | "jobs" | "withTenant" | "withPlatform" | "audit"
   > {
-  readonly config: Config;
+  /** Without secrets. */
+  readonly config: Settings;
   /** Serves a request without a port: `await app.inject({ method: "GET", url: "/health" })`. */
   readonly inject: FastifyInstance["inject"];
   /** Makes the first platform administrator, if there is none; without a password, with a new one. */
@@ -159,17 +162,19 @@ class Resolved implements ResolvedRequest {
   readonly tenant: Tenant | undefined;
   readonly user: Principal | undefined;
   readonly credential: Credential | undefined;
+  readonly isUnknownTenant: boolean;
   readonly platform: Platform;
   readonly #databaseOf: Installation["databaseOf"];
 
   constructor(
-    { tenant, user, credential }: Caller,
+    { tenant, user, credential, isUnknownTenant = false }: Caller,
     platform: Platform,
     databaseOf: Installation["databaseOf"],
   ) {
     this.tenant = tenant;
     this.user = user;
     this.credential = credential;
+    this.isUnknownTenant = isUnknownTenant;
     this.platform = platform;
     this.#databaseOf = databaseOf;
   }
@@ -206,11 +211,15 @@ async function assemble(
     authenticate,
     onCrossTenantAttempt: auditCrossTenant(platform.audit, log),
   });
+  const admitHost = config.env === "production" ? undefined : developmentHosts(config, services);
   const http = createHttpServer({
     features,
+    admitHost,
     resolve: (request, route) =>
       chain(
-        chain(factsOf(request, route), (facts) => resolver(facts, route)),
+        chain(admitHost?.(request), () =>
+          chain(factsOf(request, route), (facts) => resolver(facts, route)),
+        ),
         (found) => new Resolved(found, platform, databaseOf),
       ),
     metrics: installation.metrics,
@@ -270,7 +279,16 @@ async function assemble(
     await upkeep.stop();
   };
   const { tenants, hosts, jobs, metrics, withTenant, withPlatform, audit } = platform;
-  const scope = { config, tenants, hosts, servers, jobs, withTenant, withPlatform, audit };
+  const scope = {
+    config: platform.config,
+    tenants,
+    hosts,
+    servers,
+    jobs,
+    withTenant,
+    withPlatform,
+    audit,
+  };
   const stopFeatures = await startFeatures(features, { ...scope, metrics, log }).catch(
     async (error: unknown) => {
       await stopServing();
@@ -308,6 +326,24 @@ async function assemble(
     },
   };
 }
+
+const developmentHosts = (
+  { baseDomain, baseUrl, appUrl }: Config,
+  { catalogue, platform }: Services,
+): AdmitHost =>
+  createDevelopmentHosts({
+    baseDomain,
+    ownHosts: [baseUrl, appUrl].map((url) => new URL(url).hostname),
+    isRegistered: (hostname) =>
+      chain(
+        catalogue.find({ by: "host", value: hostname }),
+        // One that is registered may be nobody's yet.
+        (tenant) => tenant !== undefined || isRegistered(platform, hostname),
+      ),
+  });
+
+const isRegistered = async ({ hosts }: Platform, hostname: string): Promise<boolean> =>
+  (await hosts.find(hostname)) !== undefined;
 
 /** Brings the placements that are behind to this version; the pools were at boot. */
 async function migratePlacements(installation: Installation): Promise<void> {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type App, createApp, feature, Type } from "./index.ts";
 import { addMember, createMember, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import type { TestApp } from "./testing/test-app.ts";
 import { describeWithRedis, startTestRedis, type TestRedis } from "./testing/test-redis.ts";
 
 let loads = 0;
@@ -41,7 +42,7 @@ const rates = feature("rates", {
   ],
 });
 
-const open = (app: App) =>
+const open = (app: TestApp) =>
   createApp({
     env: {},
     features: [rates],
@@ -50,7 +51,7 @@ const open = (app: App) =>
   });
 
 const suite = (redisUrl: () => string | undefined) => {
-  let one: App;
+  let one: TestApp;
   let two: App;
   let a: TestMember;
   let b: TestMember;
@@ -122,7 +123,7 @@ describeWithRedis("two nodes with Redis", () => {
   suite(() => server.url);
 
   describe("tenant:{id}:config", () => {
-    let app: App;
+    let app: TestApp;
     beforeAll(async () => {
       app = await createTestApp({ features: [rates], config: { redisUrl: server.url } });
     });

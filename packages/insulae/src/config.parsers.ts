@@ -158,6 +158,32 @@ export const plans = (value: string): Readonly<Record<string, number>> =>
     }),
   );
 
+/** `free=pool,gold=database` */
+export const planIsolations =
+  <Name extends string>(names: readonly Name[]) =>
+  (value: string): Readonly<Record<string, Name>> =>
+    Object.fromEntries(
+      list(value).map((item) => {
+        const [, plan = "", given] = /^([a-z0-9][a-z0-9_-]{0,49})=([a-z]+)$/.exec(item) ?? [];
+        const name = names.find((one) => one === given);
+        if (!name) {
+          throw new Error(
+            `must be a list such as free=pool,gold=database; the isolations are ${names.join(", ")}`,
+          );
+        }
+        return [plan, name];
+      }),
+    );
+
+/** Of a tenant; an id or a number would be another kind of reference. */
+export const tenantKey = (value: string): string => {
+  const key = value.toLowerCase();
+  if (!/^(?!\d+$)[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/.test(key)) {
+    throw new Error("must be a tenant's key such as demo_tenant");
+  }
+  return key;
+};
+
 /** `free.users=20,gold.rows=5000` */
 export const planQuotas =
   <Name extends string>(names: readonly Name[]) =>

@@ -87,6 +87,31 @@ describe("the configuration", () => {
     }
   });
 
+  test("gives accounts and strangers in production no more than they need", () => {
+    const env = {
+      APP_ENV: "production",
+      DATABASE_URL: "postgres://db.example/insulae",
+      MASTER_SECRET: "x".repeat(32),
+      PUBLIC_URL: "https://api.example.com",
+      BASE_DOMAIN: "example.com",
+      MAIL: "capture",
+    };
+    expect(loadConfig(env)).toMatchObject({
+      defaultTenant: undefined,
+      tenantsPerAccount: 5,
+      defaultPlan: "free",
+      planIsolations: { free: "pool", premium: "database" },
+    });
+    const given = loadConfig({
+      ...env,
+      DEFAULT_TENANT: "Demo_Tenant",
+      PLAN_ISOLATIONS: "free=schema",
+    });
+    expect(given.defaultTenant).toBe("demo_tenant");
+    expect(given.planIsolations).toEqual({ free: "schema", premium: "database" });
+    expect(problemsOf({ DEFAULT_TENANT: "7", PLAN_ISOLATIONS: "free=moon" })).toHaveLength(2);
+  });
+
   test("takes no cheap password hashes in production", () => {
     const cheap = { env: "production", argon2: { memoryKib: 64, passes: 2 } } as const;
     expect(() => loadConfig({}, cheap)).toThrow("argon2 of at least 19456 KiB and 2 passes");

@@ -8,6 +8,7 @@ import { databaseParts, withDatabaseParts } from "./config.database-url.ts";
 import { levelsOf, type SmtpServer } from "./config.parsers.ts";
 import { type Quotas, quotasByPlan } from "./config.quotas.ts";
 import { type Values, variables } from "./config.variables.ts";
+import type { Isolation } from "./kernel/tenancy/tenant.ts";
 
 export type Environment = "development" | "test" | "production";
 
@@ -59,7 +60,14 @@ export interface Config {
   readonly argon2: Argon2Cost;
   readonly adminEmail: string | undefined;
   readonly adminPassword: string | undefined;
-  readonly defaultTenant: string;
+  /** Its key; absent: a request that names no tenant is for none. */
+  readonly defaultTenant: string | undefined;
+  /** How many tenants an account may own; 0: no limit. */
+  readonly tenantsPerAccount: number;
+  /** Of tenants that are made without saying one. */
+  readonly defaultPlan: string;
+  /** How far apart an account may have a tenant's rows, by plan; a plan that is not named here is as `free`. */
+  readonly planIsolations: Readonly<Record<string, Isolation>>;
   readonly logLevel: string;
   /** The levels of parts of the server that have one of their own. */
   readonly logLevels: Readonly<Record<string, string>>;
@@ -214,7 +222,13 @@ export function loadConfig(
     argon2: recommendedArgon2,
     adminEmail: values.adminEmail,
     adminPassword: values.adminPassword,
-    defaultTenant: values.defaultTenant ?? "demo_tenant",
+    defaultTenant: values.defaultTenant ?? (production ? undefined : "demo_tenant"),
+    tenantsPerAccount: values.tenantsPerAccount ?? (production ? 5 : 1_000),
+    defaultPlan: production ? "free" : "premium",
+    planIsolations: {
+      ...(production ? { free: "pool", premium: "database" } : { free: "database" }),
+      ...values.planIsolations,
+    },
     // On a terminal, requests are noise.
     logLevel: levelsOf(values.logLevel ?? "")[""] ?? (production ? "info" : "warn"),
     logLevels: levelsOf(values.logLevel ?? ""),

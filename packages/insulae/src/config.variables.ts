@@ -16,10 +16,12 @@ import {
   origins,
   pairs,
   perMinute,
+  planIsolations,
   planQuotas,
   plans,
   redisUrl,
   share,
+  tenantKey,
   text,
   type ValuesOf,
   type Variable,
@@ -27,6 +29,7 @@ import {
   webUrl,
 } from "./config.parsers.ts";
 import { quotaNames } from "./config.quotas.ts";
+import { isolations } from "./kernel/tenancy/tenant.ts";
 
 const day = 86_400;
 
@@ -65,7 +68,7 @@ export const variables = {
   baseUrl: variable(
     ["PUBLIC_URL"],
     webUrl,
-    "where clients reach this server; required in production",
+    "where clients reach this server; required in production. In development its host is one of those that the server answers for, beside localhost, BASE_DOMAIN, that of APP_URL, registered hosts and IP addresses",
   ),
   appUrl: variable(
     ["APP_URL"],
@@ -180,8 +183,18 @@ export const variables = {
   ),
   defaultTenant: variable(
     ["DEFAULT_TENANT"],
-    text,
-    "where a sign-up without a tenant goes in dialects that know no core accounts; default demo_tenant",
+    tenantKey,
+    "the key of the tenant that dialects which know no core accounts mean by a request that names none; default demo_tenant, in production none. In production only platform administrators and the CLI may make the tenant with this key",
+  ),
+  tenantsPerAccount: variable(
+    ["TENANTS_PER_ACCOUNT"],
+    integer(0, 1_000_000),
+    "how many tenants an account may own, 0 for no limit; platform administrators may own any number. Default 1000, in production 5",
+  ),
+  planIsolations: variable(
+    ["PLAN_ISOLATIONS"],
+    planIsolations(isolations),
+    "the farthest isolation (pool, schema or database) that an account may choose for a tenant of each plan; platform administrators may choose any. Added to free=database, in production to free=pool,premium=database; a plan that is not named is as free",
   ),
   logLevel: variable(
     ["LOG_LEVEL", "RUST_LOG"],

@@ -1,9 +1,9 @@
 /** The tables and columns that the sources describe, as an administrator finds them with psql. */
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { App } from "./app.ts";
 import { createMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import type { TestApp as App } from "./testing/test-app.ts";
 
 let app: App;
 let client: pg.Client;

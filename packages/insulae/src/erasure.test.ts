@@ -3,7 +3,6 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { App } from "./app.ts";
 import { coreFeatures, standardFeatures } from "./features/index.ts";
 import { isolations, type Tenant } from "./kernel/tenancy/tenant.ts";
 import { userTables } from "./kernel/tenancy/user-traces.ts";
@@ -14,6 +13,7 @@ import {
   type Planted,
   plantEverything,
 } from "./testing/something-of-everything.ts";
+import type { TestApp as App } from "./testing/test-app.ts";
 import { withDatabase } from "./testing/test-database.ts";
 import { describeWithRedis, startTestRedis, type TestRedis } from "./testing/test-redis.ts";
 

@@ -2,7 +2,6 @@
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import {
-  type App,
   type AppScope,
   atHosts,
   createApp,
@@ -13,6 +12,7 @@ import {
 } from "./index.ts";
 import { createMember, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import type { TestApp } from "./testing/test-app.ts";
 
 const closed = defineError("closed", 403, "This host is closed");
 const turnedAway = defineError("turned_away", 418, "Not today");
@@ -81,7 +81,7 @@ const second = feature("second", {
   }),
 });
 
-let app: App;
+let app: TestApp;
 let member: TestMember;
 
 beforeAll(async () => {
@@ -138,6 +138,7 @@ describe("a hook for requests", () => {
   });
 
   test("is for some hosts, and after those before it", async () => {
+    for (const host of ["closed.example", "open.example"]) await app.hosts.register(host);
     next = async ({ header }) => header("x-first", "was here");
     const reply = await get("/api/v1/open", { host: "Closed.example:8080" });
     expect(reply).toMatchObject({ status: 403, body: { code: "closed" } });

@@ -6,7 +6,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type App, createApp } from "./app.ts";
+import { createApp } from "./app.ts";
 import { dialects } from "./dialects/index.ts";
 import { coreFeatures, standardFeatures } from "./features/index.ts";
 import { type Feature, feature, type Route, systemRoles } from "./kernel/feature.ts";
@@ -17,6 +17,7 @@ import type { Tenant } from "./kernel/tenancy/tenant.ts";
 import { addMember, createMember, unknownId } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
 import { withProblems } from "./testing/problem-errors.ts";
+import type { TestApp as App } from "./testing/test-app.ts";
 
 const health = healthFeature({
   checks: { database: async () => {} },

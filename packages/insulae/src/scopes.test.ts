@@ -8,10 +8,11 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { Type } from "typebox";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type App, createApp } from "./app.ts";
+import { createApp } from "./app.ts";
 import { feature } from "./kernel/feature.ts";
 import { createMember, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import type { TestApp as App } from "./testing/test-app.ts";
 
 interface PlaceTables {
   places: { name: string };

@@ -2,6 +2,8 @@
  * What works on an installation: the services of the control plane, wired together. The server
  * answers requests with them; a command of the CLI calls them.
  */
+
+import { settingsOf } from "./config.settings.ts";
 import { findAccountStanding } from "./features/accounts/accounts.feature.ts";
 import { type ApiKeyTables, noteUse } from "./features/api-keys/api-keys.feature.ts";
 import {
@@ -248,7 +250,7 @@ export async function createServices(
   const delivery = createDelivery({ config, control, log, secrets: installation.secrets });
   const usage = createUsageCounts({ control, plans: installation.plans, log });
   const platform = createPlatform({
-    config,
+    config: settingsOf(config),
     control,
     hosts: createHosts({ control, catalogue, certificates, baseDomain: config.baseDomain }),
     certificates,
@@ -268,7 +270,7 @@ export async function createServices(
       audit: audit.write,
       baseDomain: config.baseDomain,
       checkSettings: options.settings?.check,
-      defaultPlan: config.env === "production" ? "free" : "premium",
+      defaultPlan: config.defaultPlan,
       deletedTenantDays: config.deletedTenantDays,
       log: moduleLog(log, "tenancy"),
     }),

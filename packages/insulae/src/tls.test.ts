@@ -6,11 +6,12 @@ import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import { type App, createApp } from "./app.ts";
+import { createApp } from "./app.ts";
 import { unlimited } from "./kernel/http/limits/request-limits.ts";
 import { createHttpServer } from "./kernel/http/server.ts";
 import { createMetrics } from "./kernel/telemetry/metrics.ts";
 import { createTestApp } from "./testing/index.ts";
+import type { TestApp as App } from "./testing/test-app.ts";
 import { makeCertificate, type TestCertificate } from "./testing/test-certificates.ts";
 import { createTlsEntrance } from "./tls-entrance.ts";
 

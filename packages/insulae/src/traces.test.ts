@@ -1,10 +1,10 @@
 /** What others on the same PostgreSQL could see of a tenant: statements' texts, and notifications. */
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { App } from "./app.ts";
 import { isolations } from "./kernel/tenancy/tenant.ts";
 import { addMember, createMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import type { TestApp as App } from "./testing/test-app.ts";
 
 const marker = "Zx9QmarkerOfOneTenant";
 let app: App;

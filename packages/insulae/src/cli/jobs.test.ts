@@ -1,8 +1,8 @@
 /** `insulae jobs`, without a process of its own for each command. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { App } from "../app.ts";
 import { createTestApp } from "../testing/index.ts";
 import { parkJob } from "../testing/parked-job.ts";
+import type { TestApp as App } from "../testing/test-app.ts";
 import { testMasterSecret } from "../testing/test-secret.ts";
 import type { CommandContext } from "./command.ts";
 import { dropJobs, type ListJobsOptions, listJobs, retryJobs } from "./jobs.ts";

@@ -4,7 +4,7 @@
  */
 import { STATUS_CODES } from "node:http";
 import { Type } from "typebox";
-import { register } from "../features/accounts/accounts.feature.ts";
+import { invitationOnly, register } from "../features/accounts/accounts.feature.ts";
 import {
   type ContactTables,
   contactNotFound,
@@ -195,6 +195,9 @@ export const addressBook = feature<ContactTables>("address-book", {
           password: NewPassword,
           ...ignoredTenant,
         }),
+        unknownTenant() {
+          throw invitationOnly();
+        },
         response: {
           201: Type.Object({
             message: Type.String(),
@@ -220,7 +223,7 @@ export const addressBook = feature<ContactTables>("address-book", {
       "/api/logs",
       {
         permission: "public",
-        context: "any",
+        context: "core",
         summary: "Gone: the log is streamed over a WebSocket",
         response: {
           410: Type.Object({

@@ -9,34 +9,21 @@ import {
   type SignedInReply,
   verifyEmail,
 } from "../features/accounts/accounts.feature.ts";
-import { makeTenant } from "../features/tenants/tenants.feature.ts";
+import { isolationNotPermitted, makeTenant } from "../features/tenants/tenants.feature.ts";
 import { findUser, type UserTables } from "../features/users/users.feature.ts";
 import { wrongContext } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
 import { nullable, oneLine, timestamp, uuid } from "../kernel/http/fields.ts";
 import type { Platform } from "../kernel/platform.ts";
-import { tenantNotFound } from "../kernel/tenancy/errors.ts";
+import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { normalised } from "../kernel/text.ts";
-import { isError, type Meaning } from "./shared.ts";
-
-const invalidTenant = defineError("invalid_tenant", 400, "Invalid tenant");
-
-/** `X-TENANT` is an organization's number there: what is none, and nothing else of ours, is a mistake. */
-export const asCoreError: Meaning = (error, { headers }) => {
-  const named = headers["x-tenant"];
-  const isNumber = named === undefined || /^\d+$/.test(String(named));
-  return error.code === tenantNotFound.code && !isNumber ? invalidTenant() : error;
-};
+import { isError } from "./shared.ts";
 
 export const coreErrors: ErrorShape = {
   schema: Type.Object({ detail: Type.String() }, { $id: "CoreError" }),
-  statusOf: (error, request) => asCoreError(error, request).status,
-  bodyOf(error, request) {
-    const { title, detail } = asCoreError(error, request);
-    return { detail: detail ?? title };
-  },
+  bodyOf: ({ title, detail }) => ({ detail: detail ?? title }),
 };
 
 const ownersOnly = defineError("owners_only", 403, "Only owners can create organizations");
@@ -129,6 +116,9 @@ const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api
       limit: "credentials",
       summary: "Verifies an e-mail by the token that was sent to it",
       query: Type.Object({ token: Type.String({ minLength: 1, maxLength: 200 }) }),
+      unknownTenant() {
+        throw unknownToken();
+      },
       response: Type.Object({ message: Type.String() }),
       errors: [unknownToken],
       errorShape,
@@ -177,7 +167,7 @@ const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api
         name: Type.String({ minLength: 1, maxLength: 255, pattern: oneLine }),
       }),
       response: { 201: Organization },
-      errors: [ownersOnly],
+      errors: [ownersOnly, isolationNotPermitted, tooManyTenants],
       errorShape,
     },
     async ({ platform, user, body, audit }) => {

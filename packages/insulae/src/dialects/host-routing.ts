@@ -4,9 +4,13 @@
  * their own ("separate schemas").
  */
 import { Type } from "typebox";
-import { logIn } from "../features/accounts/accounts.feature.ts";
+import { logIn, refuseLogIn } from "../features/accounts/accounts.feature.ts";
 import { createDocument, type DocumentTables } from "../features/documents/documents.feature.ts";
-import { Hostname, makeTenant } from "../features/tenants/tenants.feature.ts";
+import {
+  Hostname,
+  isolationNotPermitted,
+  makeTenant,
+} from "../features/tenants/tenants.feature.ts";
 import { findUser, type UserTables, userNotFound } from "../features/users/users.feature.ts";
 import { invalidCredentials } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
@@ -14,7 +18,8 @@ import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.t
 import { nullable, uuid } from "../kernel/http/fields.ts";
 import { rateLimitExceeded } from "../kernel/http/limits/request-limits.ts";
 import { counter } from "../kernel/telemetry/metrics.ts";
-import { tenantNotFound, tenantRequired } from "../kernel/tenancy/errors.ts";
+import { tenantRequired } from "../kernel/tenancy/errors.ts";
+import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { isError } from "./shared.ts";
 
@@ -43,6 +48,7 @@ const hostErrors: ErrorShape = {
   }),
 };
 
+const noTenantOfHost = defineError("no_tenant_of_host", 404, "Tenant not found");
 const hostNotRegistered = defineError("host_not_registered", 409, "Failed to register host");
 const tenantNotRegistered = defineError("tenant_not_registered", 409, "Failed to register tenant");
 
@@ -63,7 +69,7 @@ const configOf = ({ settings: { features = {}, limits = {}, branding = {} } }: T
 });
 
 function known(tenant: Tenant | undefined): Tenant {
-  if (!tenant) throw tenantNotFound();
+  if (!tenant) throw noTenantOfHost();
   return tenant;
 }
 
@@ -88,6 +94,7 @@ const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
     {
       permission: "public",
       context: "any",
+      byHost: true,
       summary: "Says whose host this is",
       response: Type.Object({ tenant: Type.String(), message: Type.String() }),
       errors: [tenantRequired],
@@ -105,13 +112,14 @@ const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
     {
       permission: "public",
       context: "any",
+      byHost: true,
       summary: "Shows the tenant whose host this is",
       response: Type.Object({
         tenant_id: Type.String(),
         hosts: Type.Array(Type.String()),
         config: Type.Record(Type.String(), Type.Unknown()),
       }),
-      errors: [tenantNotFound],
+      errors: [noTenantOfHost],
       errorShape,
     },
     (context) => {
@@ -132,7 +140,7 @@ const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
         hosts: Type.Array(Hostname, { minItems: 1, maxItems: 20, uniqueItems: true }),
       }),
       response: { 201: Type.Object({ message: Type.String(), tenant_id: Type.String() }) },
-      errors: [hostNotRegistered, tenantNotRegistered],
+      errors: [hostNotRegistered, tenantNotRegistered, isolationNotPermitted, tooManyTenants],
       errorShape,
     },
     async (context) => {
@@ -162,8 +170,9 @@ const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
         username: Type.String({ minLength: 1, maxLength: 254 }),
         password: Type.String({ minLength: 1, maxLength: 128 }),
       }),
+      unknownTenant: (context) => refuseLogIn(context, context.body.password),
       response: Type.Object({ message: Type.String() }),
-      errors: [invalidCredentials, tenantNotFound],
+      errors: [invalidCredentials, noTenantOfHost],
       errorShape,
     },
     async ({ platform, request, body, header, audit, log, ...context }) => {

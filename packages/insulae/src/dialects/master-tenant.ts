@@ -8,7 +8,7 @@
 import { STATUS_CODES } from "node:http";
 import { type Kysely, sql } from "kysely";
 import { Type } from "typebox";
-import { makeTenant } from "../features/tenants/tenants.feature.ts";
+import { isolationNotPermitted, makeTenant } from "../features/tenants/tenants.feature.ts";
 import {
   addUser,
   dropUser,
@@ -27,6 +27,8 @@ import { type ErrorShape, feature } from "../kernel/feature.ts";
 import { oneLine, uuid } from "../kernel/http/fields.ts";
 import type { Json } from "../kernel/json.ts";
 import { hostTaken, tenantExists } from "../kernel/tenancy/errors.ts";
+import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
+import { quotaExceeded } from "../kernel/tenancy/plans.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import type { NewTenant } from "../kernel/tenancy/tenants.ts";
 import { isError, type PageNumbers, pageOf } from "./shared.ts";
@@ -177,7 +179,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
             updated_at: time,
           }),
         },
-        errors: [tenantExists, hostTaken],
+        errors: [tenantExists, hostTaken, isolationNotPermitted, tooManyTenants],
         errorShape,
       },
       async (context) => {
@@ -210,7 +212,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
           last_name: Type.Optional(PersonName),
         }),
         response: { 201: Member },
-        errors: [emailTaken, permissionNotHeld],
+        errors: [emailTaken, permissionNotHeld, quotaExceeded],
         errorShape,
       },
       async (setting) => {
@@ -234,7 +236,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
           { minProperties: 2 },
         ),
         response: Member,
-        errors: [userNotFound, emailTaken, roleAboveOwn, permissionNotHeld],
+        errors: [userNotFound, emailTaken, roleAboveOwn, permissionNotHeld, quotaExceeded],
         errorShape,
       },
       async (setting) => {

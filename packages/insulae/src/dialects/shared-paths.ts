@@ -15,7 +15,9 @@ import {
   type Credentials,
   findAccountByEmail,
   findUserSubject,
+  invitationOnly,
   logIn,
+  refuseLogIn,
   register,
   type SignedInReply,
   signIn,
@@ -37,21 +39,16 @@ import { type ErrorShape, feature, type RequestInfo } from "../kernel/feature.ts
 import { secretText } from "../kernel/http/fields.ts";
 import type { Platform } from "../kernel/platform.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
-import { tenantNotFound } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { addressBookErrors, ignoredTenant } from "./address-book.ts";
-import { asCoreError, coreErrors, Person, personOf } from "./core-organizations.ts";
+import { coreErrors, Person, personOf } from "./core-organizations.ts";
 import { Member, masterErrors, Profile, profileOf, usersPage } from "./master-tenant.ts";
-import { findDefault, pageNumbers, tenantOrDefault } from "./shared.ts";
+import { findDefault, noDefaultTenant, pageNumbers, tenantOrDefault } from "./shared.ts";
 
 const errorsOf = (name: string, ...shapes: readonly ErrorShape[]): ErrorShape => ({
   schema: Type.Evaluate(Type.Intersect(shapes.map(({ schema }) => schema)), { $id: name }),
-  // By `X-Tenant` a request is the one system's that knows the header.
-  statusOf: (error, request) => asCoreError(error, request).status,
-  bodyOf(error, request) {
-    const meant = asCoreError(error, request);
-    return Object.assign({}, ...shapes.map((shape) => shape.bodyOf(meant, request)));
-  },
+  bodyOf: (error, request) =>
+    Object.assign({}, ...shapes.map((shape) => shape.bodyOf(error, request))),
 });
 
 const authErrors = errorsOf("AuthError", masterErrors, coreErrors);
@@ -152,8 +149,11 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
               Type.Boolean({ description: "An account is meant; it may own tenants." }),
             ),
           }),
+          unknownTenant() {
+            throw invitationOnly();
+          },
           response: { 201: Registered },
-          errors: [emailTaken, weakPassword, tenantNotFound],
+          errors: [emailTaken, weakPassword, noDefaultTenant],
           errorShape: authErrors,
         },
         async ({ platform, request, tenant, body, audit, log }) => {
@@ -186,6 +186,7 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
         audit: "auth.logged_in",
         summary: "Logs in an account, or a user of a tenant",
         body: Type.Object({ email: Email, password: Password }),
+        unknownTenant: (context) => refuseLogIn(context, context.body.password),
         response: LoggedIn,
         errors: [invalidCredentials],
         errorShape: authErrors,
@@ -214,8 +215,9 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
           password: Password,
           ...ignoredTenant,
         }),
+        unknownTenant: (context) => refuseLogIn(context, context.body.password),
         response: LoggedIn,
-        errors: [invalidCredentials, tenantNotFound],
+        errors: [invalidCredentials, noDefaultTenant],
         errorShape: logInErrors,
       },
       async ({ platform, request, tenant, body, header, audit, log }) => {

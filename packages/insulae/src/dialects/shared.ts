@@ -4,17 +4,22 @@
  * into them.
  */
 import { Type } from "typebox";
-import { AppError } from "../kernel/errors.ts";
-import type { ErrorShape } from "../kernel/feature.ts";
+import { AppError, defineError } from "../kernel/errors.ts";
 import type { Platform } from "../kernel/platform.ts";
-import { tenantNotFound } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
+
+/** Which tenant that is, and whether it is there, is nobody's secret. */
+export const noDefaultTenant = defineError(
+  "no_default_tenant",
+  404,
+  "There is no tenant for requests that name none",
+);
 
 /**
  * The tenant of a request that says none: these systems' documents call plain `localhost`, and mean
- * `DEFAULT_TENANT` (default `demo_tenant`).
+ * `DEFAULT_TENANT` (default `demo_tenant`, in production none).
  *
- * @throws tenantNotFound, with what to do, while it is not there
+ * @throws noDefaultTenant, with what to do, while it is not there
  */
 export async function tenantOrDefault(
   platform: Platform,
@@ -23,25 +28,23 @@ export async function tenantOrDefault(
   const tenant = known ?? (await findDefault(platform));
   if (tenant) return tenant;
   const { defaultTenant } = platform.config;
-  throw tenantNotFound({
-    detail: `There is no tenant ${defaultTenant}: make it, or say another by host or X-Tenant`,
+  throw noDefaultTenant({
+    detail:
+      defaultTenant === undefined
+        ? "Say which tenant by host or X-Tenant: no DEFAULT_TENANT is set for requests that name none"
+        : `There is no tenant ${defaultTenant}: make it, or say another by host or X-Tenant`,
   });
 }
 
 export async function findDefault({ config, tenants }: Platform): Promise<Tenant | undefined> {
-  const tenant = await tenants.find(config.defaultTenant);
+  const { defaultTenant } = config;
+  const tenant = defaultTenant === undefined ? undefined : await tenants.find(defaultTenant);
   return tenant?.status === "active" ? tenant : undefined;
 }
 
 /** Whether it is this error, as against one that something else has thrown. */
 export const isError = (error: unknown, ...codes: readonly string[]): error is AppError =>
   error instanceof AppError && codes.includes(error.code);
-
-/** What an error is to a dialect, in which it may be another one. */
-export type Meaning = (
-  error: AppError,
-  request: Parameters<NonNullable<ErrorShape["statusOf"]>>[1],
-) => AppError;
 
 /** Pages by number, as two of the systems have them. */
 export const pageNumbers = {

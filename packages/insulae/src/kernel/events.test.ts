@@ -7,7 +7,7 @@ import { contacts } from "../features/contacts/contacts.feature.ts";
 import { orders } from "../features/orders/orders.feature.ts";
 import { products } from "../features/products/products.feature.ts";
 import { openTestPeople, type TestPeople } from "../testing/test-people.ts";
-import type { EventName } from "./events.ts";
+import type { EventDeclaration, EventName } from "./events.ts";
 import { feature } from "./feature.ts";
 import { secretText } from "./http/fields.ts";
 
@@ -207,14 +207,24 @@ describe("what the API changes", () => {
 });
 
 describe("a server does not start", () => {
+  const permission = "contacts:read";
+  const data = Type.Object({});
   it.each([
     [
       "with an event that has a secret in it",
-      { "thing.made": Type.Object({ key: secretText("A key") }) },
+      { "thing.made": { permission, data: Type.Object({ key: secretText("A key") }) } },
     ],
-    ["with a name of another form", { "thing.WasMade": Type.Object({}) }],
-    ["with an event that two features declare", { "contact.created": Type.Object({}) }],
-  ])("%s", async (_, events) => {
+    ["with a name of another form", { "thing.WasMade": { permission, data } }],
+    ["with an event that two features declare", { "contact.created": { permission, data } }],
+    [
+      "with an event whose permission nobody declares",
+      { "thing.made": { permission: "things:read", data } },
+    ],
+    [
+      "with an event that has no permission",
+      { "thing.made": { data } as unknown as EventDeclaration },
+    ],
+  ] as const)("%s", async (_, events) => {
     const things = feature("things", { events });
     const { config } = people.app;
     await expect(createApp({ features: [contacts, things], env: {}, config })).rejects.toThrow(

@@ -23,9 +23,17 @@ import type { Tenant, TenantId } from "./tenancy/tenant.ts";
 /** `<noun>.<past participle>`: `contact.created`. */
 export type EventName = `${string}.${string}`;
 
-/** An event that a feature declares: what it is about, as it is after the change. */
+/** What a feature says of an event: who may hear of it, and what it is about after the change. */
+export interface EventDeclaration {
+  /** Lets somebody read what the event is about: `contacts:read`. */
+  readonly permission: string;
+  readonly data: TSchema;
+}
+
+/** An event that a feature declares. */
 export interface EventDefinition {
   readonly name: EventName;
+  readonly permission: string;
   readonly schema: TSchema;
 }
 

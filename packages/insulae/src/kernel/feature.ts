@@ -6,7 +6,6 @@
  * missing or wrong: who may call it (`permission`), on whose behalf it runs (`context`), the shapes of
  * what goes in and out, and, if it changes something, what the audit log calls that (`audit`).
  */
-import type { IncomingHttpHeaders } from "node:http";
 import type { Kysely } from "kysely";
 import type { Static, TSchema } from "typebox";
 import type { QuotaName } from "../config.quotas.ts";
@@ -17,8 +16,8 @@ import type { Permissions } from "./auth/permissions.ts";
 import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal.ts";
 import type { Cache } from "./cache/cache.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
-import type { AppError, ErrorFactory } from "./errors.ts";
-import type { EventDefinition, EventName, Events } from "./events.ts";
+import type { ErrorFactory } from "./errors.ts";
+import type { EventDeclaration, EventDefinition, EventName, Events } from "./events.ts";
 import { type Hooks, pickHooks } from "./hooks.ts";
 import type { BoundedWork } from "./http/bounded-routes.ts";
 import type { Outbound } from "./http/outbound.ts";
@@ -27,7 +26,9 @@ import type { JobDefinition } from "./jobs/job.ts";
 import type { TenantJobs } from "./jobs/jobs.ts";
 import type { TenantMail } from "./mail/mail.ts";
 import type { AnyMailTemplate } from "./mail/template.ts";
+import type { PermissionDefinition } from "./permission-definition.ts";
 import type { Platform } from "./platform.ts";
+import type { ErrorShape, RequestInfo } from "./request-info.ts";
 import type { TenantSecrets } from "./secrets.ts";
 import type { Session } from "./sessions/session.ts";
 import type { TenantStorage } from "./storage/storage.ts";
@@ -36,9 +37,12 @@ import type { Metrics } from "./telemetry/metrics.ts";
 import type { Tenant } from "./tenancy/tenant.ts";
 import type { CountedMetric } from "./usage/counts.ts";
 
-/** The system roles, most powerful first. What is given to one is held by all before it. */
-export const systemRoles = ["owner", "admin", "manager", "user", "viewer"] as const;
-export type SystemRole = (typeof systemRoles)[number];
+export {
+  type PermissionDefinition,
+  type SystemRole,
+  systemRoles,
+} from "./permission-definition.ts";
+export type { ErrorShape, RequestInfo } from "./request-info.ts";
 
 /**
  * Who may call a route: anybody (`public`), anybody signed in (`authenticated`), platform
@@ -51,14 +55,6 @@ export type Access = "public" | "authenticated" | "platform" | `${string}:${stri
  * no tenant is involved. `any`: either, for routes such as log-in; `tenant` and `db` may be absent.
  */
 export type RouteContext = "tenant" | "core" | "any";
-
-export interface PermissionDefinition {
-  readonly description: string;
-  /** The least of the system roles that holds it. */
-  readonly role: SystemRole;
-  /** Other names that it goes by where roles and API keys are given permissions. */
-  readonly aliases?: readonly string[];
-}
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -78,6 +74,14 @@ export interface RouteOptions<
   readonly context?: C;
   /** Where neither host nor header names a tenant, the host is `DEFAULT_TENANT`'s. */
   readonly defaultTenant?: true;
+  /**
+   * For public routes in the context `any`, which strangers could ask for one tenant after another: what
+   * is answered in place of `tenant_not_found`, so that nobody learns which tenants there are. It has to
+   * be what a stranger hears at a tenant that there is: the same error, and after the same work.
+   */
+  unknownTenant?(context: UnknownTenantContext<B>): unknown;
+  /** Strangers say by the host which tenant they mean, and by nothing else: `X-Tenant` can be guessed. */
+  readonly byHost?: true;
   /**
    * For the person themself: no machine (an API key, a client certificate), and no administrator who
    * acts as them. Default: true where no permission is named (`authenticated`), since such a route is
@@ -130,11 +134,13 @@ export interface RouteOptions<
   readonly errorShape?: ErrorShape;
 }
 
-export interface ErrorShape {
-  readonly schema: TSchema;
-  /** Default: the error's. */
-  readonly statusOf?: (error: AppError, request: Pick<RequestInfo, "headers">) => number;
-  readonly bodyOf: (error: AppError, request: Pick<RequestInfo, "headers">) => unknown;
+/** A request for a tenant that there is not. */
+export interface UnknownTenantContext<B extends TSchema = TSchema> {
+  readonly platform: Platform;
+  readonly request: RequestInfo;
+  readonly body: Shape<B>;
+  readonly audit: TenantAudit;
+  readonly log: Logger;
 }
 
 /** Locks a row until the transaction ends. */
@@ -173,17 +179,6 @@ export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSc
    * throws `precondition_failed`.
    */
   readonly precondition: ((current: unknown) => void) | undefined;
-}
-
-export interface RequestInfo {
-  readonly id: string;
-  readonly method: string;
-  /** The client's address in its one form, as far as proxies are trusted. */
-  readonly ip: string;
-  readonly host: string;
-  readonly headers: Readonly<IncomingHttpHeaders>;
-  /** Where this server is reached, from configuration, never from the Host header. */
-  readonly baseUrl: string;
 }
 
 /** What is there only where somebody is signed in, which a public route does not ask for. */
@@ -308,10 +303,11 @@ export interface FeatureOptions<Tables> extends Hooks<Tables> {
   /** What the feature does after the answer, by `job()` and `platformJob()`. */
   readonly jobs?: readonly JobDefinition[];
   /**
-   * What it tells of, and its shape: `{ "contact.created": Contact }`. Its handlers record them
+   * What it tells of, its shape, and the permission without which nobody hears of it:
+   * `{ "contact.created": { permission: "contacts:read", data: Contact } }`. Its handlers record them
    * (`events.recording`); tenants hear of them by webhooks.
    */
-  readonly events?: Readonly<Record<EventName, TSchema>>;
+  readonly events?: Readonly<Record<EventName, EventDeclaration>>;
   readonly routes?: (r: RouteBuilder<Tables>) => readonly Route[];
 }
 
@@ -366,9 +362,10 @@ export function feature<Tables = Record<never, never>>(
     constraints: options.constraints ?? {},
     mails: options.mails ?? [],
     jobs: options.jobs ?? [],
-    events: Object.entries(options.events ?? {}).map(([name, schema]) => ({
+    events: Object.entries(options.events ?? {}).map(([name, { permission, data }]) => ({
       name: name as EventName, // the keys are what the option's type says
-      schema,
+      permission,
+      schema: data,
     })),
     hooks: pickHooks(options),
     routes: options.routes?.(routeBuilder<Tables>()) ?? [],
@@ -389,7 +386,11 @@ function routeBuilder<Tables>(): RouteBuilder<Tables> {
   const methods = (absolute: boolean): Omit<RouteBuilder<Tables>, "absolute"> => {
     const declare =
       (method: HttpMethod): Declare<Tables> =>
-      (path, options, handler) => ({ method, path, absolute, options, handler });
+      (path, options, handler) => {
+        // Its types were checked here; whoever reads it gives it what the route declares.
+        const checked = options as unknown as RouteOptions;
+        return { method, path, absolute, options: checked, handler };
+      };
     return {
       get: declare("GET"),
       post: declare("POST"),

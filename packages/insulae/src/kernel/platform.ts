@@ -1,10 +1,11 @@
 import type { Kysely } from "kysely";
 import type { QuotaName } from "../config.quotas.ts";
-import type { Config } from "../config.ts";
+import type { Settings } from "../config.settings.ts";
 import type { Audit, WriteAudit } from "./audit/audit.ts";
 import type { Authority } from "./auth/authority.ts";
 import type { CookieSessions } from "./auth/cookie-sessions.ts";
 import type { Factors } from "./auth/factors/factors.ts";
+import { type Maker, permissionsOfMaker } from "./auth/makers.ts";
 import type { OidcClient } from "./auth/oidc.ts";
 import type { OneTimeTokens } from "./auth/one-time-tokens.ts";
 import type { Passwords } from "./auth/passwords.ts";
@@ -65,6 +66,8 @@ export interface TenantScope<Tables> {
   readonly forgetUser: (userId?: string) => Promise<void>;
   /** How much of it the tenant's plan allows; undefined: as much as it likes. */
   readonly quota: (name: QuotaName) => number | undefined;
+  /** What whoever has set something up may do at present; undefined: they are gone. */
+  readonly permissionsOf: (maker: Maker) => Promise<ReadonlySet<string> | undefined>;
 }
 
 /** What cross-tenant work gets: the control plane, and each tenant in turn, in its own scope. */
@@ -82,7 +85,8 @@ export interface PlatformScope {
  * (`context: "core"` or `"any"`): a handler that works for a tenant has no way to another one.
  */
 export interface Platform {
-  readonly config: Config;
+  /** Without secrets. */
+  readonly config: Settings;
   readonly control: Kysely<ControlTables>;
   readonly tenants: Tenants;
   readonly hosts: Hosts;
@@ -175,6 +179,7 @@ export function createPlatform(options: PlatformOptions): Platform {
     session: (id) => services.openSession({ tenantId: tenant.id, db: databaseOf(tenant), id }),
     forgetUser: (userId) => services.forgetUser(tenant, userId),
     quota: (name) => services.plans.quotaOf(tenant, name),
+    permissionsOf: (maker) => permissionsOfMaker(services, tenant, maker),
   });
 
   return {

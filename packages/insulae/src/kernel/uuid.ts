@@ -3,6 +3,10 @@ import { createHash, randomBytes } from "node:crypto";
 /** Insulae's own namespace: what it names is what it names on every server, for ever. */
 const namespace = Buffer.from("6f4b3c5ad1c94e0c9a4d3a7c5b1e2f60", "hex");
 
+/** Whether a reference is an id; so no name may have this form, where a name can be given instead. */
+export const isUuid = (text: string): boolean =>
+  /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+
 /**
  * The id of something that has a name and no row, such as a permission or a system role (RFC 9562,
  * section 5.5).

@@ -24,6 +24,11 @@ import {
 } from "./test-database.ts";
 import { testMasterSecret } from "./test-secret.ts";
 
+export interface TestApp extends App {
+  /** With what opens its database, for another node or a client of the test's own. */
+  readonly config: Config;
+}
+
 /**
  * Makes an app on a new database of a real PostgreSQL, ready in a fraction of a second. Nothing of
  * the environment gets in, unless `env` is given; `config` changes single settings. `close()` gives
@@ -35,7 +40,7 @@ import { testMasterSecret } from "./test-secret.ts";
  * await app.tenants.create({ key: "acme", name: "Acme", isolation: "pool" });
  * const reply = await app.inject({ url: "/api/v1/invoices", headers: { "x-tenant": "acme" } });
  */
-export async function createTestApp(options: AppOptions = {}): Promise<App> {
+export async function createTestApp(options: AppOptions = {}): Promise<TestApp> {
   const features = [...coreFeatures, ...(options.features ?? standardFeatures)];
   const database = await createTestDatabase(await templateOf(features));
   const dataDir = mkdtempSync(join(tmpdir(), "insulae-test-app-"));
@@ -47,7 +52,11 @@ export async function createTestApp(options: AppOptions = {}): Promise<App> {
   const config = { ...testConfig(database.url), dataDir, ...options.config };
   try {
     const app = await createApp({ env: {}, ...options, config });
-    return { ...app, close: () => app.close().finally(remove) };
+    return {
+      ...app,
+      config: loadConfig(options.env ?? {}, config),
+      close: () => app.close().finally(remove),
+    };
   } catch (error) {
     await remove();
     throw error;

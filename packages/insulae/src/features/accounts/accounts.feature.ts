@@ -15,10 +15,10 @@ export {
 export { SessionChoice, SignedIn, TenantReference, TenantSummary } from "./accounts.schemas.ts";
 export { ensureAdmin, type FirstAdmin } from "./admin.ts";
 export { isOwnPassword } from "./change-password.ts";
-export { type Credentials, logIn } from "./log-in.ts";
+export { type Credentials, logIn, refuseLogIn } from "./log-in.ts";
 export { endSessionsOf } from "./own-sessions.ts";
 export { invalidLink, verifyEmail } from "./recovery.ts";
-export { createVerifiedAccount, register } from "./registration.ts";
+export { createVerifiedAccount, invitationOnly, register } from "./registration.ts";
 export {
   administratorNeedsFactor,
   enrolmentPurpose,

@@ -15,9 +15,9 @@ import {
   SignedIn,
   VerificationPending,
 } from "./accounts.schemas.ts";
-import { type Credentials, logIn } from "./log-in.ts";
+import { type Credentials, logIn, refuseLogIn } from "./log-in.ts";
 import { describeMe } from "./me.ts";
-import { register, registrationClosed } from "./registration.ts";
+import { invitationOnly, register, registrationClosed } from "./registration.ts";
 import { sessionRoutes } from "./session.routes.ts";
 import { tenantOf } from "./tenant-of.ts";
 
@@ -33,6 +33,9 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "Where a tenant is known (by host, header or `tenant`), as its user with the role `user`; otherwise as an account of the platform, which may make tenants. Where e-mails must be verified first, nobody is signed in, and the answer is the same for an address that is registered already: a mail says what happened.",
       body: Registration,
+      unknownTenant() {
+        throw invitationOnly();
+      },
       response: { 201: Type.Union([SignedIn, VerificationPending]) },
       errors: [
         registrationClosed,
@@ -66,6 +69,8 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "Where a tenant is known (by host, header or `tenant`), as its user. Otherwise as an account: one that is in a single tenant gets a token for that tenant; one that is in several gets a token for the platform, and the list `tenants` to switch to.",
       body: LogIn,
+      unknownTenant: ({ platform, request, audit, log, body }) =>
+        refuseLogIn({ platform, request, audit, log }, credentialsOf(body).password),
       response: SignedIn,
       errors: [invalidCredentials, passwordsBusy, tenantNotFound, tenantAccessDenied],
     },

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type App, createApp, feature, Type } from "../../index.ts";
+import { createApp, feature, Type } from "../../index.ts";
 import { cookieIn, doubled } from "../../kernel/http/cookies.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
-import { createTestApp } from "../../testing/test-app.ts";
+import { createTestApp, type TestApp } from "../../testing/test-app.ts";
 
 const name = "__Host-insulae";
 const allowed = "https://app.example.org";
@@ -24,7 +24,7 @@ const notes = feature("notes", {
   ],
 });
 
-let app: App;
+let app: TestApp;
 let one: Tenant;
 let two: Tenant;
 

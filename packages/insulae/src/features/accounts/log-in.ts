@@ -64,6 +64,12 @@ export const logIn = (
 ): Promise<SignedInReply> =>
   tenant ? logInUser(setting, tenant, credentials) : logInAccount(setting, credentials, core);
 
+/** For a tenant that there is not: as much work as for somebody whom a tenant doesn't know. */
+export const refuseLogIn = (setting: Setting, password: string): Promise<never> =>
+  logInAccount(setting, { by: "username", name: nobody.name, password }, true).then(() => {
+    throw invalidCredentials();
+  });
+
 async function logInUser(
   setting: Setting,
   tenant: Tenant,

@@ -15,6 +15,9 @@ const Address = Type.Object(
   { $id: "Address" },
 );
 
+/** More would only fill a mailbox: the newest link is good for longer than that. */
+const atMostHourly = 5;
+
 /** Who did it, and in whose log it belongs. */
 const auditOf = ({ subject, tenant }: Redeemed) => {
   const type = subject.tenantId === null ? "account" : "user";
@@ -35,6 +38,9 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       limit: "credentials",
       summary: "Verifies an e-mail, with the token out of the mail",
       body: Type.Object({ token: Token }, { $id: "EmailVerification" }),
+      unknownTenant() {
+        throw invalidLink();
+      },
       response: { 204: null },
       errors: [invalidLink],
     },
@@ -55,13 +61,20 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "The answer is the same for every address. A mail is sent to one that is registered (in the tenant, if one is known, otherwise as an account) and not verified yet.",
       body: Address,
+      // As if nobody had the address.
+      unknownTenant: ({ body }) => void canonicalEmail(body.email),
       response: { 202: null },
       errors: [invalidEmail, tenantNotFound, tenantAccessDenied],
     },
     async ({ platform, tenant, body }) => {
       const where = await tenantOf(platform, tenant, body.tenant);
       const to = canonicalEmail(body.email);
-      await platform.mail.send(verificationMail, { to, tenant: where, variables: {} });
+      await platform.mail.send(verificationMail, {
+        to,
+        tenant: where,
+        variables: {},
+        atMostHourly,
+      });
     },
   ),
 
@@ -76,13 +89,19 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "The answer is the same for every address. A mail is sent to one that is registered: in the tenant, if one is known, otherwise as an account.",
       body: Address,
+      unknownTenant: ({ body }) => void canonicalEmail(body.email),
       response: { 202: null },
       errors: [invalidEmail, tenantNotFound, tenantAccessDenied],
     },
     async ({ platform, tenant, body }) => {
       const where = await tenantOf(platform, tenant, body.tenant);
       const to = canonicalEmail(body.email);
-      await platform.mail.send(passwordResetMail, { to, tenant: where, variables: {} });
+      await platform.mail.send(passwordResetMail, {
+        to,
+        tenant: where,
+        variables: {},
+        atMostHourly,
+      });
     },
   ),
 
@@ -97,6 +116,9 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "Ends all sign-ins, and verifies the e-mail. A user who is linked to an account sets the account's password.",
       body: Type.Object({ token: Token, password: NewPassword }, { $id: "PasswordReset" }),
+      unknownTenant() {
+        throw invalidLink();
+      },
       response: { 204: null },
       errors: [invalidLink, weakPassword, passwordsBusy],
     },

@@ -68,7 +68,7 @@ describe("registering", () => {
     const unknown = await people.post("/api/v1/auth/register", {
       body: { ...body, tenant: "none" },
     });
-    expect(unknown).toMatchObject({ status: 404, body: { code: "tenant_not_found" } });
+    expect(unknown).toMatchObject({ status: 403, body: { code: "registration_closed" } });
   });
 
   it.each(["role", "tenant_id", "permissions", "is_owner", "platform_admin", "email_verified"])(

@@ -1,5 +1,5 @@
 import type { Static } from "typebox";
-import type { Config } from "../../config.ts";
+import type { Settings } from "../../config.settings.ts";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import { canonicalEmail } from "../../kernel/auth/email.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
@@ -50,6 +50,11 @@ const waysIn = {
     "Register without a tenant, verify your e-mail, and join by its domain: POST /tenants/{id}/join",
   invitation: "Ask for an invitation",
 } as const;
+/** What strangers hear at a tenant that takes no registrations, and at one that there is not. */
+export const invitationOnly = () => registrationClosed({ detail: waysIn.invitation });
+
+/** Anybody can register with any address, again and again where the answer tells nothing. */
+const atMostHourly = 5;
 
 type Person = Omit<Static<typeof Registration>, "tenant" | "session">;
 
@@ -126,7 +131,7 @@ async function registerUser(
   const { platform } = context;
   if (!isOpen(platform.config, tenant)) {
     const joins = await isDomainOf(platform.control, tenant, canonicalEmail(person.email));
-    throw registrationClosed({ detail: joins ? waysIn.domain : waysIn.invitation });
+    throw joins ? registrationClosed({ detail: waysIn.domain }) : invitationOnly();
   }
   const values = {
     ...(await valuesOf(platform, tenant, person)),
@@ -145,7 +150,7 @@ async function registerUser(
       });
       const template =
         outcome === "no room" ? noRoomMail : outcome ? verificationMail : alreadyRegisteredMail;
-      await mail.send(template, { to: values.email, variables: {} });
+      await mail.send(template, { to: values.email, variables: {}, atMostHourly });
       return pending(values.email, outcome === true);
     });
   }
@@ -154,7 +159,8 @@ async function registerUser(
   );
   const subject = user && (await findUserSubject(platform, tenant, user.id));
   if (!subject) throw registrationClosed();
-  await platform.mail.send(verificationMail, { to: values.email, tenant, variables: {} });
+  const letter = { to: values.email, tenant, variables: {}, atMostHourly };
+  await platform.mail.send(verificationMail, letter);
   return signIn(context, subject);
 }
 
@@ -174,7 +180,7 @@ async function registerAccount(
   }
   const { control, mail } = platform;
   const values = { ...(await valuesOf(platform, undefined, person)), is_owner: true };
-  const letter = { to: values.email, variables: {} };
+  const letter = { to: values.email, variables: {}, atMostHourly };
   if (isVerificationRequired(platform.config, undefined)) {
     return control.transaction().execute(async (tx) => {
       const made = await insertAccountUnlessTaken(tx, values);
@@ -230,7 +236,7 @@ async function valuesOf(
 }
 
 /** Strangers may sign up where the tenant says so; where it says nothing, not in production. */
-const isOpen = (config: Config, { settings }: Tenant): boolean => {
+const isOpen = (config: Settings, { settings }: Tenant): boolean => {
   // Who registers does so with a password.
   if (settings.password_login === "off") return false;
   if (settings.registration === undefined) return config.env !== "production";

@@ -23,6 +23,9 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "If the answer is lost, the same token gives the same successor for ten seconds. One that comes again later, or after its successor was used, was copied: its session ends.",
       body: Refresh,
+      unknownTenant() {
+        throw invalidToken();
+      },
       response: SignedIn,
       errors: [invalidToken, tenantInactive, tenantAccessDenied],
     },

@@ -7,6 +7,7 @@ import {
 } from "../../kernel/auth/api-key.ts";
 import { personalOnly } from "../../kernel/auth/errors.ts";
 import type { Permissions } from "../../kernel/auth/permissions.ts";
+import { inTurn } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams, nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
@@ -105,15 +106,18 @@ export const apiKeyRoutes = (r: RouteBuilder<ApiKeyTables>) => [
       refuseUnheld(user, scopes);
       const expiresAt = body.expires_at ? new Date(body.expires_at) : null;
       if (expiresAt && expiresAt.getTime() <= Date.now()) throw expiryPassed();
-      const owned = await countApiKeysOf.first(db, { userId: user.id });
-      if (Number(owned?.total) >= maxKeysOfUser) throw tooManyApiKeys();
       const secret = newApiKeySecret();
-      const row = await createApiKey.first(db, {
-        user_id: user.id,
-        name: body.name.trim(),
-        scopes,
-        secret_hash: hashApiKeySecret(secret),
-        expires_at: expiresAt,
+      const row = await db.transaction().execute(async (tx) => {
+        await inTurn(tx, "api_keys", user.id);
+        const owned = await countApiKeysOf.first(tx, { userId: user.id });
+        if (Number(owned?.total) >= maxKeysOfUser) throw tooManyApiKeys();
+        return createApiKey.first(tx, {
+          user_id: user.id,
+          name: body.name.trim(),
+          scopes,
+          secret_hash: hashApiKeySecret(secret),
+          expires_at: expiresAt,
+        });
       });
       if (!row) throw new Error("the API key was not made");
       await forgetUser(user.id);

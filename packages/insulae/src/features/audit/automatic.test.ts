@@ -2,12 +2,12 @@
 import pg from "pg";
 import { Type } from "typebox";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { App } from "../../app.ts";
 import { defineError } from "../../kernel/errors.ts";
 import { feature } from "../../kernel/feature.ts";
 import { idParams } from "../../kernel/http/fields.ts";
 import { createMember, type TestMember, unknownId } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
+import type { TestApp as App } from "../../testing/test-app.ts";
 
 const jammed = defineError("jammed", 409, "It is jammed");
 const Thing = Type.Object({ id: Type.String() });

@@ -3,6 +3,7 @@ import type { Kysely } from "kysely";
 import type { Static } from "typebox";
 import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import { inTurn } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { TenantId } from "../../kernel/tenancy/tenant.ts";
@@ -96,41 +97,44 @@ export async function registerClientCertificate(
   if (kind === "certificate" && required_subject.length > 0) {
     throw unfitCertificate({ detail: "Only an authority's certificates have a required subject" });
   }
-  const { count, alike } = await control
-    .selectFrom("control.client_certificates")
-    .select((eb) => [
-      eb.fn.countAll<string>().as("count"),
-      eb.fn
-        .countAll<string>()
-        .filterWhere("kind", "=", "authority")
-        .filterWhere("subject", "=", x509.subject)
-        .as("alike"),
-    ])
-    .where("tenant_id", "=", user.tenantId)
-    .executeTakeFirstOrThrow();
-  if (Number(count) >= maxCertificates) throw tooManyClientCertificates();
-  if (kind === "authority" && Number(alike) >= maxOfOneSubject) {
-    const detail = `At most ${maxOfOneSubject} authorities of one subject: remove one first`;
-    throw tooManyClientCertificates({ detail });
-  }
-  const row = await control
-    .insertInto("control.client_certificates")
-    .values({
-      tenant_id: user.tenantId,
-      name: input.name,
-      kind,
-      fingerprint: fingerprintOf(x509),
-      certificate: x509.toString(),
-      subject: x509.subject,
-      required_subject: [...required_subject],
-      user_id: scopes.length > 0 ? user.id : null,
-      scopes: [...scopes],
-      not_before: new Date(x509.validFrom),
-      not_after: new Date(x509.validTo),
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .returning(columns)
-    .executeTakeFirst();
+  const row = await control.transaction().execute(async (tx) => {
+    await inTurn(tx, "client_certificates", user.tenantId);
+    const { count, alike } = await tx
+      .selectFrom("control.client_certificates")
+      .select((eb) => [
+        eb.fn.countAll<string>().as("count"),
+        eb.fn
+          .countAll<string>()
+          .filterWhere("kind", "=", "authority")
+          .filterWhere("subject", "=", x509.subject)
+          .as("alike"),
+      ])
+      .where("tenant_id", "=", user.tenantId)
+      .executeTakeFirstOrThrow();
+    if (Number(count) >= maxCertificates) throw tooManyClientCertificates();
+    if (kind === "authority" && Number(alike) >= maxOfOneSubject) {
+      const detail = `At most ${maxOfOneSubject} authorities of one subject: remove one first`;
+      throw tooManyClientCertificates({ detail });
+    }
+    return tx
+      .insertInto("control.client_certificates")
+      .values({
+        tenant_id: user.tenantId,
+        name: input.name,
+        kind,
+        fingerprint: fingerprintOf(x509),
+        certificate: x509.toString(),
+        subject: x509.subject,
+        required_subject: [...required_subject],
+        user_id: scopes.length > 0 ? user.id : null,
+        scopes: [...scopes],
+        not_before: new Date(x509.validFrom),
+        not_after: new Date(x509.validTo),
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .returning(columns)
+      .executeTakeFirst();
+  });
   if (!row) throw clientCertificateExists();
   return viewOf(row);
 }

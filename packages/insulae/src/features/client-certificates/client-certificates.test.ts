@@ -6,9 +6,10 @@ import { type App, createApp } from "../../app.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { addMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
+import type { TestApp } from "../../testing/test-app.ts";
 import { makeCertificate, type TestCertificate } from "../../testing/test-certificates.ts";
 
-let app: App;
+let app: TestApp;
 let acme: Tenant;
 let globex: Tenant;
 let admin: TestMember;

@@ -67,9 +67,9 @@ const checkContact = createValidators()(
 
 const flag = (description: string) => Type.Optional(Type.Boolean({ default: false, description }));
 export const contactEvents = {
-  "contact.created": Contact,
-  "contact.updated": Contact,
-  "contact.deleted": onlyId,
+  "contact.created": { permission: "contacts:read", data: Contact },
+  "contact.updated": { permission: "contacts:read", data: Contact },
+  "contact.deleted": { permission: "contacts:read", data: onlyId },
 };
 
 export const contactRoutes = (r: RouteBuilder<ContactTables>) => [

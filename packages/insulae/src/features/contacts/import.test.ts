@@ -1,9 +1,9 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { App } from "../../app.ts";
 import { isolations } from "../../kernel/tenancy/tenant.ts";
 import { addMember, createMember, recordEvents, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
+import type { TestApp as App } from "../../testing/test-app.ts";
 import { importContacts, maxImportBytes } from "./import.ts";
 
 let app: App;

@@ -43,9 +43,9 @@ const DocumentChanges = Type.Object(
 
 /** Without the content, which may be long. */
 export const documentEvents = {
-  "document.created": DocumentHead,
-  "document.updated": DocumentHead,
-  "document.deleted": onlyId,
+  "document.created": { permission: "documents:read", data: DocumentHead },
+  "document.updated": { permission: "documents:read", data: DocumentHead },
+  "document.deleted": { permission: "documents:read", data: onlyId },
 };
 
 export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [

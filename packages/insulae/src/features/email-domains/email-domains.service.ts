@@ -10,6 +10,7 @@
 import type { Kysely } from "kysely";
 import type { CorePrincipal } from "../../kernel/auth/principal.ts";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import { inTurn } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import {
@@ -80,13 +81,16 @@ export async function claimEmailDomain(
 ) {
   const domain = claimableDomain(raw);
   if (publicProviders.has(domain)) throw publicEmailDomain();
-  if ((await findRows(control, tenantId)).length >= maxDomains) throw tooManyEmailDomains();
-  const row = await control
-    .insertInto("control.email_domains")
-    .values({ tenant_id: tenantId, domain, token: newProofToken(), role })
-    .onConflict((conflict) => conflict.doNothing())
-    .returningAll()
-    .executeTakeFirst();
+  const row = await control.transaction().execute(async (tx) => {
+    await inTurn(tx, "email_domains", tenantId);
+    if ((await findRows(tx, tenantId)).length >= maxDomains) throw tooManyEmailDomains();
+    return tx
+      .insertInto("control.email_domains")
+      .values({ tenant_id: tenantId, domain, token: newProofToken(), role })
+      .onConflict((conflict) => conflict.doNothing())
+      .returningAll()
+      .executeTakeFirst();
+  });
   if (!row) throw emailDomainExists();
   return viewOf(row);
 }

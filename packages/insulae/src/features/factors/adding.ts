@@ -12,6 +12,7 @@ import {
   verifyRegistration,
 } from "../../kernel/auth/factors/passkeys.ts";
 import type { TotpLabel } from "../../kernel/auth/factors/totp.ts";
+import { inTurn } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { RequestInfo } from "../../kernel/feature.ts";
 import type { Platform } from "../../kernel/platform.ts";
@@ -92,12 +93,13 @@ export async function addFactor(
   onlyOne({ totp, passkey });
   const { factors, control } = setting.platform;
   const owner = ownerOf(subject);
-  const before = await factors.list(owner);
-  if (before.length >= maxFactors) throw tooManyFactors();
   const prepared = totp
     ? await prepareTotp(setting, subject, totp, name)
     : await preparePasskey(setting, subject, passkey, name);
   return control.transaction().execute(async (tx) => {
+    await inTurn(tx, "factors", owner.id);
+    const before = await factors.list(owner, tx);
+    if (before.length >= maxFactors) throw tooManyFactors();
     const redeemed = await setting.platform.oneTimeTokens.redeem(
       prepared.purpose,
       prepared.token,

@@ -4,6 +4,8 @@ import { passkeyLogInRoutes } from "./passkey-log-in.routes.ts";
 import { resetRoutes } from "./reset.routes.ts";
 import { secondStepRoutes } from "./second-step.routes.ts";
 
+export { reauthenticationRequired, requireFreshProof } from "./own-factors.ts";
+
 /** Second factors, and passkeys instead of a password. */
 export const factors = feature("factors", {
   dependsOn: ["users"],

@@ -29,6 +29,7 @@ export const passkeyLogInRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: { none: "nobody has said who they are" },
       summary: "What a browser is to ask for, to log in with a passkey",
       body: Where,
+      unknownTenant: (context) => logInOptions(context, undefined),
       response: PasskeyOptions,
       errors: [tenantNotFound, tenantAccessDenied],
     },
@@ -47,6 +48,9 @@ export const passkeyLogInRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "Where a tenant is known, as its user; otherwise as with an account's password. It counts as two factors.",
       body: LogIn,
+      unknownTenant() {
+        throw invalidPasskey();
+      },
       response: SignedIn,
       errors: [invalidPasskey, tenantNotFound, tenantAccessDenied],
     },

@@ -27,6 +27,9 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "With the answer's `mfa_token` and one of its `methods`. A wrong code leaves the token as it is; after five of them each next one has to wait longer, wherever it comes from.",
       body: SecondFactor,
+      unknownTenant() {
+        throw invalidMfaToken();
+      },
       response: SignedIn,
       errors: [invalidMfaToken, wrongFactor, tooManyAttempts],
     },
@@ -42,6 +45,9 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: { none: "nothing counts before the app has proved itself" },
       summary: "Begins to set up an app, for a log-in that asks for a factor one does not have",
       body: Token,
+      unknownTenant() {
+        throw invalidMfaToken();
+      },
       response: BegunTotp,
       errors: [invalidMfaToken],
     },
@@ -59,6 +65,9 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: { none: "nothing counts before the passkey has proved itself" },
       summary: "Begins to make a passkey, for a log-in that asks for a factor one does not have",
       body: Token,
+      unknownTenant() {
+        throw invalidMfaToken();
+      },
       response: PasskeyOptions,
       errors: [invalidMfaToken],
     },
@@ -77,6 +86,9 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "factor.added",
       summary: "Adds the first factor, and finishes the log-in that asked for one",
       body: Enrolment,
+      unknownTenant() {
+        throw invalidMfaToken();
+      },
       response: { 201: AddedFactor },
       errors: [invalidMfaToken, wrongFactor],
     },

@@ -101,9 +101,9 @@ const SignedUpload = Type.Object(
   { $id: "SignedUpload" },
 );
 export const fileEvents = {
-  "file.created": File,
-  "file.updated": File,
-  "file.deleted": onlyId,
+  "file.created": { permission: "files:read", data: File },
+  "file.updated": { permission: "files:read", data: File },
+  "file.deleted": { permission: "files:read", data: onlyId },
 };
 const uploadErrors = [quotaExceeded, typeMismatch, sizeMismatch, storageFull] as const;
 

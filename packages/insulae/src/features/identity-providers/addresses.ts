@@ -1,5 +1,5 @@
 /** Where browsers are sent, all of it from configuration: never where a request alone says. */
-import type { Config } from "../../config.ts";
+import type { Settings } from "../../config.settings.ts";
 import { defineError } from "../../kernel/errors.ts";
 import { canonicalOrigin, originsOfTenant } from "../../kernel/http/origins.ts";
 import { canonicalHost } from "../../kernel/tenancy/hostname.ts";
@@ -11,7 +11,7 @@ export const returnRefused = defineError(
   "return_to is no page of this application: APP_URL, the tenant's hosts and the CORS origins say which are",
 );
 
-type Configured = Pick<Config, "appUrl" | "baseUrl" | "baseDomain" | "corsOrigins">;
+type Configured = Pick<Settings, "appUrl" | "baseUrl" | "baseDomain" | "corsOrigins">;
 
 /** @throws returnRefused */
 export function permittedReturn(config: Configured, tenant: Tenant, text: string): URL {

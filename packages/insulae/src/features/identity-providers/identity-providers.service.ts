@@ -7,6 +7,7 @@ import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import { type OidcClient, providerFaulty } from "../../kernel/auth/oidc.ts";
 import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
 import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
+import { refuseBeyond } from "../../kernel/database/in-turn.ts";
 import { AppError, defineError } from "../../kernel/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { findOwnRole, roleNotFound } from "../roles/roles.feature.ts";
@@ -89,11 +90,13 @@ export async function addProvider(
 ): Promise<ProviderRow> {
   const { db, oidc, tenant } = setting;
   const wanted = await checked(setting, { ...defaults, ...body });
+  // Nobody is asked for one that there is no room for; what counts is the count below.
   if ((await listProviders(db)).length >= maxProviders) throw tooManyProviders();
-  return insertProvider(db, {
-    ...wanted,
-    issuer: await discovered(oidc, body.issuer),
-    sealed_secret: oidc.seal(tenant.id, client_secret),
+  const issuer = await discovered(oidc, body.issuer);
+  const sealed_secret = oidc.seal(tenant.id, client_secret);
+  return db.transaction().execute(async (tx) => {
+    await refuseBeyond(tx, "identity_providers", maxProviders, tooManyProviders);
+    return insertProvider(tx, { ...wanted, issuer, sealed_secret });
   });
 }
 

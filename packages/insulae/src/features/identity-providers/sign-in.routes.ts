@@ -49,6 +49,7 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
       context: "any",
       summary: "Lists the providers by which the tenant's users may sign in, for a log-in page",
       query: Type.Object({ tenant: Type.Optional(TenantReference) }),
+      unknownTenant: () => ({ items: [] }),
       response: Type.Object({ items: Type.Array(Type.Object({ id: uuid, name: Type.String() })) }),
       errors: [tenantRequired, tenantNotFound, tenantAccessDenied],
     },
@@ -72,6 +73,9 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
         "For a browser to go to, not for scripts to fetch. It comes back to `return_to` with `code`, for `POST /auth/oidc/exchange`, or with `error` and `error_description`.",
       params,
       query: StartQuery,
+      unknownTenant() {
+        throw providerNotFound();
+      },
       response: { 302: null },
       errors: [
         providerNotFound,
@@ -105,6 +109,9 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
       summary: "Where the identity provider sends the browser back to",
       params,
       query: CallbackQuery,
+      unknownTenant() {
+        throw invalidState();
+      },
       response: { 302: null },
       errors: [invalidState, tenantNotFound],
     },
@@ -130,6 +137,9 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
       audit: "auth.logged_in",
       summary: "Signs in with the code that came back, and the secret that the page kept",
       body: Exchange,
+      unknownTenant() {
+        throw invalidCode();
+      },
       response: SignedIn,
       errors: [invalidCode, invalidCredentials],
     },

@@ -204,10 +204,10 @@ describe("a sign-in that was begun", () => {
     const back = await visit(at.provider, location);
     const page = await tools.reachPage(at);
     await people.suspend(at.tenant);
-    expect((await tools.finish(back, cookie)).error).toBe("tenant_not_found");
+    expect((await tools.finish(back, cookie)).error).toBe("invalid_state");
     expect((await tools.exchange(page.code, page.verifier)).status).toBe(400);
     const { answer } = await tools.start(at);
-    expect(answer.json().code).toBe("tenant_not_found");
+    expect(answer.json().code).toBe("identity_provider_not_found");
   });
 
   it("does not go on for a user who is switched off or logged out everywhere meanwhile", async () => {

@@ -31,6 +31,9 @@ export const acceptRoutes = (r: RouteBuilder<InvitationTables>) => [
       limit: "credentials",
       summary: "Shows whoever has the mail's link what they are invited to",
       query: Type.Object({ token: InvitationToken }),
+      unknownTenant() {
+        throw invalidLink();
+      },
       response: InvitationPreview,
       errors: [invalidLink],
     },
@@ -48,6 +51,9 @@ export const acceptRoutes = (r: RouteBuilder<InvitationTables>) => [
       description:
         "Somebody new gives `token` and `password`: they get an account, whose e-mail is verified by that. Whoever has an account with the invitation's e-mail, verified, signs in first, and gives `token` or `invitation_id`.",
       body: Acceptance,
+      unknownTenant() {
+        throw invalidLink();
+      },
       response: { 201: SignedIn },
       errors: [
         quotaExceeded,

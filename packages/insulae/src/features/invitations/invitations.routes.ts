@@ -2,6 +2,7 @@ import { invalidEmail } from "../../kernel/auth/email.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
 import { roleNotFound } from "../roles/roles.feature.ts";
 import { permissionNotHeld, roleAboveOwn } from "../users/users.feature.ts";
 import { type InvitationTables, listInvitations } from "./invitations.queries.ts";
@@ -12,6 +13,7 @@ import {
   invite,
   revoke,
   sendAgain,
+  tooManyInvitations,
 } from "./invitations.service.ts";
 
 const target = (id: string) => ({ type: "invitation", id });
@@ -40,7 +42,15 @@ export const invitationRoutes = (r: RouteBuilder<InvitationTables>) => [
         "The answer is the same whether or not the e-mail has an account or a user; the mail says. The link in it is good for seven days, or the tenant's `invitation_days`. When it is accepted, it gives no more than whoever sent it may give then.",
       body: NewInvitation,
       response: { 201: Invitation },
-      errors: [invitationExists, roleNotFound, roleAboveOwn, permissionNotHeld, invalidEmail],
+      errors: [
+        invitationExists,
+        roleNotFound,
+        roleAboveOwn,
+        permissionNotHeld,
+        invalidEmail,
+        tooManyInvitations,
+        quotaExceeded,
+      ],
     },
     async (setting) => {
       const invitation = await invite(setting, setting.body);
@@ -61,7 +71,7 @@ export const invitationRoutes = (r: RouteBuilder<InvitationTables>) => [
       description: "From now on it is the caller's, and gives no more than they may give.",
       params: idParams,
       response: Invitation,
-      errors: [invitationNotFound, roleAboveOwn, permissionNotHeld],
+      errors: [invitationNotFound, roleAboveOwn, permissionNotHeld, quotaExceeded],
     },
     async (setting) => {
       const invitation = await sendAgain(setting, setting.params.id);

@@ -5,6 +5,7 @@
  * Nothing here asks whether the e-mail is anybody's, so no answer tells. The mail does.
  */
 import { canonicalEmail } from "../../kernel/auth/email.ts";
+import { refuseBeyond } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
@@ -32,10 +33,20 @@ export const invitationExists = defineError(
   "An invitation waits for this e-mail; send it again, or revoke it",
 );
 
+export const tooManyInvitations = defineError(
+  "too_many_invitations",
+  409,
+  "A tenant has at most 1000 open invitations; revoke some that nobody will accept",
+);
+
+const maxInvitations = 1_000;
+
 export interface Setting extends UserSetting<InvitationTables> {
   readonly user: Actor & { readonly id: UserId };
   readonly tenant: Tenant;
   readonly mail: TenantMail;
+  /** Counts what the tenant does in a day. It throws `quota_exceeded`. */
+  readonly countUsage: (metric: "notifications") => void;
 }
 
 export interface NewInvitation {
@@ -46,9 +57,12 @@ export interface NewInvitation {
   readonly roles?: readonly string[] | undefined;
 }
 
-/** @throws invitationExists, roleNotFound, roleAboveOwn, permissionNotHeld, invalidEmail */
+/**
+ * @throws invitationExists, roleNotFound, roleAboveOwn, permissionNotHeld, invalidEmail,
+ *   tooManyInvitations, quotaExceeded
+ */
 export async function invite(
-  { db, permissions, user, tenant, mail }: Setting,
+  { db, permissions, user, tenant, mail, countUsage }: Setting,
   { role = "user", roles: references = [], ...wanted }: NewInvitation,
 ) {
   const email = canonicalEmail(wanted.email);
@@ -62,6 +76,8 @@ export async function invite(
     }
     const added = roles.flatMap((own) => own.permissions);
     refuseRole({ permissions, user }, role, added);
+    await refuseBeyond(tx, "invitations", maxInvitations, tooManyInvitations);
+    countUsage("notifications");
     return insertInvitation(tx, {
       email,
       role,
@@ -78,11 +94,15 @@ export async function invite(
 /**
  * A new mail, with a new link; those before it are good for nothing.
  *
- * @throws invitationNotFound, roleAboveOwn, permissionNotHeld
+ * @throws invitationNotFound, roleAboveOwn, permissionNotHeld, quotaExceeded
  */
-export async function sendAgain({ db, permissions, user, tenant, mail }: Setting, id: string) {
+export async function sendAgain(
+  { db, permissions, user, tenant, mail, countUsage }: Setting,
+  id: string,
+) {
   const { email, sendings } = await db.transaction().execute(async (tx) => {
     await lockGivable({ db: tx, permissions, user }, id);
+    countUsage("notifications");
     return renewInvitation(tx, id, user.id, expiryIn(tenant));
   });
   await mail.send(invitationMail, { to: email, variables: { id, sending: sendings } });

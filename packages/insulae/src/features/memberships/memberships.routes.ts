@@ -2,7 +2,9 @@ import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { uuid } from "../../kernel/http/fields.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import { tooManyTenants } from "../../kernel/tenancy/ownership.ts";
 import { noAccount, TenantSummary } from "../accounts/accounts.feature.ts";
+import { reauthenticationRequired, requireFreshProof } from "../factors/factors.feature.ts";
 import { WaitingInvitation } from "../invitations/invitations.feature.ts";
 import { TenantParams, TenantView, viewOf } from "../tenants/tenants.feature.ts";
 import { asId, lastOwner, userNotFound } from "../users/users.feature.ts";
@@ -52,12 +54,21 @@ export const membershipRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       audit: "membership.left",
       summary: "Leaves a tenant: the caller's user there is deleted, and all its sessions end",
-      description: "Nobody else has to agree, but an owner stays until another one is there.",
+      description:
+        "Nobody else has to agree, but an owner stays until another one is there. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).",
       params: TenantParams,
       response: { 204: null },
-      errors: [tenantNotFound, tenantInactive, userNotFound, lastOwner, ownsTenant],
+      errors: [
+        tenantNotFound,
+        tenantInactive,
+        userNotFound,
+        lastOwner,
+        ownsTenant,
+        reauthenticationRequired,
+      ],
     },
-    async ({ platform, user, params, audit }) => {
+    async ({ platform, user, credential, params, audit }) => {
+      await requireFreshProof({ platform, credential });
       const { tenant, userId } = await leaveTenant(platform, user, params.id);
       await audit({ action: "membership.left", tenant, target: { type: "user", id: userId } });
     },
@@ -71,13 +82,20 @@ export const membershipRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "tenant.transferred",
       summary: "Gives a tenant to another of its users",
       description:
-        "For the account that owns it. The new owner has to be an active user who is linked to an account, and gets the role `owner`; the old one becomes an admin. Both get a mail.",
+        "For the account that owns it. The new owner has to be an active user who is linked to an account, and gets the role `owner`; the old one becomes an admin. Both get a mail. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).",
       params: TenantParams,
       body: Type.Object({ user_id: uuid }, { $id: "TenantTransfer" }),
       response: TenantView,
-      errors: [tenantNotFound, tenantInactive, notTransferable],
+      errors: [
+        tenantNotFound,
+        tenantInactive,
+        notTransferable,
+        tooManyTenants,
+        reauthenticationRequired,
+      ],
     },
-    async ({ platform, user, params, body, audit }) => {
+    async ({ platform, user, credential, params, body, audit }) => {
+      await requireFreshProof({ platform, credential });
       const heir = asId(body.user_id);
       const { tenant, from, to } = await transferTenant(platform, user, params.id, heir);
       await audit({

@@ -64,7 +64,7 @@ export async function leaveTenant(
   principal: Principal,
   reference: string,
 ): Promise<{ tenant: Tenant; userId: UserId }> {
-  const tenant = await platform.tenants.find(reference);
+  const tenant = await findVisible(platform, principal, reference);
   const accountId = await findAccountId(platform, principal);
   const userId = tenant && (await findUserIn(platform, principal, accountId, tenant));
   if (!tenant || !userId) throw tenantNotFound();
@@ -84,7 +84,8 @@ export async function leaveTenant(
  * the control plane's; so the tenant's row in the control plane is held while the roles change, and
  * changes last. A crash in between leaves the roles changed and the owner as before, who may ask again.
  *
- * @throws tenantNotFound to whoever does not own it (any more), tenantInactive, notTransferable
+ * @throws tenantNotFound to whoever does not own it (any more), tenantInactive, notTransferable,
+ *   tooManyTenants if the new owner may own no more
  */
 export async function transferTenant(
   platform: Platform,
@@ -93,14 +94,15 @@ export async function transferTenant(
   heir: UserId,
 ): Promise<{ tenant: Tenant; from: AccountId; to: AccountId }> {
   const { control, tenants, mail, withTenant, forgetUser } = platform;
-  const tenant = await tenants.find(reference);
+  const tenant = await findVisible(platform, principal, reference);
   const from = await findAccountId(platform, principal);
   if (!tenant || !from || tenant.ownerAccountId !== from) throw tenantNotFound();
   if (tenant.status !== "active") throw tenantInactive();
   const to = (await findAccountOfUser(control, tenant.id, heir))?.id;
   if (!to || to === from) throw notTransferable();
   const own = await findMembership(control, from, tenant.id);
-  const given = await tenants.transfer(tenant.id, from, to, async (tx) => {
+  const limit = (await isAdministrator(platform, to)) ? 0 : platform.config.tenantsPerAccount;
+  const given = await tenants.transfer(tenant.id, { from, to, limit }, async (tx) => {
     const passed = await withTenant<UserTables, boolean>(tenant, (scope) =>
       passOwnership(scope, own?.user_id, heir),
     );
@@ -119,6 +121,15 @@ export async function transferTenant(
   });
   for (const userId of [own?.user_id, heir]) if (userId) await forgetUser(tenant, userId);
   return { tenant: given, from, to };
+}
+
+const isAdministrator = async ({ authority }: Platform, account: AccountId): Promise<boolean> =>
+  (await authority.findAccount(account))?.platformAdmin === true;
+
+/** To a token of a tenant, there is no other tenant. */
+async function findVisible({ tenants }: Platform, principal: Principal, reference: string) {
+  const tenant = await tenants.find(reference);
+  return principal.kind === "core" || principal.tenantId === tenant?.id ? tenant : undefined;
 }
 
 /** The caller's active account, if they have one. */

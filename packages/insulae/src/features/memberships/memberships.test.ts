@@ -248,6 +248,38 @@ describe("the tenants of an account", () => {
   });
 });
 
+describe("leaving and giving away", () => {
+  it("take a token of the core or of that tenant", async () => {
+    const { tenant } = await newTenant();
+    const member = await newMember(tenant);
+    const elsewhere = await people.newTenant();
+    await people.makeOwner(elsewhere, member.account);
+    const other = await people.logIn(elsewhere, member.account.email);
+    expect(outcome(await leave(other, tenant))).toBe("tenant_not_found");
+    expect(await userOf(tenant, member.account)).toBeDefined();
+    expect(outcome(await leave({ token: member.core }, tenant))).toBe("done");
+  });
+
+  it("take a fresh proof of who it is", async () => {
+    const { tenant, owner } = await newTenant();
+    const heir = await newMember(tenant);
+    const age = () =>
+      people.onPlatform(({ control }) =>
+        control
+          .updateTable("control.sessions")
+          .set({ proved_at: new Date(Date.now() - 3_600_000) })
+          .execute(),
+      );
+    await age();
+    for (const reply of [await transfer(owner, tenant, heir.user), await leave(heir, tenant)]) {
+      expect(reply.body).toMatchObject({ status: 403, code: "reauthentication_required" });
+    }
+    const proof = { token: owner.token, body: { password: people.password } };
+    expect((await people.post("/api/v1/auth/reauthenticate", proof)).status).toBe(204);
+    expect(outcome(await transfer(owner, tenant, heir.user))).toBe("done");
+  });
+});
+
 describe("a transfer of ownership", () => {
   it("gives the tenant and the roles, and tells both", async () => {
     const { tenant, owner } = await newTenant();
@@ -272,11 +304,15 @@ describe("a transfer of ownership", () => {
   });
 
   it("is for the account that owns the tenant, and for nobody else", async () => {
-    const { tenant } = await newTenant();
+    const { tenant, owner } = await newTenant();
     const { owner: stranger } = await newTenant();
     const heir = await newMember(tenant);
     const second = await newMember(tenant, "owner");
-    for (const caller of [stranger, { token: stranger.core }, second, heir]) {
+    // The owner's, but of another tenant.
+    const elsewhere = await people.newTenant();
+    await people.makeOwner(elsewhere, owner.account);
+    const { token } = await people.logIn(elsewhere, owner.account.email);
+    for (const caller of [stranger, { token: stranger.core }, second, heir, { token }]) {
       expect(outcome(await transfer(caller, tenant, heir.user))).toBe("tenant_not_found");
     }
     expect((await userOf(tenant, heir.account))?.role).toBe("user");

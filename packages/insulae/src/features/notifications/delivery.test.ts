@@ -5,9 +5,9 @@ import type { AddressInfo } from "node:net";
 import pg from "pg";
 import { SMTPServer } from "smtp-server";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { App } from "../../app.ts";
 import { addMember } from "../../testing/fixtures.ts";
 import { httpMisdeeds, openHostilePeer } from "../../testing/hostile-peer.ts";
+import type { TestApp as App } from "../../testing/test-app.ts";
 import { createTestApp } from "../../testing/test-app.ts";
 import { newSenders, settled } from "./notifications-fixture.ts";
 

@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { inTurn } from "../../kernel/database/in-turn.ts";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
@@ -45,7 +46,7 @@ export const subscriptionRoutes = (r: RouteBuilder<NotificationTables>) => [
     "/notifications/push/key",
     {
       permission: "public",
-      context: "any",
+      context: "core",
       summary: "The key with which a browser subscribes (`applicationServerKey`)",
       response: Type.Object({ public_key: Type.String() }),
     },
@@ -75,6 +76,7 @@ export const subscriptionRoutes = (r: RouteBuilder<NotificationTables>) => [
     },
     ({ db, user, body }) =>
       db.transaction().execute(async (tx) => {
+        await inTurn(tx, "push_subscriptions", user.id);
         const saved = await saveSubscription(tx, user.id, body);
         await keepNewest(tx, user.id, maxSubscriptions);
         return saved;

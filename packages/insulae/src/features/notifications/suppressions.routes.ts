@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { refuseBeyond } from "../../kernel/database/in-turn.ts";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
@@ -19,6 +20,14 @@ export const suppressed = defineError(
   409,
   "This address is suppressed already",
 );
+
+export const tooManySuppressions = defineError(
+  "too_many_notification_suppressions",
+  409,
+  "A tenant has at most 100000 suppressed addresses",
+);
+
+const maxSuppressions = 100_000;
 
 const Reason = Type.Union([
   Type.Literal("bounced"),
@@ -84,12 +93,16 @@ export const suppressionRoutes = (r: RouteBuilder<NotificationTables>) => [
         "Mails of the system's own are sent nevertheless: whoever asks for a new password gets it.",
       body: NewSuppression,
       response: { 201: Suppression },
-      errors: [invalidRecipient, suppressed],
+      errors: [invalidRecipient, suppressed, tooManySuppressions],
     },
     ({ db, body: { type, recipient: given, reason = "manual", detail = null } }) => {
       const recipient = findCanonicalRecipient(type, given);
       if (recipient === undefined) throw invalidRecipient();
-      return addSuppression(db, { type, recipient, reason, detail });
+      return db.transaction().execute(async (tx) => {
+        const room = [maxSuppressions, tooManySuppressions] as const;
+        await refuseBeyond(tx, "notification_suppressions", ...room);
+        return addSuppression(tx, { type, recipient, reason, detail });
+      });
     },
   ),
 

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Kysely } from "kysely";
 import { type Static, Type } from "typebox";
 import { serverBusy } from "../../kernel/at-a-time.ts";
+import { refuseBeyond } from "../../kernel/database/in-turn.ts";
 import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
@@ -28,6 +29,12 @@ export const templateNotFound = defineError(
   404,
   "There is no such template",
 );
+export const tooManyTemplates = defineError(
+  "too_many_notification_templates",
+  409,
+  "A tenant has at most 500 templates",
+);
+const maxTemplates = 500;
 export const templateNameTaken = defineError(
   "notification_template_name_taken",
   409,
@@ -202,14 +209,17 @@ export const templateRoutes = (r: RouteBuilder<NotificationTables>) => [
         "A template of the name of one of the system's mails (`GET /notifications/templates/system`) takes its place.",
       body: NewTemplate,
       response: { 201: Template },
-      errors: [...refusals, templateNameTaken],
+      errors: [...refusals, templateNameTaken, tooManyTemplates],
     },
     async ({ db, mail, body }) => {
       const { subject = null, html = null, variables = {}, is_active = true } = body;
       const { name, type, body: text } = body;
       const template = { name, type, subject, body: text, html, variables, is_active };
       await checkTemplate(mail, template);
-      return createTemplate(db, template);
+      return db.transaction().execute(async (tx) => {
+        await refuseBeyond(tx, "notification_templates", maxTemplates, tooManyTemplates);
+        return createTemplate(tx, template);
+      });
     },
   ),
 

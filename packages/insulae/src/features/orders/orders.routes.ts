@@ -86,10 +86,10 @@ const NewOrder = Type.Object(
 const OrderChanges = Type.Object({ status: Status }, { $id: "OrderChanges" });
 
 export const orderEvents = {
-  "order.created": Order,
-  "order.updated": Order,
-  "order.status_changed": Order,
-  "order.deleted": onlyId,
+  "order.created": { permission: "orders:read", data: Order },
+  "order.updated": { permission: "orders:read", data: Order },
+  "order.status_changed": { permission: "orders:read", data: Order },
+  "order.deleted": { permission: "orders:read", data: onlyId },
 };
 
 export const orderRoutes = (r: RouteBuilder<OrderTables>) => [

@@ -67,9 +67,9 @@ const ProductChanges = Type.Object(
 );
 
 export const productEvents = {
-  "product.created": Product,
-  "product.updated": Product,
-  "product.deleted": onlyId,
+  "product.created": { permission: "products:read", data: Product },
+  "product.updated": { permission: "products:read", data: Product },
+  "product.deleted": { permission: "products:read", data: onlyId },
 };
 
 export const productRoutes = (r: RouteBuilder<ProductTables>) => [

@@ -6,6 +6,7 @@
 import { defineError } from "../../kernel/errors.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import { normalised } from "../../kernel/text.ts";
+import { isUuid } from "../../kernel/uuid.ts";
 import {
   changeUser,
   lockInferior,
@@ -124,13 +125,11 @@ const onUsers = (
   db: db.$pickTables<"users">(),
 });
 
-const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 /** One of the tenant's own, by id or name. */
 export const findOwnRole = (
   { db }: Pick<RoleSetting, "db">,
   reference: string,
 ): Promise<RoleRow | undefined> =>
-  uuidPattern.test(reference)
+  isUuid(reference)
     ? findRole.first(db, { id: reference })
     : findRoleByName.first(db, { name: normalised(reference.trim()) });

@@ -24,6 +24,7 @@ import {
   addRole,
   changeRole,
   getRole,
+  invalidRoleName,
   pageOfRoles,
   permissionNotInRole,
   removePermission,
@@ -31,6 +32,7 @@ import {
   roleExists,
   roleNotFound,
   systemRoleFixed,
+  tooManyRoles,
   unknownPermission,
 } from "./roles.service.ts";
 
@@ -71,7 +73,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       summary: "Makes a role, of permissions that you hold yourself",
       body: NewRole,
       response: { 201: Role },
-      errors: [roleExists, unknownPermission, permissionNotHeld],
+      errors: [roleExists, invalidRoleName, unknownPermission, permissionNotHeld, tooManyRoles],
     },
     (setting) => addRole(setting, setting.body),
   ),
@@ -98,7 +100,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       params: idParams,
       body: RoleChanges,
       response: Role,
-      errors: [...changing, roleExists, unknownPermission],
+      errors: [...changing, roleExists, invalidRoleName, unknownPermission],
     },
     async (setting) => {
       const role = await changeRole(setting, setting.params.id, setting.body);

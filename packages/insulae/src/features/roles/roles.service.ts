@@ -4,10 +4,12 @@
  * permission there is.
  */
 import type { Permissions } from "../../kernel/auth/permissions.ts";
+import { refuseBeyond } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import { systemRoles } from "../../kernel/feature.ts";
 import type { Page } from "../../kernel/http/page.ts";
 import { normalised } from "../../kernel/text.ts";
+import { isUuid } from "../../kernel/uuid.ts";
 import { refuseUnheld, type Setting } from "../users/users.feature.ts";
 import {
   createRole,
@@ -24,6 +26,16 @@ import { findSystemRoleByReference, type RoleView, viewOfSystemRole } from "./sy
 
 export const roleNotFound = defineError("role_not_found", 404, "There is no such role");
 export const roleExists = defineError("role_exists", 409, "Another role has this name");
+export const invalidRoleName = defineError(
+  "invalid_role_name",
+  400,
+  "A role's name is not in the form of a UUID: that would look like a role's id",
+);
+export const tooManyRoles = defineError(
+  "too_many_roles",
+  409,
+  "A tenant has at most 200 roles of its own",
+);
 export const systemRoleFixed = defineError(
   "system_role_fixed",
   403,
@@ -39,6 +51,8 @@ export const permissionNotInRole = defineError(
   404,
   "The role does not have this permission",
 );
+
+const maxRoles = 200;
 
 export type RoleSetting = Setting<RoleTables>;
 type Reading = Pick<RoleSetting, "db" | "permissions">;
@@ -97,7 +111,7 @@ interface RoleFields {
   readonly permissions?: readonly string[] | undefined;
 }
 
-/** @throws roleExists, unknownPermission, permissionNotHeld */
+/** @throws roleExists, unknownPermission, permissionNotHeld, tooManyRoles */
 export async function addRole(
   { db, permissions, user }: RoleSetting,
   { name, description, permissions: references = [] }: RoleFields & { readonly name: string },
@@ -105,7 +119,10 @@ export async function addRole(
   const names = namesOfPermissions(permissions, references);
   refuseUnheld(user, names);
   const values = { name: canonicalName(name), description, permissions: names };
-  const role = await createRole.first(db, values);
+  const role = await db.transaction().execute(async (tx) => {
+    await refuseBeyond(tx, "roles", maxRoles, tooManyRoles);
+    return createRole.first(tx, values);
+  });
   if (!role) throw new Error("the role was not made");
   return viewOfRole(permissions, role);
 }
@@ -206,5 +223,6 @@ export function namesOfPermissions(
 function canonicalName(name: string): string {
   const canonical = normalised(name.trim());
   if (findSystemRoleByReference(canonical)) throw roleExists();
+  if (isUuid(canonical)) throw invalidRoleName();
   return canonical;
 }

@@ -107,6 +107,12 @@ describe("custom roles", () => {
       ]);
       expect(answers.map(outcome)).toEqual(["role_exists", "role_exists"]);
     }
+    for (const name of [clerk.id, clerk.id.toUpperCase(), randomUUID()]) {
+      const body = { name };
+      const made = await people.post("/api/v1/roles", { token: owner.token, body });
+      const renamed = await people.put(pathOf(other), { token: owner.token, body });
+      expect([made, renamed].map(outcome)).toEqual(["invalid_role_name", "invalid_role_name"]);
+    }
     const same = await people.put(pathOf(clerk), { token: owner.token, body: { name: "CLERK" } });
     expect(same.body.name).toBe("CLERK");
   });

@@ -1,12 +1,12 @@
 import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { App } from "../../app.ts";
 import { containing } from "../../kernel/database/like.ts";
 import { searching } from "../../kernel/database/search.ts";
 import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
+import type { TestApp as App } from "../../testing/test-app.ts";
 
 let app: App;
 

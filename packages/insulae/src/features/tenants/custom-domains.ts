@@ -11,6 +11,7 @@
  */
 import type { Kysely } from "kysely";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import { inTurn } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import {
@@ -97,16 +98,19 @@ export async function claimHost(
   const hostname = claimableDomain(raw);
   const own = canonicalHost(new URL(config.baseUrl).hostname);
   if (isReserved(hostname, config.baseDomain) || hostname === own) throw reservedHost();
-  const known = await listHosts(control, tenant);
-  if (known.some((host) => host.hostname === hostname && host.status === "active")) {
-    throw hostTaken();
-  }
-  if (known.length >= maxHosts) throw tooManyHosts();
-  await control
-    .insertInto("control.host_claims")
-    .values({ tenant_id: tenant.id, hostname, token: newProofToken() })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
+  await control.transaction().execute(async (tx) => {
+    await inTurn(tx, "hosts", tenant.id);
+    const known = await listHosts(tx, tenant);
+    if (known.some((host) => host.hostname === hostname && host.status === "active")) {
+      throw hostTaken();
+    }
+    if (known.length >= maxHosts) throw tooManyHosts();
+    await tx
+      .insertInto("control.host_claims")
+      .values({ tenant_id: tenant.id, hostname, token: newProofToken() })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  });
   return getHost(control, tenant, hostname);
 }
 

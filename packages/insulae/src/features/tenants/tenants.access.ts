@@ -3,13 +3,20 @@ import type { CorePrincipal, Principal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
+import { canonicalTenantKey, reservedTenantKey, slugOf } from "../../kernel/tenancy/tenant-key.ts";
 import type { NewTenant } from "../../kernel/tenancy/tenants.ts";
 import {
   hasProvider,
   type IdentityTables,
 } from "../identity-providers/identity-providers.feature.ts";
 import { createOwnerUser } from "../users/users.feature.ts";
+
+export const isolationNotPermitted = defineError(
+  "isolation_not_permitted",
+  403,
+  "The plan does not allow this isolation; ask a platform administrator",
+);
 
 export const noOtherWayIn = defineError(
   "no_other_way_in",
@@ -73,21 +80,46 @@ export async function refuseLockOut(
 
 /**
  * Makes a tenant for whoever asks. In development anybody may; in production it takes an account. An
- * account owns it then, and is its first user.
+ * account owns it then, and is its first user. What costs the installation something is bounded for
+ * all but platform administrators: how many an account owns, and how far apart its rows are kept.
  *
- * @throws permissionDenied, noOtherWayIn, and whatever `Tenants.create` throws
+ * @throws permissionDenied, isolationNotPermitted, noOtherWayIn, and whatever `Tenants.create` throws
  */
 export async function makeTenant(
   { platform, user }: { readonly platform: Platform; readonly user: CorePrincipal | undefined },
-  wanted: Omit<NewTenant, "ownerAccountId">,
+  wanted: Omit<NewTenant, "ownerAccountId" | "ownerLimit">,
 ): Promise<Tenant> {
-  if (platform.config.env === "production") {
+  const { config, tenants } = platform;
+  if (config.env === "production") {
     if (!user) throw permissionDenied();
     refuseUnlessAdmin(user, wanted.plan, wanted.server, wanted.hosts, wanted.settings?.limits);
+    if (!isPlatformAdmin(user)) refuseDefaultKey(wanted.key, config.defaultTenant);
   }
+  if (!isPlatformAdmin(user)) refuseFarIsolation(config, wanted);
   await refuseLockOut(platform, undefined, wanted.settings);
-  return platform.tenants.create(
-    { ...wanted, ...(user && { ownerAccountId: user.id }) },
+  const ownerLimit = isPlatformAdmin(user) ? 0 : config.tenantsPerAccount;
+  return tenants.create(
+    { ...wanted, ...(user && { ownerAccountId: user.id, ownerLimit }) },
     user && ((created) => createOwnerUser(platform, created, user)),
   );
+}
+
+/** Whoever had it would have everybody who names no tenant. @throws reservedTenantKey */
+function refuseDefaultKey(wanted: string, defaultTenant: string | undefined): void {
+  const isIt = defaultTenant && slugOf(canonicalTenantKey(wanted)) === slugOf(defaultTenant);
+  if (isIt) throw reservedTenantKey();
+}
+
+/** @throws isolationNotPermitted if the plan keeps rows no farther apart than that */
+function refuseFarIsolation(
+  { planIsolations, defaultPlan }: Platform["config"],
+  { isolation = "pool", plan = defaultPlan }: Pick<NewTenant, "isolation" | "plan">,
+): void {
+  const known = new Map(Object.entries(planIsolations));
+  const farthest = known.get(plan) ?? known.get("free") ?? "pool";
+  if (isolations.indexOf(isolation) <= isolations.indexOf(farthest)) return;
+  throw isolationNotPermitted({
+    detail: `The plan ${plan} allows the isolation ${farthest}, not ${isolation} (PLAN_ISOLATIONS)`,
+    members: { plan, isolation: farthest },
+  });
 }

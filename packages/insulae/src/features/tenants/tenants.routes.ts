@@ -4,9 +4,11 @@ import { permissionDenied } from "../../kernel/auth/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import { tooManyTenants } from "../../kernel/tenancy/ownership.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { measureTenant } from "../../kernel/usage/measure.ts";
 import {
+  isolationNotPermitted,
   makeTenant,
   noOtherWayIn,
   refuseLockOut,
@@ -60,10 +62,17 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "tenant.created",
       summary: "Makes a tenant",
       description:
-        "In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`.",
+        "In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`. How many tenants an account may own (`TENANTS_PER_ACCOUNT`) and which isolation its plan allows (`PLAN_ISOLATIONS`) is for the installation to say; platform administrators are not bound by it.",
       body: NewTenantBody,
       response: { 201: TenantView },
-      errors: [tenantExists, hostTaken, permissionDenied, noOtherWayIn],
+      errors: [
+        tenantExists,
+        hostTaken,
+        permissionDenied,
+        noOtherWayIn,
+        tooManyTenants,
+        isolationNotPermitted,
+      ],
     },
     async (context) => viewOf(await makeTenant(context, context.body)),
   ),

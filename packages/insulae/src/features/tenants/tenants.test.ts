@@ -1,7 +1,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { App } from "../../app.ts";
 import { createTestApp } from "../../testing/index.ts";
+import type { TestApp as App } from "../../testing/test-app.ts";
 
 interface Reply {
   readonly status: number;

@@ -3,7 +3,7 @@
  * with the account's password, so that is what they reset; and only where both have one address, or
  * whoever may change the users of one tenant could have the reset of an account sent to themselves.
  */
-import type { Config } from "../../config.ts";
+import type { Settings } from "../../config.settings.ts";
 import type { Subject } from "../../kernel/auth/subject.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
@@ -58,7 +58,7 @@ export const isVerified = (user: Address, linked: Address | undefined): boolean 
 
 /** Whether an e-mail has to be verified before its owner may log in. */
 export const isVerificationRequired = (
-  { emailVerification }: Pick<Config, "emailVerification">,
+  { emailVerification }: Pick<Settings, "emailVerification">,
   tenant: Pick<Tenant, "settings"> | undefined,
 ): boolean => (tenant?.settings.email_verification ?? emailVerification) === "required";
 

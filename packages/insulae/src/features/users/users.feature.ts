@@ -80,6 +80,10 @@ export const users = feature<UserTables>("users", {
   tables: ["users"],
   constraints: { users_email_key: emailTaken, users_username_key: usernameTaken },
   mails: userMails,
-  events: { "user.created": User, "user.updated": User, "user.deleted": onlyId },
+  events: {
+    "user.created": { permission: "users:read", data: User },
+    "user.updated": { permission: "users:read", data: User },
+    "user.deleted": { permission: "users:read", data: onlyId },
+  },
   routes: userRoutes,
 });

@@ -8,6 +8,7 @@ import { idParams, nullable } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import type { Json } from "../../kernel/json.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
+import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
 import { noticeMail, verificationMail } from "./mails.ts";
 import { invalidUsername } from "./username.ts";
 import {
@@ -80,13 +81,20 @@ interface Handling extends Setting, Told {
   readonly forgetUser: (userId: string) => Promise<void>;
 }
 
+interface Sending {
+  /** Counts what the tenant does in a day. It throws `quota_exceeded`. */
+  readonly countUsage: (metric: "notifications") => void;
+}
+
 /** Changes a user, tells their mailboxes if it is another one, and makes the change count at once. */
 export async function editUser(
-  setting: Handling,
+  setting: Handling & Sending,
   params: { readonly id: string },
   changes: UserChanges,
 ): Promise<Json | undefined> {
   const id = userIdOf(params);
+  // Another address gets a mail.
+  if (changes.email !== undefined) setting.countUsage("notifications");
   const { changed, moved } = await changeUser(setting, id, changes);
   if (moved) await tellBoth(setting.mail, moved);
   await setting.forgetUser(id);
@@ -153,6 +161,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
         invalidEmail,
         invalidUsername,
         weakPassword,
+        quotaExceeded,
       ],
     },
     (setting) => addUser(setting, setting.body),
@@ -190,6 +199,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
         lastOwner,
         invalidEmail,
         invalidUsername,
+        quotaExceeded,
       ],
     },
     (setting) => editUser(setting, setting.params, setting.body),

@@ -62,6 +62,8 @@ interface Services {
   readonly events: Events<UserTables>;
   readonly passwords: Passwords;
   readonly mail: TenantMail;
+  /** Counts what the tenant does in a day. It throws `quota_exceeded`. */
+  readonly countUsage: (metric: "notifications") => void;
 }
 
 export interface NewUser {
@@ -79,14 +81,18 @@ export interface UserChanges extends Omit<Partial<NewUser>, "password"> {
   readonly is_active?: boolean | undefined;
 }
 
-/** @throws roleAboveOwn, permissionNotHeld, invalidEmail, invalidUsername, weakPassword */
+/**
+ * @throws roleAboveOwn, permissionNotHeld, invalidEmail, invalidUsername, weakPassword; quotaExceeded,
+ *   also where the tenant may send no more mails today
+ */
 export async function addUser(
-  { events, mail, passwords, permissions, user: actor }: Omit<Setting, "db"> & Services,
+  { events, mail, passwords, permissions, user: actor, countUsage }: Omit<Setting, "db"> & Services,
   { password, role = "user", ...fields }: NewUser,
 ): Promise<Json | undefined> {
   refuseRole({ permissions, user: actor }, role);
   const user = { ...canonical(fields), email: canonicalEmail(fields.email), role };
   const passwordHash = password === undefined ? null : await passwords.hash(password);
+  countUsage("notifications");
   const made = await events.recording("user.created", (db) =>
     createUser.json(db, { ...user, password_hash: passwordHash }),
   );

@@ -94,7 +94,7 @@ export const listDue = (db: Db, webhookId: string, limit: number) =>
   db
     .selectFrom("webhook_deliveries")
     .innerJoin("webhook_events", "webhook_events.id", "event_id")
-    .select(["webhook_deliveries.id", "event_id", "attempts", "payload"])
+    .select(["webhook_deliveries.id", "event_id", "attempts", "payload", "name"])
     .where("webhook_id", "=", webhookId)
     .where("state", "=", "waiting")
     .where("due_at", "<=", sql<Date>`now()`)

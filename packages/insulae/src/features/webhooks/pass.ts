@@ -9,7 +9,7 @@
  * A webhook has one pass at a time, under a lease in its state: a slow receiver holds up nobody else's.
  * One that fails rests, longer each time, up to ten minutes, and of those that have failed a tenant has
  * two passes at a time, on all nodes together; one that has failed for three days, or answers 410, is
- * switched off.
+ * switched off, and so is one whose maker is gone. What its maker may not read at that moment is not sent.
  *
  * Who finds a pass under way goes away: the pass doesn't end while anything is due, and it looks under
  * the same lock. Who finds the webhook at rest goes away too: whoever sent it to rest has sent a job for
@@ -35,6 +35,7 @@ import {
   lockStates,
   noteAttempt,
 } from "./pass.queries.ts";
+import { makerOfEndpoint, mayRead } from "./readable.ts";
 import { webhookDisabledMail } from "./webhooks.mails.ts";
 import {
   type Db,
@@ -86,7 +87,7 @@ export const cleanUp = job("webhooks.clean-up", {
 export const tellOwners = job("webhooks.tell-owners", {
   data: Type.Object({
     webhook: uuid,
-    reason: Type.Union([Type.Literal("failing"), Type.Literal("gone")]),
+    reason: Type.Union([Type.Literal("failing"), Type.Literal("gone"), Type.Literal("maker_gone")]),
   }),
   uncounted: true,
   async run({ webhook, reason }, { db, mail }: Scope) {
@@ -129,17 +130,30 @@ async function pass(scope: Scope, endpoint: EndpointRow, failuresBefore: number)
   const until = performance.now() + passSeconds * 1_000;
   let failures = failuresBefore;
   for (;;) {
+    const maker = makerOfEndpoint(endpoint);
+    const permissions = maker && (await scope.permissionsOf(maker));
+    if (!permissions) {
+      await end(scope, endpoint.id, { failures, failed: false, off: "maker_gone", last: true });
+      return;
+    }
     // One that has failed is asked once, to see.
     const due = await listDue(db, endpoint.id, failures > 0 ? 1 : atOnce);
-    const outcomes = await Promise.all(due.map((delivery) => send(scope, endpoint, delivery)));
-    const failed = due.length > 0 && !outcomes.includes("delivered");
+    const outcomes = await Promise.all(
+      due.map((delivery) =>
+        mayRead(scope.events.catalogue, permissions, delivery.name)
+          ? send(scope, endpoint, delivery)
+          : withhold(scope, delivery),
+      ),
+    );
+    const tried = outcomes.filter((outcome) => outcome !== "withheld");
+    const failed = tried.length > 0 && !tried.includes("delivered");
     if (failed) failures += 1;
-    else if (due.length > 0) failures = 0;
+    else if (tried.length > 0) failures = 0;
     signal.throwIfAborted();
-    const course = {
+    const course: Course = {
       failures,
       failed,
-      gone: outcomes.includes("gone"),
+      off: outcomes.includes("gone") ? "gone" : undefined,
       last: failed || performance.now() > until,
     };
     if (await end(scope, endpoint.id, course)) return;
@@ -168,12 +182,25 @@ async function send(
   return made.outcome;
 }
 
+/** What its maker may not read (any more) is not sent, and not tried again. */
+async function withhold(
+  { db, metrics }: Scope,
+  { id, attempts }: { readonly id: string; readonly attempts: number },
+): Promise<"withheld"> {
+  const reason = "Not sent: whoever answers for the webhook may not read this";
+  const made = { outcome: "failed", status: null, excerpt: null, reason } as const;
+  await noteAttempt(db, { id, attempts }, made, undefined);
+  metrics.counter(deliveries, { outcome: "withheld" }).add();
+  return "withheld";
+}
+
 interface Course {
   /** How many times in a row nothing got through. */
   readonly failures: number;
   /** Whether that was so just now. */
   readonly failed: boolean;
-  readonly gone: boolean;
+  /** Why nothing more is to be sent to it. */
+  readonly off: Exclude<DisabledReason, "failing"> | undefined;
   /** Whether the pass ends even if something is due. */
   readonly last: boolean;
 }
@@ -218,7 +245,7 @@ async function switchOff(
 const restOf = (failures: number): number =>
   failures === 0 ? 0 : Math.min(restSeconds.first * 2 ** (failures - 1), restSeconds.longest);
 
-const givenUp = ({ failed, gone }: Course, failingFor: number): DisabledReason | undefined => {
-  if (gone) return "gone";
+const givenUp = ({ failed, off }: Course, failingFor: number): DisabledReason | undefined => {
+  if (off) return off;
   return failed && failingFor > givenUpAfterSeconds ? "failing" : undefined;
 };

@@ -17,7 +17,12 @@ export const webhooks = feature<WebhookTables>("webhooks", {
   },
   migrations: new URL("./migrations/", import.meta.url),
   tables: ["webhooks", "webhook_states", "webhook_events", "webhook_deliveries"],
-  events: { "webhook.tested": Type.Object({ webhook_id: Type.String({ format: "uuid" }) }) },
+  events: {
+    "webhook.tested": {
+      permission: "webhooks:read",
+      data: Type.Object({ webhook_id: Type.String({ format: "uuid" }) }),
+    },
+  },
   jobs: [deliver, cleanUp, tellOwners],
   mails: [webhookDisabledMail],
   routes: webhookRoutes,

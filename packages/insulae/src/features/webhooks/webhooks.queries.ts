@@ -6,7 +6,9 @@ import {
   type QueryExecutorProvider,
   sql,
 } from "kysely";
+import type { Maker } from "../../kernel/auth/makers.ts";
 import type { Page } from "../../kernel/http/page.ts";
+import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import type { Attempt } from "./attempt.ts";
 
 export interface WebhookTables {
@@ -20,6 +22,9 @@ export interface WebhookTables {
     sealed_secret: string;
     previous_sealed_secret: string | null;
     previous_until: ColumnType<Date | null, never, Date | null>;
+    made_by: UserId | null;
+    made_with_key: string | null;
+    made_with_certificate: string | null;
     created_at: ColumnType<Date, never, never>;
     updated_at: ColumnType<Date, never, never>;
   };
@@ -52,8 +57,8 @@ export interface WebhookTables {
   };
 }
 
-/** Why the server switched a webhook off: it failed for days, or its server answered 410. */
-export type DisabledReason = "failing" | "gone";
+/** Why the server switched it off: it failed for days, its server answered 410, or nobody answers for it. */
+export type DisabledReason = "failing" | "gone" | "maker_gone";
 export type DeliveryState = "waiting" | "delivered" | "failed";
 
 export type Db = Kysely<WebhookTables>;
@@ -71,6 +76,7 @@ const columns = [
   "enabled",
   "disabled_reason",
   failingSince,
+  "made_by",
   "created_at",
   "updated_at",
 ] as const;
@@ -87,7 +93,7 @@ export type WebhookRow = NonNullable<Awaited<ReturnType<typeof findWebhook>>>;
 export const findEndpoint = (db: Db, id: string) =>
   db
     .selectFrom("webhooks")
-    .select(["id", "url", "sealed_secret"])
+    .select(["id", "url", "sealed_secret", "made_by", "made_with_key", "made_with_certificate"])
     .select(
       sql<string | null>`case when previous_until > now() then previous_sealed_secret end`.as(
         "previous_sealed_secret",
@@ -103,10 +109,17 @@ type Values = Pick<
   "url" | "events" | "description" | "enabled" | "sealed_secret"
 >;
 
-export async function insertWebhook(tx: Db, values: Values): Promise<WebhookRow> {
+/** Who answers for it. */
+const madeBy = ({ userId, apiKeyId, certificateId }: Maker) => ({
+  made_by: userId,
+  made_with_key: apiKeyId,
+  made_with_certificate: certificateId,
+});
+
+export async function insertWebhook(tx: Db, values: Values, maker: Maker): Promise<WebhookRow> {
   const { id } = await tx
     .insertInto("webhooks")
-    .values(values)
+    .values({ ...values, ...madeBy(maker) })
     .returning("id")
     .executeTakeFirstOrThrow();
   await tx.insertInto("webhook_states").values({ webhook_id: id }).execute();
@@ -115,17 +128,26 @@ export async function insertWebhook(tx: Db, values: Values): Promise<WebhookRow>
   return made;
 }
 
-/** What was wrong with it before is forgotten where it is switched on or leads elsewhere. */
+/**
+ * What was wrong with it before is forgotten where it is switched on or leads elsewhere.
+ *
+ * @param maker who answers for it from now on; undefined: who did so before.
+ */
 export async function updateWebhook(
   tx: Db,
   id: string,
   changes: Partial<Omit<Values, "sealed_secret">>,
+  maker: Maker | undefined,
 ): Promise<WebhookRow | undefined> {
   const fresh = changes.enabled === true || changes.url !== undefined;
   await tx
     .updateTable("webhooks")
     // Whatever it is now, a person has said so.
-    .set({ ...changes, ...(changes.enabled !== undefined && { disabled_reason: null }) })
+    .set({
+      ...changes,
+      ...(maker && madeBy(maker)),
+      ...(changes.enabled !== undefined && { disabled_reason: null }),
+    })
     .where("id", "=", id)
     .execute();
   if (fresh) {

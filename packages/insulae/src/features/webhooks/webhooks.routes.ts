@@ -5,6 +5,7 @@ import { idParams } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import { plainSchema } from "../../kernel/http/schemas.ts";
 import { wake } from "./pass.ts";
+import { eventNotReadable, mayRead, refuseUnreadable } from "./readable.ts";
 import {
   copyDelivery,
   deleteWebhook,
@@ -66,7 +67,10 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       response: Type.Object({ items: Type.Array(EventType) }),
     },
     ({ events }) => ({
-      items: events.catalogue.map(({ name, schema }) => ({ name, schema: plainSchema(schema) })),
+      items: events.catalogue.map(({ schema, ...event }) => ({
+        ...event,
+        schema: plainSchema(schema),
+      })),
     }),
   ),
 
@@ -77,10 +81,10 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       audit: "webhook.created",
       summary: "Adds a webhook",
       description:
-        "Its address is asked for each event, signed after Standard Webhooks with the `secret` that this answers once.",
+        "Its address is asked for each event, signed after Standard Webhooks with the `secret` that this answers once. It takes the permission to read what the events are about, now and at each delivery: whoever sets it up answers for it.",
       body: NewWebhook,
       response: { 201: MadeWebhook },
-      errors: [webhookAddressRefused, unknownEvent, tooManyWebhooks],
+      errors: [webhookAddressRefused, unknownEvent, eventNotReadable, tooManyWebhooks],
     },
     async (setting) => {
       const made = await addWebhook(setting, setting.body);
@@ -108,10 +112,12 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       permission: "webhooks:write",
       audit: "webhook.changed",
       summary: "Changes a webhook, or switches it on or off",
+      description:
+        "Whoever changes `url` or `events`, or switches it on, answers for it from then on, and has to be permitted to read what its events are about.",
       params: idParams,
       body: WebhookChanges,
       response: Webhook,
-      errors: [webhookNotFound, webhookAddressRefused, unknownEvent],
+      errors: [webhookNotFound, webhookAddressRefused, unknownEvent, eventNotReadable],
     },
     async (setting) => {
       const changed = await changeWebhook(setting, setting.params.id, setting.body);
@@ -178,9 +184,16 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       response: pageOf(DeliveryHead),
       errors: [webhookNotFound],
     },
-    async ({ db, params: { id }, query: { state }, page }) => {
+    async ({ db, user, events, params: { id }, query: { state }, page }) => {
       await findWebhook(db, id).then(orThrow(webhookNotFound));
-      return listDeliveries(db, { webhookId: id, state }, page);
+      const { items, next_cursor } = await listDeliveries(db, { webhookId: id, state }, page);
+      // A receiver may answer with what it was sent.
+      const shown = items.map((item) =>
+        mayRead(events.catalogue, user.permissions, item.event)
+          ? item
+          : { ...item, response_excerpt: null },
+      );
+      return { items: shown, next_cursor };
     },
   ),
 
@@ -189,12 +202,16 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     {
       permission: "webhooks:read",
       summary: "Shows what was sent to a webhook, with its body",
+      description: "It takes the permission to read what the event is about.",
       params: deliveryParams,
       response: Delivery,
-      errors: [deliveryNotFound],
+      errors: [deliveryNotFound, eventNotReadable],
     },
-    ({ db, params: { id, delivery } }) =>
-      findDelivery(db, id, delivery).then(orThrow(deliveryNotFound)),
+    async ({ db, user, events, params: { id, delivery } }) => {
+      const found = await findDelivery(db, id, delivery).then(orThrow(deliveryNotFound));
+      refuseUnreadable(events.catalogue, user, [found.event]);
+      return found;
+    },
   ),
 
   r.post(
@@ -207,11 +224,13 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
         "As a delivery of its own, with the same `webhook-id` and body, so that a receiver that had it knows it again.",
       params: deliveryParams,
       response: { 201: Delivery },
-      errors: [deliveryNotFound, webhookNotFound, webhookDisabled],
+      errors: [deliveryNotFound, webhookNotFound, webhookDisabled, eventNotReadable],
     },
-    async ({ db, jobs, params: { id, delivery } }) => {
+    async ({ db, jobs, user, events, params: { id, delivery } }) => {
       const { enabled } = await findWebhook(db, id).then(orThrow(webhookNotFound));
       if (!enabled) throw webhookDisabled();
+      const { event } = await findDelivery(db, id, delivery).then(orThrow(deliveryNotFound));
+      refuseUnreadable(events.catalogue, user, [event]);
       return db.transaction().execute(async (tx) => {
         const copy = await copyDelivery(tx, id, delivery).then(orThrow(deliveryNotFound));
         await wake(jobs, id, tx);

@@ -25,12 +25,19 @@ const properties = {
   events: Type.Array(Type.String()),
   description: Description,
   enabled: Type.Boolean(),
-  disabled_reason: Type.Union([Type.Literal("failing"), Type.Literal("gone"), Type.Null()], {
-    description:
-      "Why the server switched it off: nothing got through for three days, or the receiver answered 410.",
-  }),
+  disabled_reason: Type.Union(
+    [Type.Literal("failing"), Type.Literal("gone"), Type.Literal("maker_gone"), Type.Null()],
+    {
+      description:
+        "Why the server switched it off: nothing got through for three days, the receiver answered 410, or whoever answers for it (or the key they showed) is gone.",
+    },
+  ),
   failing_since: Type.Union([timestamp, Type.Null()], {
     description: "Since when nothing gets through; null while it does.",
+  }),
+  made_by: Type.Union([uuid, Type.Null()], {
+    description:
+      "The user who answers for it. What they may not read is not sent to it; null for one that was there before this was asked.",
   }),
   created_at: timestamp,
   updated_at: timestamp,
@@ -76,6 +83,7 @@ export const WebhookChanges = Type.Object(
 export const EventType = Type.Object(
   {
     name: Type.String(),
+    permission: Type.String({ description: "Without it nobody hears of the event." }),
     schema: Type.Record(Type.String(), Type.Unknown(), {
       description: "The JSON Schema of the event's `data`.",
     }),

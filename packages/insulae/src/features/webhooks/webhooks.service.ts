@@ -3,11 +3,16 @@
  * is looked at when it is configured, so that who does it hears of it, and again at each request,
  * which is what protects.
  */
+import type { Credential } from "../../kernel/auth/credential.ts";
+import { makerOf } from "../../kernel/auth/makers.ts";
+import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
+import { refuseBeyond } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Events } from "../../kernel/events.ts";
 import { type Outbound, OutboundError } from "../../kernel/http/outbound.ts";
 import type { TenantSecrets } from "../../kernel/secrets.ts";
 import { attempt, secretPurpose } from "./attempt.ts";
+import { refuseUnreadable } from "./readable.ts";
 import { newSecret } from "./signature.ts";
 import {
   type Db,
@@ -16,7 +21,6 @@ import {
   insertLoneEvent,
   insertTriedDelivery,
   insertWebhook,
-  listWebhooks,
   replaceSecret,
   updateWebhook,
   type WebhookRow,
@@ -50,6 +54,12 @@ export const webhookDisabled = defineError(
 const maxWebhooks = 20;
 const lookUpMs = 5_000;
 
+/** Who sets it up, and so answers for what is sent to it. */
+export interface Making {
+  readonly user: TenantPrincipal;
+  readonly credential: Credential;
+}
+
 export interface WebhookSetting {
   readonly db: Db;
   readonly events: Events<WebhookTables>;
@@ -57,35 +67,43 @@ export interface WebhookSetting {
   readonly secrets: TenantSecrets;
 }
 
-/** @throws webhookAddressRefused, unknownEvent, tooManyWebhooks */
+/** @throws webhookAddressRefused, unknownEvent, eventNotReadable, tooManyWebhooks */
 export async function addWebhook(
-  setting: WebhookSetting,
+  setting: WebhookSetting & Making,
   { url, events, description = null, enabled = true }: NewWebhookBody,
 ): Promise<WebhookRow & { readonly secret: string }> {
   const { db, secrets } = setting;
   const wanted = await checked(setting, { url, events });
-  if ((await listWebhooks(db)).length >= maxWebhooks) throw tooManyWebhooks();
   const secret = newSecret();
   const sealed_secret = secrets.seal(secretPurpose, secret);
-  const made = await db
-    .transaction()
-    .execute((tx) =>
-      insertWebhook(tx, { url, events, ...wanted, description, enabled, sealed_secret }),
-    );
+  const made = await db.transaction().execute(async (tx) => {
+    await refuseBeyond(tx, "webhooks", maxWebhooks, tooManyWebhooks);
+    const values = { url, events, ...wanted, description, enabled, sealed_secret };
+    return insertWebhook(tx, values, makerOf(setting.user, setting.credential));
+  });
   await setting.events.forget();
   return { ...made, secret };
 }
 
-/** @throws webhookNotFound, webhookAddressRefused, unknownEvent */
+/**
+ * Whoever says where it leads, what it asks for, or switches it on answers for it from then on.
+ *
+ * @throws webhookNotFound, webhookAddressRefused, unknownEvent, eventNotReadable
+ */
 export async function changeWebhook(
-  setting: WebhookSetting,
+  setting: WebhookSetting & Making,
   id: string,
   changes: Partial<NewWebhookBody>,
 ): Promise<WebhookRow> {
+  const { db, events, user, credential } = setting;
+  const takesOver = changes.url !== undefined || changes.events !== undefined || changes.enabled;
+  const maker = takesOver ? makerOf(user, credential) : undefined;
   const wanted = await checked(setting, changes);
-  const changed = await setting.db
-    .transaction()
-    .execute((tx) => updateWebhook(tx, id, { ...changes, ...wanted }));
+  const changed = await db.transaction().execute(async (tx) => {
+    const row = await updateWebhook(tx, id, { ...changes, ...wanted }, maker);
+    if (row && maker) refuseUnreadable(events.catalogue, user, row.events);
+    return row;
+  });
   if (!changed) throw webhookNotFound();
   await setting.events.forget();
   return changed;
@@ -118,11 +136,12 @@ export async function testWebhook({ db, outbound, secrets }: WebhookSetting, id:
 }
 
 async function checked(
-  { outbound, events }: WebhookSetting,
+  { outbound, events, user }: WebhookSetting & Making,
   wanted: { readonly url?: string | undefined; readonly events?: readonly string[] | undefined },
 ) {
   const names = new Set(events.catalogue.map(({ name }) => name as string));
   if (wanted.events?.some((name) => name !== "*" && !names.has(name))) throw unknownEvent();
+  refuseUnreadable(events.catalogue, user, wanted.events ?? []);
   if (wanted.url !== undefined) {
     await outbound.check(wanted.url, lookUpMs).catch((error: unknown) => {
       if (error instanceof OutboundError) throw webhookAddressRefused({ cause: error });

@@ -27,6 +27,7 @@ describe("webhooks", () => {
       enabled: true,
       disabled_reason: null,
       failing_since: null,
+      made_by: hooks.owner.user.id,
       created_at: expect.any(String),
       updated_at: made.created_at,
     });

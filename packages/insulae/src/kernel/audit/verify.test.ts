@@ -1,8 +1,8 @@
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { App } from "../../app.ts";
 import { createMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
+import type { TestApp as App } from "../../testing/test-app.ts";
 import { createLogger } from "../telemetry/log.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { anchorsOf, createAnchors } from "./anchors.ts";

@@ -33,6 +33,12 @@ export interface Authority {
    * themselves at present. Undefined if there is no such key, or no such active user.
    */
   findUserOfKey(tenant: Tenant, key: ApiKey): MaybePromise<TenantPrincipal | undefined>;
+  /** The same for a key that is not shown: what is done on behalf of whoever showed it once. */
+  findHolderOfKey(
+    tenant: Tenant,
+    userId: UserId,
+    keyId: string,
+  ): MaybePromise<TenantPrincipal | undefined>;
   /** The account, or undefined if there is none or it is inactive. */
   findAccount(id: AccountId): MaybePromise<CorePrincipal | undefined>;
   /** @param id without one: all users of the tenant */
@@ -156,6 +162,11 @@ export function createAuthority(options: AuthorityOptions): Authority {
           timingSafeEqual(key.secretHash, hashApiKeySecret(secret)) &&
           Date.now() < key.expiresAt;
         return good ? withAccount(member, key.principal) : undefined;
+      }),
+    findHolderOfKey: (tenant, userId, keyId) =>
+      chain(findMember(tenant, userId), (member) => {
+        const key = member?.keys.get(keyId);
+        return key && Date.now() < key.expiresAt ? withAccount(member, key.principal) : undefined;
       }),
     findAccount,
     forgetUser: (tenantId, id) =>

@@ -10,6 +10,7 @@ import { randomUUID } from "node:crypto";
 import { type CompactJWSHeaderParameters, type JWK, jwtVerify, SignJWT } from "jose";
 import { LRUCache } from "lru-cache";
 import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import { isUuid } from "../uuid.ts";
 import type { TokenCredential } from "./credential.ts";
 import { invalidToken } from "./errors.ts";
 import type { Amr } from "./factors/methods.ts";
@@ -203,8 +204,8 @@ function keyFor(keys: SigningKeys, header: CompactJWSHeaderParameters): SigningK
   return named;
 }
 
-const isUuid = (value: unknown): value is string =>
-  typeof value === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
+const isId = (value: unknown): value is string =>
+  typeof value === "string" && isUuid(value) && value === value.toLowerCase();
 
 /**
  * The claims of a payload whose signature was right.
@@ -222,11 +223,11 @@ function claimsOf(payload: object, ttlSeconds: number, keyRetiresAt: number): Cl
   const inContext =
     tenant_id === undefined
       ? typeof is_owner === "boolean"
-      : isUuid(tenant_id) && typeof role === "string" && Array.isArray(permissions);
+      : isId(tenant_id) && typeof role === "string" && Array.isArray(permissions);
   if (
     token_type !== "access" ||
     !inContext ||
-    !isUuid(sub) ||
+    !isId(sub) ||
     sub !== user_id ||
     (act !== undefined && impersonator === undefined) ||
     typeof epoch !== "string" ||
@@ -258,5 +259,5 @@ function claimsOf(payload: object, ttlSeconds: number, keyRetiresAt: number): Cl
 function actorOf(act: unknown): AccountId | undefined {
   const sub = typeof act === "object" && act !== null && "sub" in act ? act.sub : undefined;
   // Only an account of the control plane gets any further, whatever a claim says.
-  return isUuid(sub) ? (sub as AccountId) : undefined;
+  return isId(sub) ? (sub as AccountId) : undefined;
 }

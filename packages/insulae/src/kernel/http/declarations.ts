@@ -52,7 +52,9 @@ export function checkDeclarations(features: readonly Feature[]): void {
     ...codeProblems(features),
     ...features.flatMap((feature) =>
       feature.events.flatMap((event) =>
-        eventProblems(event).map((problem) => `${feature.name}: event ${event.name}: ${problem}`),
+        eventProblems(event, features).map(
+          (problem) => `${feature.name}: event ${event.name}: ${problem}`,
+        ),
       ),
     ),
     ...features.flatMap((feature) =>
@@ -109,10 +111,16 @@ function codeProblems(features: readonly Feature[]): string[] {
     });
 }
 
-const eventProblems = ({ name, schema }: EventDefinition): string[] => [
+const eventProblems = (
+  { name, permission, schema }: EventDefinition,
+  features: readonly Feature[],
+): string[] => [
   ...(/^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(name)
     ? []
     : ["its name is not of the form thing.changed"]),
+  ...(features.some(({ permissions }) => permissions.has(permission))
+    ? []
+    : [`its permission ${permission} is declared by no feature`]),
   // It goes to whoever the tenant names, and is kept.
   ...(hasSecret(schema) ? ["it has a secret in it"] : []),
 ];

@@ -94,6 +94,10 @@ export class RequestContext implements AnyBase {
     return tenant && db && this.#resolved.platform.events.of(tenant, db);
   }
 
+  get isUnknownTenant(): boolean {
+    return this.#resolved.isUnknownTenant === true;
+  }
+
   get outbound(): Outbound {
     return this.#resolved.platform.outbound;
   }

@@ -23,6 +23,8 @@ export interface ResolvedRequest {
   readonly user: Principal | undefined;
   /** How the user proved who they are. */
   readonly credential: Credential | undefined;
+  /** A stranger named a tenant that there is not; see `unknownTenant` of a route. */
+  readonly isUnknownTenant?: boolean;
   readonly db: TenantDatabase<Record<never, never>> | undefined;
   readonly platform: Platform;
 }

@@ -13,10 +13,12 @@ import type {
   HookHandlerDoneFunction,
 } from "fastify";
 import { Type } from "typebox";
+import { AppError } from "../errors.ts";
 import type { Feature, Route } from "../feature.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { within } from "../telemetry/tracing.ts";
+import { tenantNotFound } from "../tenancy/errors.ts";
 import { asError, createAnswer, settle } from "./answer.ts";
 import type { AnswerChecks } from "./answer-check.ts";
 import { boundRoutes } from "./bounded-routes.ts";
@@ -236,10 +238,28 @@ function entrance(
 
 type Handle = (context: RequestContext) => unknown;
 
-/** The handler, and the entry of the audit log that the route declares, if it wrote none itself. */
-function audited({ handler, options }: Route): Handle {
-  // Its context is the one that the declaration was checked against.
+/** The handler, or what the route answers where there is no such tenant. */
+function hidingTenants({ handler, options }: Route): Handle {
+  // Their contexts are those that the declaration was checked against.
   const handle = handler as Handle;
+  const ofUnknown = options.unknownTenant as Handle | undefined;
+  if (!ofUnknown) return handle;
+  return async (context) => {
+    if (context.isUnknownTenant) return ofUnknown(context);
+    try {
+      return await settle(handle(context));
+    } catch (error) {
+      if (error instanceof AppError && error.code === tenantNotFound.code)
+        return ofUnknown(context);
+      throw error;
+    }
+  };
+}
+
+/** The same, and the entry of the audit log that the route declares, if it wrote none itself. */
+function audited(route: Route): Handle {
+  const { options } = route;
+  const handle = hidingTenants(route);
   const action = options.audit;
   if (typeof action !== "string") return handle;
   return async (context) => {

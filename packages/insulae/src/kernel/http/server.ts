@@ -21,6 +21,7 @@ import { answerProblem } from "./connection-errors.ts";
 import { type CorsOptions, createCors, isPreflight } from "./cors.ts";
 import { createCursors } from "./cursor.ts";
 import { checkDeclarations, routePath } from "./declarations.ts";
+import type { AdmitHost } from "./development-hosts.ts";
 import { registerDocs } from "./docs.ts";
 import { createEntrance } from "./entrance.ts";
 import { notFound } from "./errors.ts";
@@ -42,6 +43,8 @@ import { createValidators } from "./validation.ts";
 export interface HttpServerOptions {
   readonly features: readonly Feature[];
   readonly resolve: Resolve;
+  /** Whether the server answers for the host at all; `resolve` has to ask it as well. */
+  readonly admitHost?: AdmitHost | undefined;
   readonly health: HealthChecks;
   readonly metrics: MetricsRegistry;
   /** Whom the metrics are for; none: for everybody, in production for nobody. */
@@ -119,8 +122,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   });
   options.metrics.read(openConnections, () => [[servers.connections()]]);
   options.metrics.read(openSockets, () => [[sockets.count()]]);
-  const kernelFeatures = [health, metrics];
-  const features = [...kernelFeatures, ...options.features];
+  const features = [health, metrics, ...options.features];
   checkDeclarations(features);
 
   let closing = false;
@@ -178,8 +180,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { limits } = options;
   registerRoutes(app, {
     ...shared,
-    features: kernelFeatures,
+    features: [health],
     resolve: () => nobody,
+    limits: unlimited,
+  });
+  registerRoutes(app, {
+    ...shared,
+    features: [metrics],
+    resolve: (request) => chain(options.admitHost?.(request), () => nobody),
     limits: unlimited,
   });
   registerRoutes(app, { ...shared, features: options.features, resolve: options.resolve, limits });

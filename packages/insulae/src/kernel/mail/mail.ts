@@ -3,9 +3,10 @@
  * works it off (`sender.ts`). To send a mail is to insert a row, in the caller's transaction where
  * there is one: both happen or neither.
  */
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { canonicalEmail } from "../auth/email.ts";
 import type { ControlTables } from "../database/control-tables.ts";
+import { inTurn } from "../database/in-turn.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { type Brand, brandOf } from "./layout.ts";
 import { createRenderer, type Renderer, type Texts } from "./renderer.ts";
@@ -17,6 +18,11 @@ export interface NewMail<Variables> {
   readonly tenant?: Pick<Tenant, "id"> | undefined;
   /** They are kept until the mail is sent, so no secret belongs here that can be made then. */
   readonly variables: Variables;
+  /**
+   * For a mail that anybody can have sent to an address: how many of its kind the address gets in an
+   * hour. What is more is not sent, and whoever asked for it isn't told.
+   */
+  readonly atMostHourly?: number | undefined;
 }
 
 export interface Mail {
@@ -80,21 +86,44 @@ export function createMail({ control, templates, supportEmail }: MailOptions): M
     textsOf: renderer.of,
     close: renderer.close,
     brandOf: (tenant) => brandOf(tenant, supportEmail),
-    async send(template, { to, tenant, variables }, tx = control) {
+    async send(template, { to, tenant, variables, atMostHourly }, tx) {
       if (templates.get(template.name)?.compose !== template.compose) {
         throw new Error(`the mail ${template.name} is not among any feature's mails`);
       }
-      await tx
-        .insertInto("control.mails")
-        .values({
-          template: template.name,
-          recipient: canonicalEmail(to),
-          tenant_id: tenant?.id ?? null,
-          variables: JSON.stringify(variables),
-        })
-        .execute();
+      const recipient = canonicalEmail(to);
+      const insert = (db: Kysely<ControlTables>) =>
+        db
+          .insertInto("control.mails")
+          .values({
+            template: template.name,
+            recipient,
+            tenant_id: tenant?.id ?? null,
+            variables: JSON.stringify(variables),
+          })
+          .execute();
+      if (atMostHourly === undefined) {
+        await insert(tx ?? control);
+        return;
+      }
+      const unlessTooMany = async (db: Kysely<ControlTables>) => {
+        await inTurn(db, "mails", recipient);
+        const sent = await countOfLastHour(db, template.name, recipient);
+        if (sent < atMostHourly) await insert(db);
+      };
+      await (tx ? unlessTooMany(tx) : control.transaction().execute(unlessTooMany));
     },
   };
+}
+
+async function countOfLastHour(db: Kysely<ControlTables>, template: string, recipient: string) {
+  const { count } = await db
+    .selectFrom("control.mails")
+    .select(sql<number>`count(*)::integer`.as("count"))
+    .where("recipient", "=", recipient)
+    .where("template", "=", template)
+    .where("created_at", ">", sql<Date>`now() - interval '1 hour'`)
+    .executeTakeFirstOrThrow();
+  return count;
 }
 
 /** By name. @throws Error if two have one name. */

@@ -10,6 +10,7 @@
 import { LRUCache } from "lru-cache";
 import type { MaybePromise } from "../maybe-promise.ts";
 import { normalised } from "../text.ts";
+import { isUuid } from "../uuid.ts";
 import type { Tenant, TenantId } from "./tenant.ts";
 import type { TenantLookup } from "./tenant-queries.ts";
 
@@ -29,11 +30,9 @@ export interface CatalogueOptions {
   readonly maxTenants?: number;
 }
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 /** Which lookups a reference may stand for; more than one only for key and slug. */
 export function lookupsOf(reference: string): readonly TenantLookup[] {
-  if (uuid.test(reference)) return [{ by: "id", value: reference.toLowerCase() }];
+  if (isUuid(reference)) return [{ by: "id", value: reference.toLowerCase() }];
   if (/^\d{1,15}$/.test(reference)) return [{ by: "number", value: String(Number(reference)) }];
   const name = normalised(reference).toLowerCase();
   if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) return [];

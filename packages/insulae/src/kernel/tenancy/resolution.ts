@@ -45,6 +45,8 @@ export interface Caller {
   readonly user: Principal | undefined;
   /** How they proved who they are; there if and only if `user` is. */
   readonly credential: Credential | undefined;
+  /** A stranger named a tenant that there is not, and the route answers as if there were. */
+  readonly isUnknownTenant?: boolean;
 }
 
 /** Somebody with a credential of one tenant asked for another. */
@@ -62,8 +64,8 @@ export interface CrossTenantAttempt {
 export interface ResolverOptions {
   readonly catalogue: Catalogue;
   readonly hostLookup: HostLookup;
-  /** The key of `DEFAULT_TENANT`. */
-  readonly defaultTenant: string;
+  /** The key of `DEFAULT_TENANT`, if one is set. */
+  readonly defaultTenant: string | undefined;
   readonly authenticate: Authenticate;
   readonly certificates: Pick<ClientCertificates, "find" | "proofOf">;
   readonly onCrossTenantAttempt: (attempt: CrossTenantAttempt) => void;
@@ -93,8 +95,8 @@ export function createResolver(options: ResolverOptions): Resolver {
     return chain(found, (tenant) => {
       if (tenant) return tenant;
       if (lookup && lookup.by !== "host") return null;
-      if (!defaultTenant || tenantHeader !== undefined) return undefined;
-      return catalogue.findByReference(options.defaultTenant);
+      const key = defaultTenant && tenantHeader === undefined ? options.defaultTenant : undefined;
+      return key === undefined ? undefined : catalogue.findByReference(key);
     });
   };
 
@@ -211,10 +213,18 @@ export function createResolver(options: ResolverOptions): Resolver {
       // is open to all lets its host or header select a tenant in spite of one.
       const inCore = context === "core" || (core && !open);
       if (inCore && open && !core) return anonymous;
+      const stranger = proof === undefined && registered === undefined;
+      // Whether there is such a tenant is nothing that the answer tells.
+      if (stranger && !open) throw authenticationRequired();
       const candidates =
         inCore && core ? noCandidates : candidatesOf(facts, route, proof, registered);
       return chain(candidates, (named) => {
         const counted = candidates === noCandidates ? undefined : registered;
+        if (stranger && named.host === undefined && named.header !== undefined) {
+          if (route.options.byHost) return anonymous;
+          const isThere = named.header?.status === "active";
+          if (route.options.unknownTenant && !isThere) return ofUnknownTenant;
+        }
         const tenant = agree(facts, named, proof, counted);
         if (open && core && tenant) return { tenant, user: undefined, credential: undefined };
         const proven = proof ?? machineProof(counted, tenant);
@@ -234,6 +244,7 @@ export function createResolver(options: ResolverOptions): Resolver {
 }
 
 const anonymous: Caller = { tenant: undefined, user: undefined, credential: undefined };
+const ofUnknownTenant: Caller = { ...anonymous, isUnknownTenant: true };
 const noCandidates: Candidates = {
   host: undefined,
   header: undefined,

@@ -10,6 +10,7 @@ import { dataSchema } from "../database/scope.ts";
 import type { Target } from "../database/target.ts";
 import { defineError } from "../errors.ts";
 import type { Secrets } from "../secrets.ts";
+import { isUuid } from "../uuid.ts";
 import { type ConnectionSettings, connectionConfig } from "./connection-config.ts";
 import { type MainServer, prepareDataServer } from "./prepare.ts";
 
@@ -18,7 +19,7 @@ export const serverExists = defineError("server_exists", 409, "There is a server
 export const serverNameInvalid = defineError(
   "server_name_invalid",
   400,
-  "Server names are [a-z0-9] then [a-z0-9_-], at most 63",
+  "Server names are [a-z0-9] then [a-z0-9_-], at most 63, and not in the form of an id",
 );
 export const noServerAccepts = defineError(
   "no_server_accepts",
@@ -115,7 +116,9 @@ export function createServers(options: ServersOptions): Servers {
   };
 
   const get = async (server: string): Promise<Server> => {
-    const found = (await list()).find(({ id, name }) => id === server || name === server);
+    const known = await list();
+    const found =
+      known.find(({ id }) => id === server) ?? known.find(({ name }) => name === server);
     if (!found) throw serverNotFound();
     return found;
   };
@@ -131,7 +134,7 @@ export function createServers(options: ServersOptions): Servers {
     },
 
     async add({ name, url, weight = 1 }) {
-      if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) throw serverNameInvalid();
+      if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name) || isUuid(name)) throw serverNameInvalid();
       if ((await list()).some((server) => server.name === name)) throw serverExists();
       await prepareDataServer({ url, database: main.database, secrets, migrations });
       await control.transaction().execute(async (tx) => {

@@ -5,6 +5,7 @@
  */
 import { defineError } from "../errors.ts";
 import { normalised } from "../text.ts";
+import { isUuid } from "../uuid.ts";
 
 export const invalidTenantKey = defineError(
   "invalid_tenant_key",
@@ -24,7 +25,8 @@ const reserved = new Set(
 /**
  * The one form of a tenant's key: NFKC, lower case.
  *
- * @throws invalidTenantKey, or reservedTenantKey for names such as `www`, `pg_x`, `xn--x`, `12`.
+ * @throws invalidTenantKey, or reservedTenantKey for names such as `www`, `pg_x`, `xn--x`; digits only and
+ *   the form of a UUID are not valid: these are numbers and ids.
  * @example canonicalTenantKey("Ａcme_Corp") === "acme_corp"
  */
 export function canonicalTenantKey(input: string): string {
@@ -36,6 +38,10 @@ export function canonicalTenantKey(input: string): string {
   if (/^(pg-|template|..--)/.test(slug)) throw reservedTenantKey();
   if (/^\d+$/.test(key)) {
     throw invalidTenantKey({ detail: "A key of digits only would look like a tenant's number" });
+  }
+  // Whoever meant that id would get this tenant, or the other way round.
+  if (isUuid(slug)) {
+    throw invalidTenantKey({ detail: "A key in the form of a UUID would look like a tenant's id" });
   }
   return key;
 }

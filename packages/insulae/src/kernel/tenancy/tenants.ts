@@ -10,6 +10,7 @@ import type { ControlTables } from "../database/control-tables.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { hostsRequired, tenantExists, tenantNotFound } from "./errors.ts";
 import { claimHosts } from "./hosts.ts";
+import { refuseBeyond } from "./ownership.ts";
 import type { Provisioning } from "./provisioning.ts";
 import type { AccountId, Isolation, Plan, Tenant, TenantId, TenantStatus } from "./tenant.ts";
 import type { TenantConfig, TenantConfigs } from "./tenant-config.ts";
@@ -34,6 +35,8 @@ export interface NewTenant {
   readonly hosts?: readonly string[] | undefined;
   readonly settings?: Readonly<Record<string, unknown>> | undefined;
   readonly ownerAccountId?: AccountId | undefined;
+  /** How many tenants the owner may own with this one; absent, or 0: any number. */
+  readonly ownerLimit?: number | undefined;
   /** The name of the server to place it on; default: by the placement rule. */
   readonly server?: string | undefined;
   /** Of its database or schema, where another system prescribes it; default: from its id. */
@@ -62,7 +65,7 @@ export interface Tenants {
    *
    * @param prepare runs in the new tenant before it is active, such as to make its first user; if
    *   it throws, there is no tenant.
-   * @throws tenantExists, hostTaken, invalidTenantKey, reservedTenantKey
+   * @throws tenantExists, hostTaken, invalidTenantKey, reservedTenantKey, tooManyTenants
    */
   create(tenant: NewTenant, prepare?: (tenant: Tenant) => Promise<void>): Promise<Tenant>;
   /**
@@ -90,12 +93,16 @@ export interface Tenants {
    *
    * @param hand what has to be done with it; of several at once, one at a time, and only while the
    *   tenant is `from`'s. If it throws, the tenant stays.
-   * @throws tenantNotFound if it is not, or not any more
+   * @param limit how many tenants `to` may own with this one; 0: any number.
+   * @throws tenantNotFound if it is not, or not any more; tooManyTenants
    */
   transfer(
     id: TenantId,
-    from: AccountId,
-    to: AccountId,
+    {
+      from,
+      to,
+      limit,
+    }: { readonly from: AccountId; readonly to: AccountId; readonly limit: number },
     hand: (tx: Transaction<ControlTables>) => Promise<void>,
   ): Promise<Tenant>;
   suspend(id: TenantId): Promise<Tenant>;
@@ -232,8 +239,9 @@ export function createTenants(options: TenantsOptions): Tenants {
       };
       return change(id, set, check);
     },
-    async transfer(id, from, to, hand) {
+    async transfer(id, { from, to, limit }, hand) {
       await control.transaction().execute(async (tx) => {
+        await refuseBeyond(tx, to, limit);
         const { numUpdatedRows } = await tx
           .updateTable("control.tenants")
           .set({ owner_account_id: to })
@@ -275,7 +283,9 @@ async function reserve(
   registered: boolean,
 ): Promise<{ readonly id: TenantId; readonly number: number }> {
   const key = canonicalTenantKey(input.key);
+  const { ownerAccountId, ownerLimit = 0 } = input;
   return options.control.transaction().execute(async (tx) => {
+    if (ownerAccountId) await refuseBeyond(tx, ownerAccountId, ownerLimit);
     const row = await tx
       .insertInto("control.tenants")
       .values({
@@ -284,7 +294,7 @@ async function reserve(
         name: input.name,
         plan: input.plan ?? options.defaultPlan,
         settings: JSON.stringify(input.settings ?? {}),
-        owner_account_id: input.ownerAccountId ?? null,
+        owner_account_id: ownerAccountId ?? null,
       })
       .onConflict((conflict) => conflict.doNothing())
       .returning(["id", "number"])

@@ -49,7 +49,7 @@ export interface NewTotpFactor {
 type Control = Kysely<ControlTables>;
 
 export interface Factors {
-  list(subject: Subject): Promise<Factor[]>;
+  list(subject: Subject, tx?: Control): Promise<Factor[]>;
   recoveryCodesLeft(subject: Subject): Promise<number>;
   /** Counts a try of a code or a password; look at it only if it is allowed. */
   attempt(subject: Subject): Promise<Attempt>;
@@ -110,13 +110,8 @@ export function createFactors(
       .executeTakeFirst();
 
   return {
-    list: (subject) =>
-      control
-        .selectFrom("control.factors")
-        .select(shown)
-        .where(isOf(subject))
-        .orderBy("id")
-        .execute(),
+    list: (subject, tx = control) =>
+      tx.selectFrom("control.factors").select(shown).where(isOf(subject)).orderBy("id").execute(),
 
     async recoveryCodesLeft(subject) {
       const { left } = await control

@@ -1,0 +1,53 @@
+/** Who may hear of which event: whoever may read what it is about. */
+import type { Maker } from "../../kernel/auth/makers.ts";
+import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
+import { defineError } from "../../kernel/errors.ts";
+import type { EventDefinition } from "../../kernel/events.ts";
+import type { EndpointRow } from "./webhooks.queries.ts";
+
+export const eventNotReadable = defineError(
+  "event_not_readable",
+  403,
+  "You may not read what these events are about",
+);
+
+type Catalogue = readonly EventDefinition[];
+type Reader = Pick<TenantPrincipal, "permissions">;
+
+/** @param names of events; `*` stands for all. @throws eventNotReadable, which names what is lacking */
+export function refuseUnreadable(
+  catalogue: Catalogue,
+  user: Reader,
+  names: readonly string[],
+): void {
+  const known = new Set<string>(catalogue.map(({ name }) => name));
+  if (names.some((name) => name !== "*" && !known.has(name))) throw eventNotReadable();
+  const asked = catalogue.filter(({ name }) => names.includes(name) || names.includes("*"));
+  const lacking = asked
+    .map(({ permission }) => permission)
+    .filter((one) => !user.permissions.has(one));
+  if (lacking.length === 0) return;
+  const permissions = [...new Set(lacking)].sort();
+  throw eventNotReadable({
+    detail: `These events take the permission ${permissions.join(", ")}`,
+    members: { permissions },
+  });
+}
+
+/** Of an event that no feature declares any more, nobody. */
+export const mayRead = (
+  catalogue: Catalogue,
+  permissions: ReadonlySet<string>,
+  event: string,
+): boolean =>
+  catalogue.some(({ name, permission }) => name === event && permissions.has(permission));
+
+/** Who answers for it; undefined: it isn't known. */
+export const makerOfEndpoint = (row: EndpointRow): Maker | undefined =>
+  row.made_by === null
+    ? undefined
+    : {
+        userId: row.made_by,
+        apiKeyId: row.made_with_key,
+        certificateId: row.made_with_certificate,
+      };

@@ -1,0 +1,42 @@
+import type { Transaction } from "kysely";
+import type { ControlTables } from "../database/control-tables.ts";
+import { defineError } from "../errors.ts";
+import type { AccountId } from "./tenant.ts";
+
+export const tooManyTenants = defineError(
+  "too_many_tenants",
+  409,
+  "The account owns as many tenants as it may",
+);
+
+/**
+ * Refuses another tenant to an account that owns as many as it may. The account's row stays locked
+ * until the transaction ends, so that of several requests at once only so many get one.
+ *
+ * @param limit how many it may own; 0: no limit.
+ * @throws tooManyTenants
+ */
+export async function refuseBeyond(
+  tx: Transaction<ControlTables>,
+  account: AccountId,
+  limit: number,
+): Promise<void> {
+  if (limit === 0) return;
+  await tx
+    .selectFrom("control.accounts")
+    .select("id")
+    .where("id", "=", account)
+    .forNoKeyUpdate()
+    .execute();
+  const { count } = await tx
+    .selectFrom("control.tenants")
+    .select((eb) => eb.fn.countAll<string>().as("count"))
+    .where("owner_account_id", "=", account)
+    .where("status", "<>", "deleted")
+    .executeTakeFirstOrThrow();
+  if (Number(count) < limit) return;
+  throw tooManyTenants({
+    detail: `An account may own ${limit} tenants here (TENANTS_PER_ACCOUNT); a platform administrator can make more for it`,
+    members: { limit },
+  });
+}
