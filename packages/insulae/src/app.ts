@@ -220,6 +220,7 @@ async function assemble(
       limits: config.rateLimits,
       limiter: createLimiter({ redis }),
       metrics: installation.metrics,
+      findTenant: (id) => catalogue.find({ by: "id", value: id }),
       count: (tenant) => platform.usage.count(tenant, "requests"),
     }),
     cursorSecret: secrets.derive("cursors", 32),

@@ -1,10 +1,11 @@
 import { Type } from "typebox";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { RateLimits } from "../../../config.ts";
-import { invalidToken } from "../../auth/errors.ts";
+import { CallerRefused, invalidToken } from "../../auth/errors.ts";
 import type { Principal } from "../../auth/principal.ts";
 import { feature } from "../../feature.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
+import { tenantAccessDenied } from "../../tenancy/errors.ts";
 import type { Tenant, TenantId, UserId } from "../../tenancy/tenant.ts";
 import { notFound } from "../errors.ts";
 import type { Resolve } from "../request-state.ts";
@@ -76,6 +77,9 @@ function serve(
     if (name === "visitor") return resolvedFor(tenants[0]);
     const found = tenants.find(({ id }) => id === name);
     if (!found) throw invalidToken();
+    if (headers["x-tenant"] === "another") {
+      throw new CallerRefused(tenantAccessDenied(), userOf(found));
+    }
     return resolvedFor(found, userOf(found));
   };
   const limiter = createLimiter({ clock: () => clock.now });
@@ -85,6 +89,7 @@ function serve(
       limits: { ...defaults, ...limits },
       metrics: createMetrics(),
       limiter,
+      findTenant: (id) => tenants.find((one) => one.id === id),
     }),
     ...more,
   });
@@ -193,7 +198,89 @@ describe("a tenant's limit", () => {
   });
 });
 
+describe("a request that will be refused", () => {
+  const another = { "x-tenant": "another" };
+
+  test("of a known caller whose bucket is empty is not looked at", async () => {
+    const { statuses, looked } = serve([tenant("a")]);
+    expect(granted(await statuses(30, { token: "a" }))).toBe(6);
+    // The one that found the bucket empty had still to be looked at nowhere.
+    expect(looked).toHaveBeenCalledTimes(6);
+  });
+
+  test("for another tenant is charged to the caller, not to their address", async () => {
+    const { ask, statuses, looked } = serve([tenant("a"), tenant("b")]);
+    const tried = await statuses(30, { token: "a", headers: another });
+    expect(tried).toEqual([...Array(6).fill(403), ...Array(24).fill(429)]);
+    expect(looked).toHaveBeenCalledTimes(6);
+    expect((await ask({ token: "a" })).headers["ratelimit-policy"]).toBe('"tenant";q=6;w=60');
+    // Neither strangers at that address nor other tenants notice.
+    expect(granted(await statuses(6, { token: "b" }))).toBe(6);
+    expect(granted(await statuses(10, {}))).toBe(10);
+  });
+
+  test("is looked at again as soon as the tenant is given more", async () => {
+    const tenants = [tenant("a")];
+    const { statuses } = serve(tenants);
+    await statuses(10, { token: "a" });
+    tenants[0] = tenant("a", "premium");
+    expect(await statuses(2, { token: "a" })).toEqual([200, 200]);
+  });
+
+  test("does not make credentials that have ended a way to spend what a tenant has", async () => {
+    const tenants = [tenant("a", "premium"), tenant("b")];
+    const { statuses } = serve(tenants);
+    expect(await statuses(1, { token: "b" })).toEqual([200]);
+    tenants.pop();
+    const ended = await statuses(30, { token: "b" });
+    expect(ended).toEqual([...Array(10).fill(401), ...Array(20).fill(429)]);
+    expect(granted(await statuses(60, { token: "a", from: "198.51.100.2" }))).toBe(60);
+  });
+
+  test("says which limit it is, how much it allows, and its setting", async () => {
+    const { ask, statuses } = serve([tenant("a")]);
+    await statuses(6, { token: "a" });
+    expect((await ask({ token: "a" })).json()).toMatchObject({
+      policy: "tenant",
+      limit: 6,
+      window: 60,
+      setting: "RATE_LIMIT_PLANS",
+      detail: expect.stringContaining("RATE_LIMIT_PLANS"),
+    });
+    const logIn = { method: "POST", url: "/api/v1/log-in" } as const;
+    await statuses(3, logIn);
+    expect((await ask(logIn)).json()).toMatchObject({
+      policy: "credentials",
+      limit: 3,
+      setting: "RATE_LIMIT_CREDENTIALS",
+    });
+  });
+});
+
 describe("the other limits", () => {
+  test("log-in is not refused for what strangers at the same address ask elsewhere", async () => {
+    const { statuses } = serve([]);
+    await statuses(30, {});
+    expect(await statuses(1, { method: "POST", url: "/api/v1/log-in" })).toEqual([200]);
+  });
+
+  test("strangers leave a part of the installation's to known callers", async () => {
+    const { ask, statuses } = serve([tenant("a", "premium")], { global: 40 });
+    const seen: number[] = [];
+    const logIn = { method: "POST", url: "/api/v1/log-in" } as const;
+    for (let i = 0; i < 10; i += 1) {
+      seen.push(...(await statuses(5, { from: `203.0.113.${i}` })));
+      seen.push(...(await statuses(2, { ...logIn, from: `203.0.113.${i}` })));
+    }
+    // Half of it for strangers, a quarter for log-ins.
+    expect(granted(seen)).toBe(30);
+    expect((await ask({ from: "203.0.113.99" })).json()).toMatchObject({
+      policy: "global",
+      setting: "RATE_LIMIT_GLOBAL",
+    });
+    expect(granted(await statuses(20, { token: "a", from: "203.0.113.200" }))).toBe(10);
+  });
+
   test("an account outside tenants has its own", async () => {
     const { statuses } = serve([]);
     expect(granted(await statuses(30, { token: "account" }))).toBe(20);
@@ -292,6 +379,24 @@ describe("a client", () => {
     }
     expect(statuses).toEqual([200, 200, 200, 429]);
     expect((await ask({ ...logIn, from: "2001:db8:0:8::1" })).statusCode).toBe(200);
+  });
+
+  test("has a share of its /56 and its /48", async () => {
+    const { ask } = serve([], { global: 0 });
+    const spend = async (network: (i: number) => string, count: number) => {
+      let allowed = 0;
+      for (let i = 0; i < count; i += 1) {
+        const { statusCode } = await ask({ ...logIn, from: network(i) });
+        if (statusCode === 200) allowed += 1;
+      }
+      return allowed;
+    };
+    // Each is a /64 of its own.
+    expect(await spend((i) => `2001:db8:0:${i.toString(16)}::1`, 100)).toBe(3 * 8);
+    // Each is a /56 of its own.
+    const each = (i: number) => `2001:db8:0:${(256 * (i + 1)).toString(16)}::1`;
+    expect(await spend((i) => each(i % 200), 400)).toBe(3 * 64 - 3 * 8);
+    expect(await spend((i) => `2001:db8:1:${i}00::1`, 1)).toBe(1);
   });
 
   test("is the same over IPv4 and as IPv4 in IPv6", async () => {
