@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
+import proxyAddress from "@fastify/proxy-addr";
 import fastify, { type FastifyInstance } from "fastify";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature } from "../feature.ts";
@@ -29,7 +30,7 @@ import { type RequestLimits, unlimited } from "./limits/request-limits.ts";
 import { metricsFeature } from "./metrics.ts";
 import { createNodeServers, type TlsOptions } from "./node-servers.ts";
 import { createNotFound } from "./not-found.ts";
-import { requestId } from "./request-id.ts";
+import { createRequestId } from "./request-id.ts";
 import { type Resolve, type ResolvedRequest, stateKey } from "./request-state.ts";
 import { registerRoutes } from "./routes.ts";
 import { securityHeaders } from "./security-headers.ts";
@@ -136,10 +137,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   );
   const answerError = createAnswerError({ constraints, stray, log });
 
+  // As Fastify decides whose `X-Forwarded-…` it believes.
+  const trusted = proxyAddress.compile([...(options.trustProxy ?? [])]);
+
   let handle: RequestListener = () => {};
   const app = fastify({
     logger: false, // the access line and the lazy child loggers are cheaper than a child a request
-    genReqId: requestId,
+    genReqId: createRequestId((address) => trusted(address, 0)),
     bodyLimit: options.bodyLimit ?? 1_048_576,
     trustProxy: options.trustProxy?.length ? [...options.trustProxy] : false,
     return503OnClosing: false, // the hook below does it, in the shape of all errors
@@ -227,7 +231,7 @@ const only =
     const [path = "", ...query] = (request.url ?? "").split("?");
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (route === undefined) {
-      answerProblem(request, response, notFound());
+      answerProblem(response, notFound());
       return;
     }
     request.url = [route, ...query].join("?");
