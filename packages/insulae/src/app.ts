@@ -10,7 +10,7 @@ import { dialects } from "./dialects/index.ts";
 import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
 import { type Installation, openInstallation } from "./installation.ts";
-import { auditCrossTenant } from "./kernel/audit/cross-tenant.ts";
+import { createCrossTenantAudit } from "./kernel/audit/cross-tenant.ts";
 import type { Credential } from "./kernel/auth/credential.ts";
 import type { Principal } from "./kernel/auth/principal.ts";
 import { redeemTicket } from "./kernel/auth/tickets.ts";
@@ -179,13 +179,18 @@ async function assemble(
   const factsOf = createFactsOf(findPresented, (purpose, ticket) =>
     redeemTicket(platform.oneTimeTokens, purpose, ticket),
   );
+  const crossTenant = createCrossTenantAudit({
+    audit: platform.audit,
+    log,
+    metrics: installation.metrics,
+  });
   const resolver = createResolver({
     certificates: platform.clientCertificates,
     catalogue,
     hostLookup,
     defaultTenant: config.defaultTenant,
     authenticate,
-    onCrossTenantAttempt: auditCrossTenant(platform.audit, log),
+    onCrossTenantAttempt: crossTenant.note,
   });
   const http = createHttpServer({
     features,
@@ -247,6 +252,7 @@ async function assemble(
   const upkeep = startUpkeep(installation, services, tls);
   const stopServing = async () => {
     await http.close();
+    await crossTenant.close();
     stopMeasuring();
     await upkeep.stop();
   };
