@@ -19,6 +19,7 @@ import type { Installation } from "./installation.ts";
 import { type Announcements, createAnnouncements } from "./kernel/announcements.ts";
 import { type Anchors, createAnchors } from "./kernel/audit/anchors.ts";
 import { createAudit } from "./kernel/audit/audit.ts";
+import { createPlatformChain } from "./kernel/audit/platform-chain.ts";
 import { createApiKeyUse } from "./kernel/auth/api-key-use.ts";
 import { type Authenticate, createAuthentication } from "./kernel/auth/authentication.ts";
 import { createAuthority } from "./kernel/auth/authority.ts";
@@ -208,9 +209,11 @@ export async function createServices(
     log: moduleLog(log, "auth"),
   });
   const storage = openStorage(config, installation.secrets);
-  const audit = createAudit({ control, databaseOf, log: moduleLog(log, "audit") }, (tenant) =>
-    anchors.note(tenant),
-  );
+  const platformChain = createPlatformChain(control, moduleLog(log, "audit"));
+  const audit = createAudit({ control, databaseOf, log: moduleLog(log, "audit") }, (tenant) => {
+    if (tenant) anchors.note(tenant);
+    else platformChain.note();
+  });
   const anchors = createAnchors({ control, databaseOf, log: moduleLog(log, "audit") }, audit.write);
   const { baseDomain } = config;
   const templates = mailTemplates(features);
@@ -359,6 +362,7 @@ export async function createServices(
       configs.close();
       await apiKeyUse.close();
       await audit.settled();
+      await platformChain.close();
       await announcements.close();
       await mailSender.close();
       await jobRunner.close();

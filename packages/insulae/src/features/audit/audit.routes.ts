@@ -93,9 +93,9 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
       query: List,
       response: pageOf(AuditEntry),
     },
-    ({ platform, query, page }) =>
+    async ({ platform, query, page }) =>
       platformAudit.newest.page(
-        platformLog(platform.control),
+        await platformLog(platform.control),
         { ...filterOf(query), before: page.after[0] },
         pageOptions(page),
       ),
@@ -111,9 +111,9 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
       query: Filter,
       response: Lines,
     },
-    ({ platform, query, header }) => {
+    async ({ platform, query, header }) => {
       header("content-type", "application/x-ndjson");
-      return platformAudit.lines(platformLog(platform.control), query);
+      return platformAudit.lines(await platformLog(platform.control), query);
     },
   ),
 ];
