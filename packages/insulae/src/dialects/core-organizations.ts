@@ -18,7 +18,7 @@ import { nullable, timestamp, uuid } from "../kernel/http/fields.ts";
 import type { Platform } from "../kernel/platform.ts";
 import { tenantNotFound } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
-import { isError, type Meaning } from "./shared.ts";
+import { isError, type Meaning, messageOf } from "./shared.ts";
 
 const invalidTenant = defineError("invalid_tenant", 400, "Invalid tenant");
 
@@ -33,8 +33,7 @@ export const coreErrors: ErrorShape = {
   schema: Type.Object({ detail: Type.String() }, { $id: "CoreError" }),
   statusOf: (error, request) => asCoreError(error, request).status,
   bodyOf(error, request) {
-    const { title, detail } = asCoreError(error, request);
-    return { detail: detail ?? title };
+    return { detail: messageOf(asCoreError(error, request)) };
   },
 };
 

@@ -7,7 +7,7 @@ import { Type } from "typebox";
 import { AppError } from "../kernel/errors.ts";
 import type { ErrorShape } from "../kernel/feature.ts";
 import type { Platform } from "../kernel/platform.ts";
-import { tenantNotFound } from "../kernel/tenancy/errors.ts";
+import { tenantAccessDenied, tenantNotFound } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 
 /**
@@ -36,6 +36,13 @@ export async function findDefault({ config, tenants }: Platform): Promise<Tenant
 /** Whether it is this error, as against one that something else has thrown. */
 export const isError = (error: unknown, ...codes: readonly string[]): error is AppError =>
   error instanceof AppError && codes.includes(error.code);
+
+/**
+ * What a dialect says of an error: what is wrong here, and which permission, limit or setting it is about.
+ * One refusal's words are prescribed, and a client may compare them.
+ */
+export const messageOf = ({ code, title, detail }: AppError): string =>
+  code === tenantAccessDenied.code ? title : (detail ?? title);
 
 /** What an error is to a dialect, in which it may be another one. */
 export type Meaning = (

@@ -40,13 +40,22 @@ export async function tenantFor(
     throw tenantNotFound();
   }
   if (user.tenantId !== tenant.id) throw tenantNotFound();
-  if (!user.permissions.has(permission)) throw notPermitted();
+  if (!user.permissions.has(permission)) {
+    throw notPermitted({
+      detail: `You need the permission ${permission}`,
+      members: { permission },
+    });
+  }
   return tenant;
 }
 
 /** What only platform administrators may decide, however somebody came by a tenant. */
 export function refuseUnlessAdmin(user: Principal | undefined, ...wanted: unknown[]): void {
-  if (wanted.some((value) => value !== undefined) && !isPlatformAdmin(user)) throw notPermitted();
+  if (wanted.every((value) => value === undefined) || isPlatformAdmin(user)) return;
+  throw notPermitted({
+    detail: "Plan, server, hosts and limits are for platform administrators to decide",
+    members: { permission: "platform" },
+  });
 }
 
 /**
@@ -82,7 +91,7 @@ export async function makeTenant(
   wanted: Omit<NewTenant, "ownerAccountId">,
 ): Promise<Tenant> {
   if (platform.config.env === "production") {
-    if (!user) throw notPermitted();
+    if (!user) throw notPermitted({ detail: "In production it takes an account to make a tenant" });
     refuseUnlessAdmin(user, wanted.plan, wanted.server, wanted.hosts, wanted.settings?.limits);
   }
   await refuseLockOut(platform, undefined, wanted.settings);

@@ -195,12 +195,16 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const enter = enterAt(undefined);
   app.setNotFoundHandler((request, reply) => {
     enter(request, reply);
-    limits.gate(request, reply);
-    return limits.atOwnCost(request, reply, () => {
-      if (isPreflight(request)) return cors.preflight(request, reply);
-      return chain(cors.admit(request, reply), () => {
-        throw missing(request.url);
-      });
+    return chain(limits.gate(request, reply), () => {
+      if (isPreflight(request)) {
+        return limits.atOwnCost(request, reply, () => cors.preflight(request, reply));
+      }
+      // It looks through all paths, which whoever asks pays for first.
+      return chain(limits.stranger(request, reply), () =>
+        chain(cors.admit(request, reply), () => {
+          throw missing(request.url);
+        }),
+      );
     });
   });
   return Object.assign(app, {
