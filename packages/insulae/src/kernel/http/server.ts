@@ -9,7 +9,6 @@ import proxyAddress from "@fastify/proxy-addr";
 import fastify, { type FastifyInstance } from "fastify";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature } from "../feature.ts";
-import { chain } from "../maybe-promise.ts";
 import type { Platform } from "../platform.ts";
 import { createHttpMetrics } from "../telemetry/http-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -193,19 +192,24 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   ];
   const missing = createNotFound(addresses);
   const enter = enterAt(undefined);
-  app.setNotFoundHandler((request, reply) => {
-    enter(request, reply);
-    return chain(limits.gate(request, reply), () => {
+  app.register((inner, _options, done) => {
+    // A hook, since the handler would come when a body has been read and parsed.
+    inner.addHook("onRequest", async (request, reply) => {
+      enter(request, reply);
+      await limits.gate(request, reply);
       if (isPreflight(request)) {
-        return limits.atOwnCost(request, reply, () => cors.preflight(request, reply));
+        await limits.atOwnCost(request, reply, () => cors.preflight(request, reply));
+        return reply;
       }
-      // It looks through all paths, which whoever asks pays for first.
-      return chain(limits.stranger(request, reply), () =>
-        chain(cors.admit(request, reply), () => {
-          throw missing(request.url);
-        }),
-      );
+      // Looking through all paths is work, which whoever asks pays for first.
+      await limits.stranger(request, reply);
+      await cors.admit(request, reply);
+      throw missing(request.url);
     });
+    inner.setNotFoundHandler(() => {
+      throw notFound();
+    });
+    done();
   });
   return Object.assign(app, {
     listenFor: async ({ port, host, routes }: Parameters<HttpServer["listenFor"]>[0]) => {

@@ -237,6 +237,17 @@ describe("a request that will be refused", () => {
     expect(granted(await statuses(60, { token: "a", from: "198.51.100.2" }))).toBe(60);
   });
 
+  test("at an address where there is nothing has no body read", async () => {
+    const { app } = serve([]);
+    const reply = await app.inject({
+      method: "POST",
+      url: "/api/v1/nothing",
+      headers: { "content-type": "application/json" },
+      payload: `{"not": json`,
+    });
+    expect(reply.json()).toMatchObject({ status: 404, code: "not_found" });
+  });
+
   test("says which limit it is, how much it allows, and its setting", async () => {
     const { ask, statuses } = serve([tenant("a")]);
     await statuses(6, { token: "a" });
