@@ -12,8 +12,8 @@
  * A request that will be refused costs next to nothing: the gate looks at the buckets before anybody is
  * looked up. For credentials that were good before, it looks at those that they were charged to; for all others, at the
  * client's. A refusal of somebody who is known (another tenant, a permission they lack) is charged to
- * them like what they are granted, so that it soon becomes a 429. Strangers don't spend what a tenant
- * has: else anybody could spend it for them.
+ * them like what they are granted, so that it soon becomes a 429, and held back like one while there are
+ * many. Strangers don't spend what a tenant has: else anybody could spend it for them.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { RateLimits } from "../../../config.ts";
@@ -150,8 +150,11 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
 
   const atOwnCost: RequestLimits["atOwnCost"] = (request, reply, work) => {
     const failed = (error: unknown): MaybePromise<never> =>
-      chain(payForFailure(request, reply, error), () => {
-        throw error;
+      chain(payForFailure(request, reply, error), (): MaybePromise<never> => {
+        const theirs = error instanceof AppError && error.status < 500;
+        return chain(theirs ? hold() : undefined, () => {
+          throw error;
+        });
       });
     try {
       const done = work();
