@@ -272,10 +272,13 @@ test.each([
   ["somebody who is gone", { token: "gone@a", tenantHeader: "b" }],
   ["a certificate that names and does not act", { ...shows("names:a"), host: "b.insulae.example" }],
 ])("%s is refused as a stranger", async (_what, given) => {
-  const refused = async () => resolverFor(true).resolve(facts(given), read);
+  const { attempts, resolve } = resolverFor(true);
+  const refused = async () => resolve(facts(given), read);
   const error = await refused().catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "tenant_access_denied" });
   expect(error).not.toBeInstanceOf(CallerRefused);
+  // Nobody writes into a tenant's audit log by claiming to be of another: only who is registered.
+  expect(attempts).toHaveLength("token" in given ? 0 : 1);
 });
 
 test("a certificate of one tenant at another's host is reported", async () => {

@@ -123,6 +123,33 @@ export function createResolver(options: ResolverOptions): Resolver {
     );
   };
 
+  /**
+   * Refuses whoever asks for another tenant than their own, and notes it: of people who are known, and of
+   * certificates that are registered. What a stranger claims (a key that nobody made) is in no log of a tenant's.
+   */
+  const refuseElsewhere = (
+    facts: RequestFacts,
+    { host, header, credential, certificate }: Candidates,
+    proof: Proof | undefined,
+    registered: readonly Registration[] | undefined,
+  ): MaybePromise<never> => {
+    const home = (proof ? credential : certificate) ?? undefined;
+    const shown = proof ?? machineProof(registered, home);
+    return chain(home && shown?.findPrincipal(home), (user) => {
+      const [machine] = registered ?? [];
+      if (user || machine) {
+        onCrossTenantAttempt({
+          user: proof && user ? proof.subject : `certificate:${machine?.id}`,
+          userTenant: credential ?? certificate ?? undefined,
+          requestTenant: header ?? host ?? undefined,
+          named: header?.key ?? host?.key ?? facts.tenantHeader ?? facts.host,
+          request: facts.request,
+        });
+      }
+      throw user ? new CallerRefused(accessDenied(), user) : accessDenied();
+    });
+  };
+
   /** The one tenant that all candidates agree on. */
   const agree = (
     facts: RequestFacts,
@@ -139,19 +166,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       selected.some((candidate) => candidate?.id !== expected?.id) ||
       registered?.every(({ tenantId }) => tenantId !== expected?.id)
     ) {
-      const [machine] = registered ?? [];
-      if ((proof && credential) || machine) {
-        onCrossTenantAttempt({
-          user: proof?.subject ?? `certificate:${machine?.id}`,
-          userTenant: credential ?? certificate ?? undefined,
-          requestTenant: header ?? host ?? undefined,
-          named: header?.key ?? host?.key ?? facts.tenantHeader ?? facts.host,
-          request: facts.request,
-        });
-      }
-      const home = (proof ? credential : certificate) ?? undefined;
-      const shown = proof ?? machineProof(registered, home);
-      return refuseTo(home && shown?.findPrincipal(home), accessDenied());
+      return refuseElsewhere(facts, named, proof, registered);
     }
     if (expected === null) throw tenantNotFound();
     if (expected.status === "suspended") {
@@ -240,12 +255,6 @@ const noCandidates: Candidates = {
 const accessDenied = () =>
   tenantAccessDenied({
     detail: "The host, X-Tenant and your credential have to name the same tenant",
-  });
-
-/** Refuses whoever the credential is of; a user who is gone is nobody. */
-const refuseTo = (found: MaybePromise<Principal | undefined>, refusal: AppError) =>
-  chain(found, (user): never => {
-    throw user ? new CallerRefused(refusal, user) : refusal;
   });
 
 /** Why the caller may not use the route; undefined: they may. */
