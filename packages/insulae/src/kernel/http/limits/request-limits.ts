@@ -42,6 +42,9 @@ const refusals = counter(
   ["policy"],
 );
 
+/** So many 403 of known callers are answered at once in a second. */
+const callersRefusedPerSecond = 500;
+
 export interface RequestLimits {
   /**
    * Refuses whoever would be refused anyway: what they showed was charged to a bucket that is empty now, or
@@ -88,6 +91,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   const charges = createCharges(limits);
   const good = createGoodCredentials();
   const hold = createHold();
+  const holdCallers = createHold({ perSecond: callersRefusedPerSecond });
 
   const strangerCharges = (request: FastifyRequest, policy: ClientPolicy) =>
     charges.stranger(findState(request)?.client, policy);
@@ -151,8 +155,9 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   const atOwnCost: RequestLimits["atOwnCost"] = (request, reply, work) => {
     const failed = (error: unknown): MaybePromise<never> =>
       chain(payForFailure(request, reply, error), (): MaybePromise<never> => {
-        const theirs = error instanceof AppError && error.status < 500;
-        return chain(theirs ? hold() : undefined, () => {
+        // Others have few enough before their client's bucket is empty; a plan may grant ten thousand.
+        const wait = error instanceof CallerRefused ? holdCallers() : undefined;
+        return chain(wait, () => {
           throw error;
         });
       });
