@@ -97,7 +97,7 @@ export async function createServices(
     readonly settings?: Pick<TenantSettings<unknown>, "check"> | undefined;
   } = {},
 ): Promise<Services> {
-  const { config, control, features, log, main, servers, databaseOf } = installation;
+  const { config, control, features, log, main, redis, servers, databaseOf } = installation;
   const { dns = createDns(), logs = createLogHub({ format: "text", bufferSize: 0 }) } = options;
   const tokens = createTokens({
     signing: await loadKeys(installation),
@@ -106,7 +106,6 @@ export async function createServices(
     accessTtlSeconds: config.accessTokenSeconds,
     keysReady: () => keys.ready(),
   });
-
   const catalogue = createCatalogue({
     load: (lookup) => findTenant(control, lookup),
     listening: () => announcements.listening(),
@@ -144,7 +143,6 @@ export async function createServices(
     maxSeconds: config.refreshTokenDays * 86_400,
     log: moduleLog(log, "auth"),
   });
-  const { redis } = installation;
   const caches = createCaches({
     redis: redis && createRedisEntries(redis),
     announce: (tenantId, id) => announcements.announceCache(tenantId, id),
@@ -210,12 +208,10 @@ export async function createServices(
   });
   const storage = openStorage(config, installation.secrets);
   const platformChain = createPlatformChain(control, moduleLog(log, "audit"));
-  const audit = createAudit({ control, databaseOf, log: moduleLog(log, "audit") }, (tenant) => {
-    if (tenant) anchors.note(tenant);
-    else platformChain.note();
-  });
+  const audit = createAudit({ control, databaseOf, log: moduleLog(log, "audit") }, (tenant) =>
+    tenant ? anchors.note(tenant) : platformChain.note(),
+  );
   const anchors = createAnchors({ control, databaseOf, log: moduleLog(log, "audit") }, audit.write);
-  const { baseDomain } = config;
   const templates = mailTemplates(features);
   const jobQueue = createJobQueue({
     broker: installation.broker,
@@ -250,7 +246,7 @@ export async function createServices(
   const platform = createPlatform({
     config,
     control,
-    hosts: createHosts({ control, catalogue, certificates, baseDomain }),
+    hosts: createHosts({ control, catalogue, certificates, baseDomain: config.baseDomain }),
     certificates,
     clientCertificates,
     dns,
@@ -263,7 +259,7 @@ export async function createServices(
       eraseRows: (tenant) => eraseRows(installation, tenant),
       eraseFiles: storage.erase,
       audit: audit.write,
-      baseDomain,
+      baseDomain: config.baseDomain,
       checkSettings: options.settings?.check,
       defaultPlan: config.env === "production" ? "free" : "premium",
       deletedTenantDays: config.deletedTenantDays,
