@@ -12,7 +12,7 @@ import type { Resolve } from "../request-state.ts";
 import type { HttpServerOptions } from "../server.ts";
 import { resolvedFor, testServer } from "../test-server.ts";
 import { createLimiter } from "./limiter.ts";
-import { createRequestLimits } from "./request-limits.ts";
+import { createRequestLimits, type RequestLimitsOptions } from "./request-limits.ts";
 
 const routes = feature("things", {
   routes: (r) => [
@@ -60,6 +60,7 @@ export function serve(
   tenants: readonly Tenant[],
   limits: Partial<RateLimits> = {},
   more: Partial<HttpServerOptions> = {},
+  findTenant: RequestLimitsOptions["findTenant"] = (id) => tenants.find((one) => one.id === id),
 ) {
   const looked = vi.fn();
   const resolve: Resolve = ({ headers }) => {
@@ -89,7 +90,7 @@ export function serve(
       limits: { ...defaults, ...limits },
       metrics: createMetrics(),
       limiter,
-      findTenant: (id) => tenants.find((one) => one.id === id),
+      findTenant,
     }),
     ...more,
   });

@@ -51,6 +51,12 @@ describe("a request that will be refused", () => {
     expect(reply.json()).toMatchObject({ status: 404, code: "not_found" });
   });
 
+  test("is resolved first where its tenant is not at hand, and can't be fetched now", async () => {
+    const away = () => Promise.reject(new Error("the database is away"));
+    const { statuses } = serve([tenant("a")], {}, {}, away);
+    expect(await statuses(8, { token: "a" })).toEqual([...Array(6).fill(200), 429, 429]);
+  });
+
   test("says which limit it is, how much it allows, and its setting", async () => {
     const { ask, statuses } = serve([tenant("a")]);
     await statuses(6, { token: "a" });

@@ -103,7 +103,12 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   const knownCharges = (request: FastifyRequest, payer: Payer): readonly Charge[] | undefined => {
     if (payer.tenantId === undefined) return payerCharges(payer, undefined);
     const tenant = findTenant(payer.tenantId);
-    if (!tenant || tenant instanceof Promise) return undefined;
+    if (tenant instanceof Promise) {
+      // Resolving asks for it again, and hears of it if that fails.
+      tenant.catch(() => {});
+      return undefined;
+    }
+    if (!tenant) return undefined;
     return payerCharges(payer, tenant, charges.host(request, tenant));
   };
 
