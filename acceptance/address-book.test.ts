@@ -342,9 +342,10 @@ ws.onclose = () => {
     const addresses = [stream(), stream(), `${server.url.replace("http", "ws")}/api/ws/logs`];
     const viewers = addresses.map((url) => new WebSocket(url, { headers: bearer(token) }));
     await Promise.all(viewers.map((viewer) => once(viewer, "open")));
-    const id = crypto.randomUUID();
-    const lines = Promise.all(viewers.map((viewer) => lineOf(viewer, id)));
-    await client("GET", "/api/address-book", { token, headers: { "x-request-id": id } });
+    const id = Promise.withResolvers<string>();
+    const lines = Promise.all(viewers.map((viewer) => lineOf(viewer, id.promise)));
+    const { headers } = await client("GET", "/api/address-book", { token });
+    id.resolve(headers.get("x-request-id") ?? "");
     const [first = "", ...others] = await lines;
     expect(first).toMatch(new RegExp(`^${someLine.source}$`));
     expect(others).toEqual([first, first]);
@@ -464,9 +465,9 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 /** The line of the request, which the viewer gets among others. */
-async function lineOf(viewer: WebSocket, request: string): Promise<string> {
+async function lineOf(viewer: WebSocket, request: Promise<string>): Promise<string> {
   for await (const [data] of on(viewer, "message")) {
-    if (String(data).includes(request)) return String(data);
+    if (String(data).includes(await request)) return String(data);
   }
   throw new Error("the stream has ended");
 }

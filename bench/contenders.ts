@@ -40,6 +40,11 @@ export async function createContenders(insulae: Insulae): Promise<Contender[]> {
       start: async () => overHttp(await insulae.start(), "/api/v1", insulae.pool),
     },
     {
+      name: "Insulae, pool, LOG_LEVEL=warn",
+      start: async () =>
+        overHttp(await insulae.start({ LOG_LEVEL: "warn" }), "/api/v1", insulae.pool),
+    },
+    {
       name: `Insulae, ${measuredDatabases} tenant databases`,
       databases: tenants.map(({ database }) => database),
       start: async () => overHttp(await insulae.start(), "/api/v1", tenants),

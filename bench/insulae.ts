@@ -66,7 +66,7 @@ export async function installInsulae(database: Database): Promise<Insulae> {
     MASTER_SECRET: masterSecret,
     PUBLIC_URL: "https://bench.example",
     BASE_DOMAIN: "bench.example",
-    LOG_LEVEL: "warn",
+    // The log level is production's own, `info`: a line for each request.
     MIGRATE_ON_START: "true",
     JWT_EXPIRATION: "86400",
     MAIL: "capture",

@@ -17,7 +17,8 @@ export interface Load {
   readonly baseUrl: string;
   /** What stands before `/contacts`. */
   readonly prefix: string;
-  readonly operation: Operation;
+  /** `elsewhere`: a list of the tenant with the caller's ordinal, by a token of another: 403, then 429. */
+  readonly operation: Operation | "elsewhere";
   readonly callers: readonly Caller[];
   readonly seconds: number;
   readonly connections: number;

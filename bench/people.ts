@@ -7,11 +7,23 @@ export const userEmail = "user@bench.example";
 /** Of the server's own kind and cost. */
 export const hashOfPassword = (): Promise<string> => createPasswords().hash(password);
 
-/** Signs in over HTTP. @throws Error with what the server answered instead */
-export async function signIn(baseUrl: string, ordinal: number, email = userEmail): Promise<string> {
+/**
+ * Signs in over HTTP.
+ *
+ * @param ordinal the tenant's; undefined: outside tenants, by an account.
+ * @throws Error with what the server answered instead
+ */
+export async function signIn(
+  baseUrl: string,
+  ordinal: number | undefined,
+  email = userEmail,
+): Promise<string> {
   const answer = await fetch(`${baseUrl}/api/v1/auth/login`, {
     method: "POST",
-    headers: { "content-type": "application/json", "x-tenant": `bench-${ordinal}` },
+    headers: {
+      "content-type": "application/json",
+      ...(ordinal !== undefined && { "x-tenant": `bench-${ordinal}` }),
+    },
     body: JSON.stringify({ email, password }),
   });
   const text = await answer.text();

@@ -11,6 +11,7 @@ import { flood } from "./scenarios/flood.ts";
 import { limits } from "./scenarios/limits.ts";
 import { memory } from "./scenarios/memory.ts";
 import { provisioning } from "./scenarios/provisioning.ts";
+import { refusals } from "./scenarios/refusals.ts";
 import { revocation } from "./scenarios/revocation.ts";
 import { signIns } from "./scenarios/sign-ins.ts";
 import { soak } from "./scenarios/soak.ts";
@@ -24,6 +25,7 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["list", "one", "insert"], throughput],
   [["memory"], memory],
   [["flood"], flood],
+  [["flood"], refusals],
   [["provisioning"], provisioning],
   [["databases"], databases],
   [["start"], start],

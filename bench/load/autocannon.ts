@@ -22,6 +22,10 @@ function randomRequest(): autocannon.Request {
   const headers = { authorization: `Bearer ${token}` };
   const contacts = `${prefix}/contacts`;
   if (operation === "list") return { method: "GET", path: `${contacts}?limit=25`, headers };
+  if (operation === "elsewhere") {
+    const elsewhere = { ...headers, "x-tenant": `bench-${ordinal}` };
+    return { method: "GET", path: contacts, headers: elsewhere };
+  }
   if (operation === "one") {
     const id = contactId(Number(ordinal), 1 + upTo(contactsPerTenant));
     return { method: "GET", path: `${contacts}/${id}`, headers };

@@ -1,5 +1,5 @@
 -- Requests for wrk: a tenant and one of its contacts at random, each time.
--- Arguments: operation (list, one, insert), path prefix, file of "<tenant's ordinal> <token>" lines.
+-- Arguments: operation (list, one, insert, elsewhere), path prefix, file of "<tenant's ordinal> <token>" lines.
 local threads = 0
 function setup(thread)
   threads = threads + 1
@@ -19,6 +19,9 @@ function init(args)
     local request
     if operation == "list" then
       request = wrk.format("GET", prefix .. "/contacts?limit=25", headers)
+    elseif operation == "elsewhere" then
+      headers["X-Tenant"] = "bench-" .. ordinal
+      request = wrk.format("GET", prefix .. "/contacts", headers)
     elseif operation == "one" then
       request = wrk.format("GET", prefix .. "/contacts/CONTACT", headers)
     else

@@ -60,7 +60,7 @@ function requests(around: Around): (() => ReturnType<Around>)[] {
     const request = {
       headers: { authorization: `Bearer ${"x".repeat(500)}${id}${"y".repeat(50)}` },
       socket: {},
-      state: { client: { address: "192.0.2.1", block: "192.0.2.1" } },
+      state: { client: { address: "192.0.2.1", block: "192.0.2.1", networks: [] } },
     };
     const parts = [request, { header() {} }, { options: {} }, () => resolved];
     // Only what limiting looks at.
@@ -70,6 +70,7 @@ function requests(around: Around): (() => ReturnType<Around>)[] {
 
 async function inMemory(): Promise<Cost> {
   const { around } = createRequestLimits({
+    findTenant: () => undefined,
     limits: rates,
     metrics: createMetrics(),
     limiter: createLimiter(),
@@ -88,6 +89,7 @@ async function withRedis(url: string): Promise<Cost> {
   const redis = await connectRedis({ url, timeoutMs: 1_000, log: createLogger("warn") });
   try {
     const { around } = createRequestLimits({
+      findTenant: () => undefined,
       limits: rates,
       metrics: createMetrics(),
       limiter: createLimiter({ redis }),

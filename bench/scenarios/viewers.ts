@@ -39,7 +39,7 @@ export async function viewers(bench: Bench): Promise<Section> {
   const tokens = await administratorsOf(bench, tenantId(caller.ordinal));
   const { rounds, seconds } = bench.options;
   const turns = rounds * 3;
-  const server = await insulae.start({ LOG_LEVEL: "info" });
+  const server = await insulae.start();
   const load = { prefix: "/api/v1", operation: "list", callers: [caller], threads: 1 } as const;
   const measure = async (): Promise<Measured> => {
     const { baseUrl, processorMs } = server;

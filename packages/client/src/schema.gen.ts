@@ -4252,7 +4252,7 @@ export interface components {
             body?: string;
         };
         PushNotification: {
-            /** @description The token of a device. */
+            /** @description The token of a device, in ASCII. */
             recipient?: string;
             /**
              * Format: uuid

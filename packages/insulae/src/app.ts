@@ -11,7 +11,7 @@ import { dialects } from "./dialects/index.ts";
 import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
 import { type Installation, openInstallation } from "./installation.ts";
-import { auditCrossTenant } from "./kernel/audit/cross-tenant.ts";
+import { createCrossTenantAudit } from "./kernel/audit/cross-tenant.ts";
 import type { Credential } from "./kernel/auth/credential.ts";
 import type { Principal } from "./kernel/auth/principal.ts";
 import { redeemTicket } from "./kernel/auth/tickets.ts";
@@ -203,13 +203,18 @@ async function assemble(
   const factsOf = createFactsOf(findPresented, (purpose, ticket) =>
     redeemTicket(platform.oneTimeTokens, purpose, ticket),
   );
+  const crossTenant = createCrossTenantAudit({
+    audit: platform.audit,
+    log,
+    metrics: installation.metrics,
+  });
   const resolver = createResolver({
     certificates: platform.clientCertificates,
     catalogue,
     hostLookup,
     defaultTenant: config.defaultTenant,
     authenticate,
-    onCrossTenantAttempt: auditCrossTenant(platform.audit, log),
+    onCrossTenantAttempt: crossTenant.note,
   });
   const admitHost = config.env === "production" ? undefined : developmentHosts(config, services);
   const http = createHttpServer({
@@ -249,6 +254,7 @@ async function assemble(
       limits: config.rateLimits,
       limiter: createLimiter({ redis }),
       metrics: installation.metrics,
+      findTenant: (id) => catalogue.find({ by: "id", value: id }),
       count: (tenant) => platform.usage.count(tenant, "requests"),
     }),
     cursorSecret: secrets.derive("cursors", 32),
@@ -275,6 +281,7 @@ async function assemble(
   const upkeep = startUpkeep(installation, services, tls);
   const stopServing = async () => {
     await http.close();
+    await crossTenant.close();
     stopMeasuring();
     await upkeep.stop();
   };

@@ -254,7 +254,8 @@ export function loadConfig(
       plans: { free: 60, standard: 1_000, premium: 10_000, ...values.rateLimitPlans },
       account: values.rateLimitAccount ?? 1_000,
       anonymous: values.rateLimitAnonymous ?? 100,
-      credentials: values.rateLimitCredentials ?? 5,
+      // A developer registers, mistypes, resets and logs in again, all from one address.
+      credentials: values.rateLimitCredentials ?? (environment === "development" ? 100 : 5),
     },
     metricsToken: values.metricsToken,
     tracing:

@@ -325,7 +325,7 @@ export const variables = {
   rateLimitCredentials: variable(
     ["RATE_LIMIT_CREDENTIALS"],
     perMinute,
-    "log-ins, registrations and the like per minute of one client, 0 for no limit; default 5",
+    "log-ins, registrations and the like per minute of one client, 0 for no limit; default 5, in development 100",
   ),
   metricsToken: variable(
     ["METRICS_TOKEN"],

@@ -20,6 +20,7 @@ import type { Installation } from "./installation.ts";
 import { type Announcements, createAnnouncements } from "./kernel/announcements.ts";
 import { type Anchors, createAnchors } from "./kernel/audit/anchors.ts";
 import { createAudit } from "./kernel/audit/audit.ts";
+import { createPlatformChain } from "./kernel/audit/platform-chain.ts";
 import { createApiKeyUse } from "./kernel/auth/api-key-use.ts";
 import { type Authenticate, createAuthentication } from "./kernel/auth/authentication.ts";
 import { createAuthority } from "./kernel/auth/authority.ts";
@@ -107,7 +108,6 @@ export async function createServices(
     accessTtlSeconds: config.accessTokenSeconds,
     keysReady: () => keys.ready(),
   });
-
   const catalogue = createCatalogue({
     load: (lookup) => findTenant(control, lookup),
     listening: () => announcements.listening(),
@@ -214,8 +214,9 @@ export async function createServices(
     log: moduleLog(log, "auth"),
   });
   const storage = openStorage(config, installation.secrets);
+  const platformChain = createPlatformChain(control, moduleLog(log, "audit"));
   const audit = createAudit({ control, databaseOf, log: moduleLog(log, "audit") }, (tenant) =>
-    anchors.note(tenant),
+    tenant ? anchors.note(tenant) : platformChain.note(),
   );
   const anchors = createAnchors({ control, databaseOf, log: moduleLog(log, "audit") }, audit.write);
   const templates = mailTemplates(features);
@@ -367,6 +368,7 @@ export async function createServices(
       configs.close();
       await apiKeyUse.close();
       await audit.settled();
+      await platformChain.close();
       await announcements.close();
       await mailSender.close();
       await jobRunner.close();

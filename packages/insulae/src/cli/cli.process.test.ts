@@ -253,7 +253,7 @@ async function inDatabase(text: string, values: readonly string[] = []): Promise
 const commandsInLog = (like = "signing_key%") =>
   inDatabase(
     `select action, outcome, target_id from control.audit_log
-     where action like $1 and actor_kind = 'system' and actor_name like 'cli: %' order by seq`,
+     where action like $1 and actor_kind = 'system' and actor_name like 'cli: %' order by at`,
     [like],
   );
 

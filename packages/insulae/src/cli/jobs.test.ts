@@ -56,7 +56,7 @@ it("lists, retries and drops jobs, and leaves that in the audit log", async () =
       .selectFrom("control.audit_log")
       .select(["action", "target_id"])
       .where("action", "like", "job.%")
-      .orderBy("seq")
+      .orderBy("at")
       .execute(),
   );
   expect(entries).toEqual([

@@ -26,7 +26,7 @@ import { weakPassword } from "../kernel/auth/passwords.ts";
 import { type AppError, orThrow } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
 import { idParams, nullable, uuid } from "../kernel/http/fields.ts";
-import { pageNumbers, pageOf, tenantOrDefault } from "./shared.ts";
+import { messageOf, pageNumbers, pageOf, tenantOrDefault } from "./shared.ts";
 
 /** What its document says instead of our titles. */
 const messages: Readonly<Record<string, string>> = {
@@ -43,7 +43,7 @@ export const addressBookErrors: ErrorShape = {
   bodyOf: (error) => ({
     status: statusOf(error),
     error: STATUS_CODES[statusOf(error)],
-    message: messages[error.code] ?? error.detail ?? error.title,
+    message: messages[error.code] ?? messageOf(error),
   }),
 };
 

@@ -19,11 +19,11 @@ import type { Platform } from "../kernel/platform.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { normalised } from "../kernel/text.ts";
-import { isError } from "./shared.ts";
+import { isError, messageOf } from "./shared.ts";
 
 export const coreErrors: ErrorShape = {
   schema: Type.Object({ detail: Type.String() }, { $id: "CoreError" }),
-  bodyOf: ({ title, detail }) => ({ detail: detail ?? title }),
+  bodyOf: (error) => ({ detail: messageOf(error) }),
 };
 
 const ownersOnly = defineError("owners_only", 403, "Only owners can create organizations");

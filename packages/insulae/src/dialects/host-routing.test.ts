@@ -140,7 +140,13 @@ describe("who has logged in", () => {
     const refused = await call("GET", "/api/data", { headers });
     expect([refused.status, refused.body]).toEqual([
       429,
-      { error: "Rate limit exceeded", limit: 1, window: 20 },
+      {
+        error: "Rate limit exceeded",
+        limit: 1,
+        window: 20,
+        policy: "host",
+        setting: "rate_limit of the host",
+      },
     ]);
     await app.hosts.update(hostname, {});
   });

@@ -12,7 +12,7 @@ import {
   makeTenant,
 } from "../features/tenants/tenants.feature.ts";
 import { findUser, type UserTables, userNotFound } from "../features/users/users.feature.ts";
-import { invalidCredentials } from "../kernel/auth/errors.ts";
+import { invalidCredentials, permissionDenied } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
 import { nullable, uuid } from "../kernel/http/fields.ts";
@@ -31,6 +31,7 @@ const messages: Readonly<Record<string, string>> = {
   tenant_access_denied: "Access denied",
   permission_denied: "Access denied",
   validation_failed: "Invalid request",
+  rate_limit_exceeded: "Rate limit exceeded",
 };
 
 const hostErrors: ErrorShape = {
@@ -39,13 +40,19 @@ const hostErrors: ErrorShape = {
       error: Type.String(),
       limit: Type.Optional(Type.Integer({ description: "Where a rate limit refuses." })),
       window: Type.Optional(Type.Integer({ description: "Its window, in seconds." })),
+      policy: Type.Optional(Type.String({ description: "Which limit it is." })),
+      setting: Type.Optional(Type.String({ description: "The setting behind it." })),
+      permission: Type.Optional(Type.String({ description: "The permission that is missing." })),
     },
     { $id: "HostRoutingError" },
   ),
-  bodyOf: ({ code, title, detail, members: { limit, window } }) => ({
-    error: messages[code] ?? detail ?? title,
-    ...(code === rateLimitExceeded.code && { limit, window }),
-  }),
+  bodyOf({ code, title, detail, members: { limit, window, policy, setting, permission } }) {
+    return {
+      error: messages[code] ?? detail ?? title,
+      ...(code === rateLimitExceeded.code && { limit, window, policy, setting }),
+      ...(code === permissionDenied.code && { permission }),
+    };
+  },
 };
 
 const noTenantOfHost = defineError("no_tenant_of_host", 404, "Tenant not found");

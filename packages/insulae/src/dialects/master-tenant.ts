@@ -31,17 +31,17 @@ import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import { quotaExceeded } from "../kernel/tenancy/plans.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import type { NewTenant } from "../kernel/tenancy/tenants.ts";
-import { isError, type PageNumbers, pageOf } from "./shared.ts";
+import { isError, messageOf, type PageNumbers, pageOf } from "./shared.ts";
 
 export const masterErrors: ErrorShape = {
   schema: Type.Object(
     { error: Type.String(), message: Type.String(), status_code: Type.Integer() },
     { $id: "MasterTenantError" },
   ),
-  bodyOf: ({ status, title, detail }) => ({
-    error: STATUS_CODES[status],
-    message: detail ?? title,
-    status_code: status,
+  bodyOf: (error) => ({
+    error: STATUS_CODES[error.status],
+    message: messageOf(error),
+    status_code: error.status,
   }),
 };
 

@@ -6,6 +6,7 @@
 import { Type } from "typebox";
 import { AppError, defineError } from "../kernel/errors.ts";
 import type { Platform } from "../kernel/platform.ts";
+import { tenantAccessDenied } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 
 /** Which tenant that is, and whether it is there, is nobody's secret. */
@@ -45,6 +46,13 @@ export async function findDefault({ config, tenants }: Platform): Promise<Tenant
 /** Whether it is this error, as against one that something else has thrown. */
 export const isError = (error: unknown, ...codes: readonly string[]): error is AppError =>
   error instanceof AppError && codes.includes(error.code);
+
+/**
+ * What a dialect says of an error: what is wrong here, and which permission, limit or setting it is about.
+ * One refusal's words are prescribed, and a client may compare them.
+ */
+export const messageOf = ({ code, title, detail }: AppError): string =>
+  code === tenantAccessDenied.code ? title : (detail ?? title);
 
 /** Pages by number, as two of the systems have them. */
 export const pageNumbers = {

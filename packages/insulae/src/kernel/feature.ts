@@ -75,17 +75,15 @@ export interface RouteOptions<
   /** Where neither host nor header names a tenant, the host is `DEFAULT_TENANT`'s. */
   readonly defaultTenant?: true;
   /**
-   * For public routes in the context `any`, which strangers could ask for one tenant after another: what
-   * is answered in place of `tenant_not_found`, so that nobody learns which tenants there are. It has to
-   * be what a stranger hears at a tenant that there is: the same error, and after the same work.
+   * For public routes in the context `any`: what strangers are answered in place of `tenant_not_found`. It
+   * is what they hear at a tenant that exists, after the same work, so that nobody can list tenants.
    */
   unknownTenant?(context: UnknownTenantContext<B>): unknown;
   /** Strangers say by the host which tenant they mean, and by nothing else: `X-Tenant` can be guessed. */
   readonly byHost?: true;
   /**
-   * For the person themself: no machine (an API key, a client certificate), and no administrator who
-   * acts as them. Default: true where no permission is named (`authenticated`), since such a route is
-   * about the caller. A machine gets past named permissions only.
+   * For the person themself: no machine (an API key, a client certificate), no administrator who acts as
+   * them. Default: true where no permission is named (`authenticated`), since that is about the caller.
    */
   readonly personal?: boolean;
   /** Also for platform administrators, in the core: where a permission is named, context `any`. */
@@ -113,10 +111,9 @@ export interface RouteOptions<
   /** So many of these run at a time, for a tenant and for the process (docs/limits.md). */
   readonly atATime?: BoundedWork;
   /**
-   * What the audit log calls it when the route has succeeded: `"invoice.sent"`. The server writes the
-   * entry before it answers, with the id of what the route is about, unless the handler has
-   * written one itself (with more detail, or in its transaction). `{ none: reason }`: nothing to
-   * account for. Every route that is not a GET has to say.
+   * What the audit log calls it when the route has succeeded: `"invoice.sent"`. The server writes the entry
+   * before it answers, with the id of what the route is about, unless the handler has written one itself.
+   * `{ none: reason }`: nothing to account for. Every route that is not a GET has to say.
    */
   readonly audit?: AuditAction | { readonly none: string };
   /**
@@ -128,7 +125,7 @@ export interface RouteOptions<
    * that change it call `precondition` where they have locked it.
    */
   readonly etag?: (keyof Tables & string) | LockRow<Tables> | true;
-  /** Errors that this route may answer with, for the API reference. */
+  /** Errors that this route may answer with. */
   readonly errors?: readonly ErrorFactory[];
   /** How errors look here, if not as problem+json: for an API that clients know already. */
   readonly errorShape?: ErrorShape;

@@ -64,7 +64,7 @@ describe("where e-mails must be verified", () => {
         .selectFrom("control.audit_log")
         .select(["action", "outcome"])
         .where("action", "like", "auth.regist%")
-        .orderBy("seq")
+        .orderBy("at")
         .execute(),
     );
     expect(after.slice(before)).toEqual([

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from "kysely";
+import { chainPlatformLog } from "../../kernel/audit/platform-chain.ts";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
 import { type Given, type Params, statement } from "../../kernel/database/statement.ts";
 
@@ -45,7 +46,11 @@ const columns = [
 function auditQueries(table: "audit_log" | "control.audit_log") {
   const matching = (db: Db, p: Params<AuditFilter>) => {
     // Both tables have the same columns.
-    let entries = db.selectFrom(table as "audit_log").select(columns);
+    let entries = db
+      .selectFrom(table as "audit_log")
+      .select(columns)
+      // Those of the platform's that wait for their place in the chain.
+      .where("seq", "is not", null);
     if (p.action !== undefined) entries = entries.where("action", "=", p.action);
     if (p.outcome !== undefined) entries = entries.where("outcome", "=", p.outcome);
     if (p.actor !== undefined) entries = entries.where("actor_id", "=", p.actor);
@@ -98,6 +103,9 @@ const linesAtOnce = 500;
 export const tenantAudit = auditQueries("audit_log");
 export const platformAudit = auditQueries("control.audit_log");
 
-/** The control plane, for the statements on its log. */
-// The statements name no other table than control.audit_log, which it has.
-export const platformLog = (control: Kysely<ControlTables>) => control as unknown as Db;
+/** The control plane, for the statements on its log, whose entries all have their place in the chain. */
+export async function platformLog(control: Kysely<ControlTables>): Promise<Db> {
+  await chainPlatformLog(control);
+  // The statements name no other table than control.audit_log, which it has.
+  return control as unknown as Db;
+}

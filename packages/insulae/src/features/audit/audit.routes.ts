@@ -102,9 +102,9 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
       query: List,
       response: pageOf(AuditEntry),
     },
-    ({ platform, query, page }) =>
+    async ({ platform, query, page }) =>
       platformAudit.newest.page(
-        platformLog(platform.control),
+        await platformLog(platform.control),
         { ...filterOf(query), before: page.after[0] },
         pageOptions(page),
       ),
@@ -121,9 +121,9 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
       response: Lines,
       atATime: "exports",
     },
-    ({ platform, query, header }) => {
+    async ({ platform, query, header }) => {
       header("content-type", "application/x-ndjson");
-      return platformAudit.lines(platformLog(platform.control), filterOf(query));
+      return platformAudit.lines(await platformLog(platform.control), filterOf(query));
     },
   ),
 ];

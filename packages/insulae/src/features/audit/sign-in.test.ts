@@ -22,7 +22,7 @@ const logOf = (tenant: Tenant) =>
 
 const platformLog = () =>
   app.withPlatform("read the log", ({ control }) =>
-    control.selectFrom("control.audit_log").selectAll().orderBy("seq", "desc").execute(),
+    control.selectFrom("control.audit_log").selectAll().orderBy("at", "desc").execute(),
   );
 
 const logIn = (body: object, tenant?: string) =>
@@ -158,7 +158,11 @@ test("an attempt on another tenant is in the platform's log and in both tenants'
 
 test("cross-tenant work is in the platform's log before it begins", async () => {
   await app.withPlatform("count the tenants", async ({ control }) => {
-    const entries = await control.selectFrom("control.audit_log").selectAll().execute();
+    const entries = await control
+      .selectFrom("control.audit_log")
+      .selectAll()
+      .orderBy("at")
+      .execute();
     expect(entries.at(-1)).toMatchObject({
       action: "platform.scope_entered",
       actor_kind: "system",

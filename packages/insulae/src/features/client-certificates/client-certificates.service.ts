@@ -8,7 +8,7 @@ import { defineError } from "../../kernel/errors.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 import { fingerprintOf, unfitCertificate } from "../../kernel/tls/certificate-pair.ts";
-import { permissionNotHeld } from "../users/users.feature.ts";
+import { refuseUnheld } from "../users/users.feature.ts";
 import type { ClientCertificate, NewClientCertificate } from "./client-certificates.schemas.ts";
 
 export const clientCertificateExists = defineError(
@@ -86,7 +86,7 @@ export async function registerClientCertificate(
   input: Static<typeof NewClientCertificate>,
 ): Promise<Static<typeof ClientCertificate>> {
   const { kind = "certificate", scopes = [], required_subject = [] } = input;
-  if (scopes.some((scope) => !user.permissions.has(scope))) throw permissionNotHeld();
+  refuseUnheld(user, scopes);
   const x509 = readCertificate(input.certificate);
   if (kind === "authority" && !x509.ca) {
     throw unfitCertificate({ detail: "The certificate is not an authority's" });

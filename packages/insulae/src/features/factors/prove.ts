@@ -73,7 +73,12 @@ export async function attempt(
   isRight: () => Promise<boolean>,
 ): Promise<boolean> {
   const { allowed, pauseSeconds, isLast } = await platform.factors.attempt(owner);
-  if (!allowed) throw tooManyAttempts({ headers: { "retry-after": String(pauseSeconds) } });
+  if (!allowed) {
+    throw tooManyAttempts({
+      detail: `Five codes may be wrong; then there is a pause after each, twice as long as the one before. This one lasts ${pauseSeconds} seconds more`,
+      headers: { "retry-after": String(pauseSeconds) },
+    });
+  }
   if (await isRight()) {
     await platform.factors.forgive(owner);
     return true;

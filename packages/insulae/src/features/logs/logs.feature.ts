@@ -8,7 +8,8 @@ import { issueTicket, ticketSeconds } from "../../kernel/auth/tickets.ts";
 import { feature } from "../../kernel/feature.ts";
 import { originRefused } from "../../kernel/http/errors.ts";
 import { secretText } from "../../kernel/http/fields.ts";
-import { type OutgoingSocket, tooManySockets, upgradeRequired } from "../../kernel/http/sockets.ts";
+import { tooManySockets } from "../../kernel/http/socket-shares.ts";
+import { type OutgoingSocket, upgradeRequired } from "../../kernel/http/sockets.ts";
 
 export const logStreamPath = "/api/ws/logs";
 
@@ -28,7 +29,11 @@ const Ticket = Type.Object(
 function refuseUnlisted(listed: readonly string[], { id, email }: Principal): void {
   const own = [id.toLowerCase(), email.toLowerCase()];
   const found = listed.some((entry) => own.includes(entry.toLowerCase()));
-  if (listed.length > 0 && !found) throw permissionDenied();
+  if (listed.length === 0 || found) return;
+  throw permissionDenied({
+    detail: "Only those whom WS_LOGS_ADMIN_USER lists may watch the log",
+    members: { setting: "WS_LOGS_ADMIN_USER" },
+  });
 }
 
 export const logs = feature("logs", {
@@ -69,7 +74,9 @@ export const logs = feature("logs", {
         refuseUnlisted(platform.config.wsLogsAdminUsers, user);
         const { format, level, tenant_id } = query;
         const own = user.kind === "tenant" ? user.tenantId : undefined;
-        if (own !== undefined && (tenant_id ?? own) !== own) throw permissionDenied();
+        if (own !== undefined && (tenant_id ?? own) !== own) {
+          throw permissionDenied({ detail: "A tenant's user may watch the lines of that tenant" });
+        }
         return (socket: OutgoingSocket) =>
           platform.logs.watch(socket, {
             tenantId: own ?? tenant_id,

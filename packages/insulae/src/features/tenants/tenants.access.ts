@@ -46,14 +46,22 @@ export async function tenantFor(
     throw tenantNotFound();
   }
   if (user.tenantId !== tenant.id) throw tenantNotFound();
-  if (!user.permissions.has(permission)) throw permissionDenied();
+  if (!user.permissions.has(permission)) {
+    throw permissionDenied({
+      detail: `You need the permission ${permission}`,
+      members: { permission },
+    });
+  }
   return tenant;
 }
 
 /** What only platform administrators may decide, however somebody came by a tenant. */
 export function refuseUnlessAdmin(user: Principal | undefined, ...wanted: unknown[]): void {
-  if (wanted.some((value) => value !== undefined) && !isPlatformAdmin(user))
-    throw permissionDenied();
+  if (wanted.every((value) => value === undefined) || isPlatformAdmin(user)) return;
+  throw permissionDenied({
+    detail: "Plan, server, hosts and limits are for platform administrators to decide",
+    members: { permission: "platform" },
+  });
 }
 
 /**
@@ -91,7 +99,9 @@ export async function makeTenant(
 ): Promise<Tenant> {
   const { config, tenants } = platform;
   if (config.env === "production") {
-    if (!user) throw permissionDenied();
+    if (!user) {
+      throw permissionDenied({ detail: "In production it takes an account to make a tenant" });
+    }
     refuseUnlessAdmin(user, wanted.plan, wanted.server, wanted.hosts, wanted.settings?.limits);
     if (!isPlatformAdmin(user)) refuseDefaultKey(wanted.key, config.defaultTenant);
   }

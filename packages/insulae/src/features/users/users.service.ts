@@ -225,7 +225,9 @@ export function refuseRole(
 
 /** @throws permissionNotHeld unless the actor holds them all */
 export function refuseUnheld(user: Actor, wanted: Iterable<string>): void {
-  for (const name of wanted) if (!user.permissions.has(name)) throw permissionNotHeld();
+  for (const name of wanted) {
+    if (!user.permissions.has(name)) throw permissionNotHeld({ members: { permission: name } });
+  }
 }
 
 /**

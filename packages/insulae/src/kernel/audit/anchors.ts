@@ -8,6 +8,7 @@ import type { ControlTables } from "../database/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tenant, TenantId } from "../tenancy/tenant.ts";
 import type { AuditOptions, WriteAudit } from "./audit.ts";
+import { chainPlatformLog } from "./platform-chain.ts";
 import type { Head } from "./verify.ts";
 
 export const anchored = "audit.anchored";
@@ -60,8 +61,11 @@ export function createAnchors(
 }
 
 async function logHead(control: Kysely<ControlTables>, log: Logger): Promise<void> {
+  await chainPlatformLog(control);
   const { rows } = await sql<HeadRow>`
-    select seq, hash from control.audit_log order by seq desc limit 1`.execute(control);
+    select seq, hash from control.audit_log where seq is not null order by seq desc limit 1`.execute(
+    control,
+  );
   log.info(
     { seq: Number(rows[0]?.seq), head: rows[0]?.hash },
     "The head of the platform's audit log",

@@ -1,7 +1,7 @@
 /**
  * The audit log: who did what to what, from where, and how it ended. Each tenant has one, among its
  * own rows, and the platform another; both are chains of hashes that the database makes (see
- * `migrations/app/0004_audit.sql` and docs/audit.md).
+ * `migrations/app/0004_audit.sql`, `platform-chain.ts` and docs/audit.md).
  *
  * Nothing is acknowledged that is not in the log: an entry that can't be written fails what it is
  * about. Only a refusal stays the refusal that it is.
@@ -43,7 +43,7 @@ export interface AuditEvent {
 /**
  * Writes an entry to the log of the request's tenant, or to the platform's where there is none.
  *
- * @param tx the transaction that it belongs to, of the same database. Entries of one log wait for each
+ * @param tx the transaction that it belongs to, of the same database. Entries of a tenant's log wait for each
  *   other until the end of their transactions, so make it the last thing that the transaction does.
  * @throws whatever kept the entry from being written, unless its outcome is `failed` or `refused`
  *   and there is no `tx`: that is logged.
@@ -86,20 +86,19 @@ export interface AuditOptions {
   readonly log: Logger;
 }
 
-/** @param grown is told of each tenant whose log has got an entry. */
+/** @param grown is told of each log that has got an entry: a tenant's, or the platform's (undefined). */
 export function createAudit(
   { control, databaseOf, log }: AuditOptions,
-  grown: (tenant: Tenant) => void,
+  grown: (tenant: Tenant | undefined) => void,
 ): AuditLog {
   const pending = new Set<Promise<void>>();
 
   const append = async (entry: AuditEntry, tx: QueryExecutorProvider | undefined) => {
     const { tenant, outcome = "succeeded" } = entry;
     try {
-      if (tenant) {
-        await insertEntry("audit_log", entry, tx ?? databaseOf(tenant));
-        grown(tenant);
-      } else await insertEntry("control.audit_log", entry, tx ?? control);
+      if (tenant) await insertEntry("audit_log", entry, tx ?? databaseOf(tenant));
+      else await insertEntry("control.audit_log", entry, tx ?? control);
+      grown(tenant);
     } catch (error) {
       if (tx !== undefined || outcome === "succeeded") throw error;
       log.error(

@@ -7,6 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { type QueryExecutorProvider, sql } from "kysely";
+import { chainPlatformLog } from "./platform-chain.ts";
 
 /** The last entry of a chain. */
 export interface Head {
@@ -47,8 +48,13 @@ const hashed = [
 
 const entriesAtOnce = 1_000;
 
-/** @returns how far the chain is whole; in pages, so that a long one needs no more memory. */
+/**
+ * What is committed to the platform's log and not chained yet is chained first.
+ *
+ * @returns how far the chain is whole; in pages, so that a long one needs no more memory.
+ */
 export async function verifyChain(chain: Chain): Promise<Verdict> {
+  if (chain.table === "control.audit_log") await chainPlatformLog(chain.db);
   let head: Head | undefined;
   const verdict = (problem?: Problem): Verdict => ({ head, problem });
   let missing: Head | undefined;

@@ -1,5 +1,6 @@
 /** What is answered to callers who are not who, or not allowed what, the route asks for. */
-import { defineError, type ErrorFactory } from "../errors.ts";
+import { AppError, defineError, type ErrorFactory } from "../errors.ts";
+import type { Principal } from "./principal.ts";
 
 /** A 401 says how to authenticate (RFC 9110, section 11.6.1; RFC 6750, section 3). */
 const challenging = (error: ErrorFactory, challenge: string): ErrorFactory =>
@@ -40,8 +41,30 @@ export const permissionDenied = defineError(
   403,
   "You are not permitted to do this",
 );
+/** Names the permission that the caller lacks. */
+export const needsPermission = (permission: string): AppError =>
+  permissionDenied({
+    detail: `You need the permission ${permission}. An administrator of the tenant can give it to you`,
+    members: { permission },
+  });
+export const needsPlatform = (): AppError =>
+  permissionDenied({
+    detail: "You need to be a platform administrator, signed in outside tenants",
+    members: { permission: "platform" },
+  });
 export const csrfRefused = defineError(
   "csrf_refused",
   403,
   "A change that is made by a cookie needs its X-CSRF-Token, as log-in and GET /auth/me give it",
 );
+
+/** Any of these, to somebody who is known: the refusal is charged to them, not to their address. */
+export class CallerRefused extends AppError {
+  readonly caller: Principal;
+
+  constructor(refusal: AppError, caller: Principal) {
+    const { headers, members, detail, cause } = refusal;
+    super(refusal, { headers, members, cause, ...(detail !== undefined && { detail }) });
+    this.caller = caller;
+  }
+}

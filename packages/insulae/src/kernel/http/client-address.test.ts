@@ -62,8 +62,16 @@ describe("a client's address", () => {
     );
   });
 
+  test("is in two larger networks where it is one of IPv6", () => {
+    expect(parseAddress("2001:db8:1:2345:6:7:8:9")).toEqual({
+      address: "2001:db8:1:2345:6:7:8:9",
+      block: "2001:db8:1:2345::/64",
+      networks: ["2001:db8:1:2300::/56", "2001:db8:1::/48"],
+    });
+  });
+
   test("is the IPv4 address where IPv6 only carries one", () => {
-    const expected = { address: "203.0.113.7", block: "203.0.113.7" };
+    const expected = { address: "203.0.113.7", block: "203.0.113.7", networks: [] };
     for (const text of [
       "203.0.113.7",
       "::ffff:203.0.113.7",

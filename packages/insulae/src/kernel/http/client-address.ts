@@ -16,26 +16,37 @@ export interface ClientAddress {
    * address has 2^64.
    */
   readonly block: string;
+  /** The larger networks that the address is in: of an IPv6 address its /56 and /48. */
+  readonly networks: readonly string[];
 }
 
 export type ClientOf = (request: FastifyRequest) => ClientAddress;
 
+const v4 = (address: string): ClientAddress => ({ address, block: address, networks: [] });
+
 /** A peer that has no address, such as one on a Unix socket. */
-const nowhere: ClientAddress = { address: "0.0.0.0", block: "0.0.0.0" };
+const nowhere = v4("0.0.0.0");
 
 /** The address in its one form; undefined if it is none. An IPv4 address in IPv6 is itself. */
 export function parseAddress(text: string): ClientAddress | undefined {
   const bare = withoutPort(text);
   const kind = isIP(bare);
   if (kind === 0) return undefined;
-  if (kind === 4) return { address: bare, block: bare };
+  if (kind === 4) return v4(bare);
   const ipv6 = ipaddr.IPv6.parse(bare.split("%", 1)[0] ?? "");
   if (ipv6.isIPv4MappedAddress()) {
-    const address = ipv6.toIPv4Address().toString();
-    return { address, block: address };
+    return v4(ipv6.toIPv4Address().toString());
   }
-  const network = new ipaddr.IPv6([...ipv6.parts.slice(0, 4), 0, 0, 0, 0]);
-  return { address: ipv6.toRFC5952String(), block: `${network.toRFC5952String()}/64` };
+  const network = (bits: 64 | 56 | 48): string => {
+    const [a = 0, b = 0, c = 0, d = 0] = ipv6.parts;
+    const last = bits === 64 ? d : bits === 56 ? d & 0xff00 : 0;
+    return `${new ipaddr.IPv6([a, b, c, last, 0, 0, 0, 0]).toRFC5952String()}/${bits}`;
+  };
+  return {
+    address: ipv6.toRFC5952String(),
+    block: network(64),
+    networks: [network(56), network(48)],
+  };
 }
 
 /** Some proxies write `203.0.113.7:51234` and `[2001:db8::7]:51234`. */

@@ -2,12 +2,12 @@
  * Errors of a connection that never became a request: broken HTTP, headers that are too large or too
  * slow. Node gives the bare socket; the answer has the same shape as all others.
  */
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { AppError } from "../errors.ts";
 import { badRequest, expectationFailed, headersTooLarge, requestTimeout } from "./errors.ts";
 import { problemOf, problemType } from "./problem.ts";
-import { requestId } from "./request-id.ts";
 
 const reasons: Readonly<Record<number, string>> = {
   400: "Bad Request",
@@ -29,7 +29,7 @@ export function answerConnectionError(error: NodeJS.ErrnoException, socket: Sock
     socket.destroy();
     return;
   }
-  const body = JSON.stringify(problemOf(problem, requestId({ headers: {} })));
+  const body = JSON.stringify(problemOf(problem, randomUUID()));
   socket.end(
     `HTTP/1.1 ${problem.status} ${reasons[problem.status] ?? "Error"}\r\n` +
       `content-type: ${problemType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
@@ -51,18 +51,14 @@ function isAnswering(socket: Socket): boolean {
 
 /** An `Expect` other than `100-continue`, which Node would answer with an empty 417. */
 export function answerExpectations(server: Pick<Server, "on">): void {
-  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
-    answerProblem(request, response, expectationFailed());
+  server.on("checkExpectation", (_request: IncomingMessage, response: ServerResponse) => {
+    answerProblem(response, expectationFailed());
   });
 }
 
 /** Answers a request that goes no further, and closes its connection. */
-export function answerProblem(
-  request: IncomingMessage,
-  response: ServerResponse,
-  error: AppError,
-): void {
-  const body = JSON.stringify(problemOf(error, requestId(request)));
+export function answerProblem(response: ServerResponse, error: AppError): void {
+  const body = JSON.stringify(problemOf(error, randomUUID()));
   response.writeHead(error.status, {
     "content-type": problemType,
     "content-length": Buffer.byteLength(body),

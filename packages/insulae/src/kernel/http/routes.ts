@@ -212,10 +212,11 @@ function entrance(
     let waiting: MaybePromise<void>;
     try {
       const state = enter(request, reply);
-      limits.gate(request, reply);
-      const resolved = chain(
+      const admitted = chain(limits.gate(request, reply, route), () =>
         limits.atOwnCost(request, reply, () => admit(request, reply, route)),
-        () => within(state.span, () => limits.around(request, reply, route, resolve)),
+      );
+      const resolved = chain(admitted, () =>
+        within(state.span, () => limits.around(request, reply, route, resolve)),
       );
       waiting =
         resolved instanceof Promise

@@ -222,15 +222,17 @@ describe("a proxy", () => {
 });
 
 describe("a request id", () => {
-  it("is new and unguessable, or a proxy's if that is harmless", async () => {
-    const { app } = testServer([items]);
-    const id = async (given?: string) => {
+  it("is new and unguessable, or a trusted proxy's if that is harmless", async () => {
+    const { app } = testServer([items], { trustProxy: ["192.0.2.1"] });
+    const id = async (given?: string, remoteAddress = "192.0.2.1") => {
       const headers = given === undefined ? {} : { "x-request-id": given };
-      return (await app.inject({ url: "/api/v1/items/7", headers })).headers["x-request-id"];
+      const answer = await app.inject({ url: "/api/v1/items/7", headers, remoteAddress });
+      return answer.headers["x-request-id"];
     };
     expect(await id()).toMatch(/^[0-9a-f-]{36}$/);
     expect(await id()).not.toBe(await id());
     expect(await id("proxy-1.A_b")).toBe("proxy-1.A_b");
+    expect(await id("proxy-1.A_b", "192.0.2.2")).toMatch(/^[0-9a-f-]{36}$/);
     for (const bad of ["a b", "a\tb", "a\u001b[31m", 'a"', "x".repeat(65), ""]) {
       expect(await id(bad)).toMatch(/^[0-9a-f-]{36}$/);
     }

@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
+import proxyAddress from "@fastify/proxy-addr";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { ErrorFactory } from "../errors.ts";
 import type { Feature } from "../feature.ts";
@@ -31,7 +32,7 @@ import { type RequestLimits, unlimited } from "./limits/request-limits.ts";
 import { metricsFeature } from "./metrics.ts";
 import { createNodeServers, type TlsOptions } from "./node-servers.ts";
 import { createNotFound, shadowedAddresses } from "./not-found.ts";
-import { requestId } from "./request-id.ts";
+import { createRequestId } from "./request-id.ts";
 import { type Resolve, type ResolvedRequest, stateKey } from "./request-state.ts";
 import { registerRoutes } from "./routes.ts";
 import { securityHeaders } from "./security-headers.ts";
@@ -139,10 +140,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   );
   const answerError = createAnswerError({ constraints, stray, log });
 
+  // As Fastify decides whose `X-Forwarded-…` it believes.
+  const trusted = proxyAddress.compile([...(options.trustProxy ?? [])]);
+
   let handle: RequestListener = () => {};
   const app = fastify({
     logger: false, // the access line and the lazy child loggers are cheaper than a child a request
-    genReqId: requestId,
+    genReqId: createRequestId((address) => trusted(address, 0)),
     bodyLimit: options.bodyLimit ?? 1_048_576,
     trustProxy: options.trustProxy?.length ? [...options.trustProxy] : false,
     return503OnClosing: false, // the hook below does it, in the shape of all errors
@@ -201,24 +205,30 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   ];
   const missing = createNotFound(addresses);
   const enter = enterAt(undefined);
-  const answerNothing = (request: FastifyRequest, reply: FastifyReply) => {
+  const answerNothing = async (request: FastifyRequest, reply: FastifyReply) => {
     enter(request, reply);
-    limits.gate(request, reply);
-    return limits.atOwnCost(request, reply, () => {
-      if (isPreflight(request)) return cors.preflight(request, reply);
-      return chain(cors.admit(request, reply), () => {
-        throw missing(request.url);
-      });
-    });
+    await limits.gate(request, reply);
+    if (isPreflight(request)) {
+      await limits.atOwnCost(request, reply, () => cors.preflight(request, reply));
+      return reply;
+    }
+    // Looking through all paths is work, which whoever asks pays for first.
+    await limits.stranger(request, reply);
+    await cors.admit(request, reply);
+    throw missing(request.url);
   };
-  app.setNotFoundHandler(answerNothing);
-  for (const { method, path: url } of shadowedAddresses(addresses)) {
-    const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
-      await answerNothing(request, reply);
+  app.register((inner, _options, done) => {
+    // A hook, since the handler would come when a body has been read and parsed.
+    inner.addHook("onRequest", answerNothing);
+    const handler = () => {
+      throw notFound();
     };
-    // It is answered before its body is read.
-    app.route({ method, url, onRequest, handler: () => {} });
-  }
+    inner.setNotFoundHandler(handler);
+    for (const { method, path: url } of shadowedAddresses(addresses)) {
+      inner.route({ method, url, handler });
+    }
+    done();
+  });
   return Object.assign(app, {
     listenFor: async ({ port, host, routes }: Parameters<HttpServer["listenFor"]>[0]) => {
       const server = servers.create(only(routes, handle));
@@ -247,7 +257,7 @@ const only =
     const [path = "", ...query] = (request.url ?? "").split("?");
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (route === undefined) {
-      answerProblem(request, response, notFound());
+      answerProblem(response, notFound());
       return;
     }
     request.url = [route, ...query].join("?");

@@ -34,7 +34,12 @@ export function createOpenSocket(options: {
   return ({ request, reply, route, resolved, resolve, ask }) => {
     const talk = ask(resolved);
     if (!isTalk(talk)) throw new Error(`the handler of ${route.path} gave no function`);
-    const owner = `${resolved.tenant?.id}/${resolved.user?.id ?? findState(request)?.client.block}`;
+    const { tenant, user } = resolved;
+    const owner = {
+      person: `${tenant?.id}/${user?.id ?? findState(request)?.client.block}`,
+      tenant: tenant?.id,
+      isPlatformAdmin: user?.kind === "core" && user.platformAdmin,
+    };
     sockets.admit(owner);
     const taken = upgrades.take(request.raw);
     if (!taken) throw upgradeRequired({ headers: { upgrade: "websocket", connection: "upgrade" } });

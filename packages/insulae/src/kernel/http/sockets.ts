@@ -17,14 +17,10 @@ import type { IncomingMessage } from "node:http";
 import { type WebSocket, WebSocketServer } from "ws";
 import { AppError, defineError } from "../errors.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { createSocketShares, type SocketOwner, tooManySockets } from "./socket-shares.ts";
 import type { Handshake } from "./upgrades.ts";
 
 export const upgradeRequired = defineError("upgrade_required", 426, "This address is a WebSocket");
-export const tooManySockets = defineError(
-  "too_many_sockets",
-  429,
-  "Too many WebSockets are open; close one first",
-);
 
 /** What the handler of a socket's route talks to. */
 export interface OutgoingSocket {
@@ -41,8 +37,7 @@ export interface OutgoingSocket {
 export type Talk = (socket: OutgoingSocket) => void;
 
 export interface SocketOptions {
-  /** Whose it is: one may have so many. */
-  readonly owner: string;
+  readonly owner: SocketOwner;
   readonly request: Handshake & { readonly raw: IncomingMessage };
   readonly talk: Talk;
   /** Throws, or rejects, if it would be refused now. */
@@ -52,7 +47,7 @@ export interface SocketOptions {
 
 export interface Sockets {
   /** @throws tooManySockets */
-  admit(owner: string): void;
+  admit(owner: SocketOwner): void;
   /** Finishes the handshake, and has the handler talk. */
   open(options: SocketOptions): void;
   /** How many are open. */
@@ -73,8 +68,6 @@ const turns = 50;
 
 const usualTimes: SocketTimes = { checkMs: 1_000, heartbeatMs: 15_000, uncheckedMs: 10_000 };
 
-const maxOfOwner = 10;
-const maxInAll = 1_000;
 /** Between two heartbeats, pings, frames and all. */
 const maxBytesIn = 16_384;
 
@@ -84,7 +77,6 @@ const policy = 1008;
 const unexpected = 1011;
 
 interface Open {
-  readonly owner: string;
   readonly check: () => unknown;
   readonly end: (code: number, reason: string) => void;
   /** Sends a ping; ends the socket whose peer did not answer the one before. */
@@ -108,13 +100,12 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
   });
   /** Who has to be checked next comes first. */
   const sockets = new Set<Open>();
+  const shares = createSocketShares();
   let closed = false;
 
-  const ofOwner = (owner: string): number =>
-    [...sockets].filter((socket) => socket.owner === owner).length;
-
-  const admit = (owner: string): void => {
-    if (closed || sockets.size >= maxInAll || ofOwner(owner) >= maxOfOwner) throw tooManySockets();
+  const admit = (owner: SocketOwner): void => {
+    const refusal = closed ? tooManySockets() : shares.refusal(owner);
+    if (refusal) throw refusal;
   };
 
   const checkOne = async (socket: Open): Promise<void> => {
@@ -163,6 +154,7 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
 
     const leave = (why: string | number): void => {
       if (!sockets.delete(socket)) return;
+      giveBack();
       if (sockets.size === 0) {
         clearInterval(timer);
         timer = undefined;
@@ -177,8 +169,8 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
       // Whoever does not answer the closing does not keep the connection.
       setTimeout(() => peer.terminate(), 1_000).unref();
     };
+    const giveBack = shares.add(owner);
     const socket: Open = {
-      owner,
       check,
       end,
       beat() {

@@ -41,8 +41,8 @@ export function quotaExceededBy(usedUp: UsedUp, now = Date.now(), cause?: unknow
   const { quota, limit, plan } = usedUp;
   const daily = quota.endsWith("_per_day");
   return quotaExceeded({
-    detail: `The plan ${plan} allows ${limit} (${quota})`,
-    members: { quota, limit, plan },
+    detail: `The plan ${plan} allows ${limit} (${quota}). The setting is PLAN_QUOTAS`,
+    members: { quota, limit, plan, setting: "PLAN_QUOTAS" },
     headers: daily ? { "retry-after": String(Math.ceil((dayMs - (now % dayMs)) / 1000)) } : {},
     cause,
   });

@@ -4,6 +4,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Proof } from "../auth/authentication.ts";
+import { CallerRefused } from "../auth/errors.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Access, Route, RouteContext } from "../feature.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
@@ -252,10 +253,38 @@ test.each(withCertificates)("%s", async (_, given, to, outcome) => {
   expect(await outcomeOf(given, to, false)).toEqual(outcome);
 });
 
+test.each([
+  ["a user at another tenant", { token: "user@a", tenantHeader: "b" }, read],
+  ["a user where there is no such tenant", { token: "user@a", tenantHeader: "nowhere" }, read],
+  ["a certificate at another tenant", { ...shows("acts:a"), host: "b.insulae.example" }, read],
+  ["a user without the permission", { token: "user@a" }, route("contacts:write")],
+  ["an account at a platform administrator's", { token: "account" }, route("platform", "core")],
+])("%s is refused as who they are, so that they are charged for it", async (_what, given, to) => {
+  for (const cached of [true, false]) {
+    const refused = async () => resolverFor(cached).resolve(facts(given), to);
+    const error = await refused().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(CallerRefused);
+    expect(error).toMatchObject({ status: 403, detail: expect.any(String) });
+  }
+});
+
+test.each([
+  ["somebody who is gone", { token: "gone@a", tenantHeader: "b" }],
+  ["a certificate that names and does not act", { ...shows("names:a"), host: "b.insulae.example" }],
+])("%s is refused as a stranger", async (_what, given) => {
+  const { attempts, resolve } = resolverFor(true);
+  const refused = async () => resolve(facts(given), read);
+  const error = await refused().catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "tenant_access_denied" });
+  expect(error).not.toBeInstanceOf(CallerRefused);
+  // Nobody writes into a tenant's audit log by claiming to be of another: only who is registered.
+  expect(attempts).toHaveLength("token" in given ? 0 : 1);
+});
+
 test("a certificate of one tenant at another's host is reported", async () => {
   const { attempts, resolve } = resolverFor(true);
   const crossing = facts({ ...shows("acts:a"), host: "b.insulae.example" });
-  expect(() => resolve(crossing, read)).toThrow("Tenant access denied");
+  expect(() => resolve(crossing, read)).toThrow("the same tenant");
   expect(attempts).toMatchObject([
     {
       user: "certificate:certificate-a",

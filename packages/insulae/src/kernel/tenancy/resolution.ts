@@ -12,13 +12,16 @@ import type { Authenticate, Proof, Shown } from "../auth/authentication.ts";
 import { type Credential, impersonatorOf, isMachine } from "../auth/credential.ts";
 import {
   authenticationRequired,
+  CallerRefused,
   invalidToken,
-  permissionDenied,
+  needsPermission,
+  needsPlatform,
   personalOnly,
   wrongContext,
 } from "../auth/errors.ts";
 import { isPersonal, takesMachines } from "../auth/personal.ts";
 import type { Principal } from "../auth/principal.ts";
+import type { AppError } from "../errors.ts";
 import type { Route } from "../feature.ts";
 import { all, chain, type MaybePromise } from "../maybe-promise.ts";
 import type { ClientCertificates, Registration } from "../tls/client-certificates.ts";
@@ -122,13 +125,40 @@ export function createResolver(options: ResolverOptions): Resolver {
     );
   };
 
+  /**
+   * Refuses whoever asks for another tenant than their own, and notes it: of people who are known, and of
+   * certificates that are registered. What a stranger claims (a key that nobody made) is in no log of a tenant's.
+   */
+  const refuseElsewhere = (
+    facts: RequestFacts,
+    { host, header, credential, certificate }: Candidates,
+    proof: Proof | undefined,
+    registered: readonly Registration[] | undefined,
+  ): MaybePromise<never> => {
+    const home = (proof ? credential : certificate) ?? undefined;
+    const shown = proof ?? machineProof(registered, home);
+    return chain(home && shown?.findPrincipal(home), (user) => {
+      const [machine] = registered ?? [];
+      if (user || machine) {
+        onCrossTenantAttempt({
+          user: proof && user ? proof.subject : `certificate:${machine?.id}`,
+          userTenant: credential ?? certificate ?? undefined,
+          requestTenant: header ?? host ?? undefined,
+          named: header?.key ?? host?.key ?? facts.tenantHeader ?? facts.host,
+          request: facts.request,
+        });
+      }
+      throw user ? new CallerRefused(accessDenied(), user) : accessDenied();
+    });
+  };
+
   /** The one tenant that all candidates agree on. */
   const agree = (
     facts: RequestFacts,
     named: Candidates,
     proof: Proof | undefined,
     registered: readonly Registration[] | undefined,
-  ) => {
+  ): MaybePromise<Tenant | undefined> => {
     const { host, header, credential, certificate } = named;
     if (credential === null) throw invalidToken();
     const selected = [host, header].filter((candidate) => candidate !== undefined);
@@ -138,17 +168,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       selected.some((candidate) => candidate?.id !== expected?.id) ||
       registered?.every(({ tenantId }) => tenantId !== expected?.id)
     ) {
-      const [machine] = registered ?? [];
-      if ((proof && credential) || machine) {
-        onCrossTenantAttempt({
-          user: proof?.subject ?? `certificate:${machine?.id}`,
-          userTenant: credential ?? certificate ?? undefined,
-          requestTenant: header ?? host ?? undefined,
-          named: header?.key ?? host?.key ?? facts.tenantHeader ?? facts.host,
-          request: facts.request,
-        });
-      }
-      throw tenantAccessDenied();
+      return refuseElsewhere(facts, named, proof, registered);
     }
     if (expected === null) throw tenantNotFound();
     if (expected.status === "suspended") {
@@ -225,15 +245,16 @@ export function createResolver(options: ResolverOptions): Resolver {
           const isThere = named.header?.status === "active";
           if (route.options.unknownTenant && !isThere) return ofUnknownTenant;
         }
-        const tenant = agree(facts, named, proof, counted);
-        if (open && core && tenant) return { tenant, user: undefined, credential: undefined };
-        const proven = proof ?? machineProof(counted, tenant);
-        return chain(proven?.findPrincipal(tenant), (user) => {
-          if (proven && !user && !open) throw invalidToken();
-          authorise(route, tenant, user);
-          const credential = user && proven?.credential;
-          if (credential) refuseStandIn(route, credential);
-          return { tenant, user, credential };
+        return chain(agree(facts, named, proof, counted), (tenant) => {
+          if (open && core && tenant) return { tenant, user: undefined, credential: undefined };
+          const proven = proof ?? machineProof(counted, tenant);
+          return chain(proven?.findPrincipal(tenant), (user) => {
+            if (proven && !user && !open) throw invalidToken();
+            const credential = user && proven?.credential;
+            const refusal = refusalOf(route, tenant, user, credential);
+            if (refusal) throw user ? new CallerRefused(refusal, user) : refusal;
+            return { tenant, user, credential };
+          });
         });
       });
     };
@@ -252,30 +273,57 @@ const noCandidates: Candidates = {
   certificate: undefined,
 };
 
+const accessDenied = () =>
+  tenantAccessDenied({
+    detail: "The host, X-Tenant and your credential have to name the same tenant",
+  });
+
+/** Why the caller may not use the route; undefined: they may. */
+function refusalOf(
+  route: Route,
+  tenant: Tenant | undefined,
+  user: Principal | undefined,
+  credential: Credential | undefined,
+): AppError | undefined {
+  return lacking(route, tenant, user) ?? (credential && standIn(route, credential));
+}
+
 /**
  * Some things only the person themself may do; see `personal` in `feature.ts`. A machine has the
  * permissions that it was given, and nothing that is a person's alone.
  */
-function refuseStandIn(route: Route, credential: Credential): void {
+function standIn(route: Route, credential: Credential): AppError | undefined {
   const refused = isMachine(credential)
     ? !takesMachines(route)
     : impersonatorOf(credential) !== undefined && isPersonal(route);
-  if (refused) throw personalOnly();
+  return refused ? personalOnly() : undefined;
 }
 
-/** Whether the caller may use the route, in the context that the route runs in. */
-function authorise(route: Route, tenant: Tenant | undefined, user: Principal | undefined): void {
+/** What the caller lacks, in the context that the route runs in. */
+function lacking(
+  route: Route,
+  tenant: Tenant | undefined,
+  user: Principal | undefined,
+): AppError | undefined {
   const { permission, context = "tenant", orPlatform } = route.options;
   if (permission !== "public") {
-    if (!user) throw authenticationRequired();
-    if (orPlatform && user.kind === "core" && user.platformAdmin) return;
+    if (!user) return authenticationRequired();
+    if (orPlatform && user.kind === "core" && user.platformAdmin) return undefined;
     if (permission === "platform") {
-      if (user.kind !== "core" || !user.platformAdmin) throw permissionDenied();
-      return;
+      return user.kind === "core" && user.platformAdmin ? undefined : needsPlatform();
     }
   }
-  if (user && context !== "any" && user.kind !== context) throw wrongContext();
-  if (context === "tenant" && !tenant) throw tenantRequired();
-  if (permission === "public" || permission === "authenticated") return;
-  if (user?.kind !== "tenant" || !user.permissions.has(permission)) throw permissionDenied();
+  if (user && context !== "any" && user.kind !== context) {
+    return wrongContext({ detail: expectedToken[context] });
+  }
+  if (context === "tenant" && !tenant) return tenantRequired();
+  if (permission === "public" || permission === "authenticated") return undefined;
+  return user?.kind === "tenant" && user.permissions.has(permission)
+    ? undefined
+    : needsPermission(permission);
 }
+
+const expectedToken = {
+  tenant: "This address is a tenant's: sign in to the tenant",
+  core: "This address is outside tenants: sign in without one",
+};

@@ -184,7 +184,7 @@ describe("a quota of a day", () => {
         code: "quota_exceeded",
         status: 429,
         headers: { "retry-after": String(12 * 3600) },
-        members: { quota: "requests_per_day", limit: 5, plan: "free" },
+        members: { quota: "requests_per_day", limit: 5, plan: "free", setting: "PLAN_QUOTAS" },
       }),
     );
     await usage.flush();

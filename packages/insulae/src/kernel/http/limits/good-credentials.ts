@@ -2,43 +2,71 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { FastifyRequest } from "fastify";
 import { LRUCache } from "lru-cache";
+import type { Principal } from "../../auth/principal.ts";
+import type { AccountId, TenantId } from "../../tenancy/tenant.ts";
+
+/** Who is charged: a tenant for its users, or an account outside tenants. */
+export type Payer =
+  | { readonly tenantId: TenantId; readonly accountId?: undefined }
+  | { readonly tenantId?: undefined; readonly accountId: AccountId };
+
+export const payerOf = (user: Principal): Payer =>
+  user.kind === "core" ? { accountId: user.id } : { tenantId: user.tenantId };
 
 export interface GoodCredentials {
   /** Whether the request shows credentials, of whatever kind and value. */
   shown(request: FastifyRequest): boolean;
-  /** Whether those that it shows were good before. They may have ended since. */
-  has(request: FastifyRequest): boolean;
-  add(request: FastifyRequest): void;
+  /** Who was charged for those that it shows, when they were last good. They may have ended since. */
+  payer(request: FastifyRequest): Payer | undefined;
+  add(request: FastifyRequest, user: Principal): void;
+  /** They are no good any more. */
+  forget(request: FastifyRequest): void;
+}
+
+interface Known {
+  readonly text: string;
+  readonly payer: Payer;
 }
 
 /** The end of a credential names it (a token ends in its signature); hashing all of it costs more. */
 const nameLength = 64;
+const nameOf = (text: string): string => text.slice(-nameLength);
 
-/** Remembers credentials that somebody was let in with; a certificate, by its connection. */
+/** Remembers credentials that somebody was known by; a certificate, by its connection. */
 export function createGoodCredentials(): GoodCredentials {
-  const known = new LRUCache<string, string>({
+  const known = new LRUCache<string, Known>({
     max: 20_000,
     maxSize: 16 * 1024 * 1024,
-    sizeCalculation: (text) => text.length + nameLength,
+    sizeCalculation: ({ text }) => text.length + nameLength,
   });
-  const connections = new WeakSet<Socket>();
+  const connections = new WeakMap<Socket, Payer>();
 
-  const has = (request: FastifyRequest): boolean => {
-    const text = textOf(request);
-    return text === undefined
-      ? connections.has(request.socket)
-      : known.get(text.slice(-nameLength)) === text;
+  const payerBy = (request: FastifyRequest, text: string | undefined): Payer | undefined => {
+    if (text === undefined) return connections.get(request.socket);
+    const found = known.get(nameOf(text));
+    return found?.text === text ? found.payer : undefined;
   };
   return {
-    has,
+    payer: (request) => payerBy(request, textOf(request)),
     shown: (request) => textOf(request) !== undefined || isCertified(request.socket),
-    add(request) {
+    add(request, user) {
       const text = textOf(request);
-      if (text === undefined) connections.add(request.socket);
-      else if (!has(request)) known.set(text.slice(-nameLength), text);
+      const before = payerBy(request, text);
+      if (before && isPaidBy(before, user)) return;
+      const payer = payerOf(user);
+      if (text === undefined) connections.set(request.socket, payer);
+      else known.set(nameOf(text), { text, payer });
+    },
+    forget(request) {
+      const text = textOf(request);
+      if (text === undefined) connections.delete(request.socket);
+      else if (payerBy(request, text)) known.delete(nameOf(text));
     },
   };
 }
+
+const isPaidBy = ({ tenantId, accountId }: Payer, user: Principal): boolean =>
+  user.kind === "core" ? accountId === user.id : tenantId === user.tenantId;
 
 /** Wherever `requestFacts` finds a credential. */
 function textOf({ headers }: FastifyRequest): string | undefined {

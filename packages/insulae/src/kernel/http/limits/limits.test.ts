@@ -1,119 +1,6 @@
-import { Type } from "typebox";
-import { beforeEach, describe, expect, test, vi } from "vitest";
-import type { RateLimits } from "../../../config.ts";
-import { invalidToken } from "../../auth/errors.ts";
-import type { Principal } from "../../auth/principal.ts";
-import { feature } from "../../feature.ts";
-import { createMetrics } from "../../telemetry/metrics.ts";
-import type { Tenant, TenantId, UserId } from "../../tenancy/tenant.ts";
+import { describe, expect, test } from "vitest";
 import { notFound } from "../errors.ts";
-import type { Resolve } from "../request-state.ts";
-import type { HttpServerOptions } from "../server.ts";
-import { resolvedFor, testServer } from "../test-server.ts";
-import { createLimiter } from "./limiter.ts";
-import { createRequestLimits } from "./request-limits.ts";
-
-const routes = feature("things", {
-  routes: (r) => [
-    r.get(
-      "/things",
-      { permission: "public", context: "any", summary: "Things", response: Type.Object({}) },
-      () => ({}),
-    ),
-    r.post(
-      "/log-in",
-      {
-        permission: "public",
-        context: "any",
-        limit: "credentials",
-        audit: { none: "a test" },
-        summary: "Logs in",
-        response: Type.Object({}),
-      },
-      () => ({}),
-    ),
-  ],
-});
-
-const clock = { now: 1_700_000_000_000 };
-beforeEach(() => {
-  clock.now += 3_600_000;
-});
-
-const tenant = (id: string, plan = "free", limits?: object): Tenant =>
-  ({ id: id as TenantId, plan, settings: { ...(limits && { limits }) } }) as unknown as Tenant;
-
-const userOf = ({ id }: Tenant): Principal =>
-  ({ kind: "tenant", id: "u" as UserId, tenantId: id }) as unknown as Principal;
-
-const defaults: RateLimits = {
-  global: 1_000,
-  plans: { free: 6, premium: 60 },
-  account: 20,
-  anonymous: 10,
-  credentials: 3,
-};
-
-/** `Bearer <name>` is a user of the tenant of that name; any other token is not valid. */
-function serve(
-  tenants: readonly Tenant[],
-  limits: Partial<RateLimits> = {},
-  more: Partial<HttpServerOptions> = {},
-) {
-  const looked = vi.fn();
-  const resolve: Resolve = ({ headers }) => {
-    looked();
-    const name =
-      headers.authorization?.slice("Bearer ".length) ??
-      headers["x-api-key"]?.toString() ??
-      headers.cookie?.replace("session=", "") ??
-      headers["client-cert"]?.toString();
-    if (name === undefined) return resolvedFor(undefined);
-    if (name === "account") {
-      return resolvedFor(undefined, { kind: "core", id: "me" } as unknown as Principal);
-    }
-    // Somebody whose token is no good, where none is needed.
-    if (name === "visitor") return resolvedFor(tenants[0]);
-    const found = tenants.find(({ id }) => id === name);
-    if (!found) throw invalidToken();
-    return resolvedFor(found, userOf(found));
-  };
-  const limiter = createLimiter({ clock: () => clock.now });
-  const { app } = testServer([routes], {
-    resolve,
-    limits: createRequestLimits({
-      limits: { ...defaults, ...limits },
-      metrics: createMetrics(),
-      limiter,
-    }),
-    ...more,
-  });
-  const ask = async (options: {
-    url?: string;
-    method?: "GET" | "POST" | "OPTIONS";
-    token?: string;
-    from?: string;
-    headers?: Record<string, string>;
-  }) => {
-    const { url = "/api/v1/things", method = "GET", token, from = "198.51.100.1" } = options;
-    return app.inject({
-      method,
-      url,
-      remoteAddress: from,
-      headers: { ...(token && { authorization: `Bearer ${token}` }), ...options.headers },
-    });
-  };
-  /** The statuses of so many requests, one after another. */
-  const statuses = async (count: number, options: Parameters<typeof ask>[0]) => {
-    const seen: number[] = [];
-    for (let i = 0; i < count; i += 1) seen.push((await ask(options)).statusCode);
-    return seen;
-  };
-  return { app, ask, statuses, looked };
-}
-
-const granted = (statuses: number[]) => statuses.filter((status) => status === 200).length;
-const refused = (statuses: number[]) => statuses.filter((status) => status === 429).length;
+import { clock, granted, refused, serve, tenant } from "./limits-fixture.ts";
 
 // Shows S0-064, S4-033, S1-095, S3-053
 describe("a tenant's limit", () => {
@@ -194,6 +81,29 @@ describe("a tenant's limit", () => {
 });
 
 describe("the other limits", () => {
+  test("log-in is not refused for what strangers at the same address ask elsewhere", async () => {
+    const { statuses } = serve([]);
+    await statuses(30, {});
+    expect(await statuses(1, { method: "POST", url: "/api/v1/log-in" })).toEqual([200]);
+  });
+
+  test("strangers leave a part of the installation's to known callers", async () => {
+    const { ask, statuses } = serve([tenant("a", "premium")], { global: 40 });
+    const seen: number[] = [];
+    const logIn = { method: "POST", url: "/api/v1/log-in" } as const;
+    for (let i = 0; i < 10; i += 1) {
+      seen.push(...(await statuses(5, { from: `203.0.113.${i}` })));
+      seen.push(...(await statuses(2, { ...logIn, from: `203.0.113.${i}` })));
+    }
+    // Half of it for strangers, a quarter for log-ins.
+    expect(granted(seen)).toBe(30);
+    expect((await ask({ from: "203.0.113.99" })).json()).toMatchObject({
+      policy: "global",
+      setting: "RATE_LIMIT_GLOBAL",
+    });
+    expect(granted(await statuses(20, { token: "a", from: "203.0.113.200" }))).toBe(10);
+  });
+
   test("an account outside tenants has its own", async () => {
     const { statuses } = serve([]);
     expect(granted(await statuses(30, { token: "account" }))).toBe(20);
@@ -292,6 +202,24 @@ describe("a client", () => {
     }
     expect(statuses).toEqual([200, 200, 200, 429]);
     expect((await ask({ ...logIn, from: "2001:db8:0:8::1" })).statusCode).toBe(200);
+  });
+
+  test("has a share of its /56 and its /48", async () => {
+    const { ask } = serve([], { global: 0 });
+    const spend = async (network: (i: number) => string, count: number) => {
+      let allowed = 0;
+      for (let i = 0; i < count; i += 1) {
+        const { statusCode } = await ask({ ...logIn, from: network(i) });
+        if (statusCode === 200) allowed += 1;
+      }
+      return allowed;
+    };
+    // Each is a /64 of its own.
+    expect(await spend((i) => `2001:db8:0:${i.toString(16)}::1`, 100)).toBe(3 * 8);
+    // Each is a /56 of its own.
+    const each = (i: number) => `2001:db8:0:${(256 * (i + 1)).toString(16)}::1`;
+    expect(await spend((i) => each(i % 200), 400)).toBe(3 * 64 - 3 * 8);
+    expect(await spend((i) => `2001:db8:1:${i}00::1`, 1)).toBe(1);
   });
 
   test("is the same over IPv4 and as IPv4 in IPv6", async () => {

@@ -182,6 +182,7 @@ function serve(redis: Redis) {
     {
       resolve: () => resolvedFor(undefined),
       limits: createRequestLimits({
+        findTenant: () => undefined,
         limits: { global: 1_000, plans: {}, account: 0, anonymous: 0, credentials: 3 },
         metrics: createMetrics(),
         limiter: createLimiter({ redis }),

@@ -9,29 +9,31 @@
  *
  * and to the host's, where that has a limit of its own: it is everybody's at that host.
  *
- * Whoever shows credentials could have them looked up for ever. So while the client's bucket is empty,
- * only those are looked at that were good before. Strangers don't spend what a tenant has: else
- * anybody could spend it for them.
+ * A request that will be refused costs next to nothing: the gate looks at the buckets before anybody is
+ * looked up. For credentials that were good before, it looks at those that they were charged to; for all others, at the
+ * client's. A refusal of somebody who is known (another tenant, a permission they lack) is charged to
+ * them like what they are granted, so that it soon becomes a 429, and held back like one while there are
+ * many. Strangers don't spend what a tenant has: else anybody could spend it for them.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { RateLimits } from "../../../config.ts";
+import { CallerRefused } from "../../auth/errors.ts";
 import { AppError, defineError } from "../../errors.ts";
 import type { Route } from "../../feature.ts";
 import { chain, type MaybePromise } from "../../maybe-promise.ts";
 import { counter, type Metrics } from "../../telemetry/metrics.ts";
-import { hostSettingsOf } from "../../tenancy/host-settings.ts";
-import { canonicalHost } from "../../tenancy/hostname.ts";
-import { ownLimit } from "../../tenancy/plans.ts";
+import { tenantInactive } from "../../tenancy/errors.ts";
 import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
-import { tenantKey } from "../../tenant-keys.ts";
 import { findState, type Resolve, type ResolvedRequest } from "../request-state.ts";
+import { type ClientPolicy, createCharges, explain, present } from "./charges.ts";
 import { createConcurrency, type Queue } from "./concurrency.ts";
-import { createGoodCredentials } from "./good-credentials.ts";
+import { createGoodCredentials, type Payer, payerOf } from "./good-credentials.ts";
 import { createHold } from "./hold.ts";
 import type { Limiter } from "./limiter.ts";
 import type { Charge, Outcome, Policy } from "./local-buckets.ts";
 import { rateHeaders, remainingOf, retryAfterSeconds, windowSeconds } from "./rate-headers.ts";
 
+/** With `policy`, `limit`, `window` and `setting`: which limit it is, and what an operator changes. */
 export const rateLimitExceeded = defineError("rate_limit_exceeded", 429, "Rate limit exceeded");
 
 const refusals = counter(
@@ -40,9 +42,15 @@ const refusals = counter(
   ["policy"],
 );
 
+/** So many 403 of known callers are answered at once in a second. */
+const callersRefusedPerSecond = 500;
+
 export interface RequestLimits {
-  /** Refuses a client whose bucket is empty, unless what it shows was good before. */
-  gate(request: FastifyRequest, reply: FastifyReply): void;
+  /**
+   * Refuses whoever would be refused anyway: what they showed was charged to a bucket that is empty now, or
+   * they are a stranger whose client's is.
+   */
+  gate(request: FastifyRequest, reply: FastifyReply, route?: Route): MaybePromise<void>;
   /** Charges the client if the work fails, and it is their fault. @throws what the work throws */
   atOwnCost<T>(
     request: FastifyRequest,
@@ -66,56 +74,98 @@ export interface RequestLimitsOptions {
   readonly limits: RateLimits;
   readonly metrics: Metrics;
   readonly limiter: Limiter;
+  /** The tenant as it is now; a promise where it has to be fetched. */
+  readonly findTenant: (id: TenantId) => MaybePromise<Tenant | undefined>;
   /** Counts a request of a tenant's user that is let in. @throws quotaExceeded */
   readonly count?: (tenant: Tenant) => void;
 }
 
 /** Limits. Each of its functions throws rateLimitExceeded, or rejects with it. */
 export function createRequestLimits(options: RequestLimitsOptions): RequestLimits {
-  const { limits, limiter, metrics, count } = options;
+  const { limits, limiter, metrics, findTenant, count } = options;
   const countRefused = (policy: Policy) => metrics.counter(refusals, { policy }).add();
   // From the beginning, so that the first refusal is an increase.
   for (const policy of ["global", "tenant", "host", "account", "anonymous", "credentials"]) {
     metrics.counter(refusals, { policy });
   }
-  const plans = new Map(Object.entries(limits.plans));
-  const all = charge("global", undefined, limits.global);
+  const charges = createCharges(limits);
   const good = createGoodCredentials();
   const hold = createHold();
+  const holdCallers = createHold({ perSecond: callersRefusedPerSecond });
 
-  const clientCharge = (request: FastifyRequest, policy: "anonymous" | "credentials") =>
-    charge(policy, undefined, limits[policy], findState(request)?.client.block);
+  const strangerCharges = (request: FastifyRequest, policy: ClientPolicy) =>
+    charges.stranger(findState(request)?.client, policy);
 
-  const callerCharge = (request: FastifyRequest, { tenant, user }: ResolvedRequest) => {
-    if (!user) return clientCharge(request, "anonymous");
-    if (user.kind === "core") return charge("account", undefined, limits.account, user.id);
-    return charge("tenant", user.tenantId, tenantRate(plans, tenant));
+  const payerCharges = (payer: Payer, tenant: Tenant | undefined, host?: Charge) =>
+    present([charges.all, charges.payer(payer, tenant), host]);
+
+  /** What a known caller's request would be charged to; undefined where that isn't at hand. */
+  const knownCharges = (request: FastifyRequest, payer: Payer): readonly Charge[] | undefined => {
+    if (payer.tenantId === undefined) return payerCharges(payer, undefined);
+    const tenant = findTenant(payer.tenantId);
+    if (tenant instanceof Promise) {
+      // Resolving asks for it again, and hears of it if that fails.
+      tenant.catch(() => {});
+      return undefined;
+    }
+    if (!tenant) return undefined;
+    return payerCharges(payer, tenant, charges.host(request, tenant));
   };
 
-  /** Takes from these buckets, where they are limited. */
-  const pay = (reply: FastifyReply, some: readonly (Charge | undefined)[]): MaybePromise<void> => {
-    const charges = some.filter((one) => one !== undefined);
-    if (charges.length === 0) return;
-    return chain(limiter.take(charges), (outcome) => {
-      const refusal = tell(reply, charges, outcome, countRefused);
-      if (!refusal) return;
-      return chain(hold(), () => {
-        throw refusal;
-      });
+  /** What a request would be charged to, as far as can be told before anybody is looked up. */
+  const chargesAtGate = (request: FastifyRequest, limit: Route["options"]["limit"]) => {
+    if (limit) return strangerCharges(request, limit);
+    const payer = good.payer(request);
+    if (payer) return knownCharges(request, payer);
+    // New credentials may be good ones, for which strangers leave a part of the installation's bucket.
+    return good.shown(request)
+      ? charges.client(findState(request)?.client, "anonymous")
+      : strangerCharges(request, "anonymous");
+  };
+
+  /** Refuses, if that is the outcome; sooner or later, so that a flood's retries come slower. */
+  const settle = (
+    reply: FastifyReply,
+    some: readonly Charge[],
+    outcome: Outcome,
+  ): MaybePromise<void> => {
+    const refusal = tell(reply, some, outcome, countRefused);
+    if (!refusal) return;
+    return chain(hold(), () => {
+      throw refusal;
     });
   };
-  /** Takes from the installation's bucket and these. */
-  const take = (reply: FastifyReply, ...own: readonly (Charge | undefined)[]) =>
-    pay(reply, [all, ...own]);
+  const take = (reply: FastifyReply, some: readonly Charge[]): MaybePromise<void> =>
+    some.length === 0
+      ? undefined
+      : chain(limiter.take(some), (outcome) => settle(reply, some, outcome));
+
+  /** Whose fault it is pays: the caller, if they are known, or else the client. */
+  const payForFailure = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    error: unknown,
+  ): MaybePromise<void> => {
+    if (!(error instanceof AppError) || error.status >= 500) return;
+    if (error instanceof CallerRefused) {
+      const { caller } = error;
+      good.add(request, caller);
+      const tenant = caller.kind === "core" ? undefined : findTenant(caller.tenantId);
+      return chain(tenant, (found) => take(reply, payerCharges(payerOf(caller), found)));
+    }
+    if (error.status === 401 || error.code === tenantInactive.code) good.forget(request);
+    return take(reply, strangerCharges(request, "anonymous"));
+  };
 
   const atOwnCost: RequestLimits["atOwnCost"] = (request, reply, work) => {
-    const failed = (error: unknown): MaybePromise<never> => {
-      const theirs = error instanceof AppError && error.status < 500;
-      const paid = theirs ? take(reply, clientCharge(request, "anonymous")) : undefined;
-      return chain(paid, () => {
-        throw error;
+    const failed = (error: unknown): MaybePromise<never> =>
+      chain(payForFailure(request, reply, error), (): MaybePromise<never> => {
+        // Others have few enough before their client's bucket is empty; a plan may grant ten thousand.
+        const wait = error instanceof CallerRefused ? holdCallers() : undefined;
+        return chain(wait, () => {
+          throw error;
+        });
       });
-    };
     try {
       const done = work();
       return done instanceof Promise ? done.catch(failed) : done;
@@ -127,71 +177,42 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   return {
     atOwnCost,
     queue: createConcurrency({ metrics }),
-    stranger: (request, reply) => take(reply, clientCharge(request, "anonymous")),
-    gate(request, reply) {
-      const stranger = clientCharge(request, "anonymous");
-      const outcome = stranger && limiter.refusal([stranger]);
-      if (!outcome || good.has(request)) return;
-      const refusal = tell(reply, [stranger], outcome, countRefused);
-      if (refusal) throw refusal;
+    stranger: (request, reply) => take(reply, strangerCharges(request, "anonymous")),
+    gate(request, reply, route) {
+      const some = chargesAtGate(request, route?.options.limit);
+      const outcome = some && limiter.refusal(some);
+      return outcome && settle(reply, some, outcome);
     },
     around(request, reply, route, resolve) {
       const { limit } = route.options;
       if (limit || !good.shown(request)) {
-        const paid = take(reply, clientCharge(request, limit ?? "anonymous"));
+        const paid = take(reply, strangerCharges(request, limit ?? "anonymous"));
         return chain(
           chain(paid, () => resolve(request, route)),
           (found) => {
-            const host = hostCharge(request, found.tenant);
-            return host ? chain(pay(reply, [host]), () => found) : found;
+            const host = charges.host(request, found.tenant);
+            return host ? chain(take(reply, [host]), () => found) : found;
           },
         );
       }
       return chain(
         atOwnCost(request, reply, () => resolve(request, route)),
         (found) => {
-          if (found.user) good.add(request);
-          const host = hostCharge(request, found.tenant);
-          return chain(take(reply, callerCharge(request, found), host), () => {
-            if (found.tenant && found.user && found.user.kind !== "core") count?.(found.tenant);
+          const { user, tenant } = found;
+          const host = charges.host(request, tenant);
+          if (!user) {
+            const some = present([...strangerCharges(request, "anonymous"), host]);
+            return chain(take(reply, some), () => found);
+          }
+          good.add(request, user);
+          return chain(take(reply, payerCharges(payerOf(user), tenant, host)), () => {
+            if (tenant && user.kind !== "core") count?.(tenant);
             return found;
           });
         },
       );
     },
   };
-}
-
-/** No charge where there is no limit. */
-function charge(
-  policy: Policy,
-  tenant: TenantId | undefined,
-  perMinute: number,
-  name = "",
-): Charge | undefined {
-  return perMinute === 0
-    ? undefined
-    : { policy, key: tenantKey(tenant, "limit", policy, name), perMinute };
-}
-
-/** No charge where the host has no limit of its own. */
-function hostCharge({ host }: FastifyRequest, tenant: Tenant | undefined): Charge | undefined {
-  const limit = tenant?.hostSettings && hostSettingsOf(tenant, host)?.rateLimit;
-  if (!limit) return undefined;
-  const { requestsPerSecond, burst = Math.max(1, Math.ceil(requestsPerSecond)) } = limit;
-  return {
-    policy: "host",
-    key: tenantKey(tenant.id, "limit", "host", canonicalHost(host)),
-    perMinute: Math.max(1, Math.round(requestsPerSecond * 60)),
-    size: burst,
-  };
-}
-
-/** What platform administrators set for this tenant, or what its plan says. */
-function tenantRate(plans: ReadonlyMap<string, number>, tenant: Tenant | undefined): number {
-  const own = tenant && ownLimit(tenant, "requests_per_minute");
-  if (own !== undefined) return Math.min(own, 1_000_000_000);
-  return plans.get(tenant?.plan ?? "") ?? plans.get("free") ?? 0;
 }
 
 /**
@@ -213,10 +234,10 @@ function tell(
   for (const [name, value] of headers) reply.header(name, value);
   if (refused < 0) return undefined;
   countRefused(told.policy);
-  const retryAfter = String(retryAfterSeconds(told, missing));
+  const retryAfter = retryAfterSeconds(told, missing);
   return rateLimitExceeded({
-    headers: { "retry-after": retryAfter },
-    members: { limit: told.size ?? told.perMinute, window: windowSeconds(told) },
+    headers: { "retry-after": String(retryAfter) },
+    ...explain(told, windowSeconds(told), retryAfter),
   });
 }
 

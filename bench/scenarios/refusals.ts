@@ -1,0 +1,162 @@
+/**
+ * One tenant's user sends requests that are refused, as fast as 64 connections can: for another
+ * tenant's contacts, which is 403, and soon 429. Meanwhile that other tenant asks quietly, at a steady rate, and
+ * then people of other tenants, and accounts, sign in. How much longer do they wait, and how many sign in a second,
+ * than while nobody floods? All limits are those of production, except that everybody signs in from one
+ * address here, so that its limit is off.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { count, milliseconds, times } from "../format.ts";
+import { type LoadResult, runLoad } from "../load.ts";
+import { password, signIn } from "../people.ts";
+import type { Bench, Section } from "../scenario.ts";
+import { median, quantile } from "../statistics.ts";
+import { ask, type Waits } from "../steady.ts";
+
+const perSecond = 100;
+const floodConnections = 64;
+/** What the plan `premium` has. */
+const perMinute = 10_000;
+const largestRatio = 2;
+/** Who signs in at a time; fewer than keep the server from everything else. */
+const signingIn = 2;
+const accountEmail = "account@bench.example";
+
+interface SignIns {
+  readonly perSecond: number;
+  readonly p99Ms: number;
+}
+
+interface Turn {
+  readonly waits: Waits;
+  readonly signIns: SignIns;
+}
+
+export async function refusals(bench: Bench): Promise<Section> {
+  const insulae = await bench.insulae();
+  const { rounds, seconds } = bench.options;
+  const turns = rounds * 2;
+  const [victim, ...others] = insulae.pool;
+  if (!victim) throw new Error("tenants are needed");
+  const server = await insulae.start({
+    RATE_LIMIT_PLANS: `free=${perMinute}`,
+    RATE_LIMIT_ANONYMOUS: "100",
+  });
+  const { baseUrl } = server;
+  const turn = async (): Promise<Turn> => ({
+    waits: await ask(baseUrl, victim, { perSecond, seconds }),
+    signIns: await signInFor(baseUrl, seconds),
+  });
+  const quiet: Turn[] = [];
+  const flooded: Turn[] = [];
+  const floods: LoadResult[] = [];
+  const flood = async (token: string): Promise<Turn> => {
+    const load = runLoad({
+      baseUrl,
+      prefix: "/api/v1",
+      operation: "elsewhere",
+      callers: [{ ordinal: victim.ordinal, token }],
+      seconds: seconds * 2 + 1,
+      connections: floodConnections,
+      threads: 1,
+    });
+    await sleep(500);
+    const found = await turn();
+    floods.push(await load);
+    return found;
+  };
+  try {
+    bench.progress("refusals: warming up");
+    await register(baseUrl);
+    await turn();
+    for (const [index, { token }] of others.slice(-turns).entries()) {
+      bench.progress(`refusals: turn ${index + 1} of ${turns}`);
+      quiet.push(await turn());
+      flooded.push(await flood(token));
+    }
+  } finally {
+    await server.stop();
+  }
+  return report({ quiet, flooded }, floods);
+}
+
+/** An account of the platform, which signs in outside tenants. */
+async function register(baseUrl: string): Promise<void> {
+  const answer = await fetch(`${baseUrl}/api/v1/auth/register`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ email: accountEmail, password }),
+  });
+  if (answer.status !== 201)
+    throw new Error(`registering: ${answer.status} ${await answer.text()}`);
+}
+
+/** Users of ten tenants and an account sign in, in turn, a few at a time. */
+async function signInFor(baseUrl: string, seconds: number): Promise<SignIns> {
+  const waits: number[] = [];
+  const began = performance.now();
+  let turn = 0;
+  const client = async () => {
+    while (performance.now() - began < seconds * 1000) {
+      const asked = performance.now();
+      turn += 1;
+      if (turn % 2 === 0) await signIn(baseUrl, 100 + (turn % 10));
+      else await signIn(baseUrl, undefined, accountEmail);
+      waits.push(performance.now() - asked);
+    }
+  };
+  await Promise.all(Array.from({ length: signingIn }, client));
+  return {
+    perSecond: (waits.length * 1000) / (performance.now() - began),
+    p99Ms: quantile(waits, 0.99),
+  };
+}
+
+type Part = "quiet" | "flooded";
+
+function report(
+  parts: Readonly<Record<Part, readonly Turn[]>>,
+  floods: readonly LoadResult[],
+): Section {
+  const wait = (part: Part, share: number) =>
+    median(parts[part].map(({ waits }) => quantile(waits.waits, share)));
+  const failures = (part: Part) => parts[part].reduce((sum, { waits }) => sum + waits.failed, 0);
+  const rate = (part: Part) => median(parts[part].map(({ signIns }) => signIns.perSecond));
+  const signInP99 = (part: Part) => median(parts[part].map(({ signIns }) => signIns.p99Ms));
+  const row = (what: string, part: Part) => [
+    what,
+    ...[0.5, 0.99].map((share) => milliseconds(wait(part, share))),
+    String(failures(part)),
+    rate(part).toFixed(1),
+    milliseconds(signInP99(part)),
+  ];
+  const refused = median(floods.map(({ requests, seconds }) => requests / seconds));
+  const [p99, signIns] = [
+    wait("flooded", 0.99) / wait("quiet", 0.99),
+    rate("quiet") / rate("flooded"),
+  ];
+  return {
+    title: "A flood of refused requests",
+    text:
+      `A user of one tenant asks for another's contacts over ${floodConnections} connections (${count(refused)} refusals/s, 403 and then 429), ` +
+      `${parts.flooded.length} users one after the other, whose plans grant ${count(perMinute)} a minute. The tenant that they ask for lists at ${perSecond}/s; ` +
+      `then users of other tenants, and an account, sign in, ${signingIn} at a time. The load generator shares the machine's cores.`,
+    columns: ["median turn", "list p50", "list p99", "failed", "sign-ins/s", "sign-in p99"],
+    rows: [row("quiet", "quiet"), row("during the flood", "flooded")],
+    verdicts: [
+      {
+        promise: "another tenant's p99 during a flood of refused requests",
+        target: `≤ ${largestRatio} × its quiet p99`,
+        found: times(p99),
+        met: p99 <= largestRatio && failures("flooded") === 0,
+      },
+      {
+        promise: "others' sign-ins during a flood of refused requests",
+        target: `≥ quiet rate ÷ ${largestRatio}`,
+        found: `÷ ${signIns.toFixed(2)}`,
+        met: signIns <= largestRatio,
+      },
+    ],
+    data: { parts, floods },
+  };
+}

@@ -1,0 +1,139 @@
+/** The buckets that a request can be charged to, and the setting behind each. */
+import type { FastifyRequest } from "fastify";
+import type { RateLimits } from "../../../config.ts";
+import { hostSettingsOf } from "../../tenancy/host-settings.ts";
+import { canonicalHost } from "../../tenancy/hostname.ts";
+import { ownLimit } from "../../tenancy/plans.ts";
+import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
+import { tenantKey } from "../../tenant-keys.ts";
+import type { ClientAddress } from "../client-address.ts";
+import type { Payer } from "./good-credentials.ts";
+import type { Charge, Policy } from "./local-buckets.ts";
+
+/** How a client without an identity is limited. */
+export type ClientPolicy = Extract<Policy, "anonymous" | "credentials">;
+
+/**
+ * The part of the installation's bucket that each kind of stranger may use. A quarter is left for
+ * known callers, however many addresses a flood comes from.
+ */
+const strangersShare: Readonly<Record<ClientPolicy, number>> = {
+  anonymous: 1 / 2,
+  credentials: 1 / 4,
+};
+
+/**
+ * An IPv6 customer often has a /56 and a company a /48, in which there are 65,536 times as many clients (/64)
+ * as addresses bought. Each has a bucket of its own, larger than a client's by this factor.
+ */
+const networkFactors = [8, 64];
+
+export interface Charges {
+  /** The installation's. */
+  readonly all: Charge | undefined;
+  /** A client's own, as a stranger: its address's, and those of the networks that this is in. */
+  client(client: ClientAddress | undefined, policy: ClientPolicy): readonly Charge[];
+  /** The same after the installation's and the strangers' part of it. */
+  stranger(client: ClientAddress | undefined, policy: ClientPolicy): readonly Charge[];
+  payer(payer: Payer, tenant: Tenant | undefined): Charge | undefined;
+  host(request: FastifyRequest, tenant: Tenant | undefined): Charge | undefined;
+}
+
+/** No charge where there is no limit. */
+export function createCharges(limits: RateLimits): Charges {
+  const plans = new Map(Object.entries(limits.plans));
+  const all = charge("global", undefined, limits.global);
+  const share = (policy: ClientPolicy) =>
+    limits.global === 0
+      ? undefined
+      : charge("global", undefined, Math.ceil(limits.global * strangersShare[policy]), policy);
+  const shares = { anonymous: share("anonymous"), credentials: share("credentials") };
+
+  const client: Charges["client"] = (client, policy) => {
+    const own = charge(policy, undefined, limits[policy], client?.block);
+    if (!own) return [];
+    const networks = client?.networks ?? [];
+    return [
+      own,
+      ...networks.map((network, index) => ({
+        policy,
+        key: tenantKey(undefined, "limit", policy, network),
+        perMinute: own.perMinute * (networkFactors[index] ?? 1),
+      })),
+    ];
+  };
+
+  return {
+    all,
+    client,
+    stranger: (address, policy) => present([all, shares[policy], ...client(address, policy)]),
+    payer: (payer, tenant) =>
+      payer.tenantId === undefined
+        ? charge("account", undefined, limits.account, payer.accountId)
+        : charge("tenant", payer.tenantId, tenantRate(plans, tenant)),
+    host: hostCharge,
+  };
+}
+
+export const present = (charges: readonly (Charge | undefined)[]): readonly Charge[] =>
+  charges.filter((one) => one !== undefined);
+
+function charge(
+  policy: Policy,
+  tenant: TenantId | undefined,
+  perMinute: number,
+  name = "",
+): Charge | undefined {
+  return perMinute === 0
+    ? undefined
+    : { policy, key: tenantKey(tenant, "limit", policy, name), perMinute };
+}
+
+/** No charge where the host has no limit of its own. */
+function hostCharge({ host }: FastifyRequest, tenant: Tenant | undefined): Charge | undefined {
+  const limit = tenant?.hostSettings && hostSettingsOf(tenant, host)?.rateLimit;
+  if (!limit) return undefined;
+  const { requestsPerSecond, burst = Math.max(1, Math.ceil(requestsPerSecond)) } = limit;
+  return {
+    policy: "host",
+    key: tenantKey(tenant.id, "limit", "host", canonicalHost(host)),
+    perMinute: Math.max(1, Math.round(requestsPerSecond * 60)),
+    size: burst,
+  };
+}
+
+/** What platform administrators set for this tenant, or what its plan says. */
+function tenantRate(plans: ReadonlyMap<string, number>, tenant: Tenant | undefined): number {
+  const own = tenant && ownLimit(tenant, "requests_per_minute");
+  if (own !== undefined) return Math.min(own, 1_000_000_000);
+  return plans.get(tenant?.plan ?? "") ?? plans.get("free") ?? 0;
+}
+
+/** What each limit is, for whoever was refused, and which setting an operator changes it with. */
+const about: Readonly<Record<Policy, { readonly of: string; readonly setting: string }>> = {
+  global: { of: "all clients together", setting: "RATE_LIMIT_GLOBAL" },
+  tenant: { of: "the users of your tenant, by its plan", setting: "RATE_LIMIT_PLANS" },
+  host: { of: "this host", setting: "rate_limit of the host" },
+  account: { of: "your account", setting: "RATE_LIMIT_ACCOUNT" },
+  anonymous: { of: "a client without valid credentials", setting: "RATE_LIMIT_ANONYMOUS" },
+  credentials: {
+    of: "a client at log-in, registration and the like",
+    setting: "RATE_LIMIT_CREDENTIALS",
+  },
+};
+
+/** What a refusal says: the limit by its name, how much it allows, and its setting. */
+export function explain(
+  { policy, size, perMinute }: Charge,
+  window: number,
+  retryAfter: number,
+): { readonly detail: string; readonly members: Readonly<Record<string, unknown>> } {
+  const { of, setting } = about[policy];
+  const limit = size ?? perMinute;
+  return {
+    detail:
+      `The limit "${policy}" allows ${of} ${limit} request${limit === 1 ? "" : "s"} in ${window} seconds. ` +
+      `Retry in ${retryAfter} seconds. The setting is ${setting}.`,
+    members: { policy, limit, window, setting },
+  };
+}

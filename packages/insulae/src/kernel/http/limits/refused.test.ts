@@ -1,0 +1,78 @@
+import { describe, expect, test } from "vitest";
+import { granted, serve, tenant } from "./limits-fixture.ts";
+
+describe("a request that will be refused", () => {
+  const another = { "x-tenant": "another" };
+
+  test("of a known caller whose bucket is empty is not looked at", async () => {
+    const { statuses, looked } = serve([tenant("a")]);
+    expect(granted(await statuses(30, { token: "a" }))).toBe(6);
+    // The one that found the bucket empty had still to be looked at nowhere.
+    expect(looked).toHaveBeenCalledTimes(6);
+  });
+
+  test("for another tenant is charged to the caller, not to their address", async () => {
+    const { ask, statuses, looked } = serve([tenant("a"), tenant("b")]);
+    const tried = await statuses(30, { token: "a", headers: another });
+    expect(tried).toEqual([...Array(6).fill(403), ...Array(24).fill(429)]);
+    expect(looked).toHaveBeenCalledTimes(6);
+    expect((await ask({ token: "a" })).headers["ratelimit-policy"]).toBe('"tenant";q=6;w=60');
+    // Neither strangers at that address nor other tenants notice.
+    expect(granted(await statuses(6, { token: "b" }))).toBe(6);
+    expect(granted(await statuses(10, {}))).toBe(10);
+  });
+
+  test("is looked at again as soon as the tenant is given more", async () => {
+    const tenants = [tenant("a")];
+    const { statuses } = serve(tenants);
+    await statuses(10, { token: "a" });
+    tenants[0] = tenant("a", "premium");
+    expect(await statuses(2, { token: "a" })).toEqual([200, 200]);
+  });
+
+  test("does not make credentials that have ended a way to spend what a tenant has", async () => {
+    const tenants = [tenant("a", "premium"), tenant("b")];
+    const { statuses } = serve(tenants);
+    expect(await statuses(1, { token: "b" })).toEqual([200]);
+    tenants.pop();
+    const ended = await statuses(30, { token: "b" });
+    expect(ended).toEqual([...Array(10).fill(401), ...Array(20).fill(429)]);
+    expect(granted(await statuses(60, { token: "a", from: "198.51.100.2" }))).toBe(60);
+  });
+
+  test("at an address where there is nothing has no body read", async () => {
+    const { app } = serve([]);
+    const reply = await app.inject({
+      method: "POST",
+      url: "/api/v1/nothing",
+      headers: { "content-type": "application/json" },
+      payload: `{"not": json`,
+    });
+    expect(reply.json()).toMatchObject({ status: 404, code: "not_found" });
+  });
+
+  test("is resolved first where its tenant is not at hand, and can't be fetched now", async () => {
+    const away = () => Promise.reject(new Error("the database is away"));
+    const { statuses } = serve([tenant("a")], {}, {}, away);
+    expect(await statuses(8, { token: "a" })).toEqual([...Array(6).fill(200), 429, 429]);
+  });
+
+  test("says which limit it is, how much it allows, and its setting", async () => {
+    const { ask, statuses } = serve([tenant("a")]);
+    await statuses(6, { token: "a" });
+    expect((await ask({ token: "a" })).json()).toMatchObject({
+      policy: "tenant",
+      limit: 6,
+      window: 60,
+      setting: "RATE_LIMIT_PLANS",
+      detail: expect.stringContaining("RATE_LIMIT_PLANS"),
+    });
+    const logIn = { method: "POST", url: "/api/v1/log-in" } as const;
+    await statuses(3, logIn);
+    expect((await ask(logIn)).json()).toMatchObject({
+      policy: "credentials",
+      limit: 3,
+      setting: "RATE_LIMIT_CREDENTIALS",
+    });
+  });
+});

@@ -1,0 +1,71 @@
+/**
+ * How many WebSockets may be open in a process, and whose. A tenant may open one more while it has
+ * fewer than are free: alone it gets half of all, a second one half of what is left, and so on. However
+ * many one opens, others still find some. A few are kept for platform administrators, who watch over all tenants.
+ */
+import { type AppError, defineError } from "../errors.ts";
+
+export const tooManySockets = defineError(
+  "too_many_sockets",
+  429,
+  "Too many WebSockets are open; close one first",
+);
+
+/** Whose a socket is. */
+export interface SocketOwner {
+  readonly person: string;
+  /** Who share: the tenant; undefined: those without one. */
+  readonly tenant: string | undefined;
+  readonly isPlatformAdmin: boolean;
+}
+
+export interface SocketShares {
+  /** Why the owner may not open one more; undefined: they may. */
+  readonly refusal: (owner: SocketOwner) => AppError | undefined;
+  /** Counts one more. @returns what counts it off. */
+  readonly add: (owner: SocketOwner) => () => void;
+}
+
+const maxOfPerson = 10;
+/** One tenant alone may have a thousand. */
+const maxOfTenants = 2_000;
+const forAdministrators = 100;
+
+export function createSocketShares(): SocketShares {
+  const ofPersons = new Map<string, number>();
+  const ofTenants = new Map<string | undefined, number>();
+  let open = 0;
+
+  const change = <K>(counts: Map<K, number>, key: K, by: 1 | -1): void => {
+    const count = (counts.get(key) ?? 0) + by;
+    if (count === 0) counts.delete(key);
+    else counts.set(key, count);
+  };
+  const count = ({ person, tenant }: SocketOwner, by: 1 | -1): void => {
+    open += by;
+    change(ofPersons, person, by);
+    change(ofTenants, tenant, by);
+  };
+  const why = (detail: string) => tooManySockets({ detail });
+
+  return {
+    refusal({ person, tenant, isPlatformAdmin }) {
+      if ((ofPersons.get(person) ?? 0) >= maxOfPerson) {
+        return why(`One person may have ${maxOfPerson} open`);
+      }
+      const free = maxOfTenants - open;
+      if (isPlatformAdmin) {
+        return free + forAdministrators > 0
+          ? undefined
+          : why(`A process may have ${maxOfTenants + forAdministrators} open for everybody`);
+      }
+      return (ofTenants.get(tenant) ?? 0) < free
+        ? undefined
+        : why("A tenant may have as many open as are free for others in the same process");
+    },
+    add(owner) {
+      count(owner, 1);
+      return () => count(owner, -1);
+    },
+  };
+}
