@@ -13,7 +13,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   features: ["kernel", "config"],
   dialects: ["features", "kernel", "config"],
   app: ["dialects", "features", "kernel", "config"],
-  index: ["app", "features", "kernel", "config"],
+  index: ["app", "dialects", "features", "kernel", "config"],
   testing: ["app", "features", "kernel", "config"],
   cli: ["app", "features", "kernel", "config"],
 };

@@ -42,7 +42,8 @@ import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
 import { createLogPort } from "./log-port.ts";
 import { withStoredSecrets } from "./secret-store.ts";
 import { createServices, type Services } from "./services.ts";
-import { createTlsEntrance, type TlsEntrance } from "./tls-entrance.ts";
+import { createTlsEntrance } from "./tls-entrance.ts";
+import { startUpkeep } from "./upkeep.ts";
 import { version } from "./version.ts";
 
 export interface AppOptions {
@@ -374,43 +375,4 @@ async function migratePlacements(installation: Installation): Promise<void> {
       "A placement could not be migrated; `insulae migrate up` tries again",
     );
   }
-}
-
-const sweepEveryMs = 3_600_000;
-
-/**
- * What a node does beside answering requests: it builds the template of tenant databases, so that
- * the first tenant doesn't wait for it, and erases what is due. Several nodes may do it at once.
- */
-function startUpkeep(
-  { provisioning, main, log }: Installation,
-  { platform, mailSender, jobRunner, anchors }: Services,
-  tls: TlsEntrance,
-) {
-  const attempt = (what: string, work: () => Promise<void>) =>
-    work().catch((error: unknown) => log.error({ err: error }, `${what}; it will be tried again`));
-  const sweep = async () => {
-    const { tenants, oneTimeTokens, sessions, storage } = platform;
-    await attempt("Deleted tenants could not be erased", () => tenants.sweep());
-    await attempt("Old mails could not be deleted", () => mailSender.sweep());
-    await attempt("Old jobs could not be deleted", jobRunner.sweep);
-    await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());
-    await attempt("Sessions of the past could not be deleted", () => sessions.sweep());
-    await attempt("What unfinished uploads left could not be deleted", () => storage.sweep());
-    await attempt("The audit logs could not be anchored", anchors.anchor);
-    await attempt("The certificates could not be looked at", tls.inspect);
-  };
-  let running = attempt("The template of tenant databases could not be built", () =>
-    provisioning.prepareTemplate(main.id),
-  ).then(sweep);
-  const timer = setInterval(() => {
-    running = running.then(sweep);
-  }, sweepEveryMs);
-  timer.unref();
-  return {
-    async stop() {
-      clearInterval(timer);
-      await running;
-    },
-  };
 }

@@ -5,10 +5,10 @@
 import { resolve } from "node:path";
 import { type AwsSettings, channels, type SnsSettings } from "./config.channels.ts";
 import { databaseParts, withDatabaseParts } from "./config.database-url.ts";
+import type { Isolation } from "./config.isolations.ts";
 import { levelsOf, type SmtpServer } from "./config.parsers.ts";
 import { type Quotas, quotasByPlan } from "./config.quotas.ts";
 import { type Values, variables } from "./config.variables.ts";
-import type { Isolation } from "./kernel/tenancy/tenant.ts";
 
 export type Environment = "development" | "test" | "production";
 

@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path";
 import { channelVariables } from "./config.channels.ts";
+import { isolations } from "./config.isolations.ts";
 import {
   atLeast,
   databaseUrl,
@@ -29,7 +30,6 @@ import {
   webUrl,
 } from "./config.parsers.ts";
 import { quotaNames } from "./config.quotas.ts";
-import { isolations } from "./kernel/tenancy/tenant.ts";
 
 const day = 86_400;
 

@@ -1,4 +1,8 @@
-/** The command line as people and scripts use it: a process, its streams and its exit code. */
+/**
+ * The command line as people and scripts use it: a process, its streams and its exit code.
+ *
+ * Long because one server serves it all: each start of another takes seconds.
+ */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -121,13 +121,13 @@ export interface RouteOptions<
    * DELETE of the same path take `If-Match`. It is the name of the table whose row `/:id` names. The
    * row is locked and this GET's handler asked what there is, in the transaction of the first write.
    *
-   * A function locks the row in another way; `true`: it is no row of the tenant's, and the handlers
-   * that change it call `precondition` where they have locked it.
+   * A function locks the row in another way; `true`: it is no row of the tenant's, and handlers call
+   * `precondition` where they have locked it.
    */
   readonly etag?: (keyof Tables & string) | LockRow<Tables> | true;
   /** Errors that this route may answer with. */
   readonly errors?: readonly ErrorFactory[];
-  /** How errors look here, if not as problem+json: for an API that clients know already. */
+  /** How errors look here, if not as problem+json. */
   readonly errorShape?: ErrorShape;
 }
 
@@ -160,7 +160,7 @@ export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSc
   readonly page: Page;
   /** Sets a header of the answer. */
   readonly header: (name: string, value: string) => void;
-  /** Chooses the status, where the route declares more than one that is not an error. */
+  /** Chooses the status, where the route declares several that are no errors. */
   readonly status: (code: number) => void;
   /** Hashes and verifies passwords, a bounded number at a time. */
   readonly passwords: Passwords;
@@ -171,9 +171,8 @@ export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSc
   /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
   readonly forgetUser: (userId?: string) => Promise<void>;
   /**
-   * Compares what there is, as the GET of this path answers it, with the request's `If-Match`;
-   * undefined if it has none. Only for changes of what is no row of the tenant's: see `etag`. It
-   * throws `precondition_failed`.
+   * Compares what there is, as the GET of this path answers it, with the request's `If-Match` (undefined
+   * if it has none), and throws `precondition_failed`. For what is no row of the tenant's: see `etag`.
    */
   readonly precondition: ((current: unknown) => void) | undefined;
 }

@@ -1,5 +1,6 @@
 /** What people call a file: any text that looks like what it is. */
 import { validationFailed } from "../../kernel/http/errors.ts";
+import { isLonger } from "../../kernel/text.ts";
 
 /** In characters (code points), as the database counts. */
 export const maxNameLength = 255;
@@ -11,6 +12,7 @@ const needed = String.raw`\u180b-\u180d\u200c\u200d\ufe00-\ufe0f\u{e0100}-\u{e01
  * Control characters, ends of lines, what turns the direction of text (`exe.gpj` that reads `jpg.exe`), and
  * what is not seen. A joiner after ASCII joins nothing.
  */
+// Bounded: it is of one character.
 const misleading = new RegExp(
   String.raw`[[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]--[${needed}]]|(?<![^\0-\x7f])[\u200c\u200d]`,
   "v",
@@ -24,17 +26,17 @@ const misleading = new RegExp(
  */
 export function fileName(text: string, pointer: string): string {
   const refuse = (message: string) => validationFailed({ errors: [{ pointer, message }] });
+  if (isLonger(text, maxNameLength)) {
+    throw refuse(`must not have more than ${maxNameLength} characters`);
+  }
   const found = misleading.exec(text)?.[0].codePointAt(0);
   if (found !== undefined) {
     const name = `U+${found.toString(16).toUpperCase().padStart(4, "0")}`;
     throw refuse(`must not have the invisible or control character ${name}; remove it`);
   }
-  const name = text.normalize("NFC");
-  if (name === "") throw refuse("must not be empty");
-  if ([...name].length > maxNameLength) {
-    throw refuse(`must not have more than ${maxNameLength} characters`);
-  }
-  return name;
+  if (text === "") throw refuse("must not be empty");
+  // Bounded: see above. It is seldom longer than before, and then the last characters go.
+  return [...text.normalize("NFC")].slice(0, maxNameLength).join("");
 }
 
 /** File systems take no more, so nobody could keep a longer name. */
@@ -42,7 +44,8 @@ const maxNameBytes = 255;
 
 /** `Content-Disposition` (RFC 6266): its name both as ASCII and, where that is not all, as UTF-8. */
 export function dispositionOf(shown: "inline" | "attachment", name: string): string {
-  const base = shortened(name.replaceAll(/.*[/\\]/gs, "").toWellFormed()) || "file";
+  const folder = Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\"));
+  const base = shortened(name.slice(folder + 1).toWellFormed()) || "file";
   const plain = base.replaceAll(/[^ !#-[\]-~]|%/g, "_");
   const encoded = encodeURIComponent(base).replaceAll(
     /['()*]/g,

@@ -1,3 +1,4 @@
+/** Long because the rules of giving and taking roles are shown case by case, with the same people. */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemRoles } from "../../kernel/feature.ts";

@@ -8,7 +8,7 @@ const parameter = `[ \\t]*${token}=(?:${token}|"[ !#-:<-\\[\\]-~]*")`;
 /** `text/plain`, `text/plain; charset=utf-8`. A quoted value has no quote, backslash or semicolon. */
 export const mediaTypePattern = `^${name}/${name}(?:[ \\t]*;(?:${parameter})?)*$`;
 
-const pattern = new RegExp(mediaTypePattern);
+const pattern = new RegExp(mediaTypePattern); // Bounded: to 1,000 characters, below.
 
 /**
  * One spelling of a type: `Text/Plain;Charset="utf-8"` is `text/plain; charset=utf-8`.

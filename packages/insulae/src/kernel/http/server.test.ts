@@ -1,13 +1,10 @@
-import { type IncomingMessage, METHODS, request } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { InjectOptions } from "fastify";
 import { Type } from "typebox";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { defineError } from "../errors.ts";
 import { feature } from "../feature.ts";
 import { Json } from "../json.ts";
 import { pageOf, pageQuery } from "./page.ts";
-import { visibleError } from "./problem.ts";
 import { echo, resolvedFor, testServer, testTenant } from "./test-server.ts";
 
 const Item = Type.Object({ id: Type.String() });
@@ -239,49 +236,6 @@ describe("a request id", () => {
   });
 });
 
-describe("a method that an address does not answer", () => {
-  const methods = METHODS.filter((method) => method !== "CONNECT");
-
-  it.each(methods)(
-    "%s is 405 with those that it does, or 404 where there is nothing",
-    async (method) => {
-      const { app } = testServer([items]);
-      const ask = (url: string) => app.inject({ method: method as "GET", url });
-      const [known, unknown] = [await ask("/api/v1/items/7"), await ask("/api/v1/nothing/7")];
-      expect(unknown.statusCode).toBe(404);
-      if (["GET", "HEAD", "PUT", "DELETE"].includes(method)) return;
-      expect([known.statusCode, known.headers.allow]).toEqual([405, "GET, HEAD, PUT, DELETE"]);
-    },
-  );
-});
-
-describe("a path without parameters", () => {
-  const Id = Type.Object({ id: Type.String() });
-  const response = { 204: null };
-  const change = { permission: "public", audit: { none: "a test" }, summary: "Changes" } as const;
-  const things = feature("things", {
-    routes: (r) => [
-      r.get("/things/export", { permission: "public", summary: "All", response }, () => undefined),
-      r.get("/things/:id", { ...change, params: Id, response }, () => undefined),
-      r.delete("/things/:id", { ...change, params: Id, response }, () => undefined),
-      r.post("/things/:id/parts", { ...change, params: Id, response }, () => undefined),
-    ],
-  });
-
-  it("answers its own methods, and not those of what would have it as an id", async () => {
-    const { app } = testServer([things]);
-    const ask = async (method: "DELETE" | "GET" | "OPTIONS" | "PATCH", url: string) => {
-      const { statusCode, headers } = await app.inject({ method, url: `/api/v1/things/${url}` });
-      return [statusCode, headers.allow];
-    };
-    expect(await ask("GET", "export")).toEqual([204, undefined]);
-    expect(await ask("DELETE", "export")).toEqual([405, "GET, HEAD"]);
-    expect(await ask("OPTIONS", "export")).toEqual([405, "GET, HEAD"]);
-    expect(await ask("DELETE", "7")).toEqual([204, undefined]);
-    expect(await ask("PATCH", "7")).toEqual([405, "GET, HEAD, DELETE"]);
-  });
-});
-
 describe("an error", () => {
   // Shows S1-006, S1-068, S1-069, S1-071
   it.each<[number, string, string | InjectOptions]>([
@@ -390,51 +344,6 @@ describe("an error", () => {
   });
 });
 
-describe("a method", () => {
-  const answerTo = async (port: number, method: string, path: string) => {
-    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const asked = request({ port, method, path, host: "127.0.0.1", agent: false }, resolve);
-    asked.on("error", reject).end();
-    // It switches to another protocol: what came before that is the answer.
-    asked.on("connect", (answer: IncomingMessage) => resolve(answer));
-    const answer = await promise;
-    answer.resume();
-    answer.socket.destroy();
-    return answer;
-  };
-
-  it("that no route answers is a 4xx, whichever it is", async () => {
-    const { app, lines } = testServer([items]);
-    onTestFinished(() => app.close());
-    await app.listen({ port: 0, host: "127.0.0.1" });
-    const { port } = app.server.address() as AddressInfo; // it listens on TCP
-    const answered = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "CONNECT"];
-    for (const method of METHODS.filter((name) => !answered.includes(name))) {
-      const { statusCode, headers } = await answerTo(port, method, "/api/v1/items/1");
-      expect([method, statusCode]).toEqual([
-        method,
-        expect.toSatisfy((s) => [400, 404, 405].includes(s)),
-      ]);
-      expect(headers["content-type"]).toMatch(/^application\/problem\+json/);
-    }
-    expect(lines.filter(({ level }) => Number(level) >= 50)).toEqual([]);
-  });
-
-  it.each([
-    [400, "bad_request"],
-    [404, "not_found"],
-    [413, "body_too_large"],
-    [418, "bad_request"],
-    [500, "internal_error"],
-  ])("refused by the framework with %s is %s, whatever the error is called", (status, code) => {
-    const error = Object.assign(new Error("of the framework"), {
-      code: "FST_ERR_SOME_NEW_ONE",
-      statusCode: status,
-    });
-    expect(visibleError(error, new Map())).toMatchObject({ code });
-  });
-});
-
 describe("a body", () => {
   it("is refused by a route that takes none, but for an empty object", async () => {
     const { app } = testServer([items]);
@@ -444,24 +353,6 @@ describe("a body", () => {
     expect(await put("{}")).toBe(200);
     expect(await put("")).toBe(200);
     expect(await put('{"tenant_id":"b"}')).toBe(400);
-  });
-});
-
-describe("a page", () => {
-  it("goes on where the cursor says, at most 200 items at a time, by default 25", async () => {
-    const { app } = testServer([items]);
-    const first = (await app.inject("/api/v1/items")).json().next_cursor;
-    const second = (await app.inject(`/api/v1/items?limit=200&cursor=${first}`)).json().next_cursor;
-    expect(Buffer.from(second, "base64url").toString()).toContain('["200","25"]');
-  });
-
-  it("of tenant A cannot be gone on with by tenant B", async () => {
-    let tenant = "a";
-    const { app } = testServer([items], { resolve: () => resolvedFor(testTenant(tenant)) });
-    const cursor = (await app.inject("/api/v1/items")).json().next_cursor;
-    tenant = "b";
-    const answer = await app.inject(`/api/v1/items?cursor=${cursor}`);
-    expect([answer.statusCode, answer.json().code]).toEqual([400, "invalid_cursor"]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { type Isolation, isolations } from "../../config.isolations.ts";
 import type { HostSettings } from "./host-settings.ts";
 
 /** A tenant's id: a uuid (v7), never reused. Branded, so that no other id can be passed for it. */
@@ -9,10 +10,7 @@ export type UserId = string & { readonly __brand: "UserId" };
 /** An account's id: a uuid (v7) of the control plane. */
 export type AccountId = string & { readonly __brand: "AccountId" };
 
-export const isolations = ["pool", "schema", "database"] as const;
-
-/** How far a tenant's rows are from other tenants' rows. */
-export type Isolation = (typeof isolations)[number];
+export { type Isolation, isolations };
 
 /** Where rows are: a schema in a database on a server. The three isolations are kinds of it. */
 export interface Placement {
