@@ -26,17 +26,17 @@ const misleading = new RegExp(
  */
 export function fileName(text: string, pointer: string): string {
   const refuse = (message: string) => validationFailed({ errors: [{ pointer, message }] });
-  if (isLonger(text, maxNameLength)) {
-    throw refuse(`must not have more than ${maxNameLength} characters`);
-  }
+  const tooLong = () => refuse(`must not have more than ${maxNameLength} characters`);
+  if (isLonger(text, maxNameLength)) throw tooLong();
   const found = misleading.exec(text)?.[0].codePointAt(0);
   if (found !== undefined) {
     const name = `U+${found.toString(16).toUpperCase().padStart(4, "0")}`;
     throw refuse(`must not have the invisible or control character ${name}; remove it`);
   }
   if (text === "") throw refuse("must not be empty");
-  // Bounded: see above. It is seldom longer than before, and then the last characters go.
-  return [...text.normalize("NFC")].slice(0, maxNameLength).join("");
+  const name = text.normalize("NFC"); // Bounded: see above.
+  if (isLonger(name, maxNameLength)) throw tooLong();
+  return name;
 }
 
 /** File systems take no more, so nobody could keep a longer name. */

@@ -5,7 +5,7 @@ import { defineError } from "../errors.ts";
 import { feature } from "../feature.ts";
 import { Json } from "../json.ts";
 import { pageOf, pageQuery } from "./page.ts";
-import { echo, resolvedFor, testServer, testTenant } from "./test-server.ts";
+import { echo, resolvedFor, testServer } from "./test-server.ts";
 
 const Item = Type.Object({ id: Type.String() });
 const itemLocked = defineError("item_locked", 423, "Somebody is editing the item");
