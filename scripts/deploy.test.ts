@@ -259,13 +259,18 @@ describe("deploy/aws", () => {
   /** What each request of the SDK takes, as far as the sources send it. */
   const taken: Readonly<Record<string, readonly string[]>> = {
     AbortMultipartUploadCommand: ["s3:AbortMultipartUpload"],
+    CompleteMultipartUploadCommand: ["s3:PutObject"],
     CopyObjectCommand: ["s3:GetObject", "s3:PutObject"],
+    CreateMultipartUploadCommand: ["s3:PutObject"],
     DeleteObjectsCommand: ["s3:DeleteObject"],
     GetObjectCommand: ["s3:GetObject"],
+    HeadBucketCommand: ["s3:ListBucket"],
     // Without ListBucket an object that is not there is said to be forbidden.
     HeadObjectCommand: ["s3:GetObject", "s3:ListBucket"],
     ListMultipartUploadsCommand: ["s3:ListBucketMultipartUploads"],
     ListObjectsV2Command: ["s3:ListBucket"],
+    PutObjectCommand: ["s3:PutObject"],
+    UploadPartCommand: ["s3:PutObject"],
     SendEmailCommand: ["ses:SendEmail", "ses:SendRawEmail"],
     PublishCommand: ["sns:Publish"],
     CreatePlatformEndpointCommand: ["sns:CreatePlatformEndpoint"],

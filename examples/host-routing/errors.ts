@@ -1,4 +1,4 @@
-import { type AppError, defineError, Type } from "insulae";
+import { type AppError, defineError, Type, tenantNotFound } from "insulae";
 
 export const hostNotRegistered = defineError("host_not_registered", 409, "Failed to register host");
 export const tenantNotRegistered = defineError(
@@ -37,9 +37,19 @@ export const errorShape = {
     },
     { $id: "HostRoutingAppError" },
   ),
-  bodyOf: ({ code, title, members }: AppError) => ({
-    error: messages[code] ?? title,
-    code: code.toUpperCase(),
-    ...members,
-  }),
+  statusOf: (error: AppError) => meaningOf(error).status,
+  bodyOf(error: AppError) {
+    const { code, title } = meaningOf(error);
+    const { limit, window } = error.members;
+    return {
+      error: messages[code] ?? title,
+      code: code.toUpperCase(),
+      ...(limit !== undefined && { limit }),
+      ...(window !== undefined && { window }),
+    };
+  },
 };
+
+/** In development a host that nobody has registered is refused; to this API it is no tenant's. */
+const meaningOf = (error: AppError): Pick<AppError, "code" | "status" | "title"> =>
+  error.code === "host_not_allowed" ? tenantNotFound() : error;

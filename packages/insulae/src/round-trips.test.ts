@@ -78,7 +78,10 @@ async function byCookie(): Promise<Headers> {
   return { host, cookie };
 }
 
-/** Until what a sign-in sets off (a mail, an announcement that makes caches forget) has been done. */
+/**
+ * Until what a sign-in sets off (a mail, an announcement that makes caches forget, the platform's audit chain
+ * a second later) has been done.
+ */
 const untilQuiet = () =>
   expect
     .poll(
@@ -87,7 +90,7 @@ const untilQuiet = () =>
         roundTrips = 0;
         return sent;
       },
-      { interval: 100, timeout: 10_000 },
+      { interval: 1_500, timeout: 20_000 },
     )
     .toBe(0);
 

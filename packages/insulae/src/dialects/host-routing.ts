@@ -15,6 +15,7 @@ import { findUser, type UserTables, userNotFound } from "../features/users/users
 import { invalidCredentials, permissionDenied } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
+import { hostNotAllowed } from "../kernel/http/development-hosts.ts";
 import { nullable, uuid } from "../kernel/http/fields.ts";
 import { rateLimitExceeded } from "../kernel/http/limits/request-limits.ts";
 import { counter } from "../kernel/telemetry/metrics.ts";
@@ -27,6 +28,7 @@ import { isError } from "./shared.ts";
 const messages: Readonly<Record<string, string>> = {
   tenant_required: "Tenant not found",
   tenant_not_found: "Tenant not found",
+  host_not_allowed: "Tenant not found",
   tenant_inactive: "Tenant is inactive",
   tenant_access_denied: "Access denied",
   permission_denied: "Access denied",
@@ -46,6 +48,8 @@ const hostErrors: ErrorShape = {
     },
     { $id: "HostRoutingError" },
   ),
+  // A host that nobody has registered is no tenant's, also where development refuses it first.
+  statusOf: ({ code, status }) => (code === hostNotAllowed.code ? 404 : status),
   bodyOf({ code, title, detail, members: { limit, window, policy, setting, permission } }) {
     return {
       error: messages[code] ?? detail ?? title,

@@ -9,7 +9,7 @@ import { type Amr, withMethods } from "../../kernel/auth/factors/methods.ts";
 import { authenticationOptions, challengeOf } from "../../kernel/auth/factors/passkeys.ts";
 import type { Principal } from "../../kernel/auth/principal.ts";
 import type { SessionProof } from "../../kernel/auth/sessions.ts";
-import { idOf } from "../../kernel/auth/subject.ts";
+import { idOf, subjectOf } from "../../kernel/auth/subject.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { BaseContext } from "../../kernel/feature.ts";
 import type { Platform } from "../../kernel/platform.ts";
@@ -108,9 +108,9 @@ export async function reauthenticationOptions(setting: OwnSetting) {
   const site = siteFor(platform.config, tenantOf(subject), request);
   const challenge = await platform.oneTimeTokens.issue({
     purpose,
-    subject: owner,
+    // One for each session: a person may be asked on two devices at once.
+    subject: subjectOf({ tenant_id: owner.tenantId, subject_id: credential.sessionId }),
     ttlSeconds: freshSeconds,
-    several: true,
     detail: { session: credential.sessionId },
   });
   const passkeys = await platform.factors.listPasskeys(owner);
