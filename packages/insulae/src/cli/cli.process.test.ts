@@ -398,7 +398,9 @@ describe("insulae doctor", () => {
       await stop();
     }
     const down = await insulae("migrate down --tenant bank --feature contacts --yes --json");
-    expect(documentOf(down).placements[0].reverted).toEqual(["contacts/0003_search"]);
+    expect(documentOf(down).placements[0].reverted).toEqual([
+      expect.stringMatching(/^contacts\/\d{4}_/),
+    ]);
     expect(statesOf(await insulae("doctor --json")).migrations).toBe("warning");
     expect(documentOf(await insulae("migrate up --json"))).toMatchObject({
       migrated: 1,

@@ -36,6 +36,11 @@ const messages: Readonly<Record<string, string>> = {
   rate_limit_exceeded: "Rate limit exceeded",
 };
 
+/** A host that nobody has registered is no tenant's, also where development refuses it first. */
+function noTenantIs(none: number): NonNullable<ErrorShape["statusOf"]> {
+  return ({ code, status }) => (code === hostNotAllowed.code ? none : status);
+}
+
 const hostErrors: ErrorShape = {
   schema: Type.Object(
     {
@@ -48,8 +53,7 @@ const hostErrors: ErrorShape = {
     },
     { $id: "HostRoutingError" },
   ),
-  // A host that nobody has registered is no tenant's, also where development refuses it first.
-  statusOf: ({ code, status }) => (code === hostNotAllowed.code ? 404 : status),
+  statusOf: noTenantIs(404),
   bodyOf({ code, title, detail, members: { limit, window, policy, setting, permission } }) {
     return {
       error: messages[code] ?? detail ?? title,
@@ -109,7 +113,7 @@ const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
       summary: "Says whose host this is",
       response: Type.Object({ tenant: Type.String(), message: Type.String() }),
       errors: [tenantRequired],
-      errorShape,
+      errorShape: { ...hostErrors, statusOf: noTenantIs(tenantRequired.status) },
     },
     ({ tenant, metrics }) => {
       if (!tenant) throw tenantRequired();
