@@ -25,6 +25,7 @@ import { registerDocs } from "./docs.ts";
 import { createEntrance } from "./entrance.ts";
 import { notFound } from "./errors.ts";
 import { type HealthChecks, healthFeature } from "./health.ts";
+import { acceptForms } from "./form-body.ts";
 import { acceptOnlyJson } from "./json-body.ts";
 import { type RequestLimits, unlimited } from "./limits/request-limits.ts";
 import { metricsFeature } from "./metrics.ts";
@@ -156,6 +157,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.setErrorHandler(answerError);
 
   acceptOnlyJson(app);
+  acceptForms(app);
   // No route has this method. Fastify would insist on a body before it looked for one.
   app.addHttpMethod("QUERY", { hasBody: false, overrideExisting: true });
   app.addHook("preClose", async () => {

@@ -1,9 +1,9 @@
 /**
  * Whose request is it, and may they? The first two steps of a request's path.
  *
- * The host, the credential (`authentication.ts`), a client certificate and the header `X-Tenant` may
- * each name a tenant. Host, credential and certificate are trusted, the header only selects, and all
- * that are present must agree: there is no order of precedence to abuse. A credential is good in one
+ * The host, the credential (`authentication.ts`), a client certificate and the headers `X-Tenant` and
+ * `X-Tenant-ID` may each name a tenant. Host, credential and certificate are trusted, a header only
+ * selects, and all that are present must agree: there is no order of precedence to abuse. A credential is good in one
  * context: a tenant's, or the core's. Where there is none, a certificate that was registered for
  * acting is one. While everything is in the caches the answer is there at once, without a promise.
  */
@@ -34,7 +34,10 @@ import type { Tenant } from "./tenant.ts";
 /** What a request says about itself. */
 export interface RequestFacts extends Shown {
   readonly host: string;
+  /** `X-Tenant`. */
   readonly tenantHeader: string | undefined;
+  /** `X-Tenant-ID`, which some clients send instead. */
+  readonly tenantIdHeader?: string | undefined;
   readonly certificate: PresentedCertificate | undefined;
   /** Where it came from, for the audit log. */
   readonly request?: FastifyRequest;
@@ -75,6 +78,7 @@ export type Resolver = (facts: RequestFacts, route: Route) => MaybePromise<Calle
 interface Candidates {
   readonly host: Tenant | null | undefined;
   readonly header: Tenant | null | undefined;
+  readonly idHeader: Tenant | null | undefined;
   readonly credential: Tenant | null | undefined;
   /** Only where the certificate is registered for one tenant alone. */
   readonly certificate: Tenant | null | undefined;
@@ -85,7 +89,7 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   /** The host's tenant. A host that nobody registered names none; a subdomain that is no slug is an error. */
   const tenantOfHost = (
-    { host, tenantHeader }: RequestFacts,
+    { host, tenantHeader, tenantIdHeader }: RequestFacts,
     { options: { defaultTenant } }: Route,
   ): MaybePromise<Tenant | null | undefined> => {
     const lookup = hostLookup(host);
@@ -93,7 +97,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     return chain(found, (tenant) => {
       if (tenant) return tenant;
       if (lookup && lookup.by !== "host") return null;
-      if (!defaultTenant || tenantHeader !== undefined) return undefined;
+      if (!defaultTenant || (tenantHeader ?? tenantIdHeader) !== undefined) return undefined;
       return catalogue.findByReference(options.defaultTenant);
     });
   };
@@ -113,10 +117,17 @@ export function createResolver(options: ResolverOptions): Resolver {
       all([
         tenantOfHost(facts, route),
         named(facts.tenantHeader, catalogue.findByReference),
+        named(facts.tenantIdHeader, catalogue.findByReference),
         named(proof?.tenantId, (value) => catalogue.find({ by: "id", value })),
         named(only, (value) => catalogue.find({ by: "id", value })),
       ] as const),
-      ([host, header, credential, certificate]) => ({ host, header, credential, certificate }),
+      ([host, header, idHeader, credential, certificate]) => ({
+        host,
+        header,
+        idHeader,
+        credential,
+        certificate,
+      }),
     );
   };
 
@@ -127,9 +138,9 @@ export function createResolver(options: ResolverOptions): Resolver {
     proof: Proof | undefined,
     registered: readonly Registration[] | undefined,
   ) => {
-    const { host, header, credential, certificate } = named;
+    const { host, header, idHeader, credential, certificate } = named;
     if (credential === null) throw invalidToken();
-    const selected = [host, header].filter((candidate) => candidate !== undefined);
+    const selected = [host, header, idHeader].filter((candidate) => candidate !== undefined);
     const expected = credential ?? (selected.length > 0 ? selected[0] : certificate);
     if (expected === undefined) return undefined;
     if (
@@ -141,8 +152,14 @@ export function createResolver(options: ResolverOptions): Resolver {
         onCrossTenantAttempt({
           user: proof?.subject ?? `certificate:${machine?.id}`,
           userTenant: credential ?? certificate ?? undefined,
-          requestTenant: header ?? host ?? undefined,
-          named: header?.key ?? host?.key ?? facts.tenantHeader ?? facts.host,
+          requestTenant: header ?? idHeader ?? host ?? undefined,
+          named:
+            header?.key ??
+            idHeader?.key ??
+            host?.key ??
+            facts.tenantHeader ??
+            facts.tenantIdHeader ??
+            facts.host,
           request: facts.request,
         });
       }
@@ -227,6 +244,7 @@ const anonymous: Caller = { tenant: undefined, user: undefined, credential: unde
 const noCandidates: Candidates = {
   host: undefined,
   header: undefined,
+  idHeader: undefined,
   credential: undefined,
   certificate: undefined,
 };
