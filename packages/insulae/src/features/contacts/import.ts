@@ -24,16 +24,7 @@ const rowsAtOnce = 1_000;
 /** So many are named; all are counted. */
 const maxNamed = 1_000;
 
-const columns = [
-  "name",
-  "email",
-  "phone",
-  "company",
-  "address",
-  "age",
-  "gender",
-  "notes",
-] as const;
+const columns = ["name", "email", "phone", "company", "address", "age", "gender", "notes"] as const;
 /** An export has them, and they are not for a client to choose. */
 const ignored = ["id", "created_at", "updated_at"];
 
@@ -108,7 +99,7 @@ async function readContacts({ bytes, check }: ImportOptions) {
     const contact: Record<string, string | number> = {};
     for (const [at, name] of names.entries()) {
       const cell = cells[at];
-      if (cell && !ignored.includes(name)) contact[name] = valueOf(name, cell);
+      if (cell && !ignored.includes(name)) contact[name] = cellValue(name, cell);
     }
     const problems = problemsOf(contact, cells.length, names.length, check);
     if (problems.length === 0) batch.push(JSON.stringify(contact));
@@ -123,7 +114,7 @@ async function readContacts({ bytes, check }: ImportOptions) {
 }
 
 /** What is no number stays text, which the check refuses. */
-const valueOf = (name: string, cell: string): string | number =>
+const cellValue = (name: string, cell: string): string | number =>
   name === "age" && /^\d{1,3}$/.test(cell) ? Number(cell) : cell;
 
 function namesOf(cells: readonly string[]): string[] {
@@ -143,7 +134,8 @@ function problemsOf(contact: object, cells: number, expected: number, check: Val
     return [{ field: null, reason: `has ${cells} cells, and the first line ${expected}` }];
   }
   for (const [field, text] of Object.entries(contact)) {
-    if (String(text).includes("\0")) return [{ field, reason: "has a character that can't be stored" }];
+    if (String(text).includes("\0"))
+      return [{ field, reason: "has a character that can't be stored" }];
   }
   try {
     check(contact);
