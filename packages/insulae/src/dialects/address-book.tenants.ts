@@ -10,9 +10,7 @@ import type { ControlTables } from "../kernel/database/control-tables.ts";
 import { containing } from "../kernel/database/like.ts";
 import type { RouteBuilder } from "../kernel/feature.ts";
 import { validationFailed } from "../kernel/http/errors.ts";
-import { nullable, timestamp } from "../kernel/http/fields.ts";
-import { within } from "../kernel/http/health.ts";
-import type { Platform } from "../kernel/platform.ts";
+import { timestamp } from "../kernel/http/fields.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../kernel/tenancy/errors.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
 import { makeDatabaseTenant } from "./master-tenant.ts";
@@ -36,7 +34,7 @@ const dropped = {
     Type.String({ maxLength: 2000, description: "Dropped: the server places its tenants itself." }),
   ),
 };
-const status = Type.Union([Type.Literal("active"), Type.Literal("suspended")]);
+export const status = Type.Union([Type.Literal("active"), Type.Literal("suspended")]);
 
 const Tenant = Type.Object(
   {
@@ -49,9 +47,15 @@ const Tenant = Type.Object(
   { $id: "AddressBookTenant" },
 );
 const TenantPage = Type.Object(
-  { data: Type.Array(Tenant), offset: Type.Integer(), ...partShown },
+  { data: Type.Array(Tenant), ...partShown },
   { $id: "AddressBookTenantPage" },
 );
+/** What the client's pager, which asks by `offset`, reads as the whole answer is in `data`. */
+const TenantsFromOffset = Type.Object(
+  { data: Type.Object({ ...TenantPage.properties, offset: Type.Integer() }) },
+  { $id: "AddressBookTenantsFromOffset" },
+);
+const Tenants = Type.Union([TenantPage, TenantsFromOffset]);
 const params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 63 }) });
 
 const viewOf = (tenant: {
@@ -89,7 +93,7 @@ type Wanted = Parameters<typeof partOf>[0] & {
 };
 
 /** Those that live, newest first. */
-async function pageOf(
+export async function tenantPage(
   control: Kysely<ControlTables>,
   query: Wanted,
   conditions: ReturnType<typeof has>[] = [],
@@ -112,7 +116,12 @@ async function pageOf(
       .execute(),
     found.select(sql<number>`count(*)::integer`.as("total")).executeTakeFirstOrThrow(),
   ]);
-  return { tenants, shown: { offset: part.offset, ...showPart(part, total) } };
+  return { tenants, shown: showPart(part, total) };
+}
+
+function answerOf({ offset }: Wanted, { tenants, shown }: Awaited<ReturnType<typeof tenantPage>>) {
+  const page = { data: tenants.map(viewOf), ...shown };
+  return offset === undefined ? page : { data: { ...page, offset } };
 }
 
 /** A key for who names none. */
@@ -128,7 +137,7 @@ function keyOf(name: string): string {
   throw validationFailed({ errors: [{ pointer: "/body/id", message }] });
 }
 
-const admin = { permission: "platform", context: "core", errorShape } as const;
+export const admin = { permission: "platform", context: "core", errorShape } as const;
 
 const managementRoutes = (
   r: RouteBuilder<UserTables>["absolute"],
@@ -140,11 +149,10 @@ const managementRoutes = (
       ...admin,
       summary: "Lists tenants by pages, newest first",
       query: Type.Object(listQuery),
-      response: TenantPage,
+      response: Tenants,
     },
     async ({ platform, query }) => {
-      const { tenants, shown } = await pageOf(platform.control, query);
-      return { data: tenants.map(viewOf), ...shown };
+      return answerOf(query, await tenantPage(platform.control, query));
     },
   ),
 
@@ -155,7 +163,7 @@ const managementRoutes = (
       summary: "Lists the tenants that have something in common, by pages, newest first",
       description: "`id` and `name` are parts of the text, in any case.",
       query: Type.Object(filterQuery),
-      response: TenantPage,
+      response: Tenants,
     },
     async ({ platform, query }) => {
       const { id, name } = query;
@@ -164,8 +172,7 @@ const managementRoutes = (
         ...(name ? [has("name", name)] : []),
         ...filtersOf(query).map(conditionOf),
       ];
-      const { tenants, shown } = await pageOf(platform.control, query, conditions);
-      return { data: tenants.map(viewOf), ...shown };
+      return answerOf(query, await tenantPage(platform.control, query, conditions));
     },
   ),
 
@@ -238,163 +245,7 @@ const managementRoutes = (
   ),
 ];
 
-/** How long a tenant's database may take, and how many are asked at once. */
-const probeMs = 2_000;
-const probesAtOnce = 5;
-/** Of tenants that are looked into, in one answer. */
-const lookedInto = {
-  ...listParts,
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 50 })),
-};
-
-async function isReachable({ withTenant }: Platform, key: string): Promise<boolean> {
-  const probe = () => withTenant(key, ({ db }) => sql`select 1`.execute(db));
-  return within(probe, probeMs).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** How many are signed in, and how many users there were when they were last counted. */
-async function figuresOf(control: Kysely<ControlTables>, ids: readonly string[]) {
-  const { rows } = await sql<{ id: string; signed_in: number; users: number | null }>`
-    select id,
-      (select count(distinct subject_id) from control.sessions
-        where tenant_id = id and ended_at is null and expires_at > now())::integer as signed_in,
-      (select amount from control.usage_daily
-        where tenant_id = id and metric = 'users' order by day desc limit 1)::integer as users
-    from unnest(${ids}::uuid[]) as id`.execute(control);
-  return new Map(rows.map((row) => [row.id, row]));
-}
-
-const monitoringRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
-  r.get(
-    "/api/admin/tenant/stats",
-    {
-      ...admin,
-      summary: "Counts tenants, and by pages who uses them",
-      query: Type.Object(lookedInto),
-      response: Type.Object({
-        total_tenants: Type.Integer(),
-        active_tenants: Type.Integer(),
-        tenant_stats: Type.Array(
-          Type.Object({
-            tenant_id: Type.String(),
-            name: Type.String(),
-            total_users: nullable(
-              Type.Integer({ description: "As last measured; null: not yet." }),
-            ),
-            logged_in_users: Type.Integer(),
-          }),
-        ),
-        ...partShown,
-      }),
-    },
-    async ({ platform: { control, tenants: all }, query }) => {
-      const [{ tenants, shown }, active] = await Promise.all([
-        pageOf(control, query, [], 10),
-        all.count({ status: "active" }),
-      ]);
-      const figures = await figuresOf(
-        control,
-        tenants.map(({ id }) => id),
-      );
-      const { offset: _offset, ...part } = shown;
-      return {
-        total_tenants: shown.total,
-        active_tenants: active,
-        tenant_stats: tenants.map(({ id, key, name }) => ({
-          tenant_id: key,
-          name,
-          total_users: figures.get(id)?.users ?? null,
-          logged_in_users: figures.get(id)?.signed_in ?? 0,
-        })),
-        ...part,
-      };
-    },
-  ),
-
-  r.get(
-    "/api/admin/tenant/health",
-    {
-      ...admin,
-      summary: "Says by pages whether tenants' databases answer",
-      query: Type.Object(lookedInto),
-      response: Type.Object({
-        data: Type.Array(
-          Type.Object({
-            tenant_id: Type.String(),
-            name: Type.String(),
-            status: Type.Boolean({ description: "Whether its database answers." }),
-            error_message: nullable(Type.String()),
-          }),
-        ),
-        ...partShown,
-      }),
-    },
-    async ({ platform, query }) => {
-      const { tenants, shown } = await pageOf(platform.control, query, [], 10);
-      const up: boolean[] = [];
-      for (let at = 0; at < tenants.length; at += probesAtOnce) {
-        const some = tenants.slice(at, at + probesAtOnce);
-        up.push(...(await Promise.all(some.map(({ key }) => isReachable(platform, key)))));
-      }
-      const { offset: _offset, ...part } = shown;
-      return {
-        data: tenants.map(({ key, name }, at) => ({
-          tenant_id: key,
-          name,
-          status: up[at],
-          error_message: up[at] ? null : "Its database does not answer",
-        })),
-        ...part,
-      };
-    },
-  ),
-
-  r.get(
-    "/api/admin/tenant/status",
-    {
-      ...admin,
-      summary: "Says by pages which tenants are active, and how they are kept apart",
-      query: Type.Object(lookedInto),
-      response: Type.Object({
-        data: Type.Array(
-          Type.Object({
-            tenant_id: Type.String(),
-            name: Type.String(),
-            status,
-            isolation: Type.String(),
-          }),
-        ),
-        ...partShown,
-      }),
-    },
-    async ({ platform, query }) => {
-      const { tenants, shown } = await pageOf(platform.control, query, [], 10);
-      const found = await Promise.all(tenants.map(({ key }) => platform.tenants.find(key)));
-      const { offset: _offset, ...part } = shown;
-      return {
-        data: found.flatMap((tenant) =>
-          tenant
-            ? [
-                {
-                  tenant_id: tenant.key,
-                  name: tenant.name,
-                  status: tenant.status,
-                  isolation: tenant.placement.isolation,
-                },
-              ]
-            : [],
-        ),
-        ...part,
-      };
-    },
-  ),
-];
-
 export const tenantRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
   ...managementRoutes(r, "/api/admin/tenants"),
   ...managementRoutes(r, "/api/tenants"),
-  ...monitoringRoutes(r),
 ];

@@ -7,6 +7,7 @@
  *     address-book.sessions.ts   refresh, log-out, who is signed in
  *     address-book.contacts.ts   the list in all its ways, a contact's address, age and gender
  *     address-book.tenants.ts    tenants, for platform administrators
+ *     address-book.monitoring.ts how they are
  *     address-book.health.ts     whether the server is well
  *     shared-paths.ts            POST /api/auth/login
  */
@@ -21,6 +22,7 @@ import { tenantAccessDenied } from "../kernel/tenancy/errors.ts";
 import { contactRoutes } from "./address-book.contacts.ts";
 import { addressBookErrors as errorShape } from "./address-book.errors.ts";
 import { healthRoutes } from "./address-book.health.ts";
+import { monitoringRoutes } from "./address-book.monitoring.ts";
 import { sessionRoutes } from "./address-book.sessions.ts";
 import { tenantRoutes } from "./address-book.tenants.ts";
 import { namedTenant, refuseOtherTenant, tenantOrDefault } from "./shared.ts";
@@ -67,6 +69,7 @@ export const addressBook = feature<Tables>("address-book", {
     ...sessionRoutes(r),
     ...contactRoutes(r),
     ...tenantRoutes(r),
+    ...monitoringRoutes(r),
     ...healthRoutes(r),
 
     r.get(
