@@ -2574,7 +2574,7 @@ export interface paths {
         put?: never;
         /**
          * Imports contacts from CSV: all rows, or none
-         * @description The first line names the columns: `name`, and any of `email`, `phone`, `company`, `notes`; those that only an export has are passed over. In UTF-8, at most 10485760 bytes. If rows are refused, nothing is imported, and the problem has the report as its members.
+         * @description The first line names the columns: `name`, and any of `email`, `phone`, `company`, `address`, `age`, `gender`, `notes`; those that only an export has are passed over. In UTF-8, at most 10485760 bytes. If rows are refused, nothing is imported, and the problem has the report as its members.
          *
          *     Needs the permission `contacts:write`.
          */
@@ -4440,6 +4440,9 @@ export interface components {
             email: string | null;
             phone: string | null;
             company: string | null;
+            address: string | null;
+            age: number | null;
+            gender: string | null;
             notes: string | null;
             /** Format: date-time */
             created_at: string;
@@ -4464,6 +4467,9 @@ export interface components {
             email?: string | null;
             phone?: string | null;
             company?: string | null;
+            address?: string | null;
+            age?: number | null;
+            gender?: string | null;
             notes?: string | null;
         };
         ContactChanges: {
@@ -4471,6 +4477,9 @@ export interface components {
             email?: string | null;
             phone?: string | null;
             company?: string | null;
+            address?: string | null;
+            age?: number | null;
+            gender?: string | null;
             notes?: string | null;
         };
         Product: {

@@ -82,6 +82,7 @@ const formFields = {
 const token = secretText("The same as `access_token`.");
 const tokens = {
   access_token: Type.Optional(secretText("For `Authorization: Bearer …`.")),
+  refresh_token: Type.Optional(secretText("For `POST /api/auth/refresh`, once.")),
   token_type: Type.Optional(Type.Literal("bearer")),
 };
 
@@ -113,7 +114,11 @@ const LoggedInAnywhere = Type.Object(
 
 const bothOf = (user: SignedInReply["user"]) => ({ ...personOf(user), ...profileOf(user) });
 
-const tokensOf = ({ access_token, token_type }: SignedInReply) => ({ access_token, token_type });
+const tokensOf = ({ access_token, refresh_token, token_type }: SignedInReply) => ({
+  access_token,
+  refresh_token,
+  token_type,
+});
 
 interface Setting {
   readonly platform: Platform;
