@@ -214,6 +214,7 @@ describe("contacts", () => {
     ["?sort=name;drop"],
     ["/filter?filters[0][field]=tenant_id&filters[0][value]=x"],
     ["/filter?filters[0][field]=name"],
+    ["/filter?filters[0][operator]=eq"],
     ["/filter?filters[5][field]=name&filters[5][value]=x"],
   ])("are not listed by %s", async (query) => {
     expect((await list(token, query)).body).toMatchObject({ status: 400, error: "Bad Request" });
@@ -261,6 +262,11 @@ describe.each(["/api/admin/tenants", "/api/tenants"])("tenants at %s", (path) =>
     const renamed = await call("PUT", `${path}/${id}`, { token, body: { name: "New", db_url } });
     expect([renamed.status, renamed.body.name]).toEqual([200, "New"]);
     seen.push(renamed, await call("GET", `${path}/${id}`, { token }));
+    const stats = await call("GET", "/api/admin/tenant/stats?limit=50", { token });
+    const demo = (all: { tenant_id: string }[]) => all.find((one) => one.tenant_id === tenant_id);
+    expect(demo(stats.body.tenant_stats)).toMatchObject({ logged_in_users: 1 });
+    const health = await call("GET", "/api/admin/tenant/health?limit=50", { token });
+    expect(demo(health.body.data)).toMatchObject({ status: true, error_message: null });
     for (const place of ["stats", "health", "status"]) {
       const reply = await call("GET", `/api/admin/tenant/${place}?limit=50`, { token });
       expect(reply.status).toBe(200);

@@ -30,12 +30,12 @@ async function isReachable({ withTenant }: Platform, key: string): Promise<boole
 /** How many are signed in, and how many users there were when they were last counted. */
 async function figuresOf(control: Kysely<ControlTables>, ids: readonly string[]) {
   const { rows } = await sql<{ id: string; signed_in: number; users: number | null }>`
-    select id,
+    select wanted.id,
       (select count(distinct subject_id) from control.sessions
-        where tenant_id = id and ended_at is null and expires_at > now())::integer as signed_in,
+        where tenant_id = wanted.id and ended_at is null and expires_at > now())::integer as signed_in,
       (select amount from control.usage_daily
-        where tenant_id = id and metric = 'users' order by day desc limit 1)::integer as users
-    from unnest(${ids}::uuid[]) as id`.execute(control);
+        where tenant_id = wanted.id and metric = 'users' order by day desc limit 1)::integer as users
+    from unnest(${ids}::uuid[]) as wanted (id)`.execute(control);
   return new Map(rows.map((row) => [row.id, row]));
 }
 

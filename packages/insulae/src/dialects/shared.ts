@@ -203,15 +203,15 @@ export interface Filter {
 /** @throws validationFailed for a filter with a part missing */
 export function filtersOf(query: object): Filter[] {
   return Array.from({ length: maxFilters }, (_, at) => {
-    const [field, operator = "eq", value] = filterParts.map((part): unknown =>
+    const [field, operator, value] = filterParts.map((part): unknown =>
       Reflect.get(query, filterName(at, part)),
     );
-    if (field === undefined && value === undefined) return [];
+    if ((field ?? operator ?? value) === undefined) return [];
     const missing = field === undefined ? "field" : value === undefined ? "value" : undefined;
     if (missing) {
       const pointer = `/query/${filterName(at, missing)}`;
       throw validationFailed({ errors: [{ pointer, message: "is required" }] });
     }
-    return [{ field, operator, value } as Filter]; // as the schema has it
+    return [{ field, operator: operator ?? "eq", value } as Filter]; // as the schema has it
   }).flat();
 }
