@@ -94,6 +94,14 @@ describe.each(["/api/auth/refresh", "/api/auth/refresh-token"])("POST %s", (path
     const { token } = await logIn();
     expect((await call("POST", "/api/auth/logout", { token, headers })).status).toBe(200);
     expect((await call("POST", path, { token })).status).toBe(401);
+    const browser = await call("POST", "/api/auth/login", {
+      body: { username_or_email: "demo", password },
+    });
+    const [cookie = ""] = (browser.cookies[0] ?? "").split(";");
+    const own = { headers: { cookie } };
+    const { csrf_token } = (await call("GET", "/api/v1/auth/me", own)).body;
+    const byCookie = { headers: { cookie, "x-csrf-token": csrf_token } };
+    expect((await call("POST", path, byCookie)).status).toBe(401);
     const member = await createMember(app);
     const core = (await logIn(admin.email, admin.password)).token;
     const impersonation = await app.inject({
