@@ -2578,7 +2578,7 @@ export interface paths {
         put?: never;
         /**
          * Imports contacts from CSV: all rows, or none
-         * @description The first line names the columns: `name`, and any of `email`, `phone`, `company`, `notes`; those that only an export has are passed over. In UTF-8, at most 10485760 bytes. If rows are refused, nothing is imported, and the problem has the report as its members.
+         * @description The first line names the columns: `name`, and any of `email`, `phone`, `company`, `address`, `age`, `gender`, `notes`; those that only an export has are passed over. In UTF-8, at most 10485760 bytes. If rows are refused, nothing is imported, and the problem has the report as its members.
          *
          *     Needs the permission `contacts:write`.
          */
@@ -4450,6 +4450,9 @@ export interface components {
             email: string | null;
             phone: string | null;
             company: string | null;
+            address: string | null;
+            age: number | null;
+            gender: string | null;
             notes: string | null;
             /** Format: date-time */
             created_at: string;
@@ -4474,6 +4477,9 @@ export interface components {
             email?: string | null;
             phone?: string | null;
             company?: string | null;
+            address?: string | null;
+            age?: number | null;
+            gender?: string | null;
             notes?: string | null;
         };
         ContactChanges: {
@@ -4481,6 +4487,9 @@ export interface components {
             email?: string | null;
             phone?: string | null;
             company?: string | null;
+            address?: string | null;
+            age?: number | null;
+            gender?: string | null;
             notes?: string | null;
         };
         Product: {

@@ -1,184 +1,35 @@
 /**
  * The dialect of an address book with live logs. The tenant is the host's; plain `localhost` means
- * `DEFAULT_TENANT`. A tenant in a body is ignored, as its document says: it is not even looked at.
+ * `DEFAULT_TENANT`. A tenant in a body never chooses it, and has to be that one.
+ *
+ * Its document shows a handful of calls; its published clients make more, and read more in the answers:
+ *
+ *     address-book.sessions.ts   refresh, log-out, who is signed in
+ *     address-book.contacts.ts   the list in all its ways, a contact's address, age and gender
+ *     address-book.tenants.ts    tenants, for platform administrators
+ *     address-book.monitoring.ts how they are
+ *     address-book.health.ts     whether the server is well
+ *     shared-paths.ts            POST /api/auth/login
  */
-import { STATUS_CODES } from "node:http";
 import { Type } from "typebox";
 import { invitationOnly, register } from "../features/accounts/accounts.feature.ts";
-import {
-  type ContactTables,
-  contactNotFound,
-  createContact,
-  deleteContact,
-  findContact,
-  updateContact,
-} from "../features/contacts/contacts.feature.ts";
-import {
-  Email,
-  emailTaken,
-  NewPassword,
-  Username,
-  usernameTaken,
-} from "../features/users/users.feature.ts";
+import type { ContactTables } from "../features/contacts/contacts.feature.ts";
+import { Email, NewPassword, Username, type UserTables } from "../features/users/users.feature.ts";
 import { canonicalEmail } from "../kernel/auth/email.ts";
-import { authenticationRequired, invalidToken } from "../kernel/auth/errors.ts";
 import { weakPassword } from "../kernel/auth/passwords.ts";
-import { type AppError, orThrow } from "../kernel/errors.ts";
-import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
-import { idParams, nullable, uuid } from "../kernel/http/fields.ts";
-import { messageOf, pageNumbers, pageOf, tenantOrDefault } from "./shared.ts";
+import { feature } from "../kernel/feature.ts";
+import { tenantAccessDenied } from "../kernel/tenancy/errors.ts";
+import { contactRoutes } from "./address-book.contacts.ts";
+import { addressBookErrors as errorShape } from "./address-book.errors.ts";
+import { healthRoutes } from "./address-book.health.ts";
+import { monitoringRoutes } from "./address-book.monitoring.ts";
+import { sessionRoutes } from "./address-book.sessions.ts";
+import { tenantRoutes } from "./address-book.tenants.ts";
+import { namedTenant, refuseOtherTenant, tenantOrDefault } from "./shared.ts";
 
-/** What its document says instead of our titles. */
-const messages: Readonly<Record<string, string>> = {
-  [authenticationRequired.code]: "Missing authorization header",
-  [invalidToken.code]: "Invalid token",
-};
+type Tables = ContactTables & UserTables;
 
-export const addressBookErrors: ErrorShape = {
-  schema: Type.Object(
-    { status: Type.Integer(), error: Type.String(), message: Type.String() },
-    { $id: "AddressBookError" },
-  ),
-  statusOf,
-  bodyOf: (error) => ({
-    status: statusOf(error),
-    error: STATUS_CODES[statusOf(error)],
-    message: messages[error.code] ?? messageOf(error),
-  }),
-};
-
-/** What is taken is a mistake like any other there. */
-function statusOf({ code, status }: AppError): number {
-  return code === emailTaken.code || code === usernameTaken.code ? 400 : status;
-}
-const errorShape = addressBookErrors;
-/** Its tenants are hosts', and plain `localhost` is one. */
-const place = { defaultTenant: true } as const;
-
-/** Ignored: see above. */
-export const ignoredTenant = {
-  tenant: Type.Optional(Type.Unknown()),
-  tenant_id: Type.Optional(Type.Unknown()),
-};
-
-const Name = Type.String({ minLength: 1, maxLength: 200, pattern: "\\S" });
-const Mailbox = Type.String({ format: "idn-email", maxLength: 254 });
-const Phone = nullable(Type.String({ minLength: 1, maxLength: 50 }));
-
-const Contact = Type.Object(
-  { id: uuid, name: Type.String(), email: nullable(Type.String()), phone: Phone },
-  { $id: "AddressBookContact" },
-);
-const NewContact = Type.Object(
-  { name: Name, email: Mailbox, phone: Type.Optional(Phone) },
-  { $id: "NewAddressBookContact" },
-);
-const ContactChanges = Type.Object(
-  { name: Type.Optional(Name), email: Type.Optional(Mailbox), phone: Type.Optional(Phone) },
-  { $id: "AddressBookContactChanges", minProperties: 1 },
-);
-
-interface Row {
-  readonly id: string;
-  readonly name: string;
-  readonly email: string | null;
-  readonly phone: string | null;
-}
-
-const viewOf = ({ id, name, email, phone }: Row) => ({ id, name, email, phone });
-
-const addressBookRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
-  r.get(
-    "/api/address-book",
-    {
-      ...place,
-      permission: "contacts:read",
-      summary: "Lists contacts, newest first",
-      query: Type.Object(pageNumbers),
-      response: Type.Array(Contact),
-      errorShape,
-    },
-    async ({ db, query }) => {
-      const { size, offset } = pageOf({ page_size: 200, ...query });
-      const page = db.selectFrom("contacts").select(["id", "name", "email", "phone"]);
-      return page.orderBy("id", "desc").limit(size).offset(offset).execute();
-    },
-  ),
-
-  r.post(
-    "/api/address-book",
-    {
-      ...place,
-      permission: "contacts:write",
-      audit: { none: "everyday data" },
-      summary: "Adds a contact",
-      body: NewContact,
-      response: { 201: Contact },
-      errorShape,
-    },
-    ({ events, body }) =>
-      events
-        .recording("contact.created", (db) => createContact.first(db, body))
-        .then(orThrow(contactNotFound))
-        .then(viewOf),
-  ),
-
-  r.get(
-    "/api/address-book/:id",
-    {
-      ...place,
-      permission: "contacts:read",
-      summary: "Shows a contact",
-      params: idParams,
-      response: Contact,
-      errors: [contactNotFound],
-      errorShape,
-    },
-    ({ db, params }) => findContact.first(db, params).then(orThrow(contactNotFound)).then(viewOf),
-  ),
-
-  ...(["put", "patch"] as const).map((method) =>
-    r[method](
-      "/api/address-book/:id",
-      {
-        ...place,
-        permission: "contacts:write",
-        audit: { none: "everyday data" },
-        summary: "Changes a contact; what is absent stays",
-        params: idParams,
-        body: ContactChanges,
-        response: Contact,
-        errors: [contactNotFound],
-        errorShape,
-      },
-      ({ events, params, body }) =>
-        events
-          .recording("contact.updated", (db) => updateContact.first(db, { ...body, id: params.id }))
-          .then(orThrow(contactNotFound))
-          .then(viewOf),
-    ),
-  ),
-
-  r.delete(
-    "/api/address-book/:id",
-    {
-      ...place,
-      permission: "contacts:write",
-      audit: { none: "everyday data" },
-      summary: "Deletes a contact",
-      params: idParams,
-      response: { 204: null },
-      errors: [contactNotFound],
-      errorShape,
-    },
-    async ({ events, params }) => {
-      const deleting = events.recording("contact.deleted", (db) => deleteContact.first(db, params));
-      await deleting.then(orThrow(contactNotFound));
-    },
-  ),
-];
-
-export const addressBook = feature<ContactTables>("address-book", {
+export const addressBook = feature<Tables>("address-book", {
   dependsOn: ["contacts"],
   routes: ({ absolute: r }) => [
     r.post(
@@ -193,7 +44,7 @@ export const addressBook = feature<ContactTables>("address-book", {
           username: Username,
           email: Email,
           password: NewPassword,
-          ...ignoredTenant,
+          ...namedTenant,
         }),
         unknownTenant() {
           throw invitationOnly();
@@ -204,12 +55,13 @@ export const addressBook = feature<ContactTables>("address-book", {
             user: Type.Object({ username: Type.String(), email: Type.String() }),
           }),
         },
-        errors: [weakPassword],
+        errors: [weakPassword, tenantAccessDenied],
         errorShape,
       },
       async ({ platform, request, tenant, body, audit, log }) => {
         const { username, email, password } = body;
         const where = await tenantOrDefault(platform, tenant);
+        await refuseOtherTenant({ platform, audit }, where, body);
         const setting = { platform, request, audit, log };
         await register(setting, where, { username, email, password }, { firstOwns: !tenant });
         // The same, whether or not the e-mail has to be verified first.
@@ -217,7 +69,11 @@ export const addressBook = feature<ContactTables>("address-book", {
       },
     ),
 
-    ...addressBookRoutes(r),
+    ...sessionRoutes(r),
+    ...contactRoutes(r),
+    ...tenantRoutes(r),
+    ...monitoringRoutes(r),
+    ...healthRoutes(r),
 
     r.get(
       "/api/logs",

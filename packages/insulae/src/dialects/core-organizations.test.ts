@@ -162,3 +162,55 @@ it("GET /health and /health/db are as documented", async () => {
   expect((await call("GET", "/health")).body).toMatchObject({ status: "healthy" });
   expect((await call("GET", "/health/db")).body).toMatchObject({ database: "healthy" });
 });
+
+describe("what its own code sends beside JSON", () => {
+  const form = async (url: string, fields: Record<string, string>, tenant?: number) => {
+    const reply = await app.inject({
+      method: "POST",
+      url,
+      headers: {
+        "content-type": "application/x-www-form-urlencoded",
+        ...(tenant !== undefined && { "x-tenant": String(tenant) }),
+      },
+      payload: new URLSearchParams(fields).toString(),
+    });
+    return { status: reply.statusCode, body: reply.json() };
+  };
+
+  it.each(["/auth/login", "/api/auth/login"])("logs in by a form at %s", async (path) => {
+    const { token, email } = await owner();
+    const made = await call("POST", "/organizations", { token, body: { name: "Formal" } });
+    const tenant = made.body.id;
+    const user = { email: `${crypto.randomUUID()}@example.com`, password };
+    const headers = { "x-tenant": String(tenant) };
+    await call("POST", "/auth/register", { headers, body: user });
+    const fields = { grant_type: "password", username: user.email, password, scope: "" };
+    const reply = await form(path, fields, tenant);
+    expect(reply).toMatchObject({ status: 200, body: { token_type: "bearer" } });
+    const me = await call("GET", "/users/me", { token: reply.body.access_token, headers });
+    expect(me.body).toMatchObject({ email: user.email, is_active: true });
+    expect((await form(path, { username: email, password })).status).toBe(200);
+
+    expect((await form(path, { ...fields, password: "wrong" }, tenant)).status).toBe(401);
+    expect((await form(path, { password }, tenant)).status).toBe(400);
+    expect((await form(path, { ...fields, role: "owner" }, tenant)).status).toBe(400);
+    expect((await form(path, { ...fields, grant_type: "refresh_token" })).status).toBe(400);
+    expect((await form(path, { ...fields, scope: "x".repeat(20_000) })).status).toBe(413);
+  });
+
+  it("is refused as a form wherever a route does not say that it takes one", async () => {
+    for (const path of ["/auth/register", "/api/v1/auth/login", "/api/auth/signup"]) {
+      expect((await form(path, { username: "a", password })).status, path).toBe(415);
+    }
+  });
+
+  it("makes an organization by ?name=", async () => {
+    const { token } = await owner();
+    const made = await call("POST", "/organizations?name=Acme%20Ltd", { token });
+    expect([made.status, made.body.name]).toEqual([201, "Acme Ltd"]);
+    const same = { token, body: { name: "Twice" } };
+    expect((await call("POST", "/organizations?name=Twice", same)).status).toBe(201);
+    expect((await call("POST", "/organizations?name=Other", same)).status).toBe(400);
+    expect((await call("POST", "/organizations", { token })).status).toBe(400);
+  });
+});

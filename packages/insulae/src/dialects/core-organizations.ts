@@ -14,7 +14,9 @@ import { findUser, type UserTables } from "../features/users/users.feature.ts";
 import { wrongContext } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
+import { validationFailed } from "../kernel/http/errors.ts";
 import { nullable, oneLine, timestamp, uuid } from "../kernel/http/fields.ts";
+import { mayBeAbsent } from "../kernel/http/form-body.ts";
 import type { Platform } from "../kernel/platform.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
@@ -49,6 +51,12 @@ export function personOf(user: SignedInReply["user"]) {
     ? { id, email, created_at, is_verified: user.email_verified, is_owner: user.is_owner }
     : { id, email, created_at, is_active: user.is_active };
 }
+
+const Name = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  pattern: oneLine,
+});
 
 const Organization = Type.Object(
   {
@@ -105,6 +113,14 @@ async function findPerson(
   return personOf(found);
 }
 
+/** @throws validationFailed unless there is one, or the same twice */
+function nameIn(...parts: readonly ({ readonly name?: string } | undefined)[]): string {
+  const [name, other] = new Set(parts.flatMap((part) => part?.name ?? []));
+  if (name !== undefined && other === undefined) return name;
+  const message = name === undefined ? "is required" : "is not the one of the query";
+  throw validationFailed({ errors: [{ pointer: "/body/name", message }] });
+}
+
 const errorShape = coreErrors;
 
 const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api") => [
@@ -151,7 +167,8 @@ const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api
     },
     ({ platform, tenant, user, request }) => {
       // An account's token is the core's, and the header says that a tenant is meant.
-      if (!tenant && request.headers["x-tenant"]) throw wrongContext();
+      const { "x-tenant": named, "x-tenant-id": alsoNamed } = request.headers;
+      if (!tenant && (named || alsoNamed)) throw wrongContext();
       return findPerson(platform, tenant, user);
     },
   ),
@@ -163,19 +180,20 @@ const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api
       context: "core",
       audit: "tenant.created",
       summary: "Makes an organization, which the account owns",
-      body: Type.Object({
-        name: Type.String({ minLength: 1, maxLength: 255, pattern: oneLine }),
-      }),
+      description: "The name comes in the body or as `?name=`.",
+      query: Type.Object({ name: Type.Optional(Name) }),
+      body: Type.Object({ name: Type.Optional(Name) }, mayBeAbsent),
       response: { 201: Organization },
       errors: [ownersOnly, isolationNotPermitted, tooManyTenants],
       errorShape,
     },
-    async ({ platform, user, body, audit }) => {
+    async ({ platform, user, query, body, audit }) => {
+      const name = nameIn(query, body);
       const account = await findAccountByEmail(platform.control, user.email);
       if (!account?.is_owner) throw ownersOnly();
-      const tenant = await makeOrganization({ platform, user }, body.name);
+      const tenant = await makeOrganization({ platform, user }, name);
       await audit({ action: "tenant.created", target: { type: "tenant", id: tenant.id } });
-      const { number: id, name, ownerAccountId, createdAt } = tenant;
+      const { number: id, ownerAccountId, createdAt } = tenant;
       return {
         id,
         name,

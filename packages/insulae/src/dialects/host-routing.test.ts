@@ -109,6 +109,19 @@ describe("who has logged in", () => {
     expect(cached).toMatchObject({ email: username });
   });
 
+  it("logs out, with the token that a cookie's changes need, and the cookie is over", async () => {
+    const headers = at("tenant1");
+    const signedIn = await call("POST", "/login", { headers, body: { username, password } });
+    const [own = ""] = (signedIn.cookies[0] ?? "").split(";");
+    const mine = { ...headers, cookie: own };
+    expect((await call("POST", "/logout", { headers: mine })).status).toBe(403);
+    const { csrf_token } = (await call("GET", "/api/v1/auth/me", { headers: mine })).body;
+    const out = await call("POST", "/logout", { headers: { ...mine, "x-csrf-token": csrf_token } });
+    expect([out.status, out.body]).toEqual([200, { message: "Logout successful" }]);
+    expect(out.cookies[0]).toMatch(/Max-Age=0/i);
+    expect((await call("GET", "/api/profile", { headers: mine })).status).toBe(401);
+  });
+
   // Shows S3-041, S3-047, S3-049
   it("is refused at another's: by cookie, and by token", async () => {
     const byCookie = await call("GET", "/api/secure/data", {

@@ -12,9 +12,11 @@ import {
   makeTenant,
 } from "../features/tenants/tenants.feature.ts";
 import { findUser, type UserTables, userNotFound } from "../features/users/users.feature.ts";
+import { sessionCookie } from "../kernel/auth/cookie-sessions.ts";
 import { invalidCredentials, permissionDenied } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
+import { setCookie } from "../kernel/http/cookies.ts";
 import { hostNotAllowed } from "../kernel/http/development-hosts.ts";
 import { nullable, uuid } from "../kernel/http/fields.ts";
 import { rateLimitExceeded } from "../kernel/http/limits/request-limits.ts";
@@ -247,6 +249,24 @@ export const hostRouting = feature<Tables>("host-routing", {
           },
           { ttl: tenMinutes },
         ),
+    ),
+
+    r.post(
+      "/logout",
+      {
+        permission: "authenticated",
+        context: "any",
+        personal: false,
+        audit: "auth.logged_out",
+        summary: "Ends the session, and takes the cookie back",
+        response: Type.Object({ message: Type.String() }),
+        errorShape,
+      },
+      async ({ platform, credential, header }) => {
+        await platform.sessions.end(credential.sessionId);
+        if (credential.kind === "cookie") header("set-cookie", setCookie(sessionCookie, "", 0));
+        return { message: "Logout successful" };
+      },
     ),
 
     r.get(

@@ -132,7 +132,11 @@ function placementName(key: string): NewTenant["placementName"] {
 
 type Making = Parameters<typeof makeTenant>[0];
 
-async function makeDatabaseTenant(context: Making, id: string, name: string): Promise<Tenant> {
+export async function makeDatabaseTenant(
+  context: Making,
+  id: string,
+  name: string,
+): Promise<Tenant> {
   const wanted = { key: id, name, isolation: "database" } as const;
   try {
     return await makeTenant(context, { ...wanted, placementName: placementName(id) });

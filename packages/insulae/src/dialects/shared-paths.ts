@@ -7,7 +7,7 @@
  *                            neither ─► that as well if there is such a tenant, else an account
  *     POST /auth/login       X-Tenant or a host ─► that tenant's user; else whoever has the e-mail:
  *                            an account, or a user of DEFAULT_TENANT
- *     POST /api/auth/login   username_or_email ─► address-book; email ─► as /auth/login
+ *     POST /api/auth/login   username_or_email ─► address-book; email or a form ─► as /auth/login
  *     GET /api/users         a page of them (master-tenant), and whose they are (host-routing)
  */
 import { Type } from "typebox";
@@ -36,14 +36,26 @@ import { findCanonicalEmail } from "../kernel/auth/email.ts";
 import { invalidCredentials } from "../kernel/auth/errors.ts";
 import { weakPassword } from "../kernel/auth/passwords.ts";
 import { type ErrorShape, feature, type RequestInfo } from "../kernel/feature.ts";
+import { validationFailed } from "../kernel/http/errors.ts";
 import { secretText } from "../kernel/http/fields.ts";
+import { alsoAsForm, malformedFields } from "../kernel/http/form-body.ts";
 import type { Platform } from "../kernel/platform.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
+import { tenantAccessDenied } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
-import { addressBookErrors, ignoredTenant } from "./address-book.ts";
+import { addressBookErrors } from "./address-book.errors.ts";
+import { SessionTokens, sessionTokensOf } from "./address-book.sessions.ts";
 import { coreErrors, Person, personOf } from "./core-organizations.ts";
 import { Member, masterErrors, Profile, profileOf, usersPage } from "./master-tenant.ts";
-import { findDefault, noDefaultTenant, pageNumbers, tenantOrDefault } from "./shared.ts";
+import {
+  findDefault,
+  namedTenant,
+  namesTenant,
+  noDefaultTenant,
+  pageNumbers,
+  refuseOtherTenant,
+  tenantOrDefault,
+} from "./shared.ts";
 
 const errorsOf = (name: string, ...shapes: readonly ErrorShape[]): ErrorShape => ({
   schema: Type.Evaluate(Type.Intersect(shapes.map(({ schema }) => schema)), { $id: name }),
@@ -56,9 +68,21 @@ const logInErrors = errorsOf("LogInError", masterErrors, coreErrors, addressBook
 
 const Password = Type.String({ minLength: 1, maxLength: 128 });
 
+/** The fields of a log-in by a form (RFC 6749, section 4.3.2); what is about the client is dropped. */
+const formFields = {
+  username: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 254, description: "Or the e-mail: as OAuth 2 has it." }),
+  ),
+  grant_type: Type.Optional(Type.Union([Type.Literal("password"), Type.Literal("")])),
+  scope: Type.Optional(Type.String({ maxLength: 500 })),
+  client_id: Type.Optional(Type.String({ maxLength: 200 })),
+  client_secret: Type.Optional(Type.String({ maxLength: 200 })),
+};
+
 const token = secretText("The same as `access_token`.");
 const tokens = {
   access_token: Type.Optional(secretText("For `Authorization: Bearer …`.")),
+  refresh_token: Type.Optional(secretText("For `POST /api/auth/refresh`, once.")),
   token_type: Type.Optional(Type.Literal("bearer")),
 };
 
@@ -82,10 +106,19 @@ const LoggedIn = Type.Object(
   { token: Type.Optional(token), ...tokens, user: Both },
   { $id: "MasterTenantOrCoreLoggedIn" },
 );
+/** The address book's clients are given more. */
+const LoggedInAnywhere = Type.Object(
+  { ...LoggedIn.properties, ...Type.Partial(SessionTokens).properties, user: Both },
+  { $id: "DialectLoggedIn" },
+);
 
 const bothOf = (user: SignedInReply["user"]) => ({ ...personOf(user), ...profileOf(user) });
 
-const tokensOf = ({ access_token, token_type }: SignedInReply) => ({ access_token, token_type });
+const tokensOf = ({ access_token, refresh_token, token_type }: SignedInReply) => ({
+  access_token,
+  refresh_token,
+  token_type,
+});
 
 interface Setting {
   readonly platform: Platform;
@@ -94,21 +127,47 @@ interface Setting {
   readonly log: Logger;
 }
 
-/**
- * Logs in an account, or a user of `DEFAULT_TENANT`: one of them, chosen before the password is compared,
- * since the time of a second hash would tell who has an account. It is the account, unless only the user
- * has proved that the e-mail is theirs: nobody is locked out by an account that a stranger registered.
- */
-async function logInSomewhere(setting: Setting, credentials: Credentials) {
-  const { control, withTenant } = setting.platform;
-  const home = await findDefault(setting.platform);
-  const email = findCanonicalEmail(credentials.name) ?? "";
+const byNameOf = (name: string): Credentials["by"] => (name.includes("@") ? "email" : "username");
+
+/** The name that is given, in whichever field. @throws validationFailed without one */
+function credentialsOf({
+  email,
+  username,
+  password,
+}: {
+  email?: string;
+  username?: string;
+  password: string;
+}): Credentials {
+  const name = email ?? username;
+  if (name === undefined) {
+    throw validationFailed({ errors: [{ pointer: "/body/email", message: "is required" }] });
+  }
+  return { by: email === undefined ? byNameOf(name) : "email", name, password };
+}
+
+/** The account that has the e-mail, and the tenant's user who has it. */
+async function whoHas({ control, withTenant }: Platform, home: Tenant | undefined, name: string) {
+  const email = findCanonicalEmail(name) ?? "";
   const account = await findAccountByEmail(control, email);
   const user =
     home &&
     (await withTenant<UserTables, Awaited<ReturnType<typeof findCredentials>>>(home, ({ db }) =>
       findCredentials(db, "email", email),
     ));
+  return { account, user };
+}
+
+/**
+ * Logs in an account, or a user of `DEFAULT_TENANT`: one of them, chosen before the password is compared,
+ * since the time of a second hash would tell who has an account. It is the account, unless only the user
+ * has proved that the e-mail is theirs: nobody is locked out by an account that a stranger registered.
+ */
+async function logInSomewhere(setting: Setting, credentials: Credentials) {
+  const home = await findDefault(setting.platform);
+  // Accounts have no usernames.
+  if (home && credentials.by === "username") return logIn(setting, home, credentials);
+  const { account, user } = await whoHas(setting.platform, home, credentials.name);
   const asAccount = account && (!user || account.email_verified || !user.email_verified);
   return home && !asAccount
     ? logIn(setting, home, credentials)
@@ -122,11 +181,31 @@ async function logInToAddressBook(
   { name, password }: { readonly name: string; readonly password: string },
 ): Promise<SignedInReply> {
   const { platform, request, header } = setting;
-  const by = name.includes("@") ? "email" : "username";
-  const reply = await logIn(setting, tenant, { by, name, password });
+  const credentials = { by: byNameOf(name), name, password };
+  const reply = await logIn({ ...setting, showNames: true }, tenant, credentials);
   const subject = await findUserSubject(platform, tenant, asId(reply.user.id));
   if (subject) await signIn({ platform, request, browser: header }, subject);
   return reply;
+}
+
+/**
+ * The same at plain `localhost`, where an account is somebody as well, such as a platform administrator:
+ * of those that no tenant is named for, whoever is no user of `DEFAULT_TENANT`.
+ */
+async function logInToAddressBookOrCore(
+  setting: Parameters<typeof logInToAddressBook>[0],
+  named: { readonly name: string; readonly password: string },
+): Promise<SignedInReply> {
+  const home = await findDefault(setting.platform);
+  const credentials = { by: byNameOf(named.name), ...named };
+  if (!home || credentials.by === "username") {
+    return logInToAddressBook(setting, await tenantOrDefault(setting.platform, home), named);
+  }
+  // One of them, chosen before the password is compared: see `logInSomewhere`.
+  const { user, account } = await whoHas(setting.platform, home, named.name);
+  return account && !user
+    ? logIn(setting, undefined, credentials, { core: true })
+    : logInToAddressBook(setting, home, named);
 }
 
 export const sharedPaths = feature<UserTables>("shared-paths", {
@@ -185,15 +264,18 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
         limit: "credentials",
         audit: "auth.logged_in",
         summary: "Logs in an account, or a user of a tenant",
-        body: Type.Object({ email: Email, password: Password }),
+        body: Type.Object(
+          { email: Type.Optional(Email), password: Password, ...formFields },
+          alsoAsForm,
+        ),
         unknownTenant: (context) => refuseLogIn(context, context.body.password),
         response: LoggedIn,
-        errors: [invalidCredentials],
+        errors: [invalidCredentials, malformedFields],
         errorShape: authErrors,
       },
-      async ({ platform, request, tenant, body: { email: name, password }, audit, log }) => {
+      async ({ platform, request, tenant, body, audit, log }) => {
         const setting = { platform, request, audit, log };
-        const credentials = { by: "email", name, password } as const;
+        const credentials = credentialsOf(body);
         const reply = await (tenant
           ? logIn(setting, tenant, credentials)
           : logInSomewhere(setting, credentials));
@@ -209,28 +291,39 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
         limit: "credentials",
         audit: "auth.logged_in",
         summary: "Logs in: by `username_or_email` to the tenant, or by `email` as POST /auth/login",
-        body: Type.Object({
-          username_or_email: Type.Optional(Type.String({ minLength: 1, maxLength: 254 })),
-          email: Type.Optional(Email),
-          password: Password,
-          ...ignoredTenant,
-        }),
+        body: Type.Object(
+          {
+            username_or_email: Type.Optional(Type.String({ minLength: 1, maxLength: 254 })),
+            email: Type.Optional(Email),
+            password: Password,
+            ...formFields,
+            ...namedTenant,
+          },
+          alsoAsForm,
+        ),
         unknownTenant: (context) => refuseLogIn(context, context.body.password),
-        response: LoggedIn,
-        errors: [invalidCredentials, noDefaultTenant],
+        response: LoggedInAnywhere,
+        errors: [invalidCredentials, noDefaultTenant, tenantAccessDenied, malformedFields],
         errorShape: logInErrors,
       },
       async ({ platform, request, tenant, body, header, audit, log }) => {
         const setting = { platform, request, audit, log };
-        const { username_or_email: either, email, password } = body;
-        const name = either ?? email ?? "";
-        const reply = await (either === undefined && !tenant
-          ? logInSomewhere(setting, { by: "email", name, password })
-          : logInToAddressBook({ ...setting, header }, await tenantOrDefault(platform, tenant), {
-              name,
-              password,
-            }));
-        return { token: reply.access_token, ...tokensOf(reply), user: bothOf(reply.user) };
+        const { username_or_email: name, password } = body;
+        const home = tenant ?? (await findDefault(platform));
+        await refuseOtherTenant(setting, home, body);
+        const where = namesTenant(body) ? home : tenant;
+        if (name === undefined) {
+          const credentials = credentialsOf(body);
+          const reply = await (where
+            ? logIn(setting, where, credentials)
+            : logInSomewhere(setting, credentials));
+          return { token: reply.access_token, ...tokensOf(reply), user: bothOf(reply.user) };
+        }
+        const browser = { ...setting, header };
+        const reply = await (where
+          ? logInToAddressBook(browser, where, { name, password })
+          : logInToAddressBookOrCore(browser, { name, password }));
+        return { ...sessionTokensOf(reply), user: bothOf(reply.user) };
       },
     ),
 

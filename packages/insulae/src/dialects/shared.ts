@@ -4,7 +4,10 @@
  * into them.
  */
 import { Type } from "typebox";
+import type { TenantAudit } from "../kernel/audit/audit.ts";
 import { AppError, defineError } from "../kernel/errors.ts";
+import { validationFailed } from "../kernel/http/errors.ts";
+import { nullable } from "../kernel/http/fields.ts";
 import type { Platform } from "../kernel/platform.ts";
 import { tenantAccessDenied } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
@@ -43,6 +46,50 @@ export async function findDefault({ config, tenants }: Platform): Promise<Tenant
   return tenant?.status === "active" ? tenant : undefined;
 }
 
+const NamedTenant = Type.Optional(
+  nullable(
+    Type.Union([Type.String({ minLength: 1, maxLength: 63 }), Type.Integer({ minimum: 1 })], {
+      description: "Never chooses the tenant: it has to be the one that host and headers name.",
+    }),
+  ),
+);
+
+/** The tenant that a client names in the body of a log-in or sign-up. */
+export const namedTenant = { tenant: NamedTenant, tenant_id: NamedTenant };
+
+export const namesTenant = ({ tenant, tenant_id }: Naming): boolean =>
+  tenant != null || tenant_id != null;
+
+interface Naming {
+  readonly tenant?: string | number | null;
+  readonly tenant_id?: string | number | null;
+}
+
+/**
+ * Refuses a body that names another tenant than the one the server found, or none that exists.
+ *
+ * @throws tenantAccessDenied
+ */
+export async function refuseOtherTenant(
+  { platform, audit }: { readonly platform: Platform; readonly audit: TenantAudit },
+  tenant: Tenant | undefined,
+  { tenant: name, tenant_id: id }: Naming,
+): Promise<void> {
+  for (const named of [name, id]) {
+    if (named == null) continue;
+    const found = await platform.tenants.find(String(named));
+    if (found && found.id === tenant?.id) continue;
+    await audit({
+      action: "auth.cross_tenant_refused",
+      outcome: "refused",
+      tenant: tenant ?? null,
+      actor: { kind: "anonymous" },
+      detail: { request_tenant: found?.key ?? null },
+    });
+    throw tenantAccessDenied();
+  }
+}
+
 /** Whether it is this error, as against one that something else has thrown. */
 export const isError = (error: unknown, ...codes: readonly string[]): error is AppError =>
   error instanceof AppError && codes.includes(error.code);
@@ -70,3 +117,112 @@ export const pageOf = ({ page = 1, page_size: size = 25 }: PageNumbers) => ({
   size,
   offset: (page - 1) * size,
 });
+
+const Place = Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 }));
+
+/** All the ways to ask for a part of a list that the address book's clients have. */
+export const listParts = {
+  page: pageNumbers.page,
+  page_num: pageNumbers.page,
+  offset: Place,
+  cursor: Place,
+  limit: pageNumbers.page_size,
+  page_size: pageNumbers.page_size,
+};
+
+interface ListParts extends PageNumbers {
+  readonly page_num?: number;
+  readonly offset?: number;
+  /** How many items come before: 0, then the `next_cursor` of an answer. */
+  readonly cursor?: number;
+  readonly limit?: number;
+}
+
+/** @throws validationFailed if it is asked for in two ways at once */
+export function partOf(query: ListParts, defaultSize: number) {
+  const size = only(query, ["limit", "page_size"]) ?? defaultSize;
+  only(query, ["page", "page_num", "offset", "cursor"]);
+  const offset = query.offset ?? query.cursor ?? ((query.page ?? query.page_num ?? 1) - 1) * size;
+  return { size, offset, page: Math.floor(offset / size) + 1 };
+}
+
+/** The one of them that is given. */
+export function only<Name extends string, Value>(
+  given: { readonly [N in Name]?: Value },
+  names: readonly Name[],
+): Value | undefined {
+  const [first, second] = names.filter((name) => given[name] !== undefined);
+  if (first !== undefined && second !== undefined) {
+    const message = `can't be given together with ${first}`;
+    throw validationFailed({ errors: [{ pointer: `/query/${second}`, message }] });
+  }
+  return first && given[first];
+}
+
+/** What is said of a part of a list, in all the words that clients look for. */
+export const partShown = {
+  total: Type.Integer(),
+  page: Type.Integer(),
+  limit: Type.Integer(),
+  total_pages: Type.Integer(),
+  has_next: Type.Boolean(),
+  has_prev: Type.Boolean(),
+  current_cursor: Type.Integer(),
+  next_cursor: nullable(Type.Integer({ description: "For `?cursor=`; null on the last page." })),
+};
+
+export function showPart({ size, offset, page }: ReturnType<typeof partOf>, total: number) {
+  const next = offset + size;
+  return {
+    total,
+    page,
+    limit: size,
+    total_pages: Math.ceil(total / size),
+    has_next: next < total,
+    has_prev: offset > 0,
+    current_cursor: offset,
+    next_cursor: next < total ? next : null,
+  };
+}
+
+const maxFilters = 5;
+const filterParts = ["field", "operator", "value"] as const;
+const filterName = (at: number, part: (typeof filterParts)[number]) => `filters[${at}][${part}]`;
+
+/** `?filters[0][field]=name&filters[0][operator]=contains&filters[0][value]=acme`, up to five. */
+export function bracketFilters(fields: readonly string[]) {
+  const schemas = {
+    field: Type.Union(fields.map((name) => Type.Literal(name))),
+    operator: Type.Union(operators.map((name) => Type.Literal(name))),
+    value: Type.String({ maxLength: 200 }),
+  };
+  const names = Array.from({ length: maxFilters }, (_, at) =>
+    filterParts.map((part) => [filterName(at, part), Type.Optional(schemas[part])] as const),
+  );
+  // Their names are read by `filtersOf` alone.
+  return Object.fromEntries(names.flat()) as Record<never, never>;
+}
+
+const operators = ["eq", "equals", "ne", "contains", "like"] as const;
+
+export interface Filter {
+  readonly field: string;
+  readonly operator: (typeof operators)[number];
+  readonly value: string;
+}
+
+/** @throws validationFailed for a filter with a part missing */
+export function filtersOf(query: object): Filter[] {
+  return Array.from({ length: maxFilters }, (_, at) => {
+    const [field, operator, value] = filterParts.map((part): unknown =>
+      Reflect.get(query, filterName(at, part)),
+    );
+    if ((field ?? operator ?? value) === undefined) return [];
+    const missing = field === undefined ? "field" : value === undefined ? "value" : undefined;
+    if (missing) {
+      const pointer = `/query/${filterName(at, missing)}`;
+      throw validationFailed({ errors: [{ pointer, message: "is required" }] });
+    }
+    return [{ field, operator: operator ?? "eq", value } as Filter]; // as the schema has it
+  }).flat();
+}

@@ -18,6 +18,7 @@ export { isOwnPassword } from "./change-password.ts";
 export { type Credentials, logIn, refuseLogIn } from "./log-in.ts";
 export { endSessionsOf } from "./own-sessions.ts";
 export { invalidLink, verifyEmail } from "./recovery.ts";
+export { refresh, refreshByAccessToken } from "./refresh.ts";
 export { createVerifiedAccount, invitationOnly, register } from "./registration.ts";
 export {
   administratorNeedsFactor,

@@ -1,6 +1,9 @@
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
-import { invalidToken } from "../../kernel/auth/errors.ts";
+import type { Credential } from "../../kernel/auth/credential.ts";
+import { authenticationRequired, invalidToken } from "../../kernel/auth/errors.ts";
+import type { Principal } from "../../kernel/auth/principal.ts";
 import type { RefreshableSession } from "../../kernel/auth/sessions.ts";
+import { idOf } from "../../kernel/auth/subject.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import { tenantAccessDenied, tenantInactive } from "../../kernel/tenancy/errors.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
@@ -8,6 +11,7 @@ import { isMoreAsked } from "./second-factor.ts";
 import {
   clientOf,
   findAccountSubject,
+  findSubject,
   findUserSubject,
   replyFor,
   type SignedInReply,
@@ -28,10 +32,11 @@ interface Setting extends SignInContext {
  * @throws invalidToken, tenantInactive, tenantAccessDenied
  */
 export async function refresh(
-  { platform, request, audit }: Setting,
+  setting: Setting,
   selected: Tenant | undefined,
   refreshToken: string,
 ): Promise<SignedInReply> {
+  const { platform, request, audit } = setting;
   const { sessions } = platform;
   const session = await sessions.findByRefreshToken(refreshToken);
   if (!session) throw invalidToken();
@@ -59,7 +64,42 @@ export async function refresh(
   const rotated = await sessions.rotate(session, clientOf(request));
   if (rotated === "reused") await audit({ ...event, action: "auth.refresh_reused" });
   if (rotated === "reused" || rotated === undefined) throw invalidToken();
-  return replyFor(platform, subject, rotated);
+  return replyFor(setting, subject, rotated);
+}
+
+/**
+ * The same for a client that shows nothing but its access token, which still counts. The refresh token
+ * that its session had is replaced: should it be shown after all, the session ends.
+ *
+ * @throws authenticationRequired, invalidToken: without a token of the person's own (a machine's, a
+ *   cookie's, an administrator's who acts as them)
+ */
+export async function refreshByAccessToken(
+  setting: Setting,
+  user: Principal | undefined,
+  credential: Credential | undefined,
+): Promise<SignedInReply> {
+  const { platform, request, audit } = setting;
+  if (!user || !credential) throw authenticationRequired();
+  if (credential.kind !== "token" || credential.impersonator !== undefined) throw invalidToken();
+  const { sessionId } = credential;
+  const [subject, proof] = await Promise.all([
+    findSubject(platform, idOf(user)),
+    platform.sessions.findProof(sessionId),
+  ]);
+  if (!proof) throw invalidToken();
+  if (subject?.epoch !== user.epoch || (await isMoreAsked(platform, subject, proof.amr))) {
+    await platform.sessions.end(sessionId);
+    await audit({
+      action: "auth.refresh_refused",
+      outcome: "refused",
+      target: { type: "session", id: sessionId },
+    });
+    throw invalidToken();
+  }
+  const renewed = await platform.sessions.renew(sessionId, clientOf(request));
+  if (!renewed) throw invalidToken();
+  return replyFor(setting, subject, renewed);
 }
 
 function subjectOf(

@@ -63,6 +63,8 @@ export interface SignInContext {
   readonly request: RequestInfo;
   /** Sets a header of the answer; there where a browser asked for a cookie instead of tokens. */
   readonly browser?: ((name: string, value: string) => void) | undefined;
+  /** The access token shows names as well; see `ShownNames`. */
+  readonly showNames?: boolean | undefined;
 }
 
 export interface SignInOptions {
@@ -109,7 +111,7 @@ export async function signIn(
   if (impersonator === undefined) {
     await tellIfNew(platform, subject, { id: session.id, ...clientOf(request) });
   }
-  return replyFor(platform, subject, session);
+  return replyFor(context, subject, session);
 }
 
 /** From where a session is used. */
@@ -124,12 +126,12 @@ export const clientOf = ({ ip, headers }: RequestInfo) => ({
  * @throws invalidCredentials for a user who is not active (any more)
  */
 export async function replyFor(
-  platform: Platform,
+  { platform, showNames }: Pick<SignInContext, "platform" | "showNames">,
   subject: Subject,
   session: Session,
 ): Promise<SignedInReply> {
   const { tokens } = platform;
-  const { claims, view } = await contextOf(platform, subject);
+  const { claims, view } = await contextOf(platform, subject, showNames);
   const token = await tokens.sign(claims, session);
   const sessionSeconds = Math.floor((session.expiresAt.getTime() - Date.now()) / 1000);
   return {
@@ -148,7 +150,7 @@ export async function replyFor(
  * knows.
  */
 async function signInBrowser(
-  { platform, request, browser }: Required<SignInContext>,
+  { platform, request, browser }: Required<Omit<SignInContext, "showNames">>,
   subject: Subject,
   proof: { readonly amr: Amr; readonly provedAt: Date | undefined },
 ): Promise<SignedInReply> {
@@ -174,14 +176,20 @@ async function signInBrowser(
 }
 
 /** What a token for the subject says, and what they are shown. */
-async function contextOf(platform: Platform, subject: Subject) {
+async function contextOf(platform: Platform, subject: Subject, showNames = false) {
   if ("tenant" in subject) {
     const { tenant, user } = subject;
     const principal = await platform.authority.findUser(tenant, user.id);
     if (!principal) throw invalidCredentials();
     const { role, permissions } = principal;
     return {
-      claims: { userId: user.id, tenantId: tenant.id, role, permissions },
+      claims: {
+        userId: user.id,
+        tenantId: tenant.id,
+        role,
+        permissions,
+        shown: showNames ? { user: user.username ?? user.email, tenantKey: tenant.key } : undefined,
+      },
       view: { user, tenant: summaryOf(tenant) },
     };
   }

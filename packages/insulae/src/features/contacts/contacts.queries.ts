@@ -18,6 +18,9 @@ export interface ContactTables {
     email: string | null;
     phone: string | null;
     company: string | null;
+    address: string | null;
+    age: number | null;
+    gender: string | null;
     notes: string | null;
     created_at: ColumnType<Date, never, never>;
     updated_at: ColumnType<Date, never, never>;
@@ -32,6 +35,9 @@ const columns = [
   "email",
   "phone",
   "company",
+  "address",
+  "age",
+  "gender",
   "notes",
   "created_at",
   "updated_at",
@@ -128,10 +134,11 @@ export const deleteContact = statement((db: Db, p: Params<{ id: string }>) =>
 const insertingContacts = (db: Db, { rows }: Params<{ rows: string }>) =>
   db
     .insertInto("contacts")
-    .columns(["name", "email", "phone", "company", "notes"])
+    .columns(["name", "email", "phone", "company", "address", "age", "gender", "notes"])
     .expression(
       sql`select * from jsonb_to_recordset(${rows}::jsonb)
-        as row (name text, email text, phone text, company text, notes text)`,
+        as row (name text, email text, phone text, company text, address text, age smallint,
+          gender text, notes text)`,
     );
 
 /** @param rows as a JSON array; what a row has not is null. */

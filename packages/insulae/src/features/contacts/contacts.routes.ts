@@ -22,16 +22,22 @@ import { ImportReport, importContacts, importRefused, maxImportBytes } from "./i
 export const contactNotFound = defineError("contact_not_found", 404, "There is no such contact");
 
 const Name = Type.String({ minLength: 1, maxLength: 200, pattern: "\\S" });
-const text = {
+const fields = {
   email: Type.String({ format: "idn-email", maxLength: 254 }),
   phone: Type.String({ minLength: 1, maxLength: 50 }),
   company: Type.String({ maxLength: 200 }),
+  address: Type.String({ maxLength: 500 }),
+  age: Type.Integer({ minimum: 0, maximum: 150 }),
+  gender: Type.String({ maxLength: 50 }),
   notes: Type.String({ maxLength: 10_000 }),
 };
-const Email = nullable(text.email);
-const Phone = nullable(text.phone);
-const Company = nullable(text.company);
-const Notes = nullable(text.notes);
+const Email = nullable(fields.email);
+const Phone = nullable(fields.phone);
+const Company = nullable(fields.company);
+const Address = nullable(fields.address);
+const Age = nullable(fields.age);
+const Gender = nullable(fields.gender);
+const Notes = nullable(fields.notes);
 
 const Contact = Type.Object(
   {
@@ -40,6 +46,9 @@ const Contact = Type.Object(
     email: Email,
     phone: Phone,
     company: Company,
+    address: Address,
+    age: Age,
+    gender: Gender,
     notes: Notes,
     created_at: timestamp,
     updated_at: timestamp,
@@ -51,6 +60,9 @@ const details = {
   email: Type.Optional(Email),
   phone: Type.Optional(Phone),
   company: Type.Optional(Company),
+  address: Type.Optional(Address),
+  age: Type.Optional(Age),
+  gender: Type.Optional(Gender),
   notes: Type.Optional(Notes),
 };
 const NewContact = Type.Object({ name: Name, ...details }, { $id: "NewContact" });
@@ -61,7 +73,7 @@ const ContactChanges = Type.Object(
 
 /** A row of a file, in which nothing is null. Compiled when the first file comes. */
 const checkContact = createValidators()(
-  Type.Object({ name: Name, ...Type.Partial(Type.Object(text)).properties }),
+  Type.Object({ name: Name, ...Type.Partial(Type.Object(fields)).properties }),
   "body",
 );
 
@@ -115,7 +127,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       permission: "contacts:write",
       audit: "contacts.imported",
       summary: "Imports contacts from CSV: all rows, or none",
-      description: `The first line names the columns: \`name\`, and any of \`email\`, \`phone\`, \`company\`, \`notes\`; those that only an export has are passed over. In UTF-8, at most ${maxImportBytes} bytes. If rows are refused, nothing is imported, and the problem has the report as its members.`,
+      description: `The first line names the columns: \`name\`, and any of \`email\`, \`phone\`, \`company\`, \`address\`, \`age\`, \`gender\`, \`notes\`; those that only an export has are passed over. In UTF-8, at most ${maxImportBytes} bytes. If rows are refused, nothing is imported, and the problem has the report as its members.`,
       query: Type.Object({
         dry_run: flag("Only says what would happen."),
         partial: flag("Imports the good rows where others are refused, all of them or none."),

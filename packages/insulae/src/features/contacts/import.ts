@@ -30,7 +30,7 @@ const sliceMs = 5;
 /** So many are named; all are counted. */
 const maxNamed = 1_000;
 
-const columns = ["name", "email", "phone", "company", "notes"] as const;
+const columns = ["name", "email", "phone", "company", "address", "age", "gender", "notes"] as const;
 /** An export has them, and they are not for a client to choose. */
 const ignored = ["id", "created_at", "updated_at"];
 
@@ -107,10 +107,10 @@ async function readContacts({ bytes, check }: ImportOptions) {
     }
     report.rows += 1;
     if (report.rows > maxRows) throw malformedCsv({ detail: `It has more than ${maxRows} rows` });
-    const contact: Record<string, string> = {};
+    const contact: Record<string, string | number> = {};
     for (const [at, name] of names.entries()) {
       const cell = cells[at];
-      if (cell && !ignored.includes(name)) contact[name] = cell;
+      if (cell && !ignored.includes(name)) contact[name] = cellValue(name, cell);
     }
     const problems = problemsOf(contact, cells.length, names.length, check);
     if (problems.length === 0) {
@@ -131,6 +131,10 @@ async function readContacts({ bytes, check }: ImportOptions) {
   return { ...report, batches };
 }
 
+/** What is no number stays text, which the check refuses. */
+const cellValue = (name: string, cell: string): string | number =>
+  name === "age" && /^\d{1,3}$/.test(cell) ? Number(cell) : cell;
+
 function namesOf(cells: readonly string[]): string[] {
   const names = cells.map((cell) => cell.trim().toLowerCase());
   const known: readonly string[] = [...columns, ...ignored];
@@ -148,7 +152,8 @@ function problemsOf(contact: object, cells: number, expected: number, check: Val
     return [{ field: null, reason: `has ${cells} cells, and the first line ${expected}` }];
   }
   for (const [field, text] of Object.entries(contact)) {
-    if (text.includes("\0")) return [{ field, reason: "has a character that can't be stored" }];
+    if (String(text).includes("\0"))
+      return [{ field, reason: "has a character that can't be stored" }];
   }
   try {
     check(contact);

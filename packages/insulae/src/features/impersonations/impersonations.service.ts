@@ -121,7 +121,7 @@ export async function renewImpersonation(
   const over = !subject || subject.epoch !== session.epoch;
   if (over || !(await platform.sessions.findProof(id))) throw impersonationOver();
   const { epoch, amr, expires_at: expiresAt } = session;
-  const reply = await replyFor(platform, subject, {
+  const reply = await replyFor({ platform }, subject, {
     id,
     epoch,
     amr,

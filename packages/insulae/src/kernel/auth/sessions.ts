@@ -81,6 +81,14 @@ export interface Sessions {
     session: RefreshableSession,
     client: { readonly ip: string; readonly userAgent: string | undefined },
   ): Promise<Session | "reused" | undefined>;
+  /**
+   * Gives the session a refresh token that follows none of its others; undefined if the session has
+   * ended, expired, or never had one.
+   */
+  renew(
+    id: string,
+    client: { readonly ip: string; readonly userAgent: string | undefined },
+  ): Promise<Session | undefined>;
   /** Undefined if it has ended or expired; asked of the database. */
   findProof(id: string): Promise<SessionProof | undefined>;
   /** Its subject has just proved once more who they are, perhaps in another way. */
@@ -201,6 +209,29 @@ export function createSessions(options: SessionsOptions): Sessions {
       if (isPredecessor && row.recent) return { ...sessionOf(row), refreshToken };
       await end(token.sessionId);
       return "reused";
+    },
+
+    async renew(id, client) {
+      const secret = newRefreshSecret();
+      const renewed = await control
+        .updateTable("control.sessions")
+        .set({
+          refresh_generation: sql<number>`refresh_generation + 1`,
+          refresh_hash: hashRefreshSecret(secret),
+          refreshed_at: now,
+          last_used_at: now,
+          expires_at: after(refreshTtlSeconds),
+          ip: client.ip,
+          user_agent: keptUserAgent(client.userAgent),
+        })
+        .where("id", "=", id)
+        .where(isOpen)
+        .where("refresh_hash", "is not", null)
+        .returning(["id", "expires_at", "epoch", "impersonator_id", "amr", "refresh_generation"])
+        .executeTakeFirst();
+      if (!renewed) return undefined;
+      const token = { sessionId: id, generation: renewed.refresh_generation, secret };
+      return { ...sessionOf(renewed), refreshToken: refreshTokens.print(token) };
     },
 
     async findProof(id) {

@@ -194,6 +194,8 @@ describe("a token is refused", () => {
     ["in no context at all", { ...goodClaims(), tenant_id: undefined }],
     ["for several tenants", { ...goodClaims(), tenant_id: [goodClaims().tenant_id] }],
     ["for a tenant by name", { ...goodClaims(), tenant_id: "acme" }],
+    ["for a tenant by an id that is a name", { ...goodClaims(), tid: "acme" }],
+    ["with no id of the tenant where there should be one", { ...goodClaims(), tid: null }],
   ])("whose payload is %s", async (_what, payload) => {
     const token = await signRaw(payload);
     expect(await outcome(() => tokensOf(only(key)).verify(token))).toBe("refused");

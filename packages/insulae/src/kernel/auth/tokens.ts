@@ -23,8 +23,19 @@ export type TokenSubject =
       readonly tenantId: TenantId;
       readonly role: string;
       readonly permissions: Iterable<string>;
+      readonly shown?: ShownNames | undefined;
     }
   | { readonly accountId: AccountId; readonly isOwner: boolean };
+
+/**
+ * Names for clients that decode a token and show what they find: `user`, and the tenant's key in the
+ * place of its id as `tenant_id`. The id is then the claim `tid`, the only one of them that is read
+ * when the token comes back.
+ */
+export interface ShownNames {
+  readonly user: string;
+  readonly tenantKey: string;
+}
 
 /** The session that a token comes from. */
 export interface TokenSession {
@@ -178,7 +189,13 @@ const contextOf = (subject: TokenSubject) =>
     ? {
         sub: subject.userId,
         user_id: subject.userId,
-        tenant_id: subject.tenantId,
+        ...(subject.shown
+          ? {
+              user: subject.shown.user,
+              tenant_id: subject.shown.tenantKey,
+              tid: subject.tenantId,
+            }
+          : { tenant_id: subject.tenantId }),
         role: subject.role,
         permissions: [...subject.permissions],
       }
@@ -217,13 +234,14 @@ const isId = (value: unknown): value is string =>
  */
 function claimsOf(payload: object, ttlSeconds: number, keyRetiresAt: number): Claims {
   const raw: Record<string, unknown> = { ...payload };
-  const { sub, user_id, tenant_id, role, permissions, is_owner, sid, jti, iss, aud } = raw;
+  const { sub, user_id, tid, tenant_id, role, permissions, is_owner, sid, jti, iss, aud } = raw;
   const { exp, iat, token_type, epoch, act } = raw;
   const impersonator = act === undefined ? undefined : actorOf(act);
+  const inTenant = tid === undefined ? tenant_id : tid; // see `ShownNames`
   const inContext =
-    tenant_id === undefined
+    inTenant === undefined
       ? typeof is_owner === "boolean"
-      : isId(tenant_id) && typeof role === "string" && Array.isArray(permissions);
+      : isId(inTenant) && typeof role === "string" && Array.isArray(permissions);
   if (
     token_type !== "access" ||
     !inContext ||
@@ -242,7 +260,7 @@ function claimsOf(payload: object, ttlSeconds: number, keyRetiresAt: number): Cl
     throw invalidToken();
   }
   // Only an id of the catalogue gets past the next step, whatever a claim says.
-  const tenantId = tenant_id as TenantId | undefined;
+  const tenantId = inTenant as TenantId | undefined;
   return Object.freeze({
     kind: "token",
     subject: sub,

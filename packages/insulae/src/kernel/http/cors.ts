@@ -47,7 +47,7 @@ export interface Cors {
 
 const methods = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const requestHeaders =
-  "authorization, content-type, x-tenant, x-api-key, x-csrf-token, idempotency-key, if-match, if-none-match, x-request-id";
+  "authorization, content-type, x-tenant, x-tenant-id, x-api-key, x-csrf-token, idempotency-key, if-match, if-none-match, x-request-id";
 const exposedHeaders =
   "x-request-id, etag, location, retry-after, idempotent-replayed, ratelimit, ratelimit-policy, " +
   "x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-ratelimit-retryafter";

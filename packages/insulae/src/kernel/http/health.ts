@@ -145,7 +145,8 @@ function shared<T>(run: () => Promise<T>): () => Promise<T> {
   };
 }
 
-async function within<T>(work: () => Promise<T>, milliseconds: number): Promise<T> {
+/** @throws Error once it has taken too long. */
+export async function within<T>(work: () => Promise<T>, milliseconds: number): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => late.reject(new Error(`no answer in ${milliseconds} ms`)),

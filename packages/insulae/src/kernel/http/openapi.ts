@@ -14,6 +14,7 @@ import { type ShownResources, shownBefore, shownResources, taggedAnswers } from 
 import { pathParameters, responsesOf, routePath } from "./declarations.ts";
 import { ownErrors } from "./declared-errors.ts";
 import { validationFailed } from "./errors.ts";
+import { formMediaType, isBodyOptional, takesForm } from "./form-body.ts";
 import { takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import { rateLimitExceeded } from "./limits/request-limits.ts";
 import { closedSchema, type JsonSchema, mapSubschemas } from "./schemas.ts";
@@ -182,13 +183,13 @@ const idempotencyKeyParameter = {
 
 function requestBody(body: object, route: Route, components: Components): JsonSchema {
   const stream = streamKindOf(route);
+  // Closed as it is validated: a client learns that other fields are refused.
+  const content = { schema: asComponent(closedBody(body), components) };
   return {
-    required: true,
+    required: !isBodyOptional(body),
     content: {
-      // Closed as it is validated: a client learns that other fields are refused.
-      [stream ? streamMediaType(stream) : "application/json"]: {
-        schema: asComponent(closedBody(body), components),
-      },
+      [stream ? streamMediaType(stream) : "application/json"]: content,
+      ...(takesForm(body) && { [formMediaType]: content }),
     },
   };
 }

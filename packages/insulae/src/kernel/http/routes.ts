@@ -34,6 +34,7 @@ import type { Cursors } from "./cursor.ts";
 import { responsesOf, routePath } from "./declarations.ts";
 import { errorSchemas } from "./declared-errors.ts";
 import type { EnterAt } from "./entrance.ts";
+import { formConfigOf, isBodyOptional } from "./form-body.ts";
 import { obeyHost } from "./host-rules.ts";
 import { answerOnce, takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import type { RequestLimits } from "./limits/request-limits.ts";
@@ -170,6 +171,7 @@ function registerRoute(
     ...(route.options.bodyLimit === undefined ? {} : { bodyLimit: route.options.bodyLimit }),
     config: {
       errorShape: route.options.errorShape,
+      ...formConfigOf(route),
       checkError: options.answerChecks?.(errorSchemas(route, shown, openProblem), list),
     },
     onRequest: entrance(route, options, before, begin),
@@ -281,7 +283,7 @@ function requestValidator(route: Route, validators: Validators): (request: Fasti
   const read = stream && streamReader(route, stream, validators);
   const checkBody = validators(body ?? nothing, "body");
   const skipQuery = query === undefined;
-  const skipBody = body === undefined;
+  const skipBody = body === undefined || isBodyOptional(body);
   return (request) => {
     checkParams?.(request.params);
     if (!skipQuery || hasMembers(request.query)) checkQuery(request.query);

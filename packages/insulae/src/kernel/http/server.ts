@@ -26,6 +26,7 @@ import type { AdmitHost } from "./development-hosts.ts";
 import { registerDocs } from "./docs.ts";
 import { createEntrance } from "./entrance.ts";
 import { notFound } from "./errors.ts";
+import { acceptForms } from "./form-body.ts";
 import { type HealthChecks, healthFeature } from "./health.ts";
 import { acceptOnlyJson } from "./json-body.ts";
 import { type RequestLimits, unlimited } from "./limits/request-limits.ts";
@@ -162,6 +163,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.setErrorHandler(answerError);
 
   acceptOnlyJson(app);
+  acceptForms(app);
   // No route has this method. Fastify would insist on a body before it looked for one.
   app.addHttpMethod("QUERY", { hasBody: false, overrideExisting: true });
   app.addHook("preClose", async () => {

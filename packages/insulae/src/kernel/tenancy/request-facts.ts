@@ -8,19 +8,24 @@ import type { RequestFacts } from "./resolution.ts";
 
 /** What a request says of itself; the proxy's word for the host only where the proxy is trusted. */
 function requestFacts(request: FastifyRequest, findPresented: FindPresented): RequestFacts {
-  const { authorization, cookie, "x-tenant": tenantHeader, "x-api-key": apiKey } = request.headers;
-  const { "x-csrf-token": csrfToken } = request.headers;
+  const { authorization, cookie, "x-api-key": apiKey, "x-csrf-token": csrfToken } = request.headers;
+  const { "x-tenant": tenantHeader, "x-tenant-id": tenantIdHeader } = request.headers;
   return {
     host: request.host,
     token: credentialOf(authorization, apiKey),
     certificate: findPresented(request),
     cookies: cookie,
-    csrfToken: Array.isArray(csrfToken) ? csrfToken.join() : csrfToken,
+    csrfToken: textOf(csrfToken),
     changes: request.method !== "GET" && request.method !== "HEAD",
     request,
-    tenantHeader: Array.isArray(tenantHeader) ? tenantHeader.join() : tenantHeader,
+    tenantHeader: textOf(tenantHeader),
+    tenantIdHeader: textOf(tenantIdHeader),
   };
 }
+
+/** A header that is sent twice names nothing that exists. */
+const textOf = (header: string | string[] | undefined): string | undefined =>
+  Array.isArray(header) ? header.join() : header;
 
 /** Redeems a ticket for a purpose; undefined if it is no good. */
 export type RedeemTicket = (purpose: string, ticket: string) => Promise<Claims | undefined>;

@@ -315,6 +315,43 @@ const cases: readonly (readonly [string, Partial<RequestFacts>, Route, Outcome])
     { tenant: "a", user: undefined },
   ],
   ["a header selects", { tenantHeader: "b" }, open, { tenant: "b", user: undefined }],
+  ["X-Tenant-ID selects as well", { tenantIdHeader: "b" }, open, { tenant: "b", user: undefined }],
+  [
+    "both headers, the token and the host agree",
+    { token: "user@a", tenantHeader: "a", tenantIdHeader: "a", host: "a.insulae.example" },
+    read,
+    { tenant: "a", user: "tenant" },
+  ],
+  [
+    "X-Tenant-ID against X-Tenant",
+    { tenantHeader: "a", tenantIdHeader: "b" },
+    open,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "X-Tenant-ID against X-Tenant, which names the token's tenant",
+    { token: "user@a", tenantHeader: "a", tenantIdHeader: "b" },
+    read,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "X-Tenant-ID against the token",
+    { token: "user@a", tenantIdHeader: "b" },
+    read,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "X-Tenant-ID against the host",
+    { tenantIdHeader: "b", host: "a.insulae.example" },
+    open,
+    { error: "tenant_access_denied" },
+  ],
+  [
+    "an X-Tenant-ID that names nobody, against X-Tenant",
+    { tenantHeader: "a", tenantIdHeader: "nobody" },
+    open,
+    { error: "tenant_access_denied" },
+  ],
   [
     "a header against the token",
     { token: "user@a", tenantHeader: "b" },

@@ -1,9 +1,9 @@
 /**
  * Whose request is it, and may they? The first two steps of a request's path.
  *
- * The host, the credential (`authentication.ts`), a client certificate and the header `X-Tenant` may
- * each name a tenant. Host, credential and certificate are trusted, the header only selects, and all
- * that are present must agree: there is no order of precedence to abuse. A credential is good in one
+ * The host, the credential (`authentication.ts`), a client certificate and the headers `X-Tenant` and
+ * `X-Tenant-ID` may each name a tenant. Host, credential and certificate are trusted, a header only
+ * selects, and all that are present must agree: there is no order of precedence to abuse. A credential is good in one
  * context: a tenant's, or the core's. Where there is none, a certificate that was registered for
  * acting is one. While everything is in the caches the answer is there at once, without a promise.
  */
@@ -37,7 +37,10 @@ import type { Tenant } from "./tenant.ts";
 /** What a request says about itself. */
 export interface RequestFacts extends Shown {
   readonly host: string;
+  /** `X-Tenant`. */
   readonly tenantHeader: string | undefined;
+  /** `X-Tenant-ID`, which some clients send instead. */
+  readonly tenantIdHeader?: string | undefined;
   readonly certificate: PresentedCertificate | undefined;
   /** Where it came from, for the audit log. */
   readonly request?: FastifyRequest;
@@ -80,6 +83,7 @@ export type Resolver = (facts: RequestFacts, route: Route) => MaybePromise<Calle
 interface Candidates {
   readonly host: Tenant | null | undefined;
   readonly header: Tenant | null | undefined;
+  readonly idHeader: Tenant | null | undefined;
   readonly credential: Tenant | null | undefined;
   /** Only where the certificate is registered for one tenant alone. */
   readonly certificate: Tenant | null | undefined;
@@ -90,7 +94,7 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   /** The host's tenant. A host that nobody registered names none; a subdomain that is no slug is an error. */
   const tenantOfHost = (
-    { host, tenantHeader }: RequestFacts,
+    { host, tenantHeader, tenantIdHeader }: RequestFacts,
     { options: { defaultTenant } }: Route,
   ): MaybePromise<Tenant | null | undefined> => {
     const lookup = hostLookup(host);
@@ -98,7 +102,8 @@ export function createResolver(options: ResolverOptions): Resolver {
     return chain(found, (tenant) => {
       if (tenant) return tenant;
       if (lookup && lookup.by !== "host") return null;
-      const key = defaultTenant && tenantHeader === undefined ? options.defaultTenant : undefined;
+      const named = tenantHeader ?? tenantIdHeader;
+      const key = defaultTenant && named === undefined ? options.defaultTenant : undefined;
       return key === undefined ? undefined : catalogue.findByReference(key);
     });
   };
@@ -118,10 +123,17 @@ export function createResolver(options: ResolverOptions): Resolver {
       all([
         tenantOfHost(facts, route),
         named(facts.tenantHeader, catalogue.findByReference),
+        named(facts.tenantIdHeader, catalogue.findByReference),
         named(proof?.tenantId, (value) => catalogue.find({ by: "id", value })),
         named(only, (value) => catalogue.find({ by: "id", value })),
       ] as const),
-      ([host, header, credential, certificate]) => ({ host, header, credential, certificate }),
+      ([host, header, idHeader, credential, certificate]) => ({
+        host,
+        header,
+        idHeader,
+        credential,
+        certificate,
+      }),
     );
   };
 
@@ -131,7 +143,7 @@ export function createResolver(options: ResolverOptions): Resolver {
    */
   const refuseElsewhere = (
     facts: RequestFacts,
-    { host, header, credential, certificate }: Candidates,
+    { host, header, idHeader, credential, certificate }: Candidates,
     proof: Proof | undefined,
     registered: readonly Registration[] | undefined,
   ): MaybePromise<never> => {
@@ -143,8 +155,14 @@ export function createResolver(options: ResolverOptions): Resolver {
         onCrossTenantAttempt({
           user: proof && user ? proof.subject : `certificate:${machine?.id}`,
           userTenant: credential ?? certificate ?? undefined,
-          requestTenant: header ?? host ?? undefined,
-          named: header?.key ?? host?.key ?? facts.tenantHeader ?? facts.host,
+          requestTenant: header ?? idHeader ?? host ?? undefined,
+          named:
+            header?.key ??
+            idHeader?.key ??
+            host?.key ??
+            facts.tenantHeader ??
+            facts.tenantIdHeader ??
+            facts.host,
           request: facts.request,
         });
       }
@@ -159,9 +177,9 @@ export function createResolver(options: ResolverOptions): Resolver {
     proof: Proof | undefined,
     registered: readonly Registration[] | undefined,
   ): MaybePromise<Tenant | undefined> => {
-    const { host, header, credential, certificate } = named;
+    const { host, header, idHeader, credential, certificate } = named;
     if (credential === null) throw invalidToken();
-    const selected = [host, header].filter((candidate) => candidate !== undefined);
+    const selected = [host, header, idHeader].filter((candidate) => candidate !== undefined);
     const expected = credential ?? (selected.length > 0 ? selected[0] : certificate);
     if (expected === undefined) return undefined;
     if (
@@ -183,7 +201,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     route: Route,
     open: boolean,
   ): MaybePromise<readonly Registration[] | undefined> => {
-    const { certificate, tenantHeader } = facts;
+    const { certificate, tenantHeader = facts.tenantIdHeader } = facts;
     if (!certificate) return undefined;
     const named =
       tenantHeader === undefined
@@ -240,9 +258,11 @@ export function createResolver(options: ResolverOptions): Resolver {
         inCore && core ? noCandidates : candidatesOf(facts, route, proof, registered);
       return chain(candidates, (named) => {
         const counted = candidates === noCandidates ? undefined : registered;
-        if (stranger && named.host === undefined && named.header !== undefined) {
+        const { header = named.idHeader, idHeader = header } = named;
+        if (stranger && named.host === undefined && header !== undefined) {
           if (route.options.byHost) return anonymous;
-          const isThere = named.header?.status === "active";
+          // Two headers that differ name no tenant, whichever of them there is.
+          const isThere = header?.status === "active" && header.id === idHeader?.id;
           if (route.options.unknownTenant && !isThere) return ofUnknownTenant;
         }
         return chain(agree(facts, named, proof, counted), (tenant) => {
@@ -269,6 +289,7 @@ const ofUnknownTenant: Caller = { ...anonymous, isUnknownTenant: true };
 const noCandidates: Candidates = {
   host: undefined,
   header: undefined,
+  idHeader: undefined,
   credential: undefined,
   certificate: undefined,
 };

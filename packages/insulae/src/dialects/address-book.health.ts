@@ -1,0 +1,86 @@
+/** Whether the server is well, at the addresses that the address book's clients ask. */
+import { sql } from "kysely";
+import { Type } from "typebox";
+import type { UserTables } from "../features/users/users.feature.ts";
+import type { RouteBuilder } from "../kernel/feature.ts";
+import { timestamp } from "../kernel/http/fields.ts";
+import { within } from "../kernel/http/health.ts";
+import type { Platform } from "../kernel/platform.ts";
+import { addressBookErrors as errorShape } from "./address-book.errors.ts";
+
+const open = { permission: "public", context: "core", errorShape } as const;
+const Status = Type.Union([Type.Literal("healthy"), Type.Literal("unhealthy")]);
+const Detailed = Type.Object(
+  {
+    status: Status,
+    timestamp,
+    components: Type.Object({ database: Type.Object({ status: Status }) }),
+  },
+  { $id: "AddressBookHealth" },
+);
+const Performance = Type.Object(
+  {
+    status: Status,
+    timestamp,
+    uptime_seconds: Type.Integer(),
+    database_latency_ms: Type.Number({ description: "How long it took to find out." }),
+  },
+  { $id: "AddressBookPerformance" },
+);
+/** How long the database may take. */
+const timeoutMs = 2_000;
+
+async function probe({ control }: Platform) {
+  const since = performance.now();
+  const status = await within(() => sql`select 1`.execute(control), timeoutMs).then(
+    () => "healthy" as const,
+    () => "unhealthy" as const,
+  );
+  const latencyMs = Math.round((performance.now() - since) * 10) / 10;
+  return { status, latencyMs, timestamp: new Date() };
+}
+
+export const healthRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
+  r.get(
+    "/api/health",
+    {
+      ...open,
+      summary: "Says that the server answers",
+      response: Type.Object({ status: Type.Literal("healthy"), timestamp }),
+    },
+    () => ({ status: "healthy", timestamp: new Date() }),
+  ),
+
+  r.get(
+    "/api/health/detailed",
+    {
+      ...open,
+      summary: "Says whether the database works",
+      response: { 200: Detailed, 503: Detailed },
+    },
+    async ({ platform, status: answer }) => {
+      const { status, timestamp } = await probe(platform);
+      if (status === "unhealthy") answer(503);
+      return { status, timestamp, components: { database: { status } } };
+    },
+  ),
+
+  r.get(
+    "/api/health/performance",
+    {
+      ...open,
+      summary: "Says how long the server runs and the database takes",
+      response: { 200: Performance, 503: Performance },
+    },
+    async ({ platform, status: answer }) => {
+      const { status, timestamp, latencyMs } = await probe(platform);
+      if (status === "unhealthy") answer(503);
+      return {
+        status,
+        timestamp,
+        uptime_seconds: Math.floor(process.uptime()),
+        database_latency_ms: latencyMs,
+      };
+    },
+  ),
+];
