@@ -17,7 +17,7 @@ beforeAll(() => {
   execFileSync(process.execPath, [`${root}scripts/build.ts`], { cwd: root });
   cpSync(`${root}build/insulae`, `${folder}node_modules/insulae`, { recursive: true });
   cpSync(`${root}build/client`, `${folder}node_modules/@insulae/client`, { recursive: true });
-});
+}, 180_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 // Shows S3-014

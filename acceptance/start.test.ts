@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -37,7 +36,13 @@ function killPostgres(dataDir: string): void {
     readlinkSync(`/proc/${pid}/exe`).endsWith("/postgres"),
   );
   if (all.length < 2) throw new Error("PostgreSQL is not running");
-  execFileSync("kill", ["-9", ...all]);
+  for (const pid of all) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
 }
 
 const untilNone = async (dataDir: string): Promise<string[]> => {

@@ -13,8 +13,7 @@ for (const [key, host] of Object.entries(tenants)) {
   await app.tenants.register(key, { hosts: [host], isolation: "schema" });
 }
 
-const { adminEmail: email, adminPassword: password } = app.config;
-await app.ensureAdmin({ email, password });
+await app.ensureAdmin();
 console.log(`Tenants are served at ${await app.listen()}`);
 
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => void app.close());

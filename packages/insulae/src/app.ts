@@ -77,7 +77,10 @@ export interface App
   readonly config: Settings;
   /** Serves a request without a port: `await app.inject({ method: "GET", url: "/health" })`. */
   readonly inject: FastifyInstance["inject"];
-  /** Makes the first platform administrator, if there is none; without a password, with a new one. */
+  /**
+   * Makes the first platform administrator, if there is none: by default the one of ADMIN_EMAIL and
+   * ADMIN_PASSWORD; without a password, with a new one.
+   */
   ensureAdmin(admin?: {
     readonly email?: string | undefined;
     readonly password?: string | undefined;
@@ -308,7 +311,8 @@ async function assemble(
   return {
     ...scope,
     async ensureAdmin(admin) {
-      const made = await ensureAdmin(control, platform.passwords, admin);
+      const configured = { email: config.adminEmail, password: config.adminPassword };
+      const made = await ensureAdmin(control, platform.passwords, admin ?? configured);
       if (made.created) {
         await audit({
           action: "account.made_administrator",

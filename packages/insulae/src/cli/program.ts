@@ -191,6 +191,8 @@ function addKeys(keys: Command, run: RunCommand): void {
     );
   keys
     .command("retire <id>")
+    // An id may begin with a hyphen.
+    .allowUnknownOption()
     .description("refuse everything that this key has signed, on every node within a second")
     .action((id: string) =>
       run(async (context) => (await commands()).retireSigningKey(context, id)),
