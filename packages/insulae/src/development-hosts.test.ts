@@ -31,6 +31,8 @@ describe.each([
   "evil.example:8000",
   "evil.example",
   "localhost.evil.example",
+  "evillocalhost",
+  "evil-insulae.test",
   "127.0.0.1.nip.example",
 ])("a page whose host is %s", (host) => {
   test.each(open)("is refused: %s %s", async (method, url, body) => {

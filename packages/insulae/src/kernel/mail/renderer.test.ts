@@ -52,11 +52,15 @@ describe("templates", () => {
 describe("a template that takes too long", () => {
   it("is stopped, and the next one is rendered by a new thread", async () => {
     const texts = rendererWith().of(acme);
+    const threadEnds = new Promise((ends) => {
+      process.once("worker", (thread) => thread.once("exit", ends));
+    });
     await expect(texts.variablesOf([expensive])).rejects.toMatchObject({
       code: "template_too_expensive",
       status: 400,
       detail: "Rendering was stopped: the limits are 1000 ms and 64 MB",
     });
+    await threadEnds;
     expect(await texts.render([{ source: "{{ x }}" }], { x: "here" })).toEqual(["here"]);
   });
 
