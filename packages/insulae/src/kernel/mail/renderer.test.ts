@@ -64,6 +64,15 @@ describe("a template that takes too long", () => {
     expect(await texts.render([{ source: "{{ x }}" }], { x: "here" })).toEqual(["here"]);
   });
 
+  it("or too much memory is stopped as well", async () => {
+    const texts = rendererWith(60_000).of(acme);
+    const list = Array.from({ length: 2_000_000 }, (_, i) => `item ${i}`);
+    await expect(texts.render([{ source: "{{ list }}" }], { list })).rejects.toMatchObject({
+      code: "template_too_expensive",
+    });
+    expect(await texts.render([{ source: "{{ x }}" }], { x: "here" })).toEqual(["here"]);
+  });
+
   it("does not hold up the event loop", async () => {
     const texts = rendererWith().of(acme);
     let turns = 0;
