@@ -1,8 +1,11 @@
 /** In development much is open to anybody, so the server answers only for hosts that it knows. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { listenWith, viewersAt } from "./features/logs/log-viewers-fixture.ts";
 import { openTestPeople, type TestPeople } from "./testing/test-people.ts";
 
 let people: TestPeople;
+let port: number;
+const { refusal } = viewersAt(() => port);
 
 beforeAll(async () => {
   people = await openTestPeople({
@@ -10,6 +13,7 @@ beforeAll(async () => {
   });
   await people.app.tenants.create({ key: "acme", name: "Acme", hosts: ["shop.acme.example"] });
   await people.app.hosts.register("nobodys.example");
+  port = await listenWith(people.app);
 });
 
 afterAll(() => people?.close());
@@ -35,6 +39,10 @@ describe.each([
   "evil-insulae.test",
   "127.0.0.1.nip.example",
 ])("a page whose host is %s", (host) => {
+  test("is refused a WebSocket", async () => {
+    expect(await refusal({ headers: { host } })).toBe("421 host_not_allowed");
+  });
+
   test.each(open)("is refused: %s %s", async (method, url, body) => {
     const reply = await ask(host, method, url, body);
     expect(reply.json()).toMatchObject({ status: 421, code: "host_not_allowed" });
