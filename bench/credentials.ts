@@ -43,7 +43,7 @@ export const callersBy: Readonly<Record<(typeof credentialKinds)[number], MakeCa
         ],
       );
       // Their makers are known without them by now.
-      platform.authority.forgetAll();
+      for (const { tenantId, userId } of made) platform.authority.forgetUser(tenantId, userId);
       return made.map((key) => ({ ...nothing, token: printApiKey(key) }));
     }),
 

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type App, createApp, feature, Type } from "./index.ts";
@@ -154,6 +155,27 @@ describeWithRedis("two nodes with Redis", () => {
       await app.tenants.delete(tenant.id);
       await gone();
       await expect(app.tenants.config(tenant.key)).rejects.toMatchObject({ status: 404 });
+    });
+
+    test("is not believed while nobody hears of changes, and deleted by who wrote it", async () => {
+      const { tenant } = await createMember(app);
+      const key = `tenant:${tenant.id}:config`;
+      expect((await app.tenants.config(tenant.id)).name).toBe(tenant.name);
+      await app.withPlatform("a test", async ({ control }) => {
+        // The node loses its listener in the moment in which the tenant changes.
+        await sql`select pg_terminate_backend(pid) from pg_stat_activity
+          where query = 'listen insulae' and datname = current_database()`.execute(control);
+        await sql`update control.tenants set name = 'Changed' where id = ${tenant.id}`.execute(
+          control,
+        );
+      });
+      await vi.waitFor(
+        async () => {
+          expect((await app.tenants.config(tenant.id)).name).toBe("Changed");
+          expect(String(await server.command("GET", key))).toContain('"Changed"');
+        },
+        { timeout: 15_000, interval: 50 },
+      );
     });
 
     test("a change while Redis hangs is not undone when it is back", async () => {

@@ -1,8 +1,11 @@
 /** In development much is open to anybody, so the server answers only for hosts that it knows. */
+import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
 import { openTestPeople, type TestPeople } from "./testing/test-people.ts";
 
 let people: TestPeople;
+let port: number;
 
 beforeAll(async () => {
   people = await openTestPeople({
@@ -10,6 +13,7 @@ beforeAll(async () => {
   });
   await people.app.tenants.create({ key: "acme", name: "Acme", hosts: ["shop.acme.example"] });
   await people.app.hosts.register("nobodys.example");
+  port = Number(new URL(await people.app.listen({ port: 0 })).port);
 });
 
 afterAll(() => people?.close());
@@ -31,8 +35,18 @@ describe.each([
   "evil.example:8000",
   "evil.example",
   "localhost.evil.example",
+  "evillocalhost",
+  "evil-insulae.test",
   "127.0.0.1.nip.example",
 ])("a page whose host is %s", (host) => {
+  test("is refused a WebSocket", async () => {
+    const client = new WebSocket(`ws://localhost:${port}/api/ws/logs`, { headers: { host } });
+    client.on("error", () => {});
+    const [, response] = await once(client, "unexpected-response");
+    client.terminate();
+    expect(response.statusCode).toBe(421);
+  });
+
   test.each(open)("is refused: %s %s", async (method, url, body) => {
     const reply = await ask(host, method, url, body);
     expect(reply.json()).toMatchObject({ status: 421, code: "host_not_allowed" });

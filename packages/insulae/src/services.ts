@@ -17,7 +17,11 @@ import {
   type WebhookTables,
 } from "./features/webhooks/webhooks.feature.ts";
 import type { Installation } from "./installation.ts";
-import { type Announcements, createAnnouncements } from "./kernel/announcements.ts";
+import {
+  type Announcements,
+  createAnnouncements,
+  type FollowAnnouncements,
+} from "./kernel/announcements.ts";
 import { type Anchors, createAnchors } from "./kernel/audit/anchors.ts";
 import { createAudit } from "./kernel/audit/audit.ts";
 import { createPlatformChain } from "./kernel/audit/platform-chain.ts";
@@ -101,6 +105,11 @@ export async function createServices(
 ): Promise<Services> {
   const { config, control, features, log, main, servers, databaseOf, redis } = installation;
   const { dns = createDns(), logs = createLogHub({ format: "text", bufferSize: 0 }) } = options;
+  const followers: (() => void)[] = [];
+  const follow: FollowAnnouncements = (forgetAll) => {
+    followers.push(forgetAll);
+    return () => announcements.listening();
+  };
   const tokens = createTokens({
     signing: await loadKeys(installation),
     issuer: config.baseUrl,
@@ -110,33 +119,33 @@ export async function createServices(
   });
   const catalogue = createCatalogue({
     load: (lookup) => findTenant(control, lookup),
-    listening: () => announcements.listening(),
+    follow,
   });
   const permissions = createPermissions(features);
   const authority = createAuthority({
     loadUser: (tenant, id) => findStanding(databaseOf(tenant), id),
     loadAccount: (id) => findAccountStanding(control, id),
     permissionsOf: permissions.of,
-    listening: () => announcements.listening(),
+    follow,
   });
   const endedSessions = createEndedSessions({
     control,
     accessTtlSeconds: config.accessTokenSeconds,
-    listening: () => announcements.listening(),
+    follow,
   });
   const keys = keepCurrent({
     load: async () => tokens.replaceKeys(await loadKeys(installation)),
-    listening: () => announcements.listening(),
+    follow,
   });
   const certificates = createHostCertificates({
     control,
     secrets: installation.secrets,
-    listening: () => announcements.listening(),
+    follow,
   });
   const clientCertificates = createClientCertificates({
     control,
     authority,
-    listening: () => announcements.listening(),
+    follow,
   });
   const cookieSessions = createCookieSessions({
     control,
@@ -148,23 +157,19 @@ export async function createServices(
   const caches = createCaches({
     redis: redis && createRedisEntries(redis),
     announce: (tenantId, id) => announcements.announceCache(tenantId, id),
-    listening: () => announcements.listening(),
+    follow,
     maxBytes: config.cacheMegabytes * 1_048_576,
     log: moduleLog(log, "cache"),
   });
   countCache(installation.metrics, caches);
-  const configs = createTenantConfigs({
-    redis,
-    catalogue,
-    listening: () => announcements.listening(),
-  });
+  const configs = createTenantConfigs({ redis, catalogue, follow });
   const events = createEvents({
     features,
     wanted: (tenant) => findWantedEvents(databaseOf<WebhookTables>(tenant)),
     record: (tenant, recorded, tx) =>
       platform.withTenant(tenant, ({ jobs }) => recordEvents(jobs, recorded, tx)),
     announce: (id) => announcements.announceEvents(id),
-    listening: () => announcements.listening(),
+    follow,
   });
   const announcements = createAnnouncements({
     broker: installation.broker,
@@ -196,14 +201,7 @@ export async function createServices(
       onAnything() {
         mailSender.wake();
         jobRunner.wake();
-        endedSessions.stale();
-        keys.stale();
-        catalogue.forgetAll();
-        certificates.forgetAll();
-        clientCertificates.forgetAll();
-        authority.forgetAll();
-        caches.forgetAll();
-        events.forgetAll();
+        for (const forgetAll of followers) forgetAll();
       },
     },
     log,

@@ -37,6 +37,14 @@ export interface AnnouncementHandlers {
   readonly onAnything: () => void;
 }
 
+/**
+ * What a cache needs to go by announcements. Only who says how to forget learns whether they are heard.
+ *
+ * @param forgetAll is called whenever announcements may have been missed.
+ * @returns whether announcements are heard at this moment
+ */
+export type FollowAnnouncements = (forgetAll: () => void) => () => boolean;
+
 export interface Announcements {
   /** Whether announcements are heard at this moment. */
   readonly listening: () => boolean;

@@ -41,6 +41,21 @@ describe("expensive work", () => {
     await Promise.all([...first, second, third]);
   });
 
+  it("has no more at a time for a tenant that waits when another's is done", async () => {
+    const { begun, task, endOne } = tasks();
+    const { run } = createAtATime({ what: "imports", process: 2, tenant: 1, waiting: 9 });
+    const all = ["a1", "b1", "a2", "a3"].map((name) => run(name.charAt(0), task(name)));
+    await turn();
+    await endOne();
+    expect(begun).toEqual(["a1", "b1", "a2"]);
+    await endOne();
+    expect(begun).toEqual(["a1", "b1", "a2"]);
+    await endOne();
+    expect(begun).toEqual(["a1", "b1", "a2", "a3"]);
+    await endOne();
+    await Promise.all(all);
+  });
+
   it("gives tenants their turns, whoever waits with how many", async () => {
     const { begun, task, endOne } = tasks();
     const { run } = createAtATime({ what: "hashes", process: 1, waiting: 20, tenantWaiting: 10 });

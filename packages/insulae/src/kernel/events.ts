@@ -13,6 +13,7 @@
 import type { Kysely, QueryExecutorProvider } from "kysely";
 import type { TSchema } from "typebox";
 import { Clean } from "typebox/value";
+import type { FollowAnnouncements } from "./announcements.ts";
 import { createAnswers } from "./answers.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
 import type { Feature } from "./feature.ts";
@@ -95,23 +96,22 @@ export interface EventsOptions extends EventSubscribers {
   readonly features: readonly Pick<Feature, "events">[];
   /** Tells all nodes to forget what they know of the tenant. */
   readonly announce: (id: TenantId) => Promise<void>;
-  /** Whether announcements are heard at this moment. */
-  readonly listening: () => boolean;
+  readonly follow: FollowAnnouncements;
 }
 
 export interface EventService {
   of<Tables>(tenant: Tenant, db: TenantDatabase<Tables>): Events<Tables>;
   forget(id: TenantId): void;
-  forgetAll(): void;
 }
 
 export function createEvents(options: EventsOptions): EventService {
-  const { wanted, record, announce, listening } = options;
+  const { wanted, record, announce, follow } = options;
   const definitions = new Map(
     options.features.flatMap(({ events }) => events).map((each) => [each.name, each]),
   );
   const catalogue = [...definitions.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const known = createAnswers<ReadonlySet<string>>(50_000, () => (listening() ? 30_000 : 1_000));
+  const listening = follow(known.clear);
 
   const definitionOf = (name: EventName): EventDefinition => {
     const definition = definitions.get(name);
@@ -184,7 +184,6 @@ export function createEvents(options: EventsOptions): EventService {
       };
     },
     forget: known.forget,
-    forgetAll: known.clear,
   };
 }
 

@@ -5,7 +5,7 @@ import { keepCurrent } from "./kept-current.ts";
 function setUp() {
   const state = { listening: true };
   const load = vi.fn(async () => {});
-  return { state, load, copy: keepCurrent({ load, listening: () => state.listening }) };
+  return { state, load, copy: keepCurrent({ load, follow: () => () => state.listening }) };
 }
 
 describe("what is kept current", () => {

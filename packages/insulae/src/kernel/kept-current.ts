@@ -1,3 +1,5 @@
+import type { FollowAnnouncements } from "./announcements.ts";
+
 /**
  * A copy of something in the database that must never be old: the signing keys, the sessions that
  * have ended. It is read whole; changes are announced, and what was read while announcements are
@@ -7,24 +9,27 @@
 export interface KeptCurrent {
   /** Undefined while the copy is current; otherwise a promise that it is. */
   ready(): Promise<void> | undefined;
-  /** The copy may be old from now on: something has changed, or announcements were missed. */
+  /** The copy may be old from now on: something has changed. */
   stale(): void;
 }
 
 export interface KeptCurrentOptions {
   /** Reads the copy anew. */
   readonly load: () => Promise<void>;
-  /** Whether announcements are heard at this moment. */
-  readonly listening: () => boolean;
+  readonly follow: FollowAnnouncements;
 }
 
 const believedUnheardMs = 1_000;
 
-export function keepCurrent({ load, listening }: KeptCurrentOptions): KeptCurrent {
+export function keepCurrent({ load, follow }: KeptCurrentOptions): KeptCurrent {
   let changes = 0;
   let copy: { readonly changes: number; readonly at: number; readonly heard: boolean } | undefined;
   let reading: Promise<void> | undefined;
 
+  const stale = (): void => {
+    changes += 1;
+  };
+  const listening = follow(stale);
   const isCurrent = (): boolean =>
     copy?.changes === changes &&
     ((copy.heard && listening()) || performance.now() - copy.at < believedUnheardMs);
@@ -46,8 +51,6 @@ export function keepCurrent({ load, listening }: KeptCurrentOptions): KeptCurren
       });
       return reading;
     },
-    stale() {
-      changes += 1;
-    },
+    stale,
   };
 }

@@ -57,7 +57,7 @@ test("a certificate costs eight signatures at most, those of the named tenant fi
       await control.insertInto("control.client_certificates").values(row).execute();
     }
     const certificates = createClientCertificates({
-      ...{ control, authority: { findUser: () => undefined }, listening: () => true },
+      ...{ control, authority: { findUser: () => undefined }, follow: () => () => true },
     });
     const verify = vi.spyOn(X509Certificate.prototype, "verify");
     onTestFinished(() => verify.mockRestore());

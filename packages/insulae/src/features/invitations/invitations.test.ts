@@ -59,18 +59,23 @@ describe("an invitation", () => {
   it("that nobody can accept any more is shown as void, and blocks no other", async () => {
     const { tenant, owner } = await inviting.newTenant();
     const admin = await people.addUser(tenant, owner, { role: "admin", password: people.password });
-    const [left, joined, waiting] = [people.newEmail(), people.newEmail(), people.newEmail()];
+    const [left, joined] = [people.newEmail(), people.newEmail()];
+    const [waiting, late] = [people.newEmail(), people.newEmail()];
+    // Was there before, which whoever invites is not told.
+    const member = owner.account.email;
     await inviting.invited(admin, left);
     await inviting.invited(owner, joined);
-    await inviting.invited(owner, waiting);
+    for (const email of [waiting, late]) await inviting.invited(owner, email);
+    expect((await inviting.invite(owner, member)).status).toBe(201);
     await people.onTenant(tenant, async (db) => {
+      await db.query("update invitations set expires_at = now() where email = $1", [late]);
       await db.query("delete from users where id = $1", [admin.user.id]);
       await db.query("insert into users (email, role) values ($1, 'user')", [joined]);
     });
     const stateOf = async (email: string) =>
       (await inviting.list(owner)).find((one: { email: string }) => one.email === email).state;
-    expect(await Promise.all([left, joined, waiting].map(stateOf))).toEqual([
-      ...["void", "void", "waiting"],
+    expect(await Promise.all([left, joined, waiting, late, member].map(stateOf))).toEqual([
+      ...["void", "void", "waiting", "expired", "waiting"],
     ]);
     for (const email of [left, joined])
       expect((await inviting.invite(owner, email)).status).toBe(201);

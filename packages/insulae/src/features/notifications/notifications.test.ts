@@ -48,6 +48,7 @@ describe("a notification", () => {
   });
 
   it("is suppressed, and found, however its recipient is written", async () => {
+    const someUser = "019c2f6e-8d5c-7c39-9c0f-3d8f0c1f7a11";
     const find = async (recipient: string) => {
       const query = new URLSearchParams({ recipient });
       const found = await acme.admin.call("GET", `/notifications/history?${query}`);
@@ -56,6 +57,7 @@ describe("a notification", () => {
     for (const [type, given, other, stored] of [
       ["sms", "+41 79 765 43 21", "+41 (79) 765-43-21", "+41797654321"],
       ["push", "DeviceTOKEN:abcDEF", "DeviceTOKEN:abcDEF", "DeviceTOKEN:abcDEF"],
+      ["push", someUser.toUpperCase(), someUser, someUser],
       ["email", "Ada@Exämple.org", " ADA@xn--exmple-cua.org", "ada@xn--exmple-cua.org"],
     ] as const) {
       const body = { type, recipient: given };

@@ -1,5 +1,6 @@
 /** An event goes to whoever may read what it is about, when it is asked for and when it is sent. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import type { TestPeople } from "../../testing/test-people.ts";
 import { newHooks, openReceiver, openWebhookPeople } from "./receiver-fixture.ts";
 
@@ -152,6 +153,61 @@ describe("a delivery", () => {
       expect(receiver.received.at(-1)?.body).toContain("Hidden");
     },
   );
+
+  it("is not made when the client certificate that it was set up with may not read it, ends, or is removed", async () => {
+    const { hooks, receiver, admin, id } = await openOfAdmin();
+    const certificate = (change: object) =>
+      people.onPlatform(({ control }) =>
+        control
+          .updateTable("control.client_certificates")
+          .set(change)
+          .where("tenant_id", "=", hooks.tenant.id)
+          .execute(),
+      );
+    const registered = { user_id: admin.id as UserId, scopes: ["contacts:read"] };
+    const [made] = await people.onPlatform(({ control }) =>
+      control
+        .insertInto("control.client_certificates")
+        .values({
+          ...{ tenant_id: hooks.tenant.id, name: "a machine", kind: "certificate", ...registered },
+          ...{ fingerprint: "0", certificate: "", subject: "CN=machine", required_subject: [] },
+          ...{ not_before: new Date(0), not_after: new Date(Date.now() + 86_400_000) },
+        })
+        .returning("id")
+        .execute(),
+    );
+    await hooks.sql("update webhooks set made_with_certificate = $1", [made?.id]);
+    await hooks.happen();
+    await hooks.delivery(id, { state: "delivered" });
+    expect(receiver.received).toHaveLength(2);
+    // Its user still may.
+    await certificate({ scopes: [] });
+    await hooks.happen();
+    expect((await hooks.delivery(id, { state: "failed" })).reason).toContain("may not read");
+    const switchesItOff = async () => {
+      await hooks.settled(id);
+      await hooks.sql("update webhooks set enabled = true, disabled_reason = null");
+      await hooks.happen();
+      await expect
+        .poll(async () => (await people.get(`/api/v1/webhooks/${id}`, hooks.as)).body)
+        .toMatchObject({ enabled: false, disabled_reason: "maker_gone" });
+    };
+    await certificate({ not_after: new Date() });
+    await switchesItOff();
+    await certificate({
+      not_after: new Date(Date.now() + 86_400_000),
+      user_id: hooks.owner.user.id,
+    });
+    await switchesItOff();
+    await people.onPlatform(({ control }) =>
+      control
+        .deleteFrom("control.client_certificates")
+        .where("tenant_id", "=", hooks.tenant.id)
+        .execute(),
+    );
+    await switchesItOff();
+    expect(receiver.received).toHaveLength(2);
+  });
 
   it("is not made when the key that it was set up with is revoked", async () => {
     const hooks = await newHooks(people);

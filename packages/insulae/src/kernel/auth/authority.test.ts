@@ -20,8 +20,15 @@ const permissions = new Map([
 
 const clerk: UserStanding = { email: "ada@example.org", role: "viewer", ...own };
 
+interface SetUp {
+  readonly ttlMs?: number;
+  readonly listening?: () => boolean;
+  readonly max?: number;
+}
+
 /** An authority over users whose standing the test may change, with what it asked for. */
-function setUp(options: { ttlMs?: number; listening?: () => boolean; max?: number } = {}) {
+function setUp({ listening = () => true, ...options }: SetUp = {}) {
+  let forgetAll: (() => void) | undefined;
   const standings = new Map<string, UserStanding>([
     [`${tenant.id}/${ada}`, { email: "ada@example.org", role: "admin", ...own }],
   ]);
@@ -35,10 +42,13 @@ function setUp(options: { ttlMs?: number; listening?: () => boolean; max?: numbe
     loadUser,
     loadAccount,
     permissionsOf: (role, added) => new Set([...(permissions.get(role) ?? []), ...added]),
-    listening: () => true,
+    follow: (forget) => {
+      forgetAll = forget;
+      return listening;
+    },
     ...options,
   });
-  return { authority, standings, loadUser, loadAccount };
+  return { authority, forgetAll: () => forgetAll?.(), standings, loadUser, loadAccount };
 }
 
 describe("the authority", () => {
@@ -152,12 +162,12 @@ describe("the authority", () => {
   });
 
   it("forgets an account, and everything", async () => {
-    const { authority, loadAccount, loadUser } = setUp();
+    const { authority, forgetAll, loadAccount, loadUser } = setUp();
     await Promise.all([authority.findAccount(account), authority.findUser(tenant, ada)]);
     authority.forgetAccount(account);
     await authority.findAccount(account);
     expect(loadAccount).toHaveBeenCalledTimes(2);
-    authority.forgetAll();
+    forgetAll();
     await Promise.all([authority.findAccount(account), authority.findUser(tenant, ada)]);
     expect(loadAccount).toHaveBeenCalledTimes(3);
     expect(loadUser).toHaveBeenCalledTimes(2);

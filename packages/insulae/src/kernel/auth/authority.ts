@@ -19,6 +19,7 @@
  */
 
 import { timingSafeEqual } from "node:crypto";
+import type { FollowAnnouncements } from "../announcements.ts";
 import { createAnswers } from "../answers.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
@@ -44,7 +45,6 @@ export interface Authority {
   /** @param id without one: all users of the tenant */
   forgetUser(tenantId: TenantId, id?: UserId): void;
   forgetAccount(id: AccountId): void;
-  forgetAll(): void;
 }
 
 /** An active user, as the tenant's tables have it. */
@@ -86,8 +86,7 @@ export interface AuthorityOptions {
   readonly loadUser: (tenant: Tenant, id: UserId) => Promise<UserStanding | undefined>;
   readonly loadAccount: (id: AccountId) => Promise<AccountStanding | undefined>;
   readonly permissionsOf: (role: string, added: readonly string[]) => ReadonlySet<string>;
-  /** Whether announcements are heard at this moment. */
-  readonly listening: () => boolean;
+  readonly follow: FollowAnnouncements;
   /** How many users, and how many accounts, are remembered. */
   readonly max?: number;
   readonly ttlMs?: number;
@@ -95,10 +94,14 @@ export interface AuthorityOptions {
 
 /** Who may do what at present. @see Authority */
 export function createAuthority(options: AuthorityOptions): Authority {
-  const { loadUser, loadAccount, permissionsOf, listening, max = 50_000, ttlMs = 30_000 } = options;
+  const { loadUser, loadAccount, permissionsOf, follow, max = 50_000, ttlMs = 30_000 } = options;
   const ttl = () => (listening() ? ttlMs : Math.min(ttlMs, 1_000));
   const users = createAnswers<Member>(max, ttl);
   const accounts = createAnswers<CorePrincipal>(max, ttl);
+  const listening = follow(() => {
+    users.clear();
+    accounts.clear();
+  });
 
   const askForUser = async (tenant: Tenant, id: UserId): Promise<Member | undefined> => {
     const standing = await loadUser(tenant, id);
@@ -172,10 +175,6 @@ export function createAuthority(options: AuthorityOptions): Authority {
     forgetUser: (tenantId, id) =>
       id === undefined ? users.forgetAll(`${tenantId}/`) : users.forget(`${tenantId}/${id}`),
     forgetAccount: (id) => accounts.forget(id),
-    forgetAll() {
-      users.clear();
-      accounts.clear();
-    },
   };
 }
 

@@ -4,6 +4,7 @@
  * (`session:<id>`).
  */
 import { type Kysely, sql } from "kysely";
+import type { FollowAnnouncements } from "../announcements.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import { keepCurrent } from "../kept-current.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
@@ -11,22 +12,20 @@ import type { MaybePromise } from "../maybe-promise.ts";
 export interface EndedSessions {
   has(id: string): MaybePromise<boolean>;
   add(id: string): void;
-  /** Some may have been missed. */
-  stale(): void;
 }
 
 export interface EndedSessionsOptions {
   readonly control: Kysely<ControlTables>;
   /** No token counts for longer, whatever it was signed for. */
   readonly accessTtlSeconds: number;
-  readonly listening: () => boolean;
+  readonly follow: FollowAnnouncements;
 }
 
 /** By how much clocks may differ. */
 const marginSeconds = 60;
 
 export function createEndedSessions(options: EndedSessionsOptions): EndedSessions {
-  const { control, listening } = options;
+  const { control, follow } = options;
   const keptSeconds = options.accessTtlSeconds + marginSeconds;
   /** When each was heard of, the oldest first. */
   const ended = new Map<string, number>();
@@ -49,7 +48,7 @@ export function createEndedSessions(options: EndedSessionsOptions): EndedSession
         .execute();
       for (const { id } of rows) if (!ended.has(id)) add(id);
     },
-    listening,
+    follow,
   });
 
   return {
@@ -58,6 +57,5 @@ export function createEndedSessions(options: EndedSessionsOptions): EndedSession
       return copy.ready()?.then(() => ended.has(id)) ?? false;
     },
     add,
-    stale: copy.stale,
   };
 }

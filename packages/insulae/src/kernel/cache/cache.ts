@@ -17,6 +17,7 @@
  * Keys and tags are known below here by a hash, so that an announcement tells nothing.
  */
 import { hash } from "node:crypto";
+import type { FollowAnnouncements } from "../announcements.ts";
 import { RedisAbsent } from "../redis/redis.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
@@ -72,8 +73,6 @@ export interface Caches {
   of(tenantId: TenantId): Cache;
   /** Another node has forgotten this. */
   forgotten(tenantId: TenantId, id: string): void;
-  /** Anything may have been forgotten by other nodes. */
-  forgetAll(): void;
   /** Since the start. */
   readonly counts: { readonly hits: number; readonly misses: number };
   close(): void;
@@ -83,8 +82,7 @@ export interface CachesOptions {
   readonly redis: RedisEntries | undefined;
   /** Tells the other nodes that this is forgotten. */
   readonly announce: (tenantId: TenantId, id: string) => Promise<void>;
-  /** Whether announcements are heard at this moment. */
-  readonly listening: () => boolean;
+  readonly follow: FollowAnnouncements;
   /** How much the process may keep. */
   readonly maxBytes: number;
   readonly log: Logger;
@@ -102,9 +100,13 @@ interface Load {
 }
 
 export function createCaches(options: CachesOptions): Caches {
-  const { redis, announce, listening, maxBytes, log } = options;
+  const { redis, announce, follow, maxBytes, log } = options;
   const local = createLocalEntries({ maxBytes, trusted: () => redis === undefined && listening() });
   const loads = new Map<string, Load>();
+  const listening = follow(() => {
+    loads.clear();
+    local.clear();
+  });
   const counts = { hits: 0, misses: 0 };
 
   /** Where the tenant's entries are at this moment. */
@@ -226,10 +228,6 @@ export function createCaches(options: CachesOptions): Caches {
       forgotten(tenantId, id);
       // Whoever announces it could not tell Redis.
       redis?.owe(tenantId);
-    },
-    forgetAll() {
-      loads.clear();
-      local.clear();
     },
     counts,
     close: () => redis?.close(),

@@ -1,7 +1,9 @@
 /** Workers by hand: fair turns, leases, and what happens when a node stops or PostgreSQL is away. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { job, jobsOf } from "./job.ts";
 import { type JobParts, openJobParts } from "./parts-fixture.ts";
@@ -27,12 +29,21 @@ const stay = job("tests.stay", {
     return { attempt, aborted: signal.aborted };
   },
 });
+/** Calls somebody outside who does not answer until the test does. */
+const call = job("tests.call", {
+  data: Type.Object({ of: Type.String(), url: Type.String() }),
+  async run({ of, url }, { outbound, signal }) {
+    started.push(of);
+    const request = { method: "GET", headers: {}, timeoutMs: 60_000, maxBytes: 1_000 };
+    await outbound(url, { ...request, signal });
+  },
+});
 const brief = job("tests.brief", {
   timeoutSeconds: 0.05,
   retries: 0,
   run: () => new Promise(() => {}),
 });
-const declared = jobsOf([{ jobs: [count, stay, brief] }]);
+const declared = jobsOf([{ jobs: [count, stay, call, brief] }]);
 
 let parts: JobParts;
 const workers: JobWorker[] = [];
@@ -134,6 +145,46 @@ describe("a lease", () => {
     expect(await stateOf(id)).toMatchObject({ output: { progress: 0.5 } });
     stuck.get("told1")?.();
     await until(id, "completed");
+  });
+});
+
+describe("a job that waits for somebody outside", () => {
+  const openSilent = async () => {
+    const server = createServer();
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  };
+
+  it("leaves its place to others, one that works does not", async () => {
+    const url = await openSilent();
+    await add(await parts.newTenant(), call.name, { of: "outside", url });
+    work(1);
+    await untilStarted("outside");
+    await add(await parts.newTenant(), stay.name, { of: "works" });
+    // Whoever waits says so.
+    await untilStarted("works");
+    const kept = await add(await parts.newTenant(), count.name, { of: "kept" });
+    workers[0]?.wake();
+    await sleep(300);
+    expect(await stateOf(kept)).toMatchObject({ state: "created" });
+    stuck.get("works1")?.();
+    await untilStarted("kept");
+  });
+
+  it("has at most nine more beside it in a place", async () => {
+    const url = await openSilent();
+    for (let n = 0; n < 12; n += 1) {
+      await add(await parts.newTenant(), call.name, { of: `outside ${n}`, url });
+    }
+    work(1);
+    while (started.length < 10) await sleep(10);
+    workers[0]?.wake();
+    await sleep(500);
+    expect(started).toHaveLength(10);
   });
 });
 

@@ -52,10 +52,23 @@ describe("templates", () => {
 describe("a template that takes too long", () => {
   it("is stopped, and the next one is rendered by a new thread", async () => {
     const texts = rendererWith().of(acme);
+    const threadEnds = new Promise((ends) => {
+      process.once("worker", (thread) => thread.once("exit", ends));
+    });
     await expect(texts.variablesOf([expensive])).rejects.toMatchObject({
       code: "template_too_expensive",
       status: 400,
       detail: "Rendering was stopped: the limits are 1000 ms and 64 MB",
+    });
+    await threadEnds;
+    expect(await texts.render([{ source: "{{ x }}" }], { x: "here" })).toEqual(["here"]);
+  });
+
+  it("or too much memory is stopped as well", async () => {
+    const texts = rendererWith(60_000).of(acme);
+    const list = Array.from({ length: 2_000_000 }, (_, i) => `item ${i}`);
+    await expect(texts.render([{ source: "{{ list }}" }], { list })).rejects.toMatchObject({
+      code: "template_too_expensive",
     });
     expect(await texts.render([{ source: "{{ x }}" }], { x: "here" })).toEqual(["here"]);
   });

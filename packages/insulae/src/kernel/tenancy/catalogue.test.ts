@@ -34,7 +34,7 @@ function catalogueOver(tenants: Tenant[], listening = () => true) {
   const asked: string[] = [];
   let gate = Promise.resolve();
   const catalogue: Catalogue = createCatalogue({
-    listening,
+    follow: () => listening,
     async load({ by, value }: TenantLookup) {
       asked.push(`${by}:${value}`);
       const found = tenants.find((tenant) =>

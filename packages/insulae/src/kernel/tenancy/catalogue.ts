@@ -8,6 +8,7 @@
  * the announcements can't be heard, nothing is believed for longer than a second.
  */
 import { LRUCache } from "lru-cache";
+import type { FollowAnnouncements } from "../announcements.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
 import { normalised } from "../text.ts";
 import { isUuid } from "../uuid.ts";
@@ -25,8 +26,7 @@ export interface Catalogue {
 
 export interface CatalogueOptions {
   readonly load: (lookup: TenantLookup) => Promise<Tenant | undefined>;
-  /** Whether announcements are heard at this moment. */
-  readonly listening: () => boolean;
+  readonly follow: FollowAnnouncements;
   readonly maxTenants?: number;
 }
 
@@ -53,7 +53,7 @@ function isCalled(tenant: Tenant, { by, value }: TenantLookup): boolean {
 const ttlResolution = 100;
 
 export function createCatalogue(options: CatalogueOptions): Catalogue {
-  const { load, listening, maxTenants = 10_000 } = options;
+  const { load, follow, maxTenants = 10_000 } = options;
   const tenants = new LRUCache<string, Tenant>({ max: maxTenants, ttlResolution });
   const names = new LRUCache<string, string>({ max: maxTenants * 4, ttlResolution });
   const unknown = new LRUCache<string, true>({ max: 10_000, ttlResolution });
@@ -61,6 +61,11 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   // Counts what was forgotten: an answer that was asked for before must not be kept after.
   let generation = 0;
 
+  const forgetAll = (): void => {
+    generation += 1;
+    for (const cache of [tenants, names, unknown, loading]) cache.clear();
+  };
+  const listening = follow(forgetAll);
   const ttl = () => ({ ttl: listening() ? 60_000 : 1_000 });
 
   const ask = async (name: string, lookup: TenantLookup): Promise<Tenant | undefined> => {
@@ -108,9 +113,6 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
       unknown.clear();
       loading.clear();
     },
-    forgetAll() {
-      generation += 1;
-      for (const cache of [tenants, names, unknown, loading]) cache.clear();
-    },
+    forgetAll,
   };
 }

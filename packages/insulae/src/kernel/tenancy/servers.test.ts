@@ -126,11 +126,23 @@ describe("a further server", () => {
     await expect(servers.add({ name: "Second!", url })).rejects.toMatchObject({
       code: "server_name_invalid",
     });
+    await expect(servers.add({ name: randomUUID(), url })).rejects.toMatchObject({
+      code: "server_name_invalid",
+    });
     await expect(servers.add({ name: "main", url })).rejects.toMatchObject({
       code: "server_exists",
     });
     const unreachable = "postgres://a:b@127.0.0.1:1/x";
     await expect(servers.add({ name: "gone", url: unreachable })).rejects.toThrow("ECONNREFUSED");
     await expect(servers.get("gone")).rejects.toMatchObject({ code: "server_not_found" });
+  });
+
+  test("is never found by another one's id, whatever its name is", async () => {
+    const { servers, control, main } = installation;
+    const rename = (from: string, name: string) =>
+      control.updateTable("control.servers").set({ name }).where("name", "=", from).execute();
+    await rename("second", main.id);
+    expect(await servers.get(main.id)).toMatchObject({ id: main.id, name: "main" });
+    await rename(main.id, "second");
   });
 });

@@ -5,9 +5,10 @@
  * It is a copy. The truth is the control plane, and what this process goes by is the catalogue, which it
  * is filled from: a request is never routed, permitted or limited by what Redis says. Every node deletes
  * it when it hears of the change; a node that has filled it from an older catalogue hears it as well, and
- * deletes after it has filled.
+ * deletes after it has filled. A node that may have missed a change deletes all that it has filled.
  */
 
+import type { FollowAnnouncements } from "../announcements.ts";
 import { createOwedDeletions } from "../redis/owed-deletions.ts";
 import { type Redis, RedisAbsent } from "../redis/redis.ts";
 import type { Catalogue } from "./catalogue.ts";
@@ -34,20 +35,34 @@ export interface TenantConfigs {
 export interface TenantConfigsOptions {
   readonly redis: Redis | undefined;
   readonly catalogue: Pick<Catalogue, "find">;
-  /** Whether announcements are heard at this moment. */
-  readonly listening: () => boolean;
+  readonly follow: FollowAnnouncements;
 }
 
 const lifetimeSeconds = 3_600;
+/** A node remembers whose copies it wrote, so it writes no more than these. */
+const maxWritten = 10_000;
 
 /** As other programs know it; a tenant's id has nothing that would have to be encoded. */
 export const tenantConfigKey = (id: TenantId): string => `tenant:${id}:config`;
 
 export function createTenantConfigs(options: TenantConfigsOptions): TenantConfigs {
-  const { redis, catalogue, listening } = options;
+  const { redis, catalogue, follow } = options;
   const owed = redis && createOwedDeletions(redis);
   // Counts what was forgotten: what was asked for before must not be kept after.
   let generation = 0;
+  /** Whose copies this node has written since they were last deleted. */
+  const written = new Set<TenantId>();
+
+  const forget = (id: TenantId): void => {
+    generation += 1;
+    written.delete(id);
+    void owed?.delete(tenantConfigKey(id));
+  };
+  const forgetWritten = (): void => {
+    generation += 1;
+    for (const id of written) forget(id);
+  };
+  const listening = follow(forgetWritten);
 
   const load = async (id: TenantId): Promise<TenantConfig | undefined> => {
     const tenant = await catalogue.find({ by: "id", value: id });
@@ -60,13 +75,15 @@ export function createTenantConfigs(options: TenantConfigsOptions): TenantConfig
     return typeof text === "string" ? parse(text, id) : undefined;
   };
   const write = async (to: Redis, config: TenantConfig): Promise<void> => {
+    if (written.size >= maxWritten) forgetWritten();
+    written.add(config.id);
     const command = ["SET", tenantConfigKey(config.id), JSON.stringify(config)];
     await to.run((client) => client.sendCommand([...command, "EX", String(lifetimeSeconds)]));
   };
 
   return {
     async find(id) {
-      if (!redis?.isHere() || owed?.has(tenantConfigKey(id))) return load(id);
+      if (!redis?.isHere() || !listening() || owed?.has(tenantConfigKey(id))) return load(id);
       const asked = generation;
       const known = await read(redis, id).catch(ifAbsent);
       if (known) return known;
@@ -75,10 +92,7 @@ export function createTenantConfigs(options: TenantConfigsOptions): TenantConfig
       if (config && asked === generation && listening()) await write(redis, config).catch(ifAbsent);
       return config;
     },
-    forget(id) {
-      generation += 1;
-      void owed?.delete(tenantConfigKey(id));
-    },
+    forget,
     close: () => owed?.close(),
   };
 }

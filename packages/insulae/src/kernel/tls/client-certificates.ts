@@ -13,6 +13,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import { type Kysely, sql } from "kysely";
+import type { FollowAnnouncements } from "../announcements.ts";
 import { createAnswers } from "../answers.ts";
 import type { Proof } from "../auth/authentication.ts";
 import type { Authority } from "../auth/authority.ts";
@@ -51,15 +52,15 @@ export interface ClientCertificates {
 export interface ClientCertificatesOptions {
   readonly control: Kysely<ControlTables>;
   readonly authority: Pick<Authority, "findUser">;
-  /** Whether announcements are heard at this moment. */
-  readonly listening: () => boolean;
+  readonly follow: FollowAnnouncements;
 }
 
 export function createClientCertificates(options: ClientCertificatesOptions): ClientCertificates {
-  const { control, authority, listening } = options;
+  const { control, authority, follow } = options;
   const answers = createAnswers<readonly Registration[]>(20_000, () =>
     listening() ? 60_000 : 1_000,
   );
+  const listening = follow(answers.clear);
   return {
     find(presented, named) {
       const now = Date.now();

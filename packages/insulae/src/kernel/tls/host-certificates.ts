@@ -8,6 +8,7 @@
  */
 import type { SecureContext } from "node:tls";
 import type { Kysely } from "kysely";
+import type { FollowAnnouncements } from "../announcements.ts";
 import { createAnswers } from "../answers.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
@@ -33,23 +34,22 @@ export interface HostCertificates {
   /** Certificates that end within three weeks, or have ended. */
   endingSoon(): Promise<readonly { hostname: string; notAfter: Date }[]>;
   forget(hostname: string): void;
-  forgetAll(): void;
 }
 
 export interface HostCertificatesOptions {
   readonly control: Kysely<ControlTables>;
   readonly secrets: Secrets;
-  /** Whether announcements are heard at this moment. */
-  readonly listening: () => boolean;
+  readonly follow: FollowAnnouncements;
 }
 
 /** A key is sealed for its host, so that it can't be put in another host's place. */
 const purposeOf = (hostname: string) => `host-certificate:${hostname}`;
 
 export function createHostCertificates(options: HostCertificatesOptions): HostCertificates {
-  const { control, secrets, listening } = options;
+  const { control, secrets, follow } = options;
   // A context takes some 50 kB.
   const contexts = createAnswers<SecureContext>(2_000, () => (listening() ? 60_000 : 1_000));
+  const listening = follow(contexts.clear);
 
   const load = async (hostname: string): Promise<SecureContext | undefined> => {
     const row = await control
@@ -98,6 +98,5 @@ export function createHostCertificates(options: HostCertificatesOptions): HostCe
       return rows.map((row) => ({ hostname: row.hostname, notAfter: row.not_after }));
     },
     forget: contexts.forget,
-    forgetAll: contexts.clear,
   };
 }

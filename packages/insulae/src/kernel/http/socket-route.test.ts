@@ -1,0 +1,48 @@
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { createOpenSocket, type SocketRequest } from "./socket-route.ts";
+import { type SocketOwner, tooManySockets } from "./socket-shares.ts";
+import { createSockets } from "./sockets.ts";
+import { createUpgrades } from "./upgrades.ts";
+
+const tenant = { id: "t1" };
+
+/** As whose a socket of this caller counts. */
+function ownerOf(resolved: object): SocketOwner | undefined {
+  let owner: SocketOwner | undefined;
+  const open = createOpenSocket({
+    upgrades: createUpgrades(),
+    sockets: {
+      ...createSockets(),
+      admit(found) {
+        owner = found;
+        throw tooManySockets();
+      },
+    },
+    log: pino({ enabled: false }),
+  });
+  // It is asked for nothing else before it is admitted.
+  const request = { request: {}, route: { path: "/" }, resolved, ask: () => () => undefined };
+  expect(() => open(request as unknown as SocketRequest)).toThrow(tooManySockets().message);
+  return owner;
+}
+
+test.each([
+  [
+    "a tenant's user, of the tenant's share",
+    { tenant, user: { kind: "tenant", id: "u1" } },
+    { person: "t1/u1", tenant: "t1", isPlatformAdmin: false },
+  ],
+  [
+    "an administrator of the platform, of theirs",
+    { user: { kind: "core", id: "a1", platformAdmin: true } },
+    { person: "undefined/a1", tenant: undefined, isPlatformAdmin: true },
+  ],
+  [
+    "an account, of those without a tenant",
+    { user: { kind: "core", id: "a1", platformAdmin: false } },
+    { person: "undefined/a1", tenant: undefined, isPlatformAdmin: false },
+  ],
+])("a WebSocket is that of %s", (_, resolved, owner) => {
+  expect(ownerOf(resolved)).toEqual(owner);
+});
