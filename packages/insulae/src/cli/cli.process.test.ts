@@ -116,6 +116,17 @@ function kill(pid: number | undefined): void {
   }
 }
 
+test.skipIf(process.platform !== "linux")("output that can't be written is a failure", async () => {
+  const intoFull = ["sh", "-c", 'exec "$0" "$@" >/dev/full', process.execPath, main] as const;
+  for (const args of [["--version"], ["--json", "tenant", "create"]]) {
+    const { code, stderr } = await launch(args, {}, intoFull).ended;
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^error: .*can't be written.*ENOSPC/),
+    ]);
+  }
+});
+
 describe("insulae start", () => {
   // Shows S2-032, S0-050
   test("says where it listens, where the data is, and the new administrator's password", async () => {

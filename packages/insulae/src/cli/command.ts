@@ -48,6 +48,17 @@ export async function runCommand(
   }
 }
 
+/** What was to be printed is lost, unless nobody wants it any more (`insulae tenant list | head -1`). */
+export function printLoss(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") return;
+  process.stderr.write(`error: The output can't be written (${error.message}).\n`);
+  process.exitCode = exitCodes.failed;
+  // A command that succeeds later doesn't change that.
+  process.once("exit", () => {
+    process.exitCode = exitCodes.failed;
+  });
+}
+
 /** Prints how a command failed, and sets the process's exit code. */
 export function printFailure(error: unknown, json: boolean): void {
   const { code, message, exitCode } = explain(error);

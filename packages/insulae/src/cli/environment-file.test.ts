@@ -22,6 +22,13 @@ describe(".env", () => {
       },
     ],
     [
+      "a backslash in double quotes",
+      String.raw`A="C:\\new"` + "\n" + String.raw`B='C:\\new'` + "\n" + String.raw`C="\d\\\n"`,
+      { A: String.raw`C:\new`, B: String.raw`C:\\new`, C: "\\d\\\n" },
+    ],
+    ["names that objects have", "constructor=1\ntoString=2", { constructor: "1", toString: "2" }],
+    ["a comment for a value", "A= # none", { A: "" }],
+    [
       "an empty value, which takes nothing of the next line",
       "A= \nB=\nC=3",
       { A: "", B: "", C: "3" },
@@ -36,6 +43,7 @@ describe(".env", () => {
       "A=1\nADMIN_PASSWORD=Correct#Horse",
       /line 2: ADMIN_PASSWORD .*quotes/,
     ],
+    ["a # right after the =", "A=#abc", /line 1: A begins with a #.*quotes/],
     ["a quote that is never closed", `A="b\nC=3`, /line 1: A .*never closed/],
     ["text after the quotes", `A="b"c`, /line 1: A goes on after/],
     ["a line that is no setting", "PORT 8080", /line 1: this is not NAME=value/],

@@ -18,7 +18,7 @@ export interface EnvironmentFile {
 
 /** @throws ConfigError that lists what can't be read, by line. */
 export function parseEnvironmentFile(bytes: Uint8Array): EnvironmentFile {
-  const values: Record<string, string> = {};
+  const values = new Map<string, string>();
   const problems: string[] = [];
   const lines = textOf(bytes).split(/\r?\n/);
   for (let index = 0; index < lines.length; index += 1) {
@@ -26,12 +26,16 @@ export function parseEnvironmentFile(bytes: Uint8Array): EnvironmentFile {
     const refuse = (why: string) => void problems.push(`.env, line ${number}: ${why}`);
     const line = lines[index]?.trimStart() ?? "";
     if (line === "" || line.startsWith("#")) continue;
-    const [, name, begun = ""] = /^(?:export\s+)?([A-Za-z_][\w.-]*)\s*=\s*(.*)$/.exec(line) ?? [];
+    const [, name, begun = ""] = /^(?:export\s+)?([A-Za-z_][\w.-]*)\s*=(.*)$/.exec(line) ?? [];
     if (name === undefined) {
       refuse("this is not NAME=value; comments begin with #");
       continue;
     }
-    let written = begun;
+    if (begun.startsWith("#")) {
+      refuse(`${name} begins with a #; put the value into quotes, or a blank before a comment`);
+      continue;
+    }
+    let written = begun.trimStart();
     const quote = /^["'`]/.exec(written)?.[0];
     while (quote && !written.includes(quote, 1) && index + 1 < lines.length) {
       index += 1;
@@ -39,11 +43,11 @@ export function parseEnvironmentFile(bytes: Uint8Array): EnvironmentFile {
     }
     const value = readValue(written, quote);
     if (value instanceof Error) refuse(`${name} ${value.message}`);
-    else if (name in values) refuse(`${name} is there twice; keep one of them`);
-    else values[name] = value;
+    else if (values.has(name)) refuse(`${name} is there twice; keep one of them`);
+    else values.set(name, value);
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  return { values, doubts: Object.keys(values).flatMap(doubt) };
+  return { values: Object.fromEntries(values), doubts: [...values.keys()].flatMap(doubt) };
 }
 
 function textOf(bytes: Uint8Array): string {
@@ -57,6 +61,9 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
+/** In double quotes; every other backslash is one. */
+const escapes: Readonly<Record<string, string>> = { "\\\\": "\\", "\\n": "\n" };
+
 function readValue(written: string, quote: string | undefined): string | Error {
   if (quote) {
     const end = written.indexOf(quote, 1);
@@ -65,7 +72,7 @@ function readValue(written: string, quote: string | undefined): string | Error {
       return new Error(`goes on after its closing ${quote}; put all of it into other quotes`);
     }
     const inside = written.slice(1, end);
-    return quote === '"' ? inside.replaceAll("\\n", "\n") : inside;
+    return quote === '"' ? inside.replaceAll(/\\[\\n]/g, (pair) => escapes[pair] ?? "") : inside;
   }
   const value = written.replace(/(^|\s)#.*$/, "").trim();
   if (value.includes("#")) return new Error("has a # in its value; put the value into quotes");

@@ -4,15 +4,15 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { version } from "../version.ts";
-import { printFailure, type RunCommand, runCommand } from "./command.ts";
+import { printFailure, printLoss, type RunCommand, runCommand } from "./command.ts";
 import { exitCodes } from "./failure.ts";
 import { afterHelp, examplesOf } from "./help.ts";
 import type { NewTenantOptions, TenantChangesOptions } from "./tenant.ts";
 
 /** @param args without the program's name: `["tenant", "list"]` */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
-  // Whoever reads what we print may be gone before us (`insulae tenant list | head -1`).
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  process.stdout.on("error", printLoss);
+  process.stderr.on("error", () => {});
   const json = args.includes("--json");
   const program = createProgram((command) => runCommand(json, command), json);
   try {

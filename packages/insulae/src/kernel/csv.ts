@@ -6,6 +6,9 @@
  * text" and don't show; what looks like that already gets one more. Numbers and telephone numbers
  * (`-3.50`, `+49 30 1234`) can do nothing and stay as they are. Reading takes the apostrophe away again, so
  * what was written comes back as it was.
+ *
+ * A spreadsheet that is told to separate by something else than the comma (`;`, tab) cuts cells in two, quoted or
+ * not, and what follows may be a formula. No CSV prevents that and is still read as it was written.
  */
 import { Readable } from "node:stream";
 import { CsvError, parse } from "csv-parse";

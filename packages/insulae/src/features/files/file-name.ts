@@ -33,7 +33,7 @@ export function fileName(text: string, pointer: string): string {
     const name = `U+${found.toString(16).toUpperCase().padStart(4, "0")}`;
     throw refuse(`must not have the invisible or control character ${name}; remove it`);
   }
-  if (text === "") throw refuse("must not be empty");
+  if (["", ".", ".."].includes(text.trim())) throw refuse("must not be empty, blank, . or ..");
   const name = text.normalize("NFC"); // Bounded: see above.
   if (isLonger(name, maxNameLength)) throw tooLong();
   return name;

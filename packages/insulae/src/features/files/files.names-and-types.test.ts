@@ -123,16 +123,21 @@ describe("a file's name", () => {
     }
   });
 
-  it.each(["", "a\u0000b", "a\r\nset-cookie: x", "x".repeat(256)])(
-    "like %j is refused",
-    async (name) => {
-      expect((await upload(app, a, { content: "x", fields: { file_name: name } })).status).toBe(
-        400,
-      );
-      const body = { file_name: name, file_size: 1, mime_type: "text/plain" };
-      expect((await a.call("POST", "/files", body)).status).toBe(400);
-    },
-  );
+  it.each([
+    ...["", "..", ".", " .. ", "  ", "\u00a0", "a\u0000b", "a\r\nset-cookie: x", "x".repeat(256)],
+  ])("like %j is refused", async (name) => {
+    expect((await upload(app, a, { content: "x", fields: { file_name: name } })).status).toBe(400);
+    const body = { file_name: name, file_size: 1, mime_type: "text/plain" };
+    expect((await a.call("POST", "/files", body)).status).toBe(400);
+    const { id } = (await upload(app, a, { content: "x" })).body;
+    expect((await a.call("PATCH", `/files/${id}`, { file_name: name })).status).toBe(400);
+  });
+
+  it("whose line ends a browser has escaped is refused", async () => {
+    expect((await upload(app, a, { content: "x", name: "a%0D%0Ab" })).status).toBe(400);
+    const { body } = await upload(app, a, { content: "x", name: "a%22b.txt" });
+    expect(body.file_name).toBe('a"b.txt');
+  });
 });
 
 describe("a file's type", () => {

@@ -178,8 +178,12 @@ describe("an e-mail", () => {
     const at = await tools.configure({ allowed_domains: ["acme.example"], trust_email: true });
     personHas(at, { email: "ada@acme.example", email_verified: undefined });
     expect(await outcome(at)).toEqual(isId);
-    personHas(at, { email: "bob@acme.example", email_verified: false });
-    expect(await outcome(at)).toBe("outside_email_unverified");
+    personHas(at, { email: "cleo@acme.example", email_verified: "true" });
+    expect(await outcome(at)).toEqual(isId);
+    for (const email_verified of [false, "false", null, 1]) {
+      personHas(at, { email: "bob@acme.example", email_verified });
+      expect(await outcome(at)).toBe("outside_email_unverified");
+    }
     personHas(at, { email: "eve@other.example", email_verified: undefined });
     expect(await outcome(at)).toBe("email_domain_refused");
   });

@@ -171,8 +171,9 @@ function acceptedEmail(provider: ProviderRow, { email }: OutsideIdentity): strin
   const domain = canonical.slice(canonical.lastIndexOf("@") + 1);
   const listed = provider.allowed_domains.includes(domain);
   if (provider.allowed_domains.length > 0 && !listed) throw emailDomainRefused();
-  // The boolean, not the text "true": that is what the standard says, and "false" is a text as well.
-  const vouched = verified === true || (verified === undefined && provider.trust_email && listed);
+  // The boolean, as the standard says. Some send the text "true"; with `trust_email` that is as good as nothing.
+  const unsaid = verified === undefined || verified === "true";
+  const vouched = verified === true || (unsaid && provider.trust_email && listed);
   if (!vouched) throw outsideEmailUnverified();
   return canonical;
 }

@@ -1,3 +1,4 @@
+import { createPrivateKey, type JsonWebKey, sign } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { openTestProvider, visit } from "./provider-fixture.ts";
@@ -20,6 +21,31 @@ const edited = (token: unknown, { header = {}, claims = {} }: Record<string, obj
     ).toString("base64url");
   return `${merge(head, header)}.${merge(body, claims)}.${signature}`;
 };
+
+/** The same, signed by the provider. */
+const resigned = (token: unknown, key: JsonWebKey, claims: object) => {
+  const content = edited(token, { claims }).replace(/\.[^.]*$/, "");
+  const signature = sign("sha256", Buffer.from(content), createPrivateKey({ key, format: "jwk" }));
+  return `${content}.${signature.toString("base64url")}`;
+};
+
+it.each([
+  ["for us alone is accepted", { aud: ["insulae"], azp: "insulae" }, null],
+  [
+    "for another client too is refused",
+    { aud: ["insulae", "x"], azp: "insulae" },
+    "provider_faulty",
+  ],
+  ["issued to another client is refused", { azp: "x" }, "provider_faulty"],
+  ["whose client is a list is refused", { azp: ["insulae"] }, "provider_faulty"],
+])("a signed ID token %s", async (_, claims, error) => {
+  const at = await tools.configure();
+  at.provider.editTokens = ({ id_token, ...answer }) => ({
+    ...answer,
+    id_token: resigned(id_token, at.provider.key as JsonWebKey, claims), // as it was made
+  });
+  expect((await tools.signIn(at)).error).toBe(error);
+});
 
 describe("what a provider answers is refused", () => {
   it.each([

@@ -25,6 +25,8 @@ export interface TestProvider {
   editTokens: ((answer: Record<string, unknown>) => unknown) | undefined;
   /** Stands in for the provider. */
   instead: RequestListener | undefined;
+  /** What it signs with. */
+  key: JWK;
   /** The paths that were asked for. */
   readonly asked: string[];
   /** From now on it signs with another key, and shows only that. */
@@ -61,8 +63,10 @@ export async function openTestProvider(claimsInToken = false): Promise<TestProvi
     proof: {},
     editTokens: undefined,
     instead: undefined,
+    key: newKey(),
     asked: [],
     rotateKeys() {
+      provider.key = newKey();
       handle = handlerOf(issuer, provider, claimsInToken);
     },
     async close() {
@@ -84,7 +88,7 @@ function handlerOf(issuer: string, current: TestProvider, inToken: boolean): Req
         grant_types: ["authorization_code"],
       },
     ],
-    jwks: { keys: [newKey()] },
+    jwks: { keys: [current.key] },
     cookies: { keys: [randomUUID()] },
     conformIdTokenClaims: !inToken,
     acrValues: ["silver", "gold"],

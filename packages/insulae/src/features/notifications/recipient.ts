@@ -2,6 +2,11 @@
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import type { Channel } from "./notifications.queries.ts";
 
+/** Blanks, hyphens and marks of direction, also as pages and address books show them. */
+const separators = /[ \u00a0\u2009\u202f\u2010-\u2013\u202a-\u202c./-]/g;
+/** Dialled within the country only: `+49 (0)30 1234567`. */
+const trunkZero = /^(\+\d{1,3})\(0\)/;
+
 /**
  * @returns undefined if the channel can't write to it.
  * @example findCanonicalRecipient("sms", "+41 79 123 45 67") === "+41791234567"
@@ -11,8 +16,10 @@ export function findCanonicalRecipient(channel: Channel, given: string): string 
     case "email":
       return findCanonicalEmail(given);
     case "sms": {
-      const number = given.length > 40 ? "" : given.replaceAll(/[ ().\-/]/g, "");
-      return /^\+[1-9]\d{6,14}$/.test(number) ? number : undefined;
+      if (given.length > 40) return undefined;
+      const number = given.replaceAll(separators, "").replace(trunkZero, "$1");
+      const digits = number.replaceAll(/[()]/g, "");
+      return /^\+[1-9]\d{6,14}$/.test(digits) ? digits : undefined;
     }
     case "push":
       // A user's id, for all their browsers; or a device's token, in which case counts.

@@ -205,6 +205,7 @@ export function createOidcClient(options: OidcClientOptions): OidcClient {
         });
         const told = tokens.claims();
         if (!told) throw new Error("there is no ID token");
+        refuseOtherAudiences(told, provider.clientId);
         if (!isSubject(told.sub)) throw new Error("its subject is not 1 to 255 ASCII characters");
         const { issuer, userinfo_endpoint: more } = configuration.serverMetadata();
         const lacking = more !== undefined && wanted.some((name) => told[name] === undefined);
@@ -247,6 +248,16 @@ function refuseFaulty(document: ServerMetadata, allowInsecure: boolean): void {
       throw new Error(`its ${name} has none of ${ours.join(", ")}`);
     }
   }
+}
+
+/** OpenID Connect Core 1.0, section 3.1.3.7, 3 to 5: a token for somebody else as well could come from them. */
+function refuseOtherAudiences(
+  { aud, azp }: { readonly aud: string | string[]; readonly azp?: unknown },
+  ours: string,
+): void {
+  if ([aud].flat().length !== 1) throw new Error("its ID token has several audiences");
+  if (azp !== undefined && azp !== ours)
+    throw new Error("its ID token was issued to another client (azp)");
 }
 
 /** OpenID Connect Core 1.0, section 2: "It MUST NOT exceed 255 ASCII characters in length." */

@@ -96,7 +96,7 @@ export function receiveForm<Fields, T>(
         const checked = checkedFields(fields, options) as Fields; // that is what `check` says
         taken = take({
           fields: checked,
-          name: filename || undefined,
+          name: filename ? unescaped(filename) : undefined,
           type: typeOfPart(),
           bytes,
           signal: broken.signal,
@@ -157,6 +157,9 @@ function typesOfParts(form: BusboyInstance): () => string {
   });
   return () => type;
 }
+
+/** What browsers escape in a file's name (WHATWG HTML, multipart/form-data encoding algorithm); no more. */
+const unescaped = (name: string): string => name.replaceAll(/%(?:22|0A|0D)/gi, decodeURIComponent);
 
 function checkedFields(entries: [string, string][], { properties, check }: FormOptions): unknown {
   const fields = Object.fromEntries(

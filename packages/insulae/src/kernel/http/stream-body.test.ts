@@ -117,6 +117,11 @@ describe("a form", () => {
     ]);
   });
 
+  it("has the name of its file as browsers escape it", async () => {
+    const { body } = await server().post(file("x", "a%22b%20%25%0d%0A.txt") + end);
+    expect(body.name).toBe('a"b%20%25\r\n.txt');
+  });
+
   it.each([
     ["a field that is not known", field("role", "owner") + file("x") + end, "validation_failed"],
     ["a field that is not valid", field("number", "1e3") + file("x") + end, "validation_failed"],

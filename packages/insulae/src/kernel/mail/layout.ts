@@ -46,7 +46,7 @@ export function brandOf(tenant: Tenant | undefined, supportEmail: string | undef
 
 /** The values that every text may name. */
 export const commonValues = ({ name, supportEmail }: Brand): Values => ({
-  tenant: name,
+  tenant: oneLine(name),
   support_email: supportEmail ?? "",
 });
 
@@ -87,11 +87,20 @@ export async function fillIn(
   return { subject: oneLine(line), parts };
 }
 
+/** Empty lines end a paragraph; a single line end stays in it. */
 export const paragraphsOf = (text: string): readonly string[] =>
   text
+    .replaceAll(/\r\n?/g, "\n")
     .split(/\n[^\S\n]*\n/)
-    .map(oneLine)
+    .map(cleanLines)
     .filter((paragraph) => paragraph !== "");
+
+const cleanLines = (paragraph: string): string =>
+  paragraph
+    .split("\n")
+    .map(oneLine)
+    .filter((line) => line !== "")
+    .join("\n");
 
 /** @param html what stands in the place of the parts in HTML; it is safe already. */
 export function layOut(
@@ -100,7 +109,8 @@ export function layOut(
   html = parts.map((part) => asHtml(part, brand)).join(""),
 ): Message {
   const { name, supportEmail, logoUrl, footer } = brand;
-  const closing = [...(footer ? [footer] : []), supportEmail ? `${name} · ${supportEmail}` : name];
+  const signature = supportEmail ? `${name} · ${supportEmail}` : name;
+  const closing = [...(footer ? [footer] : []), signature].map(oneLine);
   const logo = logoUrl
     ? `<p><img src="${escapeHtml(logoUrl)}" alt="${escapeHtml(oneLine(name))}" height="40"></p>`
     : "";
@@ -114,10 +124,12 @@ export function layOut(
 }
 
 const asText = (part: Part): string =>
-  typeof part === "string" ? oneLine(part) : `${oneLine(part.label)}:\n${part.url}`;
+  typeof part === "string" ? cleanLines(part) : `${oneLine(part.label)}:\n${part.url}`;
 
 function asHtml(part: Part, { color }: Brand): string {
-  if (typeof part === "string") return `<p>${escapeHtml(oneLine(part))}</p>`;
+  if (typeof part === "string") {
+    return `<p>${escapeHtml(cleanLines(part)).replaceAll("\n", "<br>")}</p>`;
+  }
   const url = escapeHtml(part.url);
   const style = color ? ` style="color:${color}"` : "";
   return `<p><a href="${url}"${style}>${escapeHtml(oneLine(part.label))}</a></p><p style="font-size:smaller;word-break:break-all">${url}</p>`;

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createTextEngine, maxSource, maxTags } from "./liquid.ts";
 
 const engine = createTextEngine();
@@ -19,6 +19,39 @@ describe("a text with variables", () => {
     expect(engine.renderHtml("<i>{{ v }}</i>", { v: value })).toBe(
       "<i>{{ secret }}{% include &#39;x&#39; %}&lt;b&gt;</i>",
     );
+  });
+
+  it("takes a time without an offset for UTC, wherever the server is", () => {
+    vi.stubEnv("TZ", "America/New_York");
+    expect(new Date(0).getTimezoneOffset()).not.toBe(0);
+    for (const [time, shown] of [
+      ["2026-06-30 21:00", "30 21:00"],
+      ["2026-06-30T21:00:00", "30 21:00"],
+      ["June 30, 2026 21:00", "30 21:00"],
+      ["30 Jun 2026", "30 00:00"],
+      ["2026-06-30", "30 00:00"],
+      ["06/30/2026", "30 00:00"],
+      ["2026-06-30 21:00+02:00", "30 19:00"],
+      ["2026-06-30T21:00:00.5Z", "30 21:00"],
+      ["Tue, 30 Jun 2026 21:00:00 GMT", "30 21:00"],
+      ["Tue Jun 30 2026 21:00:00 GMT+0200 (Central European Summer Time)", "30 19:00"],
+      ["1782853200", "30 21:00"],
+      ["21:00 2026-06-30", "30 21:00"],
+      ["soon", "soon"],
+    ]) {
+      expect(render("{{ at | date: '%d %H:%M' }}", { at: time }), time).toBe(shown);
+    }
+    vi.unstubAllEnvs();
+  });
+
+  it("calculates with decimals as people do", () => {
+    expect(render("{{ 19.9 | times: 3 }} {{ 0.1 | plus: 0.2 }} {{ 0.3 | minus: 0.1 }}")).toBe(
+      "59.7 0.3 0.2",
+    );
+    expect(render("{{ 10 | divided_by: 4 }} {{ 1 | divided_by: 3.0 }}")).toBe(
+      "2.5 0.333333333333333",
+    );
+    expect(render("{{ 9007199254740990 | plus: 1 }}")).toBe("9007199254740991");
   });
 
   // Shows S1-074, S1-169

@@ -81,11 +81,34 @@ function only(engine: Liquid): Liquid {
   // The library's own; it exports no type for what its filters are.
   const date = engine.filters.date as (this: unknown, ...given: unknown[]) => unknown;
   engine.registerFilter("date", function (value, format, ...others) {
-    if (String(format).length <= maxDateFormat) return date.call(this, value, format, ...others);
-    throw new Error(`a date's format has at most ${maxDateFormat} characters`);
+    if (String(format).length > maxDateFormat) {
+      throw new Error(`a date's format has at most ${maxDateFormat} characters`);
+    }
+    return date.call(this, inUtc(value), format, ...others);
   });
+  for (const name of ["plus", "minus", "times", "divided_by"]) {
+    const calculate = engine.filters[name] as typeof date; // as above
+    engine.registerFilter(name, function (...given) {
+      return asDecimal(calculate.apply(this, given));
+    });
+  }
   return engine;
 }
+
+const offset =
+  /:\d\d.*(?:z|utc?|gmt|[ecmp][sd]t|(?<!-\d\d)[+-]\d\d(?::?\d\d)?)(?:\s*\([^)]*\))?\s*$/i;
+
+/** JavaScript takes a time without an offset for the host's. */
+function inUtc(value: unknown): unknown {
+  if (typeof value !== "string" || value.length > 100) return value;
+  if (/^\d+$/.test(value) || offset.test(value)) return value;
+  const time = value.trim();
+  return [`${time}Z`, `${time} UTC`].find((text) => !Number.isNaN(Date.parse(text))) ?? value;
+}
+
+/** 3 × 19.9 is 59.699999999999996 in binary; 15 digits are those that a double keeps. */
+const asDecimal = (result: unknown): unknown =>
+  typeof result === "number" && !Number.isInteger(result) ? Number(result.toPrecision(15)) : result;
 
 function orInvalid<T>(work: () => T): T {
   try {

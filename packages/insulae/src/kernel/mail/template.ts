@@ -10,7 +10,7 @@ import type { Platform } from "../platform.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { Values } from "./renderer.ts";
 
-/** A subject and paragraphs, in Liquid; an empty line ends a paragraph. */
+/** A subject and paragraphs, in Liquid; an empty line ends a paragraph, a single line end stays. */
 export interface MailTexts {
   readonly subject: string;
   readonly body: string;
