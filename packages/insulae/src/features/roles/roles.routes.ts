@@ -5,6 +5,7 @@ import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import {
   asId,
   lastOwner,
+  ownsTenant,
   permissionNotHeld,
   roleAboveOwn,
   userNotFound,
@@ -203,7 +204,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
         { $id: "RoleToGive" },
       ),
       response: RolesOfUser,
-      errors: [userNotFound, roleNotFound, roleAboveOwn, permissionNotHeld, lastOwner],
+      errors: [userNotFound, roleNotFound, roleAboveOwn, permissionNotHeld, lastOwner, ownsTenant],
     },
     async (setting) => {
       const id = userIdOf(setting.params);
@@ -234,6 +235,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
         roleAboveOwn,
         permissionNotHeld,
         lastOwner,
+        ownsTenant,
       ],
     },
     async (setting) => {

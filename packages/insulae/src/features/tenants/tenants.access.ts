@@ -10,7 +10,7 @@ import {
   hasProvider,
   type IdentityTables,
 } from "../identity-providers/identity-providers.feature.ts";
-import { createOwnerUser } from "../users/users.feature.ts";
+import { createOwnerUser, findActiveUserOf } from "../users/users.feature.ts";
 
 export const isolationNotPermitted = defineError(
   "isolation_not_permitted",
@@ -28,21 +28,24 @@ export const isPlatformAdmin = (user: Principal | undefined): boolean =>
   user?.kind === "core" && user.platformAdmin;
 
 /**
- * The tenant that somebody may see or manage: platform administrators any, accounts those they own,
- * users their own with the permission.
+ * The tenant that somebody may see or manage: platform administrators any, accounts those they own and
+ * are an active owner in, users their own with the permission.
  *
  * @throws tenantNotFound, for a tenant that is none of the caller's business as for an unknown one
  */
 export async function tenantFor(
-  { tenants }: Platform,
+  platform: Platform,
   user: Principal,
   reference: string,
   permission: "tenants:read" | "tenants:manage" | "usage:read",
 ): Promise<Tenant> {
-  const tenant = await tenants.get(reference);
+  const tenant = await platform.tenants.get(reference);
   if (isPlatformAdmin(user)) return tenant;
   if (user.kind === "core") {
-    if (tenant.ownerAccountId === user.id) return tenant;
+    const isOwned = tenant.ownerAccountId === user.id;
+    // Whoever was demoted or switched off in the tenant doesn't rule it from outside.
+    const own = isOwned ? await findActiveUserOf(platform, tenant, user.id) : undefined;
+    if (own?.role === "owner") return tenant;
     throw tenantNotFound();
   }
   if (user.tenantId !== tenant.id) throw tenantNotFound();

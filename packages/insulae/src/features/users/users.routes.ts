@@ -24,6 +24,8 @@ import {
   addUser,
   changeUser,
   lastOwner,
+  type Owned,
+  ownsTenant,
   permissionNotHeld,
   removeUser,
   roleAboveOwn,
@@ -76,7 +78,7 @@ const filters = {
   is_active: Type.Optional(Type.Boolean()),
 };
 
-interface Handling extends Setting, Told {
+interface Handling extends Setting, Told, Owned {
   readonly mail: TenantMail;
   readonly forgetUser: (userId: string) => Promise<void>;
 }
@@ -197,6 +199,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
         roleAboveOwn,
         permissionNotHeld,
         lastOwner,
+        ownsTenant,
         invalidEmail,
         invalidUsername,
         quotaExceeded,
@@ -213,7 +216,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
       summary: "Deletes a user",
       params: idParams,
       response: { 204: null },
-      errors: [userNotFound, roleAboveOwn, permissionNotHeld, lastOwner],
+      errors: [userNotFound, roleAboveOwn, permissionNotHeld, lastOwner, ownsTenant],
     },
     (setting) => dropUser(setting, setting.params),
   ),
