@@ -209,6 +209,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
       "/api/users",
       {
         permission: "users:write",
+        impersonators: false,
         audit: "user.created",
         summary: "Adds a user without a password",
         body: Type.Object({
@@ -229,6 +230,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
       "/api/users",
       {
         permission: "users:write",
+        impersonators: false,
         audit: "user.changed",
         summary: "Changes a user, whose id is in the body",
         body: Type.Object(

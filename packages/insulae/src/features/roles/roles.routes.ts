@@ -96,6 +96,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     "/roles/:id",
     {
       permission: "roles:write",
+      impersonators: false,
       audit: "role.changed",
       summary: "Changes a role; it counts from the next request of whoever has it",
       params: idParams,
@@ -136,6 +137,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     "/roles/:id/permissions",
     {
       permission: "roles:write",
+      impersonators: false,
       audit: "role.permission_added",
       summary: "Adds a permission to a role",
       params: idParams,
@@ -194,6 +196,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     "/users/:id/roles",
     {
       permission: "roles:write",
+      impersonators: false,
       audit: "user.role_given",
       summary: "Gives a user a role; a system role takes the place of the one they have",
       params: idParams,

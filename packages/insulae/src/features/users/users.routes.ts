@@ -151,6 +151,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     "/users",
     {
       permission: "users:write",
+      impersonators: false,
       audit: "user.created",
       summary: "Adds a user, with a role up to your own",
       body: New,
@@ -187,6 +188,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     "/users/:id",
     {
       permission: "users:write",
+      impersonators: false,
       audit: "user.changed",
       summary: "Changes a user's details, role or status; it counts from their next request on",
       params: idParams,
