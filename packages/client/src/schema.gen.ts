@@ -572,7 +572,7 @@ export interface paths {
         put?: never;
         /**
          * Adds a user, with a role up to your own
-         * @description Needs the permission `users:write`.
+         * @description Needs the permission `users:write`. Nobody may call it in the person's stead.
          */
         post: operations["postUsers"];
         delete?: never;
@@ -624,7 +624,7 @@ export interface paths {
         head?: never;
         /**
          * Changes a user's details, role or status; it counts from their next request on
-         * @description Needs the permission `users:write`.
+         * @description Needs the permission `users:write`. Nobody may call it in the person's stead.
          */
         patch: operations["patchUsersById"];
         trace?: never;
@@ -687,7 +687,7 @@ export interface paths {
         get: operations["getRolesById"];
         /**
          * Changes a role; it counts from the next request of whoever has it
-         * @description Needs the permission `roles:write`.
+         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
          */
         put: operations["putRolesById"];
         post?: never;
@@ -712,7 +712,7 @@ export interface paths {
         put?: never;
         /**
          * Adds a permission to a role
-         * @description Needs the permission `roles:write`.
+         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
          */
         post: operations["postRolesByIdPermissions"];
         delete?: never;
@@ -756,7 +756,7 @@ export interface paths {
         put?: never;
         /**
          * Gives a user a role; a system role takes the place of the one they have
-         * @description Needs the permission `roles:write`.
+         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
          */
         post: operations["postUsersByIdRoles"];
         delete?: never;
@@ -1498,7 +1498,7 @@ export interface paths {
          * Claims an e-mail domain
          * @description Publish the TXT record that the answer names, then ask for `…/verify`. Keep it published: it is looked for whenever somebody joins.
          *
-         *     Needs the permission `tenants:manage`.
+         *     Needs the permission `tenants:manage`. Nobody may call it in the person's stead.
          */
         post: operations["postEmailDomains"];
         delete?: never;
@@ -1518,7 +1518,7 @@ export interface paths {
         put?: never;
         /**
          * Looks for the DNS record that proves an e-mail domain
-         * @description Needs the permission `tenants:manage`.
+         * @description Needs the permission `tenants:manage`. Nobody may call it in the person's stead.
          */
         post: operations["postEmailDomainsByDomainVerify"];
         delete?: never;
@@ -1586,7 +1586,7 @@ export interface paths {
          * Invites somebody by e-mail, to a role up to your own
          * @description The answer is the same whether or not the e-mail has an account or a user; the mail says. The link in it is good for seven days, or the tenant's `invitation_days`. When it is accepted, it gives no more than whoever sent it may give then.
          *
-         *     Needs the permission `users:write`.
+         *     Needs the permission `users:write`. Nobody may call it in the person's stead.
          */
         post: operations["postInvitations"];
         delete?: never;
@@ -1608,7 +1608,7 @@ export interface paths {
          * Sends an invitation again, with a new link; the old ones are void
          * @description From now on it is the caller's, and gives no more than they may give.
          *
-         *     Needs the permission `users:write`.
+         *     Needs the permission `users:write`. Nobody may call it in the person's stead.
          */
         post: operations["postInvitationsByIdResend"];
         delete?: never;
@@ -1734,7 +1734,7 @@ export interface paths {
         put?: never;
         /**
          * Gives a tenant to another of its users
-         * @description For the account that owns it. The new owner has to be an active user who is linked to an account, and gets the role `owner`; the old one becomes an admin. Both get a mail. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).
+         * @description For the account that owns it, while it is an active owner there, and for platform administrators. The new owner has to be an active user who is linked to an account, and gets the role `owner`; the old one becomes an admin. Both get a mail. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).
          *
          *     Whoever is signed in may call this.
          */
@@ -2352,7 +2352,7 @@ export interface paths {
          * Adds a webhook
          * @description Its address is asked for each event, signed after Standard Webhooks with the `secret` that this answers once. It takes the permission to read what the events are about, now and at each delivery: whoever sets it up answers for it.
          *
-         *     Needs the permission `webhooks:write`.
+         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
          */
         post: operations["postWebhooks"];
         delete?: never;
@@ -2408,7 +2408,7 @@ export interface paths {
          * Changes a webhook, or switches it on or off
          * @description Whoever changes `url` or `events`, or switches it on, answers for it from then on, and has to be permitted to read what its events are about.
          *
-         *     Needs the permission `webhooks:write`.
+         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
          */
         patch: operations["patchWebhooksById"];
         trace?: never;
@@ -2424,9 +2424,9 @@ export interface paths {
         put?: never;
         /**
          * Gives the webhook another secret
-         * @description For 24 hours the one before signs too: requests have both signatures.
+         * @description For 24 hours the one before signs too: requests have both signatures. It takes the permission to read what the webhook's events are about.
          *
-         *     Needs the permission `webhooks:write`.
+         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
          */
         post: operations["postWebhooksByIdRotateSecret"];
         delete?: never;

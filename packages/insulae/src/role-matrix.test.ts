@@ -62,12 +62,12 @@ const keyMay =
   ({ options: { permission, personal } }: Route): boolean =>
     permission === "public" || (permission === scope && !personal);
 
-/** An administrator of the platform who acts as a user: what is personal stays closed. */
+/** An administrator of the platform who acts as a user: what is personal, or gives access for longer, stays closed. */
 const impersonatorMay =
   (may: Caller["may"]) =>
   (route: Route): boolean => {
-    const { permission, personal = permission === "authenticated" } = route.options;
-    return may(route) && !personal;
+    const { permission, personal = permission === "authenticated", impersonators } = route.options;
+    return may(route) && !personal && impersonators !== false;
   };
 
 /** An account, in the core. */

@@ -16,6 +16,7 @@ import {
   editUser,
   emailTaken,
   lastOwner,
+  ownsTenant,
   PersonName,
   permissionNotHeld,
   roleAboveOwn,
@@ -208,6 +209,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
       "/api/users",
       {
         permission: "users:write",
+        impersonators: false,
         audit: "user.created",
         summary: "Adds a user without a password",
         body: Type.Object({
@@ -228,6 +230,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
       "/api/users",
       {
         permission: "users:write",
+        impersonators: false,
         audit: "user.changed",
         summary: "Changes a user, whose id is in the body",
         body: Type.Object(
@@ -257,7 +260,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
         summary: "Deletes a user, whose id is in the query",
         query: Type.Object({ id: uuid }),
         response: { 204: null },
-        errors: [userNotFound, lastOwner, roleAboveOwn, permissionNotHeld],
+        errors: [userNotFound, lastOwner, ownsTenant, roleAboveOwn, permissionNotHeld],
         errorShape,
       },
       (setting) => dropUser(setting, setting.query),

@@ -86,6 +86,11 @@ export interface RouteOptions<
    * them. Default: true where no permission is named (`authenticated`), since that is about the caller.
    */
   readonly personal?: boolean;
+  /**
+   * False: closed to administrators who act as somebody else, because what it makes would give access
+   * after the impersonation has ended. Machines may call it.
+   */
+  readonly impersonators?: false;
   /** Also for platform administrators, in the core: where a permission is named, context `any`. */
   readonly orPlatform?: boolean;
   /**

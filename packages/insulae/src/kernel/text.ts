@@ -31,3 +31,27 @@ const longestName = 1_000;
  */
 export const normalised = (name: string): string =>
   name.length > longestName ? name : name.normalize("NFKC"); // Bounded: see above.
+
+/** Part of emoji and of many scripts, though nobody sees them. */
+const selectors = String.raw`\u180b-\u180d\ufe00-\ufe0f\u{e0100}-\u{e01ef}`;
+const joiners = String.raw`\u200c\u200d`;
+
+/**
+ * Control characters, ends of lines, what turns the direction of text (`exe.gpj` that reads `jpg.exe`), and
+ * what is not seen. A joiner after ASCII joins nothing, and of ASCII only digits, `#` and `*` have variants.
+ */
+// Bounded: it is of one character.
+const misleading = new RegExp(
+  [
+    String.raw`[[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]--[${selectors}${joiners}]]`,
+    String.raw`(?<![^\0-\x7f])[${joiners}]`,
+    String.raw`(?<![^\0-\x7f]|[#*0-9])[${selectors}]`,
+  ].join("|"),
+  "v",
+);
+
+/** The first invisible or control character in a name that lets it look like another, as `U+200B`. */
+export function findMisleading(name: string): string | undefined {
+  const found = misleading.exec(name)?.[0].codePointAt(0);
+  return found === undefined ? undefined : `U+${found.toString(16).toUpperCase().padStart(4, "0")}`;
+}

@@ -12,6 +12,7 @@ import { defineError } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams, nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import { refuseMisleading } from "../../kernel/http/readable-name.ts";
 import {
   declaredNames,
   namesOfPermissions,
@@ -102,6 +103,7 @@ export const apiKeyRoutes = (r: RouteBuilder<ApiKeyTables>) => [
       errors: [unknownPermission, permissionNotHeld, expiryPassed, tooManyApiKeys, personalOnly],
     },
     async ({ db, tenant, user, permissions, forgetUser, audit, body }) => {
+      refuseMisleading(body.name, "/body/name");
       const scopes = namesOfPermissions(permissions, body.scopes);
       refuseUnheld(user, scopes);
       const expiresAt = body.expires_at ? new Date(body.expires_at) : null;

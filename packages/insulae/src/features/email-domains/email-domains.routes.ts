@@ -1,15 +1,21 @@
 import { Type } from "typebox";
 import { wrongContext } from "../../kernel/auth/errors.ts";
-import type { Principal } from "../../kernel/auth/principal.ts";
+import type { Principal, TenantPrincipal } from "../../kernel/auth/principal.ts";
 import { dnsUnavailable } from "../../kernel/dns.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { timestamp, uuid } from "../../kernel/http/fields.ts";
 import { domainNotProven, invalidDomain } from "../../kernel/tenancy/domain-proof.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { TenantId } from "../../kernel/tenancy/tenant.ts";
-import { alreadyMember } from "../users/users.feature.ts";
+import {
+  alreadyMember,
+  permissionNotHeld,
+  refuseRole,
+  roleAboveOwn,
+} from "../users/users.feature.ts";
 import {
   claimEmailDomain,
+  defaultJoinRole,
   emailDomainExists,
   emailDomainNotFound,
   joinByEmail,
@@ -41,10 +47,11 @@ const EmailDomain = Type.Object(
 const DomainParams = Type.Object({ domain: Domain });
 
 /** Domains are in the control plane, so the routes run in `any`; callers are users. */
-function tenantOf(user: Principal): TenantId {
+function memberOf(user: Principal): TenantPrincipal {
   if (user.kind !== "tenant") throw wrongContext();
-  return user.tenantId;
+  return user;
 }
+const tenantOf = (user: Principal): TenantId => memberOf(user).tenantId;
 
 const target = (id: string) => ({ type: "email_domain", id });
 
@@ -67,15 +74,25 @@ export const emailDomainRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "tenants:manage",
       context: "any",
+      impersonators: false,
       audit: "email_domain.claimed",
       summary: "Claims an e-mail domain",
       description:
         "Publish the TXT record that the answer names, then ask for `…/verify`. Keep it published: it is looked for whenever somebody joins.",
       body: Type.Object({ domain: Domain, role: Type.Optional(JoinRole) }),
       response: { 201: EmailDomain },
-      errors: [publicEmailDomain, invalidDomain, emailDomainExists, tooManyEmailDomains],
+      errors: [
+        publicEmailDomain,
+        invalidDomain,
+        emailDomainExists,
+        tooManyEmailDomains,
+        roleAboveOwn,
+        permissionNotHeld,
+      ],
     },
-    async ({ platform, user, body, audit }) => {
+    async ({ platform, permissions, user, body, audit }) => {
+      // Whoever joins by it gets the role.
+      refuseRole({ permissions, user: memberOf(user) }, body.role ?? defaultJoinRole);
       const claimed = await claimEmailDomain(platform, tenantOf(user), body);
       const { domain, role } = claimed;
       await audit({ action: "email_domain.claimed", target: target(domain), detail: { role } });
@@ -88,6 +105,7 @@ export const emailDomainRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "tenants:manage",
       context: "any",
+      impersonators: false,
       audit: "email_domain.verified",
       summary: "Looks for the DNS record that proves an e-mail domain",
       params: DomainParams,

@@ -51,6 +51,7 @@ export const publicEmailDomain = defineError(
 const maxDomains = 50;
 
 export type JoinRole = "user" | "viewer";
+export const defaultJoinRole: JoinRole = "user";
 
 type Row = Awaited<ReturnType<typeof findRows>>[number];
 
@@ -77,7 +78,7 @@ export const listEmailDomains = async (control: Kysely<ControlTables>, tenantId:
 export async function claimEmailDomain(
   { control }: Platform,
   tenantId: TenantId,
-  { domain: raw, role = "user" }: { readonly domain: string; readonly role?: JoinRole },
+  { domain: raw, role = defaultJoinRole }: { readonly domain: string; readonly role?: JoinRole },
 ) {
   const domain = claimableDomain(raw);
   if (publicProviders.has(domain)) throw publicEmailDomain();

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { App } from "../../app.ts";
 import { dnsUnavailable } from "../../kernel/dns.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { uuidV5 } from "../../kernel/uuid.ts";
 import { addMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 
@@ -186,4 +187,19 @@ describe("an e-mail domain", () => {
     expect(verified.body.code).toBe("domain_not_proven");
     expect(await join(await account("eve@mine.example", true), "other")).toBe("tenant_not_found");
   });
+});
+
+test("a key claims a domain only with a role whose permissions it holds", async () => {
+  const keyWith = async (scopes: readonly string[]) =>
+    (await call("POST", "/api-keys", owner.token, { name: "a key", scopes })).body.key;
+  const narrow = await keyWith(["tenants:manage"]);
+  for (const body of [{}, { role: "user" }, { role: "viewer" }]) {
+    const claim = { domain: "narrow.example", ...body };
+    const refused = await call("POST", "/email-domains", narrow, claim);
+    expect(refused.body).toMatchObject({ status: 403, code: "permission_not_held" });
+  }
+  const { permissions } = (await call("GET", `/roles/${uuidV5("viewer")}`, owner.token)).body;
+  const wide = await keyWith(["tenants:manage", ...permissions]);
+  const claim = { domain: "narrow.example", role: "viewer" };
+  expect((await call("POST", "/email-domains", wide, claim)).status).toBe(201);
 });

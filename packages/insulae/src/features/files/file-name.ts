@@ -1,22 +1,10 @@
 /** What people call a file: any text that looks like what it is. */
 import { validationFailed } from "../../kernel/http/errors.ts";
+import { refuseMisleading } from "../../kernel/http/readable-name.ts";
 import { isLonger } from "../../kernel/text.ts";
 
 /** In characters (code points), as the database counts. */
 export const maxNameLength = 255;
-
-/** Part of emoji and of many scripts, though nobody sees them. */
-const needed = String.raw`\u180b-\u180d\u200c\u200d\ufe00-\ufe0f\u{e0100}-\u{e01ef}`;
-
-/**
- * Control characters, ends of lines, what turns the direction of text (`exe.gpj` that reads `jpg.exe`), and
- * what is not seen. A joiner after ASCII joins nothing.
- */
-// Bounded: it is of one character.
-const misleading = new RegExp(
-  String.raw`[[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]--[${needed}]]|(?<![^\0-\x7f])[\u200c\u200d]`,
-  "v",
-);
 
 /**
  * The name in its composed form (NFC): that of a file from macOS is not.
@@ -28,11 +16,7 @@ export function fileName(text: string, pointer: string): string {
   const refuse = (message: string) => validationFailed({ errors: [{ pointer, message }] });
   const tooLong = () => refuse(`must not have more than ${maxNameLength} characters`);
   if (isLonger(text, maxNameLength)) throw tooLong();
-  const found = misleading.exec(text)?.[0].codePointAt(0);
-  if (found !== undefined) {
-    const name = `U+${found.toString(16).toUpperCase().padStart(4, "0")}`;
-    throw refuse(`must not have the invisible or control character ${name}; remove it`);
-  }
+  refuseMisleading(text, pointer);
   if (["", ".", ".."].includes(text.trim())) throw refuse("must not be empty, blank, . or ..");
   const name = text.normalize("NFC"); // Bounded: see above.
   if (isLonger(name, maxNameLength)) throw tooLong();

@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { masterTenant } from "../../dialects/master-tenant.ts";
 import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;
 beforeAll(async () => {
-  people = await openTestPeople();
+  people = await openTestPeople({ features: [masterTenant] });
 });
 afterAll(() => people?.close());
 
@@ -76,8 +77,9 @@ describe("an impersonation", () => {
     });
     expect((await me(owner.token)).body).not.toHaveProperty("impersonator");
 
-    const body = { email: people.newEmail() };
-    expect((await people.post("/api/v1/users", { token: acting.token, body })).status).toBe(201);
+    const { user } = await people.addUser(tenant, owner, {});
+    const dropped = await people.delete(`/api/v1/users/${user.id}`, { token: acting.token });
+    expect(dropped.status).toBe(204);
     const entries = await people.app.withTenant(tenant, ({ db }) =>
       db.query("select * from audit_log order by seq"),
     );
@@ -87,7 +89,7 @@ describe("an impersonation", () => {
       target_id: owner.user.id,
       detail: { reason: "Ticket 42", minutes: 10, impersonation_id: acting.id },
     });
-    expect(entries.find(({ action }) => action === "user.created")).toMatchObject({
+    expect(entries.find(({ action }) => action === "user.deleted")).toMatchObject({
       actor_kind: "user",
       actor_id: owner.user.id,
       impersonator: administrator.account.id,
@@ -103,7 +105,7 @@ describe("an impersonation", () => {
     expect(ofPlatform).toMatchObject([{ actor_id: administrator.account.id }]);
     const line = people
       .logLines()
-      .findLast(({ route, user_id }) => route === "/api/v1/users" && user_id === owner.user.id);
+      .findLast(({ route, user_id }) => route === "/api/v1/users/:id" && user_id === owner.user.id);
     expect(line).toMatchObject({ impersonator_id: administrator.account.id });
   });
 
@@ -268,6 +270,49 @@ describe("who acts as somebody else", () => {
       people.delete(`/api/v1/impersonations/${acting.id}`, { token }),
     ];
     for (const attempt of attempts) expect(outcome(await attempt)).toBe("personal_only");
+  });
+
+  it("makes nothing that gives access after the impersonation, as API keys still may", async () => {
+    const { tenant, owner, acting } = await setUp();
+    const { user } = await people.addUser(tenant, owner, {});
+    const made = await people.post("/api/v1/roles", {
+      token: owner.token,
+      body: { name: "Extra" },
+    });
+    const hook = { url: "https://hooks.example.com/a", events: ["user.created"] };
+    const ask = async ({ token }: { token: string }) => {
+      const post = (path: string, body: object) => people.post(`/api/v1${path}`, { token, body });
+      const email = people.newEmail();
+      return [
+        await post("/users", { email, password: people.password, role: "admin" }),
+        await people.post("/api/users", { token, body: { email: people.newEmail() } }),
+        await people.patch("/api/users", {
+          token,
+          body: { id: user.id, email: people.newEmail() },
+        }),
+        await people.patch(`/api/v1/users/${user.id}`, { token, body: { role: "admin" } }),
+        await post(`/users/${user.id}/roles`, { role: "admin" }),
+        await people.put(`/api/v1/roles/${made.body.id}`, { token, body: { name: "Other" } }),
+        await post(`/roles/${made.body.id}/permissions`, { permission: "users:write" }),
+        await post("/invitations", { email: people.newEmail() }),
+        await post(`/invitations/${randomUUID()}/resend`, {}),
+        await post("/webhooks", hook),
+        await people.patch(`/api/v1/webhooks/${randomUUID()}`, { token, body: hook }),
+        await post(`/webhooks/${randomUUID()}/rotate-secret`, {}),
+        await post("/email-domains", { domain: `d${randomUUID()}.example` }),
+        await post("/email-domains/acme.example/verify", {}),
+      ];
+    };
+    for (const { status, body } of await ask(acting)) {
+      expect({ status, body }).toMatchObject({ status: 403 });
+      expect(body.code ?? "personal_only").toBe("personal_only");
+    }
+    const scopes = ["users:write", "roles:write", "webhooks:write", "tenants:manage"];
+    const body = { name: "A machine", scopes };
+    const { body: key } = await people.post("/api/v1/api-keys", { token: owner.token, body });
+    for (const reply of await ask({ token: key.key })) {
+      expect(outcome(reply)).not.toBe("personal_only");
+    }
   });
 
   it("has no refresh token, and can't use the platform's routes", async () => {

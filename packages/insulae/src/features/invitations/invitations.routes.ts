@@ -36,6 +36,7 @@ export const invitationRoutes = (r: RouteBuilder<InvitationTables>) => [
     {
       permission: "users:write",
       limit: "credentials",
+      impersonators: false,
       audit: "invitation.sent",
       summary: "Invites somebody by e-mail, to a role up to your own",
       description:
@@ -66,6 +67,7 @@ export const invitationRoutes = (r: RouteBuilder<InvitationTables>) => [
     {
       permission: "users:write",
       limit: "credentials",
+      impersonators: false,
       audit: "invitation.sent",
       summary: "Sends an invitation again, with a new link; the old ones are void",
       description: "From now on it is the caller's, and gives no more than they may give.",

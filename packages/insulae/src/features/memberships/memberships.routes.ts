@@ -7,12 +7,11 @@ import { noAccount, TenantSummary } from "../accounts/accounts.feature.ts";
 import { reauthenticationRequired, requireFreshProof } from "../factors/factors.feature.ts";
 import { WaitingInvitation } from "../invitations/invitations.feature.ts";
 import { TenantParams, TenantView, viewOf } from "../tenants/tenants.feature.ts";
-import { asId, lastOwner, userNotFound } from "../users/users.feature.ts";
+import { asId, lastOwner, ownsTenant, userNotFound } from "../users/users.feature.ts";
 import {
   describeTenants,
   leaveTenant,
   notTransferable,
-  ownsTenant,
   transferTenant,
 } from "./memberships.service.ts";
 
@@ -82,7 +81,7 @@ export const membershipRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "tenant.transferred",
       summary: "Gives a tenant to another of its users",
       description:
-        "For the account that owns it. The new owner has to be an active user who is linked to an account, and gets the role `owner`; the old one becomes an admin. Both get a mail. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).",
+        "For the account that owns it, while it is an active owner there, and for platform administrators. The new owner has to be an active user who is linked to an account, and gets the role `owner`; the old one becomes an admin. Both get a mail. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).",
       params: TenantParams,
       body: Type.Object({ user_id: uuid }, { $id: "TenantTransfer" }),
       response: TenantView,
@@ -102,7 +101,7 @@ export const membershipRoutes = (r: RouteBuilder<Record<never, never>>) => [
         action: "tenant.transferred",
         tenant,
         target: { type: "tenant", id: tenant.id },
-        detail: { from_account: from, to_account: to, to_user: heir },
+        detail: { from_account: from ?? null, to_account: to, to_user: heir },
       });
       return viewOf(tenant);
     },

@@ -16,14 +16,16 @@ import {
 } from "../accounts/accounts.feature.ts";
 import { listJoinable } from "../email-domains/email-domains.feature.ts";
 import { listWaiting } from "../invitations/invitations.feature.ts";
-import { passOwnership, removeThemself, type UserTables } from "../users/users.feature.ts";
+import { isPlatformAdmin } from "../tenants/tenants.feature.ts";
+import {
+  findActiveUserOf,
+  ownsTenant,
+  passOwnership,
+  removeThemself,
+  type UserTables,
+} from "../users/users.feature.ts";
 import { ownershipMail } from "./mails.ts";
 
-export const ownsTenant = defineError(
-  "owns_tenant",
-  409,
-  "The tenant is yours; give it to somebody else first",
-);
 export const notTransferable = defineError(
   "not_transferable",
   409,
@@ -84,42 +86,49 @@ export async function leaveTenant(
  * the control plane's; so the tenant's row in the control plane is held while the roles change, and
  * changes last. A crash in between leaves the roles changed and the owner as before, who may ask again.
  *
- * @throws tenantNotFound to whoever does not own it (any more), tenantInactive, notTransferable,
- *   tooManyTenants if the new owner may own no more
+ * A platform administrator may do it for the owner, also where nobody owns the tenant.
+ *
+ * @throws tenantNotFound to whoever does not own it (any more) or is no active user there,
+ *   tenantInactive, notTransferable, tooManyTenants if the new owner may own no more
  */
 export async function transferTenant(
   platform: Platform,
   principal: Principal,
   reference: string,
   heir: UserId,
-): Promise<{ tenant: Tenant; from: AccountId; to: AccountId }> {
+): Promise<{ tenant: Tenant; from: AccountId | undefined; to: AccountId }> {
   const { control, tenants, mail, withTenant, forgetUser } = platform;
   const tenant = await findVisible(platform, principal, reference);
-  const from = await findAccountId(platform, principal);
-  if (!tenant || !from || tenant.ownerAccountId !== from) throw tenantNotFound();
+  if (!tenant) throw tenantNotFound();
+  const isAdmin = isPlatformAdmin(principal);
+  const from = tenant.ownerAccountId;
+  const own = from && (await findActiveUserOf(platform, tenant, from));
+  const isOwner = own && from === (await findAccountId(platform, principal));
+  if (!isOwner && !isAdmin) throw tenantNotFound();
   if (tenant.status !== "active") throw tenantInactive();
   const to = (await findAccountOfUser(control, tenant.id, heir))?.id;
   if (!to || to === from) throw notTransferable();
-  const own = await findMembership(control, from, tenant.id);
-  const limit = (await isAdministrator(platform, to)) ? 0 : platform.config.tenantsPerAccount;
+  const limit =
+    isAdmin || (await isAdministrator(platform, to)) ? 0 : platform.config.tenantsPerAccount;
   const given = await tenants.transfer(tenant.id, { from, to, limit }, async (tx) => {
     const passed = await withTenant<UserTables, boolean>(tenant, (scope) =>
-      passOwnership(scope, own?.user_id, heir),
+      passOwnership(scope, { from: own?.id, to: heir, mustOwn: !isAdmin }),
     );
     if (!passed) throw notTransferable();
     await tx.updateTable("control.accounts").set({ is_owner: true }).where("id", "=", to).execute();
     const people = await tx
       .selectFrom("control.accounts")
       .select(["id", "email"])
-      .where("id", "in", [from, to])
+      .where("id", "in", from ? [from, to] : [to])
       .execute();
     const emailOf = (id: AccountId) => people.find((person) => person.id === id)?.email ?? "";
-    const variables = { from: emailOf(from), to: emailOf(to), at: new Date().toUTCString() };
+    const giver = isOwner ? emailOf(from) : "A platform administrator";
+    const variables = { from: giver, to: emailOf(to), at: new Date().toUTCString() };
     for (const { email } of people) {
       await mail.send(ownershipMail, { to: email, tenant, variables }, tx);
     }
   });
-  for (const userId of [own?.user_id, heir]) if (userId) await forgetUser(tenant, userId);
+  for (const userId of [own?.id, heir]) if (userId) await forgetUser(tenant, userId);
   return { tenant: given, from, to };
 }
 

@@ -10,6 +10,7 @@ import { isUuid } from "../../kernel/uuid.ts";
 import {
   changeUser,
   lockInferior,
+  type Owned,
   refuseUnheld,
   type Setting,
   type Told,
@@ -62,10 +63,11 @@ export async function rolesOfUser(
  * Gives the user a role; a system role takes the place of the one they have.
  *
  * @param reference a role's id or name
- * @throws userNotFound, roleNotFound, roleAboveOwn, permissionNotHeld, lastOwner
+ * @throws userNotFound, roleNotFound, roleAboveOwn, permissionNotHeld, lastOwner,
+ *   ownsTenant
  */
 export async function giveRole(
-  setting: RoleSetting & Told,
+  setting: RoleSetting & Told & Owned,
   userId: UserId,
   reference: string,
 ): Promise<void> {
@@ -89,10 +91,11 @@ export async function giveRole(
 /**
  * Takes a role away from the user; of the system roles, all but the least.
  *
- * @throws userNotFound, roleNotAssigned, roleRequired, roleAboveOwn, permissionNotHeld, lastOwner
+ * @throws userNotFound, roleNotAssigned, roleRequired, roleAboveOwn, permissionNotHeld, lastOwner,
+ *   ownsTenant
  */
 export async function takeRole(
-  setting: RoleSetting & Told,
+  setting: RoleSetting & Told & Owned,
   userId: UserId,
   roleId: string,
 ): Promise<void> {
@@ -115,9 +118,10 @@ export async function takeRole(
 }
 
 const onUsers = (
-  { permissions, user, audit, events }: RoleSetting & Told,
+  { permissions, user, audit, events, tenant }: RoleSetting & Told & Owned,
   db: Db,
-): Setting & Told => ({
+): Setting & Told & Owned => ({
+  tenant,
   audit,
   events,
   permissions,

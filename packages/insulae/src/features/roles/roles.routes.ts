@@ -5,6 +5,7 @@ import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import {
   asId,
   lastOwner,
+  ownsTenant,
   permissionNotHeld,
   roleAboveOwn,
   userNotFound,
@@ -95,6 +96,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     "/roles/:id",
     {
       permission: "roles:write",
+      impersonators: false,
       audit: "role.changed",
       summary: "Changes a role; it counts from the next request of whoever has it",
       params: idParams,
@@ -135,6 +137,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     "/roles/:id/permissions",
     {
       permission: "roles:write",
+      impersonators: false,
       audit: "role.permission_added",
       summary: "Adds a permission to a role",
       params: idParams,
@@ -193,6 +196,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     "/users/:id/roles",
     {
       permission: "roles:write",
+      impersonators: false,
       audit: "user.role_given",
       summary: "Gives a user a role; a system role takes the place of the one they have",
       params: idParams,
@@ -203,7 +207,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
         { $id: "RoleToGive" },
       ),
       response: RolesOfUser,
-      errors: [userNotFound, roleNotFound, roleAboveOwn, permissionNotHeld, lastOwner],
+      errors: [userNotFound, roleNotFound, roleAboveOwn, permissionNotHeld, lastOwner, ownsTenant],
     },
     async (setting) => {
       const id = userIdOf(setting.params);
@@ -234,6 +238,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
         roleAboveOwn,
         permissionNotHeld,
         lastOwner,
+        ownsTenant,
       ],
     },
     async (setting) => {

@@ -1,6 +1,7 @@
 import { permissionDenied } from "../../kernel/auth/errors.ts";
 import type { CorePrincipal, Principal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
+import { refuseMisleading } from "../../kernel/http/readable-name.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
@@ -10,7 +11,7 @@ import {
   hasProvider,
   type IdentityTables,
 } from "../identity-providers/identity-providers.feature.ts";
-import { createOwnerUser } from "../users/users.feature.ts";
+import { createOwnerUser, findActiveUserOf } from "../users/users.feature.ts";
 
 export const isolationNotPermitted = defineError(
   "isolation_not_permitted",
@@ -28,21 +29,24 @@ export const isPlatformAdmin = (user: Principal | undefined): boolean =>
   user?.kind === "core" && user.platformAdmin;
 
 /**
- * The tenant that somebody may see or manage: platform administrators any, accounts those they own,
- * users their own with the permission.
+ * The tenant that somebody may see or manage: platform administrators any, accounts those they own and
+ * are an active owner in, users their own with the permission.
  *
  * @throws tenantNotFound, for a tenant that is none of the caller's business as for an unknown one
  */
 export async function tenantFor(
-  { tenants }: Platform,
+  platform: Platform,
   user: Principal,
   reference: string,
   permission: "tenants:read" | "tenants:manage" | "usage:read",
 ): Promise<Tenant> {
-  const tenant = await tenants.get(reference);
+  const tenant = await platform.tenants.get(reference);
   if (isPlatformAdmin(user)) return tenant;
   if (user.kind === "core") {
-    if (tenant.ownerAccountId === user.id) return tenant;
+    const isOwned = tenant.ownerAccountId === user.id;
+    // Whoever was demoted or switched off in the tenant doesn't rule it from outside.
+    const own = isOwned ? await findActiveUserOf(platform, tenant, user.id) : undefined;
+    if (own?.role === "owner") return tenant;
     throw tenantNotFound();
   }
   if (user.tenantId !== tenant.id) throw tenantNotFound();
@@ -97,6 +101,7 @@ export async function makeTenant(
   { platform, user }: { readonly platform: Platform; readonly user: CorePrincipal | undefined },
   wanted: Omit<NewTenant, "ownerAccountId" | "ownerLimit">,
 ): Promise<Tenant> {
+  refuseMisleading(wanted.name, "/body/name");
   const { config, tenants } = platform;
   if (config.env === "production") {
     if (!user) {

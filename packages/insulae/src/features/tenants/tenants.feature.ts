@@ -2,7 +2,7 @@ import { feature } from "../../kernel/feature.ts";
 import { hostRoutes } from "./hosts.routes.ts";
 import { tenantRoutes } from "./tenants.routes.ts";
 
-export { isolationNotPermitted, makeTenant, tenantFor } from "./tenants.access.ts";
+export { isolationNotPermitted, isPlatformAdmin, makeTenant, tenantFor } from "./tenants.access.ts";
 export { Hostname, TenantParams, TenantView, viewOf } from "./tenants.schemas.ts";
 
 /** The tenants themselves: made, read and changed by their owners, managed by the platform. */

@@ -82,6 +82,19 @@ export async function createLinkedUser(
   return user;
 }
 
+/** The user that an account is in a tenant, if they are active. */
+export async function findActiveUserOf(
+  { withTenant }: Pick<Platform, "withTenant">,
+  tenant: Tenant,
+  accountId: AccountId,
+): Promise<{ readonly id: UserId; readonly role: string } | undefined> {
+  const user = await withTenant<UserTables, Awaited<ReturnType<typeof findUserOfAccount>>>(
+    tenant,
+    ({ db }) => findUserOfAccount(db, accountId),
+  );
+  return user?.is_active ? user : undefined;
+}
+
 interface Member {
   readonly accountId: AccountId;
   readonly tenantId: TenantId;

@@ -143,7 +143,11 @@ export const createUser = statement((db: Db, p: Params<UserValues>) =>
 
 /** The user that an account is in this tenant. */
 export const findUserOfAccount = (db: Db, accountId: AccountId) =>
-  db.selectFrom("users").select("id").where("account_id", "=", accountId).executeTakeFirst();
+  db
+    .selectFrom("users")
+    .select(["id", "role", "is_active"])
+    .where("account_id", "=", accountId)
+    .executeTakeFirst();
 
 type Changes = Partial<UserValues> & { id: UserId };
 
@@ -184,7 +188,7 @@ const apiKeys = sql<
 export const lockUserAndOwners = (db: Db, id: UserId) =>
   db
     .selectFrom("users")
-    .select(["id", "email", "role", "is_active", addedPermissions])
+    .select(["id", "account_id", "email", "role", "is_active", addedPermissions])
     .where((user) =>
       user.or([
         user("id", "=", id),

@@ -24,6 +24,8 @@ import {
   addUser,
   changeUser,
   lastOwner,
+  type Owned,
+  ownsTenant,
   permissionNotHeld,
   removeUser,
   roleAboveOwn,
@@ -76,7 +78,7 @@ const filters = {
   is_active: Type.Optional(Type.Boolean()),
 };
 
-interface Handling extends Setting, Told {
+interface Handling extends Setting, Told, Owned {
   readonly mail: TenantMail;
   readonly forgetUser: (userId: string) => Promise<void>;
 }
@@ -149,6 +151,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     "/users",
     {
       permission: "users:write",
+      impersonators: false,
       audit: "user.created",
       summary: "Adds a user, with a role up to your own",
       body: New,
@@ -185,6 +188,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     "/users/:id",
     {
       permission: "users:write",
+      impersonators: false,
       audit: "user.changed",
       summary: "Changes a user's details, role or status; it counts from their next request on",
       params: idParams,
@@ -197,6 +201,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
         roleAboveOwn,
         permissionNotHeld,
         lastOwner,
+        ownsTenant,
         invalidEmail,
         invalidUsername,
         quotaExceeded,
@@ -213,7 +218,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
       summary: "Deletes a user",
       params: idParams,
       response: { 204: null },
-      errors: [userNotFound, roleAboveOwn, permissionNotHeld, lastOwner],
+      errors: [userNotFound, roleAboveOwn, permissionNotHeld, lastOwner, ownsTenant],
     },
     (setting) => dropUser(setting, setting.params),
   ),

@@ -14,7 +14,7 @@ import type { Events } from "../../kernel/events.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
 import type { Json } from "../../kernel/json.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
-import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import { verificationMail } from "./mails.ts";
 import { canonicalUsername } from "./username.ts";
 import {
@@ -41,6 +41,11 @@ export const lastOwner = defineError(
   409,
   "A tenant keeps at least one active owner; make somebody else an owner first",
 );
+export const ownsTenant = defineError(
+  "owns_tenant",
+  409,
+  "This account owns the tenant; transfer the tenant to another user first",
+);
 
 type Db = Kysely<UserTables>;
 export type Actor = Pick<TenantPrincipal, "role" | "permissions">;
@@ -56,6 +61,11 @@ export interface Setting<Tables = UserTables> {
 /** Where it is told what becomes of users. */
 export interface Told {
   readonly events: Pick<Events<UserTables>, "record">;
+}
+
+/** The tenant that the users are in, for rules about the account that owns it. */
+export interface Owned {
+  readonly tenant: Pick<Tenant, "ownerAccountId">;
 }
 
 interface Services {
@@ -106,9 +116,12 @@ export interface ChangedUser {
   readonly moved?: { readonly from: string; readonly to: string };
 }
 
-/** @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner, invalidEmail, invalidUsername */
+/**
+ * @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner, ownsTenant, invalidEmail,
+ *   invalidUsername
+ */
 export async function changeUser(
-  { db, permissions, user: actor, audit, events }: Setting & Told,
+  { db, tenant, permissions, user: actor, audit, events }: Setting & Told & Owned,
   id: UserId,
   changes: UserChanges,
 ): Promise<ChangedUser> {
@@ -119,6 +132,8 @@ export async function changeUser(
     if (changes.role !== undefined) refuseRole({ permissions, user: actor }, changes.role);
     const { role = user.role, is_active = user.is_active } = changes;
     if (isLastOwner && !(role === "owner" && is_active)) throw lastOwner();
+    const isDemoted = role !== user.role && role !== "owner";
+    if (isDemoted || (user.is_active && !is_active)) refuseOwningAccount(tenant, user);
     // Somebody has to prove again that the mailbox is theirs.
     const moved = values.email !== undefined && values.email !== user.email;
     const changed = await updateUser.json(tx, {
@@ -138,15 +153,16 @@ export async function changeUser(
   });
 }
 
-/** @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner */
+/** @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner, ownsTenant */
 export async function removeUser(
-  { db, permissions, user: actor, audit, events }: Setting & Told,
+  { db, tenant, permissions, user: actor, audit, events }: Setting & Told & Owned,
   id: UserId,
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const { user, isLastOwner } = await lock(tx, id);
     refuseRole({ permissions, user: actor }, user.role, user.added);
     if (isLastOwner) throw lastOwner();
+    refuseOwningAccount(tenant, user);
     await deleteUser.all(tx, { id });
     await events.record("user.deleted", { id }, tx);
     const detail = { email: user.email, role: user.role };
@@ -174,22 +190,28 @@ export async function removeThemself(
 }
 
 /**
- * Makes one user an owner, and another, who was one, an admin: both or neither. Done again, it
+ * Makes one user an owner, and another, if they are one, an admin: both or neither. Done again, it
  * changes nothing.
  *
- * @returns false unless who is to be the owner is there and active
+ * @returns false unless who is to be the owner is there and active; also where `from` has to be an
+ *   owner (`mustOwn`) and is none. An earlier attempt may have changed both roles, so an admin may
+ *   still pass the tenant to somebody who is an owner already.
  */
 export function passOwnership(
   { db, events }: Pick<Setting, "db"> & Told,
-  from: UserId | undefined,
-  to: UserId,
+  { from, to, mustOwn }: { from: UserId | undefined; to: UserId; mustOwn: boolean },
 ): Promise<boolean> {
   return db.transaction().execute(async (tx) => {
     const found = await lockUserAndOwners(tx, to);
-    if (!found.some(({ id, is_active }) => id === to && is_active)) return false;
+    const heir = found.find(({ id, is_active }) => id === to && is_active);
+    if (!heir) return false;
+    const giver = found.find(
+      ({ id, role, is_active }) => id === from && role === "owner" && is_active,
+    );
+    if (mustOwn && !giver && heir.role !== "owner") return false;
     const changed = [
       ...(await updateUser.all(tx, { id: to, role: "owner" })),
-      ...(from ? await updateUser.all(tx, { id: from, role: "admin" }) : []),
+      ...(giver ? await updateUser.all(tx, { id: giver.id, role: "admin" }) : []),
     ];
     for (const user of changed) await events.record("user.updated", user, tx);
     return true;
@@ -206,6 +228,14 @@ async function lock(tx: Db, id: UserId) {
   if (!user) throw userNotFound();
   const owners = rows.filter(({ role, is_active }) => role === "owner" && is_active);
   return { user, isLastOwner: owners.length === 1 && owners[0] === user };
+}
+
+/** The account would go on ruling the tenant from outside, and nobody in it could stop that. */
+function refuseOwningAccount(
+  { ownerAccountId }: Owned["tenant"],
+  { account_id }: { readonly account_id: AccountId | null },
+): void {
+  if (account_id !== null && account_id === ownerAccountId) throw ownsTenant();
 }
 
 /**

@@ -65,6 +65,21 @@ describe("setting a webhook up", () => {
   });
 });
 
+describe("the secret of somebody else's webhook", () => {
+  it("is rotated by those who may read its events, and by nobody else", async () => {
+    const hooks = await newHooks(people);
+    const { id } = await hooks.add(url);
+    const secrets = () => hooks.sql("select sealed_secret, previous_until from webhooks");
+    const before = await secrets();
+    const path = `/api/v1/webhooks/${id}/rotate-secret`;
+    const refused = await people.post(path, { token: await newKey(hooks, ...writer) });
+    expect(refused.body).toMatchObject({ status: 403, code: "event_not_readable" });
+    expect(await secrets()).toEqual(before);
+    const reader = await newKey(hooks, ...writer, "contacts:read");
+    expect((await people.post(path, { token: reader })).status).toBe(200);
+  });
+});
+
 describe("what was sent", () => {
   it("is shown, and sent again, to those who may read it", async () => {
     const hooks = await newHooks(people);

@@ -173,7 +173,7 @@ export const replaceSecret = (db: Db, id: string, sealed: string) =>
       sealed_secret: sealed,
     })
     .where("id", "=", id)
-    .returning(["id", "previous_until"])
+    .returning(["events", "previous_until"])
     .executeTakeFirst();
 
 /** What somebody wants to hear of. */

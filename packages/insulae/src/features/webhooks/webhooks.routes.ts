@@ -78,6 +78,7 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     "/webhooks",
     {
       permission: "webhooks:write",
+      impersonators: false,
       audit: "webhook.created",
       summary: "Adds a webhook",
       description:
@@ -110,6 +111,7 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     "/webhooks/:id",
     {
       permission: "webhooks:write",
+      impersonators: false,
       audit: "webhook.changed",
       summary: "Changes a webhook, or switches it on or off",
       description:
@@ -150,12 +152,14 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     "/webhooks/:id/rotate-secret",
     {
       permission: "webhooks:write",
+      impersonators: false,
       audit: "webhook.secret_rotated",
       summary: "Gives the webhook another secret",
-      description: "For 24 hours the one before signs too: requests have both signatures.",
+      description:
+        "For 24 hours the one before signs too: requests have both signatures. It takes the permission to read what the webhook's events are about.",
       params: idParams,
       response: RotatedSecret,
-      errors: [webhookNotFound],
+      errors: [webhookNotFound, eventNotReadable],
     },
     (setting) => rotateSecret(setting, setting.params.id),
   ),

@@ -109,10 +109,21 @@ export async function changeWebhook(
   return changed;
 }
 
-/** The new secret, once. @throws webhookNotFound */
-export async function rotateSecret({ db, secrets }: WebhookSetting, id: string) {
+/**
+ * The new secret, once. Whoever has it can forge what the receiver takes for the webhook's events.
+ *
+ * @throws webhookNotFound, eventNotReadable
+ */
+export async function rotateSecret(
+  { db, events, secrets, user }: WebhookSetting & Pick<Making, "user">,
+  id: string,
+) {
   const secret = newSecret();
-  const replaced = await replaceSecret(db, id, secrets.seal(secretPurpose, secret));
+  const replaced = await db.transaction().execute(async (tx) => {
+    const row = await replaceSecret(tx, id, secrets.seal(secretPurpose, secret));
+    if (row) refuseUnreadable(events.catalogue, user, row.events);
+    return row;
+  });
   if (!replaced) throw webhookNotFound();
   return { secret, previous_until: replaced.previous_until };
 }

@@ -5,8 +5,11 @@ import type { Route } from "../feature.ts";
 const isAboutCaller = ({ options: { permission } }: Route): boolean =>
   permission === "authenticated" || permission === "platform";
 
-/** Whether it is closed to whoever acts as somebody else. */
-export const isPersonal = (route: Route): boolean => route.options.personal ?? isAboutCaller(route);
+const isPersonal = (route: Route): boolean => route.options.personal ?? isAboutCaller(route);
+
+/** Whether it is open to administrators who act as somebody else. */
+export const takesImpersonators = (route: Route): boolean =>
+  !isPersonal(route) && route.options.impersonators !== false;
 
 /** Whether it is open to API keys and client certificates, which have permissions and nothing else. */
 export const takesMachines = (route: Route): boolean => !isPersonal(route) && !isAboutCaller(route);

@@ -104,11 +104,15 @@ function securityOf(route: Route): { readonly security?: readonly object[] } {
 }
 
 function accessText(route: Route): string {
-  const { permission, personal, orPlatform } = route.options;
+  const { permission, personal, impersonators, orPlatform } = route.options;
   if (permission === "public") return "Anybody may call this.";
   if (permission === "authenticated") return "Whoever is signed in may call this.";
   if (permission === "platform") return "Platform administrators may call this.";
-  const alone = personal ? " Nobody may call it in the person's stead, and no machine." : "";
+  const alone = personal
+    ? " Nobody may call it in the person's stead, and no machine."
+    : impersonators === false
+      ? " Nobody may call it in the person's stead."
+      : "";
   const others = orPlatform ? " Platform administrators may call it as well." : "";
   return `Needs the permission \`${permission}\`.${others}${alone}`;
 }

@@ -19,7 +19,7 @@ import {
   personalOnly,
   wrongContext,
 } from "../auth/errors.ts";
-import { isPersonal, takesMachines } from "../auth/personal.ts";
+import { takesImpersonators, takesMachines } from "../auth/personal.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { AppError } from "../errors.ts";
 import type { Route } from "../feature.ts";
@@ -310,13 +310,13 @@ function refusalOf(
 }
 
 /**
- * Some things only the person themself may do; see `personal` in `feature.ts`. A machine has the
+ * Some things only the person themself may do; see `personal` and `impersonators` in `feature.ts`. A machine has the
  * permissions that it was given, and nothing that is a person's alone.
  */
 function standIn(route: Route, credential: Credential): AppError | undefined {
   const refused = isMachine(credential)
     ? !takesMachines(route)
-    : impersonatorOf(credential) !== undefined && isPersonal(route);
+    : impersonatorOf(credential) !== undefined && !takesImpersonators(route);
   return refused ? personalOnly() : undefined;
 }
 

@@ -92,7 +92,7 @@ export interface Tenants {
    * Gives the tenant to another account.
    *
    * @param hand what has to be done with it; of several at once, one at a time, and only while the
-   *   tenant is `from`'s. If it throws, the tenant stays.
+   *   tenant is `from`'s (undefined: nobody's). If it throws, the tenant stays.
    * @param limit how many tenants `to` may own with this one; 0: any number.
    * @throws tenantNotFound if it is not, or not any more; tooManyTenants
    */
@@ -102,7 +102,7 @@ export interface Tenants {
       from,
       to,
       limit,
-    }: { readonly from: AccountId; readonly to: AccountId; readonly limit: number },
+    }: { readonly from: AccountId | undefined; readonly to: AccountId; readonly limit: number },
     hand: (tx: Transaction<ControlTables>) => Promise<void>,
   ): Promise<Tenant>;
   suspend(id: TenantId): Promise<Tenant>;
@@ -246,7 +246,7 @@ export function createTenants(options: TenantsOptions): Tenants {
           .updateTable("control.tenants")
           .set({ owner_account_id: to })
           .where("id", "=", id)
-          .where("owner_account_id", "=", from)
+          .where("owner_account_id", "is not distinct from", from ?? null)
           .where("status", "=", "active")
           .executeTakeFirst();
         if (numUpdatedRows === 0n) throw tenantNotFound();
