@@ -23,6 +23,7 @@ export {
   createOwnerUser,
   findPerson,
   forgetGoneUser,
+  profileKey,
   linkAccount,
   noteMembership,
 } from "./membership.ts";
