@@ -10,7 +10,12 @@ import {
   findOwnTexts,
   type NotificationTables,
 } from "./features/notifications/notifications.feature.ts";
-import { findStanding, forgetGoneUser, profileKey, type UserTables } from "./features/users/users.feature.ts";
+import {
+  findStanding,
+  forgetGoneUser,
+  profileKey,
+  type UserTables,
+} from "./features/users/users.feature.ts";
 import {
   findWantedEvents,
   recordEvents,

@@ -11,7 +11,12 @@ import {
   isolationNotPermitted,
   makeTenant,
 } from "../features/tenants/tenants.feature.ts";
-import { findUser, profileKey, type UserTables, userNotFound } from "../features/users/users.feature.ts";
+import {
+  findUser,
+  profileKey,
+  type UserTables,
+  userNotFound,
+} from "../features/users/users.feature.ts";
 import { sessionCookie } from "../kernel/auth/cookie-sessions.ts";
 import { invalidCredentials, permissionDenied } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";

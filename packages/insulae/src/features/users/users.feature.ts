@@ -23,9 +23,9 @@ export {
   createOwnerUser,
   findPerson,
   forgetGoneUser,
-  profileKey,
   linkAccount,
   noteMembership,
+  profileKey,
 } from "./membership.ts";
 export { canonicalUsername, invalidUsername } from "./username.ts";
 export {
