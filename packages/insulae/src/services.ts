@@ -10,7 +10,12 @@ import {
   findOwnTexts,
   type NotificationTables,
 } from "./features/notifications/notifications.feature.ts";
-import { findStanding, forgetGoneUser, type UserTables } from "./features/users/users.feature.ts";
+import {
+  findStanding,
+  forgetGoneUser,
+  profileKey,
+  type UserTables,
+} from "./features/users/users.feature.ts";
 import {
   findWantedEvents,
   recordEvents,
@@ -325,7 +330,10 @@ export async function createServices(
       const id = userId as UserId | undefined; // whoever calls has it of a user
       authority.forgetUser(tenant.id, id);
       await announcements.announceUser(tenant.id, userId);
-      if (id) await forgetGoneUser({ control, db: databaseOf<UserTables>(tenant) }, tenant.id, id);
+      if (!id) return;
+      // Not by a tag: that leaves the entry, which nobody reads any more, in Redis until it expires.
+      await caches.of(tenant.id).delete(profileKey(id));
+      await forgetGoneUser({ control, db: databaseOf<UserTables>(tenant) }, tenant.id, id);
     },
     databaseOf,
     log,

@@ -105,11 +105,12 @@ describe("rows", () => {
   });
 });
 
-test("rows of the control plane, and a queue, of an erased tenant", async () => {
+test("rows of the control plane, and a queue, of an erased tenant; not a live tenant's queue", async () => {
   await asSuperuser(`
     insert into control.mails (tenant_id, template, recipient) values ('${erased.id}', 'a', 'b');
     insert into control.usage_daily values ('${erased.id}', '2026-01-01', 'requests', 1);
-    select pgboss.create_queue('${nobody}', '{"policy": "short"}')`);
+    select pgboss.create_queue('${nobody}', '{"policy": "short"}');
+    select pgboss.create_queue('${pooled.id}', '{"policy": "short"}')`);
   const { "control plane": found = "", ...others } = await findings();
   expect(found.split("\n").slice(1)).toEqual([
     `control.mails, of ${erased.id}`,

@@ -109,6 +109,26 @@ describe("who has logged in", () => {
     expect(cached).toMatchObject({ email: username });
   });
 
+  it("is not in the cache any more once they are deleted", async () => {
+    const headers = at("tenant1");
+    const body = { email: "gone@example.com", password };
+    await call("POST", "/api/v1/auth/register", { headers, body });
+    const reply = await call("POST", "/login", {
+      headers,
+      body: { username: body.email, password },
+    });
+    const [own = ""] = (reply.cookies[0] ?? "").split(";");
+    const profile = await call("GET", "/api/profile", { headers: { ...headers, cookie: own } });
+    expect(profile.body).toMatchObject({ email: body.email });
+    const { id } = profile.body;
+    await app.withTenant("tenant1", async ({ db, cache, forgetUser }) => {
+      expect(await cache.get(`user:profile:${id}`)).toMatchObject({ email: body.email });
+      await db.query("delete from users where id = $1", [id]);
+      await forgetUser(id);
+      expect(await cache.get(`user:profile:${id}`)).toBeUndefined();
+    });
+  });
+
   it("logs out, with the token that a cookie's changes need, and the cookie is over", async () => {
     const headers = at("tenant1");
     const signedIn = await call("POST", "/login", { headers, body: { username, password } });

@@ -11,7 +11,12 @@ import {
   isolationNotPermitted,
   makeTenant,
 } from "../features/tenants/tenants.feature.ts";
-import { findUser, type UserTables, userNotFound } from "../features/users/users.feature.ts";
+import {
+  findUser,
+  profileKey,
+  type UserTables,
+  userNotFound,
+} from "../features/users/users.feature.ts";
 import { sessionCookie } from "../kernel/auth/cookie-sessions.ts";
 import { invalidCredentials, permissionDenied } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
@@ -240,7 +245,7 @@ export const hostRouting = feature<Tables>("host-routing", {
       },
       ({ db, tenant, user, cache }) =>
         cache.getOrSet(
-          `user:profile:${user.id}`,
+          profileKey(user.id),
           async () => {
             const found = await findUser.first(db, { id: user.id });
             if (!found) throw userNotFound();

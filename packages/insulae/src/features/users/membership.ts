@@ -120,6 +120,9 @@ export async function noteMembership(
   return made === 1n;
 }
 
+/** The key of a user's profile in the tenant's cache; `platform.forgetUser` deletes it. */
+export const profileKey = (userId: string): string => `user:profile:${userId}`;
+
 /**
  * Of a user who is gone, everything that the control plane has of them goes too: the membership,
  * sessions, factors, tokens. To be called whenever a user may have been deleted.

@@ -26,6 +26,7 @@ export {
   forgetGoneUser,
   linkAccount,
   noteMembership,
+  profileKey,
 } from "./membership.ts";
 export { canonicalUsername, invalidUsername } from "./username.ts";
 export {

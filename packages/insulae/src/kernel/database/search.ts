@@ -33,9 +33,9 @@ export function searching<Tables, Result>(
     });
 }
 
-/** The text of a search, if it is one: blanks alone are none. */
+/** The text of a search, if it is one: blanks alone are none, nor is what `app.search_text` drops. */
 export const soughtText = (text: string | undefined): string | undefined =>
-  text?.trim() || undefined;
+  text?.replace(/[\u00ad\u200b\u2060\ufeff]/g, "").trim() || undefined;
 
 /**
  * The condition of a statement that reads a `…_search` table and might have no other parameter: the table

@@ -65,7 +65,8 @@ async function findByIndex(
            (select tenant_id as id from ${table} order by tenant_id limit 1)
            union all
            select (
-             select tenant_id from ${table} where tenant_id > present.id order by tenant_id limit 1)
+             select held.tenant_id from ${table} as held
+             where held.tenant_id > present.id order by held.tenant_id limit 1)
            from present
            where present.id is not null
          )
@@ -76,7 +77,7 @@ async function findByIndex(
     const { rows } = await sql<{ id: string }>`
       select present.id from unnest(${present}::uuid[]) as present (id)
       where not exists (
-        select from control.tenants where tenants.id = present.id and placement_id = ${id})
+        select from control.tenants where tenants.id = present.id and tenants.placement_id = ${id})
       limit ${mostNamed}`.execute(control);
     if (rows.length > 0) strays.push({ where: plain(table), tenantIds: rows.map((row) => row.id) });
   }
@@ -113,7 +114,7 @@ async function findByAsking(
 
 const plain = (table: string): string => table.replaceAll('"', "");
 
-const isErased = sql`status = 'deleted' and erase_after is null`;
+const isErased = sql`tenants.status = 'deleted' and tenants.erase_after is null`;
 
 /** Rows of the control plane and queues of tenants that were erased, or that never were. */
 export async function findControlStrays(control: Control): Promise<readonly Stray[]> {
@@ -130,9 +131,9 @@ export async function findControlStrays(control: Control): Promise<readonly Stra
     note(table, rows);
   }
   const { rows: queues } = await sql<{ id: string }>`
-    select name as id from pgboss.queue
-    where name <> ${platformQueue} and not exists (
-      select from control.tenants where id::text = name and not (${isErased}))
+    select queue.name as id from pgboss.queue
+    where queue.name <> ${platformQueue} and not exists (
+      select from control.tenants where tenants.id::text = queue.name and not (${isErased}))
     limit ${mostNamed}`.execute(control);
   note("queue", queues);
   return strays;

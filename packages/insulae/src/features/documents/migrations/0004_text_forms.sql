@@ -2,10 +2,7 @@
 alter table documents no inherit documents_search;
 drop table documents_search;
 alter table documents drop column search;
-alter table documents add column search tsvector not null generated always as (
-  setweight(to_tsvector('simple', app.search_words(title)), 'A')
-    || setweight(to_tsvector('simple', app.search_words(content)), 'B')
-) stored;
+alter table documents add column search tsvector not null generated always as (app.search_vector(title, content)) stored;
 create index documents_search_idx on documents using gin (tenant_id, search);
 select app.searchable('documents', 'search @@ app.search_query()');
 
