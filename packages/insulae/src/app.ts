@@ -247,6 +247,10 @@ async function assemble(
           const lookup = hostLookup(host);
           return lookup && catalogue.find(lookup);
         },
+        findKnownTenant: (host) => {
+          const lookup = hostLookup(host);
+          return lookup && catalogue.findKnown(lookup);
+        },
       }),
       credentials: config.corsCredentials,
       localPages: config.env !== "production",

@@ -139,7 +139,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const constraints = new Map<string, ErrorFactory>(
     features.flatMap((feature) => Object.entries(feature.constraints)),
   );
-  const answerError = createAnswerError({ constraints, stray, log });
+  const answerError = createAnswerError({ constraints, stray, admitError: cors.admitError, log });
 
   // As Fastify decides whose `X-Forwarded-…` it believes.
   const trusted = proxyAddress.compile([...(options.trustProxy ?? [])]);
@@ -209,6 +209,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const enter = enterAt(undefined);
   const answerNothing = async (request: FastifyRequest, reply: FastifyReply) => {
     enter(request, reply);
+    // It costs less than a refusal, and without it a page can't read the refusal of its request.
+    if (cors.preflightAtOnce(request, reply)) return reply;
     await limits.gate(request, reply);
     if (isPreflight(request)) {
       await limits.atOwnCost(request, reply, () => cors.preflight(request, reply));
