@@ -42,6 +42,7 @@ import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
 import { createLogPort } from "./log-port.ts";
 import { withStoredSecrets } from "./secret-store.ts";
 import { createServices, type Services } from "./services.ts";
+import { shutdownTimes } from "./shutdown.ts";
 import { createTlsEntrance } from "./tls-entrance.ts";
 import { startUpkeep } from "./upkeep.ts";
 import { version } from "./version.ts";
@@ -94,7 +95,7 @@ export interface App
   readonly logPort: () => number | undefined;
   /** Has LOG_FILE opened anew, after another program has moved it away. */
   readonly reopenLog: () => void;
-  /** Finishes what is in flight, gives everything back; once, however often it is called. */
+  /** Gives what is in flight 25 s (in development 1 s) to finish, and everything back; once, however often it is called. */
   close(): Promise<void>;
 }
 
@@ -269,8 +270,7 @@ async function assemble(
     log: moduleLog(log, "http"),
     bodyLimit: config.bodyLimitBytes,
     trustProxy: config.trustProxy,
-    // Of the three seconds in which everything but the database stops.
-    shutdownGraceMs: 1_000,
+    shutdownGraceMs: shutdownTimes(config).graceMs,
   });
 
   await migratePlacements(installation);
