@@ -33,6 +33,7 @@ import { type LogFile, openLogFile } from "./kernel/telemetry/log-file.ts";
 import { createLogHub } from "./kernel/telemetry/log-hub.ts";
 import { measureProcess } from "./kernel/telemetry/process-metrics.ts";
 import { measureServices } from "./kernel/telemetry/service-metrics.ts";
+import { signedFor } from "./kernel/storage/storage.feature.ts";
 import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
 import { createFactsOf } from "./kernel/tenancy/request-facts.ts";
 import { type Caller, createResolver } from "./kernel/tenancy/resolution.ts";
@@ -261,6 +262,7 @@ async function assemble(
       limiter: createLimiter({ redis }),
       metrics: installation.metrics,
       findTenant: (id) => catalogue.find({ by: "id", value: id }),
+      signedFor: (request) => signedFor(platform, request),
       count: (tenant) => platform.usage.count(tenant, "requests"),
     }),
     cursorSecret: secrets.derive("cursors", 32),
