@@ -53,7 +53,7 @@ export function createAnswerError({ constraints, stray, admitError, log }: Answe
 
 /** The status, type and body that the route gives an error. */
 function rendered(error: AppError, request: FastifyRequest) {
-  const shape = request.routeOptions.config.errorShape;
+  const shape = request.routeOptions.config.errorShape ?? findState(request)?.errorShape;
   if (!shape) {
     const text = JSON.stringify(problemOf(error, request.id));
     return { status: error.status, type: problemType, text };
