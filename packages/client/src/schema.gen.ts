@@ -4721,7 +4721,7 @@ export interface components {
          *
          *     400 `invalid_value`: A value is not valid
          *
-         *     400 `invalid_host`: The Host header is not a host name
+         *     400 `invalid_host`: A host name has labels of letters, digits and hyphens with dots between them, such as shop.example.com, and no scheme, path or wildcard
          *
          *     400 `tenant_required`: Say which tenant: by host, by the header X-Tenant, or by a tenant's token
          *

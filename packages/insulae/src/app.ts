@@ -33,6 +33,7 @@ import { type LogFile, openLogFile } from "./kernel/telemetry/log-file.ts";
 import { createLogHub } from "./kernel/telemetry/log-hub.ts";
 import { measureProcess } from "./kernel/telemetry/process-metrics.ts";
 import { measureServices } from "./kernel/telemetry/service-metrics.ts";
+import { signedFor } from "./kernel/storage/storage.feature.ts";
 import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
 import { createFactsOf } from "./kernel/tenancy/request-facts.ts";
 import { type Caller, createResolver } from "./kernel/tenancy/resolution.ts";
@@ -42,6 +43,7 @@ import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
 import { createLogPort } from "./log-port.ts";
 import { withStoredSecrets } from "./secret-store.ts";
 import { createServices, type Services } from "./services.ts";
+import { shutdownTimes } from "./shutdown.ts";
 import { createTlsEntrance } from "./tls-entrance.ts";
 import { startUpkeep } from "./upkeep.ts";
 import { version } from "./version.ts";
@@ -97,7 +99,7 @@ export interface App
   readonly logPort: () => number | undefined;
   /** Has LOG_FILE opened anew, after another program has moved it away. */
   readonly reopenLog: () => void;
-  /** Finishes what is in flight, gives everything back; once, however often it is called. */
+  /** Gives what is in flight 25 s (in development 1 s) to finish, and everything back; once, however often it is called. */
   close(): Promise<void>;
 }
 
@@ -250,6 +252,10 @@ async function assemble(
           const lookup = hostLookup(host);
           return lookup && catalogue.find(lookup);
         },
+        findKnownTenant: (host) => {
+          const lookup = hostLookup(host);
+          return lookup && catalogue.findKnown(lookup);
+        },
       }),
       credentials: config.corsCredentials,
       localPages: config.env !== "production",
@@ -259,6 +265,7 @@ async function assemble(
       limiter: createLimiter({ redis }),
       metrics: installation.metrics,
       findTenant: (id) => catalogue.find({ by: "id", value: id }),
+      signedFor: (request) => signedFor(platform, request),
       count: (tenant) => platform.usage.count(tenant, "requests"),
     }),
     cursorSecret: secrets.derive("cursors", 32),
@@ -268,8 +275,7 @@ async function assemble(
     log: moduleLog(log, "http"),
     bodyLimit: config.bodyLimitBytes,
     trustProxy: config.trustProxy,
-    // Of the three seconds in which everything but the database stops.
-    shutdownGraceMs: 1_000,
+    shutdownGraceMs: shutdownTimes(config).graceMs,
   });
 
   await migratePlacements(installation);

@@ -24,7 +24,7 @@ const httpOptions = {
     throw new Error("nothing is resolved here");
   },
   health: { database: async () => {} },
-  cors: { origins: { judge: () => "foreign" as const }, credentials: false },
+  cors: { origins: { judge: () => "foreign" as const, isKnown: () => false }, credentials: false },
   limits: unlimited,
   cursorSecret: "a secret of at least thirty-two bytes",
   baseUrl: "http://localhost:8000",

@@ -3,6 +3,7 @@ import { type App, createApp } from "../app.ts";
 import { type Config, loadConfig } from "../config.ts";
 import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
 import { createLogger, type Logger } from "../kernel/telemetry/log.ts";
+import { shutdownTimes } from "../shutdown.ts";
 import { version } from "../version.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError } from "./failure.ts";
@@ -42,6 +43,7 @@ export async function start(
       databaseStops = onDatabaseStop;
       return app.close();
     },
+    deadlineMs: shutdownTimes(config).deadlineMs,
     note: config.env === "production" ? () => {} : note,
     parent,
     ...(config.logFile !== undefined && { onHangUp: app.reopenLog }),

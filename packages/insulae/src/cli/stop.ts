@@ -11,13 +11,13 @@ import { exitCodes } from "./failure.ts";
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const sameSignalMs = 500;
-/** For everything but the database, which writes its checkpoint as long as that takes. */
-const deadlineMs = 2_800;
 const parentEveryMs = 200;
 
 export interface StopOptions {
   /** @param onDatabaseStop to be called when everything but the database has ended. */
   readonly close: (onDatabaseStop: () => void) => Promise<void>;
+  /** For everything but the database, which writes its checkpoint as long as that takes. */
+  readonly deadlineMs: number;
   readonly note: (text: string) => void;
   /** The parent's pid when the process began: it may be gone by now. */
   readonly parent: number;
@@ -25,7 +25,7 @@ export interface StopOptions {
   readonly onHangUp?: () => void;
 }
 
-export function stopOnSignal({ close, note, parent, onHangUp }: StopOptions): void {
+export function stopOnSignal({ close, deadlineMs, note, parent, onHangUp }: StopOptions): void {
   let askedAt: number | undefined;
 
   const stop = async () => {

@@ -94,6 +94,14 @@ describe("signing up and logging in", () => {
 describe("the address book", () => {
   const contact = { name: "John Doe", email: "john@example.com", phone: "+1234567890" };
 
+  it("refuses a method that a path does not answer in its own shape", async () => {
+    const { status, body } = await call("PUT", "/api/address-book", { token, body: contact });
+    expect([status, body]).toEqual([
+      405,
+      { status: 405, error: "Method Not Allowed", message: expect.any(String) },
+    ]);
+  });
+
   // Shows S2-038, S2-039
   it("keeps contacts: made, listed, read, changed, deleted", async () => {
     const made = await call("POST", "/api/address-book", { token, body: contact });

@@ -100,6 +100,12 @@ describe("the documented requests, in their order", () => {
     expect(second.body).toMatchObject({ users: [], total_count: 1, page: 2 });
   });
 
+  it("refuses a method that a path does not answer in its own shape", async () => {
+    const { status, body } = await call("DELETE", "/api/users/count", { token });
+    const known = await call("GET", "/api/users/count?page=x", { token });
+    expect([status, Object.keys(body)]).toEqual([405, Object.keys(known.body)]);
+  });
+
   // Shows S0-031
   it("GET /api/users/count finds a part of an e-mail", async () => {
     expect((await call("GET", "/api/users/count?email=john", { token })).body).toEqual({

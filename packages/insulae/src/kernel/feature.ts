@@ -111,8 +111,9 @@ export interface RouteOptions<
   /**
    * `credentials`: 5 calls a minute for a client (`RATE_LIMIT_CREDENTIALS`). For routes at which somebody
    * could try out passwords and codes, or that hash a password or send a mail. See docs/limits.md.
+   * `signed` is for URLs that this server signed: a valid one is charged to the tenant that it was signed for.
    */
-  readonly limit?: "credentials";
+  readonly limit?: "credentials" | "signed";
   /** So many of these run at a time, for a tenant and for the process (docs/limits.md). */
   readonly atATime?: BoundedWork;
   /**

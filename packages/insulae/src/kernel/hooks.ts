@@ -83,7 +83,7 @@ export function atHosts<Context extends SeenRequest>(
   hostnames: readonly string[],
   hook: (context: Context) => void | Promise<void>,
 ): (context: Context) => void | Promise<void> {
-  const names = new Set(hostnames.map(canonicalHost));
+  const names = new Set(hostnames.map((name) => canonicalHost(name)));
   return (context) => (names.has(canonicalHost(context.request.host)) ? hook(context) : undefined);
 }
 

@@ -315,3 +315,15 @@ test("a viewer sees and downloads files, and changes none", async () => {
   expect((await viewer.call("DELETE", `/files/${id}`)).status).toBe(403);
   expect((await app.inject(await downloadOf(app, viewer, id))).body).toBe("x");
 });
+
+test.each([
+  ['{"a":{"b":12345678901234567890}}', "inexact_number", "/body/metadata/a/b"],
+  ['{"a":', "malformed_json", "/body/metadata"],
+])("an error in a form's JSON names its field: %s", async (metadata, code, pointer) => {
+  const { status, body } = await upload(app, a, { content: "x", fields: { metadata } });
+  expect([status, body.code, body.errors]).toEqual([
+    400,
+    code,
+    [expect.objectContaining({ pointer })],
+  ]);
+});

@@ -204,9 +204,11 @@ describe("a host that an owner claims", () => {
     ["0x7f.1", "invalid_domain"],
     ["a b.example", "invalid_host"],
     ["user@evil.example", "invalid_host"],
+    ["*.x.org", "invalid_host"],
   ])("is not %s (%s)", async (hostname, code) => {
     const { status, body } = await claim(acme, "acme", hostname);
     expect([status, body.code]).toEqual([400, code]);
+    expect(JSON.stringify(body)).not.toContain("header");
   });
 });
 

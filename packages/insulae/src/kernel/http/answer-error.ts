@@ -4,6 +4,7 @@ import type { ErrorShape } from "../feature.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { asError } from "./answer.ts";
 import type { CheckJson } from "./answer-check.ts";
+import type { Cors } from "./cors.ts";
 import { type ConstraintErrors, isDatabaseError, isRefusedValue } from "./database-errors.ts";
 import type { Entrance } from "./entrance.ts";
 import { internalError } from "./errors.ts";
@@ -21,14 +22,16 @@ declare module "fastify" {
 export interface AnswerErrorOptions {
   readonly constraints: ConstraintErrors;
   readonly stray: Entrance["stray"];
+  readonly admitError: Cors["admitError"];
   readonly log: Logger;
 }
 
 /** Fastify's error handler: the one place where errors become answers. */
-export function createAnswerError({ constraints, stray, log }: AnswerErrorOptions) {
+export function createAnswerError({ constraints, stray, admitError, log }: AnswerErrorOptions) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     // Errors of the router come before any route.
     if (!findState(request)) stray(request, reply);
+    admitError(request, reply);
     let thrown = error;
     let visible = visibleError(error, constraints);
     let answer = rendered(visible, request);
@@ -50,7 +53,7 @@ export function createAnswerError({ constraints, stray, log }: AnswerErrorOption
 
 /** The status, type and body that the route gives an error. */
 function rendered(error: AppError, request: FastifyRequest) {
-  const shape = request.routeOptions.config.errorShape;
+  const shape = request.routeOptions.config.errorShape ?? findState(request)?.errorShape;
   if (!shape) {
     const text = JSON.stringify(problemOf(error, request.id));
     return { status: error.status, type: problemType, text };

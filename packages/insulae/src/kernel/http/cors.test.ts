@@ -14,6 +14,7 @@ const server = (credentials = false, refuseEverybody = false) =>
         baseUrl: "http://localhost:8000",
         baseDomain: "localhost",
         findTenant: () => undefined,
+        findKnownTenant: () => undefined,
       }),
       credentials,
     },

@@ -11,8 +11,9 @@
  * names the origin. So a handshake must come from a page that is allowed, whatever it shows, or from
  * no browser: then it names no origin, and shows more than a cookie.
  *
- * The decision takes the host alone, and comes after the guard and before anybody is authenticated,
- * so that errors can be read by the pages that may read answers. This is ours and not @fastify/cors,
+ * The decision takes the host alone, and comes after the guard and the rate limits' gate, and before
+ * anybody is authenticated. Pages that may read answers can also read the errors that come before it,
+ * provided that their origin is in memory: a refusal looks nothing up. This is ours and not @fastify/cors,
  * which answers preflights in a hook before those of the routes, that is before the guard, and puts
  * that hook into every request.
  */
@@ -43,6 +44,10 @@ export interface Cors {
   ) => MaybePromise<void>;
   /** Answers a preflight. @throws originRefused, invalidHost */
   readonly preflight: (request: FastifyRequest, reply: FastifyReply) => MaybePromise<void>;
+  /** Answers a preflight if it is to be granted and that needs no look-up. @returns whether it did */
+  readonly preflightAtOnce: (request: FastifyRequest, reply: FastifyReply) => boolean;
+  /** Adds the headers to an error that came before `admit`, where that needs no look-up. */
+  readonly admitError: (request: FastifyRequest, reply: FastifyReply) => void;
 }
 
 const methods = "GET, HEAD, POST, PUT, PATCH, DELETE";
@@ -60,6 +65,19 @@ export function createCors(options: CorsOptions): Cors {
   const allow = (reply: FastifyReply, origin: string): void => {
     reply.header("access-control-allow-origin", origin);
     if (credentials) reply.header("access-control-allow-credentials", "true");
+  };
+  const letRead = (reply: FastifyReply, origin: string): void => {
+    allow(reply, origin);
+    reply.header("access-control-expose-headers", exposedHeaders);
+  };
+  const grant = (reply: FastifyReply, origin: string): void => {
+    allow(reply, origin);
+    reply
+      .header("access-control-allow-methods", methods)
+      .header("access-control-allow-headers", requestHeaders)
+      .header("access-control-max-age", maxAge)
+      .code(204)
+      .send();
   };
 
   const admitHandshake = ({ headers, host, url }: FastifyRequest): MaybePromise<void> => {
@@ -86,8 +104,7 @@ export function createCors(options: CorsOptions): Cors {
       }
       const settle = (verdict: OriginVerdict): void => {
         if (verdict === "allowed") {
-          allow(reply, origin);
-          reply.header("access-control-expose-headers", exposedHeaders);
+          letRead(reply, origin);
         } else if (verdict === "foreign" && isForgeable(request)) {
           throw originRefused();
         }
@@ -98,14 +115,21 @@ export function createCors(options: CorsOptions): Cors {
       const { origin = "" } = request.headers;
       return chain(origins.judge(origin, request.host), (verdict) => {
         if (verdict === "foreign") throw originRefused();
-        allow(reply, origin);
-        reply
-          .header("access-control-allow-methods", methods)
-          .header("access-control-allow-headers", requestHeaders)
-          .header("access-control-max-age", maxAge)
-          .code(204)
-          .send();
+        grant(reply, origin);
       });
+    },
+    preflightAtOnce(request, reply) {
+      const { origin = "" } = request.headers;
+      if (!isPreflight(request) || !origins.isKnown(origin, request.host)) return false;
+      grant(reply, origin);
+      return true;
+    },
+    admitError(request, reply) {
+      const { origin } = request.headers;
+      // The answer to a preflight that failed is for the browser alone.
+      if (origin === undefined || isPreflight(request)) return;
+      if (reply.hasHeader("access-control-allow-origin")) return;
+      if (origins.isKnown(origin, request.host)) letRead(reply, origin);
     },
   };
 }

@@ -4,7 +4,12 @@ import type { ErrorFactory } from "../errors.ts";
 import type { Route } from "../feature.ts";
 import { conditionErrors, type ShownResources, shownBefore } from "./conditional.ts";
 import { responsesOf } from "./declarations.ts";
-import { idempotencyErrors, takesIdempotencyKey } from "./idempotency/idempotency.ts";
+import {
+  idempotencyErrors,
+  keyNotTaken,
+  refusesIdempotencyKey,
+  takesIdempotencyKey,
+} from "./idempotency/idempotency.ts";
 import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 
 /** The errors that the route declares, and those that come with the headers it takes. */
@@ -15,6 +20,7 @@ export function ownErrors(route: Route, shown: ShownResources): readonly ErrorFa
     ...errors,
     ...(route.options.atATime || errors.includes(serverBusy) ? [tooManyAtOnce, serverBusy] : []),
     ...(takesIdempotencyKey(route) ? idempotencyErrors : []),
+    ...(refusesIdempotencyKey(route) ? [keyNotTaken] : []),
     ...(conditional ? conditionErrors : []),
   ];
 }

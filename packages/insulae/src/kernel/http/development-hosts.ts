@@ -7,7 +7,7 @@
 import { isIP } from "node:net";
 import { defineError } from "../errors.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
-import { canonicalHost } from "../tenancy/hostname.ts";
+import { badHostHeader, canonicalHost } from "../tenancy/hostname.ts";
 
 export const hostNotAllowed = defineError(
   "host_not_allowed",
@@ -35,7 +35,7 @@ export function createDevelopmentHosts(options: DevelopmentHostsOptions): AdmitH
     domains.some((domain) => hostname === domain || hostname.endsWith(`.${domain}`));
 
   return ({ host }) => {
-    const hostname = canonicalHost(host);
+    const hostname = canonicalHost(host, badHostHeader);
     if (isKnown(hostname)) return undefined;
     return chain(options.isRegistered(hostname), (registered) => {
       if (registered) return;

@@ -69,6 +69,7 @@ export function createEntrance({
       log: undefined,
       audited: false,
       refusedByHook: false,
+      errorShape: undefined,
     };
     setState(request, state);
     for (const [name, value] of entries) reply.header(name, value);

@@ -28,8 +28,8 @@ export const inexactNumber = defineError(
   "A number has more digits than can be kept, or is too large; send it as a string",
 );
 
-const errorAt = (text: string, position: number): FieldError => ({
-  pointer: `/body${pointerTo(text, position)}`,
+const errorAt = (text: string, position: number, root: string): FieldError => ({
+  pointer: `${root}${pointerTo(text, position)}`,
   message: "would be changed: numbers are kept as IEEE 754 doubles (RFC 8259, section 6)",
 });
 
@@ -53,9 +53,10 @@ export function acceptOnlyJson(app: FastifyInstance): void {
 /**
  * Parses a body. An empty one is `undefined`.
  *
+ * @param root the pointer to it in errors.
  * @throws malformedJson, inexactNumber
  */
-export function parseJsonBody(bytes: Buffer): unknown {
+export function parseJsonBody(bytes: Buffer, root = "/body"): unknown {
   if (bytes.length === 0) return undefined;
   if (!isUtf8(bytes)) throw malformedJson({ detail: "The body is not UTF-8" });
   const text = bytes.toString();
@@ -67,7 +68,7 @@ export function parseJsonBody(bytes: Buffer): unknown {
     // Its message quotes the text; the client knows what it sent.
     throw malformedJson({ cause });
   }
-  if (changed !== undefined) throw inexactNumber({ errors: [errorAt(text, changed)] });
+  if (changed !== undefined) throw inexactNumber({ errors: [errorAt(text, changed, root)] });
   // Only an escape can make a character that the text itself may not have.
   const keys = countKeys(value, text.includes("\\u"));
   if (keys !== colons) throw malformedJson({ detail: "A key is doubled" });

@@ -8,9 +8,9 @@ import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { Busboy, type BusboyInstance, type Dicer } from "@fastify/busboy";
 import type { TProperties } from "typebox";
-import { defineError } from "../errors.ts";
+import { AppError, defineError } from "../errors.ts";
 import { asError } from "./answer.ts";
-import { bodyTooLarge } from "./errors.ts";
+import { bodyTooLarge, malformedJson } from "./errors.ts";
 import { parseJsonBody } from "./json-body.ts";
 import type { Validator } from "./validation.ts";
 
@@ -165,7 +165,7 @@ function checkedFields(entries: [string, string][], { properties, check }: FormO
   const fields = Object.fromEntries(
     entries.map(([name, text]) => [
       name,
-      Object.hasOwn(properties, name) ? valueFrom(properties[name], text) : text,
+      Object.hasOwn(properties, name) ? valueFrom(properties[name], text, `/body/${name}`) : text,
     ]),
   );
   if (Object.keys(fields).length < entries.length) {
@@ -176,8 +176,22 @@ function checkedFields(entries: [string, string][], { properties, check }: FormO
 }
 
 /** What the text says, as its schema's type has it; the text, where it says nothing of the kind. */
-function valueFrom(schema: object | undefined, text: string): unknown {
+function valueFrom(schema: object | undefined, text: string, pointer: string): unknown {
   const type: unknown = schema && Reflect.get(schema, "type");
   if (type === "integer") return /^\d{1,15}$/.test(text) ? Number(text) : text;
-  return type === "object" ? parseJsonBody(Buffer.from(text)) : text;
+  return type === "object" ? jsonOf(text, pointer) : text;
+}
+
+/** @throws malformedJson, which says which field it is; inexactNumber */
+function jsonOf(text: string, pointer: string): unknown {
+  try {
+    return parseJsonBody(Buffer.from(text), pointer);
+  } catch (cause) {
+    if (!(cause instanceof AppError) || cause.code !== malformedJson.code) throw cause;
+    throw malformedJson({
+      cause,
+      ...(cause.detail !== undefined && { detail: cause.detail }),
+      errors: [{ pointer, message: "is not acceptable JSON" }],
+    });
+  }
 }

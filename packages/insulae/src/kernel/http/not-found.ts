@@ -1,10 +1,19 @@
 import type { AppError } from "../errors.ts";
+import type { ErrorShape } from "../feature.ts";
 import { methodNotAllowed, notFound } from "./errors.ts";
 
 export interface Address {
   readonly method: string;
   /** With parameters as `:id`. */
   readonly path: string;
+  readonly errorShape?: ErrorShape | undefined;
+}
+
+/** An address that has no route of that method. */
+export interface Missing {
+  readonly error: AppError;
+  /** That of the path's routes, where it has some. */
+  readonly errorShape?: ErrorShape | undefined;
 }
 
 const isLiteral = (path: string): boolean => !path.includes(":");
@@ -36,11 +45,12 @@ export function shadowedAddresses(addresses: readonly Address[]): Address[] {
  * Which error an address without a route gets: 405 where it answers other methods, else 404. The
  * router finds one method at a time, so this looks through all paths; only errors pay for it.
  */
-export function createNotFound(addresses: readonly Address[]): (url: string) => AppError {
+export function createNotFound(addresses: readonly Address[]): (url: string) => Missing {
   const byPath = Map.groupBy(addresses, (address) => address.path);
   const paths = [...byPath].map(([path, group]) => ({
     path,
     pattern: patternOf(path),
+    errorShape: group.find((each) => each.errorShape)?.errorShape,
     methods: new Set(
       group.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : [method])),
     ),
@@ -48,10 +58,12 @@ export function createNotFound(addresses: readonly Address[]): (url: string) => 
   return (url) => {
     const path = url.split("?", 1)[0] ?? "";
     const literal = paths.find((each) => each.path === path && isLiteral(path));
-    const methods = (
-      literal ? [literal] : paths.filter(({ pattern }) => pattern.test(path))
-    ).flatMap(({ methods }) => [...methods]);
-    if (methods.length === 0) return notFound();
-    return methodNotAllowed({ headers: { allow: [...new Set(methods)].join(", ") } });
+    const found = literal ? [literal] : paths.filter(({ pattern }) => pattern.test(path));
+    if (found.length === 0) return { error: notFound() };
+    const methods = new Set(found.flatMap(({ methods }) => [...methods]));
+    return {
+      error: methodNotAllowed({ headers: { allow: [...methods].join(", ") } }),
+      errorShape: found.find((each) => each.errorShape)?.errorShape,
+    };
   };
 }

@@ -23,6 +23,7 @@ const origins = createOrigins({
   baseUrl: "https://api.example.com:8443",
   baseDomain: "example.com",
   findTenant: (host) => tenants.get(host),
+  findKnownTenant: (host) => tenants.get(host),
 });
 const platformHost = "api.example.com:8443";
 
@@ -132,6 +133,7 @@ describe("an origin", () => {
           baseUrl: "https://api.invalid",
           baseDomain: "invalid",
           findTenant: () => undefined,
+          findKnownTenant: () => undefined,
         });
         const allowed = judge(text(asking), "api.invalid") === "allowed";
         expect(allowed).toBe(parts(listed) === parts(asking));

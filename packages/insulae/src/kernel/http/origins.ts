@@ -23,6 +23,8 @@ export interface Origins {
    * @throws invalidHost
    */
   judge(origin: string, host: string): MaybePromise<OriginVerdict>;
+  /** Whether `judge` says `allowed`, as far as memory can tell: it looks nothing up and never throws. */
+  isKnown(origin: string, host: string): boolean;
 }
 
 /** Where tenants' hosts are. */
@@ -37,6 +39,8 @@ export interface OriginsOptions extends TenantHosts {
   readonly platform: readonly string[];
   /** The tenant that a host names. */
   readonly findTenant: (host: string) => MaybePromise<Tenant | undefined>;
+  /** The same, if that tenant is in memory. @throws invalidHost */
+  readonly findKnownTenant: (host: string) => Tenant | undefined;
 }
 
 /**
@@ -65,7 +69,7 @@ export function originsOfTenant(
 }
 
 export function createOrigins(options: OriginsOptions): Origins {
-  const { findTenant } = options;
+  const { findTenant, findKnownTenant } = options;
   const platform = canonicalSet(options.platform);
   const { protocol } = new URL(options.baseUrl);
   // By the tenant's object: the catalogue makes a new one when anything of the tenant changes.
@@ -90,6 +94,11 @@ export function createOrigins(options: OriginsOptions): Origins {
     return made;
   };
 
+  const allows = (tenant: Tenant | undefined, origin: string, host: string): boolean =>
+    // A tenant that is suspended looks to strangers like one that does not exist.
+    tenant?.status === "active" &&
+    (listOf(tenant).has(origin) || hostListOf(tenant, host).has(origin));
+
   return {
     judge(header, host) {
       const origin = canonicalOrigin(header);
@@ -97,12 +106,18 @@ export function createOrigins(options: OriginsOptions): Origins {
       if (isOwn(origin, host, protocol)) return "own";
       if (platform.has(origin)) return "allowed";
       return chain(findTenant(host), (tenant) =>
-        // A tenant that is suspended looks to strangers like one that does not exist.
-        tenant?.status === "active" &&
-        (listOf(tenant).has(origin) || hostListOf(tenant, host).has(origin))
-          ? "allowed"
-          : "foreign",
+        allows(tenant, origin, host) ? "allowed" : "foreign",
       );
+    },
+    isKnown(header, host) {
+      const origin = canonicalOrigin(header);
+      if (origin === undefined || isOwn(origin, host, protocol)) return false;
+      if (platform.has(origin)) return true;
+      try {
+        return allows(findKnownTenant(host), origin, host);
+      } catch {
+        return false; // the host is none
+      }
     },
   };
 }

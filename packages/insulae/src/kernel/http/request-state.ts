@@ -6,7 +6,7 @@ import type { FastifyRequest } from "fastify";
 import { type Credential, impersonatorOf } from "../auth/credential.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { TenantDatabase } from "../database/tenant-database.ts";
-import type { Route } from "../feature.ts";
+import type { ErrorShape, Route } from "../feature.ts";
 import type { Platform } from "../platform.ts";
 import { type Logger, ownedLog } from "../telemetry/log.ts";
 import type { TraceSpan } from "../telemetry/tracing.ts";
@@ -54,6 +54,8 @@ export interface RequestState {
   audited: boolean;
   /** A hook refused it: hooks run for all routes, and declare no errors. */
   refusedByHook: boolean;
+  /** How errors look where there is no route; a route has its own. */
+  errorShape: ErrorShape | undefined;
 }
 
 type WithState = { state: RequestState | null };

@@ -36,7 +36,12 @@ import { errorSchemas } from "./declared-errors.ts";
 import type { EnterAt } from "./entrance.ts";
 import { formConfigOf, isBodyOptional } from "./form-body.ts";
 import { obeyHost } from "./host-rules.ts";
-import { answerOnce, takesIdempotencyKey } from "./idempotency/idempotency.ts";
+import {
+  answerOnce,
+  keyNotTaken,
+  refusesIdempotencyKey,
+  takesIdempotencyKey,
+} from "./idempotency/idempotency.ts";
 import type { RequestLimits } from "./limits/request-limits.ts";
 import { problemSchema } from "./openapi.ts";
 import { targetOf } from "./request-audit.ts";
@@ -284,7 +289,9 @@ function requestValidator(route: Route, validators: Validators): (request: Fasti
   const checkBody = validators(body ?? nothing, "body");
   const skipQuery = query === undefined;
   const skipBody = body === undefined || isBodyOptional(body);
+  const refusesKey = refusesIdempotencyKey(route);
   return (request) => {
+    if (refusesKey && request.headers["idempotency-key"] !== undefined) throw keyNotTaken();
     checkParams?.(request.params);
     if (!skipQuery || hasMembers(request.query)) checkQuery(request.query);
     if (read) request.body = read(request);

@@ -139,7 +139,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const constraints = new Map<string, ErrorFactory>(
     features.flatMap((feature) => Object.entries(feature.constraints)),
   );
-  const answerError = createAnswerError({ constraints, stray, log });
+  const answerError = createAnswerError({ constraints, stray, admitError: cors.admitError, log });
 
   // As Fastify decides whose `X-Forwarded-…` it believes.
   const trusted = proxyAddress.compile([...(options.trustProxy ?? [])]);
@@ -201,14 +201,20 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   const addresses = [
     ...features.flatMap((feature) =>
-      feature.routes.map((route) => ({ method: route.method, path: routePath(route) })),
+      feature.routes.map((route) => ({
+        method: route.method,
+        path: routePath(route),
+        errorShape: route.options.errorShape,
+      })),
     ),
     ...docs.map((path) => ({ method: "GET", path })),
   ];
   const missing = createNotFound(addresses);
   const enter = enterAt(undefined);
   const answerNothing = async (request: FastifyRequest, reply: FastifyReply) => {
-    enter(request, reply);
+    const state = enter(request, reply);
+    // It costs less than a refusal, and without it a page can't read the refusal of its request.
+    if (cors.preflightAtOnce(request, reply)) return reply;
     await limits.gate(request, reply);
     if (isPreflight(request)) {
       await limits.atOwnCost(request, reply, () => cors.preflight(request, reply));
@@ -217,7 +223,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     // Looking through all paths is work, which whoever asks pays for first.
     await limits.stranger(request, reply);
     await cors.admit(request, reply);
-    throw missing(request.url);
+    const { error, errorShape } = missing(request.url);
+    state.errorShape = errorShape;
+    throw error;
   };
   app.register((inner, _options, done) => {
     // A hook, since the handler would come when a body has been read and parsed.

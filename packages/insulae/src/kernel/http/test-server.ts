@@ -49,7 +49,7 @@ export function testServer(
     resolve: () => resolvedFor(testTenant("tenant-a")),
     health: { database: async () => {} },
     metrics: createMetrics(),
-    cors: { origins: { judge: () => "foreign" }, credentials: false },
+    cors: { origins: { judge: () => "foreign", isKnown: () => false }, credentials: false },
     limits: unlimited,
     cursorSecret: "a secret of at least thirty-two bytes",
     baseUrl: "http://localhost:8000",

@@ -10,7 +10,7 @@ import type { FieldError } from "../errors.ts";
 import { beginning } from "../text.ts";
 import { validationFailed } from "./errors.ts";
 import { formatChecks, stringFormats } from "./formats.ts";
-import { closedSchema, lowerCase, type RequestPart } from "./schemas.ts";
+import { closedSchema, type JsonSchema, lowerCase, type RequestPart } from "./schemas.ts";
 
 /** Fills in defaults, converts text where the part is text. @throws validationFailed */
 export type Validator = (value: unknown) => void;
@@ -65,7 +65,14 @@ export function createValidators(): Validators {
   return (schema, part, name = part) => {
     let first: ValidateFunction | undefined;
     let all: ValidateFunction | undefined;
+    const numbers = part === "body" ? [] : numberPatterns(schema);
     return (value) => {
+      const wrong = numbers.flatMap((one) => one(value) ?? []);
+      if (wrong.length > 0) {
+        throw validationFailed({
+          errors: wrong.map(({ field, message }) => ({ pointer: `/${name}/${field}`, message })),
+        });
+      }
       first ??= compilers[part].first().compile(closedSchema(schema, part));
       if (first(value)) return;
       let errors = first.errors ?? [];
@@ -77,6 +84,32 @@ export function createValidators(): Validators {
       throw validationFailed({ errors: fieldErrors(errors, `/${name}`) });
     };
   };
+}
+
+/** Decimal notation alone: Ajv takes whatever JavaScript's `Number` does, such as `0x10`, `1e2` and ` 1`. */
+const numberTexts: Readonly<Record<string, RegExp>> = {
+  integer: /^-?\d+$/,
+  number: /^-?\d+(\.\d+)?$/,
+};
+
+type FindWrongNumber = (
+  value: unknown,
+) => { readonly field: string; readonly message: string } | undefined;
+
+/** What finds a text that stands for a number and isn't written as one, for each field that is a number. */
+function numberPatterns(schema: object): FindWrongNumber[] {
+  const { properties = {} } = schema as JsonSchema; // a schema is an object of keywords
+  return Object.entries(properties as JsonSchema).flatMap(([field, inner]) => {
+    const { type, items } = inner as JsonSchema;
+    const wanted = type === "array" ? Object(items).type : type;
+    const pattern = numberTexts[wanted];
+    if (!pattern) return [];
+    const isWrong = (text: unknown) => typeof text === "string" && !pattern.test(text);
+    return (value) =>
+      [Object(value)[field]].flat().some(isWrong)
+        ? { field, message: `must be ${wanted}` }
+        : undefined;
+  });
 }
 
 /** @param root the pointer to what was validated. */

@@ -9,6 +9,8 @@ import type { LocalDriver } from "./local-driver.ts";
 import type { StoredObject } from "./storage.ts";
 
 export interface LocalFiles {
+  /** The tenant that a grant is for; undefined if it is not valid. */
+  readonly tenantOf: (grant: string, method: "GET" | "PUT") => TenantId | undefined;
   /** @throws signedUrlRefused */
   readonly download: (grant: string) => DownloadGrant & { readonly tenantId: TenantId };
   /** @throws signedUrlRefused */
@@ -27,6 +29,9 @@ export interface LocalFilesOptions {
   readonly driver: Pick<LocalDriver, "receive" | "stat">;
 }
 
+/** Keys begin with their tenant's id. */
+const tenantOfKey = (key: string): TenantId => key.slice(0, key.indexOf("/")) as TenantId;
+
 const pieceBytes = 65_536;
 
 export function createLocalFiles({ folder, grants, driver }: LocalFilesOptions): LocalFiles {
@@ -34,10 +39,13 @@ export function createLocalFiles({ folder, grants, driver }: LocalFilesOptions):
   const readGrant = <Method extends "GET" | "PUT">(text: string, method: Method) => {
     const grant = grants.read(text, method);
     if (!grant) throw signedUrlRefused();
-    // Keys begin with their tenant's id.
-    return { ...grant, tenantId: grant.key.slice(0, grant.key.indexOf("/")) as TenantId };
+    return { ...grant, tenantId: tenantOfKey(grant.key) };
   };
   return {
+    tenantOf(text, method) {
+      const grant = grants.read(text, method);
+      return grant && tenantOfKey(grant.key);
+    },
     download: (text) => readGrant(text, "GET"),
     upload: (text) => readGrant(text, "PUT"),
     async stat(key) {

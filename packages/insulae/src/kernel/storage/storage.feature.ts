@@ -3,6 +3,7 @@
  * object, one way, a while, and as long as its tenant is. An S3 answers its own.
  */
 import type { IncomingHttpHeaders } from "node:http";
+import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { feature } from "../feature.ts";
 import { notFound } from "../http/errors.ts";
@@ -20,8 +21,9 @@ import { rangeNotSatisfiable, signedUrlRefused, storageFull, uploadInProgress } 
 import type { LocalFiles } from "./local-files.ts";
 import { maxFileBytes } from "./storage.ts";
 
+const maxGrantLength = 4_000;
 const Grant = Type.Object({
-  grant: Type.String({ maxLength: 4_000, description: "What the URL was signed for." }),
+  grant: Type.String({ maxLength: maxGrantLength, description: "What the URL was signed for." }),
 });
 const Bytes = Type.String({ contentMediaType: "*/*" });
 
@@ -32,6 +34,7 @@ export const storageFeature = feature("storage", {
       {
         permission: "public",
         context: "core",
+        limit: "signed",
         summary: "Gives a file to whoever has its signed URL",
         description:
           "Where files are in a local folder. The URL comes from `GET /api/v1/files/{id}/download`. A `Range` of bytes is answered with 206, and the whole file if `If-Range` is not its `ETag`.",
@@ -76,6 +79,7 @@ export const storageFeature = feature("storage", {
       {
         permission: "public",
         context: "core",
+        limit: "signed",
         audit: { none: "nothing is there before the upload is confirmed, which is audited" },
         summary: "Takes a file from whoever has a signed URL for it",
         description:
@@ -97,6 +101,14 @@ export const storageFeature = feature("storage", {
     ),
   ],
 });
+
+/** The tenant of a signed URL, if the URL is valid: for the rate limits. */
+export function signedFor({ storage }: Platform, { method, query }: FastifyRequest) {
+  const { grant } = Object(query) as Readonly<Record<string, unknown>>; // nothing has validated it yet
+  return typeof grant === "string" && grant.length <= maxGrantLength
+    ? storage.local?.tenantOf(grant, method === "PUT" ? "PUT" : "GET")
+    : undefined;
+}
 
 function localFiles({ storage }: Platform): LocalFiles {
   if (!storage.local) throw notFound();

@@ -18,6 +18,8 @@ import type { TenantLookup } from "./tenant-queries.ts";
 export interface Catalogue {
   /** The tenant, undefined if there is none, or a promise of that where it must be asked for. */
   find(lookup: TenantLookup): MaybePromise<Tenant | undefined>;
+  /** The tenant, if it is in memory at this moment: asks nobody. */
+  findKnown(lookup: TenantLookup): Tenant | undefined;
   /** Finds by whatever somebody calls a tenant: id, number, key or slug. */
   findByReference(reference: string): MaybePromise<Tenant | undefined>;
   forget(id: TenantId): void;
@@ -85,11 +87,17 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     }
   };
 
-  const find: Catalogue["find"] = (lookup) => {
-    const name = `${lookup.by}:${lookup.value}`;
-    const id = lookup.by === "id" ? lookup.value : names.get(name);
+  const nameOf = ({ by, value }: TenantLookup) => `${by}:${value}`;
+  const findKnown: Catalogue["findKnown"] = (lookup) => {
+    const id = lookup.by === "id" ? lookup.value : names.get(nameOf(lookup));
     const tenant = id === undefined ? undefined : tenants.get(id);
-    if (tenant && isCalled(tenant, lookup)) return tenant;
+    return tenant && isCalled(tenant, lookup) ? tenant : undefined;
+  };
+
+  const find: Catalogue["find"] = (lookup) => {
+    const tenant = findKnown(lookup);
+    if (tenant) return tenant;
+    const name = nameOf(lookup);
     if (unknown.has(name)) return undefined;
     const waiting = loading.get(name) ?? ask(name, lookup);
     loading.set(name, waiting);
@@ -106,6 +114,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
 
   return {
     find,
+    findKnown,
     findByReference: (reference) => findFirst(lookupsOf(reference)),
     forget(id) {
       generation += 1;

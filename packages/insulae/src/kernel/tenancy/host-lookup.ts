@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import { canonicalHost } from "./hostname.ts";
+import { badHostHeader, canonicalHost } from "./hostname.ts";
 import type { TenantLookup } from "./tenant-queries.ts";
 
 export interface HostLookupOptions {
@@ -20,7 +20,7 @@ export function createHostLookup({ baseDomain, platformHosts }: HostLookupOption
   const suffix = `.${baseDomain}`;
 
   const lookupOf = (raw: string): TenantLookup | undefined => {
-    const host = canonicalHost(raw);
+    const host = canonicalHost(raw, badHostHeader);
     if (host === baseDomain || platformHosts.includes(host)) return undefined;
     // A name further down (`a.b.BASE_DOMAIN`) is nobody's slug.
     return host.endsWith(suffix)

@@ -2,26 +2,35 @@ import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
 import { defineError } from "../errors.ts";
 
-export const invalidHost = defineError("invalid_host", 400, "The Host header is not a host name");
+export const invalidHost = defineError(
+  "invalid_host",
+  400,
+  "A host name has labels of letters, digits and hyphens with dots between them, such as shop.example.com, and no scheme, path or wildcard",
+);
 
 /**
  * The one form of a host name: lower case, punycode, without port and trailing dot.
  *
  * @param raw a Host header or a host name somebody registers.
+ * @param detail of the error: where the name comes from, if no field or parameter of the request gave it.
  * @returns the name, or an IP address as it is written.
  * @throws invalidHost
  * @example canonicalHost("ACME.Example.COM.:8000") === "acme.example.com"
  */
-export function canonicalHost(raw: string): string {
-  if (raw.length > 261) throw invalidHost();
+export function canonicalHost(raw: string, detail?: string): string {
+  const refusal = () => invalidHost(detail === undefined ? {} : { detail });
+  if (raw.length > 261) throw refusal();
   const match = /^(\[[0-9a-f:.]+\]|[^\s@:/\\?#%[\]]+)(?::\d{1,5})?$/i.exec(raw);
   const name = match?.[1]?.replace(/^\[|\]$/g, "");
-  if (!name) throw invalidHost();
+  if (!name) throw refusal();
   if (isIP(name)) return name;
   const ascii = domainToASCII(name.replace(/\.$/, ""));
-  if (!hasLabels(ascii, hostLabel)) throw invalidHost();
+  if (!hasLabels(ascii, hostLabel)) throw refusal();
   return ascii;
 }
+
+/** What the error says where the name is that of the request. */
+export const badHostHeader = "The Host header is not a host name";
 
 /** `_` is in names that DNS answers for and mail doesn't go to. */
 const hostLabel = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?$/;

@@ -158,7 +158,7 @@ export async function claimHosts(
 ): Promise<void> {
   const { tenant, waitsFor, baseDomain, registered } = claim;
   // In one order: two who claim the same ones at once must not wait for each other in a circle.
-  for (const hostname of [...new Set(hostnames.map(canonicalHost))].sort()) {
+  for (const hostname of [...new Set(hostnames.map((name) => canonicalHost(name)))].sort()) {
     if (isReserved(hostname, baseDomain)) throw reservedHost();
     if (tenant && (await takeFree(db, hostname, tenant))) continue;
     if (registered && !(await isRegistered(db, hostname))) throw notRegistered(hostname);

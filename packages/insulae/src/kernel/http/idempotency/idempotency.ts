@@ -10,7 +10,8 @@
  *
  * It is offered where it is safe to keep the answer: to known callers, within a tenant, and never
  * where the answer has a secret in it (`secretText` in its schema), which is to be seen once, nor for
- * a body that is read as it comes, which is nowhere as a whole.
+ * a body that is read as it comes, which is nowhere as a whole. Every other POST, PUT and PATCH refuses
+ * the header, so that no client repeats a change in the belief that it is made once.
  */
 import { hash, randomUUID } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -46,6 +47,13 @@ const answerTooLarge = defineError(
   "The request was done before; its answer was too large to be kept",
 );
 
+/** For changes that would be made twice by a client who believes in its key. */
+export const keyNotTaken = defineError(
+  "idempotency_key_not_taken",
+  400,
+  "This route takes no Idempotency-Key. Send the request without the header, and look up its outcome before you repeat it",
+);
+
 /** What a route that takes the header may answer because of it. */
 export const idempotencyErrors = [invalidKey, keyReused, inProgress, answerTooLarge] as const;
 
@@ -66,6 +74,12 @@ export function takesIdempotencyKey(route: Route): boolean {
     ![...responses.values()].some((schema) => schema !== null && hasSecret(schema))
   );
 }
+
+const changing = new Set<string>(["POST", "PUT", "PATCH"]);
+
+/** Whether a route refuses the header, because its client would rely on it in vain. */
+export const refusesIdempotencyKey = (route: Route): boolean =>
+  changing.has(route.method) && !takesIdempotencyKey(route);
 
 export interface OnceOptions {
   readonly request: FastifyRequest;

@@ -36,8 +36,13 @@ export interface Charges {
   /** The same after the installation's and the strangers' part of it. */
   stranger(client: ClientAddress | undefined, policy: ClientPolicy): readonly Charge[];
   payer(payer: Payer, tenant: Tenant | undefined): Charge | undefined;
+  /** A bucket of its own, so that whoever has a signed URL can't spend what the tenant's users have. */
+  signed(tenant: Tenant): Charge | undefined;
   host(request: FastifyRequest, tenant: Tenant | undefined): Charge | undefined;
 }
+
+/** A page that asks for one list shows many files. */
+const signedFactor = 10;
 
 /** No charge where there is no limit. */
 export function createCharges(limits: RateLimits): Charges {
@@ -71,6 +76,8 @@ export function createCharges(limits: RateLimits): Charges {
       payer.tenantId === undefined
         ? charge("account", undefined, limits.account, payer.accountId)
         : charge("tenant", payer.tenantId, tenantRate(plans, tenant)),
+    signed: (tenant) =>
+      charge("tenant", tenant.id, tenantRate(plans, tenant) * signedFactor, "signed"),
     host: hostCharge,
   };
 }

@@ -1,4 +1,5 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { createOrigins } from "../origins.ts";
 import { granted, serve, tenant } from "./limits-fixture.ts";
 
 describe("a request that will be refused", () => {
@@ -74,5 +75,71 @@ describe("a request that will be refused", () => {
       limit: 3,
       setting: "RATE_LIMIT_CREDENTIALS",
     });
+  });
+});
+
+describe("a refusal for a page of an allowed origin", () => {
+  const listed = "https://app.example.org";
+  const ofTenant = "https://shop.example.net";
+  const unread = "https://unread.example.net";
+  const foreign = "https://evil.example";
+  const acme = {
+    ...tenant("a"),
+    status: "active",
+    slug: "a",
+    hosts: [],
+    settings: { cors_origins: [ofTenant, unread] },
+  } as unknown as ReturnType<typeof tenant>;
+  const served = () => {
+    const findTenant = vi.fn(async (_host: string) => acme);
+    const server = serve([acme], undefined, {
+      cors: {
+        origins: createOrigins({
+          platform: [listed],
+          baseUrl: "http://localhost",
+          baseDomain: "localhost",
+          findTenant,
+          findKnownTenant: (host) => (host === "a.localhost" ? acme : undefined),
+        }),
+        credentials: true,
+      },
+    });
+    return { ...server, findTenant };
+  };
+  const pages = [
+    { origin: listed, host: "localhost", shown: true },
+    { origin: ofTenant, host: "a.localhost", shown: true },
+    { origin: unread, host: "b.localhost", shown: false },
+    { origin: foreign, host: "a.localhost", shown: false },
+  ];
+
+  test.each([
+    ["a stranger's bucket", {}],
+    ["a tenant's bucket", { token: "a" }],
+    ["the bucket for credentials", { method: "POST", url: "/api/v1/log-in" }],
+    ["an address where there is nothing", { url: "/nowhere" }],
+  ] as const)("can be read: %s", async (_name, request) => {
+    const { ask, statuses, findTenant } = served();
+    await statuses(11, request);
+    for (const { shown, ...headers } of pages) {
+      const { statusCode, headers: answered } = await ask({ ...request, headers });
+      expect(statusCode).toBe(429);
+      expect(answered["access-control-allow-origin"]).toBe(shown ? headers.origin : undefined);
+      if (!shown) continue;
+      expect(answered["access-control-allow-credentials"]).toBe("true");
+      expect(answered["access-control-expose-headers"]).toContain("retry-after");
+    }
+    expect(findTenant).not.toHaveBeenCalled();
+  });
+
+  test("comes after a preflight that is granted, unless that needs a look-up", async () => {
+    const { ask, statuses, findTenant } = served();
+    await statuses(11, {});
+    for (const { shown, ...headers } of pages) {
+      const asked = { ...headers, "access-control-request-method": "POST" };
+      const { statusCode } = await ask({ method: "OPTIONS", headers: asked });
+      expect(statusCode).toBe(shown ? 204 : 429);
+    }
+    expect(findTenant).not.toHaveBeenCalled();
   });
 });

@@ -4,6 +4,7 @@
  *   the client's, for log-in and the like     `limit: "credentials"`   before anything is looked up
  *   the client's, where there are no credentials                       before anything is looked up
  *   the tenant's, for one of its users                                 once it is known who asks
+ *   the tenant's second, for a URL that was signed for it              before anything but the tenant is looked up
  *   the account's, outside tenants                                     once it is known who asks
  *   the client's, where the credentials are no good                    once that is known
  *
@@ -76,13 +77,15 @@ export interface RequestLimitsOptions {
   readonly limiter: Limiter;
   /** The tenant as it is now; a promise where it has to be fetched. */
   readonly findTenant: (id: TenantId) => MaybePromise<Tenant | undefined>;
+  /** The tenant that the URL of a route with `limit: "signed"` was signed for; undefined: it is not valid. */
+  readonly signedFor?: (request: FastifyRequest) => TenantId | undefined;
   /** Counts a request of a tenant's user that is let in. @throws quotaExceeded */
   readonly count?: (tenant: Tenant) => void;
 }
 
 /** Limits. Each of its functions throws rateLimitExceeded, or rejects with it. */
 export function createRequestLimits(options: RequestLimitsOptions): RequestLimits {
-  const { limits, limiter, metrics, findTenant, count } = options;
+  const { limits, limiter, metrics, findTenant, count, signedFor } = options;
   const countRefused = (policy: Policy) => metrics.counter(refusals, { policy }).add();
   // From the beginning, so that the first refusal is an increase.
   for (const policy of ["global", "tenant", "host", "account", "anonymous", "credentials"]) {
@@ -112,8 +115,19 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
     return payerCharges(payer, tenant, charges.host(request, tenant));
   };
 
+  /** What the request of a signed URL is charged to; undefined where it isn't valid, or its tenant is gone. */
+  const signedCharges = (request: FastifyRequest): MaybePromise<readonly Charge[] | undefined> => {
+    const id = signedFor?.(request);
+    return chain(id && findTenant(id), (tenant) =>
+      tenant?.status === "active" ? present([charges.all, charges.signed(tenant)]) : undefined,
+    );
+  };
+
   /** What a request would be charged to, as far as can be told before anybody is looked up. */
   const chargesAtGate = (request: FastifyRequest, limit: Route["options"]["limit"]) => {
+    if (limit === "signed") {
+      return signedFor?.(request) ? undefined : strangerCharges(request, "anonymous");
+    }
     if (limit) return strangerCharges(request, limit);
     const payer = good.payer(request);
     if (payer) return knownCharges(request, payer);
@@ -185,6 +199,12 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
     },
     around(request, reply, route, resolve) {
       const { limit } = route.options;
+      if (limit === "signed") {
+        const paid = chain(signedCharges(request), (some) =>
+          take(reply, some ?? strangerCharges(request, "anonymous")),
+        );
+        return chain(paid, () => resolve(request, route));
+      }
       if (limit || !good.shown(request)) {
         const paid = take(reply, strangerCharges(request, limit ?? "anonymous"));
         return chain(
