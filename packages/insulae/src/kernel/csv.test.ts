@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { growthOf } from "../testing/growth.ts";
 import { csvRecords, csvText, malformedCsv } from "./csv.ts";
 
 async function* bytesOf(text: string, size = 7): AsyncGenerator<Uint8Array> {
@@ -102,5 +103,59 @@ describe("is refused:", () => {
       for await (const _record of csvRecords(broken())) void 0;
     };
     await expect(reading()).rejects.toThrow("the client went away");
+  });
+});
+
+describe("a hostile file", () => {
+  const head = "name,email,phone,company,notes\n";
+  const drain = async (text: string) => {
+    try {
+      for await (const _record of csvRecords(bytesOf(text, 65_536)));
+    } catch (error) {
+      expect(error).toMatchObject({ code: malformedCsv.code });
+    }
+  };
+  const pieces = {
+    "of empty lines": "\n",
+    "of short rows": "a\n",
+    "of long rows": "a,a,a,a,a,a,a,a,a\n",
+    "of rows of many lengths": "a\na,b\na,b,c\n",
+    "of quoted nothing": '""\n',
+    "of one cell": "x",
+    "of one row": ",",
+    "of one quoted cell of quotes": '""',
+    "of quoted line ends": '"\r\n",',
+  };
+
+  test.each(Object.entries(pieces))("%s is parsed in linear time", async (_kind, piece) => {
+    const growth = await growthOf((text) => drain(head + text), [piece]);
+    expect(growth?.ratio ?? 0).toBeLessThan(10);
+  });
+
+  test.each(Object.entries(pieces))("%s makes no error for each row", async (_kind, piece) => {
+    const made = vi.spyOn(Error, "captureStackTrace");
+    try {
+      await drain(head + piece.repeat(1_000));
+      expect(made.mock.calls.length).toBeLessThan(10);
+    } finally {
+      made.mockRestore();
+    }
+  });
+
+  test.each([
+    ["\n", 4_000_000],
+    ["a\n", 100_000],
+    ['""\n', 100_000],
+  ])("of many times %j lets the event loop turn", async (piece, times) => {
+    let turns = 0;
+    let parsing = true;
+    const turn = () => {
+      turns += 1;
+      if (parsing) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await drain(head + piece.repeat(times));
+    parsing = false;
+    expect(turns).toBeGreaterThan(5);
   });
 });

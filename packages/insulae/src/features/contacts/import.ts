@@ -2,9 +2,8 @@
  * Contacts from CSV. The file is read and checked as it comes, and only when all of it is here and good
  * does a transaction begin: a slow client holds no connection, and what is refused leaves nothing. What
  * waits is JSON in bytes, outside the heap and about as large as the file, of which a process reads few at a
- * time; rows are made of it a batch at a time. Reading lets the event loop turn every few milliseconds.
+ * time; rows are made of it a batch at a time.
  */
-import { setImmediate } from "node:timers/promises";
 import { type Static, Type } from "typebox";
 import type { Audit } from "../../kernel/audit/audit.ts";
 import { csvRecords, malformedCsv } from "../../kernel/csv.ts";
@@ -25,8 +24,6 @@ const maxRows = 100_000;
 const rowsAtOnce = 500;
 /** Of a batch's JSON, in characters; with one row more. */
 const batchLength = 262_144;
-/** A share of the event loop's time; other requests have theirs in between. */
-const sliceMs = 5;
 /** So many are named; all are counted. */
 const maxNamed = 1_000;
 
@@ -99,7 +96,6 @@ async function readContacts({ bytes, check }: ImportOptions) {
     length = 0;
   };
 
-  let begun = performance.now();
   for await (const { line, cells } of csvRecords(bytes)) {
     if (!names) {
       names = namesOf(cells);
@@ -121,10 +117,6 @@ async function readContacts({ bytes, check }: ImportOptions) {
     const room = maxNamed - report.refused.length;
     report.refused.push(...problems.slice(0, room).map((problem) => ({ line, ...problem })));
     if (batch.length === rowsAtOnce || length > batchLength) finish();
-    if (performance.now() - begun > sliceMs) {
-      await setImmediate();
-      begun = performance.now();
-    }
   }
   if (!names) throw malformedCsv({ detail: "It is empty" });
   finish();

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { Type } from "typebox";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -15,6 +15,7 @@ afterEach(() => {
 function work() {
   const waiting: (() => void)[] = [];
   const count = { begun: 0, ended: 0 };
+  const received = { bytes: 0 };
   const routes = feature("work", {
     routes: (r) => [
       r.post(
@@ -30,7 +31,7 @@ function work() {
         async ({ body }) => {
           count.begun += 1;
           try {
-            for await (const _chunk of body.bytes);
+            for await (const chunk of body.bytes) received.bytes += chunk.length;
           } catch (error) {
             count.ended += 1;
             throw error;
@@ -68,6 +69,7 @@ function work() {
   return {
     app,
     count,
+    received,
     importFor,
     endAll: () => waiting.splice(0).map((end) => end()),
     waiting,
@@ -186,4 +188,92 @@ describe("an export that nobody takes", () => {
     reply.destroy();
     await vi.waitFor(() => expect(count.ended).toBe(1));
   });
+});
+
+describe("when all places are taken", () => {
+  /** The intervals alone are ours to move; sockets and everything else take the time they take. */
+  const seconds = (count: number) => vi.advanceTimersByTime(count * 1_000);
+
+  async function idleImports(tenants: readonly string[]) {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const made = work();
+    const { port } = new URL(await made.app.listen({ port: 0, host: "127.0.0.1" }));
+    const sockets = tenants.map((tenant) => {
+      const socket = connect(Number(port), "127.0.0.1").on("error", () => undefined);
+      socket.write(
+        `POST /api/v1/import HTTP/1.1\r\nhost: x\r\nx-tenant: ${tenant}\r\ncontent-length: 900000\r\n\r\n`,
+      );
+      return socket;
+    });
+    await vi.waitFor(() => expect(made.count.begun).toBe(tenants.length));
+    return { ...made, sockets };
+  }
+
+  it("an import that sends nothing loses its place to another tenant's, and is told so", async () => {
+    const { sockets, importFor, waiting, endAll, count } = await idleImports(["a", "b", "c", "d"]);
+    seconds(4);
+    expect((await importFor("e")).statusCode).toBe(503);
+    const told = Promise.race(sockets.map((socket) => once(socket, "data")));
+    seconds(1);
+    const fifth = importFor("e");
+    await vi.waitFor(() => expect(waiting).toHaveLength(1));
+    endAll();
+    expect((await fifth).statusCode).toBe(204);
+    expect(String((await told)[0])).toMatch(/^HTTP\/1\.1 408 [\s\S]*request_timeout/);
+    await vi.waitFor(() => expect(count.ended).toBe(1));
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it("one that sends a few bytes every second loses it, too, and one that sends many does not", async () => {
+    const { sockets, importFor, waiting, endAll, received } = await idleImports([
+      "a",
+      "b",
+      "c",
+      "d",
+    ]);
+    let sent = 0;
+    for (let second = 0; second < 6; second += 1) {
+      for (const [at, socket] of sockets.entries()) {
+        const size = at === 0 ? 10 : 50_000;
+        socket.write("x".repeat(size));
+        sent += size;
+      }
+      await vi.waitFor(() => expect(received.bytes).toBe(sent));
+      seconds(1);
+    }
+    const told = once(sockets[0] ?? expect.unreachable(), "data");
+    const fifth = importFor("e");
+    await vi.waitFor(() => expect(waiting).toHaveLength(1));
+    expect(String((await told)[0])).toMatch(/^HTTP\/1\.1 408 /);
+    const sixth = await importFor("f");
+    expect(sixth.statusCode).toBe(503);
+    endAll();
+    expect((await fifth).statusCode).toBe(204);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it("an export that nobody takes loses its place to another tenant's", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const { app, count } = work();
+    const address = await app.listen({ port: 0, host: "127.0.0.1" });
+    const opened: IncomingMessage[] = [];
+    const open = async (tenant: string) => {
+      const asked = request(new URL("/api/v1/export", address), {
+        headers: { "x-tenant": tenant },
+      });
+      asked.on("error", () => undefined).end();
+      const [reply] = await once(asked, "response");
+      opened.push(reply.on("error", () => undefined));
+      return reply;
+    };
+    await Promise.all(Array.from({ length: 16 }, (_, at) => open(at % 2 === 0 ? "a" : "b")));
+    expect((await open("c")).statusCode).toBe(503);
+    // The kernel's buffers are full by then.
+    await vi.waitFor(async () => {
+      seconds(5);
+      expect((await open("c")).statusCode).toBe(200);
+    });
+    await vi.waitFor(() => expect(count.ended).toBeGreaterThan(0));
+    for (const reply of opened) reply.destroy();
+  }, 60_000);
 });

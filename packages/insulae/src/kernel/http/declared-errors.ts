@@ -4,6 +4,7 @@ import type { ErrorFactory } from "../errors.ts";
 import type { Route } from "../feature.ts";
 import { conditionErrors, type ShownResources, shownBefore } from "./conditional.ts";
 import { responsesOf } from "./declarations.ts";
+import { requestTimeout } from "./errors.ts";
 import {
   idempotencyErrors,
   keyNotTaken,
@@ -18,6 +19,7 @@ export function ownErrors(route: Route, shown: ShownResources): readonly ErrorFa
   const errors = route.options.errors ?? [];
   return [
     ...errors,
+    ...(route.options.atATime === "imports" ? [requestTimeout] : []),
     ...(route.options.atATime || errors.includes(serverBusy) ? [tooManyAtOnce, serverBusy] : []),
     ...(takesIdempotencyKey(route) ? idempotencyErrors : []),
     ...(refusesIdempotencyKey(route) ? [keyNotTaken] : []),
