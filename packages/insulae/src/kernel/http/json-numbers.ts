@@ -22,6 +22,7 @@ export function endOfNumber(text: string, start: number): number {
 /** At most so many digits are always kept, unless the exponent is among the largest. */
 const safeDigits = 15;
 const safeExponent = 290;
+const smallestSafe = 1e-290;
 
 /** Whether JavaScript keeps the number, without its sign, that stands there. What is none the parser refuses. */
 export function isExact(text: string, start: number, end: number): boolean {
@@ -30,6 +31,7 @@ export function isExact(text: string, start: number, end: number): boolean {
   const value = Number(number);
   if (Number.isNaN(value)) return true;
   if (!Number.isFinite(value)) return false;
+  if (number.length <= safeDigits && value > smallestSafe) return true;
   const written = String(value);
   if (written === number) return true;
   const [before, after] = [decimal(number), decimal(written)];
