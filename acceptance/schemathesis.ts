@@ -88,7 +88,7 @@ async function tokenOf(role: Role): Promise<string | undefined> {
   const email = `owner@${role}.example`;
   await post("/auth/register", { email, password, first_name: "Olga" });
   const account = await logIn({ email, password });
-  const { id: tenant } = await post("/tenants", { key: role, name: role }, account);
+  const { id: tenant } = await post("/tenants", { key: `of-${role}`, name: role }, account);
   const owner = await logIn({ email, password, tenant });
   if (role === "owner") return owner;
   const viewer = { email: `viewer@${role}.example`, password };

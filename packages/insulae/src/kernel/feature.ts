@@ -106,7 +106,10 @@ export interface RouteOptions<
   /** One line for the API reference. */
   readonly summary: string;
   readonly description?: string;
-  /** The largest body in bytes; default 1 MiB. */
+  /**
+   * The largest body in bytes. Default: `BODY_LIMIT` (1 MiB), or 16 KiB where strangers may send one: at
+   * public routes and those with `limit: "credentials"`.
+   */
   readonly bodyLimit?: number;
   /**
    * `credentials`: 5 calls a minute for a client (`RATE_LIMIT_CREDENTIALS`). For routes at which somebody

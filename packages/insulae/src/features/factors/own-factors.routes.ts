@@ -12,6 +12,7 @@ import {
   Factors,
   NewFactor,
   PasskeyOptions,
+  passkeyBodyLimit,
   Reauthentication,
   RecoveryCodes,
 } from "./factors.schemas.ts";
@@ -84,6 +85,7 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "An app proves itself with its first code, and takes the place of an app that was there. Ends all sign-ins, and gives a new one to the caller; with the first factor also ten recovery codes.",
       body: NewFactor,
+      bodyLimit: passkeyBodyLimit,
       response: { 201: AddedFactor },
       errors: [reauthenticationRequired, wrongFactor, tooManyFactors],
     },
@@ -168,6 +170,7 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "Proves once more who calls, for what asks for a fresh proof; good for ten minutes",
       description: "With a factor; whoever has none, with the password.",
       body: Reauthentication,
+      bodyLimit: passkeyBodyLimit,
       response: { 204: null },
       errors: [wrongFactor, tooManyAttempts, passwordsBusy],
     },

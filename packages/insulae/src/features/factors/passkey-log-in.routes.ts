@@ -7,7 +7,7 @@ import {
   TenantReference,
   tenantOf,
 } from "../accounts/accounts.feature.ts";
-import { PasskeyAnswer, PasskeyOptions } from "./factors.schemas.ts";
+import { PasskeyAnswer, PasskeyOptions, passkeyBodyLimit } from "./factors.schemas.ts";
 import { invalidPasskey, logInByPasskey, logInOptions } from "./passkey-log-in.ts";
 
 const Where = Type.Object({ tenant: Type.Optional(TenantReference) }, { $id: "PasskeyLogInStart" });
@@ -48,6 +48,7 @@ export const passkeyLogInRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "Where a tenant is known, as its user; otherwise as with an account's password. It counts as two factors.",
       body: LogIn,
+      bodyLimit: passkeyBodyLimit,
       unknownTenant() {
         throw invalidPasskey();
       },

@@ -8,6 +8,7 @@ import {
   Enrolment,
   MfaToken,
   PasskeyOptions,
+  passkeyBodyLimit,
   SecondFactor,
 } from "./factors.schemas.ts";
 import { tooManyAttempts, wrongFactor } from "./prove.ts";
@@ -27,6 +28,7 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "With the answer's `mfa_token` and one of its `methods`. A wrong code leaves the token as it is; after five of them each next one has to wait longer, wherever it comes from.",
       body: SecondFactor,
+      bodyLimit: passkeyBodyLimit,
       unknownTenant() {
         throw invalidMfaToken();
       },
@@ -86,6 +88,7 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "factor.added",
       summary: "Adds the first factor, and finishes the log-in that asked for one",
       body: Enrolment,
+      bodyLimit: passkeyBodyLimit,
       unknownTenant() {
         throw invalidMfaToken();
       },

@@ -65,6 +65,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`. How many tenants an account may own (`TENANTS_PER_ACCOUNT`) and which isolation its plan allows (`PLAN_ISOLATIONS`) is for the installation to say; platform administrators are not bound by it.",
       body: NewTenantBody,
+      bodyLimit: 128 * 1024, // its settings may have much of the tenant's own
       response: { 201: TenantView },
       errors: [
         tenantExists,

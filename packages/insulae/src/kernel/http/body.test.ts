@@ -1,5 +1,7 @@
+import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
 import { processorTime } from "../../testing/processor-time.ts";
+import { feature } from "../feature.ts";
 import { echo, testServer } from "./test-server.ts";
 
 const json = { "content-type": "application/json" };
@@ -110,5 +112,45 @@ describe("a body", () => {
   it("larger than its route allows is refused", async () => {
     const answer = await send(`{"text":"${"a".repeat(200_000)}"}`);
     expect([answer.statusCode, answer.json().code]).toEqual([413, "body_too_large"]);
+  });
+
+  it.each([
+    ["a public route", { permission: "public" }, 16_384],
+    [
+      "a route with the limit of credentials",
+      { permission: "authenticated", limit: "credentials" },
+      16_384,
+    ],
+    ["a public route that says more", { permission: "public", bodyLimit: 20_000 }, 20_000],
+    ["any other route", { permission: "authenticated" }, 1_048_576],
+  ] as const)("of %s has its limit", async (_what, options, most) => {
+    const any = feature("any", {
+      routes: (r) => [
+        r.post(
+          "/any",
+          {
+            ...options,
+            audit: { none: "a test" },
+            summary: "Takes anything",
+            body: Type.Array(Type.String({ maxLength: 2_000_000 })),
+            response: { 204: null },
+          },
+          () => undefined,
+        ),
+      ],
+    });
+    const { app } = testServer([any]);
+    const statuses = [];
+    for (const length of [most, most + 1]) {
+      const payload = JSON.stringify(["a".repeat(length - 4)]);
+      const answer = await app.inject({
+        method: "POST",
+        url: "/api/v1/any",
+        headers: json,
+        payload,
+      });
+      statuses.push(answer.statusCode);
+    }
+    expect(statuses).toEqual([204, 413]);
   });
 });

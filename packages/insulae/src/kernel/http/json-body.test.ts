@@ -113,6 +113,66 @@ describe("a JSON body", () => {
     );
   });
 
+  it.each([
+    ["numbers with exponents", "1e5,", 1],
+    ["numbers with large exponents", "1e300,", 1],
+    ["zeros with exponents", "0e999,", 1],
+    ["long numbers with exponents", "1.2345678901234567e-7,", 1],
+    ["empty objects", "{},", 2],
+    ["objects with a key each", '{"":0},', 3],
+    ["escapes", '"\\u0041",', 1],
+  ])(
+    "of 1 MiB of %s, or as many as are taken, costs no more than JSON.parse",
+    (_what, piece, parts) => {
+      const filling = (piece: string) => Math.floor(1_048_000 / piece.length);
+      const objects = `[${"{},".repeat(filling("{},"))}0]`;
+      const plain = shortestRun(() => JSON.parse(objects));
+      for (const pieces of [filling(piece), Math.floor(49_990 / parts)]) {
+        for (const last of ["0", "1e400"]) {
+          const bytes = Buffer.from(`[${piece.repeat(pieces)}${last}]`);
+          const spent = shortestRun(() => {
+            try {
+              parseJsonBody(bytes);
+            } catch {} // a refusal may cost no more
+          });
+          expect(spent / plain).toBeLessThan(3);
+        }
+      }
+    },
+  );
+
+  it("has at most 50,000 commas, colons and opening brackets", () => {
+    const nested = (pairs: number) => `[${'{"a":0},'.repeat(pairs)}0]`; // three for each, and one
+    for (const text of [
+      `[${"0,".repeat(49_999)}0]`,
+      `${nested(16_666)} `.replace("[{", "[0,{"),
+      JSON.stringify(",:[{".repeat(20_000)),
+    ]) {
+      expect(parse(text)).toEqual(JSON.parse(text));
+    }
+    for (const text of [`[${"0,".repeat(50_000)}0]`, nested(16_667), ":".repeat(50_001)]) {
+      expect(() => parse(text)).toThrow(
+        expect.objectContaining({
+          code: "body_too_large",
+          detail: expect.stringContaining("50000"),
+        }),
+      );
+    }
+  });
+
+  it("names the place of a number that would change in its first 64 KiB only", () => {
+    const errorsAt = (position: number) => {
+      try {
+        parse(`["${"a".repeat(position - 4)}",1e400]`);
+      } catch (error) {
+        return (error as { errors: unknown }).errors;
+      }
+      return undefined;
+    };
+    expect(errorsAt(65_536)).toEqual([expect.objectContaining({ pointer: "/body/1" })]);
+    expect(errorsAt(65_537)).toEqual([]);
+  });
+
   it("of 1 MiB of quotes and backslashes is read in under 100 ms", () => {
     const text = JSON.stringify({ a: '\\"'.repeat(260_000) });
     expect(shortestRun(() => parse(text))).toBeLessThan(100);

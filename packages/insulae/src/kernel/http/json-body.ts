@@ -6,18 +6,29 @@
  * One pass over the text finds the depth, the numbers and how many structural colons there are, skipping
  * strings by `indexOf`; one over the parsed value counts its keys. Each member has one colon, so fewer keys
  * than colons means that a key was doubled, and no set of names has to be kept.
+ *
+ * What a value costs here and later (in a schema's checks, in memory) goes by how many parts it has, far more
+ * than by its bytes, so their number has a limit of its own, which the first pass sees to.
  */
 import { isUtf8 } from "node:buffer";
 import type { FastifyInstance } from "fastify";
 import { defineError, type FieldError } from "../errors.ts";
 import { asError } from "./answer.ts";
-import { malformedJson, unsupportedMediaType } from "./errors.ts";
-import { endOfNumber, hasExponent, isExact, pointerTo } from "./json-numbers.ts";
+import { createBodyReader } from "./body-bytes.ts";
+import { bodyTooLarge, malformedJson, unsupportedMediaType } from "./errors.ts";
+import { endOfNumber, isExact, pointerTo } from "./json-numbers.ts";
 
+/** Bytes of bodies that have not come in as a whole; a quarter for each tenant or client. */
+const maxUnderWay = 128 * 1024 * 1024;
 const maxDepth = 32;
+/** Of commas, colons and opening brackets together. */
+const maxParts = 50_000;
+/** Further in, an error does not say where: that is found out by reading all that comes before. */
+const maxPointed = 65_536;
 
 const quote = 0x22;
 const backslash = 0x5c;
+const comma = 0x2c;
 const colon = 0x3a;
 const zero = 0x30;
 const nine = 0x39;
@@ -28,33 +39,49 @@ export const inexactNumber = defineError(
   "A number has more digits than can be kept, or is too large; send it as a string",
 );
 
-const errorAt = (text: string, position: number, root: string): FieldError => ({
-  pointer: `${root}${pointerTo(text, position)}`,
-  message: "would be changed: numbers are kept as IEEE 754 doubles (RFC 8259, section 6)",
-});
+const errorsAt = (text: string, position: number, root: string): readonly FieldError[] =>
+  position > maxPointed
+    ? []
+    : [
+        {
+          pointer: `${root}${pointerTo(text, position)}`,
+          message: "would be changed: numbers are kept as IEEE 754 doubles (RFC 8259, section 6)",
+        },
+      ];
 
 /** Makes the server take JSON, and no other type: those it has of its own go. */
 export function acceptOnlyJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser<Buffer>(
-    "application/json",
-    { parseAs: "buffer" },
-    (request, body, done) => {
+  // One payer's share has room for the largest body that the configuration allows.
+  const underWay = Math.max(maxUnderWay, 4 * (app.initialConfig.bodyLimit ?? 0));
+  const read = createBodyReader({ process: underWay, payer: underWay / 4 });
+  app.addContentTypeParser("application/json", (request, stream, done) => {
+    if (request.headers["content-encoding"] !== undefined) {
+      done(unsupportedMediaType());
+      return;
+    }
+    read(request, stream, (failed, bytes) => {
+      if (!bytes) {
+        done(failed);
+        return;
+      }
+      let body: unknown;
       try {
-        if (request.headers["content-encoding"] !== undefined) throw unsupportedMediaType();
-        done(null, parseJsonBody(body));
+        body = parseJsonBody(bytes);
       } catch (error) {
         done(asError(error));
+        return;
       }
-    },
-  );
+      done(null, body);
+    });
+  });
 }
 
 /**
  * Parses a body. An empty one is `undefined`.
  *
  * @param root the pointer to it in errors.
- * @throws malformedJson, inexactNumber
+ * @throws malformedJson, inexactNumber, bodyTooLarge
  */
 export function parseJsonBody(bytes: Buffer, root = "/body"): unknown {
   if (bytes.length === 0) return undefined;
@@ -68,12 +95,14 @@ export function parseJsonBody(bytes: Buffer, root = "/body"): unknown {
     // Its message quotes the text; the client knows what it sent.
     throw malformedJson({ cause });
   }
-  if (changed !== undefined) throw inexactNumber({ errors: [errorAt(text, changed, root)] });
+  if (changed !== undefined) throw inexactNumber({ errors: errorsAt(text, changed, root) });
   // Only an escape can make a character that the text itself may not have.
   const keys = countKeys(value, text.includes("\\u"));
   if (keys !== colons) throw malformedJson({ detail: "A key is doubled" });
   return value;
 }
+
+const tooManyParts = `It may have at most ${maxParts} values: commas, colons and opening brackets are counted`;
 
 interface Scan {
   readonly colons: number;
@@ -84,14 +113,16 @@ interface Scan {
 function scan(text: string): Scan {
   let colons = 0;
   let depth = 0;
+  let parts = 0;
   let changed: number | undefined;
+  const countPart = () => {
+    if (++parts > maxParts) throw bodyTooLarge({ detail: tooManyParts });
+  };
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code >= zero && code <= nine) {
       const end = endOfNumber(text, i);
-      // So few digits are always kept.
-      const isDoubtful = end - i > 15 || hasExponent(text, i, end);
-      if (isDoubtful && changed === undefined && !isExact(text.slice(i, end))) changed = i;
+      if (changed === undefined && !isExact(text, i, end)) changed = i;
       i = end - 1;
       continue;
     }
@@ -101,9 +132,14 @@ function scan(text: string): Scan {
         break;
       case colon:
         colons++;
+        countPart();
+        break;
+      case comma:
+        countPart();
         break;
       case 0x7b: // {
       case 0x5b: // [
+        countPart();
         if (++depth > maxDepth) {
           throw malformedJson({ detail: `It is more than ${maxDepth} levels deep` });
         }
@@ -139,7 +175,9 @@ function countKeys(value: unknown, escaped: boolean): number {
     for (const item of value) keys += countKeys(item, escaped);
     return keys;
   }
-  for (const [key, member] of Object.entries(value)) {
+  // All that `JSON.parse` gives an object is its own.
+  for (const key in value) {
+    const member: unknown = Reflect.get(value, key);
     if (key === "__proto__" || (key === "constructor" && isObjectWithPrototype(member))) {
       throw malformedJson({ detail: "A key is not allowed" });
     }

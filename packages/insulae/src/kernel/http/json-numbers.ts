@@ -19,32 +19,55 @@ export function endOfNumber(text: string, start: number): number {
   return end;
 }
 
-export function hasExponent(text: string, start: number, end: number): boolean {
-  for (let i = start; i < end; i++) if ((text.charCodeAt(i) | 0x20) === 0x65) return true;
-  return false;
-}
+/** At most so many digits are always kept, unless the exponent is among the largest. */
+const safeDigits = 15;
+const safeExponent = 290;
+const smallestSafe = 1e-290;
 
-/** @param number without a sign. */
-export function isExact(number: string): boolean {
+/** Whether JavaScript keeps the number, without its sign, that stands there. What is none the parser refuses. */
+export function isExact(text: string, start: number, end: number): boolean {
+  if (isPlain(text, start, end)) return true;
+  const number = text.slice(start, end);
   const value = Number(number);
-  // No number: the parser says so.
   if (Number.isNaN(value)) return true;
   if (!Number.isFinite(value)) return false;
-  if (String(value) === number) return true;
-  const [before, after] = [decimal(number), decimal(String(value))];
+  if (number.length <= safeDigits && value > smallestSafe) return true;
+  const written = String(value);
+  if (written === number) return true;
+  const [before, after] = [decimal(number), decimal(written)];
   return before.digits === after.digits && (before.digits === "" || before.point === after.point);
+}
+
+/** So few digits and so small an exponent that nothing has to be compared. */
+function isPlain(text: string, start: number, end: number): boolean {
+  let digits = 0;
+  let at = start;
+  for (; at < end; at++) {
+    const code = text.charCodeAt(at);
+    if ((code | 0x20) === 0x65) break;
+    if (digit(code) && ++digits > safeDigits) return false;
+  }
+  let exponent = 0;
+  for (at++; at < end; at++) {
+    const code = text.charCodeAt(at);
+    if (digit(code)) exponent = exponent * 10 + code - 0x30;
+  }
+  return exponent < safeExponent;
 }
 
 /** Its digits without zeros at either end, and how many stand before the point. */
 function decimal(number: string): { readonly digits: string; readonly point: number } {
-  const [mantissa = "", exponent = "0"] = number.toLowerCase().split("e");
-  const [whole = "", fraction = ""] = mantissa.split(".");
-  const all = whole + fraction;
+  const e = Math.max(number.indexOf("e"), number.indexOf("E"));
+  const mantissa = e === -1 ? number : number.slice(0, e);
+  const dot = mantissa.indexOf(".");
+  const whole = dot === -1 ? mantissa.length : dot;
+  const all = dot === -1 ? mantissa : mantissa.slice(0, dot) + mantissa.slice(dot + 1);
   let start = 0;
   let end = all.length;
   while (start < end && all.charCodeAt(start) === 0x30) start++;
   while (end > start && all.charCodeAt(end - 1) === 0x30) end--;
-  return { digits: all.slice(start, end), point: whole.length - start + Number(exponent) };
+  const exponent = e === -1 ? 0 : Number(number.slice(e + 1));
+  return { digits: all.slice(start, end), point: whole - start + exponent };
 }
 
 const maxName = 100;

@@ -173,7 +173,7 @@ function registerRoute(
   app.route({
     method: route.method,
     url,
-    ...(route.options.bodyLimit === undefined ? {} : { bodyLimit: route.options.bodyLimit }),
+    bodyLimit: bodyLimitOf(route, app.initialConfig.bodyLimit ?? strangersBodyLimit),
     config: {
       errorShape: route.options.errorShape,
       ...formConfigOf(route),
@@ -188,6 +188,14 @@ function registerRoute(
     }),
     handler: (request, reply) => within(findState(request)?.span, () => answerTo(request, reply)),
   });
+}
+
+/** Where anybody may send a body: a name, a password and a token have room in it several times. */
+const strangersBodyLimit = 16 * 1024;
+
+function bodyLimitOf({ options }: Route, standard: number): number {
+  const isForStrangers = options.permission === "public" || options.limit === "credentials";
+  return options.bodyLimit ?? (isForStrangers ? Math.min(strangersBodyLimit, standard) : standard);
 }
 
 function entrance(

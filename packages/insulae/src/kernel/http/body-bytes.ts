@@ -1,0 +1,86 @@
+/**
+ * Reads bodies that have to be in memory as a whole. What has come of those that are under way is counted, for
+ * the process and for whoever pays for the request: beyond a limit they are refused, before they are read
+ * where they say how long they are. Only what has come counts, so that nobody takes room by announcing.
+ */
+import type { IncomingMessage } from "node:http";
+import type { FastifyRequest } from "fastify";
+import { serverBusy, tooManyAtOnce } from "../at-a-time.ts";
+import type { AppError } from "../errors.ts";
+import { badRequest, bodyTooLarge } from "./errors.ts";
+import { findState } from "./request-state.ts";
+
+export interface BodyBytesLimits {
+  /** How many bytes of bodies may be under way in this process. */
+  readonly process: number;
+  /** How many of these for one tenant, or for one client where nobody is signed in to a tenant. */
+  readonly payer: number;
+}
+
+type Done = (error: Error | null, bytes?: Buffer) => void;
+type ReadBytes = (request: FastifyRequest, stream: IncomingMessage, done: Done) => void;
+
+/** What a chunk takes beside its bytes: a client may send each byte in one of its own. */
+const chunkOverhead = 256;
+
+export function createBodyReader(limits: BodyBytesLimits): ReadBytes {
+  const held = new Map<string, number>();
+  let total = 0;
+
+  const count = (payer: string, bytes: number): void => {
+    total += bytes;
+    const now = (held.get(payer) ?? 0) + bytes;
+    if (now === 0) held.delete(payer);
+    else held.set(payer, now);
+  };
+  const refusal = (payer: string, more: number): AppError | undefined => {
+    const headers = { "retry-after": "1" };
+    const detail = (bytes: number, whose: string) =>
+      `The limit on bodies under way is ${bytes} bytes for ${whose}.`;
+    if ((held.get(payer) ?? 0) + more > limits.payer) {
+      return tooManyAtOnce({ headers, detail: detail(limits.payer, "a tenant or a client") });
+    }
+    if (total + more <= limits.process) return undefined;
+    return serverBusy({ headers, detail: detail(limits.process, "this process") });
+  };
+
+  return (request, stream, done) => {
+    const { bodyLimit } = request.routeOptions;
+    const payer = payerOf(request);
+    const told = request.headers["content-length"];
+    const length = told === undefined ? undefined : Number(told);
+    const tooLarge = () => bodyTooLarge({ detail: `It may have at most ${bodyLimit} bytes` });
+    const refused = (length ?? 0) > bodyLimit ? tooLarge() : refusal(payer, length ?? 0);
+    if (refused) {
+      done(refused);
+      return;
+    }
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let counted = 0;
+    const take = (chunk: Buffer): void => {
+      size += chunk.length;
+      counted += chunk.length + chunkOverhead;
+      count(payer, chunk.length + chunkOverhead);
+      const error = size > bodyLimit ? tooLarge() : refusal(payer, 0);
+      if (error) end(error);
+      else chunks.push(chunk);
+    };
+    const end = (error?: Error | null): void => {
+      stream.off("data", take).off("end", end).off("error", end).off("close", cut);
+      count(payer, -counted);
+      if (error) done(error);
+      else if (length !== undefined && size !== length) done(badRequest());
+      else done(null, Buffer.concat(chunks, size));
+    };
+    const cut = () => end(stream.errored ?? new Error("the client went away"));
+    stream.on("data", take).on("end", end).on("error", end).on("close", cut).resume();
+  };
+}
+
+/** Strangers don't take a tenant's share. */
+function payerOf(request: FastifyRequest): string {
+  const state = findState(request);
+  const tenant = state?.resolved?.user && state.resolved.tenant;
+  return tenant?.id ?? state?.client.block ?? "";
+}
