@@ -23,7 +23,7 @@ describe(".env", () => {
     ],
     [
       "a backslash in double quotes",
-      String.raw`A="C:\\new"` + "\n" + String.raw`B='C:\\new'` + "\n" + String.raw`C="\d\\\n"`,
+      `${String.raw`A="C:\\new"`}\n${String.raw`B='C:\\new'`}\n${String.raw`C="\d\\\n"`}`,
       { A: String.raw`C:\new`, B: String.raw`C:\\new`, C: "\\d\\\n" },
     ],
     ["names that objects have", "constructor=1\ntoString=2", { constructor: "1", toString: "2" }],

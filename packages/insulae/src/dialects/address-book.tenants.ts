@@ -12,6 +12,7 @@ import type { RouteBuilder } from "../kernel/feature.ts";
 import { validationFailed } from "../kernel/http/errors.ts";
 import { timestamp } from "../kernel/http/fields.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../kernel/tenancy/errors.ts";
+import { normalised } from "../kernel/text.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
 import { makeDatabaseTenant } from "./master-tenant.ts";
 import {
@@ -127,11 +128,11 @@ function answerOf({ offset }: Wanted, { tenants, shown }: Awaited<ReturnType<typ
 /** A key for who names none. */
 function keyOf(name: string): string {
   const words =
-    name
-      .normalize("NFKC")
+    normalised(name)
       .toLowerCase()
       .match(/[a-z0-9]+/g) ?? [];
-  const key = words.join("_").slice(0, 63).replace(/_+$/, "");
+  const cut = words.join("_").slice(0, 63);
+  const key = cut.endsWith("_") ? cut.slice(0, -1) : cut;
   if (key !== "") return key;
   const message = "is required where the name has no letters a-z or digits to make it of";
   throw validationFailed({ errors: [{ pointer: "/body/id", message }] });

@@ -5,6 +5,8 @@
  * A route says what the server has to know of it, and the server refuses to start if something is
  * missing or wrong: who may call it (`permission`), on whose behalf it runs (`context`), the shapes of
  * what goes in and out, and, if it changes something, what the audit log calls that (`audit`).
+ *
+ * Long because it is all that a route may say, and is read in one place.
  */
 import type { Kysely } from "kysely";
 import type { Static, TSchema } from "typebox";

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { searching } from "../../kernel/database/search.ts";
+import { hasWords, searching } from "../../kernel/database/search.ts";
 import { feature } from "../../kernel/feature.ts";
 import { uuid } from "../../kernel/http/fields.ts";
 import { contactSearch } from "../contacts/contacts.feature.ts";
@@ -51,6 +51,7 @@ export const search = feature("search", {
       },
       async ({ db, user, query }) => {
         const { q: text, limit = 20 } = query;
+        if (!hasWords(text)) return { items: [] };
         const types: readonly string[] | undefined = query.types;
         const wanted = sources.filter(
           ({ type, permission }) =>

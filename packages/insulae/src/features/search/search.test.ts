@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { containing } from "../../kernel/database/like.ts";
-import { searching } from "../../kernel/database/search.ts";
+import { hasWords, searching } from "../../kernel/database/search.ts";
 import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
@@ -119,6 +119,14 @@ describe("finds", () => {
     for (const q of ["%%", "__", "\\\\", "'; drop table x; --", "':*|!&<->()"]) {
       expect(await titles(member, q)).toEqual([]);
     }
+  });
+
+  test("nothing for a text without two letters or digits, which no index could find", async () => {
+    await member.call("POST", "/contacts", { name: "Wool 100%%" });
+    expect(await titles(member, "100%%")).toEqual(["Wool 100%%"]);
+    for (const q of ["%%", "%".repeat(200), "0%%"]) expect(await titles(member, q)).toEqual([]);
+    expect(["東!", "12", "é1", "ह1"].filter(hasWords)).toHaveLength(4);
+    expect(["「」", "a!", "😀😀", "・・"].filter(hasWords)).toEqual([]);
   });
 
   test("only so many, and only the types that are asked for", async () => {

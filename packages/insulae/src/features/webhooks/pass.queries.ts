@@ -17,25 +17,28 @@ export async function lockState(tx: Db, webhookId: string, jobId: string) {
   const { rows } = await sql<{
     enabled: boolean;
     failures: number;
+    /** Its receiver took long to answer the last time. */
+    slow: boolean;
     failing_for: number;
     resting: boolean;
     /** Somebody else delivers to it. */
     taken: boolean;
     /** The lease is this job's, also if it has run out. */
     mine: boolean;
-    /** How many of the tenant's other webhooks are being tried again after a failure. */
+    /** How many of the tenant's other webhooks that failed or were slow have a pass. */
     retrying: number;
   }>`
     select
       enabled,
       failures,
+      slow,
       coalesce(extract(epoch from now() - failing_since), 0)::float8 as failing_for,
       coalesce(rests_until > now(), false) as resting,
       coalesce(pass_until > now() and pass_by <> ${jobId}, false) as taken,
       coalesce(pass_by = ${jobId}, false) as mine,
       (
         select count(*)::integer from webhook_states as other
-        where other.pass_until > now() and other.failures > 0
+        where other.pass_until > now() and (other.failures > 0 or other.slow)
           and other.webhook_id <> state.webhook_id
       ) as retrying
     from webhook_states as state
@@ -62,7 +65,11 @@ export const beginPass = (tx: Db, webhookId: string, jobId: string) =>
 export async function endPass(
   tx: Db,
   webhookId: string,
-  { failures, resting }: { readonly failures: number; readonly resting: number },
+  {
+    failures,
+    slow,
+    resting,
+  }: { readonly failures: number; readonly slow: boolean; readonly resting: number },
 ): Promise<Date | null> {
   const { rows } = await sql<{ rests_until: Date | null }>`
     update webhook_states
@@ -70,6 +77,7 @@ export async function endPass(
       pass_by = null,
       pass_until = null,
       failures = ${failures},
+      slow = ${slow},
       failing_since = case when ${failures} > 0 then coalesce(failing_since, now()) end,
       rests_until = case
         when ${resting} > 0 then date_trunc('milliseconds', now()) + make_interval(secs => ${resting})

@@ -1,6 +1,6 @@
 /** Passes side by side: of one tenant, of several nodes. */
 import { sql } from "kysely";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { TestPeople } from "../../testing/test-people.ts";
 import { newHooks, openReceiver, openWebhookPeople } from "./receiver-fixture.ts";
 
@@ -52,12 +52,15 @@ describe("receivers that do not answer", () => {
     }
   });
 
-  it("are tried again two at a time, also where three passes begin at the same moment", async () => {
+  it.each([
+    ["failed", "failures = 1"],
+    ["were slow", "slow = true"],
+  ])("and %s are asked two at a time, also where three passes begin at once", async (_, before) => {
     const hooks = await newHooks(people);
     const silent = await openReceiver(() => undefined);
     const dead: string[] = [];
     for (const name of ["a", "b", "c"]) dead.push((await hooks.add(`${silent.url}/${name}`)).id);
-    await hooks.sql("update webhook_states set failures = 1");
+    await hooks.sql(`update webhook_states set ${before}`);
     const held = `
       select from pg_stat_activity
       where datname = current_database() and pid in (select pid from pg_locks where not granted)`;
@@ -77,9 +80,32 @@ describe("receivers that do not answer", () => {
     const { id } = await hooks.add((await openReceiver()).url);
     await hooks.happen();
     await hooks.delivery(id, { state: "delivered" });
-    expect(await hooks.sql(`${atWork} and failures = 1`)).toHaveLength(2);
+    expect(await hooks.sql(`${atWork} and ${before}`)).toHaveLength(2);
     for (const id of dead) await people.delete(`/api/v1/webhooks/${id}`, hooks.as);
   });
+});
+
+it("a receiver that takes seconds to answer 200 is slow, and not any more once it answers at once", async () => {
+  const hooks = await newHooks(people);
+  const now = performance.now.bind(performance);
+  let later = 0;
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => now() + later);
+  onTestFinished(() => clock.mockRestore());
+  const receiver = await openReceiver((_, count) => {
+    if (count === 1) later += 6_000;
+    return { status: 200 };
+  });
+  const { id } = await hooks.add(receiver.url);
+  const slow = async () => {
+    await hooks.delivery(id, { state: "delivered" });
+    await hooks.settled(id);
+    return hooks.sql("select slow, failures, rests_until is not null as rests from webhook_states");
+  };
+  await hooks.happen();
+  expect(await slow()).toEqual([{ slow: true, failures: 0, rests: true }]);
+  await hooks.happen();
+  await hooks.pass(id);
+  expect(await slow()).toEqual([{ slow: false, failures: 0, rests: false }]);
 });
 
 describe("a process that dies in a pass", () => {

@@ -7,8 +7,8 @@
  *                            └── when the next is due, or the webhook has rested ──┘
  *
  * A webhook has one pass at a time, under a lease in its state: a slow receiver holds up nobody else's.
- * One that fails rests, longer each time, up to ten minutes, and of those that have failed a tenant has
- * two passes at a time, on all nodes together; one that has failed for three days, or answers 410, is
+ * One that fails rests, longer each time, up to ten minutes, one that is slow for a moment. Of those that
+ * have failed or were slow a tenant has two passes at a time, on all nodes together; one that has failed for three days, or answers 410, is
  * switched off, and so is one whose maker is gone. What its maker may not read at that moment is not sent.
  *
  * Who finds a pass under way goes away: the pass doesn't end while anything is due, and it looks under
@@ -49,9 +49,12 @@ import {
 /** Seconds between the attempts; so 8 of them, within a day and a half. */
 const retryAfter = [5, 60, 300, 1_800, 7_200, 28_800, 86_400] as const;
 const atOnce = 4;
+/** Of webhooks that have failed, or were slow. */
 const retriesOfTenant = 2;
+/** Most receivers answer within a second. */
+const slowMs = 5_000;
 const passSeconds = 20;
-const restSeconds = { first: 5, longest: 600, crowded: 3 } as const;
+const restSeconds = { first: 5, longest: 600, crowded: 3, slow: 3 } as const;
 const givenUpAfterSeconds = 3 * 86_400;
 const keptDays = 30;
 
@@ -66,11 +69,11 @@ export const deliver = job("webhooks.deliver", {
   // Sent in the transaction of whatever happened, which is not to fail for it.
   uncounted: true,
   async run({ webhook }, scope: Scope): Promise<void> {
-    const failures = await begin(scope, webhook);
-    if (failures === undefined) return;
+    const before = await begin(scope, webhook);
+    if (!before) return;
     const endpoint = await findEndpoint(scope.db, webhook);
     // Deleted since, and its deliveries with it.
-    if (endpoint) await pass(scope, endpoint, failures);
+    if (endpoint) await pass(scope, endpoint, before);
   },
 });
 
@@ -108,36 +111,53 @@ export const wake = (jobs: Jobs, webhook: string, tx?: QueryExecutorProvider) =>
 const wakeAt = (jobs: Jobs, webhook: string, at: Date, tx: QueryExecutorProvider) =>
   jobs.send(deliver, { webhook }, { key: `${webhook} ${at.toISOString()}`, after: at, tx });
 
-/** Takes the lease. @returns the failures in a row before; undefined: there is nothing to do here. */
-const begin = ({ db, job, jobs }: Scope, webhook: string): Promise<number | undefined> =>
+/** How it went with a webhook. */
+interface History {
+  /** How many times in a row nothing got through. */
+  readonly failures: number;
+  /** Whether an attempt of the last took longer than `slowMs`. */
+  readonly slow: boolean;
+}
+
+/** Takes the lease. @returns how it went before; undefined: there is nothing to do here. */
+const begin = ({ db, job, jobs }: Scope, webhook: string): Promise<History | undefined> =>
   db.transaction().execute(async (tx) => {
     await lockStates(tx);
     const state = await lockState(tx, webhook, job.id);
     if (!state?.enabled || state.taken || state.resting) return undefined;
-    const { failures, retrying } = state;
-    if (failures > 0 && retrying >= retriesOfTenant) {
-      const until = await endPass(tx, webhook, { failures, resting: restSeconds.crowded });
+    const { failures, slow, retrying } = state;
+    if ((failures > 0 || slow) && retrying >= retriesOfTenant) {
+      const until = await endPass(tx, webhook, { failures, slow, resting: restSeconds.crowded });
       if (until) await wakeAt(jobs, webhook, until, tx);
       return undefined;
     }
     await beginPass(tx, webhook, job.id);
-    return failures;
+    return { failures, slow };
   });
 
 /** Sends what is due, until nothing is, or nothing gets through, or it is others' turn. */
-async function pass(scope: Scope, endpoint: EndpointRow, failuresBefore: number): Promise<void> {
+async function pass(scope: Scope, endpoint: EndpointRow, before: History): Promise<void> {
   const { db, signal } = scope;
   const until = performance.now() + passSeconds * 1_000;
-  let failures = failuresBefore;
+  let { failures, slow } = before;
   for (;;) {
     const maker = makerOfEndpoint(endpoint);
     const permissions = maker && (await scope.permissionsOf(maker));
     if (!permissions) {
-      await end(scope, endpoint.id, { failures, failed: false, off: "maker_gone", last: true });
+      const off = "maker_gone";
+      await end(scope, endpoint.id, {
+        failures,
+        slow,
+        tried: false,
+        failed: false,
+        off,
+        last: true,
+      });
       return;
     }
     // One that has failed is asked once, to see.
     const due = await listDue(db, endpoint.id, failures > 0 ? 1 : atOnce);
+    const sentAt = performance.now();
     const outcomes = await Promise.all(
       due.map((delivery) =>
         mayRead(scope.events.catalogue, permissions, delivery.name)
@@ -145,16 +165,20 @@ async function pass(scope: Scope, endpoint: EndpointRow, failuresBefore: number)
           : withhold(scope, delivery),
       ),
     );
-    const tried = outcomes.filter((outcome) => outcome !== "withheld");
-    const failed = tried.length > 0 && !tried.includes("delivered");
+    const sent = outcomes.filter((outcome) => outcome !== "withheld");
+    const tried = sent.length > 0;
+    const failed = tried && !sent.includes("delivered");
     if (failed) failures += 1;
-    else if (tried.length > 0) failures = 0;
+    else if (tried) failures = 0;
+    if (tried) slow = performance.now() - sentAt > slowMs;
     signal.throwIfAborted();
     const course: Course = {
       failures,
+      slow,
+      tried,
       failed,
       off: outcomes.includes("gone") ? "gone" : undefined,
-      last: failed || performance.now() > until,
+      last: failed || (tried && slow) || performance.now() > until,
     };
     if (await end(scope, endpoint.id, course)) return;
   }
@@ -194,10 +218,10 @@ async function withhold(
   return "withheld";
 }
 
-interface Course {
-  /** How many times in a row nothing got through. */
-  readonly failures: number;
-  /** Whether that was so just now. */
+interface Course extends History {
+  /** Whether something was sent just now. */
+  readonly tried: boolean;
+  /** Whether nothing of it got through. */
   readonly failed: boolean;
   /** Why nothing more is to be sent to it. */
   readonly off: Exclude<DisabledReason, "failing"> | undefined;
@@ -214,9 +238,8 @@ async function end(scope: Scope, webhook: string, course: Course): Promise<boole
     if (!state?.mine) return true;
     const next = await findNextDue(tx, webhook);
     if (next?.now && !course.last) return false;
-    const { failures, failed } = course;
-    const resting = failed ? restOf(failures) : 0;
-    const rested = await endPass(tx, webhook, { failures, resting });
+    const { failures, slow } = course;
+    const rested = await endPass(tx, webhook, { failures, slow, resting: restOf(course) });
     const reason = state.enabled ? givenUp(course, state.failing_for) : undefined;
     if (reason) await switchOff(scope, webhook, reason, tx);
     else if (rested) await wakeAt(jobs, webhook, rested, tx);
@@ -242,8 +265,12 @@ async function switchOff(
   await audit({ action: "webhook.disabled", target, detail: { reason } }, tx);
 }
 
-const restOf = (failures: number): number =>
-  failures === 0 ? 0 : Math.min(restSeconds.first * 2 ** (failures - 1), restSeconds.longest);
+/** How long nothing is sent to it, in seconds. */
+function restOf({ failures, failed, slow, tried }: Course): number {
+  if (failed) return Math.min(restSeconds.first * 2 ** (failures - 1), restSeconds.longest);
+  // Whoever else of the tenant's is slow has its turn.
+  return tried && slow ? restSeconds.slow : 0;
+}
 
 const givenUp = ({ failed, off }: Course, failingFor: number): DisabledReason | undefined => {
   if (off) return off;

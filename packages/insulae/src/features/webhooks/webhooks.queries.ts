@@ -31,6 +31,7 @@ export interface WebhookTables {
   webhook_states: {
     webhook_id: ColumnType<string, string, never>;
     failures: ColumnType<number, never, number>;
+    slow: ColumnType<boolean, never, boolean>;
     failing_since: ColumnType<Date | null, never, Date | null>;
     rests_until: ColumnType<Date | null, never, Date | null>;
     pass_by: ColumnType<string | null, never, string | null>;

@@ -38,6 +38,14 @@ export const soughtText = (text: string | undefined): string | undefined =>
   text?.replace(/[\u00ad\u200b\u2060\ufeff]/g, "").trim() || undefined;
 
 /**
+ * Whether it has two letters or digits, or one of a script in which a character is a word or a syllable.
+ * Other texts have nothing that an index could find: each row would be read, and compared.
+ */
+export const hasWords = (text: string): boolean =>
+  (text.match(/[\p{L}\p{N}]/gu)?.length ?? 0) >= 2 ||
+  /[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Hangul}]/u.test(text.replace(/\P{L}/gu, ""));
+
+/**
  * The condition of a statement that reads a `…_search` table and might have no other parameter: the table
  * itself finds the rows, and with a parameter the plan is made for each text.
  */

@@ -14,10 +14,31 @@ const momentMs = 200;
 /** So many jobs may be under way for each place, with those that wait; it bounds their memory. */
 const underWayPerPlace = 10;
 
-/** Whether there is room for another job beside these. */
-export function isRoom(jobs: readonly Waiting[], places: number): boolean {
-  const working = jobs.filter(({ waiting }) => waiting === 0);
-  return working.length < places && jobs.length < places * underWayPerPlace;
+export const mostUnderWay = (places: number): number => places * underWayPerPlace;
+
+const working = (jobs: readonly Waiting[]): number =>
+  jobs.filter(({ waiting }) => waiting === 0).length;
+
+/** Whether a job of whatever tenant may begin beside these. */
+export const isRoom = (all: readonly Waiting[], places: number): boolean =>
+  working(all) < places && all.length < mostUnderWay(places);
+
+/**
+ * Whether a tenant may begin another job where there is room. It works in half of the places at most. Of
+ * the jobs that may be under way it has a tenth, more while half of them are free, and of the last tenth one.
+ *
+ * @param own the tenant's jobs among all.
+ */
+export function mayBegin(
+  own: readonly Waiting[],
+  all: readonly Waiting[],
+  places: number,
+): boolean {
+  if (working(own) >= Math.ceil(places / 2)) return false;
+  const most = mostUnderWay(places);
+  const tenth = Math.max(2, most / 10);
+  if (own.length === 0 || all.length < most / 2) return true;
+  return own.length < tenth && all.length < most - tenth;
 }
 
 /**

@@ -43,7 +43,15 @@ const brief = job("tests.brief", {
   retries: 0,
   run: () => new Promise(() => {}),
 });
-const declared = jobsOf([{ jobs: [count, stay, call, brief] }]);
+/** Waits for a receiver that does not answer until the test lets it. */
+const ask = job("tests.ask", {
+  data: Type.Object({ of: Type.String() }),
+  async run(data, { delivery }) {
+    started.push(data.of);
+    await delivery.mail({} as never);
+  },
+});
+const declared = jobsOf([{ jobs: [count, stay, call, brief, ask] }]);
 
 let parts: JobParts;
 const workers: JobWorker[] = [];
@@ -57,8 +65,12 @@ afterEach(async () => {
   await parts.rows("delete from pgboss.job");
 });
 
-const work = (concurrency: number, queue: JobQueue = parts.queue): JobWorker => {
-  const { platform, log } = parts;
+const work = (
+  concurrency: number,
+  queue: JobQueue = parts.queue,
+  platform = parts.platform,
+): JobWorker => {
+  const { log } = parts;
   const worker = createJobWorker({ queue, declared, platform, concurrency, log, graceMs: 50 });
   workers.push(worker);
   worker.start();
@@ -119,6 +131,35 @@ describe("turns", () => {
     expect(started.filter((name) => name.startsWith("a"))).toHaveLength(2);
     for (const end of stuck.values()) end();
   });
+});
+
+it("slow receivers of many tenants leave room for those that have nothing under way", async () => {
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const { platform, queue } = parts;
+  const withSlowReceivers: typeof platform = {
+    ...platform,
+    withTenant: (tenant, use) =>
+      platform.withTenant(tenant, (scope) =>
+        use({ ...scope, delivery: { ...scope.delivery, mail: () => answered } } as never),
+      ),
+  };
+  for (let i = 0; i < 20; i += 1) {
+    const tenant = await parts.newTenant();
+    for (let n = 0; n < 3; n += 1) await add(tenant, ask.name, { of: "slow" });
+  }
+  const worker = work(4, queue, withSlowReceivers);
+  // Forty may be under way.
+  await expect.poll(() => started.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(36);
+  for (const name of ["a", "b", "c", "d"]) {
+    await add(await parts.newTenant(), ask.name, { of: name });
+    worker.wake();
+    await untilStarted(name);
+  }
+  expect(started.filter((name) => name === "slow")).toHaveLength(36);
+  answer();
 });
 
 describe("a lease", () => {

@@ -10,7 +10,7 @@
  *
  * However much one tenant has waiting, another's job waits for one job of each tenant in the round at
  * most; and no tenant has more than half of the places. A job that waits for somebody outside takes
- * none (`waiting.ts`). It looks for work when jobs are announced, when one ends or begins to wait, when
+ * none, and some of what may be under way so is kept for tenants that have nothing under way (`waiting.ts`). It looks for work when jobs are announced, when one ends or begins to wait, when
  * the next one is due, and by itself every half minute.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -25,7 +25,7 @@ import type { JobDefinition, JobRun } from "./job.ts";
 import { watchJobs } from "./job-metrics.ts";
 import type { JobQueue, TakenJob } from "./queue.ts";
 import { platformQueue } from "./queue-names.ts";
-import { isRoom, outsideOf, type Waiting } from "./waiting.ts";
+import { isRoom, mayBegin, mostUnderWay, outsideOf, type Waiting } from "./waiting.ts";
 
 /** Thrown by a job where trying again makes no sense: it is parked at once. */
 export class PermanentFailure extends Error {
@@ -64,12 +64,12 @@ interface Running extends Waiting {
 const lookEveryMs = 30_000;
 const prolongEveryMs = 10_000;
 const progressEveryMs = 1_000;
-const roundLength = 100;
 
 export function createJobWorker(options: JobWorkerOptions): JobWorker {
   const { queue, declared, platform, concurrency, log, graceMs = 1_000 } = options;
   const watch = watchJobs(platform.metrics, options.tracing, declared.keys());
-  const share = Math.max(1, Math.ceil(concurrency / 2));
+  // Fewer tenants than that have something under way, so that in each round somebody may begin.
+  const roundLength = mostUnderWay(concurrency);
   const running = new Map<Running, Promise<void>>();
   let round: string[] = [];
   let lastQueue = "";
@@ -116,8 +116,9 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
   const hasRoom = (): boolean => isRoom([...running.keys()], concurrency);
 
   const isFull = (name: string): boolean => {
-    const own = [...running.keys()].filter(({ taken }) => taken.queue === name);
-    return !isRoom(own, share);
+    const all = [...running.keys()];
+    const own = all.filter(({ taken }) => taken.queue === name);
+    return !mayBegin(own, all, concurrency);
   };
 
   /** Whose turn it is. */

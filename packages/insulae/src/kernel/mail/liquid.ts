@@ -95,6 +95,7 @@ function only(engine: Liquid): Liquid {
   return engine;
 }
 
+// Bounded: by `inUtc`, to 100 characters.
 const offset =
   /:\d\d.*(?:z|utc?|gmt|[ecmp][sd]t|(?<!-\d\d)[+-]\d\d(?::?\d\d)?)(?:\s*\([^)]*\))?\s*$/i;
 

@@ -10,13 +10,45 @@ type Control = Kysely<ControlTables>;
 export type TakenMail = Pick<
   Selectable<ControlTables["control.mails"]>,
   "id" | "tenant_id" | "template" | "recipient" | "variables" | "attempts"
->;
+> & { readonly turn: string };
 
 const after = (ms: number) =>
   sql<Date>`now() + make_interval(secs => ${ms / 1000}::double precision)`;
 
-/** Takes the mail that has been due longest, for `leaseMs`. */
-export const takeDue = (control: Control, leaseMs: number): Promise<TakenMail | undefined> =>
+/** Whose turn a mail goes out in: its tenant's id, or `platformTurn`. As the index `mails_turn` has it. */
+const turnOfMail = sql<string>`coalesce(tenant_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)`;
+export const platformTurn = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+/** Before the first. */
+export const noTurn = "00000000-0000-0000-0000-000000000000";
+
+/** Turns after this one that have a mail due. It reads one index entry a turn, however many mails wait. */
+export const listTurnsAfter = (after: string, limit: number) => sql<{ turn: string }>`
+    with recursive next (turn, due_at) as (
+      (select ${turnOfMail}, due_at from control.mails
+       where state = 'waiting' and ${turnOfMail} > ${after}::uuid
+         and exists (select from control.mails where state = 'waiting' and due_at <= now())
+       order by 1, 2 limit 1)
+      union all
+      select further.turn, further.due_at from next
+      cross join lateral (
+        select ${turnOfMail} as turn, due_at from control.mails
+        where state = 'waiting' and ${turnOfMail} > next.turn
+        order by 1, 2 limit 1
+      ) as further
+    )
+    select turn from next where due_at <= now() limit ${limit}`;
+
+export async function listTurns(control: Control, after: string, limit: number): Promise<string[]> {
+  const { rows } = await listTurnsAfter(after, limit).execute(control);
+  return rows.map(({ turn }) => turn);
+}
+
+/** Takes the mail of this turn that has been due longest, for `leaseMs`. */
+export const takeDue = (
+  control: Control,
+  turn: string,
+  leaseMs: number,
+): Promise<TakenMail | undefined> =>
   control
     .updateTable("control.mails")
     .set((eb) => ({ attempts: eb("attempts", "+", 1), due_at: after(leaseMs) }))
@@ -25,6 +57,7 @@ export const takeDue = (control: Control, leaseMs: number): Promise<TakenMail | 
         .selectFrom("control.mails")
         .select("id")
         .where("state", "=", "waiting")
+        .where(turnOfMail, "=", turn)
         .where("due_at", "<=", sql<Date>`now()`)
         .orderBy("due_at")
         .limit(1)
@@ -32,7 +65,8 @@ export const takeDue = (control: Control, leaseMs: number): Promise<TakenMail | 
         .skipLocked(),
     )
     .returning(["id", "tenant_id", "template", "recipient", "variables", "attempts"])
-    .executeTakeFirst();
+    .executeTakeFirst()
+    .then((mail) => mail && { ...mail, turn });
 
 /** In how many milliseconds the next mail is due; undefined if none is waiting. */
 export async function nextDueMs(control: Control): Promise<number | undefined> {

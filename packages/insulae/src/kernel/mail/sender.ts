@@ -1,6 +1,6 @@
 /**
- * Works the queue of mails off: takes what is due, composes it, gives it to the driver, and notes
- * what became of it. Any number of nodes do so at once.
+ * Works the queue of mails off: takes what is due, in turns between the tenants (`turns.ts`), composes
+ * it, gives it to the driver, and notes what became of it. Any number of nodes do so at once.
  *
  *   waiting ──take──► (leased) ──250──► sent
  *      ▲                  ├──nothing to say──► dropped
@@ -29,10 +29,10 @@ import {
   nextDueMs,
   type Outcome,
   type TakenMail,
-  takeDue,
   tryLater,
 } from "./queue.ts";
 import type { AnyMailTemplate, Composed, MailTemplate, MailTexts } from "./template.ts";
+import { createMailTurns } from "./turns.ts";
 
 export interface MailSender {
   /** Begins; before that, mails are only enqueued. */
@@ -67,6 +67,8 @@ const mails = counter("insulae_mails_total", "Mails, by what became of an attemp
 ]);
 
 const lookEveryMs = 30_000;
+/** How often an idle sender looks while others work. */
+const lookBesideMs = 1_000;
 const closeGraceMs = 1_000;
 const keptDays = 30;
 
@@ -76,6 +78,11 @@ const backoff = (attempts: number): number => 15_000 * 4 ** (attempts - 1) * (0.
 export function createMailSender(options: MailSenderOptions): MailSender {
   const { control, platform, delivery, log } = options;
   const { concurrency = 4, leaseMs = 120_000, maxAttempts = 7, backoffMs = backoff } = options;
+  const turns = createMailTurns({
+    control,
+    leaseMs,
+    share: Math.max(1, Math.floor(concurrency / 2)),
+  });
   const workers = new Set<Promise<void>>();
   let asking: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
@@ -85,20 +92,20 @@ export function createMailSender(options: MailSenderOptions): MailSender {
     if (!running || workers.size >= concurrency) return;
     const worker: Promise<void> = work().finally(() => {
       workers.delete(worker);
-      if (workers.size === 0) rest();
+      rest();
     });
     workers.add(worker);
   };
 
-  /** Sends mails, one after another, until none is due. */
+  /** Sends mails, one after another, until there is none for it. */
   const work = async (): Promise<void> => {
     try {
       while (running) {
-        const mail = await takeDue(control, leaseMs);
+        const mail = await turns.take();
         if (!mail) break;
         // Where one is due there may be another.
         wake();
-        await handle(mail);
+        await handle(mail).finally(() => turns.release(mail));
       }
     } catch (error) {
       // Whatever was taken is due again when its lease ends.
@@ -110,15 +117,18 @@ export function createMailSender(options: MailSenderOptions): MailSender {
   const rest = (): void => {
     if (!running) return;
     const wakeIn = (ms: number) => {
+      // Beside others what is due may be more than its tenant's share: then it waits for one of them.
+      const least = workers.size > 0 ? lookBesideMs : 10;
       clearTimeout(timer);
-      timer = setTimeout(wake, Math.min(Math.max(ms, 10), lookEveryMs)).unref();
+      timer = setTimeout(wake, Math.min(Math.max(ms, least), lookEveryMs)).unref();
     };
     wakeIn(lookEveryMs);
-    asking = nextDueMs(control).then(
-      // Whoever works meanwhile asks again afterwards.
-      (ms) => void (ms !== undefined && running && workers.size === 0 && wakeIn(ms)),
-      (error: unknown) => log.warn({ err: error }, "The queue of mails can't be reached"),
-    );
+    asking = asking
+      .then(() => nextDueMs(control))
+      .then(
+        (ms) => void (ms !== undefined && running && workers.size < concurrency && wakeIn(ms)),
+        (error: unknown) => log.warn({ err: error }, "The queue of mails can't be reached"),
+      );
   };
 
   const count = (outcome: string) => platform.metrics.counter(mails, { outcome }).add();
