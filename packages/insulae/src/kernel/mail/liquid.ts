@@ -95,8 +95,8 @@ function only(engine: Liquid): Liquid {
   return engine;
 }
 
-// Bounded: by `inUtc`, to 100 characters.
 const offset =
+  // Bounded: by `inUtc`, to 100 characters.
   /:\d\d.*(?:z|utc?|gmt|[ecmp][sd]t|(?<!-\d\d)[+-]\d\d(?::?\d\d)?)(?:\s*\([^)]*\))?\s*$/i;
 
 /** JavaScript takes a time without an offset for the host's. */
