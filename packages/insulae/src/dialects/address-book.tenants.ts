@@ -10,7 +10,7 @@ import type { ControlTables } from "../kernel/database/control-tables.ts";
 import { containing } from "../kernel/database/like.ts";
 import type { RouteBuilder } from "../kernel/feature.ts";
 import { validationFailed } from "../kernel/http/errors.ts";
-import { timestamp } from "../kernel/http/fields.ts";
+import { oneLine, timestamp } from "../kernel/http/fields.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../kernel/tenancy/errors.ts";
 import { normalised } from "../kernel/text.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
@@ -28,7 +28,7 @@ import {
 const Name = Type.String({
   minLength: 1,
   maxLength: 255,
-  pattern: "^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$",
+  pattern: oneLine,
 });
 const dropped = {
   db_url: Type.Optional(

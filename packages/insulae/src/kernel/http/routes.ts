@@ -303,7 +303,7 @@ function requestValidator(route: Route, validators: Validators): (request: Fasti
     checkParams?.(request.params);
     if (!skipQuery || hasMembers(request.query)) checkQuery(request.query);
     if (read) request.body = read(request);
-    else if (!skipBody || request.body != null) checkBody(request.body);
+    else if (!skipBody || request.body !== undefined) checkBody(request.body);
   };
 }
 
