@@ -58,6 +58,8 @@ const bodies: Readonly<Record<string, object>> = {
   "/api/auth/register": { email, password },
   "/auth/login": { email, password },
   "/api/auth/login": { username_or_email: email, password },
+  "/api/auth/refresh": { refresh_token: token },
+  "/api/auth/refresh-token": { refresh_token: token },
 };
 const queries: Readonly<Record<string, string>> = {
   "/api/v1/invitations/preview": `?token=${token}`,

@@ -90,6 +90,9 @@ export const sessionRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
           { refresh_token: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 200 }))) },
           mayBeAbsent,
         ),
+        unknownTenant() {
+          throw invalidToken();
+        },
         response: SessionTokens,
         errors: [invalidToken, tenantInactive, tenantAccessDenied],
         errorShape,
