@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tsc } from "../scripts/tools.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** In the repository, so that the package finds its dependencies above it. */
@@ -93,6 +94,6 @@ describe("the client", () => {
         include: ["snippets.ts"],
       }),
     );
-    execFileSync("tsc", ["-p", `${folder}tsconfig.json`], { stdio: "inherit" });
+    execFileSync(tsc, ["-p", `${folder}tsconfig.json`], { stdio: "inherit" });
   });
 });

@@ -9,6 +9,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { installTools, tsc } from "./tools.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -33,7 +34,7 @@ function build(name: string, tsconfig: string): void {
       exclude: ["../**/*.test.ts", "../**/*-fixture.ts"],
     }),
   );
-  execFileSync("tsc", ["-p", project], { stdio: "inherit" });
+  execFileSync(tsc, ["-p", project], { stdio: "inherit" });
   cpSync(`${source}/src`, `${target}/dist`, {
     recursive: true,
     filter: (path) => !path.endsWith(".ts"),
@@ -45,6 +46,7 @@ function build(name: string, tsconfig: string): void {
   cpSync(`${root}LICENSE`, `${target}/LICENSE`);
 }
 
+installTools();
 build("insulae", "tsconfig.json");
 cpSync(`${root}packages/insulae/migrations`, `${root}build/insulae/migrations`, {
   recursive: true,

@@ -3,21 +3,25 @@
  * outgrow the style. Runs everything, then fails if anything failed.
  */
 import { spawnSync } from "node:child_process";
-import { clientSchemaProblems } from "./client-schema.ts";
 import { configurationProblems } from "./configuration-reference.ts";
 import { coverageProblems } from "./coverage-reference.ts";
 import { dependencyProblems } from "./dependencies.ts";
 import { exampleProblems } from "./environment-example.ts";
 import { longFiles } from "./long-files.ts";
-import { regularExpressionProblems } from "./regular-expressions.ts";
 import { rolesProblems } from "./roles-reference.ts";
+import { biome, installTools, knip, tsc } from "./tools.ts";
 
-const commands: readonly (readonly [string, readonly string[]])[] = [
-  ["tsc", ["-p", "tsconfig.json"]],
+installTools();
+const { clientSchemaProblems } = await import("./client-schema.ts");
+const { regularExpressionProblems } = await import("./regular-expressions.ts");
+
+const commands: readonly (readonly [string, string, readonly string[]])[] = [
+  ["types", tsc, ["-p", "tsconfig.json"]],
   // What runs in browsers: with the DOM, and without Node.
-  ["tsc", ["-p", "tsconfig.browser.json"]],
-  ["biome", ["ci", "--error-on-warnings", "."]],
-  ["knip", []],
+  ["types in browsers", tsc, ["-p", "tsconfig.browser.json"]],
+  ["lint and format", biome, ["ci", "--error-on-warnings", "."]],
+  ["dead code", knip, []],
+  ["the checks' own tests", "vitest", ["run", "--config", "scripts/vitest.config.ts"]],
 ];
 
 let failed = false;
@@ -27,9 +31,9 @@ const report = (name: string, problems: readonly string[]): void => {
   for (const problem of problems) console.log(`        ${problem}`);
 };
 
-for (const [command, args] of commands) {
+for (const [name, command, args] of commands) {
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
-  report([command, ...args].join(" "), status === 0 ? [] : `${stdout}${stderr}`.trim().split("\n"));
+  report(name, status === 0 ? [] : `${stdout}${stderr}`.trim().split("\n"));
 }
 report("dependencies", dependencyProblems());
 report("file lengths", longFiles());

@@ -1,13 +1,57 @@
 /**
- * `packages/client/src/schema.gen.ts`, made from the OpenAPI document of all features but the dialects.
- * Run it to write the file; `npm run check` and the client's tests fail while it is another.
+ * `packages/client/src/schema.gen.ts`, made from the OpenAPI document of all features but the dialects: its types, as
+ * openapi-typescript makes them, and the one thing that the client has to know of it while it runs. Run it to
+ * write the file; `npm run check` fails while it is another.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { schemaSource } from "../packages/client/scripts/generate-schema.ts";
+import openapiTS, { astToString, type OpenAPI3 } from "openapi-typescript";
+import { apiPrefix } from "../packages/client/src/paths.ts";
 import { coreFeatures, standardFeatures } from "../packages/insulae/src/features/index.ts";
 import { openApiDocument } from "../packages/insulae/src/kernel/http/openapi.ts";
 
 const file = "packages/client/src/schema.gen.ts";
+
+interface Operation {
+  readonly parameters?: readonly { readonly name?: string }[];
+  readonly responses: object;
+}
+type Paths = Record<string, Record<string, Operation>>;
+
+const mapValues = <From, To>(record: Record<string, From>, change: (value: From) => To) =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+
+/** The paths of the API; errors, which all are problems, would be four fifths of the types. */
+const relevant = (paths: Paths): Paths =>
+  mapValues(
+    Object.fromEntries(Object.entries(paths).filter(([path]) => path.startsWith(`${apiPrefix}/`))),
+    (item) =>
+      mapValues(item, ({ responses, ...operation }) => ({
+        ...operation,
+        responses: Object.fromEntries(
+          Object.entries(responses).filter(([status]) => Number(status) < 400),
+        ),
+      })),
+  );
+
+/** Where a request that is sent again does not create a second thing. */
+const createdOnce = (paths: Paths): string[] =>
+  Object.entries(paths)
+    .filter(([, { post }]) => post?.parameters?.some(({ name }) => name === "Idempotency-Key"))
+    .map(([path]) => path.slice(apiPrefix.length));
+
+/** @param document OpenAPI 3.1; what is not below `/api/v1` is left out. */
+async function schemaSource(document: object): Promise<string> {
+  const { paths, ...rest } = document as { paths: Paths }; // OpenAPI has it
+  const own = relevant(paths);
+  // The document is ours, and checked against OpenAPI's own schema by the server's tests.
+  const types = astToString(await openapiTS({ ...rest, paths: own } as unknown as OpenAPI3));
+  return `// Made by \`node scripts/client-schema.ts\` from the server's routes.
+
+/** Where \`POST\` takes an \`Idempotency-Key\`. */
+export const createdOnce: ReadonlySet<string> = new Set(${JSON.stringify(createdOnce(own), null, 2)});
+
+${types}`;
+}
 
 const source = (): Promise<string> =>
   schemaSource(

@@ -3,12 +3,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { rolldown } from "rolldown";
 import { expect, expectTypeOf, it } from "vitest";
-import { clientSchemaProblems } from "../../../scripts/client-schema.ts";
 import { type Client, createClient, type Schemas } from "./index.ts";
-
-it("has the types of the routes that the server has", async () => {
-  expect(await clientSchemaProblems()).toEqual([]);
-});
 
 it("is less than six kilobytes for a page that uses all of it, with what it stands on", async () => {
   const input = fileURLToPath(new URL("index.ts", import.meta.url));

@@ -1,0 +1,9 @@
+/** `npm run format`: lint, with what can be mended, and format. */
+import { spawnSync } from "node:child_process";
+import { biome, installTools } from "./tools.ts";
+
+installTools();
+const { status } = spawnSync(biome, ["check", "--write", ...process.argv.slice(2), "."], {
+  stdio: "inherit",
+});
+process.exitCode = status ?? 1;
