@@ -38,6 +38,9 @@ create trigger tenants_want_measurement after update of status on control.tenant
   for each row when (new.status = 'active' and old.status <> 'active')
   execute function control.want_measurement();
 
+-- Who was here today.
+create index sessions_last_used on control.sessions (last_used_at) where tenant_id is not null;
+
 -- Tenants: whom an account owns, who is to be erased, whose creation was cut short.
 create index tenants_owner on control.tenants (owner_account_id) where owner_account_id is not null;
 create index tenants_erase_after on control.tenants (erase_after) where erase_after is not null;
@@ -47,6 +50,7 @@ create index tenants_provisioning on control.tenants (created_at) where status =
 drop index control.tenants_provisioning;
 drop index control.tenants_erase_after;
 drop index control.tenants_owner;
+drop index control.sessions_last_used;
 drop trigger tenants_want_measurement on control.tenants;
 drop function control.want_measurement();
 drop index control.usage_measured_wanted;
