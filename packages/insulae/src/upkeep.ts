@@ -15,9 +15,13 @@ export function startUpkeep(
 ) {
   const attempt = (what: string, work: () => Promise<void>) =>
     work().catch((error: unknown) => log.error({ err: error }, `${what}; it will be tried again`));
+  const stopping = new AbortController();
   const sweep = async () => {
+    if (stopping.signal.aborted) return;
     const { tenants, oneTimeTokens, sessions, storage } = platform;
-    await attempt("Deleted tenants could not be erased", () => tenants.sweep());
+    await attempt("Deleted tenants could not be erased", () =>
+      tenants.sweep(stopping.signal),
+    );
     await attempt("Old mails could not be deleted", () => mailSender.sweep());
     await attempt("Old jobs could not be deleted", jobRunner.sweep);
     await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());
@@ -36,6 +40,7 @@ export function startUpkeep(
   return {
     async stop() {
       clearInterval(timer);
+      stopping.abort();
       await running;
     },
   };

@@ -18,7 +18,7 @@ export async function deleteInBatches(
     const { numAffectedRows = 0n } = await sql`
       delete from ${sql.table(table)}
       where ctid = any (array(
-        select ctid from ${sql.table(table)} where ${condition} limit ${batch} for update skip locked
+        select ctid from ${sql.table(table)} where ${condition} limit ${batch}
       ))`.execute(db);
     if (numAffectedRows < batch) return;
   }
