@@ -2,9 +2,9 @@
 import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createApp } from "./app.ts";
+import { type App, createApp } from "./app.ts";
 import { feature } from "./kernel/feature.ts";
-import { type JobDefinition, job } from "./kernel/jobs/job.ts";
+import { job } from "./kernel/jobs/job.ts";
 import { createMember, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp, type TestApp } from "./testing/test-app.ts";
 import { standardFeatures } from "./features/index.ts";
@@ -31,10 +31,20 @@ afterAll(async () => {
 /** Tenants of the pool that have been here for a while, have been measured, and have had jobs. */
 async function addIdleTenants(): Promise<void> {
   await database.query(
-    `with made as (
-       insert into control.tenants (key, slug, name, status, placement_id)
-       select 'idle' || n, 'idle' || n, 'Idle', 'active', $1 from generate_series(1, $2::int) n
-       returning id
+    `with accounts as (
+       insert into control.accounts (email, password_hash)
+       select 'idle' || n || '@example.com', 'x' from generate_series(1, $2::int) n
+       returning id, email
+     ), made as (
+       insert into control.tenants (key, slug, name, status, placement_id, owner_account_id)
+       select name, name, 'Idle', 'active', $1, id
+       from accounts cross join lateral split_part(email, '@', 1) as name
+       returning id, key, owner_account_id
+     ), hosts as (
+       insert into control.hosts (hostname, tenant_id) select key || '.example.com', id from made
+     ), memberships as (
+       insert into control.memberships (account_id, tenant_id, user_id)
+       select owner_account_id, id, id from made
      ), queues as (
        insert into pgboss.queue (name, policy, retry_limit, retry_delay, retry_backoff,
          expire_seconds, retention_seconds, deletion_seconds, partition, table_name)
@@ -76,6 +86,16 @@ async function rowsRead(): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ name, read }) => [name, Number(read)]));
 }
 
+/** What of it is as much as there are tenants, from now until `work` has ended. */
+async function muchReadBy(work: () => Promise<void>): Promise<(readonly [string, number])[]> {
+  const before = await rowsRead();
+  await work();
+  const after = Object.entries(await rowsRead());
+  return after
+    .map(([name, rows]) => [name, rows - (before[name] ?? 0)] as const)
+    .filter(([, rows]) => rows >= idle);
+}
+
 const jobCount = async () => {
   const { rows } = await database.query<{ n: number }>(
     "select count(*)::int as n from pgboss.job_common",
@@ -84,39 +104,54 @@ const jobCount = async () => {
 };
 
 describe("beside 20,000 tenants that do nothing", () => {
+  beforeAll(addIdleTenants, 60_000);
+
+  /** As at a start, in a process that ends: what a session has read is known for certain when it has ended. */
+  const withNode = async (jobsConcurrency: number, work: (node: App) => Promise<void>) => {
+    const config = { ...app.config, jobsConcurrency };
+    const log = pino({ level: "silent" });
+    const node = await createApp({ env: {}, features, config, log });
+    await work(node).finally(node.close);
+  };
+
   it("a node that starts, looks after things and runs jobs reads none of them", async () => {
-    await addIdleTenants();
-    const before = { read: await rowsRead(), jobs: await jobCount() };
-    const node = await createApp({
-      env: {},
-      features,
-      config: { ...app.config, jobsConcurrency: 4 },
-      log: pino({ level: "silent" }),
-    });
-    const scheduled = [...node.jobs.declared.values()].filter(({ schedule }) => schedule);
-    const { id, key } = active.tenant;
-    try {
-      // As at their time.
-      await node.withPlatform("a test", async ({ jobs }) => {
-        for (const each of scheduled) {
-          await jobs.send(each as JobDefinition as never, {} as never);
-        }
-      });
-      await node.withTenant(id, ({ jobs }) => jobs.send(note, {}));
-      await expect.poll(() => ran, { timeout: 10_000 }).toContain(id);
-      await node.inject({ url: "/metrics", headers: { "x-tenant": key } });
-    } finally {
-      // The sessions of a pool tell what they have read when they end, at the latest.
-      await node.close();
-    }
-    const after = await rowsRead();
-    const read = Object.fromEntries(
-      Object.entries(after).map(([name, rows]) => [name, rows - (before.read[name] ?? 0)]),
+    const before = await jobCount();
+    const { id } = active.tenant;
+    const much = await muchReadBy(() =>
+      withNode(4, async (node) => {
+        const scheduled = [...node.jobs.declared.values()].filter(({ schedule }) => schedule);
+        await node.withPlatform("a test", async ({ jobs }) => {
+          // As at their time.
+          for (const each of scheduled) await jobs.send(each as never, {} as never);
+        });
+        await node.withTenant(id, ({ jobs }) => jobs.send(note, {}));
+        await expect.poll(() => ran, { timeout: 10_000 }).toContain(id);
+        await node.inject({ url: "/metrics" });
+      }),
     );
-    const large = Object.entries(read).filter(([, rows]) => rows >= idle);
-    expect(large).toEqual([]);
+    expect(much).toEqual([]);
     // Those of the platform and the test's own.
-    expect((await jobCount()) - before.jobs).toBeLessThan(10);
+    expect((await jobCount()) - before).toBeLessThan(10);
+  }, 60_000);
+
+  it("nor does whoever looks one up", async () => {
+    const much = await muchReadBy(() =>
+      withNode(0, async (node) => {
+        const { id, key, number } = active.tenant;
+        for (const reference of [id, key, String(number), "idle77", "idle-78", "nobody"]) {
+          await node.tenants.find(reference);
+        }
+        await node.inject({ url: "/api/v1/contacts", headers: { host: "idle79.example.com" } });
+        const login = { email: "idle80@example.com", password: "a-Wrong-passphrase-7" };
+        await node.inject({ method: "POST", url: "/api/v1/auth/login", payload: login });
+        await node.ensureAdmin({ email: "admin@example.com", password: "a-Fine-passphrase-7" });
+        const owner = (await node.tenants.get("idle81")).ownerAccountId;
+        expect(await node.tenants.count({ ownerAccountId: owner })).toBe(1);
+        expect(await node.tenants.list({ ownerAccountId: owner, limit: 10 })).toHaveLength(1);
+        expect(await node.tenants.list({ limit: 10 })).toHaveLength(10);
+      }),
+    );
+    expect(much).toEqual([]);
   }, 60_000);
 });
 

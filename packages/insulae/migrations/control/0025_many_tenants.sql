@@ -41,6 +41,9 @@ create trigger tenants_want_measurement after update of status on control.tenant
 -- Who was here today.
 create index sessions_last_used on control.sessions (last_used_at) where tenant_id is not null;
 
+-- Asked for at each start.
+create index accounts_platform_admins on control.accounts (id) where platform_admin;
+
 -- Tenants: whom an account owns, who is to be erased, whose creation was cut short.
 create index tenants_owner on control.tenants (owner_account_id) where owner_account_id is not null;
 create index tenants_erase_after on control.tenants (erase_after) where erase_after is not null;
@@ -50,6 +53,7 @@ create index tenants_provisioning on control.tenants (created_at) where status =
 drop index control.tenants_provisioning;
 drop index control.tenants_erase_after;
 drop index control.tenants_owner;
+drop index control.accounts_platform_admins;
 drop index control.sessions_last_used;
 drop trigger tenants_want_measurement on control.tenants;
 drop function control.want_measurement();
