@@ -3,11 +3,11 @@ import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, createApp } from "./app.ts";
+import { standardFeatures } from "./features/index.ts";
 import { feature } from "./kernel/feature.ts";
 import { job } from "./kernel/jobs/job.ts";
 import { createMember, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp, type TestApp } from "./testing/test-app.ts";
-import { standardFeatures } from "./features/index.ts";
 
 const idle = 20_000;
 const ran: string[] = [];

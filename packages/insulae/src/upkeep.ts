@@ -19,9 +19,7 @@ export function startUpkeep(
   const sweep = async () => {
     if (stopping.signal.aborted) return;
     const { tenants, oneTimeTokens, sessions, storage } = platform;
-    await attempt("Deleted tenants could not be erased", () =>
-      tenants.sweep(stopping.signal),
-    );
+    await attempt("Deleted tenants could not be erased", () => tenants.sweep(stopping.signal));
     await attempt("Old mails could not be deleted", () => mailSender.sweep());
     await attempt("Old jobs could not be deleted", jobRunner.sweep);
     await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());

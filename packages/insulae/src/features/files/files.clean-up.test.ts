@@ -97,11 +97,11 @@ test.each(["pool", "schema", "database"] as const)(
         .execute(),
     );
     await app.withPlatform("a test", ({ control }) =>
-      sql`update pgboss.job set start_after = now() where name = ${member.tenant.id}`.execute(control),
+      sql`update pgboss.job set start_after = now() where name = ${member.tenant.id}`.execute(
+        control,
+      ),
     );
-    await inScope(member, ({ jobs }) =>
-      jobs.send(endUploadJob, { file_id: crypto.randomUUID() }),
-    );
+    await inScope(member, ({ jobs }) => jobs.send(endUploadJob, { file_id: crypto.randomUUID() }));
     await vi.waitFor(() => expect(names(member.tenant.id)).toEqual([]), 10_000);
     await vi.waitFor(async () =>
       expect(await jobsOf(member)).toEqual([{ job: "files.look-for-orphans", hours: 50 }]),

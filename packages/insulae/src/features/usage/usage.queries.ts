@@ -41,7 +41,9 @@ export async function listSeries(
   const levelBefore = new Map(before.rows.map((row) => [row.metric, Number(row.amount)]));
   const byMetric = Map.groupBy(rows, (row) => row.metric);
   const names =
-    metric === undefined ? [...new Set([...usualMetrics, ...byMetric.keys(), ...levelBefore.keys()])] : [metric];
+    metric === undefined
+      ? [...new Set([...usualMetrics, ...byMetric.keys(), ...levelBefore.keys()])]
+      : [metric];
   return names.map((name): Series => {
     const points = (byMetric.get(name) ?? []).map(({ day, amount }) => ({
       day,

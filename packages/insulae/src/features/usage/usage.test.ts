@@ -201,8 +201,7 @@ test("what is measured of a tenant that does nothing stays, until it does someth
       { log: pino({ level: "silent" }), signal: new AbortController().signal },
     );
   const { id } = member.tenant;
-  const ago = (days: number) =>
-    new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
+  const ago = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
   const moveTo = (days: number) =>
     sql`update control.usage_daily set day = ${ago(days)}::date where tenant_id = ${id}`.execute(
       control,
