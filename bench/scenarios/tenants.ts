@@ -12,13 +12,12 @@ import { count, megabytes, milliseconds, percent, seconds, times } from "../form
 import type { Insulae } from "../insulae.ts";
 import { runLoad } from "../load.ts";
 import type { Bench, Section, Verdict } from "../scenario.ts";
-import type { ServerProcess } from "../server-process.ts";
 import { median } from "../statistics.ts";
 
 const sizes = [1_000, 10_000, 100_000] as const;
 const idleSeconds = 5;
 /** So many requests a second at least come while a server warms up. */
-const warmUpRate = 2_500;
+const warmUpRate = 5_000;
 const ownJobs = 25;
 /** For so long background jobs are counted. */
 const drainSeconds = 5;

@@ -25,7 +25,7 @@ export function startUpkeep(
     await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());
     await attempt("Sessions of the past could not be deleted", () => sessions.sweep());
     await attempt("What unfinished uploads left could not be deleted", () => storage.sweep());
-    await attempt("The audit logs could not be anchored", anchors.anchor);
+    await attempt("The audit logs could not be anchored", () => anchors.anchor(stopping.signal));
     await attempt("The certificates could not be looked at", tls.inspect);
   };
   let running = attempt("The template of tenant databases could not be built", () =>

@@ -1,5 +1,6 @@
 import { anchorsOf } from "../kernel/audit/anchors.ts";
 import { type Verdict, verifyChain } from "../kernel/audit/verify.ts";
+import { eachOf } from "../kernel/each-of.ts";
 import type { Platform } from "../kernel/platform.ts";
 import type { Tenant, TenantId } from "../kernel/tenancy/tenant.ts";
 import type { CommandContext, Result } from "./command.ts";
@@ -49,13 +50,9 @@ async function verifyTenants(
   for (let done = 0; ; ) {
     const tenants = await platform.tenants.list({ after: last, limit: page });
     const found: Verified[] = [];
-    const waiting = [...tenants.entries()];
-    const work = async () => {
-      for (let next = waiting.shift(); next; next = waiting.shift()) {
-        found[next[0]] = await verifyTenant(platform, next[1]);
-      }
-    };
-    await Promise.all(Array.from({ length: verifiedAtOnce }, work));
+    await eachOf(tenants.entries(), verifiedAtOnce, async ([index, tenant]) => {
+      found[index] = await verifyTenant(platform, tenant);
+    });
     verified.push(...found);
     done += tenants.length;
     const final = tenants.at(-1);

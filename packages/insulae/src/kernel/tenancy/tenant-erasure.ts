@@ -1,6 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import type { WriteAudit } from "../audit/audit.ts";
 import type { ControlTables } from "../database/control-tables.ts";
+import { eachOf } from "../each-of.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { DataPlace, PlacedTenant } from "./data-places.ts";
 import { placementOf } from "./placements.ts";
@@ -79,14 +80,8 @@ export async function sweepTenants(options: ErasureOptions, signal?: AbortSignal
   for (;;) {
     const due = await findDue(options, [...tried]);
     for (const { id } of due) tried.add(id);
-    const work = async () => {
-      for (let next = due.pop(); next && !signal?.aborted; next = due.pop()) {
-        await eraseOne(options, next);
-      }
-    };
-    const found = due.length;
-    await Promise.all(Array.from({ length: batch.atOnce }, work));
-    if (found < batch.found || signal?.aborted) return;
+    await eachOf(due, batch.atOnce, (each) => eraseOne(options, each), signal);
+    if (due.length < batch.found || signal?.aborted) return;
   }
 }
 
