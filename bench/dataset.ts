@@ -22,6 +22,10 @@ export const tenantId = (ordinal: number): string => tenantIdPrefix + digits(ord
 export const contactId = (ordinal: number, index: number): string =>
   contactIdPrefix + digits(ordinal * 1000 + index);
 
+/** So do tenants by the thousand, which have a few contacts each. */
+export const firstSmallTenant = 100_001;
+export const contactsPerSmallTenant = 2;
+
 /** The same as expressions for pgbench, of its variables `tenant` and `contact`. */
 export const sqlTenantId = `'${tenantIdPrefix}' || lpad(:tenant, 12, '0')`;
 export const sqlContactId = `('${contactIdPrefix}' || lpad(:contact, 12, '0'))::uuid`;
@@ -44,6 +48,7 @@ export interface Caller {
 export async function insertContacts(
   client: pg.ClientBase,
   tenants: readonly { readonly id: string; readonly ordinal: number }[],
+  each = contactsPerTenant,
 ): Promise<void> {
   await client.query(
     `insert into data.contacts (tenant_id, id, name, email, phone, company, notes)
@@ -58,12 +63,7 @@ export async function insertContacts(
      from unnest($1::uuid[], $2::integer[]) as tenant (id, ordinal)
      cross join generate_series(1, $4::integer) as i
      order by 1, 2`,
-    [
-      tenants.map(({ id }) => id),
-      tenants.map(({ ordinal }) => ordinal),
-      contactIdPrefix,
-      contactsPerTenant,
-    ],
+    [tenants.map(({ id }) => id), tenants.map(({ ordinal }) => ordinal), contactIdPrefix, each],
   );
 }
 

@@ -22,7 +22,9 @@ import { createServices, type Services } from "../packages/insulae/src/services.
 import type { Database } from "./database.ts";
 import {
   type Caller,
+  contactsPerSmallTenant,
   firstDatabaseTenant,
+  firstSmallTenant,
   insertContacts,
   tenantCount,
   tenantId,
@@ -40,6 +42,8 @@ export interface Insulae {
   readonly appUrl: string;
   /** As many tenants with a database of their own; made when they are first asked for. */
   databaseTenants(count: number, progress?: (made: number) => void): Promise<DatabaseTenant[]>;
+  /** As many tenants of the pool, with two contacts each; made when they are first asked for. */
+  smallTenants(count: number): Promise<readonly Caller[]>;
   /** Opens the app in this process, for as long as `fn` runs. */
   withApp<Result>(fn: (app: App) => Promise<Result>): Promise<Result>;
   /** The same without HTTP: what answers requests, at work in this process. */
@@ -98,6 +102,7 @@ export async function installInsulae(database: Database): Promise<Insulae> {
     );
 
   const withDatabase: DatabaseTenant[] = [];
+  const small: Caller[] = [];
 
   return {
     pool: await withTokens((app, tokens) => createPool(database, app, tokens)),
@@ -114,6 +119,18 @@ export async function installInsulae(database: Database): Promise<Insulae> {
         });
       }
       return withDatabase.slice(0, count);
+    },
+    async smallTenants(count) {
+      const missing = count - small.length;
+      if (missing > 0) {
+        const ordinals = { first: firstSmallTenant + small.length, count: missing };
+        await withTokens(async (app, tokens) => {
+          const { placement } = await app.tenants.get("first");
+          const each = contactsPerSmallTenant;
+          small.push(...(await insertTenants(database, tokens, placement.id, ordinals, each)));
+        });
+      }
+      return small.slice(0, count);
     },
     withApp,
     withServices: (fn) => withServices(env, fn),
@@ -173,18 +190,29 @@ async function createPool(database: Database, app: App, tokens: Tokens): Promise
     name: "First",
     isolation: "pool",
   });
-  const tenants = Array.from({ length: tenantCount }, (_, i) => ({
-    ordinal: i + 1,
-    id: tenantId(i + 1),
+  return insertTenants(database, tokens, placement.id, { first: 1, count: tenantCount });
+}
+
+/** With a user each, and contacts. @param each how many. */
+async function insertTenants(
+  database: Database,
+  tokens: Tokens,
+  placementId: string,
+  { first, count }: { readonly first: number; readonly count: number },
+  each?: number,
+): Promise<Caller[]> {
+  const tenants = Array.from({ length: count }, (_, i) => ({
+    ordinal: first + i,
+    id: tenantId(first + i),
   }));
   const userIds = await database.connected(async (client) => {
     await client.query(
       `insert into control.tenants (id, key, slug, name, status, placement_id)
        select id, 'bench-' || ordinal, 'bench-' || ordinal, 'Tenant ' || ordinal, 'active', $3
        from unnest($1::uuid[], $2::integer[]) as tenant (id, ordinal)`,
-      [tenants.map(({ id }) => id), tenants.map(({ ordinal }) => ordinal), placement.id],
+      [tenants.map(({ id }) => id), tenants.map(({ ordinal }) => ordinal), placementId],
     );
-    await insertContacts(client, tenants);
+    await insertContacts(client, tenants, each);
     const users = await insertUsers(client, tenants);
     await client.query("vacuum analyze");
     return users;

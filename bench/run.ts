@@ -16,6 +16,7 @@ import { revocation } from "./scenarios/revocation.ts";
 import { signIns } from "./scenarios/sign-ins.ts";
 import { soak } from "./scenarios/soak.ts";
 import { start } from "./scenarios/start.ts";
+import { tenants } from "./scenarios/tenants.ts";
 import { throughput } from "./scenarios/throughput.ts";
 import { viewers } from "./scenarios/viewers.ts";
 
@@ -36,6 +37,8 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["revocation"], revocation],
   [["soak"], soak],
   [["viewers"], viewers],
+  // Last: the others would have its tenants beside theirs.
+  [["tenants"], tenants],
 ];
 
 /** Runs what the options ask for. @returns the report: Markdown, or JSON with `--json`. */

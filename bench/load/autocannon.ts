@@ -1,7 +1,8 @@
 /**
  * autocannon in a process of its own, in the place of wrk:
  * `node autocannon.ts <url> <operation> <prefix> <file of callers> <connections> <seconds>`.
- * Each connection goes through 400 requests that were chosen at random and built before the start.
+ * Each connection goes through requests that were chosen at random and built before the start: 400, or with
+ * those of the others as many as there are callers.
  */
 import { readFileSync } from "node:fs";
 import autocannon from "autocannon";
@@ -41,11 +42,13 @@ function randomRequest(): autocannon.Request {
   return { method: "POST", path: contacts, headers: { ...headers, ...type }, body };
 }
 
+const each = Math.max(400, Math.ceil(callers.length / Number(connections)));
+
 const result = await autocannon({
   url,
   connections: Number(connections),
   duration: Number(seconds),
-  setupClient: (client) => client.setRequests(Array.from({ length: 400 }, randomRequest)),
+  setupClient: (client) => client.setRequests(Array.from({ length: each }, randomRequest)),
 });
 
 console.log(

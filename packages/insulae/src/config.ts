@@ -101,6 +101,8 @@ export interface Config {
   readonly redisTimeoutMs: number;
   /** How much of `cache` a process keeps itself, where there is no Redis. */
   readonly cacheMegabytes: number;
+  /** Of how many tenants, users and tokens a process remembers what it knows. */
+  readonly cachedTenants: number;
   readonly rateLimits: RateLimits;
   /** What tenants may have, by plan; a plan that is not named here has the quotas of `free`. */
   readonly quotas: Readonly<Record<string, Quotas>>;
@@ -248,6 +250,7 @@ export function loadConfig(
     redisUrl: values.redisUrl,
     redisTimeoutMs: values.redisTimeoutMs ?? 100,
     cacheMegabytes: values.cacheMegabytes ?? 64,
+    cachedTenants: values.cachedTenants ?? 50_000,
     jobsConcurrency: values.jobsConcurrency ?? 10,
     rateLimits: {
       global: values.rateLimitGlobal ?? 100_000,

@@ -292,6 +292,11 @@ export const variables = {
     integer(1, 100_000),
     "how many megabytes of the tenants' cache a process keeps where there is no Redis; default 64",
   ),
+  cachedTenants: variable(
+    ["CACHED_TENANTS"],
+    integer(100, 10_000_000),
+    "of how many tenants a process remembers what it knows of them, and of as many users and tokens: about 4 KB for each that is in use; others are asked of PostgreSQL at each request; default 50000",
+  ),
   jobsConcurrency: variable(
     ["JOBS_CONCURRENCY"],
     integer(0, 1000),

@@ -121,10 +121,12 @@ export async function createServices(
     audience: "insulae",
     accessTtlSeconds: config.accessTokenSeconds,
     keysReady: () => keys.ready(),
+    maxVerified: config.cachedTenants,
   });
   const catalogue = createCatalogue({
     load: (lookup) => findTenant(control, lookup),
     follow,
+    maxTenants: config.cachedTenants,
   });
   const permissions = createPermissions(features);
   const authority = createAuthority({
@@ -132,6 +134,7 @@ export async function createServices(
     loadAccount: (id) => findAccountStanding(control, id),
     permissionsOf: permissions.of,
     follow,
+    max: config.cachedTenants,
   });
   const endedSessions = createEndedSessions({
     control,
@@ -175,6 +178,7 @@ export async function createServices(
       platform.withTenant(tenant, ({ jobs }) => recordEvents(jobs, recorded, tx)),
     announce: (id) => announcements.announceEvents(id),
     follow,
+    maxTenants: config.cachedTenants,
   });
   const announcements = createAnnouncements({
     broker: installation.broker,

@@ -15,15 +15,17 @@ export function startUpkeep(
 ) {
   const attempt = (what: string, work: () => Promise<void>) =>
     work().catch((error: unknown) => log.error({ err: error }, `${what}; it will be tried again`));
+  const stopping = new AbortController();
   const sweep = async () => {
+    if (stopping.signal.aborted) return;
     const { tenants, oneTimeTokens, sessions, storage } = platform;
-    await attempt("Deleted tenants could not be erased", () => tenants.sweep());
+    await attempt("Deleted tenants could not be erased", () => tenants.sweep(stopping.signal));
     await attempt("Old mails could not be deleted", () => mailSender.sweep());
     await attempt("Old jobs could not be deleted", jobRunner.sweep);
     await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());
     await attempt("Sessions of the past could not be deleted", () => sessions.sweep());
     await attempt("What unfinished uploads left could not be deleted", () => storage.sweep());
-    await attempt("The audit logs could not be anchored", anchors.anchor);
+    await attempt("The audit logs could not be anchored", () => anchors.anchor(stopping.signal));
     await attempt("The certificates could not be looked at", tls.inspect);
   };
   let running = attempt("The template of tenant databases could not be built", () =>
@@ -36,6 +38,7 @@ export function startUpkeep(
   return {
     async stop() {
       clearInterval(timer);
+      stopping.abort();
       await running;
     },
   };

@@ -1,7 +1,8 @@
 import { anchorsOf } from "../kernel/audit/anchors.ts";
 import { type Verdict, verifyChain } from "../kernel/audit/verify.ts";
+import { eachOf } from "../kernel/each-of.ts";
 import type { Platform } from "../kernel/platform.ts";
-import type { Tenant } from "../kernel/tenancy/tenant.ts";
+import type { Tenant, TenantId } from "../kernel/tenancy/tenant.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { exitCodes } from "./failure.ts";
 import { withServices } from "./open.ts";
@@ -10,56 +11,79 @@ import { count, table } from "./table.ts";
 export interface VerifyOptions {
   readonly tenant?: string;
   readonly platform?: boolean;
+  readonly after?: string;
 }
 
+/** Small: there may be a hundred thousand. */
 interface Verified extends Verdict {
-  /** undefined: the platform. */
-  readonly tenant: Tenant | undefined;
+  /** null: the platform. */
+  readonly tenant: Pick<Tenant, "id" | "key"> | null;
 }
+
+const page = 200;
+const verifiedAtOnce = 8;
+/** After so many tenants it says where to go on from. */
+const notedEvery = 5_000;
+/** Of more logs than that only those that are wrong are shown as text. */
+const mostShown = 200;
 
 export const verifyAudit = (context: CommandContext, options: VerifyOptions): Promise<Result> =>
   withServices(context, async ({ platform }) => {
-    const verified: Verified[] = [];
     if (options.tenant !== undefined) {
-      verified.push(await verifyTenant(platform, await platform.tenants.get(options.tenant)));
-    } else {
-      verified.push(await verifyPlatform(platform));
-      if (!options.platform) {
-        for await (const tenant of allTenants(platform)) {
-          verified.push(await verifyTenant(platform, tenant));
-        }
-      }
+      return resultOf([await verifyTenant(platform, await platform.tenants.get(options.tenant))]);
     }
+    const { after: last } = options;
+    const after = last === undefined ? undefined : await platform.tenants.get(last);
+    const verified = after ? [] : [await verifyPlatform(platform)];
+    if (!options.platform) await verifyTenants(platform, context, verified, after?.id);
     return resultOf(verified);
   });
 
+/** All of them, newest first, some at once. @param after only those that follow this one. */
+async function verifyTenants(
+  platform: Platform,
+  { note }: CommandContext,
+  verified: Verified[],
+  after: TenantId | undefined,
+): Promise<void> {
+  let last = after;
+  for (let done = 0; ; ) {
+    const tenants = await platform.tenants.list({ after: last, limit: page });
+    const found: Verified[] = [];
+    await eachOf(tenants.entries(), verifiedAtOnce, async ([index, tenant]) => {
+      found[index] = await verifyTenant(platform, tenant);
+    });
+    verified.push(...found);
+    done += tenants.length;
+    const final = tenants.at(-1);
+    if (!final) return;
+    last = final.id;
+    if (done % notedEvery === 0) {
+      note(`${done} tenants' logs are verified; --after ${final.key} goes on from there`);
+    }
+  }
+}
+
 const verifyPlatform = async ({ control }: Platform): Promise<Verified> => ({
-  tenant: undefined,
+  tenant: null,
   ...(await verifyChain({ name: "platform", table: "control.audit_log", db: control })),
 });
 
 const verifyTenant = ({ control, withTenant }: Platform, tenant: Tenant): Promise<Verified> =>
   withTenant(tenant, async ({ db }) => {
+    const { id, key } = tenant;
     const anchors = anchorsOf(control, tenant);
     return {
-      tenant,
-      ...(await verifyChain({ name: tenant.id, table: "audit_log", db, anchors })),
+      tenant: { id, key },
+      ...(await verifyChain({ name: id, table: "audit_log", db, anchors })),
     };
   });
-
-async function* allTenants({ tenants }: Platform): AsyncGenerator<Tenant> {
-  for (let after: string | undefined; ; ) {
-    const page = await tenants.list({ after, limit: 200 });
-    yield* page;
-    after = page.at(-1)?.id;
-    if (after === undefined) return;
-  }
-}
 
 function resultOf(verified: readonly Verified[]): Result {
   const wrong = verified.filter(({ problem }) => problem);
   const nameOf = ({ tenant }: Verified) => tenant?.key ?? "(platform)";
-  const rows = verified.map((log) => [
+  const shown = verified.length > mostShown ? wrong : verified;
+  const rows = shown.map((log) => [
     nameOf(log),
     log.head?.seq ?? 0,
     log.problem ? `entry ${log.problem.seq} ${log.problem.problem}` : "whole",
@@ -73,12 +97,15 @@ function resultOf(verified: readonly Verified[]): Result {
     document: {
       whole: wrong.length === 0,
       logs: verified.map(({ tenant, head, problem }) => ({
-        tenant: tenant ? { id: tenant.id, key: tenant.key } : null,
+        tenant,
         head: head ?? null,
         problem: problem ?? null,
       })),
     },
-    text: [table(["LOG", "ENTRIES", "STATE", "HEAD"], rows), "", summary].join("\n"),
+    text:
+      rows.length === 0
+        ? summary
+        : [table(["LOG", "ENTRIES", "STATE", "HEAD"], rows), "", summary].join("\n"),
     exitCode: wrong.length === 0 ? exitCodes.ok : exitCodes.failed,
   };
 }

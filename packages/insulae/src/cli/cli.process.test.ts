@@ -320,6 +320,14 @@ describe("insulae audit verify", () => {
     );
   });
 
+  test("goes on after a tenant, through those that are older", async () => {
+    const { logs } = documentOf(await insulae("audit verify --json"));
+    const keys = logs.map(({ tenant }: { tenant: { key: string } | null }) => tenant?.key);
+    expect(keys.length).toBeGreaterThan(2);
+    const rest = documentOf(await insulae(`audit verify --after ${keys[1]} --json`));
+    expect(rest.logs).toEqual(logs.slice(2));
+  });
+
   test("ends with 1, and names the entry, where one was tampered with", async () => {
     const change = (from: string, to: string) =>
       inDatabase(

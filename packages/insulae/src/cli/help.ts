@@ -57,6 +57,7 @@ const examples = {
   audit: [
     ["insulae audit verify", "exit code 1 if an entry was changed, removed, added or moved"],
     ["insulae audit verify --tenant acme --json", ""],
+    ["insulae audit verify --after acme", "the tenants that are older than this one"],
   ],
   logs: [
     ["insulae logs -f", "with ADMIN_EMAIL and ADMIN_PASSWORD of the environment, or INSULAE_TOKEN"],

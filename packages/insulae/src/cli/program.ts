@@ -207,6 +207,12 @@ function addAudit(audit: Command, run: RunCommand): void {
     .addOption(new Option("--tenant <tenant>", "this tenant's").conflicts(["platform", "all"]))
     .addOption(new Option("--platform", "the platform's").conflicts("all"))
     .option("--all", "the platform's and all tenants' (the default)")
+    .addOption(
+      new Option(
+        "--after <tenant>",
+        "go on after this tenant, where an earlier run has ended",
+      ).conflicts(["tenant", "platform"]),
+    )
     .action((options) =>
       run(async (context) => (await import("./audit.ts")).verifyAudit(context, options)),
     );

@@ -97,6 +97,8 @@ export interface EventsOptions extends EventSubscribers {
   /** Tells all nodes to forget what they know of the tenant. */
   readonly announce: (id: TenantId) => Promise<void>;
   readonly follow: FollowAnnouncements;
+  /** Of how many tenants it is remembered which events they want. */
+  readonly maxTenants?: number;
 }
 
 export interface EventService {
@@ -105,12 +107,14 @@ export interface EventService {
 }
 
 export function createEvents(options: EventsOptions): EventService {
-  const { wanted, record, announce, follow } = options;
+  const { wanted, record, announce, follow, maxTenants = 50_000 } = options;
   const definitions = new Map(
     options.features.flatMap(({ events }) => events).map((each) => [each.name, each]),
   );
   const catalogue = [...definitions.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const known = createAnswers<ReadonlySet<string>>(50_000, () => (listening() ? 30_000 : 1_000));
+  const known = createAnswers<ReadonlySet<string>>(maxTenants, () =>
+    listening() ? 30_000 : 1_000,
+  );
   const listening = follow(known.clear);
 
   const definitionOf = (name: EventName): EventDefinition => {

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { App } from "../../app.ts";
 import type { TenantScope } from "../../kernel/platform.ts";
@@ -9,6 +10,7 @@ import { createMember, recordEvents, type TestMember } from "../../testing/fixtu
 import { createTestApp } from "../../testing/index.ts";
 import { downloadOf, formOf, send, upload } from "../../testing/test-files.ts";
 import { cleanUpFiles, removeOrphans } from "./files.clean-up.ts";
+import { endUploadJob } from "./files.jobs.ts";
 import type { FileTables } from "./files.queries.ts";
 
 let app: App;
@@ -69,6 +71,68 @@ test("a deleted file whose bytes could not be removed is gone for all, and remov
     expect(await cleanUpFiles(scope)).toBe(1);
   });
   expect([names(member.tenant.id), await usage(member)]).toEqual([[], 0]);
+});
+
+test.each(["pool", "schema", "database"] as const)(
+  "what a process that died left of isolation %s is removed within hours, and nobody else is looked at",
+  async (isolation) => {
+    const [member, idle] = [await createMember(app, isolation), await createMember(app, isolation)];
+    await idle.call("GET", "/files");
+    const jobsOf = ({ tenant }: TestMember) =>
+      app.withPlatform("a test", async ({ control }) => {
+        const { rows } = await sql<{ job: string; hours: number }>`
+          select data->>'job' as job,
+            round(extract(epoch from start_after - now()) / 3600)::int as hours
+          from pgboss.job where name = ${tenant.id} and state = 'created'
+            and data->>'job' in ('files.clean-up', 'files.look-for-orphans')
+          order by start_after`.execute(control);
+        return rows;
+      });
+    for (const content of ["one", "two"]) await upload(app, member, { content });
+    expect(await jobsOf(member)).toEqual([{ job: "files.clean-up", hours: 2 }]);
+    await inScope(member, ({ db }) =>
+      db
+        .updateTable("files")
+        .set({ status: "pending", expires_at: new Date(Date.now() - 1) })
+        .execute(),
+    );
+    await app.withPlatform("a test", ({ control }) =>
+      sql`update pgboss.job set start_after = now() where name = ${member.tenant.id}`.execute(
+        control,
+      ),
+    );
+    await inScope(member, ({ jobs }) => jobs.send(endUploadJob, { file_id: crypto.randomUUID() }));
+    await vi.waitFor(() => expect(names(member.tenant.id)).toEqual([]), 10_000);
+    await vi.waitFor(async () =>
+      expect(await jobsOf(member)).toEqual([{ job: "files.look-for-orphans", hours: 50 }]),
+    );
+    expect(await jobsOf(idle)).toEqual([]);
+  },
+);
+
+test("each way to leave something has it looked after first", async () => {
+  const ways: ((member: TestMember, id: string) => Promise<unknown>)[] = [
+    (member) => upload(app, member, { content: "four" }),
+    (member) => ask(member),
+    (member, id) => member.call("POST", `/files/${id}/confirm`),
+    (member, id) => member.call("DELETE", `/files/${id}`),
+  ];
+  for (const way of ways) {
+    const member = await createMember(app);
+    const id = await inScope(member, async ({ db }) => {
+      const [row] = await db.query<{ id: string }>(
+        `insert into files (file_name, mime_type, file_size, metadata, expires_at)
+         values ('a', 'text/plain', 4, '{}', now() + interval '1 hour') returning id`,
+      );
+      return row?.id ?? "";
+    });
+    await way(member, id);
+    const { rows } = await app.withPlatform("a test", ({ control }) =>
+      sql`select from pgboss.job
+        where name = ${member.tenant.id} and data->>'job' = 'files.clean-up'`.execute(control),
+    );
+    expect(rows).toHaveLength(1);
+  }
 });
 
 // Shows S1-128

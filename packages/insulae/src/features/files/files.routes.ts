@@ -146,8 +146,7 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: { 201: File },
       errors: [...uploadErrors, malformedForm, bodyTooLarge, lengthRequired],
     },
-    ({ db, storage, log, events, user, body }) =>
-      uploadFile({ db, storage, log, events }, user.id, body),
+    (scope) => uploadFile(scope, scope.user.id, scope.body),
   ),
 
   r.post(
@@ -162,8 +161,8 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: { 201: SignedUpload },
       errors: [quotaExceeded],
     },
-    async ({ db, storage, log, events, jobs, user, body }) => {
-      const scope = { db, storage, log, events };
+    async (scope) => {
+      const { db, jobs, user, body } = scope;
       const wanted = { metadata: {}, ...body };
       const { id, upload, keptUntil } = await requestUpload(scope, user.id, wanted);
       await jobs.send(endUploadJob, { file_id: id }, { after: keptUntil });
@@ -185,9 +184,9 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: File,
       errors: [fileNotFound, fileNotUploaded, sizeMismatch, typeMismatch],
     },
-    async ({ db, storage, log, events, params }) => {
-      await confirmUpload({ db, storage, log, events }, params.id);
-      return findFile.json(db, params).then(orThrow(fileNotFound));
+    async (scope) => {
+      await confirmUpload(scope, scope.params.id);
+      return findFile.json(scope.db, scope.params).then(orThrow(fileNotFound));
     },
   ),
 
@@ -255,6 +254,6 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       response: { 204: null },
       errors: [fileNotFound],
     },
-    ({ db, storage, log, events, params }) => deleteFile({ db, storage, log, events }, params.id),
+    (scope) => deleteFile(scope, scope.params.id),
   ),
 ];

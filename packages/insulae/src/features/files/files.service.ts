@@ -20,6 +20,7 @@ import type { StoredObject } from "../../kernel/storage/storage.ts";
 import { dispositionOf, fileName } from "./file-name.ts";
 import { fitsType, isShown, isWithoutNul, signatureBytes } from "./file-type.ts";
 import { incoming, leave, removeFile } from "./files.clean-up.ts";
+import { expectRemains } from "./files.jobs.ts";
 import {
   type FileTables,
   findFile,
@@ -50,7 +51,7 @@ export const typeMismatch = defineError(
   "The file is not of the type that was said",
 );
 /** What a handler's context and a job's scope have in common. */
-type Scope = Pick<TenantScope<FileTables>, "db" | "storage" | "log" | "events">;
+type Scope = Pick<TenantScope<FileTables>, "db" | "storage" | "log" | "events" | "cache" | "jobs">;
 
 /** For how long a signed request for an upload may begin, and its bytes may take to come then. */
 const signedSeconds = 900;
@@ -73,6 +74,7 @@ export async function uploadFile(
   userId: string,
   form: UploadForm<UploadFields>,
 ): Promise<Json> {
+  await expectRemains(scope);
   let reserved: string | undefined;
   try {
     const { id, ...stored } = await form.receive(async ({ fields, name, type, bytes, signal }) => {
@@ -126,6 +128,7 @@ export async function requestUpload(scope: Scope, userId: string, fields: Requir
     metadata: fields.metadata,
     seconds: signedSeconds + transferSeconds,
   };
+  await expectRemains(scope);
   const id = await reserveFile(scope.db, { ...file, userId });
   try {
     const { type, size } = file;
@@ -144,6 +147,7 @@ export async function confirmUpload(scope: Scope, id: string): Promise<void> {
   const file = await findFile.first(db, { id });
   if (!file) throw fileNotFound();
   if (file.status === "ready") return;
+  await expectRemains(scope);
   const found = await storage.stat(incoming(id));
   const copied = found && (await checkedCopy(scope, file, found));
   if (copied) {
@@ -195,6 +199,7 @@ export async function downloadUrl(
 
 /** Nobody sees it from now on; its bytes go at once, or with the next clean-up. */
 export async function deleteFile(scope: Scope, id: string): Promise<void> {
+  await expectRemains(scope);
   const over = scope.storage.revokes;
   // One whose bytes never came was there for nobody. It may become ready meanwhile, and not the reverse.
   const deleted =

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from "kysely";
+import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
 import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 import type { Days } from "./days.ts";
@@ -87,9 +87,8 @@ export async function rankTenants(
           where metric = ${metric} and day between ${from}::date and ${to}::date
           group by tenant_id`
       : sql`
-          select distinct on (tenant_id) tenant_id, amount from control.usage_daily
-          where metric = ${metric} and day between ${from}::date and ${to}::date
-          order by tenant_id, day desc`;
+          select tenants.id as tenant_id, level.amount
+          from control.tenants cross join lateral ${levelOf(sql.lit(metric), to)} as level`;
   const { rows } = await sql<RankedTenant>`
     select used.tenant_id, tenants.key, tenants.name, tenants.plan, used.amount::float8 as amount
     from (${amounts}) used
@@ -100,20 +99,21 @@ export async function rankTenants(
   return rows;
 }
 
+/** Of a tenant by its last measurement until then: nobody measures those that have done nothing since. */
+const levelOf = (metric: RawBuilder<unknown>, to: string) => sql`(
+  select amount from control.usage_daily
+  where tenant_id = tenants.id and metric = ${metric} and day <= ${to}::date
+  order by day desc limit 1)`;
+
 /** What all living tenants have together, by the last measurement of each. */
-export async function totalLevels(control: Control, { from, to }: Days) {
+export async function totalLevels(control: Control, { to }: Days) {
   const { rows } = await sql<{ metric: string; amount: number }>`
-    select metric, sum(amount)::float8 as amount
-    from (
-      select distinct on (metric, tenant_id) metric, amount
-      from control.usage_daily
-      join control.tenants on tenants.id = usage_daily.tenant_id
-      where metric in ('users', 'rows', 'storage_bytes')
-        and day between ${from}::date and ${to}::date
-        and tenants.status in ('active', 'suspended')
-      order by metric, tenant_id, day desc
-    ) levels
-    group by metric`.execute(control);
+    select wanted.metric, sum(level.amount)::float8 as amount
+    from control.tenants
+    cross join unnest(array['users', 'rows', 'storage_bytes']) as wanted (metric)
+    cross join lateral ${levelOf(sql`wanted.metric`, to)} as level
+    where tenants.status in ('active', 'suspended')
+    group by wanted.metric`.execute(control);
   const amounts = new Map(rows.map(({ metric, amount }) => [metric, amount]));
   return {
     users: amounts.get("users") ?? 0,

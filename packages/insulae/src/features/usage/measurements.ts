@@ -1,46 +1,61 @@
 /**
  * What tenants have: users, rows, bytes. It is measured in the tenant's own scope by its tables
- * (`app.measure_usage`), once an hour, and when somebody asks and the last time is a minute ago; the
- * last measurement of a day stays as that day's. Of several nodes that want to measure a tenant, the
- * one that writes down the time does.
+ * (`app.measure_usage`), and the last measurement of a day stays as that day's.
+ *
+ *   something counted (`counts.ts`), activated ──► wanted ──once an hour──► claimed, twenty at a time ──► measured
+ *
+ * Nobody measures a tenant that has done nothing since the last time: what it has is what it had. When somebody
+ * asks, it is measured if the last time is a minute ago. Of several nodes the one that writes down the time does it.
  */
 import { type Kysely, sql } from "kysely";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import { deleteInBatches } from "../../kernel/database/delete-in-batches.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
-import type { Tenant, TenantId } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant, TenantId, TenantStatus } from "../../kernel/tenancy/tenant.ts";
+import { countedMetrics } from "../../kernel/usage/counts.ts";
 import { measureTenant } from "../../kernel/usage/measure.ts";
 
+type Control = Kysely<ControlTables>;
 type Services = Pick<Platform, "control" | "withTenant">;
 
 /** A month can be compared with that of the year before. */
 const keptDays = 400;
+const forgottenAtOnce = 5_000;
 const askedSeconds = 60;
 /** The hourly job must not find that the last one was a moment less than an hour ago. */
 const hourlySeconds = 3_000;
+const claimedAtOnce = 20;
+const measuredAtOnce = 4;
 
 /** Measures the tenant, if nobody has within a minute. */
 export async function refreshMeasurement(services: Services, tenant: Tenant): Promise<void> {
-  const [mine] = await claim(services.control, askedSeconds, tenant.id);
-  if (mine !== undefined) await measure(services, tenant);
+  if (await claimOne(services.control, tenant.id)) await measure(services, tenant);
 }
 
-/** Measures all active tenants that nobody has within the hour, and forgets what is old. */
+/** Measures active tenants that have done something and nobody has measured within the hour; forgets what is old. */
 export async function measureAll(
   services: Services,
   { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
 ): Promise<void> {
   const { control } = services;
-  for (;;) {
-    const ids = await claim(control, hourlySeconds);
-    for (const id of ids) {
-      if (signal.aborted) return;
-      await measure(services, id).catch((error: unknown) =>
-        log.warn({ err: error, tenant_id: id }, "A tenant could not be measured"),
-      );
+  const work = async () => {
+    for (let claimed = claimedAtOnce; claimed === claimedAtOnce; ) {
+      const rows = await claimWanted(control);
+      claimed = rows.length;
+      for (const { tenant_id: id, status } of rows) {
+        if (signal.aborted) return;
+        // Whoever is activated again is wanted again.
+        if (status !== "active") continue;
+        await measure(services, id).catch(async (error: unknown) => {
+          log.warn({ err: error, tenant_id: id }, "A tenant could not be measured");
+          await wantAgain(control, id);
+        });
+      }
     }
-    if (ids.length === 0) break;
-  }
+  };
+  await Promise.all(Array.from({ length: measuredAtOnce }, work));
+  if (signal.aborted) return;
   await countActiveUsers(control);
   await forgetOld(control);
 }
@@ -59,39 +74,68 @@ async function measure(services: Services, tenant: Tenant | TenantId): Promise<v
   );
 }
 
-/** @returns those that are this node's to measure now. */
-async function claim(
-  control: Kysely<ControlTables>,
-  seconds: number,
-  id?: TenantId,
-): Promise<readonly TenantId[]> {
-  const due = sql`now() - make_interval(secs => ${seconds})`;
-  const { rows } = await sql<{ tenant_id: TenantId }>`
+/** @returns whether it is this node's to measure now. */
+async function claimOne(control: Control, id: TenantId): Promise<boolean> {
+  const { rows } = await sql`
     insert into control.usage_measured as last (tenant_id, at)
-    select tenants.id, now()
-    from control.tenants
-    left join control.usage_measured known on known.tenant_id = tenants.id
-    where tenants.status = 'active'
-      and (known.at is null or known.at < ${due})
-      and (${id ?? null}::uuid is null or tenants.id = ${id ?? null})
-    order by tenants.id
-    limit 20
-    on conflict (tenant_id) do update set at = excluded.at where last.at < ${due}
+    select id, now() from control.tenants where id = ${id} and status = 'active'
+    on conflict (tenant_id) do update set at = excluded.at, wanted = false
+      where last.at < now() - make_interval(secs => ${askedSeconds})
     returning tenant_id`.execute(control);
-  return rows.map(({ tenant_id }) => tenant_id);
+  return rows.length > 0;
 }
 
-async function forgetOld(control: Kysely<ControlTables>): Promise<void> {
-  await sql`
-    delete from control.usage_daily
-    where day < (now() at time zone 'UTC')::date - ${keptDays}::integer`.execute(control);
+/** @returns those that are this node's now, those that have waited longest first. */
+async function claimWanted(control: Control) {
+  const { rows } = await sql<{ tenant_id: TenantId; status: TenantStatus }>`
+    update control.usage_measured as last set at = now(), wanted = false
+    from (
+      select tenant_id from control.usage_measured
+      where wanted and at < now() - make_interval(secs => ${hourlySeconds})
+      order by at limit ${claimedAtOnce}
+      for update skip locked
+    ) as due
+    join control.tenants on tenants.id = due.tenant_id
+    where last.tenant_id = due.tenant_id
+    returning last.tenant_id, tenants.status`.execute(control);
+  return rows;
+}
+
+const wantAgain = (control: Control, id: TenantId) =>
+  sql`update control.usage_measured set wanted = true where tenant_id = ${id}`.execute(control);
+
+/** Of what there is the last measurement stays, under today's date, until there is another. */
+async function forgetOld(control: Control): Promise<void> {
+  const first = sql`(now() at time zone 'UTC')::date - ${keptDays}::integer`;
+  for (let forgotten = forgottenAtOnce; forgotten === forgottenAtOnce; ) {
+    const { rows } = await sql<{ forgotten: number }>`
+      with old as (
+        delete from control.usage_daily
+        where ctid = any (array(
+          select ctid from control.usage_daily where day < ${first}
+          order by day desc limit ${forgottenAtOnce}))
+        returning tenant_id, day, metric, amount
+      ), kept as (
+        insert into control.usage_daily (tenant_id, day, metric, amount)
+        select distinct on (old.tenant_id, old.metric)
+          old.tenant_id, (now() at time zone 'UTC')::date, old.metric, old.amount
+        from old
+        where old.metric <> all (${[...countedMetrics, "active_users"]}::text[])
+          and not exists (
+            select from control.usage_daily newer
+            where newer.tenant_id = old.tenant_id and newer.metric = old.metric and newer.day >= ${first})
+        order by old.tenant_id, old.metric, old.day desc
+        on conflict (tenant_id, day, metric) do nothing
+      )
+      select count(*)::integer as forgotten from old`.execute(control);
+    forgotten = rows[0]?.forgotten ?? 0;
+  }
   // A node that is away for longer than this is not coming back.
-  await sql`
-    delete from control.usage_flushes where at < now() - interval '7 days'`.execute(control);
+  await deleteInBatches(control, "control.usage_flushes", sql`at < now() - interval '7 days'`);
 }
 
 /** People who were here today, by their sign-in sessions. */
-async function countActiveUsers(control: Kysely<ControlTables>): Promise<void> {
+async function countActiveUsers(control: Control): Promise<void> {
   await sql`
     insert into control.usage_daily as known (tenant_id, day, metric, amount)
     select tenant_id, (now() at time zone 'UTC')::date, 'active_users', count(distinct subject_id)

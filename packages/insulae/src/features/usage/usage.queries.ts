@@ -25,22 +25,34 @@ export async function listSeries(
   { from, to, all }: Days,
   metric?: string,
 ): Promise<readonly Series[]> {
+  const isWanted = sql`tenant_id = ${tenantId}
+    and (${metric ?? null}::text is null or metric = ${metric ?? null})`;
   const { rows } = await sql<{ metric: string; day: string; amount: string }>`
     select metric, day::text, amount
     from control.usage_daily
-    where tenant_id = ${tenantId} and day between ${from}::date and ${to}::date
-      and (${metric ?? null}::text is null or metric = ${metric ?? null})
+    where ${isWanted} and day between ${from}::date and ${to}::date
     order by day`.execute(control);
+  const before = await sql<{ metric: string; amount: string }>`
+    select distinct on (metric) metric, amount
+    from control.usage_daily
+    where ${isWanted} and day < ${from}::date
+      and metric <> all (${[...countedMetrics, "active_users"]}::text[])
+    order by metric, day desc`.execute(control);
+  const levelBefore = new Map(before.rows.map((row) => [row.metric, Number(row.amount)]));
   const byMetric = Map.groupBy(rows, (row) => row.metric);
   const names =
-    metric === undefined ? [...new Set([...usualMetrics, ...byMetric.keys()])] : [metric];
+    metric === undefined
+      ? [...new Set([...usualMetrics, ...byMetric.keys(), ...levelBefore.keys()])]
+      : [metric];
   return names.map((name): Series => {
     const points = (byMetric.get(name) ?? []).map(({ day, amount }) => ({
       day,
       amount: Number(amount),
     }));
     if (!counted.has(name)) {
-      return { metric: name, kind: "level", total: points.at(-1)?.amount ?? null, points };
+      // On days on which it did nothing a tenant is not measured: it has what it had.
+      const total = points.at(-1)?.amount ?? levelBefore.get(name) ?? null;
+      return { metric: name, kind: "level", total, points };
     }
     const amounts = new Map(points.map(({ day, amount }) => [day, amount]));
     return {

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { App } from "../../app.ts";
@@ -189,7 +190,50 @@ describe("jobs", () => {
   });
 });
 
-test("all tenants are measured within the hour, each once, whoever asks", async () => {
+test("what is measured of a tenant that does nothing stays, until it does something", async () => {
+  const member = await createMember(app);
+  await addContacts(member, 2);
+  await usageOf(member);
+  const control = await app.withPlatform("a test", async (scope) => scope.control);
+  const measure = () =>
+    measureAll(
+      { control, withTenant: app.withTenant },
+      { log: pino({ level: "silent" }), signal: new AbortController().signal },
+    );
+  const { id } = member.tenant;
+  const ago = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
+  const moveTo = (days: number) =>
+    sql`update control.usage_daily set day = ${ago(days)}::date where tenant_id = ${id}`.execute(
+      control,
+    );
+  const rowsOn = async (days: number) => {
+    const { rows } = await sql<{ amount: string }>`
+      select amount from control.usage_daily
+      where tenant_id = ${id} and metric = 'rows' and day = ${ago(days)}::date`.execute(control);
+    return rows.map(({ amount }) => Number(amount));
+  };
+  await moveTo(40);
+  // Not counted, so nobody is to measure it: it is still what it was 40 days ago.
+  await sql`update control.usage_measured set wanted = false, at = now() - interval '2 hours'
+    where tenant_id = ${id}`.execute(control);
+  await app.withTenant(id, ({ db }) => db.query("insert into contacts (name) values ('Ada')"));
+  await measure();
+  expect(await rowsOn(0)).toEqual([]);
+  const { body } = await asAdmin("/platform/analytics");
+  expect(body.levels.rows).toBeGreaterThanOrEqual(2);
+  await moveTo(401);
+  await measure();
+  expect([await rowsOn(401), await rowsOn(0)]).toEqual([[], [2]]);
+  // It does something.
+  await sql`update control.usage_measured set at = now() - interval '2 hours'
+    where tenant_id = ${id}`.execute(control);
+  await member.call("GET", "/contacts");
+  await usageOf(await createMember(app));
+  await measure();
+  expect(await rowsOn(0)).toEqual([3]);
+});
+
+test("tenants that have done something are measured within the hour, each once, whoever asks", async () => {
   const [a, b] = [await createMember(app), await createMember(app, "database")];
   await addContacts(b, 2);
   const control = await app.withPlatform("a test", async (scope) => scope.control);

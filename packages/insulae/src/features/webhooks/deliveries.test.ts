@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { sql } from "kysely";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isolations } from "../../kernel/tenancy/tenant.ts";
@@ -329,4 +330,36 @@ it("what is older than 30 days is deleted", async () => {
   await expect.poll(() => receiver.received.length).toBe(2);
   await hooks.cleanUp();
   await expect.poll(async () => (await hooks.deliveries(id)).length).toBe(1);
+});
+
+it("what is old is looked for once a day, for as long as there are events, and of no other tenant", async () => {
+  const [hooks, idle] = [await newHooks(people), await newHooks(people)];
+  const waiting = (of: typeof hooks) =>
+    people.app.withPlatform("a test", async ({ control }) => {
+      const { rows } = await sql<{ hours: number }>`
+        select round(extract(epoch from start_after - now()) / 3600)::int as hours
+        from pgboss.job
+        where name = ${of.tenant.id} and data->>'job' = 'webhooks.clean-up' and state = 'created'`.execute(
+        control,
+      );
+      return rows.map(({ hours }) => hours);
+    });
+  const receiver = await openReceiver();
+  const { id } = await hooks.add(receiver.url);
+  await idle.add(receiver.url);
+  for (const name of ["one", "two"]) await hooks.happen(name);
+  await expect.poll(() => receiver.received.length).toBe(2);
+  expect([await waiting(hooks), await waiting(idle)]).toEqual([[24], []]);
+  const due = () =>
+    people.app.withPlatform("a test", ({ control }) =>
+      sql`update pgboss.job set start_after = now() - interval '1 second'
+        where name = ${hooks.tenant.id} and state = 'created'`.execute(control),
+    );
+  await due();
+  await hooks.wake(id);
+  await expect.poll(() => waiting(hooks)).toEqual([24]);
+  await hooks.sql("update webhook_events set created_at = now() - interval '31 days'");
+  await due();
+  await hooks.wake(id);
+  await expect.poll(() => waiting(hooks)).toEqual([]);
 });

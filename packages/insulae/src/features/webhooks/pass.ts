@@ -43,6 +43,7 @@ import {
   deleteOldEvents,
   type EndpointRow,
   findEndpoint,
+  hasEvents,
   type WebhookTables,
 } from "./webhooks.queries.ts";
 
@@ -57,6 +58,7 @@ const passSeconds = 20;
 const restSeconds = { first: 5, longest: 600, crowded: 3, slow: 3 } as const;
 const givenUpAfterSeconds = 3 * 86_400;
 const keptDays = 30;
+const dayMs = 86_400_000;
 
 type Scope = JobScope<WebhookTables>;
 type Jobs = Scope["jobs"];
@@ -69,6 +71,7 @@ export const deliver = job("webhooks.deliver", {
   // Sent in the transaction of whatever happened, which is not to fail for it.
   uncounted: true,
   async run({ webhook }, scope: Scope): Promise<void> {
+    await expectCleanUp(scope);
     const before = await begin(scope, webhook);
     if (!before) return;
     const endpoint = await findEndpoint(scope.db, webhook);
@@ -77,14 +80,27 @@ export const deliver = job("webhooks.deliver", {
   },
 });
 
-/** Once a day: what is old goes, and what was forgotten is remembered. */
+/**
+ * Once a day, for as long as the tenant has events: what is old goes, and what was forgotten is remembered. The
+ * first delivery has it begin (`expectCleanUp`).
+ */
 export const cleanUp = job("webhooks.clean-up", {
-  schedule: "13 2 * * *",
+  uncounted: true,
+  priority: -1,
+  retries: 20,
   async run(_, { db, jobs }: Scope) {
     await deleteOldEvents(db, keptDays);
     for (const id of await listStuck(db)) await wake(jobs, id);
+    if (await hasEvents(db)) await cleanUpTomorrow(jobs);
   },
 });
+
+const cleanUpTomorrow = (jobs: Jobs) =>
+  jobs.send(cleanUp, {}, { key: "tomorrow", after: new Date(Date.now() + dayMs) });
+
+/** While there are events a clean-up waits: to ask for one twice a day is enough. */
+const expectCleanUp = ({ cache, jobs }: Scope): Promise<string> =>
+  cache.getOrSet("webhooks.clean-up", () => cleanUpTomorrow(jobs), { ttl: dayMs / 2_000 });
 
 /** Tells the owners that a webhook was switched off. */
 export const tellOwners = job("webhooks.tell-owners", {

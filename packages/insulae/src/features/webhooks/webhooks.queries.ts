@@ -7,6 +7,7 @@ import {
   sql,
 } from "kysely";
 import type { Maker } from "../../kernel/auth/makers.ts";
+import { deleteInBatches } from "../../kernel/database/delete-in-batches.ts";
 import type { Page } from "../../kernel/http/page.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import type { Attempt } from "./attempt.ts";
@@ -311,7 +312,9 @@ export async function copyDelivery(
 
 /** Deletes the events of the past, and with them their deliveries. */
 export const deleteOldEvents = (db: Db, days: number) =>
-  db
-    .deleteFrom("webhook_events")
-    .where("created_at", "<", sql<Date>`now() - make_interval(days => ${days})`)
-    .execute();
+  deleteInBatches(db, "webhook_events", sql`created_at < now() - make_interval(days => ${days})`);
+
+/** Whether anything was recorded that is still kept. */
+export async function hasEvents(db: Db): Promise<boolean> {
+  return (await db.selectFrom("webhook_events").select("id").limit(1).execute()).length > 0;
+}

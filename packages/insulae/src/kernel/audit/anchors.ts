@@ -5,6 +5,7 @@
  */
 import { type Kysely, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
+import { eachOf } from "../each-of.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tenant, TenantId } from "../tenancy/tenant.ts";
 import type { AuditOptions, WriteAudit } from "./audit.ts";
@@ -12,6 +13,8 @@ import { chainPlatformLog } from "./platform-chain.ts";
 import type { Head } from "./verify.ts";
 
 export const anchored = "audit.anchored";
+
+const anchoredAtOnce = 4;
 
 interface HeadRow {
   readonly seq: string;
@@ -21,8 +24,8 @@ interface HeadRow {
 export interface Anchors {
   /** The tenant's log has grown. */
   readonly note: (tenant: Tenant) => void;
-  /** Anchors the heads of those that have grown in this process since the last time. */
-  readonly anchor: () => Promise<void>;
+  /** Anchors the heads of those that have grown in this process since the last time. @param signal ends it. */
+  readonly anchor: (signal?: AbortSignal) => Promise<void>;
 }
 
 export function createAnchors(
@@ -45,16 +48,16 @@ export function createAnchors(
 
   return {
     note: (tenant) => void grown.set(tenant.id, tenant),
-    async anchor() {
+    async anchor(signal) {
       if (grown.size === 0) return;
-      const tenants = [...grown.values()];
-      grown.clear();
-      for (const tenant of tenants) {
+      const anchorNext = (tenant: Tenant) => {
+        grown.delete(tenant.id);
         // A tenant that was moved or erased meanwhile is none to stop the others.
-        await anchorOne(tenant).catch((error: unknown) =>
+        return anchorOne(tenant).catch((error: unknown) =>
           log.error({ err: error, tenant_id: tenant.id }, "An audit log could not be anchored"),
         );
-      }
+      };
+      await eachOf(grown.values(), anchoredAtOnce, anchorNext, signal);
       await logHead(control, log);
     },
   };

@@ -9,6 +9,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type Kysely, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
+import { deleteInBatches } from "../database/delete-in-batches.ts";
 import { type Subject, subjectOf } from "./subject.ts";
 
 export interface NewOneTimeToken {
@@ -104,12 +105,7 @@ export function createOneTimeTokens(control: Control): OneTimeTokens {
         .where("subject_id", "=", id)
         .execute();
     },
-    async sweep() {
-      await control
-        .deleteFrom("control.one_time_tokens")
-        .where("expires_at", "<", sql<Date>`now()`)
-        .execute();
-    },
+    sweep: () => deleteInBatches(control, "control.one_time_tokens", sql`expires_at < now()`),
   };
 }
 

@@ -9,6 +9,7 @@
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
+import { deleteInBatches } from "../database/delete-in-batches.ts";
 import { keptText } from "../telemetry/redact.ts";
 import type { AccountId, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
 import type { SessionKind } from "./credential.ts";
@@ -258,12 +259,12 @@ export function createSessions(options: SessionsOptions): Sessions {
     async sweep() {
       // Those that ended early are remembered until their last tokens have expired, and a day more.
       const tokensLast = sql`make_interval(days => 1, secs => ${accessTtlSeconds})`;
-      await control
-        .deleteFrom("control.sessions")
-        .where(
-          sql<SqlBool>`expires_at < now() - interval '1 day' or ended_at < now() - ${tokensLast}`,
-        )
-        .execute();
+      for (const over of [
+        sql`expires_at < now() - interval '1 day'`,
+        sql`ended_at < now() - ${tokensLast}`,
+      ]) {
+        await deleteInBatches(control, "control.sessions", over);
+      }
     },
   };
 }

@@ -82,9 +82,14 @@ export interface TokensOptions {
   readonly accessTtlSeconds: number;
   /** A promise while the keys may be old; `replaceKeys` is called before it resolves. */
   readonly keysReady?: () => Promise<void> | undefined;
+  /** How many tokens are remembered as verified. */
+  readonly maxVerified?: number;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
 }
+
+/** Of a token that names fifty permissions, in characters; those that are remembered are no longer on average. */
+const usualLength = 1_600;
 
 /**
  * Signs and verifies access tokens.
@@ -96,13 +101,13 @@ export interface TokensOptions {
  */
 export function createTokens(options: TokensOptions): Tokens {
   const { issuer, audience, accessTtlSeconds, clock = Date.now } = options;
-  const { keysReady = () => undefined } = options;
+  const { keysReady = () => undefined, maxVerified = 50_000 } = options;
   // By signature, which is a tenth of the token: hashing the whole of it cost 3 µs a request. It names
   // the token, but proves nothing until the token is compared.
   const verified = new LRUCache<string, Verified>({
-    max: 20_000,
-    // A token is as long as its permissions are many: 32 MiB of text at most.
-    maxSize: 32 * 1024 * 1024,
+    max: maxVerified,
+    // A token is as long as its permissions are many.
+    maxSize: maxVerified * usualLength,
     sizeCalculation: ({ token }) => token.length,
   });
   let signing = options.signing;

@@ -17,13 +17,18 @@ export interface JobOptions<Data extends TSchema> {
   readonly retries?: number;
   /** The wait before the first repetition; each further one is twice as long, plus chance. Default 15. */
   readonly backoffSeconds?: number;
-  /** Of a tenant's waiting jobs, those with more go first; default 0. */
+  /**
+   * Of a tenant's waiting jobs, those with more go first. With less than 0 it is a background job: it waits
+   * for everybody's jobs of 0 or more, and background jobs take half of the places at most. Default 0; of a
+   * scheduled job -1.
+   */
   readonly priority?: number;
   /** Then `signal` aborts, and the attempt has failed. Default 900. */
   readonly timeoutSeconds?: number;
   /**
    * When it runs by itself, with no data, as cron says it, in UTC: `"0 3 * * *"`. A tenant's job runs
-   * once for each active tenant.
+   * once for each active tenant, however idle: where only some have something to do, send them the job when
+   * that comes up, with a `key` and `after`.
    */
   readonly schedule?: string;
   /**
@@ -129,7 +134,7 @@ function define<Data extends TSchema>(
     data: options.data ?? (nothing as TSchema as Data),
     retries: options.retries ?? 5,
     backoffSeconds: options.backoffSeconds ?? 15,
-    priority: options.priority ?? 0,
+    priority: options.priority ?? (options.schedule === undefined ? 0 : -1),
     timeoutSeconds: options.timeoutSeconds ?? 900,
     schedule: options.schedule,
     uncounted: options.uncounted ?? false,

@@ -38,7 +38,13 @@ describe("the queue's tables", () => {
     });
     const { extraIndexes, ...report } = await boss.detectSchemaDrift();
     expect(report).toMatchObject({ ok: true });
-    expect(extraIndexes.map(({ name }) => name).sort()).toEqual(["jobs_active", "jobs_due"]);
+    expect(extraIndexes.map(({ name }) => name).sort()).toEqual([
+      "jobs_active",
+      "jobs_held",
+      "jobs_over",
+      "jobs_ready",
+      "jobs_ready_background",
+    ]);
     expect(await boss.schemaVersion()).toBe(43);
   });
 
@@ -125,15 +131,61 @@ describe("the queue", () => {
     const suspended = await add();
     await parts.app.tenants.suspend(suspended.tenant.id);
     await parts.queue.add(one.tenant.id, [parts.newJob(), parts.newJob()]);
-    const ready = await parts.queue.ready("", 1_000);
+    const ready = await parts.queue.ready("ordinary", "", 1_000);
     const about: string[] = [one, two, later, suspended].map(({ tenant }) => tenant.id);
     expect(ready.filter((name) => about.includes(name))).toEqual(
       [one.tenant.id, two.tenant.id].sort(),
     );
-    expect(await parts.queue.ready(one.tenant.id, 1_000)).not.toContain(one.tenant.id);
-    const dueMs = await parts.queue.nextDueMs();
+    expect(await parts.queue.ready("ordinary", one.tenant.id, 1_000)).not.toContain(one.tenant.id);
+    const dueMs = await parts.queue.release();
     expect(dueMs).toBeGreaterThan(30_000);
     expect(dueMs).toBeLessThanOrEqual(60_000);
+  });
+
+  it("does not read jobs whose time has not come, however many, to find those that are ready", async () => {
+    const { tenant } = await add();
+    await parts.rows(
+      `insert into pgboss.job (name, data, policy, singleton_key, start_after)
+       select $1, '{}', 'short', n::text, now() + interval '1 hour' from generate_series(1, 5000) n`,
+      tenant.id,
+    );
+    await parts.rows("analyze pgboss.job_common");
+    const ready = async () => (await parts.queue.ready("ordinary", "", 1_000)).includes(tenant.id);
+    await parts.queue.complete(await take(tenant.id), null);
+    expect(await ready()).toBe(false);
+    // What is not among the ready ones is not looked at, and what is held is released in time.
+    const held = "select count(*)::int as n from pgboss.job where name = $1 and blocked";
+    expect(await parts.rows(held, tenant.id)).toEqual([{ n: 5_000 }]);
+    await parts.rows("update pgboss.job set start_after = now() where name = $1", tenant.id);
+    expect(await ready()).toBe(false);
+    let rounds = 0;
+    while ((await parts.queue.release()) === 0) rounds += 1;
+    expect(rounds).toBe(5);
+    expect(await ready()).toBe(true);
+    expect(await parts.rows(held, tenant.id)).toEqual([{ n: 0 }]);
+    await parts.rows("delete from pgboss.job where name = $1", tenant.id);
+  });
+
+  it("holds a job that failed until it is to be tried again", async () => {
+    const { tenant, job } = await add({ backoffSeconds: 60 });
+    await parts.queue.fail(await take(tenant.id), "it stumbled", false);
+    expect(await parts.queue.ready("ordinary", "", 1_000)).not.toContain(tenant.id);
+    expect(await parts.queue.release()).toBeGreaterThan(1_000);
+    await parts.rows("update pgboss.job set start_after = now() where id = $1", job.id);
+    await parts.queue.release();
+    expect(await parts.queue.ready("ordinary", "", 1_000)).toContain(tenant.id);
+    expect(await take(tenant.id)).toMatchObject({ id: job.id, retryCount: 1 });
+  });
+
+  it("takes jobs for many queues at once, which need not be there", async () => {
+    const tenants = [await parts.newTenant(), await parts.newTenant()];
+    const jobs = tenants.map(({ id }) => ({ queue: id, ...parts.newJob({ key: "one" }) }));
+    await parts.queue.addEach(jobs);
+    await parts.queue.addEach(jobs.map((job) => ({ ...job, id: parts.newJob().id })));
+    for (const [i, { id }] of tenants.entries()) {
+      expect(await take(id)).toMatchObject({ id: jobs[i]?.id });
+      expect(await parts.queue.take(id)).toBeUndefined();
+    }
   });
 
   it("forgets what was over long ago, completed jobs sooner than parked ones", async () => {

@@ -1,16 +1,18 @@
 /**
  * The queue: pg-boss in the control plane's database, over our own connections. pg-boss isn't
- * started: it runs no timer, polls nothing and changes no table; it is asked to insert, take, complete
- * and fail. Each tenant has a queue of its own, named by its id, and the platform has one; so taking
- * turns between tenants is taking turns between queues (see `worker.ts`).
+ * started: it runs no timer, polls nothing and changes no table; it is asked to take, complete and
+ * fail. Each tenant has a queue of its own, named by its id, and the platform has one; so taking
+ * turns between tenants is taking turns between queues (see `worker.ts`). A queue is a row that the
+ * first job brings with it; nothing reads all of them.
  *
- * What it lacks is a statement of ours on its tables: which queues have something to do, whose lease
- * has ended, how far a job is.
+ * What it lacks is a statement of ours on its tables: adding jobs of many queues at once, which queues
+ * have something to do, whose lease has ended, how far a job is.
  */
-import { type CompiledQuery, type Kysely, type QueryExecutorProvider, sql } from "kysely";
-import type { Db, JobInsert, PgBoss } from "pg-boss";
+import { type Kysely, type QueryExecutorProvider, sql } from "kysely";
+import type { Db, PgBoss } from "pg-boss";
 import type { Broker } from "../database/broker.ts";
 import type { ControlTables } from "../database/control-tables.ts";
+import { deleteInBatches } from "../database/delete-in-batches.ts";
 import type { Target } from "../database/target.ts";
 import { platformQueue } from "./queue-names.ts";
 
@@ -31,6 +33,9 @@ export interface NewJob extends Payload {
   readonly timeoutSeconds: number;
 }
 
+/** A background job is one whose priority is below 0. */
+export type JobKind = "ordinary" | "background";
+
 /** A job that this process has under its lease. */
 export interface TakenJob {
   readonly id: string;
@@ -41,6 +46,11 @@ export interface TakenJob {
   readonly retryCount: number;
 }
 
+/** A job for one of many queues. */
+export interface QueuedJob extends NewJob {
+  readonly queue: string;
+}
+
 export interface JobQueue {
   /**
    * Adds jobs; those whose ids are there already are not added again.
@@ -48,10 +58,19 @@ export interface JobQueue {
    * @param tx a transaction of the control plane.
    */
   add(queue: string, jobs: readonly NewJob[], tx?: QueryExecutorProvider): Promise<void>;
-  /** Queues, in the order of their names, in which a job can be taken now; of active tenants only. */
-  ready(after: string, limit: number): Promise<string[]>;
-  /** In how many milliseconds the next waiting job is due; undefined if none is. */
-  nextDueMs(): Promise<number | undefined>;
+  /** The same for many queues, in one statement. */
+  addEach(jobs: readonly QueuedJob[], tx?: QueryExecutorProvider): Promise<void>;
+  /**
+   * Queues, in the order of their names, in which a job of this kind can be taken now; of active tenants
+   * only.
+   */
+  ready(kind: JobKind, after: string, limit: number): Promise<string[]>;
+  /**
+   * Makes jobs whose time has come ready.
+   *
+   * @returns in how many milliseconds the next one is due; undefined if none is.
+   */
+  release(): Promise<number | undefined>;
   take(queue: string): Promise<TakenJob | undefined>;
   /** Each of these returns whether the job was still the taker's. */
   complete(job: TakenJob, result: unknown): Promise<boolean>;
@@ -75,6 +94,11 @@ const waitsSeconds = 10 * 365 * 86_400;
 const keptDays = 30;
 const keptCompletedDays = 2;
 const longestBackoffSeconds = 6 * 3600;
+/** pg-boss's own default; `sweep` is what deletes here. */
+const deletionSeconds = 7 * 86_400;
+/** pg-boss remembers each queue that it was asked about, for ever: about 1 KB. */
+const mostRememberedQueues = 10_000;
+const releasedAtOnce = 1_000;
 
 export interface JobQueueOptions {
   readonly broker: Broker;
@@ -85,7 +109,7 @@ export interface JobQueueOptions {
 
 export function createJobQueue({ broker, target, control }: JobQueueOptions): JobQueue {
   let opened: Promise<PgBoss> | undefined;
-  const known = new Set<string>();
+  const remembered = new Set<string>();
 
   const boss = (): Promise<PgBoss> => {
     opened ??= import("pg-boss").then(({ PgBoss }) => {
@@ -96,66 +120,110 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
     return opened;
   };
 
-  const ensureQueue = async (name: string): Promise<void> => {
-    if (known.has(name)) return;
-    // `short`: a key is taken by one job that waits for its first attempt.
-    await (await boss()).createQueue(name, { policy: "short" });
-    known.add(name);
+  const bossFor = (queue: string): Promise<PgBoss> => {
+    if (remembered.size >= mostRememberedQueues && !remembered.has(queue)) {
+      remembered.clear();
+      opened = undefined;
+    }
+    remembered.add(queue);
+    return boss();
   };
 
   const own = ({ id, queue, retryCount }: TakenJob) =>
     sql`name = ${queue} and id = ${id} and retry_count = ${retryCount} and state = 'active'`;
+
+  // As pg-boss's own insert does it, for queues that need not be there yet. Queues of the policy `short`: a
+  // key is taken by one job that waits for its first attempt. A job without a key has its id for one.
+  const addEach: JobQueue["addEach"] = async (jobs, tx = control) => {
+    const rows = jobs.map(({ queue, job, data, key, startAfter, ...rules }) => ({
+      ...rules,
+      name: queue,
+      data: { job, data },
+      singleton_key: key === undefined ? rules.id : `${job}:${key}`,
+      start_after: startAfter?.toISOString() ?? null,
+    }));
+    await sql`
+      insert into pgboss.job_common (
+        id, name, data, priority, singleton_key, start_after, keep_until, retry_limit, retry_delay,
+        retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, heartbeat_seconds, policy)
+      select job.id, job.name, job.data, job.priority, job.singleton_key, at,
+        at + make_interval(secs => ${waitsSeconds}), job.retries, job."backoffSeconds", true,
+        -- Without one pg-boss waits for a second at least.
+        case when job."backoffSeconds" > 0 then ${longestBackoffSeconds}::int else 0 end,
+        job."timeoutSeconds", ${deletionSeconds}::int, ${leaseSeconds}::int, 'short'
+      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as job (
+          id uuid, name text, data jsonb, priority int, singleton_key text, start_after timestamptz,
+          retries int, "backoffSeconds" int, "timeoutSeconds" int)
+        cross join lateral pgboss.create_queue(job.name, '{"policy": "short"}')
+        cross join lateral coalesce(job.start_after, now()) as at
+      on conflict do nothing`.execute(tx);
+  };
 
   const changed = async (statement: ReturnType<typeof sql>): Promise<boolean> =>
     (await statement.execute(control)).numAffectedRows === 1n;
 
   return {
     boss,
-    async add(queue, jobs, tx) {
-      await ensureQueue(queue);
-      const options = tx ? { db: overTransaction(tx) } : {};
-      await (await boss()).insert(queue, jobs.map(inserted), options);
-    },
-    async ready(after, limit) {
+    add: (queue, jobs, tx) =>
+      addEach(
+        jobs.map((job) => ({ queue, ...job })),
+        tx,
+      ),
+    addEach,
+    async ready(kind, after, limit) {
       // From one queue's name to the next one's: as many probes of the index as there are queues with
-      // something to do, however much that is.
+      // something to do, however much that is, and however many there are without.
+      const isReady = sql`state < 'active' and not blocked and start_after <= now()
+        and ${kind === "ordinary" ? sql`priority >= 0` : sql`priority < 0`}`;
       const { rows } = await sql<{ name: string }>`
         with recursive queue as (
           (select name from pgboss.job_common
-           where state < 'active' and not blocked and start_after <= now() and name > ${after}
+           where ${isReady} and name > ${after}
            order by name limit 1)
           union all
           select (
             select job.name from pgboss.job_common job
-            where job.state < 'active' and not job.blocked and job.start_after <= now()
-              and job.name > queue.name
+            where ${isReady} and job.name > queue.name
             order by job.name limit 1)
           from queue
           where queue.name is not null
         )
         select queue.name from queue
         where queue.name = ${platformQueue}
-          or exists (
-            select from control.tenants tenant
-            where tenant.id::text = queue.name and tenant.status = 'active')
+          -- Not the id as a text, for which there is no index; nor exists(), for which all are read.
+          or (select status from control.tenants tenant
+            where tenant.id = case when queue.name <> ${platformQueue} then queue.name::uuid end
+          ) = 'active'
         limit ${limit}`.execute(control);
       return rows.map(({ name }) => name);
     },
-    async nextDueMs() {
-      const { rows } = await sql<{ ms: number | null }>`
-        select (extract(epoch from min(start_after) - now()) * 1000)::float8 as ms
-        from pgboss.job_common
-        where state < 'active' and not blocked and start_after > now()`.execute(control);
-      return rows[0]?.ms ?? undefined;
+    async release() {
+      const { rows } = await sql<{ released: string; ms: number | null }>`
+        with due as materialized (
+          select name, id from pgboss.job_common
+          where state < 'active' and blocked and start_after <= now()
+          order by start_after limit ${releasedAtOnce}
+          for update skip locked
+        ), released as (
+          update pgboss.job_common job set blocked = false
+          from due where job.name = due.name and job.id = due.id
+          returning 1
+        )
+        select (select count(*) from released) as released,
+          (select (extract(epoch from min(start_after) - now()) * 1000)::float8
+           from pgboss.job_common
+           where state < 'active' and blocked and start_after > now()) as ms`.execute(control);
+      const [row] = rows;
+      return Number(row?.released) === releasedAtOnce ? 0 : (row?.ms ?? undefined);
     },
     async take(queue) {
       // A job was put into it, perhaps by another process, so there is such a queue.
-      const [job] = await (await boss()).fetch<Payload>(queue);
+      const [job] = await (await bossFor(queue)).fetch<Payload>(queue);
       return job && { id: job.id, queue, payload: job.data, retryCount: job.retryCount };
     },
     async complete(job, result) {
       const data = { result: result ?? null };
-      const answer = await (await boss()).complete(job.queue, job, data);
+      const answer = await (await bossFor(job.queue)).complete(job.queue, job, data);
       return affected(answer) > 0;
     },
     async fail(job, reason, forGood) {
@@ -165,7 +233,7 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
           control,
         );
       }
-      const answer = await (await boss()).fail(job.queue, job, { error: reason });
+      const answer = await (await bossFor(job.queue)).fail(job.queue, job, { error: reason });
       return affected(answer) > 0;
     },
     handBack: (job) =>
@@ -187,37 +255,22 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
           and heartbeat_on < now() - make_interval(secs => ${leaseSeconds})
         limit 1000`.execute(control);
       for (const { name, ...job } of rows) {
-        await (await boss()).fail(name, job, { error: "the worker is gone" });
+        await (await bossFor(name)).fail(name, job, { error: "the worker is gone" });
       }
       return rows.length;
     },
     async sweep() {
-      await sql`
-        delete from pgboss.job_common
-        where state > 'active'
-          and completed_on < now() - make_interval(
-            days => case when state = 'completed' then ${keptCompletedDays}::int else ${keptDays}::int end)
-      `.execute(control);
+      const overFor = (states: string, days: number) =>
+        sql`state ${sql.raw(states)} and completed_on < now() - make_interval(days => ${days}::int)`;
+      for (const [states, days] of [
+        ["= 'completed'", keptCompletedDays],
+        ["> 'completed'", keptDays],
+      ] as const) {
+        await deleteInBatches(control, "pgboss.job_common", overFor(states, days));
+      }
     },
   };
 }
-
-const inserted = ({ id, job, data, key, startAfter, ...rules }: NewJob): JobInsert<Payload> => ({
-  id,
-  data: { job, data },
-  // Without a key each is a key of its own: the policy knows no jobs without one.
-  singletonKey: key === undefined ? id : `${job}:${key}`,
-  ...(startAfter && { startAfter: startAfter.toISOString() }),
-  priority: rules.priority,
-  retryLimit: rules.retries,
-  retryBackoff: true,
-  retryDelay: rules.backoffSeconds,
-  // Without one pg-boss waits for a second at least.
-  retryDelayMax: rules.backoffSeconds === 0 ? 0 : longestBackoffSeconds,
-  expireInSeconds: rules.timeoutSeconds,
-  heartbeatSeconds: leaseSeconds,
-  retentionSeconds: waitsSeconds,
-});
 
 /** What the types of pg-boss leave out: how many jobs a command changed. */
 const affected = (answer: object): number =>
@@ -235,18 +288,5 @@ const overBroker = (broker: Broker, target: Target): Db => ({
       lease.destroy();
       throw error;
     }
-  },
-});
-
-const overTransaction = (tx: QueryExecutorProvider): Db => ({
-  async executeSql(text, values = []) {
-    const query: CompiledQuery = {
-      sql: text,
-      parameters: values,
-      query: { kind: "RawNode", sqlFragments: [text], parameters: [] },
-      queryId: { queryId: "" },
-    };
-    const { rows } = await tx.getExecutor().executeQuery(query);
-    return { rows };
   },
 });

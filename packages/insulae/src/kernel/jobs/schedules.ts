@@ -1,13 +1,15 @@
 /**
  * Jobs that run by themselves. Every node knows when the next one is due, and adds it to the queue
  * then; that all of them do so adds it once, since its id is made of its name and its time. A tenant's
- * scheduled job is added for each active tenant by a job of the platform.
+ * scheduled job is added for each active tenant by a job of the platform, a thousand at a time.
  *
  * What was due while no node ran is not made up for.
  */
+import { sql } from "kysely";
 import { type Static, Type } from "typebox";
 import type { Platform } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { TenantId } from "../tenancy/tenant.ts";
 import { uuidV7 } from "../uuid.ts";
 import { type JobDefinition, type PlatformJob, platformJob } from "./job.ts";
 import { withRules } from "./jobs.ts";
@@ -33,7 +35,7 @@ interface Due {
 
 const longestTimerMs = 3_600_000;
 const retryMs = 5_000;
-const perPage = 200;
+const perPage = 1_000;
 
 const Occurrence = Type.Object({ job: Type.String(), at: Type.String() });
 
@@ -58,20 +60,30 @@ export const scheduleForTenants = (
 ): PlatformJob<typeof Occurrence> =>
   platformJob("jobs.schedule-for-tenants", {
     data: Occurrence,
+    priority: -1,
     async run({ job, at }: Static<typeof Occurrence>, { platform, signal }) {
       const definition = find(job);
       if (!definition) throw new Error(`no job is called ${job}`);
-      for await (const { id } of activeTenants(platform)) {
+      for await (const ids of activeTenants(platform)) {
         signal.throwIfAborted();
-        await queue.add(id, [occurrence(definition, new Date(at), id)]);
+        await queue.addEach(
+          ids.map((id) => ({ queue: id, ...occurrence(definition, new Date(at), id) })),
+        );
       }
     },
   });
 
-async function* activeTenants(platform: Platform) {
-  for (let after: string | undefined; ; ) {
-    const page = await platform.tenants.list({ status: "active", after, limit: perPage });
-    yield* page;
+async function* activeTenants({ control }: Pick<Platform, "control">) {
+  for (let after: TenantId | undefined; ; ) {
+    const page = await control
+      .selectFrom("control.tenants")
+      .select("id")
+      .where("status", "=", "active")
+      .$if(after !== undefined, (query) => query.where(sql`id`, ">", after))
+      .orderBy("id")
+      .limit(perPage)
+      .execute();
+    if (page.length > 0) yield page.map(({ id }) => id);
     after = page.at(-1)?.id;
     if (after === undefined) return;
   }
@@ -97,13 +109,10 @@ export function createSchedules({ declared, queue, log }: SchedulesOptions): Sch
     const data: Static<typeof Occurrence> = { job: name, at: at.toISOString() };
     const id = uuidV7(at.getTime(), `${name} tenants`);
     return queue.add(platformQueue, [
-      withRules({
-        id,
-        job: "jobs.schedule-for-tenants",
-        data,
-        key: undefined,
-        startAfter: at,
-      }),
+      withRules(
+        { id, job: "jobs.schedule-for-tenants", data, key: undefined, startAfter: at },
+        { priority: -1 },
+      ),
     ]);
   };
 

@@ -41,6 +41,10 @@ export function mayBegin(
   return own.length < tenth && all.length < most - tenth;
 }
 
+/** Whether another background job may begin beside these: they work in half of the places at most. */
+export const mayBeginInBackground = (background: readonly Waiting[], places: number): boolean =>
+  working(background) < Math.ceil(places / 2);
+
 /**
  * What of a job's scope leads outside, such that the job counts as waiting while it does.
  *

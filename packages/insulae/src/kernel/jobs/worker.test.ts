@@ -133,6 +133,46 @@ describe("turns", () => {
   });
 });
 
+describe("background jobs", () => {
+  const priority = -1;
+  const backlogOf = async (tenants: readonly Tenant[], of: string) => {
+    const made = () => parts.newJob({ job: count.name, data: { of }, priority });
+    await parts.queue.addEach(tenants.map(({ id }) => ({ queue: id, ...made() })));
+  };
+
+  it("of however many tenants hold up nobody's own job, and are done beside those", async () => {
+    const tenants: Tenant[] = [];
+    for (let n = 0; n < 300; n += 1) tenants.push(await parts.newTenant());
+    await backlogOf(tenants, "background");
+    for (const { id } of tenants.slice(-40)) {
+      await parts.queue.add(id, [parts.newJob({ job: count.name, data: { of: "own" } })]);
+    }
+    work(1);
+    await expect.poll(() => started.length, { timeout: 20_000 }).toBe(340);
+    const lastOwn = started.lastIndexOf("own");
+    // Every eighth turn is theirs, so that they don't wait for ever.
+    expect(lastOwn).toBeLessThan(50);
+    expect(started.slice(0, lastOwn)).toContain("background");
+  });
+
+  it("leave half of the places free", async () => {
+    for (const n of [1, 2, 3, 4]) {
+      const { id } = await parts.newTenant();
+      await parts.queue.add(id, [
+        parts.newJob({ job: stay.name, data: { of: `background ${n}` }, priority }),
+      ]);
+    }
+    const worker = work(4);
+    await untilStarted("background 2");
+    for (const n of [1, 2]) await add(await parts.newTenant(), stay.name, { of: `own ${n}` });
+    worker.wake();
+    await untilStarted("own 2");
+    expect(started.filter((of) => of.startsWith("background"))).toHaveLength(2);
+    for (const end of stuck.values()) end();
+    stuck.clear();
+  });
+});
+
 it("slow receivers of many tenants leave room for those that have nothing under way", async () => {
   let answer = () => {};
   const answered = new Promise<void>((resolve) => {
@@ -272,9 +312,10 @@ describe("a worker", () => {
     await parts.queue.add((await parts.newTenant()).id, [made]);
     work(1, {
       ...parts.queue,
-      async nextDueMs() {
+      async release() {
+        const ms = await parts.queue.release();
         await sleep(300);
-        return parts.queue.nextDueMs();
+        return ms;
       },
     });
     await untilStarted("later");

@@ -9,9 +9,10 @@
  *      └── the process stops ──► handed back, as if it had not been taken
  *
  * However much one tenant has waiting, another's job waits for one job of each tenant in the round at
- * most; and no tenant has more than half of the places. A job that waits for somebody outside takes
- * none, and some of what may be under way so is kept for tenants that have nothing under way (`waiting.ts`). It looks for work when jobs are announced, when one ends or begins to wait, when
- * the next one is due, and by itself every half minute.
+ * most; no tenant has more than half of the places, and neither have background jobs (`turns.ts`). A job
+ * that waits for somebody outside takes none, and some of what may be under way so is kept for tenants
+ * that have nothing under way (`waiting.ts`). It looks for work when jobs are announced, when one ends or
+ * begins to wait, when the next one is due, and by itself every half minute.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Value } from "typebox/value";
@@ -23,9 +24,17 @@ import { keptText } from "../telemetry/redact.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { JobDefinition, JobRun } from "./job.ts";
 import { watchJobs } from "./job-metrics.ts";
-import type { JobQueue, TakenJob } from "./queue.ts";
+import type { JobKind, JobQueue, TakenJob } from "./queue.ts";
 import { platformQueue } from "./queue-names.ts";
-import { isRoom, mayBegin, mostUnderWay, outsideOf, type Waiting } from "./waiting.ts";
+import { createTurns, type Turn } from "./turns.ts";
+import {
+  isRoom,
+  mayBegin,
+  mayBeginInBackground,
+  mostUnderWay,
+  outsideOf,
+  type Waiting,
+} from "./waiting.ts";
 
 /** Thrown by a job where trying again makes no sense: it is parked at once. */
 export class PermanentFailure extends Error {
@@ -54,6 +63,7 @@ export interface JobWorkerOptions {
 
 interface Running extends Waiting {
   readonly taken: TakenJob;
+  readonly kind: JobKind;
   readonly stop: AbortController;
   /** Somebody else's by now: nothing that it does counts any more. */
   lost: boolean;
@@ -71,8 +81,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
   // Fewer tenants than that have something under way, so that in each round somebody may begin.
   const roundLength = mostUnderWay(concurrency);
   const running = new Map<Running, Promise<void>>();
-  let round: string[] = [];
-  let lastQueue = "";
+  const turns = createTurns(queue, roundLength);
   let open = false;
   let looking: Promise<void> | undefined;
   let again = false;
@@ -95,12 +104,12 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
       while (again && open) {
         again = false;
         // Asked first, so that a job that becomes due meanwhile is missed by one of the two at most.
-        if (hasRoom()) dueAt = inMs((await queue.nextDueMs()) ?? lookEveryMs);
+        if (hasRoom()) dueAt = inMs((await queue.release()) ?? lookEveryMs);
         while (open && hasRoom()) {
-          const name = await nextQueue();
-          if (name === undefined) break;
-          const taken = await queue.take(name);
-          if (taken) begin(taken);
+          const turn = await turns.next(isFree);
+          if (turn === undefined) break;
+          const taken = await queue.take(turn.queue);
+          if (taken) begin(taken, turn.kind);
         }
       }
     } catch (error) {
@@ -115,35 +124,19 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
 
   const hasRoom = (): boolean => isRoom([...running.keys()], concurrency);
 
-  const isFull = (name: string): boolean => {
+  const isFree = (turn: Turn): boolean => {
     const all = [...running.keys()];
-    const own = all.filter(({ taken }) => taken.queue === name);
-    return !mayBegin(own, all, concurrency);
+    const own = all.filter(({ taken }) => taken.queue === turn.queue);
+    if (!mayBegin(own, all, concurrency)) return false;
+    if (turn.kind === "ordinary") return true;
+    const background = all.filter(({ kind }) => kind === "background");
+    return mayBeginInBackground(background, concurrency);
   };
 
-  /** Whose turn it is. */
-  const nextQueue = async (): Promise<string | undefined> => {
-    const fromRound = () => {
-      while (round.length > 0) {
-        const name = round.shift();
-        if (name === undefined || isFull(name)) continue;
-        lastQueue = name;
-        return name;
-      }
-      return undefined;
-    };
-    const next = fromRound();
-    if (next !== undefined) return next;
-    round = await queue.ready(lastQueue, roundLength);
-    const further = fromRound();
-    if (further !== undefined) return further;
-    round = await queue.ready("", roundLength);
-    return fromRound();
-  };
-
-  const begin = (taken: TakenJob): void => {
+  const begin = (taken: TakenJob, kind: JobKind): void => {
     const run: Running = {
       taken,
+      kind,
       stop: new AbortController(),
       lost: false,
       waiting: 0,

@@ -4,6 +4,7 @@
  */
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
+import { deleteInBatches } from "../database/delete-in-batches.ts";
 
 type Control = Kysely<ControlTables>;
 
@@ -108,11 +109,8 @@ export const tryLater = (control: Control, mail: TakenMail, reason: string, wait
 
 /** Deletes what was finished, or handed over, so many days ago. */
 export async function deleteFinished(control: Control, days: number): Promise<void> {
-  const then = sql<Date>`now() - make_interval(days => ${days}::integer)`;
-  await control
-    .deleteFrom("control.mails")
-    .where("state", "<>", "waiting")
-    .where("finished_at", "<", then)
-    .execute();
-  await control.deleteFrom("control.handed_over_mails").where("created_at", "<", then).execute();
+  const then = sql`now() - make_interval(days => ${days}::integer)`;
+  const finished = sql`state <> 'waiting' and finished_at < ${then}`;
+  await deleteInBatches(control, "control.mails", finished);
+  await deleteInBatches(control, "control.handed_over_mails", sql`created_at < ${then}`);
 }

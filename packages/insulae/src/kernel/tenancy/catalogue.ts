@@ -55,7 +55,7 @@ function isCalled(tenant: Tenant, { by, value }: TenantLookup): boolean {
 const ttlResolution = 100;
 
 export function createCatalogue(options: CatalogueOptions): Catalogue {
-  const { load, follow, maxTenants = 10_000 } = options;
+  const { load, follow, maxTenants = 50_000 } = options;
   const tenants = new LRUCache<string, Tenant>({ max: maxTenants, ttlResolution });
   const names = new LRUCache<string, string>({ max: maxTenants * 4, ttlResolution });
   const unknown = new LRUCache<string, true>({ max: 10_000, ttlResolution });

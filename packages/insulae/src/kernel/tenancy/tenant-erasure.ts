@@ -1,10 +1,11 @@
 import { type Kysely, sql } from "kysely";
 import type { WriteAudit } from "../audit/audit.ts";
 import type { ControlTables } from "../database/control-tables.ts";
+import { eachOf } from "../each-of.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { DataPlace, PlacedTenant } from "./data-places.ts";
 import { placementOf } from "./placements.ts";
-import type { TenantId } from "./tenant.ts";
+import type { TenantId, TenantStatus } from "./tenant.ts";
 
 export interface ErasureOptions {
   readonly control: Kysely<ControlTables>;
@@ -64,40 +65,59 @@ export async function discardTenant(
   await options.control.deleteFrom("control.tenants").where("id", "=", id).execute();
 }
 
+/** So many are looked for, and erased, at once. */
+const batch = { found: 100, atOnce: 4 } as const;
+
 /**
  * Erases deleted tenants whose time has come, and discards creations that a crash cut short. A
- * deleted tenant's row stays as a tombstone, so that what refers to its id still finds a name.
+ * deleted tenant's row stays as a tombstone, so that what refers to its id still finds a name. One that can't be
+ * erased is tried again by the next sweep, and holds up no other.
+ *
+ * @param signal ends it, after what is being erased.
  */
-export async function sweepTenants(options: ErasureOptions): Promise<void> {
-  const { control, log } = options;
-  const due = await control
-    .selectFrom("control.tenants")
-    .select(["id", "status"])
-    .where((eb) =>
-      eb.or([
-        eb.and([eb("status", "=", "deleted"), eb("erase_after", "<", sql<Date>`now()`)]),
-        eb.and([
-          eb("status", "=", "provisioning"),
-          eb("created_at", "<", sql<Date>`now() - interval '15 minutes'`),
-        ]),
-      ]),
-    )
-    .execute();
-  for (const { id, status } of due) {
-    try {
-      if (status === "provisioning") {
-        await discardTenant(options, id);
-        continue;
-      }
-      await eraseData(options, id);
-      await bury(options, id);
-      log.info({ tenant_id: id }, "A deleted tenant was erased");
-    } catch (error) {
-      log.error(
-        { err: error, tenant_id: id },
-        "A tenant could not be erased; it will be tried again",
-      );
+export async function sweepTenants(options: ErasureOptions, signal?: AbortSignal): Promise<void> {
+  const tried = new Set<TenantId>();
+  for (;;) {
+    const due = await findDue(options, [...tried]);
+    for (const { id } of due) tried.add(id);
+    await eachOf(due, batch.atOnce, (each) => eraseOne(options, each), signal);
+    if (due.length < batch.found || signal?.aborted) return;
+  }
+}
+
+interface Due {
+  readonly id: TenantId;
+  readonly status: TenantStatus;
+}
+
+/** By an index each: most tenants are neither. */
+async function findDue({ control }: ErasureOptions, tried: readonly TenantId[]): Promise<Due[]> {
+  const { rows } = await sql<Due>`
+    select id, status from control.tenants
+    where status = 'deleted' and erase_after < now() and id <> all (${tried}::uuid[])
+    union all
+    select id, status from control.tenants
+    where status = 'provisioning' and created_at < now() - interval '15 minutes'
+      and id <> all (${tried}::uuid[])
+    limit ${batch.found}`.execute(control);
+  return rows;
+}
+
+async function eraseOne(options: ErasureOptions, { id, status }: Due): Promise<void> {
+  const { log } = options;
+  try {
+    if (status === "provisioning") {
+      await discardTenant(options, id);
+      return;
     }
+    await eraseData(options, id);
+    await bury(options, id);
+    log.info({ tenant_id: id }, "A deleted tenant was erased");
+  } catch (error) {
+    log.error(
+      { err: error, tenant_id: id },
+      "A tenant could not be erased; it will be tried again",
+    );
   }
 }
 

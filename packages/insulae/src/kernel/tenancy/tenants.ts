@@ -111,8 +111,8 @@ export interface Tenants {
   delete(id: TenantId, check?: TenantCheck): Promise<void>;
   /** Deletes it, but its hosts stay registered, without a tenant. @throws tenantNotFound */
   unregister(reference: string): Promise<void>;
-  /** Erases what is past its grace period, and what a crash left half made. */
-  sweep(): Promise<void>;
+  /** Erases what is past its grace period, and what a crash left half made. @param signal ends it. */
+  sweep(signal?: AbortSignal): Promise<void>;
 }
 
 export interface TenantsOptions extends ErasureOptions {
@@ -259,7 +259,7 @@ export function createTenants(options: TenantsOptions): Tenants {
     resume: (id) => change(id, { status: "active" }),
     delete: (id, check) => remove(id, "given up", check),
     unregister: async (reference) => remove((await get(reference)).id, "kept"),
-    sweep: () => sweepTenants(options),
+    sweep: (signal) => sweepTenants(options, signal),
   };
 }
 

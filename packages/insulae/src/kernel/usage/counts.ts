@@ -140,7 +140,15 @@ export function createUsageCounts(options: UsageCountsOptions): UsageCounts {
         values (${node}, ${batch.sequence})
         on conflict (node) do update set sequence = excluded.sequence, at = now()
           where last.sequence < excluded.sequence
-        returning node)
+        returning node
+      ), wanted as (
+        -- Once between two measurements, however much a tenant does meanwhile.
+        insert into control.usage_measured as known (tenant_id, at, wanted)
+        select id, '-infinity', true from control.tenants
+        where id = any (${[...new Set(batch.tenants)]}::uuid[]) and exists (select from accepted)
+          and (status <> 'deleted' or erase_after is not null)
+        order by id
+        on conflict (tenant_id) do update set wanted = true where not known.wanted)
       insert into control.usage_daily as known (tenant_id, day, metric, amount)
       select counted.tenant_id, counted.day, counted.metric, counted.amount
       from unnest(

@@ -1,0 +1,209 @@
+/**
+ * What it costs to have many tenants, of whom most do nothing, and to answer many at random: the same server beside
+ * 1,000, 10,000 and 100,000 tenants of the pool.
+ */
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { endUploadJob } from "../../packages/insulae/src/features/files/files.jobs.ts";
+import { measureAll } from "../../packages/insulae/src/features/usage/measurements.ts";
+import { createLogger } from "../../packages/insulae/src/kernel/telemetry/log.ts";
+import { type Caller, firstSmallTenant, tenantId } from "../dataset.ts";
+import { count, megabytes, milliseconds, percent, seconds, times } from "../format.ts";
+import type { Insulae } from "../insulae.ts";
+import { runLoad } from "../load.ts";
+import type { Bench, Section, Verdict } from "../scenario.ts";
+import { median } from "../statistics.ts";
+
+const sizes = [1_000, 10_000, 100_000] as const;
+const idleSeconds = 5;
+/** So many requests a second at least come while a server warms up. */
+const warmUpRate = 5_000;
+const ownJobs = 25;
+/** For so long background jobs are counted. */
+const drainSeconds = 5;
+
+const leastShareOfRequests = 0.7;
+const leastShareOfJobs = 0.7;
+const longestDelay = 2;
+const mostMemory = 1.2;
+
+interface Measured {
+  readonly tenants: number;
+  readonly startMs: number;
+  readonly idleMemory: number | undefined;
+  /** Of one processor, while nobody asks. */
+  readonly idleShare: number;
+  readonly hourlyMs: number;
+  readonly requestsPerSecond: number;
+  readonly failed: number;
+  readonly loadedMemory: number | undefined;
+  readonly jobsPerSecond: number;
+  readonly delayMs: number;
+}
+
+export async function tenants(bench: Bench): Promise<Section> {
+  const insulae = await bench.insulae();
+  const measured: Measured[] = [];
+  for (const size of sizes) {
+    bench.progress(`tenants: writing ${count(size)}`);
+    const callers = await insulae.smallTenants(size);
+    measured.push(await measure(bench, insulae, callers));
+  }
+  return report(measured);
+}
+
+async function measure(bench: Bench, insulae: Insulae, callers: readonly Caller[]) {
+  const size = callers.length;
+  const say = (text: string) => bench.progress(`tenants: ${count(size)}: ${text}`);
+  say("the hourly work of those that do nothing");
+  const hourlyMs = await insulae.withServices(async ({ platform }) => {
+    await bench.database.connected((client) =>
+      client.query("update control.usage_measured set wanted = false where wanted"),
+    );
+    const began = performance.now();
+    await platform.tenants.sweep();
+    const signal = new AbortController().signal;
+    await measureAll(platform, { log: createLogger("error"), signal });
+    return performance.now() - began;
+  });
+  const server = await insulae.start();
+  try {
+    await sleep(1_000);
+    const [idleMemory, before] = [server.memory(), server.processorMs()];
+    await sleep(idleSeconds * 1_000);
+    const idleShare = ((server.processorMs() ?? 0) - (before ?? 0)) / (idleSeconds * 1_000);
+    say("requests");
+    const load = (length: number) => {
+      const { baseUrl } = server;
+      const what = { prefix: "/api/v1", operation: "list", connections: 32 } as const;
+      return runLoad({ baseUrl, callers, seconds: length, ...what });
+    };
+    await load(2 + Math.ceil(size / warmUpRate));
+    const { requests, seconds: length, failed } = await load(bench.options.seconds);
+    const loadedMemory = server.memory();
+    say("jobs");
+    const jobs = await measureJobs(bench, insulae, size);
+    return {
+      ...{ tenants: size, startMs: server.startMs, idleMemory, idleShare, hourlyMs },
+      ...{ requestsPerSecond: requests / length, failed, loadedMemory, ...jobs },
+    };
+  } finally {
+    await server.stop();
+    await bench.database.connected((client) => client.query("truncate pgboss.job_common"));
+  }
+}
+
+/** Background jobs of all tenants, and while some wait one of a tenant's own, again and again. */
+async function measureJobs({ database }: Bench, insulae: Insulae, size: number) {
+  return database.connected((client) =>
+    insulae.withServices(async ({ platform }) => {
+      const add = () => client.query(backlog, [firstSmallTenant, size, endUploadJob.name]);
+      const waiting = async () => {
+        const { rows } = await client.query<{ count: number }>(
+          "select count(*)::integer as count from pgboss.job_common where state < 'active' and priority < 0",
+        );
+        return rows[0]?.count ?? 0;
+      };
+      await add();
+      await client.query("analyze pgboss.job_common, pgboss.queue");
+      const [first, began] = [await waiting(), performance.now()];
+      let left = first;
+      while (left > 0 && performance.now() - began < drainSeconds * 1_000) {
+        await sleep(20);
+        left = await waiting();
+      }
+      const jobsPerSecond = (first - left) / ((performance.now() - began) / 1_000);
+
+      const isDone = async (id: string) => {
+        const text = "select from pgboss.job_common where id = $1 and state = 'completed'";
+        return (await client.query(text, [id])).rows.length > 0;
+      };
+      const delays: number[] = [];
+      while (delays.length < ownJobs) {
+        if ((await waiting()) < size / 2) await add();
+        const tenant = await platform.tenants.get(tenantId(firstSmallTenant + delays.length * 7));
+        const sentAt = performance.now();
+        const data = { file_id: randomUUID() };
+        const id = await platform.jobs.sendTo(tenant, endUploadJob, data);
+        while (!(await isDone(id))) await sleep(2);
+        delays.push(performance.now() - sentAt);
+      }
+      return { jobsPerSecond, delayMs: median(delays) };
+    }),
+  );
+}
+
+const backlog = `
+  insert into pgboss.job_common
+    (id, name, data, policy, singleton_key, priority, heartbeat_seconds, keep_until)
+  select app.uuid_v7(), name,
+    jsonb_build_object('job', $3::text, 'data', jsonb_build_object('file_id', app.uuid_v7())),
+    'short', app.uuid_v7(), -1, 30, now() + interval '1 day'
+  from generate_series($1::integer, $1::integer + $2::integer - 1) as ordinal
+  cross join lateral concat('${tenantId(0).slice(0, 24)}', lpad(ordinal::text, 12, '0')) as name
+  cross join lateral pgboss.create_queue(name, '{"policy": "short"}')`;
+
+function report(measured: readonly Measured[]): Section {
+  return {
+    title: "Many tenants",
+    text:
+      "The same server beside so many tenants of the pool. While nobody asks: start, memory, the share of a processor, " +
+      "and the hourly work of those that did nothing. Then lists of all of them at random, from 32 connections; a background " +
+      "job of each, and the median time from the sending of a tenant's own job, while those wait, until it is done.",
+    columns: [
+      "tenants",
+      "start",
+      "memory",
+      "idle",
+      "hourly work",
+      "lists/s",
+      "memory after",
+      "jobs/s",
+      "own job",
+    ],
+    rows: measured.map((each) => [
+      count(each.tenants),
+      seconds(each.startMs),
+      megabytes(each.idleMemory),
+      percent(each.idleShare),
+      milliseconds(each.hourlyMs),
+      count(each.requestsPerSecond),
+      megabytes(each.loadedMemory),
+      count(each.jobsPerSecond),
+      milliseconds(each.delayMs),
+    ]),
+    verdicts: verdicts(measured),
+    data: measured,
+  };
+}
+
+function verdicts(measured: readonly Measured[]): Verdict[] {
+  const [few, many] = [measured.at(0), measured.at(-1)];
+  if (!few || !many) return [];
+  const against = `${count(many.tenants)} tenants beside ${count(few.tenants)}`;
+  const ratio = (of: keyof Measured) => Number(many[of] ?? 0) / Number(few[of] ?? 1);
+  const atLeast = (what: string, of: keyof Measured, least: number): Verdict => ({
+    promise: `${what} with ${against}`,
+    target: `≥ ${percent(least)}`,
+    found: percent(ratio(of)),
+    met: ratio(of) >= least,
+  });
+  const atMost = (what: string, of: keyof Measured, most: number): Verdict => ({
+    promise: `${what} with ${against}`,
+    target: `≤ ${times(most)}`,
+    found: times(ratio(of)),
+    met: ratio(of) <= most,
+  });
+  return [
+    atLeast("lists a second", "requestsPerSecond", leastShareOfRequests),
+    atLeast("jobs a second", "jobsPerSecond", leastShareOfJobs),
+    atMost("the delay of a tenant's own job behind a job of each other", "delayMs", longestDelay),
+    atMost("idle memory", "idleMemory", mostMemory),
+    {
+      promise: "failed requests with many tenants",
+      target: "0",
+      found: String(measured.reduce((sum, { failed }) => sum + failed, 0)),
+      met: measured.every(({ failed }) => failed === 0),
+    },
+  ];
+}
