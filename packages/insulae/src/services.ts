@@ -176,6 +176,10 @@ export async function createServices(
     announce: (id) => announcements.announceEvents(id),
     follow,
   });
+  const refreshServers = (id?: string) =>
+    void servers.refresh(id).catch((error: unknown) => {
+      log.warn({ err: error }, "The URLs of servers could not be read again");
+    });
   const announcements = createAnnouncements({
     broker: installation.broker,
     redis,
@@ -200,6 +204,7 @@ export async function createServices(
       onHostCertificate: certificates.forget,
       onSessionEnded: endedSessions.add,
       onKeys: keys.stale,
+      onServer: (id) => refreshServers(id),
       onClientCertificate: clientCertificates.forgetAll,
       onCache: caches.forgotten,
       onEvents: events.forget,
@@ -207,6 +212,7 @@ export async function createServices(
         mailSender.wake();
         jobRunner.wake();
         for (const forgetAll of followers) forgetAll();
+        refreshServers();
       },
     },
     log,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, type ClientConfig, types } from "pg";
+import { withDeadline } from "../deadline.ts";
 import { isPassing } from "./errors.ts";
 
 /** The pauses between tries: a restart of the server or a moment without a free slot is survived. */
@@ -26,6 +27,31 @@ export async function openConnection(
     await sleep(pauseMs);
   }
   return connectOnce(await resolve(), timeoutMs);
+}
+
+const probeTimeoutMs = 2_000;
+
+/**
+ * Asks a server on a connection of its own whether it answers.
+ *
+ * @throws what connecting throws; DeadlineExceeded
+ */
+export async function probeServer(
+  resolve: () => ClientConfig | Promise<ClientConfig>,
+): Promise<void> {
+  const config = await resolve();
+  await withDeadline(probeTimeoutMs, async (signal) => {
+    const client = await connectOnce(config, probeTimeoutMs);
+    client.on("error", () => {});
+    signal.addEventListener("abort", () => client.connection.stream.destroy(), { once: true });
+    try {
+      await client.query("select");
+      client.end(() => {});
+    } catch (error) {
+      client.connection.stream.destroy();
+      throw error;
+    }
+  });
 }
 
 async function connectOnce(config: ClientConfig, timeoutMs: number): Promise<Client> {
