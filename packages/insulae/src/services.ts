@@ -361,6 +361,7 @@ export async function createServices(
     tracing: installation.tracing,
     log: moduleLog(log, "jobs"),
   });
+  installation.broker.onUp(jobRunner.wake);
   return {
     platform,
     catalogue,

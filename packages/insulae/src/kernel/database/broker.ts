@@ -27,7 +27,6 @@ import type { DatabaseRole, Target } from "./target.ts";
 import { createWaiter, type Waiter } from "./waiter.ts";
 
 export type { Lease, LeaseOptions };
-
 export interface BrokerStats {
   readonly open: number;
   readonly leased: number;
@@ -36,7 +35,6 @@ export interface BrokerStats {
   readonly budget: number;
 }
 
-/** A server that this process has to do with. */
 export interface ServerStats {
   readonly answers: boolean;
   readonly connections: number;
@@ -61,6 +59,8 @@ export interface Broker {
   servers(): ReadonlyMap<string, ServerStats>;
   /** Whether the server was found not to answer, and has not answered since. */
   isDown(serverId: string): boolean;
+  /** Calls `tell` whenever a server answers again. */
+  onUp(tell: () => void): void;
   /** Connects anew to the server from now on: what is open is closed when it is given back. */
   renew(serverId: string): void;
   /** Closes what matches, once it is given back, by force after five seconds. */
@@ -82,8 +82,6 @@ export interface BrokerOptions {
   readonly mainServerId?: string;
   /** What people call a server. */
   readonly nameOf?: (serverId: string) => string;
-  /** A server answers again. */
-  readonly onUp?: () => void;
   /**
    * A connection on which nothing comes for so long, while an answer is due, is destroyed: the server's
    * own `statement_timeout` has failed. Not those of the owner, whose migrations may take hours.
@@ -122,6 +120,7 @@ export function createBroker(options: BrokerOptions): Broker {
   /** How many wait for a server that has a share of its own: they are looked at again and again. */
   const crowds = new Map<Share, number>();
   const closers = new Set<() => void>();
+  const upListeners: (() => void)[] = [];
   let closed = false;
   let sweeper: NodeJS.Timeout | undefined;
   let hurry: NodeJS.Timeout | undefined;
@@ -135,10 +134,10 @@ export function createBroker(options: BrokerOptions): Broker {
         { err: reason, server: nameOf(serverId) },
         "A database server does not answer: its tenants get 503 until it does",
       );
-      for (const each of [...connections]) {
-        if (each.target.serverId !== serverId) continue;
+      for (const each of [...connections].filter(({ target }) => target.serverId === serverId)) {
         each.doomed = true;
         each.session?.destroy(reason);
+        each.waiter.refuse(serverDown(reason));
       }
       for (const waiter of allWaiters()) {
         if (waiter.target.serverId === serverId) waiter.refuse(serverDown(reason));
@@ -146,7 +145,7 @@ export function createBroker(options: BrokerOptions): Broker {
     },
     onUp(serverId) {
       log.info({ server: nameOf(serverId) }, "A database server answers again");
-      options.onUp?.();
+      for (const tell of upListeners) tell();
     },
   });
   const serverDown = (reason?: Error) => databaseUnavailable(retryLater(reason));
@@ -197,6 +196,7 @@ export function createBroker(options: BrokerOptions): Broker {
       client: undefined,
       session: undefined,
       options: waiter.options,
+      waiter,
       promised: false,
       doomed: false,
       bytesRead: 0,
@@ -379,6 +379,7 @@ export function createBroker(options: BrokerOptions): Broker {
       );
     },
     isDown: health.isDown,
+    onUp: (tell) => void upListeners.push(tell),
     renew(serverId) {
       health.forget(serverId);
       retire(({ target }) => target.serverId === serverId);

@@ -7,6 +7,7 @@ import { lookMs, type ServerHealth } from "./server-health.ts";
 import type { Session } from "./session.ts";
 import type { Share } from "./shares.ts";
 import type { Target } from "./target.ts";
+import type { Waiter } from "./waiter.ts";
 
 export type ConnectionState = "connecting" | "idle" | "leased" | "closing";
 
@@ -19,6 +20,8 @@ export interface Connection {
   session: Session | undefined;
   /** Of the lease it is under. */
   options: LeaseOptions;
+  /** Whom it is being opened for. */
+  readonly waiter: Waiter;
   /** The holder has said that it will be back soon. */
   promised: boolean;
   /** To be closed when it comes back. */
@@ -102,10 +105,12 @@ export function lookAt(
     const socket = each.client?.connection.stream as Socket | undefined;
     const bytesRead = socket?.bytesRead ?? 0;
     const wasHeard = bytesRead > each.bytesRead;
-    const isWaiting = state === "connecting" || (state === "leased" && session?.isWaiting === true);
+    // A server that lives closes its end at once, too.
+    const isWaiting =
+      state === "connecting" || state === "closing" || (state === "leased" && session?.isWaiting);
     each.bytesRead = bytesRead;
     each.silentLooks = isWaiting && !wasHeard ? each.silentLooks + 1 : 0;
-    return { each, target, isWaiting, wasHeard };
+    return { each, target, isWaiting: isWaiting === true, wasHeard };
   });
   health.look(sockets);
   for (const { each } of sockets) {

@@ -1,7 +1,7 @@
 /**
  * Whether each database server answers; a circuit breaker for each.
  *
- *   answers ── three connects in a row fail, or nothing is heard for 3 s and a probe fails ──► down
+ *   answers ── three connects in a row fail, or nothing is heard for 2 s and a probe fails ──► down
  *   down ── a probe, once a second, is answered ──► answers
  *
  * A server that hangs (a stopped process, a dead disk, a cut network) refuses nothing: its sockets stay
@@ -33,7 +33,7 @@ export interface ServerHealth {
 /** What of a connection shows that its server lives. */
 export interface WatchedSocket {
   readonly target: Target;
-  /** Something is expected of the server: a connection, or an answer. */
+  /** Something is expected of the server: a connection, an answer, or that it closes. */
   readonly isWaiting: boolean;
   /** Something has come since the last look. */
   readonly wasHeard: boolean;
@@ -56,7 +56,7 @@ interface State {
 }
 
 export const lookMs = 500;
-const silentLooksAllowed = 6;
+const silentLooksAllowed = 4;
 const failuresAllowed = 3;
 const probeEveryMs = 1_000;
 

@@ -48,8 +48,12 @@ export interface JobQueue {
    * @param tx a transaction of the control plane.
    */
   add(queue: string, jobs: readonly NewJob[], tx?: QueryExecutorProvider): Promise<void>;
-  /** Queues, in the order of their names, in which a job can be taken now; of active tenants only. */
-  ready(after: string, limit: number): Promise<string[]>;
+  /**
+   * Queues, in the order of their names, in which a job can be taken now; of active tenants only.
+   *
+   * @param down servers that don't answer: their tenants' jobs wait.
+   */
+  ready(after: string, limit: number, down?: readonly string[]): Promise<string[]>;
   /** In how many milliseconds the next waiting job is due; undefined if none is. */
   nextDueMs(): Promise<number | undefined>;
   take(queue: string): Promise<TakenJob | undefined>;
@@ -116,7 +120,7 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
       const options = tx ? { db: overTransaction(tx) } : {};
       await (await boss()).insert(queue, jobs.map(inserted), options);
     },
-    async ready(after, limit) {
+    async ready(after, limit, down = []) {
       // From one queue's name to the next one's: as many probes of the index as there are queues with
       // something to do, however much that is.
       const { rows } = await sql<{ name: string }>`
@@ -137,7 +141,10 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
         where queue.name = ${platformQueue}
           or exists (
             select from control.tenants tenant
-            where tenant.id::text = queue.name and tenant.status = 'active')
+            where tenant.id::text = queue.name and tenant.status = 'active'
+              and (${down.length === 0} or not exists (
+                select from control.placements placement
+                where placement.id = tenant.placement_id and placement.server_id = any(${down}::uuid[]))))
         limit ${limit}`.execute(control);
       return rows.map(({ name }) => name);
     },

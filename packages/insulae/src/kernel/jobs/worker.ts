@@ -11,7 +11,8 @@
  * However much one tenant has waiting, another's job waits for one job of each tenant in the round at
  * most; and no tenant has more than half of the places. A job that waits for somebody outside takes
  * none, and some of what may be under way so is kept for tenants that have nothing under way (`waiting.ts`). It looks for work when jobs are announced, when one ends or begins to wait, when
- * the next one is due, and by itself every half minute.
+ * the next one is due, and by itself every half minute. Tenants whose database server does not answer
+ * have no turn.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Value } from "typebox/value";
@@ -134,10 +135,10 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     };
     const next = fromRound();
     if (next !== undefined) return next;
-    round = await queue.ready(lastQueue, roundLength);
+    round = await queue.ready(lastQueue, roundLength, platform.servers.down());
     const further = fromRound();
     if (further !== undefined) return further;
-    round = await queue.ready("", roundLength);
+    round = await queue.ready("", roundLength, platform.servers.down());
     return fromRound();
   };
 
@@ -167,8 +168,9 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     const { id, queue: name, payload, retryCount } = taken;
     const about = { job_id: id, job: payload.job, attempt: retryCount + 1 };
     const tenant = name === platformQueue ? undefined : await platform.tenants.find(name);
-    if (name !== platformQueue && tenant?.status !== "active") {
-      // Until it is active again: inactive tenants have no turn.
+    const isAway = () => tenant && platform.servers.down().includes(tenant.placement.serverId);
+    if (name !== platformQueue && (tenant?.status !== "active" || isAway())) {
+      // Until it is active again, or its server answers: till then it has no turn.
       await queue.handBack(taken);
       return;
     }
@@ -187,6 +189,11 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
       await persist(() => queue.complete(taken, result));
     } catch (error) {
       if (run.lost) return;
+      if (isAway()) {
+        // It was no attempt: the job waits until the server answers.
+        await persist(() => queue.handBack(taken));
+        return;
+      }
       const forGood = error instanceof PermanentFailure;
       const reason = reasonOf(error);
       await persist(() => queue.fail(taken, reason, forGood));

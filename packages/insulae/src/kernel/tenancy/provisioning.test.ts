@@ -287,7 +287,8 @@ describe("a failure half-way", () => {
     );
     const again = await provisioning.place(b, { isolation: "database" });
     expect(await useAs(b, again)).toEqual([{ text: "mine", login: physicalName(b) }]);
-    for (const orphan of await provisioning.findOrphans([installation.main.id])) await provisioning.retire(orphan);
+    for (const orphan of await provisioning.findOrphans([installation.main.id]))
+      await provisioning.retire(orphan);
     expect(await provisioning.findOrphans([installation.main.id])).toEqual([]);
   });
 });
