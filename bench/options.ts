@@ -17,6 +17,7 @@ export const scenarioNames = [
   "revocation",
   "soak",
   "viewers",
+  "sick-server",
 ] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 

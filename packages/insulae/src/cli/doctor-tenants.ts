@@ -111,7 +111,7 @@ async function checkServers({ connect, main, servers, config }: Installation): P
       } catch (error) {
         const check = failure(
           `server ${name}`,
-          `${address} can't be reached (${explain(error).message}): ${count("tenant", tenants)} on it get 503, and nothing on it was looked at`,
+          `${explain(error).message} (${address}). Its ${count("tenant", tenants)} get 503, and nothing on it was looked at.`,
           `start it, or see what is in between; if it has moved or has another password: insulae server update ${name} --url <url>`,
         );
         return { server, answers: false, checks: [check] };
