@@ -1,6 +1,9 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Broker, Lease } from "./broker.ts";
+import { withOwner } from "./connect.ts";
 import { createEngine, type Engine } from "./engine-fixture.ts";
 import type { Target } from "./target.ts";
 
@@ -320,3 +323,37 @@ test("a target that is busy all the time does not keep another waiting", async (
   stop = true;
   await all;
 });
+
+test("the owner's statement ends when its server is found not to answer", async () => {
+  // It accepts connections and says nothing, as one whose processes are suspended.
+  const server = createServer();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  let hangs = false;
+  const broker = make({
+    resolve: (target) => (hangs ? { host: "127.0.0.1", port } : engine.resolve(target)),
+  });
+  const owner: Target = { ...engine.target, role: "owner" };
+  let pid = 0;
+  const statement = withOwner(broker.lease, owner, async (client) => {
+    const { rows } = await client.query("select pg_backend_pid() as pid");
+    pid = rows[0].pid;
+    hangs = true;
+    process.kill(pid, "SIGSTOP");
+    return client.query("select 1");
+  });
+  try {
+    await expect(statement).rejects.toMatchObject({ code: "database_unavailable" });
+    expect(broker.isDown(owner.serverId)).toBe(true);
+    await expect(broker.lease(engine.target)).rejects.toMatchObject({
+      code: "database_unavailable",
+      headers: { "Retry-After": "1" },
+    });
+  } finally {
+    process.kill(pid, "SIGCONT");
+    server.close();
+  }
+  hangs = false;
+  await expect.poll(() => broker.isDown(owner.serverId), { timeout: 5_000 }).toBe(false);
+  (await broker.lease(engine.target)).release();
+}, 20_000);

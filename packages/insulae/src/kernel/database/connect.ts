@@ -5,6 +5,7 @@
  */
 import { Client, type ClientBase, type ClientConfig } from "pg";
 import { withDeadline } from "../deadline.ts";
+import { databaseUnavailable, isDatabaseError, retryLater } from "./errors.ts";
 import type { Target } from "./target.ts";
 
 /** A broker's `Lease` is one. */
@@ -30,9 +31,13 @@ export async function withOwner<Result>(
     return result;
   } catch (error) {
     connection.destroy();
-    throw error;
+    throw isLost(error) ? databaseUnavailable(retryLater(error)) : error;
   }
 }
+
+/** pg's words for a connection that has ended under a statement. */
+const isLost = (error: unknown): boolean =>
+  error instanceof Error && !isDatabaseError(error) && /^Connection terminated/.test(error.message);
 
 const askMs = 3_000;
 
