@@ -1,7 +1,7 @@
 /**
  * One of two database servers hangs: all its processes are suspended, as by a dead disk or a cut network,
- * while 44 tenants with databases on it go on asking, each again as soon as `Retry-After` says. How much
- * longer does a tenant of the other server wait, at the 99th percentile, from the moment at which
+ * while 44 tenants with databases on it go on asking, each again when `Retry-After` says, half more or less. How
+ * much longer does a tenant of the other server wait, at the 99th percentile, from the moment at which
  * it hangs? What is reported is the median of the turns' quantiles.
  */
 import { Agent, get } from "node:http";
@@ -67,7 +67,8 @@ function press(baseUrl: string, callers: readonly Caller[]): () => Promise<numbe
     while (!stopped) {
       const { status, retryAfter } = await request(baseUrl, caller, agent);
       if (status === 503) refused += 1;
-      await sleep(retryAfter * 1000);
+      // As clients should: they were refused together, and are not to come back together.
+      await sleep(retryAfter * 1000 * (0.5 + Math.random()));
     }
   });
   return async () => {
