@@ -85,7 +85,7 @@ export const serverRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "Its roles, the database of the main server's name and its tables are made, which takes some seconds. It can be repeated if it failed.",
       body: Type.Object({
-        name: Type.String({ minLength: 1, maxLength: 63, examples: ["eu"] }),
+        name: Type.String({ pattern: "^[a-z0-9][a-z0-9_-]{0,62}$", examples: ["eu"] }),
         url: Url,
         weight: Type.Optional(Weight),
       }),

@@ -112,7 +112,8 @@ test("what can't be a server is refused, and says why", async () => {
     status: 422,
     body: { code: "server_unusable", detail: expect.stringContaining("ECONNREFUSED") },
   });
-  expect((await add("Gone!", elsewhere.url)).body.code).toBe("server_name_invalid");
+  expect((await add("Gone!", elsewhere.url)).status).toBe(400);
+  expect((await add(crypto.randomUUID(), elsewhere.url)).body.code).toBe("server_name_invalid");
   expect((await add("gone", "https://example.com")).status).toBe(400);
   expect((await call("PATCH", "/main", { url: elsewhere.url })).body.code).toBe("server_is_main");
   expect((await call("DELETE", "/main")).body.code).toBe("server_is_main");
