@@ -3,6 +3,7 @@
  * settings that Insulae gives it, but for two: checkpoints are kept out of the measurements, or they
  * would hit whoever runs at that moment. All clients come over TCP, as they would in production.
  */
+import { execFileSync } from "node:child_process";
 import pg from "pg";
 import { startEmbedded } from "../packages/insulae/src/kernel/database/embedded/supervisor.ts";
 import { freePort } from "../packages/insulae/src/testing/free-port.ts";
@@ -13,6 +14,8 @@ export interface Database {
   readonly url: string;
   /** Runs `fn` as the administrator; default database: the main one. */
   connected<Result>(fn: (client: pg.Client) => Promise<Result>, database?: string): Promise<Result>;
+  /** Suspends all its processes, as if it hung. @returns what has them go on. */
+  suspend(): Promise<() => void>;
   stop(): Promise<void>;
 }
 
@@ -28,11 +31,37 @@ export async function startDatabase(): Promise<Database> {
   return {
     url: url.href,
     connected: (fn, database) => connected(inDatabase(url, database), fn),
+    async suspend() {
+      const pids = await connected(url.href, processesOf);
+      for (const pid of pids) signal(pid, "SIGSTOP");
+      return () => {
+        for (const pid of pids) signal(pid, "SIGCONT");
+      };
+    },
     async stop() {
       await embedded.stop();
       folder.remove();
     },
   };
+}
+
+async function processesOf(client: pg.Client): Promise<number[]> {
+  const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
+  const list = (...args: string[]) =>
+    execFileSync("ps", ["-o", ...args], { encoding: "utf8" })
+      .trim()
+      .split(/\s+/)
+      .map(Number);
+  const [postmaster = 0] = list("ppid=", "-p", String(rows[0]?.pid));
+  return [postmaster, ...list("pid=", "--ppid", String(postmaster))];
+}
+
+function signal(pid: number, name: "SIGSTOP" | "SIGCONT"): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended meanwhile.
+  }
 }
 
 function inDatabase(url: URL, database: string | undefined): string {

@@ -44,6 +44,8 @@ export interface Insulae {
   databaseTenants(count: number, progress?: (made: number) => void): Promise<DatabaseTenant[]>;
   /** As many tenants of the pool, with two contacts each; made when they are first asked for. */
   smallTenants(count: number): Promise<readonly Caller[]>;
+  /** Adds the server, and makes tenants with databases of their own on it. */
+  tenantsOn(server: Database, count: number): Promise<DatabaseTenant[]>;
   /** Opens the app in this process, for as long as `fn` runs. */
   withApp<Result>(fn: (app: App) => Promise<Result>): Promise<Result>;
   /** The same without HTTP: what answers requests, at work in this process. */
@@ -132,6 +134,17 @@ export async function installInsulae(database: Database): Promise<Insulae> {
       }
       return small.slice(0, count);
     },
+    tenantsOn: (server, count) =>
+      withTokens(async (app, tokens) => {
+        const { name } = await app.servers.add({ name: "second", url: server.url });
+        await app.servers.update(name, { accepting: false });
+        const made: DatabaseTenant[] = [];
+        for (let n = 0; n < count; n += 1) {
+          const ordinal = firstDatabaseTenant + 100_000 + n;
+          made.push(await createDatabaseTenant(server, app, tokens, ordinal, name));
+        }
+        return made;
+      }),
     withApp,
     withServices: (fn) => withServices(env, fn),
     start: (settings) => startInsulae({ ...env, ...settings }),
@@ -230,11 +243,13 @@ async function createDatabaseTenant(
   app: App,
   tokens: Tokens,
   ordinal: number,
+  server?: string,
 ): Promise<DatabaseTenant> {
   const { id, placement } = await app.tenants.create({
     key: `bench-${ordinal}`,
     name: `Tenant ${ordinal}`,
     isolation: "database",
+    server,
   });
   const userIds = await database.connected(async (client) => {
     await insertContacts(client, [{ id, ordinal }]);

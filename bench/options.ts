@@ -18,6 +18,7 @@ export const scenarioNames = [
   "soak",
   "viewers",
   "tenants",
+  "sick-server",
 ] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 

@@ -13,6 +13,7 @@ import { memory } from "./scenarios/memory.ts";
 import { provisioning } from "./scenarios/provisioning.ts";
 import { refusals } from "./scenarios/refusals.ts";
 import { revocation } from "./scenarios/revocation.ts";
+import { sickServer } from "./scenarios/sick-server.ts";
 import { signIns } from "./scenarios/sign-ins.ts";
 import { soak } from "./scenarios/soak.ts";
 import { start } from "./scenarios/start.ts";
@@ -37,6 +38,7 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["revocation"], revocation],
   [["soak"], soak],
   [["viewers"], viewers],
+  [["sick-server"], sickServer],
   // Last: the others would have its tenants beside theirs.
   [["tenants"], tenants],
 ];

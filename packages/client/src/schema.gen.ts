@@ -555,6 +555,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the PostgreSQL servers that tenants are placed on
+         * @description Platform administrators may call this.
+         */
+        get: operations["getServers"];
+        put?: never;
+        /**
+         * Prepares a PostgreSQL server, and places tenants on it from now on
+         * @description Its roles, the database of the main server's name and its tables are made, which takes some seconds. It can be repeated if it failed.
+         *
+         *     Platform administrators may call this.
+         */
+        post: operations["postServers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows a server
+         * @description Platform administrators may call this.
+         */
+        get: operations["getServersById"];
+        put?: never;
+        post?: never;
+        /**
+         * Forgets a server that nobody is placed on
+         * @description What was made on it (the database, its roles) stays there.
+         *
+         *     Platform administrators may call this.
+         */
+        delete: operations["deleteServersById"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes a server's URL, its weight, or whether new tenants are placed on it
+         * @description A new URL is another password, or where the same databases have moved to; what is placed on the server has to be there. All nodes connect to it from now on, and what runs on the old one may finish. The main server's URL is `DATABASE_URL`.
+         *
+         *     Platform administrators may call this.
+         */
+        patch: operations["patchServersById"];
+        trace?: never;
+    };
+    "/api/v1/servers/{id}/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists who is placed on a server, deleted tenants that are not erased yet included
+         * @description Platform administrators may call this.
+         */
+        get: operations["getServersByIdTenants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{id}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Places no new tenants on a server, and says who is left
+         * @description Whoever names the server when a tenant is made still gets it there.
+         *
+         *     Platform administrators may call this.
+         */
+        post: operations["postServersByIdDrain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -3208,6 +3308,35 @@ export interface components {
                 expires_at: string;
             } | null;
         };
+        Server: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /**
+             * @description Its host and port.
+             * @example eu.example:5432
+             */
+            address: string;
+            /** @description Its share of new tenants, beside the others' weights. */
+            weight: number;
+            /** @description Whether new tenants are placed on it. */
+            accepting: boolean;
+            /** @description False while the node that answers this finds that the server does not answer: its tenants get 503. */
+            answers: boolean;
+            /** @description How many are placed on it, without deleted ones. */
+            tenants: number;
+        };
+        ServerTenant: {
+            /** Format: uuid */
+            id: string;
+            key: string;
+            name: string;
+            /** @description deleted: its rows are there until they are erased. */
+            status: "provisioning" | "active" | "suspended" | "deleted";
+            isolation: "pool" | "schema" | "database";
+            database: string;
+            schema: string;
+        };
         User: {
             /** Format: uuid */
             id: string;
@@ -5747,6 +5876,200 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    getServers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Server"][];
+                    };
+                };
+            };
+        };
+    };
+    postServers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @example eu */
+                    name: string;
+                    /**
+                     * @description The administrator's connection URL. It is kept sealed, and never shown.
+                     * @example postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full
+                     */
+                    url: string;
+                    weight?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Server"];
+                };
+            };
+        };
+    };
+    getServersById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server's id or name. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Server"];
+                };
+            };
+        };
+    };
+    deleteServersById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server's id or name. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patchServersById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server's id or name. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description The administrator's connection URL. It is kept sealed, and never shown.
+                     * @example postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full
+                     */
+                    url?: string;
+                    weight?: number;
+                    accepting?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Server"];
+                };
+            };
+        };
+    };
+    getServersByIdTenants: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before; without it, the first page. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The server's id or name. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["ServerTenant"][];
+                        /** @description Asks for the next page; null on the last one. */
+                        next_cursor: string | null;
+                        total?: number;
+                    };
+                };
+            };
+        };
+    };
+    postServersByIdDrain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server's id or name. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        server: components["schemas"]["Server"];
+                        /** @description Who is placed on it: the first 100. `GET /servers/:id/tenants` lists all. */
+                        left: components["schemas"]["ServerTenant"][];
+                    };
+                };
             };
         };
     };

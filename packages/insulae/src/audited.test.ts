@@ -13,7 +13,7 @@ import { createTestApp } from "./testing/index.ts";
  * are those of their documents: their own tests look.
  */
 const apart: readonly string[] = [
-  ...["factors", "identity-providers", "invitations", "logs", "mail-feedback"],
+  ...["factors", "identity-providers", "invitations", "logs", "mail-feedback", "servers"],
   ...dialects.map(({ name }) => name),
 ];
 

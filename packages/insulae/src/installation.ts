@@ -124,13 +124,15 @@ function wire(
     budget: config.databaseConnections,
     idleMs: 30_000,
     acquireTimeoutMs: 5_000,
+    answerTimeoutMs: config.statementTimeoutMs + 5_000,
+    mainServerId: main.id,
     resolve: (target) => servers.connectionConfig(target),
+    nameOf: (serverId) => servers.nameOf(serverId),
     watch: watchStatements(metrics),
     tracing,
     log: moduleLog(log, "database"),
   });
-  const lanes = createLanes({ broker, statementTimeoutMs: config.statementTimeoutMs });
-  measureConnections(metrics, broker, lanes);
+  const lanes = createLanes({ broker });
   const control = createControlDatabase({
     lanes,
     broker,
@@ -141,12 +143,14 @@ function wire(
     main,
     migrations,
     secrets,
+    broker,
     settings: {
       statementTimeoutMs: config.statementTimeoutMs,
       lockTimeoutMs: config.lockTimeoutMs,
       idleInTransactionTimeoutMs: 30_000,
     },
   });
+  measureConnections(metrics, broker, lanes, servers.nameOf);
   const plans = createPlans(config.quotas);
   const connect: Connect = (target) => broker.lease(target);
   const provisioning = createProvisioning({

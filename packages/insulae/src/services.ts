@@ -180,6 +180,10 @@ export async function createServices(
     follow,
     maxTenants: config.cachedTenants,
   });
+  const refreshServers = (id?: string) =>
+    void servers.refresh(id).catch((error: unknown) => {
+      log.warn({ err: error }, "The URLs of servers could not be read again");
+    });
   const announcements = createAnnouncements({
     broker: installation.broker,
     redis,
@@ -204,6 +208,7 @@ export async function createServices(
       onHostCertificate: certificates.forget,
       onSessionEnded: endedSessions.add,
       onKeys: keys.stale,
+      onServer: (id) => refreshServers(id),
       onClientCertificate: clientCertificates.forgetAll,
       onCache: caches.forgotten,
       onEvents: events.forget,
@@ -211,6 +216,7 @@ export async function createServices(
         mailSender.wake();
         jobRunner.wake();
         for (const forgetAll of followers) forgetAll();
+        refreshServers();
       },
     },
     log,
@@ -359,6 +365,7 @@ export async function createServices(
     tracing: installation.tracing,
     log: moduleLog(log, "jobs"),
   });
+  installation.broker.onUp(jobRunner.wake);
   return {
     platform,
     catalogue,

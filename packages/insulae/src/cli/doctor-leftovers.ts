@@ -6,6 +6,7 @@ import { withOwner } from "../kernel/database/connect.ts";
 import { findLoginProblems } from "../kernel/database/isolation-check.ts";
 import { openStorage } from "../kernel/storage/open-storage.ts";
 import { asOwner } from "../kernel/tenancy/main-server.ts";
+import type { Server } from "../kernel/tenancy/servers.ts";
 import {
   findControlStrays,
   findStrayFiles,
@@ -19,7 +20,8 @@ import { controlPlaneDue } from "./migrate-status.ts";
 export interface Leftovers {
   /** Looks for rows in a placement of tenants that are not placed there. */
   look(client: pg.Client, placement: Placement): Promise<void>;
-  checks(): Promise<readonly Check[]>;
+  /** @param servers those that answer. */
+  checks(servers: readonly Server[]): Promise<readonly Check[]>;
 }
 
 /** So many lines are shown. */
@@ -32,9 +34,9 @@ export function createLeftovers(installation: Installation): Leftovers {
       const strays = await findStrayRows(client, installation.control, placement);
       rows.push(...strays.map((stray) => `${placement.database}: ${describe(stray)}`));
     },
-    async checks() {
+    async checks(servers) {
       const checks = [
-        ...(await checkOrphans(installation)),
+        ...(await checkOrphans(installation, servers)),
         ...(await checkStuck(installation)),
         checkRows(rows),
         ...(await checkFiles(installation)),
@@ -44,7 +46,7 @@ export function createLeftovers(installation: Installation): Leftovers {
       return [
         ...checks,
         ...(await checkControl(installation)),
-        ...(await checkLogins(installation)),
+        ...(await checkLogins(installation, servers)),
       ];
     },
   };
@@ -54,9 +56,9 @@ const describe = ({ where, tenantIds }: Stray): string => `${where}, of ${tenant
 
 const shown = (lines: readonly string[]): string => lines.slice(0, mostShown).join("\n");
 
-const checkOrphans = ({ provisioning }: Installation) =>
+const checkOrphans = ({ provisioning }: Installation, servers: readonly Server[]) =>
   look("orphans", "see whether all servers can be reached", async () => {
-    const found = await provisioning.findOrphans();
+    const found = await provisioning.findOrphans(servers.map(({ id }) => id));
     if (found.length === 0) return ok("orphans", "no database or schema without a tenant");
     const names = found.map(({ database, schema }) => `${database}.${schema}`).join(", ");
     return warning(
@@ -118,9 +120,9 @@ const checkFiles = ({ config, control, secrets }: Installation) =>
   });
 
 /** What a tenant's login has made for itself, in whatever database let it in. */
-async function checkLogins({ connect, main, servers }: Installation) {
+async function checkLogins({ connect, main }: Installation, servers: readonly Server[]) {
   const checks: Check[] = [];
-  for (const { id, name } of await servers.list()) {
+  for (const { id, name } of servers) {
     const remedy = `see whether the server ${name} runs, and can be reached from here`;
     checks.push(
       ...(await look("log-ins", remedy, () =>

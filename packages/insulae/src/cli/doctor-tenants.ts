@@ -1,15 +1,21 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type pg from "pg";
 import type { Config } from "../config.ts";
 import { type Installation, openInstallation } from "../installation.ts";
 import { withOwner } from "../kernel/database/connect.ts";
 import { findIsolationProblems } from "../kernel/database/isolation-check.ts";
+import type { MigrationPlan } from "../kernel/database/ledger.ts";
+import { withDeadline } from "../kernel/deadline.ts";
 import { asOwner, NotSetUp } from "../kernel/tenancy/main-server.ts";
+import type { Server } from "../kernel/tenancy/servers.ts";
+import type { Placement } from "../kernel/tenancy/tenant.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 import { checkCertificates } from "./doctor-certificates.ts";
 import { checkConnections } from "./doctor-connections.ts";
 import { createLeftovers } from "./doctor-leftovers.ts";
 import { createTableCheck } from "./doctor-tables.ts";
+import { explain } from "./failure.ts";
 import { createTerminalLogger } from "./logger.ts";
 import { controlPlaneDue, type PlacementState, placementStates } from "./migrate-status.ts";
 import { serverFeatures } from "./open.ts";
@@ -47,21 +53,25 @@ async function checkInstallation(installation: Installation): Promise<readonly C
   if (logIns.some(({ state }) => state === "failure")) return logIns;
   const leftovers = createLeftovers(installation);
   const tables = createTableCheck(installation);
-  const states = await placementStates(installation, async (client, placement, plan) => {
+  const servers = await checkServers(installation);
+  // What is on a server that does not answer can't be looked at; that is one finding.
+  const answering = new Set(servers.answering.map(({ id }) => id));
+  const look = async (client: pg.Client, placement: Placement, plan: MigrationPlan) => {
     const { schema } = placement;
     const problems = await asOwner(client, () => findIsolationProblems(client, [schema]));
     await tables.look(client, placement, plan);
     // The rows of a table that is not a tenant's can't be told apart.
     if (problems.length === 0) await leftovers.look(client, placement);
     return problems.map(({ object, problem }) => `${object} ${problem}`).join("\n") || undefined;
-  });
+  };
+  const states = await placementStates(installation, look, (id) => answering.has(id));
   return [
     ...logIns,
-    ...(await checkServers(installation)),
+    ...servers.checks,
     ...checkIsolation(states),
     ...(await checkMigrations(installation, states)),
     ...tables.checks(),
-    ...(await leftovers.checks()),
+    ...(await leftovers.checks(servers.answering)),
     ...(await checkCertificates(installation)),
   ];
 }
@@ -79,22 +89,42 @@ const checkLogIns = ({ connect, main }: Installation): Promise<readonly Check[]>
     },
   );
 
-async function checkServers({ connect, main, servers, config }: Installation) {
-  const checks: Check[] = [];
-  for (const { id, name } of (await servers.list()).filter((server) => server.id !== main.id)) {
-    const remedy = `see whether the server ${name} runs, and can be reached from here`;
-    checks.push(
-      ...(await look(`server ${name}`, remedy, () =>
-        withOwner(connect, { serverId: id, database: main.database }, async (client) => [
-          ok(`server ${name}`, "can be reached"),
-          await checkConnections(client, name, config.databaseConnections),
-        ]),
-      )),
-    );
-  }
-  return checks;
+/** Each server but the main one, which has answered; they are asked at once. */
+async function checkServers({ connect, main, servers, config }: Installation): Promise<{
+  readonly answering: readonly Server[];
+  readonly checks: readonly Check[];
+}> {
+  const all = await servers.list();
+  const found = await Promise.all(
+    all.map(async (server) => {
+      const { id, name, address, tenants } = server;
+      if (id === main.id) return { server, answers: true, checks: [] };
+      const target = { serverId: id, database: main.database, role: "owner" } as const;
+      try {
+        const checks = await withDeadline(serverMs, () =>
+          withOwner(connect, target, async (client) => [
+            ok(`server ${name}`, "can be reached"),
+            await checkConnections(client, name, config.databaseConnections),
+          ]),
+        );
+        return { server, answers: true, checks };
+      } catch (error) {
+        const check = failure(
+          `server ${name}`,
+          `${explain(error).message} (${address}). Its ${count("tenant", tenants)} get 503, and nothing on it was looked at.`,
+          `start it, or see what is in between; if it has moved or has another password: insulae server update ${name} --url <url>`,
+        );
+        return { server, answers: false, checks: [check] };
+      }
+    }),
+  );
+  return {
+    answering: found.flatMap(({ server, answers }) => (answers ? [server] : [])),
+    checks: found.flatMap(({ checks }) => checks),
+  };
 }
 
+const serverMs = 6_000;
 const mostNamed = 10;
 
 /** Names the first few; a problem of all placements is one problem. */

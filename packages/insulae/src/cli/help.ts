@@ -38,6 +38,11 @@ const examples = {
   server: [
     ["insulae server add eu postgres://admin:…@eu.example:5432/insulae --weight 2", ""],
     ["insulae server add eu - < url.txt", "so that no password is in the list of processes"],
+    [
+      "insulae server update eu --url - < url.txt",
+      "after its password was changed, or it has moved",
+    ],
+    ["insulae server drain eu && insulae server remove eu", "once nobody is on it"],
   ],
   keys: [
     ["insulae keys rotate", "every few months; nobody has to sign in again"],

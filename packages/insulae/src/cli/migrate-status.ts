@@ -58,6 +58,7 @@ export const controlPlaneDue = ({ main, connect, migrations }: Installation) =>
  * How each placement stands.
  *
  * @param look is asked for each placement too, on the same connection; it returns a problem, if any.
+ * @param isAsked the servers that are; placements of others are left out.
  */
 export async function placementStates(
   { control, connect, migrations }: Installation,
@@ -66,8 +67,9 @@ export async function placementStates(
     placement: Placement,
     plan: MigrationPlan,
   ) => Promise<string | undefined>,
+  isAsked: (serverId: string) => boolean = () => true,
 ): Promise<readonly PlacementState[]> {
-  const placements = await listPlacements(control);
+  const placements = (await listPlacements(control)).filter(({ serverId }) => isAsked(serverId));
   const states: PlacementState[] = [];
   const queue = placements.values();
   const worker = async () => {

@@ -7,6 +7,7 @@ import { version } from "../version.ts";
 import { printFailure, printLoss, type RunCommand, runCommand } from "./command.ts";
 import { exitCodes } from "./failure.ts";
 import { afterHelp, examplesOf } from "./help.ts";
+import type { ServerChangesOptions } from "./server.ts";
 import type { NewTenantOptions, TenantChangesOptions } from "./tenant.ts";
 
 /** @param args without the program's name: `["tenant", "list"]` */
@@ -171,8 +172,29 @@ function addServer(server: Command, run: RunCommand): void {
     );
   server
     .command("list")
-    .description("list the servers and how many tenants each has")
+    .description("list the servers: whether each answers, and how many tenants it has")
     .action(() => run(async (context) => (await commands()).listServers(context)));
+  server
+    .command("update <server>")
+    .description("change a server, by its name or id, on all running nodes")
+    .option("--url <url>", "a new password, or where its databases have moved to; - reads it")
+    .option("--weight <number>", "its share of new tenants", positive)
+    .addOption(
+      new Option("--accepting <accepting>", "whether new tenants are placed on it").choices([
+        ...["yes", "no"],
+      ]),
+    )
+    .action((ref: string, options: ServerChangesOptions) =>
+      run(async (context) => (await commands()).updateServer(context, ref, options)),
+    );
+  server
+    .command("drain <server>")
+    .description("place no new tenants on it, and say who is left")
+    .action((ref: string) => run(async (context) => (await commands()).drainServer(context, ref)));
+  server
+    .command("remove <server>")
+    .description("forget a server that nobody is placed on")
+    .action((ref: string) => run(async (context) => (await commands()).removeServer(context, ref)));
 }
 
 function addKeys(keys: Command, run: RunCommand): void {

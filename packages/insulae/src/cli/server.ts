@@ -1,29 +1,38 @@
 import { text as readText } from "node:stream/consumers";
+import { answersNow } from "../kernel/database/connect.ts";
+import type { Server } from "../kernel/tenancy/servers.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { cliActor, withInstallation, withServices } from "./open.ts";
-import { table } from "./table.ts";
+import { count, table } from "./table.ts";
+
+const targetOf = ({ id }: Server) => ({ type: "server", id });
 
 /** @param url the administrator's, or `-` to read it from stdin. */
+async function readUrl(url: string): Promise<string> {
+  const given = url === "-" ? (await readText(process.stdin)).trim() : url;
+  if (!/^postgres(ql)?:\/\//.test(given) || !URL.canParse(given)) {
+    const message = "The URL must be one such as postgresql://user:password@host:5432/insulae.";
+    throw new CommandError("url_invalid", message, exitCodes.usage);
+  }
+  return given;
+}
+
 export async function addServer(
   context: CommandContext,
   name: string,
   url: string,
   weight: number,
 ): Promise<Result> {
-  const given = url === "-" ? (await readText(process.stdin)).trim() : url;
-  if (!/^postgres(ql)?:\/\//.test(given) || !URL.canParse(given)) {
-    const message = "The URL must be one such as postgresql://user:password@host:5432/insulae.";
-    throw new CommandError("url_invalid", message, exitCodes.usage);
-  }
+  const given = await readUrl(url);
   return withServices(context, async ({ platform }) => {
-    context.note(`Preparing ${new URL(given).host} …`);
+    context.note("Preparing the server …");
     const server = await platform.servers.add({ name, url: given, weight });
     await platform.audit({
       action: "server.added",
       actor: cliActor(),
-      target: { type: "server", id: server.id },
-      detail: { name, host: new URL(given).host, weight },
+      target: targetOf(server),
+      detail: { name, address: server.address, weight },
     });
     return {
       document: server,
@@ -32,14 +41,92 @@ export async function addServer(
   });
 }
 
-export const listServers = (context: CommandContext): Promise<Result> =>
-  withInstallation(context, undefined, async ({ servers }) => {
-    const items = await servers.list();
-    const rows = items.map(({ name, weight, accepting, tenants }) => [
-      ...[name, weight, accepting ? "yes" : "no", tenants],
+export interface ServerChangesOptions {
+  readonly url?: string;
+  readonly weight?: number;
+  readonly accepting?: "yes" | "no";
+}
+
+export async function updateServer(
+  context: CommandContext,
+  reference: string,
+  { url, weight, accepting }: ServerChangesOptions,
+): Promise<Result> {
+  if (url === undefined && weight === undefined && accepting === undefined) {
+    const message = "Say what to change: --url, --weight or --accepting.";
+    throw new CommandError("nothing_to_change", message, exitCodes.usage);
+  }
+  const given = url === undefined ? undefined : await readUrl(url);
+  return withServices(context, async ({ platform }) => {
+    if (given !== undefined) context.note("Looking at what is there …");
+    const change = { weight, accepting: accepting && accepting === "yes" };
+    const server = await platform.servers.update(reference, { url: given, ...change });
+    await platform.audit({
+      action: "server.changed",
+      actor: cliActor(),
+      target: targetOf(server),
+      detail: { ...change, ...(given !== undefined && { address: server.address }) },
+    });
+    const moved = given === undefined ? "" : ` All nodes connect to ${server.address} from now on.`;
+    return { document: server, text: `Changed ${server.name}.${moved}` };
+  });
+}
+
+const mostShown = 100;
+
+export const drainServer = (context: CommandContext, reference: string): Promise<Result> =>
+  withServices(context, async ({ platform }) => {
+    const server = await platform.servers.update(reference, { accepting: false });
+    const left = await platform.servers.tenantsOn(server.id, { limit: mostShown });
+    await platform.audit({
+      action: "server.drained",
+      actor: cliActor(),
+      target: targetOf(server),
+      detail: { tenants: server.tenants },
+    });
+    const rows = left.map(({ id, key, status, isolation, database, schema }) => [
+      ...[id, key, status, isolation, `${database}.${schema}`],
     ]);
+    const heads = ["ID", "KEY", "STATUS", "ISOLATION", "PLACE"];
+    const who =
+      left.length === 0
+        ? `Nobody is on it: insulae server remove ${server.name}`
+        : `Left on it, ${count("tenant", server.tenants)} and those that are not erased yet${left.length === mostShown ? ` (the first ${mostShown})` : ""}:\n\n${table(heads, rows)}`;
     return {
-      document: { items },
-      text: table(["NAME", "WEIGHT", "ACCEPTS TENANTS", "TENANTS"], rows),
+      document: { server, left },
+      text: `${server.name} gets no new tenants, but those that name it. ${who}`,
     };
+  });
+
+export const removeServer = (context: CommandContext, reference: string): Promise<Result> =>
+  withServices(context, async ({ platform }) => {
+    const server = await platform.servers.remove(reference);
+    const { name, address } = server;
+    await platform.audit({
+      action: "server.removed",
+      actor: cliActor(),
+      target: targetOf(server),
+      detail: { name, address },
+    });
+    return {
+      document: server,
+      text: `Removed ${name}. The database and the roles that were made on it are still there.`,
+    };
+  });
+
+/** Asks each whether it answers. */
+export const listServers = (context: CommandContext): Promise<Result> =>
+  withInstallation(context, undefined, async ({ servers, connect, main }) => {
+    const items = await Promise.all(
+      (await servers.list()).map(async (server) => {
+        const target = { serverId: server.id, database: main.database, role: "owner" } as const;
+        return { ...server, answers: await answersNow(connect, target) };
+      }),
+    );
+    const yes = (is: boolean) => (is ? "yes" : "no");
+    const rows = items.map(({ name, address, weight, accepting, answers, tenants }) => [
+      ...[name, address, weight, yes(accepting), yes(answers), tenants],
+    ]);
+    const heads = ["NAME", "ADDRESS", "WEIGHT", "ACCEPTS TENANTS", "ANSWERS", "TENANTS"];
+    return { document: { items }, text: table(heads, rows) };
   });

@@ -26,6 +26,7 @@ import { orders } from "./orders/orders.feature.ts";
 import { products } from "./products/products.feature.ts";
 import { roles } from "./roles/roles.feature.ts";
 import { search } from "./search/search.feature.ts";
+import { servers } from "./servers/servers.feature.ts";
 import { tenants } from "./tenants/tenants.feature.ts";
 import { usage } from "./usage/usage.feature.ts";
 import { users } from "./users/users.feature.ts";
@@ -40,6 +41,7 @@ export const coreFeatures: readonly Feature[] = [
   storageFeature,
   accounts,
   tenants,
+  servers,
   users,
   roles,
   factors,

@@ -1,7 +1,7 @@
 /**
  * What nodes tell each other, over `NOTIFY insulae` in the main database: that something they may
  * have cached has changed. Payloads are ids and nothing else. Triggers of the control plane announce
- * tenants, placements, accounts, ended sessions and signing keys in the transaction that changes them; users live with their
+ * tenants, placements, servers, accounts, ended sessions and signing keys in the transaction that changes them; users live with their
  * tenants, perhaps in another database, and are announced here once the change is made.
  */
 import { type Kysely, sql } from "kysely";
@@ -28,6 +28,8 @@ export interface AnnouncementHandlers {
   readonly onHostCertificate: (hostname: string) => void;
   readonly onSessionEnded: (id: string) => void;
   readonly onKeys: () => void;
+  /** It has another URL, or is gone. */
+  readonly onServer: (id: string) => void;
   readonly onClientCertificate: () => void;
   /** @param id of a key or tag of the tenant's cache */
   readonly onCache: (tenantId: TenantId, id: string) => void;
@@ -89,6 +91,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     else if (kind === "host_certificate") handlers.onHostCertificate(first);
     else if (kind === "session") handlers.onSessionEnded(first);
     else if (kind === "keys") handlers.onKeys();
+    else if (kind === "server") handlers.onServer(first);
     else if (kind === "cache") handlers.onCache(first as TenantId, second);
     else if (kind === "client_certificate") handlers.onClientCertificate();
     else if (kind === "events") handlers.onEvents(first as TenantId);

@@ -6,6 +6,8 @@ import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
 import { refuseMisleading } from "../../kernel/http/readable-name.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { tooManyTenants } from "../../kernel/tenancy/ownership.ts";
+import { serverUnavailable } from "../../kernel/tenancy/provisioning.ts";
+import { noServerAccepts, serverNotFound } from "../../kernel/tenancy/servers.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { measureTenant } from "../../kernel/usage/measure.ts";
 import {
@@ -74,6 +76,9 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         noOtherWayIn,
         tooManyTenants,
         isolationNotPermitted,
+        serverNotFound,
+        serverUnavailable,
+        noServerAccepts,
       ],
     },
     async (context) => viewOf(await makeTenant(context, context.body)),

@@ -1,6 +1,9 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Broker, Lease } from "./broker.ts";
+import { withOwner } from "./connect.ts";
 import { createEngine, type Engine } from "./engine-fixture.ts";
 import type { Target } from "./target.ts";
 
@@ -221,6 +224,56 @@ test("sessions leave room for lanes, and one tenant's sessions for another's", a
   for (const lease of leases) lease.release();
 });
 
+test("each further server has a share, and the control plane a reserve", async () => {
+  const broker = make({ budget: 8, acquireTimeoutMs: 200, mainServerId: "server 1" });
+  const leases: Lease[] = [];
+  const take = async (target: Target, number: number) => {
+    for (let i = 0; i < number; i += 1) {
+      leases.push(await broker.lease(target, { purpose: "lane" }));
+    }
+  };
+  const busy = { code: "database_busy" };
+  await take(targetNumber(2), 3);
+  expect(broker.hasRoom(targetNumber(2))).toBe(false);
+  const fourth = broker.lease(targetNumber(2), { purpose: "lane" });
+  const refused = expect(fourth).rejects.toMatchObject(busy);
+  // Who waits for a server's share is in nobody's way.
+  await take(targetNumber(1), 2);
+  await take(targetNumber(3), 1);
+  await refused;
+  await expect(broker.lease(targetNumber(1), { purpose: "lane" })).rejects.toMatchObject(busy);
+  await take({ ...targetNumber(1), role: "control" }, 2);
+  expect(broker.stats().open).toBe(8);
+
+  // What comes free is for whoever waits for the same share.
+  const next = broker.lease(targetNumber(2), { purpose: "lane" });
+  leases[0]?.release();
+  leases.push(await next);
+  for (const lease of leases) lease.release();
+});
+
+test("a connection on which no answer comes is given up, whatever the server's own limits", async () => {
+  const broker = make({ answerTimeoutMs: 1_000 });
+  const lease = await broker.lease(engine.target);
+  const pid = await pidOf(lease);
+  const lost = new Promise<Error>((resolve) => {
+    lease.client.connection.stream.once("close", () => {
+      if (lease.session.lost) resolve(lease.session.lost);
+    });
+  });
+  process.kill(pid, "SIGSTOP");
+  try {
+    const answer = lease.client.query("select 1");
+    await expect(answer).rejects.toThrow();
+    expect(await lost).toMatchObject({ name: "NoAnswer" });
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  // The server answered others meanwhile: it is not down.
+  expect(broker.isDown(engine.target.serverId)).toBe(false);
+  (await broker.lease(engine.target)).release();
+});
+
 test("a server that cannot be reached is 503, and it is tried again", async () => {
   let tries = 0;
   const broker = make({
@@ -270,3 +323,37 @@ test("a target that is busy all the time does not keep another waiting", async (
   stop = true;
   await all;
 });
+
+test("the owner's statement ends when its server is found not to answer", async () => {
+  // It accepts connections and says nothing, as one whose processes are suspended.
+  const server = createServer();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  let hangs = false;
+  const broker = make({
+    resolve: (target) => (hangs ? { host: "127.0.0.1", port } : engine.resolve(target)),
+  });
+  const owner: Target = { ...engine.target, role: "owner" };
+  let pid = 0;
+  const statement = withOwner(broker.lease, owner, async (client) => {
+    const { rows } = await client.query("select pg_backend_pid() as pid");
+    pid = rows[0].pid;
+    hangs = true;
+    process.kill(pid, "SIGSTOP");
+    return client.query("select 1");
+  });
+  try {
+    await expect(statement).rejects.toMatchObject({ code: "database_unavailable" });
+    expect(broker.isDown(owner.serverId)).toBe(true);
+    await expect(broker.lease(engine.target)).rejects.toMatchObject({
+      code: "database_unavailable",
+      headers: { "Retry-After": "1" },
+    });
+  } finally {
+    process.kill(pid, "SIGCONT");
+    server.close();
+  }
+  hangs = false;
+  await expect.poll(() => broker.isDown(owner.serverId), { timeout: 5_000 }).toBe(false);
+  (await broker.lease(engine.target)).release();
+}, 20_000);

@@ -3,54 +3,41 @@
  *
  * A connection is opened for a target, leased to one holder at a time, kept when it comes back, and
  * closed when it was idle for long or when its place in the budget is needed for another target.
- * Whoever finds the budget spent waits in line: first in, first out. While somebody waits, idle
- * connections are closed (the longest idle first), then holders are asked to give back what they do
- * not use, then to finish what is in flight and give back. A connection counts until its socket is
- * closed, so that the server never sees more than the budget.
+ * Whoever finds the budget spent waits in line: first in, first out. While somebody waits, room is
+ * made (see `make-room.ts`). A connection counts until its socket is closed, so that the server never
+ * sees more than the budget, but for the probe of one that is silent.
  *
- * Who holds as much as it may (see `admission.ts`) is passed over in the line.
+ * Who holds as much as it may (see `admission.ts`) is passed over in the line, and so is who waits for a
+ * server whose share (see `shares.ts`) is in use. A server that does not answer (see
+ * `server-health.ts`) has no line: its connections are destroyed, and whoever wants one is refused.
  */
-import type { Client, ClientConfig } from "pg";
+import type { ClientConfig } from "pg";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { createAdmission } from "./admission.ts";
-import { databaseUnavailable, retryLater } from "./errors.ts";
-import { openConnection } from "./open-connection.ts";
-import { createSession, type Session, type StatementWatch } from "./session.ts";
+import { type Connection, createConnections, lookAt, watchEnd } from "./connections.ts";
+import { databaseBusy, databaseUnavailable, retryLater } from "./errors.ts";
+import type { Lease, LeaseOptions } from "./lease.ts";
+import { makeRoom } from "./make-room.ts";
+import { openConnection, probeServer } from "./open-connection.ts";
+import { createServerHealth, lookMs } from "./server-health.ts";
+import { createSession, type StatementWatch } from "./session.ts";
+import { createShares, type Share } from "./shares.ts";
 import type { DatabaseRole, Target } from "./target.ts";
 import { createWaiter, type Waiter } from "./waiter.ts";
 
-export interface Lease {
-  readonly client: Client;
-  readonly session: Session;
-  /** Gives it back; it is kept only if nothing is in flight and no transaction is open. */
-  release(): void;
-  /** Gives it back to be closed. */
-  destroy(error?: Error): void;
-}
-
-export interface LeaseOptions {
-  /**
-   * Others wait and the budget is spent: release the connection if it is idle, and return true if
-   * you did. If `urgent`, also return true if you will as soon as what is in flight has ended.
-   */
-  readonly reclaim?: (urgent: boolean) => boolean;
-  /** The connection is gone; its lease has ended. */
-  readonly lost?: (error: Error) => void;
-  /** A lane carries many; a session (default) is one holder's for as long as it likes. */
-  readonly purpose?: "lane" | "session";
-  /** Whose it is, for the share of one. */
-  readonly holder?: string;
-  /** Stops waiting. */
-  readonly signal?: AbortSignal;
-}
-
+export type { Lease, LeaseOptions };
 export interface BrokerStats {
   readonly open: number;
   readonly leased: number;
   readonly idle: number;
   readonly waiting: number;
   readonly budget: number;
+}
+
+export interface ServerStats {
+  readonly answers: boolean;
+  readonly connections: number;
 }
 
 export interface Broker {
@@ -60,14 +47,22 @@ export interface Broker {
    * A connection to the target.
    *
    * @throws databaseBusy (503) if none came free in time; databaseUnavailable (503) if none could
-   *   be made.
+   *   be made, or the server is known not to answer.
    */
   lease(target: Target, options?: LeaseOptions): Promise<Lease>;
   /** How many wait for a connection: holders of idle ones give back while it is not 0. */
   waiting(): number;
-  /** Whether one more can be opened without closing another. */
-  hasRoom(): boolean;
+  /** Whether one more can be opened to the target without closing another. */
+  hasRoom(target: Target): boolean;
   stats(): BrokerStats;
+  /** By their ids. */
+  servers(): ReadonlyMap<string, ServerStats>;
+  /** Whether the server was found not to answer, and has not answered since. */
+  isDown(serverId: string): boolean;
+  /** Calls `tell` whenever a server answers again. */
+  onUp(tell: () => void): void;
+  /** Connects anew to the server from now on: what is open is closed when it is given back. */
+  renew(serverId: string): void;
   /** Closes what matches, once it is given back, by force after five seconds. */
   closeTarget(match: (target: Target) => boolean): Promise<void>;
   close(): Promise<void>;
@@ -83,6 +78,15 @@ export interface BrokerOptions {
   /** How to connect to a target; asked for each new connection. */
   readonly resolve: (target: Target) => ClientConfig | Promise<ClientConfig>;
   readonly log: Logger;
+  /** The control plane's server, beside which the others have shares of the budget. Default: no shares. */
+  readonly mainServerId?: string;
+  /** What people call a server. */
+  readonly nameOf?: (serverId: string) => string;
+  /**
+   * A connection on which nothing comes for so long, while an answer is due, is destroyed: the server's
+   * own `statement_timeout` has failed. Not those of the owner, whose migrations may take hours.
+   */
+  readonly answerTimeoutMs: number;
   /** What is told of the statements of those who log in as this role. */
   readonly watch?: (role: DatabaseRole) => StatementWatch;
   readonly tracing?: Tracing | undefined;
@@ -92,24 +96,9 @@ export interface BrokerOptions {
   readonly holdMs?: number;
 }
 
-type State = "connecting" | "idle" | "leased" | "closing";
-
-interface Connection {
-  readonly target: Target;
-  readonly key: string;
-  state: State;
-  since: number;
-  client: Client | undefined;
-  session: Session | undefined;
-  /** Of the lease it is under. */
-  options: LeaseOptions;
-  /** The holder has said that it will be back soon. */
-  promised: boolean;
-  /** To be closed when it comes back. */
-  doomed: boolean;
-}
-
 const closeGraceMs = 5_000;
+/** So many wait for a server that has a share of its own. */
+const mostOfServer = 1_000;
 
 export function createBroker(options: BrokerOptions): Broker {
   const { budget, idleMs, acquireTimeoutMs, log } = options;
@@ -120,21 +109,46 @@ export function createBroker(options: BrokerOptions): Broker {
     watchFor && roles.map((role) => [role, watchFor(role)] as const),
   );
 
-  /** In the order in which they came to their state: the first idle one is idle the longest. */
-  const connections = new Set<Connection>();
-  const waiters = new Set<Waiter>();
+  const sharesOf = createShares(budget, options.mainServerId);
+  const connections = createConnections(sharesOf);
+  const { enter, inState, idleFor } = connections;
+  /** The control plane's are served first. */
+  const lines = { control: new Set<Waiter>(), tenants: new Set<Waiter>() };
+  const lineOf = ({ role }: Target) => (role === "control" ? lines.control : lines.tenants);
+  const waiting = () => lines.control.size + lines.tenants.size;
+  const allWaiters = () => [...lines.control, ...lines.tenants];
+  /** How many wait for a server that has a share of its own: they are looked at again and again. */
+  const crowds = new Map<Share, number>();
   const closers = new Set<() => void>();
+  const upListeners: (() => void)[] = [];
   let closed = false;
   let sweeper: NodeJS.Timeout | undefined;
   let hurry: NodeJS.Timeout | undefined;
+  let looker: NodeJS.Timeout | undefined;
+  const nameOf = (serverId: string) => options.nameOf?.(serverId) ?? serverId;
 
-  const enter = (connection: Connection, state: State) => {
-    connection.state = state;
-    connection.since = performance.now();
-    connections.delete(connection);
-    connections.add(connection);
-  };
-  const inState = (state: State) => [...connections].filter((each) => each.state === state);
+  const health = createServerHealth({
+    probe: (target) => probeServer(() => options.resolve(target)),
+    onDown(serverId, reason) {
+      log.error(
+        { err: reason, server: nameOf(serverId) },
+        "A database server does not answer: its tenants get 503 until it does",
+      );
+      for (const each of [...connections].filter(({ target }) => target.serverId === serverId)) {
+        each.doomed = true;
+        each.session?.destroy(reason);
+        each.waiter.refuse(serverDown(reason));
+      }
+      for (const waiter of allWaiters()) {
+        if (waiter.target.serverId === serverId) waiter.refuse(serverDown(reason));
+      }
+    },
+    onUp(serverId) {
+      log.info({ server: nameOf(serverId) }, "A database server answers again");
+      for (const tell of upListeners) tell();
+    },
+  });
+  const serverDown = (reason?: Error) => databaseUnavailable(retryLater(reason));
 
   const gone = (connection: Connection) => {
     if (!connections.delete(connection)) return;
@@ -172,8 +186,8 @@ export function createBroker(options: BrokerOptions): Broker {
   };
 
   const open = async (waiter: Waiter) => {
-    waiters.delete(waiter);
     const { target, key } = waiter;
+    lineOf(target).delete(waiter);
     const connection: Connection = {
       target,
       key,
@@ -182,10 +196,18 @@ export function createBroker(options: BrokerOptions): Broker {
       client: undefined,
       session: undefined,
       options: waiter.options,
+      waiter,
       promised: false,
       doomed: false,
+      bytesRead: 0,
+      silentLooks: 0,
     };
     connections.add(connection);
+    looker ??= setInterval(() => {
+      if (connections.size > 0) return lookAt(connections, health, options.answerTimeoutMs);
+      clearInterval(looker);
+      looker = undefined;
+    }, lookMs).unref();
     try {
       const client = await openConnection(
         () => options.resolve(target),
@@ -198,94 +220,56 @@ export function createBroker(options: BrokerOptions): Broker {
         options.maxPrepared ?? 256,
         watchOf.get(target.role),
       );
-      watch(connection, client, connection.session);
+      watchEnd(connection, client, connection.session, connections, gone);
+      health.connected(target);
       if (closed || connection.doomed) throw new Error("the database is being closed");
       grant(waiter, connection);
     } catch (error) {
-      if (!closed) log.warn({ err: error, database: target.database }, "cannot connect");
-      if (connection.client === undefined) gone(connection);
-      else shut(connection);
+      if (!closed) {
+        const server = nameOf(target.serverId);
+        log.warn({ err: error, server, database: target.database }, "cannot connect");
+      }
+      if (connection.client === undefined) {
+        gone(connection);
+        if (!connection.doomed) health.couldNotConnect(target, error);
+      } else {
+        shut(connection);
+      }
       waiter.refuse(databaseUnavailable(retryLater(error)));
     }
   };
 
-  /** Without its listeners an error of an idle connection would end the process. */
-  const watch = (connection: Connection, client: Client, session: Session) => {
-    const lose = (error: Error) => {
-      const { state, options: held } = connection;
-      session.destroy(error);
-      if (state === "closing") return;
-      enter(connection, "closing");
-      if (state === "leased") held.lost?.(error);
-    };
-    client.on("error", lose);
-    client.on("end", () => {
-      lose(new Error("the server closed the connection"));
-      gone(connection);
-    });
-  };
-
-  const idleFor = (key: string) => {
-    let latest: Connection | undefined;
-    for (const each of connections) if (each.state === "idle" && each.key === key) latest = each;
-    return latest;
-  };
-
-  /** Serves the line as far as it can, then sees to it that room is made for the rest. */
+  /** Serves the lines as far as it can, then sees to it that room is made for the rest. */
   const pump = () => {
-    if (waiters.size === 0) return;
+    if (waiting() === 0) return;
     const held = [...connections].filter(
       ({ state }) => state === "leased" || state === "connecting",
     );
-    const mayHave = createAdmission(
-      budget,
-      held.map((each) => each.options),
-    );
-    let unserved = 0;
-    for (const waiter of waiters) {
-      if (unserved >= budget) break;
-      if (!mayHave(waiter.options)) continue;
-      const idle = idleFor(waiter.key);
-      // Nobody is served before somebody who came earlier, not even with what that one can't use:
-      // its place in the budget can be used.
-      if (unserved > 0) unserved += 1;
-      else if (idle !== undefined) grant(waiter, idle);
-      else if (connections.size < budget) void open(waiter);
-      else unserved += 1;
-    }
-    if (unserved > 0) makeRoom(unserved);
-  };
-
-  const makeRoom = (wanted: number) => {
-    let coming = 0;
-    for (const each of connections) {
-      if (each.state === "closing" || (each.state === "leased" && each.promised)) coming += 1;
-    }
-    for (const each of inState("idle")) {
-      if (coming >= wanted) return;
-      shut(each);
-      coming += 1;
-    }
-    for (const urgent of [false, true]) {
-      for (const each of holders(urgent)) {
-        if (coming >= wanted) return;
-        if (each.options.reclaim?.(urgent) !== true) continue;
-        coming += 1;
-        if (each.state === "leased") each.promised = true;
+    const mayHave = createAdmission(budget, options.mainServerId !== undefined, held);
+    const wanted = new Map<Share, number>();
+    for (const line of [lines.control, lines.tenants]) {
+      let unserved = 0;
+      for (const waiter of line) {
+        if (unserved >= budget) break;
+        if (!mayHave(waiter)) continue;
+        const idle = idleFor(waiter.key);
+        const shares = sharesOf(waiter.target);
+        // Nobody is served before somebody who came earlier and wants the same share, not even with
+        // what that one can't use: its place in the budget can be used.
+        const lacking = shares.find(
+          (share) => wanted.has(share) || (idle === undefined && connections.isFull(share)),
+        );
+        if (lacking !== undefined) wanted.set(lacking, (wanted.get(lacking) ?? 0) + 1);
+        else if (idle !== undefined) grant(waiter, idle);
+        else void open(waiter);
+        // A server's own share is no obstacle to those who come after.
+        if (lacking !== undefined && !lacking.ofServer) unserved += 1;
       }
     }
-    if (coming < wanted) hurryLater();
-  };
-
-  /** Who is asked first: targets with many connections, then who has held one for long. */
-  const holders = (urgent: boolean) => {
-    const now = performance.now();
-    const count = new Map<string, number>();
-    const leased = inState("leased").filter((each) => !each.promised);
-    for (const each of leased) count.set(each.key, (count.get(each.key) ?? 0) + 1);
-    return leased
-      .filter((each) => !urgent || now - each.since >= holdMs)
-      .sort((a, b) => (count.get(b.key) ?? 0) - (count.get(a.key) ?? 0) || a.since - b.since);
+    for (const [share, count] of wanted) {
+      const helps = ({ target }: Connection) => sharesOf(target).includes(share);
+      if (!makeRoom(connections, { count, helps }, holdMs, shut)) hurryLater();
+    }
   };
 
   const hurryLater = () => {
@@ -332,6 +316,15 @@ export function createBroker(options: BrokerOptions): Broker {
     });
   };
 
+  /** What matches is closed when it is given back, and asked for. */
+  const retire = (match: (connection: Connection) => boolean) => {
+    for (const each of [...connections].filter(match)) {
+      each.doomed = true;
+      if (each.state === "idle") shut(each);
+      else if (each.state === "leased") each.options.reclaim?.(true);
+    }
+  };
+
   const closeAll = (match: (connection: Connection) => boolean): Promise<void> =>
     new Promise((resolve) => {
       const left = () => [...connections].filter(match);
@@ -348,41 +341,57 @@ export function createBroker(options: BrokerOptions): Broker {
         resolve();
       };
       closers.add(check);
-      for (const each of left()) {
-        each.doomed = true;
-        if (each.state === "idle") shut(each);
-        else if (each.state === "leased") each.options.reclaim?.(true);
-      }
+      retire(match);
       check();
     });
 
   return {
     trace: options.tracing?.statement,
     lease(target, held = {}) {
-      if (closed) return Promise.reject(databaseUnavailable(retryLater()));
+      if (closed || health.isDown(target.serverId)) return Promise.reject(serverDown());
+      const share = sharesOf(target).find(({ ofServer }) => ofServer);
+      const crowd = share ? (crowds.get(share) ?? 0) : 0;
+      if (crowd >= mostOfServer) return Promise.reject(databaseBusy(retryLater()));
+      if (share) crowds.set(share, crowd + 1);
       // A copy, so that each lease is told from the next of the same connection.
       const waiter = createWaiter(target, { ...held }, acquireTimeoutMs, (each) => {
-        waiters.delete(each);
+        lineOf(target).delete(each);
+        if (share) crowds.set(share, (crowds.get(share) ?? 0) - 1);
       });
-      if (!waiter.isDone) waiters.add(waiter);
+      if (!waiter.isDone) lineOf(target).add(waiter);
       pump();
       return waiter.promise;
     },
-    waiting: () => waiters.size,
-    hasRoom: () => waiters.size === 0 && connections.size < budget,
+    waiting,
+    hasRoom: (target) => waiting() === 0 && !sharesOf(target).some(connections.isFull),
     stats: () => ({
       open: connections.size,
       leased: inState("leased").length,
       idle: inState("idle").length,
-      waiting: waiters.size,
+      waiting: waiting(),
       budget,
     }),
+    servers() {
+      const counts = connections.counts();
+      const states = [...health.states()];
+      return new Map(
+        states.map(([id, answers]) => [id, { answers, connections: counts.get(id) ?? 0 }]),
+      );
+    },
+    isDown: health.isDown,
+    onUp: (tell) => void upListeners.push(tell),
+    renew(serverId) {
+      health.forget(serverId);
+      retire(({ target }) => target.serverId === serverId);
+    },
     closeTarget: (match) => closeAll((each) => match(each.target)),
     async close() {
       closed = true;
       clearTimeout(sweeper);
       clearTimeout(hurry);
-      for (const waiter of waiters) waiter.refuse(databaseUnavailable(retryLater()));
+      clearInterval(looker);
+      health.close();
+      for (const waiter of allWaiters()) waiter.refuse(databaseUnavailable(retryLater()));
       await closeAll(() => true);
     },
   };

@@ -4,6 +4,8 @@
  * CLI's migrator, `connectDirectly` opens one and closes it when it is released.
  */
 import { Client, type ClientBase, type ClientConfig } from "pg";
+import { withDeadline } from "../deadline.ts";
+import { databaseUnavailable, isDatabaseError, retryLater } from "./errors.ts";
 import type { Target } from "./target.ts";
 
 /** A broker's `Lease` is one. */
@@ -29,9 +31,37 @@ export async function withOwner<Result>(
     return result;
   } catch (error) {
     connection.destroy();
-    throw error;
+    throw isLost(error) ? databaseUnavailable(retryLater(error)) : error;
   }
 }
+
+/** pg's words for a connection that has ended under a statement. */
+const isLost = (error: unknown): boolean =>
+  error instanceof Error && !isDatabaseError(error) && /^Connection terminated/.test(error.message);
+
+const askMs = 3_000;
+
+/** Whether the target's server answers within three seconds. */
+export const answersNow = (connect: Connect, target: Target): Promise<boolean> =>
+  withDeadline(askMs, async (signal) => {
+    const connection = await connect(target);
+    // Whoever asked has gone away.
+    if (signal.aborted) return connection.release();
+    const giveUp = () => connection.destroy();
+    signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      await connection.client.query("select");
+      connection.release();
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
+  }).then(
+    () => true,
+    () => false,
+  );
 
 /** Opens a connection of its own for each call. */
 export const connectDirectly =

@@ -30,6 +30,16 @@ const connectionsWaiting = gauge(
   "insulae_db_connections_waiting",
   "Who waits for a connection: lanes to be opened, and transactions",
 );
+const servers = gauge(
+  "insulae_db_server_up",
+  "Whether a database server answers (1) or not (0: its tenants get 503)",
+  ["server"],
+);
+const serverConnections = gauge(
+  "insulae_db_server_connections",
+  "Connections of this process to each database server",
+  ["server"],
+);
 const lanesOpen = gauge("insulae_db_lanes", "Connections that carry many tenants' statements", [
   "kind",
 ]);
@@ -54,7 +64,12 @@ export function watchStatements(metrics: MetricsRegistry): (role: DatabaseRole) 
   };
 }
 
-export function measureConnections(metrics: MetricsRegistry, broker: Broker, lanes: Lanes): void {
+export function measureConnections(
+  metrics: MetricsRegistry,
+  broker: Broker,
+  lanes: Lanes,
+  nameOf: (serverId: string) => string,
+): void {
   metrics.read(connections, () => {
     const { open, leased, idle } = broker.stats();
     return [
@@ -66,6 +81,12 @@ export function measureConnections(metrics: MetricsRegistry, broker: Broker, lan
   });
   metrics.read(budget, () => [[broker.stats().budget]]);
   metrics.read(connectionsWaiting, () => [[broker.stats().waiting]]);
+  metrics.read(servers, () =>
+    [...broker.servers()].map(([id, { answers }]) => [answers ? 1 : 0, { server: nameOf(id) }]),
+  );
+  metrics.read(serverConnections, () =>
+    [...broker.servers()].map(([id, { connections }]) => [connections, { server: nameOf(id) }]),
+  );
   metrics.read(lanesOpen, () => {
     const { read, write } = lanes.stats();
     return [

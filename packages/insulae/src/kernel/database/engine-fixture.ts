@@ -91,6 +91,7 @@ export async function createEngine(): Promise<Engine> {
         budget: 10,
         idleMs: 10_000,
         acquireTimeoutMs: 3_000,
+        answerTimeoutMs: 10_000,
         log: pino({ level: "silent" }),
         resolve,
         ...options,
@@ -99,7 +100,7 @@ export async function createEngine(): Promise<Engine> {
       return broker;
     },
     lanes(broker, options = {}) {
-      const lanes = createLanes({ broker, statementTimeoutMs: 5_000, ...options });
+      const lanes = createLanes({ broker, ...options });
       allLanes.push(lanes);
       return lanes;
     },

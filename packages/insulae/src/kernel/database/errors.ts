@@ -40,6 +40,14 @@ export class ConnectionLost extends Error {
   }
 }
 
+/** The server has said nothing for longer than it may work on a statement; the cause of a lost connection. */
+export class NoAnswer extends Error {
+  constructor(milliseconds: number) {
+    super(`a statement had no answer within ${milliseconds / 1000} s`);
+    this.name = "NoAnswer";
+  }
+}
+
 /** A statement that has no place on a connection that is shared, or that leaves a trace on it. */
 export class StatementRefused extends Error {
   constructor(reason: string) {
@@ -83,6 +91,13 @@ export const endsSession = (error: DatabaseError): boolean =>
  */
 export const isStalePlan = (error: DatabaseError): boolean =>
   error.code === "26000" || (error.code === "0A000" && error.routine === "RevalidateCachedQuery");
+
+/**
+ * Whether a failed attempt to connect shows that the server is there: it has refused. Not if it said that
+ * it is starting or stopping, or a pooler said for it that it can't be reached.
+ */
+export const isAnswer = (error: unknown): boolean =>
+  isDatabaseError(error) && !/^(08...|57P0[123])$/.test(error.code ?? "");
 
 /** Why a connection could not be made: worth another try in a moment? */
 export function isPassing(error: unknown): boolean {

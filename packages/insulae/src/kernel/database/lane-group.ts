@@ -30,8 +30,6 @@ export interface LaneLimits {
   readonly idleMs: number;
   /** How long a statement waits for a lane. */
   readonly queueTimeoutMs: number;
-  /** A lane whose first statement is older is taken for dead: the server's own limit has failed. */
-  readonly stuckMs: number;
 }
 
 export interface LaneGroup {
@@ -53,7 +51,7 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
       max,
       depth: kind === "read" ? readDepth : writeDepth,
       slowMs,
-      hasSpare: broker.hasRoom,
+      hasSpare: () => broker.hasRoom(target),
       spread,
     });
   const quick = {
@@ -206,8 +204,6 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
           }
           if (lane.idleSince !== undefined && now - lane.idleSince > limits.idleMs) {
             giveBack(each, lane, false);
-          } else if (lane.first !== undefined && now - lane.workingSince > limits.stuckMs) {
-            lane.destroy(new Error("a statement had no answer for too long"));
           }
         }
         const late = each.queue.remove((job) => now - job.since > limits.queueTimeoutMs);

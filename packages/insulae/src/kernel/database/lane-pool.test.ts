@@ -12,7 +12,6 @@ const lane = (inFlight: number, age = 0, isOpen = true): Lane => ({
   isOpen,
   run() {},
   retire() {},
-  destroy() {},
 });
 const poolOf = (
   kind: "read" | "write",

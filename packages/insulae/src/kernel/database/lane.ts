@@ -38,7 +38,6 @@ export interface Lane {
   run(job: Job): void;
   /** Takes no more work, and is given back when what is under way has ended. */
   retire(): void;
-  destroy(reason: Error): void;
 }
 
 /** A statement has ended; the lane's `workingSince` still is that of this statement. */
@@ -87,10 +86,6 @@ export function createLane(lease: Lease, ended: JobEnd): Lane {
       if (retiring) return;
       retiring = true;
       if (underway.size === 0) lease.release();
-    },
-    destroy(reason) {
-      retiring = true;
-      lease.destroy(reason);
     },
   };
   return lane;

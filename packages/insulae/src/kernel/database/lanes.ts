@@ -51,9 +51,7 @@ export interface Lanes {
 
 export type LanesOptions = {
   readonly broker: Broker;
-  /** The server's `statement_timeout`; a lane that is silent for much longer is destroyed. */
-  readonly statementTimeoutMs: number;
-} & Partial<Omit<LaneLimits, "stuckMs">>;
+} & Partial<LaneLimits>;
 
 const ending =
   <T>(span: TraceSpan, resolve: (value: T) => void) =>
@@ -81,7 +79,6 @@ export function createLanes(options: LanesOptions): Lanes {
     heavyMs: options.heavyMs ?? 50,
     idleMs: options.idleMs ?? 5_000,
     queueTimeoutMs: options.queueTimeoutMs ?? 5_000,
-    stuckMs: options.statementTimeoutMs + 5_000,
   };
   const groups = new Map<string, LaneGroup>();
   const rules = new Map<string, StatementRules>();

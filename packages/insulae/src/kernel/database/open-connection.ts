@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, type ClientConfig, types } from "pg";
+import { DeadlineExceeded } from "../deadline.ts";
 import { isPassing } from "./errors.ts";
 
 /** The pauses between tries: a restart of the server or a moment without a free slot is survived. */
@@ -28,7 +29,45 @@ export async function openConnection(
   return connectOnce(await resolve(), timeoutMs);
 }
 
-async function connectOnce(config: ClientConfig, timeoutMs: number): Promise<Client> {
+const tickMs = 100;
+const probeTicks = 20;
+
+/**
+ * Asks a server on a connection of its own whether it answers within two seconds. They are counted in
+ * ticks: had this process stood still meanwhile, the clock would say that the server had not answered.
+ *
+ * @throws what connecting throws; DeadlineExceeded
+ */
+export async function probeServer(
+  resolve: () => ClientConfig | Promise<ClientConfig>,
+): Promise<void> {
+  const config = await resolve();
+  const end = new AbortController();
+  const late = Promise.withResolvers<never>();
+  let ticks = 0;
+  const timer = setInterval(() => {
+    ticks += 1;
+    if (ticks === probeTicks) late.reject(new DeadlineExceeded(tickMs * probeTicks));
+  }, tickMs);
+  const ask = async () => {
+    const client = await connectOnce(config, 0, end.signal);
+    client.on("error", () => {});
+    await client.query("select");
+  };
+  try {
+    await Promise.race([ask(), late.promise]);
+  } finally {
+    clearInterval(timer);
+    end.abort();
+  }
+}
+
+/** @param end closes the connection, also one that is being made. */
+async function connectOnce(
+  config: ClientConfig,
+  timeoutMs: number,
+  end?: AbortSignal,
+): Promise<Client> {
   const client = new Client({
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
@@ -38,6 +77,7 @@ async function connectOnce(config: ClientConfig, timeoutMs: number): Promise<Cli
   });
   const ignore = () => {};
   client.on("error", ignore);
+  end?.addEventListener("abort", () => client.connection.stream.destroy(), { once: true });
   try {
     await client.connect();
     return client;

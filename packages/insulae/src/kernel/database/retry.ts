@@ -3,6 +3,7 @@ import {
   databaseUnavailable,
   isDatabaseError,
   isStalePlan,
+  NoAnswer,
   retryLater,
   translate,
   writeOutcomeUnknown,
@@ -28,7 +29,9 @@ export function judge(kind: StatementKind, tries: number, error: Error): Verdict
   if (error instanceof ConnectionLost) {
     if (!error.sent) return tries < maxTries ? { again: kind } : unavailable(error);
     if (kind === "write") return { error: writeOutcomeUnknown(retryLater(error)) };
-    return tries < 2 ? { again: "read" } : unavailable(error);
+    // What has waited for its deadline is not worth a second one.
+    const isLate = error.cause instanceof NoAnswer;
+    return tries < 2 && !isLate ? { again: "read" } : unavailable(error);
   }
   if (isDatabaseError(error) && tries < maxTries) {
     if (isStalePlan(error)) return { again: kind };

@@ -19,6 +19,8 @@ export interface Session {
   readonly inFlight: number;
   /** Why the connection is gone, if it is. */
   readonly lost: Error | undefined;
+  /** An answer is due, whoever asked. */
+  readonly isWaiting: boolean;
   /** No statement under way, no transaction open: fit for whoever comes next. */
   readonly isIdle: boolean;
   /** Within a transaction statements may end with it open; on a lane that is an error. */
@@ -111,14 +113,19 @@ export function createSession(
     get lost() {
       return lost;
     },
+    get isWaiting() {
+      return (
+        internals._activeQuery !== null ||
+        internals._sentQueryQueue.length > 0 ||
+        internals._queryQueue.length > 0
+      );
+    },
     get isIdle() {
       return (
         lost === undefined &&
         internals.readyForQuery &&
         client.getTransactionStatus() === "I" &&
-        internals._activeQuery === null &&
-        internals._sentQueryQueue.length === 0 &&
-        internals._queryQueue.length === 0
+        !session.isWaiting
       );
     },
     destroy(reason) {

@@ -1,5 +1,5 @@
-import type { Lease, LeaseOptions } from "./broker.ts";
 import { databaseBusy, retryLater } from "./errors.ts";
+import type { Lease, LeaseOptions } from "./lease.ts";
 import { type Target, targetKey } from "./target.ts";
 
 /** Somebody who waits for a connection, for a bounded time. */

@@ -63,8 +63,10 @@ export interface JobQueue {
   /**
    * Queues, in the order of their names, in which a job of this kind can be taken now; of active tenants
    * only.
+   *
+   * @param down servers that don't answer: their tenants' jobs wait.
    */
-  ready(kind: JobKind, after: string, limit: number): Promise<string[]>;
+  ready(kind: JobKind, after: string, limit: number, down?: readonly string[]): Promise<string[]>;
   /**
    * Makes jobs whose time has come ready.
    *
@@ -170,7 +172,7 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
         tx,
       ),
     addEach,
-    async ready(kind, after, limit) {
+    async ready(kind, after, limit, down = []) {
       // From one queue's name to the next one's: as many probes of the index as there are queues with
       // something to do, however much that is, and however many there are without.
       const isReady = sql`state < 'active' and not blocked and start_after <= now()
@@ -191,9 +193,11 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
         select queue.name from queue
         where queue.name = ${platformQueue}
           -- Not the id as a text, for which there is no index; nor exists(), for which all are read.
-          or (select status from control.tenants tenant
-            where tenant.id = case when queue.name <> ${platformQueue} then queue.name::uuid end
-          ) = 'active'
+          or (select status = 'active' and (${down.length === 0} or (
+                select server_id from control.placements placement
+                where placement.id = tenant.placement_id) <> all(${down}::uuid[]))
+            from control.tenants tenant
+            where tenant.id = case when queue.name <> ${platformQueue} then queue.name::uuid end)
         limit ${limit}`.execute(control);
       return rows.map(({ name }) => name);
     },

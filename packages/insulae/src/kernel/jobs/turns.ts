@@ -21,8 +21,15 @@ export interface Turns {
 
 const backgroundEvery = 8;
 
-/** @param length of a round: more than may be under way, so that in each somebody may begin. */
-export function createTurns(queue: Pick<JobQueue, "ready">, length: number): Turns {
+export interface TurnsOptions {
+  readonly queue: Pick<JobQueue, "ready">;
+  /** Of a round: more than may be under way, so that in each somebody may begin. */
+  readonly length: number;
+  /** Servers that don't answer: their tenants have no turn. */
+  readonly down: () => readonly string[];
+}
+
+export function createTurns({ queue, length, down }: TurnsOptions): Turns {
   const rounds = { ordinary: createRound("ordinary"), background: createRound("background") };
   let turn = 0;
 
@@ -41,12 +48,12 @@ export function createTurns(queue: Pick<JobQueue, "ready">, length: number): Tur
       const found = following();
       if (found) return found;
       if (last !== "") {
-        round = await queue.ready(kind, last, length);
+        round = await queue.ready(kind, last, length, down());
         const further = following();
         if (further) return further;
       }
       last = "";
-      round = await queue.ready(kind, "", length);
+      round = await queue.ready(kind, "", length, down());
       return following();
     };
   }

@@ -11,8 +11,9 @@
  * However much one tenant has waiting, another's job waits for one job of each tenant in the round at
  * most; no tenant has more than half of the places, and neither have background jobs (`turns.ts`). A job
  * that waits for somebody outside takes none, and some of what may be under way so is kept for tenants
- * that have nothing under way (`waiting.ts`). It looks for work when jobs are announced, when one ends or
- * begins to wait, when the next one is due, and by itself every half minute.
+ * that have nothing under way (`waiting.ts`). Tenants whose database server does not answer have no turn. It
+ * looks for work when jobs are announced, when one ends or begins to wait, when the next one is due, and by
+ * itself every half minute.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Value } from "typebox/value";
@@ -81,7 +82,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
   // Fewer tenants than that have something under way, so that in each round somebody may begin.
   const roundLength = mostUnderWay(concurrency);
   const running = new Map<Running, Promise<void>>();
-  const turns = createTurns(queue, roundLength);
+  const turns = createTurns({ queue, length: roundLength, down: platform.servers.down });
   let open = false;
   let looking: Promise<void> | undefined;
   let again = false;
@@ -160,8 +161,9 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     const { id, queue: name, payload, retryCount } = taken;
     const about = { job_id: id, job: payload.job, attempt: retryCount + 1 };
     const tenant = name === platformQueue ? undefined : await platform.tenants.find(name);
-    if (name !== platformQueue && tenant?.status !== "active") {
-      // Until it is active again: inactive tenants have no turn.
+    const isAway = () => tenant && platform.servers.down().includes(tenant.placement.serverId);
+    if (name !== platformQueue && (tenant?.status !== "active" || isAway())) {
+      // Until it is active again, or its server answers: till then it has no turn.
       await queue.handBack(taken);
       return;
     }
@@ -180,6 +182,11 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
       await persist(() => queue.complete(taken, result));
     } catch (error) {
       if (run.lost) return;
+      if (isAway()) {
+        // It was no attempt: the job waits until the server answers.
+        await persist(() => queue.handBack(taken));
+        return;
+      }
       const forGood = error instanceof PermanentFailure;
       const reason = reasonOf(error);
       await persist(() => queue.fail(taken, reason, forGood));

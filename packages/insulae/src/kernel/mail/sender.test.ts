@@ -2,6 +2,7 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
+import { databaseUnavailable } from "../database/errors.ts";
 import { feature } from "../feature.ts";
 import { mailTemplate } from "./template.ts";
 
@@ -25,10 +26,15 @@ const mails = {
   ),
 };
 
+const away = mailTemplate<object>(
+  { name: "away", about: "In these tests", subject: "Away", body: [] },
+  () => Promise.reject(databaseUnavailable()),
+);
+
 let people: TestPeople;
 beforeAll(async () => {
   people = await openTestPeople({
-    features: [feature("greetings", { mails: [mails.slow, mails.quick] })],
+    features: [feature("greetings", { mails: [mails.slow, mails.quick, away] })],
   });
 });
 afterAll(async () => {
@@ -56,4 +62,25 @@ it("one tenant's slow mails delay neither another tenant's nor the platform's", 
   // When one of them ends, the tenant's next has its turn.
   held[0]?.();
   await expect.poll(() => begun.filter((to) => to.startsWith("busy")).length).toBe(3);
+});
+
+it("a mail is not given up because its tenant's database is away, however long", async () => {
+  const tenant = await people.newTenant();
+  const to = people.newEmail();
+  await people.onPlatform(async ({ control, mail }) => {
+    await sql`
+      insert into control.mails (tenant_id, template, recipient, attempts)
+      values (${tenant.id}, 'away', ${to}, 20)`.execute(control);
+    await mail.send(mails.quick, { to: people.newEmail(), variables: {} });
+  });
+  const row = () =>
+    people.onPlatform(({ control }) =>
+      control
+        .selectFrom("control.mails")
+        .select(["state", "reason"])
+        .where("recipient", "=", to)
+        .executeTakeFirstOrThrow(),
+    );
+  await expect.poll(async () => (await row()).reason).toBe(databaseUnavailable.title);
+  expect(await row()).toMatchObject({ state: "waiting" });
 });

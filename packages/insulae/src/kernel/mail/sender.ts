@@ -13,6 +13,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Kysely } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
+import { databaseUnavailable } from "../database/errors.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import { Undeliverable } from "../delivery/message.ts";
 import { AppError } from "../errors.ts";
@@ -206,14 +207,17 @@ export function createMailSender(options: MailSenderOptions): MailSender {
   const fail = async (mail: TakenMail, error: unknown): Promise<void> => {
     const reason = keptText(error instanceof Error ? error.message : String(error), 500);
     const about = { mail_id: mail.id, template: mail.template, attempts: mail.attempts, reason };
-    if (error instanceof Undeliverable || mail.attempts >= maxAttempts) {
+    // A database that is away says nothing of the mail: it waits for it, a quarter of an hour at a time.
+    const isAway = error instanceof AppError && error.code === databaseUnavailable.code;
+    if (error instanceof Undeliverable || (mail.attempts >= maxAttempts && !isAway)) {
       count("failed");
       await finish(control, mail, { state: "failed", reason });
       log.error(about, "A mail could not be sent, and was given up");
       return;
     }
     count("delayed");
-    await tryLater(control, mail, reason, backoffMs(mail.attempts));
+    const waitMs = backoffMs(isAway ? Math.min(mail.attempts, 4) : mail.attempts);
+    await tryLater(control, mail, reason, waitMs);
     log.warn(about, "A mail could not be sent; it will be tried again");
   };
 

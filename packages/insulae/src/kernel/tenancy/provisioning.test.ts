@@ -279,7 +279,7 @@ describe("a failure half-way", () => {
     for (const { id } of placements) {
       await control.deleteFrom("control.placements").where("id", "=", id).execute();
     }
-    const orphans = await provisioning.findOrphans();
+    const orphans = await provisioning.findOrphans([installation.main.id]);
     expect(orphans.map(({ database, schema }) => `${database} ${schema}`).sort()).toEqual(
       [...placements, { database: installation.main.database, schema: onlyRole }]
         .map(({ database, schema }) => `${database} ${schema}`)
@@ -287,7 +287,8 @@ describe("a failure half-way", () => {
     );
     const again = await provisioning.place(b, { isolation: "database" });
     expect(await useAs(b, again)).toEqual([{ text: "mine", login: physicalName(b) }]);
-    for (const orphan of await provisioning.findOrphans()) await provisioning.retire(orphan);
-    expect(await provisioning.findOrphans()).toEqual([]);
+    for (const orphan of await provisioning.findOrphans([installation.main.id]))
+      await provisioning.retire(orphan);
+    expect(await provisioning.findOrphans([installation.main.id])).toEqual([]);
   });
 });

@@ -10,13 +10,14 @@
  */
 import type { Kysely } from "kysely";
 import type pg from "pg";
-import { type Connect, withOwner } from "../database/connect.ts";
+import { answersNow, type Connect, withOwner } from "../database/connect.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Migrations } from "../database/migration-files.ts";
 import type { InDatabase } from "../database/roles.ts";
 import { dataSchema } from "../database/scope.ts";
 import type { Target } from "../database/target.ts";
 import { ensureTemplate } from "../database/template.ts";
+import { defineError } from "../errors.ts";
 import type { Secrets } from "../secrets.ts";
 import { findOrphans } from "./orphans.ts";
 import {
@@ -39,9 +40,15 @@ import {
 import type { Servers } from "./servers.ts";
 import type { Isolation, Placement, TenantId } from "./tenant.ts";
 
+export const serverUnavailable = defineError(
+  "server_unavailable",
+  503,
+  "The server that was named does not answer",
+);
+
 export interface PlaceOptions {
   readonly isolation: Isolation;
-  /** The id or name of a server; default: the one that `Servers.pick` names. */
+  /** The id or name of a server that answers; default: the one that `Servers.pick` names. */
   readonly server?: string | undefined;
   /** A database or schema name prescribed from outside, such as `tenant_acme_corp`. */
   readonly name?: string | undefined;
@@ -52,7 +59,7 @@ export interface Provisioning {
    * Gives the tenant a place that is migrated and ready. Asked again, it gives the same.
    *
    * @throws AppError `placement_name_invalid`, `placement_name_taken`, `server_not_found`,
-   *   `no_server_accepts`. Then nothing was made.
+   *   `server_unavailable`, `no_server_accepts`. Then nothing was made.
    */
   place(tenantId: TenantId, options: PlaceOptions): Promise<Placement>;
   /**
@@ -62,8 +69,12 @@ export interface Provisioning {
   retire(place: Place): Promise<void>;
   /** Whether there is such a database or schema, or a role of its name. */
   exists(place: Place): Promise<boolean>;
-  /** What a crash left behind: places without a row, and rows that no tenant has. */
-  findOrphans(): Promise<readonly Place[]>;
+  /**
+   * What a crash left behind: places without a row, and rows that no tenant has.
+   *
+   * @param serverIds where to look.
+   */
+  findOrphans(serverIds: readonly string[]): Promise<readonly Place[]>;
   /** Builds the server's template, so that the first tenant doesn't wait for it. */
   prepareTemplate(serverId: string): Promise<void>;
 }
@@ -71,7 +82,7 @@ export interface Provisioning {
 export interface ProvisioningOptions {
   readonly control: Kysely<ControlTables>;
   readonly connect: Connect;
-  readonly servers: Pick<Servers, "list" | "get" | "pick">;
+  readonly servers: Pick<Servers, "idOf" | "pick">;
   readonly migrations: Migrations;
   readonly secrets: Secrets;
   /** The name of the database of pool and schemas, the same on each server. */
@@ -88,6 +99,15 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
     serverId: string,
     fn: (client: pg.Client) => Promise<Result>,
   ): Promise<Result> => withOwner(connect, { serverId, database: mainDatabase }, fn);
+
+  const answers = (serverId: string): Promise<boolean> =>
+    answersNow(connect, { serverId, database: mainDatabase, role: "owner" });
+
+  const named = async (server: string): Promise<string> => {
+    const serverId = await servers.idOf(server);
+    if (await answers(serverId)) return serverId;
+    throw serverUnavailable({ headers: { "Retry-After": "5" } });
+  };
 
   /** In another database of the server; the connection is closed after it. */
   const inDatabaseOf =
@@ -149,7 +169,8 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
     async place(tenantId, { isolation, server, name }) {
       const physical = name === undefined ? physicalName(tenantId) : chosenName(name, mainDatabase);
       const chosen = name !== undefined;
-      const { id: serverId } = await (server === undefined ? servers.pick() : servers.get(server));
+      const serverId =
+        server === undefined ? (await servers.pick(answers)).id : await named(server);
       switch (isolation) {
         case "pool":
           return placeInPool(serverId);
@@ -175,9 +196,9 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
     exists: ({ serverId, ...place }) =>
       asAdministrator(serverId, (client) => isTaken(client, nameOf({ serverId, ...place }))),
 
-    findOrphans: async () => {
+    findOrphans: async (serverIds) => {
       const found = await Promise.all(
-        (await servers.list()).map(({ id }) =>
+        serverIds.map((id) =>
           asAdministrator(id, (client) => findOrphans(client, control, id, mainDatabase)),
         ),
       );

@@ -1,26 +1,28 @@
 /**
  * The PostgreSQL servers that tenants are placed on. The first, `main`, is the one in DATABASE_URL and
- * holds the control plane; of the others the control plane keeps the URL, sealed.
+ * holds the control plane; of the others the control plane keeps the URL, sealed. How they are added,
+ * changed and removed is in `server-changes.ts`.
  */
 import type { Kysely } from "kysely";
 import type pg from "pg";
+import { parseIntoClientConfig } from "pg-connection-string";
+import type { Broker } from "../database/broker.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Migrations } from "../database/migration-files.ts";
-import { dataSchema } from "../database/scope.ts";
 import type { Target } from "../database/target.ts";
 import { defineError } from "../errors.ts";
 import type { Secrets } from "../secrets.ts";
-import { isUuid } from "../uuid.ts";
 import { type ConnectionSettings, connectionConfig } from "./connection-config.ts";
-import { type MainServer, prepareDataServer } from "./prepare.ts";
+import type { MainServer } from "./prepare.ts";
+import {
+  createServerChanges,
+  type ServerChanges,
+  type ServerTenant,
+  sealPurpose,
+  tenantsOn,
+} from "./server-changes.ts";
 
 export const serverNotFound = defineError("server_not_found", 404, "There is no such server");
-export const serverExists = defineError("server_exists", 409, "There is a server of this name");
-export const serverNameInvalid = defineError(
-  "server_name_invalid",
-  400,
-  "Server names are [a-z0-9] then [a-z0-9_-], at most 63, and not in the form of an id",
-);
 export const noServerAccepts = defineError(
   "no_server_accepts",
   503,
@@ -30,39 +32,44 @@ export const noServerAccepts = defineError(
 export interface Server {
   readonly id: string;
   readonly name: string;
+  /** `host:port`, or the folder of its socket. */
+  readonly address: string;
   readonly weight: number;
   readonly accepting: boolean;
+  /** Whether it answers, as far as this process knows. */
+  readonly answers: boolean;
   /** How many tenants are placed on it; the deleted ones don't count. */
   readonly tenants: number;
 }
 
-export interface NewServer {
-  readonly name: string;
-  /** The administrator's connection URL. */
-  readonly url: string;
-  readonly weight?: number;
-}
-
-export interface Servers {
+export interface Servers extends ServerChanges {
   list(): Promise<readonly Server[]>;
   /** @param server its id or name. @throws AppError 404 `server_not_found`. */
   get(server: string): Promise<Server>;
+  /** The same without counting. @throws AppError 404 `server_not_found`. */
+  idOf(server: string): Promise<string>;
   /**
-   * Where the next tenant goes: of the servers that accept tenants, the one with the fewest tenants
-   * for its weight; of equal ones, the first by name.
+   * Where the next tenant goes: of the servers that accept tenants and answer, the one with the fewest
+   * tenants for its weight; of equal ones, the first by name. Tenants are counted once a minute, and not
+   * at all where there is no choice; those that are placed in between by this process count.
    *
+   * @param answers asks a server; default: those are left out that are known not to answer.
    * @throws AppError 503 `no_server_accepts`.
    */
-  pick(): Promise<Server>;
-  /** Prepares the server (roles, database, tables) and adds it. Can be repeated if it failed. */
-  add(server: NewServer): Promise<Server>;
-  /** Changes a server's weight, or whether it accepts new tenants. */
-  update(
-    server: string,
-    change: { readonly weight?: number; readonly accepting?: boolean },
-  ): Promise<Server>;
+  pick(answers?: (serverId: string) => Promise<boolean>): Promise<{ readonly id: string }>;
+  /** Who is placed on it, the deleted ones whose rows are there still included; by id. */
+  tenantsOn(
+    serverId: string,
+    page: { readonly after?: string | undefined; readonly limit: number },
+  ): Promise<readonly ServerTenant[]>;
   /** How to log in to a target: the broker's `resolve`. */
   connectionConfig(target: Target): Promise<pg.ClientConfig>;
+  /** What people call the server; its id where this process has not heard of it yet. */
+  nameOf(serverId: string): string;
+  /** The ids of those that don't answer. */
+  down(): readonly string[];
+  /** Reads the server's URL again (default: all servers'), and connects anew if it has changed. */
+  refresh(serverId?: string): Promise<void>;
 }
 
 export interface ServersOptions {
@@ -71,98 +78,134 @@ export interface ServersOptions {
   readonly migrations: Migrations;
   readonly secrets: Secrets;
   readonly settings: ConnectionSettings;
+  /** What knows whether servers answer. Default: they do. */
+  readonly broker?: Pick<Broker, "servers" | "isDown" | "renew">;
 }
 
-const sealPurpose = "server-url";
+const countedForMs = 60_000;
 
 /** @param options.control a connection to the control plane, which `main` must not need to resolve. */
 export function createServers(options: ServersOptions): Servers {
-  const { control, main, migrations, secrets, settings } = options;
+  const { control, main, secrets, settings, broker } = options;
   const urls = new Map<string, Promise<string>>([[main.id, Promise.resolve(main.url)]]);
+  const names = new Map<string, string>([[main.id, "main"]]);
+  let counted: { readonly at: number; readonly tenants: Map<string, number> } | undefined;
 
   const findUrl = async (serverId: string): Promise<string> => {
     const row = await control
       .selectFrom("control.servers")
-      .select("sealed_url")
+      .select(["name", "sealed_url"])
       .where("id", "=", serverId)
       .executeTakeFirst();
     if (!row?.sealed_url) throw serverNotFound();
+    names.set(serverId, row.name);
     return secrets.open(sealPurpose, row.sealed_url);
   };
 
-  // A server's URL doesn't change while the process lives; failures aren't kept.
+  // Kept until another one is announced; failures aren't kept.
   const urlOf = (serverId: string): Promise<string> => {
     const known = urls.get(serverId);
     if (known) return known;
     const found = findUrl(serverId);
     urls.set(serverId, found);
-    found.catch(() => urls.delete(serverId));
+    found.catch(() => {
+      if (urls.get(serverId) === found) urls.delete(serverId);
+    });
     return found;
   };
 
-  const list = async (): Promise<readonly Server[]> => {
+  const refreshOne = async (serverId: string): Promise<void> => {
+    const before = await urls.get(serverId)?.catch(() => undefined);
+    urls.delete(serverId);
+    if (before === undefined) return;
+    const after = await urlOf(serverId).catch((error: unknown) => {
+      if ((error as { code?: unknown }).code === serverNotFound.code) return undefined;
+      urls.set(serverId, Promise.resolve(before));
+      throw error;
+    });
+    if (after === before) return;
+    if (after === undefined) names.delete(serverId);
+    broker?.renew(serverId);
+  };
+
+  const countTenants = async (): Promise<Map<string, number>> => {
     const rows = await control
-      .selectFrom("control.servers as s")
-      .leftJoin("control.placements as p", "p.server_id", "s.id")
-      .leftJoin("control.tenants as t", (join) =>
-        join.onRef("t.placement_id", "=", "p.id").on("t.status", "<>", "deleted"),
-      )
-      .select(["s.id", "s.name", "s.weight", "s.accepting"])
-      .select((eb) => eb.fn.count("t.id").as("tenants"))
-      .groupBy("s.id")
-      .orderBy("s.name")
+      .selectFrom("control.placements as p")
+      .innerJoin("control.tenants as t", "t.placement_id", "p.id")
+      .where("t.status", "<>", "deleted")
+      .select(["p.server_id", (eb) => eb.fn.countAll<string>().as("tenants")])
+      .groupBy("p.server_id")
       .execute();
-    return rows.map((row) => ({ ...row, tenants: Number(row.tenants) }));
+    return new Map(rows.map(({ server_id, tenants }) => [server_id, Number(tenants)]));
+  };
+
+  const rows = () =>
+    control
+      .selectFrom("control.servers")
+      .select(["id", "name", "weight", "accepting", "sealed_url"])
+      .orderBy("name");
+
+  type Row = Awaited<ReturnType<ReturnType<typeof rows>["executeTakeFirstOrThrow"]>>;
+
+  const viewOf = ({ sealed_url, ...row }: Row, tenants: number): Server => {
+    names.set(row.id, row.name);
+    const url = sealed_url === null ? main.url : secrets.open(sealPurpose, sealed_url);
+    return { ...row, address: addressOf(url), answers: !broker?.isDown(row.id), tenants };
+  };
+
+  const find = async (server: string): Promise<Row> => {
+    const found = await rows()
+      .where((eb) => eb.or([eb(eb.cast("id", "text"), "=", server), eb("name", "=", server)]))
+      .execute();
+    const row = found.find(({ id }) => id === server) ?? found[0];
+    if (!row) throw serverNotFound();
+    return row;
   };
 
   const get = async (server: string): Promise<Server> => {
-    const known = await list();
-    const found =
-      known.find(({ id }) => id === server) ?? known.find(({ name }) => name === server);
-    if (!found) throw serverNotFound();
-    return found;
+    const row = await find(server);
+    const { tenants } = await control
+      .selectFrom("control.placements as p")
+      .innerJoin("control.tenants as t", "t.placement_id", "p.id")
+      .where("p.server_id", "=", row.id)
+      .where("t.status", "<>", "deleted")
+      .select((eb) => eb.fn.countAll<string>().as("tenants"))
+      .executeTakeFirstOrThrow();
+    return viewOf(row, Number(tenants));
+  };
+
+  /** Those that accept tenants, the best first. */
+  const candidates = async () => {
+    const accepting = await rows().where("accepting", "=", true).execute();
+    if (accepting.length < 2) return accepting.map((row) => ({ ...row, tenants: 0 }));
+    if (counted === undefined || performance.now() - counted.at > countedForMs) {
+      counted = { at: performance.now(), tenants: await countTenants() };
+    }
+    const { tenants } = counted;
+    return rankServers(accepting.map((row) => ({ ...row, tenants: tenants.get(row.id) ?? 0 })));
   };
 
   return {
-    list,
+    async list() {
+      const found = await rows().execute();
+      const tenants = await countTenants();
+      return found.map((row) => viewOf(row, tenants.get(row.id) ?? 0));
+    },
     get,
+    idOf: async (server) => (await find(server)).id,
 
-    async pick() {
-      const best = pickServer(await list());
-      if (!best) throw noServerAccepts();
-      return best;
+    async pick(answers = async (id) => !broker?.isDown(id)) {
+      for (const { id } of await candidates()) {
+        // The control plane has just answered.
+        if (id !== main.id && !(await answers(id))) continue;
+        counted?.tenants.set(id, (counted.tenants.get(id) ?? 0) + 1);
+        return { id };
+      }
+      throw noServerAccepts({ headers: { "Retry-After": "5" } });
     },
 
-    async add({ name, url, weight = 1 }) {
-      if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name) || isUuid(name)) throw serverNameInvalid();
-      if ((await list()).some((server) => server.name === name)) throw serverExists();
-      await prepareDataServer({ url, database: main.database, secrets, migrations });
-      await control.transaction().execute(async (tx) => {
-        const server = await tx
-          .insertInto("control.servers")
-          .values({ name, weight, sealed_url: secrets.seal(sealPurpose, url) })
-          .returning("id")
-          .executeTakeFirstOrThrow();
-        // Its pool is migrated from now on with all others, also while no tenant is in it.
-        await tx
-          .insertInto("control.placements")
-          .values({
-            server_id: server.id,
-            database: main.database,
-            schema: dataSchema,
-            isolation: "pool",
-            version: migrations.version,
-          })
-          .execute();
-      });
-      return get(name);
-    },
-
-    async update(server, change) {
-      const { id, name } = await get(server);
-      await control.updateTable("control.servers").set(change).where("id", "=", id).execute();
-      return get(name);
-    },
+    ...createServerChanges(options, { find, get, refresh: refreshOne }),
+    tenantsOn: (serverId, page) => tenantsOn(control, serverId, page),
 
     async connectionConfig({ serverId, database, role }) {
       const url = await urlOf(serverId);
@@ -175,13 +218,26 @@ export function createServers(options: ServersOptions): Servers {
         settings,
       });
     },
+    nameOf: (serverId) => names.get(serverId) ?? serverId,
+    down: () =>
+      [...(broker?.servers() ?? [])].flatMap(([id, { answers }]) => (answers ? [] : [id])),
+    async refresh(serverId) {
+      const known = serverId === undefined ? [...urls.keys()] : [serverId];
+      for (const id of known) if (id !== main.id) await refreshOne(id);
+    },
   };
 }
 
-/** The rule of `Servers.pick`. */
-export function pickServer(servers: readonly Server[]): Server | undefined {
-  const load = ({ tenants, weight }: Server) => tenants / weight;
-  return servers
-    .filter(({ accepting }) => accepting)
-    .toSorted((a, b) => load(a) - load(b) || (a.name < b.name ? -1 : 1))[0];
+/** Without user and password. */
+export function addressOf(url: string): string {
+  const { host, port } = parseIntoClientConfig(url);
+  return host?.startsWith("/") ? host : `${host || "localhost"}:${port || 5432}`;
+}
+
+/** The rule of `Servers.pick`, for those that accept tenants: the best first. */
+export function rankServers<
+  S extends { readonly name: string; readonly weight: number; readonly tenants: number },
+>(servers: readonly S[]): S[] {
+  const load = ({ tenants, weight }: S) => tenants / weight;
+  return servers.toSorted((a, b) => load(a) - load(b) || (a.name < b.name ? -1 : 1));
 }

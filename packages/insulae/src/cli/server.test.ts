@@ -1,0 +1,79 @@
+/** `insulae server`, without a process of its own for each command. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createSecrets } from "../kernel/secrets.ts";
+import { createTestApp, type TestApp } from "../testing/test-app.ts";
+import { createTestDatabase, type TestDatabase } from "../testing/test-database.ts";
+import { testMasterSecret } from "../testing/test-secret.ts";
+import type { CommandContext } from "./command.ts";
+import { addServer, drainServer, listServers, removeServer, updateServer } from "./server.ts";
+
+let app: TestApp;
+let elsewhere: TestDatabase;
+let context: CommandContext;
+beforeAll(async () => {
+  app = await createTestApp({ config: { jobsConcurrency: 0 } });
+  elsewhere = await createTestDatabase();
+  context = {
+    json: true,
+    env: {
+      APP_ENV: "test",
+      DATABASE_URL: app.config.databaseUrl,
+      MASTER_SECRET: testMasterSecret,
+      LOG_LEVEL: "silent",
+    },
+    note: () => {},
+  };
+}, 60_000);
+afterAll(async () => {
+  await app?.close();
+  await elsewhere?.drop();
+});
+
+it("adds, lists, changes, drains and removes a server, and leaves that in the audit log", async () => {
+  await expect(addServer(context, "eu", "mysql://x", 1)).rejects.toMatchObject({
+    code: "url_invalid",
+  });
+  await addServer(context, "eu", elsewhere.url, 2);
+  await expect(updateServer(context, "eu", {})).rejects.toMatchObject({
+    code: "nothing_to_change",
+  });
+  await updateServer(context, "eu", { weight: 3, accepting: "no" });
+  expect((await listServers(context)).text).toMatch(
+    /^NAME +ADDRESS +WEIGHT +ACCEPTS TENANTS +ANSWERS +TENANTS\neu .* 3 +no +yes +0\nmain .* 1 +yes +yes +0$/,
+  );
+
+  const { id } = await app.tenants.create({ key: "acme", name: "Acme", server: "eu" });
+  const drained = await drainServer(context, "eu");
+  expect(drained.text).toContain("Left on it, 1 tenant");
+  expect(drained.text).toMatch(new RegExp(`${id} +acme +active +pool`));
+  await expect(removeServer(context, "eu")).rejects.toMatchObject({ code: "server_in_use" });
+
+  await app.withPlatform("erase", async ({ control }) => {
+    await control
+      .updateTable("control.tenants")
+      .set({ placement_id: null })
+      .where("id", "=", id)
+      .execute();
+    // Nobody can reach it, and it can be removed nevertheless.
+    const secrets = createSecrets(testMasterSecret);
+    await control
+      .updateTable("control.servers")
+      .set({ sealed_url: secrets.seal("server-url", "postgres://a:b@127.0.0.1:1/x") })
+      .where("name", "=", "eu")
+      .execute();
+  });
+  expect((await listServers(context)).text).toMatch(/\neu +127\.0\.0\.1:1 +3 +no +no +0\n/);
+  expect((await removeServer(context, "eu")).text).toContain("Removed eu.");
+  const actions = await app.withPlatform("look", ({ control }) =>
+    control
+      .selectFrom("control.audit_log")
+      .select(["action", "actor_name"])
+      .where("action", "like", "server.%")
+      .orderBy("id")
+      .execute(),
+  );
+  expect(actions.map(({ action }) => action)).toEqual([
+    ...["server.added", "server.changed", "server.drained", "server.removed"],
+  ]);
+  for (const { actor_name } of actions) expect(actor_name).toMatch(/^cli: /);
+}, 60_000);
