@@ -166,8 +166,12 @@ function addServer(server: Command, run: RunCommand): void {
       positive,
       1,
     )
-    .action((name: string, url: string, { weight }: { weight: number }) =>
-      run(async (context) => (await commands()).addServer(context, name, url, weight)),
+    .option(
+      "--direct-url <url>",
+      "of PostgreSQL itself, where the other leads to a connection pooler",
+    )
+    .action((name: string, url: string, options: { weight: number; directUrl?: string }) =>
+      run(async (context) => (await commands()).addServer(context, name, url, options)),
     );
   server
     .command("list")

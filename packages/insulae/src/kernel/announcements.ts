@@ -41,7 +41,8 @@ export interface AnnouncementHandlers {
  * What a cache needs to go by announcements. Only who says how to forget learns whether they are heard.
  *
  * @param forgetAll is called whenever announcements may have been missed.
- * @returns whether announcements are heard at this moment
+ * @returns whether announcements are heard at this moment. A cache asks before it looks: where they
+ *   have just been found unheard, it is empty by then.
  */
 export type FollowAnnouncements = (forgetAll: () => void) => () => boolean;
 
@@ -50,6 +51,8 @@ export interface Announcements {
   readonly listening: () => boolean;
   /** Begins, and resolves when announcements are heard for the first time. */
   listen(): Promise<void>;
+  /** How often announcements may have been missed. */
+  readonly gaps: () => number;
   announceErased(id: TenantId): Promise<void>;
   /** @param userId undefined: any user of the tenant may have changed */
   announceUser(tenantId: TenantId, userId: string | undefined): Promise<void>;
@@ -61,7 +64,7 @@ export interface Announcements {
 
 export interface AnnouncementsOptions {
   readonly broker: Broker;
-  /** The main database, as the role `control`. */
+  /** The main database, as the role `listener`. */
   readonly target: Target;
   readonly control: Kysely<ControlTables>;
   /** A second way, for a node that can't hear the first. */
@@ -95,6 +98,8 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     else handlers.onAnything();
   };
 
+  const notify = (to: string, payload: string) =>
+    sql`select pg_notify(${to}, ${payload})`.execute(control);
   const listener = createListener({
     broker,
     target,
@@ -104,6 +109,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
       tellByRedis(payload);
     },
     onGap: handlers.onAnything,
+    notify,
     log,
   });
 
@@ -117,7 +123,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     if (!listener.listening()) onMessage(payload);
   });
   const announce = async (payload: string): Promise<void> => {
-    await sql`select pg_notify(${channel}, ${payload})`.execute(control);
+    await notify(channel, payload);
   };
 
   return {

@@ -110,7 +110,11 @@ export function createEvents(options: EventsOptions): EventService {
     options.features.flatMap(({ events }) => events).map((each) => [each.name, each]),
   );
   const catalogue = [...definitions.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const known = createAnswers<ReadonlySet<string>>(50_000, () => (listening() ? 30_000 : 1_000));
+  const known = createAnswers<ReadonlySet<string>>({
+    max: 50_000,
+    ttlMs: 30_000,
+    listening: () => listening(),
+  });
   const listening = follow(known.clear);
 
   const definitionOf = (name: EventName): EventDefinition => {

@@ -10,13 +10,14 @@
  *
  * Who holds as much as it may (see `admission.ts`) is passed over in the line.
  */
-import type { Client, ClientConfig } from "pg";
+import type { Client } from "pg";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { createAdmission } from "./admission.ts";
 import { databaseUnavailable, retryLater } from "./errors.ts";
 import { openConnection } from "./open-connection.ts";
 import { createSession, type Session, type StatementWatch } from "./session.ts";
+import type { ConnectionConfig } from "./session-settings.ts";
 import type { DatabaseRole, Target } from "./target.ts";
 import { createWaiter, type Waiter } from "./waiter.ts";
 
@@ -81,7 +82,7 @@ export interface BrokerOptions {
   /** How long somebody waits for a connection. */
   readonly acquireTimeoutMs: number;
   /** How to connect to a target; asked for each new connection. */
-  readonly resolve: (target: Target) => ClientConfig | Promise<ClientConfig>;
+  readonly resolve: (target: Target) => ConnectionConfig | Promise<ConnectionConfig>;
   readonly log: Logger;
   /** What is told of the statements of those who log in as this role. */
   readonly watch?: (role: DatabaseRole) => StatementWatch;

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, type ClientConfig, types } from "pg";
+import { withDeadline } from "../deadline.ts";
 import { isPassing } from "./errors.ts";
+import { type ConnectionConfig, checkSettings, explained } from "./session-settings.ts";
 
 /** The pauses between tries: a restart of the server or a moment without a free slot is survived. */
 const pausesMs = [50, 150, 400];
@@ -9,11 +11,11 @@ const pausesMs = [50, 150, 400];
  * A connected client in pipeline mode. What goes away by itself (connection refused, starting up,
  * too many clients) is tried again for about half a second.
  *
- * @param timeoutMs for each try.
+ * @param timeoutMs for each try, and for the look at its settings.
  * @param isWanted whether to go on trying.
  */
 export async function openConnection(
-  resolve: () => ClientConfig | Promise<ClientConfig>,
+  resolve: () => ConnectionConfig | Promise<ConnectionConfig>,
   timeoutMs: number,
   isWanted: () => boolean,
 ): Promise<Client> {
@@ -28,7 +30,10 @@ export async function openConnection(
   return connectOnce(await resolve(), timeoutMs);
 }
 
-async function connectOnce(config: ClientConfig, timeoutMs: number): Promise<Client> {
+async function connectOnce(
+  { expected, ...config }: ConnectionConfig,
+  timeoutMs: number,
+): Promise<Client> {
   const client = new Client({
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
@@ -40,10 +45,11 @@ async function connectOnce(config: ClientConfig, timeoutMs: number): Promise<Cli
   client.on("error", ignore);
   try {
     await client.connect();
+    if (expected) await withDeadline(timeoutMs, () => checkSettings(client, expected));
     return client;
   } catch (error) {
     client.connection.stream.destroy();
-    throw error;
+    throw explained(error);
   } finally {
     // The broker listens from here on; it does so before any other event can be read.
     setImmediate(() => client.off("error", ignore));

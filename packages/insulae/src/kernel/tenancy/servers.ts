@@ -3,15 +3,22 @@
  * holds the control plane; of the others the control plane keeps the URL, sealed.
  */
 import type { Kysely } from "kysely";
-import type pg from "pg";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Migrations } from "../database/migration-files.ts";
+import { checkConnections } from "../database/pooler.ts";
 import { dataSchema } from "../database/scope.ts";
+import type { ConnectionConfig } from "../database/session-settings.ts";
 import type { Target } from "../database/target.ts";
 import { defineError } from "../errors.ts";
 import type { Secrets } from "../secrets.ts";
 import { isUuid } from "../uuid.ts";
-import { type ConnectionSettings, connectionConfig } from "./connection-config.ts";
+import {
+  type ConnectionSettings,
+  connectionConfig,
+  roleSettings,
+  type ServerUrls,
+  serverUrls,
+} from "./connection-config.ts";
 import { type MainServer, prepareDataServer } from "./prepare.ts";
 
 export const serverNotFound = defineError("server_not_found", 404, "There is no such server");
@@ -40,6 +47,8 @@ export interface NewServer {
   readonly name: string;
   /** The administrator's connection URL. */
   readonly url: string;
+  /** If `url` leads to a connection pooler: the administrator's of PostgreSQL itself. */
+  readonly directUrl?: string | undefined;
   readonly weight?: number;
 }
 
@@ -62,7 +71,7 @@ export interface Servers {
     change: { readonly weight?: number; readonly accepting?: boolean },
   ): Promise<Server>;
   /** How to log in to a target: the broker's `resolve`. */
-  connectionConfig(target: Target): Promise<pg.ClientConfig>;
+  connectionConfig(target: Target): Promise<ConnectionConfig>;
 }
 
 export interface ServersOptions {
@@ -78,23 +87,23 @@ const sealPurpose = "server-url";
 /** @param options.control a connection to the control plane, which `main` must not need to resolve. */
 export function createServers(options: ServersOptions): Servers {
   const { control, main, migrations, secrets, settings } = options;
-  const urls = new Map<string, Promise<string>>([[main.id, Promise.resolve(main.url)]]);
+  const urls = new Map<string, Promise<ServerUrls>>([[main.id, Promise.resolve(main)]]);
 
-  const findUrl = async (serverId: string): Promise<string> => {
+  const findUrls = async (serverId: string): Promise<ServerUrls> => {
     const row = await control
       .selectFrom("control.servers")
       .select("sealed_url")
       .where("id", "=", serverId)
       .executeTakeFirst();
     if (!row?.sealed_url) throw serverNotFound();
-    return secrets.open(sealPurpose, row.sealed_url);
+    return readUrls(secrets.open(sealPurpose, row.sealed_url));
   };
 
   // A server's URL doesn't change while the process lives; failures aren't kept.
-  const urlOf = (serverId: string): Promise<string> => {
+  const urlsOf = (serverId: string): Promise<ServerUrls> => {
     const known = urls.get(serverId);
     if (known) return known;
-    const found = findUrl(serverId);
+    const found = findUrls(serverId);
     urls.set(serverId, found);
     found.catch(() => urls.delete(serverId));
     return found;
@@ -133,14 +142,24 @@ export function createServers(options: ServersOptions): Servers {
       return best;
     },
 
-    async add({ name, url, weight = 1 }) {
+    async add({ name, url, directUrl, weight = 1 }) {
       if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name) || isUuid(name)) throw serverNameInvalid();
       if ((await list()).some((server) => server.name === name)) throw serverExists();
-      await prepareDataServer({ url, database: main.database, secrets, migrations });
+      const { database } = main;
+      const places = serverUrls(url, directUrl);
+      await prepareDataServer({
+        ...{ url: places.url, database, secrets, migrations },
+        roleSettings: places.poolerUrl === undefined ? undefined : roleSettings(settings),
+      });
+      await checkConnections([
+        connectionConfig({
+          ...{ ...places, database, role: "app", mainDatabase: database, secrets, settings },
+        }),
+      ]);
       await control.transaction().execute(async (tx) => {
         const server = await tx
           .insertInto("control.servers")
-          .values({ name, weight, sealed_url: secrets.seal(sealPurpose, url) })
+          .values({ name, weight, sealed_url: secrets.seal(sealPurpose, writeUrls(places)) })
           .returning("id")
           .executeTakeFirstOrThrow();
         // Its pool is migrated from now on with all others, also while no tenant is in it.
@@ -165,9 +184,8 @@ export function createServers(options: ServersOptions): Servers {
     },
 
     async connectionConfig({ serverId, database, role }) {
-      const url = await urlOf(serverId);
       return connectionConfig({
-        url,
+        ...(await urlsOf(serverId)),
         database,
         role,
         mainDatabase: main.database,
@@ -176,6 +194,15 @@ export function createServers(options: ServersOptions): Servers {
       });
     },
   };
+}
+
+/** The administrator's URL, and after a space that of a pooler, if there is one. */
+const writeUrls = ({ url, poolerUrl }: ServerUrls): string =>
+  poolerUrl === undefined ? url : `${url} ${poolerUrl}`;
+
+function readUrls(text: string): ServerUrls {
+  const [url = "", poolerUrl] = text.split(" ");
+  return { url, poolerUrl };
 }
 
 /** The rule of `Servers.pick`. */
