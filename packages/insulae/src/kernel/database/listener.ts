@@ -150,8 +150,9 @@ export function createListener(options: ListenerOptions): Listener {
     closing.signal.addEventListener("abort", stop, { once: true });
     lease.client.on("notification", onNotification);
     try {
-      const listen = `listen ${channel}; listen ${own}`;
-      await withDeadline(silenceMs, () => lease.client.query(listen), closing.signal);
+      for (const each of [own, channel]) {
+        await withDeadline(silenceMs, () => lease.client.query(`listen ${each}`), closing.signal);
+      }
       watch();
       beat();
       await over.promise;
