@@ -131,6 +131,13 @@ describeWithPgBouncer("behind PgBouncer", () => {
     await open(await pooler());
   });
 
+  test("one that doesn't know the logins keeps a server from starting", async () => {
+    const urls = await pooler({ auth_user: undefined, auth_query: undefined });
+    await expect(open(urls)).rejects.toThrow(
+      /insulae_app can't connect by DATABASE_URL.*auth_query/,
+    );
+  });
+
   test.each([
     ["transaction", { max_prepared_statements: 0 }, "knows no prepared statements"],
     ["statement", { pool_mode: "statement" }, "allows no transactions"],

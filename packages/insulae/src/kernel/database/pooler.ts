@@ -7,7 +7,7 @@
 import { randomBytes } from "node:crypto";
 import type { Client } from "pg";
 import { withDeadline } from "../deadline.ts";
-import { openClient } from "./connect.ts";
+import { inTransaction, openClient } from "./connect.ts";
 import { type ConnectionConfig, ConnectionUnfit } from "./session-settings.ts";
 
 const deadlineMs = 15_000;
@@ -36,19 +36,24 @@ async function checkConnection({ expected, ...config }: ConnectionConfig): Promi
     return client;
   };
   try {
-    const client = await open();
+    const client = await open().catch((error: unknown) => {
+      const isOurs = error instanceof ConnectionUnfit || expected?.byRole !== true;
+      throw isOurs ? error : new ConnectionUnfit(notLetIn(config, error), { cause: error });
+    });
     const pid = await backendOf(client);
     // PostgreSQL names its own process in its greeting; a pooler makes something up.
+    // (pg has it in its API; its types lack it.)
     if ((client as unknown as { processID: number }).processID === pid) return;
+    await inTransaction(client, () => backendOf(client)).catch((error: unknown) => {
+      throw new ConnectionUnfit(`${withoutTransactions} ${remedy}`, { cause: error });
+    });
     if (await renamesStatements(client)) return;
     const shared = await backendOf(client);
     for (let i = 0; i < others; i += 1) {
       const other = await open().catch((error: unknown) => {
         throw new ConnectionUnfit(tooFew(clients.length), { cause: error });
       });
-      await other.query("begin").catch((error: unknown) => {
-        throw new ConnectionUnfit(`${withoutTransactions} ${remedy}`, { cause: error });
-      });
+      await other.query("begin");
       if ((await backendOf(other)) === shared) {
         throw new ConnectionUnfit(`${withoutStatements} ${remedy}`);
       }
@@ -74,6 +79,8 @@ async function renamesStatements(client: Client): Promise<boolean> {
   return rows[0]?.named === false;
 }
 
+const notLetIn = ({ user }: ConnectionConfig, error: unknown) =>
+  `${user} can't connect by DATABASE_URL: ${error instanceof Error ? error.message : String(error)}. The connection pooler has to reach PostgreSQL and to look up the passwords of Insulae's logins (PgBouncer: auth_query, see docs/poolers.md).`;
 const tooFew = (count: number) =>
   `The connection pooler in DATABASE_URL gave no more than ${count} connections. In session mode its pool must hold DB_CONNECTIONS of each process (PgBouncer: default_pool_size).`;
 const withoutStatements =
