@@ -64,7 +64,7 @@ export class NotHeard extends Error {
 const beatMs = 1_000;
 const silenceMs = 3_000;
 /** So often in a row nothing may arrive at the start before it is given up. */
-const firstTries = 2;
+const firstTries = 3;
 
 interface Hearing {
   /** When the last notification of its own was sent that has arrived. */

@@ -136,19 +136,19 @@ export async function setRoleSettings(
   );
 }
 
-/** Gives logins the settings of `insulae_app`, where they have others. */
+/** Gives logins the settings of `insulae_app`, where they lack one. */
 async function copySettings(client: pg.ClientBase, logins: string, value: string): Promise<void> {
   const settingsOf = (role: string) =>
-    `(select setconfig from pg_db_role_setting where setrole = ${role} and setdatabase = 0)`;
+    `coalesce((select setconfig from pg_db_role_setting where setrole = ${role} and setdatabase = 0), '{}')`;
   const { rows } = await client.query<{ name: string; settings: string[] }>(
     `select rolname as name, ${settingsOf(`to_regrole('${appRole}')`)} as settings
      from pg_roles
      where rolcanlogin and ${logins}
-       and ${settingsOf("oid")} is distinct from ${settingsOf(`to_regrole('${appRole}')`)}`,
+       and not ${settingsOf("oid")} @> ${settingsOf(`to_regrole('${appRole}')`)}`,
     [value],
   );
   for (const { name, settings } of rows) {
-    const entries = (settings ?? []).map((setting) => {
+    const entries = settings.map((setting) => {
       const [key = "", ...rest] = setting.split("=");
       return [key, rest.join("=")] as const;
     });
@@ -166,7 +166,7 @@ async function setSettings(
     ([name, value]) =>
       `${alter} set ${pg.escapeIdentifier(name)} = ${pg.escapeLiteral(String(value))}`,
   );
-  await client.query([`${alter} reset all`, ...statements].join(";\n"));
+  await client.query(statements.join(";\n"));
 }
 
 /** PostgreSQL 15 knows inheritance of a role's whole membership only: it is NOINHERIT that counts. */
