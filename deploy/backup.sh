@@ -1,24 +1,25 @@
 #!/bin/sh
 # insulae-backup FOLDER
 #
-# Copies every database of the server in DATABASE_URL, and the roles with their passwords' hashes, into
-# a new folder below FOLDER; keeps the newest 14. Tenants' rows are behind forced Row-Level Security,
+# Copies every database of the server in DATABASE_DIRECT_URL (or DATABASE_URL, where there is no connection
+# pooler), and the roles with their passwords' hashes, into a new folder below FOLDER; keeps the newest 14. Tenants' rows are behind forced Row-Level Security,
 # and the roles of tenants' own databases have passwords of their own: it takes a superuser.
 # How to bring one back: docs/runbooks/restore.md.
 set -eu
 
+server=${DATABASE_DIRECT_URL:-${DATABASE_URL:?}}
 folder=${1:?the folder for the copies}
 keep=14
 stamp=$(date -u +%Y-%m-%dT%H%M%SZ)
 draft=$folder/.unfinished-$stamp
 
-url_of() { printf %s "$DATABASE_URL" | sed -E "s#^([a-z]+://[^/]*)/[^?]*#\1/$1#"; }
+url_of() { printf %s "$server" | sed -E "s#^([a-z]+://[^/]*)/[^?]*#\1/$1#"; }
 
 umask 077
 rm -rf "$folder"/.unfinished-*
 mkdir -p "$draft"
-pg_dumpall --dbname="$DATABASE_URL" --roles-only --file="$draft/roles.sql"
-psql "$DATABASE_URL" --no-align --tuples-only --set=ON_ERROR_STOP=1 --command \
+pg_dumpall --dbname="$server" --roles-only --file="$draft/roles.sql"
+psql "$server" --no-align --tuples-only --set=ON_ERROR_STOP=1 --command \
   "select datname from pg_database where datallowconn and not datistemplate order by datname" |
   while read -r name; do
     pg_dump --dbname="$(url_of "$name")" --format=custom --file="$draft/$name.dump"

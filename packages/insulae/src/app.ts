@@ -239,6 +239,9 @@ async function assemble(
     health: {
       database: () => sql`select 1`.execute(control),
       others: {
+        announcements: async () => {
+          if (!announcements.listening()) throw new Error("announcements can't be heard");
+        },
         ...(redis && { redis: () => redis.run((client) => client.sendCommand(["PING"])) }),
         ...(platform.storage.check && { storage: platform.storage.check }),
       },
@@ -279,14 +282,17 @@ async function assemble(
   });
 
   await migratePlacements(installation);
-  await announcements.listen();
+  await announcements.listen().catch(async (error: unknown) => {
+    await services.close();
+    throw error;
+  });
   mailSender.start();
   platform.usage.start();
   jobRunner.start();
   const tls = createTlsEntrance({ config, http, certificates: platform.certificates, log });
   const logPort = createLogPort({ config, http, log });
   measureQueue(installation.metrics, control);
-  measureServices(installation.metrics, { logs: platform.logs, redis });
+  measureServices(installation.metrics, { logs: platform.logs, redis, announcements });
   const stopMeasuring = measureProcess(installation.metrics, version);
   const upkeep = startUpkeep(installation, services, tls);
   const stopServing = async () => {

@@ -7,6 +7,7 @@ const secret = [
   "jwtSecret",
   "adminPassword",
   "databaseUrl",
+  "databaseDirectUrl",
   "redisUrl",
   "smtp",
   "metricsToken",

@@ -44,6 +44,8 @@ export interface Config {
   readonly dataDir: string;
   /** The administrator's URL of the first server; absent: the embedded PostgreSQL. */
   readonly databaseUrl: string | undefined;
+  /** The administrator's URL of PostgreSQL itself, where `databaseUrl` leads to a connection pooler. */
+  readonly databaseDirectUrl: string | undefined;
   readonly databaseConnections: number;
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
@@ -211,6 +213,7 @@ export function loadConfig(
     baseDomain: values.baseDomain ?? "localhost",
     dataDir: values.dataDir ?? resolve(".insulae"),
     databaseUrl: values.databaseUrl,
+    databaseDirectUrl: directUrl(values, problems),
     databaseConnections: values.databaseConnections ?? 40,
     statementTimeoutMs: values.statementTimeoutMs ?? 10_000,
     lockTimeoutMs: values.lockTimeoutMs ?? 5_000,
@@ -319,6 +322,19 @@ function s3Settings(values: Values, problems: string[]): S3Settings | undefined 
   if (!region) problems.push("S3_BUCKET_NAME needs S3_REGION or AWS_REGION");
   const pathStyle = values.s3PathStyle ?? endpoint !== undefined;
   return { bucket: values.s3Bucket, region, endpoint, pathStyle };
+}
+
+/** One database, by two ways. */
+function directUrl(values: Values, problems: string[]): string | undefined {
+  const { databaseUrl, databaseDirectUrl } = values;
+  if (databaseDirectUrl === undefined) return undefined;
+  const nameIn = (url: string) => new URL(url).pathname;
+  if (databaseUrl === undefined) {
+    problems.push("DATABASE_DIRECT_URL needs DATABASE_URL, the one of the connection pooler");
+  } else if (nameIn(databaseUrl) !== nameIn(databaseDirectUrl)) {
+    problems.push("DATABASE_DIRECT_URL must name the same database as DATABASE_URL");
+  }
+  return databaseDirectUrl;
 }
 
 function accessLifetime(values: Values, problems: string[]): number {

@@ -106,6 +106,11 @@ export const variables = {
     databaseUrl,
     "an administrator's URL of a PostgreSQL 15 or later; default: an embedded PostgreSQL 18",
   ),
+  databaseDirectUrl: variable(
+    ["DATABASE_DIRECT_URL"],
+    databaseUrl,
+    "the administrator's URL of PostgreSQL itself, where DATABASE_URL leads to a connection pooler (docs/poolers.md): for LISTEN, migrations, and whatever else needs a session of its own",
+  ),
   databaseConnections: variable(
     ["DB_CONNECTIONS"],
     integer(6, 10_000),

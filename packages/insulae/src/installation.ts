@@ -11,6 +11,7 @@ import { measureConnections, watchStatements } from "./kernel/database/database-
 import { startEmbedded } from "./kernel/database/embedded/supervisor.ts";
 import { createLanes, type Lanes } from "./kernel/database/lanes.ts";
 import { loadMigrations, type Migrations } from "./kernel/database/migration-files.ts";
+import { checkConnections } from "./kernel/database/pooler.ts";
 import {
   createControlDatabase,
   createTenantDatabase,
@@ -24,6 +25,12 @@ import { type Logger, moduleLog } from "./kernel/telemetry/log.ts";
 import { createMetrics, type MetricsRegistry } from "./kernel/telemetry/metrics.ts";
 import { openTracing } from "./kernel/telemetry/open-tracing.ts";
 import type { Tracing } from "./kernel/telemetry/tracing.ts";
+import {
+  type ConnectionSettings,
+  connectionConfig,
+  roleSettings,
+  serverUrls,
+} from "./kernel/tenancy/connection-config.ts";
 import { findMainServer } from "./kernel/tenancy/main-server.ts";
 import { createPlans, type Plans } from "./kernel/tenancy/plans.ts";
 import { bootMainServer, type MainServer } from "./kernel/tenancy/prepare.ts";
@@ -81,14 +88,22 @@ export async function openInstallation(
   const embedded = config.databaseUrl
     ? undefined
     : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message) });
-  const url = config.databaseUrl ?? embedded?.url ?? "";
+  const urls = serverUrls(config.databaseUrl ?? embedded?.url ?? "", config.databaseDirectUrl);
   const tracing = await openTracing(config.tracing, version, log);
   try {
     const { lockTimeoutMs } = config;
-    const main =
+    const settings = connectionSettings(config);
+    const { url, poolerUrl } = urls;
+    const ofRoles = poolerUrl === undefined ? {} : { roleSettings: roleSettings(settings) };
+    const found =
       whenDue === "migrate"
-        ? await bootMainServer({ url, secrets, migrations, lockTimeoutMs, log })
+        ? await bootMainServer({ url, secrets, migrations, lockTimeoutMs, ...ofRoles, log })
         : await findMainServer({ url, migrations, check: whenDue === "refuse", log });
+    const main = { ...found, poolerUrl };
+    const common = { ...main, mainDatabase: main.database, secrets, settings };
+    await checkConnections(
+      (["app", "control"] as const).map((role) => connectionConfig({ ...common, role })),
+    );
     const redis = config.redisUrl
       ? await connectRedis({
           url: config.redisUrl,
@@ -109,6 +124,12 @@ export async function openInstallation(
     throw error;
   }
 }
+
+const connectionSettings = (config: Config): ConnectionSettings => ({
+  statementTimeoutMs: config.statementTimeoutMs,
+  lockTimeoutMs: config.lockTimeoutMs,
+  idleInTransactionTimeoutMs: 30_000,
+});
 
 function wire(
   config: Config,
@@ -144,11 +165,7 @@ function wire(
     migrations,
     secrets,
     broker,
-    settings: {
-      statementTimeoutMs: config.statementTimeoutMs,
-      lockTimeoutMs: config.lockTimeoutMs,
-      idleInTransactionTimeoutMs: 30_000,
-    },
+    settings: connectionSettings(config),
   });
   measureConnections(metrics, broker, lanes, servers.nameOf);
   const plans = createPlans(config.quotas);

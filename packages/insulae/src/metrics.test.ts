@@ -120,6 +120,7 @@ it("is degraded without Redis, and says so", async () => {
     {
       status: "degraded",
       dependencies: {
+        announcements: { status: "up", latency_ms: expect.any(Number) },
         database: { status: "up", latency_ms: expect.any(Number) },
         redis: { status: "down", latency_ms: expect.any(Number) },
       },

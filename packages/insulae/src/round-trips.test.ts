@@ -44,10 +44,13 @@ afterAll(async () => {
 const sync = "S".charCodeAt(0);
 const query = "Q".charCodeAt(0);
 
+/** Names the channel on which a process notifies itself each second, whether there are requests or not. */
+const heartbeat = /insulae_[0-9a-f]{16}/g;
+
 /** How many round trips a piece of what a client sends asks for; pieces are whole messages. */
 function syncsIn(sent: string | Uint8Array): number {
   const bytes = Buffer.from(sent);
-  let count = 0;
+  let count = -(bytes.toString("latin1").match(heartbeat)?.length ?? 0);
   for (let at = 0; at + 5 <= bytes.length; at += 1 + bytes.readUInt32BE(at + 1)) {
     if (bytes[at] === sync || bytes[at] === query) count += 1;
   }

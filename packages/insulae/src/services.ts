@@ -187,7 +187,7 @@ export async function createServices(
   const announcements = createAnnouncements({
     broker: installation.broker,
     redis,
-    target: { serverId: main.id, database: main.database, role: "control" },
+    target: { serverId: main.id, database: main.database, role: "listener" },
     control,
     handlers: {
       onTenant(id) {

@@ -11,7 +11,8 @@ import { checkTenants } from "./doctor-tenants.ts";
 
 /** The main database, and what is in it. */
 export async function checkDatabase(config: Config): Promise<readonly Check[]> {
-  if (config.databaseUrl !== undefined) return checkServer(config, config.databaseUrl);
+  const url = config.databaseDirectUrl ?? config.databaseUrl;
+  if (url !== undefined) return checkServer(config, url);
   if (!existsSync(join(config.dataDir, "postgres", "cluster.json"))) {
     return [ok("database", "there is none yet; the first start makes it")];
   }

@@ -30,7 +30,7 @@ export async function checkTenants(config: Config, url: string): Promise<readonl
     try {
       const log = createTerminalLogger("silent");
       installation = await openInstallation(
-        { ...config, databaseUrl: url },
+        { ...config, databaseUrl: config.databaseUrl ?? url },
         serverFeatures,
         log,
         "leave",

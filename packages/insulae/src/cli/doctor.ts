@@ -57,7 +57,7 @@ async function checkProduction(
   before: readonly Check[],
 ): Promise<readonly Check[]> {
   const unreachable = before.some(({ name, state }) => name === "database" && state === "failure");
-  const { databaseUrl } = config;
+  const databaseUrl = config.databaseDirectUrl ?? config.databaseUrl;
   return [
     ...checkSettings(config),
     ...(unreachable || databaseUrl === undefined ? [] : await checkProductionDatabase(databaseUrl)),

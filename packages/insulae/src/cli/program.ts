@@ -167,8 +167,9 @@ function addServer(server: Command, run: RunCommand): void {
       positive,
       1,
     )
-    .action((name: string, url: string, { weight }: { weight: number }) =>
-      run(async (context) => (await commands()).addServer(context, name, url, weight)),
+    .addOption(directUrl())
+    .action((name: string, url: string, options: { weight: number; directUrl?: string }) =>
+      run(async (context) => (await commands()).addServer(context, name, url, options)),
     );
   server
     .command("list")
@@ -178,6 +179,7 @@ function addServer(server: Command, run: RunCommand): void {
     .command("update <server>")
     .description("change a server, by its name or id, on all running nodes")
     .option("--url <url>", "a new password, or where its databases have moved to; - reads it")
+    .addOption(directUrl())
     .option("--weight <number>", "its share of new tenants", positive)
     .addOption(
       new Option("--accepting <accepting>", "whether new tenants are placed on it").choices([
@@ -307,6 +309,12 @@ function addMigrate(migrate: Command, run: RunCommand): void {
       run(async () => (await import("./migrate-new.ts")).newMigration(name, featureDir)),
     );
 }
+
+const directUrl = () =>
+  new Option(
+    "--direct-url <url>",
+    "of PostgreSQL itself, where the other leads to a connection pooler",
+  );
 
 const registration = () =>
   new Option(

@@ -30,10 +30,10 @@ afterAll(async () => {
 });
 
 it("adds, lists, changes, drains and removes a server, and leaves that in the audit log", async () => {
-  await expect(addServer(context, "eu", "mysql://x", 1)).rejects.toMatchObject({
+  await expect(addServer(context, "eu", "mysql://x", { weight: 1 })).rejects.toMatchObject({
     code: "url_invalid",
   });
-  await addServer(context, "eu", elsewhere.url, 2);
+  await addServer(context, "eu", elsewhere.url, { weight: 2 });
   await expect(updateServer(context, "eu", {})).rejects.toMatchObject({
     code: "nothing_to_change",
   });

@@ -8,26 +8,28 @@ import { count, table } from "./table.ts";
 
 const targetOf = ({ id }: Server) => ({ type: "server", id });
 
-/** @param url the administrator's, or `-` to read it from stdin. */
+/** @param url an administrator's, or `-` to read it from stdin. */
 async function readUrl(url: string): Promise<string> {
   const given = url === "-" ? (await readText(process.stdin)).trim() : url;
-  if (!/^postgres(ql)?:\/\//.test(given) || !URL.canParse(given)) {
+  if (!/^postgres(ql)?:\/\/\S+$/.test(given) || !URL.canParse(given)) {
     const message = "The URL must be one such as postgresql://user:password@host:5432/insulae.";
     throw new CommandError("url_invalid", message, exitCodes.usage);
   }
   return given;
 }
 
+/** @param options.directUrl if the other leads to a connection pooler: that of PostgreSQL itself. */
 export async function addServer(
   context: CommandContext,
   name: string,
   url: string,
-  weight: number,
+  { weight, directUrl }: { readonly weight: number; readonly directUrl?: string },
 ): Promise<Result> {
   const given = await readUrl(url);
+  const direct = directUrl === undefined ? undefined : await readUrl(directUrl);
   return withServices(context, async ({ platform }) => {
     context.note("Preparing the server …");
-    const server = await platform.servers.add({ name, url: given, weight });
+    const server = await platform.servers.add({ name, url: given, directUrl: direct, weight });
     await platform.audit({
       action: "server.added",
       actor: cliActor(),
@@ -43,6 +45,8 @@ export async function addServer(
 
 export interface ServerChangesOptions {
   readonly url?: string;
+  /** If the other leads to a connection pooler: that of PostgreSQL itself. */
+  readonly directUrl?: string;
   readonly weight?: number;
   readonly accepting?: "yes" | "no";
 }
@@ -50,17 +54,21 @@ export interface ServerChangesOptions {
 export async function updateServer(
   context: CommandContext,
   reference: string,
-  { url, weight, accepting }: ServerChangesOptions,
+  { url, directUrl, weight, accepting }: ServerChangesOptions,
 ): Promise<Result> {
   if (url === undefined && weight === undefined && accepting === undefined) {
     const message = "Say what to change: --url, --weight or --accepting.";
     throw new CommandError("nothing_to_change", message, exitCodes.usage);
   }
   const given = url === undefined ? undefined : await readUrl(url);
+  const direct = directUrl === undefined ? undefined : await readUrl(directUrl);
   return withServices(context, async ({ platform }) => {
     if (given !== undefined) context.note("Looking at what is there …");
     const change = { weight, accepting: accepting && accepting === "yes" };
-    const server = await platform.servers.update(reference, { url: given, ...change });
+    const server = await platform.servers.update(reference, {
+      ...{ url: given, directUrl: direct },
+      ...change,
+    });
     await platform.audit({
       action: "server.changed",
       actor: cliActor(),

@@ -43,7 +43,8 @@ export interface AnnouncementHandlers {
  * What a cache needs to go by announcements. Only who says how to forget learns whether they are heard.
  *
  * @param forgetAll is called whenever announcements may have been missed.
- * @returns whether announcements are heard at this moment
+ * @returns whether announcements are heard at this moment. A cache asks before it looks: where they
+ *   have just been found unheard, it is empty by then.
  */
 export type FollowAnnouncements = (forgetAll: () => void) => () => boolean;
 
@@ -52,6 +53,8 @@ export interface Announcements {
   readonly listening: () => boolean;
   /** Begins, and resolves when announcements are heard for the first time. */
   listen(): Promise<void>;
+  /** How often announcements may have been missed. */
+  readonly gaps: () => number;
   announceErased(id: TenantId): Promise<void>;
   /** @param userId undefined: any user of the tenant may have changed */
   announceUser(tenantId: TenantId, userId: string | undefined): Promise<void>;
@@ -63,7 +66,7 @@ export interface Announcements {
 
 export interface AnnouncementsOptions {
   readonly broker: Broker;
-  /** The main database, as the role `control`. */
+  /** The main database, as the role `listener`. */
   readonly target: Target;
   readonly control: Kysely<ControlTables>;
   /** A second way, for a node that can't hear the first. */
@@ -98,6 +101,8 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     else handlers.onAnything();
   };
 
+  const notify = (to: string, payload: string) =>
+    sql`select pg_notify(${to}, ${payload})`.execute(control);
   const listener = createListener({
     broker,
     target,
@@ -107,6 +112,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
       tellByRedis(payload);
     },
     onGap: handlers.onAnything,
+    notify,
     log,
   });
 
@@ -120,7 +126,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     if (!listener.listening()) onMessage(payload);
   });
   const announce = async (payload: string): Promise<void> => {
-    await sql`select pg_notify(${channel}, ${payload})`.execute(control);
+    await notify(channel, payload);
   };
 
   return {

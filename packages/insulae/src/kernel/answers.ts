@@ -1,6 +1,9 @@
 import { LRUCache } from "lru-cache";
 import type { MaybePromise } from "./maybe-promise.ts";
 
+/** How long an answer is kept that came while announcements could not be heard. */
+const unheardMs = 1_000;
+
 /** How exactly lifetimes are kept, in milliseconds: asking for the time at each hit would cost more. */
 const ttlResolution = 100;
 
@@ -12,17 +15,27 @@ export interface Answers<Answer extends object> {
   clear(): void;
 }
 
+export interface AnswersOptions {
+  /** How many are kept. */
+  readonly max: number;
+  readonly ttlMs: number;
+  /**
+   * Whether changes are heard of, as `FollowAnnouncements` says; while they are not, an answer is kept for
+   * a second only.
+   */
+  readonly listening?: () => boolean;
+}
+
 /**
  * Answers that are asked for once, however many wait, and kept for a while; "nobody" is an answer
  * too. An answer that was asked for before something was forgotten is given to those who waited for
  * it, and not kept.
- *
- * @param max how many are kept. @param ttl for how many milliseconds, asked when one is kept.
  */
-export function createAnswers<Answer extends object>(
-  max: number,
-  ttl: () => number,
-): Answers<Answer> {
+export function createAnswers<Answer extends object>({
+  max,
+  ttlMs,
+  listening = () => true,
+}: AnswersOptions): Answers<Answer> {
   const known = new LRUCache<string, { readonly answer: Answer | undefined }>({
     max,
     ttlResolution,
@@ -32,7 +45,8 @@ export function createAnswers<Answer extends object>(
   const ask = (key: string, load: () => Promise<Answer | undefined>) => {
     const asking = load()
       .then((answer) => {
-        if (waiting.get(key) === asking) known.set(key, { answer }, { ttl: ttl() });
+        const ttl = listening() ? ttlMs : Math.min(ttlMs, unheardMs);
+        if (waiting.get(key) === asking) known.set(key, { answer }, { ttl });
         return answer;
       })
       .finally(() => {
@@ -49,6 +63,7 @@ export function createAnswers<Answer extends object>(
 
   return {
     find(key, load) {
+      listening(); // If it is found only now that nothing is heard, this empties them.
       const hit = known.get(key);
       return hit ? hit.answer : (waiting.get(key) ?? ask(key, load));
     },

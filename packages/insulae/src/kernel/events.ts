@@ -112,9 +112,11 @@ export function createEvents(options: EventsOptions): EventService {
     options.features.flatMap(({ events }) => events).map((each) => [each.name, each]),
   );
   const catalogue = [...definitions.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const known = createAnswers<ReadonlySet<string>>(maxTenants, () =>
-    listening() ? 30_000 : 1_000,
-  );
+  const known = createAnswers<ReadonlySet<string>>({
+    max: maxTenants,
+    ttlMs: 30_000,
+    listening: () => listening(),
+  });
   const listening = follow(known.clear);
 
   const definitionOf = (name: EventName): EventDefinition => {

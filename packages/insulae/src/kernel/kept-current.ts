@@ -30,9 +30,11 @@ export function keepCurrent({ load, follow }: KeptCurrentOptions): KeptCurrent {
     changes += 1;
   };
   const listening = follow(stale);
-  const isCurrent = (): boolean =>
-    copy?.changes === changes &&
-    ((copy.heard && listening()) || performance.now() - copy.at < believedUnheardMs);
+  const isCurrent = (): boolean => {
+    const heard = listening(); // First: if announcements are found unheard only now, the copy is stale.
+    if (copy?.changes !== changes) return false;
+    return (copy.heard && heard) || performance.now() - copy.at < believedUnheardMs;
+  };
 
   const read = async (): Promise<void> => {
     do {

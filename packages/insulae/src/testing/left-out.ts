@@ -9,9 +9,13 @@ import { describe } from "vitest";
 
 /** The first of the programs that is on the PATH. */
 export const findProgram = (...names: readonly string[]): string | undefined =>
+  findPrograms(...names)[0];
+
+/** All of the programs that are on the PATH. */
+export const findPrograms = (...names: readonly string[]): string[] =>
   names
     .flatMap((name) => (process.env.PATH ?? "").split(delimiter).map((place) => join(place, name)))
-    .find((path) => {
+    .filter((path) => {
       try {
         accessSync(path, constants.X_OK);
         return true;

@@ -56,6 +56,12 @@ const Url = Type.String({
   description: "The administrator's connection URL. It is kept sealed, and never shown.",
   examples: ["postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full"],
 });
+const DirectUrl = Type.Optional(
+  Type.String({
+    ...{ maxLength: Url.maxLength, pattern: Url.pattern, writeOnly: true },
+    description: "Of PostgreSQL itself, where `url` leads to a connection pooler.",
+  }),
+);
 const Weight = Type.Integer({ minimum: 1, maximum: 1_000_000 });
 
 const ServerParams = Type.Object({
@@ -87,13 +93,14 @@ export const serverRoutes = (r: RouteBuilder<Record<never, never>>) => [
       body: Type.Object({
         name: Type.String({ pattern: "^[a-z0-9][a-z0-9_-]{0,62}$", examples: ["eu"] }),
         url: Url,
+        direct_url: DirectUrl,
         weight: Type.Optional(Weight),
       }),
       response: { 201: ServerView },
       errors: [serverExists, serverNameInvalid, serverUnusable],
     },
-    async ({ platform, body, audit }) => {
-      const added = await platform.servers.add(body);
+    async ({ platform, body: { direct_url: directUrl, ...server }, audit }) => {
+      const added = await platform.servers.add({ ...server, directUrl });
       const { name, address, weight } = added;
       const detail = { name, address, weight };
       await audit({ action: "server.added", target: targetOf(added), detail });
@@ -125,6 +132,7 @@ export const serverRoutes = (r: RouteBuilder<Record<never, never>>) => [
       body: Type.Object(
         {
           url: Type.Optional(Url),
+          direct_url: DirectUrl,
           weight: Type.Optional(Weight),
           accepting: Type.Optional(Type.Boolean()),
         },
@@ -133,8 +141,8 @@ export const serverRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: ServerView,
       errors: [serverNotFound, serverIsMain, serverUnusable, serverDiffers],
     },
-    async ({ platform, params, body: { url, ...change }, audit }) => {
-      const changed = await platform.servers.update(params.id, { url, ...change });
+    async ({ platform, params, body: { url, direct_url: directUrl, ...change }, audit }) => {
+      const changed = await platform.servers.update(params.id, { url, directUrl, ...change });
       const detail = { ...change, ...(url !== undefined && { address: changed.address }) };
       await audit({ action: "server.changed", target: targetOf(changed), detail });
       return changed;

@@ -95,9 +95,9 @@ export interface AuthorityOptions {
 /** Who may do what at present. @see Authority */
 export function createAuthority(options: AuthorityOptions): Authority {
   const { loadUser, loadAccount, permissionsOf, follow, max = 50_000, ttlMs = 30_000 } = options;
-  const ttl = () => (listening() ? ttlMs : Math.min(ttlMs, 1_000));
-  const users = createAnswers<Member>(max, ttl);
-  const accounts = createAnswers<CorePrincipal>(max, ttl);
+  const kept = { max, ttlMs, listening: () => listening() };
+  const users = createAnswers<Member>(kept);
+  const accounts = createAnswers<CorePrincipal>(kept);
   const listening = follow(() => {
     users.clear();
     accounts.clear();

@@ -123,7 +123,7 @@ const purposeOf = (tenantId: TenantId) => `identity-provider:${tenantId}`;
 
 export function createOidcClient(options: OidcClientOptions): OidcClient {
   const { outbound, secrets, allowInsecure, timeoutMs = 4_000 } = options;
-  const documents = createAnswers<ServerMetadata>(1_000, () => documentsKeptMs);
+  const documents = createAnswers<ServerMetadata>({ max: 1_000, ttlMs: documentsKeptMs });
 
   const load = async (issuer: string): Promise<ServerMetadata> => {
     const found = await discovery(new URL(issuer), "unused", undefined, undefined, {

@@ -78,11 +78,13 @@ export function createLocalEntries(options: LocalEntriesOptions): LocalEntries {
 
   /** The entry, if it counts now. */
   const look = ({ tenantId, id }: Slot): Entry | undefined => {
+    // First: to ask may find that it is not, and with that empty all shelves.
+    const isTrusted = trusted();
     const shelf = shelves.get(tenantId);
     const entry = shelf?.entries.get(id);
     if (!shelf || !entry) return undefined;
     const at = now();
-    if (at < entry.expiresAt && (trusted() || at < entry.keptAt + untrustedMs)) {
+    if (at < entry.expiresAt && (isTrusted || at < entry.keptAt + untrustedMs)) {
       use(tenantId, shelf);
       return entry;
     }

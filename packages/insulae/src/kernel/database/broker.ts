@@ -11,7 +11,6 @@
  * server whose share (see `shares.ts`) is in use. A server that does not answer (see
  * `server-health.ts`) has no line: its connections are destroyed, and whoever wants one is refused.
  */
-import type { ClientConfig } from "pg";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { createAdmission } from "./admission.ts";
@@ -22,6 +21,7 @@ import { makeRoom } from "./make-room.ts";
 import { openConnection, probeServer } from "./open-connection.ts";
 import { createServerHealth, lookMs } from "./server-health.ts";
 import { createSession, type StatementWatch } from "./session.ts";
+import type { ConnectionConfig } from "./session-settings.ts";
 import { createShares, type Share } from "./shares.ts";
 import type { DatabaseRole, Target } from "./target.ts";
 import { createWaiter, type Waiter } from "./waiter.ts";
@@ -76,7 +76,7 @@ export interface BrokerOptions {
   /** How long somebody waits for a connection. */
   readonly acquireTimeoutMs: number;
   /** How to connect to a target; asked for each new connection. */
-  readonly resolve: (target: Target) => ClientConfig | Promise<ClientConfig>;
+  readonly resolve: (target: Target) => ConnectionConfig | Promise<ConnectionConfig>;
   readonly log: Logger;
   /** The control plane's server, beside which the others have shares of the budget. Default: no shares. */
   readonly mainServerId?: string;

@@ -3,9 +3,10 @@
  * `broker.lease`, under the process's one budget; where there is no broker, as at boot and in the
  * CLI's migrator, `connectDirectly` opens one and closes it when it is released.
  */
-import { Client, type ClientBase, type ClientConfig } from "pg";
+import { Client, type ClientBase } from "pg";
 import { withDeadline } from "../deadline.ts";
 import { databaseUnavailable, isDatabaseError, retryLater } from "./errors.ts";
+import { type ConnectionConfig, checkSettings, explained } from "./session-settings.ts";
 import type { Target } from "./target.ts";
 
 /** A broker's `Lease` is one. */
@@ -65,7 +66,7 @@ export const answersNow = (connect: Connect, target: Target): Promise<boolean> =
 
 /** Opens a connection of its own for each call. */
 export const connectDirectly =
-  (resolve: (target: Target) => ClientConfig | Promise<ClientConfig>): Connect =>
+  (resolve: (target: Target) => ConnectionConfig | Promise<ConnectionConfig>): Connect =>
   async (target) => {
     const client = await openClient(await resolve(target));
     const close = () => void client.end().catch(() => undefined);
@@ -74,12 +75,22 @@ export const connectDirectly =
 
 const connectTimeoutMs = 10_000;
 
-/** A connected client. An error while it is idle is seen by the next statement, not by the process. */
-export async function openClient(config: ClientConfig): Promise<Client> {
+/**
+ * A connected client. An error while it is idle is seen by the next statement, not by the process.
+ *
+ * @throws ConnectionUnfit if it lacks the settings that were asked for.
+ */
+export async function openClient({ expected, ...config }: ConnectionConfig): Promise<Client> {
   const client = new Client({ connectionTimeoutMillis: connectTimeoutMs, ...config });
   client.on("error", () => undefined);
-  await client.connect();
-  return client;
+  try {
+    await client.connect();
+    if (expected) await checkSettings(client, expected);
+    return client;
+  } catch (error) {
+    client.connection.stream.destroy();
+    throw explained(error);
+  }
 }
 
 /** Runs `fn` in a transaction: committed when it returns, rolled back when it throws. */

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, type ClientConfig, types } from "pg";
-import { DeadlineExceeded } from "../deadline.ts";
+import { DeadlineExceeded, withDeadline } from "../deadline.ts";
 import { isPassing } from "./errors.ts";
+import { type ConnectionConfig, checkSettings, explained } from "./session-settings.ts";
 
 /** The pauses between tries: a restart of the server or a moment without a free slot is survived. */
 const pausesMs = [50, 150, 400];
@@ -10,11 +11,11 @@ const pausesMs = [50, 150, 400];
  * A connected client in pipeline mode. What goes away by itself (connection refused, starting up,
  * too many clients) is tried again for about half a second.
  *
- * @param timeoutMs for each try.
+ * @param timeoutMs for each try, and for the look at its settings.
  * @param isWanted whether to go on trying.
  */
 export async function openConnection(
-  resolve: () => ClientConfig | Promise<ClientConfig>,
+  resolve: () => ConnectionConfig | Promise<ConnectionConfig>,
   timeoutMs: number,
   isWanted: () => boolean,
 ): Promise<Client> {
@@ -39,9 +40,9 @@ const probeTicks = 20;
  * @throws what connecting throws; DeadlineExceeded
  */
 export async function probeServer(
-  resolve: () => ClientConfig | Promise<ClientConfig>,
+  resolve: () => ConnectionConfig | Promise<ConnectionConfig>,
 ): Promise<void> {
-  const config = await resolve();
+  const { expected: _, ...config } = await resolve();
   const end = new AbortController();
   const late = Promise.withResolvers<never>();
   let ticks = 0;
@@ -64,7 +65,7 @@ export async function probeServer(
 
 /** @param end closes the connection, also one that is being made. */
 async function connectOnce(
-  config: ClientConfig,
+  { expected, ...config }: ConnectionConfig,
   timeoutMs: number,
   end?: AbortSignal,
 ): Promise<Client> {
@@ -80,10 +81,11 @@ async function connectOnce(
   end?.addEventListener("abort", () => client.connection.stream.destroy(), { once: true });
   try {
     await client.connect();
+    if (expected) await withDeadline(timeoutMs, () => checkSettings(client, expected));
     return client;
   } catch (error) {
     client.connection.stream.destroy();
-    throw error;
+    throw explained(error);
   } finally {
     // The broker listens from here on; it does so before any other event can be read.
     setImmediate(() => client.off("error", ignore));

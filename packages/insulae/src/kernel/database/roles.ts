@@ -22,6 +22,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import type { Secrets } from "../secrets.ts";
 import { inTransaction } from "./connect.ts";
+import type { SessionSettings } from "./session-settings.ts";
 
 export const ownerRole = "insulae_owner";
 export const dataRole = "insulae_data";
@@ -111,6 +112,61 @@ export async function createTenantLogin(
 ): Promise<void> {
   await createRole(client, name, loginOptions(secrets, name));
   await client.query(`grant ${dataRole} to ${pg.escapeIdentifier(name)}`);
+  await copySettings(client, "rolname = $1", name);
+}
+
+/**
+ * Gives the logins the settings with which they connect through a pooler, tenants' own logins too.
+ *
+ * @param client the administrator.
+ * @param mark of the tenants' logins.
+ */
+export async function setRoleSettings(
+  client: pg.Client,
+  settings: { readonly app: SessionSettings; readonly control: SessionSettings },
+  mark: string,
+): Promise<void> {
+  await retryConcurrent(() =>
+    inTransaction(client, async () => {
+      await client.query("select pg_advisory_xact_lock(hashtextextended('insulae roles', 0))");
+      await setSettings(client, appRole, Object.entries(settings.app));
+      await setSettings(client, controlRole, Object.entries(settings.control));
+      await copySettings(client, "shobj_description(oid, 'pg_authid') = $1", mark);
+    }),
+  );
+}
+
+/** Gives logins the settings of `insulae_app`, where they lack one. */
+async function copySettings(client: pg.ClientBase, logins: string, value: string): Promise<void> {
+  const settingsOf = (role: string) =>
+    `coalesce((select setconfig from pg_db_role_setting where setrole = ${role} and setdatabase = 0), '{}')`;
+  const { rows } = await client.query<{ name: string; settings: string[] }>(
+    `select rolname as name, ${settingsOf(`to_regrole('${appRole}')`)} as settings
+     from pg_roles
+     where rolcanlogin and ${logins}
+       and not ${settingsOf("oid")} @> ${settingsOf(`to_regrole('${appRole}')`)}`,
+    [value],
+  );
+  for (const { name, settings } of rows) {
+    const entries = settings.map((setting) => {
+      const [key = "", ...rest] = setting.split("=");
+      return [key, rest.join("=")] as const;
+    });
+    await setSettings(client, name, entries);
+  }
+}
+
+async function setSettings(
+  client: pg.ClientBase,
+  role: string,
+  settings: readonly (readonly [string, string | number])[],
+): Promise<void> {
+  const alter = `alter role ${pg.escapeIdentifier(role)}`;
+  const statements = settings.map(
+    ([name, value]) =>
+      `${alter} set ${pg.escapeIdentifier(name)} = ${pg.escapeLiteral(String(value))}`,
+  );
+  await client.query(statements.join(";\n"));
 }
 
 /** PostgreSQL 15 knows inheritance of a role's whole membership only: it is NOINHERIT that counts. */

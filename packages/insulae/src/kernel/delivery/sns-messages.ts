@@ -65,11 +65,11 @@ const signed = {
 const digests = { "1": "sha1", "2": "sha256" } as const;
 const maxBytes = 65_536;
 /** Amazon has one for a region, and changes it once in a while. */
-const keptKeys = { max: 16, ms: 3_600_000 };
+const keptKeys = { max: 16, ttlMs: 3_600_000 };
 
 export function createSnsMessages(options: SnsMessagesOptions): SnsMessages {
   const { topicArn, endpoint, outbound, timeoutMs = 5_000 } = options;
-  const keys = createAnswers<KeyObject>(keptKeys.max, () => keptKeys.ms);
+  const keys = createAnswers<KeyObject>(keptKeys);
   const [, partition, , region] = topicArn.split(":");
   const host = `sns.${region}.amazonaws.com${partition === "aws-cn" ? ".cn" : ""}`;
 

@@ -89,6 +89,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
 
   const nameOf = ({ by, value }: TenantLookup) => `${by}:${value}`;
   const findKnown: Catalogue["findKnown"] = (lookup) => {
+    listening(); // If it is found only now that nothing is heard, this empties all.
     const id = lookup.by === "id" ? lookup.value : names.get(nameOf(lookup));
     const tenant = id === undefined ? undefined : tenants.get(id);
     return tenant && isCalled(tenant, lookup) ? tenant : undefined;

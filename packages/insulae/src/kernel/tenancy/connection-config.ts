@@ -1,7 +1,11 @@
-import type pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import { appRole, controlRole } from "../database/roles.ts";
 import { dataSchema } from "../database/scope.ts";
+import {
+  type ConnectionConfig,
+  type SessionSettings,
+  startUpOptions,
+} from "../database/session-settings.ts";
 import type { DatabaseRole } from "../database/target.ts";
 import type { Secrets } from "../secrets.ts";
 
@@ -12,9 +16,28 @@ export interface ConnectionSettings {
   readonly lockTimeoutMs: number;
 }
 
-export interface ConnectionOptions {
-  /** The administrator's URL of the server; its host, port and TLS (`sslmode`) are everybody's. */
+/** Where a server is; host, port and TLS (`sslmode`) of a URL are everybody's who connects by it. */
+export interface ServerUrls {
+  /** The administrator's, of PostgreSQL itself. */
   readonly url: string;
+  /** Of a connection pooler, for what needs no session: requests and jobs. */
+  readonly poolerUrl?: string | undefined;
+}
+
+/** @param directUrl if `url` leads to a connection pooler: that of PostgreSQL itself */
+export const serverUrls = (url: string, directUrl: string | undefined): ServerUrls =>
+  directUrl === undefined ? { url } : { url: directUrl, poolerUrl: url };
+
+/** Both in one text, to be sealed: the administrator's, and after a space that of the pooler, if there is one. */
+export const writeUrls = ({ url, poolerUrl }: ServerUrls): string =>
+  poolerUrl === undefined ? url : `${url} ${poolerUrl}`;
+
+export function readUrls(text: string): ServerUrls {
+  const [url = "", poolerUrl] = text.split(" ");
+  return { url, poolerUrl };
+}
+
+export interface ConnectionOptions extends ServerUrls {
   readonly database: string;
   readonly role: DatabaseRole;
   /** The database in which the pool and the schemas are; others are tenants' own. */
@@ -25,28 +48,52 @@ export interface ConnectionOptions {
 
 /**
  * How to log in. All settings are given at start-up, so they are what RESET goes back to, and no
- * statement is needed to make a new connection ready.
+ * statement is needed to make a new connection ready. A pooler hands connections from one to another,
+ * and takes no such settings: there they are the role's (`roleSettings`).
  */
-export function connectionConfig(options: ConnectionOptions): pg.ClientConfig {
-  const { url, database, role, secrets } = options;
-  const administrator = parseIntoClientConfig(url);
-  const common = { ...administrator, database, application_name: `insulae ${role}` };
-  if (role === "owner") {
-    return { ...common, options: startUp({ TimeZone: "UTC", search_path: "pg_catalog" }) };
-  }
+export function connectionConfig(options: ConnectionOptions): ConnectionConfig {
+  const { url, poolerUrl, database, role, secrets } = options;
+  if (role === "owner") return ownerConfig(url, database);
+  const isPooled = poolerUrl !== undefined && role !== "listener";
   const user = loginOf(role, database, options.mainDatabase);
+  const settings = roleSettings(options.settings)[role === "app" ? "app" : "control"];
   return {
-    ...common,
+    ...parseIntoClientConfig(isPooled ? poolerUrl : url),
+    database,
+    application_name: `insulae ${role}`,
     user,
     password: secrets.rolePassword(user),
-    options: startUp({
-      ...(role === "app" ? appSettings : { search_path: "control" }),
-      TimeZone: "UTC",
-      statement_timeout: options.settings.statementTimeoutMs,
-      idle_in_transaction_session_timeout: options.settings.idleInTransactionTimeoutMs,
-      lock_timeout: options.settings.lockTimeoutMs,
-    }),
+    ...(!isPooled && { options: startUpOptions(settings) }),
+    expected: { settings, byRole: isPooled, exact: !isPooled },
   };
+}
+
+/** How the administrator logs in, in whichever database. */
+export function ownerConfig(url: string, database?: string): ConnectionConfig {
+  const settings = { TimeZone: "UTC", search_path: "pg_catalog" };
+  return {
+    ...parseIntoClientConfig(url),
+    ...(database !== undefined && { database }),
+    application_name: "insulae owner",
+    options: startUpOptions(settings),
+    expected: { settings, byRole: false, exact: true },
+  };
+}
+
+export interface RoleSettings {
+  readonly app: SessionSettings;
+  readonly control: SessionSettings;
+}
+
+/** The settings of those who log in as the application, and for the control plane. */
+export function roleSettings(limits: ConnectionSettings): RoleSettings {
+  const common = {
+    TimeZone: "UTC",
+    statement_timeout: limits.statementTimeoutMs,
+    idle_in_transaction_session_timeout: limits.idleInTransactionTimeoutMs,
+    lock_timeout: limits.lockTimeoutMs,
+  };
+  return { app: { ...appSettings, ...common }, control: { search_path: "control", ...common } };
 }
 
 /**
@@ -61,12 +108,7 @@ const appSettings = {
   jit: "off",
 };
 
-function loginOf(role: "app" | "control", database: string, mainDatabase: string): string {
-  if (role === "control") return controlRole;
+function loginOf(role: DatabaseRole, database: string, mainDatabase: string): string {
+  if (role !== "app") return controlRole;
   return database === mainDatabase ? appRole : database;
 }
-
-const startUp = (settings: Readonly<Record<string, string | number>>): string =>
-  Object.entries(settings)
-    .map(([name, value]) => `-c ${name}=${value}`)
-    .join(" ");

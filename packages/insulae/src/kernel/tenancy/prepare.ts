@@ -21,21 +21,25 @@ import {
   prepareDatabase,
   prepareServer,
   retryConcurrent,
+  setRoleSettings,
 } from "../database/roles.ts";
 import { dataSchema } from "../database/scope.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { ownerConfig, type RoleSettings, type ServerUrls } from "./connection-config.ts";
+import { tenantMark } from "./physical.ts";
 
 /** The server in DATABASE_URL. */
-export interface MainServer {
+export interface MainServer extends ServerUrls {
   readonly id: string;
-  readonly url: string;
   readonly database: string;
 }
 
 export interface PrepareOptions extends MigrateOptions {
-  /** The administrator's URL. */
+  /** The administrator's URL, of PostgreSQL itself. */
   readonly url: string;
+  /** Those of the roles, which connections through a pooler go by. */
+  readonly roleSettings?: RoleSettings | undefined;
   readonly secrets: Secrets;
   readonly migrations: Migrations;
 }
@@ -53,7 +57,7 @@ export async function bootMainServer(options: PrepareOptions): Promise<MainServe
   const { url, migrations } = options;
   const database = databaseOf(url);
   return withAdministrator(url, database, async (client) => {
-    await prepareServer(client, options.secrets);
+    await prepareRoles(client, database, options);
     await prepareDatabase(client, [appRole, controlRole]);
     await migrateControlPlane(client, migrations, options);
     const { version } = await migratePlacement(client, dataSchema, migrations, {
@@ -75,7 +79,7 @@ export async function prepareDataServer(
   options: PrepareOptions & { readonly database: string },
 ): Promise<void> {
   await withAdministrator(options.url, options.database, async (client) => {
-    await prepareServer(client, options.secrets);
+    await prepareRoles(client, options.database, options);
     await prepareDatabase(client, [appRole]);
     await migratePlacement(client, dataSchema, options.migrations, { ...options, create: true });
     await inTransaction(client, async () => {
@@ -84,6 +88,15 @@ export async function prepareDataServer(
       await noteFindings(client, options.migrations, options.log);
     });
   });
+}
+
+async function prepareRoles(
+  client: pg.Client,
+  database: string,
+  { secrets, roleSettings }: PrepareOptions,
+): Promise<void> {
+  await prepareServer(client, secrets);
+  if (roleSettings) await setRoleSettings(client, roleSettings, tenantMark(database));
 }
 
 /**
@@ -155,14 +168,13 @@ export async function withAdministrator<Result>(
 }
 
 async function openAdministrator(url: string, database: string): Promise<pg.Client> {
-  const config = { ...parseIntoClientConfig(url), application_name: "insulae owner" };
   try {
-    return await openClient({ ...config, database });
+    return await openClient(ownerConfig(url, database));
   } catch (error) {
     if (!(error instanceof pg.DatabaseError && error.code === "3D000")) throw error;
   }
   // Every server has a database `postgres`, which is there to be connected to.
-  const maintenance = await openClient({ ...config, database: "postgres" });
+  const maintenance = await openClient(ownerConfig(url, "postgres"));
   try {
     await retryConcurrent(async () => {
       await maintenance
@@ -174,7 +186,7 @@ async function openAdministrator(url: string, database: string): Promise<pg.Clie
   } finally {
     await maintenance.end();
   }
-  return openClient({ ...config, database });
+  return openClient(ownerConfig(url, database));
 }
 
 /** Another node made it first. */

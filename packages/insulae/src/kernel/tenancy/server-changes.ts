@@ -4,10 +4,18 @@ import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import { openClient } from "../database/connect.ts";
 import type { ControlTables } from "../database/control-tables.ts";
+import { checkConnections } from "../database/pooler.ts";
 import { dataSchema } from "../database/scope.ts";
 import { withDeadline } from "../deadline.ts";
 import { AppError, defineError } from "../errors.ts";
 import { isUuid } from "../uuid.ts";
+import {
+  connectionConfig,
+  roleSettings,
+  type ServerUrls,
+  serverUrls,
+  writeUrls,
+} from "./connection-config.ts";
 import { asOwner } from "./main-server.ts";
 import { prepareDataServer } from "./prepare.ts";
 import type { Server, ServersOptions } from "./servers.ts";
@@ -40,12 +48,16 @@ export interface NewServer {
   readonly name: string;
   /** The administrator's connection URL. */
   readonly url: string;
+  /** If `url` leads to a connection pooler: the administrator's of PostgreSQL itself. */
+  readonly directUrl?: string | undefined;
   readonly weight?: number | undefined;
 }
 
 export interface ServerUpdate {
   /** Another URL of the same databases: a new password, or where they have moved. */
   readonly url?: string | undefined;
+  /** If `url` leads to a connection pooler: the administrator's of PostgreSQL itself. */
+  readonly directUrl?: string | undefined;
   readonly weight?: number | undefined;
   /** Whether new tenants are placed on it by themselves. */
   readonly accepting?: boolean | undefined;
@@ -91,15 +103,28 @@ const prepareMs = 120_000;
 const mostLookedFor = 1_000;
 
 export function createServerChanges(
-  { control, main, migrations, secrets }: ServersOptions,
+  { control, main, migrations, secrets, settings }: ServersOptions,
   servers: {
     find(server: string): Promise<{ readonly id: string; readonly name: string }>;
     get(server: string): Promise<Server>;
     refresh(serverId: string): Promise<void>;
   },
 ): ServerChanges {
-  const prepare = (url: string) =>
-    attempt(() => prepareDataServer({ url, database: main.database, secrets, migrations }));
+  const { database } = main;
+
+  const prepare = (urls: ServerUrls) =>
+    attempt(async () => {
+      const ofRoles = urls.poolerUrl === undefined ? undefined : roleSettings(settings);
+      await prepareDataServer({
+        ...{ url: urls.url, database, secrets, migrations },
+        roleSettings: ofRoles,
+      });
+      await checkConnections([
+        connectionConfig({
+          ...{ ...urls, database, role: "app", mainDatabase: database, secrets, settings },
+        }),
+      ]);
+    });
 
   /** @throws serverDiffers unless the databases and schemas that are placed on the server are there. */
   const refuseOther = async (id: string, url: string): Promise<void> => {
@@ -112,7 +137,7 @@ export function createServerChanges(
       .execute();
     const named = (isolation: Isolation) => placed.filter((each) => each.isolation === isolation);
     const lacking = await attempt(async () => {
-      const client = await openClient({ ...parseIntoClientConfig(url), database: main.database });
+      const client = await openClient({ ...parseIntoClientConfig(url), database });
       try {
         return await asOwner(client, async () => {
           const { rows } = await client.query<{ name: string }>(
@@ -137,15 +162,16 @@ export function createServerChanges(
   };
 
   return {
-    async add({ name, url, weight = 1 }) {
+    async add({ name, url, directUrl, weight = 1 }) {
       if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name) || isUuid(name)) throw serverNameInvalid();
       const taken = await servers.find(name).catch(() => undefined);
       if (taken) throw serverExists();
-      await prepare(url);
+      const urls = serverUrls(url, directUrl);
+      await prepare(urls);
       await control.transaction().execute(async (tx) => {
         const server = await tx
           .insertInto("control.servers")
-          .values({ name, weight, sealed_url: secrets.seal(sealPurpose, url) })
+          .values({ name, weight, sealed_url: secrets.seal(sealPurpose, writeUrls(urls)) })
           .onConflict((conflict) => conflict.doNothing())
           .returning("id")
           .executeTakeFirst();
@@ -155,7 +181,7 @@ export function createServerChanges(
           .insertInto("control.placements")
           .values({
             server_id: server.id,
-            database: main.database,
+            database,
             schema: dataSchema,
             isolation: "pool",
             version: migrations.version,
@@ -165,22 +191,23 @@ export function createServerChanges(
       return servers.get(name);
     },
 
-    async update(server, { url, weight, accepting }) {
+    async update(server, { url, directUrl, weight, accepting }) {
       const { id } = await servers.find(server);
-      if (url !== undefined) {
+      const urls = url === undefined ? undefined : serverUrls(url, directUrl);
+      if (urls !== undefined) {
         if (id === main.id) throw serverIsMain();
-        await refuseOther(id, url);
-        await prepare(url);
+        await refuseOther(id, urls.url);
+        await prepare(urls);
       }
       const set = {
-        ...(url !== undefined && { sealed_url: secrets.seal(sealPurpose, url) }),
+        ...(urls !== undefined && { sealed_url: secrets.seal(sealPurpose, writeUrls(urls)) }),
         ...(weight !== undefined && { weight }),
         ...(accepting !== undefined && { accepting }),
       };
       if (Object.keys(set).length > 0) {
         await control.updateTable("control.servers").set(set).where("id", "=", id).execute();
       }
-      if (url !== undefined) await servers.refresh(id);
+      if (urls !== undefined) await servers.refresh(id);
       return servers.get(id);
     },
 

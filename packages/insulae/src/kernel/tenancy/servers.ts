@@ -4,15 +4,20 @@
  * changed and removed is in `server-changes.ts`.
  */
 import type { Kysely } from "kysely";
-import type pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import type { Broker } from "../database/broker.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Migrations } from "../database/migration-files.ts";
+import type { ConnectionConfig } from "../database/session-settings.ts";
 import type { Target } from "../database/target.ts";
 import { defineError } from "../errors.ts";
 import type { Secrets } from "../secrets.ts";
-import { type ConnectionSettings, connectionConfig } from "./connection-config.ts";
+import {
+  type ConnectionSettings,
+  connectionConfig,
+  readUrls,
+  writeUrls,
+} from "./connection-config.ts";
 import type { MainServer } from "./prepare.ts";
 import {
   createServerChanges,
@@ -63,12 +68,12 @@ export interface Servers extends ServerChanges {
     page: { readonly after?: string | undefined; readonly limit: number },
   ): Promise<readonly ServerTenant[]>;
   /** How to log in to a target: the broker's `resolve`. */
-  connectionConfig(target: Target): Promise<pg.ClientConfig>;
+  connectionConfig(target: Target): Promise<ConnectionConfig>;
   /** What people call the server; its id where this process has not heard of it yet. */
   nameOf(serverId: string): string;
   /** The ids of those that don't answer. */
   down(): readonly string[];
-  /** Reads the server's URL again (default: all servers'), and connects anew if it has changed. */
+  /** Reads the server's URLs again (default: all servers'), and connects anew if they have changed. */
   refresh(serverId?: string): Promise<void>;
 }
 
@@ -87,11 +92,12 @@ const countedForMs = 60_000;
 /** @param options.control a connection to the control plane, which `main` must not need to resolve. */
 export function createServers(options: ServersOptions): Servers {
   const { control, main, secrets, settings, broker } = options;
-  const urls = new Map<string, Promise<string>>([[main.id, Promise.resolve(main.url)]]);
+  /** As `writeUrls` writes them. */
+  const urls = new Map<string, Promise<string>>([[main.id, Promise.resolve(writeUrls(main))]]);
   const names = new Map<string, string>([[main.id, "main"]]);
   let counted: { readonly at: number; readonly tenants: Map<string, number> } | undefined;
 
-  const findUrl = async (serverId: string): Promise<string> => {
+  const findUrls = async (serverId: string): Promise<string> => {
     const row = await control
       .selectFrom("control.servers")
       .select(["name", "sealed_url"])
@@ -102,11 +108,11 @@ export function createServers(options: ServersOptions): Servers {
     return secrets.open(sealPurpose, row.sealed_url);
   };
 
-  // Kept until another one is announced; failures aren't kept.
-  const urlOf = (serverId: string): Promise<string> => {
+  // Kept until others are announced; failures aren't kept.
+  const urlsOf = (serverId: string): Promise<string> => {
     const known = urls.get(serverId);
     if (known) return known;
-    const found = findUrl(serverId);
+    const found = findUrls(serverId);
     urls.set(serverId, found);
     found.catch(() => {
       if (urls.get(serverId) === found) urls.delete(serverId);
@@ -118,7 +124,7 @@ export function createServers(options: ServersOptions): Servers {
     const before = await urls.get(serverId)?.catch(() => undefined);
     urls.delete(serverId);
     if (before === undefined) return;
-    const after = await urlOf(serverId).catch((error: unknown) => {
+    const after = await urlsOf(serverId).catch((error: unknown) => {
       if ((error as { code?: unknown }).code === serverNotFound.code) return undefined;
       urls.set(serverId, Promise.resolve(before));
       throw error;
@@ -149,7 +155,7 @@ export function createServers(options: ServersOptions): Servers {
 
   const viewOf = ({ sealed_url, ...row }: Row, tenants: number): Server => {
     names.set(row.id, row.name);
-    const url = sealed_url === null ? main.url : secrets.open(sealPurpose, sealed_url);
+    const { url } = sealed_url === null ? main : readUrls(secrets.open(sealPurpose, sealed_url));
     return { ...row, address: addressOf(url), answers: !broker?.isDown(row.id), tenants };
   };
 
@@ -208,9 +214,8 @@ export function createServers(options: ServersOptions): Servers {
     tenantsOn: (serverId, page) => tenantsOn(control, serverId, page),
 
     async connectionConfig({ serverId, database, role }) {
-      const url = await urlOf(serverId);
       return connectionConfig({
-        url,
+        ...readUrls(await urlsOf(serverId)),
         database,
         role,
         mainDatabase: main.database,

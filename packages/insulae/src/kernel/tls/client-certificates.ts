@@ -57,9 +57,11 @@ export interface ClientCertificatesOptions {
 
 export function createClientCertificates(options: ClientCertificatesOptions): ClientCertificates {
   const { control, authority, follow } = options;
-  const answers = createAnswers<readonly Registration[]>(20_000, () =>
-    listening() ? 60_000 : 1_000,
-  );
+  const answers = createAnswers<readonly Registration[]>({
+    max: 20_000,
+    ttlMs: 60_000,
+    listening: () => listening(),
+  });
   const listening = follow(answers.clear);
   return {
     find(presented, named) {

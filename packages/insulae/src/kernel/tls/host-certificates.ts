@@ -48,7 +48,11 @@ const purposeOf = (hostname: string) => `host-certificate:${hostname}`;
 export function createHostCertificates(options: HostCertificatesOptions): HostCertificates {
   const { control, secrets, follow } = options;
   // A context takes some 50 kB.
-  const contexts = createAnswers<SecureContext>(2_000, () => (listening() ? 60_000 : 1_000));
+  const contexts = createAnswers<SecureContext>({
+    max: 2_000,
+    ttlMs: 60_000,
+    listening: () => listening(),
+  });
   const listening = follow(contexts.clear);
 
   const load = async (hostname: string): Promise<SecureContext | undefined> => {

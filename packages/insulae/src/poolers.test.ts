@@ -1,0 +1,201 @@
+/** A server behind PgBouncer: as docs/poolers.md says, and in all the ways that can't work. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { type App, createApp } from "./app.ts";
+import type { Config } from "./config.ts";
+import type { Embedded } from "./kernel/database/embedded/supervisor.ts";
+import { createMember, type TestMember } from "./testing/fixtures.ts";
+import {
+  describeWithOldPgBouncer,
+  describeWithPgBouncer,
+  type PgBouncerOptions,
+  prepareForPgBouncer,
+  startPgBouncer,
+} from "./testing/test-pgbouncer.ts";
+import { testMasterSecret } from "./testing/test-secret.ts";
+import { startTestServer } from "./testing/test-server.ts";
+
+// A server of its own: the settings of its roles are changed here.
+let folder: string;
+let server: Embedded;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "insulae-poolers-"));
+  server = await startTestServer(folder);
+  await prepareForPgBouncer(server.url);
+});
+afterAll(async () => {
+  await server?.stop();
+  rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+});
+
+async function open(urls: Pick<Config, "databaseUrl"> & Partial<Config>): Promise<App> {
+  const free = { global: 1e9, plans: { free: 1e9 }, account: 1e9, anonymous: 1e9 };
+  const app = await createApp({
+    env: {},
+    config: {
+      ...{ env: "test", dataDir: folder, masterSecret: testMasterSecret, logLevel: "silent" },
+      ...{ databaseConnections: 12, argon2: { memoryKib: 64, passes: 1 } },
+      rateLimits: { ...free, credentials: 1e9 },
+      ...urls,
+    },
+  });
+  onTestFinished(() => app.close());
+  return app;
+}
+
+async function pooler(settings: PgBouncerOptions["settings"] = {}, others: PgBouncerOptions = {}) {
+  const { url, stop } = await startPgBouncer(server.url, { settings, ...others });
+  onTestFinished(stop);
+  return { databaseUrl: url, databaseDirectUrl: server.url };
+}
+
+const namesOn = async (node: App, { token }: TestMember) => {
+  const headers = { authorization: `Bearer ${token}` };
+  const reply = await node.inject({ url: "/api/v1/contacts?limit=100", headers });
+  if (reply.statusCode !== 200) return reply.statusCode;
+  return (reply.json().items as { name: string }[]).map(({ name }) => name).sort();
+};
+
+/** Tenants in all isolations work on two nodes at once, each with rows of its own. */
+async function expectWorking(one: App, other: App): Promise<void> {
+  const members = [];
+  for (const isolation of ["pool", "schema", "database", "pool"] as const) {
+    members.push(await createMember(one, isolation));
+  }
+  const names = (member: TestMember) =>
+    Array.from({ length: 10 }, (_, i) => `${member.userId} ${i}`);
+  await Promise.all(
+    members.flatMap((member) =>
+      names(member).map(async (name) => {
+        const made = await member.call("POST", "/contacts", { name });
+        expect(made.status, made.text).toBe(201);
+      }),
+    ),
+  );
+  for (let round = 0; round < 5; round += 1) {
+    const asked = [...members, ...members].map((member, i) => namesOn(i % 3 ? one : other, member));
+    const expected = [...members, ...members].map((member) => names(member).sort());
+    expect(await Promise.all(asked)).toEqual(expected);
+  }
+  const [leaver] = members;
+  if (!leaver) return;
+  expect((await leaver.call("POST", "/auth/logout")).status).toBeLessThan(300);
+  await expect.poll(() => namesOn(other, leaver)).toBe(401);
+}
+
+describeWithPgBouncer("behind PgBouncer", () => {
+  test("in transaction mode, set up as documented, two nodes share fewer connections than they open", {
+    timeout: 120_000,
+  }, async () => {
+    const urls = await pooler({ default_pool_size: 3 });
+    await expectWorking(await open(urls), await open(urls));
+  });
+
+  test("in session mode, two nodes work", { timeout: 120_000 }, async () => {
+    const urls = await pooler({ pool_mode: "session", default_pool_size: 30 });
+    await expectWorking(await open(urls), await open(urls));
+  });
+
+  test("a further server is added by two URLs", async () => {
+    const urls = await pooler();
+    const app = await open(urls);
+    await app.servers.add({
+      ...{
+        name: "second",
+        url: urls.databaseUrl,
+        directUrl: urls.databaseDirectUrl,
+        weight: 1_000,
+      },
+    });
+    await app.servers.update("main", { accepting: false });
+    onTestFinished(() => void inDatabase("update control.servers set accepting = name = 'main'"));
+    const member = await createMember(app, "schema");
+    expect(member.tenant.placement.serverId).toBe((await app.servers.get("second")).id);
+    expect(await namesOn(app, member)).toEqual([]);
+  });
+
+  test("another time limit takes a migration, and a server that runs goes on", async () => {
+    const urls = await pooler();
+    const running = await open(urls);
+    const member = await createMember(running, "database");
+    const changed = { ...urls, statementTimeoutMs: 9_000 };
+    await expect(open({ ...changed, migrateOnStart: false })).rejects.toThrow(
+      /statement_timeout is 10000 instead of 9000.*insulae migrate up/,
+    );
+    const again = { ...changed, ...(await pooler()) };
+    await open(again);
+    expect(await namesOn(running, member)).toEqual([]);
+    expect(await settingOf(member.tenant.placement.database)).toContain("statement_timeout=9000");
+    await open(await pooler());
+  });
+
+  test("one that doesn't know the logins keeps a server from starting", async () => {
+    const urls = await pooler({ auth_user: undefined, auth_query: undefined });
+    await expect(open(urls)).rejects.toThrow(
+      /insulae_app can't connect by DATABASE_URL.*auth_query/,
+    );
+  });
+
+  test.each([
+    ["transaction", { max_prepared_statements: 0 }, "knows no prepared statements"],
+    ["statement", { pool_mode: "statement" }, "allows no transactions"],
+  ])(
+    "in %s mode without what it takes, a server refuses to start",
+    async (_, settings, sentence) => {
+      await expect(open(await pooler(settings))).rejects.toThrow(sentence);
+    },
+  );
+
+  test.each([
+    [undefined, /refuses the settings of a connection.*set DATABASE_DIRECT_URL/],
+    ["options", /lacks its settings: .*search_path.*set DATABASE_DIRECT_URL/],
+  ])(
+    "without DATABASE_DIRECT_URL a server refuses to start (ignore_startup_parameters = %s)",
+    async (ignored, sentence) => {
+      const settings = { ignore_startup_parameters: ignored };
+      const { databaseUrl } = await pooler(settings, { knowsAll: true });
+      const login = new URL(server.url);
+      const url = databaseUrl.replace("//", `//${login.username}:${login.password}@`);
+      await expect(open({ databaseUrl: url })).rejects.toThrow(sentence);
+    },
+  );
+});
+
+describeWithOldPgBouncer("behind a PgBouncer of before 1.21", () => {
+  const asOld = { isOld: true, knowsAll: true };
+  const settings = { max_prepared_statements: undefined };
+
+  test("in transaction mode a server refuses to start", async () => {
+    await open({ databaseUrl: server.url }); // Makes the logins.
+    const urls = await pooler(settings, asOld);
+    await expect(open(urls)).rejects.toThrow("use version 1.21 or later");
+  });
+
+  test("in session mode it works", async () => {
+    await open({ databaseUrl: server.url });
+    const inSession = { ...settings, pool_mode: "session", default_pool_size: 30 };
+    const urls = await pooler(inSession, asOld);
+    const app = await open(urls);
+    expect(await namesOn(app, await createMember(app, "schema"))).toEqual([]);
+  });
+});
+
+async function inDatabase(sql: string): Promise<{ text: string }[]> {
+  const client = new pg.Client({ connectionString: server.url });
+  await client.connect();
+  const { rows } = await client.query<{ text: string }>(sql);
+  await client.end();
+  return rows;
+}
+
+const settingOf = async (role: string): Promise<string | undefined> =>
+  (
+    await inDatabase(
+      `select array_to_string(setconfig, ' ') as text from pg_db_role_setting
+       where setrole = '${role}'::regrole`,
+    )
+  )[0]?.text;
