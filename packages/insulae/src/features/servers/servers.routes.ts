@@ -49,18 +49,17 @@ const ServerTenant = Type.Object(
   { $id: "ServerTenant" },
 );
 
-const Url = Type.String({
-  maxLength: 2_000,
-  pattern: "^postgres(ql)?://[^\\s\\u0000-\\u001f]+$",
-  writeOnly: true,
-  description: "The administrator's connection URL. It is kept sealed, and never shown.",
-  examples: ["postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full"],
-});
-const DirectUrl = Type.Optional(
+const urlOf = (description: string) =>
   Type.String({
-    ...{ maxLength: Url.maxLength, pattern: Url.pattern, writeOnly: true },
-    description: "Of PostgreSQL itself, where `url` leads to a connection pooler.",
-  }),
+    maxLength: 2_000,
+    pattern: "^postgres(ql)?://[^\\s\\u0000-\\u001f]+$",
+    writeOnly: true,
+    description,
+    examples: ["postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full"],
+  });
+const Url = urlOf("The administrator's connection URL. It is kept sealed, and never shown.");
+const DirectUrl = Type.Optional(
+  urlOf("That of PostgreSQL itself, where `url` leads to a connection pooler."),
 );
 const Weight = Type.Integer({ minimum: 1, maximum: 1_000_000 });
 
