@@ -2,6 +2,7 @@
  * `createApp()`: the composition root. The only place that knows all parts; what it wires together
  * is drawn in docs/architecture.md. Nothing is global: two apps can live in one process.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
@@ -99,7 +100,10 @@ export interface App
   readonly logPort: () => number | undefined;
   /** Has LOG_FILE opened anew, after another program has moved it away. */
   readonly reopenLog: () => void;
-  /** Gives what is in flight 25 s (in development 1 s) to finish, and everything back; once, however often it is called. */
+  /**
+   * Serves for DRAIN_SECONDS more while `/health/ready` says 503, gives what is in flight 25 s (in development
+   * 1 s) to finish, and everything back; once, however often it is called.
+   */
   close(): Promise<void>;
 }
 
@@ -198,6 +202,7 @@ async function assemble(
   const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
   const { platform, catalogue, announcements, authenticate, mailSender, jobRunner } = services;
   const { baseUrl } = config;
+  const { drainMs, graceMs } = shutdownTimes(config);
 
   const hostLookup = createHostLookup({
     baseDomain: config.baseDomain,
@@ -275,7 +280,7 @@ async function assemble(
     log: moduleLog(log, "http"),
     bodyLimit: config.bodyLimitBytes,
     trustProxy: config.trustProxy,
-    shutdownGraceMs: shutdownTimes(config).graceMs,
+    shutdownGraceMs: graceMs,
   });
 
   await migratePlacements(installation);
@@ -289,7 +294,14 @@ async function assemble(
   measureServices(installation.metrics, { logs: platform.logs, redis });
   const stopMeasuring = measureProcess(installation.metrics, version);
   const upkeep = startUpkeep(installation, services, tls);
+  const drain = async () => {
+    if (!http.server.listening || drainMs === 0) return;
+    log.info({ seconds: config.drainSeconds }, "Insulae stops: not ready, and serving until then");
+    http.drain();
+    await sleep(drainMs);
+  };
   const stopServing = async () => {
+    await drain();
     await http.close();
     await crossTenant.close();
     stopMeasuring();

@@ -60,6 +60,11 @@ export const variables = {
     "a PEM file with the certificate (and its chain) for hosts that have none of their own; read again when it changes",
   ),
   tlsKeyFile: variable(["TLS_KEY_FILE"], (value) => resolve(value), "its private key"),
+  drainSeconds: variable(
+    ["DRAIN_SECONDS"],
+    integer(0, 300),
+    "for how many seconds after SIGTERM the server is not ready (/health/ready says 503) and still serves, so that balancers notice; default 0, in production 5",
+  ),
   apiVersion: variable(
     ["API_VERSION"],
     oneOf("v1"),

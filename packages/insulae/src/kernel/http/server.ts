@@ -77,6 +77,11 @@ export interface HttpServerOptions {
 }
 
 export type HttpServer = FastifyInstance & {
+  /**
+   * Has `/health/ready` say 503, and answers end their connections. Everything is served as before, so that
+   * balancers have time to notice until `close()`.
+   */
+  readonly drain: () => void;
   /** Listens a second time, for TLS. @returns the port. */
   readonly listenTls: (options: {
     readonly port: number;
@@ -116,7 +121,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     longTimeoutMs: 600_000,
     graceMs: options.shutdownGraceMs ?? 10_000,
   });
-  const health = healthFeature({ checks: options.health, version, log });
+  let stopping = false;
+  const health = healthFeature({
+    checks: options.health,
+    version,
+    log,
+    isStopping: () => stopping,
+  });
   const metrics = metricsFeature({
     metrics: options.metrics,
     token: options.metricsToken,
@@ -127,13 +138,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const features = [health, metrics, ...options.features];
   checkDeclarations(features);
 
-  let closing = false;
   const { enterAt, stray } = createEntrance({
     headers: securityHeaders(options.production && options.baseUrl.startsWith("https:")),
     log,
     metrics: createHttpMetrics(options.metrics),
     tracing: options.tracing,
-    isClosing: () => closing,
   });
   const cors = createCors(options.cors);
   const constraints = new Map<string, ErrorFactory>(
@@ -150,7 +159,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     genReqId: createRequestId((address) => trusted(address, 0)),
     bodyLimit: options.bodyLimit ?? 1_048_576,
     trustProxy: options.trustProxy?.length ? [...options.trustProxy] : false,
-    return503OnClosing: false, // the hook below does it, in the shape of all errors
+    return503OnClosing: false, // what comes in on a connection that is open yet is served
     routerOptions: { maxParamLength: 500 },
     serverFactory(handler) {
       handle = handler;
@@ -167,9 +176,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   // No route has this method. Fastify would insist on a body before it looked for one.
   app.addHttpMethod("QUERY", { hasBody: false, overrideExisting: true });
   app.addHook("preClose", async () => {
-    closing = true;
+    await servers.stopListening();
     sockets.close();
-    await servers.close(app.server);
+    await servers.finish();
   });
 
   const shared = {
@@ -240,6 +249,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     done();
   });
   return Object.assign(app, {
+    drain: () => {
+      stopping = true;
+      servers.drain();
+    },
     listenFor: async ({ port, host, routes }: Parameters<HttpServer["listenFor"]>[0]) => {
       const server = servers.create(only(routes, handle));
       await once(server.listen({ port, host }), "listening");
