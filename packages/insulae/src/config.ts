@@ -23,6 +23,8 @@ export interface Config {
   readonly tlsKeyFile: string | undefined;
   /** For how many seconds a server that is told to stop is not ready, and serves. */
   readonly drainSeconds: number;
+  /** Into how many processes the node is divided (`insulae start --workers`). */
+  readonly workers: number;
   /** Where clients reach this server; links in documents start with it. */
   readonly baseUrl: string;
   /** Where the front end's pages are; links in mails start with it. */
@@ -204,6 +206,7 @@ export function loadConfig(
     tlsKeyFile: values.tlsKeyFile,
     // Nobody waits for a balancer to notice where there is none.
     drainSeconds: values.drainSeconds ?? (production ? 5 : 0),
+    workers: 1,
     baseUrl,
     appUrl: values.appUrl ?? overrides.baseUrl ?? baseUrl,
     ...channels(values, production, problems),

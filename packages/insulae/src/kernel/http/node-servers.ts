@@ -21,8 +21,8 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import type { Socket } from "node:net";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { Server as NetServer, type Socket } from "node:net";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import type { SniCallback } from "../tls/server-identity.ts";
 import { answerConnectionError, answerExpectations } from "./connection-errors.ts";
@@ -66,6 +66,7 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   const servers: (Server | TlsServer)[] = [];
   /** By when they were opened. */
   const sockets = new Map<Socket, number>();
+  let accepted = 0;
   let draining = false;
   let closed: readonly Promise<unknown>[] = [];
 
@@ -97,6 +98,7 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   };
 
   const remember = (socket: Socket): void => {
+    accepted += 1;
     sockets.set(socket, performance.now());
     socket.once("close", () => sockets.delete(socket));
   };
@@ -148,7 +150,9 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
     async stopListening() {
       draining = true;
       const listening = servers.filter((server) => server.listening);
-      if (listening.length > 0) await shortTurn();
+      if (listening.length > 0) await quietTurn(() => accepted);
+      // Node's HTTP servers look for idle connections first, which takes longer than all the rest.
+      for (const server of listening) stopAccepting.call(server);
       closed = listening.map((server) => {
         server.close();
         return once(server, "close");
@@ -166,24 +170,32 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   };
 }
 
+const stopAccepting = NetServer.prototype.close;
+
 /** How long the first bytes on a new connection may take once the server stops. */
 const firstBytesMs = 500;
 
-const shortTurnMs = 0.2;
-const shortTurnWithinMs = 1_000;
+const quietTurnMs = 0.05;
+const quietTurnWithinMs = 1_000;
 
 /**
- * Waits until the event loop has looked for new connections less than 0.2 ms ago. Closing a listener
- * resets the connections that the system has set up and the process has not accepted yet. In a turn of a
- * busy loop, milliseconds long, those are a few, and requests are on their way on them.
+ * Waits until the event loop has looked for new connections less than 0.05 ms ago, and found none. Closing
+ * a listener resets the connections that the system has set up and the process has not accepted yet, and
+ * requests are on their way on them. A busy loop takes milliseconds for a turn, and libuv accepts one in each.
+ *
+ * @param accepted how many there have been.
  */
-async function shortTurn(): Promise<void> {
+async function quietTurn(accepted: () => number): Promise<void> {
   const began = performance.now();
-  for (let before = began; ; ) {
+  for (;;) {
+    // A process that has just waited is not soon interrupted by another one.
+    await sleep(1);
+    await nextTurn();
+    const [before, count] = [performance.now(), accepted()];
     await nextTurn();
     const now = performance.now();
-    if (now - before < shortTurnMs || now - began > shortTurnWithinMs) return;
-    before = now;
+    const quiet = now - before < quietTurnMs && accepted() === count;
+    if (quiet || now - began > quietTurnWithinMs) return;
   }
 }
 

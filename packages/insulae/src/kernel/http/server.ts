@@ -72,6 +72,8 @@ export interface HttpServerOptions {
   readonly requestTimeoutMs?: number;
   /** How often open WebSockets are looked after. */
   readonly socketTimes?: SocketTimes;
+  /** Of the node; each may have a share of what is bounded for a process. Default 1. */
+  readonly workers?: number;
   /** How long `close()` waits for what is in flight. Default 10 s. */
   readonly shutdownGraceMs?: number;
 }
@@ -112,7 +114,7 @@ export interface TlsListener {
  * @throws Error that lists all that is wrong with the declarations of the features.
  */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { log, version } = options;
+  const { log, version, workers = 1 } = options;
   const upgrades = createUpgrades();
   const sockets = createSockets(options.socketTimes);
   const servers = createNodeServers({
@@ -171,7 +173,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.decorateRequest(stateKey, null);
   app.setErrorHandler(answerError);
 
-  acceptOnlyJson(app);
+  acceptOnlyJson(app, workers);
   acceptForms(app);
   // No route has this method. Fastify would insist on a body before it looked for one.
   app.addHttpMethod("QUERY", { hasBody: false, overrideExisting: true });
@@ -190,6 +192,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     admit: cors.admit,
     openSocket: createOpenSocket({ upgrades, sockets, log }),
     takeTime: servers.takeTime,
+    workers,
     log,
   };
   const { limits } = options;
