@@ -17,6 +17,7 @@ export const scenarioNames = [
   "revocation",
   "soak",
   "viewers",
+  "workers",
 ] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 

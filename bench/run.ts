@@ -18,6 +18,7 @@ import { soak } from "./scenarios/soak.ts";
 import { start } from "./scenarios/start.ts";
 import { throughput } from "./scenarios/throughput.ts";
 import { viewers } from "./scenarios/viewers.ts";
+import { workers } from "./scenarios/workers.ts";
 
 type Scenario = (bench: Bench) => Promise<Section>;
 
@@ -36,6 +37,7 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["revocation"], revocation],
   [["soak"], soak],
   [["viewers"], viewers],
+  [["workers"], workers],
 ];
 
 /** Runs what the options ask for. @returns the report: Markdown, or JSON with `--json`. */
