@@ -114,7 +114,7 @@ export const variables = {
   databaseConnections: variable(
     ["DB_CONNECTIONS"],
     integer(6, 10_000),
-    "how many connections this process may have in all; default 40",
+    "how many connections this process, or its workers together, may have in all; default 40",
   ),
   statementTimeoutMs: variable(
     ["DB_STATEMENT_TIMEOUT_MS"],
@@ -295,12 +295,12 @@ export const variables = {
   cacheMegabytes: variable(
     ["CACHE_MEMORY_MB"],
     integer(1, 100_000),
-    "how many megabytes of the tenants' cache a process keeps where there is no Redis; default 64",
+    "how many megabytes of the tenants' cache this process, or its workers together, keep where there is no Redis; default 64",
   ),
   jobsConcurrency: variable(
     ["JOBS_CONCURRENCY"],
     integer(0, 1000),
-    "how many jobs this process runs at once; 0 where others do; default 10",
+    "how many jobs this process, or its workers together, run at once; 0 where others do; default 10",
   ),
   rateLimitGlobal: variable(
     ["RATE_LIMIT_GLOBAL"],
