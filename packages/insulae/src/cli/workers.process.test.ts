@@ -221,7 +221,9 @@ test("a second server on the port, and more workers than connections, are refuse
   expect(many.stderr).toContain("DB_CONNECTIONS is 40, too few for 7 workers");
 });
 
-test("SIGTERM ends all, and the PostgreSQL last; kill -9 of the primary ends all, too", async () => {
+test("SIGTERM ends all, and the PostgreSQL last; kill -9 of the primary ends all, too", {
+  timeout: 200_000,
+}, async () => {
   const ofFolder = () =>
     readdirSync("/proc").filter((pid) => {
       try {
