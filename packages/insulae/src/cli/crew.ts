@@ -45,7 +45,8 @@ interface Member {
 export function createCrew({ workers, overrides, json, hub, log }: CrewOptions): Crew {
   const members = new Map<number, Member>();
   const timers = new Set<NodeJS.Timeout>();
-  let stopping = false;
+  let state: "starting" | "running" | "stopping" = "starting";
+  const failedStart = Promise.withResolvers<never>();
   cluster.setupPrimary({
     exec: process.argv[1] ?? "",
     args: ["start"],
@@ -72,10 +73,10 @@ export function createCrew({ workers, overrides, json, hub, log }: CrewOptions):
     worker.once("exit", (code, signal) => {
       leave();
       members.delete(id);
-      listening.reject(
-        new CommandError("worker_ended", `Worker ${id} has ended (${signal ?? code}).`),
-      );
-      if (stopping) return;
+      const ended = new CommandError("worker_ended", `Worker ${id} has ended (${signal ?? code}).`);
+      listening.reject(ended);
+      if (state === "starting") failedStart.reject(ended);
+      if (state !== "running") return;
       const soon = performance.now() - startedAt < soonMs;
       const retryMs = soon ? delayMs : 0;
       log.error(
@@ -104,14 +105,16 @@ export function createCrew({ workers, overrides, json, hub, log }: CrewOptions):
   return {
     async start() {
       const ids = Array.from({ length: workers }, (_, index) => index + 1);
-      const [address = ""] = await Promise.all(ids.map((id) => fork(id, firstDelayMs)));
+      const all = Promise.all(ids.map((id) => fork(id, firstDelayMs)));
+      const [address = ""] = await Promise.race([all, failedStart.promise]);
+      state = "running";
       return address;
     },
     tellAll(topic) {
       for (const { peer } of members.values()) peer.tell(topic);
     },
     async stop() {
-      stopping = true;
+      state = "stopping";
       for (const timer of timers) clearTimeout(timer);
       const ended = [...members.values()].map(({ process: worker, peer }) => {
         peer.tell("stop");

