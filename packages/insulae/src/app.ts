@@ -273,6 +273,7 @@ async function assemble(
     trustProxy: config.trustProxy,
     shutdownGraceMs: graceMs,
     workers: config.workers,
+    socketPeers: worker?.sockets,
   });
 
   await migratePlacements(installation);

@@ -38,6 +38,7 @@ import { type Resolve, type ResolvedRequest, stateKey } from "./request-state.ts
 import { registerRoutes } from "./routes.ts";
 import { securityHeaders } from "./security-headers.ts";
 import { createOpenSocket } from "./socket-route.ts";
+import type { SocketPeers } from "./socket-shares.ts";
 import { createSockets, type SocketTimes } from "./sockets.ts";
 import { createUpgrades } from "./upgrades.ts";
 import { createValidators } from "./validation.ts";
@@ -72,6 +73,7 @@ export interface HttpServerOptions {
   readonly requestTimeoutMs?: number;
   /** How often open WebSockets are looked after. */
   readonly socketTimes?: SocketTimes;
+  readonly socketPeers?: SocketPeers | undefined;
   /** Of the node; each may have a share of what is bounded for a process. Default 1. */
   readonly workers?: number;
   /** How long `close()` waits for what is in flight. Default 10 s. */
@@ -116,7 +118,7 @@ export interface TlsListener {
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { log, version, workers = 1 } = options;
   const upgrades = createUpgrades();
-  const sockets = createSockets(options.socketTimes);
+  const sockets = createSockets(options.socketTimes, options.socketPeers);
   const servers = createNodeServers({
     upgrades,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,

@@ -1,12 +1,14 @@
 /**
  * What the primary of a node does for its workers: it keeps the buckets of rate limits, so that limits hold
- * over all workers; passes lines of the log on to the workers whose viewers want them; and puts the metrics
- * of all together for whichever is asked.
+ * over all workers; tells each who has WebSockets open at the others; passes lines of the log on to the workers
+ * whose viewers want them; and puts the metrics of all together for whichever is asked. A worker is told
+ * what it follows once it has said so: before, it would not hear it.
  */
 import { withDeadline } from "../deadline.ts";
 import { type Charge, createLocalBuckets } from "../http/limits/local-buckets.ts";
 import type { LogPeers } from "../telemetry/log-hub.ts";
 import { createLineBatches, type OwnedLine } from "./line-batches.ts";
+import type { SocketChange } from "./link.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
 import type { Peer } from "./peer.ts";
 
@@ -26,6 +28,10 @@ export interface WorkersHubOptions {
 
 interface Member {
   readonly peer: Peer;
+  followsLogs: boolean;
+  followsSockets: boolean;
+  /** The WebSockets that are open there, by the JSON of their owners. */
+  readonly sockets: Map<string, number>;
   /** Whether somebody watches the log at this worker. */
   watching: boolean;
   /** Whether this worker was told that somebody watches elsewhere. */
@@ -49,10 +55,32 @@ export function createWorkersHub({
     const watching = [...members.values()].filter((member) => member.watching);
     for (const member of members.values()) {
       const watched = watching.some((other) => other !== member);
-      if (watched !== member.watched) member.peer.tell("watched", watched);
+      if (!member.followsLogs || watched === member.watched) continue;
+      member.peer.tell("watched", watched);
       member.watched = watched;
     }
     onWatched(watching.length > 0);
+  };
+  const passOnSocket = (change: SocketChange, from: Member): void => {
+    for (const member of members.values()) {
+      if (member !== from && member.followsSockets) member.peer.tell("socket", change);
+    }
+  };
+  const onSocket = (member: Member, { owner, by }: SocketChange): void => {
+    const key = JSON.stringify(owner);
+    const count = (member.sockets.get(key) ?? 0) + by;
+    if (count === 0) member.sockets.delete(key);
+    else member.sockets.set(key, count);
+    passOnSocket({ owner, by }, member);
+  };
+  const followSockets = (member: Member): void => {
+    member.followsSockets = true;
+    for (const other of members.values()) {
+      if (other === member) continue;
+      for (const [owner, by] of other.sockets) {
+        member.peer.tell("socket", { owner: JSON.parse(owner), by });
+      }
+    }
   };
   const allMetrics = async (): Promise<string> => {
     const texts = new Map([["primary", await metrics()]]);
@@ -68,7 +96,14 @@ export function createWorkersHub({
 
   return {
     add(id, peer) {
-      const member: Member = { peer, watching: false, watched: false };
+      const member: Member = {
+        peer,
+        followsLogs: false,
+        followsSockets: false,
+        sockets: new Map(),
+        watching: false,
+        watched: false,
+      };
       members.set(id, member);
       peer.on<readonly (readonly Charge[])[]>("take", (batch) => batch.map(buckets.take));
       peer.on<readonly OwnedLine[]>("lines", (lines) => passOn(lines, member));
@@ -76,11 +111,19 @@ export function createWorkersHub({
         member.watching = watching;
         tellWatched();
       });
+      peer.on("followLogs", () => {
+        member.followsLogs = true;
+        tellWatched();
+      });
+      peer.on<SocketChange>("socket", (change) => onSocket(member, change));
+      peer.on("followSockets", () => followSockets(member));
       peer.on("metrics", allMetrics);
-      tellWatched();
       return () => {
         members.delete(id);
         tellWatched();
+        for (const [owner, count] of member.sockets) {
+          passOnSocket({ owner: JSON.parse(owner), by: -count }, member);
+        }
       };
     },
     logs: {

@@ -1,11 +1,17 @@
 /**
  * What a worker shares with the other workers of its node, by way of the primary (`hub.ts`): rate limits,
- * the lines of the log, and the metrics.
+ * who has WebSockets open, the lines of the log, and the metrics.
  */
 import type { Charge, Outcome } from "../http/limits/local-buckets.ts";
+import type { SocketOwner, SocketPeers } from "../http/socket-shares.ts";
 import type { LogPeers } from "../telemetry/log-hub.ts";
 import { createLineBatches, type OwnedLine } from "./line-batches.ts";
 import type { Peer } from "./peer.ts";
+
+export interface SocketChange {
+  readonly owner: SocketOwner;
+  readonly by: number;
+}
 
 export interface WorkerLink {
   /** 1, 2, … */
@@ -15,6 +21,7 @@ export interface WorkerLink {
   /** Charges a request to buckets that the primary keeps for all workers. */
   readonly take: (charges: readonly Charge[]) => Promise<Outcome>;
   readonly logs: LogPeers;
+  readonly sockets: SocketPeers;
   /** The metrics of all workers, each sample with the label `worker`. */
   readonly allMetrics: () => Promise<string>;
   /** Gives this worker's, whichever is asked. */
@@ -54,9 +61,17 @@ export function createWorkerLink(id: number, workers: number, peer: Peer): Worke
       send: batches.add,
       follow(onWatched, onLine) {
         peer.on("watched", onWatched);
+        peer.tell("followLogs");
         peer.on<readonly OwnedLine[]>("lines", (lines) => {
           for (const { line, level, tenantId } of lines) onLine(line, level, tenantId);
         });
+      },
+    },
+    sockets: {
+      changed: (owner, by) => peer.tell("socket", { owner, by }),
+      follow(onChanged) {
+        peer.on<SocketChange>("socket", ({ owner, by }) => onChanged(owner, by));
+        peer.tell("followSockets");
       },
     },
     allMetrics: async () => String(await peer.ask("metrics")),

@@ -1,6 +1,8 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { createLimiter } from "../http/limits/limiter.ts";
+import { createSocketShares } from "../http/socket-shares.ts";
 import { createLogHub } from "../telemetry/log-hub.ts";
 import { counter, createMetrics } from "../telemetry/metrics.ts";
 import { createWorkersHub } from "./hub.ts";
@@ -146,6 +148,25 @@ describe("live logs", () => {
     await expect.poll(() => [logs[0]?.level, logs[2]?.level]).toEqual(["warn", "warn"]);
   });
 
+  it("begin at once at a worker that takes the place of another, as soon as it listens to that", async () => {
+    const { hub, links } = node(1);
+    createLogHub({
+      ...{ format: "text", bufferSize: 100 },
+      peers: links[0]?.link.logs,
+    }).watch(socket([]), {});
+    const [here, there] = channels();
+    hub.add(2, createPeer(there));
+    const peer = createPeer(here);
+    // Its start takes a while.
+    await nextTurn();
+    await nextTurn();
+    const log = createLogHub({
+      ...{ format: "text", bufferSize: 100 },
+      peers: createWorkerLink(2, 2, peer).logs,
+    }).tap(pino({ level: "warn" }, { write() {} }));
+    await expect.poll(() => log.level).toBe("info");
+  });
+
   it("say how many lines are missing where there are too many at once", async () => {
     const sent: OwnedLine[] = [];
     const { add } = createLineBatches("worker 2", (lines) => void sent.push(...lines));
@@ -178,6 +199,32 @@ describe("metrics", () => {
     ].join("\n");
     expect(await links[0]?.link.allMetrics()).toBe(expected);
     expect(await links[1]?.link.allMetrics()).toBe(expected);
+  });
+});
+
+describe("WebSockets", () => {
+  const owner = { person: "acme/ada", tenant: "acme", isPlatformAdmin: false };
+
+  it("of one person are ten over all workers, and those of a worker that dies are gone", async () => {
+    const { hub, links } = node(2);
+    const [one, two] = links.map(({ link }) => createSocketShares(link.sockets));
+    for (let i = 0; i < 6; i += 1) one?.add(owner);
+    const close = Array.from({ length: 4 }, () => two?.add(owner));
+    await expect.poll(() => one?.refusal(owner)?.code).toBe("too_many_sockets");
+    await expect.poll(() => two?.refusal(owner)?.code).toBe("too_many_sockets");
+    close[0]?.();
+    await expect.poll(() => one?.refusal(owner)).toBeUndefined();
+    one?.add(owner);
+    await expect.poll(() => two?.refusal(owner)?.code).toBe("too_many_sockets");
+
+    // A third one hears what there is.
+    const [here, there] = channels();
+    hub.add(3, createPeer(there));
+    const third = createSocketShares(createWorkerLink(3, 3, createPeer(here)).sockets);
+    await expect.poll(() => third.refusal(owner)?.code).toBe("too_many_sockets");
+    links[0]?.leave();
+    await expect.poll(() => two?.refusal(owner)).toBeUndefined();
+    await expect.poll(() => third.refusal(owner)).toBeUndefined();
   });
 });
 
