@@ -53,7 +53,10 @@ export interface Insulae {
     fn: (services: Services, installation: Installation) => Promise<Result>,
   ): Promise<Result>;
   /** Starts the server in a process of its own. @param settings that differ from the others' */
-  start(settings?: Readonly<Record<string, string>>): Promise<ServerProcess>;
+  start(
+    settings?: Readonly<Record<string, string>>,
+    args?: readonly string[],
+  ): Promise<ServerProcess>;
 }
 
 export type { Installation, Services };
@@ -83,6 +86,8 @@ export async function installInsulae(database: Database): Promise<Insulae> {
     RATE_LIMIT_ACCOUNT: "1000000000",
     RATE_LIMIT_ANONYMOUS: "1000000000",
     RATE_LIMIT_CREDENTIALS: "1000000000",
+    // Nobody waits for a balancer to notice that a server stops.
+    DRAIN_SECONDS: "0",
     // As with the largest plan.
     PLAN_QUOTAS: "free.users=0,free.rows=0",
   };
@@ -147,7 +152,7 @@ export async function installInsulae(database: Database): Promise<Insulae> {
       }),
     withApp,
     withServices: (fn) => withServices(env, fn),
-    start: (settings) => startInsulae({ ...env, ...settings }),
+    start: (settings, args) => startInsulae({ ...env, ...settings }, args),
   };
 }
 
@@ -171,12 +176,15 @@ async function withServices<Result>(
   }
 }
 
-async function startInsulae(env: Readonly<Record<string, string>>): Promise<ServerProcess> {
+async function startInsulae(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+): Promise<ServerProcess> {
   const folder = temporaryFolder();
   try {
     const server = await startServer({
       command: process.execPath,
-      args: [join(repository, "packages/insulae/src/cli/main.ts"), "start"],
+      args: [join(repository, "packages/insulae/src/cli/main.ts"), "start", ...args],
       env: { ...env, DATA_DIR: folder.path },
       probe: "/health/ready",
       healthy: true,

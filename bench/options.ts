@@ -17,8 +17,9 @@ export const scenarioNames = [
   "revocation",
   "soak",
   "viewers",
-  "tenants",
   "sick-server",
+  "workers",
+  "tenants",
 ] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 

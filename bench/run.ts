@@ -20,6 +20,7 @@ import { start } from "./scenarios/start.ts";
 import { tenants } from "./scenarios/tenants.ts";
 import { throughput } from "./scenarios/throughput.ts";
 import { viewers } from "./scenarios/viewers.ts";
+import { workers } from "./scenarios/workers.ts";
 
 type Scenario = (bench: Bench) => Promise<Section>;
 
@@ -39,6 +40,7 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["soak"], soak],
   [["viewers"], viewers],
   [["sick-server"], sickServer],
+  [["workers"], workers],
   // Last: the others would have its tenants beside theirs.
   [["tenants"], tenants],
 ];

@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { isSetting } from "../packages/insulae/src/config.ts";
+import { shutdownTimes } from "../packages/insulae/src/shutdown.ts";
 
 type Value =
   | string
@@ -228,6 +229,12 @@ describe("deploy/kubernetes", () => {
     const names = images.map(({ name }) => name);
     for (const { image } of containers) expect(names).toContain(image);
     for (const { newName, newTag } of images) expect(`${newName}:${newTag}`).toMatch(pinned);
+  });
+
+  test("gives a server that stops the time that it may take", () => {
+    const [pod] = ofKind("Deployment").map(podsOf);
+    const { deadlineMs } = shutdownTimes({ env: "production", drainSeconds: 5 });
+    expect(Number(pod?.terminationGracePeriodSeconds) * 1_000).toBeGreaterThan(deadlineMs);
   });
 
   // Shows S2-081, S0-083

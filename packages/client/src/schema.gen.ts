@@ -4912,8 +4912,6 @@ export interface components {
          *
          *     503 `statement_timeout`: The statement took too long
          *
-         *     503 `shutting_down`: The server is shutting down
-         *
          *     503 `write_outcome_unknown`: The connection was lost before the outcome of the write was known
          */
         Problem: {

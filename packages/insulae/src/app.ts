@@ -2,20 +2,21 @@
  * `createApp()`: the composition root. The only place that knows all parts; what it wires together
  * is drawn in docs/architecture.md. Nothing is global: two apps can live in one process.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
 import type { Settings } from "./config.settings.ts";
-import { type Config, ConfigError, loadConfig } from "./config.ts";
+import { type Config, loadConfig } from "./config.ts";
 import { dialects } from "./dialects/index.ts";
-import { ensureAdmin, type FirstAdmin } from "./features/accounts/accounts.feature.ts";
+import type { FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
-import { type Installation, openInstallation } from "./installation.ts";
+import { makeFirstAdmin } from "./first-admin.ts";
+import { type Installation, migratePlacements, openInstallation } from "./installation.ts";
 import { createCrossTenantAudit } from "./kernel/audit/cross-tenant.ts";
 import type { Credential } from "./kernel/auth/credential.ts";
 import type { Principal } from "./kernel/auth/principal.ts";
 import { redeemTicket } from "./kernel/auth/tickets.ts";
-import { migrateAll } from "./kernel/database/migrate-all.ts";
 import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
 import { startFeatures } from "./kernel/hooks.ts";
@@ -30,8 +31,6 @@ import { chain } from "./kernel/maybe-promise.ts";
 import type { Platform } from "./kernel/platform.ts";
 import { signedFor } from "./kernel/storage/storage.feature.ts";
 import { createLogger, type Logger, moduleLog } from "./kernel/telemetry/log.ts";
-import { type LogFile, openLogFile } from "./kernel/telemetry/log-file.ts";
-import { createLogHub } from "./kernel/telemetry/log-hub.ts";
 import { measureProcess } from "./kernel/telemetry/process-metrics.ts";
 import { measureServices } from "./kernel/telemetry/service-metrics.ts";
 import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
@@ -40,7 +39,9 @@ import { type Caller, createResolver } from "./kernel/tenancy/resolution.ts";
 import type { Tenant } from "./kernel/tenancy/tenant.ts";
 import type { TenantSettings } from "./kernel/tenancy/tenant-settings.ts";
 import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
+import type { WorkerLink } from "./kernel/workers/link.ts";
 import { createLogPort } from "./log-port.ts";
+import { openLogging } from "./logging.ts";
 import { withStoredSecrets } from "./secret-store.ts";
 import { createServices, type Services } from "./services.ts";
 import { shutdownTimes } from "./shutdown.ts";
@@ -68,6 +69,8 @@ export interface AppOptions {
    * however long it takes: a deadline for the rest ends here.
    */
   readonly onDatabaseStop?: () => void;
+  /** What connects it with the other workers of its node (`insulae start --workers`). */
+  readonly worker?: WorkerLink;
 }
 
 export interface App
@@ -99,7 +102,10 @@ export interface App
   readonly logPort: () => number | undefined;
   /** Has LOG_FILE opened anew, after another program has moved it away. */
   readonly reopenLog: () => void;
-  /** Gives what is in flight 25 s (in development 1 s) to finish, and everything back; once, however often it is called. */
+  /**
+   * Serves for DRAIN_SECONDS more while `/health/ready` says 503, gives what is in flight 25 s (in development
+   * 1 s) to finish, and everything back; once, however often it is called.
+   */
   close(): Promise<void>;
 }
 
@@ -114,24 +120,14 @@ export interface App
  */
 export async function createApp(options: AppOptions = {}): Promise<App> {
   const config = loadConfig(await withStoredSecrets(options.env ?? process.env), options.config);
-  const file = config.logFile === undefined ? undefined : logFileOf(config.logFile);
-  const logs = createLogHub({
-    format: config.wsLogFormat,
-    bufferSize: config.wsLogBufferSize,
-    levels: config.logLevels,
-    file: file?.write,
-  });
-  const log = logs.tap(options.log ?? createLogger(config.logLevel));
-  const features = [
-    ...coreFeatures,
-    ...(config.env === "production" ? [] : developmentFeatures),
-    ...(options.features ?? [...standardFeatures, ...dialects]),
-  ];
+  const { dns, settings, worker } = options;
+  const ownLog = options.log ?? createLogger(config.logLevel);
+  const { log, logs, file } = openLogging(config, ownLog, worker?.logs);
+  const features = featuresOf(config, options.features);
   const installation = await openInstallation(config, features, log);
   try {
-    const { dns, settings } = options;
     const services = await createServices(installation, { dns, logs, settings });
-    const app = await assemble(installation, services, options.onDatabaseStop);
+    const app = await assemble(installation, services, options);
     let closing: Promise<void> | undefined;
     return {
       ...app,
@@ -148,17 +144,15 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
   }
 }
 
-/** @throws ConfigError */
-function logFileOf(path: string): LogFile {
-  try {
-    return openLogFile(path);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ConfigError([
-      `LOG_FILE can't be opened (${why}); name a file that can be written to`,
-    ]);
-  }
-}
+/** @param given beside those that every app has; default: all that the server offers. */
+export const featuresOf = (
+  { env }: Pick<Config, "env">,
+  given: readonly Feature[] = [...standardFeatures, ...dialects],
+): readonly Feature[] => [
+  ...coreFeatures,
+  ...(env === "production" ? [] : developmentFeatures),
+  ...given,
+];
 
 /**
  * A class, since a getter in an object literal costs a hidden class for each object, which lives, and
@@ -193,11 +187,12 @@ class Resolved implements ResolvedRequest {
 async function assemble(
   installation: Installation,
   services: Services,
-  onDatabaseStop: (() => void) | undefined,
+  { onDatabaseStop, worker }: Pick<AppOptions, "onDatabaseStop" | "worker">,
 ): Promise<Omit<App, "reopenLog">> {
   const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
   const { platform, catalogue, announcements, authenticate, mailSender, jobRunner } = services;
   const { baseUrl } = config;
+  const { drainMs, graceMs } = shutdownTimes(config);
 
   const hostLookup = createHostLookup({
     baseDomain: config.baseDomain,
@@ -233,7 +228,8 @@ async function assemble(
         ),
         (found) => new Resolved(found, platform, databaseOf),
       ),
-    metrics: installation.metrics,
+    // Whichever worker is asked, it is about all.
+    metrics: { ...installation.metrics, ...(worker && { text: worker.allMetrics }) },
     metricsToken: config.metricsToken,
     tracing: installation.tracing,
     health: {
@@ -265,7 +261,7 @@ async function assemble(
     },
     limits: createRequestLimits({
       limits: config.rateLimits,
-      limiter: createLimiter({ redis }),
+      limiter: createLimiter({ redis, takeFromPrimary: worker?.take }),
       metrics: installation.metrics,
       findTenant: (id) => catalogue.find({ by: "id", value: id }),
       signedFor: (request) => signedFor(platform, request),
@@ -278,7 +274,9 @@ async function assemble(
     log: moduleLog(log, "http"),
     bodyLimit: config.bodyLimitBytes,
     trustProxy: config.trustProxy,
-    shutdownGraceMs: shutdownTimes(config).graceMs,
+    shutdownGraceMs: graceMs,
+    workers: config.workers,
+    socketPeers: worker?.sockets,
   });
 
   await migratePlacements(installation);
@@ -291,11 +289,19 @@ async function assemble(
   jobRunner.start();
   const tls = createTlsEntrance({ config, http, certificates: platform.certificates, log });
   const logPort = createLogPort({ config, http, log });
+  worker?.onMetrics(installation.metrics.text);
   measureQueue(installation.metrics, control);
   measureServices(installation.metrics, { logs: platform.logs, redis, announcements });
   const stopMeasuring = measureProcess(installation.metrics, version);
   const upkeep = startUpkeep(installation, services, tls);
+  const drain = async () => {
+    if (!http.server.listening || drainMs === 0) return;
+    log.info({ seconds: config.drainSeconds }, "Insulae stops: not ready, and serving until then");
+    http.drain();
+    await sleep(drainMs);
+  };
   const stopServing = async () => {
+    await drain();
     await http.close();
     await crossTenant.close();
     stopMeasuring();
@@ -322,17 +328,7 @@ async function assemble(
 
   return {
     ...scope,
-    async ensureAdmin(admin) {
-      const configured = { email: config.adminEmail, password: config.adminPassword };
-      const made = await ensureAdmin(control, platform.passwords, admin ?? configured);
-      if (made.created) {
-        await audit({
-          action: "account.made_administrator",
-          detail: { email: made.email },
-        });
-      }
-      return made;
-    },
+    ensureAdmin: (admin) => makeFirstAdmin(installation, services, admin),
     inject: http.inject.bind(http) as FastifyInstance["inject"],
     async listen({ port = config.port, host = config.host, tlsPort = config.tlsPort } = {}) {
       const address = await http.listen({ port, host });
@@ -368,27 +364,3 @@ const developmentHosts = (
 
 const isRegistered = async ({ hosts }: Platform, hostname: string): Promise<boolean> =>
   (await hosts.find(hostname)) !== undefined;
-
-/** Brings the placements that are behind to this version; the pools were at boot. */
-async function migratePlacements(installation: Installation): Promise<void> {
-  const { config, control, connect, migrations, log } = installation;
-  const behind = await control
-    .selectFrom("control.placements")
-    .select("id")
-    .where("version", "<", migrations.version)
-    .limit(1)
-    .executeTakeFirst();
-  if (!behind) return;
-  if (!config.migrateOnStart) {
-    log.warn("There are placements to migrate: `insulae migrate up`");
-    return;
-  }
-  const outcomes = await migrateAll({ control, connect, migrations, log });
-  for (const outcome of outcomes) {
-    if (outcome.state !== "failed") continue;
-    log.error(
-      { err: outcome.error, placement: outcome.placement },
-      "A placement could not be migrated; `insulae migrate up` tries again",
-    );
-  }
-}

@@ -21,6 +21,10 @@ export interface Config {
   /** The server's own certificate with its chain, for hosts that have none. */
   readonly tlsCertFile: string | undefined;
   readonly tlsKeyFile: string | undefined;
+  /** For how many seconds a server that is told to stop is not ready, and serves. */
+  readonly drainSeconds: number;
+  /** Into how many processes the node is divided (`insulae start --workers`). */
+  readonly workers: number;
   /** Where clients reach this server; links in documents start with it. */
   readonly baseUrl: string;
   /** Where the front end's pages are; links in mails start with it. */
@@ -204,6 +208,9 @@ export function loadConfig(
     tlsPort: values.tlsPort,
     tlsCertFile: values.tlsCertFile,
     tlsKeyFile: values.tlsKeyFile,
+    // Nobody waits for a balancer to notice where there is none.
+    drainSeconds: values.drainSeconds ?? (production ? 5 : 0),
+    workers: 1,
     baseUrl,
     appUrl: values.appUrl ?? overrides.baseUrl ?? baseUrl,
     ...channels(values, production, problems),

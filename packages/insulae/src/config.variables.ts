@@ -60,6 +60,11 @@ export const variables = {
     "a PEM file with the certificate (and its chain) for hosts that have none of their own; read again when it changes",
   ),
   tlsKeyFile: variable(["TLS_KEY_FILE"], (value) => resolve(value), "its private key"),
+  drainSeconds: variable(
+    ["DRAIN_SECONDS"],
+    integer(0, 300),
+    "for how many seconds after SIGTERM the server is not ready (/health/ready says 503) and still serves, so that balancers notice; default 0, in production 5",
+  ),
   apiVersion: variable(
     ["API_VERSION"],
     oneOf("v1"),
@@ -114,7 +119,7 @@ export const variables = {
   databaseConnections: variable(
     ["DB_CONNECTIONS"],
     integer(6, 10_000),
-    "how many connections this process may have in all; default 40",
+    "how many connections this process, or its workers together, may have in all; default 40",
   ),
   statementTimeoutMs: variable(
     ["DB_STATEMENT_TIMEOUT_MS"],
@@ -295,7 +300,7 @@ export const variables = {
   cacheMegabytes: variable(
     ["CACHE_MEMORY_MB"],
     integer(1, 100_000),
-    "how many megabytes of the tenants' cache a process keeps where there is no Redis; default 64",
+    "how many megabytes of the tenants' cache this process, or its workers together, keep where there is no Redis; default 64",
   ),
   cachedTenants: variable(
     ["CACHED_TENANTS"],
@@ -305,7 +310,7 @@ export const variables = {
   jobsConcurrency: variable(
     ["JOBS_CONCURRENCY"],
     integer(0, 1000),
-    "how many jobs this process runs at once; 0 where others do; default 10",
+    "how many jobs this process, or its workers together, run at once; 0 where others do; default 10",
   ),
   rateLimitGlobal: variable(
     ["RATE_LIMIT_GLOBAL"],

@@ -10,6 +10,7 @@ import type { ControlTables } from "./kernel/database/control-tables.ts";
 import { measureConnections, watchStatements } from "./kernel/database/database-metrics.ts";
 import { startEmbedded } from "./kernel/database/embedded/supervisor.ts";
 import { createLanes, type Lanes } from "./kernel/database/lanes.ts";
+import { migrateAll } from "./kernel/database/migrate-all.ts";
 import { loadMigrations, type Migrations } from "./kernel/database/migration-files.ts";
 import { checkConnections } from "./kernel/database/pooler.ts";
 import {
@@ -216,4 +217,28 @@ function wire(
       await stopOthers(onDatabase);
     },
   };
+}
+
+/** Brings the placements that are behind to this version; the pools were at boot. */
+export async function migratePlacements(installation: Installation): Promise<void> {
+  const { config, control, connect, migrations, log } = installation;
+  const behind = await control
+    .selectFrom("control.placements")
+    .select("id")
+    .where("version", "<", migrations.version)
+    .limit(1)
+    .executeTakeFirst();
+  if (!behind) return;
+  if (!config.migrateOnStart) {
+    log.warn("There are placements to migrate: `insulae migrate up`");
+    return;
+  }
+  const outcomes = await migrateAll({ control, connect, migrations, log });
+  for (const outcome of outcomes) {
+    if (outcome.state !== "failed") continue;
+    log.error(
+      { err: outcome.error, placement: outcome.placement },
+      "A placement could not be migrated; `insulae migrate up` tries again",
+    );
+  }
 }

@@ -38,7 +38,7 @@ import { createEndedSessions } from "./kernel/auth/ended-sessions.ts";
 import { createFactors } from "./kernel/auth/factors/factors.ts";
 import { createOidcClient } from "./kernel/auth/oidc.ts";
 import { createOneTimeTokens } from "./kernel/auth/one-time-tokens.ts";
-import { createPasswords } from "./kernel/auth/passwords.ts";
+import { createPasswords, hashesAtATime } from "./kernel/auth/passwords.ts";
 import { createPermissions } from "./kernel/auth/permissions.ts";
 import { createRefreshTokens } from "./kernel/auth/refresh-tokens.ts";
 import { createSessionCookies } from "./kernel/auth/session-cookie.ts";
@@ -66,7 +66,7 @@ import { createJobRunner, type JobRunner } from "./kernel/jobs/runner.ts";
 import { scheduleForTenants } from "./kernel/jobs/schedules.ts";
 import { keepCurrent } from "./kernel/kept-current.ts";
 import { createMail, mailTemplates } from "./kernel/mail/mail.ts";
-import { createMailSender, type MailSender } from "./kernel/mail/sender.ts";
+import { createMailSender, type MailSender, mailsAtATime } from "./kernel/mail/sender.ts";
 import { createPlatform, type Platform } from "./kernel/platform.ts";
 import { tenantSecrets } from "./kernel/secrets.ts";
 import { createSessions as createRequestSessions } from "./kernel/sessions/session.ts";
@@ -85,6 +85,7 @@ import { createTenants } from "./kernel/tenancy/tenants.ts";
 import { createClientCertificates } from "./kernel/tls/client-certificates.ts";
 import { createHostCertificates } from "./kernel/tls/host-certificates.ts";
 import { createUsageCounts } from "./kernel/usage/counts.ts";
+import { shareOf } from "./kernel/workers/share.ts";
 
 export interface Services {
   readonly platform: Platform;
@@ -109,6 +110,7 @@ export async function createServices(
   } = {},
 ): Promise<Services> {
   const { config, control, features, log, main, servers, databaseOf, redis } = installation;
+  const { workers } = config;
   const { dns = createDns(), logs = createLogHub({ format: "text", bufferSize: 0 }) } = options;
   const followers: (() => void)[] = [];
   const follow: FollowAnnouncements = (forgetAll) => {
@@ -312,6 +314,7 @@ export async function createServices(
     }),
     passwords: createPasswords({
       metrics: installation.metrics,
+      concurrency: shareOf(hashesAtATime(), workers),
       algorithm: config.passwordAlgorithm,
       bcryptCost: config.bcryptCost,
       ...config.argon2,
@@ -322,7 +325,7 @@ export async function createServices(
       secrets: installation.secrets,
       allowInsecure: config.env !== "production",
     }),
-    mail: createMail({ control, templates, supportEmail: config.supportEmail }),
+    mail: createMail({ control, templates, supportEmail: config.supportEmail, workers }),
     delivery,
     storage,
     jobs: createJobs({
@@ -353,6 +356,7 @@ export async function createServices(
     templates,
     delivery,
     platform,
+    concurrency: shareOf(mailsAtATime, workers),
     textsOf: (tenant, name) => findOwnTexts(databaseOf<NotificationTables>(tenant), name),
     log: moduleLog(log, "mail"),
   });

@@ -1,7 +1,9 @@
 import type { Config } from "./config.ts";
 
 export interface ShutdownTimes {
-  /** Milliseconds that requests in flight may take once the server is told to stop. */
+  /** Milliseconds for which the server still serves and is not ready. */
+  readonly drainMs: number;
+  /** Milliseconds that requests in flight may take after that. */
   readonly graceMs: number;
   /**
    * Milliseconds after which the process ends as it is. Whatever kills it has to wait longer:
@@ -11,7 +13,9 @@ export interface ShutdownTimes {
 }
 
 /** In production an upload may be in flight; in development somebody has pressed Ctrl-C and waits. */
-export const shutdownTimes = ({ env }: Pick<Config, "env">): ShutdownTimes =>
-  env === "production"
-    ? { graceMs: 25_000, deadlineMs: 30_000 }
-    : { graceMs: 1_000, deadlineMs: 2_800 };
+export function shutdownTimes(config: Pick<Config, "env" | "drainSeconds">): ShutdownTimes {
+  const drainMs = config.drainSeconds * 1_000;
+  return config.env === "production"
+    ? { drainMs, graceMs: 25_000, deadlineMs: drainMs + 30_000 }
+    : { drainMs, graceMs: 1_000, deadlineMs: drainMs + 2_800 };
+}

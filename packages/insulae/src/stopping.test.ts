@@ -19,7 +19,11 @@ test("a slow upload in flight is finished, and an idle connection holds nothing 
   const account = await people.newAccount();
   await people.makeOwner(acme, account.account);
   const { token } = await people.logIn(acme, account.account.email);
-  const node = await people.openNode({ env: "production", baseDomain: "example.com" });
+  const node = await people.openNode({
+    env: "production",
+    baseDomain: "example.com",
+    drainSeconds: 0,
+  });
   const port = Number(new URL(await node.listen({ port: 0, host: "127.0.0.1" })).port);
   onTestFinished(() => node.close());
 

@@ -27,6 +27,7 @@ const examples = {
   start: [
     ["insulae start", "on http://localhost:8000, with all its data in .insulae"],
     ["insulae start --port 8001", "on another port"],
+    ["insulae start --workers auto", "a process for each core (docs/operations.md)"],
     ["DATABASE_URL=postgres://… insulae start", "on a PostgreSQL of your own"],
   ],
   tenant: [

@@ -90,6 +90,11 @@ function addStart(program: Command, run: RunCommand): void {
     .command("start")
     .description("start the server, and the embedded PostgreSQL unless DATABASE_URL is set")
     .option("--port <port>", "the port to listen on (default: PORT, or 8000)", port)
+    .option(
+      "--workers <number>",
+      "processes that share the port and the work; auto: one for each core (default: 1)",
+      workers,
+    )
     .addHelpText("after", examplesOf("start"))
     .action((options) =>
       run(async (context) => (await import("./start.ts")).start(context, options)),
@@ -330,5 +335,6 @@ const wholeNumber = (min: number, max: number) => (text: string) => {
   return number;
 };
 
+const workers = (text: string) => (text === "auto" ? text : wholeNumber(1, 256)(text));
 const port = wholeNumber(0, 65_535);
 const positive = wholeNumber(1, 10_000);

@@ -69,7 +69,7 @@ export interface PasswordOptions {
  * A hash runs in libuv's thread pool (4 threads unless UV_THREADPOOL_SIZE says otherwise), which
  * also reads files and resolves names: one thread is always left to these.
  */
-const defaultConcurrency = (): number => {
+export const hashesAtATime = (): number => {
   const threads = Number(process.env.UV_THREADPOOL_SIZE) || 4;
   return Math.max(1, Math.min(availableParallelism(), threads - 1));
 };
@@ -94,7 +94,7 @@ const hashes = counter(
  * await passwords.verify("correct horse battery", hash); // true
  */
 export function createPasswords(options: PasswordOptions = {}): Passwords {
-  const { concurrency = defaultConcurrency(), queue = 64 } = options;
+  const { concurrency = hashesAtATime(), queue = 64 } = options;
   const { memoryKib = 19_456, passes = 2, algorithm = "argon2id", bcryptCost = 12 } = options;
   const cost = { memoryCost: memoryKib, timeCost: passes, parallelism: 1 };
   const { run } = createAtATime({

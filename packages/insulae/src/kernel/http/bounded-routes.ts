@@ -9,15 +9,18 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type AtATimeOptions, createAtATime, type Leave } from "../at-a-time.ts";
 import type { Route } from "../feature.ts";
+import { shareOf } from "../workers/share.ts";
 import { requestTimeout } from "./errors.ts";
 
 const limits = {
   imports: { tenant: 1, process: 4, retryAfter: 5 },
   exports: { tenant: 8, process: 16, retryAfter: 5 },
-} as const satisfies Record<string, Omit<AtATimeOptions, "what">>;
+} as const satisfies Record<string, Sizes>;
 
 /** What a route's requests count as; all routes of a kind share its limits. */
 export type BoundedWork = keyof typeof limits;
+
+type Sizes = Pick<AtATimeOptions, "tenant" | "process" | "retryAfter">;
 
 const bodyWithinMs = 120_000;
 
@@ -41,15 +44,25 @@ interface Holder {
   readonly giveUp: () => void;
 }
 
-/** @returns for a route that says `atATime`, what its requests begin with. */
-export function boundRoutes(): (route: Route) => Enter | undefined {
+/**
+ * @param workers of the node, each of which has a share.
+ * @returns for a route that says `atATime`, what its requests begin with.
+ */
+export function boundRoutes(workers: number): (route: Route) => Enter | undefined {
   const kinds = new Map(
-    Object.entries(limits).map(([what, sizes]) => [what, createPlaces(what, sizes)]),
+    Object.entries(limits).map(([what, { tenant, process, retryAfter }]) => [
+      what,
+      createPlaces(what, {
+        tenant: shareOf(tenant, workers),
+        process: shareOf(process, workers),
+        retryAfter,
+      }),
+    ]),
   );
   return ({ options: { atATime } }) => atATime && kinds.get(atATime);
 }
 
-function createPlaces(what: string, sizes: (typeof limits)[BoundedWork]): Enter {
+function createPlaces(what: string, sizes: Required<Sizes>): Enter {
   const places = createAtATime({ what, ...sizes });
   const holders = new Set<Holder>();
 

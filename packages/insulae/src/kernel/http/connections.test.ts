@@ -226,10 +226,12 @@ describe("a server that closes", () => {
     expect(await answer).toMatch(/^HTTP\/1.1 200 OK.*{"done":true}/s);
   });
 
-  it("answers a request that comes meanwhile on an open connection with 503", async () => {
+  it("serves a request that comes meanwhile on an open connection, and then closes it", async () => {
     const { slow, open: openGate, reached } = gated();
     const { app, port } = await listening([slow]);
     const first = await open(port);
+    const fresh = await open(port);
+    const answerToFresh = received(fresh);
     const late = await open(port);
     const answer = received(late);
     first.resume().write("GET /api/v1/slow HTTP/1.1\r\nhost: a\r\n\r\n");
@@ -240,9 +242,28 @@ describe("a server that closes", () => {
     const closed = app.close();
     await sleep(50);
     late.write("\r\n");
-    expectProblem(await answer, 503, "shutting_down");
+    fresh.write("GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n");
     openGate();
+    expect(await answer).toMatch(/^HTTP\/1.1 200 OK.*\r\nconnection: close\r\n.*{"done":true}/is);
+    expect(await answerToFresh).toMatch(/^HTTP\/1.1 200 OK.*\r\nconnection: close\r\n/is);
     await closed;
+  });
+
+  it("drains before: not ready, while new and kept connections are served, once more each", async () => {
+    const { app, port } = await listening([]);
+    const kept = await open(port);
+    const keptEnds = received(kept);
+    kept.write("GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n");
+    await once(kept, "data");
+    app.drain();
+    expect(await exchange(port, get("/health/live"))).toMatch(
+      /^HTTP\/1.1 200 .*\r\nconnection: close\r\n/is,
+    );
+    kept.write("GET /health/ready HTTP/1.1\r\nhost: a\r\n\r\n");
+    const [first = "", second] = (await keptEnds).split(/(?=HTTP\/1.1 503)/);
+    expect(first).not.toMatch(/connection: close/i);
+    expect(second).toMatch(/\r\nconnection: close\r\n.*"status":"stopping"/is);
+    await app.close();
   });
 
   it("does so on every address that it listens on", async () => {
@@ -268,7 +289,8 @@ describe("a server that closes", () => {
     const response = await reached.promise;
     const silentClosed = once(silent, "close");
     let done = false;
-    const closed = servers.close(main).then(() => {
+    await servers.stopListening();
+    const closed = servers.finish().then(() => {
       done = true;
     });
     await silentClosed;
@@ -277,7 +299,6 @@ describe("a server that closes", () => {
     response.end("finished");
     await closed;
     expect(await answer).toContain("finished");
-    await once(main.close(), "close");
   });
 
   it("does not wait for ever", async () => {

@@ -5,7 +5,6 @@ import type { Logger } from "../telemetry/log.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { keepWhenDone } from "./access-log.ts";
 import { createClientOf } from "./client-address.ts";
-import { shuttingDown } from "./errors.ts";
 import { requestProblem } from "./request-guard.ts";
 import { type RequestState, setState } from "./request-state.ts";
 import type { SecurityHeaders } from "./security-headers.ts";
@@ -15,7 +14,6 @@ export interface EntranceOptions {
   readonly log: Logger;
   readonly metrics: HttpMetrics;
   readonly tracing: Tracing | undefined;
-  readonly isClosing: () => boolean;
 }
 
 export interface Entrance {
@@ -35,13 +33,7 @@ export type EnterAt = (path: string | undefined) => Enter;
 /** @throws AppError if the request is refused. */
 type Enter = (request: FastifyRequest, reply: FastifyReply) => RequestState;
 
-export function createEntrance({
-  headers,
-  log,
-  metrics,
-  tracing,
-  isClosing,
-}: EntranceOptions): Entrance {
+export function createEntrance({ headers, log, metrics, tracing }: EntranceOptions): Entrance {
   const entries = Object.entries(headers);
   const clientOf = createClientOf();
 
@@ -84,7 +76,6 @@ export function createEntrance({
       const count = path === undefined ? countStray : metrics.of(path);
       return (request, reply) => {
         const state = begin(request, reply, path, count);
-        if (isClosing()) throw shuttingDown({ headers: { "retry-after": "1" } });
         const problem = requestProblem(request.raw);
         if (problem) throw problem;
         return state;

@@ -39,4 +39,3 @@ export const expectationFailed = defineError(
 );
 export const headersTooLarge = defineError("headers_too_large", 431, "The headers are too large");
 export const internalError = defineError("internal_error", 500, "Something went wrong here");
-export const shuttingDown = defineError("shutting_down", 503, "The server is shutting down");

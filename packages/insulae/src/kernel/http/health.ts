@@ -22,6 +22,8 @@ export interface HealthOptions {
   readonly checks: HealthChecks;
   readonly version: string;
   readonly log: Logger;
+  /** Whether the server is about to stop, and wants no more requests. */
+  readonly isStopping?: () => boolean;
   /** How long a dependency may take. Default 2 s. */
   readonly timeoutMs?: number;
 }
@@ -35,8 +37,16 @@ const Dependency = Type.Object({
 const Readiness = Type.Object(
   {
     status: Type.Union(
-      [Type.Literal("ready"), Type.Literal("degraded"), Type.Literal("unavailable")],
-      { description: "`degraded`: something is down that the server goes on without." },
+      [
+        Type.Literal("ready"),
+        Type.Literal("degraded"),
+        Type.Literal("unavailable"),
+        Type.Literal("stopping"),
+      ],
+      {
+        description:
+          "`degraded`: something is down that the server goes on without. `stopping`: it still serves, and asks balancers to send requests elsewhere.",
+      },
     ),
     dependencies: Type.Record(Type.String(), Dependency),
   },
@@ -44,7 +54,7 @@ const Readiness = Type.Object(
 );
 
 export function healthFeature(options: HealthOptions): Feature {
-  const { version, log, timeoutMs = 2_000 } = options;
+  const { version, log, isStopping = () => false, timeoutMs = 2_000 } = options;
   const checks = new Map(
     Object.entries({ database: options.checks.database, ...options.checks.others }).map(
       ([name, check]) => [
@@ -96,7 +106,7 @@ export function healthFeature(options: HealthOptions): Feature {
           ...open,
           summary: "Says whether the server is fit for requests, and how its dependencies are",
           description:
-            "200 while the database works; `degraded` if something else does not (Redis, the mail server …), which the server goes on without. 503 without the database.",
+            "200 while the database works; `degraded` if something else does not (Redis, the mail server …), which the server goes on without. 503 without the database, and when the server is about to stop.",
           response: { 200: Readiness, 503: Readiness },
         },
         async ({ status }) => {
@@ -105,9 +115,11 @@ export function healthFeature(options: HealthOptions): Feature {
           );
           const down = found.filter(([, { up }]) => !up).map(([name]) => name);
           const unavailable = down.includes("database");
-          if (unavailable) status(503);
+          const stopping = isStopping();
+          if (unavailable || stopping) status(503);
+          const fit = down.length > 0 ? "degraded" : "ready";
           return {
-            status: unavailable ? "unavailable" : down.length > 0 ? "degraded" : "ready",
+            status: unavailable ? "unavailable" : stopping ? "stopping" : fit,
             dependencies: Object.fromEntries(
               found.map(([name, { up, ms }]) => [
                 name,

@@ -13,6 +13,7 @@
 import { isUtf8 } from "node:buffer";
 import type { FastifyInstance } from "fastify";
 import { defineError, type FieldError } from "../errors.ts";
+import { shareOf } from "../workers/share.ts";
 import { asError } from "./answer.ts";
 import { createBodyReader } from "./body-bytes.ts";
 import { bodyTooLarge, malformedJson, unsupportedMediaType } from "./errors.ts";
@@ -50,10 +51,10 @@ const errorsAt = (text: string, position: number, root: string): readonly FieldE
       ];
 
 /** Makes the server take JSON, and no other type: those it has of its own go. */
-export function acceptOnlyJson(app: FastifyInstance): void {
+export function acceptOnlyJson(app: FastifyInstance, workers: number): void {
   app.removeAllContentTypeParsers();
   // One payer's share has room for the largest body that the configuration allows.
-  const underWay = Math.max(maxUnderWay, 4 * (app.initialConfig.bodyLimit ?? 0));
+  const underWay = Math.max(shareOf(maxUnderWay, workers), 4 * (app.initialConfig.bodyLimit ?? 0));
   const read = createBodyReader({ process: underWay, payer: underWay / 4 });
   app.addContentTypeParser("application/json", (request, stream, done) => {
     if (request.headers["content-encoding"] !== undefined) {

@@ -1,7 +1,11 @@
 /**
  * The servers of Node beneath Fastify: one for each address that is listened on (`localhost` has
- * two), and perhaps one that ends TLS, all alike, and closed together in good order: what is in
- * flight is finished, everything else is closed, and the whole is bounded in time.
+ * two), and perhaps one that ends TLS, all alike, and closed together in good order, so that no request
+ * is lost:
+ *
+ *   drain          answers say `Connection: close`; everything is served
+ *   stopListening  new connections are refused
+ *   finish         requests in flight are finished, idle connections closed; bounded in time
  *
  * Node's `server.close()` closes the connections that are idle at that moment. It leaves those that
  * become idle afterwards, and those on which nothing was ever sent (browsers open some in advance),
@@ -9,9 +13,16 @@
  */
 import { constants } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import type { Socket } from "node:net";
+import { Server as NetServer, type Socket } from "node:net";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import type { SniCallback } from "../tls/server-identity.ts";
 import { answerConnectionError, answerExpectations } from "./connection-errors.ts";
@@ -22,7 +33,7 @@ export interface NodeServersOptions {
   readonly requestTimeoutMs: number;
   /** How long one may that was given time. */
   readonly longTimeoutMs: number;
-  /** How long what is in flight may take once `close` was called. */
+  /** How long what is in flight may take to finish. */
   readonly graceMs: number;
   readonly upgrades: Upgrades;
 }
@@ -42,23 +53,34 @@ export interface NodeServers {
   readonly takeTime: (request: IncomingMessage) => void;
   /** How many connections are open. */
   readonly connections: () => number;
-  /** Begins to close all, and waits for all but `main`, which Fastify closes itself. */
-  readonly close: (main: Server) => Promise<void>;
+  /** From now on each answer is the last one on its connection, and says so. */
+  readonly drain: () => void;
+  /** Drains too. New connections are refused; those that were accepted are still served. */
+  readonly stopListening: () => Promise<void>;
+  /** Closes connections as they become idle, and all of them when the grace is over. */
+  readonly finish: () => Promise<void>;
 }
 
 export function createNodeServers(options: NodeServersOptions): NodeServers {
   const { requestTimeoutMs, longTimeoutMs, graceMs, upgrades } = options;
   const servers: (Server | TlsServer)[] = [];
-  const sockets = new Set<Socket>();
+  /** By when they were opened. */
+  const sockets = new Map<Socket, number>();
+  let accepted = 0;
+  let draining = false;
+  let closed: readonly Promise<unknown>[] = [];
 
   const closeIdle = (): void => {
     for (const server of servers) server.closeIdleConnections();
-    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    const before = performance.now() - firstBytesMs;
+    for (const [socket, openedAt] of sockets) {
+      if (socket.bytesRead === 0 && openedAt < before) socket.destroy();
+    }
   };
   const closeAll = (): void => {
     for (const server of servers) server.closeAllConnections();
     // Those that are still shaking hands.
-    for (const socket of sockets) socket.destroy();
+    for (const socket of sockets.keys()) socket.destroy();
   };
 
   const headersTimeout = Math.min(10_000, requestTimeoutMs);
@@ -76,8 +98,13 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   };
 
   const remember = (socket: Socket): void => {
-    sockets.add(socket);
+    accepted += 1;
+    sockets.set(socket, performance.now());
     socket.once("close", () => sockets.delete(socket));
+  };
+  const begin = (request: IncomingMessage, response: ServerResponse): void => {
+    if (draining) response.setHeader("connection", "close");
+    incoming.add(request);
   };
   const equip = <S extends Server | TlsServer>(server: S, handler: RequestListener): S => {
     upgrades.listen(server, handler);
@@ -85,7 +112,7 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
     answerExpectations(server);
     server.on("connection", remember);
     // Before the handler, which may give the request time.
-    server.prependListener("request", incoming.add);
+    server.prependListener("request", begin);
     servers.push(server);
     return server;
   };
@@ -117,26 +144,59 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
     },
     takeTime: incoming.delete,
     connections: () => sockets.size,
-    async close(main) {
+    drain() {
+      draining = true;
+    },
+    async stopListening() {
+      draining = true;
+      const listening = servers.filter((server) => server.listening);
+      if (listening.length > 0) await quietTurn(() => accepted);
+      // Node's HTTP servers look for idle connections first, which takes longer than all the rest.
+      for (const server of listening) stopAccepting.call(server);
+      closed = listening.map((server) => {
+        server.close();
+        return once(server, "close");
+      });
+    },
+    async finish() {
       incoming.close();
       closeIdle();
       const again = setInterval(closeIdle, 50);
       const late = setTimeout(closeAll, graceMs);
-      const stop = (): void => {
-        clearInterval(again);
-        clearTimeout(late);
-      };
-      if (main.listening) main.once("close", stop);
-      else stop();
-      const others = servers.filter((server) => server !== main && server.listening);
-      await Promise.all(
-        others.map((server) => {
-          server.close();
-          return once(server, "close");
-        }),
-      );
+      await Promise.all(closed);
+      clearInterval(again);
+      clearTimeout(late);
     },
   };
+}
+
+const stopAccepting = NetServer.prototype.close;
+
+/** How long the first bytes on a new connection may take once the server stops. */
+const firstBytesMs = 500;
+
+const quietTurnMs = 0.05;
+const quietTurnWithinMs = 1_000;
+
+/**
+ * Waits until the event loop has looked for new connections less than 0.05 ms ago, and found none. Closing
+ * a listener resets the connections that the system has set up and the process has not accepted yet, and
+ * requests are on their way on them. A busy loop takes milliseconds for a turn, and libuv accepts one in each.
+ *
+ * @param accepted how many there have been.
+ */
+async function quietTurn(accepted: () => number): Promise<void> {
+  const began = performance.now();
+  for (;;) {
+    // A process that has just waited is not soon interrupted by another one.
+    await sleep(1);
+    await nextTurn();
+    const [before, count] = [performance.now(), accepted()];
+    await nextTurn();
+    const now = performance.now();
+    const quiet = now - before < quietTurnMs && accepted() === count;
+    if (quiet || now - began > quietTurnWithinMs) return;
+  }
 }
 
 /**

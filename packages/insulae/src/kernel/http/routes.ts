@@ -72,6 +72,8 @@ export interface RoutesOptions {
   /** See `registerStreams`. */
   readonly takeTime: (request: IncomingMessage) => void;
   readonly baseUrl: string;
+  /** Of the node. */
+  readonly workers: number;
   readonly log: Logger;
 }
 
@@ -79,7 +81,7 @@ export interface RoutesOptions {
 export function registerRoutes(app: FastifyInstance, options: RoutesOptions): void {
   const shown = shownResources(options.features);
   const hooks = createRouteHooks(options.features);
-  const bounded = boundRoutes();
+  const bounded = boundRoutes(options.workers);
   const routes = options.features.flatMap((feature) => feature.routes);
   const [streams = [], others = []] = [true, false].map((wanted) =>
     routes.filter((route) => (streamKindOf(route) !== undefined) === wanted),

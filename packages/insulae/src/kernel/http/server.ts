@@ -38,6 +38,7 @@ import { type Resolve, type ResolvedRequest, stateKey } from "./request-state.ts
 import { registerRoutes } from "./routes.ts";
 import { securityHeaders } from "./security-headers.ts";
 import { createOpenSocket } from "./socket-route.ts";
+import type { SocketPeers } from "./socket-shares.ts";
 import { createSockets, type SocketTimes } from "./sockets.ts";
 import { createUpgrades } from "./upgrades.ts";
 import { createValidators } from "./validation.ts";
@@ -72,11 +73,19 @@ export interface HttpServerOptions {
   readonly requestTimeoutMs?: number;
   /** How often open WebSockets are looked after. */
   readonly socketTimes?: SocketTimes;
+  readonly socketPeers?: SocketPeers | undefined;
+  /** Of the node; each may have a share of what is bounded for a process. Default 1. */
+  readonly workers?: number;
   /** How long `close()` waits for what is in flight. Default 10 s. */
   readonly shutdownGraceMs?: number;
 }
 
 export type HttpServer = FastifyInstance & {
+  /**
+   * Has `/health/ready` say 503, and answers end their connections. Everything is served as before, so that
+   * balancers have time to notice until `close()`.
+   */
+  readonly drain: () => void;
   /** Listens a second time, for TLS. @returns the port. */
   readonly listenTls: (options: {
     readonly port: number;
@@ -107,16 +116,22 @@ export interface TlsListener {
  * @throws Error that lists all that is wrong with the declarations of the features.
  */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { log, version } = options;
+  const { log, version, workers = 1 } = options;
   const upgrades = createUpgrades();
-  const sockets = createSockets(options.socketTimes);
+  const sockets = createSockets(options.socketTimes, options.socketPeers);
   const servers = createNodeServers({
     upgrades,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
     longTimeoutMs: 600_000,
     graceMs: options.shutdownGraceMs ?? 10_000,
   });
-  const health = healthFeature({ checks: options.health, version, log });
+  let stopping = false;
+  const health = healthFeature({
+    checks: options.health,
+    version,
+    log,
+    isStopping: () => stopping,
+  });
   const metrics = metricsFeature({
     metrics: options.metrics,
     token: options.metricsToken,
@@ -127,13 +142,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const features = [health, metrics, ...options.features];
   checkDeclarations(features);
 
-  let closing = false;
   const { enterAt, stray } = createEntrance({
     headers: securityHeaders(options.production && options.baseUrl.startsWith("https:")),
     log,
     metrics: createHttpMetrics(options.metrics),
     tracing: options.tracing,
-    isClosing: () => closing,
   });
   const cors = createCors(options.cors);
   const constraints = new Map<string, ErrorFactory>(
@@ -150,7 +163,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     genReqId: createRequestId((address) => trusted(address, 0)),
     bodyLimit: options.bodyLimit ?? 1_048_576,
     trustProxy: options.trustProxy?.length ? [...options.trustProxy] : false,
-    return503OnClosing: false, // the hook below does it, in the shape of all errors
+    return503OnClosing: false, // what comes in on a connection that is open yet is served
     routerOptions: { maxParamLength: 500 },
     serverFactory(handler) {
       handle = handler;
@@ -162,14 +175,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.decorateRequest(stateKey, null);
   app.setErrorHandler(answerError);
 
-  acceptOnlyJson(app);
+  acceptOnlyJson(app, workers);
   acceptForms(app);
   // No route has this method. Fastify would insist on a body before it looked for one.
   app.addHttpMethod("QUERY", { hasBody: false, overrideExisting: true });
   app.addHook("preClose", async () => {
-    closing = true;
+    await servers.stopListening();
     sockets.close();
-    await servers.close(app.server);
+    await servers.finish();
   });
 
   const shared = {
@@ -181,6 +194,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     admit: cors.admit,
     openSocket: createOpenSocket({ upgrades, sockets, log }),
     takeTime: servers.takeTime,
+    workers,
     log,
   };
   const { limits } = options;
@@ -240,6 +254,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     done();
   });
   return Object.assign(app, {
+    drain: () => {
+      stopping = true;
+      servers.drain();
+    },
     listenFor: async ({ port, host, routes }: Parameters<HttpServer["listenFor"]>[0]) => {
       const server = servers.create(only(routes, handle));
       await once(server.listen({ port, host }), "listening");

@@ -43,7 +43,6 @@ import {
   malformedJson,
   notFound,
   originRefused,
-  shuttingDown,
   unsupportedMediaType,
   uriTooLong,
   validationFailed,
@@ -78,7 +77,6 @@ export const sharedErrors: readonly ErrorFactory[] = [
   databaseBusy,
   databaseUnavailable,
   statementTimeout,
-  shuttingDown,
 ];
 
 /** Those of routes that change something, or take a body. */

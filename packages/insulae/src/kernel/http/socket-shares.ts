@@ -1,5 +1,5 @@
 /**
- * How many WebSockets may be open in a process, and whose. A tenant may open one more while it has
+ * How many WebSockets may be open in a process, or in all workers of a node, and whose. A tenant may open one more while it has
  * fewer than are free: alone it gets half of all, a second one half of what is left, and so on. However
  * many one opens, others still find some. A few are kept for platform administrators, who watch over all tenants.
  */
@@ -26,26 +26,35 @@ export interface SocketShares {
   readonly add: (owner: SocketOwner) => () => void;
 }
 
+/** The other workers of the node. Two of them that let somebody in at once may exceed a limit by one. */
+export interface SocketPeers {
+  /** Tells them that one was opened (1) or closed (-1) here. */
+  readonly changed: (owner: SocketOwner, by: 1 | -1) => void;
+  /** Hears the same of theirs, and how many they have. */
+  readonly follow: (onChanged: (owner: SocketOwner, by: number) => void) => void;
+}
+
 const maxOfPerson = 10;
 /** One tenant alone may have a thousand. */
 const maxOfTenants = 2_000;
 const forAdministrators = 100;
 
-export function createSocketShares(): SocketShares {
+export function createSocketShares(peers?: SocketPeers): SocketShares {
   const ofPersons = new Map<string, number>();
   const ofTenants = new Map<string | undefined, number>();
   let open = 0;
 
-  const change = <K>(counts: Map<K, number>, key: K, by: 1 | -1): void => {
+  const change = <K>(counts: Map<K, number>, key: K, by: number): void => {
     const count = (counts.get(key) ?? 0) + by;
     if (count === 0) counts.delete(key);
     else counts.set(key, count);
   };
-  const count = ({ person, tenant }: SocketOwner, by: 1 | -1): void => {
+  const count = ({ person, tenant }: SocketOwner, by: number): void => {
     open += by;
     change(ofPersons, person, by);
     change(ofTenants, tenant, by);
   };
+  peers?.follow(count);
   const why = (detail: string) => tooManySockets({ detail });
 
   return {
@@ -65,7 +74,11 @@ export function createSocketShares(): SocketShares {
     },
     add(owner) {
       count(owner, 1);
-      return () => count(owner, -1);
+      peers?.changed(owner, 1);
+      return () => {
+        count(owner, -1);
+        peers?.changed(owner, -1);
+      };
     },
   };
 }

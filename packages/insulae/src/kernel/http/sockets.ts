@@ -17,7 +17,12 @@ import type { IncomingMessage } from "node:http";
 import { type WebSocket, WebSocketServer } from "ws";
 import { AppError, defineError } from "../errors.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { createSocketShares, type SocketOwner, tooManySockets } from "./socket-shares.ts";
+import {
+  createSocketShares,
+  type SocketOwner,
+  type SocketPeers,
+  tooManySockets,
+} from "./socket-shares.ts";
 import type { Handshake } from "./upgrades.ts";
 
 export const upgradeRequired = defineError("upgrade_required", 426, "This address is a WebSocket");
@@ -88,7 +93,7 @@ interface Open {
   unansweredSince: number | undefined;
 }
 
-export function createSockets(times: SocketTimes = usualTimes): Sockets {
+export function createSockets(times: SocketTimes = usualTimes, peers?: SocketPeers): Sockets {
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -100,7 +105,7 @@ export function createSockets(times: SocketTimes = usualTimes): Sockets {
   });
   /** Who has to be checked next comes first. */
   const sockets = new Set<Open>();
-  const shares = createSocketShares();
+  const shares = createSocketShares(peers);
   let closed = false;
 
   const admit = (owner: SocketOwner): void => {

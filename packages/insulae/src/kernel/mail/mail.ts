@@ -8,6 +8,7 @@ import { canonicalEmail } from "../auth/email.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import { inTurn } from "../database/in-turn.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
+import { shareOf } from "../workers/share.ts";
 import { type Brand, brandOf } from "./layout.ts";
 import { createRenderer, type Renderer, type Texts } from "./renderer.ts";
 import type { AnyMailTemplate, MailTemplate } from "./template.ts";
@@ -77,10 +78,13 @@ export interface MailOptions {
   /** All that may be sent. */
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
   readonly supportEmail: string | undefined;
+  /** Of the node. Default 1. */
+  readonly workers?: number;
 }
 
-export function createMail({ control, templates, supportEmail }: MailOptions): Mail {
-  const renderer = createRenderer();
+export function createMail(options: MailOptions): Mail {
+  const { control, templates, supportEmail, workers = 1 } = options;
+  const renderer = createRenderer({ threads: shareOf(2, workers) });
   return {
     templates,
     textsOf: renderer.of,

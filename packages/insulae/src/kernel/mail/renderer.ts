@@ -72,6 +72,8 @@ export interface Renderer {
 export interface RendererOptions {
   /** How long a thread may work on one question. */
   readonly deadlineMs?: number;
+  /** How many threads there may be. Default 2. */
+  readonly threads?: number;
 }
 
 const startMs = 10_000;
@@ -80,9 +82,10 @@ const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 1
 const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const script = new URL(`liquid.worker.${extension}`, import.meta.url);
 
-export function createRenderer({ deadlineMs = 1_000 }: RendererOptions = {}): Renderer {
+export function createRenderer(options: RendererOptions = {}): Renderer {
+  const { deadlineMs = 1_000, threads: most = 2 } = options;
   const { run } = createAtATime({
-    ...{ what: "templates", process: 2, tenant: 1 },
+    ...{ what: "templates", process: most, tenant: 1 },
     ...{ waiting: 1_000, tenantWaiting: 100 },
   });
   const threads = new Set<Worker>();

@@ -76,9 +76,17 @@ const keptDays = 30;
 /** 15 s, 1 min, 4 min, … over four hours in all, each half more or less, so that nodes don't meet. */
 const backoff = (attempts: number): number => 15_000 * 4 ** (attempts - 1) * (0.5 + Math.random());
 
+/** In one process. */
+export const mailsAtATime = 4;
+
 export function createMailSender(options: MailSenderOptions): MailSender {
   const { control, platform, delivery, log } = options;
-  const { concurrency = 4, leaseMs = 120_000, maxAttempts = 7, backoffMs = backoff } = options;
+  const {
+    concurrency = mailsAtATime,
+    leaseMs = 120_000,
+    maxAttempts = 7,
+    backoffMs = backoff,
+  } = options;
   const turns = createMailTurns({
     control,
     leaseMs,

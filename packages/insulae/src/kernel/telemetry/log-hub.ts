@@ -15,6 +15,8 @@
  * loop is busy, however many watch. Requests have the rest. Some 64 KiB may be on their way to each.
  * Whoever is too slow for that, or has to wait too long for its turn, misses the oldest lines beyond
  * `bufferSize`, and is told how many, where they are missing.
+ *
+ * A worker's lines go to the viewers of the other workers of its node as well (`peers`), while there are any.
  */
 import { pino } from "pino";
 import { Fifo } from "../database/fifo.ts";
@@ -33,6 +35,19 @@ export interface LogHub {
   stats(): { readonly viewers: number; readonly dropped: number };
 }
 
+/** The hubs of the other workers. */
+export interface LogPeers {
+  /** Tells them whether somebody watches here. */
+  readonly watching: (watched: boolean) => void;
+  /** Sends them a line, while somebody watches there. */
+  readonly send: (line: string, level: number, tenantId: string | undefined) => void;
+  /** Hears whether somebody watches there, and their lines. */
+  readonly follow: (
+    onWatched: (watched: boolean) => void,
+    onLine: (line: string, level: number, tenantId: string | undefined) => void,
+  ) => void;
+}
+
 export interface LogHubOptions {
   readonly format: LogFormat;
   /** How many lines are kept for a viewer who is too slow. */
@@ -41,6 +56,7 @@ export interface LogHubOptions {
   readonly levels?: Readonly<Partial<Record<LogModule, string>>>;
   /** Gets each line as well that is written. */
   readonly file?: ((line: string) => void) | undefined;
+  readonly peers?: LogPeers | undefined;
   /** @returns whether the event loop has been busy since it was asked last. */
   readonly isBusy?: () => boolean;
 }
@@ -75,7 +91,7 @@ const wantsMetadata = Symbol.for("pino.metadata");
 const info = 30;
 
 export function createLogHub(options: LogHubOptions): LogHub {
-  const { format, bufferSize, levels = {}, file, isBusy = busyLoop(busyAbove) } = options;
+  const { format, bufferSize, levels = {}, file, peers, isBusy = busyLoop(busyAbove) } = options;
   const capacity = Math.max(1, bufferSize);
   /** Whose turn it is comes first. */
   const viewers = new Fifo<Viewer>();
@@ -84,6 +100,7 @@ export function createLogHub(options: LogHubOptions): LogHub {
   const tapped: { readonly log: Logger; readonly level: string }[] = [];
   let dropped = 0;
   let serving = false;
+  let watchedElsewhere = false;
   let budgetMs = 0;
 
   const publish = (line: string, level: number, tenantId: string | undefined): void => {
@@ -170,10 +187,15 @@ export function createLogHub(options: LogHubOptions): LogHub {
   };
 
   const chooseLevel = (): void => {
+    const watched = viewers.size > 0 || watchedElsewhere;
     for (const { log, level } of tapped) {
-      log.level = viewers.size === 0 || rankOf(level) <= info ? level : "info";
+      log.level = !watched || rankOf(level) <= info ? level : "info";
     }
   };
+  peers?.follow((watched) => {
+    watchedElsewhere = watched;
+    chooseLevel();
+  }, publish);
 
   return {
     tap(log) {
@@ -188,7 +210,10 @@ export function createLogHub(options: LogHubOptions): LogHub {
           destination.write(line);
           file?.(line);
         }
-        if (viewers.size > 0) publish(line, lastLevel, tenantOf(lastLogger, lastObj));
+        if (viewers.size === 0 && !watchedElsewhere) return;
+        const tenantId = tenantOf(lastLogger, lastObj);
+        if (viewers.size > 0) publish(line, lastLevel, tenantId);
+        if (watchedElsewhere) peers?.send(line, lastLevel, tenantId);
       };
       Reflect.set(through, wantsMetadata, true);
       const own = withModules(log.child({}), (module, child) => {
@@ -205,9 +230,11 @@ export function createLogHub(options: LogHubOptions): LogHub {
       const channel = channelFor({ tenantId: undefined, format, least: 0, ...wanted });
       const viewer = { channel, next: channel.end, underWay: 0, socket };
       viewers.push(viewer);
+      if (viewers.size === 1) peers?.watching(true);
       chooseLevel();
       socket.onLeft(() => {
         leave(viewer);
+        if (viewers.size === 0) peers?.watching(false);
         chooseLevel();
       });
     },

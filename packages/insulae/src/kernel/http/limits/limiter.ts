@@ -1,11 +1,12 @@
 /**
- * Who keeps the buckets: this process, or Redis for all processes.
+ * Who keeps the buckets: this process; the primary, for all workers of this node; or Redis for all nodes.
  *
  *   empty, as far as is known here ──► refused
  *   Redis is here ─────────────────► Redis decides; what it says is learnt
  *   Redis is away ─────────────────► decided here, from what was learnt
+ *   a worker without Redis ────────► the primary decides; what it says is learnt
  *
- * Without Redis the answer is there at once. With it, a flood costs Redis nothing once a bucket is
+ * In one process without Redis the answer is there at once. With it, a flood costs Redis nothing once a bucket is
  * empty: no other node can have filled it meanwhile, so what is known here is enough to refuse. And
  * should Redis go away, its buckets go on here as they were, so that this gives nobody a fresh one.
  */
@@ -28,15 +29,21 @@ export interface Limiter {
 
 export interface LimiterOptions extends LocalBucketsOptions {
   readonly redis?: Redis | undefined;
+  /** Of a worker: has the primary charge a request. */
+  readonly takeFromPrimary?: ((charges: readonly Charge[]) => Promise<Outcome>) | undefined;
 }
 
-export function createLimiter({ redis, ...options }: LimiterOptions = {}): Limiter {
-  const local = createLocalBuckets(options);
-  if (!redis) return local;
+export function createLimiter(options: LimiterOptions = {}): Limiter {
+  const { redis, takeFromPrimary, ...rest } = options;
+  const local = createLocalBuckets(rest);
+  const takeElsewhere = redis
+    ? (charges: readonly Charge[]) => takeFromRedis(redis, charges)
+    : takeFromPrimary;
+  if (!takeElsewhere) return local;
 
   const ask = async (charges: readonly Charge[]): Promise<Outcome> => {
     try {
-      const outcome = await takeFromRedis(redis, charges);
+      const outcome = await takeElsewhere(charges);
       local.observe(charges, outcome.spent);
       return outcome;
     } catch (error) {
@@ -47,6 +54,6 @@ export function createLimiter({ redis, ...options }: LimiterOptions = {}): Limit
   return {
     refusal: local.refusal,
     take: (charges) =>
-      redis.isHere() ? (local.refusal(charges) ?? ask(charges)) : local.take(charges),
+      redis && !redis.isHere() ? local.take(charges) : (local.refusal(charges) ?? ask(charges)),
   };
 }

@@ -1,0 +1,68 @@
+/**
+ * One of the workers that `insulae start --workers` starts: a server like any other, which has a share of what
+ * the node may have, and does what the primary tells it. Signals are the primary's affair: a terminal, and
+ * some supervisors, send them to all processes.
+ */
+import { type App, createApp } from "../app.ts";
+import { type Config, loadConfig } from "../config.ts";
+import { createWorkerLink } from "../kernel/workers/link.ts";
+import { createPeer } from "../kernel/workers/peer.ts";
+import { exactShareOf, shareOf } from "../kernel/workers/share.ts";
+import type { CommandContext, Result } from "./command.ts";
+import { exitCodes, explain } from "./failure.ts";
+import { cannotListen, logFor } from "./starting.ts";
+
+/** The variable by which the primary tells a process that it is a worker, and which. */
+export const workerVariable = "INSULAE_WORKER";
+
+export interface WorkerRole {
+  /** 1, 2, … */
+  readonly id: number;
+  readonly workers: number;
+  readonly overrides: Partial<Config>;
+  /** Whether stdout is for a document, and the log goes to stderr. */
+  readonly json: boolean;
+}
+
+/** Databases are migrated before there are workers. */
+const shares = (config: Config, { id, workers }: WorkerRole): Partial<Config> => ({
+  workers,
+  migrateOnStart: false,
+  databaseConnections: exactShareOf(config.databaseConnections, id, workers),
+  jobsConcurrency: exactShareOf(config.jobsConcurrency, id, workers),
+  cacheMegabytes: shareOf(config.cacheMegabytes, workers),
+});
+
+export async function startWorker({ env }: CommandContext, role: WorkerRole): Promise<Result> {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+  const peer = createPeer({
+    send: (message) => process.send?.(message, undefined, undefined, () => {}),
+    onMessage: (handle) => process.on("message", handle),
+  });
+  const told = Promise.withResolvers<void>();
+  peer.on("stop", told.resolve);
+  let app: App | undefined;
+  try {
+    const settings = loadConfig(env, role.overrides);
+    const overrides = { ...role.overrides, ...shares(settings, role) };
+    const config = loadConfig(env, overrides);
+    const worker = createWorkerLink(role.id, role.workers, peer);
+    const log = logFor(config, role.json).child({ worker: role.id });
+    app = await createApp({ env, config: overrides, log, worker });
+    const address = await app.listen().catch((error: unknown) => {
+      throw cannotListen(error, config);
+    });
+    peer.on("reopenLog", app.reopenLog);
+    peer.tell("listening", address);
+  } catch (error) {
+    await app?.close();
+    const { code, message, exitCode } = explain(error);
+    await peer.ask("failed", { code, message, exitCode });
+    process.exit(exitCode);
+  }
+  void told.promise.then(app.close).then(
+    () => process.exit(exitCodes.ok),
+    () => process.exit(exitCodes.failed),
+  );
+  return { document: undefined, text: "" };
+}

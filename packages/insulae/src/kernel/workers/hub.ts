@@ -1,0 +1,137 @@
+/**
+ * What the primary of a node does for its workers: it keeps the buckets of rate limits, so that limits hold
+ * over all workers; tells each who has WebSockets open at the others; passes lines of the log on to the workers
+ * whose viewers want them; and puts the metrics of all together for whichever is asked. A worker is told
+ * what it follows once it has said so: before, it would not hear it.
+ */
+import { withDeadline } from "../deadline.ts";
+import { type Charge, createLocalBuckets } from "../http/limits/local-buckets.ts";
+import type { LogPeers } from "../telemetry/log-hub.ts";
+import { createLineBatches, type OwnedLine } from "./line-batches.ts";
+import type { SocketChange } from "./link.ts";
+import { mergeMetrics } from "./merge-metrics.ts";
+import type { Peer } from "./peer.ts";
+
+export interface WorkersHub {
+  /** @returns what to call when the worker has ended. */
+  add(id: number, peer: Peer): () => void;
+  /** For the primary's own lines. */
+  readonly logs: LogPeers;
+}
+
+export interface WorkersHubOptions {
+  /** The primary's own. */
+  readonly metrics: () => Promise<string>;
+  /** How long a worker may take to give its metrics; one that hangs is left out. Default 2 s. */
+  readonly metricsTimeoutMs?: number;
+}
+
+interface Member {
+  readonly peer: Peer;
+  followsLogs: boolean;
+  followsSockets: boolean;
+  /** The WebSockets that are open there, by the JSON of their owners. */
+  readonly sockets: Map<string, number>;
+  /** Whether somebody watches the log at this worker. */
+  watching: boolean;
+  /** Whether this worker was told that somebody watches elsewhere. */
+  watched: boolean;
+}
+
+export function createWorkersHub({
+  metrics,
+  metricsTimeoutMs = 2_000,
+}: WorkersHubOptions): WorkersHub {
+  const members = new Map<number, Member>();
+  const buckets = createLocalBuckets();
+  let onWatched: (watched: boolean) => void = () => {};
+
+  const passOn = (lines: readonly OwnedLine[], from: Member | undefined): void => {
+    for (const member of members.values()) {
+      if (member !== from && member.watching) member.peer.tell("lines", lines);
+    }
+  };
+  const tellWatched = (): void => {
+    const watching = [...members.values()].filter((member) => member.watching);
+    for (const member of members.values()) {
+      const watched = watching.some((other) => other !== member);
+      if (!member.followsLogs || watched === member.watched) continue;
+      member.peer.tell("watched", watched);
+      member.watched = watched;
+    }
+    onWatched(watching.length > 0);
+  };
+  const passOnSocket = (change: SocketChange, from: Member): void => {
+    for (const member of members.values()) {
+      if (member !== from && member.followsSockets) member.peer.tell("socket", change);
+    }
+  };
+  const onSocket = (member: Member, { owner, by }: SocketChange): void => {
+    const key = JSON.stringify(owner);
+    const count = (member.sockets.get(key) ?? 0) + by;
+    if (count === 0) member.sockets.delete(key);
+    else member.sockets.set(key, count);
+    passOnSocket({ owner, by }, member);
+  };
+  const followSockets = (member: Member): void => {
+    member.followsSockets = true;
+    for (const other of members.values()) {
+      if (other === member) continue;
+      for (const [owner, by] of other.sockets) {
+        member.peer.tell("socket", { owner: JSON.parse(owner), by });
+      }
+    }
+  };
+  const allMetrics = async (): Promise<string> => {
+    const texts = new Map([["primary", await metrics()]]);
+    const asked = [...members].map(async ([id, { peer }]) => {
+      const text = await withDeadline(metricsTimeoutMs, () => peer.ask("ownMetrics")).catch(
+        () => "",
+      );
+      texts.set(String(id), String(text));
+    });
+    await Promise.all(asked);
+    return mergeMetrics(texts);
+  };
+
+  return {
+    add(id, peer) {
+      const member: Member = {
+        peer,
+        followsLogs: false,
+        followsSockets: false,
+        sockets: new Map(),
+        watching: false,
+        watched: false,
+      };
+      members.set(id, member);
+      peer.on<readonly (readonly Charge[])[]>("take", (batch) => batch.map(buckets.take));
+      peer.on<readonly OwnedLine[]>("lines", (lines) => passOn(lines, member));
+      peer.on<boolean>("watching", (watching) => {
+        member.watching = watching;
+        tellWatched();
+      });
+      peer.on("followLogs", () => {
+        member.followsLogs = true;
+        tellWatched();
+      });
+      peer.on<SocketChange>("socket", (change) => onSocket(member, change));
+      peer.on("followSockets", () => followSockets(member));
+      peer.on("metrics", allMetrics);
+      return () => {
+        members.delete(id);
+        tellWatched();
+        for (const [owner, count] of member.sockets) {
+          passOnSocket({ owner: JSON.parse(owner), by: -count }, member);
+        }
+      };
+    },
+    logs: {
+      watching() {},
+      send: createLineBatches("the primary", (lines) => passOn(lines, undefined)).add,
+      follow(watchedChanged) {
+        onWatched = watchedChanged;
+      },
+    },
+  };
+}

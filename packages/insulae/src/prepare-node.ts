@@ -1,0 +1,29 @@
+import { type App, featuresOf } from "./app.ts";
+import type { Config } from "./config.ts";
+import { makeFirstAdmin } from "./first-admin.ts";
+import { migratePlacements, openInstallation } from "./installation.ts";
+import type { Logger } from "./kernel/telemetry/log.ts";
+import { createServices, type Services } from "./services.ts";
+
+/**
+ * Does once what each server would do when it starts: migrates all that is to be migrated, and whatever `fn`
+ * does with the services. Gives everything back.
+ */
+export async function prepareNode<Result>(
+  config: Config,
+  log: Logger,
+  fn: (services: Services, ensureAdmin: App["ensureAdmin"]) => Promise<Result>,
+): Promise<Result> {
+  const installation = await openInstallation(config, featuresOf(config), log);
+  try {
+    await migratePlacements(installation);
+    const services = await createServices(installation);
+    try {
+      return await fn(services, (admin) => makeFirstAdmin(installation, services, admin));
+    } finally {
+      await services.close();
+    }
+  } finally {
+    await installation.close();
+  }
+}
