@@ -17,7 +17,9 @@ const tenantLists: Readonly<Record<string, string>> = {
     select 'p' || n, 1, repeat('é', 10000) ${rows}`,
   "/documents": `insert into documents (title, content) select 'd' || n, ${text(20_000)} ${rows}`,
   "/files": `insert into files (file_name, mime_type, file_size, status, metadata)
-    select 'f' || n, 'text/plain', 1, 'ready', jsonb_build_object('m', ${text(60_000)}) ${rows}`,
+    select 'f' || n, 'text/plain', 1, 'ready', (
+      select jsonb_object_agg('k' || k, repeat('é', 1000)) from generate_series(1, 50) as k
+    ) ${rows}`,
   "/notifications/templates": `insert into notification_templates (name, type, body, html)
     select 't' || n, 'email', ${text(20_000)}, ${text(50_000)} ${rows}`,
   "/notifications/history": `insert into notifications (type, recipient, priority, error_message)
