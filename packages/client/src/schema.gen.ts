@@ -2354,7 +2354,7 @@ export interface paths {
         };
         /**
          * Lists jobs, newest first
-         * @description The tenant's; for platform administrators outside a tenant, all. Completed jobs are kept for two days, parked ones for thirty.
+         * @description `data` and `result` of more than 4 KiB are null here, and shown with the job itself. The tenant's; for platform administrators outside a tenant, all. Completed jobs are kept for two days, parked ones for thirty.
          *
          *     Needs the permission `jobs:read`. Platform administrators may call it as well.
          */
@@ -5368,6 +5368,7 @@ export interface operations {
                      */
                     plan?: string;
                     hosts?: string[];
+                    /** @description At most 32 KiB as JSON. */
                     settings?: {
                         /** @description Whether strangers may sign up as users of the tenant. */
                         registration?: "open" | "closed";
@@ -5484,6 +5485,7 @@ export interface operations {
                      * @example premium
                      */
                     plan?: string;
+                    /** @description At most 32 KiB as JSON. */
                     settings?: {
                         /** @description Whether strangers may sign up as users of the tenant. */
                         registration?: "open" | "closed";
@@ -5587,6 +5589,7 @@ export interface operations {
                      * @example premium
                      */
                     plan?: string;
+                    /** @description At most 32 KiB as JSON. */
                     settings?: {
                         /** @description Whether strangers may sign up as users of the tenant. */
                         registration?: "open" | "closed";

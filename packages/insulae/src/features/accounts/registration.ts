@@ -1,5 +1,4 @@
 import type { Static } from "typebox";
-import type { Settings } from "../../config.settings.ts";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import { canonicalEmail } from "../../kernel/auth/email.ts";
 import { invalidCredentials } from "../../kernel/auth/errors.ts";
@@ -15,6 +14,7 @@ import {
   canonicalUsername,
   createUser,
   createUserUnlessTaken,
+  isRegistrationOpen,
   isUsernameTaken,
   isVerificationRequired,
   noRoomMail,
@@ -129,7 +129,7 @@ async function registerUser(
   { firstOwns = false }: RegistrationOptions,
 ): Promise<SignedInReply | Pending> {
   const { platform } = context;
-  if (!isOpen(platform.config, tenant)) {
+  if (!isRegistrationOpen(platform.config, tenant)) {
     const joins = await isDomainOf(platform.control, tenant, canonicalEmail(person.email));
     throw joins ? registrationClosed({ detail: waysIn.domain }) : invitationOnly();
   }
@@ -234,14 +234,6 @@ async function valuesOf(
     last_name: last_name?.trim() ?? "",
   };
 }
-
-/** Strangers may sign up where the tenant says so; where it says nothing, not in production. */
-const isOpen = (config: Settings, { settings }: Tenant): boolean => {
-  // Who registers does so with a password.
-  if (settings.password_login === "off") return false;
-  if (settings.registration === undefined) return config.env !== "production";
-  return settings.registration === "open";
-};
 
 async function isEmpty({ config, withTenant }: Platform, tenant: Tenant): Promise<boolean> {
   if (config.env === "production") return false;

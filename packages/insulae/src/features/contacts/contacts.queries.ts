@@ -1,4 +1,5 @@
 import { type ColumnType, type Insertable, type Kysely, sql, type Updateable } from "kysely";
+import type { CutPage } from "../../kernel/database/json-page.ts";
 import {
   isSearched,
   type SearchSource,
@@ -108,9 +109,9 @@ export const nextContacts = (
   db: Db,
   wanted: { q?: string },
   page: { after: string | undefined; limit: number },
-): Promise<Json> =>
+): Promise<CutPage> =>
   searching(db, { text: wanted.q }, (from) =>
-    newestContacts.jsonList(from, { ...filterOf(wanted), ...page }),
+    newestContacts.part(from, { ...filterOf(wanted), ...page }),
   );
 
 export const createContact = statement((db: Db, p: Params<Insertable<ContactTables["contacts"]>>) =>

@@ -76,9 +76,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
         { name: "documents", format: query.format, header },
         {
           columns: Object.keys(Document.properties),
-          next: (page) => wholeDocuments.jsonList(db, { ...filterOf(query), ...page }),
-          // Each may be as large as a body.
-          rowsAtOnce: 20,
+          next: (page) => wholeDocuments.part(db, { ...filterOf(query), ...page }),
         },
       ),
   ),

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from "kysely";
+import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
 import type { Page } from "../../kernel/http/page.ts";
 import { platformQueue } from "../../kernel/jobs/queue-names.ts";
@@ -34,15 +34,22 @@ const stateOf = sql<JobState>`case state
   when 'created' then 'waiting' when 'retry' then 'waiting' when 'active' then 'running'
   when 'completed' then 'completed' else 'parked' end`;
 
-const columns = sql`
+/** In a list; what is longer is shown with the one job. */
+const longest = 4_096;
+const short = (value: RawBuilder<unknown>) =>
+  sql`case when octet_length((${value})::text) <= ${longest} then ${value} end`;
+
+const columnsWith = (shown: (value: RawBuilder<unknown>) => RawBuilder<unknown>) => sql`
   id, nullif(name, ${platformQueue}) as tenant_id, data->>'job' as job, ${stateOf} as state,
-  data->'data' as data,
+  ${shown(sql`data->'data'`)} as data,
   retry_count + case when started_on is null then 0 else 1 end as attempts,
   case when state = 'active' then (output->>'progress')::float8 end as progress,
-  case when state = 'completed' then output->'result' end as result,
-  case when state in ('retry', 'failed') then output->>'error' end as error,
+  case when state = 'completed' then ${shown(sql`output->'result'`)} end as result,
+  case when state in ('retry', 'failed') then left(output->>'error', ${longest}) end as error,
   start_after as due_at, created_on as created_at, started_on as started_at,
   completed_on as finished_at`;
+const columns = columnsWith((value) => value);
+const shortColumns = columnsWith(short);
 
 const ownedBy = (owner: Owner) => (owner === undefined ? sql`true` : sql`name = ${owner}`);
 
@@ -75,7 +82,7 @@ export async function someJobs(
   }: JobFilter & { readonly before?: string | undefined; readonly limit: number },
 ): Promise<JobView[]> {
   const { rows } = await sql<JobView>`
-    select ${columns} from pgboss.job_common
+    select ${shortColumns} from pgboss.job_common
     where ${ownedBy(owner)}
       and ${state === undefined ? sql`true` : sql`${stateOf} = ${state}`}
       and ${job === undefined ? sql`true` : sql`data->>'job' = ${job}`}

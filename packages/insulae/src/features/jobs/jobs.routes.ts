@@ -52,7 +52,7 @@ export const jobRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       summary: "Lists jobs, newest first",
       description:
-        "The tenant's; for platform administrators outside a tenant, all. Completed jobs are kept for two days, parked ones for thirty.",
+        "`data` and `result` of more than 4 KiB are null here, and shown with the job itself. The tenant's; for platform administrators outside a tenant, all. Completed jobs are kept for two days, parked ones for thirty.",
       query: pageQuery({
         state: Type.Optional(State),
         job: Type.Optional(

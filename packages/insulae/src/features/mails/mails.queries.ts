@@ -1,56 +1,81 @@
-import type { Kysely } from "kysely";
+import { type Kysely, type Selectable, sql } from "kysely";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import type { Page } from "../../kernel/http/page.ts";
+import { type JsonRow, type Params, statement } from "../../kernel/database/statement.ts";
 
 type Control = Kysely<ControlTables>;
 type State = "waiting" | "sent" | "dropped" | "failed";
+type CapturedRow = JsonRow<
+  Omit<Selectable<ControlTables["control.captured_messages"]>, "recipient"> & { to: string }
+>;
+type Channel = CapturedRow["channel"];
 
 /** Newest first. */
-export async function listMails(
-  control: Control,
-  { to, state }: { readonly to: string | undefined; readonly state: State | undefined },
-  { limit, after, cursor }: Page,
-) {
-  let query = control
-    .selectFrom("control.mails as mail")
-    .leftJoin("control.captured_messages as captured", "captured.id", "mail.id")
-    .select([
-      "mail.id",
-      "mail.tenant_id",
-      "mail.template",
-      "mail.recipient as to",
-      "mail.state",
-      "mail.attempts",
-      "mail.reason",
-      "captured.content as captured",
-      "mail.due_at",
-      "mail.created_at",
-      "mail.finished_at",
-    ])
-    .orderBy("mail.id", "desc")
-    .limit(limit + 1);
-  if (to !== undefined) query = query.where("mail.recipient", "=", to);
-  if (state !== undefined) query = query.where("mail.state", "=", state);
-  if (after[0] !== undefined) query = query.where("mail.id", "<", after[0]);
-  const found = await query.execute();
-  const items = found.slice(0, limit);
-  const last = items.at(-1);
-  return { items, next_cursor: last && found.length > limit ? cursor.encode([last.id]) : null };
-}
+export const newestMails = statement(
+  (
+    control: Control,
+    p: Params<{
+      to?: string | undefined;
+      state?: State | undefined;
+      before?: string | undefined;
+      limit: number;
+    }>,
+  ) => {
+    let query = control
+      .selectFrom("control.mails as mail")
+      .leftJoin("control.captured_messages as captured", "captured.id", "mail.id")
+      .select([
+        "mail.id",
+        "mail.tenant_id",
+        "mail.template",
+        "mail.recipient as to",
+        "mail.state",
+        "mail.attempts",
+        "mail.reason",
+        "captured.content as captured",
+        "mail.due_at",
+        "mail.created_at",
+        "mail.finished_at",
+      ])
+      .orderBy("mail.id", "desc")
+      .limit(p.limit);
+    if (p.to !== undefined) query = query.where("mail.recipient", "=", p.to);
+    if (p.state !== undefined) query = query.where("mail.state", "=", p.state);
+    if (p.before !== undefined) query = query.where("mail.id", "<", p.before);
+    return query;
+  },
+);
 
-/** Those that are kept, newest first. */
+const newestCaptured = statement(
+  (
+    control: Control,
+    p: Params<{ channels: readonly Channel[]; to?: string | undefined; limit: number }>,
+  ) => {
+    let query = control
+      .selectFrom("control.captured_messages")
+      .select([
+        "id",
+        "channel",
+        "tenant_id",
+        "template",
+        "recipient as to",
+        "content",
+        "created_at",
+      ])
+      .where(sql<boolean>`channel = any(${p.channels}::text[])`)
+      .orderBy("id", "desc")
+      .limit(p.limit);
+    if (p.to !== undefined) query = query.where("recipient", "=", p.to);
+    return query;
+  },
+);
+
+/** Those that are kept, newest first, as many as a page has room for. */
 export async function listCaptured(
   control: Control,
-  channels: readonly ("email" | "sms" | "push")[],
+  channels: readonly Channel[],
   to: string | undefined,
 ) {
-  let query = control
-    .selectFrom("control.captured_messages")
-    .select(["id", "channel", "tenant_id", "template", "recipient as to", "content", "created_at"])
-    .where("channel", "in", channels)
-    .orderBy("id", "desc")
-    .limit(200);
-  if (to !== undefined) query = query.where("recipient", "=", to);
-  const found = await query.execute();
+  const { items } = await newestCaptured.part(control, { channels, to, limit: 200 });
+  const found = JSON.parse(`[${items}]`) as CapturedRow[]; // the statement's rows
   return found.map(({ content, ...message }) => ({ ...message, ...content }));
 }

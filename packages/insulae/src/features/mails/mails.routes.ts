@@ -3,7 +3,7 @@ import { findCanonicalEmail } from "../../kernel/auth/email.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
-import { listCaptured, listMails } from "./mails.queries.ts";
+import { listCaptured, newestMails } from "./mails.queries.ts";
 
 const captured = {
   subject: Type.String(),
@@ -71,7 +71,11 @@ export const mailRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: pageOf(Mail),
     },
     ({ platform, query, page }) =>
-      listMails(platform.control, { to: addressOf(query.to), state: query.state }, page),
+      newestMails.page(
+        platform.control,
+        { to: addressOf(query.to), state: query.state, before: page.after[0] },
+        { limit: page.limit, cursor: page.cursor, key: ({ id }) => [id] },
+      ),
   ),
 ];
 

@@ -126,8 +126,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
         { name: "orders", format: query.format, header },
         {
           columns: Object.keys(Order.properties),
-          next: (page) => wholeOrders.jsonList(db, { ...filterOf(query), ...page }),
-          rowsAtOnce: 100,
+          next: (page) => wholeOrders.part(db, { ...filterOf(query), ...page }),
         },
       ),
   ),

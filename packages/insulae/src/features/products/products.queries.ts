@@ -6,6 +6,7 @@ import {
   sql,
   type Updateable,
 } from "kysely";
+import type { CutPage } from "../../kernel/database/json-page.ts";
 import {
   isSearched,
   type SearchSource,
@@ -115,9 +116,9 @@ export const nextProducts = (
   db: Db,
   wanted: { q?: string; is_active?: boolean },
   page: { after: string | undefined; limit: number },
-): Promise<Json> =>
+): Promise<CutPage> =>
   searching(db, { text: wanted.q }, (from) =>
-    newestProducts.jsonList(from, { ...filterOf(wanted), ...page }),
+    newestProducts.part(from, { ...filterOf(wanted), ...page }),
   );
 
 export const createProduct = statement((db: Db, p: Params<Insertable<ProductTables["products"]>>) =>

@@ -11,7 +11,13 @@ import {
   hasProvider,
   type IdentityTables,
 } from "../identity-providers/identity-providers.feature.ts";
-import { createOwnerUser, findActiveUserOf } from "../users/users.feature.ts";
+import {
+  createOwnerUser,
+  findActiveUserOf,
+  isRegistrationOpen,
+  isVerificationRequired,
+  refuseRole,
+} from "../users/users.feature.ts";
 
 export const isolationNotPermitted = defineError(
   "isolation_not_permitted",
@@ -89,6 +95,36 @@ export async function refuseLockOut(
     .executeTakeFirst();
   if (!passkey) throw noOtherWayIn();
 }
+
+/**
+ * Whoever makes it easier to get in as a user gives others what a user has, so they need to have it
+ * themselves: by opening registration, or by asking less of those who register or sign in.
+ *
+ * @throws roleAboveOwn, permissionNotHeld
+ */
+export function refuseGivingMore(
+  { config, permissions }: Pick<Platform, "config" | "permissions">,
+  user: Principal,
+  before: Tenant,
+  settings: Readonly<Record<string, unknown>>,
+): void {
+  // Administrators and accounts that own the tenant have it all.
+  if (user.kind === "core") return;
+  const now = waysIn(config, before);
+  const wanted = waysIn(config, { settings });
+  if (wanted.some((isWay, at) => isWay && !now[at])) refuseRole({ permissions, user }, "user");
+}
+
+/** What makes it easier to get in. */
+const waysIn = (
+  config: Platform["config"],
+  tenant: Pick<Tenant, "settings">,
+): readonly boolean[] => [
+  isRegistrationOpen(config, tenant),
+  !isVerificationRequired(config, tenant),
+  tenant.settings.password_login !== "off",
+  tenant.settings.second_factor !== "required",
+];
 
 /**
  * Makes a tenant for whoever asks. In development anybody may; in production it takes an account. An

@@ -2,18 +2,25 @@ import { isDeepStrictEqual } from "node:util";
 import { Type } from "typebox";
 import { permissionDenied } from "../../kernel/auth/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
-import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
+import { fitting, pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
 import { refuseMisleading } from "../../kernel/http/readable-name.ts";
-import { hostTaken, tenantExists, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import {
+  hostTaken,
+  settingsTooLarge,
+  tenantExists,
+  tenantNotFound,
+} from "../../kernel/tenancy/errors.ts";
 import { tooManyTenants } from "../../kernel/tenancy/ownership.ts";
 import { serverUnavailable } from "../../kernel/tenancy/provisioning.ts";
 import { noServerAccepts, serverNotFound } from "../../kernel/tenancy/servers.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { measureTenant } from "../../kernel/usage/measure.ts";
+import { permissionNotHeld, roleAboveOwn } from "../users/users.feature.ts";
 import {
   isolationNotPermitted,
   makeTenant,
   noOtherWayIn,
+  refuseGivingMore,
   refuseLockOut,
   refuseUnlessAdmin,
   tenantFor,
@@ -26,6 +33,9 @@ import {
   TenantView,
   viewOf,
 } from "./tenants.schemas.ts";
+
+/** Of all that a tenant may be given at once, most is its settings. */
+const bodyLimit = 128 * 1024;
 
 export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
   r.get(
@@ -47,11 +57,11 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         after: after[0],
         limit: limit + 1,
       });
-      const items = found.slice(0, limit);
+      const items = fitting(found.slice(0, limit).map(viewOf));
       const last = items.at(-1);
       return {
-        items: items.map(viewOf),
-        next_cursor: last && found.length > limit ? cursor.encode([last.id]) : null,
+        items,
+        next_cursor: last && found.length > items.length ? cursor.encode([last.id]) : null,
         ...(query.total && { total: await platform.tenants.count({ status: query.status }) }),
       };
     },
@@ -67,7 +77,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description:
         "In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`. How many tenants an account may own (`TENANTS_PER_ACCOUNT`) and which isolation its plan allows (`PLAN_ISOLATIONS`) is for the installation to say; platform administrators are not bound by it.",
       body: NewTenantBody,
-      bodyLimit: 128 * 1024, // its settings may have much of the tenant's own
+      bodyLimit,
       response: { 201: TenantView },
       errors: [
         tenantExists,
@@ -79,6 +89,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         serverNotFound,
         serverUnavailable,
         noServerAccepts,
+        settingsTooLarge,
       ],
     },
     async (context) => viewOf(await makeTenant(context, context.body)),
@@ -128,8 +139,12 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         summary: "Changes a tenant's name, settings or (platform administrators) plan",
         params: TenantParams,
         body: TenantChangesBody,
+        bodyLimit,
         response: TenantView,
-        errors: [tenantNotFound, permissionDenied, noOtherWayIn],
+        errors: [
+          ...[tenantNotFound, permissionDenied, noOtherWayIn, settingsTooLarge],
+          ...[roleAboveOwn, permissionNotHeld],
+        ],
       },
       async ({ platform, user, params, body, audit, precondition, log }) => {
         const tenant = await tenantFor(platform, user, params.id, "tenants:manage");
@@ -145,9 +160,13 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
             ...body,
             ...(body.settings && { settings: { ...settings, ...(!same && limits && { limits }) } }),
           },
-          precondition && ((current) => precondition(viewOf(current))),
+          (current) => {
+            precondition?.(viewOf(current));
+            if (body.settings) refuseGivingMore(platform, user, current, settings);
+          },
         );
-        await audit({ action: "tenant.changed", target: targetOf(changed), detail: body });
+        const detail = changesOf(tenant, changed);
+        await audit({ action: "tenant.changed", target: targetOf(changed), detail });
         if (platform.plans.settingOf(changed) !== undefined) {
           // Otherwise each statement that is refused would count all that the tenant has.
           await measureTenant(platform, changed).catch((error: unknown) =>
@@ -209,3 +228,19 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
 ];
 
 const targetOf = ({ id }: Tenant) => ({ type: "tenant", id });
+
+/** What the audit log says of a change: what was changed, and of what is short from what to what. */
+function changesOf(before: Tenant, after: Tenant): Readonly<Record<string, unknown>> {
+  const from = { name: before.name, plan: before.plan, ...namedSettings(before) };
+  const to = { name: after.name, plan: after.plan, ...namedSettings(after) };
+  const changed = Object.keys({ ...from, ...to }).filter(
+    (name) => !isDeepStrictEqual(Reflect.get(from, name), Reflect.get(to, name)),
+  );
+  const values = changed
+    .map((name) => [name, { from: Reflect.get(from, name), to: Reflect.get(to, name) }] as const)
+    .filter(([, value]) => typeof value.from !== "object" && typeof value.to !== "object");
+  return { changed, ...Object.fromEntries(values) };
+}
+
+const namedSettings = ({ settings }: Tenant) =>
+  Object.fromEntries(Object.entries(settings).map(([name, value]) => [`settings.${name}`, value]));

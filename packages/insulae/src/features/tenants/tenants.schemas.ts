@@ -63,16 +63,21 @@ export const Settings = Type.Object(
         description: "For how many days an invitation can be accepted; default 7.",
       }),
     ),
-    features: Type.Optional(Type.Record(Type.String({ maxLength: 100 }), Type.Boolean())),
+    features: Type.Optional(
+      Type.Record(Type.String({ maxLength: 100 }), Type.Boolean(), { maxProperties: 200 }),
+    ),
     limits: Type.Optional(
       Type.Record(Type.String({ maxLength: 100 }), Type.Number({ minimum: 0 }), {
+        maxProperties: 100,
         description:
           "For platform administrators; kept where settings are given without. `requests_per_minute`, and each quota by its name (`users`, `storage_bytes`, …), stands in for the plan's; 0: no limit.",
         examples: [{ requests_per_minute: 5000, users: 50 }],
       }),
     ),
     branding: Type.Optional(
-      Type.Record(Type.String({ maxLength: 100 }), Type.String({ maxLength: 2000 })),
+      Type.Record(Type.String({ maxLength: 100 }), Type.String({ maxLength: 2000 }), {
+        maxProperties: 100,
+      }),
     ),
     custom: Type.Optional(
       Type.Record(Type.String({ maxLength: 100 }), Type.Unknown(), {
@@ -81,7 +86,7 @@ export const Settings = Type.Object(
       }),
     ),
   },
-  { $id: "TenantSettings" },
+  { $id: "TenantSettings", description: "At most 32 KiB as JSON." },
 );
 
 export const TenantView = Type.Object(

@@ -62,6 +62,17 @@ export const isVerificationRequired = (
   tenant: Pick<Tenant, "settings"> | undefined,
 ): boolean => (tenant?.settings.email_verification ?? emailVerification) === "required";
 
+/** Strangers may sign up where the tenant says so; where it says nothing, not in production. */
+export const isRegistrationOpen = (
+  { env }: Pick<Settings, "env">,
+  { settings }: Pick<Tenant, "settings">,
+): boolean => {
+  // Who registers does so with a password.
+  if (settings.password_login === "off") return false;
+  if (settings.registration === undefined) return env !== "production";
+  return settings.registration === "open";
+};
+
 const findAccount = ({ control }: Pick<Platform, "control">, by: "id" | "email", value: string) =>
   control
     .selectFrom("control.accounts")

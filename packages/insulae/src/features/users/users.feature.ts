@@ -5,7 +5,7 @@ import type { UserTables } from "./users.queries.ts";
 import { emailTaken, usernameTaken, userRoutes } from "./users.routes.ts";
 import { User } from "./users.schemas.ts";
 
-export { isVerificationRequired, isVerified } from "./identity.ts";
+export { isRegistrationOpen, isVerificationRequired, isVerified } from "./identity.ts";
 export {
   alreadyRegisteredMail,
   type Notice,

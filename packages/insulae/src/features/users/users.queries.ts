@@ -8,6 +8,7 @@ import {
 } from "kysely";
 import type { UserStanding } from "../../kernel/auth/authority.ts";
 import { findCanonicalEmail } from "../../kernel/auth/email.ts";
+import type { CutPage } from "../../kernel/database/json-page.ts";
 import {
   isSearched,
   type SearchSource,
@@ -120,9 +121,9 @@ export const nextUsers = (
   db: Db,
   wanted: WantedUsers,
   page: { after: string | undefined; limit: number },
-): Promise<Json> =>
+): Promise<CutPage> =>
   searching(db, { text: wanted.q }, (from) =>
-    newestUsers.jsonList(from, { ...filterOf(wanted), ...page }),
+    newestUsers.part(from, { ...filterOf(wanted), ...page }),
   );
 
 /** As a client sent it; the schema said that it is a uuid, the query says whether it is anybody's. */

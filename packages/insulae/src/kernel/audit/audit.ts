@@ -12,6 +12,7 @@ import type { TenantDatabase } from "../database/tenant-database.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { keptText, redact } from "../telemetry/redact.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
+import { beginning } from "../text.ts";
 
 /** `<noun>.<past participle>`: `user.deleted`, `auth.login_failed`. */
 export type AuditAction = `${string}.${string}`;
@@ -34,7 +35,7 @@ export interface AuditEvent {
   /** Default `succeeded`. */
   readonly outcome?: AuditOutcome | undefined;
   readonly target?: { readonly type: string; readonly id: string } | undefined;
-  /** Never secrets; what looks like one is left out. */
+  /** Never secrets; what looks like one is left out. Of more than 4 KiB as JSON the rest is cut off. */
   readonly detail?: Readonly<Record<string, unknown>> | undefined;
   /** Default: who makes the request. For those who are not signed in yet, or no more. */
   readonly actor?: AuditActor | undefined;
@@ -126,6 +127,35 @@ export function createAudit(
 }
 
 const maxText = 500;
+const maxDetailBytes = 4_096;
+/** Of a text that is cut, in UTF-16 code units. */
+const cutText = 200;
+
+/**
+ * The detail as JSON. What is too long for an entry loses its largest members: texts but for their
+ * beginning, others as a whole. `truncated: true` says so.
+ */
+function keptDetail(detail: Readonly<Record<string, unknown>>): string {
+  const text = JSON.stringify(redact(detail));
+  if (Buffer.byteLength(text) <= maxDetailBytes) return text;
+  const members = Object.entries(JSON.parse(text) as Record<string, unknown>)
+    .map(([name, value]) => shortened(name, value))
+    .toSorted((one, other) => one.bytes - other.bytes);
+  const kept: Record<string, unknown> = { truncated: true };
+  let left = maxDetailBytes - 100;
+  for (const { name, value, bytes } of members) {
+    left -= bytes;
+    if (left < 0) break;
+    kept[name] = value;
+  }
+  return JSON.stringify(kept);
+}
+
+function shortened(name: string, value: unknown) {
+  const isLong = typeof value === "string" && value.length > cutText;
+  const kept = isLong ? `${beginning(value, cutText)}…` : value;
+  return { name, value: kept, bytes: Buffer.byteLength(JSON.stringify({ [name]: kept })) };
+}
 
 async function insertEntry(
   table: "audit_log" | "control.audit_log",
@@ -142,6 +172,6 @@ async function insertEntry(
       ${entry.action}, ${entry.outcome ?? "succeeded"}, ${actor.kind}, ${text(actor.id)},
       ${text(actor.name)}, ${entry.impersonator ?? null}, ${entry.target?.type ?? null}, ${text(entry.target?.id)},
       ${entry.ip ?? null}, ${text(entry.userAgent)}, ${entry.requestId ?? null},
-      ${JSON.stringify(redact(entry.detail ?? {}))}::jsonb
+      ${keptDetail(entry.detail ?? {})}::jsonb
     )`.execute(db);
 }

@@ -11,6 +11,13 @@ test("a page that fits is left as it is", () => {
   expect(cutPage("", 0, 25)).toEqual({ items: "", last: undefined });
 });
 
+test("a page that is full is left as it is, and there may be more after its last row", () => {
+  const items = '{"id":1},\n{"id":2}';
+  expect(cutPage(items, 2, 5, true)).toEqual({ items, last: '{"id":2}' });
+  expect(cutPage('{"id":1}', 1, 5, true)).toEqual({ items: '{"id":1}', last: '{"id":1}' });
+  expect(cutPage(items, 2, 1, true)).toEqual({ items: '{"id":1}', last: '{"id":1}' });
+});
+
 test("any page is cut where its limit is, whatever its rows hold", () => {
   const row = fc.dictionary(fc.string(), fc.oneof(fc.string(), fc.integer(), fc.constant(",\n")));
   fc.assert(

@@ -17,13 +17,15 @@ export interface CutPage {
  *
  * @param text rows of JSON, separated by `,\n`.
  * @param count how many they are: at most one more than `limit`.
+ * @param full whether the page ends with its last row because of its bytes, and there may be more.
  */
-export function cutPage(text: string, count: number, limit: number): CutPage {
-  if (count <= limit) return { items: text, last: undefined };
+export function cutPage(text: string, count: number, limit: number, full = false): CutPage {
+  if (count <= limit && !full) return { items: text, last: undefined };
   const simple = separatorsOf(text);
   const separators = simple.length < count ? simple : outerCommasOf(text);
-  const items = text.slice(0, separators.at(-1));
-  const start = separators.at(-2);
+  const end = count > limit ? separators.pop() : undefined;
+  const items = text.slice(0, end);
+  const start = separators.at(-1);
   return { items, last: start === undefined ? items : items.slice(start + separator.length) };
 }
 

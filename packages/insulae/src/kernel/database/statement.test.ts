@@ -1,5 +1,5 @@
-import { type Expression, type Kysely, sql } from "kysely";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { CompiledQuery, type Expression, type Kysely, sql } from "kysely";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Broker } from "./broker.ts";
 import {
   createEngine,
@@ -10,6 +10,7 @@ import {
 } from "./engine-fixture.ts";
 import type { Lanes } from "./lanes.ts";
 import { type Params, statement } from "./statement.ts";
+import { createVariants } from "./statement-variants.ts";
 import type { TenantDatabase } from "./tenant-database.ts";
 
 let engine: Engine;
@@ -80,6 +81,68 @@ test("pages follow one another without a gap, and the last has no cursor", async
   expect(empty.text).toBe('{"items":[],"next_cursor":null}');
   const exact = await listNotes.page(db, {}, { ...pageOptions, limit: 7 });
   expect(JSON.parse(exact.text)).toMatchObject({ next_cursor: null });
+});
+
+describe("a page of large rows", () => {
+  const bytes = 100_000;
+  const ids = Array.from({ length: 100 }, (_, n) => 1_000 + n);
+
+  beforeAll(async () => {
+    await db.sql`insert into notes (id, text)
+      select n, repeat('x', ${bytes}::int) from generate_series(1000, 1099) as n`;
+  });
+
+  test("ends early, and the next one goes on right there", async () => {
+    const seen: number[] = [];
+    let after = 999;
+    for (let pages = 1; ; pages += 1) {
+      const { text } = await listNotes.page(db, { after }, { ...pageOptions, limit: 200 });
+      expect(text.length).toBeLessThan(3 * 1024 * 1024 + 2 * bytes);
+      const page = JSON.parse(text) as { items: { id: number }[]; next_cursor: string | null };
+      seen.push(...page.items.map(({ id }) => id));
+      if (page.next_cursor === null) break;
+      expect(page.items.length).toBeGreaterThan(25);
+      expect(pages).toBeLessThan(10);
+      after = JSON.parse(page.next_cursor)[0];
+    }
+    expect(seen).toEqual(ids);
+  });
+
+  test("has no more rows than asked for either", async () => {
+    const { text } = await listNotes.page(db, { after: 999 }, { ...pageOptions, limit: 2 });
+    expect(JSON.parse(text)).toMatchObject({ items: [{ id: 1000 }, { id: 1001 }] });
+    expect(JSON.parse(JSON.parse(text).next_cursor)).toEqual([1001]);
+  });
+
+  test("has one row at least, however large", async () => {
+    await db.sql`insert into notes (id, text) values (2000, repeat('x', 4000000)), (2001, 'y')`;
+    const { text } = await listNotes.page(db, { after: 1999 }, { ...pageOptions, limit: 9 });
+    const { items, next_cursor } = JSON.parse(text);
+    expect(items.map(({ id }: { id: number }) => id)).toEqual([2000]);
+    expect(JSON.parse(next_cursor)).toEqual([2000]);
+    await db.sql`delete from notes where id >= 2000`;
+  });
+
+  test("is not built beyond its end by PostgreSQL", async () => {
+    const variants = createVariants<NoteTables>((notes) =>
+      notes
+        .selectFrom("notes")
+        .select(["id", "text"])
+        .where("id", ">", 999)
+        .orderBy("id")
+        .limit(201),
+    );
+    const { jsonPage, values } = variants.of({});
+    await db.transaction().execute(async (tx) => {
+      const plan = await tx.executeQuery<{ "QUERY PLAN": string }>({
+        ...CompiledQuery.raw(`explain (analyze, timing off) ${jsonPage}`, values({})),
+      });
+      const scanned = plan.rows
+        .map((row) => row["QUERY PLAN"])
+        .find((line) => /Subquery Scan on t /.test(line));
+      expect(Number(/actual rows=(\d+)/.exec(scanned ?? "")?.[1])).toBeLessThan(40);
+    });
+  });
 });
 
 test("a statement is built once for each set of parameters that are present", async () => {

@@ -5,8 +5,8 @@
  */
 import type { Compilable, CompiledQuery, Expression, Kysely } from "kysely";
 import { Json } from "../json.ts";
-import { cutPage } from "./json-page.ts";
-import { createVariants, type Variant } from "./statement-variants.ts";
+import { type CutPage, cutPage } from "./json-page.ts";
+import { createVariants, maxPieces, type Variant } from "./statement-variants.ts";
 import type { TextQuery } from "./transaction.ts";
 
 /**
@@ -39,7 +39,7 @@ export interface CursorCodec {
 }
 
 export interface PageOptions<Row> {
-  /** How many items at most. */
+  /** How many items at most; fewer where they are large: a page has at most 3 MiB and one item. */
   readonly limit: number;
   readonly cursor: CursorCodec;
   /** The values that the statement is ordered by and that its next page starts after. */
@@ -54,8 +54,16 @@ export interface PreparedStatement<Tables, P, Row> {
   first(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Row | undefined>;
   /** The first row, as a JSON object. */
   json(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Json | undefined>;
-  /** All rows, as a JSON array. */
+  /** All rows, as a JSON array. Only for what is few and small: nothing bounds it. */
   jsonList(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Json>;
+  /**
+   * The first rows, as `page` has them, without a cursor: what exports are made of. The statement's
+   * parameter `limit` is how many at most.
+   */
+  part(
+    db: Kysely<Tables>,
+    params: Given<Omit<P, "limit">> & { readonly limit: number },
+  ): Promise<CutPage>;
   /**
    * One page, as `{"items":[…],"next_cursor":…}`. The statement has to have a parameter `limit`,
    * which is the page's own: one row more is fetched to see whether there is a next page.
@@ -94,6 +102,20 @@ export function statement<Tables, Row, P = Record<never, never>>(
     return (await db.getExecutor().executeQuery<Row>(query)).rows;
   };
 
+  const part = async (
+    db: Kysely<Tables>,
+    { limit, ...params }: { readonly limit: number },
+  ): Promise<CutPage> => {
+    const values = { ...params, limit: limit + 1 };
+    const variant = variants.of(values);
+    if (!variant.names.includes("limit")) throw new Error("page(): the statement has no `limit`");
+    const [row] = await texts(db, variant, variant.jsonPage, values);
+    const [text, count, pieces] = row ?? [];
+    // Where the pieces ran out, there may be more rows.
+    const isFull = Number(pieces ?? 0) >= maxPieces;
+    return cutPage(text ?? "", Number(count ?? 0), limit, isFull);
+  };
+
   return {
     all: (db, ...[params]) => all(db, params),
     first: async (db, ...[params]) => (await all(db, params))[0],
@@ -106,12 +128,9 @@ export function statement<Tables, Row, P = Record<never, never>>(
       const variant = variants.of(params);
       return new Json((await texts(db, variant, variant.jsonList, params))[0]?.[0] ?? "[]");
     },
+    part,
     async page(db, params, { limit, cursor, key }) {
-      const values = { ...params, limit: limit + 1 };
-      const variant = variants.of(values);
-      if (!variant.names.includes("limit")) throw new Error("page(): the statement has no `limit`");
-      const [row] = await texts(db, variant, variant.jsonPage, values);
-      const { items, last } = cutPage(row?.[0] ?? "", Number(row?.[1] ?? 0), limit);
+      const { items, last } = await part(db, { ...params, limit });
       // The text was made from the statement's own rows.
       const next = last === undefined ? null : cursor.encode(key(JSON.parse(last) as JsonRow<Row>));
       return new Json(`{"items":[${items}],"next_cursor":${JSON.stringify(next)}}`);

@@ -1,8 +1,8 @@
 /**
  * Lists as files: all that a list's filters let through, newest first, as CSV or JSON lines. The rows are
- * fetched a page at a time by their key, the next page when the client has taken the last one; in between
+ * fetched a part at a time by their key, the next part when the client has taken the last one; in between
  * no connection is held, so a client may be slow. What is added meanwhile is not in the file,
- * what is deleted meanwhile may be, and a row is as it was when its page was read.
+ * what is deleted meanwhile may be, and a row is as it was when its part was read.
  *
  * @example
  * r.get(
@@ -11,13 +11,13 @@
  *   ({ db, query, header }) =>
  *     exportList({ name: "contacts", format: query.format, header }, {
  *       columns: Object.keys(Contact.properties),
- *       next: (page) => newestContacts.jsonList(db, { ...filterOf(query), ...page }),
+ *       next: (page) => newestContacts.part(db, { ...filterOf(query), ...page }),
  *     }),
  * );
  */
 import { type TProperties, Type } from "typebox";
 import { csvText } from "../csv.ts";
-import type { Json } from "../json.ts";
+import type { CutPage } from "../database/json-page.ts";
 
 const formats = {
   csv: { type: "text/csv; charset=utf-8", suffix: "csv" },
@@ -50,11 +50,11 @@ export const exported = Type.Union([
 export interface ExportedList {
   /** The columns of the CSV, by the names of the rows' members. */
   readonly columns: readonly string[];
-  /** The rows after the one with the id `after`, as a JSON array; each has an `id`. */
-  readonly next: (page: { after: string | undefined; limit: number }) => Promise<Json>;
-  /** Default 500. Less where a row may be large: a page is in memory. */
-  readonly rowsAtOnce?: number;
+  /** The rows after the one with the id `after`, from a statement's `part`; each has an `id`. */
+  readonly next: (page: { after: string | undefined; limit: number }) => Promise<CutPage>;
 }
+
+const rowsAtOnce = 500;
 
 interface ExportFile {
   /** Of the file, without its ending. */
@@ -91,12 +91,12 @@ async function* jsonLines(list: ExportedList): AsyncGenerator<string> {
   }
 }
 
-async function* pages({ next, rowsAtOnce = 500 }: ExportedList): AsyncGenerator<Row[]> {
+async function* pages({ next }: ExportedList): AsyncGenerator<Row[]> {
   for (let after: string | undefined; ; ) {
-    const { text } = await next({ after, limit: rowsAtOnce });
-    const rows = JSON.parse(text) as Row[]; // a list of the statement's rows
+    const { items, last } = await next({ after, limit: rowsAtOnce });
+    const rows = JSON.parse(`[${items}]`) as Row[]; // the statement's rows
     if (rows.length > 0) yield rows;
-    if (rows.length < rowsAtOnce) return;
+    if (last === undefined) return;
     after = rows.at(-1)?.id;
   }
 }

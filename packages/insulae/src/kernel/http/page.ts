@@ -102,3 +102,22 @@ export async function withTotal(
   // The page is an object that has members: one more goes before its closing brace.
   return new Json(`${text.slice(0, -1)},"total":${Number(counted?.total ?? 0)}}`);
 }
+
+const maxPageBytes = 3 * 1024 * 1024;
+
+/**
+ * The first of the items that fit in a page, for a list that is no statement's `page`: at most 3 MiB of
+ * JSON, but one item at least.
+ *
+ * @example
+ * const items = fitting(found.slice(0, limit));
+ * const isMore = found.length > items.length;
+ */
+export function fitting<Item>(items: readonly Item[]): Item[] {
+  let left = maxPageBytes;
+  const beyond = items.findIndex((item, at) => {
+    left -= Buffer.byteLength(JSON.stringify(item));
+    return left < 0 && at > 0;
+  });
+  return items.slice(0, beyond < 0 ? items.length : beyond);
+}

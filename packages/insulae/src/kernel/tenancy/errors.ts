@@ -21,3 +21,8 @@ export const reservedHost = defineError(
   400,
   "Hosts below the platform's own domain come from the tenants' keys",
 );
+export const settingsTooLarge = defineError(
+  "tenant_settings_too_large",
+  413,
+  "The tenant's settings are too large",
+);

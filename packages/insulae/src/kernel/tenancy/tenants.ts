@@ -8,7 +8,7 @@
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { hostsRequired, tenantExists, tenantNotFound } from "./errors.ts";
+import { hostsRequired, settingsTooLarge, tenantExists, tenantNotFound } from "./errors.ts";
 import { claimHosts } from "./hosts.ts";
 import { refuseBeyond } from "./ownership.ts";
 import type { Provisioning } from "./provisioning.ts";
@@ -65,7 +65,8 @@ export interface Tenants {
    *
    * @param prepare runs in the new tenant before it is active, such as to make its first user; if
    *   it throws, there is no tenant.
-   * @throws tenantExists, hostTaken, invalidTenantKey, reservedTenantKey, tooManyTenants
+   * @throws tenantExists, hostTaken, invalidTenantKey, reservedTenantKey, tooManyTenants,
+   *   settingsTooLarge
    */
   create(tenant: NewTenant, prepare?: (tenant: Tenant) => Promise<void>): Promise<Tenant>;
   /**
@@ -86,7 +87,10 @@ export interface Tenants {
   /** Newest first. */
   list(filter: TenantFilter): Promise<Tenant[]>;
   count(filter: Pick<TenantFilter, "status" | "ownerAccountId">): Promise<number>;
-  /** @param check gets the tenant as it is, locked; what it throws keeps it so. */
+  /**
+   * @param check gets the tenant as it is, locked; what it throws keeps it so.
+   * @throws tenantNotFound, settingsTooLarge
+   */
   update(id: TenantId, changes: TenantChanges, check?: TenantCheck): Promise<Tenant>;
   /**
    * Gives the tenant to another account.
@@ -177,6 +181,7 @@ export function createTenants(options: TenantsOptions): Tenants {
     prepare?: (tenant: Tenant) => Promise<void>,
     registered = false,
   ): Promise<Tenant> => {
+    refuseLarge(input.settings);
     options.checkSettings?.(input.settings ?? {});
     const { id, number } = await reserve(options, input, registered);
     const row = control.updateTable("control.tenants").where("id", "=", id);
@@ -231,6 +236,7 @@ export function createTenants(options: TenantsOptions): Tenants {
       return Number(count);
     },
     async update(id, { name, plan, settings }, check) {
+      refuseLarge(settings);
       if (settings) options.checkSettings?.(settings);
       const set = {
         ...(name !== undefined && { name }),
@@ -269,6 +275,19 @@ async function lockTenant(tx: Kysely<ControlTables>, id: TenantId): Promise<Tena
   const tenant = await findTenant(tx, { by: "id", value: id });
   if (!tenant) throw tenantNotFound();
   return tenant;
+}
+
+/** They are in every process's memory, in Redis, in each list of tenants, and some are for everybody to see. */
+const maxSettingsBytes = 32 * 1024;
+
+/** @throws settingsTooLarge */
+function refuseLarge(settings: NewTenant["settings"]): void {
+  const bytes = Buffer.byteLength(JSON.stringify(settings ?? {}));
+  if (bytes <= maxSettingsBytes) return;
+  throw settingsTooLarge({
+    detail: `A tenant's settings have at most ${maxSettingsBytes} bytes as JSON; these have ${bytes}`,
+    members: { limit: maxSettingsBytes },
+  });
 }
 
 /** What replaces a tenant's settings: without limits of its own, those that it has stay. */
