@@ -133,6 +133,61 @@ describe("what is written in several ways is found in each", () => {
   });
 });
 
+describe("what is written with marks between its parts", () => {
+  const content =
+    "see https://example.org/alpha?x=1 now, in /usr/local/etc/nginx.conf, of INV-2026/0042 and -15," +
+    " by grace@corp.example, at <b>bold</b>claim e-mail 9.50 v1.2.3 snake_case";
+  beforeAll(async () => {
+    await add("/documents", { title: "marks", content });
+    await add("/documents", { title: "others", content: "INV-2025/0042 of 2026, org example" });
+  });
+
+  test.each([
+    "https://example.org/alpha?x=1",
+    '"https://example.org/alpha?x=1"',
+    '"see https://example.org/alpha?x=1 now"',
+    "example.org/alpha",
+    "alpha",
+    "nginx",
+    "/usr/local/etc/nginx.conf",
+    "nginx.conf",
+    "INV-2026/0042",
+    "2026/0042",
+    '"-15"',
+    "15",
+    "corp.example",
+    "grace@corp.example",
+    "mail",
+    "e-mail",
+    "9.50",
+    "v1.2.3",
+    "snake",
+    "snake_case",
+    "alpha -missing",
+    "alpha -other-thing",
+    "nothing or https://example.org",
+  ])("is found by %s", async (q) => {
+    expect(await found("/search?types=documents", q)).toEqual(["marks"]);
+  });
+
+  test.each([
+    "example.org -alpha",
+    "nginx -nginx.conf",
+    "0042/2026",
+    "alpha.org",
+    '"now alpha"',
+    "claim -15",
+  ])("isn't found by %s", async (q) =>
+    expect(await found("/search?types=documents", q)).not.toContain("marks"),
+  );
+
+  test("is found by its other words in either text", async () => {
+    expect(new Set(await found("/search?types=documents", "0042"))).toEqual(
+      new Set(["marks", "others"]),
+    );
+  });
+});
+
 test("a list by name has letters with marks where they are without", async () => {
   const own = await createMember(app);
   for (const name of [
