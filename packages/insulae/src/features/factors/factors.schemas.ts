@@ -19,7 +19,8 @@ const FactorName = Type.String({ minLength: 1, maxLength: 100, pattern: oneLine 
 
 // Browsers send more than is looked at, and will send more yet.
 const open = { additionalProperties: true } as const;
-const Base64Url = Type.String({ maxLength: 20_000, pattern: "^[\\w-]+={0,2}$" });
+/** Unpadded, as `toJSON()` writes it: passkeys are found by the text of their id. */
+const Base64Url = Type.String({ maxLength: 20_000, pattern: "^[\\w-]+$" });
 /** Of the body with a passkey in it: an authenticator's chain of certificates may be in it as well. */
 export const passkeyBodyLimit = 128 * 1024;
 const credential = {

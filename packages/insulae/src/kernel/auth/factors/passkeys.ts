@@ -87,7 +87,8 @@ export async function verifyRegistration(
       requireUserVerification: true,
       supportedAlgorithmIDs,
     });
-    if (!verified) return undefined;
+    // Otherwise the browser's next answers have an id that is not the one stored.
+    if (!verified || response.id !== info.credential.id) return undefined;
     const { id, publicKey, counter, transports = [] } = info.credential;
     const method = methodOf(info.credentialDeviceType);
     return { credentialId: id, publicKey, counter, transports, method };
