@@ -15,6 +15,7 @@ import type { Socket } from "node:net";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import type { SniCallback } from "../tls/server-identity.ts";
 import { answerConnectionError, answerExpectations } from "./connection-errors.ts";
+import { takeOriginForm } from "./request-guard.ts";
 import { asksForWebSocket, type Upgrades } from "./upgrades.ts";
 
 export interface NodeServersOptions {
@@ -79,6 +80,12 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   };
+  const inOriginForm =
+    (handler: RequestListener): RequestListener =>
+    (request, response) => {
+      takeOriginForm(request);
+      handler(request, response);
+    };
   const equip = <S extends Server | TlsServer>(server: S, handler: RequestListener): S => {
     upgrades.listen(server, handler);
     server.on("clientError", answerConnectionError);
@@ -91,8 +98,12 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   };
 
   return {
-    create: (handler) => equip(createServer(http, handler), handler),
+    create(handler) {
+      const listener = inOriginForm(handler);
+      return equip(createServer(http, listener), listener);
+    },
     createTls(handler, { sniCallback, certificate }) {
+      const listener = inOriginForm(handler);
       const server = createTlsServer(
         {
           ...http,
@@ -109,11 +120,11 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
           // A connection's certificate is that of its beginning.
           secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
         },
-        handler,
+        listener,
       );
       // Bytes of the handshake are no request: what counts is what comes out of it.
       server.on("secureConnection", remember);
-      return equip(server, handler);
+      return equip(server, listener);
     },
     takeTime: incoming.delete,
     connections: () => sockets.size,
