@@ -3011,7 +3011,9 @@ export interface components {
             email: string;
             /** @description 8 to 128 characters, and none that everybody tries first. */
             password: string;
+            /** Format: name */
             first_name?: string;
+            /** Format: name */
             last_name?: string;
             /** @description a-z, 0-9, then also . _ and -; unique in the tenant, in upper or lower case. */
             username?: string;
@@ -3229,7 +3231,9 @@ export interface components {
             username?: string | null;
             /** @description 8 to 128 characters, and none that everybody tries first. */
             password?: string;
+            /** Format: name */
             first_name?: string;
+            /** Format: name */
             last_name?: string;
             role?: "owner" | "admin" | "manager" | "user" | "viewer";
         };
@@ -3237,7 +3241,9 @@ export interface components {
             /** @example ada@example.org */
             email?: string;
             username?: string | null;
+            /** Format: name */
             first_name?: string;
+            /** Format: name */
             last_name?: string;
             role?: "owner" | "admin" | "manager" | "user" | "viewer";
             is_active?: boolean;
@@ -3266,12 +3272,14 @@ export interface components {
             updated_at: string | null;
         };
         NewRole: {
+            /** Format: name */
             name: string;
             description?: string;
             permissions?: string[];
         };
         /** @description What is absent stays as it is. */
         RoleChanges: {
+            /** Format: name */
             name?: string;
             description?: string;
             permissions?: string[];
@@ -3343,6 +3351,7 @@ export interface components {
         Enrolment: {
             /** @description Of the answer `second_factor_required`. */
             mfa_token: string;
+            /** Format: name */
             name?: string;
             totp?: {
                 token: string;
@@ -3423,6 +3432,7 @@ export interface components {
         };
         /** @description With `totp` or `passkey`. */
         NewFactor: {
+            /** Format: name */
             name?: string;
             totp?: {
                 token: string;
@@ -3506,6 +3516,7 @@ export interface components {
             created_at: string;
         };
         NewApiKey: {
+            /** Format: name */
             name: string;
             scopes: string[];
             expires_at?: string | null;
@@ -3603,6 +3614,7 @@ export interface components {
             updated_at: string;
         };
         NewIdentityProvider: {
+            /** Format: name */
             name: string;
             /**
              * @description As the provider names itself, without `/.well-known/…`.
@@ -3649,6 +3661,7 @@ export interface components {
             client_secret: string;
         };
         IdentityProviderChanges: {
+            /** Format: name */
             name?: string;
             /**
              * @description As the provider names itself, without `/.well-known/…`.
@@ -3829,7 +3842,9 @@ export interface components {
             invitation_id?: string;
             /** @description 8 to 128 characters, and none that everybody tries first. */
             password?: string;
+            /** Format: name */
             first_name?: string;
+            /** Format: name */
             last_name?: string;
             /** @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`. */
             session?: "token" | "cookie";
@@ -4473,6 +4488,7 @@ export interface components {
             }[];
         };
         NewContact: {
+            /** Format: name */
             name: string;
             email?: string | null;
             phone?: string | null;
@@ -4483,6 +4499,7 @@ export interface components {
             notes?: string | null;
         };
         ContactChanges: {
+            /** Format: name */
             name?: string;
             email?: string | null;
             phone?: string | null;
@@ -4516,6 +4533,7 @@ export interface components {
             updated_at: string;
         };
         NewProduct: {
+            /** Format: name */
             name: string;
             /**
              * @description An exact decimal.
@@ -4532,6 +4550,7 @@ export interface components {
             is_active?: boolean;
         };
         ProductChanges: {
+            /** Format: name */
             name?: string;
             /**
              * @description An exact decimal.
@@ -4620,6 +4639,7 @@ export interface components {
             updated_at: string;
         };
         NewDocument: {
+            /** Format: name */
             title: string;
             content?: string;
         };
@@ -4635,6 +4655,7 @@ export interface components {
             content: string;
         };
         DocumentChanges: {
+            /** Format: name */
             title?: string;
             content?: string;
         };
@@ -5231,6 +5252,7 @@ export interface operations {
                      * @example acme_corp
                      */
                     key: string;
+                    /** Format: name */
                     name: string;
                     /** @description pool: rows among others'; schema: a schema of its own; database: a database of its own. */
                     isolation?: "pool" | "schema" | "database";
@@ -5350,6 +5372,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** Format: name */
                     name?: string;
                     /**
                      * @example free
@@ -5453,6 +5476,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** Format: name */
                     name?: string;
                     /**
                      * @example free
@@ -6481,6 +6505,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** Format: name */
                     name: string;
                 };
             };
@@ -6705,6 +6730,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** Format: name */
                     name: string;
                     /** @description certificate: this one, by its fingerprint; authority: all client certificates that it issues. */
                     kind?: "certificate" | "authority";

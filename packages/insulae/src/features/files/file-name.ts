@@ -1,7 +1,6 @@
 /** What people call a file: any text that looks like what it is. */
 import { validationFailed } from "../../kernel/http/errors.ts";
-import { refuseMisleading } from "../../kernel/http/readable-name.ts";
-import { isLonger } from "../../kernel/text.ts";
+import { isLonger, nameProblem } from "../../kernel/text.ts";
 
 /** In characters (code points), as the database counts. */
 export const maxNameLength = 255;
@@ -16,8 +15,9 @@ export function fileName(text: string, pointer: string): string {
   const refuse = (message: string) => validationFailed({ errors: [{ pointer, message }] });
   const tooLong = () => refuse(`must not have more than ${maxNameLength} characters`);
   if (isLonger(text, maxNameLength)) throw tooLong();
-  refuseMisleading(text, pointer);
-  if (["", ".", ".."].includes(text.trim())) throw refuse("must not be empty, blank, . or ..");
+  const problem = nameProblem(text);
+  if (problem !== undefined) throw refuse(problem);
+  if (["", ".", ".."].includes(text.trim())) throw refuse("must not be empty, . or ..");
   const name = text.normalize("NFC"); // Bounded: see above.
   if (isLonger(name, maxNameLength)) throw tooLong();
   return name;

@@ -20,6 +20,7 @@ import type { OutsideIdentity } from "../../kernel/auth/oidc.ts";
 import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import { isLonger, nameProblem } from "../../kernel/text.ts";
 import {
   createUserUnlessTaken,
   findStanding,
@@ -180,4 +181,6 @@ function acceptedEmail(provider: ProviderRow, { email }: OutsideIdentity): strin
 
 /** A name as users may have one; what is none is left out. */
 const nameIn = (claim: unknown): string =>
-  typeof claim === "string" && /^[^\p{Cc}\p{Zl}\p{Zp}]{1,100}$/u.test(claim) ? claim.trim() : "";
+  typeof claim === "string" && !isLonger(claim, 100) && nameProblem(claim) === undefined
+    ? claim.trim()
+    : "";

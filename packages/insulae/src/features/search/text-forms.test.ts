@@ -108,9 +108,10 @@ describe("texts without blanks", () => {
 
 describe("what is written in several ways is found in each", () => {
   beforeAll(async () => {
-    for (const name of ["ΟΔΥΣΣΕΥΣ", "Straße", "co\u00adope\u200bra\u2060te\ufeff"]) {
-      await add("/contacts", { name });
-      await add("/documents", { title: name, content: "" });
+    for (const name of ["ΟΔΥΣΣΕΥΣ", "Straße", "Hidden"]) {
+      const more = name === "Hidden" ? "co\u00adope\u200bra\u2060te\ufeff" : "";
+      await add("/contacts", { name, phone: more || null });
+      await add("/documents", { title: name, content: more });
     }
   });
 
@@ -119,8 +120,8 @@ describe("what is written in several ways is found in each", () => {
     ["οδυσσευσ", "ΟΔΥΣΣΕΥΣ"],
     ["STRASSE", "Straße"],
     ["STRAẞE", "Straße"],
-    ["cooperate", "co\u00adope\u200bra\u2060te\ufeff"],
-    ["coop\u00aderate", "co\u00adope\u200bra\u2060te\ufeff"],
+    ["cooperate", "Hidden"],
+    ["coop\u00aderate", "Hidden"],
   ])("as %j", async (q, name) => {
     for (const path of ["/contacts", "/search?types=contacts", "/search?types=documents"]) {
       expect(await found(path, q), path).toEqual([name]);
