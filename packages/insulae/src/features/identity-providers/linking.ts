@@ -131,8 +131,7 @@ async function enterFirst(tx: Db, { provider, who, email, role }: Newcomer) {
       email,
       role,
       email_verified: true,
-      first_name: nameIn(who.claims.given_name),
-      last_name: nameIn(who.claims.family_name),
+      ...namesIn(who.claims),
     }));
   const user = await lockUserOfEmail(tx, email);
   if (!user) throw noSuchUser();
@@ -177,6 +176,12 @@ function acceptedEmail(provider: ProviderRow, { email }: OutsideIdentity): strin
   const vouched = verified === true || (unsaid && provider.trust_email && listed);
   if (!vouched) throw outsideEmailUnverified();
   return canonical;
+}
+
+/** The parts of a name; some providers know only the whole. */
+function namesIn({ given_name, family_name, name }: OutsideIdentity["claims"]) {
+  const [first_name, last_name] = [nameIn(given_name), nameIn(family_name)];
+  return { first_name: first_name || last_name ? first_name : nameIn(name), last_name };
 }
 
 /** A name as users may have one; what is none is left out. */
