@@ -156,6 +156,31 @@ describe("a passkey", () => {
     expect((await logInBy(answer)).status).toBe(200);
   });
 
+  it("stays on one device, or may be copied, for good", async () => {
+    const statusOf = async (authenticator: Authenticator, lies: Lies) =>
+      (await logInBy(authenticator.get(await options(), lies))).status;
+    const one = await userWithPasskey();
+    expect(await statusOf(one.authenticator, { backup: "done" })).toBe(401);
+    expect(await statusOf(one.authenticator, {})).toBe(200);
+
+    const { token, user } = await people.register(await people.newTenant());
+    const synced = createAuthenticator(origin);
+    expect((await register(token, synced, { backup: "eligible" })).status).toBe(201);
+    expect(await statusOf(synced, { backup: "done" })).toBe(200);
+    expect(await statusOf(synced, {})).toBe(401);
+
+    // One from before it was noted.
+    await people.onPlatform(({ control }) =>
+      control
+        .updateTable("control.factors")
+        .set({ backup_eligible: null })
+        .where("subject_id", "=", user.id)
+        .execute(),
+    );
+    expect(await statusOf(synced, { backup: "done" })).toBe(200);
+    expect(await statusOf(synced, {})).toBe(401);
+  });
+
   it("that counts nothing is good again and again", async () => {
     const { authenticator } = await userWithPasskey(false);
     for (let count = 0; count < 2; count++) {
