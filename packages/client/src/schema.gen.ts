@@ -4742,7 +4742,7 @@ export interface components {
          *
          *     400 `invalid_value`: A value is not valid
          *
-         *     400 `invalid_host`: A host name has labels of letters, digits and hyphens with dots between them, such as shop.example.com, and no scheme, path or wildcard
+         *     400 `invalid_host`: A host name has labels of letters, digits, hyphens and underscores with dots between them, such as shop.example.com, and no scheme, path or wildcard
          *
          *     400 `tenant_required`: Say which tenant: by host, by the header X-Tenant, or by a tenant's token
          *
@@ -4784,7 +4784,7 @@ export interface components {
          *
          *     414 `uri_too_long`: The address is too long
          *
-         *     415 `unsupported_media_type`: The body must be sent as application/json
+         *     415 `unsupported_media_type`: The body is not of a type or encoding that is taken here
          *
          *     421 `misdirected_request`: The connection was made to another host
          *

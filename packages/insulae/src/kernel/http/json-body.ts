@@ -15,7 +15,7 @@ import type { FastifyInstance } from "fastify";
 import { defineError, type FieldError } from "../errors.ts";
 import { asError } from "./answer.ts";
 import { createBodyReader } from "./body-bytes.ts";
-import { bodyTooLarge, malformedJson, unsupportedMediaType } from "./errors.ts";
+import { bodyTooLarge, encodedBody, malformedJson } from "./errors.ts";
 import { endOfNumber, isExact, pointerTo } from "./json-numbers.ts";
 
 /** Bytes of bodies that have not come in as a whole; a quarter for each tenant or client. */
@@ -57,7 +57,7 @@ export function acceptOnlyJson(app: FastifyInstance): void {
   const read = createBodyReader({ process: underWay, payer: underWay / 4 });
   app.addContentTypeParser("application/json", (request, stream, done) => {
     if (request.headers["content-encoding"] !== undefined) {
-      done(unsupportedMediaType());
+      done(encodedBody());
       return;
     }
     read(request, stream, (failed, bytes) => {
