@@ -230,3 +230,8 @@ describe("is refused, and stores nothing:", () => {
     expect((await send(viewer, good)).status).toBe(403);
   });
 });
+
+test("an age is written as in JSON, without zeros or blanks before it", async () => {
+  const { body } = await send(await createMember(app), "name,age\nA,042\nB, 42\nC,1.0\n");
+  expect(body).toMatchObject({ refused_rows: 3 });
+});

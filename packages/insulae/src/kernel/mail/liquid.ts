@@ -49,8 +49,7 @@ export function createTextEngine(): TextEngine {
   const plain = only(new Liquid(options));
   const html = only(new Liquid({ ...options, outputEscape: "escape" }));
   // What it makes is escaped, so that it isn't escaped once more.
-  const { escape } = html.filters;
-  html.registerFilter("escape", { raw: true, handler: escape as typeof String });
+  html.registerFilter("escape", { raw: true, handler: html.filters.escape as typeof String });
 
   const render = (engine: Liquid, source: string, values: Values) => {
     refuseTags(source);
