@@ -3111,7 +3111,9 @@ export interface components {
             email: string;
             /** @description 8 to 128 characters, and none that everybody tries first. */
             password: string;
+            /** Format: name */
             first_name?: string;
+            /** Format: name */
             last_name?: string;
             /** @description a-z, 0-9, then also . _ and -; unique in the tenant, in upper or lower case. */
             username?: string;
@@ -3358,7 +3360,9 @@ export interface components {
             username?: string | null;
             /** @description 8 to 128 characters, and none that everybody tries first. */
             password?: string;
+            /** Format: name */
             first_name?: string;
+            /** Format: name */
             last_name?: string;
             role?: "owner" | "admin" | "manager" | "user" | "viewer";
         };
@@ -3366,7 +3370,9 @@ export interface components {
             /** @example ada@example.org */
             email?: string;
             username?: string | null;
+            /** Format: name */
             first_name?: string;
+            /** Format: name */
             last_name?: string;
             role?: "owner" | "admin" | "manager" | "user" | "viewer";
             is_active?: boolean;
@@ -3395,12 +3401,14 @@ export interface components {
             updated_at: string | null;
         };
         NewRole: {
+            /** Format: name */
             name: string;
             description?: string;
             permissions?: string[];
         };
         /** @description What is absent stays as it is. */
         RoleChanges: {
+            /** Format: name */
             name?: string;
             description?: string;
             permissions?: string[];
@@ -3472,6 +3480,7 @@ export interface components {
         Enrolment: {
             /** @description Of the answer `second_factor_required`. */
             mfa_token: string;
+            /** Format: name */
             name?: string;
             totp?: {
                 token: string;
@@ -3552,6 +3561,7 @@ export interface components {
         };
         /** @description With `totp` or `passkey`. */
         NewFactor: {
+            /** Format: name */
             name?: string;
             totp?: {
                 token: string;
@@ -3635,6 +3645,7 @@ export interface components {
             created_at: string;
         };
         NewApiKey: {
+            /** Format: name */
             name: string;
             scopes: string[];
             expires_at?: string | null;
@@ -3732,6 +3743,7 @@ export interface components {
             updated_at: string;
         };
         NewIdentityProvider: {
+            /** Format: name */
             name: string;
             /**
              * @description As the provider names itself, without `/.well-known/…`.
@@ -3778,6 +3790,7 @@ export interface components {
             client_secret: string;
         };
         IdentityProviderChanges: {
+            /** Format: name */
             name?: string;
             /**
              * @description As the provider names itself, without `/.well-known/…`.
@@ -3958,7 +3971,9 @@ export interface components {
             invitation_id?: string;
             /** @description 8 to 128 characters, and none that everybody tries first. */
             password?: string;
+            /** Format: name */
             first_name?: string;
+            /** Format: name */
             last_name?: string;
             /** @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`. */
             session?: "token" | "cookie";
@@ -4602,6 +4617,7 @@ export interface components {
             }[];
         };
         NewContact: {
+            /** Format: name */
             name: string;
             email?: string | null;
             phone?: string | null;
@@ -4612,6 +4628,7 @@ export interface components {
             notes?: string | null;
         };
         ContactChanges: {
+            /** Format: name */
             name?: string;
             email?: string | null;
             phone?: string | null;
@@ -4645,6 +4662,7 @@ export interface components {
             updated_at: string;
         };
         NewProduct: {
+            /** Format: name */
             name: string;
             /**
              * @description An exact decimal.
@@ -4661,6 +4679,7 @@ export interface components {
             is_active?: boolean;
         };
         ProductChanges: {
+            /** Format: name */
             name?: string;
             /**
              * @description An exact decimal.
@@ -4749,6 +4768,7 @@ export interface components {
             updated_at: string;
         };
         NewDocument: {
+            /** Format: name */
             title: string;
             content?: string;
         };
@@ -4764,6 +4784,7 @@ export interface components {
             content: string;
         };
         DocumentChanges: {
+            /** Format: name */
             title?: string;
             content?: string;
         };
@@ -4850,7 +4871,7 @@ export interface components {
          *
          *     400 `invalid_value`: A value is not valid
          *
-         *     400 `invalid_host`: A host name has labels of letters, digits and hyphens with dots between them, such as shop.example.com, and no scheme, path or wildcard
+         *     400 `invalid_host`: A host name has labels of letters, digits, hyphens and underscores with dots between them, such as shop.example.com, and no scheme, path or wildcard
          *
          *     400 `tenant_required`: Say which tenant: by host, by the header X-Tenant, or by a tenant's token
          *
@@ -4892,7 +4913,7 @@ export interface components {
          *
          *     414 `uri_too_long`: The address is too long
          *
-         *     415 `unsupported_media_type`: The body must be sent as application/json
+         *     415 `unsupported_media_type`: The body is not of a type or encoding that is taken here
          *
          *     421 `misdirected_request`: The connection was made to another host
          *
@@ -5358,6 +5379,7 @@ export interface operations {
                      * @example acme_corp
                      */
                     key: string;
+                    /** Format: name */
                     name: string;
                     /** @description pool: rows among others'; schema: a schema of its own; database: a database of its own. */
                     isolation?: "pool" | "schema" | "database";
@@ -5478,6 +5500,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** Format: name */
                     name?: string;
                     /**
                      * @example free
@@ -5582,6 +5605,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** Format: name */
                     name?: string;
                     /**
                      * @example free
@@ -6805,6 +6829,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** Format: name */
                     name: string;
                 };
             };
@@ -7029,6 +7054,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** Format: name */
                     name: string;
                     /** @description certificate: this one, by its fingerprint; authority: all client certificates that it issues. */
                     kind?: "certificate" | "authority";

@@ -16,7 +16,7 @@ import { containing } from "../kernel/database/like.ts";
 import { searched, searching } from "../kernel/database/search.ts";
 import { orThrow } from "../kernel/errors.ts";
 import type { RouteBuilder } from "../kernel/feature.ts";
-import { idParams, nullable, timestamp, uuid } from "../kernel/http/fields.ts";
+import { idParams, nameText, nullable, timestamp, uuid } from "../kernel/http/fields.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
 import {
@@ -33,7 +33,7 @@ import {
 /** Its tenants are hosts', and plain `localhost` is one. */
 const place = { defaultTenant: true } as const;
 
-const Name = Type.String({ minLength: 1, maxLength: 200, pattern: "\\S" });
+const Name = nameText(200);
 const Mailbox = Type.String({ format: "idn-email", maxLength: 254 });
 const Phone = nullable(Type.String({ minLength: 1, maxLength: 50 }));
 const Age = nullable(Type.Integer({ minimum: 0, maximum: 150 }));

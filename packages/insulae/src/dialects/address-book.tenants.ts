@@ -10,7 +10,7 @@ import type { ControlTables } from "../kernel/database/control-tables.ts";
 import { containing } from "../kernel/database/like.ts";
 import type { RouteBuilder } from "../kernel/feature.ts";
 import { validationFailed } from "../kernel/http/errors.ts";
-import { oneLine, timestamp } from "../kernel/http/fields.ts";
+import { nameText, timestamp } from "../kernel/http/fields.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../kernel/tenancy/errors.ts";
 import { normalised } from "../kernel/text.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
@@ -25,11 +25,7 @@ import {
   showPart,
 } from "./shared.ts";
 
-const Name = Type.String({
-  minLength: 1,
-  maxLength: 255,
-  pattern: oneLine,
-});
+const Name = nameText(255);
 const dropped = {
   db_url: Type.Optional(
     Type.String({ maxLength: 2000, description: "Dropped: the server places its tenants itself." }),

@@ -15,7 +15,7 @@ import { wrongContext } from "../kernel/auth/errors.ts";
 import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
 import { validationFailed } from "../kernel/http/errors.ts";
-import { nullable, oneLine, timestamp, uuid } from "../kernel/http/fields.ts";
+import { nameText, nullable, timestamp, uuid } from "../kernel/http/fields.ts";
 import { mayBeAbsent } from "../kernel/http/form-body.ts";
 import type { Platform } from "../kernel/platform.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
@@ -52,11 +52,7 @@ export function personOf(user: SignedInReply["user"]) {
     : { id, email, created_at, is_active: user.is_active };
 }
 
-const Name = Type.String({
-  minLength: 1,
-  maxLength: 255,
-  pattern: oneLine,
-});
+const Name = nameText(255);
 
 const Organization = Type.Object(
   {

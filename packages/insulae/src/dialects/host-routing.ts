@@ -23,7 +23,7 @@ import { defineError } from "../kernel/errors.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
 import { setCookie } from "../kernel/http/cookies.ts";
 import { hostNotAllowed } from "../kernel/http/development-hosts.ts";
-import { nullable, uuid } from "../kernel/http/fields.ts";
+import { nameText, nullable, uuid } from "../kernel/http/fields.ts";
 import { rateLimitExceeded } from "../kernel/http/limits/request-limits.ts";
 import { counter } from "../kernel/telemetry/metrics.ts";
 import { tenantRequired } from "../kernel/tenancy/errors.ts";
@@ -220,7 +220,7 @@ export const hostRouting = feature<Tables>("host-routing", {
         audit: { none: "everyday data" },
         summary: "Adds a document",
         body: Type.Object({
-          title: Type.String({ minLength: 1, maxLength: 300, pattern: "\\S" }),
+          title: nameText(300),
           content: Type.Optional(Type.String({ maxLength: 256 * 1024 })),
         }),
         response: { 201: Type.Object({ id: uuid }) },

@@ -25,7 +25,7 @@ import {
 } from "../features/users/users.feature.ts";
 import { containing } from "../kernel/database/like.ts";
 import { type ErrorShape, feature } from "../kernel/feature.ts";
-import { oneLine, uuid } from "../kernel/http/fields.ts";
+import { nameText, uuid } from "../kernel/http/fields.ts";
 import type { Json } from "../kernel/json.ts";
 import { hostTaken, tenantExists } from "../kernel/tenancy/errors.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
@@ -169,11 +169,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
         summary: "Makes a tenant with a database of its own",
         body: Type.Object({
           id: Type.String({ minLength: 1, maxLength: 63, examples: ["acme_corp"] }),
-          name: Type.String({
-            minLength: 1,
-            maxLength: 255,
-            pattern: oneLine,
-          }),
+          name: nameText(255),
         }),
         response: {
           201: Type.Object({

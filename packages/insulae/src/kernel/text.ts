@@ -22,7 +22,7 @@ export function isLonger(text: string, characters: number): boolean {
   return false;
 }
 
-/** Longer than any name; what normalising such a text costs is bounded by it. */
+/** Longer than any name, in characters; what normalising or checking such a text costs is bounded by it. */
 const longestName = 1_000;
 
 /**
@@ -51,7 +51,21 @@ const misleading = new RegExp(
 );
 
 /** The first invisible or control character in a name that lets it look like another, as `U+200B`. */
-export function findMisleading(name: string): string | undefined {
+function findMisleading(name: string): string | undefined {
   const found = misleading.exec(name)?.[0].codePointAt(0);
   return found === undefined ? undefined : `U+${found.toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
+/** What shows nothing, such as the empty pattern of Braille. */
+// Bounded: it has no two ways to match a text.
+const blank = /^[\s\u2800]*$/;
+
+/** What is wrong with a name in one line, for whoever sent it; the empty text is for `minLength` to refuse. */
+export function nameProblem(name: string): string | undefined {
+  if (isLonger(name, longestName)) return `must not have more than ${longestName} characters`;
+  const found = findMisleading(name);
+  if (found !== undefined) {
+    return `must not have the invisible or control character ${found}; remove it`;
+  }
+  return name !== "" && blank.test(name) ? "must not be blank" : undefined;
 }

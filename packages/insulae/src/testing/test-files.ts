@@ -1,4 +1,6 @@
-/** Uploading, as clients do it. */
+/** Uploading, as clients do it, and what comes of it. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type { App } from "../app.ts";
 import type { TestMember, TestReply } from "./fixtures.ts";
@@ -64,3 +66,26 @@ export async function send(
   const reply = await app.inject({ method: "PUT", url: pathname + search, headers, payload });
   return reply.statusCode;
 }
+
+/** What looks like a picture. */
+export const png = Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), Buffer.alloc(1_000, 7)]);
+
+/** What is in the folder for a tenant, and what is unfinished for anybody. */
+export const storedOf = (app: App, { tenant }: TestMember): string[] =>
+  [tenant.id, "unfinished"].flatMap((place) => {
+    try {
+      return readdirSync(join(app.config.dataDir, "files", place), { recursive: true })
+        .map(String)
+        .filter((name) => name !== "incoming");
+    } catch {
+      return [];
+    }
+  });
+
+/** How many bytes the tenant's files say they take. */
+export const usageOf = async (app: App, { tenant }: TestMember) => {
+  const [row] = await app.withTenant(tenant, ({ db }) =>
+    db.query<{ bytes: string }>("select coalesce(sum(file_size), 0) as bytes from files"),
+  );
+  return Number(row?.bytes);
+};

@@ -10,9 +10,15 @@ import type { Permissions } from "../../kernel/auth/permissions.ts";
 import { inTurn } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams, nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
+import {
+  idParams,
+  nameText,
+  nullable,
+  secretText,
+  timestamp,
+  uuid,
+} from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
-import { refuseMisleading } from "../../kernel/http/readable-name.ts";
 import {
   declaredNames,
   namesOfPermissions,
@@ -57,7 +63,7 @@ const MadeApiKey = Type.Object(
 );
 const NewApiKey = Type.Object(
   {
-    name: Type.String({ minLength: 1, maxLength: 100, pattern: "\\S" }),
+    name: nameText(100),
     scopes: Type.Array(PermissionReference, { minItems: 1, maxItems: 1_000 }),
     expires_at: Type.Optional(nullable(timestamp)),
   },
@@ -103,7 +109,6 @@ export const apiKeyRoutes = (r: RouteBuilder<ApiKeyTables>) => [
       errors: [unknownPermission, permissionNotHeld, expiryPassed, tooManyApiKeys, personalOnly],
     },
     async ({ db, tenant, user, permissions, forgetUser, audit, body }) => {
-      refuseMisleading(body.name, "/body/name");
       const scopes = namesOfPermissions(permissions, body.scopes);
       refuseUnheld(user, scopes);
       const expiresAt = body.expires_at ? new Date(body.expires_at) : null;

@@ -3,7 +3,6 @@ import { wrongContext } from "../../kernel/auth/errors.ts";
 import type { Principal, TenantPrincipal } from "../../kernel/auth/principal.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { idParams } from "../../kernel/http/fields.ts";
-import { refuseMisleading } from "../../kernel/http/readable-name.ts";
 import { unfitCertificate } from "../../kernel/tls/certificate-pair.ts";
 import { permissionNotHeld } from "../users/users.feature.ts";
 import { ClientCertificate, NewClientCertificate } from "./client-certificates.schemas.ts";
@@ -56,7 +55,6 @@ export const clientCertificateRoutes = (r: RouteBuilder<Record<never, never>>) =
       ],
     },
     async ({ platform, user, body, audit }) => {
-      refuseMisleading(body.name, "/body/name");
       const made = await registerClientCertificate(platform, memberOf(user), body);
       const { id, name, kind, fingerprint, scopes } = made;
       await audit({

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nameText, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
 
 const Scope = Type.String({ maxLength: 100, examples: ["contacts:read"] });
 const Attribute = Type.String({
@@ -13,7 +13,7 @@ const Kind = Type.Union([Type.Literal("certificate"), Type.Literal("authority")]
 });
 
 export const NewClientCertificate = Type.Object({
-  name: Type.String({ minLength: 1, maxLength: 100 }),
+  name: nameText(100),
   kind: Type.Optional(Kind),
   certificate: Type.String({ maxLength: 16_384, description: "PEM, one certificate." }),
   required_subject: Type.Optional(

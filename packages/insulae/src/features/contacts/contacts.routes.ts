@@ -4,7 +4,7 @@ import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { bodyTooLarge } from "../../kernel/http/errors.ts";
 import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { idParams, nameText, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import { bytesBody } from "../../kernel/http/stream-body.ts";
 import { createValidators } from "../../kernel/http/validation.ts";
@@ -21,11 +21,11 @@ import { ImportReport, importContacts, importRefused, maxImportBytes } from "./i
 
 export const contactNotFound = defineError("contact_not_found", 404, "There is no such contact");
 
-const Name = Type.String({ minLength: 1, maxLength: 200, pattern: "\\S" });
+const Name = nameText(200);
 const fields = {
   email: Type.String({ format: "idn-email", maxLength: 254 }),
   phone: Type.String({ minLength: 1, maxLength: 50 }),
-  company: Type.String({ maxLength: 200 }),
+  company: nameText(200, { minLength: 0 }),
   address: Type.String({ maxLength: 500 }),
   age: Type.Integer({ minimum: 0, maximum: 150 }),
   gender: Type.String({ maxLength: 50 }),
@@ -42,10 +42,10 @@ const Notes = nullable(fields.notes);
 const Contact = Type.Object(
   {
     id: uuid,
-    name: Name,
+    name: Type.String(),
     email: Email,
     phone: Phone,
-    company: Company,
+    company: nullable(Type.String()),
     address: Address,
     age: Age,
     gender: Gender,

@@ -190,8 +190,10 @@ test("webhooks hear of each contact, as of one that was added by itself", async 
 
 test("an export comes back as it was", async () => {
   const [from, to] = [await createMember(app), await createMember(app)];
-  const names = ["=1+1", "'=1", "+49 1", "a,b", 'say "hi"', "zeile\neins", "naïve 🙂"];
-  for (const name of names) await from.call("POST", "/contacts", { name, notes: `${name}\r\n` });
+  const names = ["=1+1", "'=1", "+49 1", "a,b", 'say "hi"', "naïve 🙂"];
+  for (const name of names) {
+    await from.call("POST", "/contacts", { name, notes: `zeile\neins ${name}\r\n` });
+  }
   const file = await app.inject({
     url: "/api/v1/contacts/export",
     headers: { authorization: `Bearer ${from.token}` },
@@ -227,4 +229,9 @@ describe("is refused, and stores nothing:", () => {
     const viewer = await addMember(app, member.tenant, "viewer");
     expect((await send(viewer, good)).status).toBe(403);
   });
+});
+
+test("an age is written as in JSON, without zeros or blanks before it", async () => {
+  const { body } = await send(await createMember(app), "name,age\nA,042\nB, 42\nC,1.0\n");
+  expect(body).toMatchObject({ refused_rows: 3 });
 });

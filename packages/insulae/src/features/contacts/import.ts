@@ -125,7 +125,7 @@ async function readContacts({ bytes, check }: ImportOptions) {
 
 /** What is no number stays text, which the check refuses. */
 const cellValue = (name: string, cell: string): string | number =>
-  name === "age" && /^\d{1,3}$/.test(cell) ? Number(cell) : cell;
+  name === "age" && /^(0|[1-9]\d{0,2})$/.test(cell) ? Number(cell) : cell;
 
 function namesOf(cells: readonly string[]): string[] {
   const names = cells.map((cell) => cell.trim().toLowerCase());

@@ -2,7 +2,7 @@ import { Type } from "typebox";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { idParams, nameText, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import {
   createDocument,
@@ -19,13 +19,13 @@ export const documentNotFound = defineError("document_not_found", 404, "There is
 
 const bodyLimit = 256 * 1024;
 
-const Title = Type.String({ minLength: 1, maxLength: 300, pattern: "\\S" });
+const Title = nameText(300);
 // No shorter bound than the body's.
 const Content = Type.String({ maxLength: bodyLimit });
 
 const head = {
   id: uuid,
-  title: Title,
+  title: Type.String(),
   created_by: nullable(uuid),
   created_at: timestamp,
   updated_at: timestamp,

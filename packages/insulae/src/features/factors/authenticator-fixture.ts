@@ -18,6 +18,8 @@ export interface Lies {
   readonly userVerified?: boolean;
   readonly userPresent?: boolean;
   readonly counter?: number;
+  /** Whether it may be, and is, on several devices. */
+  readonly backup?: "eligible" | "done";
   readonly userHandle?: string;
   /** Of the attestation. */
   readonly format?: string;
@@ -47,7 +49,9 @@ export function createAuthenticator(origin: string, counts = true) {
 
   const authenticatorData = (rpId: string, lies: Lies, attested?: Buffer) => {
     const { userPresent = true, userVerified = true } = lies;
-    const flags = (userPresent ? 0x01 : 0) | (userVerified ? 0x04 : 0) | (attested ? 0x40 : 0);
+    const backup = { none: 0, eligible: 0x08, done: 0x18 }[lies.backup ?? "none"];
+    const flags =
+      (userPresent ? 0x01 : 0) | (userVerified ? 0x04 : 0) | (attested ? 0x40 : 0) | backup;
     const counter = Buffer.alloc(4);
     counter.writeUInt32BE(lies.counter ?? uses);
     const head = Buffer.concat([sha256(lies.rpId ?? rpId), Buffer.from([flags]), counter]);

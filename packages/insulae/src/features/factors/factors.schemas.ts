@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import { maxPasswordLength } from "../../kernel/auth/passwords.ts";
-import { nullable, oneLine, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nameText, nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { SignedIn } from "../accounts/accounts.feature.ts";
 
 export const MfaToken = Type.String({
@@ -15,11 +15,12 @@ const Code = Type.String({
   examples: ["287082"],
 });
 const RecoveryCode = Type.String({ minLength: 16, maxLength: 40 });
-const FactorName = Type.String({ minLength: 1, maxLength: 100, pattern: oneLine });
+const FactorName = nameText(100);
 
 // Browsers send more than is looked at, and will send more yet.
 const open = { additionalProperties: true } as const;
-const Base64Url = Type.String({ maxLength: 20_000, pattern: "^[\\w-]+={0,2}$" });
+/** Unpadded, as `toJSON()` writes it: passkeys are found by the text of their id. */
+const Base64Url = Type.String({ maxLength: 20_000, pattern: "^[\\w-]+$" });
 /** Of the body with a passkey in it: an authenticator's chain of certificates may be in it as well. */
 export const passkeyBodyLimit = 128 * 1024;
 const credential = {

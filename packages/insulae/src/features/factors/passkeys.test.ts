@@ -124,6 +124,63 @@ describe("a passkey", () => {
     }
   });
 
+  it("is registered only under the id that it logs in with, in unpadded base64url", async () => {
+    const { token } = await people.register(await people.newTenant());
+    const authenticator = createAuthenticator(origin);
+    const add = async (change: (id: string) => string) => {
+      const begun = (await people.post(`${auth}/factors/passkey`, { token })).body;
+      const passkey = authenticator.create(begun);
+      const id = change(passkey.id);
+      return people.post(`${auth}/factors`, {
+        token,
+        body: { passkey: { ...passkey, id, rawId: id } },
+      });
+    };
+    const padded = await add((id) => `${id}=`);
+    expect([padded.status, padded.body.code]).toEqual([400, "validation_failed"]);
+    // The same bytes: of the last character's six bits, two are left over.
+    const other = await add((id) => {
+      const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+      return id.slice(0, -1) + digits[digits.indexOf(id.slice(-1)) + 1];
+    });
+    expect([other.status, other.body.code]).toEqual([401, "wrong_factor"]);
+    expect((await add((id) => id)).status).toBe(201);
+    const answer = authenticator.get(await options());
+    for (const part of ["id", "rawId"]) {
+      expect((await logInBy({ ...answer, [part]: `${answer.id}=` })).status).toBe(400);
+    }
+    const userHandle = `${answer.response.userHandle}==`;
+    expect(
+      (await logInBy({ ...answer, response: { ...answer.response, userHandle } })).status,
+    ).toBe(400);
+    expect((await logInBy(answer)).status).toBe(200);
+  });
+
+  it("stays on one device, or may be copied, for good", async () => {
+    const statusOf = async (authenticator: Authenticator, lies: Lies) =>
+      (await logInBy(authenticator.get(await options(), lies))).status;
+    const one = await userWithPasskey();
+    expect(await statusOf(one.authenticator, { backup: "done" })).toBe(401);
+    expect(await statusOf(one.authenticator, {})).toBe(200);
+
+    const { token, user } = await people.register(await people.newTenant());
+    const synced = createAuthenticator(origin);
+    expect((await register(token, synced, { backup: "eligible" })).status).toBe(201);
+    expect(await statusOf(synced, { backup: "done" })).toBe(200);
+    expect(await statusOf(synced, {})).toBe(401);
+
+    // One from before it was noted.
+    await people.onPlatform(({ control }) =>
+      control
+        .updateTable("control.factors")
+        .set({ backup_eligible: null })
+        .where("subject_id", "=", user.id)
+        .execute(),
+    );
+    expect(await statusOf(synced, { backup: "done" })).toBe(200);
+    expect(await statusOf(synced, {})).toBe(401);
+  });
+
   it("that counts nothing is good again and again", async () => {
     const { authenticator } = await userWithPasskey(false);
     for (let count = 0; count < 2; count++) {

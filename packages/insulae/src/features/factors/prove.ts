@@ -98,7 +98,7 @@ export async function provePasskey(
   // A host that the tenant has no more is no site of its passkeys.
   const site = sitesOf(config, tenant).find(({ rpId }) => rpId === passkey.rpId);
   const right = site && (await verifyAuthentication({ ...answer, site, passkey, subject }));
-  if (!right || !(await factors.usePasskey(passkey.id, right.counter))) throw wrongFactor();
+  if (!right || !(await factors.usePasskey(passkey.id, right))) throw wrongFactor();
   return right.method;
 }
 

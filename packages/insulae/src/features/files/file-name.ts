@@ -1,13 +1,16 @@
 /** What people call a file: any text that looks like what it is. */
 import { validationFailed } from "../../kernel/http/errors.ts";
-import { refuseMisleading } from "../../kernel/http/readable-name.ts";
-import { isLonger } from "../../kernel/text.ts";
+import { isLonger, nameProblem } from "../../kernel/text.ts";
 
 /** In characters (code points), as the database counts. */
 export const maxNameLength = 255;
 
+/** Of a path in either notation; whoever sends one means the file at its end, as browsers did. */
+const lastPart = (path: string): string =>
+  path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
+
 /**
- * The name in its composed form (NFC): that of a file from macOS is not.
+ * The last part of a path, in its composed form (NFC): that of a file from macOS is not.
  *
  * @param pointer where the request says it
  * @throws validationFailed
@@ -16,9 +19,11 @@ export function fileName(text: string, pointer: string): string {
   const refuse = (message: string) => validationFailed({ errors: [{ pointer, message }] });
   const tooLong = () => refuse(`must not have more than ${maxNameLength} characters`);
   if (isLonger(text, maxNameLength)) throw tooLong();
-  refuseMisleading(text, pointer);
-  if (["", ".", ".."].includes(text.trim())) throw refuse("must not be empty, blank, . or ..");
-  const name = text.normalize("NFC"); // Bounded: see above.
+  const last = lastPart(text);
+  const problem = nameProblem(last);
+  if (problem !== undefined) throw refuse(problem);
+  if (["", ".", ".."].includes(last.trim())) throw refuse("must not be empty, . or ..");
+  const name = last.normalize("NFC"); // Bounded: see above.
   if (isLonger(name, maxNameLength)) throw tooLong();
   return name;
 }
@@ -28,8 +33,7 @@ const maxNameBytes = 255;
 
 /** `Content-Disposition` (RFC 6266): its name both as ASCII and, where that is not all, as UTF-8. */
 export function dispositionOf(shown: "inline" | "attachment", name: string): string {
-  const folder = Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\"));
-  const base = shortened(name.slice(folder + 1).toWellFormed()) || "file";
+  const base = shortened(lastPart(name).toWellFormed()) || "file";
   const plain = base.replaceAll(/[^ !#-[\]-~]|%/g, "_");
   const encoded = encodeURIComponent(base).replaceAll(
     /['()*]/g,

@@ -1,11 +1,9 @@
 /** What a file is called, and what it is: as its uploader says, and as others see it. */
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import type { App } from "../../app.ts";
 import { createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
-import { downloadOf, send, upload } from "../../testing/test-files.ts";
+import { downloadOf, png, send, storedOf, upload, usageOf } from "../../testing/test-files.ts";
 
 let app: App;
 let a: TestMember;
@@ -16,43 +14,33 @@ beforeAll(async () => {
 });
 afterAll(() => app?.close());
 
-const png = Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), Buffer.alloc(1_000, 7)]);
-
-/** What is in the folder for a tenant, and what is unfinished for anybody. */
-const stored = ({ tenant }: TestMember): string[] =>
-  [tenant.id, "unfinished"].flatMap((place) => {
-    try {
-      return readdirSync(join(app.config.dataDir, "files", place), { recursive: true })
-        .map(String)
-        .filter((name) => name !== "incoming");
-    } catch {
-      return [];
-    }
-  });
-const usage = async ({ tenant }: TestMember) => {
-  const [row] = await app.withTenant(tenant, ({ db }) =>
-    db.query<{ bytes: string }>("select coalesce(sum(file_size), 0) as bytes from files"),
-  );
-  return Number(row?.bytes);
-};
+const stored = (member: TestMember) => storedOf(app, member);
+const usage = (member: TestMember) => usageOf(app, member);
 
 describe("a file's name", () => {
   it.each([
-    "../../etc/passwd",
-    "..\\..\\boot.ini",
-    "%2e%2e%2fetc%2fpasswd",
-    "//server/share",
-    "CON",
-    "Übersicht “1”; filename=x.html",
-    "😀.txt",
-  ])("like %j is what people call it, and nothing else (attack 64)", async (name) => {
-    const { body } = await upload(app, a, { content: "x", fields: { file_name: name } });
-    expect(body).toMatchObject({ file_name: name, file_key: `${a.tenant.id}/${body.id}` });
-    const { headers } = await app.inject(await downloadOf(app, a, body.id));
-    const disposition = String(headers["content-disposition"]);
-    expect(disposition).toMatch(/^inline; filename="[^"\\/]*"(; filename\*=UTF-8''[^;,"' ]+)?$/);
-    await a.call("DELETE", `/files/${body.id}`);
-  });
+    ["../../etc/passwd", "passwd"],
+    ["..\\..\\boot.ini", "boot.ini"],
+    ["%2e%2e%2fetc%2fpasswd"],
+    ["//server/share", "share"],
+    ["CON"],
+    ["Übersicht “1”; filename=x.html"],
+    ["😀.txt"],
+  ])(
+    "like %j is what people call it, and nothing else (attack 64)",
+    async (given, name = given) => {
+      const { body } = await upload(app, a, { content: "x", fields: { file_name: given } });
+      expect(body).toMatchObject({ file_name: name, file_key: `${a.tenant.id}/${body.id}` });
+      const renamed = await a.call("PATCH", `/files/${body.id}`, { file_name: given });
+      expect(renamed.body.file_name).toBe(name);
+      const note = { file_name: given, file_size: 1, mime_type: "text/plain" };
+      expect((await a.call("POST", "/files", note)).body.file.file_name).toBe(name);
+      const { headers } = await app.inject(await downloadOf(app, a, body.id));
+      const disposition = String(headers["content-disposition"]);
+      expect(disposition).toMatch(/^inline; filename="[^"\\/]*"(; filename\*=UTF-8''[^;,"' ]+)?$/);
+      await a.call("DELETE", `/files/${body.id}`);
+    },
+  );
 
   it.each([
     ["255 emoji", "😀".repeat(255)],

@@ -1,12 +1,10 @@
 import { createHash } from "node:crypto";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import type { App } from "../../app.ts";
 import { addMember, createMember, type TestMember, unknownId } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
-import { downloadOf, send, upload } from "../../testing/test-files.ts";
+import { downloadOf, png, send, storedOf, upload, usageOf } from "../../testing/test-files.ts";
 
 let app: App;
 let a: TestMember;
@@ -18,26 +16,10 @@ beforeAll(async () => {
 });
 afterAll(() => app?.close());
 
-const png = Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), Buffer.alloc(1_000, 7)]);
 const sha256 = (bytes: Buffer | string) => createHash("sha256").update(bytes).digest("hex");
 
-/** What is in the folder for a tenant, and what is unfinished for anybody. */
-const stored = ({ tenant }: TestMember): string[] =>
-  [tenant.id, "unfinished"].flatMap((place) => {
-    try {
-      return readdirSync(join(app.config.dataDir, "files", place), { recursive: true })
-        .map(String)
-        .filter((name) => name !== "incoming");
-    } catch {
-      return [];
-    }
-  });
-const usage = async ({ tenant }: TestMember) => {
-  const [row] = await app.withTenant(tenant, ({ db }) =>
-    db.query<{ bytes: string }>("select coalesce(sum(file_size), 0) as bytes from files"),
-  );
-  return Number(row?.bytes);
-};
+const stored = (member: TestMember) => storedOf(app, member);
+const usage = (member: TestMember) => usageOf(app, member);
 const limited = async (bytes: number): Promise<TestMember> => {
   const member = await createMember(app);
   await app.tenants.update(member.tenant.id, { settings: { limits: { storage_bytes: bytes } } });

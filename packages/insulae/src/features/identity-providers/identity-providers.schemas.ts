@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { nullable, oneLine, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nameText, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { SessionChoice, TenantReference } from "../accounts/accounts.feature.ts";
 
 const GivenRole = Type.Union(
@@ -39,7 +39,7 @@ const AllowedDomain = Type.String({
 });
 
 const settings = {
-  name: Type.String({ minLength: 1, maxLength: 100, pattern: oneLine }),
+  name: nameText(100),
   issuer: Issuer,
   client_id: Type.String({ minLength: 1, maxLength: 300 }),
   scopes: Type.Array(Scope, { maxItems: 20, description: "Default openid, email, profile." }),
@@ -74,6 +74,7 @@ export const ProviderView = Type.Object(
   {
     id: uuid,
     ...settings,
+    name: Type.String(),
     redirect_uris: Type.Array(Type.String(), {
       description: "What to register at the provider: where it may send browsers back.",
     }),

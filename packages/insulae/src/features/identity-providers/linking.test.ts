@@ -68,6 +68,21 @@ describe("somebody who comes for the first time", () => {
     expect(await users(at, user.email)).toEqual([{ id: user.id, email_verified: true }]);
   });
 
+  it.each([
+    [{ given_name: "Grace", family_name: "Hopper", name: "G. Hopper" }, ["Grace", "Hopper"]],
+    [{ given_name: undefined, name: "Grace Hopper" }, ["Grace Hopper", ""]],
+    [{ given_name: undefined, family_name: "Hopper", name: "Grace Hopper" }, ["", "Hopper"]],
+    [{ given_name: "\u3164", name: "Grace Hopper" }, ["Grace Hopper", ""]],
+    [{ given_name: undefined, name: "Gra\u202ece" }, ["", ""]],
+    [{ given_name: undefined, name: "G".repeat(101) }, ["", ""]],
+  ])("has the names that the provider gives: %j", async (claims, names) => {
+    const at = await tools.configure();
+    personHas(at, claims);
+    const id = await outcome(at);
+    const { body } = await people.get(`/api/v1/users/${id}`, at.owner);
+    expect([body.first_name, body.last_name]).toEqual(names);
+  });
+
   it("is found whatever the case of their e-mail", async () => {
     const at = await tools.configure();
     const { user } = await people.addUser(at.tenant, at.owner, { email: people.newEmail() });

@@ -20,6 +20,7 @@ import type { OutsideIdentity } from "../../kernel/auth/oidc.ts";
 import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import { isLonger, nameProblem } from "../../kernel/text.ts";
 import {
   createUserUnlessTaken,
   findStanding,
@@ -130,8 +131,7 @@ async function enterFirst(tx: Db, { provider, who, email, role }: Newcomer) {
       email,
       role,
       email_verified: true,
-      first_name: nameIn(who.claims.given_name),
-      last_name: nameIn(who.claims.family_name),
+      ...namesIn(who.claims),
     }));
   const user = await lockUserOfEmail(tx, email);
   if (!user) throw noSuchUser();
@@ -178,6 +178,14 @@ function acceptedEmail(provider: ProviderRow, { email }: OutsideIdentity): strin
   return canonical;
 }
 
+/** The parts of a name; some providers know only the whole. */
+function namesIn({ given_name, family_name, name }: OutsideIdentity["claims"]) {
+  const [first_name, last_name] = [nameIn(given_name), nameIn(family_name)];
+  return { first_name: first_name || last_name ? first_name : nameIn(name), last_name };
+}
+
 /** A name as users may have one; what is none is left out. */
 const nameIn = (claim: unknown): string =>
-  typeof claim === "string" && /^[^\p{Cc}\p{Zl}\p{Zp}]{1,100}$/u.test(claim) ? claim.trim() : "";
+  typeof claim === "string" && !isLonger(claim, 100) && nameProblem(claim) === undefined
+    ? claim.trim()
+    : "";

@@ -11,7 +11,9 @@ export interface Person {
   sub: string;
   email?: string;
   email_verified?: unknown;
-  given_name?: string;
+  given_name?: string | undefined;
+  family_name?: string;
+  name?: string;
   groups?: unknown;
 }
 
@@ -95,7 +97,7 @@ function handlerOf(issuer: string, current: TestProvider, inToken: boolean): Req
     claims: {
       openid: ["sub", "groups", "acr", "amr"],
       email: ["email", "email_verified"],
-      profile: ["given_name", "family_name"],
+      profile: ["given_name", "family_name", "name"],
     },
     features: { devInteractions: { enabled: false } },
     interactions: { url: (_, { uid }) => `/interaction/${uid}` },

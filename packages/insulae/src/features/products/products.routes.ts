@@ -2,7 +2,7 @@ import { Type } from "typebox";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { idParams, nameText, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
 import {
   createProduct,
@@ -23,8 +23,8 @@ export const productInUse = defineError(
   "The product is part of an order; deactivate it instead",
 );
 
-const Name = Type.String({ minLength: 1, maxLength: 200, pattern: "\\S" });
-const Sku = nullable(Type.String({ minLength: 1, maxLength: 100 }));
+const Name = nameText(200);
+const Sku = nullable(nameText(100));
 const Description = nullable(Type.String({ maxLength: 10_000 }));
 // Text, so that no reader takes it for a binary fraction: 0.1 + 0.2 is 0.30 here.
 const Price = Type.String({
@@ -42,8 +42,8 @@ const Currency = Type.String({
 const Product = Type.Object(
   {
     id: uuid,
-    name: Name,
-    sku: Sku,
+    name: Type.String(),
+    sku: nullable(Type.String()),
     description: Description,
     price: Price,
     currency: Currency,
@@ -65,6 +65,11 @@ const ProductChanges = Type.Object(
   { name: Type.Optional(Name), price: Type.Optional(Price), ...details },
   { $id: "ProductChanges", minProperties: 1 },
 );
+
+/** A SKU as it is compared: without blanks around it, and its letters composed (NFC), as one types them. */
+const withCanonicalSku = <Body extends { readonly sku?: string | null }>(body: Body): Body =>
+  // Bounded: by the schema.
+  body.sku ? { ...body, sku: body.sku.trim().normalize("NFC") } : body;
 
 export const productEvents = {
   "product.created": { permission: "products:read", data: Product },
@@ -120,7 +125,8 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
       response: { 201: Product },
       errors: [skuTaken],
     },
-    ({ body, events }) => events.recording("product.created", (db) => createProduct.json(db, body)),
+    ({ body, events }) =>
+      events.recording("product.created", (db) => createProduct.json(db, withCanonicalSku(body))),
   ),
 
   r.get(
@@ -149,7 +155,9 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
     },
     ({ params, body, events }) =>
       events
-        .recording("product.updated", (db) => updateProduct.json(db, { ...body, id: params.id }))
+        .recording("product.updated", (db) =>
+          updateProduct.json(db, { ...withCanonicalSku(body), id: params.id }),
+        )
         .then(orThrow(productNotFound)),
   ),
 

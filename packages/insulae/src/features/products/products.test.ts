@@ -95,6 +95,18 @@ describe("an SKU", () => {
     expect(change.text).not.toMatch(/L-1|products_sku_key|tenant_id/);
   });
 
+  test("a SKU that looks like another's is taken, whatever blanks or composed letters it has", async () => {
+    const { body } = await a.call("POST", "/products", { ...lamp, sku: " AbC-\u00e9 " });
+    expect(body.sku).toBe("AbC-é");
+    const other = await a.call("POST", "/products", { ...lamp, sku: "Another" });
+    for (const sku of ["AbC-\u00e9", "AbC-e\u0301", "\u00a0AbC-\u00e9\t".trimEnd()]) {
+      const added = await a.call("POST", "/products", { ...lamp, sku });
+      expect([added.status, added.body.code]).toEqual([409, "product_sku_taken"]);
+      const changed = await a.call("PATCH", `/products/${other.body.id}`, { sku });
+      expect([changed.status, changed.body.code]).toEqual([409, "product_sku_taken"]);
+    }
+  });
+
   test("that only another tenant has is free", async () => {
     await a.call("POST", "/products", { ...lamp, sku: "SHARED" });
     expect((await b.call("POST", "/products", { ...lamp, sku: "SHARED" })).status).toBe(201);

@@ -1,9 +1,9 @@
 import { Type } from "typebox";
 import type { Permission as Declared } from "../../kernel/auth/permissions.ts";
 import { systemRoles } from "../../kernel/feature.ts";
-import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nameText, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
 
-const Name = Type.String({ minLength: 1, maxLength: 100, pattern: "\\S" });
+const Name = nameText(100);
 const Description = Type.String({ maxLength: 1_000 });
 
 export const PermissionReference = Type.String({

@@ -8,7 +8,6 @@ import { refuseBeyond } from "../../kernel/database/in-turn.ts";
 import { defineError } from "../../kernel/errors.ts";
 import { systemRoles } from "../../kernel/feature.ts";
 import type { Page } from "../../kernel/http/page.ts";
-import { refuseMisleading } from "../../kernel/http/readable-name.ts";
 import { normalised } from "../../kernel/text.ts";
 import { isUuid } from "../../kernel/uuid.ts";
 import { refuseUnheld, type Setting } from "../users/users.feature.ts";
@@ -223,7 +222,6 @@ export function namesOfPermissions(
 /** @throws roleExists for the name of a system role */
 function canonicalName(name: string): string {
   const canonical = normalised(name.trim());
-  refuseMisleading(canonical, "/body/name");
   if (findSystemRoleByReference(canonical)) throw roleExists();
   if (isUuid(canonical)) throw invalidRoleName();
   return canonical;

@@ -108,9 +108,10 @@ describe("texts without blanks", () => {
 
 describe("what is written in several ways is found in each", () => {
   beforeAll(async () => {
-    for (const name of ["ΟΔΥΣΣΕΥΣ", "Straße", "co\u00adope\u200bra\u2060te\ufeff"]) {
-      await add("/contacts", { name });
-      await add("/documents", { title: name, content: "" });
+    for (const name of ["ΟΔΥΣΣΕΥΣ", "Straße", "Hidden"]) {
+      const more = name === "Hidden" ? "co\u00adope\u200bra\u2060te\ufeff" : "";
+      await add("/contacts", { name, phone: more || null });
+      await add("/documents", { title: name, content: more });
     }
   });
 
@@ -119,8 +120,8 @@ describe("what is written in several ways is found in each", () => {
     ["οδυσσευσ", "ΟΔΥΣΣΕΥΣ"],
     ["STRASSE", "Straße"],
     ["STRAẞE", "Straße"],
-    ["cooperate", "co\u00adope\u200bra\u2060te\ufeff"],
-    ["coop\u00aderate", "co\u00adope\u200bra\u2060te\ufeff"],
+    ["cooperate", "Hidden"],
+    ["coop\u00aderate", "Hidden"],
   ])("as %j", async (q, name) => {
     for (const path of ["/contacts", "/search?types=contacts", "/search?types=documents"]) {
       expect(await found(path, q), path).toEqual([name]);
@@ -130,6 +131,61 @@ describe("what is written in several ways is found in each", () => {
   test("characters that nobody sees are no search of a list, and find nothing in a search", async () => {
     expect((await found("/contacts", "\u200b\u00ad")).length).toBeGreaterThan(2);
     expect(await found("/search", "\u200b\u00ad")).toEqual([]);
+  });
+});
+
+describe("what is written with marks between its parts", () => {
+  const content =
+    "see https://example.org/alpha?x=1 now, in /usr/local/etc/nginx.conf, of INV-2026/0042 and -15," +
+    " by grace@corp.example, at <b>bold</b>claim e-mail 9.50 v1.2.3 snake_case";
+  beforeAll(async () => {
+    await add("/documents", { title: "marks", content });
+    await add("/documents", { title: "others", content: "INV-2025/0042 of 2026, org example" });
+  });
+
+  test.each([
+    "https://example.org/alpha?x=1",
+    '"https://example.org/alpha?x=1"',
+    '"see https://example.org/alpha?x=1 now"',
+    "example.org/alpha",
+    "alpha",
+    "nginx",
+    "/usr/local/etc/nginx.conf",
+    "nginx.conf",
+    "INV-2026/0042",
+    "2026/0042",
+    '"-15"',
+    "15",
+    "corp.example",
+    "grace@corp.example",
+    "mail",
+    "e-mail",
+    "9.50",
+    "v1.2.3",
+    "snake",
+    "snake_case",
+    "alpha -missing",
+    "alpha -other-thing",
+    "nothing or https://example.org",
+  ])("is found by %s", async (q) => {
+    expect(await found("/search?types=documents", q)).toEqual(["marks"]);
+  });
+
+  test.each([
+    "example.org -alpha",
+    "nginx -nginx.conf",
+    "0042/2026",
+    "alpha.org",
+    '"now alpha"',
+    "claim -15",
+  ])("isn't found by %s", async (q) =>
+    expect(await found("/search?types=documents", q)).not.toContain("marks"),
+  );
+
+  test("is found by its other words in either text", async () => {
+    expect(new Set(await found("/search?types=documents", "0042"))).toEqual(
+      new Set(["marks", "others"]),
+    );
   });
 });
 

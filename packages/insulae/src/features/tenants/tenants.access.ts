@@ -1,7 +1,6 @@
 import { permissionDenied } from "../../kernel/auth/errors.ts";
 import type { CorePrincipal, Principal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
-import { refuseMisleading } from "../../kernel/http/readable-name.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
@@ -137,7 +136,6 @@ export async function makeTenant(
   { platform, user }: { readonly platform: Platform; readonly user: CorePrincipal | undefined },
   wanted: Omit<NewTenant, "ownerAccountId" | "ownerLimit">,
 ): Promise<Tenant> {
-  refuseMisleading(wanted.name, "/body/name");
   const { config, tenants } = platform;
   if (config.env === "production") {
     if (!user) {

@@ -3,7 +3,6 @@ import { Type } from "typebox";
 import { permissionDenied } from "../../kernel/auth/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { fitting, pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
-import { refuseMisleading } from "../../kernel/http/readable-name.ts";
 import {
   hostTaken,
   settingsTooLarge,
@@ -148,7 +147,6 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       },
       async ({ platform, user, params, body, audit, precondition, log }) => {
         const tenant = await tenantFor(platform, user, params.id, "tenants:manage");
-        if (body.name !== undefined) refuseMisleading(body.name, "/body/name");
         const { limits, ...settings } = body.settings ?? {};
         // Whoever gives back what they were shown changes nothing.
         const same = isDeepStrictEqual(limits, tenant.settings.limits);

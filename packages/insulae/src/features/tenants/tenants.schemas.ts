@@ -1,9 +1,8 @@
 import { type Static, Type } from "typebox";
-import { oneLine } from "../../kernel/http/fields.ts";
+import { nameText } from "../../kernel/http/fields.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
-// It stands in the subjects of mails: one line.
-const Name = Type.String({ minLength: 1, maxLength: 255, pattern: oneLine });
+const TenantName = nameText(255);
 const Plan = Type.String({
   pattern: "^[a-z0-9][a-z0-9_-]{0,49}$",
   examples: ["free", "standard", "premium"],
@@ -124,7 +123,7 @@ export const NewTenantBody = Type.Object({
     description: "Unique; a-z, 0-9, _ and -. The slug, a DNS label, is made from it.",
     examples: ["acme_corp"],
   }),
-  name: Name,
+  name: TenantName,
   isolation: Type.Optional(Isolation),
   plan: Type.Optional(Plan),
   hosts: Type.Optional(Type.Array(Hostname, { maxItems: 20, uniqueItems: true })),
@@ -135,7 +134,7 @@ export const NewTenantBody = Type.Object({
 });
 
 export const TenantChangesBody = Type.Object(
-  { name: Type.Optional(Name), plan: Type.Optional(Plan), settings: Type.Optional(Settings) },
+  { name: Type.Optional(TenantName), plan: Type.Optional(Plan), settings: Type.Optional(Settings) },
   { minProperties: 1 },
 );
 

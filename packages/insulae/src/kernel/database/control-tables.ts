@@ -235,6 +235,7 @@ export interface ControlTables {
     counter: ColumnType<string | null, number | undefined, number>;
     transports: string[] | null;
     rp_id: string | null;
+    backup_eligible: ColumnType<boolean | null, boolean | undefined, boolean | null>;
   };
   "control.recovery_codes": {
     hash: Buffer;

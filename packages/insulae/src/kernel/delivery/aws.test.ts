@@ -87,6 +87,10 @@ describeWithMoto("by Amazon's services", () => {
           body: "<p>Hello</p>",
         },
       ]);
+      await delivery.mail({ ...mail, subject: "=?utf-8?Q?x=0D=0AY?=" });
+      expect((await told("ses")).Message[1].subject).toBe(
+        "=?UTF-8?B?PT91dGYtOD9RP3g9MEQ9MEFZPz0=?=",
+      );
     }));
 
   // Shows S1-108

@@ -3,6 +3,7 @@ import type { SESv2Client } from "@aws-sdk/client-sesv2";
 import type { AwsSettings } from "../../config.channels.ts";
 import { clientOptions, failureOf, handOver } from "./aws.ts";
 import type { OutgoingMail } from "./message.ts";
+import { subjectHeader } from "./subject.ts";
 
 /**
  * @param from the sender's address.
@@ -31,7 +32,7 @@ export function sesDriver(
             Destination: { ToAddresses: [to] },
             Content: {
               Simple: {
-                Subject: utf8(subject),
+                Subject: utf8(subjectHeader(subject)),
                 Body: { Text: utf8(text), Html: utf8(html) },
                 Headers: [{ Name: "Auto-Submitted", Value: "auto-generated" }],
               },

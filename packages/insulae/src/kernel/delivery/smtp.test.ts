@@ -160,6 +160,41 @@ describe("by SMTP", () => {
   });
 });
 
+/** The subject as a reader sees it (RFC 2047, both encodings; blanks between two encoded words go). */
+const shownSubject = (source: string | undefined): string => {
+  const header = /^Subject: (.*(?:\r\n[ \t].*)*)/m.exec(source ?? "")?.[1] ?? "";
+  return header
+    .replaceAll(/\r\n(?=[ \t])/g, "")
+    .replaceAll(/\?=\s+=\?/g, "?==?")
+    .replaceAll(/=\?utf-8\?([bq])\?([^?]*)\?=/gi, (_, encoding: string, text: string) =>
+      Buffer.from(
+        encoding.toLowerCase() === "b"
+          ? Buffer.from(text, "base64").toString("latin1")
+          : text
+              .replaceAll("_", " ")
+              .replaceAll(/=([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(Number(`0x${hex}`))),
+        "latin1",
+      ).toString(),
+    );
+};
+
+it.each([
+  "=?utf-8?B?4oCuZXZpbA==?=",
+  "=?utf-8?Q?x=0D=0AY?=",
+  "Re: =?UTF-8?Q?a?= =?UTF-8?Q?b?= (=?iso-8859-1?q?=e9?=)",
+  "a =?b",
+  `=?utf-8?Q?${"long=20".repeat(20)}?= ${"é\u{1f600}".repeat(40)}`,
+  "Plain, with  two blanks",
+  "Grüße",
+])("a subject is read as it was sent: %s", async (subject) => {
+  const driver = smtpDriver(smtp.config, "noreply@insulae.example");
+  onTestFinished(() => driver.close());
+  const address = to("subject");
+  const about = { id: "m", tenant: undefined, template: undefined };
+  await driver.deliver({ ...about, to: address, subject, text: "t", html: "h" });
+  expect(shownSubject(arrived(address)[0]?.source)).toBe(subject);
+});
+
 describe("a mail server that never comes to an end", () => {
   it("doesn't hold up the stop of a process; the mail waits", async () => {
     const misdeed = tcpMisdeeds["sends a letter now and then"] ?? (() => {});

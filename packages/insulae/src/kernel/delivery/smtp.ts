@@ -6,6 +6,7 @@ import { createTransport } from "nodemailer";
 import type { SmtpServer } from "../../config.parsers.ts";
 import { withDeadline } from "../deadline.ts";
 import { type OutgoingMail, Undeliverable } from "./message.ts";
+import { subjectHeader } from "./subject.ts";
 
 /** For a connection nothing happens on; a server that sends a byte now and then never meets it. */
 const idle = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 };
@@ -46,7 +47,7 @@ export function smtpDriver(
           from: { name: "", address: from },
           to: { name: "", address: to },
           envelope: { from, to: [to] },
-          subject,
+          subject: subjectHeader(subject),
           text,
           html,
           messageId: `<${id}@${domain}>`,

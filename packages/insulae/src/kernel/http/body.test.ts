@@ -53,6 +53,12 @@ describe("a body", () => {
   it("that is compressed is refused", async () => {
     const answer = await send("{}", { ...json, "content-encoding": "gzip" });
     expect(answer.statusCode).toBe(415);
+    expect(answer.json().detail).toBe("The body must be sent without Content-Encoding");
+    const xml = await send("<a/>", { "content-type": "text/xml" });
+    expect(xml.json()).toMatchObject({
+      title: "The body is not of a type or encoding that is taken here",
+      detail: "The body must be sent as application/json",
+    });
   });
 
   it.each<[string, string, readonly { pointer: string; message?: string }[]]>([

@@ -74,7 +74,30 @@ describe("a connection", () => {
   it.each([
     ["Host twice", get("/health", "host: a\r\nHost: b\r\n"), 400, "bad_request"],
     ["Host twice, the same", get("/health", "host: a\r\nhost: a\r\n"), 400, "bad_request"],
-    ["no address but a URL", get("http://b/health"), 400, "bad_request"],
+    ...[
+      "Authorization",
+      "Content-Type",
+      "X-Tenant",
+      "X-Tenant-ID",
+      "X-API-Key",
+      "If-Match",
+      "Idempotency-Key",
+      "Origin",
+      "Client-Cert",
+    ].map((name): [string, string, number, string] => [
+      `${name} twice`,
+      get("/health", `host: a\r\n${name}: b\r\n${name.toLowerCase()}: b\r\n`),
+      400,
+      "bad_request",
+    ]),
+    ["a URL of another host than Host", get("http://b/health"), 400, "bad_request"],
+    ["a URL with a name and password", get("http://u:p@a/health"), 400, "bad_request"],
+    ["a URL of no host", get("http:///health"), 400, "bad_request"],
+    ["a URL that isn't HTTP's", get("ftp://a/health"), 400, "bad_request"],
+    ["a query with half an escape", get("/health?q=%zz"), 400, "bad_request"],
+    ["a query with an escape that ends early", get("/health?q=a%2"), 400, "bad_request"],
+    ["a query that is no UTF-8", get("/health?q=%ED%A0%80"), 400, "bad_request"],
+    ["a query that is not escaped", get("/health?q=\u00c3\u00a9"), 400, "bad_request"],
     ["no address but *", get("*"), 400, "bad_request"],
     ["an address that is no text", get("/health/%ff"), 400, "bad_request"],
     ["something that is not HTTP", "HELO example.com\r\n\r\n", 400, "bad_request"],
@@ -118,6 +141,23 @@ describe("a connection", () => {
       expectProblem(await exchange(port, request), status, code);
     },
   );
+
+  it.each(["http://a/health/live", "HTTPS://A/health/live", "http://a/health/live?"])(
+    "with the URL %s is answered as with its path",
+    async (url) => {
+      const { port } = await listening();
+      const answer = await exchange(port, get(url));
+      expect(answer).toMatch(/^HTTP\/1.1 200 /);
+      expect(answer).toContain("alive");
+    },
+  );
+
+  it("with the URL of a host alone asks for its root", async () => {
+    const { port } = await listening();
+    for (const url of ["http://a", "http://a?x=1"]) {
+      expectProblem(await exchange(port, get(url)), 404, "not_found");
+    }
+  });
 
   it("without a Host is closed with 400", async () => {
     const { port } = await listening();

@@ -30,8 +30,13 @@ export const uriTooLong = defineError("uri_too_long", 414, "The address is too l
 export const unsupportedMediaType = defineError(
   "unsupported_media_type",
   415,
-  "The body must be sent as application/json",
+  "The body is not of a type or encoding that is taken here",
 );
+/** The errors of a body of another type than this one, and of one that is compressed. */
+export const wrongMediaType = (wanted: string) =>
+  unsupportedMediaType({ detail: `The body must be sent as ${wanted}` });
+export const encodedBody = () =>
+  unsupportedMediaType({ detail: "The body must be sent without Content-Encoding" });
 export const expectationFailed = defineError(
   "expectation_failed",
   417,

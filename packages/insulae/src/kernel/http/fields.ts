@@ -11,6 +11,17 @@ export const timestamp = Type.String({ format: "date-time" });
  */
 export const oneLine = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$";
 
+/**
+ * A name in one line, of whatever: something of it is seen, and it has no control or invisible characters,
+ * and none that turn the direction of text. Two names that look the same are not told apart by what nobody sees.
+ * Of bodies only: what is stored may be older than this rule.
+ *
+ * @example
+ * Type.Object({ title: nameText(300), company: nameText(200, { minLength: 0 }) })
+ */
+export const nameText = (maxLength: number, options: { readonly minLength?: number } = {}) =>
+  Type.String({ minLength: 1, maxLength, format: "name", ...options });
+
 /** A field that may be empty. */
 export const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
 

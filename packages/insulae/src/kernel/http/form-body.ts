@@ -11,7 +11,7 @@ import type { FastifyInstance } from "fastify";
 import { defineError } from "../errors.ts";
 import type { Route } from "../feature.ts";
 import { asError } from "./answer.ts";
-import { unsupportedMediaType } from "./errors.ts";
+import { encodedBody, wrongMediaType } from "./errors.ts";
 
 export const malformedFields = defineError(
   "malformed_fields",
@@ -49,8 +49,8 @@ export function acceptForms(app: FastifyInstance): void {
     { parseAs: "buffer", bodyLimit: maxBytes },
     ({ headers, routeOptions }, body, done) => {
       try {
-        const taken = routeOptions.config.takesForm && headers["content-encoding"] === undefined;
-        if (!taken) throw unsupportedMediaType();
+        if (!routeOptions.config.takesForm) throw wrongMediaType("application/json");
+        if (headers["content-encoding"] !== undefined) throw encodedBody();
         done(null, parseForm(body));
       } catch (error) {
         done(asError(error));

@@ -5,11 +5,12 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { findCanonicalEmail } from "../auth/email.ts";
 import { isDomain } from "../tenancy/hostname.ts";
+import { nameProblem } from "../text.ts";
 
 interface StringFormat {
   readonly check: (text: string) => boolean;
   /** What a text has to be, for whoever sent another. */
-  readonly message: string;
+  readonly message: string | ((text: string) => string);
 }
 
 // RFC 9562, without the `urn:uuid:` that PostgreSQL does not take.
@@ -60,6 +61,10 @@ export const stringFormats: Readonly<Record<string, StringFormat>> = {
     message: "must be a UUID",
   },
   email,
+  name: {
+    check: (text) => nameProblem(text) === undefined,
+    message: (text) => nameProblem(text) ?? "must be a name",
+  },
   // What a reader of the OpenAPI document should expect: letters of any script (RFC 6531).
   "idn-email": email,
   "date-time": {

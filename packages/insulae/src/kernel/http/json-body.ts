@@ -16,7 +16,7 @@ import { defineError, type FieldError } from "../errors.ts";
 import { shareOf } from "../workers/share.ts";
 import { asError } from "./answer.ts";
 import { createBodyReader } from "./body-bytes.ts";
-import { bodyTooLarge, malformedJson, unsupportedMediaType } from "./errors.ts";
+import { bodyTooLarge, encodedBody, malformedJson } from "./errors.ts";
 import { endOfNumber, isExact, pointerTo } from "./json-numbers.ts";
 
 /** Bytes of bodies that have not come in as a whole; a quarter for each tenant or client. */
@@ -58,7 +58,7 @@ export function acceptOnlyJson(app: FastifyInstance, workers: number): void {
   const read = createBodyReader({ process: underWay, payer: underWay / 4 });
   app.addContentTypeParser("application/json", (request, stream, done) => {
     if (request.headers["content-encoding"] !== undefined) {
-      done(unsupportedMediaType());
+      done(encodedBody());
       return;
     }
     read(request, stream, (failed, bytes) => {

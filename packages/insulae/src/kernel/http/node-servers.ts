@@ -26,6 +26,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promi
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import type { SniCallback } from "../tls/server-identity.ts";
 import { answerConnectionError, answerExpectations } from "./connection-errors.ts";
+import { takeOriginForm } from "./request-guard.ts";
 import { asksForWebSocket, type Upgrades } from "./upgrades.ts";
 
 export interface NodeServersOptions {
@@ -106,6 +107,12 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
     if (draining) response.setHeader("connection", "close");
     incoming.add(request);
   };
+  const inOriginForm =
+    (handler: RequestListener): RequestListener =>
+    (request, response) => {
+      takeOriginForm(request);
+      handler(request, response);
+    };
   const equip = <S extends Server | TlsServer>(server: S, handler: RequestListener): S => {
     upgrades.listen(server, handler);
     server.on("clientError", answerConnectionError);
@@ -118,8 +125,12 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   };
 
   return {
-    create: (handler) => equip(createServer(http, handler), handler),
+    create(handler) {
+      const listener = inOriginForm(handler);
+      return equip(createServer(http, listener), listener);
+    },
     createTls(handler, { sniCallback, certificate }) {
+      const listener = inOriginForm(handler);
       const server = createTlsServer(
         {
           ...http,
@@ -136,11 +147,11 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
           // A connection's certificate is that of its beginning.
           secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
         },
-        handler,
+        listener,
       );
       // Bytes of the handshake are no request: what counts is what comes out of it.
       server.on("secureConnection", remember);
-      return equip(server, handler);
+      return equip(server, listener);
     },
     takeTime: incoming.delete,
     connections: () => sockets.size,

@@ -76,6 +76,7 @@ describe("an address that is not public is not asked", () => {
 
   it.each([
     "http://8.8.8.8/",
+    "https://8.8.8.8:0/",
     "ftp://8.8.8.8/",
     "file:///etc/passwd",
     "https://a:b@8.8.8.8/",

@@ -69,6 +69,7 @@ export function createOutbound({
     if (!/^https?:$/.test(url.protocol) || url.username || url.password) {
       throw refused(url, "it is no https address");
     }
+    if (url.port === "0") throw refused(url, "nothing listens on port 0");
     const host = url.hostname.replace(/^\[|\]$/g, "");
     const addresses = isIP(host) ? [host] : await resolve(host, signal);
     const kinds = addresses.map(kindOf);

@@ -13,8 +13,8 @@ import {
   methodNotAllowed,
   notFound,
   requestTimeout,
-  unsupportedMediaType,
   uriTooLong,
+  wrongMediaType,
 } from "./errors.ts";
 
 export const problemType = "application/problem+json; charset=utf-8";
@@ -51,7 +51,6 @@ const frameworkErrors: Readonly<Record<number, ErrorFactory>> = {
   408: requestTimeout,
   413: bodyTooLarge,
   414: uriTooLong,
-  415: unsupportedMediaType,
   431: headersTooLarge,
 };
 
@@ -68,5 +67,6 @@ function frameworkError(error: unknown): AppError | undefined {
   const { code, statusCode } = error;
   if (typeof code !== "string" || !code.startsWith("FST_")) return undefined;
   if (typeof statusCode !== "number" || statusCode < 400 || statusCode > 499) return undefined;
+  if (statusCode === 415) return wrongMediaType("application/json");
   return (frameworkErrors[statusCode] ?? badRequest)({ cause: error });
 }

@@ -13,7 +13,7 @@ import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { type Static, type TObject, type TProperties, Type } from "typebox";
 import type { Route } from "../feature.ts";
-import { bodyTooLarge, unsupportedMediaType } from "./errors.ts";
+import { bodyTooLarge, encodedBody, wrongMediaType } from "./errors.ts";
 import { maxFieldBytes, receiveForm, type UploadedFile } from "./multipart.ts";
 import type { Validators } from "./validation.ts";
 
@@ -102,14 +102,14 @@ export function streamReader(
     const type = headers["content-type"] ?? "";
     const told = headers["content-length"];
     const length = told === undefined ? undefined : Number(told);
-    if (headers["content-encoding"] !== undefined) throw unsupportedMediaType();
+    if (headers["content-encoding"] !== undefined) throw encodedBody();
     if ((length ?? 0) > maxBytes + (kind === "form" ? formOverhead : 0)) throw bodyTooLarge();
     if (taken && type.split(";")[0]?.trim().toLowerCase() !== taken) {
-      throw unsupportedMediaType({ detail: `The body must be sent as ${taken}` });
+      throw wrongMediaType(taken);
     }
     if (kind === "bytes") return { type, length, bytes: capped(raw, maxBytes) };
     if (!/^multipart\/form-data *(;|$)/i.test(type)) {
-      throw unsupportedMediaType({ detail: "The body must be sent as multipart/form-data" });
+      throw wrongMediaType("multipart/form-data");
     }
     return {
       length,

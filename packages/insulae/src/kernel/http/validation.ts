@@ -41,6 +41,8 @@ export function createValidators(): Validators {
         validateSchema: false,
         unicodeRegExp: true,
         formats: { ...formatChecks },
+        // Errors have the text that is wrong: some messages say what of it.
+        verbose: true,
       });
       ajv.addKeyword({
         keyword: lowerCase,
@@ -140,7 +142,11 @@ function message(error: ErrorObject): string {
   if (error.keyword === "const") return `must be ${JSON.stringify(error.params.allowedValue)}`;
   if (error.keyword === "format") {
     const format = stringFormats[String(error.params.format)];
-    if (format) return format.message;
+    if (format) {
+      return typeof format.message === "string"
+        ? format.message
+        : format.message(String(error.data));
+    }
   }
   return error.message ?? "is not valid";
 }

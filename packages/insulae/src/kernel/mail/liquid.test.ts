@@ -55,6 +55,13 @@ describe("a text with variables", () => {
   });
 
   // Shows S1-074, S1-169
+  it("escapes a value once where the text escapes it, too", () => {
+    const values = { n: "a < b & c" };
+    expect(engine.renderHtml("{{ n | escape }}", values)).toBe("a &lt; b &amp; c");
+    expect(engine.render("{{ n | escape }}", values)).toBe("a &lt; b &amp; c");
+    expect(engine.renderHtml("{{ n | escape | append: '<' }}", values)).toContain("&lt;");
+  });
+
   it("escapes every value in HTML, with no way around it", () => {
     expect(engine.renderHtml("{{ v | upcase }}", { v: "<b>" })).toBe("&lt;B&gt;");
     expect(() => engine.renderHtml("{{ v | raw }}", { v: "<b>" })).toThrow(/raw/);

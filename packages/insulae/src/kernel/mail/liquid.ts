@@ -48,6 +48,8 @@ export function createTextEngine(): TextEngine {
   };
   const plain = only(new Liquid(options));
   const html = only(new Liquid({ ...options, outputEscape: "escape" }));
+  // What it makes is escaped, so that it isn't escaped once more.
+  html.registerFilter("escape", { raw: true, handler: html.filters.escape as typeof String });
 
   const render = (engine: Liquid, source: string, values: Values) => {
     refuseTags(source);

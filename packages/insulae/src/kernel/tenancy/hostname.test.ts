@@ -30,6 +30,8 @@ describe("a host name", () => {
     "a:1:2",
     "a\tb",
     "a%2eb",
+    "xn--a",
+    "a.xn--zzzzzz--.example",
     "x".repeat(64),
     `${"x.".repeat(130)}x`,
   ])("%j is refused", (raw) => {

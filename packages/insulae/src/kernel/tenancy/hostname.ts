@@ -1,11 +1,11 @@
 import { isIP } from "node:net";
-import { domainToASCII } from "node:url";
+import { domainToASCII, domainToUnicode } from "node:url";
 import { defineError } from "../errors.ts";
 
 export const invalidHost = defineError(
   "invalid_host",
   400,
-  "A host name has labels of letters, digits and hyphens with dots between them, such as shop.example.com, and no scheme, path or wildcard",
+  "A host name has labels of letters, digits, hyphens and underscores with dots between them, such as shop.example.com, and no scheme, path or wildcard",
 );
 
 /**
@@ -37,7 +37,12 @@ const hostLabel = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?$/;
 const domainLabel = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 
 const hasLabels = (ascii: string, label: RegExp): boolean =>
-  ascii.length <= 253 && ascii.split(".").every((text) => text.length <= 63 && label.test(text));
+  ascii.length <= 253 &&
+  ascii.split(".").every((text) => text.length <= 63 && label.test(text) && isReadable(text));
+
+/** `xn--a` stands for nothing: Node's `domainToASCII` lets it through. */
+const isReadable = (label: string): boolean =>
+  !label.startsWith("xn--") || domainToUnicode(label) !== label;
 
 /** Whether it is a domain in ASCII, of letters, digits and hyphens (RFC 1123, 2.1), and no IP address. */
 export const isDomain = (ascii: string): boolean =>

@@ -27,7 +27,7 @@ export interface Factor {
 }
 
 /** A passkey that is registered, and whose. */
-export interface KnownPasskey extends Passkey {
+export interface KnownPasskey extends Omit<Passkey, "backupEligible"> {
   readonly id: string;
   readonly rpId: string;
   readonly subject: Subject;
@@ -61,8 +61,11 @@ export interface Factors {
   useRecoveryCode(subject: Subject, code: string): Promise<boolean>;
   findPasskey(credentialId: string): Promise<KnownPasskey | undefined>;
   listPasskeys(subject: Subject): Promise<KnownPasskey[]>;
-  /** Notes a right answer. False if the passkey is gone, or its counter was this high already. */
-  usePasskey(id: string, counter: number): Promise<boolean>;
+  /**
+   * Notes a right answer. False if the passkey is gone, its counter was this high already, or it could be copied
+   * to other devices and now can't, or the other way round (WebAuthn, level 3, 7.2).
+   */
+  usePasskey(id: string, use: Pick<Passkey, "counter" | "backupEligible">): Promise<boolean>;
   beginTotp(label: TotpLabel): BegunTotp;
   /**
    * In the place of an app that is there already. The code is used up with it.
@@ -167,11 +170,12 @@ export function createFactors(
       return rows.map(passkeyOf);
     },
 
-    async usePasskey(id, counter) {
+    async usePasskey(id, { counter, backupEligible }) {
       const { numUpdatedRows } = await control
         .updateTable("control.factors")
-        .set({ counter, last_used_at: now })
+        .set({ counter, backup_eligible: backupEligible, last_used_at: now })
         .where("id", "=", id)
+        .where(sql<SqlBool>`coalesce(backup_eligible, ${backupEligible}) = ${backupEligible}`)
         // Many authenticators count nothing, and always say 0.
         .where(sql<SqlBool>`counter < ${counter} or (counter = 0 and ${counter} = 0)`)
         .executeTakeFirst();
@@ -206,6 +210,7 @@ export function createFactors(
           public_key: Buffer.from(passkey.publicKey),
           counter: passkey.counter,
           transports: [...passkey.transports],
+          backup_eligible: passkey.backupEligible,
         },
         tx,
       ),

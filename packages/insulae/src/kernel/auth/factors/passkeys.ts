@@ -31,6 +31,8 @@ export interface Passkey {
   readonly publicKey: Uint8Array<ArrayBuffer>;
   readonly counter: number;
   readonly transports: readonly string[];
+  /** Whether it may be on several devices, which never changes. */
+  readonly backupEligible: boolean;
 }
 
 const timeoutMs = 300_000;
@@ -87,10 +89,12 @@ export async function verifyRegistration(
       requireUserVerification: true,
       supportedAlgorithmIDs,
     });
-    if (!verified) return undefined;
+    // Otherwise the browser's next answers have an id that is not the one stored.
+    if (!verified || response.id !== info.credential.id) return undefined;
     const { id, publicKey, counter, transports = [] } = info.credential;
-    const method = methodOf(info.credentialDeviceType);
-    return { credentialId: id, publicKey, counter, transports, method };
+    const backupEligible = isBackupEligible(info.credentialDeviceType);
+    const method = methodOf(backupEligible);
+    return { credentialId: id, publicKey, counter, transports, backupEligible, method };
   } catch {
     // The library says by throwing what is wrong, and nothing more is said than that it is.
     return undefined;
@@ -117,7 +121,7 @@ export const authenticationOptions = ({ site, challenge, known }: PasskeyRequest
 export interface PasskeyAnswer {
   readonly site: Site;
   readonly challenge: string;
-  readonly passkey: Passkey;
+  readonly passkey: Pick<Passkey, "credentialId" | "publicKey" | "counter">;
   /** Whose it is. */
   readonly subject: Subject;
   /** Whether the person has to have shown the authenticator that it is them. */
@@ -147,7 +151,8 @@ export async function verifyAuthentication(answer: PasskeyAnswer) {
       requireUserVerification: alone,
     });
     if (!verified) return undefined;
-    return { counter: info.newCounter, method: methodOf(info.credentialDeviceType) };
+    const backupEligible = isBackupEligible(info.credentialDeviceType);
+    return { counter: info.newCounter, backupEligible, method: methodOf(backupEligible) };
   } catch {
     return undefined;
   }
@@ -165,9 +170,10 @@ export function challengeOf({
   }
 }
 
+const isBackupEligible = (type: CredentialDeviceType): boolean => type === "multiDevice";
+
 /** A passkey that may be copied to other devices is as good as software. */
-const methodOf = (type: CredentialDeviceType): "hwk" | "swk" =>
-  type === "singleDevice" ? "hwk" : "swk";
+const methodOf = (backupEligible: boolean): "hwk" | "swk" => (backupEligible ? "swk" : "hwk");
 
 /** No page of ours is in another site's frame. */
 const isForeignFrame = (clientData: string): boolean =>
