@@ -5943,6 +5943,11 @@ export interface operations {
                      * @example postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full
                      */
                     url: string;
+                    /**
+                     * @description That of PostgreSQL itself, where `url` leads to a connection pooler.
+                     * @example postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full
+                     */
+                    direct_url?: string;
                     weight?: number;
                 };
             };
@@ -6021,6 +6026,11 @@ export interface operations {
                      * @example postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full
                      */
                     url?: string;
+                    /**
+                     * @description That of PostgreSQL itself, where `url` leads to a connection pooler.
+                     * @example postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full
+                     */
+                    direct_url?: string;
                     weight?: number;
                     accepting?: boolean;
                 };

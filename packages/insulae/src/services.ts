@@ -1,6 +1,8 @@
 /**
  * What works on an installation: the services of the control plane, wired together. The server
  * answers requests with them; a command of the CLI calls them.
+ *
+ * Long because it is one list: each is made of those above it.
  */
 
 import { settingsOf } from "./config.settings.ts";

@@ -37,3 +37,17 @@ test("what outlives a collection is made in the young generation all the same", 
   // V8 by itself.
   expect(await decisions("")).toBeGreaterThan(0);
 });
+
+test("what starting took is given back", async () => {
+  const heap = new URL("heap.ts", import.meta.url).href;
+  const script = `
+    const { giveBackMemory } = await import("${heap}");
+    let texts = Array.from({ length: 200_000 }, (_, i) => ({ i, text: "x" + i }));
+    texts = undefined;
+    const before = process.memoryUsage().heapTotal;
+    giveBackMemory();
+    console.log(process.memoryUsage().heapTotal / before);`;
+  const args = ["--input-type=module", "--eval", script];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  expect(Number(stdout)).toBeLessThan(0.7);
+});

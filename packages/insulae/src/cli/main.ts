@@ -6,7 +6,14 @@ import { allocateYoung } from "./heap.ts";
 
 allocateYoung();
 
+const args = process.argv.slice(2);
+// Loading the server takes a second, and the first start of its database several. Who waits sees that it does.
+const { APP_ENV, INSULAE_WORKER } = process.env;
+const isWatched = APP_ENV !== "production" && INSULAE_WORKER === undefined;
+if (args[0] === "start" && isWatched && !args.includes("--json"))
+  process.stderr.write("Starting …\n");
+
 // Beside the code that is cached, so that whoever could write into the cache could write that too.
 enableCompileCache(fileURLToPath(new URL("../../node_modules/.cache/compile", import.meta.url)));
 const { runCommandLine } = await import("./program.ts");
-await runCommandLine(process.argv.slice(2));
+await runCommandLine(args);

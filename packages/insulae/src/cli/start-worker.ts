@@ -10,6 +10,7 @@ import { createPeer } from "../kernel/workers/peer.ts";
 import { exactShareOf, shareOf } from "../kernel/workers/share.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { exitCodes, explain } from "./failure.ts";
+import { giveBackMemory } from "./heap.ts";
 import { cannotListen, logFor } from "./starting.ts";
 
 /** The variable by which the primary tells a process that it is a worker, and which. */
@@ -49,6 +50,7 @@ export async function startWorker({ env }: CommandContext, role: WorkerRole): Pr
     const worker = createWorkerLink(role.id, role.workers, peer);
     const log = logFor(config, role.json).child({ worker: role.id });
     app = await createApp({ env, config: overrides, log, worker });
+    giveBackMemory();
     const address = await app.listen().catch((error: unknown) => {
       throw cannotListen(error, config);
     });

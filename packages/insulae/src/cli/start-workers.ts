@@ -13,6 +13,7 @@ import { shutdownTimes } from "../shutdown.ts";
 import { version } from "../version.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { createCrew } from "./crew.ts";
+import { giveBackMemory } from "./heap.ts";
 import { isPortTaken } from "./port.ts";
 import { findFreeKey, firstAdmin, logFor, portTaken, urlOf } from "./starting.ts";
 import { stopOnSignal } from "./stop.ts";
@@ -45,6 +46,7 @@ export async function startWorkers(
   let address: string;
   try {
     prepared = await prepare(config, log);
+    giveBackMemory();
     address = await crew.start();
   } catch (error) {
     await close(() => {});

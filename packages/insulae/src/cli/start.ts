@@ -5,6 +5,7 @@ import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
 import { shutdownTimes } from "../shutdown.ts";
 import { version } from "../version.ts";
 import type { CommandContext, Result } from "./command.ts";
+import { giveBackMemory } from "./heap.ts";
 import { isPortTaken } from "./port.ts";
 import { startWorker, type WorkerRole, workerVariable } from "./start-worker.ts";
 import {
@@ -47,6 +48,7 @@ export async function start(
   let admin: FirstAdmin | undefined;
   try {
     admin = await firstAdmin(config, app.ensureAdmin);
+    giveBackMemory();
     address = await app.listen().catch((error: unknown) => {
       throw cannotListen(error, config);
     });
