@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Config } from "../config.ts";
 import { type Installation, openInstallation } from "../installation.ts";
 import { withOwner } from "../kernel/database/connect.ts";
-import { findIsolationProblems } from "../kernel/database/isolation-check.ts";
+import { findProblemsOf } from "../kernel/database/isolation-check.ts";
 import { asOwner, NotSetUp } from "../kernel/tenancy/main-server.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 import { checkCertificates } from "./doctor-certificates.ts";
@@ -47,13 +47,22 @@ async function checkInstallation(installation: Installation): Promise<readonly C
   if (logIns.some(({ state }) => state === "failure")) return logIns;
   const leftovers = createLeftovers(installation);
   const tables = createTableCheck(installation);
-  const states = await placementStates(installation, async (client, placement, plan) => {
-    const { schema } = placement;
-    const problems = await asOwner(client, () => findIsolationProblems(client, [schema]));
-    await tables.look(client, placement, plan);
+  const states = await placementStates(installation, async (client, planned) => {
+    const schemas = planned.map(({ placement }) => placement.schema);
+    const found = await asOwner(client, () => findProblemsOf(client, schemas));
+    await tables.look(client, planned);
+    const broken = [...found].filter(([, problems]) => problems.length > 0);
     // The rows of a table that is not a tenant's can't be told apart.
-    if (problems.length === 0) await leftovers.look(client, placement);
-    return problems.map(({ object, problem }) => `${object} ${problem}`).join("\n") || undefined;
+    const sound = planned.flatMap(({ placement }) =>
+      found.get(placement.schema)?.length === 0 ? [placement] : [],
+    );
+    await leftovers.look(client, sound);
+    return new Map(
+      broken.map(([schema, problems]) => [
+        schema,
+        problems.map(({ object, problem }) => `${object} ${problem}`).join("\n"),
+      ]),
+    );
   });
   return [
     ...logIns,

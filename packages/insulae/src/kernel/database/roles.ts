@@ -27,7 +27,7 @@ export const ownerRole = "insulae_owner";
 export const dataRole = "insulae_data";
 export const appRole = "insulae_app";
 export const controlRole = "insulae_control";
-const schemasRole = "insulae_schemas";
+export const schemasRole = "insulae_schemas";
 
 /**
  * The role that uses a tenant's schema; `app.schema_user` says the same in SQL. It is a hash because

@@ -29,19 +29,17 @@ export interface ConnectionOptions {
  */
 export function connectionConfig(options: ConnectionOptions): pg.ClientConfig {
   const { url, database, role, secrets } = options;
-  const administrator = parseIntoClientConfig(url);
-  const common = { ...administrator, database, application_name: `insulae ${role}` };
-  if (role === "owner") {
-    return { ...common, options: startUp({ TimeZone: "UTC", search_path: "pg_catalog" }) };
-  }
+  if (role === "owner") return ownerConfig(url, database);
   const user = loginOf(role, database, options.mainDatabase);
   return {
-    ...common,
+    ...parseIntoClientConfig(url),
+    database,
+    application_name: `insulae ${role}`,
     user,
     password: secrets.rolePassword(user),
     options: startUp({
+      ...common,
       ...(role === "app" ? appSettings : { search_path: "control" }),
-      TimeZone: "UTC",
       statement_timeout: options.settings.statementTimeoutMs,
       idle_in_transaction_session_timeout: options.settings.idleInTransactionTimeoutMs,
       lock_timeout: options.settings.lockTimeoutMs,
@@ -49,16 +47,29 @@ export function connectionConfig(options: ConnectionOptions): pg.ClientConfig {
   };
 }
 
+/** How the administrator logs in, in whichever database. */
+export const ownerConfig = (url: string, database?: string): pg.ClientConfig => ({
+  ...parseIntoClientConfig(url),
+  ...(database !== undefined && { database }),
+  application_name: "insulae owner",
+  options: startUp({ ...common, search_path: "pg_catalog" }),
+});
+
+/**
+ * JIT compilation pays for queries of seconds. Those of the owner, of catalogues with many schemas, look
+ * expensive to the planner: compiling one took 2.8 s, and running it 0.1.
+ */
+const common = { TimeZone: "UTC", jit: "off" };
+
 /**
  * A tenant's rows are always read through an index, since each leads with tenant_id. The planner would
  * read a small table whole; prepared while a table was (nearly) empty, such a plan stays in use until
- * the next ANALYZE, however the table grows meanwhile. JIT compilation pays for queries of seconds.
+ * the next ANALYZE, however the table grows meanwhile.
  */
 const appSettings = {
   search_path: dataSchema,
   plan_cache_mode: "force_generic_plan",
   enable_seqscan: "off",
-  jit: "off",
 };
 
 function loginOf(role: "app" | "control", database: string, mainDatabase: string): string {

@@ -4,13 +4,13 @@
  * `bootMainServer`.
  */
 import type pg from "pg";
-import { parseIntoClientConfig } from "pg-connection-string";
 import { inTransaction, openClient } from "../database/connect.ts";
 import { bootCheck } from "../database/isolation-check.ts";
 import { label, type MigrationPlan, planOf, readLedger } from "../database/ledger.ts";
 import type { MigrationSet, Migrations } from "../database/migration-files.ts";
 import { dataSchema } from "../database/scope.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { ownerConfig } from "./connection-config.ts";
 import { type MainServer, noteFindings } from "./prepare.ts";
 
 /** The database is there, and Insulae has never been set up in it. */
@@ -39,8 +39,7 @@ export interface FindMainServerOptions {
 /** @throws NotSetUp; where it is to check, MigrationsDue, IsolationError and TablesDiffer. */
 export async function findMainServer(options: FindMainServerOptions): Promise<MainServer> {
   const { url, migrations, check } = options;
-  const config = parseIntoClientConfig(url);
-  const client = await openClient({ ...config, application_name: "insulae owner" });
+  const client = await openClient(ownerConfig(url));
   try {
     return await asOwner(client, async () => {
       const control = await client.query("select from pg_namespace where nspname = 'control'");

@@ -25,6 +25,7 @@ import {
 import { dataSchema } from "../database/scope.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { ownerConfig } from "./connection-config.ts";
 
 /** The server in DATABASE_URL. */
 export interface MainServer {
@@ -155,14 +156,13 @@ export async function withAdministrator<Result>(
 }
 
 async function openAdministrator(url: string, database: string): Promise<pg.Client> {
-  const config = { ...parseIntoClientConfig(url), application_name: "insulae owner" };
   try {
-    return await openClient({ ...config, database });
+    return await openClient(ownerConfig(url, database));
   } catch (error) {
     if (!(error instanceof pg.DatabaseError && error.code === "3D000")) throw error;
   }
   // Every server has a database `postgres`, which is there to be connected to.
-  const maintenance = await openClient({ ...config, database: "postgres" });
+  const maintenance = await openClient(ownerConfig(url, "postgres"));
   try {
     await retryConcurrent(async () => {
       await maintenance
@@ -174,7 +174,7 @@ async function openAdministrator(url: string, database: string): Promise<pg.Clie
   } finally {
     await maintenance.end();
   }
-  return openClient({ ...config, database });
+  return openClient(ownerConfig(url, database));
 }
 
 /** Another node made it first. */
