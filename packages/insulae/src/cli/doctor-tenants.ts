@@ -79,7 +79,7 @@ async function checkInstallation(installation: Installation): Promise<readonly C
 const checkLogIns = ({ connect, main }: Installation): Promise<readonly Check[]> =>
   look(
     "roles",
-    "use the MASTER_SECRET that the database was set up with; a start with another one sets the passwords anew",
+    "use the MASTER_SECRET that the database was set up with",
     async () => {
       for (const role of ["control", "app"] as const) {
         (await connect({ serverId: main.id, database: main.database, role })).release();
