@@ -1,6 +1,6 @@
 import type pg from "pg";
 import type { Installation } from "../installation.ts";
-import { withOwner } from "../kernel/database/connect.ts";
+import { withOwner, withOwnerOnce } from "../kernel/database/connect.ts";
 import { label, type MigrationPlan, MigrationRefused } from "../kernel/database/ledger.ts";
 import { byDatabase, listPlacements } from "../kernel/database/migrate-all.ts";
 import { placementPlans } from "../kernel/database/migrator.ts";
@@ -85,10 +85,9 @@ export async function placementStates(
     }
   };
   const lookAt = async (together: readonly Placement[]): Promise<readonly PlacementState[]> => {
-    const [{ serverId, database } = { serverId: "", database: "" }] = together;
-    const connection = await connect({ serverId, database, role: "owner" });
-    try {
-      const { client } = connection;
+    const [first] = together;
+    if (!first) return [];
+    return withOwnerOnce(connect, first, async (client) => {
       const schemas = together.map(({ schema }) => schema);
       const plans = await placementPlans(client, schemas, migrations);
       const planned = together.flatMap((placement) => {
@@ -108,10 +107,7 @@ export async function placementStates(
         return plan instanceof MigrationRefused ? [unknownState(placement, plan)] : [];
       });
       return [...known, ...refused];
-    } finally {
-      // Its caches have grown with every table that was looked at.
-      connection.destroy();
-    }
+    });
   };
   await Promise.all(Array.from({ length: 4 }, worker));
   const order = new Map(placements.map(({ id }, index) => [id, index]));

@@ -9,7 +9,7 @@
 import { type Kysely, sql } from "kysely";
 import { placementOf, writeVersion } from "../tenancy/placements.ts";
 import type { Placement } from "../tenancy/tenant.ts";
-import { type Connect, withOwner } from "./connect.ts";
+import { type Connect, withOwner, withOwnerOnce } from "./connect.ts";
 import type { ControlTables } from "./control-tables.ts";
 import type { Migrations } from "./migration-files.ts";
 import { findCurrent, type MigrateOptions, migratePlacement } from "./migrator.ts";
@@ -97,7 +97,7 @@ async function migrateOne(
     const { applied, version } =
       current !== undefined
         ? { applied: [], version: current }
-        : await withOwner(connect, placement, (client) =>
+        : await withOwnerOnce(connect, placement, (client) =>
             migratePlacement(client, schema, migrations, options),
           );
     if (version !== placement.version) {

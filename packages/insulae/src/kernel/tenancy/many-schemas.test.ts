@@ -46,8 +46,9 @@ let observer: pg.Client;
 const placements: Placement[] = [];
 let catalogues: readonly string[];
 let sent = 0;
+let closed = 0;
 
-const connect: Connect = async () => ({ client: worker, release() {}, destroy() {} });
+const connect: Connect = async () => ({ client: worker, release() {}, destroy: () => void (closed += 1) });
 
 beforeAll(async () => {
   installation = await createTestInstallation([await feature()]);
@@ -149,6 +150,12 @@ test("what is done for one schema reads no more beside forty than beside four", 
   );
   expect(grown).toEqual([]);
 }, 120_000);
+
+test("a connection on which a schema was made, and which remembers its tables, is closed", async () => {
+  const before = closed;
+  await place();
+  expect(closed).toBe(before + 1);
+});
 
 test("pg_depend names every relation of a schema, as pg_class has them", async () => {
   await observer.query(`
