@@ -3,8 +3,10 @@
  * its tenants. The pool's are written by SQL, since a thousand calls would take their time; those
  * with a database of their own are made by `app.tenants.create`.
  */
+import { execFile as execFileCallback } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { loadConfig } from "../packages/insulae/src/config.ts";
 import { coreFeatures, standardFeatures } from "../packages/insulae/src/features/index.ts";
 import { type App, createApp } from "../packages/insulae/src/index.ts";
@@ -33,6 +35,8 @@ import { hashOfPassword, userEmail } from "./people.ts";
 import { type ServerProcess, startServer } from "./server-process.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
+const execFile = promisify(execFileCallback);
+
 export const repository = resolve(import.meta.dirname, "..");
 
 export interface Insulae {
@@ -52,6 +56,8 @@ export interface Insulae {
   withServices<Result>(
     fn: (services: Services, installation: Installation) => Promise<Result>,
   ): Promise<Result>;
+  /** Runs a command of the CLI in a process of its own. @throws Error if it fails. */
+  command(args: readonly string[]): Promise<void>;
   /** Starts the server in a process of its own. @param settings that differ from the others' */
   start(
     settings?: Readonly<Record<string, string>>,
@@ -152,6 +158,7 @@ export async function installInsulae(database: Database): Promise<Insulae> {
       }),
     withApp,
     withServices: (fn) => withServices(env, fn),
+    command: (args) => runCommand(env, args),
     start: (settings, args) => startInsulae({ ...env, ...settings }, args),
   };
 }
@@ -176,6 +183,22 @@ async function withServices<Result>(
   }
 }
 
+async function runCommand(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[],
+): Promise<void> {
+  const folder = temporaryFolder();
+  try {
+    await execFile(process.execPath, [commandLine, ...args], {
+      env: { PATH: process.env.PATH, ...env, DATA_DIR: folder.path },
+    });
+  } finally {
+    folder.remove();
+  }
+}
+
+const commandLine = join(repository, "packages/insulae/src/cli/main.ts");
+
 async function startInsulae(
   env: Readonly<Record<string, string>>,
   args: readonly string[] = [],
@@ -184,7 +207,7 @@ async function startInsulae(
   try {
     const server = await startServer({
       command: process.execPath,
-      args: [join(repository, "packages/insulae/src/cli/main.ts"), "start", ...args],
+      args: [commandLine, "start", ...args],
       env: { ...env, DATA_DIR: folder.path },
       probe: "/health/ready",
       healthy: true,

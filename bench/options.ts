@@ -8,6 +8,7 @@ export const scenarioNames = [
   "memory",
   "flood",
   "provisioning",
+  "schemas",
   "databases",
   "start",
   "limits",
@@ -28,7 +29,7 @@ export interface Options {
   readonly rounds: number;
   /** How long each figure is measured; warm-up comes on top. */
   readonly seconds: number;
-  /** 1000 tenant databases rather than 100. */
+  /** 1000 tenant databases rather than 100, and 1000 schemas rather than 300. */
   readonly full: boolean;
   /** Print one JSON document rather than Markdown. */
   readonly json: boolean;
@@ -39,7 +40,7 @@ export const usage = `npm run bench -- [options]
   --only a,b     only these: ${scenarioNames.join(", ")}
   --rounds N     rounds, of which the median counts (default 3)
   --seconds N    how long each figure is measured in a round (default 3)
-  --full         1000 tenant databases rather than 100 (some minutes more)
+  --full         1000 tenant databases rather than 100, and 1000 schemas rather than 300 (minutes more)
   --json         one JSON document rather than Markdown`;
 
 /** @throws Error that says what is wrong with the arguments. */

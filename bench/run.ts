@@ -13,6 +13,7 @@ import { memory } from "./scenarios/memory.ts";
 import { provisioning } from "./scenarios/provisioning.ts";
 import { refusals } from "./scenarios/refusals.ts";
 import { revocation } from "./scenarios/revocation.ts";
+import { schemas } from "./scenarios/schemas.ts";
 import { sickServer } from "./scenarios/sick-server.ts";
 import { signIns } from "./scenarios/sign-ins.ts";
 import { soak } from "./scenarios/soak.ts";
@@ -30,6 +31,7 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["flood"], flood],
   [["flood"], refusals],
   [["provisioning"], provisioning],
+  [["schemas"], schemas],
   [["databases"], databases],
   [["start"], start],
   [["limits"], limits],

@@ -18,8 +18,8 @@ import { type Check, look, ok, warning } from "./check.ts";
 import { controlPlaneDue } from "./migrate-status.ts";
 
 export interface Leftovers {
-  /** Looks for rows in a placement of tenants that are not placed there. */
-  look(client: pg.Client, placement: Placement): Promise<void>;
+  /** Looks for rows in placements of one database of tenants that are not placed there. */
+  look(client: pg.Client, placements: readonly Placement[]): Promise<void>;
   /** @param servers those that answer. */
   checks(servers: readonly Server[]): Promise<readonly Check[]>;
 }
@@ -30,9 +30,9 @@ const mostShown = 20;
 export function createLeftovers(installation: Installation): Leftovers {
   const rows: string[] = [];
   return {
-    async look(client, placement) {
-      const strays = await findStrayRows(client, installation.control, placement);
-      rows.push(...strays.map((stray) => `${placement.database}: ${describe(stray)}`));
+    async look(client, placements) {
+      const strays = await findStrayRows(client, installation.control, placements);
+      rows.push(...strays.map((stray) => `${placements[0]?.database}: ${describe(stray)}`));
     },
     async checks(servers) {
       const checks = [

@@ -1,13 +1,13 @@
 import type pg from "pg";
 import type { Installation } from "../installation.ts";
 import { compareTables } from "../kernel/database/feature-tables.ts";
-import type { MigrationPlan } from "../kernel/database/ledger.ts";
 import { asOwner } from "../kernel/tenancy/main-server.ts";
-import type { Placement } from "../kernel/tenancy/tenant.ts";
 import { type Check, failure, ok, warning } from "./check.ts";
+import type { PlannedPlacement } from "./migrate-status.ts";
 
 export interface TableCheck {
-  look(client: pg.Client, placement: Placement, plan: MigrationPlan): Promise<void>;
+  /** @param planned of the database that the client is in. */
+  look(client: pg.Client, planned: readonly PlannedPlacement[]): Promise<void>;
   checks(): readonly Check[];
 }
 
@@ -18,10 +18,14 @@ export function createTableCheck({ migrations }: Installation): TableCheck {
   const problems = new Set<string>();
   const unloaded = new Set<string>();
   return {
-    async look(client, { database, schema }, { pending }) {
+    async look(client, planned) {
       // What is still to be migrated is told of elsewhere.
-      if (pending.length > 0) return;
-      const found = await asOwner(client, () => compareTables(client, schema, migrations));
+      const migrated = planned.filter(({ plan }) => plan.pending.length === 0);
+      const [first] = migrated;
+      if (!first) return;
+      const { database } = first.placement;
+      const schemas = migrated.map(({ placement }) => placement.schema);
+      const found = await asOwner(client, () => compareTables(client, schemas, migrations));
       for (const problem of found.problems) problems.add(`${database}: ${problem}`);
       for (const table of found.unloaded) unloaded.add(table);
     },

@@ -4,12 +4,10 @@ import type pg from "pg";
 import type { Config } from "../config.ts";
 import { type Installation, openInstallation } from "../installation.ts";
 import { withOwner } from "../kernel/database/connect.ts";
-import { findIsolationProblems } from "../kernel/database/isolation-check.ts";
-import type { MigrationPlan } from "../kernel/database/ledger.ts";
+import { findProblemsOf } from "../kernel/database/isolation-check.ts";
 import { withDeadline } from "../kernel/deadline.ts";
 import { asOwner, NotSetUp } from "../kernel/tenancy/main-server.ts";
 import type { Server } from "../kernel/tenancy/servers.ts";
-import type { Placement } from "../kernel/tenancy/tenant.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 import { checkCertificates } from "./doctor-certificates.ts";
 import { checkConnections } from "./doctor-connections.ts";
@@ -17,7 +15,12 @@ import { createLeftovers } from "./doctor-leftovers.ts";
 import { createTableCheck } from "./doctor-tables.ts";
 import { explain } from "./failure.ts";
 import { createTerminalLogger } from "./logger.ts";
-import { controlPlaneDue, type PlacementState, placementStates } from "./migrate-status.ts";
+import {
+  controlPlaneDue,
+  type PlacementState,
+  type PlannedPlacement,
+  placementStates,
+} from "./migrate-status.ts";
 import { serverFeatures } from "./open.ts";
 import { count } from "./table.ts";
 
@@ -56,13 +59,22 @@ async function checkInstallation(installation: Installation): Promise<readonly C
   const servers = await checkServers(installation);
   // What is on a server that does not answer can't be looked at; that is one finding.
   const answering = new Set(servers.answering.map(({ id }) => id));
-  const look = async (client: pg.Client, placement: Placement, plan: MigrationPlan) => {
-    const { schema } = placement;
-    const problems = await asOwner(client, () => findIsolationProblems(client, [schema]));
-    await tables.look(client, placement, plan);
+  const look = async (client: pg.Client, planned: readonly PlannedPlacement[]) => {
+    const schemas = planned.map(({ placement }) => placement.schema);
+    const found = await asOwner(client, () => findProblemsOf(client, schemas));
+    await tables.look(client, planned);
+    const broken = [...found].filter(([, problems]) => problems.length > 0);
     // The rows of a table that is not a tenant's can't be told apart.
-    if (problems.length === 0) await leftovers.look(client, placement);
-    return problems.map(({ object, problem }) => `${object} ${problem}`).join("\n") || undefined;
+    const sound = planned.flatMap(({ placement }) =>
+      found.get(placement.schema)?.length === 0 ? [placement] : [],
+    );
+    await leftovers.look(client, sound);
+    return new Map(
+      broken.map(([schema, problems]) => [
+        schema,
+        problems.map(({ object, problem }) => `${object} ${problem}`).join("\n"),
+      ]),
+    );
   };
   const states = await placementStates(installation, look, (id) => answering.has(id));
   return [
@@ -78,16 +90,12 @@ async function checkInstallation(installation: Installation): Promise<readonly C
 
 /** The passwords of the roles come from the master secret: another one opens nothing. */
 const checkLogIns = ({ connect, main }: Installation): Promise<readonly Check[]> =>
-  look(
-    "roles",
-    "use the MASTER_SECRET that the database was set up with; a start with another one sets the passwords anew",
-    async () => {
-      for (const role of ["control", "app"] as const) {
-        (await connect({ serverId: main.id, database: main.database, role })).release();
-      }
-      return ok("roles", "insulae_control and insulae_app can log in");
-    },
-  );
+  look("roles", "use the MASTER_SECRET that the database was set up with", async () => {
+    for (const role of ["control", "app"] as const) {
+      (await connect({ serverId: main.id, database: main.database, role })).release();
+    }
+    return ok("roles", "insulae_control and insulae_app can log in");
+  });
 
 /** Each server but the main one, which has answered; they are asked at once. */
 async function checkServers({ connect, main, servers, config }: Installation): Promise<{

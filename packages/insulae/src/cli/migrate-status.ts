@@ -1,9 +1,9 @@
 import type pg from "pg";
 import type { Installation } from "../installation.ts";
-import { withOwner } from "../kernel/database/connect.ts";
-import { label, type MigrationPlan } from "../kernel/database/ledger.ts";
-import { listPlacements } from "../kernel/database/migrate-all.ts";
-import { placementStatus } from "../kernel/database/migrator.ts";
+import { withOwner, withOwnerOnce } from "../kernel/database/connect.ts";
+import { label, type MigrationPlan, MigrationRefused } from "../kernel/database/ledger.ts";
+import { byDatabase, listPlacements } from "../kernel/database/migrate-all.ts";
+import { placementPlans } from "../kernel/database/migrator.ts";
 import { asOwner, mainPlans } from "../kernel/tenancy/main-server.ts";
 import type { Placement } from "../kernel/tenancy/tenant.ts";
 import type { CommandContext, Result } from "./command.ts";
@@ -54,50 +54,76 @@ export const controlPlaneDue = ({ main, connect, migrations }: Installation) =>
     ),
   );
 
+export interface PlannedPlacement {
+  readonly placement: Placement;
+  readonly plan: MigrationPlan;
+}
+
 /**
  * How each placement stands.
  *
- * @param look is asked for each placement too, on the same connection; it returns a problem, if any.
+ * @param look is asked for the placements of each database too, on the same connection; it returns
+ *   problems by schema, if there are any.
  * @param isAsked the servers that are; placements of others are left out.
  */
 export async function placementStates(
   { control, connect, migrations }: Installation,
   look?: (
     client: pg.Client,
-    placement: Placement,
-    plan: MigrationPlan,
-  ) => Promise<string | undefined>,
+    planned: readonly PlannedPlacement[],
+  ) => Promise<ReadonlyMap<string, string>>,
   isAsked: (serverId: string) => boolean = () => true,
 ): Promise<readonly PlacementState[]> {
   const placements = (await listPlacements(control)).filter(({ serverId }) => isAsked(serverId));
   const states: PlacementState[] = [];
-  const queue = placements.values();
+  const queue = byDatabase(placements).values();
   const worker = async () => {
-    for (const placement of queue) {
+    for (const together of queue) {
       try {
-        states.push(
-          await withOwner(connect, placement, async (client) => {
-            const plan = await placementStatus(client, placement.schema, migrations);
-            return {
-              placement,
-              version: plan.version,
-              pending: plan.pending.map(label),
-              unknown: plan.unknown.map(label),
-              problem: await look?.(client, placement, plan),
-            };
-          }),
-        );
+        states.push(...(await lookAt(together)));
       } catch (error) {
-        const problem = explain(error).message;
-        states.push({ placement, version: undefined, pending: [], unknown: [], problem });
+        states.push(...together.map((placement) => unknownState(placement, error)));
       }
     }
+  };
+  const lookAt = async (together: readonly Placement[]): Promise<readonly PlacementState[]> => {
+    const [first] = together;
+    if (!first) return [];
+    return withOwnerOnce(connect, first, async (client) => {
+      const schemas = together.map(({ schema }) => schema);
+      const plans = await placementPlans(client, schemas, migrations);
+      const planned = together.flatMap((placement) => {
+        const plan = plans.get(placement.schema);
+        return plan && "pending" in plan ? [{ placement, plan }] : [];
+      });
+      const problems = await look?.(client, planned);
+      const known = planned.map(({ placement, plan }) => ({
+        placement,
+        version: plan.applied.length,
+        pending: plan.pending.map(label),
+        unknown: plan.unknown.map(label),
+        problem: problems?.get(placement.schema),
+      }));
+      const refused = together.flatMap((placement) => {
+        const plan = plans.get(placement.schema);
+        return plan instanceof MigrationRefused ? [unknownState(placement, plan)] : [];
+      });
+      return [...known, ...refused];
+    });
   };
   await Promise.all(Array.from({ length: 4 }, worker));
   const order = new Map(placements.map(({ id }, index) => [id, index]));
   const rank = ({ placement }: PlacementState) => order.get(placement.id) ?? 0;
   return states.sort((a, b) => rank(a) - rank(b));
 }
+
+const unknownState = (placement: Placement, error: unknown): PlacementState => ({
+  placement,
+  version: undefined,
+  pending: [],
+  unknown: [],
+  problem: explain(error).message,
+});
 
 const describeControlPlane = (due: readonly string[]): string =>
   due.length === 0

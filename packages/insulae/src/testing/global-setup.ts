@@ -2,7 +2,7 @@
  * Vitest's `globalSetup`: one embedded PostgreSQL for the whole run, shared by all workers, and
  * a temporary folder that is the workers' own (`TMPDIR`); both go when the run ends. Where
  * `INSULAE_TEST_DATABASE_URL` is set already, that PostgreSQL (its administrator, any version from
- * 15) is used instead.
+ * 15) is used instead, unless an installation uses it.
  *
  * @example
  * // vitest.config.ts
@@ -11,15 +11,21 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openClient } from "../kernel/database/connect.ts";
+import { markToSet } from "../kernel/database/role-claim.ts";
+import { createSecrets } from "../kernel/secrets.ts";
 import { leftOutTests } from "./left-out.ts";
+import { testMasterSecret } from "./test-secret.ts";
 import { makeServerFolder, startTestServer, testServerVariable } from "./test-server.ts";
 
 export default async function setup(): Promise<() => Promise<void>> {
+  const given = process.env[testServerVariable];
+  if (given) await refuseInstallations(given);
   const folder = mkdtempSync(join(tmpdir(), "insulae-test-"));
   chmodSync(folder, 0o711); // A PostgreSQL that root starts runs as somebody else.
   process.env.TMPDIR = folder;
   const serverFolder = makeServerFolder();
-  const server = process.env[testServerVariable] ? undefined : await startTestServer(serverFolder);
+  const server = given ? undefined : await startTestServer(serverFolder);
   if (server) process.env[testServerVariable] = server.url;
   return async () => {
     await server?.stop();
@@ -29,4 +35,17 @@ export default async function setup(): Promise<() => Promise<void>> {
     }
     for (const made of [folder, serverFolder]) rmSync(made, { recursive: true, force: true });
   };
+}
+
+/** Tests change the roles of the server, which would lock an installation out. */
+async function refuseInstallations(url: string): Promise<void> {
+  const client = await openClient({ connectionString: url });
+  try {
+    await markToSet(client, createSecrets(testMasterSecret));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`The tests do not run on the server in ${testServerVariable}. ${why}`);
+  } finally {
+    await client.end();
+  }
 }

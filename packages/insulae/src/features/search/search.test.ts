@@ -206,10 +206,10 @@ describe("among many rows", () => {
 
   test("an index finds them, in spite of Row-Level Security", async () => {
     const plan = await planOf("user19999@", "contacts_search");
-    expect(plan).toMatch(/Bitmap Index Scan on contacts_search_idx .*rows=[12]\./);
+    expect(plan).toMatch(/Bitmap Index Scan on contacts_search_idx .*rows=[12](\.\d+)? loops/);
     expect(plan).not.toMatch(/Seq Scan on contacts /);
     expect(await planOf("word1999", "documents_search")).toMatch(
-      /Bitmap Index Scan on documents_search_idx .*rows=10\./,
+      /Bitmap Index Scan on documents_search_idx .*rows=10(\.\d+)? loops/,
     );
     // What this is for: the same condition on the table itself can't use it.
     expect(await planOf("x", "contacts where search like '%user19999@%'")).not.toContain(

@@ -3,7 +3,7 @@
  * restores a tenant goes by these lists; a table that is in none would be left behind without a word.
  */
 import type pg from "pg";
-import { listDataTables } from "./data-tables.ts";
+import { listTablesOf } from "./data-tables.ts";
 import { label, readLedger } from "./ledger.ts";
 import type { Migrations } from "./migration-files.ts";
 
@@ -29,13 +29,30 @@ export interface TableFindings {
   readonly unloaded: readonly string[];
 }
 
-/** @param client the owner, in the schema's database, which has all migrations. */
+/** @param client the owner, in the database of the schemas, which have all migrations. */
 export async function compareTables(
   client: pg.ClientBase,
-  schema: string,
+  schemas: readonly string[],
   migrations: Migrations,
 ): Promise<TableFindings> {
-  const present = new Set(await listDataTables(client, schema));
+  const tables = await listTablesOf(client, schemas);
+  const found: TableFindings[] = [];
+  for (const schema of schemas) {
+    found.push(await compareSchema(client, schema, tables.get(schema) ?? [], migrations));
+  }
+  return {
+    problems: found.flatMap(({ problems }) => problems),
+    unloaded: found.flatMap(({ unloaded }) => unloaded),
+  };
+}
+
+async function compareSchema(
+  client: pg.ClientBase,
+  schema: string,
+  tables: readonly string[],
+  migrations: Migrations,
+): Promise<TableFindings> {
+  const present = new Set(tables);
   const problems: string[] = [];
   const unloaded: string[] = [];
   for (const [table, feature] of migrations.tables) {
@@ -72,7 +89,7 @@ export async function checkTables(
   schema: string,
   migrations: Migrations,
 ): Promise<readonly string[]> {
-  const { problems, unloaded } = await compareTables(client, schema, migrations);
+  const { problems, unloaded } = await compareTables(client, [schema], migrations);
   if (problems.length > 0) throw new TablesDiffer(problems);
   return unloaded;
 }

@@ -45,6 +45,27 @@ export async function findIsolationProblems(
   return rows;
 }
 
+/**
+ * The same by schema, for many of them. What is wrong with the roles is in each one's list.
+ *
+ * @param client as for `findIsolationProblems`.
+ */
+export async function findProblemsOf(
+  client: pg.ClientBase,
+  schemas: readonly string[],
+): Promise<ReadonlyMap<string, readonly IsolationProblem[]>> {
+  const ofRoles = await findIsolationProblems(client, []);
+  const { rows } = await client.query<IsolationProblem & { schema: string }>(
+    `select s.name as schema, p.object, p.problem
+     from unnest($1::text[]) as s (name)
+     cross join app.isolation_problems(s.name) p
+     order by 2, 3`,
+    [schemas],
+  );
+  const bySchema = Map.groupBy(rows, ({ schema }) => schema);
+  return new Map(schemas.map((name) => [name, [...ofRoles, ...(bySchema.get(name) ?? [])]]));
+}
+
 export interface LoginProblem {
   /** Also the name of the tenant's database. */
   readonly login: string;

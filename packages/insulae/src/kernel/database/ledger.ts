@@ -37,20 +37,27 @@ export const createLedger = `
     primary key (schema, set, number)
   )`;
 
-export async function readLedger(
+export const readLedger = async (
   client: pg.ClientBase,
   schema: string,
-): Promise<readonly LedgerEntry[]> {
+): Promise<readonly LedgerEntry[]> => (await readLedgers(client, [schema])).get(schema) ?? [];
+
+/** The entries of each schema that has any, in two statements. */
+export async function readLedgers(
+  client: pg.ClientBase,
+  schemas: readonly string[],
+): Promise<ReadonlyMap<string, readonly LedgerEntry[]>> {
   // Before the first migration there is no ledger. The administrator may not read it as itself.
   const { rows } = await client.query<{ exists: boolean }>(
     "select to_regclass('app.migrations') is not null as exists",
   );
-  if (!rows[0]?.exists) return [];
-  const ledger = await client.query<LedgerEntry>(
-    "select set, number, name, checksum from app.migrations where schema = $1 order by applied_at",
-    [schema],
+  if (!rows[0]?.exists) return new Map();
+  const ledger = await client.query<LedgerEntry & { schema: string }>(
+    `select schema, set, number, name, checksum from app.migrations
+     where schema = any($1) order by applied_at`,
+    [schemas],
   );
-  return ledger.rows;
+  return Map.groupBy(ledger.rows, ({ schema }) => schema);
 }
 
 export async function writeLedger(

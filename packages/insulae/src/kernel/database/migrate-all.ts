@@ -9,10 +9,10 @@
 import { type Kysely, sql } from "kysely";
 import { placementOf, writeVersion } from "../tenancy/placements.ts";
 import type { Placement } from "../tenancy/tenant.ts";
-import { type Connect, withOwner } from "./connect.ts";
+import { type Connect, withOwner, withOwnerOnce } from "./connect.ts";
 import type { ControlTables } from "./control-tables.ts";
 import type { Migrations } from "./migration-files.ts";
-import { type MigrateOptions, migratePlacement } from "./migrator.ts";
+import { findCurrent, type MigrateOptions, migratePlacement } from "./migrator.ts";
 
 export type PlacementOutcome = { readonly placement: Placement } & (
   | { readonly state: "migrated"; readonly applied: readonly string[] }
@@ -44,28 +44,62 @@ export async function migrateAll(options: MigrateAllOptions): Promise<readonly P
     if (added.length === 0) return outcomes;
     for (const { id } of added) seen.add(id);
 
-    const queue = added.values();
+    const queue = byDatabase(added).values();
     const worker = async () => {
-      for (const placement of queue) {
-        const outcome = await migrateOne(placement, options);
-        outcomes.push(outcome);
-        options.onProgress?.(outcomes.length, seen.size, outcome);
+      for (const placements of queue) {
+        const versions = await currentVersions(placements, options);
+        for (const placement of placements) {
+          const outcome = await migrateOne(placement, options, versions.get(placement.schema));
+          outcomes.push(outcome);
+          options.onProgress?.(outcomes.length, seen.size, outcome);
+        }
       }
     };
     await Promise.all(Array.from({ length: options.concurrency ?? 2 }, worker));
   }
 }
 
+/** So many schemas of a database are looked at together. */
+const mostTogether = 50;
+
+/** Placements of the same database, up to fifty together. */
+export function byDatabase(placements: readonly Placement[]): readonly (readonly Placement[])[] {
+  const databases = Map.groupBy(placements, ({ serverId, database }) => `${serverId}/${database}`);
+  return [...databases.values()].flatMap((all) =>
+    Array.from({ length: Math.ceil(all.length / mostTogether) }, (_, i) =>
+      all.slice(i * mostTogether, (i + 1) * mostTogether),
+    ),
+  );
+}
+
+/** What can't be found out together is left to each one's own attempt, which says why. */
+const currentVersions = (
+  placements: readonly Placement[],
+  { connect, migrations }: MigrateAllOptions,
+): Promise<ReadonlyMap<string, number>> => {
+  const [first] = placements;
+  if (!first) return Promise.resolve(new Map());
+  const schemas = placements.map(({ schema }) => schema);
+  return withOwner(connect, first, (client) => findCurrent(client, schemas, migrations)).catch(
+    () => new Map(),
+  );
+};
+
+/** @param current its version, if nothing is to be done. */
 async function migrateOne(
   placement: Placement,
   options: MigrateAllOptions,
+  current: number | undefined,
 ): Promise<PlacementOutcome> {
   const { connect, control, migrations } = options;
   const { id, schema } = placement;
   try {
-    const { applied, version } = await withOwner(connect, placement, (client) =>
-      migratePlacement(client, schema, migrations, options),
-    );
+    const { applied, version } =
+      current !== undefined
+        ? { applied: [], version: current }
+        : await withOwnerOnce(connect, placement, (client) =>
+            migratePlacement(client, schema, migrations, options),
+          );
     if (version !== placement.version) {
       await writeVersion(control, placement, version);
     }

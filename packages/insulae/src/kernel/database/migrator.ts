@@ -19,12 +19,12 @@ import {
   type MigrationPlan,
   MigrationRefused,
   planOf,
-  readLedger,
+  readLedgers,
   strikeLedger,
   writeLedger,
 } from "./ledger.ts";
 import type { Migration, MigrationSet, Migrations } from "./migration-files.ts";
-import { ensureSchemaRole, retryConcurrent } from "./roles.ts";
+import { ensureSchemaRole, retryConcurrent, schemasRole } from "./roles.ts";
 import { dataSchema } from "./scope.ts";
 
 export interface MigrateOptions {
@@ -111,14 +111,48 @@ export async function revertPlacement(
   });
 }
 
-/** What the placement has, what it lacks, and what only a newer version knows. */
-export async function placementStatus(
+/**
+ * What each placement of a database has, what it lacks, and what only a newer version knows; or why it
+ * would be refused.
+ */
+export async function placementPlans(
   client: pg.Client,
-  schema: string,
+  schemas: readonly string[],
   migrations: Migrations,
-): Promise<MigrationPlan & { readonly version: number }> {
-  const plan = await planFor(client, schema, migrations.features);
-  return { ...plan, version: plan.applied.length };
+): Promise<ReadonlyMap<string, MigrationPlan | MigrationRefused>> {
+  const ledgers = await ledgersOf(client, schemas);
+  const planFor = (schema: string) => {
+    try {
+      return planOf(migrations.features, ledgers.get(schema) ?? []);
+    } catch (error) {
+      if (error instanceof MigrationRefused) return error;
+      throw error;
+    }
+  };
+  return new Map(schemas.map((schema) => [schema, planFor(schema)]));
+}
+
+/**
+ * The placements of a database for which `migratePlacement` would do nothing, and their versions: in a few
+ * statements for all of them, where asking each takes twenty.
+ */
+export async function findCurrent(
+  client: pg.Client,
+  schemas: readonly string[],
+  migrations: Migrations,
+): Promise<ReadonlyMap<string, number>> {
+  const app = await planFor(client, "app", [migrations.app]);
+  if (app.pending.length > 0) return new Map();
+  const plans = await placementPlans(client, schemas, migrations);
+  const restricted = new Set(await findRestricted(client, schemas));
+  return new Map(
+    schemas.flatMap((schema) => {
+      const plan = plans.get(schema);
+      const isCurrent =
+        plan && "pending" in plan && plan.pending.length === 0 && restricted.has(schema);
+      return isCurrent ? [[schema, plan.applied.length] as const] : [];
+    }),
+  );
 }
 
 /** The functions are in the schema `app`, whichever placements the database has. */
@@ -168,12 +202,15 @@ async function planFor(
   schema: string,
   sets: readonly MigrationSet[],
 ): Promise<MigrationPlan> {
-  const ledger = await inTransaction(client, async () => {
-    if (await ownerExists(client)) await client.query("set local role insulae_owner");
-    return readLedger(client, schema);
-  });
-  return planOf(sets, ledger);
+  const ledgers = await ledgersOf(client, [schema]);
+  return planOf(sets, ledgers.get(schema) ?? []);
 }
+
+const ledgersOf = (client: pg.Client, schemas: readonly string[]) =>
+  inTransaction(client, async () => {
+    if (await ownerExists(client)) await client.query("set local role insulae_owner");
+    return readLedgers(client, schemas);
+  });
 
 async function ownerExists(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query("select from pg_roles where rolname = 'insulae_owner'");
@@ -204,6 +241,31 @@ async function restrictSchema(client: pg.Client, schema: string): Promise<void> 
       );
     }),
   );
+}
+
+/** Those that are there, and that exactly their users may use. */
+async function findRestricted(
+  client: pg.Client,
+  schemas: readonly string[],
+): Promise<readonly string[]> {
+  const { rows } = await inTransaction(client, async () => {
+    await client.query("set local role insulae_owner");
+    return client.query<{ name: string }>(
+      `select nspname as name
+       from unnest($1::text[]) as wanted (name)
+       join pg_namespace on nspname = wanted.name
+       cross join lateral to_regrole(app.schema_user(nspname)::text) as allowed
+       where (
+           select coalesce(bool_and(acl.grantee = allowed and acl.privilege_type = 'USAGE'), false)
+           from aclexplode(nspacl) acl
+           where acl.grantee <> nspowner
+         ) and (nspname = $2 or exists (
+           select from pg_auth_members where roleid = allowed and member = to_regrole($3)
+         ))`,
+      [schemas, dataSchema, schemasRole],
+    );
+  });
+  return rows.map(({ name }) => name);
 }
 
 async function apply(client: pg.Client, schema: string, migration: Migration): Promise<void> {

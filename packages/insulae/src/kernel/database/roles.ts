@@ -22,13 +22,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import type { Secrets } from "../secrets.ts";
 import { inTransaction } from "./connect.ts";
+import { claimRoles, markToSet } from "./role-claim.ts";
 import type { SessionSettings } from "./session-settings.ts";
 
 export const ownerRole = "insulae_owner";
 export const dataRole = "insulae_data";
 export const appRole = "insulae_app";
 export const controlRole = "insulae_control";
-const schemasRole = "insulae_schemas";
+export const schemasRole = "insulae_schemas";
 
 /**
  * The role that uses a tenant's schema; `app.schema_user` says the same in SQL. It is a hash because
@@ -43,17 +44,20 @@ const restricted = "nosuperuser nobypassrls nocreatedb nocreaterole noreplicatio
  * Makes the roles of a server, or sets them right. Nodes that start together may all do it.
  *
  * @param client the administrator: a superuser, or a role with CREATEROLE and CREATEDB.
- * @throws Error if the administrator lacks the right; the message says which.
+ * @throws Error if the administrator lacks the right; the message says which. AppError 409 `roles_taken`
+ *   if they are another installation's.
  */
 export async function prepareServer(client: pg.Client, secrets: Secrets): Promise<void> {
   await assertAdministrator(client);
   await retryConcurrent(() =>
     inTransaction(client, async () => {
       await client.query("select pg_advisory_xact_lock(hashtextextended('insulae roles', 0))");
+      const mark = await markToSet(client, secrets);
       await createRole(client, ownerRole, "nologin");
       await createRole(client, dataRole, "nologin");
       await createRole(client, appRole, loginOptions(secrets, appRole));
       await createRole(client, controlRole, loginOptions(secrets, controlRole));
+      if (mark !== undefined) await claimRoles(client, mark);
       await client.query(`grant ${dataRole} to ${appRole}`);
       await createSchemasRole(client);
       await closeDatabases(client);

@@ -20,13 +20,23 @@ export async function findOrphans(
   mainDatabase: string,
 ): Promise<readonly Place[]> {
   const orphans: Place[] = [];
-  for (const place of await listPhysical(client, serverId, mainDatabase)) {
+  const found = await listPhysical(client, serverId, mainDatabase);
+  const known = await control
+    .selectFrom("control.placements")
+    .select(["database", "schema"])
+    .where("server_id", "=", serverId)
+    .execute();
+  const names = new Set(known.map(nameOfPlace));
+  for (const place of found.filter((each) => !names.has(nameOfPlace(each)))) {
     // In this order: the row is written before the lock is given up.
     if (await isLocked(client, place)) continue;
     if (!(await findPlacement(control, place))) orphans.push(place);
   }
   return [...orphans, ...(await listUnused(control, serverId))];
 }
+
+const nameOfPlace = ({ database, schema }: Pick<Place, "database" | "schema">): string =>
+  `${database}.${schema}`;
 
 async function listPhysical(
   client: pg.Client,

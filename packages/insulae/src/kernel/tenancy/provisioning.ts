@@ -10,7 +10,7 @@
  */
 import type { Kysely } from "kysely";
 import type pg from "pg";
-import { answersNow, type Connect, withOwner } from "../database/connect.ts";
+import { answersNow, type Connect, withOwner, withOwnerOnce } from "../database/connect.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { Migrations } from "../database/migration-files.ts";
 import type { InDatabase } from "../database/roles.ts";
@@ -109,17 +109,20 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
     throw serverUnavailable({ headers: { "Retry-After": "5" } });
   };
 
-  /** In another database of the server; the connection is closed after it. */
+  /** To make or drop tables. */
+  const asAdministratorOnce = <Result>(
+    { serverId, isolation }: Place,
+    fn: (client: pg.Client) => Promise<Result>,
+  ): Promise<Result> =>
+    isolation === "schema"
+      ? withOwnerOnce(connect, { serverId, database: mainDatabase }, fn)
+      : asAdministrator(serverId, fn);
+
+  /** In another database of the server. */
   const inDatabaseOf =
     (serverId: string): InDatabase =>
-    async (database, fn) => {
-      const connection = await connect({ serverId, database, role: "owner" });
-      try {
-        await fn(connection.client);
-      } finally {
-        connection.destroy();
-      }
-    };
+    (database, fn) =>
+      withOwnerOnce(connect, { serverId, database }, fn);
   const remove = (client: pg.Client, place: Place): Promise<void> =>
     removePlace(client, place, mainDatabase, inDatabaseOf(place.serverId));
 
@@ -146,7 +149,7 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
   };
 
   const make = (place: Place, chosen: boolean): Promise<Placement> =>
-    asAdministrator(place.serverId, (client) =>
+    asAdministratorOnce(place, (client) =>
       withNameLock(client, place, async () => {
         const existing = await findPlacement(control, place);
         if (existing && !chosen) return existing;
@@ -187,7 +190,7 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
       if (place.isolation === "database") {
         await options.closeTarget?.((t) => t.serverId === serverId && t.database === database);
       }
-      await asAdministrator(serverId, (client) =>
+      await asAdministratorOnce(place, (client) =>
         withNameLock(client, place, () => remove(client, place)),
       );
       await deletePlacement(control, place);

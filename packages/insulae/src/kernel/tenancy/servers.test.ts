@@ -56,6 +56,10 @@ describe("how to log in", () => {
     });
   });
 
+  test.each(["app", "control", "owner"] as const)("as %s nothing is compiled", (role) => {
+    expect(config(role, "main").options).toMatch(/(^| )-c jit=off( |$)/);
+  });
+
   test("the app's limits are given at start-up", () => {
     expect(config("app", "main").options).toContain(
       "-c statement_timeout=1000 -c idle_in_transaction_session_timeout=2000 -c lock_timeout=3000",

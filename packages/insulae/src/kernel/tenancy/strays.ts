@@ -8,11 +8,12 @@ import { type Kysely, sql } from "kysely";
 import pg from "pg";
 import { inTransaction } from "../database/connect.ts";
 import type { ControlTables } from "../database/control-tables.ts";
+import { listTablesOf } from "../database/data-tables.ts";
 import { platformQueue } from "../jobs/queue-names.ts";
 import type { Storage } from "../storage/storage.ts";
 import { tablesByTenant } from "./control-places.ts";
 import type { Placement, TenantId } from "./tenant.ts";
-import { asOwnerOf, listTables } from "./tenant-rows.ts";
+import { asOwnerOf, listTables, qualified } from "./tenant-rows.ts";
 
 export interface Stray {
   /** `data.contacts`, `control.mails`, `queue`, `files`. */
@@ -30,24 +31,103 @@ const mostNamed = 10;
 const mostProbed = 1_000;
 
 /**
- * Rows in a placement's schema of tenants that are not placed there. A superuser (or a role with
+ * Rows in placements' schemas of tenants that are not placed there. A superuser (or a role with
  * BYPASSRLS) sees whose rows there are. Another administrator has to ask for tenants that it knows, in
  * their scopes: those that were deleted or are placed elsewhere, the latest thousand, in pools only.
  *
- * @param client the administrator, in the placement's database.
+ * @param client the administrator, in the placements' database.
  */
 export async function findStrayRows(
   client: pg.ClientBase,
   control: Control,
-  placement: Placement,
+  placements: readonly Placement[],
 ): Promise<readonly Stray[]> {
+  if (placements.length === 0) return [];
   const { rows } = await client.query<{ sees: boolean }>(
     "select rolsuper or rolbypassrls as sees from pg_roles where rolname = current_user",
   );
-  const tables = await listTables(client, placement.schema);
-  if (rows[0]?.sees) return findByIndex(client, control, placement, tables);
-  return placement.isolation === "pool" ? findByAsking(client, control, placement, tables) : [];
+  const strays: Stray[] = [];
+  for (const placement of placements.filter(({ isolation }) => isolation === "pool")) {
+    const tables = await listTables(client, placement.schema);
+    const find = rows[0]?.sees ? findByIndex : findByAsking;
+    strays.push(...(await find(client, control, placement, tables)));
+  }
+  if (!rows[0]?.sees) return strays;
+  const own = placements.filter(({ isolation }) => isolation !== "pool");
+  for (const [placement, tables] of await findHeld(client, control, own)) {
+    strays.push(...(await findByIndex(client, control, placement, tables)));
+  }
+  return strays;
 }
+
+/**
+ * The tables with rows of anybody but the one tenant that is placed there: of a thousand schemas hardly
+ * any. A statement for each schema that has rows at all; tables without any have an empty file.
+ */
+async function findHeld(
+  client: pg.ClientBase,
+  control: Control,
+  placements: readonly Placement[],
+): Promise<readonly (readonly [Placement, readonly string[]])[]> {
+  const { rows: tenants } = await sql<{ id: TenantId; placement: string }>`
+    select id, placement_id as placement from control.tenants
+    where placement_id = any(${placements.map(({ id }) => id)})`.execute(control);
+  const owners = new Map(tenants.map(({ id, placement }) => [placement, id]));
+  const filled = await listFilled(
+    client,
+    placements.map(({ schema }) => schema),
+  );
+  const held: (readonly [Placement, readonly string[]])[] = [];
+  for (const placement of placements) {
+    const owner = owners.get(placement.id) ?? nobody;
+    const probes = filled.get(placement.schema)?.map(
+      (table) => `
+        select ${pg.escapeLiteral(table)} as name
+        where exists (select from ${table} where tenant_id < '${owner}')
+          or exists (select from ${table} where tenant_id > '${owner}')`,
+    );
+    if (!probes) continue;
+    const { rows } = await inTransaction(client, async () => {
+      await client.query("set transaction read only; set local enable_seqscan = off");
+      return client.query<{ name: string }>(probes.join(" union all "));
+    });
+    if (rows.length > 0) held.push([placement, rows.map(({ name }) => name)]);
+  }
+  return held;
+}
+
+/**
+ * The tables of each schema whose files are not empty; a partitioned one has none of its own. Whoever may
+ * asks for the file: for its size PostgreSQL would look up all that there is to the table (130 kB of it).
+ */
+async function listFilled(
+  client: pg.ClientBase,
+  schemas: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const tables = [...(await listTablesOf(client, schemas))].flatMap(([schema, names]) =>
+    names.map((name) => ({ schema, table: qualified(schema, name) })),
+  );
+  const { rows } = await client.query<{ table: string }>(
+    `select name as table
+     from unnest($1::text[]) as name
+     join pg_class c on c.oid = to_regclass(name)
+     where c.relkind = 'p' or case
+       when has_function_privilege('pg_stat_file(text, boolean)', 'execute')
+       then (pg_stat_file(pg_relation_filepath(c.oid), true)).size
+       else pg_relation_size(c.oid)
+     end > 0`,
+    [tables.map(({ table }) => table)],
+  );
+  const filled = new Set(rows.map(({ table }) => table));
+  const found = Map.groupBy(
+    tables.filter(({ table }) => filled.has(table)),
+    ({ schema }) => schema,
+  );
+  return new Map([...found].map(([schema, list]) => [schema, list.map(({ table }) => table)]));
+}
+
+/** Before every tenant. */
+const nobody = "00000000-0000-0000-0000-000000000000";
 
 async function findByIndex(
   client: pg.ClientBase,

@@ -15,9 +15,10 @@ export const countedRows = 1_000;
 
 /** The tables of a data-plane schema, quoted and with their schema. */
 export const listTables = async (client: pg.ClientBase, schema: string): Promise<string[]> =>
-  (await listDataTables(client, schema)).map(
-    (table) => `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`,
-  );
+  (await listDataTables(client, schema)).map((table) => qualified(schema, table));
+
+export const qualified = (schema: string, table: string): string =>
+  `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`;
 
 /** Runs `fn` as the owner, in the tenant's scope. @param client the administrator. */
 export const asOwnerOf = <Result>(

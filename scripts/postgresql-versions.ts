@@ -1,0 +1,130 @@
+/**
+ * `npm run postgresql-versions [-- 15 17]`: the tests that depend on the version of PostgreSQL, on those that
+ * are supported beside the embedded one. First as an administrator who is no superuser, as managed services
+ * have them, whose roles then are the server's; then, on the same server, what needs a superuser to look
+ * behind the scenes. Left out is what asks PostgreSQL nothing that another of these tests does not ask: the
+ * features, the broker, most acceptance tests, and those of whole processes.
+ */
+import { spawn } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { testMasterSecret } from "../packages/insulae/src/testing/test-secret.ts";
+import { type PostgresqlServer, startPostgresql } from "./postgresql-servers.ts";
+
+const versions = ["15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17"];
+
+const source = "packages/insulae/src";
+const asAdministrator = [
+  "schemas.test.ts",
+  "kernel/database/feature-tables.test.ts",
+  "kernel/database/roles.test.ts",
+  "kernel/database/tenant-logins.test.ts",
+  "kernel/tenancy/data-places.test.ts",
+  "kernel/tenancy/servers.test.ts",
+].map((file) => join(source, file));
+const asSuperuser = [
+  "features/search",
+  "kernel/database/isolation-check.test.ts",
+  "kernel/database/isolation.test.ts",
+  "kernel/database/lanes.test.ts",
+  "kernel/database/migrate-all.test.ts",
+  "kernel/database/migrator.test.ts",
+  "kernel/database/session.test.ts",
+  "kernel/database/statement.test.ts",
+  "kernel/database/tenant-database.test.ts",
+  "kernel/tenancy/many-schemas.test.ts",
+  "kernel/tenancy/provisioning.test.ts",
+].map((file) => join(source, file));
+/** Each on a database of its own: tenants of a pool, of schemas, of databases. */
+const acceptance = ["platform", "host-routing", "master-tenant"];
+
+const wanted = process.argv.slice(2);
+const chosen = versions.filter(
+  (version) => wanted.length === 0 || wanted.some((name) => version.startsWith(`${name}.`)),
+);
+if (chosen.length === 0) {
+  console.error(`There are ${versions.join(", ")}.`);
+  process.exit(2);
+}
+
+const failed: string[] = [];
+for (const version of chosen) {
+  const folder = mkdtempSync(join(tmpdir(), "insulae-postgresql-"));
+  chmodSync(folder, 0o711); // The server runs as somebody else if root starts it.
+  try {
+    const server = await startPostgresql(version, folder);
+    try {
+      await testOn(server);
+    } finally {
+      await server.stop();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+if (failed.length > 0) {
+  console.error(`\nFAILED:\n  ${failed.join("\n  ")}`);
+  process.exitCode = 1;
+}
+
+async function testOn(server: PostgresqlServer): Promise<void> {
+  const name = `${server.version}, ${server.compiles ? "with" : "without"} JIT`;
+  console.log(`\n== ${name}`);
+  const administrator = await makeAdministrator(server.url);
+  const run = async (what: string, files: readonly string[], env: Environment, config?: string) => {
+    console.log(`\n-- ${name}: ${what}`);
+    const options = config === undefined ? [] : ["--config", config];
+    if (!(await vitest([...options, ...files], env))) failed.push(`${name}: ${what}`);
+  };
+  for (const file of acceptance) {
+    const url = await makeDatabase(administrator, `acceptance_${file.replace("-", "_")}`);
+    // All installations of the server share its roles, as those of the other tests do.
+    const env = { DATABASE_URL: url, MASTER_SECRET: testMasterSecret };
+    await run(file, [`acceptance/${file}.test.ts`], env, "acceptance/vitest.config.ts");
+  }
+  await run("as an administrator", asAdministrator, { INSULAE_TEST_DATABASE_URL: administrator });
+  await run("as a superuser", asSuperuser, { INSULAE_TEST_DATABASE_URL: server.url });
+}
+
+type Environment = Readonly<Record<string, string>>;
+
+function vitest(args: readonly string[], env: Environment): Promise<boolean> {
+  const child = spawn("npx", ["--no-install", "vitest", "run", ...args], {
+    env: { ...process.env, ...env },
+    stdio: "inherit",
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code === 0));
+  });
+}
+
+/** @returns the URL of whoever may make roles and databases, and nothing else. */
+async function makeAdministrator(superuserUrl: string): Promise<string> {
+  const url = new URL(superuserUrl);
+  url.username = "administrator";
+  await onServer(
+    superuserUrl,
+    `create role administrator login createrole createdb password '${url.password}'`,
+  );
+  return url.href;
+}
+
+async function makeDatabase(administratorUrl: string, name: string): Promise<string> {
+  await onServer(administratorUrl, `create database ${name}`);
+  const url = new URL(administratorUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+async function onServer(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
