@@ -14,7 +14,8 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import type { Socket } from "node:net";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import type { SniCallback } from "../tls/server-identity.ts";
-import { answerConnectionError, answerExpectations } from "./connection-errors.ts";
+import { answerConnectionError, refuseExpectation } from "./connection-errors.ts";
+import { createPipelining } from "./pipelining.ts";
 import { asksForWebSocket, type Upgrades } from "./upgrades.ts";
 
 export interface NodeServersOptions {
@@ -64,6 +65,7 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   const headersTimeout = Math.min(10_000, requestTimeoutMs);
   const checkEveryMs = Math.min(2_000, requestTimeoutMs);
   const incoming = createIncoming(requestTimeoutMs, checkEveryMs);
+  const pipelining = createPipelining();
   const http = {
     maxHeaderSize: 16_384,
     requestTimeout: longTimeoutMs,
@@ -80,9 +82,9 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
     socket.once("close", () => sockets.delete(socket));
   };
   const equip = <S extends Server | TlsServer>(server: S, handler: RequestListener): S => {
-    upgrades.listen(server, handler);
+    upgrades.listen(server, pipelining.isAnswering, handler);
     server.on("clientError", answerConnectionError);
-    answerExpectations(server);
+    server.on("checkExpectation", pipelining.bounded(refuseExpectation));
     server.on("connection", remember);
     // Before the handler, which may give the request time.
     server.prependListener("request", incoming.add);
@@ -91,8 +93,12 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   };
 
   return {
-    create: (handler) => equip(createServer(http, handler), handler),
-    createTls(handler, { sniCallback, certificate }) {
+    create: (given) => {
+      const handler = pipelining.bounded(given);
+      return equip(createServer(http, handler), handler);
+    },
+    createTls(given, { sniCallback, certificate }) {
+      const handler = pipelining.bounded(given);
       const server = createTlsServer(
         {
           ...http,
