@@ -220,7 +220,7 @@ function entrance(
     return whileWanted(
       reply,
       whileWanted(reply, limits.queue(found.tenant?.id, reply.raw), () =>
-        begin?.(found.tenant?.id, { request, reply }),
+        begin?.(found.tenant, { request, reply }),
       ),
       () => before && within(state.span, () => before(request, reply, found)),
     );
