@@ -218,6 +218,32 @@ describe("users", () => {
     expect(await counterOf(first, "users")).toBe(3);
   });
 
+  test("that would be refused anyway cost no password's hash", async () => {
+    const hashes = async () => {
+      const { body } = await app.inject("/metrics");
+      return Number(/^insulae_password_hashes_total (\d+)$/m.exec(body)?.[1]);
+    };
+    const member = await memberOf("free");
+    const password = "a-Fine-passphrase-7";
+    const addUser = (email: string, more = {}) =>
+      member.call("POST", "/users", { email, password, role: "viewer", ...more });
+    const before = await hashes();
+    expect((await addUser("one@example.com", { username: "one" })).status).toBe(201);
+    expect(await hashes()).toBe(before + 1);
+    const again = [
+      await addUser("ONE@example.com"),
+      await addUser("two@example.com", { username: "One" }),
+    ];
+    expect(again.map(({ body }) => body.code)).toEqual(["email_taken", "username_taken"]);
+    expect((await addUser("two@example.com")).status).toBe(201);
+    expect((await addUser("three@example.com")).body).toMatchObject({
+      code: "quota_exceeded",
+      quota: "users",
+      limit: 3,
+    });
+    expect(await hashes()).toBe(before + 2);
+  });
+
   test("count also where nobody goes through a route", async () => {
     const first = await memberOf("free");
     const insert = app.withTenant(first.tenant.id, ({ db }) =>
