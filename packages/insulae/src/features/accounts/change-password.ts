@@ -33,7 +33,7 @@ export async function changePassword(
   const proof = await platform.sessions.findProof(credential.sessionId);
   if (!proof) throw invalidToken();
   const held = await findPassword(context, principal, tenant);
-  const passwords = platform.passwords.of(tenant?.id);
+  const passwords = platform.passwords.of(tenant);
   if (!(await passwords.verify(current, held?.hash)) || !held) {
     const error = { pointer: "/body/current_password", message: wrongPassword.title };
     throw wrongPassword({ errors: [error] });
@@ -56,7 +56,7 @@ export async function isOwnPassword(
   password: string,
 ): Promise<boolean> {
   const held = await findPassword(context, principal, tenant);
-  return context.platform.passwords.of(tenant?.id).verify(password, held?.hash);
+  return context.platform.passwords.of(tenant).verify(password, held?.hash);
 }
 
 interface Held {

@@ -87,7 +87,7 @@ async function logInUser(
     found?.id ?? nobody.id,
   );
   const hash = found?.password_hash ?? (linked?.is_active ? linked.password_hash : undefined);
-  const right = await platform.passwords.of(tenant.id).verify(password, hash);
+  const right = await platform.passwords.of(tenant).verify(password, hash);
   const attempt = { tenant, person: found };
   if (!found || !right) throw await refuse(setting, attempt, reasonFor(found, hash));
   const { password_hash: _hash, account_id: accountId, sessions_valid_from, ...user } = found;

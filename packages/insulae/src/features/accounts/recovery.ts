@@ -62,7 +62,7 @@ export async function resetPassword(
 ): Promise<Redeemed> {
   const { subject, tenant, email } = await holderOf(platform, known, resetPurpose, token);
   // Before the token is used: a password that is refused must not cost it.
-  const password_hash = await platform.passwords.of(tenant?.id).hash(password);
+  const password_hash = await platform.passwords.of(tenant).hash(password);
   const redeemed = await platform.oneTimeTokens.redeem(resetPurpose, token);
   const values = { password_hash, email_verified: true };
   if (!redeemed || !(await change(platform, { subject, tenant }, email, values))) {

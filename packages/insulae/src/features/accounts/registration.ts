@@ -229,7 +229,7 @@ async function valuesOf(
   const address = canonicalEmail(email);
   return {
     email: address,
-    password_hash: await passwords.of(tenant?.id).hash(password),
+    password_hash: await passwords.of(tenant).hash(password),
     first_name: first_name?.trim() ?? "",
     last_name: last_name?.trim() ?? "",
   };

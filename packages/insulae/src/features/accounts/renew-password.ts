@@ -17,8 +17,8 @@ export async function renewPassword(
   password: string,
   old: string | null | undefined,
 ): Promise<void> {
-  const owner = "tenant" in holder ? holder.tenant.id : undefined;
-  const renewed = old ? await passwords.of(owner).renew(password, old) : undefined;
+  const tenant = "tenant" in holder ? holder.tenant : undefined;
+  const renewed = old ? await passwords.of(tenant).renew(password, old) : undefined;
   if (!old || renewed === undefined) return;
   // By `renewed_hash` the trigger that ends sessions knows that it is the same password.
   const values = { password_hash: renewed, renewed_hash: renewed };

@@ -2,8 +2,9 @@ import { feature } from "../../kernel/feature.ts";
 import { onlyId } from "../../kernel/http/fields.ts";
 import { userMails } from "./mails.ts";
 import type { UserTables } from "./users.queries.ts";
-import { emailTaken, usernameTaken, userRoutes } from "./users.routes.ts";
+import { userRoutes } from "./users.routes.ts";
 import { User } from "./users.schemas.ts";
+import { emailTaken, usernameTaken } from "./users.service.ts";
 
 export { isRegistrationOpen, isVerificationRequired, isVerified } from "./identity.ts";
 export {
@@ -45,12 +46,13 @@ export {
   type UserView,
   userSearch,
 } from "./users.queries.ts";
-export { dropUser, editUser, emailTaken, usernameTaken } from "./users.routes.ts";
+export { dropUser, editUser } from "./users.routes.ts";
 export { Email, NewPassword, PersonName, Role, Username } from "./users.schemas.ts";
 export {
   type Actor,
   addUser,
   changeUser,
+  emailTaken,
   lastOwner,
   lockInferior,
   type Owned,
@@ -64,6 +66,7 @@ export {
   type Setting,
   type Told,
   userNotFound,
+  usernameTaken,
 } from "./users.service.ts";
 
 /** The members of a tenant. */

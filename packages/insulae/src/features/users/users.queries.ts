@@ -142,6 +142,21 @@ export const createUser = statement((db: Db, p: Params<UserValues>) =>
   db.insertInto("users").values(p).returning(columns),
 );
 
+/** Why a user could not be made: who has the e-mail or the username, and whether there are `limit` users. */
+export async function findHindrances(
+  db: Db,
+  p: { readonly email: string; readonly username: string | null; readonly limit: number },
+) {
+  const users = db.selectFrom("users").select(sql.lit(1).as("one"));
+  return db
+    .selectNoFrom((eb) => [
+      eb.exists(users.where("email", "=", p.email)).as("email"),
+      eb.exists(users.where("username", "=", p.username ?? "")).as("username"),
+      eb.exists(users.offset(Math.max(0, p.limit - 1)).limit(1)).as("full"),
+    ])
+    .executeTakeFirstOrThrow();
+}
+
 /** The user that an account is in this tenant. */
 export const findUserOfAccount = (db: Db, accountId: AccountId) =>
   db

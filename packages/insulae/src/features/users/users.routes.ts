@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { invalidEmail } from "../../kernel/auth/email.ts";
 import { weakPassword } from "../../kernel/auth/passwords.ts";
-import { defineError, orThrow } from "../../kernel/errors.ts";
+import { orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
 import { idParams, nullable } from "../../kernel/http/fields.ts";
@@ -23,6 +23,7 @@ import { Email, NewPassword, PersonName, Role, User, Username } from "./users.sc
 import {
   addUser,
   changeUser,
+  emailTaken,
   lastOwner,
   type Owned,
   ownsTenant,
@@ -33,10 +34,8 @@ import {
   type Told,
   type UserChanges,
   userNotFound,
+  usernameTaken,
 } from "./users.service.ts";
-
-export const emailTaken = defineError("email_taken", 409, "This e-mail is in use already");
-export const usernameTaken = defineError("username_taken", 409, "Another user has this username");
 
 const Changes = Type.Object(
   {

@@ -14,18 +14,22 @@ import type { Events } from "../../kernel/events.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
 import type { Json } from "../../kernel/json.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
+import { quotaExceededBy } from "../../kernel/tenancy/plans.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import { verificationMail } from "./mails.ts";
 import { canonicalUsername } from "./username.ts";
 import {
   createUser,
   deleteUser,
+  findHindrances,
   lockUserAndOwners,
   type UserTables,
   updateUser,
 } from "./users.queries.ts";
 
 export const userNotFound = defineError("user_not_found", 404, "There is no such user");
+export const emailTaken = defineError("email_taken", 409, "This e-mail is in use already");
+export const usernameTaken = defineError("username_taken", 409, "Another user has this username");
 export const roleAboveOwn = defineError(
   "role_above_own",
   403,
@@ -74,6 +78,9 @@ interface Services {
   readonly mail: TenantMail;
   /** Counts what the tenant does in a day. It throws `quota_exceeded`. */
   readonly countUsage: (metric: "notifications") => void;
+  readonly tenant: Pick<Tenant, "plan">;
+  /** How many users the tenant may have. */
+  readonly quota: (name: "users") => number | undefined;
 }
 
 export interface NewUser {
@@ -92,22 +99,39 @@ export interface UserChanges extends Omit<Partial<NewUser>, "password"> {
 }
 
 /**
- * @throws roleAboveOwn, permissionNotHeld, invalidEmail, invalidUsername, weakPassword; quotaExceeded,
- *   also where the tenant may send no more mails today
+ * @throws roleAboveOwn, permissionNotHeld, emailTaken, usernameTaken, invalidEmail, invalidUsername,
+ *   weakPassword; quotaExceeded, also where the tenant may send no more mails today
  */
 export async function addUser(
-  { events, mail, passwords, permissions, user: actor, countUsage }: Omit<Setting, "db"> & Services,
+  setting: Setting & Services,
   { password, role = "user", ...fields }: NewUser,
 ): Promise<Json | undefined> {
-  refuseRole({ permissions, user: actor }, role);
+  const { events, mail, passwords } = setting;
+  refuseRole(setting, role);
   const user = { ...canonical(fields), email: canonicalEmail(fields.email), role };
+  // A hash costs a hundred times as much as a query: what would be refused anyway gets none.
+  if (password !== undefined) await refuseUnmakeable(setting, user);
+  setting.countUsage("notifications");
   const passwordHash = password === undefined ? null : await passwords.hash(password);
-  countUsage("notifications");
   const made = await events.recording("user.created", (db) =>
     createUser.json(db, { ...user, password_hash: passwordHash }),
   );
   await mail.send(verificationMail, { to: user.email, variables: {} });
   return made;
+}
+
+/** @throws emailTaken, usernameTaken, quotaExceeded, as the table itself would later */
+async function refuseUnmakeable(
+  { db, tenant, quota }: Pick<Setting & Services, "db" | "tenant" | "quota">,
+  { email, username }: Pick<NewUser, "email" | "username">,
+): Promise<void> {
+  const limit = quota("users");
+  const found = await findHindrances(db, { email, username: username ?? null, limit: limit ?? 0 });
+  if (found.email) throw emailTaken();
+  if (found.username) throw usernameTaken();
+  if (limit !== undefined && found.full) {
+    throw quotaExceededBy({ quota: "users", limit, plan: tenant.plan });
+  }
 }
 
 export interface ChangedUser {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { processorTime } from "../../testing/processor-time.ts";
 import { tooManyAtOnce } from "../at-a-time.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
 import { loadCommonPasswords } from "./common-passwords.ts";
 import { createPasswords, passwordsBusy, weakPassword } from "./passwords.ts";
 
@@ -226,7 +226,9 @@ describe("a flood of log-ins", () => {
 
   it("of one tenant leaves the others their turns, and room to wait", async () => {
     const passwords = createPasswords({ concurrency: 1, queue: 64 });
-    const [one, other] = ["a", "b"].map((id) => passwords.of(id as TenantId));
+    const tenant = (id: string, ownerAccountId?: string) =>
+      passwords.of({ id, ownerAccountId } as Pick<Tenant, "id" | "ownerAccountId">);
+    const [one, other] = [tenant("a"), tenant("b")];
     const done: string[] = [];
     const verify = async (name: string, whose = passwords) => {
       const result = await code(whose.verify("a wrong password", undefined));
@@ -240,6 +242,27 @@ describe("a flood of log-ins", () => {
     );
     expect(done.filter((each) => each === "one accepted")).toHaveLength(33);
     expect(done.filter((each) => each === `one ${tooManyAtOnce.code}`)).toHaveLength(67);
+  });
+
+  it("of an account's five tenants leaves everybody else's log-ins their turns and room", async () => {
+    const passwords = createPasswords({ ...cheap, concurrency: 1, queue: 64 });
+    const tenant = (id: number, ownerAccountId: string) =>
+      passwords.of({ id: String(id), ownerAccountId } as Pick<Tenant, "id" | "ownerAccountId">);
+    const done: string[] = [];
+    const verify = async (name: string, whose: typeof passwords) => {
+      done.push(`${name} ${await code(whose.verify("a wrong password", undefined))}`);
+    };
+    const flood = Array.from({ length: 100 }, (_, i) => verify("flood", tenant(i % 5, "mallory")));
+    await Promise.all([
+      ...flood,
+      verify("tenant", tenant(9, "ada")),
+      verify("platform", passwords),
+    ]);
+    const served = done.filter((each) => each.endsWith("accepted"));
+    expect(served.slice(0, 5)).toEqual(
+      expect.arrayContaining(["tenant accepted", "platform accepted"]),
+    );
+    expect(served).toHaveLength(65);
   });
 
   it("is told when to try again", async () => {

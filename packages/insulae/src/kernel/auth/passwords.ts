@@ -3,7 +3,7 @@
  * threads. Hashes of both kinds are verified, whichever is made.
  *
  * A hash takes some 20 ms of one core and 19 MiB. So no more run at once than there are cores, a
- * short queue waits, in which tenants take turns, and what comes beyond is told to try again: a flood of
+ * short queue waits, in which tenants take turns, and what comes beyond is told to try again (whoever has most waiting first): a flood of
  * log-ins costs the attacker replies, not everybody else their latency. Each log-in costs one hash,
  * whether or not there is such a user, so that time tells nothing.
  */
@@ -13,8 +13,9 @@ import { hash as argon2Hash, verify as argon2Verify } from "@node-rs/argon2";
 import { hash as bcryptHash, verify as bcryptVerify } from "@node-rs/bcrypt";
 import { createAtATime, serverBusy, tooManyAtOnce } from "../at-a-time.ts";
 import { AppError, defineError } from "../errors.ts";
+import { holderOf } from "../fair-shares.ts";
 import { counter, type Metrics } from "../telemetry/metrics.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
 import { isLonger, normalised } from "../text.ts";
 import { loadCommonPasswords } from "./common-passwords.ts";
 
@@ -26,7 +27,7 @@ export { serverBusy as passwordsBusy };
 
 export interface Passwords {
   /** The same in the tenant's turn; without `of`, or of no tenant, it is the platform's. */
-  of(tenant: TenantId | undefined): Passwords;
+  of(tenant: Pick<Tenant, "id" | "ownerAccountId"> | undefined): Passwords;
   /**
    * Hashes a password that somebody chose.
    *
@@ -112,9 +113,10 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
     ? new RegExp(`^\\$2[aby]\\$${String(bcryptCost).padStart(2, "0")}\\$`) // Bounded: nothing repeats.
     : new RegExp(`^\\$argon2id\\$v=19\\$m=${memoryKib},t=${passes},p=1\\$`); // Bounded: nothing repeats.
 
-  const of = (tenant: TenantId | undefined): Passwords => {
+  const of: Passwords["of"] = (tenant) => {
+    const holder = holderOf(tenant);
     const exclusively = <T>(work: () => Promise<T>): Promise<T> =>
-      run(tenant, () => {
+      run(holder, () => {
         count?.add();
         return work();
       });

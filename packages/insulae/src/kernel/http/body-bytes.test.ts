@@ -19,8 +19,11 @@ function reading(limits = { process: 10_000, payer: 4_000 }) {
       headers: length === undefined ? {} : { "content-length": String(length) },
       routeOptions: { bodyLimit: 3_000 },
       state: {
-        client: { block: client },
-        resolved: tenant && { user: {}, tenant: { id: tenant } },
+        client: { block: client, networks: [] },
+        resolved: tenant && {
+          user: {},
+          tenant: { id: tenant, ownerAccountId: tenant.split("/")[1] && tenant.split("/")[0] },
+        },
       },
     };
     read(
@@ -69,12 +72,51 @@ describe("the bytes of bodies under way", () => {
     for (let i = 0; i < 20; i += 1) body(`idle${i}`, 3_000);
     const others = ["b", "c", "d"].map((client) => body(client, 3_000));
     for (const other of others) await other.send(2_744);
-    await expect(body("e", 1_001).outcome).resolves.toBe("busy");
+    // Nobody has more than it would have.
+    await expect(body("e", 3_000).outcome).resolves.toBe("busy");
     others[0]?.stream.destroy();
     await others[0]?.outcome;
-    const next = body("e", 1_001);
-    next.stream.end(Buffer.alloc(1_001));
-    await expect(next.outcome).resolves.toBe(1_001);
+    const next = body("e", 3_000);
+    next.stream.end(Buffer.alloc(3_000));
+    await expect(next.outcome).resolves.toBe(3_000);
+  });
+
+  it("have room for a newcomer: whoever holds most loses its oldest body", async () => {
+    const body = reading();
+    const held: ReturnType<typeof body>[] = [];
+    for (const client of ["b", "b", "c", "c", "d"]) {
+      const one = body(client);
+      await one.send(client === "d" ? 1_744 : 1_600);
+      held.push(one);
+    }
+    // 3,712 bytes each for b and c, 2,000 for d: 576 are free.
+    const log = body("e", 900);
+    log.stream.end(Buffer.alloc(900));
+    await expect(log.outcome).resolves.toBe(900);
+    await expect(held[0]?.outcome).resolves.toBe("busy");
+    for (const one of held.slice(1)) {
+      one.stream.end();
+      await expect(one.outcome).resolves.toEqual(expect.any(Number));
+    }
+  });
+
+  it("of an account's tenants count together: none of them keeps others out", async () => {
+    const body = reading();
+    const held = [];
+    for (let i = 0; i < 5; i += 1) {
+      const one = body("m", 3_000, `mallory/${i}`);
+      await one.send(1_744);
+      held.push(one);
+    }
+    const others = ["ada", "bob"].map((tenant) => body("v", 2_700, tenant));
+    for (const other of others) {
+      other.stream.write(Buffer.alloc(1_000));
+      await new Promise(setImmediate);
+      other.stream.end(Buffer.alloc(1_700));
+      await expect(other.outcome).resolves.toBe(2_700);
+    }
+    const ends = held.map(({ outcome }) => Promise.race([outcome, Promise.resolve("held")]));
+    expect((await Promise.all(ends)).filter((end) => end === "busy")).toHaveLength(2);
   });
 
   it("are a tenant's, from wherever its users send them, and no tenant's where nobody is signed in", async () => {

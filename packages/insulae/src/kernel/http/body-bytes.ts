@@ -1,12 +1,15 @@
 /**
  * Reads bodies that have to be in memory as a whole. What has come of those that are under way is counted, for
- * the process and for whoever pays for the request: beyond a limit they are refused, before they are read
- * where they say how long they are. Only what has come counts, so that nobody takes room by announcing.
+ * the process and for whoever pays for the request. Beyond a payer's limit they are refused, before they are
+ * read where they say how long they are. When the process's is reached, whoever holds most loses their oldest
+ * body to whoever holds less (`fair-shares.ts`): bodies that stop in the middle keep nobody else's out. Only
+ * what has come counts, so that nobody takes room by announcing.
  */
 import type { IncomingMessage } from "node:http";
 import type { FastifyRequest } from "fastify";
 import { serverBusy, tooManyAtOnce } from "../at-a-time.ts";
 import type { AppError } from "../errors.ts";
+import { createFairShares, type Holder, holderAt, holderOf } from "../fair-shares.ts";
 import { badRequest, bodyTooLarge } from "./errors.ts";
 import { findState } from "./request-state.ts";
 
@@ -24,25 +27,18 @@ type ReadBytes = (request: FastifyRequest, stream: IncomingMessage, done: Done) 
 const chunkOverhead = 256;
 
 export function createBodyReader(limits: BodyBytesLimits): ReadBytes {
-  const held = new Map<string, number>();
-  let total = 0;
+  const shares = createFairShares(limits.process, "oldest");
+  const headers = { "retry-after": "1" };
+  const detail = (bytes: number, whose: string) =>
+    `The limit on bodies under way is ${bytes} bytes for ${whose}.`;
+  const noRoom = () => serverBusy({ headers, detail: detail(limits.process, "this process") });
 
-  const count = (payer: string, bytes: number): void => {
-    total += bytes;
-    const now = (held.get(payer) ?? 0) + bytes;
-    if (now === 0) held.delete(payer);
-    else held.set(payer, now);
-  };
-  const refusal = (payer: string, more: number): AppError | undefined => {
-    const headers = { "retry-after": "1" };
-    const detail = (bytes: number, whose: string) =>
-      `The limit on bodies under way is ${bytes} bytes for ${whose}.`;
-    if ((held.get(payer) ?? 0) + more > limits.payer) {
-      return tooManyAtOnce({ headers, detail: detail(limits.payer, "a tenant or a client") });
-    }
-    if (total + more <= limits.process) return undefined;
-    return serverBusy({ headers, detail: detail(limits.process, "this process") });
-  };
+  const beyondOwn = (payer: Holder, more: number): AppError | undefined =>
+    shares.heldBy(payer) + more > limits.payer
+      ? tooManyAtOnce({ headers, detail: detail(limits.payer, "a tenant or a client") })
+      : undefined;
+  const refusal = (payer: Holder, more: number): AppError | undefined =>
+    beyondOwn(payer, more) ?? (shares.hasRoom(payer, more) ? undefined : noRoom());
 
   return (request, stream, done) => {
     const { bodyLimit } = request.routeOptions;
@@ -57,18 +53,18 @@ export function createBodyReader(limits: BodyBytesLimits): ReadBytes {
     }
     const chunks: Buffer[] = [];
     let size = 0;
-    let counted = 0;
+    const part = shares.begin(payer, () => end(noRoom()));
     const take = (chunk: Buffer): void => {
       size += chunk.length;
-      counted += chunk.length + chunkOverhead;
-      count(payer, chunk.length + chunkOverhead);
-      const error = size > bodyLimit ? tooLarge() : refusal(payer, 0);
+      const more = chunk.length + chunkOverhead;
+      const error = size > bodyLimit ? tooLarge() : beyondOwn(payer, more);
       if (error) end(error);
-      else chunks.push(chunk);
+      else if (part.grow(more)) chunks.push(chunk);
+      else end(noRoom());
     };
     const end = (error?: Error | null): void => {
       stream.off("data", take).off("end", end).off("error", end).off("close", cut);
-      count(payer, -counted);
+      part.end();
       if (error) done(error);
       else if (length !== undefined && size !== length) done(badRequest());
       else done(null, Buffer.concat(chunks, size));
@@ -79,8 +75,8 @@ export function createBodyReader(limits: BodyBytesLimits): ReadBytes {
 }
 
 /** Strangers don't take a tenant's share. */
-function payerOf(request: FastifyRequest): string {
+function payerOf(request: FastifyRequest): Holder {
   const state = findState(request);
   const tenant = state?.resolved?.user && state.resolved.tenant;
-  return tenant?.id ?? state?.client.block ?? "";
+  return tenant || !state ? holderOf(tenant) : holderAt(state.client);
 }

@@ -3,7 +3,7 @@
  * slow. Node gives the bare socket; the answer has the same shape as all others.
  */
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { AppError } from "../errors.ts";
 import { badRequest, expectationFailed, headersTooLarge, requestTimeout } from "./errors.ts";
@@ -50,10 +50,8 @@ function isAnswering(socket: Socket): boolean {
 }
 
 /** An `Expect` other than `100-continue`, which Node would answer with an empty 417. */
-export function answerExpectations(server: Pick<Server, "on">): void {
-  server.on("checkExpectation", (_request: IncomingMessage, response: ServerResponse) => {
-    answerProblem(response, expectationFailed());
-  });
+export function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  answerProblem(response, expectationFailed());
 }
 
 /** Answers a request that goes no further, and closes its connection. */

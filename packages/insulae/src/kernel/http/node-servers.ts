@@ -25,7 +25,8 @@ import { Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import type { SniCallback } from "../tls/server-identity.ts";
-import { answerConnectionError, answerExpectations } from "./connection-errors.ts";
+import { answerConnectionError, refuseExpectation } from "./connection-errors.ts";
+import { createPipelining } from "./pipelining.ts";
 import { takeOriginForm } from "./request-guard.ts";
 import { asksForWebSocket, type Upgrades } from "./upgrades.ts";
 
@@ -87,6 +88,7 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   const headersTimeout = Math.min(10_000, requestTimeoutMs);
   const checkEveryMs = Math.min(2_000, requestTimeoutMs);
   const incoming = createIncoming(requestTimeoutMs, checkEveryMs);
+  const pipelining = createPipelining();
   const http = {
     maxHeaderSize: 16_384,
     requestTimeout: longTimeoutMs,
@@ -107,16 +109,15 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
     if (draining) response.setHeader("connection", "close");
     incoming.add(request);
   };
-  const inOriginForm =
-    (handler: RequestListener): RequestListener =>
-    (request, response) => {
+  const prepared = (handler: RequestListener): RequestListener =>
+    pipelining.bounded((request, response) => {
       takeOriginForm(request);
       handler(request, response);
-    };
+    });
   const equip = <S extends Server | TlsServer>(server: S, handler: RequestListener): S => {
-    upgrades.listen(server, handler);
+    upgrades.listen(server, pipelining.isAnswering, handler);
     server.on("clientError", answerConnectionError);
-    answerExpectations(server);
+    server.on("checkExpectation", pipelining.bounded(refuseExpectation));
     server.on("connection", remember);
     // Before the handler, which may give the request time.
     server.prependListener("request", begin);
@@ -125,12 +126,12 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   };
 
   return {
-    create(handler) {
-      const listener = inOriginForm(handler);
-      return equip(createServer(http, listener), listener);
+    create(given) {
+      const handler = prepared(given);
+      return equip(createServer(http, handler), handler);
     },
-    createTls(handler, { sniCallback, certificate }) {
-      const listener = inOriginForm(handler);
+    createTls(given, { sniCallback, certificate }) {
+      const handler = prepared(given);
       const server = createTlsServer(
         {
           ...http,
@@ -147,11 +148,11 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
           // A connection's certificate is that of its beginning.
           secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
         },
-        listener,
+        handler,
       );
       // Bytes of the handshake are no request: what counts is what comes out of it.
       server.on("secureConnection", remember);
-      return equip(server, listener);
+      return equip(server, handler);
     },
     takeTime: incoming.delete,
     connections: () => sockets.size,

@@ -111,7 +111,7 @@ export class RequestContext implements AnyBase {
   }
 
   get passwords(): Passwords {
-    return this.#resolved.platform.passwords.of(this.#tenant?.id);
+    return this.#resolved.platform.passwords.of(this.#tenant);
   }
 
   get mail(): TenantMail {

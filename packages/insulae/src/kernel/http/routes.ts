@@ -129,6 +129,8 @@ function registerRoute(
   const { before, after } = hooks(route, setting);
 
   const answerTo = (request: FastifyRequest, reply: FastifyReply): void => {
+    // The client went away while its body was read.
+    if (reply.raw.destroyed) return;
     const resolved = findState(request)?.resolved;
     if (!resolved || (context === "tenant" && !resolved.tenant)) {
       throw new Error(`${list} was reached without a tenant`);
@@ -217,9 +219,10 @@ function entrance(
   ): MaybePromise<void> => {
     state.resolved = found;
     if (found.tenant?.hostSettings) obeyHost(request, reply, found.tenant);
-    return chain(
-      chain(limits.queue(found.tenant?.id, reply.raw), () =>
-        begin?.(found.tenant?.id, { request, reply }),
+    return whileWanted(
+      reply,
+      whileWanted(reply, limits.queue(found.tenant?.id, reply.raw), () =>
+        begin?.(found.tenant, { request, reply }),
       ),
       () => before && within(state.span, () => before(request, reply, found)),
     );
@@ -229,16 +232,13 @@ function entrance(
     let waiting: MaybePromise<void>;
     try {
       const state = enter(request, reply);
-      const admitted = chain(limits.gate(request, reply, route), () =>
+      const admitted = whileWanted(reply, limits.gate(request, reply, route), () =>
         limits.atOwnCost(request, reply, () => admit(request, reply, route)),
       );
-      const resolved = chain(admitted, () =>
+      const resolved = whileWanted(reply, admitted, () =>
         within(state.span, () => limits.around(request, reply, route, resolve)),
       );
-      waiting =
-        resolved instanceof Promise
-          ? resolved.then((found) => letIn(request, reply, state, found))
-          : letIn(request, reply, state, resolved);
+      waiting = whileWanted(reply, resolved, (found) => letIn(request, reply, state, found));
     } catch (error) {
       done(refusalOf(route, error));
       return;
@@ -248,11 +248,19 @@ function entrance(
       return;
     }
     waiting.then(
-      () => done(),
-      (error: unknown) => done(refusalOf(route, error)),
+      () => reply.raw.destroyed || done(),
+      (error: unknown) => reply.raw.destroyed || done(refusalOf(route, error)),
     );
   };
 }
+
+/** What comes next, while somebody waits for the answer; when the client has gone, it never comes. */
+const whileWanted = <T, R>(
+  reply: FastifyReply,
+  value: MaybePromise<T>,
+  next: (value: T) => MaybePromise<R>,
+): MaybePromise<R> =>
+  chain(value, (found) => (reply.raw.destroyed ? new Promise<never>(() => {}) : next(found)));
 
 type Handle = (context: RequestContext) => unknown;
 

@@ -236,6 +236,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
     // Looking through all paths is work, which whoever asks pays for first.
     await limits.stranger(request, reply);
+    if (reply.raw.destroyed) return new Promise<never>(() => {}); // nobody waits for it
     await cors.admit(request, reply);
     const { error, errorShape } = missing(request.url);
     state.errorShape = errorShape;

@@ -16,8 +16,17 @@ export interface Handshake {
 }
 
 export interface Upgrades {
-  /** Has the server's handshakes handled like its requests. */
-  listen(server: Pick<Server, "on">, handler: RequestListener): void;
+  /**
+   * Has the server's handshakes handled like its requests.
+   *
+   * @param isAnswering whether the connection waits for another answer: then it is closed. A handshake
+   *   begins a connection, and Node would end the process if it were answered on one in use.
+   */
+  listen(
+    server: Pick<Server, "on">,
+    isAnswering: (socket: Socket) => boolean,
+    handler: RequestListener,
+  ): void;
   /** The connection of a request that asks for a WebSocket, from now on the caller's; once. */
   take(request: IncomingMessage): Handshake | undefined;
 }
@@ -30,11 +39,15 @@ export function createUpgrades(): Upgrades {
   const waiting = new WeakMap<IncomingMessage, Handshake & { readonly response: ServerResponse }>();
 
   return {
-    listen(server, handler) {
+    listen(server, isAnswering, handler) {
       server.on("upgrade", (request: IncomingMessage, duplex: Duplex, head: Buffer) => {
         const socket = duplex as Socket; // of a server that listens on TCP
         // From now on nobody else does: a client that goes away would end the process.
         socket.on("error", () => socket.destroy());
+        if (socket.destroyed || isAnswering(socket)) {
+          socket.destroy();
+          return;
+        }
         const response = new ServerResponse(request);
         response.shouldKeepAlive = false;
         response.assignSocket(socket);

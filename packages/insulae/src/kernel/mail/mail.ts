@@ -67,7 +67,7 @@ export interface TenantMail {
 export const tenantMail = (mail: Mail, tenant: Tenant | undefined): TenantMail => ({
   send: (template, message) => mail.send(template, { ...message, tenant }),
   templates: mail.templates,
-  texts: mail.textsOf(tenant?.id),
+  texts: mail.textsOf(tenant),
   get brand() {
     return mail.brandOf(tenant);
   },

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
 import { createRenderer, type Renderer } from "./renderer.ts";
 
 let renderer: Renderer | undefined;
@@ -11,7 +11,7 @@ const rendererWith = (deadlineMs?: number) => {
   renderer = createRenderer(deadlineMs === undefined ? {} : { deadlineMs });
   return renderer;
 };
-const [acme, globex, initech] = ["acme", "globex", "initech"] as TenantId[];
+const [acme, globex, initech] = ["acme", "globex", "initech"].map((id) => ({ id }) as Tenant);
 
 /** Looking for the variables of so many arguments takes the library seconds, in one step. */
 const expensive = `{{ a | append: ${"a, ".repeat(16_000)}a }}`;

@@ -12,7 +12,8 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { createAtATime } from "../at-a-time.ts";
 import { defineError } from "../errors.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
+import { holderOf } from "../fair-shares.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
 
 export const invalidTemplate = defineError(
   "invalid_template",
@@ -64,7 +65,7 @@ export interface Texts {
 
 export interface Renderer {
   /** @param tenant undefined: the platform, whose templates the product ships. */
-  of(tenant: TenantId | undefined): Texts;
+  of(tenant: Pick<Tenant, "id" | "ownerAccountId"> | undefined): Texts;
   /** Ends the threads. */
   close(): Promise<void>;
 }
@@ -129,7 +130,7 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
   return {
     of(tenant) {
       const answer = async (question: Question): Promise<unknown> => {
-        const reply = await run(tenant, () => ask(question));
+        const reply = await run(holderOf(tenant), () => ask(question));
         if ("invalid" in reply) throw invalidTemplate({ detail: reply.invalid });
         return reply.result;
       };

@@ -200,7 +200,7 @@ export function createMailSender(options: MailSenderOptions): MailSender {
     const filling = { composed, links: template.links, brand };
     const own = tenant && (await options.textsOf(tenant, template.name));
     try {
-      if (own) return layOut(await fillIn(platform.mail.textsOf(tenant.id), own, filling), brand);
+      if (own) return layOut(await fillIn(platform.mail.textsOf(tenant), own, filling), brand);
     } catch (error) {
       // Invalid, too expensive, or behind too many others of the tenant: the mail goes out in any case.
       if (!(error instanceof AppError)) throw error;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { App } from "../../app.ts";
-import { createMember, type TestMember } from "../../testing/fixtures.ts";
+import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { isolations } from "../tenancy/tenant.ts";
 
@@ -216,6 +216,27 @@ describe("users", () => {
     const refused = replies.find(({ status }) => status === 429);
     expect(refused?.body).toMatchObject({ code: "quota_exceeded", quota: "users", limit: 3 });
     expect(await counterOf(first, "users")).toBe(3);
+  });
+
+  test("that would be refused anyway cost no password's hash", async () => {
+    const hashes = async () => {
+      const { body } = await app.inject("/metrics");
+      return Number(/^insulae_password_hashes_total (\d+)$/m.exec(body)?.[1]);
+    };
+    const first = await memberOf("premium");
+    const owner = await addMember(app, first.tenant, "owner");
+    await change(first, { plan: "free" });
+    const password = "a-Fine-passphrase-7";
+    const addUser = async (email: string) => {
+      const body = { email, password, role: "viewer" };
+      return (await owner.call("POST", "/users", body)).body;
+    };
+    const before = await hashes();
+    const { items } = (await owner.call("GET", "/users")).body;
+    expect((await addUser(items[0].email)).code).toBe("email_taken");
+    const refused = { code: "quota_exceeded", quota: "users", limit: 3 };
+    expect(await addUser("another@example.com")).toMatchObject(refused);
+    expect(await hashes()).toBe(before);
   });
 
   test("count also where nobody goes through a route", async () => {
