@@ -51,7 +51,9 @@ let closed = 0;
 const connect: Connect = async () => ({
   client: worker,
   release() {},
-  destroy: () => void (closed += 1),
+  destroy: () => {
+    closed += 1;
+  },
 });
 
 beforeAll(async () => {
