@@ -82,14 +82,14 @@ async function connectOnce(
   try {
     await client.connect();
     if (expected) await withDeadline(timeoutMs, () => checkSettings(client, expected));
-    return client;
   } catch (error) {
+    // Whatever it says while it closes.
     client.connection.stream.destroy();
     throw explained(error);
-  } finally {
-    // The broker listens from here on; it does so before any other event can be read.
-    setImmediate(() => client.off("error", ignore));
   }
+  // The broker listens from here on; it does so before any other event can be read.
+  setImmediate(() => client.off("error", ignore));
+  return client;
 }
 
 const dateOid = 1082;
