@@ -77,16 +77,12 @@ async function checkInstallation(installation: Installation): Promise<readonly C
 
 /** The passwords of the roles come from the master secret: another one opens nothing. */
 const checkLogIns = ({ connect, main }: Installation): Promise<readonly Check[]> =>
-  look(
-    "roles",
-    "use the MASTER_SECRET that the database was set up with",
-    async () => {
-      for (const role of ["control", "app"] as const) {
-        (await connect({ serverId: main.id, database: main.database, role })).release();
-      }
-      return ok("roles", "insulae_control and insulae_app can log in");
-    },
-  );
+  look("roles", "use the MASTER_SECRET that the database was set up with", async () => {
+    for (const role of ["control", "app"] as const) {
+      (await connect({ serverId: main.id, database: main.database, role })).release();
+    }
+    return ok("roles", "insulae_control and insulae_app can log in");
+  });
 
 async function checkServers({ connect, main, servers, config }: Installation) {
   const checks: Check[] = [];

@@ -48,7 +48,13 @@ let catalogues: readonly string[];
 let sent = 0;
 let closed = 0;
 
-const connect: Connect = async () => ({ client: worker, release() {}, destroy: () => void (closed += 1) });
+const connect: Connect = async () => ({
+  client: worker,
+  release() {},
+  destroy() {
+    closed += 1;
+  },
+});
 
 beforeAll(async () => {
   installation = await createTestInstallation([await feature()]);
