@@ -8,7 +8,7 @@ import { chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import pg from "pg";
+import { openClient } from "../packages/insulae/src/kernel/database/connect.ts";
 import {
   type Binaries,
   findBinaries,
@@ -107,22 +107,27 @@ async function install(version: string, folder: string, user: ServerUser): Promi
   return findBinaries(user, [folder], join(folder, "node_modules", packageName));
 }
 
-/** Waits until it answers. */
 async function describe(url: string): Promise<{ version: string; compiles: boolean }> {
+  const client = await keepConnecting(url);
+  try {
+    const { rows } = await client.query<{ version: string; compiles: boolean }>(
+      `select 'PostgreSQL ' || current_setting('server_version') as version,
+         pg_jit_available() as compiles`,
+    );
+    return rows[0] ?? { version: "?", compiles: false };
+  } finally {
+    await client.end();
+  }
+}
+
+/** It takes a moment until it answers. */
+async function keepConnecting(url: string): Promise<Awaited<ReturnType<typeof openClient>>> {
   for (let attempt = 1; ; attempt += 1) {
-    const client = new pg.Client({ connectionString: url });
     try {
-      await client.connect();
-      const { rows } = await client.query<{ version: string; compiles: boolean }>(
-        "select 'PostgreSQL ' || current_setting('server_version') as version, pg_jit_available() as compiles",
-      );
-      const [{ version, compiles } = { version: "?", compiles: false }] = rows;
-      return { version, compiles };
+      return await openClient({ connectionString: url });
     } catch (error) {
       if (attempt >= 150) throw error;
       await sleep(200);
-    } finally {
-      await client.end().catch(() => undefined);
     }
   }
 }

@@ -9,7 +9,7 @@ import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
+import { openClient } from "../packages/insulae/src/kernel/database/connect.ts";
 import { testMasterSecret } from "../packages/insulae/src/testing/test-secret.ts";
 import { type PostgresqlServer, startPostgresql } from "./postgresql-servers.ts";
 
@@ -120,8 +120,7 @@ async function makeDatabase(administratorUrl: string, name: string): Promise<str
 }
 
 async function onServer(url: string, statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
+  const client = await openClient({ connectionString: url });
   try {
     await client.query(statement);
   } finally {

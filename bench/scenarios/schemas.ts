@@ -6,7 +6,7 @@ import { median } from "../statistics.ts";
 /** So many around each, since one alone is any figure. */
 const together = 7;
 const targetRatio = 2;
-const targetSeconds = 5;
+const targetSeconds = 10;
 
 interface Catalogue {
   readonly bytes: number;

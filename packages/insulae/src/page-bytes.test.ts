@@ -52,6 +52,7 @@ const shortLists = [
     "/invitations",
     "/orders",
     "/roles",
+    "/servers/{id}/tenants",
     "/users",
   ],
   ...["/notifications/suppressions", "/platform/impersonations", "/webhooks/{id}/deliveries"],

@@ -3,12 +3,13 @@ import { Type } from "typebox";
 import { expect, test } from "vitest";
 import { feature } from "./kernel/feature.ts";
 import { createTestApp } from "./testing/index.ts";
+import { testMasterSecret } from "./testing/test-secret.ts";
 
 const planted = {
   jwtSecret: "planted-jwt-secret-of-32-characters",
   adminPassword: "planted-admin-password",
   metricsToken: "planted-metrics-token",
-  masterSecret: "planted-master-secret-of-32-characters",
+  masterSecret: testMasterSecret,
 } as const;
 
 /** The paths at which one of the texts is, among all that can be read from a value. */

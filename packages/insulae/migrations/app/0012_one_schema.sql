@@ -265,6 +265,30 @@ begin
   end if;
 end $$;
 
+-- What is there of a quota, and by which tables of the schema that `any_table` is in.
+create or replace function app.quota_tables(any_table regclass)
+returns table (name text, relation regclass, amount text)
+language sql stable
+set search_path = pg_catalog
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+  select arguments[1], c.oid::regclass,
+    case when t.tgnargs = 1 then 'count(*)' else format('coalesce(sum(%I), 0)', arguments[2]) end
+  from pg_class given
+  join pg_depend d on d.refclassid = 'pg_namespace'::regclass and d.refobjid = given.relnamespace
+    and d.classid = 'pg_class'::regclass
+  join pg_class c on c.oid = d.objid
+  join pg_trigger t on t.tgrelid = c.oid
+  cross join string_to_array(encode(t.tgargs, 'escape'), '\000') arguments
+  where given.oid = any_table
+    and t.tgfoid = 'app.count_towards_quota'::regproc
+    and t.tgtype & 4 <> 0
+    and arguments[1] not like '%\_per\_day'
+$$;
+
 -- down
 -- What is wrong with the tables of a data-plane schema, and with who may use it.
 create or replace function app.isolation_problems(schema_name text) returns table (object text, problem text)
@@ -502,3 +526,18 @@ begin
       table_name || '_touch', target);
   end if;
 end $$;
+
+-- What is there of a quota, and by which tables of the schema that `any_table` is in.
+create or replace function app.quota_tables(any_table regclass)
+returns table (name text, relation regclass, amount text)
+language sql stable set search_path = pg_catalog as $$
+  select arguments[1], c.oid::regclass,
+    case when t.tgnargs = 1 then 'count(*)' else format('coalesce(sum(%I), 0)', arguments[2]) end
+  from pg_class c
+  join pg_trigger t on t.tgrelid = c.oid
+  cross join string_to_array(encode(t.tgargs, 'escape'), '\000') arguments
+  where c.relnamespace = (select relnamespace from pg_class where oid = any_table)
+    and t.tgfoid = 'app.count_towards_quota'::regproc
+    and t.tgtype & 4 <> 0
+    and arguments[1] not like '%\_per\_day'
+$$;

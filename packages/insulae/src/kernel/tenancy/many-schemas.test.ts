@@ -51,7 +51,7 @@ let closed = 0;
 const connect: Connect = async () => ({
   client: worker,
   release() {},
-  destroy: () => {
+  destroy() {
     closed += 1;
   },
 });
@@ -122,6 +122,12 @@ const forOne: Readonly<Record<string, () => Promise<unknown>>> = {
     asOwner(() => compareTables(worker, schemasOf(one()), installation.migrations)),
   "what it lacks": () => placementPlans(worker, schemasOf(one()), installation.migrations),
   "whether it is current": () => findCurrent(worker, schemasOf(one()), installation.migrations),
+  "its quotas": () =>
+    asOwner(() =>
+      worker.query("select * from app.quota_tables($1::regclass)", [
+        `${placements[0]?.schema}.notes_0`,
+      ]),
+    ),
   "rows of other tenants": () => findStrayRows(worker, installation.control, one()),
 };
 
