@@ -326,7 +326,7 @@ test("a target that is busy all the time does not keep another waiting", async (
 
 test("the owner's statement ends when its server is found not to answer", async () => {
   // It accepts connections and says nothing, as one whose processes are suspended.
-  const server = createServer();
+  const server = createServer((socket) => socket.on("error", () => {}).resume());
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo;
   let hangs = false;
