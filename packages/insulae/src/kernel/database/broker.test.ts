@@ -113,9 +113,9 @@ test("a wait that is aborted takes nothing", async () => {
 test("a connection that is ready too late for who asked is there for the next", async () => {
   const broker = make({
     budget: 1,
-    acquireTimeoutMs: 100,
+    acquireTimeoutMs: 1_000,
     resolve: async (target) => {
-      await sleep(150);
+      await sleep(1_200);
       return engine.resolve(target);
     },
   });
