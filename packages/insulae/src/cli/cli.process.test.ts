@@ -321,11 +321,13 @@ describe("insulae audit verify", () => {
   });
 
   test("goes on after a tenant, through those that are older", async () => {
+    expect((await insulae("tenant create later")).code).toBe(0);
     const { logs } = documentOf(await insulae("audit verify --json"));
     const keys = logs.map(({ tenant }: { tenant: { key: string } | null }) => tenant?.key);
     expect(keys.length).toBeGreaterThan(2);
     const rest = documentOf(await insulae(`audit verify --after ${keys[1]} --json`));
     expect(rest.logs).toEqual(logs.slice(2));
+    expect((await insulae("tenant delete later --yes")).code).toBe(0);
   });
 
   test("ends with 1, and names the entry, where one was tampered with", async () => {
