@@ -209,6 +209,7 @@ function wire(
           schema: tenant.placement.schema,
           role: tenant.placement.role,
           quotas: plans.settingOf(tenant),
+          payer: tenant.ownerAccountId,
         },
       }),
     async close(onDatabase) {

@@ -9,6 +9,9 @@ import { userSearch } from "../users/users.feature.ts";
 
 const sources = [contactSearch, productSearch, documentSearch, userSearch];
 
+/** How similar a longer text is takes long to say, and it is no name that somebody has mistyped. */
+const mostSimilar = 64;
+
 const SearchType = Type.Union(sources.map(({ type }) => Type.Literal(type)));
 
 const Result = Type.Object(
@@ -66,7 +69,8 @@ export const search = feature("search", {
             return found.toSorted((a, b) => b.score - a.score).slice(0, limit);
           });
         const found = await best(false);
-        return { items: found.length > 0 ? found : await best(true) };
+        if (found.length > 0 || text.length > mostSimilar) return { items: found };
+        return { items: await best(true) };
       },
     ),
   ],

@@ -30,7 +30,7 @@ export function createAdmission(
   const count = ({ options: { holder }, target }: Asked) => {
     sessions += 1;
     if (target.role !== "control") tenants += 1;
-    if (holder !== undefined) held.set(holder, (held.get(holder) ?? 0) + 1);
+    if (holder !== undefined) held.set(holder.name, (held.get(holder.name) ?? 0) + 1);
   };
   for (const each of current) if (isSession(each.options)) count(each);
 
@@ -39,7 +39,7 @@ export function createAdmission(
     if (!isSession(asked.options)) return true;
     if (sessions >= maxSessions) return false;
     if (asked.target.role !== "control" && tenants >= maxTenants) return false;
-    if (holder !== undefined && (held.get(holder) ?? 0) >= maxHeld) return false;
+    if (holder !== undefined && (held.get(holder.name) ?? 0) >= maxHeld) return false;
     count(asked);
     return true;
   };

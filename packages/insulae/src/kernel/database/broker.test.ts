@@ -212,7 +212,7 @@ test("sessions leave room for lanes, and one tenant's sessions for another's", a
   const broker = make({ budget: 8, acquireTimeoutMs: 200 });
   const leases: Lease[] = [];
   const session = async (holder: string) => {
-    leases.push(await broker.lease(engine.target, { holder }));
+    leases.push(await broker.lease(engine.target, { holder: { group: holder, name: holder } }));
   };
   await Promise.all([session("a"), session("a"), session("a")]);
   const fourth = session("a").catch((error: { code: string }) => error.code);
@@ -222,6 +222,30 @@ test("sessions leave room for lanes, and one tenant's sessions for another's", a
   leases.push(await broker.lease(engine.target, { purpose: "lane" }));
   leases.push(await broker.lease(engine.target, { purpose: "lane" }));
   for (const lease of leases) lease.release();
+});
+
+test("whoever holds least is served first, however many tenants of an account have waited longer", async () => {
+  const broker = make({ budget: 8 });
+  const order: string[] = [];
+  const session = async (group: string, name: string) => {
+    const lease = await broker.lease(engine.target, { holder: { group, name } });
+    order.push(name);
+    return lease;
+  };
+  const held = await Promise.all(["a", "a", "a", "b", "b", "b"].map((name) => session("x", name)));
+  const waiting = [
+    ...["c", "c", "b", "d"].map((name) => session("x", name)),
+    ...["e", "e"].map((name) => session("y", name)),
+    session("z", "f"),
+  ];
+  order.length = 0;
+  for (const [index, lease] of held.entries()) {
+    lease.release();
+    await expect.poll(() => order.length).toBe(index + 1);
+  }
+  expect(order).toEqual(["e", "f", "e", "c", "d", "b"]);
+  for (const one of waiting) void one.then((lease) => lease.release());
+  await Promise.all(waiting);
 });
 
 test("each further server has a share, and the control plane a reserve", async () => {

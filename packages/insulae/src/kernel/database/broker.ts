@@ -3,7 +3,7 @@
  *
  * A connection is opened for a target, leased to one holder at a time, kept when it comes back, and
  * closed when it was idle for long or when its place in the budget is needed for another target.
- * Whoever finds the budget spent waits in line: first in, first out. While somebody waits, room is
+ * Whoever finds the budget spent waits in line, whoever holds least first (see `fair-order.ts`). While somebody waits, room is
  * made (see `make-room.ts`). A connection counts until its socket is closed, so that the server never
  * sees more than the budget, but for the probe of one that is silent.
  *
@@ -16,6 +16,7 @@ import type { Tracing } from "../telemetry/tracing.ts";
 import { createAdmission } from "./admission.ts";
 import { type Connection, createConnections, lookAt, watchEnd } from "./connections.ts";
 import { databaseBusy, databaseUnavailable, retryLater } from "./errors.ts";
+import { inFairOrder } from "./fair-order.ts";
 import type { Lease, LeaseOptions } from "./lease.ts";
 import { makeRoom } from "./make-room.ts";
 import { openConnection, probeServer } from "./open-connection.ts";
@@ -249,12 +250,12 @@ export function createBroker(options: BrokerOptions): Broker {
     const wanted = new Map<Share, number>();
     for (const line of [lines.control, lines.tenants]) {
       let unserved = 0;
-      for (const waiter of line) {
+      for (const waiter of inFairOrder(line, held)) {
         if (unserved >= budget) break;
         if (!mayHave(waiter)) continue;
         const idle = idleFor(waiter.key);
         const shares = sharesOf(waiter.target);
-        // Nobody is served before somebody who came earlier and wants the same share, not even with
+        // Nobody is served before somebody whose turn it is and who wants the same share, not even with
         // what that one can't use: its place in the budget can be used.
         const lacking = shares.find(
           (share) => wanted.has(share) || (idle === undefined && connections.isFull(share)),

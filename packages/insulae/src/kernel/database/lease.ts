@@ -1,4 +1,5 @@
 import type { Client } from "pg";
+import type { Holder } from "../fair-shares.ts";
 import type { Session } from "./session.ts";
 
 export interface Lease {
@@ -21,7 +22,7 @@ export interface LeaseOptions {
   /** A lane carries many; a session (default) is one holder's for as long as it likes. */
   readonly purpose?: "lane" | "session";
   /** Whose it is, for the share of one. */
-  readonly holder?: string;
+  readonly holder?: Holder;
   /** Stops waiting. */
   readonly signal?: AbortSignal;
 }

@@ -6,6 +6,8 @@ export const dataSchema = "data";
 /** On whose behalf a statement runs, and in which schema that tenant's tables are. */
 export interface Scope {
   readonly tenantId: TenantId;
+  /** The account that owns the tenant: all that it owns share their connections. Absent: the tenant itself. */
+  readonly payer?: string | undefined;
   readonly schema: string;
   /** The only role that may use that schema, where it is not the login; see `roles.ts`. */
   readonly role?: string | undefined;

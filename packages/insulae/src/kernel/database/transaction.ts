@@ -58,7 +58,9 @@ export async function openTransaction(
   if ((target.role === "app") !== (scope !== undefined)) {
     throw new TypeError(`a transaction as ${target.role} ${scope ? "takes no" : "needs a"} scope`);
   }
-  const lease = await broker.lease(target, scope === undefined ? {} : { holder: scope.tenantId });
+  const { tenantId, payer = tenantId } = scope ?? {};
+  const holder = tenantId && payer && { group: payer, name: tenantId };
+  const lease = await broker.lease(target, holder ? { holder } : {});
   const { trace } = broker;
   return transactionOn(lease, scope, trace && ((text) => trace(target.database, text)));
 }
