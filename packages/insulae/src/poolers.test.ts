@@ -130,6 +130,28 @@ describeWithPgBouncer("behind PgBouncer", () => {
     }
   });
 
+  test("a migration that drops a column gives no column another's values", async () => {
+    const urls = await pooler({ default_pool_size: 1 });
+    const app = await open(urls);
+    const member = await createMember(app, "pool");
+    await inDatabase(`create table data.narrowing (a int, b int, c int);
+      insert into data.narrowing values (1, 2, 3); grant select, update on data.narrowing to public`);
+    onTestFinished(async () => void (await inDatabase("drop table data.narrowing")));
+    const run = (text: string): Promise<unknown> =>
+      app.withTenant(member.tenant, ({ db }) => db.query(text));
+    const write = "update narrowing set a = 1 returning *";
+    expect(await run("select * from narrowing")).toEqual([{ a: 1, b: 2, c: 3 }]);
+    expect(await run(write)).toEqual([{ a: 1, b: 2, c: 3 }]);
+    await inDatabase("alter table data.narrowing drop b");
+    // PgBouncer prepares them anew, on a new connection, and describes them to nobody.
+    await inDatabase(
+      "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'insulae_app'",
+    );
+    await expect(run(write)).rejects.toMatchObject({ code: "write_outcome_unknown" });
+    expect(await run("select * from narrowing")).toEqual([{ a: 1, c: 3 }]);
+    expect(await run(write)).toEqual([{ a: 1, c: 3 }]);
+  });
+
   test("a further server is added by two URLs", async () => {
     const urls = await pooler();
     const app = await open(urls);

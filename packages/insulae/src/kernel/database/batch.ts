@@ -143,11 +143,25 @@ export class Batch extends Query {
       this.#rows.push(message.fields);
       return;
     }
+    const columns = this.#statement?.columns ?? [];
+    if (message.fields.length < columns.length) this.#misfit();
     try {
-      this.#rows.push(toRow(this.#statement?.columns ?? [], message.fields));
+      this.#rows.push(toRow(columns, message.fields));
     } catch (error) {
       this.#error ??= error as Error;
     }
+  }
+
+  /**
+   * A migration has dropped a column, and a pooler has prepared the statement on a connection since then:
+   * it was executed, and nobody knows which value is whose.
+   */
+  #misfit(): void {
+    if (this.#statement !== undefined) this.#session.prepared.outdate(this.#statement);
+    this.#error ??= new ConnectionLost(
+      true,
+      new Error("a row has fewer columns than were described"),
+    );
   }
 
   handleCommandComplete(message: { text: string }): void {
