@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type App, createApp } from "./app.ts";
@@ -98,6 +99,57 @@ describeWithPgBouncer("behind PgBouncer", () => {
   test("in session mode, two nodes work", { timeout: 120_000 }, async () => {
     const urls = await pooler({ pool_mode: "session", default_pool_size: 30 });
     await expectWorking(await open(urls), await open(urls));
+  });
+
+  test("a migration that adds a column is noticed by nobody, time and again", {
+    timeout: 120_000,
+  }, async () => {
+    const urls = await pooler({ default_pool_size: 3 });
+    const app = await open(urls);
+    const member = await createMember(app, "pool");
+    await inDatabase(`create table data.widening (n int); insert into data.widening values (1);
+      grant select, update on data.widening to public`);
+    onTestFinished(async () => void (await inDatabase("drop table data.widening")));
+    const read = (): Promise<unknown> =>
+      app.withTenant(member.tenant, ({ db }) => db.query("select * from widening"));
+    const write = (): Promise<unknown> =>
+      app.withTenant(member.tenant, ({ db }) => db.query("update widening set n = 1 returning *"));
+    const inTransaction = () =>
+      app.withTenant(member.tenant, ({ db }) =>
+        db.transaction().execute(async (tx) => {
+          return (await sql<object>`select * from widening where n > 0`.execute(tx)).rows;
+        }),
+      );
+    const ask = () => Promise.all(Array.from({ length: 12 }, (_, i) => (i % 3 ? read() : write())));
+    await ask();
+    await inTransaction();
+    for (const column of ["a", "b", "c", "d"]) {
+      await inDatabase(`alter table data.widening add ${column} int default 2`);
+      for (const answer of await ask()) expect(answer).toMatchObject([{ n: 1 }]);
+      await expect.poll(() => inTransaction().catch(String)).toMatchObject([{ n: 1 }]);
+    }
+  });
+
+  test("a migration that drops a column gives no column another's values", async () => {
+    const urls = await pooler({ default_pool_size: 1 });
+    const app = await open(urls);
+    const member = await createMember(app, "pool");
+    await inDatabase(`create table data.narrowing (a int, b int, c int);
+      insert into data.narrowing values (1, 2, 3); grant select, update on data.narrowing to public`);
+    onTestFinished(async () => void (await inDatabase("drop table data.narrowing")));
+    const run = (text: string): Promise<unknown> =>
+      app.withTenant(member.tenant, ({ db }) => db.query(text));
+    const write = "update narrowing set a = 1 returning *";
+    expect(await run("select * from narrowing")).toEqual([{ a: 1, b: 2, c: 3 }]);
+    expect(await run(write)).toEqual([{ a: 1, b: 2, c: 3 }]);
+    await inDatabase("alter table data.narrowing drop b");
+    // PgBouncer prepares them anew, on a new connection, and describes them to nobody.
+    await inDatabase(
+      "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'insulae_app'",
+    );
+    await expect(run(write)).rejects.toMatchObject({ code: "write_outcome_unknown" });
+    expect(await run("select * from narrowing")).toEqual([{ a: 1, c: 3 }]);
+    expect(await run(write)).toEqual([{ a: 1, c: 3 }]);
   });
 
   test("a further server is added by two URLs", async () => {

@@ -53,12 +53,13 @@ const maxDomains = 50;
 export type JoinRole = "user" | "viewer";
 export const defaultJoinRole: JoinRole = "user";
 
+const columns = ["domain", "role", "token", "proven_at", "created_at"] as const;
 type Row = Awaited<ReturnType<typeof findRows>>[number];
 
 const findRows = (control: Kysely<ControlTables>, tenantId: TenantId) =>
   control
     .selectFrom("control.email_domains")
-    .selectAll()
+    .select(columns)
     .where("tenant_id", "=", tenantId)
     .orderBy("domain")
     .execute();
@@ -89,7 +90,7 @@ export async function claimEmailDomain(
       .insertInto("control.email_domains")
       .values({ tenant_id: tenantId, domain, token: newProofToken(), role })
       .onConflict((conflict) => conflict.doNothing())
-      .returningAll()
+      .returning(columns)
       .executeTakeFirst();
   });
   if (!row) throw emailDomainExists();
@@ -115,7 +116,7 @@ export async function verifyEmailDomain(
     .set({ proven_at: proven ? new Date() : null })
     .where("tenant_id", "=", tenantId)
     .where("domain", "=", domain)
-    .returningAll()
+    .returning(columns)
     .executeTakeFirst();
   if (!changed) throw emailDomainNotFound();
   if (!proven) throw notProven(domain, row.token);

@@ -42,21 +42,41 @@ export type Db = Kysely<IdentityTables>;
 export type ProviderRow = NonNullable<Awaited<ReturnType<typeof findProvider>>>;
 export type ProviderValues = Insertable<IdentityTables["identity_providers"]>;
 
+const columns = [
+  "id",
+  "name",
+  "issuer",
+  "client_id",
+  "sealed_secret",
+  "scopes",
+  "allowed_domains",
+  "trust_email",
+  "create_users",
+  "default_role",
+  "role_mapping",
+  "update_roles",
+  "trust_second_factor",
+  "second_factor_acr",
+  "enabled",
+  "created_at",
+  "updated_at",
+] as const;
+
 export const findProvider = (db: Db, id: string) =>
-  db.selectFrom("identity_providers").selectAll().where("id", "=", id).executeTakeFirst();
+  db.selectFrom("identity_providers").select(columns).where("id", "=", id).executeTakeFirst();
 
 /** The row, locked until the transaction ends. */
 export const lockProvider = (tx: Db, id: string) =>
   tx
     .selectFrom("identity_providers")
-    .selectAll()
+    .select(columns)
     .where("id", "=", id)
     .forUpdate()
     .executeTakeFirst();
 
 /** All that a tenant has. */
 export const listProviders = (db: Db) =>
-  db.selectFrom("identity_providers").selectAll().orderBy("id").execute();
+  db.selectFrom("identity_providers").select(columns).orderBy("id").execute();
 
 /** Whether there is one to sign in by. */
 export const hasProvider = async (db: Db): Promise<boolean> =>
@@ -67,14 +87,14 @@ export const hasProvider = async (db: Db): Promise<boolean> =>
     .executeTakeFirst()) !== undefined;
 
 export const insertProvider = (db: Db, values: ProviderValues) =>
-  db.insertInto("identity_providers").values(values).returningAll().executeTakeFirstOrThrow();
+  db.insertInto("identity_providers").values(values).returning(columns).executeTakeFirstOrThrow();
 
 export const updateProvider = (db: Db, id: string, values: Partial<ProviderValues>) =>
   db
     .updateTable("identity_providers")
     .set(values)
     .where("id", "=", id)
-    .returningAll()
+    .returning(columns)
     .executeTakeFirstOrThrow();
 
 export const deleteProvider = (db: Db, id: string) =>

@@ -98,7 +98,11 @@ export const findNotification = statement((db: Db, p: Params<{ id: string }>) =>
 
 /** With what it says, to be sent. */
 export const findToSend = (db: Db, id: string): Promise<Notification | undefined> =>
-  db.selectFrom("notifications").selectAll().where("id", "=", id).executeTakeFirst();
+  db
+    .selectFrom("notifications")
+    .select([...columns, "content", "delivered"])
+    .where("id", "=", id)
+    .executeTakeFirst();
 
 export interface NewNotification {
   readonly type: Channel;

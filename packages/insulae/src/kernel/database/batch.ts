@@ -20,6 +20,7 @@ import {
   ConnectionLost,
   endsSession,
   isDatabaseError,
+  isOutdated,
   isStalePlan,
   noteDeletion,
 } from "./errors.ts";
@@ -102,13 +103,13 @@ export class Batch extends Query {
         this.#ahead += 1;
       }
       if (scope !== undefined && scoping !== undefined) {
-        if (scoping.isNew) outbox.parse(scoping.statement.name, scoping.statement.text);
+        if (scoping.isNew) outbox.parse(scoping.statement.name, scoping.statement.sql);
         outbox.execute(scoping.statement.name, scopeValues(scope, readOnly));
         this.#unproven = scope.tenantId;
         this.#ahead += 1;
       }
       if (isNew) {
-        outbox.parse(statement.name, text);
+        outbox.parse(statement.name, statement.sql);
         outbox.describe(statement.name);
       }
       outbox.execute(statement.name, values);
@@ -142,11 +143,25 @@ export class Batch extends Query {
       this.#rows.push(message.fields);
       return;
     }
+    const columns = this.#statement?.columns ?? [];
+    if (message.fields.length < columns.length) this.#misfit();
     try {
-      this.#rows.push(toRow(this.#statement?.columns ?? [], message.fields));
+      this.#rows.push(toRow(columns, message.fields));
     } catch (error) {
       this.#error ??= error as Error;
     }
+  }
+
+  /**
+   * A migration has dropped a column, and a pooler has prepared the statement on a connection since then:
+   * it was executed, and nobody knows which value is whose.
+   */
+  #misfit(): void {
+    if (this.#statement !== undefined) this.#session.prepared.outdate(this.#statement);
+    this.#error ??= new ConnectionLost(
+      true,
+      new Error("a row has fewer columns than were described"),
+    );
   }
 
   handleCommandComplete(message: { text: string }): void {
@@ -179,7 +194,8 @@ export class Batch extends Query {
     if (isDatabaseError(error) && !endsSession(error) && session.holds(this)) {
       const isStale = isStalePlan(error);
       if (isStale && this.#scopeStatement) session.prepared.forget(this.#scopeStatement);
-      if (isStale || !this.#statement.ready) session.prepared.forget(this.#statement);
+      if (isOutdated(error)) session.prepared.outdate(this.#statement);
+      else if (isStale || !this.#statement.ready) session.prepared.forget(this.#statement);
       if (!isStale && this.#unproven !== undefined && !this.#isOfOwnRole(error)) {
         session.destroy(new Error("an error does not belong to its statement", { cause: error }));
         return;

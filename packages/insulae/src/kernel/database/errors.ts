@@ -85,12 +85,16 @@ export const isByDeletion = (error: unknown): boolean =>
 export const endsSession = (error: DatabaseError): boolean =>
   error.severity === "FATAL" || error.severity === "PANIC";
 
+/** A migration has changed what a prepared statement returns. Nothing was executed. */
+export const isOutdated = (error: DatabaseError): boolean =>
+  error.code === "0A000" && error.routine === "RevalidateCachedQuery";
+
 /**
- * A prepared statement is unknown to its connection (its Parse failed in an earlier batch), or a
- * migration has changed what it returns. Nothing was executed; prepared anew, it will run.
+ * A prepared statement is outdated, or unknown to its connection (its Parse failed in an earlier batch).
+ * Nothing was executed; prepared anew, it will run.
  */
 export const isStalePlan = (error: DatabaseError): boolean =>
-  error.code === "26000" || (error.code === "0A000" && error.routine === "RevalidateCachedQuery");
+  error.code === "26000" || isOutdated(error);
 
 /**
  * Whether a failed attempt to connect shows that the server is there: it has refused. Not if it said that
@@ -123,6 +127,13 @@ export function translate(error: unknown): Error | AppError {
     if (error.code === "57014" || error.code === "55P03")
       return statementTimeout(retryLater(error));
     if (endsSession(error)) return databaseUnavailable(retryLater(error));
+    // In a transaction: it is rolled back, and the next one prepares the statement anew.
+    if (isOutdated(error)) {
+      return databaseUnavailable({
+        ...retryLater(error),
+        detail: "It has just been migrated. Try again.",
+      });
+    }
   }
   return error instanceof Error ? error : new Error(String(error));
 }

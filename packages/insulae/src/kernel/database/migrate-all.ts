@@ -7,7 +7,7 @@
  * tenant created by an older node is found; one that is dropped is reported as `gone`.
  */
 import { type Kysely, sql } from "kysely";
-import { placementOf, writeVersion } from "../tenancy/placements.ts";
+import { placementColumns, placementOf, writeVersion } from "../tenancy/placements.ts";
 import type { Placement } from "../tenancy/tenant.ts";
 import { type Connect, withOwner, withOwnerOnce } from "./connect.ts";
 import type { ControlTables } from "./control-tables.ts";
@@ -125,7 +125,7 @@ export async function listPlacements(
 ): Promise<readonly Placement[]> {
   const rows = await control
     .selectFrom("control.placements")
-    .selectAll()
+    .select(placementColumns)
     .orderBy("isolation", "desc")
     .orderBy("id")
     .execute();

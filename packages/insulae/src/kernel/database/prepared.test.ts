@@ -39,3 +39,20 @@ test("what is forgotten is parsed anew, and forgetting it twice leaves its succe
   prepared.forget(statement);
   expect(prepared.use("a", "data")).toEqual({ statement: next.statement, isNew: false });
 });
+
+test("what a migration has outdated is parsed with another text, on every connection", () => {
+  const [one, other] = [createPreparedStatements(10), createPreparedStatements(10)];
+  const first = one.use("a", "data").statement;
+  const second = other.use("a", "data").statement;
+  expect(second.sql).toBe(first.sql);
+  one.outdate(first);
+  const next = one.use("a", "data");
+  expect(next.isNew).toBe(true);
+  expect(next.statement.sql).not.toBe(first.sql);
+  // Outdated by the same migration: the text that is new already will do.
+  other.outdate(second);
+  expect(other.use("a", "data").statement.sql).toBe(next.statement.sql);
+  other.outdate(other.use("a", "data").statement);
+  const last = other.use("a", "data").statement.sql;
+  expect([first.sql, next.statement.sql]).not.toContain(last);
+});

@@ -5,12 +5,18 @@
  *
  * Statements are kept by schema too: PostgreSQL plans anew whenever the search_path differs from the
  * one a plan was made under, so that one plan for two schemas would be made over and over.
+ *
+ * A migration can outdate what a statement returns; it is then prepared anew, with another text. A pooler
+ * gives statements of one text to PostgreSQL once for each of its connections, so the same text would lead
+ * to the outdated statement again.
  */
 import type { FieldDef } from "pg";
 
 export interface PreparedStatement {
   readonly name: string;
   readonly text: string;
+  /** The text that it is parsed with. */
+  readonly sql: string;
   readonly schema: string;
   /** The server is known to have it; until then only its Parse has been sent. */
   ready: boolean;
@@ -28,10 +34,19 @@ export interface PreparedStatements {
   use(text: string, schema: string): { statement: PreparedStatement; isNew: boolean };
   /** The server may not have it, or no longer as it was described. */
   forget(statement: PreparedStatement): void;
+  /** A migration has changed what it returns: it is forgotten, and no text of before is parsed again. */
+  outdate(statement: PreparedStatement): void;
   /** The names to close, to be sent before anything else; each is given once. */
   takeClosed(): readonly string[];
   readonly size: number;
 }
+
+/**
+ * When a statement of this process was last found outdated; 0: never. The time, so that no process
+ * comes by a number that another had before a later migration.
+ */
+let outdatedAt = 0;
+const marked = (text: string): string => (outdatedAt === 0 ? text : `${text}\n/* ${outdatedAt} */`);
 
 /** @param limit how many statements are kept; beyond it the least recently used is closed. */
 export function createPreparedStatements(limit: number): PreparedStatements {
@@ -72,6 +87,7 @@ export function createPreparedStatements(limit: number): PreparedStatements {
       const statement: PreparedStatement = {
         name: `s${clock.toString(36)}`,
         text,
+        sql: marked(text),
         schema,
         ready: false,
         columns: [],
@@ -87,6 +103,13 @@ export function createPreparedStatements(limit: number): PreparedStatements {
       return { statement, isNew: true };
     },
     forget: remove,
+    outdate(statement) {
+      // Others of the same mark are found outdated in the same moment: one new mark is for all.
+      if (statement.sql === marked(statement.text)) {
+        outdatedAt = Math.max(Date.now(), outdatedAt + 1);
+      }
+      remove(statement);
+    },
     takeClosed() {
       if (closed.length === 0) return closed;
       const taken = closed;

@@ -159,6 +159,31 @@ test("the scope of a transaction is gone from its connection afterwards", async 
   }
 });
 
+test("a transaction in which a migration outdates a statement is refused as one to try again, and then works", async () => {
+  await engine.admin(
+    "create table data.widening (n int); grant select on data.widening to public; insert into data.widening values (1)",
+  );
+  const read = () =>
+    a.transaction().execute(async (tx) => (await sql`select * from widening`.execute(tx)).rows);
+  const connections = Array.from({ length: 4 });
+  await Promise.all(connections.map(read));
+  await engine.admin("alter table data.widening add m int default 2");
+  const answers = await Promise.allSettled(connections.map(read));
+  for (const answer of answers) {
+    if (answer.status === "fulfilled") expect(answer.value).toEqual([{ n: 1, m: 2 }]);
+    else {
+      expect(answer.reason).toMatchObject({
+        status: 503,
+        code: "database_unavailable",
+        headers: { "Retry-After": "1" },
+        cause: { code: "0A000" },
+      });
+    }
+  }
+  expect(answers.map(({ status }) => status)).toContain("rejected");
+  await expect.poll(read).toEqual([{ n: 1, m: 2 }]);
+});
+
 test("a transaction that failed and was not noticed does not count as committed", async () => {
   await expect(
     a.transaction().execute(async (tx) => {

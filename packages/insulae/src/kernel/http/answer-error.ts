@@ -40,7 +40,7 @@ export function createAnswerError({ constraints, stray, admitError, log }: Answe
       thrown = visible = internalError({ detail: mismatch.message, cause: error });
       answer = rendered(visible, request);
     }
-    if (visible.status >= 500 && !isAbort(error, request)) {
+    if (visible.status >= 500 && !isAbort(error, request, reply)) {
       const message = isDatabaseError(error) ? "Database error" : visible.title;
       requestLog(request, log).error({ err: thrown }, message);
     } else if (isRefusedValue(error)) {
@@ -79,7 +79,10 @@ function findMismatch(
   }
 }
 
-/** The client went away while it was still sending. */
-function isAbort(error: unknown, request: FastifyRequest): boolean {
-  return error instanceof Error && error === request.raw.errored;
+/** The client went away while it was still sending, or before it was sent a stream's first piece. */
+function isAbort(error: unknown, request: FastifyRequest, reply: FastifyReply): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error === request.raw.errored) return true;
+  // What Node says of an answer that cannot be written; if another stream broke, the answer still can.
+  return Reflect.get(error, "code") === "ERR_STREAM_PREMATURE_CLOSE" && reply.raw.destroyed;
 }

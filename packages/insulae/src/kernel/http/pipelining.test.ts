@@ -161,6 +161,52 @@ it("a WebSocket's handshake behind an unanswered request closes the connection, 
   expect(await answer).toContain('{"name":"next"}');
 });
 
+it.each([
+  ["GET", ""],
+  ["GET", "connection: upgrade\r\nupgrade: websocket\r\n"],
+  ["POST", "content-length: 1\r\n"],
+])(
+  "a client that resets a %s before a stream's first piece is no error of ours: %s",
+  async (method, headers) => {
+    const begun = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    async function* pieces() {
+      begun.resolve();
+      await gate.promise;
+      yield "piece";
+    }
+    const response = Type.String({ contentMediaType: "text/csv" });
+    const options = { permission: "public", summary: "Streams", response } as const;
+    const stream = ({ header }: { header: (name: string, value: string) => void }) => {
+      header("content-type", "text/csv");
+      return pieces();
+    };
+    const streams = feature("streams", {
+      routes: (r) => [
+        r.get("/stream", options, stream),
+        r.post(
+          "/stream",
+          { ...options, audit: { none: "a test" }, body: bytesBody({ maxBytes: 1 }) },
+          async ({ body, header }) => {
+            for await (const _ of body.bytes);
+            return stream({ header });
+          },
+        ),
+      ],
+    });
+    const { app, lines } = testServer([streams]);
+    const { port } = new URL(await app.listen({ port: 0, host: "127.0.0.1" }));
+    const socket = connectTcp(Number(port), "127.0.0.1").on("error", () => {});
+    socket.write(`${method} /api/v1/stream HTTP/1.1\r\nhost: a\r\n${headers}\r\nx`);
+    await begun.promise;
+    socket.resetAndDestroy();
+    await vi.waitFor(() => expect(lines.some(({ aborted }) => aborted === true)).toBe(true));
+    gate.resolve();
+    await new Promise(setImmediate);
+    expect(lines.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+  },
+);
+
 it("what waits behind another answer gives its place back when the client goes", async () => {
   const { app, open, gate, begun } = await listening();
   const socket = await open();

@@ -65,6 +65,7 @@ export interface OutboxTables {
   };
 }
 
+const columns = ["id", "job", "data", "key", "start_after"] as const;
 type Row = Selectable<OutboxTables["outbox"]>;
 
 interface Mark {
@@ -180,7 +181,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   };
 
   const rowsOf = (tenant: Tenant, ids: readonly string[]): Promise<Row[]> =>
-    databaseOf(tenant).selectFrom("outbox").selectAll().where("id", "in", ids).execute();
+    databaseOf(tenant).selectFrom("outbox").select(columns).where("id", "in", ids).execute();
 
   /** Passes on what is in the tenant's outbox, whoever wrote it, and whoever is still writing. */
   const visit = async (tenant: Tenant): Promise<void> => {
@@ -189,7 +190,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
         .transaction()
         .execute(async (tx) => {
           await sql`select pg_advisory_xact_lock(${key(tenant.id)})`.execute(tx);
-          return tx.selectFrom("outbox").selectAll().orderBy("id").limit(batch).execute();
+          return tx.selectFrom("outbox").select(columns).orderBy("id").limit(batch).execute();
         });
       await passOn(tenant, rows);
       if (rows.length < batch) return;

@@ -4,7 +4,7 @@ import type { ControlTables } from "../database/control-tables.ts";
 import { schemaMark } from "../database/roles.ts";
 import { dataSchema } from "../database/scope.ts";
 import { isLocked, tenantMark } from "./physical.ts";
-import { findPlacement, type Place, placementOf } from "./placements.ts";
+import { findPlacement, type Place, placementColumns, placementOf } from "./placements.ts";
 
 /**
  * What a crash left behind on one server: databases and schemas of this installation that have no
@@ -71,7 +71,7 @@ async function listUnused(
   const rows = await control
     .selectFrom("control.placements as p")
     .leftJoin("control.tenants as t", "t.placement_id", "p.id")
-    .selectAll("p")
+    .select(placementColumns.map((name) => `p.${name}` as const))
     .where("p.server_id", "=", serverId)
     .where("p.isolation", "<>", "pool")
     .where("t.id", "is", null)

@@ -5,8 +5,17 @@ import { defineError } from "../errors.ts";
 import type { Placement, TenantId } from "./tenant.ts";
 
 /** A placement as the control plane's row has it. */
+export const placementColumns = [
+  "id",
+  "server_id",
+  "database",
+  "schema",
+  "isolation",
+  "version",
+] as const;
+
 export const placementOf = (
-  row: Omit<Selectable<ControlTables["control.placements"]>, "created_at">,
+  row: Pick<Selectable<ControlTables["control.placements"]>, (typeof placementColumns)[number]>,
 ): Placement => ({
   id: row.id,
   serverId: row.server_id,
@@ -60,7 +69,7 @@ export async function findPlacement(
 ): Promise<Placement | undefined> {
   const row = await control
     .selectFrom("control.placements")
-    .selectAll()
+    .select(placementColumns)
     .where("server_id", "=", place.serverId)
     .where("database", "=", place.database)
     .where("schema", "=", place.schema)
@@ -83,7 +92,7 @@ export async function writePlacement(
       version,
     })
     .onConflict((conflict) => conflict.columns(["server_id", "database", "schema"]).doNothing())
-    .returningAll()
+    .returning(placementColumns)
     .executeTakeFirst();
   if (row) return placementOf(row);
   const existing = await findPlacement(control, place);

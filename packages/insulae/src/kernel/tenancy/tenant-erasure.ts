@@ -4,7 +4,7 @@ import type { ControlTables } from "../database/control-tables.ts";
 import { eachOf } from "../each-of.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { DataPlace, PlacedTenant } from "./data-places.ts";
-import { placementOf } from "./placements.ts";
+import { placementColumns, placementOf } from "./placements.ts";
 import type { TenantId, TenantStatus } from "./tenant.ts";
 
 export interface ErasureOptions {
@@ -35,7 +35,7 @@ async function findPlaced(control: Kysely<ControlTables>, id: TenantId): Promise
   const row = await control
     .selectFrom("control.tenants as t")
     .innerJoin("control.placements as p", "p.id", "t.placement_id")
-    .selectAll("p")
+    .select(placementColumns.map((name) => `p.${name}` as const))
     .where("t.id", "=", id)
     .executeTakeFirst();
   return { id, placement: row && placementOf(row) };
