@@ -141,7 +141,10 @@ export function createCrew({ workers, overrides, json, hub, log }: CrewOptions):
       member.silence += 1;
       const most = member.listens ? maxSilence : maxSilenceAtStart;
       if (member.silence === most + 1) kill(id, `has not answered for ${most} seconds`);
-      if (member.silence <= most) void member.peer.ask("ping").then(() => { member.silence = 0; });
+      if (member.silence <= most)
+        void member.peer.ask("ping").then(() => {
+          member.silence = 0;
+        });
     }
   };
   const pings = setInterval(ping, pingEveryMs).unref();

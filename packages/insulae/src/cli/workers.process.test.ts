@@ -191,23 +191,27 @@ test("a worker that is killed is replaced, and requests go on", async () => {
   await expect.poll(async () => (await ask("/metrics")).body).toMatch(/worker="1".*worker="2"/s);
 });
 
-test.each(["SIGUSR2", "SIGSTOP"])("a worker that hangs (%s) is replaced, and nobody waits for it", {
-  timeout: 120_000,
-}, async (signal) => {
-  const before = primary.stderr.length;
-  const said = () => primary.stderr.slice(before);
-  const [hanging = 0, other = 0] = workers();
-  process.kill(hanging, signal);
-  // At least one of them is handed to the worker that hangs.
-  const asked = Promise.allSettled(Array.from({ length: 4 }, () => ask("/health/live")));
-  await expect.poll(said, wait).toContain("has not answered for 10 seconds");
-  await expect.poll(said, wait).toContain("has taken the place");
-  expect(workers()).not.toContain(hanging);
-  expect(workers()).toContain(other);
-  const outcomes = (await asked).map(({ status }) => status);
-  expect(outcomes).toContain("rejected");
-  expect(outcomes).toContain("fulfilled");
-});
+test.each(["SIGUSR2", "SIGSTOP"])(
+  "a worker that hangs (%s) is replaced, and nobody waits for it",
+  {
+    timeout: 120_000,
+  },
+  async (signal) => {
+    const before = primary.stderr.length;
+    const said = () => primary.stderr.slice(before);
+    const [hanging = 0, other = 0] = workers();
+    process.kill(hanging, signal);
+    // At least one of them is handed to the worker that hangs.
+    const asked = Promise.allSettled(Array.from({ length: 4 }, () => ask("/health/live")));
+    await expect.poll(said, wait).toContain("has not answered for 10 seconds");
+    await expect.poll(said, wait).toContain("has taken the place");
+    expect(workers()).not.toContain(hanging);
+    expect(workers()).toContain(other);
+    const outcomes = (await asked).map(({ status }) => status);
+    expect(outcomes).toContain("rejected");
+    expect(outcomes).toContain("fulfilled");
+  },
+);
 
 test("LOG_FILE is opened anew by all on SIGHUP, and signals to workers do nothing", async () => {
   rmSync(logFile);
