@@ -5,7 +5,11 @@
  *     fork ──► starting ──► listening ──► ended: another takes its place, later and later
  *                 │                         ▲    if they end within ten seconds
  *                 └── fails: the start fails │
- *     stop ──► each drains, finishes and ends ┘
+ *     hangs ──► is killed ──────────────────┤
+ *     stop ──► each drains, finishes and ends ┘  or is killed
+ *
+ * The primary pings each worker every second. It counts its own ticks, not the clock: no worker hangs because
+ * the machine was suspended, or the primary was busy.
  */
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
@@ -14,15 +18,21 @@ import type { Config } from "../config.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
 import type { WorkersHub } from "../kernel/workers/hub.ts";
 import { createPeer, type Peer } from "../kernel/workers/peer.ts";
+import { startCrewWatchdog } from "./crew-watchdog.ts";
 import { CommandError, type Failure } from "./failure.ts";
+import { createHandOvers } from "./hand-overs.ts";
 import { type WorkerRole, workerVariable } from "./start-worker.ts";
 
 export interface Crew {
   /** @returns where they listen, once all do. @throws CommandError as the first one that can't start */
   start(): Promise<string>;
   tellAll(topic: string): void;
-  /** Stops all in good order. */
-  stop(): Promise<void>;
+  /**
+   * Stops all in good order, and kills those that have not ended by the deadline.
+   *
+   * @throws Error that says how many were killed
+   */
+  stop(deadlineMs: number): Promise<void>;
 }
 
 export interface CrewOptions {
@@ -36,10 +46,18 @@ export interface CrewOptions {
 const soonMs = 10_000;
 const firstDelayMs = 500;
 const longestDelayMs = 30_000;
+const pingEveryMs = 1_000;
+/** How many pings in a row a worker may leave unanswered. */
+const maxSilence = 10;
+/** The same before it listens: it compiles, and opens its connections. */
+const maxSilenceAtStart = 60;
 
 interface Member {
   readonly process: Worker;
   readonly peer: Peer;
+  listens: boolean;
+  /** Pings since the last answer. */
+  silence: number;
 }
 
 export function createCrew({ workers, overrides, json, hub, log }: CrewOptions): Crew {
@@ -47,6 +65,14 @@ export function createCrew({ workers, overrides, json, hub, log }: CrewOptions):
   const timers = new Set<NodeJS.Timeout>();
   let state: "starting" | "running" | "stopping" = "starting";
   const failedStart = Promise.withResolvers<never>();
+  const watchdog = startCrewWatchdog();
+  const handOvers = createHandOvers();
+  const guard = () =>
+    watchdog.guard([...members.values()].map(({ process: { process } }) => process.pid ?? 0));
+  const kill = (id: number, why: string): void => {
+    log.error({ worker: id }, `A worker ${why}: killing it`);
+    members.get(id)?.process.process.kill("SIGKILL");
+  };
   cluster.setupPrimary({
     exec: process.argv[1] ?? "",
     args: ["start"],
@@ -64,15 +90,23 @@ export function createCrew({ workers, overrides, json, hub, log }: CrewOptions):
       onMessage: (handle) => worker.on("message", handle),
     });
     const leave = hub.add(id, peer);
-    members.set(id, { process: worker, peer });
-    peer.on("listening", listening.resolve);
+    const closeUntaken = handOvers(worker);
+    const member: Member = { process: worker, peer, listens: false, silence: 0 };
+    members.set(id, member);
+    guard();
+    peer.on<string>("listening", (address) => {
+      member.listens = true;
+      listening.resolve(address);
+    });
     peer.on<Failure>("failed", ({ code, message, exitCode }) =>
       listening.reject(new CommandError(code, message, exitCode)),
     );
     if (worker.process.stdout) passOnLines(worker.process.stdout);
     worker.once("exit", (code, signal) => {
       leave();
+      closeUntaken();
       members.delete(id);
+      guard();
       const ended = new CommandError("worker_ended", `Worker ${id} has ended (${signal ?? code}).`);
       listening.reject(ended);
       if (state === "starting") failedStart.reject(ended);
@@ -102,6 +136,23 @@ export function createCrew({ workers, overrides, json, hub, log }: CrewOptions):
     timers.add(timer);
   };
 
+  const ping = (): void => {
+    for (const [id, member] of members) {
+      member.silence += 1;
+      const most = member.listens ? maxSilence : maxSilenceAtStart;
+      if (member.silence === most + 1) kill(id, `has not answered for ${most} seconds`);
+      if (member.silence <= most)
+        void member.peer.ask("ping").then(() => {
+          member.silence = 0;
+        });
+    }
+  };
+  const pings = setInterval(ping, pingEveryMs).unref();
+  // However we end: a second signal, or our own deadline.
+  process.once("exit", () => {
+    for (const { process: worker } of members.values()) worker.process.kill("SIGKILL");
+  });
+
   return {
     async start() {
       const ids = Array.from({ length: workers }, (_, index) => index + 1);
@@ -113,14 +164,22 @@ export function createCrew({ workers, overrides, json, hub, log }: CrewOptions):
     tellAll(topic) {
       for (const { peer } of members.values()) peer.tell(topic);
     },
-    async stop() {
+    async stop(deadlineMs) {
       state = "stopping";
+      clearInterval(pings);
       for (const timer of timers) clearTimeout(timer);
+      const late: number[] = [];
+      const deadline = setTimeout(() => {
+        late.push(...members.keys());
+        for (const id of late) kill(id, "has not ended in time");
+      }, deadlineMs);
       const ended = [...members.values()].map(({ process: worker, peer }) => {
         peer.tell("stop");
         return once(worker, "exit");
       });
       await Promise.all(ended);
+      clearTimeout(deadline);
+      if (late.length > 0) throw new Error(`${late.length} workers did not end in time`);
     },
   };
 }

@@ -42,6 +42,7 @@ export async function startWorker({ env }: CommandContext, role: WorkerRole): Pr
   });
   const told = Promise.withResolvers<void>();
   peer.on("stop", told.resolve);
+  peer.on("ping", () => {});
   let app: App | undefined;
   try {
     const settings = loadConfig(env, role.overrides);

@@ -19,6 +19,9 @@ import { findFreeKey, firstAdmin, logFor, portTaken, urlOf } from "./starting.ts
 import { stopOnSignal } from "./stop.ts";
 import { welcome, welcomeDocument } from "./welcome.ts";
 
+/** So much before the primary's own deadline it kills the workers that hang, so that it ends in order itself. */
+const beforeDeadlineMs = 300;
+
 export async function startWorkers(
   { env, json, note }: CommandContext,
   overrides: Partial<Config>,
@@ -32,15 +35,19 @@ export async function startWorkers(
   measureProcess(metrics, version);
   const hub = createWorkersHub({ metrics: metrics.text });
   const { log, file } = openLogging(config, logFor(config, json), hub.logs);
+  const { deadlineMs } = shutdownTimes(config);
+  const crew = createCrew({ workers, overrides, json, hub, log });
   const embedded = config.databaseUrl
     ? undefined
     : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message) });
-  const crew = createCrew({ workers, overrides, json, hub, log });
   const close = async (onDatabaseStop: () => void) => {
-    await crew.stop();
-    onDatabaseStop();
-    await embedded?.stop();
-    await file?.close();
+    try {
+      await crew.stop(deadlineMs - beforeDeadlineMs);
+    } finally {
+      onDatabaseStop();
+      await embedded?.stop();
+      await file?.close();
+    }
   };
   let prepared: Awaited<ReturnType<typeof prepare>>;
   let address: string;
@@ -49,13 +56,12 @@ export async function startWorkers(
     giveBackMemory();
     address = await crew.start();
   } catch (error) {
-    await close(() => {});
+    await close(() => {}).catch(() => {}); // What failed first is what to say.
     throw error;
   }
   stopOnSignal({
     close,
-    // The workers have theirs; this is for one that hangs.
-    deadlineMs: shutdownTimes(config).deadlineMs,
+    deadlineMs,
     note: config.env === "production" ? () => {} : note,
     parent,
     ...(file && {

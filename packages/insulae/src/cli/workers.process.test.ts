@@ -7,7 +7,7 @@ import { request as secureRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { freePort } from "../testing/free-port.ts";
 import { makeCertificate } from "../testing/test-certificates.ts";
@@ -23,6 +23,10 @@ let [port, tlsPort, logPort] = [0, 0, 0];
 let primary: ReturnType<typeof launch>;
 let url = "";
 let authority = "";
+
+/** In a worker, SIGUSR2 blocks the event loop for ever. */
+const blockable = join(folder, "blockable.cjs");
+writeFileSync(blockable, 'process.on("SIGUSR2", () => { for (;;); });');
 
 const launch = (...args: string[]) => {
   const child = spawn(process.execPath, [main, "start", ...args], {
@@ -40,6 +44,7 @@ const launch = (...args: string[]) => {
       ADMIN_EMAIL: "admin@example.com",
       ADMIN_PASSWORD: password,
       RATE_LIMIT_ANONYMOUS: "40",
+      NODE_OPTIONS: `--require ${blockable}`,
     },
   });
   const said = { child, stdout: "", stderr: "" };
@@ -186,6 +191,28 @@ test("a worker that is killed is replaced, and requests go on", async () => {
   await expect.poll(async () => (await ask("/metrics")).body).toMatch(/worker="1".*worker="2"/s);
 });
 
+test.each(["SIGUSR2", "SIGSTOP"])(
+  "a worker that hangs (%s) is replaced, and nobody waits for it",
+  {
+    timeout: 120_000,
+  },
+  async (signal) => {
+    const before = primary.stderr.length;
+    const said = () => primary.stderr.slice(before);
+    const [hanging = 0, other = 0] = workers();
+    process.kill(hanging, signal);
+    // At least one of them is handed to the worker that hangs.
+    const asked = Promise.allSettled(Array.from({ length: 4 }, () => ask("/health/live")));
+    await expect.poll(said, wait).toContain("has not answered for 10 seconds");
+    await expect.poll(said, wait).toContain("has taken the place");
+    expect(workers()).not.toContain(hanging);
+    expect(workers()).toContain(other);
+    const outcomes = (await asked).map(({ status }) => status);
+    expect(outcomes).toContain("rejected");
+    expect(outcomes).toContain("fulfilled");
+  },
+);
+
 test("LOG_FILE is opened anew by all on SIGHUP, and signals to workers do nothing", async () => {
   rmSync(logFile);
   for (const pid of workers()) process.kill(pid, "SIGTERM");
@@ -221,9 +248,7 @@ test("a second server on the port, and more workers than connections, are refuse
   expect(many.stderr).toContain("DB_CONNECTIONS is 40, too few for 7 workers");
 });
 
-test("SIGTERM ends all, and the PostgreSQL last; kill -9 of the primary ends all, too", {
-  timeout: 200_000,
-}, async () => {
+describe("what is left of a node", () => {
   const ofFolder = () =>
     readdirSync("/proc").filter((pid) => {
       try {
@@ -232,14 +257,41 @@ test("SIGTERM ends all, and the PostgreSQL last; kill -9 of the primary ends all
         return false;
       }
     });
-  const ended = once(primary.child, "close");
-  primary.child.kill("SIGTERM");
-  expect((await ended)[0]).toBe(0);
-  expect(ofFolder()).toEqual([]);
+  const start = async () => {
+    primary = launch("--workers", "2");
+    await expect.poll(() => primary.stdout, slowStart).toContain("Ctrl-C");
+    expect(workers()).toHaveLength(2);
+  };
+  const endOf = async (signal: NodeJS.Signals) => {
+    const ended = once(primary.child, "exit");
+    primary.child.kill(signal);
+    const [code] = await ended;
+    return code;
+  };
 
-  primary = launch("--workers", "2");
-  await expect.poll(() => primary.stdout, slowStart).toContain("Ctrl-C");
-  expect(workers()).toHaveLength(2);
-  primary.child.kill("SIGKILL");
-  await expect.poll(ofFolder, wait).toEqual([]);
+  test("after SIGTERM is nothing: all workers have ended, and the PostgreSQL last", async () => {
+    expect(await endOf("SIGTERM")).toBe(0);
+    expect(ofFolder()).toEqual([]);
+  });
+
+  test("after SIGTERM is nothing, even if a worker is blocked: it is killed", {
+    timeout: 150_000,
+  }, async () => {
+    await start();
+    for (const pid of workers()) process.kill(pid, "SIGUSR2");
+    expect(await endOf("SIGTERM")).toBe(1);
+    expect(primary.stderr).toContain("has not ended in time");
+    expect(ofFolder()).toEqual([]);
+  });
+
+  test("after kill -9 of the primary is nothing, even if workers are blocked or stopped", {
+    timeout: 150_000,
+  }, async () => {
+    await start();
+    const [one = 0, two = 0] = workers();
+    process.kill(one, "SIGUSR2");
+    process.kill(two, "SIGSTOP");
+    await endOf("SIGKILL");
+    await expect.poll(ofFolder, wait).toEqual([]);
+  });
 });

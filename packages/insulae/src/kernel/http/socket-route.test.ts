@@ -31,17 +31,22 @@ test.each([
   [
     "a tenant's user, of the tenant's share",
     { tenant, user: { kind: "tenant", id: "u1" } },
-    { person: "t1/u1", tenant: "t1", isPlatformAdmin: false },
+    { person: "t1/u1", group: "t1", isPlatformAdmin: false },
+  ],
+  [
+    "a user of an account's tenant, of the share of all tenants of that account",
+    { tenant: { ...tenant, ownerAccountId: "a2" }, user: { kind: "tenant", id: "u1" } },
+    { person: "t1/u1", group: "a2", isPlatformAdmin: false },
   ],
   [
     "an administrator of the platform, of theirs",
     { user: { kind: "core", id: "a1", platformAdmin: true } },
-    { person: "undefined/a1", tenant: undefined, isPlatformAdmin: true },
+    { person: "undefined/a1", group: "", isPlatformAdmin: true },
   ],
   [
     "an account, of those without a tenant",
     { user: { kind: "core", id: "a1", platformAdmin: false } },
-    { person: "undefined/a1", tenant: undefined, isPlatformAdmin: false },
+    { person: "undefined/a1", group: "", isPlatformAdmin: false },
   ],
 ])("a WebSocket is that of %s", (_, resolved, owner) => {
   expect(ownerOf(resolved)).toEqual(owner);

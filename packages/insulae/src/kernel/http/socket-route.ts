@@ -4,6 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { AppError } from "../errors.ts";
+import { holderOf } from "../fair-shares.ts";
 import type { Route } from "../feature.ts";
 import { chain } from "../maybe-promise.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -37,7 +38,7 @@ export function createOpenSocket(options: {
     const { tenant, user } = resolved;
     const owner = {
       person: `${tenant?.id}/${user?.id ?? findState(request)?.client.block}`,
-      tenant: tenant?.id,
+      group: holderOf(tenant).group,
       isPlatformAdmin: user?.kind === "core" && user.platformAdmin,
     };
     sockets.admit(owner);

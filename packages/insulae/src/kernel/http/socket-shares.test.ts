@@ -1,13 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { createSocketShares, type SocketOwner } from "./socket-shares.ts";
 
-const person = (
-  name: string,
-  tenant: string | undefined,
-  isPlatformAdmin = false,
-): SocketOwner => ({
-  person: `${tenant}/${name}`,
-  tenant,
+const person = (name: string, group: string, isPlatformAdmin = false): SocketOwner => ({
+  person: `${group}/${name}`,
+  group,
   isPlatformAdmin,
 });
 
@@ -23,7 +19,7 @@ function fill(shares: ReturnType<typeof createSocketShares>, tenant: string) {
 }
 
 describe("WebSockets of a process", () => {
-  test("can't all be one tenant's: every other one still finds some", () => {
+  test("can't all be one account's: the next ones still find some", () => {
     const shares = createSocketShares();
     const counts = ["a", "b", "c", "d"].map((tenant) => fill(shares, tenant).length);
     expect(counts).toEqual([1_000, 500, 250, 125]);
@@ -35,11 +31,11 @@ describe("WebSockets of a process", () => {
     for (let i = 0; i < 100; i += 1) fill(shares, `tenant-${i}`);
     expect(shares.refusal(person("user", "another"))).toMatchObject({ status: 429 });
     for (let i = 0; i < 100; i += 1) {
-      const admin = person(String(i), undefined, true);
+      const admin = person(String(i), "", true);
       expect(shares.refusal(admin)).toBeUndefined();
       shares.add(admin);
     }
-    expect(shares.refusal(person("last", undefined, true))).toMatchObject({ status: 429 });
+    expect(shares.refusal(person("last", "", true))).toMatchObject({ status: 429 });
   });
 
   test("are ten for one person, who may open another when one is closed", () => {

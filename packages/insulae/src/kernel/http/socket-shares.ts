@@ -1,7 +1,9 @@
 /**
- * How many WebSockets may be open in a process, or in all workers of a node, and whose. A tenant may open one more while it has
- * fewer than are free: alone it gets half of all, a second one half of what is left, and so on. However
- * many one opens, others still find some. A few are kept for platform administrators, who watch over all tenants.
+ * How many WebSockets may be open in a process, or in all workers of a node, and whose. An account with all its
+ * tenants, or a tenant without one, may open one more while it has fewer than are free: alone it gets half of
+ * all (1,000), a second one half of what is left (500), and so on. So one account leaves enough for others; the
+ * seventh that takes all it can gets 16, and eleven of them leave none. No open WebSocket is closed for a newcomer.
+ * A few are kept for platform administrators, who watch over all tenants.
  */
 import { type AppError, defineError } from "../errors.ts";
 
@@ -14,8 +16,8 @@ export const tooManySockets = defineError(
 /** Whose a socket is. */
 export interface SocketOwner {
   readonly person: string;
-  /** Who share: the tenant; undefined: those without one. */
-  readonly tenant: string | undefined;
+  /** Who share: the group of `holderOf()`. */
+  readonly group: string;
   readonly isPlatformAdmin: boolean;
 }
 
@@ -26,7 +28,11 @@ export interface SocketShares {
   readonly add: (owner: SocketOwner) => () => void;
 }
 
-/** The other workers of the node. Two of them that let somebody in at once may exceed a limit by one. */
+/**
+ * The other workers of the node. Each decides by what it has heard of the others, which is some milliseconds old:
+ * handshakes that reach several workers at once may together exceed a limit, at worst as many times as there are
+ * workers (24 at once of one person, at two workers: 12 instead of 10 got in).
+ */
 export interface SocketPeers {
   /** Tells them that one was opened (1) or closed (-1) here. */
   readonly changed: (owner: SocketOwner, by: 1 | -1) => void;
@@ -35,13 +41,13 @@ export interface SocketPeers {
 }
 
 const maxOfPerson = 10;
-/** One tenant alone may have a thousand. */
+/** One account alone may have a thousand. */
 const maxOfTenants = 2_000;
 const forAdministrators = 100;
 
 export function createSocketShares(peers?: SocketPeers): SocketShares {
   const ofPersons = new Map<string, number>();
-  const ofTenants = new Map<string | undefined, number>();
+  const ofGroups = new Map<string, number>();
   let open = 0;
 
   const change = <K>(counts: Map<K, number>, key: K, by: number): void => {
@@ -49,16 +55,16 @@ export function createSocketShares(peers?: SocketPeers): SocketShares {
     if (count === 0) counts.delete(key);
     else counts.set(key, count);
   };
-  const count = ({ person, tenant }: SocketOwner, by: number): void => {
+  const count = ({ person, group }: SocketOwner, by: number): void => {
     open += by;
     change(ofPersons, person, by);
-    change(ofTenants, tenant, by);
+    change(ofGroups, group, by);
   };
   peers?.follow(count);
   const why = (detail: string) => tooManySockets({ detail });
 
   return {
-    refusal({ person, tenant, isPlatformAdmin }) {
+    refusal({ person, group, isPlatformAdmin }) {
       if ((ofPersons.get(person) ?? 0) >= maxOfPerson) {
         return why(`One person may have ${maxOfPerson} open`);
       }
@@ -68,9 +74,11 @@ export function createSocketShares(peers?: SocketPeers): SocketShares {
           ? undefined
           : why(`A process may have ${maxOfTenants + forAdministrators} open for everybody`);
       }
-      return (ofTenants.get(tenant) ?? 0) < free
+      return (ofGroups.get(group) ?? 0) < free
         ? undefined
-        : why("A tenant may have as many open as are free for others in the same process");
+        : why(
+            "The tenants of one account may have as many open as are free for others in the same process",
+          );
     },
     add(owner) {
       count(owner, 1);

@@ -203,7 +203,7 @@ describe("metrics", () => {
 });
 
 describe("WebSockets", () => {
-  const owner = { person: "acme/ada", tenant: "acme", isPlatformAdmin: false };
+  const owner = { person: "acme/ada", group: "acme", isPlatformAdmin: false };
 
   it("of one person are ten over all workers, and those of a worker that dies are gone", async () => {
     const { hub, links } = node(2);
