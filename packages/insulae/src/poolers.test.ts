@@ -16,7 +16,7 @@ import {
   startPgBouncer,
 } from "./testing/test-pgbouncer.ts";
 import { testMasterSecret } from "./testing/test-secret.ts";
-import { startTestServer } from "./testing/test-server.ts";
+import { startSecondServer, startTestServer } from "./testing/test-server.ts";
 
 // A server of its own: the settings of its roles are changed here.
 let folder: string;
@@ -101,18 +101,15 @@ describeWithPgBouncer("behind PgBouncer", () => {
   });
 
   test("a further server is added by two URLs", async () => {
-    const urls = await pooler();
-    const app = await open(urls);
-    await app.servers.add({
-      ...{
-        name: "second",
-        url: urls.databaseUrl,
-        directUrl: urls.databaseDirectUrl,
-        weight: 1_000,
-      },
-    });
+    const app = await open(await pooler());
+    const second = await startSecondServer();
+    onTestFinished(() => second.stop());
+    await prepareForPgBouncer(second.url);
+    const { url, stop } = await startPgBouncer(second.url);
+    onTestFinished(stop);
+    await app.servers.add({ name: "second", url, directUrl: second.url, weight: 1_000 });
     await app.servers.update("main", { accepting: false });
-    onTestFinished(() => void inDatabase("update control.servers set accepting = name = 'main'"));
+    onTestFinished(() => app.servers.update("main", { accepting: true }).then(() => undefined));
     const member = await createMember(app, "schema");
     expect(member.tenant.placement.serverId).toBe((await app.servers.get("second")).id);
     expect(await namesOn(app, member)).toEqual([]);

@@ -3,17 +3,15 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createApp } from "../../app.ts";
 import { createMember } from "../../testing/fixtures.ts";
 import { createTestApp, type TestApp } from "../../testing/test-app.ts";
-import { createTestDatabase, type TestDatabase } from "../../testing/test-database.ts";
+import { type SecondServer, startSecondServer } from "../../testing/test-server.ts";
 
 let app: TestApp;
 let token: string;
-// Other databases of one cluster stand for other servers: only the main database, which has the same
-// name on every server, is the same.
-let elsewhere: TestDatabase;
+let elsewhere: SecondServer;
 
 beforeAll(async () => {
   app = await createTestApp();
-  elsewhere = await createTestDatabase();
+  elsewhere = await startSecondServer();
   const admin = { email: "root@example.com", password: "a-Fine-passphrase-7" };
   await app.ensureAdmin(admin);
   const reply = await app.inject({ method: "POST", url: "/api/v1/auth/login", payload: admin });
@@ -21,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await app?.close();
-  await elsewhere?.drop();
+  await elsewhere?.stop();
 });
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
@@ -67,6 +65,11 @@ test("a server is added, shown, changed, drained and removed, and the audit log 
   expect((await call("POST", "", { name: "eu", url: elsewhere.url })).body.code).toBe(
     "server_exists",
   );
+
+  const twice = await call("POST", "", { name: "us", url: otherUrl(elsewhere.url) });
+  expect(twice).toMatchObject({ status: 409, body: { code: "server_exists", server: "eu" } });
+  const moved = await call("PATCH", "/eu", { url: app.config.databaseUrl });
+  expect(moved).toMatchObject({ status: 409, body: { code: "server_differs" } });
 
   const changed = await call("PATCH", `/${id}`, { weight: 1, url: otherUrl(elsewhere.url) });
   expect(changed.body).toEqual({ ...added.body, weight: 1 });
