@@ -109,10 +109,12 @@ describeWithPgBouncer("behind PgBouncer", () => {
     onTestFinished(stop);
     await app.servers.add({ name: "second", url, directUrl: second.url, weight: 1_000 });
     await app.servers.update("main", { accepting: false });
-    onTestFinished(() => app.servers.update("main", { accepting: true }).then(() => undefined));
+    onTestFinished(() => void inDatabase("update control.servers set accepting = true"));
     const member = await createMember(app, "schema");
     expect(member.tenant.placement.serverId).toBe((await app.servers.get("second")).id);
     expect(await namesOn(app, member)).toEqual([]);
+    await app.tenants.delete(member.tenant.id);
+    await app.servers.remove("second", { lost: true });
   });
 
   test("another time limit takes a migration, and a server that runs goes on", async () => {

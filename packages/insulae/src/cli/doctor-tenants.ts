@@ -125,7 +125,11 @@ async function checkServers({
             const identity = await identityOf(client);
             if (id === main.id) return { server, identity, checks: [] };
             const connections = await checkConnections(client, name, config.databaseConnections);
-            return { server, identity, checks: [ok(`server ${name}`, "can be reached"), connections] };
+            return {
+              server,
+              identity,
+              checks: [ok(`server ${name}`, "can be reached"), connections],
+            };
           }),
         );
       } catch (error) {

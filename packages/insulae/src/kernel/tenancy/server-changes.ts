@@ -19,6 +19,7 @@ import {
 import { asOwner } from "./main-server.ts";
 import { prepareDataServer } from "./prepare.ts";
 import { inMainDatabase, readMark, writeMark } from "./server-mark.ts";
+import { forgetServer } from "./server-removal.ts";
 import type { Server, ServersOptions } from "./servers.ts";
 import type { Isolation, TenantId, TenantStatus } from "./tenant.ts";
 
@@ -43,7 +44,6 @@ export const serverIsMain = defineError(
   409,
   "The main server holds the control plane. Its URL is DATABASE_URL: set it, and restart all nodes.",
 );
-export const serverInUse = defineError("server_in_use", 409, "Tenants are placed on the server");
 
 export interface NewServer {
   readonly name: string;
@@ -76,6 +76,11 @@ export interface ServerTenant {
   readonly schema: string;
 }
 
+export interface RemovedServer extends Server {
+  /** So many deleted tenants' rows were given up with it. */
+  readonly given_up: number;
+}
+
 export interface ServerChanges {
   /**
    * Prepares the server (roles, database, tables) and adds it, unless it is in the list by another name.
@@ -94,9 +99,10 @@ export interface ServerChanges {
   /**
    * Forgets the server. What Insulae made on it (the database, its roles) stays there.
    *
+   * @param how.lost it never comes back: what was on it of deleted tenants is given up, and no longer waited for.
    * @throws serverNotFound, serverIsMain, serverInUse
    */
-  remove(server: string): Promise<Server>;
+  remove(server: string, how?: { readonly lost?: boolean }): Promise<RemovedServer>;
 }
 
 export const sealPurpose = "server-url";
@@ -213,7 +219,8 @@ export function createServerChanges(
     async (tx, mark) => {
       if (mark === undefined || mark === id) return;
       const known = await nameOf(tx, mark);
-      const whose = known === undefined ? "a server that is not in the list" : `the server ${known}`;
+      const whose =
+        known === undefined ? "a server that is not in the list" : `the server ${known}`;
       throw serverDiffers({ detail: `The database at this URL is that of ${whose}.` });
     };
 
@@ -299,43 +306,16 @@ export function createServerChanges(
       return servers.get(id);
     },
 
-    async remove(server) {
+    async remove(server, { lost = false } = {}) {
       const removed = await servers.get(server);
       const { id } = removed;
       if (id === main.id) throw serverIsMain({ detail: "The main server can't be removed." });
-      await control.transaction().execute(async (tx) => {
-        // Nobody is placed on it meanwhile.
-        await tx
-          .selectFrom("control.servers")
-          .select("id")
-          .where("id", "=", id)
-          .forUpdate()
-          .execute();
-        const left = await tx
-          .selectFrom("control.placements as p")
-          .leftJoin("control.tenants as t", "t.placement_id", "p.id")
-          .where("p.server_id", "=", id)
-          .where((eb) => eb.or([eb("p.isolation", "<>", "pool"), eb("t.id", "is not", null)]))
-          .select(({ fn }) => [
-            fn.countAll<string>().as("all"),
-            sql<string>`count(*) filter (where t.status = 'deleted')`.as("deleted"),
-          ])
-          .executeTakeFirstOrThrow();
-        if (Number(left.all) > 0) throw inUse(Number(left.all), Number(left.deleted));
-        await tx.deleteFrom("control.placements").where("server_id", "=", id).execute();
-        await tx.deleteFrom("control.servers").where("id", "=", id).execute();
-      });
+      const givenUp = await forgetServer(control, id, lost);
       await servers.refresh(id);
-      return removed;
+      return { ...removed, given_up: givenUp };
     },
   };
 }
-
-const inUse = (all: number, deleted: number): AppError =>
-  serverInUse({
-    detail: `${all} are placed on it${deleted > 0 ? `, of which ${deleted} are deleted and not erased yet (DELETED_TENANT_DAYS)` : ""}. Delete them, or wait until they are erased.`,
-    members: { tenants: all, deleted },
-  });
 
 /** What the other side says is for the operator who has given the URL. @throws serverUnusable */
 async function attempt<Result>(work: () => Promise<Result>, ms = prepareMs): Promise<Result> {

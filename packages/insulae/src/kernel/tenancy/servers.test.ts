@@ -186,7 +186,8 @@ describe("a further server", () => {
       );
       expect(added.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
       for (const each of added) {
-        if (each.status === "rejected") expect(each.reason).toMatchObject({ code: "server_exists" });
+        if (each.status === "rejected")
+          expect(each.reason).toMatchObject({ code: "server_exists" });
         else await servers.remove(each.value.name);
       }
     } finally {
