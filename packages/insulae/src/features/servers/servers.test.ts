@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createApp } from "../../app.ts";
@@ -124,11 +125,8 @@ test("a server that is lost is forgotten with what deleted tenants had on it, an
   for (const tenant of tenants) await app.tenants.delete(tenant.id);
   // As a creation that a crash cut short.
   await app.withPlatform("cut", ({ control }) =>
-    control
-      .updateTable("control.tenants")
-      .set({ status: "provisioning", created_at: new Date(0) })
-      .where("id", "=", half.id)
-      .execute(),
+    sql`update control.tenants set status = 'provisioning', created_at = to_timestamp(0)
+      where id = ${half.id}`.execute(control),
   );
   await lost.stop();
 
