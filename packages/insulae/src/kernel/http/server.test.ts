@@ -1,7 +1,6 @@
 import type { InjectOptions } from "fastify";
 import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
-import { databaseUnavailable, retryLater } from "../database/errors.ts";
 import { defineError } from "../errors.ts";
 import { feature } from "../feature.ts";
 import { Json } from "../json.ts";
@@ -41,8 +40,6 @@ const items = feature("items", {
               severity: "ERROR",
               code: "22012",
             });
-          case "away":
-            throw databaseUnavailable(retryLater(new Error("connect ECONNREFUSED")));
           case "late":
             return Promise.reject(new Error("secret"));
           case "nothing":
@@ -310,19 +307,6 @@ describe("an error", () => {
       }),
     );
     expect(answer.body).not.toContain("zero");
-  });
-
-  it("that is known and passes is a warning that says why, without a stack", async () => {
-    const { app, lines } = testServer([items]);
-    const answer = await app.inject("/api/v1/items/away");
-    expect([answer.statusCode, answer.json().code]).toEqual([503, "database_unavailable"]);
-    const about = lines.filter((line) => line.code === "database_unavailable");
-    expect(about).toEqual([
-      expect.objectContaining({
-        ...{ level: 40, msg: "The database cannot be reached", reason: "connect ECONNREFUSED" },
-      }),
-    ]);
-    expect(lines.filter((line) => line.err !== undefined || Number(line.level) > 40)).toEqual([]);
   });
 
   // Shows S3-032

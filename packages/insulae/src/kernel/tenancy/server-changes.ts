@@ -108,7 +108,7 @@ export interface ServerChanges {
 export const sealPurpose = "server-url";
 const prepareMs = 120_000;
 /** How long a server may take to be asked which it is, and how many are asked at once. */
-const asked = { ms: 5_000, atOnce: 8 } as const;
+const asked = { ms: 10_000, atOnce: 8 } as const;
 /** So many databases and schemas are looked for at a new URL. */
 const mostLookedFor = 1_000;
 
@@ -220,7 +220,9 @@ export function createServerChanges(
       if (mark === undefined || mark === id) return;
       const known = await nameOf(tx, mark);
       const whose =
-        known === undefined ? "a server that is not in the list" : `the server ${known}`;
+        known === undefined
+          ? "a server that is not in the list (add it as one of its own)"
+          : `the server ${known}`;
       throw serverDiffers({ detail: `The database at this URL is that of ${whose}.` });
     };
 
