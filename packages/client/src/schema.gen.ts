@@ -597,7 +597,7 @@ export interface paths {
         post?: never;
         /**
          * Forgets a server that nobody is placed on
-         * @description What was made on it (the database, its roles) stays there.
+         * @description What was made on it (the database, its roles) stays there. `lost=true`: it never comes back, so nobody waits until what deleted tenants have on it is erased.
          *
          *     Platform administrators may call this.
          */
@@ -5989,7 +5989,9 @@ export interface operations {
     };
     deleteServersById: {
         parameters: {
-            query?: never;
+            query?: {
+                lost?: boolean;
+            };
             header?: never;
             path: {
                 /** @description The server's id or name. */

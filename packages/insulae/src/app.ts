@@ -17,6 +17,7 @@ import { createCrossTenantAudit } from "./kernel/audit/cross-tenant.ts";
 import type { Credential } from "./kernel/auth/credential.ts";
 import type { Principal } from "./kernel/auth/principal.ts";
 import { redeemTicket } from "./kernel/auth/tickets.ts";
+import { requireWrites } from "./kernel/database/require-writes.ts";
 import type { Dns } from "./kernel/dns.ts";
 import type { Feature } from "./kernel/feature.ts";
 import { startFeatures } from "./kernel/hooks.ts";
@@ -238,6 +239,7 @@ async function assemble(
         announcements: async () => {
           if (!announcements.listening()) throw new Error("announcements can't be heard");
         },
+        writes: () => requireWrites(control),
         ...(redis && { redis: () => redis.run((client) => client.sendCommand(["PING"])) }),
         ...(platform.storage.check && { storage: platform.storage.check }),
       },

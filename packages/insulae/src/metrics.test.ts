@@ -123,6 +123,7 @@ it("is degraded without Redis, and says so", async () => {
         announcements: { status: "up", latency_ms: expect.any(Number) },
         database: { status: "up", latency_ms: expect.any(Number) },
         redis: { status: "down", latency_ms: expect.any(Number) },
+        writes: { status: "up", latency_ms: expect.any(Number) },
       },
     },
   ]);

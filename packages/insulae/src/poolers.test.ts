@@ -17,7 +17,7 @@ import {
   startPgBouncer,
 } from "./testing/test-pgbouncer.ts";
 import { testMasterSecret } from "./testing/test-secret.ts";
-import { startTestServer } from "./testing/test-server.ts";
+import { startSecondServer, startTestServer } from "./testing/test-server.ts";
 
 // A server of its own: the settings of its roles are changed here.
 let folder: string;
@@ -153,21 +153,20 @@ describeWithPgBouncer("behind PgBouncer", () => {
   });
 
   test("a further server is added by two URLs", async () => {
-    const urls = await pooler();
-    const app = await open(urls);
-    await app.servers.add({
-      ...{
-        name: "second",
-        url: urls.databaseUrl,
-        directUrl: urls.databaseDirectUrl,
-        weight: 1_000,
-      },
-    });
+    const app = await open(await pooler());
+    const second = await startSecondServer();
+    onTestFinished(() => second.stop());
+    await prepareForPgBouncer(second.url);
+    const { url, stop } = await startPgBouncer(second.url);
+    onTestFinished(stop);
+    await app.servers.add({ name: "second", url, directUrl: second.url, weight: 1_000 });
     await app.servers.update("main", { accepting: false });
-    onTestFinished(() => void inDatabase("update control.servers set accepting = name = 'main'"));
+    onTestFinished(() => void inDatabase("update control.servers set accepting = true"));
     const member = await createMember(app, "schema");
     expect(member.tenant.placement.serverId).toBe((await app.servers.get("second")).id);
     expect(await namesOn(app, member)).toEqual([]);
+    await app.tenants.delete(member.tenant.id);
+    await app.servers.remove("second", { lost: true });
   });
 
   test("another time limit takes a migration, and a server that runs goes on", async () => {

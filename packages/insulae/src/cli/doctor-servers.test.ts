@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createSecrets } from "../kernel/secrets.ts";
 import { createTestApp, type TestApp } from "../testing/test-app.ts";
-import { createTestDatabase, type TestDatabase } from "../testing/test-database.ts";
 import { testMasterSecret } from "../testing/test-secret.ts";
+import { type SecondServer, startSecondServer } from "../testing/test-server.ts";
 import { checkTenants } from "./doctor-tenants.ts";
 
 let app: TestApp;
-let elsewhere: TestDatabase;
+let elsewhere: SecondServer;
 
 beforeAll(async () => {
   app = await createTestApp();
-  elsewhere = await createTestDatabase();
+  elsewhere = await startSecondServer();
 });
 afterAll(async () => {
   await app?.close();
-  await elsewhere?.drop();
+  await elsewhere?.stop();
 });
 
 test("a server that is down is one finding, with what to do about it, however many are placed on it", async () => {
@@ -45,4 +45,29 @@ test("a server that is down is one finding, with what to do about it, however ma
       remedy: expect.stringContaining("insulae server update eu --url"),
     },
   ]);
+}, 60_000);
+
+test("a server that is in the list twice is told of, and nobody's rows are called left over", async () => {
+  const tenant = await app.tenants.create({
+    ...{ key: "live", name: "Live", server: "main", isolation: "schema" },
+  });
+  await app.withPlatform("break", async ({ control }) => {
+    const secrets = createSecrets(testMasterSecret);
+    await control
+      .updateTable("control.servers")
+      .set({ sealed_url: secrets.seal("server-url", app.config.databaseUrl ?? "") })
+      .where("name", "=", "eu")
+      .execute();
+    await control.deleteFrom("control.placements").where("database", "like", "t_%").execute();
+  });
+  const checks = await checkTenants(app.config, app.config.databaseUrl ?? "");
+  expect(checks.filter(({ state }) => state !== "ok")).toEqual([
+    {
+      name: "servers",
+      state: "failure",
+      message: expect.stringContaining("eu and main are the same database"),
+      remedy: expect.stringContaining("drop and delete nothing"),
+    },
+  ]);
+  expect(JSON.stringify(checks)).not.toContain(tenant.placement.schema);
 }, 60_000);

@@ -68,7 +68,10 @@ async function checkInstallation(installation: Installation): Promise<readonly C
     const sound = planned.flatMap(({ placement }) =>
       found.get(placement.schema)?.length === 0 ? [placement] : [],
     );
-    await leftovers.look(client, sound);
+    // Where a server is in the list twice, each one's tenants look like leftovers of the other.
+    if (!planned.some(({ placement }) => servers.twins.has(placement.serverId))) {
+      await leftovers.look(client, sound);
+    }
     return new Map(
       broken.map(([schema, problems]) => [
         schema,
@@ -83,7 +86,7 @@ async function checkInstallation(installation: Installation): Promise<readonly C
     ...checkIsolation(states),
     ...(await checkMigrations(installation, states)),
     ...tables.checks(),
-    ...(await leftovers.checks(servers.answering)),
+    ...(await leftovers.checks(servers.answering.filter(({ id }) => !servers.twins.has(id)))),
     ...(await checkCertificates(installation)),
   ];
 }
@@ -97,39 +100,75 @@ const checkLogIns = ({ connect, main }: Installation): Promise<readonly Check[]>
     return ok("roles", "insulae_control and insulae_app can log in");
   });
 
-/** Each server but the main one, which has answered; they are asked at once. */
-async function checkServers({ connect, main, servers, config }: Installation): Promise<{
+interface FoundServers {
   readonly answering: readonly Server[];
+  /** The ids of those that are one and the same as another. */
+  readonly twins: ReadonlySet<string>;
   readonly checks: readonly Check[];
-}> {
+}
+
+/** The main one has answered already; they are asked at once. */
+async function checkServers({
+  connect,
+  main,
+  servers,
+  config,
+}: Installation): Promise<FoundServers> {
   const all = await servers.list();
   const found = await Promise.all(
     all.map(async (server) => {
       const { id, name, address, tenants } = server;
-      if (id === main.id) return { server, answers: true, checks: [] };
       const target = { serverId: id, database: main.database, role: "owner" } as const;
       try {
-        const checks = await withDeadline(serverMs, () =>
-          withOwner(connect, target, async (client) => [
-            ok(`server ${name}`, "can be reached"),
-            await checkConnections(client, name, config.databaseConnections),
-          ]),
+        return await withDeadline(serverMs, () =>
+          withOwner(connect, target, async (client) => {
+            const identity = await identityOf(client);
+            if (id === main.id) return { server, identity, checks: [] };
+            const connections = await checkConnections(client, name, config.databaseConnections);
+            return {
+              server,
+              identity,
+              checks: [ok(`server ${name}`, "can be reached"), connections],
+            };
+          }),
         );
-        return { server, answers: true, checks };
       } catch (error) {
         const check = failure(
           `server ${name}`,
           `${explain(error).message} (${address}). Its ${count("tenant", tenants)} get 503, and nothing on it was looked at.`,
           `start it, or see what is in between; if it has moved or has another password: insulae server update ${name} --url <url>`,
         );
-        return { server, answers: false, checks: [check] };
+        return { server, identity: undefined, checks: [check] };
       }
     }),
   );
+  const answering = found.filter(({ identity }) => identity !== undefined);
+  const same = [...Map.groupBy(answering, ({ identity }) => identity).values()]
+    .map((group) => group.map(({ server }) => server))
+    .filter((group) => group.length > 1);
   return {
-    answering: found.flatMap(({ server, answers }) => (answers ? [server] : [])),
-    checks: found.flatMap(({ checks }) => checks),
+    answering: answering.map(({ server }) => server),
+    twins: new Set(same.flat().map(({ id }) => id)),
+    checks: [...found.flatMap(({ checks }) => checks), ...same.map(twinsFound)],
   };
+}
+
+/** The same for two URLs only if they lead to the same database of the same running server. */
+async function identityOf(client: pg.Client): Promise<string> {
+  const { rows } = await client.query<{ identity: string }>(
+    `select concat_ws(' ', extract(epoch from pg_postmaster_start_time()), oid) as identity
+     from pg_database where datname = current_database()`,
+  );
+  return rows[0]?.identity ?? "";
+}
+
+function twinsFound(group: readonly Server[]): Check {
+  const names = group.map(({ name }) => name).join(" and ");
+  return failure(
+    "servers",
+    `${names} are the same database (${group.map(({ address }) => address).join(", ")}), so nobody looked for what is left over there`,
+    "drop and delete nothing on it; give the one whose URL is wrong its own: insulae server update <server> --url <url>",
+  );
 }
 
 const serverMs = 6_000;

@@ -201,7 +201,10 @@ function addServer(server: Command, run: RunCommand): void {
   server
     .command("remove <server>")
     .description("forget a server that nobody is placed on")
-    .action((ref: string) => run(async (context) => (await commands()).removeServer(context, ref)));
+    .option("--lost", "it never comes back: give up what deleted tenants have on it", false)
+    .action((ref: string, options: { lost: boolean }) =>
+      run(async (context) => (await commands()).removeServer(context, ref, options)),
+    );
 }
 
 function addKeys(keys: Command, run: RunCommand): void {

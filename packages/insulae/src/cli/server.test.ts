@@ -2,17 +2,17 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createSecrets } from "../kernel/secrets.ts";
 import { createTestApp, type TestApp } from "../testing/test-app.ts";
-import { createTestDatabase, type TestDatabase } from "../testing/test-database.ts";
 import { testMasterSecret } from "../testing/test-secret.ts";
+import { type SecondServer, startSecondServer } from "../testing/test-server.ts";
 import type { CommandContext } from "./command.ts";
 import { addServer, drainServer, listServers, removeServer, updateServer } from "./server.ts";
 
 let app: TestApp;
-let elsewhere: TestDatabase;
+let elsewhere: SecondServer;
 let context: CommandContext;
 beforeAll(async () => {
   app = await createTestApp({ config: { jobsConcurrency: 0 } });
-  elsewhere = await createTestDatabase();
+  elsewhere = await startSecondServer();
   context = {
     json: true,
     env: {
@@ -26,7 +26,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => {
   await app?.close();
-  await elsewhere?.drop();
+  await elsewhere?.stop();
 });
 
 it("adds, lists, changes, drains and removes a server, and leaves that in the audit log", async () => {

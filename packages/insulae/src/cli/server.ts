@@ -106,20 +106,25 @@ export const drainServer = (context: CommandContext, reference: string): Promise
     };
   });
 
-export const removeServer = (context: CommandContext, reference: string): Promise<Result> =>
+/** @param options.lost it never comes back: what deleted tenants have on it is given up. */
+export const removeServer = (
+  context: CommandContext,
+  reference: string,
+  { lost = false }: { readonly lost?: boolean } = {},
+): Promise<Result> =>
   withServices(context, async ({ platform }) => {
-    const server = await platform.servers.remove(reference);
-    const { name, address } = server;
+    const server = await platform.servers.remove(reference, { lost });
+    const { name, address, given_up } = server;
     await platform.audit({
       action: "server.removed",
       actor: cliActor(),
       target: targetOf(server),
-      detail: { name, address },
+      detail: { name, address, ...(lost && { lost, given_up }) },
     });
-    return {
-      document: server,
-      text: `Removed ${name}. The database and the roles that were made on it are still there.`,
-    };
+    const rest = lost
+      ? `Nobody waits any more for what ${count("deleted tenant", given_up)} had on it.`
+      : "The database and the roles that were made on it are still there.";
+    return { document: server, text: `Removed ${name}. ${rest}` };
   });
 
 /** Asks each whether it answers. */

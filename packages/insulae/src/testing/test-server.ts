@@ -72,3 +72,21 @@ export async function testServerUrl(): Promise<string> {
   process.env[testServerVariable] = server.url;
   return server.url;
 }
+
+export interface SecondServer {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Another PostgreSQL than the one of the test databases: a further server of an installation. */
+export async function startSecondServer(): Promise<SecondServer> {
+  const folder = makeServerFolder();
+  const server = await startTestServer(folder);
+  return {
+    url: server.url,
+    async stop() {
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+    },
+  };
+}

@@ -5,11 +5,11 @@ import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import {
   serverDiffers,
   serverExists,
-  serverInUse,
   serverIsMain,
   serverNameInvalid,
   serverUnusable,
 } from "../../kernel/tenancy/server-changes.ts";
+import { serverInUse } from "../../kernel/tenancy/server-removal.ts";
 import { type Server, serverNotFound } from "../../kernel/tenancy/servers.ts";
 
 /** Of those who are left, so many are shown by `drain`. */
@@ -199,18 +199,20 @@ export const serverRoutes = (r: RouteBuilder<Record<never, never>>) => [
       ...platformOnly,
       audit: "server.removed",
       summary: "Forgets a server that nobody is placed on",
-      description: "What was made on it (the database, its roles) stays there.",
+      description:
+        "What was made on it (the database, its roles) stays there. `lost=true`: it never comes back, so nobody waits until what deleted tenants have on it is erased.",
       params: ServerParams,
+      query: Type.Object({ lost: Type.Optional(Type.Boolean()) }),
       response: { 204: null },
       errors: [serverNotFound, serverIsMain, serverInUse],
     },
-    async ({ platform, params, audit }) => {
-      const removed = await platform.servers.remove(params.id);
-      const { name, address } = removed;
+    async ({ platform, params, query: { lost = false }, audit }) => {
+      const removed = await platform.servers.remove(params.id, { lost });
+      const { name, address, given_up } = removed;
       await audit({
         action: "server.removed",
         target: targetOf(removed),
-        detail: { name, address },
+        detail: { name, address, ...(lost && { lost, given_up }) },
       });
     },
   ),

@@ -1,19 +1,18 @@
+import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createApp } from "../../app.ts";
 import { createMember } from "../../testing/fixtures.ts";
 import { createTestApp, type TestApp } from "../../testing/test-app.ts";
-import { createTestDatabase, type TestDatabase } from "../../testing/test-database.ts";
+import { type SecondServer, startSecondServer } from "../../testing/test-server.ts";
 
 let app: TestApp;
 let token: string;
-// Other databases of one cluster stand for other servers: only the main database, which has the same
-// name on every server, is the same.
-let elsewhere: TestDatabase;
+let elsewhere: SecondServer;
 
 beforeAll(async () => {
   app = await createTestApp();
-  elsewhere = await createTestDatabase();
+  elsewhere = await startSecondServer();
   const admin = { email: "root@example.com", password: "a-Fine-passphrase-7" };
   await app.ensureAdmin(admin);
   const reply = await app.inject({ method: "POST", url: "/api/v1/auth/login", payload: admin });
@@ -21,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await app?.close();
-  await elsewhere?.drop();
+  await elsewhere?.stop();
 });
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
@@ -68,6 +67,11 @@ test("a server is added, shown, changed, drained and removed, and the audit log 
     "server_exists",
   );
 
+  const twice = await call("POST", "", { name: "us", url: otherUrl(elsewhere.url) });
+  expect(twice).toMatchObject({ status: 409, body: { code: "server_exists", server: "eu" } });
+  const moved = await call("PATCH", "/eu", { url: app.config.databaseUrl });
+  expect(moved).toMatchObject({ status: 409, body: { code: "server_differs" } });
+
   const changed = await call("PATCH", `/${id}`, { weight: 1, url: otherUrl(elsewhere.url) });
   expect(changed.body).toEqual({ ...added.body, weight: 1 });
 
@@ -105,6 +109,65 @@ test("a server is added, shown, changed, drained and removed, and the audit log 
   ]);
   expect(JSON.stringify(found)).not.toMatch(/password|postgres:|sealed/);
 });
+
+test("a server that is lost is forgotten with what deleted tenants had on it, and they are erased", async () => {
+  const lost = await startSecondServer();
+  const { id } = (await call("POST", "", { name: "lost", url: lost.url })).body;
+  const make = (key: string, isolation: "pool" | "schema" | "database") =>
+    app.tenants.create({ key, name: key, server: "lost", isolation });
+  const half = await make("lost-half", "pool");
+  const [live, ...tenants] = [
+    await make("lost-live", "pool"),
+    await make("lost-pool", "pool"),
+    await make("lost-schema", "schema"),
+    await make("lost-database", "database"),
+  ];
+  for (const tenant of tenants) await app.tenants.delete(tenant.id);
+  // As a creation that a crash cut short.
+  await app.withPlatform("cut", ({ control }) =>
+    sql`update control.tenants set status = 'provisioning', created_at = to_timestamp(0)
+      where id = ${half.id}`.execute(control),
+  );
+  await lost.stop();
+
+  expect((await call("DELETE", "/lost")).body).toMatchObject({ code: "server_in_use", tenants: 5 });
+  expect((await call("DELETE", "/lost?lost=true")).body).toMatchObject({
+    ...{ code: "server_in_use", tenants: 1, deleted: 0 },
+    detail: "1 are placed on it. Delete them first.",
+  });
+  // Nothing was given up.
+  expect((await call("GET", "/lost/tenants")).body.items).toHaveLength(5);
+  await app.tenants.delete(live.id);
+  expect((await call("DELETE", "/main?lost=true")).body.code).toBe("server_is_main");
+  expect(await call("DELETE", "/lost?lost=true")).toEqual({ status: 204, body: undefined });
+  expect((await call("GET", "/lost")).body.code).toBe("server_not_found");
+  expect((await entries(id)).at(-1)).toMatchObject({
+    action: "server.removed",
+    detail: { name: "lost", lost: true, given_up: 5 },
+  });
+
+  const ids = [live, ...tenants].map((tenant) => tenant.id);
+  const unerased = () =>
+    app.withPlatform("look", ({ control }) =>
+      control
+        .selectFrom("control.tenants")
+        .select("key")
+        .where("id", "in", ids)
+        .where("erase_after", "is not", null)
+        .execute(),
+    );
+  expect(await unerased()).toHaveLength(4);
+  await app.withPlatform("wait", ({ control }) =>
+    control
+      .updateTable("control.tenants")
+      .set({ erase_after: new Date(0) })
+      .where("id", "in", ids)
+      .execute(),
+  );
+  await app.tenants.sweep();
+  expect(await unerased()).toEqual([]);
+  await expect(app.tenants.get(half.id)).rejects.toMatchObject({ code: "tenant_not_found" });
+}, 60_000);
 
 test("what can't be a server is refused, and says why", async () => {
   const add = (name: string, url: string) => call("POST", "", { name, url });

@@ -120,13 +120,21 @@ const passing = new Set([
   "57P03", // cannot_connect_now: starting up, or in recovery
 ]);
 
+/**
+ * Whether the database takes no writes for now, whoever asks: it is read-only (a standby, after a failover;
+ * read_only_sql_transaction), or its disk is full (disk_full).
+ */
+export const takesNoWrites = (code: string | undefined): boolean =>
+  code === "25006" || code === "53100";
+
 /** An error of the server as callers are to see it. */
 export function translate(error: unknown): Error | AppError {
   if (isDatabaseError(error)) {
     // query_canceled by statement_timeout; lock_not_available by lock_timeout or `nowait`.
     if (error.code === "57014" || error.code === "55P03")
       return statementTimeout(retryLater(error));
-    if (endsSession(error)) return databaseUnavailable(retryLater(error));
+    if (endsSession(error) || takesNoWrites(error.code))
+      return databaseUnavailable(retryLater(error));
     // In a transaction: it is rolled back, and the next one prepares the statement anew.
     if (isOutdated(error)) {
       return databaseUnavailable({

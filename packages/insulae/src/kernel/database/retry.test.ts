@@ -29,7 +29,9 @@ test("a statement that has to be prepared anew is", () => {
 
 test("a read that writes is a write", () => {
   expect(judge("read", 1, serverError("25006"))).toEqual({ again: "write" });
-  expect(judge("write", 1, serverError("25006"))).toMatchObject({ error: { code: "25006" } });
+  expect(judge("write", 1, serverError("25006"))).toMatchObject({
+    error: { code: "database_unavailable" },
+  });
 });
 
 test("any other error is the caller's", () => {

@@ -19,6 +19,7 @@ import type { Broker, Lease } from "./broker.ts";
 import {
   ConnectionLost,
   databaseUnavailable,
+  isDatabaseError,
   retryLater,
   StatementRefused,
   translate,
@@ -104,6 +105,8 @@ function transactionOn(
           if (result !== undefined) resolve(result);
           // Until COMMIT nothing has happened: a lost connection undoes it.
           else if (error instanceof ConnectionLost) reject(databaseUnavailable(retryLater(error)));
+          else if (readOnly && isDatabaseError(error) && error.code === "25006")
+            reject(new StatementRefused("a write in a transaction that was to be read only"));
           else reject(translate(error));
         },
       );

@@ -41,14 +41,26 @@ export function createAnswerError({ constraints, stray, admitError, log }: Answe
       answer = rendered(visible, request);
     }
     if (visible.status >= 500 && !isAbort(error, request, reply)) {
-      const message = isDatabaseError(error) ? "Database error" : visible.title;
-      requestLog(request, log).error({ err: thrown }, message);
+      const line = requestLog(request, log);
+      if (visible.status === 503) {
+        // It is known, and there are many while something is away: each says why, not where.
+        line.warn({ code: visible.code, reason: reasonOf(error) }, visible.title);
+      } else {
+        line.error({ err: thrown }, isDatabaseError(error) ? "Database error" : visible.title);
+      }
     } else if (isRefusedValue(error)) {
       requestLog(request, log).warn({ err: error }, "PostgreSQL refused a value");
     }
     const { status, type, text } = answer;
     reply.code(status).headers(visible.headers).type(type).send(text);
   };
+}
+
+/** What the first cause says. */
+function reasonOf(error: unknown): string {
+  let first = asError(error);
+  for (let depth = 0; depth < 10 && first.cause instanceof Error; depth += 1) first = first.cause;
+  return first.message;
 }
 
 /** The status, type and body that the route gives an error. */

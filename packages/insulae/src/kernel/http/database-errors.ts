@@ -8,6 +8,7 @@ import {
   isByDeletion,
   retryLater,
   statementTimeout,
+  takesNoWrites,
 } from "../database/errors.ts";
 import { type AppError, defineError, type ErrorFactory } from "../errors.ts";
 import { quotaError, quotaUsedUp } from "../tenancy/plans.ts";
@@ -69,7 +70,8 @@ export function databaseError(error: unknown, constraints: ConstraintErrors): Ap
   // An index row that is too large, and JSON or a query that is too complex.
   if (state === "54000" || state === "54001") return valueTooLarge({ cause: error });
   // Connection trouble, out of resources, shutting down or starting up.
-  if (/^(08|53|57P)/.test(state)) return databaseUnavailable(retryLater(error));
+  if (/^(08|53|57P)/.test(state) || takesNoWrites(state))
+    return databaseUnavailable(retryLater(error));
   return undefined;
 }
 

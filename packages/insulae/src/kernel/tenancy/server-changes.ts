@@ -1,16 +1,16 @@
 /** How servers are added, changed and removed. */
 import { type Kysely, sql } from "kysely";
 import pg from "pg";
-import { parseIntoClientConfig } from "pg-connection-string";
-import { openClient } from "../database/connect.ts";
 import type { ControlTables } from "../database/control-tables.ts";
 import { checkConnections } from "../database/pooler.ts";
 import { dataSchema } from "../database/scope.ts";
 import { withDeadline } from "../deadline.ts";
+import { eachOf } from "../each-of.ts";
 import { AppError, defineError } from "../errors.ts";
 import { isUuid } from "../uuid.ts";
 import {
   connectionConfig,
+  readUrls,
   roleSettings,
   type ServerUrls,
   serverUrls,
@@ -18,10 +18,12 @@ import {
 } from "./connection-config.ts";
 import { asOwner } from "./main-server.ts";
 import { prepareDataServer } from "./prepare.ts";
+import { inMainDatabase, readMark, writeMark } from "./server-mark.ts";
+import { forgetServer } from "./server-removal.ts";
 import type { Server, ServersOptions } from "./servers.ts";
 import type { Isolation, TenantId, TenantStatus } from "./tenant.ts";
 
-export const serverExists = defineError("server_exists", 409, "There is a server of this name");
+export const serverExists = defineError("server_exists", 409, "There is such a server already");
 export const serverNameInvalid = defineError(
   "server_name_invalid",
   400,
@@ -42,7 +44,6 @@ export const serverIsMain = defineError(
   409,
   "The main server holds the control plane. Its URL is DATABASE_URL: set it, and restart all nodes.",
 );
-export const serverInUse = defineError("server_in_use", 409, "Tenants are placed on the server");
 
 export interface NewServer {
   readonly name: string;
@@ -75,9 +76,15 @@ export interface ServerTenant {
   readonly schema: string;
 }
 
+export interface RemovedServer extends Server {
+  /** So many deleted tenants' rows were given up with it. */
+  readonly given_up: number;
+}
+
 export interface ServerChanges {
   /**
-   * Prepares the server (roles, database, tables) and adds it. Can be repeated if it failed.
+   * Prepares the server (roles, database, tables) and adds it, unless it is in the list by another name.
+   * Can be repeated if it failed.
    *
    * @throws serverNameInvalid, serverExists, serverUnusable
    */
@@ -92,13 +99,16 @@ export interface ServerChanges {
   /**
    * Forgets the server. What Insulae made on it (the database, its roles) stays there.
    *
+   * @param how.lost it never comes back: what was on it of deleted tenants is given up, and no longer waited for.
    * @throws serverNotFound, serverIsMain, serverInUse
    */
-  remove(server: string): Promise<Server>;
+  remove(server: string, how?: { readonly lost?: boolean }): Promise<RemovedServer>;
 }
 
 export const sealPurpose = "server-url";
 const prepareMs = 120_000;
+/** How long a server may take to be asked which it is, and how many are asked at once. */
+const asked = { ms: 10_000, atOnce: 8 } as const;
 /** So many databases and schemas are looked for at a new URL. */
 const mostLookedFor = 1_000;
 
@@ -136,10 +146,9 @@ export function createServerChanges(
       .limit(mostLookedFor)
       .execute();
     const named = (isolation: Isolation) => placed.filter((each) => each.isolation === isolation);
-    const lacking = await attempt(async () => {
-      const client = await openClient({ ...parseIntoClientConfig(url), database });
-      try {
-        return await asOwner(client, async () => {
+    const lacking = await attempt(() =>
+      inMainDatabase(url, database, (client) =>
+        asOwner(client, async () => {
           const { rows } = await client.query<{ name: string }>(
             `select name from unnest($1::text[]) as name
              where not exists (select from pg_database where datname = name)
@@ -151,15 +160,97 @@ export function createServerChanges(
             ],
           );
           return rows.map(({ name }) => name);
-        });
-      } finally {
-        void client.end().catch(() => undefined);
-      }
-    });
+        }),
+      ),
+    );
+    if (lacking === undefined) {
+      throw serverDiffers({ detail: `It lacks the database ${database}.` });
+    }
     if (lacking.length === 0) return;
     const more = lacking.length > 3 ? ` and ${lacking.length - 3} more` : "";
     throw serverDiffers({ detail: `It lacks ${lacking.slice(0, 3).join(", ")}${more}.` });
   };
+
+  /** Marks the servers that an earlier version has added, as far as they answer. */
+  const markKnown = async (): Promise<void> => {
+    const known = await control
+      .selectFrom("control.servers")
+      .select(["id", "sealed_url"])
+      .orderBy(sql`id <> ${main.id}`)
+      .execute();
+    const mark = async ({ id, sealed_url }: (typeof known)[number]) => {
+      const { url } = sealed_url === null ? main : readUrls(secrets.open(sealPurpose, sealed_url));
+      await withDeadline(asked.ms, () =>
+        inMainDatabase(url, database, async (client) => {
+          // One that has a mark, even another's, keeps it.
+          if ((await readMark(client)) === undefined) await writeMark(client, id);
+        }),
+      ).catch(() => undefined);
+    };
+    // Whatever is main is main, also where it is in the list twice.
+    await eachOf(known.slice(0, 1), 1, mark);
+    await eachOf(known.slice(1), asked.atOnce, mark);
+  };
+
+  type Refuse = (tx: Kysely<ControlTables>, mark: string | undefined) => Promise<void>;
+
+  const nameOf = async (tx: Kysely<ControlTables>, id: string): Promise<string | undefined> => {
+    const row = await tx
+      .selectFrom("control.servers")
+      .select("name")
+      .where((eb) => eb(eb.cast("id", "text"), "=", id))
+      .executeTakeFirst();
+    return row?.name;
+  };
+
+  /** @throws serverExists if the server at the URL is in the list. */
+  const refuseKnown: Refuse = async (tx, mark) => {
+    const known = mark === undefined ? undefined : await nameOf(tx, mark);
+    if (known === undefined) return;
+    throw serverExists({
+      detail: `The database at this URL is that of the server ${known}.`,
+      members: { server: known },
+    });
+  };
+
+  /** @throws serverDiffers if the server at the URL is another than `id`. */
+  const refuseAnother =
+    (id: string): Refuse =>
+    async (tx, mark) => {
+      if (mark === undefined || mark === id) return;
+      const known = await nameOf(tx, mark);
+      const whose =
+        known === undefined
+          ? "a server that is not in the list (add it as one of its own)"
+          : `the server ${known}`;
+      throw serverDiffers({ detail: `The database at this URL is that of ${whose}.` });
+    };
+
+  /** Before anything is changed there. */
+  const look = async (url: string, refuse: Refuse): Promise<void> => {
+    await markKnown();
+    const mark = await attempt(() => inMainDatabase(url, database, readMark), asked.ms);
+    await refuse(control, mark);
+  };
+
+  /** Marks the server at the URL, in the transaction that writes its row. */
+  const claim = (tx: Kysely<ControlTables>, id: string, url: string, refuse: Refuse) =>
+    attempt(
+      () =>
+        inMainDatabase(url, database, async (client) => {
+          const mark = await readMark(client);
+          await refuse(tx, mark);
+          if (mark !== id) await writeMark(client, id);
+        }),
+      asked.ms,
+    );
+
+  /** One change of the list at a time: whoever comes second finds the first one's mark, and its row. */
+  const exclusively = <Result>(work: (tx: Kysely<ControlTables>) => Promise<Result>) =>
+    control.transaction().execute(async (tx) => {
+      await sql`select pg_advisory_xact_lock(hashtextextended('insulae servers', 0))`.execute(tx);
+      return work(tx);
+    });
 
   return {
     async add({ name, url, directUrl, weight = 1 }) {
@@ -167,8 +258,9 @@ export function createServerChanges(
       const taken = await servers.find(name).catch(() => undefined);
       if (taken) throw serverExists();
       const urls = serverUrls(url, directUrl);
+      await look(urls.url, refuseKnown);
       await prepare(urls);
-      await control.transaction().execute(async (tx) => {
+      await exclusively(async (tx) => {
         const server = await tx
           .insertInto("control.servers")
           .values({ name, weight, sealed_url: secrets.seal(sealPurpose, writeUrls(urls)) })
@@ -187,6 +279,7 @@ export function createServerChanges(
             version: migrations.version,
           })
           .execute();
+        await claim(tx, server.id, urls.url, refuseKnown);
       });
       return servers.get(name);
     },
@@ -196,6 +289,7 @@ export function createServerChanges(
       const urls = url === undefined ? undefined : serverUrls(url, directUrl);
       if (urls !== undefined) {
         if (id === main.id) throw serverIsMain();
+        await look(urls.url, refuseAnother(id));
         await refuseOther(id, urls.url);
         await prepare(urls);
       }
@@ -205,54 +299,30 @@ export function createServerChanges(
         ...(accepting !== undefined && { accepting }),
       };
       if (Object.keys(set).length > 0) {
-        await control.updateTable("control.servers").set(set).where("id", "=", id).execute();
+        await exclusively(async (tx) => {
+          if (urls !== undefined) await claim(tx, id, urls.url, refuseAnother(id));
+          await tx.updateTable("control.servers").set(set).where("id", "=", id).execute();
+        });
       }
       if (urls !== undefined) await servers.refresh(id);
       return servers.get(id);
     },
 
-    async remove(server) {
+    async remove(server, { lost = false } = {}) {
       const removed = await servers.get(server);
       const { id } = removed;
       if (id === main.id) throw serverIsMain({ detail: "The main server can't be removed." });
-      await control.transaction().execute(async (tx) => {
-        // Nobody is placed on it meanwhile.
-        await tx
-          .selectFrom("control.servers")
-          .select("id")
-          .where("id", "=", id)
-          .forUpdate()
-          .execute();
-        const left = await tx
-          .selectFrom("control.placements as p")
-          .leftJoin("control.tenants as t", "t.placement_id", "p.id")
-          .where("p.server_id", "=", id)
-          .where((eb) => eb.or([eb("p.isolation", "<>", "pool"), eb("t.id", "is not", null)]))
-          .select(({ fn }) => [
-            fn.countAll<string>().as("all"),
-            sql<string>`count(*) filter (where t.status = 'deleted')`.as("deleted"),
-          ])
-          .executeTakeFirstOrThrow();
-        if (Number(left.all) > 0) throw inUse(Number(left.all), Number(left.deleted));
-        await tx.deleteFrom("control.placements").where("server_id", "=", id).execute();
-        await tx.deleteFrom("control.servers").where("id", "=", id).execute();
-      });
+      const givenUp = await forgetServer(control, id, lost);
       await servers.refresh(id);
-      return removed;
+      return { ...removed, given_up: givenUp };
     },
   };
 }
 
-const inUse = (all: number, deleted: number): AppError =>
-  serverInUse({
-    detail: `${all} are placed on it${deleted > 0 ? `, of which ${deleted} are deleted and not erased yet (DELETED_TENANT_DAYS)` : ""}. Delete them, or wait until they are erased.`,
-    members: { tenants: all, deleted },
-  });
-
 /** What the other side says is for the operator who has given the URL. @throws serverUnusable */
-async function attempt<Result>(work: () => Promise<Result>): Promise<Result> {
+async function attempt<Result>(work: () => Promise<Result>, ms = prepareMs): Promise<Result> {
   try {
-    return await withDeadline(prepareMs, work);
+    return await withDeadline(ms, work);
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw serverUnusable({ detail: `The server at this URL can't be used: ${reasonOf(error)}.` });

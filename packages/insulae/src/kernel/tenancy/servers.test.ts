@@ -1,11 +1,21 @@
+import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createTestDatabase, type TestDatabase } from "../../testing/test-database.ts";
+import { withDatabase } from "../../testing/test-database.ts";
 import {
   createTestInstallation,
   type TestInstallation,
   testFeature,
 } from "../../testing/test-installation.ts";
+import {
+  makeServerFolder,
+  type SecondServer,
+  startSecondServer,
+  startTestServer,
+} from "../../testing/test-server.ts";
+import { openClient } from "../database/connect.ts";
+import type { Embedded } from "../database/embedded/supervisor.ts";
 import { createSecrets } from "../secrets.ts";
 import { connectionConfig } from "./connection-config.ts";
 import { rankServers } from "./servers.ts";
@@ -76,19 +86,26 @@ describe("how to log in", () => {
 
 describe("a further server", () => {
   let installation: TestInstallation;
-  let elsewhere: TestDatabase;
+  let elsewhere: SecondServer;
 
   beforeAll(async () => {
     const notes = "create table notes (id uuid primary key); select app.tenant_table('notes');";
     installation = await createTestInstallation([await testFeature("notes", [notes])]);
-    // Another database of the same cluster stands for another server: only its main database, which
-    // has the same name on every server, is the same.
-    elsewhere = await createTestDatabase();
+    elsewhere = await startSecondServer();
   });
   afterAll(async () => {
     await installation.close();
-    await elsewhere.drop();
+    await elsewhere.stop();
   });
+
+  /** As an earlier version left them. */
+  const unmark = async () => {
+    for (const url of [installation.url, withDatabase(elsewhere.url, installation.main.database)]) {
+      const client = await openClient({ connectionString: url });
+      await client.query("comment on schema app is null");
+      await client.end();
+    }
+  };
 
   // Shows S2-015, S3-063
   test("is prepared, kept with a sealed URL, and given tenants", async () => {
@@ -102,7 +119,7 @@ describe("a further server", () => {
       .where("name", "=", "second")
       .executeTakeFirstOrThrow();
     expect(row.sealed_url).toMatch(/^v1\./);
-    expect(row.sealed_url).not.toContain(elsewhere.name);
+    expect(row.sealed_url).not.toContain(elsewhere.url);
 
     const placement = await provisioning.place(randomUUID() as TenantId, {
       isolation: "pool",
@@ -136,6 +153,80 @@ describe("a further server", () => {
     });
     await expect(servers.get("gone")).rejects.toMatchObject({ code: "server_not_found" });
   });
+
+  test.each([
+    ["as it is", () => undefined],
+    ["as an earlier version left it", () => unmark()],
+  ])("%s, is not taken for another one that is in the list", async (_, leave) => {
+    const { servers, url } = installation;
+    await leave();
+    for (const [name, at] of [
+      ["main", url],
+      ["second", elsewhere.url],
+      ["second", `${elsewhere.url}&application_name=another`],
+    ] as const) {
+      await expect(servers.add({ name: "third", url: at })).rejects.toMatchObject({
+        code: "server_exists",
+        detail: expect.stringContaining(`the server ${name}`),
+      });
+    }
+    await expect(servers.update("second", { url })).rejects.toMatchObject({
+      code: "server_differs",
+      detail: expect.stringContaining("the server main"),
+    });
+    expect((await servers.list()).map(({ name }) => name)).toEqual(["main", "second"]);
+  });
+
+  test("is added once, by whoever comes first", async () => {
+    const { servers } = installation;
+    const other = await startSecondServer();
+    try {
+      const added = await Promise.allSettled(
+        ["a", "b", "c"].map((name) => servers.add({ name, url: other.url })),
+      );
+      expect(added.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+      for (const each of added) {
+        if (each.status === "rejected")
+          expect(each.reason).toMatchObject({ code: "server_exists" });
+        else await servers.remove(each.value.name);
+      }
+    } finally {
+      await other.stop();
+    }
+  });
+
+  test("is known again where its data has moved to, and nowhere else", async () => {
+    const { servers } = installation;
+    const [from, to] = [makeServerFolder(), makeServerFolder()];
+    const before = await startTestServer(from);
+    let after: Embedded | undefined;
+    try {
+      await servers.add({ name: "moving", url: before.url });
+      await before.stop();
+      execFileSync("cp", ["-a", `${from}/.`, to]);
+      after = await startTestServer(to);
+      await expect(servers.add({ name: "moved", url: after.url })).rejects.toMatchObject({
+        code: "server_exists",
+        detail: expect.stringContaining("the server moving"),
+      });
+      await expect(servers.update("second", { url: after.url })).rejects.toMatchObject({
+        code: "server_differs",
+      });
+      expect(await servers.update("moving", { url: after.url })).toMatchObject({ name: "moving" });
+      await servers.remove("moving");
+      await expect(servers.update("second", { url: after.url })).rejects.toMatchObject({
+        code: "server_differs",
+        detail: expect.stringContaining("not in the list"),
+      });
+      // What nobody uses any more may be added again.
+      await servers.add({ name: "again", url: after.url });
+      await servers.remove("again");
+    } finally {
+      await before.stop();
+      await after?.stop();
+      for (const folder of [from, to]) rmSync(folder, { recursive: true, force: true });
+    }
+  }, 60_000);
 
   test("is never found by another one's id, whatever its name is", async () => {
     const { servers, control, main } = installation;

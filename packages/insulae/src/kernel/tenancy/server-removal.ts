@@ -1,0 +1,81 @@
+/** How a server is forgotten. */
+import { type Kysely, sql } from "kysely";
+import type { ControlTables } from "../database/control-tables.ts";
+import { type AppError, defineError } from "../errors.ts";
+
+export const serverInUse = defineError("server_in_use", 409, "Tenants are placed on the server");
+
+/**
+ * Deletes the server's row and its places'.
+ *
+ * @param lost whether what was on it of deleted tenants is given up.
+ * @returns how many tenants' rows were.
+ * @throws serverInUse
+ */
+export async function forgetServer(
+  control: Kysely<ControlTables>,
+  id: string,
+  lost: boolean,
+): Promise<number> {
+  return control.transaction().execute(async (tx) => {
+    // Nobody is placed on it meanwhile.
+    await tx.selectFrom("control.servers").select("id").where("id", "=", id).forUpdate().execute();
+    const given = lost ? await giveUp(tx, id) : 0;
+    const left = await placedOn(tx, id, lost);
+    if (left.all > 0) throw inUse(left, lost);
+    await tx.deleteFrom("control.placements").where("server_id", "=", id).execute();
+    await tx.deleteFrom("control.servers").where("id", "=", id).execute();
+    return given;
+  });
+}
+
+interface Placed {
+  readonly all: number;
+  readonly deleted: number;
+}
+
+/** @param lost whether places that are nobody's don't count. */
+async function placedOn(tx: Kysely<ControlTables>, id: string, lost: boolean): Promise<Placed> {
+  const placed = await tx
+    .selectFrom("control.placements as p")
+    .leftJoin("control.tenants as t", "t.placement_id", "p.id")
+    .where("p.server_id", "=", id)
+    .where((eb) =>
+      eb.or([...(lost ? [] : [eb("p.isolation", "<>", "pool")]), eb("t.id", "is not", null)]),
+    )
+    .select(({ fn }) => [
+      fn.countAll<string>().as("all"),
+      sql<string>`count(*) filter (where t.status = 'deleted')`.as("deleted"),
+    ])
+    .executeTakeFirstOrThrow();
+  return { all: Number(placed.all), deleted: Number(placed.deleted) };
+}
+
+/**
+ * Deleted tenants, and those whose creation was cut short, have nothing on the server any more; the rest
+ * of them is erased in its time.
+ */
+async function giveUp(tx: Kysely<ControlTables>, id: string): Promise<number> {
+  const { numUpdatedRows } = await tx
+    .updateTable("control.tenants")
+    .set({ placement_id: null })
+    .where(
+      sql<boolean>`(status = 'deleted'
+        or status = 'provisioning' and created_at < now() - interval '15 minutes')`,
+    )
+    .where("placement_id", "in", (eb) =>
+      eb.selectFrom("control.placements").select("id").where("server_id", "=", id),
+    )
+    .executeTakeFirst();
+  return Number(numUpdatedRows);
+}
+
+function inUse({ all, deleted }: Placed, lost: boolean): AppError {
+  const ofThem =
+    deleted > 0 ? `, of which ${deleted} are deleted and not erased yet (DELETED_TENANT_DAYS)` : "";
+  const remedy = lost ? "Delete them first." : "Delete them, or wait until they are erased.";
+  return serverInUse({
+    detail: `${all} are placed on it${ofThem}. ${remedy}`,
+    members: { tenants: all, deleted },
+  });
+}
