@@ -59,7 +59,8 @@ test("one that is read-only answers reads, and writes with 503 and when to come 
   });
   await setReadOnly("off");
   for (const member of members) expect((await write(member)).statusCode).toBe(201);
-  expect((await ready()).body.status).toBe("ready");
+  // Announcements are heard again on a new connection.
+  await expect.poll(async () => (await ready()).body.status, { timeout: 20_000 }).toBe("ready");
 }, 60_000);
 
 test("one whose disk is full is 503 too", async () => {

@@ -179,13 +179,14 @@ export function createServerChanges(
       .orderBy(sql`id <> ${main.id}`)
       .execute();
     const mark = async ({ id, sealed_url }: (typeof known)[number]) => {
-      const { url } = sealed_url === null ? main : readUrls(secrets.open(sealPurpose, sealed_url));
-      await withDeadline(asked.ms, () =>
-        inMainDatabase(url, database, async (client) => {
+      await withDeadline(asked.ms, async () => {
+        const { url } =
+          sealed_url === null ? main : readUrls(secrets.open(sealPurpose, sealed_url));
+        await inMainDatabase(url, database, async (client) => {
           // One that has a mark, even another's, keeps it.
           if ((await readMark(client)) === undefined) await writeMark(client, id);
-        }),
-      ).catch(() => undefined);
+        });
+      }).catch(() => undefined);
     };
     // Whatever is main is main, also where it is in the list twice.
     await eachOf(known.slice(0, 1), 1, mark);
