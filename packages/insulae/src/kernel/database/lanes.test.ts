@@ -106,7 +106,7 @@ test("two tenants alternate 10,000 times on one lane with one prepared statement
   expect(pids.size).toBe(1);
   const [prepared] = await rows(
     tenantA,
-    "select count(*)::int as n from pg_prepared_statements where statement = $1",
+    "select count(*)::int as n from pg_prepared_statements where starts_with(statement, $1)",
     [mine],
   );
   expect(prepared?.n).toBe(1);
