@@ -248,6 +248,26 @@ test("whoever holds least is served first, however many tenants of an account ha
   await Promise.all(waiting);
 });
 
+test("who waits is bounded, and whoever has most waiting gives way to a newcomer", async () => {
+  const broker = make({ budget: 1, acquireTimeoutMs: 20_000 });
+  const first = await broker.lease(engine.target);
+  const end = new AbortController();
+  const wait = (name: string) =>
+    broker
+      .lease(engine.target, { holder: { group: name, name }, signal: end.signal })
+      .catch((error: { code: string }) => error.code);
+  const many = Array.from({ length: 1_000 }, () => wait("x"));
+  expect(await wait("x")).toBe("database_busy");
+  const other = wait("y");
+  expect(await many.at(-1)).toBe("database_busy");
+  first.release();
+  const lease = (await Promise.race([other, ...many.slice(0, -1)])) as Lease;
+  expect(broker.waiting()).toBe(999);
+  end.abort();
+  lease.release();
+  await Promise.all([other, ...many]);
+});
+
 test("each further server has a share, and the control plane a reserve", async () => {
   const broker = make({ budget: 8, acquireTimeoutMs: 200, mainServerId: "server 1" });
   const leases: Lease[] = [];

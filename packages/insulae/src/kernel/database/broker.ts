@@ -10,7 +10,10 @@
  * Who holds as much as it may (see `admission.ts`) is passed over in the line, and so is who waits for a
  * server whose share (see `shares.ts`) is in use. A server that does not answer (see
  * `server-health.ts`) has no line: its connections are destroyed, and whoever wants one is refused.
+ *
+ * Long because it is one state, that of the budget, which all of it changes; what could be told apart is beside it.
  */
+import { createFairShares } from "../fair-shares.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { createAdmission } from "./admission.ts";
@@ -100,6 +103,8 @@ export interface BrokerOptions {
 const closeGraceMs = 5_000;
 /** So many wait for a server that has a share of its own. */
 const mostOfServer = 1_000;
+/** So many of tenants' sessions wait in all: they are put in order each time that one may be served. */
+const mostSessions = 1_000;
 
 export function createBroker(options: BrokerOptions): Broker {
   const { budget, idleMs, acquireTimeoutMs, log } = options;
@@ -120,6 +125,7 @@ export function createBroker(options: BrokerOptions): Broker {
   const allWaiters = () => [...lines.control, ...lines.tenants];
   /** How many wait for a server that has a share of its own: they are looked at again and again. */
   const crowds = new Map<Share, number>();
+  const sessionsWaiting = createFairShares(mostSessions, "newest");
   const closers = new Set<() => void>();
   const upListeners: (() => void)[] = [];
   let closed = false;
@@ -353,9 +359,13 @@ export function createBroker(options: BrokerOptions): Broker {
       const share = sharesOf(target).find(({ ofServer }) => ofServer);
       const crowd = share ? (crowds.get(share) ?? 0) : 0;
       if (crowd >= mostOfServer) return Promise.reject(databaseBusy(retryLater()));
+      const busy = () => databaseBusy(retryLater());
+      const place = held.holder && sessionsWaiting.begin(held.holder, () => waiter.refuse(busy()));
+      if (place?.grow(1) === false) return Promise.reject(busy());
       if (share) crowds.set(share, crowd + 1);
       // A copy, so that each lease is told from the next of the same connection.
       const waiter = createWaiter(target, { ...held }, acquireTimeoutMs, (each) => {
+        place?.end();
         lineOf(target).delete(each);
         if (share) crowds.set(share, (crowds.get(share) ?? 0) - 1);
       });

@@ -42,7 +42,7 @@ export const readLedger = async (
   schema: string,
 ): Promise<readonly LedgerEntry[]> => (await readLedgers(client, [schema])).get(schema) ?? [];
 
-/** The entries of each schema that has any, in two statements. */
+/** By schema; one in which nothing was migrated is left out. However many they are, it takes two statements. */
 export async function readLedgers(
   client: pg.ClientBase,
   schemas: readonly string[],
