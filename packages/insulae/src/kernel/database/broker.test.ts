@@ -1,3 +1,4 @@
+// Long because it is one thing that is tested, with one set-up.
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
