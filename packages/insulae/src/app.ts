@@ -6,11 +6,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
+import { type Application, stockApplication } from "./application.ts";
 import type { Settings } from "./config.settings.ts";
 import { type Config, loadConfig } from "./config.ts";
-import { dialects } from "./dialects/index.ts";
 import type { FirstAdmin } from "./features/accounts/accounts.feature.ts";
-import { coreFeatures, developmentFeatures, standardFeatures } from "./features/index.ts";
+import { coreFeatures, developmentFeatures } from "./features/index.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
 import { type Installation, migratePlacements, openInstallation } from "./installation.ts";
 import { createCrossTenantAudit } from "./kernel/audit/cross-tenant.ts";
@@ -38,7 +38,6 @@ import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
 import { createFactsOf } from "./kernel/tenancy/request-facts.ts";
 import { type Caller, createResolver } from "./kernel/tenancy/resolution.ts";
 import type { Tenant } from "./kernel/tenancy/tenant.ts";
-import type { TenantSettings } from "./kernel/tenancy/tenant-settings.ts";
 import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
 import type { WorkerLink } from "./kernel/workers/link.ts";
 import { createLogPort } from "./log-port.ts";
@@ -50,14 +49,8 @@ import { createTlsEntrance } from "./tls-entrance.ts";
 import { startUpkeep } from "./upkeep.ts";
 import { version } from "./version.ts";
 
-export interface AppOptions {
-  /**
-   * What the app offers beside accounts, tenants and users. Default: `standardFeatures` and the dialects
-   * (the APIs of four other systems), which are left out where features are given.
-   */
-  readonly features?: readonly Feature[];
-  /** The shape of what is set for each tenant, by `tenantSettings()`. */
-  readonly settings?: Pick<TenantSettings<unknown>, "check">;
+/** Without features of its own it is the stock server: `standardFeatures`, and the dialects of four other systems. */
+export interface AppOptions extends Partial<Application> {
   /** Settings that win over the environment's. */
   readonly config?: Partial<Config>;
   /** Where settings are read from. Default `process.env`. */
@@ -148,7 +141,7 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
 /** @param given beside those that every app has; default: all that the server offers. */
 export const featuresOf = (
   { env }: Pick<Config, "env">,
-  given: readonly Feature[] = [...standardFeatures, ...dialects],
+  given: readonly Feature[] = stockApplication.features,
 ): readonly Feature[] => [
   ...coreFeatures,
   ...(env === "production" ? [] : developmentFeatures),

@@ -2,6 +2,7 @@
 export { type ColumnType, type Generated, type Kysely, sql } from "kysely";
 export { Type } from "typebox";
 export { type App, type AppOptions, createApp } from "./app.ts";
+export { type Application, defineApp } from "./application.ts";
 export type { QuotaName, Quotas } from "./config.quotas.ts";
 export type { Settings } from "./config.settings.ts";
 export { type Config, ConfigError } from "./config.ts";
