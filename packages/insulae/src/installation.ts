@@ -38,6 +38,7 @@ import { bootMainServer, type MainServer } from "./kernel/tenancy/prepare.ts";
 import { createProvisioning, type Provisioning } from "./kernel/tenancy/provisioning.ts";
 import { createServers, type Servers } from "./kernel/tenancy/servers.ts";
 import type { Tenant } from "./kernel/tenancy/tenant.ts";
+import type { Note } from "./starting.ts";
 import { version } from "./version.ts";
 
 export interface Installation {
@@ -75,6 +76,7 @@ export type WhenDue = "migrate" | "refuse" | "leave";
 /**
  * @param whenDue by default as `MIGRATE_ON_START` says. Other than with `migrate`, nothing is changed,
  *   and there has to be something already.
+ * @param note hears what begins and may take a while. Default: the log.
  * @throws what starting, reaching, migrating or checking the main database throws; NotSetUp;
  *   MigrationsDue.
  */
@@ -83,12 +85,13 @@ export async function openInstallation(
   features: readonly Feature[],
   log: Logger,
   whenDue: WhenDue = config.migrateOnStart ? "migrate" : "refuse",
+  note: Note = (text) => log.info(text),
 ): Promise<Installation> {
   const secrets = createSecrets(config.masterSecret ?? loadMasterSecret(config.dataDir));
   const migrations = await loadMigrations(features);
   const embedded = config.databaseUrl
     ? undefined
-    : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message) });
+    : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message), note });
   const urls = serverUrls(config.databaseUrl ?? embedded?.url ?? "", config.databaseDirectUrl);
   const tracing = await openTracing(config.tracing, version, log);
   try {
@@ -98,7 +101,7 @@ export async function openInstallation(
     const ofRoles = poolerUrl === undefined ? {} : { roleSettings: roleSettings(settings) };
     const found =
       whenDue === "migrate"
-        ? await bootMainServer({ url, secrets, migrations, lockTimeoutMs, ...ofRoles, log })
+        ? await bootMainServer({ url, secrets, migrations, lockTimeoutMs, ...ofRoles, log, note })
         : await findMainServer({ url, migrations, check: whenDue === "refuse", log });
     const main = { ...found, poolerUrl };
     const common = { ...main, mainDatabase: main.database, secrets, settings };
@@ -221,20 +224,26 @@ function wire(
 }
 
 /** Brings the placements that are behind to this version; the pools were at boot. */
-export async function migratePlacements(installation: Installation): Promise<void> {
+export async function migratePlacements(installation: Installation, note: Note): Promise<void> {
   const { config, control, connect, migrations, log } = installation;
-  const behind = await control
+  const { behind } = await control
     .selectFrom("control.placements")
-    .select("id")
+    .select(({ fn }) => fn.countAll<string>().as("behind"))
     .where("version", "<", migrations.version)
-    .limit(1)
-    .executeTakeFirst();
-  if (!behind) return;
+    .executeTakeFirstOrThrow();
+  if (behind === "0") return;
   if (!config.migrateOnStart) {
     log.warn("There are placements to migrate: `insulae migrate up`");
     return;
   }
-  const outcomes = await migrateAll({ control, connect, migrations, log });
+  note(`Migrating ${behind} placements …`);
+  let tenths = 0;
+  const onProgress = (done: number, total: number) => {
+    if (Math.floor((done * 10) / total) <= tenths) return;
+    tenths = Math.floor((done * 10) / total);
+    note(`Migrated ${done} of ${total} placements`);
+  };
+  const outcomes = await migrateAll({ control, connect, migrations, log, onProgress });
   for (const outcome of outcomes) {
     if (outcome.state !== "failed") continue;
     log.error(

@@ -4,6 +4,7 @@ import { makeFirstAdmin } from "./first-admin.ts";
 import { migratePlacements, openInstallation } from "./installation.ts";
 import type { Logger } from "./kernel/telemetry/log.ts";
 import { createServices, type Services } from "./services.ts";
+import type { Note } from "./starting.ts";
 
 /**
  * Does once what each server would do when it starts: migrates all that is to be migrated, and whatever `fn`
@@ -12,11 +13,12 @@ import { createServices, type Services } from "./services.ts";
 export async function prepareNode<Result>(
   config: Config,
   log: Logger,
+  note: Note,
   fn: (services: Services, ensureAdmin: App["ensureAdmin"]) => Promise<Result>,
 ): Promise<Result> {
-  const installation = await openInstallation(config, featuresOf(config), log);
+  const installation = await openInstallation(config, featuresOf(config), log, undefined, note);
   try {
-    await migratePlacements(installation);
+    await migratePlacements(installation, note);
     const services = await createServices(installation);
     try {
       return await fn(services, (admin) => makeFirstAdmin(installation, services, admin));

@@ -6,8 +6,8 @@ import { type Installation, openInstallation, type WhenDue } from "../installati
 import { type AuditActor, type AuditEvent, createAudit } from "../kernel/audit/audit.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
 import { createServices, type Services } from "../services.ts";
+import { createTerminalLogger } from "../terminal-log.ts";
 import type { CommandContext } from "./command.ts";
-import { createTerminalLogger } from "./logger.ts";
 
 /** The features of the server that `insulae start` runs. */
 export const serverFeatures = [...coreFeatures, ...standardFeatures];

@@ -7,8 +7,6 @@
  * A SIGTERM to npm may never get here: npm passes it on to its shell, and a shell that waits for us
  * (dash does) ends without a word. So who is started by npm also ends when its parent is gone.
  */
-import { exitCodes } from "./failure.ts";
-
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const sameSignalMs = 500;
 const parentEveryMs = 200;
@@ -22,7 +20,7 @@ export interface StopOptions {
   /** The parent's pid when the process began: it may be gone by now. */
   readonly parent: number;
   /** What a SIGHUP is for; by default it ends the server, as when the terminal is closed. */
-  readonly onHangUp?: () => void;
+  readonly onHangUp?: (() => void) | undefined;
 }
 
 export function stopOnSignal({ close, deadlineMs, note, parent, onHangUp }: StopOptions): void {
@@ -31,15 +29,15 @@ export function stopOnSignal({ close, deadlineMs, note, parent, onHangUp }: Stop
   const stop = async () => {
     const timer = setTimeout(() => {
       note("It could not be closed in time: it ends as it is.");
-      process.exit(exitCodes.failed);
+      process.exit(1);
     }, deadlineMs);
     try {
       await close(() => clearTimeout(timer));
       clearTimeout(timer);
-      process.exit(exitCodes.ok);
+      process.exit(0);
     } catch (error) {
       note(`It could not be closed: ${error instanceof Error ? error.message : error}`);
-      process.exit(exitCodes.failed);
+      process.exit(1);
     }
   };
 
