@@ -39,17 +39,7 @@ async function saysOf(people: TestPeople) {
   const owner = await people.newOwner(tenant);
   const upload = await people.post("/api/v1/files", {
     token: owner.token,
-    body: { name: "a.txt", content_type: "text/plain", size: 1 },
-  });
-  const provider = {
-    name: "A provider",
-    issuer: "https://id.example",
-    client_id: "us",
-    client_secret: "a secret",
-  };
-  const providers = await people.post("/api/v1/identity-providers", {
-    token: owner.token,
-    body: provider,
+    body: { file_name: "a.txt", mime_type: "text/plain", file_size: 1 },
   });
   await people.post("/api/v1/auth/password-reset-request", {
     tenant: tenant.key,
@@ -64,7 +54,6 @@ async function saysOf(people: TestPeople) {
     config: [app.config.baseUrl, app.config.appUrl],
     handler: (await people.get("/api/v1/here")).body,
     upload: origin(upload.body.upload?.url),
-    provider: origin(providers.body.redirect_uris?.[0]),
     links: [...new Set(links.map(origin))],
     passkeys: sitesOf(app.config, undefined)[0].origins,
     tenant,
@@ -77,7 +66,6 @@ const everywhere = (url: string) => ({
   config: [url, url],
   handler: url,
   upload: url,
-  provider: url,
   links: [url],
   passkeys: [url],
 });
@@ -101,7 +89,7 @@ describe("without PUBLIC_URL, an app that listens", () => {
     expect(await allowedOrigin(people, host, `${pages}:8000`)).toBe(false);
     expect(await allowedOrigin(people, host, `${pages}:${port}`)).toBe(true);
     // Who signed in before it listened still is.
-    expect((await people.get("/api/v1/me", { token })).status).toBe(200);
+    expect((await people.get("/api/v1/auth/me", { token })).status).toBe(200);
   });
 });
 

@@ -4,7 +4,10 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { fileURLToPath } from "node:url";
+import pg from "pg";
+import { afterAll, describe, expect, test, vi } from "vitest";
+import { freePort } from "./testing/free-port.ts";
 import { createTestDatabase } from "./testing/index.ts";
 import { testMasterSecret } from "./testing/test-secret.ts";
 
@@ -19,8 +22,8 @@ writeFileSync(
    await app.run();`,
 );
 
-function start(settings: Readonly<Record<string, string>>, options: readonly string[] = []) {
-  const child = spawn(process.execPath, [...options, program], {
+function start(settings: Readonly<Record<string, string>>, args: readonly string[] = [program]) {
+  const child = spawn(process.execPath, args, {
     cwd: folder,
     env: { PATH: process.env.PATH ?? "", PORT: "0", APP_WS_PORT: "0", ...settings },
     stdio: ["ignore", "pipe", "pipe"],
@@ -46,8 +49,12 @@ function start(settings: Readonly<Record<string, string>>, options: readonly str
   };
 }
 
-/** The first words of each line. */
-const steps = (text: string) => text.trim().split("\n");
+/** The lines of people's output that are none of the log, which begin with the time. */
+const steps = (text: string) =>
+  text
+    .trim()
+    .split("\n")
+    .filter((line) => !/^\d\d:/.test(line));
 
 describe("in development", () => {
   const settings = { DATA_DIR: join(folder, "data") };
@@ -83,8 +90,9 @@ describe("in development", () => {
   });
 
   test("prints nothing where LOG_LEVEL is silent", async () => {
-    const silent = start({ ...settings, LOG_LEVEL: "silent" });
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    const port = await freePort();
+    const silent = start({ ...settings, PORT: String(port), LOG_LEVEL: "silent" });
+    await vi.waitFor(() => fetch(`http://localhost:${port}/health`), { timeout: 30_000 });
     const { stdout, stderr } = await silent.stop("SIGTERM");
     expect([stdout, stderr]).toEqual(["", ""]);
   });
@@ -107,12 +115,42 @@ test("in production all of it is lines of the log, and nobody is made up", async
     });
     await server.until("Insulae listens");
     const { code, stdout, stderr } = await server.stop("SIGTERM");
-    const messages = steps(stdout).map((line) => JSON.parse(line).msg);
-    expect(messages.slice(0, 1)).toEqual([expect.stringMatching(/^Migrating the schema app/)]);
+    const lines = stdout.trim().split("\n");
+    const messages = lines.map((line) => JSON.parse(line).msg);
+    expect(messages.slice(0, 2)).toEqual([
+      "Starting …",
+      expect.stringMatching(/^Migrating the schema app/),
+    ]);
     expect(messages).toContain("Stopping …");
-    expect(stdout).not.toContain("password");
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    const { rows } = await client.query("select email from control.accounts");
+    await client.end();
+    expect(rows).toEqual([]);
     expect([code, stderr]).toEqual([0, ""]);
   } finally {
     await database.drop();
   }
+});
+
+test("insulae start says that it starts before it loads anything that takes long", async () => {
+  const tells = `import { registerHooks } from "node:module";
+    registerHooks({ resolve(specifier, context, next) {
+      if (specifier === "fastify" || specifier === "commander") console.error("imports " + specifier);
+      return next(specifier, context);
+    } });`;
+  const server = start({ DATA_DIR: join(folder, "data") }, [
+    ...["--import", `data:text/javascript,${encodeURIComponent(tells)}`],
+    ...[fileURLToPath(new URL("./cli/main.ts", import.meta.url)), "start"],
+  ]);
+  await server.until("Stop with Ctrl-C.");
+  const { stderr, code } = await server.stop("SIGTERM");
+  expect(steps(stderr).slice(0, 5)).toEqual([
+    "Loading …",
+    "imports commander",
+    "imports fastify",
+    "Starting …",
+    "Starting the embedded PostgreSQL …",
+  ]);
+  expect(code).toBe(0);
 });
