@@ -2,6 +2,7 @@
  * `insulae start --workers`: this process is the primary. It owns the embedded PostgreSQL, migrates, makes the
  * first administrator, and then starts the workers, which are the servers.
  */
+import type { Application } from "../application.ts";
 import { type Config, loadConfig } from "../config.ts";
 import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
@@ -31,7 +32,7 @@ import { giveBackMemory } from "./heap.ts";
 const beforeDeadlineMs = 300;
 
 export async function startWorkers(
-  { env, json }: CommandContext,
+  { env, json, application, applicationFile }: CommandContext,
   overrides: Partial<Config>,
   workers: number,
 ): Promise<Result> {
@@ -47,7 +48,7 @@ export async function startWorkers(
   const { log, file } = openLogging(config, ownLog ?? createDefaultLog(config), hub.logs);
   const note = createNote(watched, log);
   const { deadlineMs } = shutdownTimes(config);
-  const crew = createCrew({ workers, overrides, json, hub, log });
+  const crew = createCrew({ workers, applicationFile, overrides, json, hub, log });
   const embedded = config.databaseUrl
     ? undefined
     : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message), note });
@@ -63,7 +64,7 @@ export async function startWorkers(
   let prepared: Awaited<ReturnType<typeof prepare>>;
   let address: string;
   try {
-    prepared = await prepare(config, log, note);
+    prepared = await prepare(await application(), config, log, note);
     giveBackMemory();
     note(`Starting ${workers} workers …`);
     address = await crew.start();
@@ -90,9 +91,10 @@ export async function startWorkers(
 }
 
 /** What is done once, before there are workers. Its modules are not needed afterwards. */
-async function prepare(config: Config, log: Logger, note: Note) {
+async function prepare(application: Application, config: Config, log: Logger, note: Note) {
   const { prepareNode } = await import("../prepare-node.ts");
-  return prepareNode(config, log, note, async (services, ensureAdmin) => ({
+  return prepareNode(application, config, log, note, async (services, ensureAdmin) => ({
+    name: application.name,
     admin: await firstAdmin(config, ensureAdmin, config.env !== "production"),
     freeKey: await findFreeKey(services.platform),
   }));

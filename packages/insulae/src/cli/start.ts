@@ -31,7 +31,8 @@ export async function start(
 
   // stdout is for the document, which has what the banner would say.
   const log = json ? { log: createTerminalLogger(config.logLevel) } : {};
-  const app = await createApp({ env, config: overrides, ...log });
+  const application = await context.application();
+  const app = await createApp({ ...application, env, config: overrides, ...log });
   try {
     const makeUp = config.env !== "production";
     const admin = json ? await firstAdmin(config, app.ensureAdmin, makeUp) : undefined;
