@@ -77,3 +77,4 @@ export {
   tenantSettings,
 } from "./kernel/tenancy/tenant-settings.ts";
 export type { NewTenant, TenantRegistration } from "./kernel/tenancy/tenants.ts";
+export { ListenError, type ListenOptions } from "./listen-error.ts";

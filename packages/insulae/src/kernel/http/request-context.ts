@@ -39,7 +39,7 @@ export interface RouteSetting {
   readonly context: RouteContext;
   readonly statuses: ReadonlySet<number>;
   readonly cursors: Cursors;
-  readonly baseUrl: string;
+  readonly baseUrl: () => string;
   readonly log: Logger;
 }
 
@@ -192,7 +192,7 @@ export class RequestContext implements AnyBase {
   get request(): RequestInfo {
     const { id, method, host, headers, ip } = this.#request;
     const { address = ip } = findState(this.#request)?.client ?? {};
-    return { id, method, ip: address, host, headers, baseUrl: this.#setting.baseUrl };
+    return { id, method, ip: address, host, headers, baseUrl: this.#setting.baseUrl() };
   }
 
   get header(): (name: string, value: string) => void {

@@ -71,7 +71,7 @@ export interface RoutesOptions {
   readonly answerChecks: AnswerChecks | undefined;
   /** See `registerStreams`. */
   readonly takeTime: (request: IncomingMessage) => void;
-  readonly baseUrl: string;
+  readonly baseUrl: () => string;
   /** Of the node. */
   readonly workers: number;
   readonly log: Logger;

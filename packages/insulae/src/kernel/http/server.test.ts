@@ -184,7 +184,7 @@ describe("an answer", () => {
 
   // Shows S0-065, S1-166
   it("tells browsers to insist on TLS in production over https", async () => {
-    const options = { production: true, baseUrl: "https://api.example.com" };
+    const options = { production: true, baseUrl: () => "https://api.example.com" };
     const { headers } = await testServer([items], options).app.inject("/api/v1/nowhere");
     expect(headers["strict-transport-security"]).toContain("max-age=");
   });

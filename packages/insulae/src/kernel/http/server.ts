@@ -57,8 +57,8 @@ export interface HttpServerOptions {
   readonly limits: RequestLimits;
   /** Signs cursors; the same on every node. */
   readonly cursorSecret: Uint8Array | string;
-  /** Where clients reach this server, from configuration: `https://api.example.com`. */
-  readonly baseUrl: string;
+  /** Where clients reach this server: `https://api.example.com`. Without PUBLIC_URL, known once it listens. */
+  readonly baseUrl: () => string;
   readonly version: string;
   readonly production: boolean;
   readonly log: Logger;
@@ -143,7 +143,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   checkDeclarations(features);
 
   const { enterAt, stray } = createEntrance({
-    headers: securityHeaders(options.production && options.baseUrl.startsWith("https:")),
+    headers: securityHeaders(options.production && options.baseUrl().startsWith("https:")),
     log,
     metrics: createHttpMetrics(options.metrics),
     tracing: options.tracing,
