@@ -1,3 +1,4 @@
+import { timeText } from "../kernel/times.ts";
 import {
   dropJob,
   findJob,
@@ -30,7 +31,7 @@ export const listJobs = (context: CommandContext, options: ListJobsOptions): Pro
       job.job,
       job.state,
       job.attempts,
-      job.created_at.toISOString(),
+      timeText(job.created_at),
       job.error ?? "",
     ]);
     const heads = ["ID", "TENANT", "JOB", "STATE", "ATTEMPTS", "CREATED", "ERROR"];

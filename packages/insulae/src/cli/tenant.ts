@@ -1,3 +1,4 @@
+import { timeText } from "../kernel/times.ts";
 import { findAccountByEmail } from "../features/accounts/accounts.feature.ts";
 import { viewOf } from "../features/tenants/tenants.feature.ts";
 import { createOwnerUser } from "../features/users/users.feature.ts";
@@ -46,7 +47,7 @@ const textOf = (tenant: Tenant): string => {
     owner: tenant.ownerAccountId ?? "–",
     isolation,
     placement: `database ${database}, schema ${schema}, ${count("migration", version)}`,
-    created: tenant.createdAt.toISOString(),
+    created: timeText(tenant.createdAt),
   });
 };
 

@@ -1,5 +1,5 @@
 import { type ColumnType, type Insertable, type Kysely, sql } from "kysely";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type Params, statement } from "../../kernel/database/statement.ts";
 import type { Page } from "../../kernel/http/page.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 
@@ -34,7 +34,7 @@ export type ApiKeyRow = NonNullable<Awaited<ReturnType<typeof createApiKey.first
 const newestApiKeys = statement(
   (db: Db, p: Params<{ limit: number; after?: string | undefined }>) => {
     const page = db.selectFrom("api_keys").select(columns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", p.after);
+    return given(p.after) ? page.where("id", "<", p.after) : page;
   },
 );
 

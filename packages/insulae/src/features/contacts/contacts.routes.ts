@@ -115,7 +115,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       exportList(
         { name: "contacts", format: query.format, header },
         {
-          columns: Object.keys(Contact.properties),
+          row: Contact,
           next: (page) => nextContacts(db, query, page),
         },
       ),

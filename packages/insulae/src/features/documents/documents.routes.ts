@@ -75,7 +75,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
       exportList(
         { name: "documents", format: query.format, header },
         {
-          columns: Object.keys(Document.properties),
+          row: Document,
           next: (page) => wholeDocuments.part(db, { ...filterOf(query), ...page }),
         },
       ),

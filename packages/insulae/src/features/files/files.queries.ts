@@ -5,9 +5,8 @@
  */
 import { type ColumnType, type ExpressionBuilder, type Generated, type Kysely, sql } from "kysely";
 import { containingAny } from "../../kernel/database/like.ts";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
-import type { Json } from "../../kernel/json.ts";
 
 export interface FileTables {
   files: {
@@ -149,15 +148,15 @@ interface Filter {
 
 const matching = (db: Db, { search, status }: Params<Filter>) => {
   const files = db.selectFrom("files").where("status", "=", status);
-  return search === undefined
-    ? files
-    : files.where(sql<boolean>`file_name ilike any(${search}::text[])`);
+  return given(search)
+    ? files.where(sql<boolean>`file_name ilike any(${search}::text[])`)
+    : files;
 };
 
 const newestFiles = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", p.after);
+    return given(p.after) ? page.where("id", "<", p.after) : page;
   },
 );
 
@@ -169,7 +168,7 @@ export function listFiles(
   db: Db,
   wanted: { q?: string; status?: "pending" | "ready"; total?: boolean },
   { limit, after, cursor }: Page,
-): Promise<Json> {
+) {
   const filter = {
     search: wanted.q === undefined ? undefined : containingAny(wanted.q),
     status: wanted.status ?? ("ready" as const),
@@ -190,7 +189,7 @@ export const listRemains = statement((db: Db, p: Params<{ limit: number; id?: st
     .where("status", "<>", "ready")
     .where(isOver)
     .limit(p.limit);
-  return p.id === undefined ? remains : remains.where("id", "=", p.id);
+  return given(p.id) ? remains.where("id", "=", p.id) : remains;
 });
 
 /** Which of the ids are no files'. */

@@ -14,7 +14,6 @@ import { defineError } from "../../kernel/errors.ts";
 import { bodyTooLarge, lengthRequired, validationFailed } from "../../kernel/http/errors.ts";
 import { mediaType } from "../../kernel/http/media-type.ts";
 import type { UploadForm } from "../../kernel/http/stream-body.ts";
-import type { Json } from "../../kernel/json.ts";
 import type { TenantScope } from "../../kernel/platform.ts";
 import type { StoredObject } from "../../kernel/storage/storage.ts";
 import { dispositionOf, fileName } from "./file-name.ts";
@@ -73,7 +72,7 @@ export async function uploadFile(
   scope: Scope,
   userId: string,
   form: UploadForm<UploadFields>,
-): Promise<Json> {
+) {
   await expectRemains(scope);
   let reserved: string | undefined;
   try {

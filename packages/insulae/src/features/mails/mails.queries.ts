@@ -1,6 +1,6 @@
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { type JsonRow, type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type JsonRow, type Params, statement } from "../../kernel/database/statement.ts";
 
 type Control = Kysely<ControlTables>;
 type State = "waiting" | "sent" | "dropped" | "failed";
@@ -38,9 +38,9 @@ export const newestMails = statement(
       ])
       .orderBy("mail.id", "desc")
       .limit(p.limit);
-    if (p.to !== undefined) query = query.where("mail.recipient", "=", p.to);
-    if (p.state !== undefined) query = query.where("mail.state", "=", p.state);
-    if (p.before !== undefined) query = query.where("mail.id", "<", p.before);
+    if (given(p.to)) query = query.where("mail.recipient", "=", p.to);
+    if (given(p.state)) query = query.where("mail.state", "=", p.state);
+    if (given(p.before)) query = query.where("mail.id", "<", p.before);
     return query;
   },
 );
@@ -64,7 +64,7 @@ const newestCaptured = statement(
       .where(sql<boolean>`channel = any(${p.channels}::text[])`)
       .orderBy("id", "desc")
       .limit(p.limit);
-    if (p.to !== undefined) query = query.where("recipient", "=", p.to);
+    if (given(p.to)) query = query.where("recipient", "=", p.to);
     return query;
   },
 );

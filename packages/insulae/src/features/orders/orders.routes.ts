@@ -125,7 +125,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
       exportList(
         { name: "orders", format: query.format, header },
         {
-          columns: Object.keys(Order.properties),
+          row: Order,
           next: (page) => wholeOrders.part(db, { ...filterOf(query), ...page }),
         },
       ),

@@ -109,7 +109,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
       exportList(
         { name: "products", format: query.format, header },
         {
-          columns: Object.keys(Product.properties),
+          row: Product,
           next: (page) => nextProducts(db, query, page),
         },
       ),

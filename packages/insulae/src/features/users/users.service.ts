@@ -12,7 +12,6 @@ import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Events } from "../../kernel/events.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
-import type { Json } from "../../kernel/json.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { quotaExceededBy } from "../../kernel/tenancy/plans.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
@@ -105,7 +104,7 @@ export interface UserChanges extends Omit<Partial<NewUser>, "password"> {
 export async function addUser(
   setting: Setting & Services,
   { password, role = "user", ...fields }: NewUser,
-): Promise<Json | undefined> {
+) {
   const { events, mail, passwords } = setting;
   refuseRole(setting, role);
   const user = { ...canonical(fields), email: canonicalEmail(fields.email), role };
@@ -135,7 +134,7 @@ async function refuseUnmakeable(
 }
 
 export interface ChangedUser {
-  readonly changed: Json | undefined;
+  readonly changed: Awaited<ReturnType<typeof updateUser.json>>;
   /** If the e-mail is another one now: both are to be told. */
   readonly moved?: { readonly from: string; readonly to: string };
 }

@@ -24,6 +24,7 @@ import {
   isStalePlan,
   noteDeletion,
 } from "./errors.ts";
+import { noteStatement } from "../errors.ts";
 import { type PreparedStatement, toColumns } from "./prepared.ts";
 import { dataSchema, type Scope } from "./scope.ts";
 import type { Session } from "./session.ts";
@@ -201,6 +202,7 @@ export class Batch extends Query {
         return;
       }
       noteDeletion(error, this.request.text);
+      noteStatement(error, this.request.text);
       this.#error = error;
       // pg is done with a query at its error. This one ends at its ReadyForQuery, which tells
       // whether the connection is fit for the next.

@@ -1,9 +1,15 @@
 /** The fields that most resources have. */
 import { type TSchema, Type } from "typebox";
+import type { MediaText, TimeText } from "../answer-type.ts";
 
 export const uuid = Type.String({ format: "uuid" });
 
-export const timestamp = Type.String({ format: "date-time" });
+/** A time. In an answer a handler gives a `Date`, or text that PostgreSQL or `toISOString()` has made. */
+export const timestamp = Type.Unsafe<TimeText>(Type.String({ format: "date-time" }));
+
+/** The schema of an answer that is not JSON: the handler sets `content-type`, and gives text, bytes or pieces. */
+export const mediaText = (contentMediaType: string, options: { readonly description?: string } = {}) =>
+  Type.Unsafe<MediaText>(Type.String({ contentMediaType, ...options }));
 
 /**
  * The pattern of text in one line: no control characters, and neither of Unicode's line breaks. Ranges,
