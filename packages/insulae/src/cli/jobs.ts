@@ -1,4 +1,3 @@
-import { timeText } from "../kernel/times.ts";
 import {
   dropJob,
   findJob,
@@ -7,6 +6,7 @@ import {
   someJobs,
 } from "../features/jobs/jobs.feature.ts";
 import type { Platform } from "../kernel/platform.ts";
+import { timeText } from "../kernel/times.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError } from "./failure.ts";
 import { cliActor, withServices } from "./open.ts";

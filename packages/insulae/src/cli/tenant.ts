@@ -1,9 +1,9 @@
-import { timeText } from "../kernel/times.ts";
 import { findAccountByEmail } from "../features/accounts/accounts.feature.ts";
 import { viewOf } from "../features/tenants/tenants.feature.ts";
 import { createOwnerUser } from "../features/users/users.feature.ts";
 import type { AuditAction } from "../kernel/audit/audit.ts";
 import type { Isolation, Tenant } from "../kernel/tenancy/tenant.ts";
+import { timeText } from "../kernel/times.ts";
 import type { Services } from "../services.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { confirm } from "./confirm.ts";

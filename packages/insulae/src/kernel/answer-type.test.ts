@@ -2,7 +2,7 @@ import type { Generated, Kysely } from "kysely";
 import { type Static, Type } from "typebox";
 import { describe, expectTypeOf, it } from "vitest";
 import { type Params, statement } from "./database/statement.ts";
-import { type RouteOptions, feature, type RouteBuilder } from "./feature.ts";
+import { feature, type RouteBuilder, type RouteOptions } from "./feature.ts";
 import type { Handler, TenantContext } from "./handler.ts";
 import { mediaText, nullable, timestamp } from "./http/fields.ts";
 import { pageOf, pageQuery } from "./http/page.ts";
@@ -85,7 +85,9 @@ describe("the answer of a handler", () => {
     const Title = Type.Object({ title: Type.String() });
     const NullableTitle = Type.Object({ title: nullable(Type.String()) });
     notes((r) => [
-      r.get("/a", { ...about, response: Type.Array(NullableTitle) }, ({ db }) => title.jsonList(db)),
+      r.get("/a", { ...about, response: Type.Array(NullableTitle) }, ({ db }) =>
+        title.jsonList(db),
+      ),
       // @ts-expect-error the title may be null
       r.get("/b", { ...about, response: Type.Array(Title) }, ({ db }) => title.jsonList(db)),
       r.get("/c", { ...about, response: Type.Array(Title) }, ({ db }) =>

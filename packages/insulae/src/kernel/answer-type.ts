@@ -42,8 +42,12 @@ export type Writable<T> = unknown extends T
     : T extends readonly (infer Item)[]
       ? readonly Writable<Item>[]
       : T extends object
-        ? { readonly [Name in keyof T]: Writable<T[Name]> }
+        ? { readonly [Name in keyof T]: Writable<T[Name]> | IfOptional<T, Name> }
         : T;
+
+/** JSON leaves out what is undefined. */
+type IfOptional<T, Name extends keyof T> =
+  Record<never, never> extends Pick<T, Name> ? undefined : never;
 
 /** A query of Kysely that has not been run: its rows are the answer. */
 interface Query<Rows> {
@@ -54,11 +58,7 @@ interface Query<Rows> {
 type Pieces = string | Uint8Array;
 
 /** What is sent as JSON. */
-type Plain<Body> = Body extends undefined
-  ? never
-  : typeof media extends keyof Body
-    ? never
-    : Body;
+type Plain<Body> = Body extends undefined ? never : typeof media extends keyof Body ? never : Body;
 
 type JsonOf<Body> = [Body] extends [never]
   ? never
@@ -81,6 +81,56 @@ type AnswerOf<Body> = unknown extends Body
       | MediaOf<Body>
       // biome-ignore lint/suspicious/noConfusingVoidType: what a handler without `return` gives
       | (undefined extends Body ? undefined | void : never);
+
+/** The same of JSON text: what it describes. */
+type Described<Given> = Given extends Json<infer T, unknown> ? T : Given;
+/** The names that JSON text has; the serialiser leaves out of a value what the response does not name. */
+type NamesOf<Given> = Given extends Json<unknown, infer Names> ? Names : never;
+
+/** What is wrong with an answer, for whoever reads the compiler's error. */
+type Mismatch<Given, Body> = undefined extends Given
+  ? { readonly "The answer may be undefined. The response has a body": Body }
+  : Exclude<keyof Body, keyof Given> extends infer Lacking extends keyof Body
+    ? [RequiredOf<Body, Lacking>] extends [never]
+      ? {
+          readonly "The answer has another type than the response": {
+            readonly [Name in WrongIn<Given, Body>]: Wrong<
+              Given[Name & keyof Given],
+              Body[Name & keyof Body]
+            >;
+          };
+        }
+      : { readonly "The answer lacks what the response has": RequiredOf<Body, Lacking> }
+    : never;
+
+type Wrong<Given, Body> = [Given, Body] extends [
+  readonly (infer GivenItem)[],
+  readonly (infer Item)[],
+]
+  ? Mismatch<GivenItem, Item>
+  : { readonly given: Given; readonly declared: Body };
+
+type RequiredOf<Body, Name extends keyof Body> = Name extends unknown
+  ? Record<never, never> extends Pick<Body, Name>
+    ? never
+    : Name
+  : never;
+
+type WrongIn<Given, Body> = {
+  [Name in keyof Given & keyof Body]-?: Given[Name] extends Body[Name] ? never : Name;
+}[keyof Given & keyof Body];
+
+/** What a handler gives, now or later, if it is an answer of the route; otherwise what is wrong with it, in words. */
+export type Checked<Given, R> = [Given] extends [Answer<R>]
+  ? Given | Promise<Given>
+  : [Exclude<NamesOf<Given>, NamesIn<BodyOf<R>>>] extends [never]
+    ? Mismatch<Described<Given>, Writable<BodyOf<R>>>
+    : {
+        readonly "The answer has columns that the response does not name": Exclude<
+          NamesOf<Given>,
+          NamesIn<BodyOf<R>>
+        >;
+      };
 
 /**
  * What a handler may return where its route declares these answers: a value of the response schema (with a

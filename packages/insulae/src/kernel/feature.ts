@@ -10,17 +10,11 @@
  */
 import type { TSchema } from "typebox";
 import type { Answer, ResponseSchemas } from "./answer-type.ts";
-import { type CallSite, callSite } from "./call-site.ts";
 import type { AuditAction } from "./audit/audit.ts";
+import { type CallSite, callSite } from "./call-site.ts";
 import type { ErrorFactory } from "./errors.ts";
 import type { EventDeclaration, EventDefinition, EventName } from "./events.ts";
-import type {
-  Access,
-  HandlerOf,
-  LockRow,
-  RouteContext,
-  UnknownTenantContext,
-} from "./handler.ts";
+import type { Access, HandlerOf, LockRow, RouteContext, UnknownTenantContext } from "./handler.ts";
 import { type Hooks, pickHooks } from "./hooks.ts";
 import type { BoundedWork } from "./http/bounded-routes.ts";
 import type { JobDefinition } from "./jobs/job.ts";
@@ -28,6 +22,8 @@ import type { AnyMailTemplate } from "./mail/template.ts";
 import type { PermissionDefinition } from "./permission-definition.ts";
 import type { ErrorShape } from "./request-info.ts";
 
+export type { ResponseSchemas } from "./answer-type.ts";
+export type { Access, RouteContext } from "./handler.ts";
 export {
   type PermissionDefinition,
   type SystemRole,
@@ -136,10 +132,11 @@ type Declare<Tables> = <
   Q extends TSchema = TSchema,
   B extends TSchema = TSchema,
   R extends ResponseSchemas = TSchema,
+  const Given = unknown,
 >(
   path: string,
   options: RouteOptions<A, C, P, Q, B, R, Tables>,
-  handler: HandlerOf<Tables, A, C, P, Q, B, R>,
+  handler: HandlerOf<Tables, A, C, P, Q, B, R, Given>,
 ) => Route;
 
 export interface RouteBuilder<Tables> {

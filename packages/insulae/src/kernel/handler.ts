@@ -5,7 +5,7 @@
 import type { Kysely } from "kysely";
 import type { Static, TSchema } from "typebox";
 import type { QuotaName } from "../config.quotas.ts";
-import type { Answer, ResponseSchemas, StatusOf } from "./answer-type.ts";
+import type { Answer, Checked, ResponseSchemas, StatusOf } from "./answer-type.ts";
 import type { Audit, TenantAudit } from "./audit/audit.ts";
 import type { Credential, SessionCredential } from "./auth/credential.ts";
 import type { Passwords } from "./auth/passwords.ts";
@@ -159,7 +159,8 @@ export type HandlerOf<
   Q extends TSchema,
   B extends TSchema,
   R extends ResponseSchemas,
-> = (context: ContextOf<Tables, A, C, P, Q, B, R>) => Answer<R> | Promise<Answer<R>>;
+  Given,
+> = (context: ContextOf<Tables, A, C, P, Q, B, R>) => Checked<Given, R>;
 
 type Part<Options, Name extends string, Otherwise> =
   Options extends Readonly<Record<Name, infer Given extends Otherwise>> ? Given : Otherwise;

@@ -1,9 +1,11 @@
 /** The names of an object's properties: of a list's items and a page's `items`, too. */
-export type NamesIn<T> = T extends readonly (infer Item)[]
-  ? keyof Item
-  : T extends { readonly items: readonly (infer Item)[] }
-    ? keyof T | keyof Item
-    : keyof T;
+export type NamesIn<T> = unknown extends T
+  ? unknown
+  : T extends readonly (infer Item)[]
+    ? keyof Item
+    : T extends { readonly items: readonly (infer Item)[] }
+      ? keyof T | keyof Item
+      : keyof T;
 
 /**
  * JSON text that PostgreSQL has built, on its way to the client untouched: it is neither parsed nor
@@ -14,7 +16,7 @@ export type NamesIn<T> = T extends readonly (infer Item)[]
  * @example
  * return new Json<{ id: number }>('{"id":1}');
  */
-export class Json<out T = unknown, out Names extends PropertyKey = NamesIn<T>> {
+export class Json<out T = unknown, out Names = NamesIn<T>> {
   readonly text: string;
   /** Types only: these are never set. */
   declare readonly "the text describes"?: T;
@@ -22,6 +24,11 @@ export class Json<out T = unknown, out Names extends PropertyKey = NamesIn<T>> {
 
   constructor(text: string) {
     this.text = text;
+  }
+
+  /** What the text describes; its times are text. */
+  value(): T {
+    return JSON.parse(this.text);
   }
 
   /** So that `JSON.stringify` of something that holds one gives its value, not its text. */

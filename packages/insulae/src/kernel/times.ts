@@ -15,7 +15,8 @@ export const timeText = (date: Date): string => `${date.toISOString().slice(0, -
 /** A text as PostgreSQL or `toISOString()` writes it in UTC. */
 const utc = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:Z|\+00:00)$/;
 
-const spelled = (seconds: string, fraction = ""): string => `${seconds}.${fraction.padEnd(6, "0")}Z`;
+const spelled = (seconds: string, fraction = ""): string =>
+  `${seconds}.${fraction.padEnd(6, "0")}Z`;
 
 function respellTime(value: unknown): unknown {
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? value : timeText(value);
@@ -69,7 +70,7 @@ export function textRespellerOf(schema: object): (json: string) => string {
   const names = [...timeNames(schema as Schema)];
   if (names.length === 0) return (json) => json;
   const pattern = new RegExp(
-    `("(?:${names.map((name) => RegExp.escape(name)).join("|")})"(?: : |:)"\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d)(?:\\.(\\d{1,6}))?(?:Z|\\+00:00)"`,
+    `("(?:${names.map((name) => name.replaceAll(/\W/g, "\\$&")).join("|")})"(?: : |:)"\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d)(?:\\.(\\d{1,6}))?(?:Z|\\+00:00)"`,
     "g",
   );
   return (json) =>

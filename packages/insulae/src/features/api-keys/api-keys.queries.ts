@@ -1,5 +1,5 @@
 import { type ColumnType, type Insertable, type Kysely, sql } from "kysely";
-import { given, type Params, statement } from "../../kernel/database/statement.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
 import type { Page } from "../../kernel/http/page.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 
@@ -52,7 +52,7 @@ export const countApiKeysOf = statement((db: Db, p: Params<{ userId: UserId }>) 
 );
 
 export const createApiKey = statement((db: Db, p: Params<Insertable<ApiKeyTables["api_keys"]>>) =>
-  db.insertInto("api_keys").values(p).returning(columns),
+  db.insertInto("api_keys").values(onlyGiven(p)).returning(columns),
 );
 
 export const deleteApiKey = statement((db: Db, p: Params<{ id: string }>) =>

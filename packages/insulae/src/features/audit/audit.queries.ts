@@ -1,4 +1,5 @@
 import { type Kysely, sql } from "kysely";
+import type { AuditOutcome } from "../../kernel/audit/audit.ts";
 import { chainPlatformLog } from "../../kernel/audit/platform-chain.ts";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
 import { type Given, given, type Params, statement } from "../../kernel/database/statement.ts";
@@ -13,7 +14,7 @@ type Db = Kysely<AuditTables>;
 /** What entries are chosen by. */
 export interface AuditFilter {
   readonly action?: string | undefined;
-  readonly outcome?: string | undefined;
+  readonly outcome?: AuditOutcome | undefined;
   /** The id of whoever did it. */
   readonly actor?: string | undefined;
   /** The id of what it was done to. */
@@ -23,7 +24,8 @@ export interface AuditFilter {
 }
 
 const columns = [
-  "seq",
+  // A bigint: a number in JSON, which is all that these columns are read as.
+  sql<number>`seq`.as("seq"),
   "id",
   "at",
   "action",
@@ -55,8 +57,7 @@ function auditQueries(table: "audit_log" | "control.audit_log") {
     if (given(p.outcome)) entries = entries.where("outcome", "=", p.outcome);
     if (given(p.actor)) entries = entries.where("actor_id", "=", p.actor);
     if (given(p.target)) entries = entries.where("target_id", "=", p.target);
-    if (given(p.from))
-      entries = entries.where("at", ">=", sql<Date>`${p.from}::timestamptz`);
+    if (given(p.from)) entries = entries.where("at", ">=", sql<Date>`${p.from}::timestamptz`);
     if (given(p.to)) entries = entries.where("at", "<", sql<Date>`${p.to}::timestamptz`);
     return entries;
   };

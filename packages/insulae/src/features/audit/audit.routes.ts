@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 import { auditOutcomes } from "../../kernel/audit/audit.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
-import { mediaText, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { mediaText, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { type Page, pageOf, pageQuery } from "../../kernel/http/page.ts";
 import { textRespellerOf } from "../../kernel/times.ts";
 import { type AuditTables, platformAudit, platformLog, tenantAudit } from "./audit.queries.ts";
@@ -14,7 +14,7 @@ const AuditEntry = Type.Object(
     id: uuid,
     at: timestamp,
     action: Type.String({ examples: ["user.deleted"] }),
-    outcome: Type.Union(auditOutcomes.map((outcome) => Type.Literal(outcome))),
+    outcome: oneOf(auditOutcomes),
     actor_kind: Type.String({
       description: "user, account, api_key, certificate, system or anonymous",
     }),
@@ -125,11 +125,7 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
     },
     async ({ platform, query, header }) => {
       header("content-type", "application/x-ndjson");
-      return platformAudit.lines(
-        await platformLog(platform.control),
-        filterOf(query),
-        respell,
-      );
+      return platformAudit.lines(await platformLog(platform.control), filterOf(query), respell);
     },
   ),
 ];

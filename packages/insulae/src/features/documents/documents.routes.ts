@@ -93,7 +93,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
     },
     ({ user, body, events }) =>
       events.recording("document.created", (db) =>
-        createDocument.json(db, { ...body, created_by: user.id }),
+        createDocument.jsonOrThrow(db, { ...body, created_by: user.id }),
       ),
   ),
 

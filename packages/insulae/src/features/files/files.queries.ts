@@ -5,7 +5,7 @@
  */
 import { type ColumnType, type ExpressionBuilder, type Generated, type Kysely, sql } from "kysely";
 import { containingAny } from "../../kernel/database/like.ts";
-import { given, type Params, statement } from "../../kernel/database/statement.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
 
 export interface FileTables {
@@ -17,7 +17,7 @@ export interface FileTables {
     mime_type: string;
     file_size: number;
     sha256: ColumnType<string | null, undefined, string | null>;
-    metadata: ColumnType<Record<string, unknown>, string, string>;
+    metadata: ColumnType<Record<string, string>, string, string>;
     status: Generated<FileStatus>;
     expires_at: Date | null;
     created_at: ColumnType<Date, never, never>;
@@ -38,7 +38,8 @@ const columns = [
   "file_size",
   "sha256",
   "metadata",
-  "status",
+  // Deleted ones are shown nowhere.
+  sql<"pending" | "ready">`status`.as("status"),
   "created_at",
   "updated_at",
 ] as const;
@@ -134,7 +135,7 @@ export const changeFile = statement(
     const { id, ...changes } = p;
     return db
       .updateTable("files")
-      .set(changes)
+      .set(onlyGiven(changes))
       .where("id", "=", id)
       .where("status", "<>", "deleted")
       .returning(columns);
@@ -148,9 +149,7 @@ interface Filter {
 
 const matching = (db: Db, { search, status }: Params<Filter>) => {
   const files = db.selectFrom("files").where("status", "=", status);
-  return given(search)
-    ? files.where(sql<boolean>`file_name ilike any(${search}::text[])`)
-    : files;
+  return given(search) ? files.where(sql<boolean>`file_name ilike any(${search}::text[])`) : files;
 };
 
 const newestFiles = statement(

@@ -68,11 +68,7 @@ export interface UploadFields {
 }
 
 /** Stores a file whose bytes come through the server: all of them, or nothing. */
-export async function uploadFile(
-  scope: Scope,
-  userId: string,
-  form: UploadForm<UploadFields>,
-) {
+export async function uploadFile(scope: Scope, userId: string, form: UploadForm<UploadFields>) {
   await expectRemains(scope);
   let reserved: string | undefined;
   try {

@@ -70,12 +70,13 @@ const newestCaptured = statement(
 );
 
 /** Those that are kept, newest first, as many as a page has room for. */
-export async function listCaptured(
+export async function listCaptured<C extends Channel>(
   control: Control,
-  channels: readonly Channel[],
+  channels: readonly C[],
   to: string | undefined,
 ) {
   const { items } = await newestCaptured.part(control, { channels, to, limit: 200 });
-  const found = JSON.parse(`[${items}]`) as CapturedRow[]; // the statement's rows
+  // The statement's rows, of the channels that were asked for.
+  const found = JSON.parse(`[${items}]`) as (CapturedRow & { readonly channel: C })[];
   return found.map(({ content, ...message }) => ({ ...message, ...content }));
 }

@@ -31,7 +31,8 @@ type Db = Kysely<OrderTables>;
 
 const headColumns = [
   "id",
-  "number",
+  // A bigint: a number in JSON, which is all that these columns are read as.
+  sql<number>`number`.as("number"),
   "user_id",
   "status",
   "currency",

@@ -113,7 +113,7 @@ export async function addUser(
   setting.countUsage("notifications");
   const passwordHash = password === undefined ? null : await passwords.hash(password);
   const made = await events.recording("user.created", (db) =>
-    createUser.json(db, { ...user, password_hash: passwordHash }),
+    createUser.jsonOrThrow(db, { ...user, password_hash: passwordHash }),
   );
   await mail.send(verificationMail, { to: user.email, variables: {} });
   return made;
@@ -134,7 +134,7 @@ async function refuseUnmakeable(
 }
 
 export interface ChangedUser {
-  readonly changed: Awaited<ReturnType<typeof updateUser.json>>;
+  readonly changed: Awaited<ReturnType<typeof updateUser.jsonOrThrow>>;
   /** If the e-mail is another one now: both are to be told. */
   readonly moved?: { readonly from: string; readonly to: string };
 }
@@ -159,12 +159,12 @@ export async function changeUser(
     if (isDemoted || (user.is_active && !is_active)) refuseOwningAccount(tenant, user);
     // Somebody has to prove again that the mailbox is theirs.
     const moved = values.email !== undefined && values.email !== user.email;
-    const changed = await updateUser.json(tx, {
+    const changed = await updateUser.jsonOrThrow(tx, {
       ...values,
       ...(moved && { email_verified: false }),
       id,
     });
-    if (changed) await events.record("user.updated", changed, tx);
+    await events.record("user.updated", changed, tx);
     const detail = {
       changed: Object.keys(changes),
       ...(role !== user.role && { role: { from: user.role, to: role } }),

@@ -16,6 +16,7 @@
  * and statements on this connection no longer match, and the connection is destroyed.
  */
 import { type Connection, type FieldDef, Query } from "pg";
+import { noteStatement } from "../errors.ts";
 import {
   ConnectionLost,
   endsSession,
@@ -24,7 +25,6 @@ import {
   isStalePlan,
   noteDeletion,
 } from "./errors.ts";
-import { noteStatement } from "../errors.ts";
 import { type PreparedStatement, toColumns } from "./prepared.ts";
 import { dataSchema, type Scope } from "./scope.ts";
 import type { Session } from "./session.ts";

@@ -17,7 +17,7 @@ import type { TextQuery } from "./transaction.ts";
  * its value: `p.sort === "name"`, `p.ids.length` and `if (p.onlyActive)` do not compile.
  */
 export type Params<P> = {
-  readonly [Name in keyof P]: undefined extends P[Name]
+  readonly [Name in keyof P]-?: undefined extends P[Name]
     ? OptionalParameter<Exclude<P[Name], undefined>>
     : Parameter<P[Name]>;
 };
@@ -52,9 +52,7 @@ export function given<Value>(
 
 /** Those of the parameters that the run has: what an update sets, or an insert leaves to a default. */
 export type OnlyGiven<P> = {
-  readonly [Name in keyof P as P[Name] extends OptionalParameter<unknown>
-    ? never
-    : Name]: P[Name];
+  readonly [Name in keyof P as P[Name] extends OptionalParameter<unknown> ? never : Name]: P[Name];
 } & {
   readonly [Name in keyof P as P[Name] extends OptionalParameter<unknown>
     ? Name
@@ -112,6 +110,8 @@ export interface PreparedStatement<Tables, P, Row> {
   first(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Row | undefined>;
   /** The first row, as a JSON object. */
   json(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Json<Row> | undefined>;
+  /** The same where there has to be one, as an insert has. @throws Error if there is none. */
+  jsonOrThrow(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Json<Row>>;
   /** All rows, as a JSON array. Only for what is few and small: nothing bounds it. */
   jsonList(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Json<Row[]>>;
   /**
@@ -190,13 +190,20 @@ export function statement<Tables, Row, P = Record<never, never>>(
     return cutPage(text ?? "", Number(count ?? 0), limit, isFull);
   };
 
+  const json = async (db: Kysely<Tables>, params: object = {}): Promise<Json<Row> | undefined> => {
+    const variant = variants.of(params);
+    const text = (await texts(db, variant, variant.json, params))[0]?.[0];
+    return text == null ? undefined : new Json(text);
+  };
+
   return {
     all: (db, ...[params]) => all(db, params),
     first: async (db, ...[params]) => (await all(db, params))[0],
-    async json(db, ...[params = {}]) {
-      const variant = variants.of(params);
-      const text = (await texts(db, variant, variant.json, params))[0]?.[0];
-      return text == null ? undefined : new Json(text);
+    json: (db, ...[params]) => json(db, params),
+    async jsonOrThrow(db, ...[params = {}]) {
+      const found = await json(db, params);
+      if (found === undefined) throw new Error("the statement has given no row");
+      return found;
     },
     async jsonList(db, ...[params = {}]) {
       const variant = variants.of(params);

@@ -9,7 +9,13 @@ import type { Cors } from "./cors.ts";
 import { type ConstraintErrors, isDatabaseError, isRefusedValue } from "./database-errors.ts";
 import type { Entrance } from "./entrance.ts";
 import { internalError } from "./errors.ts";
-import { type ErrorContext, errorContextOf, problemOf, problemType, visibleError } from "./problem.ts";
+import {
+  type ErrorContext,
+  errorContextOf,
+  problemOf,
+  problemType,
+  visibleError,
+} from "./problem.ts";
 import { findState, requestLog } from "./request-state.ts";
 
 declare module "fastify" {
@@ -31,7 +37,13 @@ export interface AnswerErrorOptions {
 }
 
 /** Fastify's error handler: the one place where errors become answers. */
-export function createAnswerError({ constraints, stray, admitError, debug, log }: AnswerErrorOptions) {
+export function createAnswerError({
+  constraints,
+  stray,
+  admitError,
+  debug,
+  log,
+}: AnswerErrorOptions) {
   const render = (visible: AppError, error: unknown, request: FastifyRequest) =>
     rendered(
       visible,

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { request } from "node:http";
-import { Type } from "typebox";
 import { expect, test, vi } from "vitest";
 import { feature } from "../feature.ts";
+import { mediaText } from "./fields.ts";
 import { testServer } from "./test-server.ts";
 
 const piece = `${"x".repeat(99_999)}\n`;
@@ -17,7 +17,7 @@ const stream = (fn: () => AsyncGenerator<string>) =>
           permission: "public",
           context: "core",
           summary: "Many lines",
-          response: Type.String({ contentMediaType: "application/x-ndjson" }),
+          response: mediaText("application/x-ndjson"),
         },
         ({ header }) => {
           header("content-type", "application/x-ndjson");

@@ -92,7 +92,17 @@ function fieldsForLog(fields: Record<string, unknown>): Record<string, unknown> 
 }
 
 /** What of PostgreSQL's and Node's errors may be kept; their other fields quote values. */
-const kept = ["code", "severity", "schema", "table", "column", "constraint", "routine", "syscall", "hint"];
+const kept = [
+  "code",
+  "severity",
+  "schema",
+  "table",
+  "column",
+  "constraint",
+  "routine",
+  "syscall",
+  "hint",
+];
 
 const maxCauses = 5;
 
