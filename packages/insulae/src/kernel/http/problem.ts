@@ -5,6 +5,7 @@
  */
 import { applicationFrame, type CallSite } from "../call-site.ts";
 import { AppError, type ErrorFactory, type FieldError, statementOf } from "../errors.ts";
+import { redactText } from "../telemetry/redact.ts";
 import { type ConstraintErrors, databaseError, databaseFacts } from "./database-errors.ts";
 import {
   badRequest,
@@ -62,7 +63,7 @@ export function errorContextOf(
   const frames = [first.stack, error.stack, route.at?.stack].map(applicationFrame);
   return {
     route: route.name,
-    message: first.message,
+    message: redactText(first.message),
     ...databaseFacts(first),
     statement: statementOf(first),
     frame: frames.find((frame) => frame !== undefined),

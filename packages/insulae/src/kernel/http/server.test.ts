@@ -272,7 +272,7 @@ describe("an error", () => {
     [400, "validation_failed", "/api/v1/items?__proto__=1"],
     [400, "invalid_cursor", "/api/v1/items?cursor=abc"],
   ])("is %s %s in the documented shape", async (status, code, request) => {
-    const answer = await testServer([items]).app.inject(request);
+    const answer = await testServer([items], { production: true }).app.inject(request);
     const problem = answer.json();
     expect([answer.statusCode, problem.code]).toEqual([status, code]);
     expect(answer.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
@@ -303,7 +303,7 @@ describe("an error", () => {
 
   // Shows S1-070, S1-083
   it("of the database is told to the log as such, and to nobody else", async () => {
-    const { app, lines } = testServer([items]);
+    const { app, lines } = testServer([items], { production: true });
     const answer = await app.inject("/api/v1/items/sql");
     expect([answer.statusCode, answer.json().code]).toEqual([500, "internal_error"]);
     expect(lines).toContainEqual(

@@ -56,12 +56,11 @@ test("an answer piece by piece waits for its client, and ends when the client go
 });
 
 test("an error before the first piece is answered as any other", async () => {
-  const { app } = testServer([
-    // biome-ignore lint/correctness/useYield: it fails before
-    stream(async function* () {
-      throw new Error("no lines");
-    }),
-  ]);
+  // biome-ignore lint/correctness/useYield: it fails before
+  const none = stream(async function* () {
+    throw new Error("no lines");
+  });
+  const { app } = testServer([none], { production: true });
   const reply = await app.inject("/api/v1/lines");
   expect(reply.statusCode).toBe(500);
   expect(reply.headers["content-type"]).toContain("application/problem+json");
