@@ -12,7 +12,8 @@ import type { Permissions } from "../auth/permissions.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Cache } from "../cache/cache.ts";
 import type { Events } from "../events.ts";
-import type { BaseContext, RequestInfo, RouteContext } from "../feature.ts";
+import type { RequestInfo } from "../feature.ts";
+import type { BaseContext, RouteContext } from "../handler.ts";
 import type { TenantJobs } from "../jobs/jobs.ts";
 import { type TenantMail, tenantMail } from "../mail/mail.ts";
 import type { Platform } from "../platform.ts";
@@ -30,7 +31,7 @@ import { defaultPageLimit, type Page } from "./page.ts";
 import { requestAudit } from "./request-audit.ts";
 import { findState, type ResolvedRequest, requestLog } from "./request-state.ts";
 
-type AnyBase = Omit<BaseContext<never, never, never>, "params" | "query" | "body">;
+type AnyBase = Omit<BaseContext<never, never, never, never>, "params" | "query" | "body">;
 
 /** What the contexts of one route share. */
 export interface RouteSetting {

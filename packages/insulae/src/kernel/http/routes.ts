@@ -181,6 +181,7 @@ function registerRoute(
     config: {
       errorShape: route.options.errorShape,
       ...formConfigOf(route),
+      declaredAt: route.at,
       checkError: options.answerChecks?.(errorSchemas(route, shown, openProblem), list),
     },
     onRequest: entrance(route, options, before, begin),

@@ -152,7 +152,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const constraints = new Map<string, ErrorFactory>(
     features.flatMap((feature) => Object.entries(feature.constraints)),
   );
-  const answerError = createAnswerError({ constraints, stray, admitError: cors.admitError, log });
+  const answerError = createAnswerError({
+    constraints,
+    stray,
+    admitError: cors.admitError,
+    debug: !options.production,
+    log,
+  });
 
   // As Fastify decides whose `X-Forwarded-…` it believes.
   const trusted = proxyAddress.compile([...(options.trustProxy ?? [])]);
