@@ -3,6 +3,7 @@
  * The server runs on one, and so does each command of the CLI that needs no HTTP.
  */
 import type { Kysely } from "kysely";
+import { loadDeclared } from "./check-application.ts";
 import type { Config } from "./config.ts";
 import { type Broker, createBroker } from "./kernel/database/broker.ts";
 import type { Connect } from "./kernel/database/connect.ts";
@@ -11,7 +12,7 @@ import { measureConnections, watchStatements } from "./kernel/database/database-
 import { startEmbedded } from "./kernel/database/embedded/supervisor.ts";
 import { createLanes, type Lanes } from "./kernel/database/lanes.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
-import { loadMigrations, type Migrations } from "./kernel/database/migration-files.ts";
+import type { Migrations } from "./kernel/database/migration-files.ts";
 import { checkConnections } from "./kernel/database/pooler.ts";
 import {
   createControlDatabase,
@@ -75,7 +76,7 @@ export type WhenDue = "migrate" | "refuse" | "leave";
 /**
  * @param whenDue by default as `MIGRATE_ON_START` says. Other than with `migrate`, nothing is changed,
  *   and there has to be something already.
- * @throws what starting, reaching, migrating or checking the main database throws; NotSetUp;
+ * @throws DeclarationError, before anything is opened; what starting, reaching, migrating or checking the main database throws; NotSetUp;
  *   MigrationsDue.
  */
 export async function openInstallation(
@@ -85,7 +86,7 @@ export async function openInstallation(
   whenDue: WhenDue = config.migrateOnStart ? "migrate" : "refuse",
 ): Promise<Installation> {
   const secrets = createSecrets(config.masterSecret ?? loadMasterSecret(config.dataDir));
-  const migrations = await loadMigrations(features);
+  const migrations = await loadDeclared(features);
   const embedded = config.databaseUrl
     ? undefined
     : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message) });

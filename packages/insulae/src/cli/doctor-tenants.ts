@@ -14,7 +14,7 @@ import { checkConnections } from "./doctor-connections.ts";
 import { createLeftovers } from "./doctor-leftovers.ts";
 import { createTableCheck } from "./doctor-tables.ts";
 import { explain } from "./failure.ts";
-import { createTerminalLogger } from "./logger.ts";
+import { createTerminalLogger } from "../kernel/telemetry/terminal-log.ts";
 import {
   controlPlaneDue,
   type PlacementState,

@@ -7,7 +7,7 @@ import { type AuditActor, type AuditEvent, createAudit } from "../kernel/audit/a
 import type { Logger } from "../kernel/telemetry/log.ts";
 import { createServices, type Services } from "../services.ts";
 import type { CommandContext } from "./command.ts";
-import { createTerminalLogger } from "./logger.ts";
+import { createTerminalLogger } from "../kernel/telemetry/terminal-log.ts";
 
 /** The features of the server that `insulae start` runs. */
 export const serverFeatures = [...coreFeatures, ...standardFeatures];

@@ -122,6 +122,15 @@ export function hasSecret(schema: object): boolean {
   return found;
 }
 
+/** The schemas in it that have a name (`$id`), with their text: what two of one name must share. */
+export function namedSchemas(schema: object): readonly (readonly [id: string, text: string])[] {
+  const found: (readonly [string, string])[] = [];
+  visit(schema as JsonSchema, (part) => {
+    if (typeof part.$id === "string") found.push([part.$id, JSON.stringify(part)]);
+  });
+  return found;
+}
+
 /** What a response of this schema is sent as: text that is not JSON says so by `contentMediaType`. */
 export function mediaTypesOf(schema: object): string[] {
   const { anyOf = [], contentMediaType } = schema as JsonSchema; // a schema is an object of keywords
