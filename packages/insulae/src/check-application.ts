@@ -83,7 +83,8 @@ const applicationProblems = ({ name, features, settings, retired }: Given): stri
   ...(settings === undefined || typeof Reflect.get(Object(settings), "check") === "function"
     ? []
     : [`settings is ${describeValue(settings)}; make it with tenantSettings()`]),
-  ...(retired === undefined || (Array.isArray(retired) && retired.every((each) => typeof each === "string"))
+  ...(retired === undefined ||
+  (Array.isArray(retired) && retired.every((each) => typeof each === "string"))
     ? []
     : ["retired is not a list of features' names"]),
 ];

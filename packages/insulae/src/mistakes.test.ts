@@ -35,14 +35,42 @@ const jots = async (options: object, sql = table(columns)): Promise<Feature> =>
 describe("an app does not start", () => {
   test.each<[string, unknown, string]>([
     ["a misspelt option", { feautures: [] }, "feautures is not an option; did you mean features?"],
-    ["a misspelt setting", { config: { bodyLimitByte: 1 } }, "config.bodyLimitByte is not an option; did you mean bodyLimitBytes?"],
-    ["a feature that is undefined", { features: [undefined] }, "features[0] is undefined: its import is misspelt, or part of an import circle"],
-    ["a feature that is a promise", { features: [Promise.resolve()] }, "features[0] is a promise: await it"],
+    [
+      "a misspelt setting",
+      { config: { bodyLimitByte: 1 } },
+      "config.bodyLimitByte is not an option; did you mean bodyLimitBytes?",
+    ],
+    [
+      "a feature that is undefined",
+      { features: [undefined] },
+      "features[0] is undefined: its import is misspelt, or part of an import circle",
+    ],
+    [
+      "a feature that is a promise",
+      { features: [Promise.resolve()] },
+      "features[0] is a promise: await it",
+    ],
     ["a feature that is a list", { features: [[]] }, "features[0] is a list: spread it"],
-    ["a feature of its own making", { features: [{ name: "x" }] }, "features[0] is a value of the type object; give what feature() returns"],
-    ["features that are a promise", { features: Promise.resolve([]) }, "features is a promise: await it"],
-    ["a feature that is in no list", { features: feature("x", {}) }, "features is a feature; put it into a list"],
-    ["settings that are none", { features: [], settings: {} }, "settings is a value of the type object; make it with tenantSettings()"],
+    [
+      "a feature of its own making",
+      { features: [{ name: "x" }] },
+      "features[0] is a value of the type object; give what feature() returns",
+    ],
+    [
+      "features that are a promise",
+      { features: Promise.resolve([]) },
+      "features is a promise: await it",
+    ],
+    [
+      "a feature that is in no list",
+      { features: feature("x", {}) },
+      "features is a feature; put it into a list",
+    ],
+    [
+      "settings that are none",
+      { features: [], settings: {} },
+      "settings is a value of the type object; make it with tenantSettings()",
+    ],
     ["options that are a promise", Promise.resolve({}), "its options are a promise: await it"],
   ])("with %s", async (_, options, problem) => {
     const error = await refusal(options);
@@ -66,7 +94,10 @@ describe("an app does not start", () => {
     );
     const config = { env: "test", databaseUrl: "postgres://nobody@127.0.0.1:1/none" } as const;
     const starting = createApp({ features: [broken, broken], config });
-    const error: DeclarationError = await starting.then(expect.unreachable, (thrown) => thrown);
+    const error: DeclarationError = await starting.then(
+      () => expect.unreachable("it has started"),
+      (thrown) => thrown,
+    );
     expect(error.problems).toEqual([
       "the feature jots is in the list twice: list it once",
       "jots: GET /api/v1/jots/:id: its handler is undefined: its import is misspelt, or part of an import circle",
@@ -104,7 +135,7 @@ describe("an app does not start", () => {
   test("with a table without its tenant's column, or with a reference that can leave the tenant", async () => {
     const bare = table(columns).replace("select app.tenant_table('jots');", "");
     expect((await refusal({ features: [await jots({}, bare)] })).message).toMatch(
-      /jots\/0001_jots would leave tables that are not isolated:[^]*data\.jots has no column tenant_id \(use app\.tenant_table\)/,
+      /jots\/0001_jots would leave tables that are not isolated:[\s\S]*data\.jots has no column tenant_id \(use app\.tenant_table\)/,
     );
     const leaving = table(`${columns}, user_id uuid references users (id)`);
     const error = await refusal({

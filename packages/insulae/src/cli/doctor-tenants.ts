@@ -6,6 +6,7 @@ import { type Installation, openInstallation } from "../installation.ts";
 import { withOwner } from "../kernel/database/connect.ts";
 import { findProblemsOf } from "../kernel/database/isolation-check.ts";
 import { withDeadline } from "../kernel/deadline.ts";
+import { createTerminalLogger } from "../kernel/telemetry/terminal-log.ts";
 import { asOwner, NotSetUp } from "../kernel/tenancy/main-server.ts";
 import type { Server } from "../kernel/tenancy/servers.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
@@ -14,7 +15,6 @@ import { checkConnections } from "./doctor-connections.ts";
 import { createLeftovers } from "./doctor-leftovers.ts";
 import { createTableCheck } from "./doctor-tables.ts";
 import { explain } from "./failure.ts";
-import { createTerminalLogger } from "../kernel/telemetry/terminal-log.ts";
 import {
   controlPlaneDue,
   type PlacementState,

@@ -5,9 +5,9 @@ import { coreFeatures, standardFeatures } from "../features/index.ts";
 import { type Installation, openInstallation, type WhenDue } from "../installation.ts";
 import { type AuditActor, type AuditEvent, createAudit } from "../kernel/audit/audit.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
+import { createTerminalLogger } from "../kernel/telemetry/terminal-log.ts";
 import { createServices, type Services } from "../services.ts";
 import type { CommandContext } from "./command.ts";
-import { createTerminalLogger } from "../kernel/telemetry/terminal-log.ts";
 
 /** The features of the server that `insulae start` runs. */
 export const serverFeatures = [...coreFeatures, ...standardFeatures];

@@ -152,11 +152,17 @@ export function checkRoutes(name: string, returned: unknown, declared: Iterable<
   const routes = returned as readonly (Partial<Route> | undefined)[]; // see above
   const addresses = new Set(routes.map((route) => `${route?.method} ${route?.path}`));
   refuse([
-    ...routes.flatMap((each, index) =>
-      typeof each === "object" && each !== null && "method" in each && "options" in each
+    ...routes.flatMap((each, index) => {
+      const isRoute = typeof each === "object" && each !== null && "method" in each;
+      if (!isRoute) {
+        return [
+          `${name}: route ${index + 1} of its list is ${describeValue(each)}; make it with r.get() …`,
+        ];
+      }
+      return typeof each.options === "object" && each.options !== null
         ? []
-        : [`${name}: route ${index + 1} of its list is ${describeValue(each)}; make it with r.get() …`],
-    ),
+        : [`${name}: ${each.method} ${each.path}: its options are ${describeValue(each.options)}`];
+    }),
     ...[...declared]
       // A copy will do: some features make their routes of others.
       .filter(({ method, path }) => !addresses.has(`${method} ${path}`))
@@ -174,7 +180,8 @@ export function featureNameProblems(
   return [...Map.groupBy(features, ({ name }) => name)]
     .filter(([, group]) => group.length > 1)
     .map(([name, group]) => {
-      if (new Set(group).size === 1) return `the feature ${name} is in the list twice: list it once`;
+      if (new Set(group).size === 1)
+        return `the feature ${name} is in the list twice: list it once`;
       const marks = group.map(({ migrations, routes: [route] = [] }) =>
         migrations
           ? `one with migrations in ${fileURLToPath(migrations)}`

@@ -7,7 +7,9 @@ export class DeclarationError extends Error {
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
-    super(`The application is not well declared:\n${problems.map((each) => `- ${each}`).join("\n")}`);
+    super(
+      `The application is not well declared:\n${problems.map((each) => `- ${each}`).join("\n")}`,
+    );
     this.problems = problems;
   }
 }

@@ -65,9 +65,11 @@ describe("a test app has people", () => {
   const first = job("greetings.first", {
     data: Type.Object({ text: Type.String() }),
     async run({ text }, { db, jobs }) {
-      await db.transaction().execute((tx) =>
-        jobs.send(later, { text }, { tx, after: new Date(Date.now() + 3_600_000) }),
-      );
+      await db
+        .transaction()
+        .execute((tx) =>
+          jobs.send(later, { text }, { tx, after: new Date(Date.now() + 3_600_000) }),
+        );
     },
   });
   const greetings = feature("greetings", {
@@ -80,7 +82,10 @@ describe("a test app has people", () => {
         {
           permission: "greetings:read",
           summary: "Who asks",
-          response: Type.Object({ tenant: Type.String(), id: Type.Union([Type.String(), Type.Null()]) }),
+          response: Type.Object({
+            tenant: Type.String(),
+            id: Type.Union([Type.String(), Type.Null()]),
+          }),
         },
         ({ tenant, user }) => ({ tenant: tenant.key, id: user.id }),
       ),
@@ -160,7 +165,9 @@ describe("a test app has people", () => {
     await owner.post("/greetings", { to, text: "Good morning" });
     await app.runJobs();
     expect(ran).toContain("acme: Good morning");
-    expect(await app.mailsTo(to)).toMatchObject([{ template: "greeting", subject: "Good morning" }]);
+    expect(await app.mailsTo(to)).toMatchObject([
+      { template: "greeting", subject: "Good morning" },
+    ]);
 
     failing.now = "No";
     await owner.post("/greetings", { to, text: "No" });
@@ -168,7 +175,10 @@ describe("a test app has people", () => {
       /^the job greetings.later failed: .*it can't be greeted/,
     );
     await app.runJobs();
-    expect((await app.mailsTo(to, 2)).map(({ subject }) => subject)).toEqual(["Good morning", "No"]);
+    expect((await app.mailsTo(to, 2)).map(({ subject }) => subject)).toEqual([
+      "Good morning",
+      "No",
+    ]);
   });
 });
 

@@ -56,7 +56,8 @@ export function createTestClient(
           ...request.headers,
         },
         ...(body !== undefined && {
-          payload: typeof body === "string" ? body : isRaw ? Buffer.from(body) : JSON.stringify(body),
+          payload:
+            typeof body === "string" ? body : isRaw ? Buffer.from(body) : JSON.stringify(body),
         }),
       });
       const { statusCode: status, body: text } = reply;

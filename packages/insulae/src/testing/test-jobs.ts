@@ -6,11 +6,10 @@ import { platformQueue } from "../kernel/jobs/queue-names.ts";
 
 const longestMs = 20_000;
 
-interface JobRow {
+interface FailedJob {
   readonly id: string;
   readonly job: string;
-  readonly state: string;
-  readonly output: unknown;
+  readonly error: unknown;
 }
 
 /**
@@ -23,39 +22,58 @@ interface JobRow {
 export async function runJobs(app: App, client: pg.Client, reported: Set<string>): Promise<void> {
   const until = performance.now() + longestMs;
   for (;;) {
-    const waiting = [...(await findOutboxes(app, client)), ...(await makeDue(client))];
-    const failed = (await findFailed(client)).filter(({ id }) => !reported.has(id));
-    for (const { id } of failed) reported.add(id);
-    const [first] = failed;
-    if (first) throw new Error(`the job ${first.job} failed: ${JSON.stringify(first.output)}`);
-    if (waiting.length === 0) return;
-    if (performance.now() > until) throw new Error(`jobs have not ended: ${waiting.join(", ")}`);
+    // A job may move from an outbox to the queue, and end and leave another, between two looks.
+    const before = await makeDue(client);
+    const outboxes = await findOutboxes(app, client);
+    const after = await makeDue(client);
+    await refuseFailed(client, reported);
+    const waiting = [...before.waiting, ...outboxes, ...after.waiting];
+    if (waiting.length === 0 && before.count === after.count) return;
+    if (performance.now() > until) {
+      throw new Error(`jobs have not ended: ${[...new Set(waiting)].join(", ")}`);
+    }
     await sleep(10);
   }
 }
 
-/** @returns the names of jobs that wait or run; those of suspended tenants wait for them to be active. */
-async function makeDue(client: pg.Client): Promise<readonly string[]> {
-  const { rows } = await client.query<{ job: string }>(
+interface Queue {
+  /** The names of jobs that wait or run; those of suspended tenants wait for them to be active. */
+  readonly waiting: readonly string[];
+  /** How many there are, with those that have ended. */
+  readonly count: string;
+}
+
+async function makeDue(client: pg.Client): Promise<Queue> {
+  await client.query(
     `with due as (
        update pgboss.job_common set start_after = now(), blocked = false
        where state < 'active' and start_after > now()
-       returning pg_notify('insulae', 'job')
+       returning id
      )
-     select data ->> 'job' as job from pgboss.job_common
-     where state <= 'active' and (select count(*) from due) >= 0
-       and (name = $1 or exists (
-         select from control.tenants where id::text = name and status = 'active'))`,
+     select pg_notify('insulae', 'job') from due limit 1`,
+  );
+  const { rows } = await client.query<Queue>(
+    `select count(*), coalesce(
+       json_agg(data ->> 'job') filter (where state <= 'active' and (job.name = $1 or exists (
+         select from control.tenants where id::text = job.name and status = 'active'))),
+       '[]') as waiting
+     from pgboss.job_common job`,
     [platformQueue],
   );
-  return rows.map(({ job }) => job);
+  return rows[0] ?? { waiting: [], count: "0" };
 }
 
-async function findFailed(client: pg.Client): Promise<readonly JobRow[]> {
-  const { rows } = await client.query<JobRow>(
-    `select id, data ->> 'job' as job, state, output from pgboss.job_common where state = 'failed'`,
+/** @throws Error */
+async function refuseFailed(client: pg.Client, reported: Set<string>): Promise<void> {
+  const { rows } = await client.query<FailedJob>(
+    `select id, data ->> 'job' as job, output -> 'error' as error
+     from pgboss.job_common where state = 'failed'`,
   );
-  return rows;
+  const [first, ...others] = rows.filter(({ id }) => !reported.has(id));
+  for (const { id } of rows) reported.add(id);
+  if (!first) return;
+  const more = others.length > 0 ? ` (and ${others.length} more)` : "";
+  throw new Error(`the job ${first.job} failed: ${String(first.error)}${more}`);
 }
 
 /** Jobs that were sent in a transaction, and are not in the queue yet. @returns their names */

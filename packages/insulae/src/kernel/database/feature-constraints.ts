@@ -16,7 +16,11 @@ export async function constraintProblems(
 ): Promise<readonly ConstraintProblem[]> {
   const named = [...migrations.constraints];
   if (named.length === 0) return [];
-  const tablesOf = await findConstraints(client, schema, named.map(([name]) => name));
+  const tablesOf = await findConstraints(
+    client,
+    schema,
+    named.map(([name]) => name),
+  );
   const problems: ConstraintProblem[] = [];
   for (const [name, feature] of named) {
     const tables = tablesOf.get(name);

@@ -76,46 +76,6 @@ describe("the server does not start", () => {
   });
 });
 
-describe("a feature names a constraint", () => {
-  const naming = (...names: string[]) => ({
-    constraints: Object.fromEntries(names.map((name) => [name, "an error"])),
-  });
-
-  test("that no table has: the server does not start, and says what is similar", async () => {
-    await expect(start([{ ...notes, ...naming("notes_pkay") }, tags])).rejects.toThrow(
-      "the feature notes names the constraint notes_pkay, which no table has; did you mean notes_pkey?",
-    );
-    // Beside what is wrong with its tables.
-    const both = { ...notes, tables: ["notes"], ...naming("nothing") };
-    await expect(start([both, tags])).rejects.toThrow(/data\.note_lines[^]*constraint nothing/);
-  });
-
-  test("of another feature's table: the server does not start", async () => {
-    await expect(start([{ ...notes, ...naming("tags_pkey") }, tags])).rejects.toThrow(
-      "the feature notes names the constraint tags_pkey, which is of the table tags: name it in the `constraints` of the feature tags",
-    );
-  });
-
-  test("of its own: a key, a check, a unique index, either end of a reference, what a function raises", async () => {
-    await inDatabase(`
-      alter table notes add constraint notes_check check (true), add tag_id uuid;
-      create unique index notes_once on notes (tenant_id, id);
-      select app.tenant_reference('notes', 'tag_id', 'tags');
-      create function guard() returns trigger language plpgsql as $f$
-        begin raise exception 'no' using errcode = '23514', constraint = 'notes_limit'; end $f$`);
-    const of = ["notes_pkey", "notes_check", "notes_once", "notes_limit", "notes_tag_id_fkey"];
-    await start([{ ...notes, ...naming(...of) }, tags]);
-    await start([notes, { ...tags, ...naming("notes_tag_id_fkey") }]);
-  });
-
-  test("that a newer version has dropped: an older one starts beside it", async () => {
-    const older = { ...(await testFeature("lines", [table("lines")])), ...naming("lines_check") };
-    await expect(start([notes, tags, older])).rejects.toThrow("lines_check");
-    await start([notes, tags, await testFeature("lines", [table("lines"), "select 1;"])]);
-    await start([notes, tags, older]);
-  });
-});
-
 test("tables of a feature that is not loaded are no mistake, and the log says so", async () => {
   warnings.length = 0;
   await start([notes]);

@@ -89,12 +89,20 @@ test("a folder's URL may end without a slash", async () => {
 });
 
 test("all that is wrong in all folders is reported at once", async () => {
-  const wrong = (name: string, migrations: URL) => ({ name, dependsOn: [], tables: [name], migrations });
+  const wrong = (name: string, migrations: URL) => ({
+    name,
+    dependsOn: [],
+    tables: [name],
+    migrations,
+  });
   const load = loadMigrations([
     wrong("notes", await folder({ "0001_a.sql": "select 1;", "0002_b.sql": "\n-- down\n" })),
     { ...wrong("tags", await folder({ "1_a.sql": one })), dependsOn: ["note"], tables: ["notes"] },
   ]);
-  const { problems }: DeclarationError = await load.then(expect.unreachable, (error) => error);
+  const { problems }: DeclarationError = await load.then(
+    () => expect.unreachable("they were loaded"),
+    (error) => error,
+  );
   expect(problems).toEqual([
     "feature tags depends on note, which is not there; did you mean notes?",
     "the features notes and tags both list the table notes",

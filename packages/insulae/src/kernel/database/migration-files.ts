@@ -66,10 +66,15 @@ export async function loadMigrations(sources: readonly MigrationSource[]): Promi
   const problems: string[] = [];
   const ordered = await collecting(problems, () => orderByDependencies(sources));
   const tables = await collecting(problems, () => tablesOf(sources));
-  const read = async (name: string, folder: URL): Promise<MigrationSet> => ({
-    name,
-    migrations: (await collecting(problems, () => readMigrations(name, folder))) ?? [],
-  });
+  const wrongFiles = new Map<string, string[]>();
+  const read = async (name: string, folder: URL): Promise<MigrationSet> => {
+    const wrong: string[] = [];
+    wrongFiles.set(name, wrong); // in the order of the features, whichever is read first
+    return {
+      name,
+      migrations: (await collecting(wrong, () => readMigrations(name, folder))) ?? [],
+    };
+  };
   const [app, control, ...features] = await Promise.all([
     read("app", ownFolder("app")),
     read("control", ownFolder("control")),
@@ -77,7 +82,7 @@ export async function loadMigrations(sources: readonly MigrationSource[]): Promi
       migrations ? [read(name, migrations)] : [],
     ),
   ]);
-  refuse(problems);
+  refuse([...problems, ...[...wrongFiles.values()].flat()]);
   const dataPlane = [app, ...features].flatMap((set) => set.migrations);
   return {
     app,
@@ -159,7 +164,8 @@ function nameProblem(file: string, files: readonly string[], index: number): str
   // Which numbers there are is only known once all have their names.
   if (files.some((name) => numberOf(name) === undefined)) return undefined;
   const last = files[index - 1];
-  if (numberOf(last) === digits) return `${last} has the number ${digits} as well; use the next one`;
+  if (numberOf(last) === digits)
+    return `${last} has the number ${digits} as well; use the next one`;
   const next = last === undefined ? 1 : Number(numberOf(last)) + 1;
   if (Number(digits) === next) return undefined;
   return `expected number ${String(next).padStart(4, "0")}; numbers start at 0001, without gaps`;

@@ -279,7 +279,10 @@ async function apply(client: pg.Client, schema: string, migration: Migration): P
 }
 
 /** Which migration, in which line, and what PostgreSQL advises. */
-function explain(migration: Migration, error: Error & { position?: unknown; hint?: unknown }): string {
+function explain(
+  migration: Migration,
+  error: Error & { position?: unknown; hint?: unknown },
+): string {
   const before = migration.up.slice(0, Math.max(0, Number(error.position) - 1));
   const line = error.position === undefined ? "" : `, line ${before.split("\n").length}`;
   const advice = typeof error.hint === "string" ? `\n${error.hint}` : "";

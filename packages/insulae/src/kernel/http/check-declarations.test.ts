@@ -18,9 +18,7 @@ const withRoute = (
 ): Feature =>
   feature("notes", {
     permissions: { "notes:read": "See notes" },
-    routes: () => [
-      { method, path, absolute: false, options, handler } as unknown as Route,
-    ],
+    routes: () => [{ method, path, absolute: false, options, handler } as unknown as Route],
   });
 
 const good = { permission: "notes:read", summary: "Notes", response: Type.Unknown() };
@@ -46,11 +44,7 @@ describe("a feature", () => {
       "permision is not an option; did you mean permission?",
       withRoute({ ...good, permision: "notes:read" }),
     ],
-    ["its options are undefined", withRoute(undefined as never)],
-    [
-      "its handler is null",
-      withRoute(good, "/notes", "GET", null),
-    ],
+    ["its handler is null", withRoute(good, "/notes", "GET", null)],
     [
       "errors[0] is undefined: its import is misspelt, or part of an import circle",
       withRoute({ ...good, errors: [undefined] }),
@@ -58,6 +52,25 @@ describe("a feature", () => {
     [
       "parameter :id has no schema in params; did you mean ids?",
       withRoute({ ...good, params: Type.Object({ ids: Type.String() }) }, "/notes/:id"),
+    ],
+    [
+      "body is undefined: its import is misspelt",
+      withRoute({ ...good, body: undefined }, "/n", "POST"),
+    ],
+    ["response 201 is undefined", withRoute({ ...good, response: { 201: undefined } })],
+    [
+      "response 200: a schema in it is undefined",
+      withRoute({ ...good, response: { type: "array", items: undefined } }),
+    ],
+    [
+      "query: a schema in it is undefined",
+      withRoute({ ...good, query: { type: "object", properties: { a: undefined } } }),
+    ],
+    ['limit "credential" is not known', withRoute({ ...good, limit: "credential" })],
+    ["bodyLimit is 0; give a number of bytes", withRoute({ ...good, bodyLimit: 0 })],
+    [
+      "its path is below /api/v1 anyway: leave that out, or use r.absolute",
+      withRoute(good, "/api/v1/notes"),
     ],
     ["it has no summary", withRoute({ ...good, summary: " " })],
     ["it has no response", withRoute({ ...good, response: undefined })],

@@ -65,8 +65,6 @@ export const eventProblems = (
 
 // The types say most of this already; applications in JavaScript, and casts, have not read them.
 export function routeProblems(route: Route, features: readonly Feature[]): string[] {
-  if (typeof route.options !== "object" || route.options === null)
-    return [`its options are ${describeValue(route.options)}`];
   const options: Partial<Route["options"]> = route.options;
   return [
     ...unknownNames(options, Object.keys(optionNames)),
@@ -74,6 +72,7 @@ export function routeProblems(route: Route, features: readonly Feature[]): strin
       ? []
       : [`its handler is ${describeValue(route.handler)}`]),
     ...errorProblems(options.errors),
+    ...limitProblems(options),
     ...accessProblems(options, features),
     ...pathProblems(route),
     ...responseProblems(options.response),
@@ -85,9 +84,10 @@ export function routeProblems(route: Route, features: readonly Feature[]): strin
       ? [`a ${route.method} has no body`]
       : []),
     ...(options.query && !isObjectSchema(options.query) ? ["query is not an object schema"] : []),
-    ...(["params", "query", "body"] as const).flatMap((part) =>
-      schemaProblems(options[part] ?? {}).map((problem) => `${part}: ${problem}`),
-    ),
+    ...(["params", "query", "body"] as const)
+      // Whoever names a part of the request means a schema.
+      .filter((part) => part in options)
+      .flatMap((part) => partProblems(part, options[part])),
   ];
 }
 
@@ -116,6 +116,22 @@ const undeclared = (permission: string, features: readonly Feature[]): string =>
   const names = features.flatMap(({ permissions }) => [...permissions.keys()]);
   return `permission ${permission} is declared by no feature${hint(permission, names)}`;
 };
+
+const partProblems = (part: string, schema: unknown): string[] =>
+  typeof schema === "object" && schema !== null
+    ? schemaProblems(schema).map((problem) => `${part}: ${problem}`)
+    : [`${part} is ${describeValue(schema)}`];
+
+function limitProblems({ limit, bodyLimit }: Partial<Route["options"]>): string[] {
+  return [
+    ...(limit === undefined || limit === "credentials" || limit === "signed"
+      ? []
+      : [`limit ${JSON.stringify(limit)} is not known; use "credentials" or "signed"`]),
+    ...(bodyLimit === undefined || (Number.isInteger(bodyLimit) && bodyLimit > 0)
+      ? []
+      : [`bodyLimit is ${bodyLimit}; give a number of bytes`]),
+  ];
+}
 
 function errorProblems(errors: unknown): string[] {
   if (errors === undefined) return [];
@@ -149,7 +165,9 @@ function auditProblems({ method, options: { audit } }: Route): string[] {
         ];
   }
   if (typeof audit !== "string") {
-    return typeof audit?.none === "string" && audit.none.trim() ? [] : ["it gives no reason why it is not audited"];
+    return typeof audit?.none === "string" && audit.none.trim()
+      ? []
+      : ["it gives no reason why it is not audited"];
   }
   return /^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(audit)
     ? []
@@ -178,11 +196,14 @@ function pathProblems(route: Route): string[] {
   if (!/^(\/(:[a-z][a-z0-9_]*|[A-Za-z0-9._~-]+))*$/.test(route.path) || route.path === "") {
     problems.push("its path is not of the form /things/:id");
   }
+  if (!route.absolute && `${route.path}/`.startsWith(`${apiPrefix}/`)) {
+    problems.push(`its path is below ${apiPrefix} anyway: leave that out, or use r.absolute`);
+  }
   const inPath = pathParameters(route.path);
   const params = route.options.params;
   const described = isObjectSchema(params) ? Object.keys(params.properties) : [];
   for (const name of inPath) {
-    if (!described.includes(name)) problems.push(`parameter :${name} has no schema in params`);
+    if (!described.includes(name)) problems.push(`parameter :${name} has no schema in params${hint(name, described)}`);
   }
   for (const name of described) {
     if (!inPath.includes(name)) problems.push(`params describe :${name}, which its path has not`);
@@ -200,7 +221,7 @@ function responseProblems(response: ResponseSchemas | undefined): string[] {
       ? ["its response has no status 2xx or 3xx"]
       : []),
     ...[...responsesOf(response)].flatMap(([status, schema]) =>
-      schemaProblems(schema ?? {}).map((problem) => `response ${status}: ${problem}`),
+      schema === null ? [] : partProblems(`response ${status}`, schema),
     ),
   ];
 }

@@ -192,7 +192,8 @@ function isSchedule(cron: string): boolean {
 /** A list of `*`, numbers, names (`mon`) and ranges of them, each perhaps with a step. */
 const isField = (field: string, [least, most]: readonly [number, number]): boolean =>
   field.split(",").every((part) => {
-    const [, from, to, step] = /^(\*|\d{1,2}|[a-z]{3})(?:-(\d{1,2}|[a-z]{3}))?(?:\/(\d{1,2}))?$/i.exec(part) ?? [];
+    const [, from, to, step] =
+      /^(\*|\d{1,2}|[a-z]{3})(?:-(\d{1,2}|[a-z]{3}))?(?:\/(\d{1,2}))?$/i.exec(part) ?? [];
     const numbers = [from, to].filter((each) => /^\d/.test(each ?? "")).map(Number);
     return (
       from !== undefined && step !== "0" && numbers.every((each) => each >= least && each <= most)

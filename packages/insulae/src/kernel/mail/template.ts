@@ -100,6 +100,4 @@ export function mailTemplate<Variables extends object>(
 
 /** The values that a text names. One with tags (`{% for … %}`) may make names of its own: those are left out. */
 const namesIn = (text: string): readonly string[] =>
-  text.includes("{%")
-    ? []
-    : [...text.matchAll(/\{\{-?\s*(\w+)/g)].map(([, name = ""]) => name);
+  text.includes("{%") ? [] : [...text.matchAll(/\{\{-?\s*(\w+)/g)].map(([, name = ""]) => name);
