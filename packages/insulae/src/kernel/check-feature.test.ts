@@ -145,7 +145,7 @@ describe("a job is refused", () => {
     ["runs without data", { run, schedule: "0 3 * * *", data: Type.Object({ id: Type.String() }) }],
     ["run is undefined", {}],
     ["retrys is not an option; did you mean retries?", { run, retrys: 3 }],
-    ["retries is not a whole number of 0 or more", { run, retries: -1 }],
+    ["retries is not a number of 0 or more", { run, retries: -1 }],
   ])("where %s", (problem, options) => {
     const [found] = problemsOf(() => job("notes.sweep", options as { run: typeof run }));
     expect(found).toContain("job notes.sweep: ");

@@ -8,14 +8,18 @@ export interface ConstraintProblem {
   readonly problem: string;
 }
 
-/** @param client the owner, in the database of the schema, which has all migrations. */
+/**
+ * None on a further server: it has no control plane, and the same tables as the main one, where this is checked.
+ *
+ * @param client the owner, in the database of the schema, which has all migrations.
+ */
 export async function constraintProblems(
   client: pg.ClientBase,
   schema: string,
   migrations: Migrations,
 ): Promise<readonly ConstraintProblem[]> {
   const named = [...migrations.constraints];
-  if (named.length === 0) return [];
+  if (named.length === 0 || !(await hasControlPlane(client))) return [];
   const tablesOf = await findConstraints(
     client,
     schema,
@@ -43,6 +47,11 @@ export async function constraintProblems(
     }
   }
   return problems;
+}
+
+async function hasControlPlane(client: pg.ClientBase): Promise<boolean> {
+  const { rowCount } = await client.query("select from pg_namespace where nspname = 'control'");
+  return rowCount === 1;
 }
 
 /**

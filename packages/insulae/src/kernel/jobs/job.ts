@@ -156,12 +156,13 @@ const optionNames: Readonly<Record<keyof JobOptions<TSchema> | "run", true>> = {
 function jobProblems(options: JobOptions<TSchema> & Pick<JobDefinition, "run">): string[] {
   const { data, schedule, run } = options;
   const numbers = ["retries", "backoffSeconds", "timeoutSeconds"] as const;
+  const isAmount = (value: unknown) => typeof value === "number" && value >= 0;
   return [
     ...unknownNames(options, Object.keys(optionNames)),
     ...(typeof run === "function" ? [] : [`run is ${describeValue(run)}; give a function`]),
     ...numbers
       .filter((option) => options[option] !== undefined && !isAmount(options[option]))
-      .map((option) => `${option} is not a whole number of 0 or more`),
+      .map((option) => `${option} is not a number of 0 or more`),
     ...(schedule === undefined || isSchedule(schedule)
       ? []
       : [
@@ -172,8 +173,6 @@ function jobProblems(options: JobOptions<TSchema> & Pick<JobDefinition, "run">):
       : []),
   ];
 }
-
-const isAmount = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0;
 
 /** Of minute, hour, day of the month, month, day of the week. */
 const ranges = [

@@ -88,7 +88,7 @@ export function mailTemplate<Variables extends object>(
   const known = [...Object.keys(values), ...Object.keys(links), "tenant", "support_email"];
   const problems = [
     ...(/^[a-z][a-z0-9_]*$/.test(name) ? [] : ["use a name in lower case with underscores"]),
-    ...(subject.trim() === "" || body.trim() === "" ? ["give it a subject and a body"] : []),
+    ...(subject.trim() === "" ? ["give it a subject"] : []),
     ...(typeof compose === "function" ? [] : [`compose is ${describeValue(compose)}`]),
     ...namesIn(`${subject} ${body}`)
       .filter((each) => !known.includes(each))
