@@ -144,6 +144,7 @@ describe("a job is refused", () => {
     ['schedule "*/0 * * * *" is not', { run, schedule: "*/0 * * * *" }],
     ["runs without data", { run, schedule: "0 3 * * *", data: Type.Object({ id: Type.String() }) }],
     ["run is undefined", {}],
+    ["data is undefined", { run, data: undefined }],
     ["retrys is not an option; did you mean retries?", { run, retrys: 3 }],
     ["retries is not a number of 0 or more", { run, retries: -1 }],
   ])("where %s", (problem, options) => {

@@ -44,7 +44,7 @@ export function checkFeature(name: unknown, options: unknown): void {
     ...unknownNames(given, Object.keys(optionNames)),
     ...permissionProblems(given.permissions),
     ...migrationsProblems(given.migrations),
-    ...textsProblems("tables", given.tables, /^[a-z_][a-z0-9_]*$/, 'a table\'s name ("notes")'),
+    ...textsProblems("tables", given.tables, /./, 'a table\'s name ("notes")'),
     ...textsProblems("dependsOn", given.dependsOn, /./, 'a feature\'s name ("contacts")'),
     ...constraintProblems(given.constraints),
     ...listProblems("mails", given.mails, "mailTemplate()", ["name", "compose"]),

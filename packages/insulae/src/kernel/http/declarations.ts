@@ -185,7 +185,12 @@ function etagProblems(
     ...(context === "tenant" ? [] : ["etag names a tenant's row: it needs the context tenant"]),
     ...(pathParameters(path).includes("id") ? [] : ["etag needs an :id in the path"]),
     ...(typeof etag === "string" && !features.some(({ tables }) => tables.includes(etag))
-      ? [`etag: the table ${etag} is declared by no feature`]
+      ? [
+          `etag: the table ${etag} is declared by no feature${hint(
+            etag,
+            features.flatMap(({ tables }) => tables),
+          )}`,
+        ]
       : []),
   ];
 }
@@ -203,7 +208,8 @@ function pathProblems(route: Route): string[] {
   const params = route.options.params;
   const described = isObjectSchema(params) ? Object.keys(params.properties) : [];
   for (const name of inPath) {
-    if (!described.includes(name)) problems.push(`parameter :${name} has no schema in params${hint(name, described)}`);
+    if (!described.includes(name))
+      problems.push(`parameter :${name} has no schema in params${hint(name, described)}`);
   }
   for (const name of described) {
     if (!inPath.includes(name)) problems.push(`params describe :${name}, which its path has not`);

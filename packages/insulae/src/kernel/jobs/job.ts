@@ -159,6 +159,9 @@ function jobProblems(options: JobOptions<TSchema> & Pick<JobDefinition, "run">):
   const isAmount = (value: unknown) => typeof value === "number" && value >= 0;
   return [
     ...unknownNames(options, Object.keys(optionNames)),
+    ...("data" in options && (typeof data !== "object" || data === null)
+      ? [`data is ${describeValue(data)}; give a schema, or leave it out`]
+      : []),
     ...(typeof run === "function" ? [] : [`run is ${describeValue(run)}; give a function`]),
     ...numbers
       .filter((option) => options[option] !== undefined && !isAmount(options[option]))
