@@ -11,7 +11,7 @@ import { checkAppOptions } from "./check-application.ts";
 import type { Settings } from "./config.settings.ts";
 import { type Config, loadConfig } from "./config.ts";
 import type { FirstAdmin } from "./features/accounts/accounts.feature.ts";
-import { coreFeatures, developmentFeatures } from "./features/index.ts";
+import { featuresOf } from "./features/index.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
 import { type Installation, migratePlacements, openInstallation } from "./installation.ts";
 import { createCrossTenantAudit } from "./kernel/audit/cross-tenant.ts";
@@ -20,7 +20,6 @@ import type { Principal } from "./kernel/auth/principal.ts";
 import { redeemTicket } from "./kernel/auth/tickets.ts";
 import { requireWrites } from "./kernel/database/require-writes.ts";
 import type { Dns } from "./kernel/dns.ts";
-import type { Feature } from "./kernel/feature.ts";
 import { startFeatures } from "./kernel/hooks.ts";
 import { type AdmitHost, createDevelopmentHosts } from "./kernel/http/development-hosts.ts";
 import { createLimiter } from "./kernel/http/limits/limiter.ts";
@@ -117,11 +116,12 @@ export interface App
 export async function createApp(options: AppOptions = {}): Promise<App> {
   checkAppOptions(options);
   const config = loadConfig(await withStoredSecrets(options.env ?? process.env), options.config);
-  const { dns, settings, worker } = options;
+  const { dns, worker, features = stockApplication.features, settings, retired } = options;
   const ownLog = options.log ?? createLogger(config.logLevel);
   const { log, logs, file } = openLogging(config, ownLog, worker?.logs);
-  const features = featuresOf(config, options.features);
-  const installation = await openInstallation(config, features, log);
+  const installation = await openInstallation(config, featuresOf(config, features), log, {
+    ...(retired && { retired }),
+  });
   try {
     const services = await createServices(installation, { dns, logs, settings });
     const app = await assemble(installation, services, options);
@@ -140,16 +140,6 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
     throw error;
   }
 }
-
-/** @param given beside those that every app has; default: all that the server offers. */
-export const featuresOf = (
-  { env }: Pick<Config, "env">,
-  given: readonly Feature[] = stockApplication.features,
-): readonly Feature[] => [
-  ...coreFeatures,
-  ...(env === "production" ? [] : developmentFeatures),
-  ...given,
-];
 
 /**
  * A class, since a getter in an object literal costs a hidden class for each object, which lives, and

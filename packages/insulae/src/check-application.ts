@@ -119,11 +119,16 @@ function configProblems(config: unknown): string[] {
 /**
  * Reads the features' migrations, once all that the features declare has been checked.
  *
+ * @param retired names of features that the application no longer has.
  * @throws DeclarationError
  */
-export async function loadDeclared(features: readonly Feature[]): Promise<Migrations> {
+export async function loadDeclared(
+  features: readonly Feature[],
+  retired?: readonly string[],
+): Promise<Migrations> {
+  refuse(featuresProblems(features));
   const problems = declarationProblems(features);
-  const migrations = await collecting(problems, () => loadMigrations(features));
+  const migrations = await collecting(problems, () => loadMigrations(features, retired));
   if (problems.length > 0 || !migrations) throw new DeclarationError([...new Set(problems)]);
   return migrations;
 }

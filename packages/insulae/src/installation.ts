@@ -73,20 +73,32 @@ export interface Installation {
 /** What to do where migrations of the main database are due. */
 export type WhenDue = "migrate" | "refuse" | "leave";
 
+export interface OpenOptions {
+  /**
+   * By default as `MIGRATE_ON_START` says. Other than with `migrate`, nothing is changed, and there has to be
+   * something already.
+   */
+  readonly whenDue?: WhenDue;
+  /** As an application names them. */
+  readonly retired?: readonly string[];
+  /** Whether to refuse a database that has features which are not loaded. Default: where it migrates. */
+  readonly refuseForeign?: boolean;
+}
+
 /**
- * @param whenDue by default as `MIGRATE_ON_START` says. Other than with `migrate`, nothing is changed,
- *   and there has to be something already.
- * @throws DeclarationError, before anything is opened; what starting, reaching, migrating or checking the main database throws; NotSetUp;
- *   MigrationsDue.
+ * @throws DeclarationError, before anything is opened; what starting, reaching, migrating or checking the main
+ *   database throws; NotSetUp; MigrationsDue; FeaturesMissing.
  */
 export async function openInstallation(
   config: Config,
   features: readonly Feature[],
   log: Logger,
-  whenDue: WhenDue = config.migrateOnStart ? "migrate" : "refuse",
+  options: OpenOptions = {},
 ): Promise<Installation> {
+  const { whenDue = config.migrateOnStart ? "migrate" : "refuse", retired } = options;
+  const { refuseForeign = whenDue === "migrate" } = options;
   const secrets = createSecrets(config.masterSecret ?? loadMasterSecret(config.dataDir));
-  const migrations = await loadDeclared(features);
+  const migrations = await loadDeclared(features, retired);
   const embedded = config.databaseUrl
     ? undefined
     : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message) });
@@ -97,14 +109,15 @@ export async function openInstallation(
     const settings = connectionSettings(config);
     const { url, poolerUrl } = urls;
     const ofRoles = poolerUrl === undefined ? {} : { roleSettings: roleSettings(settings) };
+    const common = { url, migrations, refuseForeign, log };
     const found =
       whenDue === "migrate"
-        ? await bootMainServer({ url, secrets, migrations, lockTimeoutMs, ...ofRoles, log })
-        : await findMainServer({ url, migrations, check: whenDue === "refuse", log });
+        ? await bootMainServer({ ...common, secrets, lockTimeoutMs, ...ofRoles })
+        : await findMainServer({ ...common, check: whenDue === "refuse" });
     const main = { ...found, poolerUrl };
-    const common = { ...main, mainDatabase: main.database, secrets, settings };
+    const connection = { ...main, mainDatabase: main.database, secrets, settings };
     await checkConnections(
-      (["app", "control"] as const).map((role) => connectionConfig({ ...common, role })),
+      (["app", "control"] as const).map((role) => connectionConfig({ ...connection, role })),
     );
     const redis = config.redisUrl
       ? await connectRedis({

@@ -1,5 +1,7 @@
-import { type App, featuresOf } from "./app.ts";
+import type { App } from "./app.ts";
+import type { Application } from "./application.ts";
 import type { Config } from "./config.ts";
+import { featuresOf } from "./features/index.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
 import { migratePlacements, openInstallation } from "./installation.ts";
 import type { Logger } from "./kernel/telemetry/log.ts";
@@ -10,14 +12,17 @@ import { createServices, type Services } from "./services.ts";
  * does with the services. Gives everything back.
  */
 export async function prepareNode<Result>(
+  { features, settings, retired }: Application,
   config: Config,
   log: Logger,
   fn: (services: Services, ensureAdmin: App["ensureAdmin"]) => Promise<Result>,
 ): Promise<Result> {
-  const installation = await openInstallation(config, featuresOf(config), log);
+  const installation = await openInstallation(config, featuresOf(config, features), log, {
+    ...(retired && { retired }),
+  });
   try {
     await migratePlacements(installation);
-    const services = await createServices(installation);
+    const services = await createServices(installation, { settings });
     try {
       return await fn(services, (admin) => makeFirstAdmin(installation, services, admin));
     } finally {

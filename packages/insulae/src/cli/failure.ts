@@ -64,6 +64,8 @@ export function explain(error: unknown): Failure {
       );
     case "MigrationRefused":
       return failed("migration_refused", error.message, exitCodes.refused);
+    case "FeaturesMissing":
+      return failed("features_missing", error.message, exitCodes.refused);
     case "MigrationsDue":
       return failed("migrations_due", error.message, exitCodes.refused);
     case "NotSetUp":

@@ -20,7 +20,7 @@ export interface ListJobsOptions {
 }
 
 export const listJobs = (context: CommandContext, options: ListJobsOptions): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "look", async ({ platform }) => {
     const { tenant, ...filter } = options;
     const owner = tenant === undefined ? undefined : (await platform.tenants.get(tenant)).id;
     const jobs = await someJobs(platform.control, owner, filter);
@@ -63,7 +63,7 @@ const each = (
   what: "retried" | "dropped",
   work: (platform: Platform, id: string) => Promise<void>,
 ): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "change", async ({ platform }) => {
     const wrong = ids.find((id) => !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id));
     if (wrong !== undefined) throw notFound(wrong);
     for (const id of ids) {

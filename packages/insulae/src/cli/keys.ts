@@ -36,13 +36,13 @@ function refuseSecret({ config }: Installation): void {
 }
 
 export const showKeys = (context: CommandContext): Promise<Result> =>
-  withInstallation(context, undefined, async (installation) => {
+  withInstallation(context, "look", async (installation) => {
     refuseSecret(installation);
     return result(await listKeys(installation.control));
   });
 
 export const rotateSigningKeys = (context: CommandContext, now: boolean): Promise<Result> =>
-  withInstallation(context, undefined, async (installation) => {
+  withInstallation(context, "change", async (installation) => {
     refuseSecret(installation);
     const { control, config, secrets } = installation;
     const accessTtlSeconds = config.accessTokenSeconds;
@@ -54,7 +54,7 @@ export const rotateSigningKeys = (context: CommandContext, now: boolean): Promis
   });
 
 export const retireSigningKey = (context: CommandContext, id: string): Promise<Result> =>
-  withInstallation(context, undefined, async (installation) => {
+  withInstallation(context, "change", async (installation) => {
     refuseSecret(installation);
     await retireKey(installation.control, id);
     const target = { type: "signing_key", id };

@@ -34,7 +34,10 @@ const shares = (config: Config, { id, workers }: WorkerRole): Partial<Config> =>
   cacheMegabytes: shareOf(config.cacheMegabytes, workers),
 });
 
-export async function startWorker({ env }: CommandContext, role: WorkerRole): Promise<Result> {
+export async function startWorker(
+  { env, application }: CommandContext,
+  role: WorkerRole,
+): Promise<Result> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
   const peer = createPeer({
     send: (message) => process.send?.(message, undefined, undefined, () => {}),
@@ -50,7 +53,7 @@ export async function startWorker({ env }: CommandContext, role: WorkerRole): Pr
     const config = loadConfig(env, overrides);
     const worker = createWorkerLink(role.id, role.workers, peer);
     const log = logFor(config, role.json).child({ worker: role.id });
-    app = await createApp({ env, config: overrides, log, worker });
+    app = await createApp({ ...(await application()), env, config: overrides, log, worker });
     giveBackMemory();
     const address = await app.listen().catch((error: unknown) => {
       throw cannotListen(error, config);

@@ -2,6 +2,7 @@
  * `insulae start --workers`: this process is the primary. It owns the embedded PostgreSQL, migrates, makes the
  * first administrator, and then starts the workers, which are the servers.
  */
+import type { Application } from "../application.ts";
 import { type Config, loadConfig } from "../config.ts";
 import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
@@ -23,7 +24,7 @@ import { welcome, welcomeDocument } from "./welcome.ts";
 const beforeDeadlineMs = 300;
 
 export async function startWorkers(
-  { env, json, note }: CommandContext,
+  { env, json, note, application, applicationFile }: CommandContext,
   overrides: Partial<Config>,
   workers: number,
 ): Promise<Result> {
@@ -36,7 +37,7 @@ export async function startWorkers(
   const hub = createWorkersHub({ metrics: metrics.text });
   const { log, file } = openLogging(config, logFor(config, json), hub.logs);
   const { deadlineMs } = shutdownTimes(config);
-  const crew = createCrew({ workers, overrides, json, hub, log });
+  const crew = createCrew({ workers, applicationFile, overrides, json, hub, log });
   const embedded = config.databaseUrl
     ? undefined
     : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message) });
@@ -52,7 +53,7 @@ export async function startWorkers(
   let prepared: Awaited<ReturnType<typeof prepare>>;
   let address: string;
   try {
-    prepared = await prepare(config, log);
+    prepared = await prepare(await application(), config, log);
     giveBackMemory();
     address = await crew.start();
   } catch (error) {
@@ -79,9 +80,9 @@ export async function startWorkers(
 }
 
 /** What is done once, before there are workers. Its modules are not needed afterwards. */
-async function prepare(config: Config, log: Logger) {
+async function prepare(application: Application, config: Config, log: Logger) {
   const { prepareNode } = await import("../prepare-node.ts");
-  return prepareNode(config, log, async (services, ensureAdmin) => ({
+  return prepareNode(application, config, log, async (services, ensureAdmin) => ({
     admin: await firstAdmin(config, ensureAdmin),
     freeKey: await findFreeKey(services.platform),
   }));

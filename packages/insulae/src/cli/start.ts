@@ -43,7 +43,8 @@ export async function start(
   const log = logFor(config, json);
   let databaseStops = () => {};
   const onDatabaseStop = () => databaseStops();
-  const app = await createApp({ env, config: overrides, log, onDatabaseStop });
+  const application = await context.application();
+  const app = await createApp({ ...application, env, config: overrides, log, onDatabaseStop });
   let address: string;
   let admin: FirstAdmin | undefined;
   try {

@@ -5,7 +5,7 @@ import type { App } from "../app.ts";
 import { type Config, ConfigError } from "../config.ts";
 import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
 import { createLogger, type Logger } from "../kernel/telemetry/log.ts";
-import { createTerminalLogger } from "../kernel/telemetry/terminal-log.ts";
+import { createTerminalLogger } from "../terminal-log.ts";
 import { CommandError } from "./failure.ts";
 import { describeTaken } from "./port.ts";
 

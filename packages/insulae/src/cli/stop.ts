@@ -5,9 +5,12 @@
  * within half a second is the same one.
  *
  * A SIGTERM to npm may never get here: npm passes it on to its shell, and a shell that waits for us
- * (dash does) ends without a word. So who is started by npm also ends when its parent is gone.
+ * (dash does) ends without a word. So who is started by npm, or by `insulae dev`, also ends when its parent is gone.
  */
 import { exitCodes } from "./failure.ts";
+
+/** The variable by which `insulae dev` tells the server whose parent it is. */
+export const developedVariable = "INSULAE_DEV";
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const sameSignalMs = 500;
@@ -50,7 +53,8 @@ export function stopOnSignal({ close, deadlineMs, note, parent, onHangUp }: Stop
     void stop();
   };
 
-  if (process.env.npm_lifecycle_event !== undefined) {
+  const { npm_lifecycle_event: script, [developedVariable]: developed } = process.env;
+  if (script !== undefined || developed !== undefined) {
     setInterval(() => process.ppid !== parent && stopOnce(), parentEveryMs).unref();
   }
   if (onHangUp) process.on("SIGHUP", onHangUp);

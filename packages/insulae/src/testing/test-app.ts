@@ -16,8 +16,8 @@ import { openInstallation } from "../installation.ts";
 import type { InDatabase } from "../kernel/database/roles.ts";
 import type { Feature } from "../kernel/feature.ts";
 import { createLogger } from "../kernel/telemetry/log.ts";
-import { createTerminalLogger } from "../kernel/telemetry/terminal-log.ts";
 import { removePlace } from "../kernel/tenancy/physical.ts";
+import { createTerminalLogger } from "../terminal-log.ts";
 import { createTestClient, type TestClient } from "./test-client.ts";
 import { testConfig } from "./test-config.ts";
 import {

@@ -25,7 +25,7 @@ export interface TableFindings {
   /** What is wrong, and what to do about it. */
   readonly problems: readonly string[];
   /**
-   * Tables of features that this application does not load, or of a newer version of it. They are no
+   * Tables of features that this application neither loads nor calls retired, or of a newer version of it. They are no
    * mistake: an older version has to start beside a newer one, and after it.
    */
   readonly unloaded: readonly string[];
@@ -66,6 +66,7 @@ async function compareSchema(
   }
   const unlisted = [...present].filter((table) => !migrations.tables.has(table));
   const others = unlisted.length > 0 ? await findUnknown(client, schema, migrations) : [];
+  const areRetired = others.every(({ set }) => migrations.retired.has(set));
   for (const table of unlisted) {
     const maker = makerOf(table, migrations);
     if (maker !== undefined) {
@@ -74,7 +75,7 @@ async function compareSchema(
           `add "${table}" to the feature's \`tables\``,
       );
     } else if (others.length > 0) {
-      unloaded.push(`${schema}.${table}`);
+      if (!areRetired) unloaded.push(`${schema}.${table}`);
     } else {
       problems.push(
         `no feature makes or lists the table ${schema}.${table}: ` +

@@ -49,6 +49,8 @@ export interface Migrations {
   readonly tables: ReadonlyMap<string, string>;
   /** Which feature names which constraint: constraint → feature. */
   readonly constraints: ReadonlyMap<string, string>;
+  /** Names of features that the application no longer has; their tables stay. */
+  readonly retired: ReadonlySet<string>;
   /** How many data-plane migrations there are: the version of an up-to-date placement. */
   readonly version: number;
   /** Names the data plane's contents: two versions with the same hash make the same tables. */
@@ -60,10 +62,16 @@ const ownFolder = (name: string) => new URL(`../../../migrations/${name}/`, impo
 /**
  * Reads the migrations of the kernel and of the features.
  *
+ * @param retired names of features that the application no longer has.
  * @throws DeclarationError if files, tables or dependencies are not well formed; it names all of them.
  */
-export async function loadMigrations(sources: readonly MigrationSource[]): Promise<Migrations> {
-  const problems: string[] = [];
+export async function loadMigrations(
+  sources: readonly MigrationSource[],
+  retired: readonly string[] = [],
+): Promise<Migrations> {
+  const problems = sources
+    .filter(({ name }) => retired.includes(name))
+    .map(({ name }) => `the feature ${name} is loaded: take it off \`retired\``);
   const ordered = await collecting(problems, () => orderByDependencies(sources));
   const tables = await collecting(problems, () => tablesOf(sources));
   const wrongFiles = new Map<string, string[]>();
@@ -94,6 +102,7 @@ export async function loadMigrations(sources: readonly MigrationSource[]): Promi
         Object.keys(constraints).map((constraint) => [constraint, name]),
       ),
     ),
+    retired: new Set(retired),
     version: features.reduce((sum, set) => sum + set.migrations.length, 0),
     hash: checksumOf(dataPlane.map((m) => `${m.set}/${m.number}/${m.checksum}`).join("\n")),
   };
