@@ -7,6 +7,7 @@ import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
 import { type Application, stockApplication } from "./application.ts";
+import { checkAppOptions } from "./check-application.ts";
 import type { Settings } from "./config.settings.ts";
 import type { Config } from "./config.ts";
 import type { FirstAdmin } from "./features/accounts/accounts.feature.ts";
@@ -120,13 +121,15 @@ export interface App
  * Makes an app: opens (or starts) its databases, migrates and checks them, wires everything up. It changes nothing of
  * the process.
  *
- * @throws ConfigError, IsolationError, TablesDiffer, or an Error that lists what is wrong with the features.
+ * @throws DeclarationError with all that is wrong with the options and the features, before anything is opened;
+ *   ConfigError, IsolationError, TablesDiffer.
  * @example
  * const app = await createApp({ features: [invoices] });
  * await app.tenants.create({ key: "acme", name: "Acme Corp", isolation: "database" });
  * await app.run({ port: 8080 });
  */
 export async function createApp(options: AppOptions = {}): Promise<App> {
+  checkAppOptions(options);
   const parent = process.ppid;
   const env = { ...(await withStoredSecrets(options.env ?? process.env)) };
   const { config, moveTo } = followPort(env, options.config);

@@ -3,6 +3,7 @@
  * The server runs on one, and so does each command of the CLI that needs no HTTP.
  */
 import type { Kysely } from "kysely";
+import { loadDeclared } from "./check-application.ts";
 import type { Config } from "./config.ts";
 import { type Broker, createBroker } from "./kernel/database/broker.ts";
 import type { Connect } from "./kernel/database/connect.ts";
@@ -11,7 +12,7 @@ import { measureConnections, watchStatements } from "./kernel/database/database-
 import { startEmbedded } from "./kernel/database/embedded/supervisor.ts";
 import { createLanes, type Lanes } from "./kernel/database/lanes.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
-import { loadMigrations, type Migrations } from "./kernel/database/migration-files.ts";
+import type { Migrations } from "./kernel/database/migration-files.ts";
 import { checkConnections } from "./kernel/database/pooler.ts";
 import {
   createControlDatabase,
@@ -88,8 +89,8 @@ export interface OpenOptions {
 }
 
 /**
- * @throws what starting, reaching, migrating or checking the main database throws; NotSetUp;
- *   MigrationsDue; FeaturesMissing.
+ * @throws DeclarationError, before anything is opened; what starting, reaching, migrating or checking the main
+ *   database throws; NotSetUp; MigrationsDue; FeaturesMissing.
  */
 export async function openInstallation(
   config: Config,
@@ -100,7 +101,7 @@ export async function openInstallation(
   const { whenDue = config.migrateOnStart ? "migrate" : "refuse", retired } = options;
   const { refuseForeign = whenDue === "migrate", note = (text) => log.info(text) } = options;
   const secrets = createSecrets(config.masterSecret ?? loadMasterSecret(config.dataDir));
-  const migrations = await loadMigrations(features, retired);
+  const migrations = await loadDeclared(features, retired);
   const embedded = config.databaseUrl
     ? undefined
     : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message), note });

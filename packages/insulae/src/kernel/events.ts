@@ -16,6 +16,7 @@ import { Clean } from "typebox/value";
 import type { FollowAnnouncements } from "./announcements.ts";
 import { createAnswers } from "./answers.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
+import { hint } from "./declaration-error.ts";
 import type { Feature } from "./feature.ts";
 import { Json } from "./json.ts";
 import { chain } from "./maybe-promise.ts";
@@ -122,7 +123,11 @@ export function createEvents(options: EventsOptions): EventService {
 
   const definitionOf = (name: EventName): EventDefinition => {
     const definition = definitions.get(name);
-    if (!definition) throw new Error(`the event ${name} is declared by no feature`);
+    if (!definition) {
+      throw new Error(
+        `the event ${name} is declared by no feature${hint(name, definitions.keys())}; declare it in the \`events\` of the feature`,
+      );
+    }
     return definition;
   };
 

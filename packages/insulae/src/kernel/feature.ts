@@ -12,6 +12,7 @@ import type { TSchema } from "typebox";
 import type { Answer, ResponseSchemas } from "./answer-type.ts";
 import type { AuditAction } from "./audit/audit.ts";
 import { type CallSite, callSite } from "./call-site.ts";
+import { checkFeature, checkRoutes } from "./check-feature.ts";
 import type { ErrorFactory } from "./errors.ts";
 import type { EventDeclaration, EventDefinition, EventName } from "./events.ts";
 import type { Access, HandlerOf, LockRow, RouteContext, UnknownTenantContext } from "./handler.ts";
@@ -194,7 +195,7 @@ export interface Feature {
  *
  * @param name lower-case, `[a-z][a-z0-9-]*`; it names the feature in the migration ledger, so it
  *   must not change once a migration has run.
- * @throws Error if the name, a permission or a route is not well formed.
+ * @throws DeclarationError if an option is not known or not well formed.
  * @example
  * const notes = feature<{ notes: NotesTable }>("notes", {
  *   permissions: { "notes:read": "See notes" },
@@ -210,8 +211,7 @@ export function feature<Tables = Record<never, never>>(
   name: string,
   options: FeatureOptions<Tables>,
 ): Feature {
-  if (!/^[a-z][a-z0-9-]*$/.test(name))
-    throw new Error(`feature name ${JSON.stringify(name)}: use [a-z][a-z0-9-]*`);
+  checkFeature(name, options);
   return Object.freeze({
     name,
     permissions: new Map(
@@ -232,27 +232,40 @@ export function feature<Tables = Record<never, never>>(
       schema: data,
     })),
     hooks: pickHooks(options),
-    routes: options.routes?.(routeBuilder<Tables>()) ?? [],
+    routes: options.routes ? routesOf(name, options.routes) : [],
   });
 }
 
+function routesOf<Tables>(
+  name: string,
+  routes: (r: RouteBuilder<Tables>) => readonly Route[],
+): readonly Route[] {
+  const declared = new Set<Route>();
+  const returned = routes(routeBuilder<Tables>(declared));
+  checkRoutes(name, returned, declared);
+  return returned;
+}
+
 function permission(name: string, definition: string | PermissionDefinition): PermissionDefinition {
-  if (!/^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$/.test(name)) {
-    throw new Error(`permission ${JSON.stringify(name)}: use resource:action in lower case`);
-  }
   if (typeof definition !== "string") return definition;
   const action = name.slice(name.indexOf(":") + 1);
   const role = action === "read" ? "viewer" : action === "write" ? "user" : "admin";
   return { description: definition, role };
 }
 
-function routeBuilder<Tables>(): RouteBuilder<Tables> {
+/** @param declared gets each route that is made. */
+function routeBuilder<Tables>(declared: Set<Route>): RouteBuilder<Tables> {
   const methods = (absolute: boolean): Omit<RouteBuilder<Tables>, "absolute"> => {
     const declare = (method: HttpMethod): Declare<Tables> => {
       const route: Declare<Tables> = (path, options, handler) => {
         // Its types were checked here; whoever reads it gives it what the route declares.
         const checked = options as unknown as RouteOptions;
-        return { method, path, absolute, options: checked, handler, at: callSite(route) };
+        const made: Route = {
+          ...{ method, path, absolute, options: checked, handler },
+          at: callSite(route),
+        };
+        declared.add(made);
+        return made;
       };
       return route;
     };

@@ -294,10 +294,21 @@ async function apply(client: pg.Client, schema: string, migration: Migration): P
   try {
     await client.query(migration.up);
   } catch (error) {
-    if (error instanceof Error) error.message = `${label(migration)}: ${error.message}`;
+    if (error instanceof Error) error.message = explain(migration, error);
     throw error;
   }
   await writeLedger(client, schema, migration);
+}
+
+/** Which migration, in which line, and what PostgreSQL advises. */
+function explain(
+  migration: Migration,
+  error: Error & { position?: unknown; hint?: unknown },
+): string {
+  const before = migration.up.slice(0, Math.max(0, Number(error.position) - 1));
+  const line = error.position === undefined ? "" : `, line ${before.split("\n").length}`;
+  const advice = typeof error.hint === "string" ? `\n${error.hint}` : "";
+  return `${label(migration)}${line}: ${error.message}${advice}`;
 }
 
 /** The schema that was to be migrated is not there. */
