@@ -173,3 +173,19 @@ describe("the first administrator", () => {
     expect(print).not.toHaveBeenCalled();
   });
 });
+
+test("neither making an app nor listening changes anything of the process", async () => {
+  const state = () => ({
+    listeners: process.eventNames().map((name) => [name, process.listenerCount(name)]),
+    env: { ...process.env },
+    flags: [...process.execArgv],
+    folder: process.cwd(),
+    exposed: "gc" in globalThis,
+  });
+  const before = state();
+  const app = await createTestApp();
+  await app.listen({ port: 0 });
+  expect(state()).toEqual(before);
+  await app.close();
+  expect(state()).toEqual(before);
+});
