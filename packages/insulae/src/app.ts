@@ -9,6 +9,7 @@ import { sql } from "kysely";
 import { type Application, stockApplication } from "./application.ts";
 import type { Settings } from "./config.settings.ts";
 import { type Config, loadConfig } from "./config.ts";
+import { dialects } from "./dialects/index.ts";
 import type { FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { coreFeatures, developmentFeatures } from "./features/index.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
@@ -42,6 +43,7 @@ import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
 import type { WorkerLink } from "./kernel/workers/link.ts";
 import { createLogPort } from "./log-port.ts";
 import { openLogging } from "./logging.ts";
+import { pagesOf } from "./pages/index.ts";
 import { withStoredSecrets } from "./secret-store.ts";
 import { createServices, type Services } from "./services.ts";
 import { shutdownTimes } from "./shutdown.ts";
@@ -181,7 +183,11 @@ class Resolved implements ResolvedRequest {
 async function assemble(
   installation: Installation,
   services: Services,
-  { onDatabaseStop, worker }: Pick<AppOptions, "onDatabaseStop" | "worker">,
+  {
+    name = "Insulae",
+    onDatabaseStop,
+    worker,
+  }: Pick<AppOptions, "name" | "onDatabaseStop" | "worker">,
 ): Promise<Omit<App, "reopenLog">> {
   const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
   const { platform, catalogue, announcements, authenticate, mailSender, jobRunner } = services;
@@ -208,9 +214,14 @@ async function assemble(
     catalogue,
     hostLookup,
     defaultTenant: config.defaultTenant,
+    rolesWith: config.env === "production" ? undefined : platform.permissions.rolesWith,
     authenticate,
     onCrossTenantAttempt: crossTenant.note,
   });
+  const findTenant = (host: string) => {
+    const lookup = hostLookup(host);
+    return lookup && catalogue.find(lookup);
+  };
   const admitHost = config.env === "production" ? undefined : developmentHosts(config, services);
   const http = createHttpServer({
     features,
@@ -240,12 +251,10 @@ async function assemble(
     cors: {
       origins: createOrigins({
         platform: config.corsOrigins,
+        localPages: config.env === "development" && config.corsOrigins.length === 0,
         baseUrl,
         baseDomain: config.baseDomain,
-        findTenant: (host) => {
-          const lookup = hostLookup(host);
-          return lookup && catalogue.find(lookup);
-        },
+        findTenant,
         findKnownTenant: (host) => {
           const lookup = hostLookup(host);
           return lookup && catalogue.findKnown(lookup);
@@ -265,6 +274,12 @@ async function assemble(
     cursorSecret: secrets.derive("cursors", 32),
     baseUrl,
     version,
+    name,
+    dialects: new Set(dialects),
+    pages: {
+      pages: pagesOf({ config, name, version }),
+      isPlatformHost: (host) => chain(findTenant(host), (tenant) => tenant === undefined),
+    },
     production: config.env === "production",
     log: moduleLog(log, "http"),
     bodyLimit: config.bodyLimitBytes,

@@ -25,6 +25,8 @@ export interface OpenApiOptions {
   readonly features: readonly Feature[];
   readonly version: string;
   readonly baseUrl: string;
+  /** Default: Insulae. */
+  readonly title?: string | undefined;
 }
 
 type Components = Map<string, JsonSchema>;
@@ -51,7 +53,7 @@ export function openApiDocument(options: OpenApiOptions): JsonSchema {
   return {
     openapi: "3.1.0",
     info: {
-      title: "Insulae",
+      title: options.title ?? "Insulae",
       version: options.version,
       description:
         "A multi-tenant backend. Every error is an `application/problem+json` (RFC 9457).",
@@ -322,6 +324,11 @@ function inDialect(schema: JsonSchema, components: Components): JsonSchema {
     if (keyword === "$id") continue;
     copy[keyword] = mapSubschemas(keyword, value, (inner) => asComponent(inner, components));
   }
+  const values = literalsOf(copy.anyOf);
+  if (values) {
+    delete copy.anyOf;
+    return { ...copy, type: typeof values[0], enum: values };
+  }
   // TypeBox writes a tuple as draft 7 does; OpenAPI 3.1 is of draft 2020-12.
   if (Array.isArray(copy.items)) {
     copy.prefixItems = copy.items;
@@ -329,6 +336,21 @@ function inDialect(schema: JsonSchema, components: Components): JsonSchema {
     delete copy.additionalItems;
   }
   return copy;
+}
+
+/** The texts or numbers of a union that has nothing else: tools show an `enum` as a choice. */
+function literalsOf(union: unknown): readonly (string | number)[] | undefined {
+  if (!Array.isArray(union) || union.length === 0) return undefined;
+  const values = union.map((schema: JsonSchema) =>
+    Object.keys(schema).every((keyword) => keyword === "const" || keyword === "type")
+      ? schema.const
+      : undefined,
+  );
+  return (["string", "number"] as const).some((type) =>
+    values.every((value) => typeof value === type),
+  )
+    ? (values as (string | number)[]) // as was just looked at
+    : undefined;
 }
 
 function nameOf(schema: JsonSchema): string | undefined {
