@@ -22,7 +22,7 @@ export const firstPage = (about: FirstPage): Page =>
     script: "first.js",
     body: (origin) => html`<main>
 <h1>${about.name}</h1>
-<p class="quiet">This server answers an API. There is nothing to sign in to on this page.</p>
+<p class="quiet">This server answers an API. It has this page in development only.</p>
 <dl>
 <dt>Version</dt><dd>Insulae ${about.version}</dd>
 <dt>Environment</dt><dd>${about.environment}</dd>
@@ -45,14 +45,14 @@ ${linksOf(about)}
 </main>`,
   });
 
-const json = "-H 'content-type: application/json'";
+const json = " \\\n  -H 'content-type: application/json'";
 const person = `"email":"owner@example.com","password":"correct-horse-battery"`;
 const takeToken = `sed -E 's/.*"access_token":"([^"]+)".*/\\1/'`;
 
 /** Each is good a second time as well: what is there already is refused, and the rest goes on. */
 const stepsAt = (origin: string) => {
   const post = (path: string, body: string, more = "") =>
-    `curl -s -w '\\n' ${origin}/api/v1${path} ${more}${json} \\\n  -d '{${body}}'`;
+    `curl -s -w '\\n' ${origin}/api/v1${path}${more}${json} \\\n  -d '{${body}}'`;
   return [
     {
       title: "Register an account, which will own a tenant:",
@@ -67,7 +67,7 @@ const stepsAt = (origin: string) => {
       commands: post(
         "/tenants",
         `"key":"first","name":"First"`,
-        `-H "authorization: Bearer $ACCOUNT" `,
+        ` \\\n  -H "authorization: Bearer $ACCOUNT"`,
       ),
     },
     {
@@ -76,7 +76,7 @@ const stepsAt = (origin: string) => {
     },
     {
       title: "Ask for something of that tenant's, which nobody else can see:",
-      commands: `curl -s -w '\\n' ${origin}/api/v1/users -H "authorization: Bearer $OWNER"`,
+      commands: `curl -s -w '\\n' ${origin}/api/v1/users \\\n  -H "authorization: Bearer $OWNER"`,
     },
   ];
 };

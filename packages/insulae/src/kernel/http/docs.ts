@@ -157,21 +157,9 @@ interface Start {
 
 /**
  * Credentials stay in the browser over reloads in development only: in production, they would lie there for
- * whoever sits down at it next. What is typed into the filter is looked for in tags, paths and summaries.
+ * whoever sits down at it next.
  */
-const swaggerStart = ({
-  documents,
-  production,
-}: Start): string => `const filter = (tags, phrase) => {
-  const text = phrase.toLowerCase();
-  const has = (value) => String(value ?? "").toLowerCase().includes(text);
-  return tags
-    .map((tag, name) => has(name) ? tag : tag.update("operations", (operations) => operations.filter(
-      (each) => has(each.get("path")) || has(each.getIn(["operation", "summary"])),
-    )))
-    .filter((tag) => tag.get("operations").size > 0);
-};
-SwaggerUIBundle({
+const swaggerStart = ({ documents, production }: Start): string => `SwaggerUIBundle({
   urls: ${JSON.stringify(documents)},
   dom_id: "#reference",
   deepLinking: true,
@@ -180,7 +168,6 @@ SwaggerUIBundle({
   persistAuthorization: ${!production},
   validatorUrl: null,
   presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
-  plugins: [() => ({ fn: { opsFilter: filter } })],
   layout: "StandaloneLayout",
 });
 `;
