@@ -39,28 +39,17 @@ export function registerDocs(
   app: FastifyInstance,
   { enterAt, limits, name = "Insulae", dialects, production, ...options }: DocsOptions,
 ): string[] {
-  const documentOf = (title: string, isIn: (feature: Feature) => boolean): Asset => ({
-    type: "application/json; charset=utf-8",
-    body: () => {
-      const features = options.features.filter(isIn);
-      return Buffer.from(JSON.stringify(openApiDocument({ ...options, features, title })));
-    },
-  });
-  const isDialect = (feature: Feature) => dialects?.has(feature) ?? false;
-  const documents = [
-    { url: mainPath, name, asset: documentOf(name, (feature) => !isDialect(feature)) },
-    ...(options.features.some(isDialect)
-      ? [
-          {
-            url: dialectsPath,
-            name: "Dialects: other systems' APIs",
-            asset: documentOf(`${name}: dialects`, isDialect),
-          },
-        ]
-      : []),
-  ];
+  const documents = documentsOf(options.features, name, dialects);
   const assets: Readonly<Record<string, Asset>> = {
-    ...Object.fromEntries(documents.map(({ url, asset }) => [url, asset])),
+    ...Object.fromEntries(
+      documents.map(({ url, about }) => [
+        url,
+        {
+          type: "application/json; charset=utf-8",
+          body: () => Buffer.from(JSON.stringify(openApiDocument({ ...options, ...about }))),
+        },
+      ]),
+    ),
     "/swagger-ui": { type: html, body: () => Buffer.from(swaggerPage(name)) },
     "/swagger-ui/start.js": {
       type: script,
@@ -102,6 +91,27 @@ export function registerDocs(
     });
   }
   return Object.keys(assets);
+}
+
+/** The document, and one for dialects where there are any: where they are, and what is in them. */
+function documentsOf(features: readonly Feature[], title: string, dialects?: ReadonlySet<Feature>) {
+  const isDialect = (feature: Feature) => dialects?.has(feature) ?? false;
+  const main = {
+    url: mainPath,
+    name: title,
+    about: { features: features.filter((feature) => !isDialect(feature)), title },
+  };
+  const apart = {
+    url: dialectsPath,
+    name: "Dialects: other systems' APIs",
+    about: {
+      features: features.filter(isDialect),
+      title: `${title}: dialects`,
+      description:
+        "The APIs of other systems, on the same data. Errors look as each of them has them.",
+    },
+  };
+  return apart.about.features.length > 0 ? [main, apart] : [main];
 }
 
 function assetHandler(asset: Asset) {

@@ -27,6 +27,7 @@ export interface OpenApiOptions {
   readonly baseUrl: string;
   /** Default: Insulae. */
   readonly title?: string | undefined;
+  readonly description?: string | undefined;
 }
 
 type Components = Map<string, JsonSchema>;
@@ -56,6 +57,7 @@ export function openApiDocument(options: OpenApiOptions): JsonSchema {
       title: options.title ?? "Insulae",
       version: options.version,
       description:
+        options.description ??
         "A multi-tenant backend. Every error is an `application/problem+json` (RFC 9457).",
       license: { name: "MIT", identifier: "MIT" },
     },
