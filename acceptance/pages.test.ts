@@ -1,5 +1,6 @@
 /** The pages that people meet in a browser: the first one, captured mails, and where links in mails lead. */
 import { spawnSync } from "node:child_process";
+import { createHmac } from "node:crypto";
 import type { BrowserContext, Page, Request } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { browserPath, launchBrowser } from "./chromium.ts";
@@ -155,6 +156,60 @@ describe.skipIf(!browserPath)("in a browser", () => {
     expect((await client("GET", "/api/v1/auth/me", { token })).body.user.email).toBe(email);
   });
 
+  /** Fills in the form of `/login`, as far as the password. */
+  const enter = async (email: string): Promise<void> => {
+    await page.goto(`${server.url}/login`);
+    await page.getByLabel("E-mail").fill(email);
+    await page.getByLabel("Password", { exact: true }).fill(password);
+    await page.getByRole("button", { name: "Sign in" }).click();
+  };
+
+  test("who has a second factor is asked for it: a code", async () => {
+    const email = "coded@example.org";
+    const { access_token: token } = await register(email);
+    const begun = await post("/auth/factors/totp", {}, token);
+    const { recovery_codes: codes } = await post(
+      "/auth/factors",
+      { totp: { token: begun.token, code: totp(begun.secret) } },
+      token,
+    );
+    await enter(email);
+    await page.getByLabel("Code").fill("abcde-abcde");
+    await page.keyboard.press("Enter");
+    await expect.poll(() => says(page)).toMatch(/code/i);
+    await page.getByLabel("Code").fill(codes[0]);
+    await page.keyboard.press("Enter");
+    await expect.poll(() => says(page)).toContain(`signed in as ${email}`);
+  });
+
+  test("who has a second factor is asked for it: a passkey", async () => {
+    const email = "keyed@example.org";
+    const { access_token: token } = await register(email);
+    await page.goto(`${server.url}/login`);
+    const devTools = await context.newCDPSession(page);
+    await devTools.send("WebAuthn.enable");
+    await devTools.send("WebAuthn.addVirtualAuthenticator", {
+      options: {
+        protocol: "ctap2",
+        transport: "internal",
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+        automaticPresenceSimulation: true,
+      },
+    });
+    const options = await post("/auth/factors/passkey", {}, token);
+    const passkey = await page.evaluate(`(async () => {
+      const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(${JSON.stringify(options)});
+      return (await navigator.credentials.create({ publicKey })).toJSON();
+    })()`);
+    const { recovery_codes: codes } = await post("/auth/factors", { passkey }, token);
+    expect(codes).toHaveLength(10);
+    await enter(email);
+    await page.getByRole("button", { name: "passkey" }).click();
+    await expect.poll(() => says(page)).toContain(`signed in as ${email}`);
+  });
+
   test("a tenant's user is led to that tenant's sign-in", async () => {
     const email = "user@example.org";
     await client("POST", "/api/v1/tenants", { body: { key: "led", name: "Led" } });
@@ -271,3 +326,18 @@ describe("a page of a front end under development", () => {
     }
   });
 });
+
+/** A time-based one-time password (RFC 6238), as an authenticator app shows it. @param secret in Base32 */
+function totp(secret: string): string {
+  const bits = [...secret.replaceAll("=", "")]
+    .map((letter) =>
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0"),
+    )
+    .join("");
+  const key = Buffer.from(bits.match(/.{8}/g)?.map((byte) => Number.parseInt(byte, 2)) ?? []);
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const hash = createHmac("sha1", key).update(counter).digest();
+  const number = hash.readUInt32BE((hash.at(-1) ?? 0) & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, "0");
+}

@@ -19,7 +19,8 @@ interface Action {
 
 const email = html`<label>E-mail <input name="email" type="email" autocomplete="username" required></label>`;
 const tenant = html`<label>Tenant, if it is about one <input name="tenant" autocomplete="organization" autocapitalize="none" maxlength="63"></label>`;
-const code = html`<label hidden>Code <input name="code" autocomplete="one-time-code" required disabled></label>`;
+const code = html`<label hidden>Code <input name="code" autocomplete="one-time-code" required disabled></label>
+<button type="button" hidden>Use a passkey</button>`;
 const password = (autocomplete: "current-password" | "new-password", label: string): Html =>
   html`<label>${label} <input name="password" type="password" autocomplete="${autocomplete}" required></label>`;
 const nameField = (name: string, autocomplete: string, label: string): Html =>
@@ -86,7 +87,7 @@ const pageFor = (name: string, action: string, shown: Action): Page =>
 <noscript>This page needs JavaScript.</noscript>
 <form data-action="${action}"${shown.byLink ? html` data-link` : html``}>
 ${shown.fields}
-<button>${shown.button}</button>
+<button type="submit">${shown.button}</button>
 </form>
 <p role="status"></p>
 ${shown.next}

@@ -57,6 +57,13 @@ describe("every page", () => {
     }
   });
 
+  test("shows mails in a frame that runs nothing and is no page of ours", async () => {
+    const { body } = await open("/dev/mails");
+    expect(body.match(/sandbox="[^"]*"/g)).toEqual([
+      'sandbox="allow-popups allow-popups-to-escape-sandbox"',
+    ]);
+  });
+
   test("answers GET alone", async () => {
     const { statusCode, headers } = await people.app.inject({ method: "POST", url: "/login" });
     // The dialect of host routing is not among this app's features.

@@ -99,45 +99,47 @@ function ask(name, wanted) {
 /** @type {Body | undefined} what a log-in that asks for a second factor has answered */
 let asked;
 
-/** Logs in, in one step or two. @param {Body} person @returns {Promise<Body | undefined>} */
-async function logIn({ code, ...person }) {
+/** Asks for a code or a passkey: whoever has a passkey has recovery codes as well. @param {Body} problem */
+function askForFactor({ enrolment, methods, ...problem }) {
+  if (enrolment) {
+    throw new Error("A second factor is asked for, and you have none yet. Set one up by the API.");
+  }
+  asked = problem;
+  for (const name of ["email", "password", "tenant"]) {
+    if (form.elements.namedItem(name)) ask(name, false);
+  }
+  ask("code", true);
+  passkeyButton().hidden = !methods.includes("passkey");
+  say("Enter the code of your authenticator app, or a recovery code.", "good");
+}
+
+const passkeyButton = () => /** @type {HTMLButtonElement} */ (find("button[type=button]"));
+
+/** Logs in, in one step or two; undefined: the second one is to come. @param {Body} person @returns {Promise<Body | undefined>} */
+async function logIn({ code = "", passkey, ...person }) {
   if (!asked) {
     try {
       return await call("/auth/login", person);
     } catch (error) {
-      if (!(error instanceof Refused) || error.problem.code !== "second_factor_required")
+      if (!(error instanceof Refused && error.problem.code === "second_factor_required"))
         throw error;
-      if (error.problem.enrolment) {
-        throw new Error(
-          "A second factor is asked for, and you have none yet. Set one up by the API.",
-        );
-      }
-      asked = error.problem;
-    }
-    const { methods } = asked;
-    const byCode = methods.includes("totp") || methods.includes("recovery_code");
-    ask("code", byCode);
-    for (const name of ["email", "password", "tenant"])
-      if (form.elements.namedItem(name)) ask(name, false);
-    if (byCode) {
-      say("Enter the code of your authenticator app, or a recovery code.", "good");
+      askForFactor(error.problem);
       return undefined;
     }
   }
   const { mfa_token } = asked;
-  if (code) {
-    const isTotp = /^\d{6}$/.test(code.trim());
-    return call("/auth/second-factor", {
-      mfa_token,
-      [isTotp ? "code" : "recovery_code"]: code.trim(),
-    });
-  }
+  if (passkey) return call("/auth/second-factor", { mfa_token, passkey });
+  const name = /^\s*\d{6}\s*$/.test(code) ? "code" : "recovery_code";
+  return call("/auth/second-factor", { mfa_token, [name]: code.trim() });
+}
+
+/** What the browser's passkey answers to the challenge. @returns {Promise<Body>} */
+async function showPasskey() {
   // Not in TypeScript's DOM yet.
-  const publicKey = /** @type {any} */ (PublicKeyCredential).parseRequestOptionsFromJSON(
-    asked.passkey,
-  );
-  const passkey = /** @type {any} */ (await navigator.credentials.get({ publicKey }));
-  return call("/auth/second-factor", { mfa_token, passkey: passkey.toJSON() });
+  const { parseRequestOptionsFromJSON: parse } = /** @type {any} */ (PublicKeyCredential);
+  const publicKey = parse.call(PublicKeyCredential, asked?.passkey);
+  const credential = /** @type {any} */ (await navigator.credentials.get({ publicKey }));
+  return { passkey: credential.toJSON() };
 }
 
 /** @param {Body} signedIn */
@@ -202,7 +204,7 @@ const actions = {
 };
 
 const action = actions[form.dataset.action ?? ""];
-const button = /** @type {HTMLButtonElement} */ (find("form button"));
+const button = /** @type {HTMLButtonElement} */ (find("form button[type=submit]"));
 
 /** @param {() => Promise<void>} work */
 async function attempt(work) {
@@ -219,6 +221,9 @@ async function attempt(work) {
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (action) attempt(() => action.submit(fields()));
+});
+form.querySelector("button[type=button]")?.addEventListener("click", () => {
+  if (action) attempt(async () => action.submit(await showPasskey()));
 });
 if (form.dataset.link !== undefined && token === "") {
   form.hidden = true;
