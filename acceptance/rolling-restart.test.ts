@@ -19,6 +19,7 @@ const nginx = findProgram("nginx", "INSULAE_TEST_PROXIES");
 
 const clientsOfEach = 8;
 const pauseMs = 4;
+const leastRequests = 30_000;
 const drainSeconds = 5;
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -177,6 +178,7 @@ test.skipIf(!haproxy || !nginx)(
       // Until both proxies have it back.
       await sleep(2_000);
     }
+    while (loads.reduce((sum, { sent }) => sum + sent, 0) < leastRequests) await sleep(100);
     ended.abort();
     await Promise.all(asking);
     const [behindHaproxy, behindNginx] = loads;

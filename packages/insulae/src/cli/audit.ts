@@ -28,7 +28,7 @@ const notedEvery = 5_000;
 const mostShown = 200;
 
 export const verifyAudit = (context: CommandContext, options: VerifyOptions): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "look", async ({ platform }) => {
     if (options.tenant !== undefined) {
       return resultOf([await verifyTenant(platform, await platform.tenants.get(options.tenant))]);
     }

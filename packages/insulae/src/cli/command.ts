@@ -3,8 +3,10 @@
  * it has to say, as a document and as text, and one place prints either.
  */
 import { readFileSync } from "node:fs";
+import type { Application } from "../application.ts";
 import { ConfigError } from "../config.ts";
 import { withStoredSecrets } from "../secret-store.ts";
+import { findApplication, loadApplication } from "./application.ts";
 import { parseEnvironmentFile } from "./environment-file.ts";
 import { type ExitCode, exitCodes, explain } from "./failure.ts";
 
@@ -18,6 +20,10 @@ export interface Result {
 }
 
 export interface CommandContext {
+  /** What the command acts on; loaded when it is first asked for. */
+  readonly application: () => Promise<Application>;
+  /** Its file; absent: the stock server. */
+  readonly applicationFile: string | undefined;
   /** Whether the answer is to be one JSON document. */
   readonly json: boolean;
   /** The environment, with what `.env` adds to it. */
@@ -28,17 +34,31 @@ export interface CommandContext {
 
 export type RunCommand = (command: (context: CommandContext) => Promise<Result>) => Promise<void>;
 
+export interface GlobalOptions {
+  readonly json: boolean;
+  /** The file that exports the application. */
+  readonly app?: string | undefined;
+}
+
 /** Runs a command, prints what it returns or how it failed, and sets the process's exit code. */
 export async function runCommand(
-  json: boolean,
+  { json, app }: GlobalOptions,
   command: (context: CommandContext) => Promise<Result>,
 ): Promise<void> {
   const note = (text: string) => void process.stderr.write(`${text}\n`);
   try {
+    const env = await withStoredSecrets(readEnvironment(note));
+    const applicationFile = findApplication(app);
+    let application: Promise<Application> | undefined;
     const result = await command({
       json,
-      env: await withStoredSecrets(readEnvironment(note)),
+      env,
       note,
+      applicationFile,
+      application() {
+        application ??= loadApplication(applicationFile);
+        return application;
+      },
     });
     const output = json ? JSON.stringify(result.document, null, 2) : result.text;
     if (output !== "") process.stdout.write(`${output}\n`);

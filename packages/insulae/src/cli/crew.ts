@@ -37,6 +37,7 @@ export interface Crew {
 
 export interface CrewOptions {
   readonly workers: number;
+  readonly applicationFile: string | undefined;
   readonly overrides: Partial<Config>;
   readonly json: boolean;
   readonly hub: WorkersHub;
@@ -60,7 +61,8 @@ interface Member {
   silence: number;
 }
 
-export function createCrew({ workers, overrides, json, hub, log }: CrewOptions): Crew {
+export function createCrew(options: CrewOptions): Crew {
+  const { workers, applicationFile, overrides, json, hub, log } = options;
   const members = new Map<number, Member>();
   const timers = new Set<NodeJS.Timeout>();
   let state: "starting" | "running" | "stopping" = "starting";
@@ -75,7 +77,7 @@ export function createCrew({ workers, overrides, json, hub, log }: CrewOptions):
   };
   cluster.setupPrimary({
     exec: process.argv[1] ?? "",
-    args: ["start"],
+    args: ["start", ...(applicationFile === undefined ? [] : ["--app", applicationFile])],
     stdio: ["ignore", "pipe", "inherit", "ipc"],
   });
 

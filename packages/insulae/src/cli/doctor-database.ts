@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
+import type { Application } from "../application.ts";
 import type { Config } from "../config.ts";
 import { openClient } from "../kernel/database/connect.ts";
 import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
@@ -10,16 +11,19 @@ import { checkConnections } from "./doctor-connections.ts";
 import { checkTenants } from "./doctor-tenants.ts";
 
 /** The main database, and what is in it. */
-export async function checkDatabase(config: Config): Promise<readonly Check[]> {
+export async function checkDatabase(
+  config: Config,
+  application: Application,
+): Promise<readonly Check[]> {
   const url = config.databaseDirectUrl ?? config.databaseUrl;
-  if (url !== undefined) return checkServer(config, url);
+  if (url !== undefined) return checkServer(config, application, url);
   if (!existsSync(join(config.dataDir, "postgres", "cluster.json"))) {
     return [ok("database", "there is none yet; the first start makes it")];
   }
   return look("database", "see postgres/postgres.log in the data folder", async () => {
     const { url, stop } = await startEmbedded({ dataDir: config.dataDir });
     try {
-      return await checkServer(config, url);
+      return await checkServer(config, application, url);
     } finally {
       await stop();
     }
@@ -28,7 +32,11 @@ export async function checkDatabase(config: Config): Promise<readonly Check[]> {
 
 const connectTimeoutMs = 5_000;
 
-async function checkServer(config: Config, url: string): Promise<readonly Check[]> {
+async function checkServer(
+  config: Config,
+  application: Application,
+  url: string,
+): Promise<readonly Check[]> {
   const checks = await look(
     "database",
     "see that it runs, and that DATABASE_URL is right",
@@ -51,7 +59,7 @@ async function checkServer(config: Config, url: string): Promise<readonly Check[
     },
   );
   if (checks.some(({ state }) => state === "failure")) return checks;
-  return [...checks, ...(await checkTenants(config, url))];
+  return [...checks, ...(await checkTenants(config, application, url))];
 }
 
 async function checkVersion(client: pg.Client): Promise<Check> {

@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { stockApplication } from "../application.ts";
 import { loadConfig } from "../config.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { createTestApp } from "../testing/index.ts";
@@ -48,7 +49,7 @@ async function findings(asked: string = url()): Promise<Record<string, string>> 
     DATA_DIR: app.config.dataDir,
     MASTER_SECRET: testMasterSecret,
   };
-  const checks = await checkTenants(loadConfig(env), asked);
+  const checks = await checkTenants(loadConfig(env), stockApplication, asked);
   return Object.fromEntries(
     checks.filter(({ state }) => state !== "ok").map(({ name, message }) => [name, message]),
   );

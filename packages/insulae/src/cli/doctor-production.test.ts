@@ -1,5 +1,6 @@
 /** What `insulae doctor --production` says of a configuration, and of the services that it names. */
 import { expect, onTestFinished, test } from "vitest";
+import { stockApplication } from "../application.ts";
 import { type Config, loadConfig } from "../config.ts";
 import { createTestApp } from "../testing/index.ts";
 import { describeWithRedis, startTestRedis } from "../testing/test-redis.ts";
@@ -84,10 +85,17 @@ test("no secret is printed", () => {
   expect(said).not.toContain("pw9");
 });
 
+const stock = { application: async () => stockApplication, applicationFile: undefined };
+
 // Shows S0-082, S0-084, S1-176, S1-178, S0-081, S0-085, S0-086, S1-184
 test("what would be missing in production is named where it is development", async () => {
   const { document, text, exitCode } = await doctor(
-    { json: false, env: { DATABASE_URL: "postgresql://a:b@localhost:1/c" }, note() {} },
+    {
+      json: false,
+      env: { DATABASE_URL: "postgresql://a:b@localhost:1/c" },
+      note() {},
+      ...stock,
+    },
     { production: true },
   );
   expect(exitCode).toBe(1);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { stockApplication } from "../application.ts";
 import { createSecrets } from "../kernel/secrets.ts";
 import { createTestApp, type TestApp } from "../testing/test-app.ts";
 import { testMasterSecret } from "../testing/test-secret.ts";
@@ -34,7 +35,7 @@ test("a server that is down is one finding, with what to do about it, however ma
         .execute();
     }
   });
-  const checks = await checkTenants(app.config, app.config.databaseUrl ?? "");
+  const checks = await checkTenants(app.config, stockApplication, app.config.databaseUrl ?? "");
   expect(checks.filter(({ state }) => state !== "ok")).toEqual([
     {
       name: "server eu",
@@ -60,7 +61,7 @@ test("a server that is in the list twice is told of, and nobody's rows are calle
       .execute();
     await control.deleteFrom("control.placements").where("database", "like", "t_%").execute();
   });
-  const checks = await checkTenants(app.config, app.config.databaseUrl ?? "");
+  const checks = await checkTenants(app.config, stockApplication, app.config.databaseUrl ?? "");
   expect(checks.filter(({ state }) => state !== "ok")).toEqual([
     {
       name: "servers",

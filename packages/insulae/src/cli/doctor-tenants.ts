@@ -1,31 +1,36 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type pg from "pg";
+import type { Application } from "../application.ts";
 import type { Config } from "../config.ts";
+import { featuresOf } from "../features/index.ts";
 import { type Installation, openInstallation } from "../installation.ts";
 import { withOwner } from "../kernel/database/connect.ts";
 import { findProblemsOf } from "../kernel/database/isolation-check.ts";
 import { withDeadline } from "../kernel/deadline.ts";
 import { asOwner, NotSetUp } from "../kernel/tenancy/main-server.ts";
 import type { Server } from "../kernel/tenancy/servers.ts";
+import { createTerminalLogger } from "../terminal-log.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 import { checkCertificates } from "./doctor-certificates.ts";
 import { checkConnections } from "./doctor-connections.ts";
 import { createLeftovers } from "./doctor-leftovers.ts";
 import { createTableCheck } from "./doctor-tables.ts";
 import { explain } from "./failure.ts";
-import { createTerminalLogger } from "./logger.ts";
 import {
   controlPlaneDue,
   type PlacementState,
   type PlannedPlacement,
   placementStates,
 } from "./migrate-status.ts";
-import { serverFeatures } from "./open.ts";
 import { count } from "./table.ts";
 
 /** Roles, control plane, placements: what there is once Insulae has been set up. */
-export async function checkTenants(config: Config, url: string): Promise<readonly Check[]> {
+export async function checkTenants(
+  config: Config,
+  { features, retired }: Application,
+  url: string,
+): Promise<readonly Check[]> {
   // To open it without the secret would make a new one.
   if (!config.masterSecret && !existsSync(join(config.dataDir, "secret"))) return [];
   return look("set-up", "run insulae migrate up", async () => {
@@ -34,9 +39,9 @@ export async function checkTenants(config: Config, url: string): Promise<readonl
       const log = createTerminalLogger("silent");
       installation = await openInstallation(
         { ...config, databaseUrl: config.databaseUrl ?? url },
-        serverFeatures,
+        featuresOf(config, features),
         log,
-        "leave",
+        { whenDue: "leave", ...(retired && { retired }) },
       );
     } catch (error) {
       if (!(error instanceof NotSetUp)) throw error;

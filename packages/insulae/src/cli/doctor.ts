@@ -17,7 +17,7 @@ import { exitCodes } from "./failure.ts";
 import { count } from "./table.ts";
 
 export async function doctor(
-  { env }: CommandContext,
+  { env, application }: CommandContext,
   { production }: { readonly production: boolean },
 ): Promise<Result> {
   const { config, checks: configuration } = readConfiguration(production ? inProduction(env) : env);
@@ -27,7 +27,7 @@ export async function doctor(
     checks.push(...(await checkPort(config)));
     if (config.databaseUrl === undefined) checks.push(checkPrograms());
     checks.push(...(await checkDataFolder(config)));
-    checks.push(...(await checkDatabase(config)));
+    checks.push(...(await checkDatabase(config, await application())));
     if (production) checks.push(...(await checkProduction(config, checks)));
   }
   const failures = checks.filter(({ state }) => state === "failure").length;

@@ -50,6 +50,8 @@ export function explain(error: unknown): Failure {
         "configuration",
         `${error.message}\nSet it in the environment, or in the file .env of this folder.`,
       );
+    case "ListenError":
+      return failed("code" in error ? String(error.code) : "cannot_listen", error.message);
     case "EmbeddedError":
       return failed("embedded_postgres", error.message);
     case "IsolationError":
@@ -62,6 +64,8 @@ export function explain(error: unknown): Failure {
       );
     case "MigrationRefused":
       return failed("migration_refused", error.message, exitCodes.refused);
+    case "FeaturesMissing":
+      return failed("features_missing", error.message, exitCodes.refused);
     case "MigrationsDue":
       return failed("migrations_due", error.message, exitCodes.refused);
     case "NotSetUp":

@@ -3,6 +3,9 @@
 export const afterHelp = `
 A <tenant> is named by its id, key, slug or number.
 
+Commands act on the application that insulae.config.ts of this folder exports (or --app <file>); where
+there is none, on the stock server.
+
 Settings come from the environment, and from the file .env of this folder where the environment
 says nothing. The most important ones:
   PORT           where the server listens (8000)
@@ -23,12 +26,17 @@ Exit codes:
   5  refused: not confirmed, or not safe
 `;
 
-const examples = {
+/** By command: lines that can be typed, and what each is for. */
+export const examples = {
   start: [
     ["insulae start", "on http://localhost:8000, with all its data in .insulae"],
     ["insulae start --port 8001", "on another port"],
     ["insulae start --workers auto", "a process for each core (docs/operations.md)"],
     ["DATABASE_URL=postgres://… insulae start", "on a PostgreSQL of your own"],
+  ],
+  dev: [
+    ["insulae dev", "while you write an application; Ctrl-C stops it"],
+    ["insulae dev --app examples/invoices/insulae.config.ts", "that of another folder"],
   ],
   tenant: [
     ["insulae tenant create acme --name 'Acme Corp'", "in the pool"],
@@ -52,7 +60,7 @@ const examples = {
   migrate: [
     ["insulae migrate status", "what is due, and where"],
     ["insulae migrate up", "can be repeated: it goes on with what is missing"],
-    ["insulae migrate new add_vat_id --feature-dir src/features/contacts", ""],
+    ["insulae migrate new add_vat_id --feature contacts", "the next file in its folder"],
     ["insulae migrate down --feature contacts --all", "while you write a migration"],
   ],
   jobs: [

@@ -1,5 +1,6 @@
 /** `insulae jobs`, without a process of its own for each command. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { stockApplication } from "../application.ts";
 import { createTestApp } from "../testing/index.ts";
 import { parkJob } from "../testing/parked-job.ts";
 import type { TestApp as App } from "../testing/test-app.ts";
@@ -14,6 +15,8 @@ beforeAll(async () => {
   await app.tenants.create({ key: "acme", name: "Acme" });
   await app.tenants.create({ key: "bank", name: "Bank" });
   context = {
+    application: async () => stockApplication,
+    applicationFile: undefined,
     json: true,
     env: {
       APP_ENV: "test",

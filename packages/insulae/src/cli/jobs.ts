@@ -6,6 +6,7 @@ import {
   someJobs,
 } from "../features/jobs/jobs.feature.ts";
 import type { Platform } from "../kernel/platform.ts";
+import { timeText } from "../kernel/times.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError } from "./failure.ts";
 import { cliActor, withServices } from "./open.ts";
@@ -20,7 +21,7 @@ export interface ListJobsOptions {
 }
 
 export const listJobs = (context: CommandContext, options: ListJobsOptions): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "look", async ({ platform }) => {
     const { tenant, ...filter } = options;
     const owner = tenant === undefined ? undefined : (await platform.tenants.get(tenant)).id;
     const jobs = await someJobs(platform.control, owner, filter);
@@ -30,7 +31,7 @@ export const listJobs = (context: CommandContext, options: ListJobsOptions): Pro
       job.job,
       job.state,
       job.attempts,
-      job.created_at.toISOString(),
+      timeText(job.created_at),
       job.error ?? "",
     ]);
     const heads = ["ID", "TENANT", "JOB", "STATE", "ATTEMPTS", "CREATED", "ERROR"];
@@ -63,7 +64,7 @@ const each = (
   what: "retried" | "dropped",
   work: (platform: Platform, id: string) => Promise<void>,
 ): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "change", async ({ platform }) => {
     const wrong = ids.find((id) => !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id));
     if (wrong !== undefined) throw notFound(wrong);
     for (const id of ids) {

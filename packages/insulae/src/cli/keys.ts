@@ -1,6 +1,7 @@
 import type { Installation } from "../installation.ts";
 import { type KeyRow, listKeys, retireKey, rotateKeys } from "../kernel/auth/key-rotation.ts";
 import { signingKeySealer } from "../kernel/auth/signing-keys.ts";
+import { timeText } from "../kernel/times.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { auditCommand, withInstallation } from "./open.ts";
@@ -9,9 +10,9 @@ import { table } from "./table.ts";
 const documentOf = ({ id, state, createdAt, signsFrom, retiredAt }: KeyRow) => ({
   id,
   state,
-  created_at: createdAt.toISOString(),
-  signs_from: signsFrom.toISOString(),
-  retired_at: retiredAt?.toISOString() ?? null,
+  created_at: timeText(createdAt),
+  signs_from: timeText(signsFrom),
+  retired_at: retiredAt ? timeText(retiredAt) : null,
 });
 
 const result = (keys: readonly KeyRow[], more: object = {}): Result => {
@@ -36,13 +37,13 @@ function refuseSecret({ config }: Installation): void {
 }
 
 export const showKeys = (context: CommandContext): Promise<Result> =>
-  withInstallation(context, undefined, async (installation) => {
+  withInstallation(context, "look", async (installation) => {
     refuseSecret(installation);
     return result(await listKeys(installation.control));
   });
 
 export const rotateSigningKeys = (context: CommandContext, now: boolean): Promise<Result> =>
-  withInstallation(context, undefined, async (installation) => {
+  withInstallation(context, "change", async (installation) => {
     refuseSecret(installation);
     const { control, config, secrets } = installation;
     const accessTtlSeconds = config.accessTokenSeconds;
@@ -54,7 +55,7 @@ export const rotateSigningKeys = (context: CommandContext, now: boolean): Promis
   });
 
 export const retireSigningKey = (context: CommandContext, id: string): Promise<Result> =>
-  withInstallation(context, undefined, async (installation) => {
+  withInstallation(context, "change", async (installation) => {
     refuseSecret(installation);
     await retireKey(installation.control, id);
     const target = { type: "signing_key", id };

@@ -1,8 +1,16 @@
+import { type Application, stockApplication } from "../application.ts";
 import type { Config } from "../config.ts";
+import { coreFeatures } from "../features/index.ts";
 import type { Installation } from "../installation.ts";
-import { withOwner } from "../kernel/database/connect.ts";
-import { listPlacements } from "../kernel/database/migrate-all.ts";
-import { revertPlacement } from "../kernel/database/migrator.ts";
+import { withOwner, withOwnerOnce } from "../kernel/database/connect.ts";
+import { label, MigrationRefused } from "../kernel/database/ledger.ts";
+import { byDatabase, listPlacements } from "../kernel/database/migrate-all.ts";
+import {
+  lastApplied,
+  placementPlans,
+  type RevertChoice,
+  revertPlacement,
+} from "../kernel/database/migrator.ts";
 import { lookupsOf } from "../kernel/tenancy/catalogue.ts";
 import { tenantNotFound } from "../kernel/tenancy/errors.ts";
 import { writeVersion } from "../kernel/tenancy/placements.ts";
@@ -37,23 +45,30 @@ export async function migrateDown(context: CommandContext, options: DownOptions)
     throw new CommandError("usage", "Say either --tenant <tenant> or --all.", exitCodes.usage);
   }
   refuseInProduction(commandSettings(context).config, options);
-  return withInstallation(context, "leave", async (installation) => {
+  const own = ownFeatures(await context.application());
+  return withInstallation(context, "revert", async (installation) => {
     refuseUnknownFeature(installation, feature);
+    const features = feature === undefined ? own : [feature];
+    if (features.length === 0) {
+      const message = "Say of which feature, by --feature: this application has none of its own.";
+      throw new CommandError("usage", message, exitCodes.usage);
+    }
     const placements =
       tenant === undefined
         ? await listPlacements(installation.control)
         : [await placementOfTenant(installation, tenant)];
-    const what = feature === undefined ? "" : ` of ${feature}`;
+    const choice = { steps, features };
+    const found = await findApplied(installation, placements, choice);
+    if (found.size === 0) return nothingToRevert(features);
+    const lines = [...found].map(([name, places]) => `  ${name} in ${count("placement", places)}`);
     await confirm(context, yes, {
-      message:
-        `Takes back ${count("migration", steps)}${what} in ${count("placement", placements.length)}: ` +
-        "tables that they made are dropped, with all that is in them.",
+      message: `Takes back, with the rows in what they made:\n${lines.join("\n")}\n`,
     });
 
     const progress = createProgress("Placements");
     const outcomes: Outcome[] = [];
     for (const placement of placements) {
-      outcomes.push(await revert(installation, placement, options));
+      outcomes.push(await revert(installation, placement, choice));
       progress.update(outcomes.length, placements.length);
     }
     progress.end();
@@ -66,6 +81,41 @@ export async function migrateDown(context: CommandContext, options: DownOptions)
     return result;
   });
 }
+
+/** Those that Insulae doesn't bring; of its own, one has to be named. */
+function ownFeatures({ features }: Application): readonly string[] {
+  const brought = new Set([...coreFeatures, ...stockApplication.features].map(({ name }) => name));
+  return features.map(({ name }) => name).filter((name) => !brought.has(name));
+}
+
+/** What would be taken back: names of migrations, and in how many placements each. */
+async function findApplied(
+  { connect, migrations }: Installation,
+  placements: readonly Placement[],
+  choice: RevertChoice,
+): Promise<ReadonlyMap<string, number>> {
+  const found = new Map<string, number>();
+  for (const together of byDatabase(placements)) {
+    const [first] = together;
+    if (!first) continue;
+    const schemas = together.map(({ schema }) => schema);
+    const plans = await withOwnerOnce(connect, first, (client) =>
+      placementPlans(client, schemas, migrations),
+    );
+    for (const plan of plans.values()) {
+      if (plan instanceof MigrationRefused) throw plan;
+      for (const name of lastApplied(plan, choice).map(label)) {
+        found.set(name, (found.get(name) ?? 0) + 1);
+      }
+    }
+  }
+  return found;
+}
+
+const nothingToRevert = (features: readonly string[]): Result => ({
+  document: { placements: [] },
+  text: `There is nothing to take back: no placement has a migration of ${features.join(", ")}.`,
+});
 
 function refuseInProduction({ env }: Config, { inProduction }: DownOptions): void {
   if (env !== "production" || inProduction) return;
@@ -100,15 +150,14 @@ async function placementOfTenant({ control }: Installation, reference: string): 
 async function revert(
   { connect, control, migrations, config }: Installation,
   placement: Placement,
-  { steps, feature }: DownOptions,
+  choice: RevertChoice,
 ): Promise<Outcome> {
   const { lockTimeoutMs } = config;
   try {
     const { reverted, version } = await withOwner(connect, placement, (client) =>
       revertPlacement(client, placement.schema, migrations, {
-        steps,
+        ...choice,
         lockTimeoutMs,
-        ...(feature !== undefined && { feature }),
       }),
     );
     await writeVersion(control, placement, version);

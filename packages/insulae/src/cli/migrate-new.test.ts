@@ -1,26 +1,49 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { defineApp, stockApplication } from "../application.ts";
 import { readMigrations } from "../kernel/database/migration-files.ts";
+import { feature as defineFeature } from "../kernel/feature.ts";
 import { newMigration } from "./migrate-new.ts";
+
+const stock = { application: async () => stockApplication };
+const make = (name: string, featureDir: string) => newMigration(stock, name, { featureDir });
+
+let feature: string;
+beforeEach(async () => {
+  feature = await mkdtemp(join(tmpdir(), "insulae-feature-"));
+});
+afterEach(() => rm(feature, { recursive: true }));
 
 // Shows S2-028, S1-155
 test("numbers go on from the last one, and the migrator takes what was made", async () => {
-  const feature = await mkdtemp(join(tmpdir(), "insulae-feature-"));
-  try {
-    await newMigration("Add VAT-id", feature);
-    await newMigration("second", join(feature, "migrations"));
-    const folder = join(feature, "migrations");
-    const migrations = await readMigrations("contacts", pathToFileURL(`${folder}/`));
-    expect(migrations.map(({ number, name }) => [number, name])).toEqual([
-      [1, "add_vat_id"],
-      [2, "second"],
-    ]);
-    expect(await readFile(join(folder, "0002_second.sql"), "utf8")).toMatch(/^-- down$/m);
-    await expect(newMigration("../x", feature)).rejects.toMatchObject({ exitCode: 2 });
-  } finally {
-    await rm(feature, { recursive: true });
-  }
+  await make("Add VAT-id", feature);
+  const folder = join(feature, "migrations");
+  const migrations = pathToFileURL(`${folder}/`);
+  const notes = { application: async () => defineApp({ features: [featureOf({ migrations })] }) };
+  await newMigration(notes, "second", { feature: "notes" });
+  await make("third", folder);
+  expect(
+    (await readMigrations("notes", migrations)).map(({ number, name }) => [number, name]),
+  ).toEqual([
+    [1, "add_vat_id"],
+    [2, "second"],
+    [3, "third"],
+  ]);
+  expect(await readFile(join(folder, "0002_second.sql"), "utf8")).toMatch(/^-- down$/m);
 });
+
+test("a name that is none, a folder that isn't there and an unknown feature are refused", async () => {
+  const refused = (made: Promise<unknown>) => expect(made).rejects.toMatchObject({ exitCode: 2 });
+  await refused(make("../x", feature));
+  await refused(make("x", join(feature, "absent")));
+  await refused(newMigration(stock, "x", { feature: "absent" }));
+  await refused(newMigration(stock, "x", {}));
+  await refused(newMigration(stock, "x", { feature: "contacts", featureDir: feature }));
+  expect(await readdir(feature)).toEqual([]);
+});
+
+const featureOf = ({ migrations }: { readonly migrations: URL }) =>
+  defineFeature("notes", { migrations, tables: [] });

@@ -1,15 +1,32 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import type { Result } from "./command.ts";
+import { fileURLToPath } from "node:url";
+import type { Application } from "../application.ts";
+import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 
+export interface NewMigrationOptions {
+  /** The name of one of the application's features that has migrations. */
+  readonly feature?: string;
+  /** Of one that has none yet: its folder, or the `migrations` folder in it. */
+  readonly featureDir?: string;
+}
+
 /**
- * Makes the feature's next migration.
+ * Makes a feature's next migration.
  *
  * @param name what it does: `add_vat_id`; spaces and dashes become underscores.
- * @param featureDir the feature's folder, or its `migrations` folder.
  */
-export async function newMigration(name: string, featureDir: string): Promise<Result> {
+export async function newMigration(
+  { application }: Pick<CommandContext, "application">,
+  name: string,
+  { feature, featureDir }: NewMigrationOptions,
+): Promise<Result> {
+  if ((feature === undefined) === (featureDir === undefined)) {
+    const message =
+      "Say whose it is: --feature <name>, or --feature-dir <folder> for its first one.";
+    throw new CommandError("usage", message, exitCodes.usage);
+  }
   const words = name
     .trim()
     .toLowerCase()
@@ -18,9 +35,10 @@ export async function newMigration(name: string, featureDir: string): Promise<Re
     const message = `"${name}" is no name for a file: use letters, digits and underscores.`;
     throw new CommandError("name_invalid", message, exitCodes.usage);
   }
-  const folder = resolve(featureDir);
-  const migrations = basename(folder) === "migrations" ? folder : join(folder, "migrations");
-  await mkdir(migrations, { recursive: true });
+  const migrations =
+    feature === undefined
+      ? await folderIn(featureDir ?? "")
+      : folderOf(await application(), feature);
   const number = String((await lastNumber(migrations)) + 1).padStart(4, "0");
   const file = join(migrations, `${number}_${words}.sql`);
   await writeFile(file, contentOf(words), { flag: "wx" });
@@ -28,6 +46,29 @@ export async function newMigration(name: string, featureDir: string): Promise<Re
     document: { file, number: Number(number) },
     text: `${file}\nWrite it, then: insulae migrate up`,
   };
+}
+
+async function folderIn(featureDir: string): Promise<string> {
+  const folder = resolve(featureDir);
+  if (basename(folder) === "migrations") return folder;
+  const found = await stat(folder).catch(() => undefined);
+  if (!found?.isDirectory()) {
+    throw new CommandError("folder_not_found", `There is no folder ${folder}.`, exitCodes.usage);
+  }
+  const migrations = join(folder, "migrations");
+  await mkdir(migrations, { recursive: true });
+  return migrations;
+}
+
+function folderOf({ features }: Application, name: string): string {
+  const migrations = features.find((feature) => feature.name === name)?.migrations;
+  if (migrations) return fileURLToPath(migrations);
+  const known = features.filter((feature) => feature.migrations).map((feature) => feature.name);
+  throw new CommandError(
+    "feature_not_found",
+    `The application has no feature ${name} with migrations; it has ${known.join(", ")}. For its first one say --feature-dir <folder>.`,
+    exitCodes.usage,
+  );
 }
 
 async function lastNumber(folder: string): Promise<number> {

@@ -22,7 +22,7 @@ export interface PlacementState {
 
 /** What each placement has and lacks. Nothing is changed. */
 export const migrateStatus = (context: CommandContext): Promise<Result> =>
-  withInstallation(context, "leave", async (installation) => {
+  withInstallation(context, "inspect", async (installation) => {
     const states = await placementStates(installation);
     const control = await controlPlaneDue(installation);
     const names = new Map((await installation.servers.list()).map(({ id, name }) => [id, name]));

@@ -1,16 +1,16 @@
 /** What a command opens before it does its work, and closes after it, whatever happened. */
+import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
+import { join } from "node:path";
 import { type Config, loadConfig } from "../config.ts";
-import { coreFeatures, standardFeatures } from "../features/index.ts";
-import { type Installation, openInstallation, type WhenDue } from "../installation.ts";
+import { featuresOf } from "../features/index.ts";
+import { type Installation, type OpenOptions, openInstallation } from "../installation.ts";
 import { type AuditActor, type AuditEvent, createAudit } from "../kernel/audit/audit.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
+import { NotSetUp } from "../kernel/tenancy/main-server.ts";
 import { createServices, type Services } from "../services.ts";
+import { createTerminalLogger } from "../terminal-log.ts";
 import type { CommandContext } from "./command.ts";
-import { createTerminalLogger } from "./logger.ts";
-
-/** The features of the server that `insulae start` runs. */
-export const serverFeatures = [...coreFeatures, ...standardFeatures];
 
 /** Commands have data on stdout, so that what they log goes to stderr, and is little. */
 export function commandSettings({ env }: CommandContext): { config: Config; log: Logger } {
@@ -19,18 +19,48 @@ export function commandSettings({ env }: CommandContext): { config: Config; log:
   return { config, log: createTerminalLogger(level) };
 }
 
+/** What a command is about to do; only those that read also work on an application that has been changed. */
+export type Purpose = keyof typeof waysToOpen;
+
+const waysToOpen = {
+  /** Read what there is, whichever version made it. */
+  inspect: () => ({ whenDue: "leave", refuseForeign: false }),
+  look: () => ({ whenDue: "refuse", refuseForeign: false }),
+  change: ({ migrateOnStart }) => ({
+    whenDue: migrateOnStart ? "migrate" : "refuse",
+    refuseForeign: true,
+  }),
+  migrate: () => ({ whenDue: "migrate", refuseForeign: true }),
+  revert: () => ({ whenDue: "leave", refuseForeign: true }),
+} as const satisfies Record<string, (config: Config) => OpenOptions>;
+
+/**
+ * @throws NotSetUp where there is nothing to look at; FeaturesMissing where something is to be changed, and
+ *   the database has features that the application lacks.
+ */
 export async function withInstallation<T>(
   context: CommandContext,
-  whenDue: WhenDue | undefined,
+  purpose: Purpose,
   fn: (installation: Installation) => Promise<T>,
 ): Promise<T> {
   const { config, log } = commandSettings(context);
-  const installation = await openInstallation(config, serverFeatures, log, whenDue);
+  if (purpose === "inspect" || purpose === "look") requireData(config);
+  const { features, retired } = await context.application();
+  const installation = await openInstallation(config, featuresOf(config, features), log, {
+    ...(retired && { retired }),
+    ...waysToOpen[purpose](config),
+  });
   try {
     return await fn(installation);
   } finally {
     await installation.close();
   }
+}
+
+/** Who only looks makes no data folder, and no database in it. */
+function requireData({ databaseUrl, dataDir }: Config): void {
+  if (databaseUrl !== undefined || existsSync(join(dataDir, "postgres", "cluster.json"))) return;
+  throw new NotSetUp(`There is nothing in ${dataDir} yet: \`insulae start\` sets it up.`);
 }
 
 /** Who acts in the audit log: the machine's user who typed the command. */
@@ -45,9 +75,10 @@ export const auditCommand =
 /** @param fn gets the services that routes get, on the same databases. */
 export const withServices = <T>(
   context: CommandContext,
+  purpose: Purpose,
   fn: (services: Services, installation: Installation) => Promise<T>,
 ): Promise<T> =>
-  withInstallation(context, undefined, async (installation) => {
+  withInstallation(context, purpose, async (installation) => {
     const services = await createServices(installation);
     try {
       return await fn(services, installation);

@@ -7,6 +7,7 @@ import { version } from "../version.ts";
 import { printFailure, printLoss, type RunCommand, runCommand } from "./command.ts";
 import { exitCodes } from "./failure.ts";
 import { afterHelp, examplesOf } from "./help.ts";
+import type { NewMigrationOptions } from "./migrate-new.ts";
 import type { ServerChangesOptions } from "./server.ts";
 import type { NewTenantOptions, TenantChangesOptions } from "./tenant.ts";
 
@@ -15,7 +16,10 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   process.stdout.on("error", printLoss);
   process.stderr.on("error", () => {});
   const json = args.includes("--json");
-  const program = createProgram((command) => runCommand(json, command), json);
+  const program: Command = createProgram(
+    (command) => runCommand({ json, app: program.opts().app }, command),
+    json,
+  );
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
@@ -26,7 +30,8 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   }
 }
 
-function createProgram(run: RunCommand, json: boolean): Command {
+/** The grammar. @param run carries out a command; @param json whether errors are printed as JSON */
+export function createProgram(run: RunCommand, json: boolean): Command {
   const program = new Command("insulae")
     .description(
       "Insulae: a multi-tenant backend. Many tenants, one house, nobody through the wall.",
@@ -36,6 +41,10 @@ function createProgram(run: RunCommand, json: boolean): Command {
       "--json",
       "print exactly one JSON document on stdout; errors too: {error: {code, message}}",
     )
+    .option(
+      "--app <file>",
+      "the application to act on (default: insulae.config.ts of this folder, or the stock server)",
+    )
     .exitOverride()
     // In JSON mode a mistake in the command line is reported as all errors are.
     .configureOutput(json ? { writeErr: () => {} } : {})
@@ -43,6 +52,7 @@ function createProgram(run: RunCommand, json: boolean): Command {
     .showHelpAfterError("(--help says more)")
     .addHelpText("after", afterHelp);
   addStart(program, run);
+  addDev(program, run);
   addTenant(program.command("tenant").description("make, look at and change tenants"), run);
   addServer(
     program.command("server").description("PostgreSQL servers that tenants are placed on"),
@@ -99,6 +109,15 @@ function addStart(program: Command, run: RunCommand): void {
     .action((options) =>
       run(async (context) => (await import("./start.ts")).start(context, options)),
     );
+}
+
+function addDev(program: Command, run: RunCommand): void {
+  program
+    .command("dev")
+    .description("start the server, and again whenever a file of the project changes")
+    .option("--port <port>", "the port to listen on (default: PORT, or 8000)", port)
+    .addHelpText("after", examplesOf("dev"))
+    .action((options) => run(async (context) => (await import("./dev.ts")).dev(context, options)));
 }
 
 function addTenant(tenant: Command, run: RunCommand): void {
@@ -292,7 +311,7 @@ function addMigrate(migrate: Command, run: RunCommand): void {
     .command("down")
     .description("take back the last migrations of a placement, and the rows in what they made")
     .option("--steps <number>", "how many", positive, 1)
-    .option("--feature <name>", "only this feature's")
+    .option("--feature <name>", "this feature's (default: those of the application's own features)")
     .option("--tenant <tenant>", "of the placement of this tenant, which must not be a shared one")
     .option("--all", "of every placement, the shared ones too", false)
     .option("--yes", "don't ask", false)
@@ -309,12 +328,12 @@ function addMigrate(migrate: Command, run: RunCommand): void {
   migrate
     .command("new <name>")
     .description("make the next numbered file of a feature, with a part to take it back")
-    .requiredOption(
-      "--feature-dir <dir>",
-      "the feature's folder; the file goes into its migrations/",
-    )
-    .action((name: string, { featureDir }: { featureDir: string }) =>
-      run(async () => (await import("./migrate-new.ts")).newMigration(name, featureDir)),
+    .option("--feature <name>", "the feature of the application that it belongs to")
+    .option("--feature-dir <dir>", "the folder of one that has no migrations yet")
+    .action((name: string, options: NewMigrationOptions) =>
+      run(async (context) =>
+        (await import("./migrate-new.ts")).newMigration(context, name, options),
+      ),
     );
 }
 

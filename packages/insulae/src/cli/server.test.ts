@@ -1,5 +1,6 @@
 /** `insulae server`, without a process of its own for each command. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { stockApplication } from "../application.ts";
 import { createSecrets } from "../kernel/secrets.ts";
 import { createTestApp, type TestApp } from "../testing/test-app.ts";
 import { testMasterSecret } from "../testing/test-secret.ts";
@@ -14,6 +15,8 @@ beforeAll(async () => {
   app = await createTestApp({ config: { jobsConcurrency: 0 } });
   elsewhere = await startSecondServer();
   context = {
+    application: async () => stockApplication,
+    applicationFile: undefined,
     json: true,
     env: {
       APP_ENV: "test",

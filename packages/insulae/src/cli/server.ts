@@ -27,7 +27,7 @@ export async function addServer(
 ): Promise<Result> {
   const given = await readUrl(url);
   const direct = directUrl === undefined ? undefined : await readUrl(directUrl);
-  return withServices(context, async ({ platform }) => {
+  return withServices(context, "change", async ({ platform }) => {
     context.note("Preparing the server …");
     const server = await platform.servers.add({ name, url: given, directUrl: direct, weight });
     await platform.audit({
@@ -62,7 +62,7 @@ export async function updateServer(
   }
   const given = url === undefined ? undefined : await readUrl(url);
   const direct = directUrl === undefined ? undefined : await readUrl(directUrl);
-  return withServices(context, async ({ platform }) => {
+  return withServices(context, "change", async ({ platform }) => {
     if (given !== undefined) context.note("Looking at what is there …");
     const change = { weight, accepting: accepting && accepting === "yes" };
     const server = await platform.servers.update(reference, {
@@ -83,7 +83,7 @@ export async function updateServer(
 const mostShown = 100;
 
 export const drainServer = (context: CommandContext, reference: string): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "change", async ({ platform }) => {
     const server = await platform.servers.update(reference, { accepting: false });
     const left = await platform.servers.tenantsOn(server.id, { limit: mostShown });
     await platform.audit({
@@ -112,7 +112,7 @@ export const removeServer = (
   reference: string,
   { lost = false }: { readonly lost?: boolean } = {},
 ): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "change", async ({ platform }) => {
     const server = await platform.servers.remove(reference, { lost });
     const { name, address, given_up } = server;
     await platform.audit({
@@ -129,7 +129,7 @@ export const removeServer = (
 
 /** Asks each whether it answers. */
 export const listServers = (context: CommandContext): Promise<Result> =>
-  withInstallation(context, undefined, async ({ servers, connect, main }) => {
+  withInstallation(context, "look", async ({ servers, connect, main }) => {
     const items = await Promise.all(
       (await servers.list()).map(async (server) => {
         const target = { serverId: server.id, database: main.database, role: "owner" } as const;

@@ -3,6 +3,7 @@ import { viewOf } from "../features/tenants/tenants.feature.ts";
 import { createOwnerUser } from "../features/users/users.feature.ts";
 import type { AuditAction } from "../kernel/audit/audit.ts";
 import type { Isolation, Tenant } from "../kernel/tenancy/tenant.ts";
+import { timeText } from "../kernel/times.ts";
 import type { Services } from "../services.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { confirm } from "./confirm.ts";
@@ -46,7 +47,7 @@ const textOf = (tenant: Tenant): string => {
     owner: tenant.ownerAccountId ?? "–",
     isolation,
     placement: `database ${database}, schema ${schema}, ${count("migration", version)}`,
-    created: tenant.createdAt.toISOString(),
+    created: timeText(tenant.createdAt),
   });
 };
 
@@ -60,7 +61,7 @@ export const createTenant = (
   key: string,
   options: NewTenantOptions,
 ): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "change", async ({ platform }) => {
     const { name = key, isolation, plan, host: hosts, server, owner, registration } = options;
     const settings = registration && { registration };
     const account = owner === undefined ? undefined : await findOwner(platform, owner);
@@ -77,7 +78,7 @@ export const updateTenant = (
   reference: string,
   { name, plan, registration }: TenantChangesOptions,
 ): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "change", async ({ platform }) => {
     const { id, settings } = await platform.tenants.get(reference);
     if (name === undefined && plan === undefined && registration === undefined) {
       const message = "Nothing to change: give --name, --plan or --registration.";
@@ -112,7 +113,7 @@ export interface ListOptions {
 }
 
 export const listTenants = (context: CommandContext, options: ListOptions): Promise<Result> =>
-  withServices(context, async ({ platform: { tenants } }) => {
+  withServices(context, "look", async ({ platform: { tenants } }) => {
     const { limit, ...filter } = options;
     const found = await tenants.list({ ...filter, limit: limit + 1 });
     const items = found.slice(0, limit);
@@ -129,12 +130,12 @@ export const listTenants = (context: CommandContext, options: ListOptions): Prom
   });
 
 export const showTenant = (context: CommandContext, reference: string): Promise<Result> =>
-  withServices(context, async ({ platform: { tenants } }) =>
+  withServices(context, "look", async ({ platform: { tenants } }) =>
     oneTenant(await tenants.get(reference)),
   );
 
 export const suspendTenant = (context: CommandContext, reference: string): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "change", async ({ platform }) => {
     const { id } = await platform.tenants.get(reference);
     const tenant = await platform.tenants.suspend(id);
     await note(platform, "tenant.suspended", tenant);
@@ -142,7 +143,7 @@ export const suspendTenant = (context: CommandContext, reference: string): Promi
   });
 
 export const resumeTenant = (context: CommandContext, reference: string): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "change", async ({ platform }) => {
     const { id } = await platform.tenants.get(reference);
     const tenant = await platform.tenants.resume(id);
     await note(platform, "tenant.resumed", tenant);
@@ -154,7 +155,7 @@ export const deleteTenant = (
   reference: string,
   yes: boolean,
 ): Promise<Result> =>
-  withServices(context, async ({ platform }) => {
+  withServices(context, "change", async ({ platform }) => {
     const tenant = await platform.tenants.get(reference);
     const { id, key, name } = tenant;
     const days = platform.config.deletedTenantDays;

@@ -1,3 +1,4 @@
+import type { Config } from "../config.ts";
 import type { Feature } from "../kernel/feature.ts";
 import { idempotency } from "../kernel/http/idempotency/idempotency.feature.ts";
 import { outbox } from "../kernel/jobs/outbox.feature.ts";
@@ -73,4 +74,14 @@ export const standardFeatures: readonly Feature[] = [
   documents,
   files,
   search,
+];
+
+/** All features of an application. @param given those that it chooses */
+export const featuresOf = (
+  { env }: Pick<Config, "env">,
+  given: readonly Feature[],
+): readonly Feature[] => [
+  ...coreFeatures,
+  ...(env === "production" ? [] : developmentFeatures),
+  ...given,
 ];

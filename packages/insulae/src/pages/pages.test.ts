@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createApp, featuresOf } from "../app.ts";
+import { createApp } from "../app.ts";
 import { loadConfig } from "../config.ts";
+import { featuresOf } from "../features/index.ts";
 import { feature, Type } from "../index.ts";
 import { openTestPeople, type TestPeople } from "../testing/test-people.ts";
 import { version } from "../version.ts";

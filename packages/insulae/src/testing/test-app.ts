@@ -51,10 +51,20 @@ export async function createTestApp(options: AppOptions = {}): Promise<TestApp> 
   };
   const config = { ...testConfig(database.url), dataDir, ...options.config };
   try {
-    const app = await createApp({ env: {}, ...options, config });
+    // Given a log, an app prints nothing besides, and makes nobody up.
+    const log = createLogger(config.logLevel);
+    const app = await createApp({ env: {}, log, ...options, config });
     return {
       ...app,
-      config: loadConfig(options.env ?? {}, config),
+      config: Object.freeze({
+        ...loadConfig(options.env ?? {}, config),
+        get baseUrl() {
+          return app.config.baseUrl;
+        },
+        get appUrl() {
+          return app.config.appUrl;
+        },
+      }),
       close: () => app.close().finally(remove),
     };
   } catch (error) {

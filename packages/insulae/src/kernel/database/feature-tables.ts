@@ -4,7 +4,7 @@
  */
 import type pg from "pg";
 import { listTablesOf } from "./data-tables.ts";
-import { label, readLedger } from "./ledger.ts";
+import { type LedgerEntry, label, readLedger } from "./ledger.ts";
 import type { Migrations } from "./migration-files.ts";
 
 /** Thrown at boot; it lists all differences at once. */
@@ -23,7 +23,7 @@ export interface TableFindings {
   /** What is wrong, and what to do about it. */
   readonly problems: readonly string[];
   /**
-   * Tables of features that this application does not load, or of a newer version of it. They are no
+   * Tables of features that this application neither loads nor calls retired, or of a newer version of it. They are no
    * mistake: an older version has to start beside a newer one, and after it.
    */
   readonly unloaded: readonly string[];
@@ -64,6 +64,7 @@ async function compareSchema(
   }
   const unlisted = [...present].filter((table) => !migrations.tables.has(table));
   const others = unlisted.length > 0 ? await findUnknown(client, schema, migrations) : [];
+  const areRetired = others.every(({ set }) => migrations.retired.has(set));
   for (const table of unlisted) {
     const maker = makerOf(table, migrations);
     if (maker !== undefined) {
@@ -72,7 +73,7 @@ async function compareSchema(
           `add "${table}" to the feature's \`tables\``,
       );
     } else if (others.length > 0) {
-      unloaded.push(`${schema}.${table}`);
+      if (!areRetired) unloaded.push(`${schema}.${table}`);
     } else {
       problems.push(
         `no feature makes or lists the table ${schema}.${table}: ` +
@@ -106,7 +107,7 @@ async function findUnknown(
   client: pg.ClientBase,
   schema: string,
   { features }: Migrations,
-): Promise<readonly string[]> {
+): Promise<readonly LedgerEntry[]> {
   const known = new Set(features.flatMap(({ migrations }) => migrations.map(label)));
-  return (await readLedger(client, schema)).map(label).filter((entry) => !known.has(entry));
+  return (await readLedger(client, schema)).filter((entry) => !known.has(label(entry)));
 }

@@ -117,5 +117,9 @@ export function planOf(
   };
 }
 
+/** How many of the features' migrations a placement has: an older version of the application counts a newer's, too. */
+export const versionOf = ({ applied, unknown }: MigrationPlan): number =>
+  applied.length + unknown.length;
+
 export const label = (m: Pick<LedgerEntry, "set" | "number" | "name">): string =>
   `${m.set}/${String(m.number).padStart(4, "0")}_${m.name}`;

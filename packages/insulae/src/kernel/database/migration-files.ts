@@ -41,6 +41,8 @@ export interface Migrations {
   readonly features: readonly MigrationSet[];
   /** Which feature lists which table: table → feature. */
   readonly tables: ReadonlyMap<string, string>;
+  /** Names of features that the application no longer has; their tables stay. */
+  readonly retired: ReadonlySet<string>;
   /** How many data-plane migrations there are: the version of an up-to-date placement. */
   readonly version: number;
   /** Names the data plane's contents: two versions with the same hash make the same tables. */
@@ -52,9 +54,15 @@ const ownFolder = (name: string) => new URL(`../../../migrations/${name}/`, impo
 /**
  * Reads the migrations of the kernel and of the features.
  *
+ * @param retired names of features that the application no longer has.
  * @throws Error if a file or a dependency is not well formed; the message names it.
  */
-export async function loadMigrations(sources: readonly MigrationSource[]): Promise<Migrations> {
+export async function loadMigrations(
+  sources: readonly MigrationSource[],
+  retired: readonly string[] = [],
+): Promise<Migrations> {
+  const both = sources.find(({ name }) => retired.includes(name));
+  if (both) throw new Error(`the feature ${both.name} is loaded: take it off \`retired\``);
   const read = async (name: string, folder: URL): Promise<MigrationSet> => ({
     name,
     migrations: await readMigrations(name, folder),
@@ -72,6 +80,7 @@ export async function loadMigrations(sources: readonly MigrationSource[]): Promi
     control,
     features,
     tables: tablesOf(sources),
+    retired: new Set(retired),
     version: features.reduce((sum, set) => sum + set.migrations.length, 0),
     hash: checksumOf(dataPlane.map((m) => `${m.set}/${m.number}/${m.checksum}`).join("\n")),
   };

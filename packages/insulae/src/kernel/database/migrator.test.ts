@@ -74,7 +74,9 @@ test("up does what is missing, once; down takes it back; status says what is whe
   });
   expect(await columnsOf(schema)).toEqual(["id", "text", "tenant_id"]);
   expect(await planOf(schema, two)).toMatchObject({ pending: [{ number: 2 }] });
-  expect(await revertPlacement(client, schema, two, { steps: 9, feature: "notes" })).toMatchObject({
+  expect(
+    await revertPlacement(client, schema, two, { steps: 9, features: ["notes"] }),
+  ).toMatchObject({
     version: 0,
   });
   expect(await columnsOf(schema)).toEqual([]);

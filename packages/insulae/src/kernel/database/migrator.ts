@@ -15,12 +15,14 @@ import type { Logger } from "../telemetry/log.ts";
 import { inTransaction } from "./connect.ts";
 import {
   createLedger,
+  type LedgerEntry,
   label,
   type MigrationPlan,
   MigrationRefused,
   planOf,
   readLedgers,
   strikeLedger,
+  versionOf,
   writeLedger,
 } from "./ledger.ts";
 import type { Migration, MigrationSet, Migrations } from "./migration-files.ts";
@@ -35,6 +37,8 @@ export interface MigrateOptions {
   /** How long to wait for another migrator of the same schema; default 60 s. */
   readonly waitMs?: number;
   readonly log?: Logger;
+  /** Hears what begins, if there is anything to migrate. */
+  readonly note?: (text: string) => void;
 }
 
 export interface PlacementOptions extends MigrateOptions {
@@ -82,22 +86,36 @@ export async function migratePlacement(
   return { applied: [...app, ...applied], version };
 }
 
-/** Takes back the last `steps` migrations of the placement, or of one of its features. */
+export interface RevertChoice {
+  /** How many; default 1. */
+  readonly steps?: number;
+  /** Of these features alone. */
+  readonly features?: readonly string[];
+}
+
+/** What `revertPlacement` would take back, the last one first. */
+export const lastApplied = (
+  { applied }: MigrationPlan,
+  { steps = 1, features }: RevertChoice,
+): readonly LedgerEntry[] =>
+  applied
+    .filter(({ set }) => features === undefined || features.includes(set))
+    .slice(-steps)
+    .reverse();
+
+/** Takes back the last `steps` migrations of the placement, or of some of its features. */
 export async function revertPlacement(
   client: pg.Client,
   schema: string,
   migrations: Migrations,
-  options: MigrateOptions & { readonly steps?: number; readonly feature?: string } = {},
+  options: MigrateOptions & RevertChoice = {},
 ): Promise<{ readonly reverted: readonly string[]; readonly version: number }> {
   return withSchemaLock(client, schema, options, async () => {
     const plan = await planFor(client, schema, migrations.features);
     const byLabel = new Map(
       migrations.features.flatMap((s) => s.migrations.map((m) => [label(m), m])),
     );
-    const last = plan.applied
-      .filter((entry) => !options.feature || entry.set === options.feature)
-      .slice(-(options.steps ?? 1))
-      .reverse();
+    const last = lastApplied(plan, options);
     for (const entry of last) {
       const down = byLabel.get(label(entry))?.down;
       if (!down) throw new MigrationRefused(`${label(entry)} has no "-- down" part`);
@@ -107,7 +125,7 @@ export async function revertPlacement(
         await assertIsolated(client, schema, label(entry));
       });
     }
-    return { reverted: last.map(label), version: plan.applied.length - last.length };
+    return { reverted: last.map(label), version: versionOf(plan) - last.length };
   });
 }
 
@@ -150,7 +168,7 @@ export async function findCurrent(
       const plan = plans.get(schema);
       const isCurrent =
         plan && "pending" in plan && plan.pending.length === 0 && restricted.has(schema);
-      return isCurrent ? [[schema, plan.applied.length] as const] : [];
+      return isCurrent ? [[schema, versionOf(plan)] as const] : [];
     }),
   );
 }
@@ -173,14 +191,18 @@ async function migrateSchema(
   // Most of the time there is nothing to do, and then no lock is taken.
   const before = await planFor(client, schema, sets);
   if (before.pending.length === 0 && (await schemaExists(client, schema))) {
-    return { applied: [], version: before.applied.length };
+    return { applied: [], version: versionOf(before) };
   }
 
   return withSchemaLock(client, schema, options, async () => {
-    const { pending, applied } = await planFor(client, schema, sets);
+    const plan = await planFor(client, schema, sets);
+    const { pending } = plan;
     const exists = await schemaExists(client, schema);
     if (!exists && mustExist) throw new PlacementMissing(`there is no schema ${schema}`);
     // Nobody uses a new schema yet: one transaction is enough, and one commit.
+    if (pending.length > 0) {
+      options.note?.(`Migrating the schema ${schema} (migrations: ${pending.length}) …`);
+    }
     const steps = exists ? pending.map((migration) => [migration]) : [pending];
     for (const step of steps) {
       await runStep(client, schema, options, async () => {
@@ -191,7 +213,7 @@ async function migrateSchema(
       });
       options.log?.info({ schema, migrations: step.map(label) }, "migrated");
     }
-    return { applied: pending.map(label), version: applied.length + pending.length };
+    return { applied: pending.map(label), version: versionOf(plan) + pending.length };
   });
 }
 

@@ -12,12 +12,13 @@ import type { RequestLimits } from "./limits/request-limits.ts";
 import { type OpenApiOptions, openApiDocument } from "./openapi.ts";
 import { docsPolicy } from "./security-headers.ts";
 
-export interface DocsOptions extends Omit<OpenApiOptions, "title"> {
+export interface DocsOptions extends Omit<OpenApiOptions, "title" | "baseUrl"> {
   /** The application's. Default: Insulae. */
   readonly name?: string | undefined;
   /** Those of the features that have a document of their own. */
   readonly dialects?: ReadonlySet<Feature> | undefined;
   readonly production: boolean;
+  readonly baseUrl: () => string;
   readonly enterAt: EnterAt;
   readonly limits: RequestLimits;
 }
@@ -37,7 +38,7 @@ const dialectsPath = "/api-docs/dialects.json";
 /** @returns the paths that it answers, all of them to GET. */
 export function registerDocs(
   app: FastifyInstance,
-  { enterAt, limits, name = "Insulae", dialects, production, ...options }: DocsOptions,
+  { enterAt, limits, baseUrl, name = "Insulae", dialects, production, ...options }: DocsOptions,
 ): string[] {
   const documents = documentsOf(options.features, name, dialects);
   const assets: Readonly<Record<string, Asset>> = {
@@ -46,7 +47,10 @@ export function registerDocs(
         url,
         {
           type: "application/json; charset=utf-8",
-          body: () => Buffer.from(JSON.stringify(openApiDocument({ ...options, ...about }))),
+          body: () =>
+            Buffer.from(
+              JSON.stringify(openApiDocument({ ...options, ...about, baseUrl: baseUrl() })),
+            ),
         },
       ]),
     ),
@@ -87,7 +91,7 @@ export function registerDocs(
         enter(request, reply);
         await limits.stranger(request, reply);
       },
-      handler: assetHandler(asset),
+      handler: assetHandler(asset, baseUrl),
     });
   }
   return Object.keys(assets);
@@ -114,8 +118,9 @@ function documentsOf(features: readonly Feature[], title: string, dialects?: Rea
   return apart.about.features.length > 0 ? [main, apart] : [main];
 }
 
-function assetHandler(asset: Asset) {
+function assetHandler(asset: Asset, baseUrl: () => string) {
   let loading: Promise<{ body: Buffer; etag: string }> | undefined;
+  let madeFor = baseUrl();
   const load = async () => {
     const body = await asset.body();
     return {
@@ -124,6 +129,8 @@ function assetHandler(asset: Asset) {
     };
   };
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    if (madeFor !== baseUrl()) loading = undefined;
+    madeFor = baseUrl();
     loading ??= load();
     const { body, etag } = await loading;
     // The same for everybody; kept, but asked about each time, so that an upgrade shows at once.

@@ -20,7 +20,7 @@ const tenants = new Map([
 
 const origins = createOrigins({
   platform: ["https://app.example.org", "http://localhost:3000/"],
-  baseUrl: "https://api.example.com:8443",
+  baseUrl: () => "https://api.example.com:8443",
   baseDomain: "example.com",
   findTenant: (host) => tenants.get(host),
   findKnownTenant: (host) => tenants.get(host),
@@ -28,7 +28,7 @@ const origins = createOrigins({
 const local = createOrigins({
   platform: [],
   localPages: true,
-  baseUrl: "http://localhost:8000",
+  baseUrl: () => "http://localhost:8000",
   baseDomain: "localhost",
   findTenant: () => undefined,
   findKnownTenant: () => undefined,
@@ -168,7 +168,7 @@ describe("an origin", () => {
       fc.property(pair, ([listed, asking]) => {
         const { judge } = createOrigins({
           platform: [text(listed)],
-          baseUrl: "https://api.invalid",
+          baseUrl: () => "https://api.invalid",
           baseDomain: "invalid",
           findTenant: () => undefined,
           findKnownTenant: () => undefined,

@@ -5,6 +5,7 @@
  */
 import type pg from "pg";
 import { inTransaction, openClient } from "../database/connect.ts";
+import { refuseForeignFeatures } from "../database/foreign-features.ts";
 import { bootCheck } from "../database/isolation-check.ts";
 import { label, type MigrationPlan, planOf, readLedger } from "../database/ledger.ts";
 import type { MigrationSet, Migrations } from "../database/migration-files.ts";
@@ -33,12 +34,14 @@ export interface FindMainServerOptions {
   readonly migrations: Migrations;
   /** Whether migrations must not be due, and tenants must be isolated. */
   readonly check: boolean;
+  /** Whether the application must have all features that the database has. */
+  readonly refuseForeign?: boolean;
   readonly log?: Logger;
 }
 
-/** @throws NotSetUp; where it is to check, MigrationsDue, IsolationError and TablesDiffer. */
+/** @throws NotSetUp; FeaturesMissing; where it is to check, MigrationsDue, IsolationError and TablesDiffer. */
 export async function findMainServer(options: FindMainServerOptions): Promise<MainServer> {
-  const { url, migrations, check } = options;
+  const { url, migrations, check, refuseForeign = false } = options;
   const client = await openClient(ownerConfig(url));
   try {
     return await asOwner(client, async () => {
@@ -49,6 +52,7 @@ export async function findMainServer(options: FindMainServerOptions): Promise<Ma
       );
       const [main] = rows;
       if (!main) throw new NotSetUp(notSetUp);
+      if (refuseForeign) await refuseForeignFeatures(client, migrations);
       if (check) {
         const due = (await mainPlans(client, migrations)).flatMap(({ pending }) => pending);
         if (due.length > 0) throw new MigrationsDue(due.map(label));

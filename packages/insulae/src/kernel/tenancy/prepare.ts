@@ -8,6 +8,7 @@ import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import { inTransaction, openClient } from "../database/connect.ts";
 import { checkTables } from "../database/feature-tables.ts";
+import { refuseForeignFeatures } from "../database/foreign-features.ts";
 import { bootCheck, findLoginProblems } from "../database/isolation-check.ts";
 import type { Migrations } from "../database/migration-files.ts";
 import {
@@ -44,19 +45,25 @@ export interface PrepareOptions extends MigrateOptions {
   readonly migrations: Migrations;
 }
 
+export interface BootOptions extends PrepareOptions {
+  /** Whether the application must have all features that the database has. */
+  readonly refuseForeign?: boolean;
+}
+
 /**
  * Boot: makes the main database (if it is missing) and the roles, migrates the control plane and the
  * pool, and checks the isolation.
  *
- * @throws IsolationError and TablesDiffer with all problems; MigrationRefused; Error if the administrator lacks a right.
+ * @throws IsolationError and TablesDiffer with all problems; MigrationRefused; FeaturesMissing; Error if the administrator lacks a right.
  * @example
  * const main = await bootMainServer({ url: config.databaseUrl, secrets, migrations, log });
  * const servers = createServers({ main, control, secrets, migrations, settings });
  */
-export async function bootMainServer(options: PrepareOptions): Promise<MainServer> {
+export async function bootMainServer(options: BootOptions): Promise<MainServer> {
   const { url, migrations } = options;
   const database = databaseOf(url);
   return withAdministrator(url, database, async (client) => {
+    if (options.refuseForeign) await refuseIfSetUp(client, migrations);
     await prepareRoles(client, database, options);
     await prepareDatabase(client, [appRole, controlRole]);
     await migrateControlPlane(client, migrations, options);
@@ -71,6 +78,18 @@ export async function bootMainServer(options: PrepareOptions): Promise<MainServe
       return registerMainServer(client, database, version);
     });
     return { id, url, database };
+  });
+}
+
+/** Before anything is made. */
+async function refuseIfSetUp(client: pg.Client, migrations: Migrations): Promise<void> {
+  const { rows } = await client.query<{ there: boolean }>(
+    "select to_regrole('insulae_owner') is not null and to_regnamespace('app') is not null as there",
+  );
+  if (!rows[0]?.there) return;
+  await inTransaction(client, async () => {
+    await client.query("set local role insulae_owner");
+    await refuseForeignFeatures(client, migrations);
   });
 }
 

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { createLoggerTo, type Logger } from "../kernel/telemetry/log.ts";
+import { createLoggerTo, type Logger } from "./kernel/telemetry/log.ts";
 
 const names: Readonly<Record<number, string>> = {
   10: "trace",

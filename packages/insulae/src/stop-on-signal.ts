@@ -5,9 +5,10 @@
  * within half a second is the same one.
  *
  * A SIGTERM to npm may never get here: npm passes it on to its shell, and a shell that waits for us
- * (dash does) ends without a word. So who is started by npm also ends when its parent is gone.
+ * (dash does) ends without a word. So who is started by npm, or by `insulae dev`, also ends when its parent is gone.
  */
-import { exitCodes } from "./failure.ts";
+/** The variable by which `insulae dev` tells the server whose parent it is. */
+export const developedVariable = "INSULAE_DEV";
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const sameSignalMs = 500;
@@ -22,7 +23,7 @@ export interface StopOptions {
   /** The parent's pid when the process began: it may be gone by now. */
   readonly parent: number;
   /** What a SIGHUP is for; by default it ends the server, as when the terminal is closed. */
-  readonly onHangUp?: () => void;
+  readonly onHangUp?: (() => void) | undefined;
 }
 
 export function stopOnSignal({ close, deadlineMs, note, parent, onHangUp }: StopOptions): void {
@@ -31,15 +32,15 @@ export function stopOnSignal({ close, deadlineMs, note, parent, onHangUp }: Stop
   const stop = async () => {
     const timer = setTimeout(() => {
       note("It could not be closed in time: it ends as it is.");
-      process.exit(exitCodes.failed);
+      process.exit(1);
     }, deadlineMs);
     try {
       await close(() => clearTimeout(timer));
       clearTimeout(timer);
-      process.exit(exitCodes.ok);
+      process.exit(0);
     } catch (error) {
       note(`It could not be closed: ${error instanceof Error ? error.message : error}`);
-      process.exit(exitCodes.failed);
+      process.exit(1);
     }
   };
 
@@ -50,7 +51,8 @@ export function stopOnSignal({ close, deadlineMs, note, parent, onHangUp }: Stop
     void stop();
   };
 
-  if (process.env.npm_lifecycle_event !== undefined) {
+  const { npm_lifecycle_event: script, [developedVariable]: developed } = process.env;
+  if (script !== undefined || developed !== undefined) {
     setInterval(() => process.ppid !== parent && stopOnce(), parentEveryMs).unref();
   }
   if (onHangUp) process.on("SIGHUP", onHangUp);
