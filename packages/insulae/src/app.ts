@@ -10,6 +10,7 @@ import { type Application, stockApplication } from "./application.ts";
 import { checkAppOptions } from "./check-application.ts";
 import type { Settings } from "./config.settings.ts";
 import type { Config } from "./config.ts";
+import { dialects } from "./dialects/index.ts";
 import type { FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { featuresOf } from "./features/index.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
@@ -45,6 +46,7 @@ import type { ListenOptions } from "./listen-error.ts";
 import { createListen, createRun } from "./listening.ts";
 import { createLogPort } from "./log-port.ts";
 import { openLogging } from "./logging.ts";
+import { pagesOf } from "./pages/index.ts";
 import { withStoredSecrets } from "./secret-store.ts";
 import { createServices, type Services } from "./services.ts";
 import { shutdownTimes } from "./shutdown.ts";
@@ -209,7 +211,7 @@ interface Assembled extends Omit<App, "reopenLog" | "run" | "close"> {
 async function assemble(
   installation: Installation,
   services: Services,
-  { name, worker, moveTo, watched, note }: Pick<AppOptions, "name" | "worker"> & Start,
+  { name = "Insulae", worker, moveTo, watched, note }: Pick<AppOptions, "name" | "worker"> & Start,
 ): Promise<Assembled> {
   const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
   const { platform, catalogue, announcements, authenticate, mailSender, jobRunner } = services;
@@ -236,9 +238,14 @@ async function assemble(
     catalogue,
     hostLookup,
     defaultTenant: config.defaultTenant,
+    rolesWith: config.env === "production" ? undefined : platform.permissions.rolesWith,
     authenticate,
     onCrossTenantAttempt: crossTenant.note,
   });
+  const findTenant = (host: string) => {
+    const lookup = hostLookup(host);
+    return lookup && catalogue.find(lookup);
+  };
   const admitHost = config.env === "production" ? undefined : developmentHosts(config, services);
   const http = createHttpServer({
     features,
@@ -268,12 +275,10 @@ async function assemble(
     cors: {
       origins: createOrigins({
         platform: config.corsOrigins,
+        localPages: config.env === "development" && config.corsOrigins.length === 0,
         baseUrl,
         baseDomain: config.baseDomain,
-        findTenant: (host) => {
-          const lookup = hostLookup(host);
-          return lookup && catalogue.find(lookup);
-        },
+        findTenant,
         findKnownTenant: (host) => {
           const lookup = hostLookup(host);
           return lookup && catalogue.findKnown(lookup);
@@ -293,6 +298,12 @@ async function assemble(
     cursorSecret: secrets.derive("cursors", 32),
     baseUrl,
     version,
+    name,
+    dialects: new Set(dialects),
+    pages: {
+      pages: pagesOf({ config, name, version }),
+      isPlatformHost: (host) => chain(findTenant(host), (tenant) => tenant === undefined),
+    },
     production: config.env === "production",
     log: moduleLog(log, "http"),
     bodyLimit: config.bodyLimitBytes,

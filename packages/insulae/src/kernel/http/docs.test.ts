@@ -136,6 +136,64 @@ describe("the OpenAPI document", () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
+  it("has a union of texts as a choice, which tools show as one", async () => {
+    const Sort = Type.Union([Type.Literal("name"), Type.Literal("age")], {
+      description: "By what",
+    });
+    const sorted = feature("sorted", {
+      routes: (r) => [
+        r.get(
+          "/sorted",
+          {
+            permission: "public",
+            summary: "Sorts",
+            query: Type.Object({ sort: Type.Optional(Sort) }),
+            response: Type.Object({
+              version: Type.Union([Type.Literal(1), Type.Literal(2)]),
+              open: Type.Union([Sort, Type.Null()]),
+              mixed: Type.Union([Type.Literal("all"), Type.Integer()]),
+            }),
+          },
+          () => undefined,
+        ),
+      ],
+    });
+    const { paths } = (await testServer([sorted]).app.inject("/api-docs/openapi.json")).json();
+    const { parameters, responses } = paths["/api/v1/sorted"].get;
+    const choice = { type: "string", enum: ["name", "age"] };
+    expect(parameters[0]).toMatchObject({ description: "By what", schema: choice });
+    const { properties } = responses["200"].content["application/json"].schema;
+    expect(properties.version).toEqual({ type: "number", enum: [1, 2] });
+    expect(properties.open.anyOf).toMatchObject([choice, { type: "null" }]);
+    expect(properties.mixed.anyOf).toHaveLength(2);
+  });
+
+  it("is called as the application is, and leaves dialects to a document of their own", async () => {
+    const dialect = feature("dialect", {
+      routes: ({ absolute: r }) => [
+        r.get(
+          "/old/notes",
+          { permission: "public", summary: "As it was", response: Note },
+          () => undefined,
+        ),
+      ],
+    });
+    const { app } = testServer([notes, dialect], { name: "Shop", dialects: new Set([dialect]) });
+    const [main, apart] = await Promise.all(
+      ["openapi", "dialects"].map(async (name) =>
+        (await app.inject(`/api-docs/${name}.json`)).json(),
+      ),
+    );
+    expect([main.info.title, apart.info.title]).toEqual(["Shop", "Shop: dialects"]);
+    expect(Object.keys(apart.paths)).toEqual(["/old/notes"]);
+    expect(main.paths).not.toHaveProperty("/old/notes");
+    expect((await app.inject("/swagger-ui/start.js")).body).toContain("/api-docs/dialects.json");
+
+    const without = testServer([notes]).app;
+    expect((await without.inject("/api-docs/dialects.json")).statusCode).toBe(404);
+    expect((await without.inject("/swagger-ui/start.js")).body).not.toContain("dialects");
+  });
+
   it("gives two schemas of one name two names", () => {
     const other = feature("others", {
       routes: (r) => [
@@ -176,6 +234,22 @@ describe("the API reference", () => {
       }
     },
   );
+
+  it("is called as the application is, whatever that has in it", async () => {
+    const { app } = testServer([notes], { name: "</title><b>Shop" });
+    for (const url of ["/swagger-ui", "/redoc"]) {
+      const { body } = await app.inject(url);
+      expect(body).toContain("<title>&lt;/title&gt;&lt;b&gt;Shop API");
+    }
+  });
+
+  it("keeps credentials in the browser over reloads in development alone", async () => {
+    for (const production of [true, false]) {
+      const { app } = testServer([notes], { production });
+      const { body } = await app.inject("/swagger-ui/start.js");
+      expect(body).toContain(`persistAuthorization: ${!production}`);
+    }
+  });
 
   it("is not sent again to whoever has it", async () => {
     const { app } = testServer([notes]);

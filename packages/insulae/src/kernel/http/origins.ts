@@ -38,6 +38,8 @@ export interface OriginsOptions extends Omit<TenantHosts, "baseUrl"> {
   readonly baseUrl: () => string;
   /** `CORS_ORIGINS` */
   readonly platform: readonly string[];
+  /** Whether pages of this machine, on any port, are allowed as well: for development. */
+  readonly localPages?: boolean;
   /** The tenant that a host names. */
   readonly findTenant: (host: string) => MaybePromise<Tenant | undefined>;
   /** The same, if that tenant is in memory. @throws invalidHost */
@@ -55,6 +57,10 @@ export function canonicalOrigin(text: string): string | undefined {
   return URL.canParse(text) ? new URL(text).origin : undefined;
 }
 
+/** Whether it is of this machine. @param origin in canonical form */
+export const isLocal = (origin: string): boolean =>
+  /^https?:\/\/(([a-z0-9-]+\.)*localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(origin);
+
 /** The origins of a tenant's hosts, and those on its own list. */
 export function originsOfTenant(
   tenant: Tenant,
@@ -71,7 +77,9 @@ export function originsOfTenant(
 
 export function createOrigins(options: OriginsOptions): Origins {
   const { findTenant, findKnownTenant } = options;
-  const platform = canonicalSet(options.platform);
+  const listed = canonicalSet(options.platform);
+  const isPlatforms = (origin: string): boolean =>
+    listed.has(origin) || (options.localPages === true && isLocal(origin));
   const { protocol } = new URL(options.baseUrl());
   // By the tenant's object: the catalogue makes a new one when anything of the tenant changes.
   let lists = new WeakMap<Tenant, ReadonlySet<string>>();
@@ -110,7 +118,7 @@ export function createOrigins(options: OriginsOptions): Origins {
       const origin = canonicalOrigin(header);
       if (origin === undefined) return "foreign";
       if (isOwn(origin, host, protocol)) return "own";
-      if (platform.has(origin)) return "allowed";
+      if (isPlatforms(origin)) return "allowed";
       return chain(findTenant(host), (tenant) =>
         allows(tenant, origin, host) ? "allowed" : "foreign",
       );
@@ -118,7 +126,7 @@ export function createOrigins(options: OriginsOptions): Origins {
     isKnown(header, host) {
       const origin = canonicalOrigin(header);
       if (origin === undefined || isOwn(origin, host, protocol)) return false;
-      if (platform.has(origin)) return true;
+      if (isPlatforms(origin)) return true;
       try {
         return allows(findKnownTenant(host), origin, host);
       } catch {

@@ -24,7 +24,7 @@ export interface MailSetting {
   readonly tenant: Tenant | undefined;
   readonly platform: Platform;
   /**
-   * A page of the front end, from configuration (`APP_URL`).
+   * A page of the front end, from configuration (`APP_URL`). Without a query it is told which tenant it is about.
    *
    * @example link("/verify-email", { token })
    */
