@@ -47,6 +47,7 @@ export async function withInstallation<T>(
   if (purpose === "inspect" || purpose === "look") requireData(config);
   const { features, retired } = await context.application();
   const installation = await openInstallation(config, featuresOf(config, features), log, {
+    note: context.note,
     ...(retired && { retired }),
     ...waysToOpen[purpose](config),
   });
