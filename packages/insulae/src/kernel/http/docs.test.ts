@@ -154,7 +154,7 @@ describe("the OpenAPI document", () => {
               mixed: Type.Union([Type.Literal("all"), Type.Integer()]),
             }),
           },
-          () => undefined,
+          unasked,
         ),
       ],
     });
@@ -174,7 +174,7 @@ describe("the OpenAPI document", () => {
         r.get(
           "/old/notes",
           { permission: "public", summary: "As it was", response: Note },
-          () => undefined,
+          unasked,
         ),
       ],
     });
