@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createApp } from "../app.ts";
-import { stockApplication } from "../application.ts";
 import { loadConfig } from "../config.ts";
-import { featuresOf } from "../features/index.ts";
+import { featuresOf, standardFeatures } from "../features/index.ts";
 import { feature, Type } from "../index.ts";
 import { openTestPeople, type TestPeople } from "../testing/test-people.ts";
 import { version } from "../version.ts";
@@ -153,8 +152,7 @@ test("an application's own routes and name stand in the place of ours", async ()
 });
 
 test("every link of a mail leads to a page of ours", () => {
-  const config = loadConfig({});
-  const text = featuresOf(config, stockApplication.features)
+  const text = featuresOf(loadConfig({}), standardFeatures)
     .flatMap(({ mails }) => mails)
     .map(({ compose }) => String(compose))
     .join("\n");
