@@ -3,6 +3,7 @@
  * outgrow the style. Runs everything, then fails if anything failed.
  */
 import { spawnSync } from "node:child_process";
+import { commandProblems } from "./cli-reference.ts";
 import { configurationProblems } from "./configuration-reference.ts";
 import { coverageProblems } from "./coverage-reference.ts";
 import { dependencyProblems } from "./dependencies.ts";
@@ -40,6 +41,7 @@ report("file lengths", longFiles());
 report("regular expressions", regularExpressionProblems());
 report("docs/configuration.md", configurationProblems());
 report(".env.example", exampleProblems());
+report("docs/cli.md", commandProblems());
 report("docs/roles.md", rolesProblems());
 report("docs/coverage.md", coverageProblems());
 report("packages/client/src/schema.gen.ts", await clientSchemaProblems());

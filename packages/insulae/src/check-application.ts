@@ -29,7 +29,6 @@ const appOptions: Readonly<Record<keyof AppOptions, true>> = {
   env: true,
   log: true,
   dns: true,
-  onDatabaseStop: true,
   worker: true,
 };
 

@@ -39,6 +39,7 @@ import { bootMainServer, type MainServer } from "./kernel/tenancy/prepare.ts";
 import { createProvisioning, type Provisioning } from "./kernel/tenancy/provisioning.ts";
 import { createServers, type Servers } from "./kernel/tenancy/servers.ts";
 import type { Tenant } from "./kernel/tenancy/tenant.ts";
+import type { Note } from "./starting.ts";
 import { version } from "./version.ts";
 
 export interface Installation {
@@ -83,6 +84,8 @@ export interface OpenOptions {
   readonly retired?: readonly string[];
   /** Whether to refuse a database that has features which are not loaded. Default: where it migrates. */
   readonly refuseForeign?: boolean;
+  /** Hears what begins and may take a while. Default: the log. */
+  readonly note?: Note;
 }
 
 /**
@@ -96,12 +99,12 @@ export async function openInstallation(
   options: OpenOptions = {},
 ): Promise<Installation> {
   const { whenDue = config.migrateOnStart ? "migrate" : "refuse", retired } = options;
-  const { refuseForeign = whenDue === "migrate" } = options;
+  const { refuseForeign = whenDue === "migrate", note = (text) => log.info(text) } = options;
   const secrets = createSecrets(config.masterSecret ?? loadMasterSecret(config.dataDir));
   const migrations = await loadDeclared(features, retired);
   const embedded = config.databaseUrl
     ? undefined
-    : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message) });
+    : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message), note });
   const urls = serverUrls(config.databaseUrl ?? embedded?.url ?? "", config.databaseDirectUrl);
   const tracing = await openTracing(config.tracing, version, log);
   try {
@@ -112,7 +115,7 @@ export async function openInstallation(
     const common = { url, migrations, refuseForeign, log };
     const found =
       whenDue === "migrate"
-        ? await bootMainServer({ ...common, secrets, lockTimeoutMs, ...ofRoles })
+        ? await bootMainServer({ ...common, secrets, lockTimeoutMs, ...ofRoles, note })
         : await findMainServer({ ...common, check: whenDue === "refuse" });
     const main = { ...found, poolerUrl };
     const connection = { ...main, mainDatabase: main.database, secrets, settings };
@@ -235,20 +238,26 @@ function wire(
 }
 
 /** Brings the placements that are behind to this version; the pools were at boot. */
-export async function migratePlacements(installation: Installation): Promise<void> {
+export async function migratePlacements(installation: Installation, note: Note): Promise<void> {
   const { config, control, connect, migrations, log } = installation;
-  const behind = await control
+  const { behind } = await control
     .selectFrom("control.placements")
-    .select("id")
+    .select(({ fn }) => fn.countAll<string>().as("behind"))
     .where("version", "<", migrations.version)
-    .limit(1)
-    .executeTakeFirst();
-  if (!behind) return;
+    .executeTakeFirstOrThrow();
+  if (behind === "0") return;
   if (!config.migrateOnStart) {
     log.warn("There are placements to migrate: `insulae migrate up`");
     return;
   }
-  const outcomes = await migrateAll({ control, connect, migrations, log });
+  note(`Migrating ${behind} placements …`);
+  let tenths = 0;
+  const onProgress = (done: number, total: number) => {
+    if (Math.floor((done * 10) / total) <= tenths) return;
+    tenths = Math.floor((done * 10) / total);
+    note(`Migrated ${done} of ${total} placements`);
+  };
+  const outcomes = await migrateAll({ control, connect, migrations, log, onProgress });
   for (const outcome of outcomes) {
     if (outcome.state !== "failed") continue;
     log.error(

@@ -52,6 +52,8 @@ export function explain(error: unknown): Failure {
       );
     case "DeclarationError":
       return failed("not_well_declared", error.message);
+    case "ListenError":
+      return failed("code" in error ? String(error.code) : "cannot_listen", error.message);
     case "EmbeddedError":
       return failed("embedded_postgres", error.message);
     case "IsolationError":

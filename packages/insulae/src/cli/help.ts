@@ -26,7 +26,8 @@ Exit codes:
   5  refused: not confirmed, or not safe
 `;
 
-const examples = {
+/** By command: lines that can be typed, and what each is for. */
+export const examples = {
   start: [
     ["insulae start", "on http://localhost:8000, with all its data in .insulae"],
     ["insulae start --port 8001", "on another port"],

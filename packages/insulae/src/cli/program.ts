@@ -30,7 +30,8 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   }
 }
 
-function createProgram(run: RunCommand, json: boolean): Command {
+/** The grammar. @param run carries out a command; @param json whether errors are printed as JSON */
+export function createProgram(run: RunCommand, json: boolean): Command {
   const program = new Command("insulae")
     .description(
       "Insulae: a multi-tenant backend. Many tenants, one house, nobody through the wall.",

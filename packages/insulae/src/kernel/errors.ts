@@ -49,6 +49,19 @@ export interface ErrorDetail {
   readonly cause?: unknown;
 }
 
+const statement = Symbol("the statement that PostgreSQL refused");
+
+/** Notes which statement an error is about: its text, never its values. */
+export function noteStatement(error: Error, text: string): void {
+  Object.assign(error, { [statement]: text });
+}
+
+/** The text of the statement that an error is about, as far as a log has room for it. */
+export const statementOf = (error: Error): string | undefined =>
+  (error as { readonly [statement]?: string })[statement]?.slice(0, maxStatement); // set above
+
+const maxStatement = 4_000;
+
 /** Makes an error of the definition; throw what it returns. */
 export type ErrorFactory = ErrorDefinition & ((detail?: ErrorDetail) => AppError);
 

@@ -21,6 +21,7 @@ import type { Feature } from "./feature.ts";
 import { Json } from "./json.ts";
 import { chain } from "./maybe-promise.ts";
 import type { Tenant, TenantId } from "./tenancy/tenant.ts";
+import { respellerOf, timeText } from "./times.ts";
 
 /** `<noun>.<past participle>`: `contact.created`. */
 export type EventName = `${string}.${string}`;
@@ -143,9 +144,10 @@ export function createEvents(options: EventsOptions): EventService {
     subjects: readonly unknown[],
     tx: QueryExecutorProvider,
   ) => {
-    const timestamp = new Date().toISOString();
+    const timestamp = timeText(new Date());
+    const respell = respellerOf(schema);
     const payloads = subjects.map((subject) =>
-      JSON.stringify({ type: name, timestamp, data: Clean(schema, subject) }),
+      JSON.stringify({ type: name, timestamp, data: respell(Clean(schema, subject)) }),
     );
     if (payloads.length > 0) await record(tenant, { name, payloads }, tx);
   };

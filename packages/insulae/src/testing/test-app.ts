@@ -109,6 +109,7 @@ export async function createTestApp(given: TestAppOptions = {}): Promise<TestApp
     await database.drop();
   };
   const config = { ...testConfig(database.url), dataDir, ...options.config };
+  // Given a log, an app prints nothing besides, and makes nobody up.
   const log = quiet ? createLogger("silent") : createTerminalLogger("error");
   try {
     const app = await createApp({ env: {}, log, ...options, config });
@@ -116,7 +117,15 @@ export async function createTestApp(given: TestAppOptions = {}): Promise<TestApp
     const visitor = createTestClient(app);
     return {
       ...app,
-      config: loadConfig(options.env ?? {}, config),
+      config: Object.freeze({
+        ...loadConfig(options.env ?? {}, config),
+        get baseUrl() {
+          return app.config.baseUrl;
+        },
+        get appUrl() {
+          return app.config.appUrl;
+        },
+      }),
       createTenant: (key, tenant) => createTestTenant(app, key, tenant),
       createAccount: (email) => createTestAccount(app, email),
       createAdmin: () => createTestAdmin(app),

@@ -37,6 +37,8 @@ export interface MigrateOptions {
   /** How long to wait for another migrator of the same schema; default 60 s. */
   readonly waitMs?: number;
   readonly log?: Logger;
+  /** Hears what begins, if there is anything to migrate. */
+  readonly note?: (text: string) => void;
 }
 
 export interface PlacementOptions extends MigrateOptions {
@@ -198,6 +200,9 @@ async function migrateSchema(
     const exists = await schemaExists(client, schema);
     if (!exists && mustExist) throw new PlacementMissing(`there is no schema ${schema}`);
     // Nobody uses a new schema yet: one transaction is enough, and one commit.
+    if (pending.length > 0) {
+      options.note?.(`Migrating the schema ${schema} (migrations: ${pending.length}) …`);
+    }
     const steps = exists ? pending.map((migration) => [migration]) : [pending];
     for (const step of steps) {
       await runStep(client, schema, options, async () => {

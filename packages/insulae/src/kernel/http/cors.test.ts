@@ -11,7 +11,7 @@ const server = (credentials = false, refuseEverybody = false) =>
     cors: {
       origins: createOrigins({
         platform: [allowed],
-        baseUrl: "http://localhost:8000",
+        baseUrl: () => "http://localhost:8000",
         baseDomain: "localhost",
         findTenant: () => undefined,
         findKnownTenant: () => undefined,

@@ -10,7 +10,8 @@ import type { RequestLimits } from "./limits/request-limits.ts";
 import { type OpenApiOptions, openApiDocument } from "./openapi.ts";
 import { docsPolicy } from "./security-headers.ts";
 
-export interface DocsOptions extends OpenApiOptions {
+export interface DocsOptions extends Omit<OpenApiOptions, "baseUrl"> {
+  readonly baseUrl: () => string;
   readonly enterAt: EnterAt;
   readonly limits: RequestLimits;
 }
@@ -29,12 +30,12 @@ const documentPath = "/api-docs/openapi.json";
 /** @returns the paths that it answers, all of them to GET. */
 export function registerDocs(
   app: FastifyInstance,
-  { enterAt, limits, ...options }: DocsOptions,
+  { enterAt, limits, baseUrl, ...options }: DocsOptions,
 ): string[] {
   const assets: Readonly<Record<string, Asset>> = {
     [documentPath]: {
       type: "application/json; charset=utf-8",
-      body: () => Buffer.from(JSON.stringify(openApiDocument(options))),
+      body: () => Buffer.from(JSON.stringify(openApiDocument({ ...options, baseUrl: baseUrl() }))),
     },
     "/swagger-ui": { type: html, body: () => Buffer.from(swaggerPage) },
     "/swagger-ui/start.js": { type: script, body: () => Buffer.from(swaggerStart) },
@@ -60,14 +61,15 @@ export function registerDocs(
         enter(request, reply);
         await limits.stranger(request, reply);
       },
-      handler: assetHandler(asset),
+      handler: assetHandler(asset, baseUrl),
     });
   }
   return Object.keys(assets);
 }
 
-function assetHandler(asset: Asset) {
+function assetHandler(asset: Asset, baseUrl: () => string) {
   let loading: Promise<{ body: Buffer; etag: string }> | undefined;
+  let madeFor = baseUrl();
   const load = async () => {
     const body = await asset.body();
     return {
@@ -76,6 +78,8 @@ function assetHandler(asset: Asset) {
     };
   };
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    if (madeFor !== baseUrl()) loading = undefined;
+    madeFor = baseUrl();
     loading ??= load();
     const { body, etag } = await loading;
     // The same for everybody; kept, but asked about each time, so that an upgrade shows at once.

@@ -20,7 +20,7 @@ const tenants = new Map([
 
 const origins = createOrigins({
   platform: ["https://app.example.org", "http://localhost:3000/"],
-  baseUrl: "https://api.example.com:8443",
+  baseUrl: () => "https://api.example.com:8443",
   baseDomain: "example.com",
   findTenant: (host) => tenants.get(host),
   findKnownTenant: (host) => tenants.get(host),
@@ -130,7 +130,7 @@ describe("an origin", () => {
       fc.property(pair, ([listed, asking]) => {
         const { judge } = createOrigins({
           platform: [text(listed)],
-          baseUrl: "https://api.invalid",
+          baseUrl: () => "https://api.invalid",
           baseDomain: "invalid",
           findTenant: () => undefined,
           findKnownTenant: () => undefined,

@@ -34,7 +34,8 @@ interface TenantHosts {
   readonly baseDomain: string;
 }
 
-export interface OriginsOptions extends TenantHosts {
+export interface OriginsOptions extends Omit<TenantHosts, "baseUrl"> {
+  readonly baseUrl: () => string;
   /** `CORS_ORIGINS` */
   readonly platform: readonly string[];
   /** The tenant that a host names. */
@@ -71,15 +72,20 @@ export function originsOfTenant(
 export function createOrigins(options: OriginsOptions): Origins {
   const { findTenant, findKnownTenant } = options;
   const platform = canonicalSet(options.platform);
-  const { protocol } = new URL(options.baseUrl);
+  const { protocol } = new URL(options.baseUrl());
   // By the tenant's object: the catalogue makes a new one when anything of the tenant changes.
-  const lists = new WeakMap<Tenant, ReadonlySet<string>>();
+  let lists = new WeakMap<Tenant, ReadonlySet<string>>();
+  let listedAt = options.baseUrl();
   const hostLists = new WeakMap<HostSettings, ReadonlySet<string>>();
 
   const listOf = (tenant: Tenant): ReadonlySet<string> => {
+    const baseUrl = options.baseUrl();
+    // The port of tenants' hosts is known once the server listens.
+    if (baseUrl !== listedAt) lists = new WeakMap();
+    listedAt = baseUrl;
     const known = lists.get(tenant);
     if (known) return known;
-    const made = originsOfTenant(tenant, options);
+    const made = originsOfTenant(tenant, { ...options, baseUrl });
     lists.set(tenant, made);
     return made;
   };

@@ -58,8 +58,8 @@ export interface HttpServerOptions {
   readonly limits: RequestLimits;
   /** Signs cursors; the same on every node. */
   readonly cursorSecret: Uint8Array | string;
-  /** Where clients reach this server, from configuration: `https://api.example.com`. */
-  readonly baseUrl: string;
+  /** Where clients reach this server: `https://api.example.com`. Without PUBLIC_URL, known once it listens. */
+  readonly baseUrl: () => string;
   readonly version: string;
   readonly production: boolean;
   readonly log: Logger;
@@ -144,7 +144,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   checkDeclarations(features);
 
   const { enterAt, stray } = createEntrance({
-    headers: securityHeaders(options.production && options.baseUrl.startsWith("https:")),
+    headers: securityHeaders(options.production && options.baseUrl().startsWith("https:")),
     log,
     metrics: createHttpMetrics(options.metrics),
     tracing: options.tracing,
@@ -153,7 +153,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const constraints = new Map<string, ErrorFactory>(
     features.flatMap((feature) => Object.entries(feature.constraints)),
   );
-  const answerError = createAnswerError({ constraints, stray, admitError: cors.admitError, log });
+  const answerError = createAnswerError({
+    constraints,
+    stray,
+    admitError: cors.admitError,
+    debug: !options.production,
+    log,
+  });
 
   // As Fastify decides whose `X-Forwarded-…` it believes.
   const trusted = proxyAddress.compile([...(options.trustProxy ?? [])]);
