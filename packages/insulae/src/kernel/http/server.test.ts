@@ -11,7 +11,7 @@ const Item = Type.Object({ id: Type.String() });
 const itemLocked = defineError("item_locked", 423, "Somebody is editing the item");
 const itemMissing = defineError("item_missing", 404, "There is no such item");
 
-/** What the types would refuse. */
+/** Refused by the types. */
 const wrong = (answer: unknown) => answer as { id: string };
 
 const items = feature("items", {
