@@ -11,8 +11,7 @@ const Item = Type.Object({ id: Type.String() });
 const itemLocked = defineError("item_locked", 423, "Somebody is editing the item");
 const itemMissing = defineError("item_missing", 404, "There is no such item");
 
-/** Refused by the types. */
-const wrong = (answer: unknown) => answer as { id: string };
+const wrong = (answer: unknown) => answer as { id: string }; // The types refuse it.
 
 const items = feature("items", {
   permissions: { "items:read": "See items", "items:write": "Change items" },
