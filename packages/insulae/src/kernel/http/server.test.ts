@@ -60,10 +60,7 @@ const items = feature("items", {
             header("content-type", "text/html; charset=utf-8");
             return wrong("<p>");
           case "query":
-            return wrong({
-              compile: () => ({}),
-              execute: async () => ({ id: "from a query" }),
-            });
+            return wrong({ compile: () => ({}), execute: async () => ({ id: "from a query" }) });
           case "logged":
             log.info("a line of the handler");
             return { id: "logged" };
