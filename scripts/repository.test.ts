@@ -85,3 +85,20 @@ test("each defence that docs/defences.md names has the test that it names", () =
     }
   }
 });
+
+test("what is installed brings its binaries for every platform that it has them for", () => {
+  for (const file of globSync("{.,scripts,bench}/package-lock.json")) {
+    const packages: Record<string, { optionalDependencies?: Record<string, string> }> = JSON.parse(
+      read(file),
+    ).packages;
+    const names = Object.keys(packages).map((path) => path.replace(/^.*node_modules\//, ""));
+    const wanted = Object.values(packages).flatMap(({ optionalDependencies = {} }) =>
+      Object.keys(optionalDependencies),
+    );
+    expect(wanted.length, file).toBeGreaterThan(0);
+    expect(
+      wanted.filter((name) => !names.includes(name)),
+      file,
+    ).toEqual([]);
+  }
+});

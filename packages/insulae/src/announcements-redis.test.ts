@@ -18,7 +18,7 @@ describeWithRedis("a node that has lost its connection for announcements", () =>
     const app = await createTestApp({ config: { redisUrl: redis.url, redisTimeoutMs: 5_000 } });
     const log = pino({ level: "silent" });
     const config = loadConfig({ PUBLIC_URL: app.config.baseUrl }, app.config);
-    const deaf = await openInstallation(config, coreFeatures, log);
+    const deaf = await openInstallation(config, coreFeatures, log, { refuseForeign: false });
     const onTenant = vi.fn();
     try {
       const announcements = createAnnouncements({

@@ -29,7 +29,7 @@ describeWithRedis("the copy of a tenant's configuration in Redis", () => {
     let missedSomething = (): void => undefined;
     const configs = createTenantConfigs({
       redis,
-      catalogue: { find: async () => ({ id, name: "Acme" }) as Tenant },
+      catalogue: { find: async () => ({ id, name: "Acme", status: "active" }) as Tenant },
       follow: (forgetAll) => {
         missedSomething = forgetAll;
         return () => listening;
