@@ -61,7 +61,7 @@ test("a feature is written, and migrated twice", async () => {
     if (block.file === "src/tasks/migrations/0002_add_due.sql") made.push(shell(second));
     await writeBlock(project, block);
   }
-  expect(made.join("")).toMatch(/0001_create_tasks\.sql[^]*0002_add_due\.sql/);
+  expect(made.join("")).toMatch(/0001_create_tasks\.sql[\s\S]*0002_add_due\.sql/);
 });
 
 /** What docs/queries.md shows besides, as a feature of the same project. */
@@ -175,7 +175,7 @@ test("it is served, and answers what the page asks; programs run on its data", a
     await ended;
   }
   expect(run(process.execPath, ["program-0.ts"])).toContain("[ { tasks: 1 } ]");
-  expect(run(process.execPath, ["program-1.ts"])).toMatch(/tenant_id = [^]*Execution Time/);
+  expect(run(process.execPath, ["program-1.ts"])).toMatch(/tenant_id = [\s\S]*Execution Time/);
 }, 180_000);
 
 async function untilReady(url: string, isOver: () => boolean): Promise<void> {
