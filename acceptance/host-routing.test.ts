@@ -36,7 +36,7 @@ beforeAll(async () => {
   server = await startServer({
     dataDir: folder.path,
     env: { RATE_LIMIT_CREDENTIALS: "0", LOG_LEVEL: "info" },
-    example: { name: "host-routing", ready: "Tenants are served" },
+    example: "host-routing",
   });
   const account = { email: adminEmail, password: adminPassword };
   admin = (await call("localhost", "POST /api/v1/auth/login", { body: account })).body.access_token;
@@ -177,7 +177,7 @@ test("who logs in at one host is somebody there, and nobody at another", async (
     .find((text) => text.includes("Cross-tenant access attempt"));
   expect(line).toContain(two.id);
   for (const field of ["user", "user_tenant", "request_tenant"])
-    expect(line).toContain(`"${field}"`);
+    expect(line).toContain(` ${field}=`);
 
   const unknown = `${one.token.slice(0, -6)}AAAAAA`;
   for (const asked of [{}, { token: "malformed" }, { token: unknown }]) {

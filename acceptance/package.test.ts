@@ -44,6 +44,26 @@ test("an application is made of the built package", () => {
   expect(run("app.ts")).toContain("[ { count: 0 } ]\n200\nada@example.com\n");
 });
 
+test("so is a test, with what the package needs at run time alone", () => {
+  writeFileSync(
+    `${folder}notes.test.ts`,
+    `import assert from "node:assert/strict";
+     import { after, before, test } from "node:test";
+     import { standardFeatures } from "insulae";
+     import { createTestApp } from "insulae/testing";
+     let app;
+     before(async () => { app = await createTestApp({ features: standardFeatures }); });
+     after(() => app.close());
+     test("of contacts", async () => {
+       const acme = await app.createTenant("acme", { isolation: "database" });
+       const ada = await acme.createUser({ role: "manager" });
+       assert.equal((await ada.post("/contacts", { name: "Grace" })).status, 201);
+       await app.runJobs();
+     });`,
+  );
+  expect(run("--test", "--test-reporter=tap", "notes.test.ts")).toMatch(/^# pass 1$/m);
+});
+
 // Shows S2-032
 test("so is the command", () => {
   expect(run("node_modules/insulae/dist/cli/main.js", "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);

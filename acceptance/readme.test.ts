@@ -55,9 +55,12 @@ test("your own tables and routes", async () => {
   await mkdir(`${place}/migrations`, { recursive: true });
   const port = await freePort();
   await writeFile(`${place}/migrations/0001_notes.sql`, sql);
-  await writeFile(`${place}/main.ts`, program.replace("8080", String(port)));
+  await writeFile(`${place}/main.ts`, program);
   const child = spawn(process.execPath, [`${place}/main.ts`], {
-    env: { ...process.env, NODE_ENV: "", DATA_DIR: `${folder.path}/notes`, LOG_LEVEL: "warn" },
+    env: {
+      ...process.env,
+      ...{ NODE_ENV: "", PORT: String(port), DATA_DIR: `${folder.path}/notes`, LOG_LEVEL: "warn" },
+    },
     stdio: ["ignore", "inherit", "inherit"],
   });
   try {

@@ -22,8 +22,8 @@ export interface StartOptions {
   readonly dataDir: string;
   readonly port?: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** An example instead, and what it says when it listens. */
-  readonly example?: { readonly name: string; readonly ready: string };
+  /** An example instead. */
+  readonly example?: string;
 }
 
 export const adminEmail = "admin@example.com";
@@ -49,7 +49,7 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
   const port = options.port ?? (await freePort());
   const began = performance.now();
   const { example } = options;
-  const workspace = example ? ["-w", `@insulae-examples/${example.name}`] : [];
+  const workspace = example ? ["-w", `@insulae-examples/${example}`] : [];
   const child = spawn("npm", ["start", "--silent", ...workspace], {
     env: {
       ...process.env,
@@ -77,8 +77,7 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
   }
   const url = `http://localhost:${port}`;
   // The last thing that the server says is how to stop it.
-  const ready = example?.ready ?? "Ctrl-C";
-  while (!(await answers(url)) || !output.includes(ready)) {
+  while (!(await answers(url)) || !output.includes("Ctrl-C")) {
     if (child.exitCode !== null || performance.now() - began > 30_000) {
       if (child.exitCode === null) signalGroup("SIGKILL");
       throw new Error(`the server did not start:\n${output}`);

@@ -109,7 +109,8 @@ export async function installInsulae(database: Database): Promise<Insulae> {
     withApp((app) =>
       app.withPlatform("benchmark: sign tokens", async ({ control }) => {
         const signing = await loadSigningKeys(control, signingKeySealer(secrets));
-        const { baseUrl: issuer, accessTokenSeconds: accessTtlSeconds } = app.config;
+        const { baseUrl, accessTokenSeconds: accessTtlSeconds } = app.config;
+        const issuer = () => baseUrl;
         return fn(app, createTokens({ signing, issuer, audience: "insulae", accessTtlSeconds }));
       }),
     );

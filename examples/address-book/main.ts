@@ -1,7 +1,8 @@
 import { createApp, standardFeatures } from "insulae";
 import { bundlePage, page } from "./page.feature.ts";
 
-const app = await createApp({ features: [...standardFeatures, page(await bundlePage())] });
-console.log(`The address book is at ${await app.listen()}/book`);
-
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => void app.close());
+const app = await createApp({
+  name: "Address book",
+  features: [...standardFeatures, page(await bundlePage())],
+});
+console.log(`The page is at ${await app.run()}/book`);

@@ -3,7 +3,7 @@ import { admin } from "./admin.feature.ts";
 import { settings } from "./settings.ts";
 import { site } from "./site.feature.ts";
 
-const app = await createApp({ features: [site, admin], settings });
+const app = await createApp({ name: "Host routing", features: [site, admin], settings });
 
 // Registered once, they are there after a restart, too, and on every node.
 const tenants = { "tenant-acme": "acme.example.com", "tenant-globex": "globex.example.com" };
@@ -13,7 +13,4 @@ for (const [key, host] of Object.entries(tenants)) {
   await app.tenants.register(key, { hosts: [host], isolation: "schema" });
 }
 
-await app.ensureAdmin();
-console.log(`Tenants are served at ${await app.listen()}`);
-
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => void app.close());
+await app.run();

@@ -1,4 +1,4 @@
-import { type ColumnType, type Kysely, type Params, sql, statement } from "insulae";
+import { type ColumnType, given, type Kysely, type Params, sql, statement } from "insulae";
 
 export interface InvoiceTables {
   invoices: {
@@ -24,7 +24,7 @@ const columns = [
 
 export const listInvoices = statement((db: Db, p: Params<{ limit: number; after?: string }>) => {
   const page = db.selectFrom("invoices").select(columns).orderBy("id", "desc").limit(p.limit);
-  return p.after === undefined ? page : page.where("id", "<", p.after);
+  return given(p.after) ? page.where("id", "<", p.after) : page;
 });
 
 export const createInvoice = statement(

@@ -3119,7 +3119,10 @@ export interface components {
             username?: string;
             /** @description A tenant's id, key, slug or number. */
             tenant?: string;
-            /** @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`. */
+            /**
+             * @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.
+             * @enum {string}
+             */
             session?: "token" | "cookie";
         };
         Person: {
@@ -3182,7 +3185,10 @@ export interface components {
             password: string;
             /** @description A tenant's id, key, slug or number. */
             tenant?: string;
-            /** @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`. */
+            /**
+             * @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.
+             * @enum {string}
+             */
             session?: "token" | "cookie";
         };
         Refresh: {
@@ -3265,9 +3271,13 @@ export interface components {
             slug: string;
             number: number;
             name: string;
+            /** @enum {string} */
             status: "active" | "suspended";
             plan: string;
-            /** @description pool: rows among others'; schema: a schema of its own; database: a database of its own. */
+            /**
+             * @description pool: rows among others'; schema: a schema of its own; database: a database of its own.
+             * @enum {string}
+             */
             isolation: "pool" | "schema" | "database";
             hosts: string[];
             settings: {
@@ -3285,6 +3295,7 @@ export interface components {
             key: string;
             slug: string;
             name: string;
+            /** @enum {string} */
             status: "active" | "suspended";
             plan: string;
             settings: {
@@ -3293,7 +3304,10 @@ export interface components {
         };
         Host: {
             hostname: string;
-            /** @description Requests are routed to the tenant once the host is active. */
+            /**
+             * @description Requests are routed to the tenant once the host is active.
+             * @enum {string}
+             */
             status: "active" | "pending";
             /** @description The DNS record that proves the host; null where the platform gave it. */
             verification: {
@@ -3333,8 +3347,12 @@ export interface components {
             id: string;
             key: string;
             name: string;
-            /** @description deleted: its rows are there until they are erased. */
+            /**
+             * @description deleted: its rows are there until they are erased.
+             * @enum {string}
+             */
             status: "provisioning" | "active" | "suspended" | "deleted";
+            /** @enum {string} */
             isolation: "pool" | "schema" | "database";
             database: string;
             schema: string;
@@ -3364,6 +3382,7 @@ export interface components {
             first_name?: string;
             /** Format: name */
             last_name?: string;
+            /** @enum {string} */
             role?: "owner" | "admin" | "manager" | "user" | "viewer";
         };
         UserChanges: {
@@ -3374,6 +3393,7 @@ export interface components {
             first_name?: string;
             /** Format: name */
             last_name?: string;
+            /** @enum {string} */
             role?: "owner" | "admin" | "manager" | "user" | "viewer";
             is_active?: boolean;
         };
@@ -3385,7 +3405,10 @@ export interface components {
             resource: string;
             action: string;
             aliases: string[];
-            /** @description The least of the system roles that holds it. */
+            /**
+             * @description The least of the system roles that holds it.
+             * @enum {string}
+             */
             role: "owner" | "admin" | "manager" | "user" | "viewer";
         };
         /** @description A system role has no times: it was always there. */
@@ -3513,6 +3536,7 @@ export interface components {
         Factor: {
             /** Format: uuid */
             id: string;
+            /** @enum {string} */
             kind: "totp" | "passkey";
             name: string;
             /** Format: date-time */
@@ -3552,7 +3576,10 @@ export interface components {
             };
             /** @description A tenant's id, key, slug or number. */
             tenant?: string;
-            /** @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`. */
+            /**
+             * @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.
+             * @enum {string}
+             */
             session?: "token" | "cookie";
         };
         Factors: {
@@ -3675,7 +3702,10 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            /** @description certificate: this one, by its fingerprint; authority: all client certificates that it issues. */
+            /**
+             * @description certificate: this one, by its fingerprint; authority: all client certificates that it issues.
+             * @enum {string}
+             */
             kind: "certificate" | "authority";
             /** @description SHA-256, hexadecimal. */
             fingerprint: string;
@@ -3708,7 +3738,10 @@ export interface components {
             trust_email: boolean;
             /** @description Whether somebody unknown becomes a user at the first sign-in; default false. */
             create_users: boolean;
-            /** @description A system role; never owner. */
+            /**
+             * @description A system role; never owner.
+             * @enum {string}
+             */
             default_role: "admin" | "manager" | "user" | "viewer";
             role_mapping: {
                 /**
@@ -3759,7 +3792,10 @@ export interface components {
             trust_email?: boolean;
             /** @description Whether somebody unknown becomes a user at the first sign-in; default false. */
             create_users?: boolean;
-            /** @description A system role; never owner. */
+            /**
+             * @description A system role; never owner.
+             * @enum {string}
+             */
             default_role?: "admin" | "manager" | "user" | "viewer";
             role_mapping?: {
                 /**
@@ -3806,7 +3842,10 @@ export interface components {
             trust_email?: boolean;
             /** @description Whether somebody unknown becomes a user at the first sign-in; default false. */
             create_users?: boolean;
-            /** @description A system role; never owner. */
+            /**
+             * @description A system role; never owner.
+             * @enum {string}
+             */
             default_role?: "admin" | "manager" | "user" | "viewer";
             role_mapping?: {
                 /**
@@ -3850,7 +3889,10 @@ export interface components {
         OidcExchange: {
             code: string;
             code_verifier: string;
-            /** @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`. */
+            /**
+             * @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.
+             * @enum {string}
+             */
             session?: "token" | "cookie";
         };
         NewImpersonation: {
@@ -3904,8 +3946,12 @@ export interface components {
         };
         EmailDomain: {
             domain: string;
-            /** @description What those who join become. */
+            /**
+             * @description What those who join become.
+             * @enum {string}
+             */
             role: "user" | "viewer";
+            /** @enum {string} */
             status: "pending" | "verified";
             verification: {
                 name: string;
@@ -3921,19 +3967,26 @@ export interface components {
             tenant_id: string;
             /** Format: uuid */
             user_id: string;
-            /** @description What those who join become. */
+            /**
+             * @description What those who join become.
+             * @enum {string}
+             */
             role: "user" | "viewer";
         };
         Invitation: {
             /** Format: uuid */
             id: string;
             email: string;
+            /** @enum {string} */
             role: "owner" | "admin" | "manager" | "user" | "viewer";
             /** @description The tenant's own roles, by name. */
             roles: string[];
             /** @description Who sent it last; null: they are gone, and it has to be sent again. */
             sent_by: string | null;
-            /** @description `void`: nobody can accept it, since its sender is gone or the invited is a user already. What is expired or void doesn't keep anybody from being invited again. */
+            /**
+             * @description `void`: nobody can accept it, since its sender is gone or the invited is a user already. What is expired or void doesn't keep anybody from being invited again.
+             * @enum {string}
+             */
             state: "waiting" | "expired" | "void";
             /** Format: date-time */
             expires_at: string;
@@ -3943,6 +3996,7 @@ export interface components {
         NewInvitation: {
             /** @example ada@example.org */
             email: string;
+            /** @enum {string} */
             role?: "owner" | "admin" | "manager" | "user" | "viewer";
             /** @description Roles of the tenant's own to give as well, by id or name. */
             roles?: string[];
@@ -3951,6 +4005,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             tenant: components["schemas"]["TenantSummary"];
+            /** @enum {string} */
             role: "owner" | "admin" | "manager" | "user" | "viewer";
             /** @description The tenant's own roles, by name. */
             roles: string[];
@@ -3975,13 +4030,17 @@ export interface components {
             first_name?: string;
             /** Format: name */
             last_name?: string;
-            /** @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`. */
+            /**
+             * @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.
+             * @enum {string}
+             */
             session?: "token" | "cookie";
         };
         WaitingInvitation: {
             /** Format: uuid */
             id: string;
             tenant: components["schemas"]["TenantSummary"];
+            /** @enum {string} */
             role: "owner" | "admin" | "manager" | "user" | "viewer";
             /** @description The tenant's own roles, by name. */
             roles: string[];
@@ -4018,6 +4077,7 @@ export interface components {
             at: string;
             /** @example user.deleted */
             action: string;
+            /** @enum {string} */
             outcome: "succeeded" | "failed" | "refused";
             /** @description user, account, api_key, certificate, system or anonymous */
             actor_kind: string;
@@ -4042,7 +4102,10 @@ export interface components {
             tenant_id: string | null;
             template: string;
             to: string;
-            /** @description dropped: there was nothing to send, such as where nobody has this address. */
+            /**
+             * @description dropped: there was nothing to send, such as where nobody has this address.
+             * @enum {string}
+             */
             state: "waiting" | "sent" | "dropped" | "failed";
             attempts: number;
             reason: string | null;
@@ -4058,6 +4121,7 @@ export interface components {
             } | null;
         };
         Quota: {
+            /** @enum {string} */
             name: "users" | "rows" | "storage_bytes" | "requests_per_day" | "notifications_per_day" | "jobs_per_day";
             limit: number | null;
             used: number;
@@ -4069,7 +4133,10 @@ export interface components {
              * @example storage_bytes
              */
             metric: string;
-            /** @description count: what happened in a day. level: what there was at its end. */
+            /**
+             * @description count: what happened in a day. level: what there was at its end.
+             * @enum {string}
+             */
             kind: "count" | "level";
             total: number | null;
             /** @description Of a count every day, of a level those on which it was measured. */
@@ -4181,6 +4248,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
+            /** @enum {string} */
             type: "email" | "sms" | "push";
             subject: string | null;
             body: string;
@@ -4233,6 +4301,7 @@ export interface components {
              * @example password_reset
              */
             name: string;
+            /** @enum {string} */
             type: "email" | "sms" | "push";
             subject?: string | null;
             /** @description In Liquid. An e-mail's is paragraphs, with empty lines between. */
@@ -4292,12 +4361,15 @@ export interface components {
         Notification: {
             /** Format: uuid */
             id: string;
+            /** @enum {string} */
             type: "email" | "sms" | "push";
             recipient: string;
             user_id: string | null;
             template_name: string | null;
             subject: string | null;
+            /** @enum {string} */
             priority: "low" | "normal" | "high" | "critical";
+            /** @enum {string} */
             status: "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
             attempts: number;
             error_message: string | null;
@@ -4308,16 +4380,20 @@ export interface components {
         NotificationSuppression: {
             /** Format: uuid */
             id: string;
+            /** @enum {string} */
             type: "email" | "sms" | "push";
             recipient: string;
+            /** @enum {string} */
             reason: "bounced" | "complained" | "unsubscribed" | "manual";
             detail: string | null;
             /** Format: date-time */
             created_at: string;
         };
         NewNotificationSuppression: {
+            /** @enum {string} */
             type: "email" | "sms" | "push";
             recipient: string;
+            /** @enum {string} */
             reason?: "bounced" | "complained" | "unsubscribed" | "manual";
             detail?: string;
         };
@@ -4359,6 +4435,7 @@ export interface components {
             template_vars?: {
                 [key: string]: (string | number | boolean) | (string | number | boolean)[];
             };
+            /** @enum {string} */
             priority?: "low" | "normal" | "high" | "critical";
             /** @description Without a template. */
             subject?: string;
@@ -4371,6 +4448,7 @@ export interface components {
         SentNotification: {
             /** Format: uuid */
             message_id: string;
+            /** @enum {string} */
             status: "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
             /** Format: date-time */
             created_at: string;
@@ -4391,6 +4469,7 @@ export interface components {
             template_vars?: {
                 [key: string]: (string | number | boolean) | (string | number | boolean)[];
             };
+            /** @enum {string} */
             priority?: "low" | "normal" | "high" | "critical";
             /** @description Without a template: the text. */
             body?: string;
@@ -4413,6 +4492,7 @@ export interface components {
             template_vars?: {
                 [key: string]: (string | number | boolean) | (string | number | boolean)[];
             };
+            /** @enum {string} */
             priority?: "low" | "normal" | "high" | "critical";
             /** @description Without a template: the title. */
             subject?: string;
@@ -4425,7 +4505,10 @@ export interface components {
             tenant_id: string | null;
             /** @example files.clean-up */
             job: string;
-            /** @description parked: it has failed too often, or for good, and is tried no more. */
+            /**
+             * @description parked: it has failed too often, or for good, and is tried no more.
+             * @enum {string}
+             */
             state: "waiting" | "running" | "completed" | "parked";
             /** @description What it works on. */
             data: unknown;
@@ -4549,6 +4632,7 @@ export interface components {
             event_id: string;
             /** @description What happened. */
             event: string;
+            /** @enum {string} */
             state: "waiting" | "delivered" | "failed";
             attempts: number;
             next_attempt_at: string | null;
@@ -4574,6 +4658,7 @@ export interface components {
             event_id: string;
             /** @description What happened. */
             event: string;
+            /** @enum {string} */
             state: "waiting" | "delivered" | "failed";
             attempts: number;
             next_attempt_at: string | null;
@@ -4701,6 +4786,7 @@ export interface components {
             /** @description 1, 2, 3 … within the tenant. */
             number: number;
             user_id: string | null;
+            /** @enum {string} */
             status: "draft" | "placed" | "paid" | "shipped" | "cancelled";
             currency: string;
             /**
@@ -4727,6 +4813,7 @@ export interface components {
             /** @description 1, 2, 3 … within the tenant. */
             number: number;
             user_id: string | null;
+            /** @enum {string} */
             status: "draft" | "placed" | "paid" | "shipped" | "cancelled";
             currency: string;
             /**
@@ -4755,6 +4842,7 @@ export interface components {
             }[];
         };
         OrderChanges: {
+            /** @enum {string} */
             status: "draft" | "placed" | "paid" | "shipped" | "cancelled";
         };
         DocumentHead: {
@@ -4805,6 +4893,7 @@ export interface components {
             metadata: {
                 [key: string]: string;
             };
+            /** @enum {string} */
             status: "pending" | "ready";
             /** Format: date-time */
             created_at: string;
@@ -4826,6 +4915,7 @@ export interface components {
         SignedUpload: {
             file: components["schemas"]["File"];
             upload: {
+                /** @enum {string} */
                 method: "POST" | "PUT";
                 /** @description Where the bytes go; good for this file alone, and for 15 minutes. */
                 url: string;
@@ -4850,6 +4940,7 @@ export interface components {
             };
         };
         SearchResult: {
+            /** @enum {string} */
             type: "contacts" | "products" | "documents" | "users";
             /** Format: uuid */
             id: string;
@@ -5381,7 +5472,10 @@ export interface operations {
                     key: string;
                     /** Format: name */
                     name: string;
-                    /** @description pool: rows among others'; schema: a schema of its own; database: a database of its own. */
+                    /**
+                     * @description pool: rows among others'; schema: a schema of its own; database: a database of its own.
+                     * @enum {string}
+                     */
                     isolation?: "pool" | "schema" | "database";
                     /**
                      * @example free
@@ -5392,7 +5486,10 @@ export interface operations {
                     hosts?: string[];
                     /** @description At most 32 KiB as JSON. */
                     settings?: {
-                        /** @description Whether strangers may sign up as users of the tenant. */
+                        /**
+                         * @description Whether strangers may sign up as users of the tenant.
+                         * @enum {string}
+                         */
                         registration?: "open" | "closed";
                         /**
                          * @description Origins whose pages may use the API at the tenant's hosts, exactly as browsers send them.
@@ -5401,11 +5498,20 @@ export interface operations {
                          *     ]
                          */
                         cors_origins?: string[];
-                        /** @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says. */
+                        /**
+                         * @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says.
+                         * @enum {string}
+                         */
                         email_verification?: "required" | "optional";
-                        /** @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay. */
+                        /**
+                         * @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay.
+                         * @enum {string}
+                         */
                         password_login?: "on" | "off";
-                        /** @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one. */
+                        /**
+                         * @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one.
+                         * @enum {string}
+                         */
                         second_factor?: "required" | "optional";
                         /** @description For how many days an invitation can be accepted; default 7. */
                         invitation_days?: number;
@@ -5510,7 +5616,10 @@ export interface operations {
                     plan?: string;
                     /** @description At most 32 KiB as JSON. */
                     settings?: {
-                        /** @description Whether strangers may sign up as users of the tenant. */
+                        /**
+                         * @description Whether strangers may sign up as users of the tenant.
+                         * @enum {string}
+                         */
                         registration?: "open" | "closed";
                         /**
                          * @description Origins whose pages may use the API at the tenant's hosts, exactly as browsers send them.
@@ -5519,11 +5628,20 @@ export interface operations {
                          *     ]
                          */
                         cors_origins?: string[];
-                        /** @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says. */
+                        /**
+                         * @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says.
+                         * @enum {string}
+                         */
                         email_verification?: "required" | "optional";
-                        /** @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay. */
+                        /**
+                         * @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay.
+                         * @enum {string}
+                         */
                         password_login?: "on" | "off";
-                        /** @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one. */
+                        /**
+                         * @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one.
+                         * @enum {string}
+                         */
                         second_factor?: "required" | "optional";
                         /** @description For how many days an invitation can be accepted; default 7. */
                         invitation_days?: number;
@@ -5615,7 +5733,10 @@ export interface operations {
                     plan?: string;
                     /** @description At most 32 KiB as JSON. */
                     settings?: {
-                        /** @description Whether strangers may sign up as users of the tenant. */
+                        /**
+                         * @description Whether strangers may sign up as users of the tenant.
+                         * @enum {string}
+                         */
                         registration?: "open" | "closed";
                         /**
                          * @description Origins whose pages may use the API at the tenant's hosts, exactly as browsers send them.
@@ -5624,11 +5745,20 @@ export interface operations {
                          *     ]
                          */
                         cors_origins?: string[];
-                        /** @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says. */
+                        /**
+                         * @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says.
+                         * @enum {string}
+                         */
                         email_verification?: "required" | "optional";
-                        /** @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay. */
+                        /**
+                         * @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay.
+                         * @enum {string}
+                         */
                         password_login?: "on" | "off";
-                        /** @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one. */
+                        /**
+                         * @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one.
+                         * @enum {string}
+                         */
                         second_factor?: "required" | "optional";
                         /** @description For how many days an invitation can be accepted; default 7. */
                         invitation_days?: number;
@@ -7068,7 +7198,10 @@ export interface operations {
                 "application/json": {
                     /** Format: name */
                     name: string;
-                    /** @description certificate: this one, by its fingerprint; authority: all client certificates that it issues. */
+                    /**
+                     * @description certificate: this one, by its fingerprint; authority: all client certificates that it issues.
+                     * @enum {string}
+                     */
                     kind?: "certificate" | "authority";
                     /** @description PEM, one certificate. */
                     certificate: string;
@@ -7578,7 +7711,10 @@ export interface operations {
                 "application/json": {
                     /** @example acme.example */
                     domain: string;
-                    /** @description What those who join become. */
+                    /**
+                     * @description What those who join become.
+                     * @enum {string}
+                     */
                     role?: "user" | "viewer";
                 };
             };

@@ -7,11 +7,14 @@ import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
 import { type Application, stockApplication } from "./application.ts";
+import { checkAppOptions } from "./check-application.ts";
 import type { Settings } from "./config.settings.ts";
-import { type Config, loadConfig } from "./config.ts";
+import type { Config } from "./config.ts";
+import { dialects } from "./dialects/index.ts";
 import type { FirstAdmin } from "./features/accounts/accounts.feature.ts";
 import { featuresOf } from "./features/index.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
+import { followPort } from "./follow-port.ts";
 import { type Installation, migratePlacements, openInstallation } from "./installation.ts";
 import { createCrossTenantAudit } from "./kernel/audit/cross-tenant.ts";
 import type { Credential } from "./kernel/auth/credential.ts";
@@ -30,7 +33,7 @@ import { measureQueue } from "./kernel/jobs/job-metrics.ts";
 import { chain } from "./kernel/maybe-promise.ts";
 import type { Platform } from "./kernel/platform.ts";
 import { signedFor } from "./kernel/storage/storage.feature.ts";
-import { createLogger, type Logger, moduleLog } from "./kernel/telemetry/log.ts";
+import { type Logger, moduleLog } from "./kernel/telemetry/log.ts";
 import { measureProcess } from "./kernel/telemetry/process-metrics.ts";
 import { measureServices } from "./kernel/telemetry/service-metrics.ts";
 import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
@@ -39,11 +42,15 @@ import { type Caller, createResolver } from "./kernel/tenancy/resolution.ts";
 import type { Tenant } from "./kernel/tenancy/tenant.ts";
 import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
 import type { WorkerLink } from "./kernel/workers/link.ts";
+import type { ListenOptions } from "./listen-error.ts";
+import { createListen, createRun } from "./listening.ts";
 import { createLogPort } from "./log-port.ts";
 import { openLogging } from "./logging.ts";
+import { pagesOf } from "./pages/index.ts";
 import { withStoredSecrets } from "./secret-store.ts";
 import { createServices, type Services } from "./services.ts";
 import { shutdownTimes } from "./shutdown.ts";
+import { createDefaultLog, createNote, isWatched, type Start } from "./starting.ts";
 import { createTlsEntrance } from "./tls-entrance.ts";
 import { startUpkeep } from "./upkeep.ts";
 import { version } from "./version.ts";
@@ -54,14 +61,13 @@ export interface AppOptions extends Partial<Application> {
   readonly config?: Partial<Config>;
   /** Where settings are read from. Default `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /**
+   * A log of your own. The app then prints nothing besides: no steps, no banner, and no password of an administrator
+   * that it made up. Default: short lines on stderr; in production JSON on stdout.
+   */
   readonly log?: Logger;
   /** Where proofs of domains are looked up. Default: the machine's name servers. */
   readonly dns?: Dns;
-  /**
-   * Called by `close()` when everything but the embedded PostgreSQL has ended. That writes its checkpoint,
-   * however long it takes: a deadline for the rest ends here.
-   */
-  readonly onDatabaseStop?: () => void;
   /** What connects it with the other workers of its node (`insulae start --workers`). */
   readonly worker?: WorkerLink;
 }
@@ -83,12 +89,23 @@ export interface App
     readonly email?: string | undefined;
     readonly password?: string | undefined;
   }): Promise<FirstAdmin>;
-  /** @param options.tlsPort a second port, for TLS. @returns where the server listens. */
-  listen(options?: {
-    readonly port?: number;
-    readonly host?: string;
-    readonly tlsPort?: number;
-  }): Promise<string>;
+  /**
+   * Runs the app as this process: listens, and closes it on SIGINT, SIGTERM and SIGHUP, or when npm, which
+   * started it, has ended; then the process ends. A second signal ends it at once. If it can't listen, it is
+   * closed.
+   *
+   * @returns where it listens, once it does. @throws ListenError
+   */
+  run(options?: ListenOptions): Promise<string>;
+  /**
+   * Listens, by default as PORT, HOST and TLS_PORT say; nothing of the process changes, and whoever calls this
+   * calls `close()`. First it makes the administrator of ADMIN_EMAIL and ADMIN_PASSWORD, if there is none. In
+   * development one is made up where these are not set, and a banner shows the password. Without PUBLIC_URL,
+   * links, tokens and the API reference have the port that it listens on.
+   *
+   * @returns where it listens. @throws ListenError that names who has the port, and the setting.
+   */
+  listen(options?: ListenOptions): Promise<string>;
   /** The port on which the server ends TLS, once it listens there. */
   readonly tlsPort: () => number | undefined;
   /** The port of the log stream alone, once it is listened on. */
@@ -103,33 +120,48 @@ export interface App
 }
 
 /**
- * Makes an app: opens (or starts) its databases, migrates and checks them, wires everything up.
+ * Makes an app: opens (or starts) its databases, migrates and checks them, wires everything up. It changes nothing of
+ * the process.
  *
- * @throws ConfigError, IsolationError, TablesDiffer, or an Error that lists what is wrong with the features.
+ * @throws DeclarationError with all that is wrong with the options and the features, before anything is opened;
+ *   ConfigError, IsolationError, TablesDiffer.
  * @example
  * const app = await createApp({ features: [invoices] });
  * await app.tenants.create({ key: "acme", name: "Acme Corp", isolation: "database" });
- * await app.listen({ port: 8080 });
+ * await app.run({ port: 8080 });
  */
 export async function createApp(options: AppOptions = {}): Promise<App> {
-  const config = loadConfig(await withStoredSecrets(options.env ?? process.env), options.config);
+  checkAppOptions(options);
+  const parent = process.ppid;
+  const env = { ...(await withStoredSecrets(options.env ?? process.env)) };
+  const { config, moveTo } = followPort(env, options.config);
   const { dns, worker, features = stockApplication.features, settings, retired } = options;
-  const ownLog = options.log ?? createLogger(config.logLevel);
+  const watched = isWatched(config, options.log);
+  const ownLog = options.log ?? createDefaultLog(config);
   const { log, logs, file } = openLogging(config, ownLog, worker?.logs);
+  const start = { moveTo, watched, note: createNote(watched, log) };
+  start.note("Starting …");
   const installation = await openInstallation(config, featuresOf(config, features), log, {
+    note: start.note,
     ...(retired && { retired }),
   });
   try {
     const services = await createServices(installation, { dns, logs, settings });
-    const app = await assemble(installation, services, options);
+    const app = await assemble(installation, services, { ...options, ...start });
     let closing: Promise<void> | undefined;
+    const close = (onDatabaseStop?: () => void) => {
+      closing ??= app.close(onDatabaseStop).finally(() => file?.close());
+      return closing;
+    };
+    const reopenLog = () => file?.reopen();
     return {
       ...app,
-      reopenLog: () => file?.reopen(),
-      close() {
-        closing ??= app.close().finally(() => file?.close());
-        return closing;
-      },
+      reopenLog,
+      run: createRun({
+        ...{ config, listen: app.listen, close, parent, note: start.note },
+        onHangUp: file && reopenLog,
+      }),
+      close: () => close(),
     };
   } catch (error) {
     await installation.close();
@@ -168,19 +200,27 @@ class Resolved implements ResolvedRequest {
   }
 }
 
+interface Assembled extends Omit<App, "reopenLog" | "run" | "close"> {
+  /**
+   * @param onDatabaseStop called when everything but the embedded PostgreSQL has ended. That writes its checkpoint,
+   *   however long it takes: a deadline for the rest ends here.
+   */
+  close(onDatabaseStop?: () => void): Promise<void>;
+}
+
 async function assemble(
   installation: Installation,
   services: Services,
-  { onDatabaseStop, worker }: Pick<AppOptions, "onDatabaseStop" | "worker">,
-): Promise<Omit<App, "reopenLog">> {
+  { name = "Insulae", worker, moveTo, watched, note }: Pick<AppOptions, "name" | "worker"> & Start,
+): Promise<Assembled> {
   const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
   const { platform, catalogue, announcements, authenticate, mailSender, jobRunner } = services;
-  const { baseUrl } = config;
+  const baseUrl = () => config.baseUrl;
   const { drainMs, graceMs } = shutdownTimes(config);
 
   const hostLookup = createHostLookup({
     baseDomain: config.baseDomain,
-    platformHosts: ["localhost", new URL(baseUrl).hostname],
+    platformHosts: ["localhost", new URL(config.baseUrl).hostname],
   });
   // As Fastify decides whose `X-Forwarded-…` it believes.
   const trusted = proxyAddress.compile([...config.trustProxy]);
@@ -198,9 +238,14 @@ async function assemble(
     catalogue,
     hostLookup,
     defaultTenant: config.defaultTenant,
+    rolesWith: config.env === "production" ? undefined : platform.permissions.rolesWith,
     authenticate,
     onCrossTenantAttempt: crossTenant.note,
   });
+  const findTenant = (host: string) => {
+    const lookup = hostLookup(host);
+    return lookup && catalogue.find(lookup);
+  };
   const admitHost = config.env === "production" ? undefined : developmentHosts(config, services);
   const http = createHttpServer({
     features,
@@ -230,12 +275,10 @@ async function assemble(
     cors: {
       origins: createOrigins({
         platform: config.corsOrigins,
+        localPages: config.env === "development" && config.corsOrigins.length === 0,
         baseUrl,
         baseDomain: config.baseDomain,
-        findTenant: (host) => {
-          const lookup = hostLookup(host);
-          return lookup && catalogue.find(lookup);
-        },
+        findTenant,
         findKnownTenant: (host) => {
           const lookup = hostLookup(host);
           return lookup && catalogue.findKnown(lookup);
@@ -255,6 +298,12 @@ async function assemble(
     cursorSecret: secrets.derive("cursors", 32),
     baseUrl,
     version,
+    name,
+    dialects: new Set(dialects),
+    pages: {
+      pages: pagesOf({ config, name, version }),
+      isPlatformHost: (host) => chain(findTenant(host), (tenant) => tenant === undefined),
+    },
     production: config.env === "production",
     log: moduleLog(log, "http"),
     bodyLimit: config.bodyLimitBytes,
@@ -264,7 +313,7 @@ async function assemble(
     socketPeers: worker?.sockets,
   });
 
-  await migratePlacements(installation);
+  await migratePlacements(installation, note);
   await announcements.listen().catch(async (error: unknown) => {
     await services.close();
     throw error;
@@ -311,19 +360,19 @@ async function assemble(
     },
   );
 
+  const ensureAdmin: App["ensureAdmin"] = (admin) => makeFirstAdmin(installation, services, admin);
   return {
     ...scope,
-    ensureAdmin: (admin) => makeFirstAdmin(installation, services, admin),
+    ensureAdmin,
     inject: http.inject.bind(http) as FastifyInstance["inject"],
-    async listen({ port = config.port, host = config.host, tlsPort = config.tlsPort } = {}) {
-      const address = await http.listen({ port, host });
-      if (tlsPort !== undefined) await tls.listen({ port: tlsPort, host });
-      await logPort.listen(host);
-      return address;
-    },
+    listen: createListen({
+      ...{ name, config, moveTo, http, tls, logPort, log, watched },
+      app: { ensureAdmin, tenants },
+      isWorker: worker !== undefined,
+    }),
     tlsPort: tls.port,
     logPort: logPort.port,
-    async close() {
+    async close(onDatabaseStop) {
       await stopServing();
       await stopFeatures();
       await services.close();

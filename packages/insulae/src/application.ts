@@ -2,6 +2,7 @@
  * An application: what is built on Insulae, as one value. The server, the CLI and tests are given the same,
  * so that what one of them migrates is what another serves.
  */
+import { checkApplication } from "./check-application.ts";
 import { dialects } from "./dialects/index.ts";
 import { standardFeatures } from "./features/index.ts";
 import type { Feature } from "./kernel/feature.ts";
@@ -25,10 +26,14 @@ export interface Application {
  * Defines an application. Export it as the default of `insulae.config.ts` in the project's root, where the CLI
  * finds it, and pass it to `createApp()` and `createTestApp()`.
  *
+ * @throws DeclarationError if an option is not known, or a feature is none
  * @example
  * export default defineApp({ name: "Shop", features: [...standardFeatures, shop] });
  */
-export const defineApp = (application: Application): Application => application;
+export function defineApp(application: Application): Application {
+  checkApplication(application);
+  return application;
+}
 
 /** What `insulae start` serves where there is no application of one's own. */
 export const stockApplication = defineApp({ features: [...standardFeatures, ...dialects] });

@@ -19,8 +19,10 @@ export type Settings = Omit<Config, (typeof secret)[number] | "aws"> & {
 };
 
 export function settingsOf(config: Config): Settings {
-  const hidden = new Set<string>(secret);
+  const hidden = new Set<string>([...secret, "aws"]);
   const { credentials: _credentials, ...aws } = config.aws;
-  const shown = Object.entries({ ...config, aws }).filter(([name]) => !hidden.has(name));
-  return Object.freeze(Object.fromEntries(shown)) as Settings; // all but the names above
+  // Not their values: `baseUrl` and `appUrl` change when the server listens.
+  const shown = Object.entries(Object.getOwnPropertyDescriptors(config));
+  const settings = Object.fromEntries(shown.filter(([name]) => !hidden.has(name)));
+  return Object.freeze(Object.defineProperties({ aws }, settings)) as Settings; // all but the names above
 }

@@ -252,7 +252,8 @@ export function loadConfig(
     trustProxy: values.trustProxy ?? [],
     corsOrigins: values.corsOrigins ?? [],
     sessionIdleHours: values.sessionIdleHours ?? 24,
-    corsCredentials: values.corsCredentials ?? false,
+    corsCredentials:
+      values.corsCredentials ?? (environment === "development" && values.corsOrigins === undefined),
     bodyLimitBytes: values.bodyLimitBytes ?? 1_048_576,
     s3: s3Settings(values, problems),
     cdnBaseUrl: values.cdnBaseUrl,

@@ -244,7 +244,7 @@ export const variables = {
   corsOrigins: variable(
     ["CORS_ORIGINS", "CORS_ALLOWED_ORIGINS"],
     origins,
-    "origins whose pages may use the API, such as https://app.example.com, separated by commas; default none. There is no wildcard",
+    "origins whose pages may use the API, such as https://app.example.com, separated by commas; default none, in development those of localhost, 127.0.0.1 and [::1] on any port. There is no wildcard",
   ),
   sessionIdleHours: variable(
     ["SESSION_IDLE_HOURS"],
@@ -254,7 +254,7 @@ export const variables = {
   corsCredentials: variable(
     ["CORS_CREDENTIALS"],
     flag,
-    "whether pages of those origins may send cookies; default false",
+    "whether pages of those origins may send cookies; default false, in development true where CORS_ORIGINS is not set",
   ),
   bodyLimitBytes: variable(
     ["BODY_LIMIT"],

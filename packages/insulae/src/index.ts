@@ -13,11 +13,18 @@ export { makeTenant } from "./features/tenants/tenants.feature.ts";
 export type { Principal } from "./kernel/auth/principal.ts";
 export type { Cache, CacheOptions } from "./kernel/cache/cache.ts";
 export { containing } from "./kernel/database/like.ts";
-export { type Params, statement } from "./kernel/database/statement.ts";
+export { given, onlyGiven, type Params, statement } from "./kernel/database/statement.ts";
 export type { TenantDatabase } from "./kernel/database/tenant-database.ts";
 export { AppError, defineError, orThrow } from "./kernel/errors.ts";
 export type { EventName, Events } from "./kernel/events.ts";
-export { type Feature, type FeatureOptions, feature, type RouteBuilder } from "./kernel/feature.ts";
+export {
+  type Feature,
+  type FeatureOptions,
+  feature,
+  type RouteBuilder,
+  type RouteOptions,
+} from "./kernel/feature.ts";
+export type { CoreContext, Handler, HandlerContext, TenantContext } from "./kernel/handler.ts";
 export {
   type AnsweredRequest,
   type AppScope,
@@ -26,7 +33,15 @@ export {
   type Hooks,
 } from "./kernel/hooks.ts";
 export { exported, exportList, exportQuery } from "./kernel/http/export.ts";
-export { idParams, nullable, onlyId, secretText, timestamp, uuid } from "./kernel/http/fields.ts";
+export {
+  idParams,
+  mediaText,
+  nullable,
+  onlyId,
+  secretText,
+  timestamp,
+  uuid,
+} from "./kernel/http/fields.ts";
 export {
   type Page,
   pageOf,
@@ -77,3 +92,4 @@ export {
   tenantSettings,
 } from "./kernel/tenancy/tenant-settings.ts";
 export type { NewTenant, TenantRegistration } from "./kernel/tenancy/tenants.ts";
+export { ListenError, type ListenOptions } from "./listen-error.ts";

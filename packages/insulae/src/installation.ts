@@ -3,6 +3,7 @@
  * The server runs on one, and so does each command of the CLI that needs no HTTP.
  */
 import type { Kysely } from "kysely";
+import { loadDeclared } from "./check-application.ts";
 import type { Config } from "./config.ts";
 import { type Broker, createBroker } from "./kernel/database/broker.ts";
 import type { Connect } from "./kernel/database/connect.ts";
@@ -11,7 +12,7 @@ import { measureConnections, watchStatements } from "./kernel/database/database-
 import { startEmbedded } from "./kernel/database/embedded/supervisor.ts";
 import { createLanes, type Lanes } from "./kernel/database/lanes.ts";
 import { migrateAll } from "./kernel/database/migrate-all.ts";
-import { loadMigrations, type Migrations } from "./kernel/database/migration-files.ts";
+import type { Migrations } from "./kernel/database/migration-files.ts";
 import { checkConnections } from "./kernel/database/pooler.ts";
 import {
   createControlDatabase,
@@ -38,6 +39,7 @@ import { bootMainServer, type MainServer } from "./kernel/tenancy/prepare.ts";
 import { createProvisioning, type Provisioning } from "./kernel/tenancy/provisioning.ts";
 import { createServers, type Servers } from "./kernel/tenancy/servers.ts";
 import type { Tenant } from "./kernel/tenancy/tenant.ts";
+import type { Note } from "./starting.ts";
 import { version } from "./version.ts";
 
 export interface Installation {
@@ -82,11 +84,13 @@ export interface OpenOptions {
   readonly retired?: readonly string[];
   /** Whether to refuse a database that has features which are not loaded. Default: where it migrates. */
   readonly refuseForeign?: boolean;
+  /** Hears what begins and may take a while. Default: the log. */
+  readonly note?: Note;
 }
 
 /**
- * @throws what starting, reaching, migrating or checking the main database throws; NotSetUp;
- *   MigrationsDue; FeaturesMissing.
+ * @throws DeclarationError, before anything is opened; what starting, reaching, migrating or checking the main
+ *   database throws; NotSetUp; MigrationsDue; FeaturesMissing.
  */
 export async function openInstallation(
   config: Config,
@@ -95,12 +99,12 @@ export async function openInstallation(
   options: OpenOptions = {},
 ): Promise<Installation> {
   const { whenDue = config.migrateOnStart ? "migrate" : "refuse", retired } = options;
-  const { refuseForeign = whenDue === "migrate" } = options;
+  const { refuseForeign = whenDue === "migrate", note = (text) => log.info(text) } = options;
   const secrets = createSecrets(config.masterSecret ?? loadMasterSecret(config.dataDir));
-  const migrations = await loadMigrations(features, retired);
+  const migrations = await loadDeclared(features, retired);
   const embedded = config.databaseUrl
     ? undefined
-    : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message) });
+    : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message), note });
   const urls = serverUrls(config.databaseUrl ?? embedded?.url ?? "", config.databaseDirectUrl);
   const tracing = await openTracing(config.tracing, version, log);
   try {
@@ -111,7 +115,7 @@ export async function openInstallation(
     const common = { url, migrations, refuseForeign, log };
     const found =
       whenDue === "migrate"
-        ? await bootMainServer({ ...common, secrets, lockTimeoutMs, ...ofRoles })
+        ? await bootMainServer({ ...common, secrets, lockTimeoutMs, ...ofRoles, note })
         : await findMainServer({ ...common, check: whenDue === "refuse" });
     const main = { ...found, poolerUrl };
     const connection = { ...main, mainDatabase: main.database, secrets, settings };
@@ -234,20 +238,26 @@ function wire(
 }
 
 /** Brings the placements that are behind to this version; the pools were at boot. */
-export async function migratePlacements(installation: Installation): Promise<void> {
+export async function migratePlacements(installation: Installation, note: Note): Promise<void> {
   const { config, control, connect, migrations, log } = installation;
-  const behind = await control
+  const { behind } = await control
     .selectFrom("control.placements")
-    .select("id")
+    .select(({ fn }) => fn.countAll<string>().as("behind"))
     .where("version", "<", migrations.version)
-    .limit(1)
-    .executeTakeFirst();
-  if (!behind) return;
+    .executeTakeFirstOrThrow();
+  if (behind === "0") return;
   if (!config.migrateOnStart) {
     log.warn("There are placements to migrate: `insulae migrate up`");
     return;
   }
-  const outcomes = await migrateAll({ control, connect, migrations, log });
+  note(`Migrating ${behind} placements …`);
+  let tenths = 0;
+  const onProgress = (done: number, total: number) => {
+    if (Math.floor((done * 10) / total) <= tenths) return;
+    tenths = Math.floor((done * 10) / total);
+    note(`Migrated ${done} of ${total} placements`);
+  };
+  const outcomes = await migrateAll({ control, connect, migrations, log, onProgress });
   for (const outcome of outcomes) {
     if (outcome.state !== "failed") continue;
     log.error(

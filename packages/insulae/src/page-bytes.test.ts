@@ -129,10 +129,14 @@ test("/jobs", async () => {
 });
 
 test("no other list there is has rows that may be large", async () => {
-  const { paths } = (await app.inject("/api-docs/openapi.json")).json() as {
-    paths: Record<string, { get?: { parameters?: { name: string }[] } }>;
-  };
-  const lists = Object.entries(paths)
+  const documents = await Promise.all(
+    ["/api-docs/openapi.json", "/api-docs/dialects.json"].map(
+      async (url): Promise<Record<string, { get?: { parameters?: { name: string }[] } }>> =>
+        (await app.inject(url)).json().paths,
+    ),
+  );
+  const lists = documents
+    .flatMap((paths) => Object.entries(paths))
     .filter(([, { get }]) => get?.parameters?.some(({ name }) => name === "cursor"))
     .map(([path]) => path.replace("/api/v1", ""));
   const known = [...Object.keys({ ...tenantLists, ...platformLists }), "/jobs", ...shortLists];

@@ -6,6 +6,7 @@ import { loadConfig } from "./config.ts";
 import type { Tenant } from "./kernel/tenancy/tenant.ts";
 import { createMember, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import { openTestPeople } from "./testing/test-people.ts";
 
 const password = "a-Fine-passphrase-7"; // the fixtures' own
 const development = loadConfig({}).rateLimits;
@@ -99,6 +100,28 @@ describe("a 403", () => {
         detail: expect.stringContaining(body.permission),
       },
     ]);
+  });
+
+  test("says in development which roles have it, and not in production", async () => {
+    const people = await openTestPeople();
+    const node = await people.openNode({ env: "production", baseDomain: "example.com" });
+    try {
+      const { token } = await people.register(await people.newTenant());
+      const request = {
+        method: "GET",
+        url: "/api/v1/audit",
+        headers: { authorization: `Bearer ${token}` },
+      } as const;
+      const [here, there] = [await people.app.inject(request), await node.inject(request)];
+      expect(here.json()).toMatchObject({ code: "permission_denied", roles: ["owner", "admin"] });
+      expect(here.json().detail).toContain("owner, admin");
+      expect(there.json()).toMatchObject({ code: "permission_denied", permission: "audit:read" });
+      expect(there.json()).not.toHaveProperty("roles");
+      expect(there.json().detail).not.toContain("owner");
+    } finally {
+      await node.close();
+      await people.app.close();
+    }
   });
 
   test("of the platform's says who may", async () => {

@@ -121,7 +121,7 @@ export async function createServices(
   };
   const tokens = createTokens({
     signing: await loadKeys(installation),
-    issuer: config.baseUrl,
+    issuer: () => config.baseUrl,
     audience: "insulae",
     accessTtlSeconds: config.accessTokenSeconds,
     keysReady: () => keys.ready(),

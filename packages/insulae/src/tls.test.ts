@@ -27,7 +27,7 @@ const httpOptions = {
   cors: { origins: { judge: () => "foreign" as const, isKnown: () => false }, credentials: false },
   limits: unlimited,
   cursorSecret: "a secret of at least thirty-two bytes",
-  baseUrl: "http://localhost:8000",
+  baseUrl: () => "http://localhost:8000",
   version: "1.2.3",
   production: false,
   log: pino({ level: "silent" }),

@@ -12,10 +12,10 @@ import { dirname, relative, resolve, sep } from "node:path";
 import { loadConfig } from "../config.ts";
 import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
 import { shutdownTimes } from "../shutdown.ts";
+import { developedVariable, stopOnSignal } from "../stop-on-signal.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { parseEnvironmentFile } from "./environment-file.ts";
 import { CommandError, exitCodes } from "./failure.ts";
-import { developedVariable, stopOnSignal } from "./stop.ts";
 
 /** Editors write a file in several steps, and tools many files. */
 const settleMs = 100;
@@ -36,7 +36,7 @@ export async function dev(
   }
   const embedded = config.databaseUrl
     ? undefined
-    : await startEmbedded({ dataDir: config.dataDir, log: note });
+    : await startEmbedded({ dataDir: config.dataDir, log: note, note });
   const folder = applicationFile === undefined ? process.cwd() : dirname(applicationFile);
   const environment = { ...environmentOfShell(), [developedVariable]: "1" };
   const server = createRestarting(serverCommand(applicationFile, port), environment, note);

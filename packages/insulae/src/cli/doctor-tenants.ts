@@ -10,13 +10,13 @@ import { findProblemsOf } from "../kernel/database/isolation-check.ts";
 import { withDeadline } from "../kernel/deadline.ts";
 import { asOwner, NotSetUp } from "../kernel/tenancy/main-server.ts";
 import type { Server } from "../kernel/tenancy/servers.ts";
+import { createTerminalLogger } from "../terminal-log.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 import { checkCertificates } from "./doctor-certificates.ts";
 import { checkConnections } from "./doctor-connections.ts";
 import { createLeftovers } from "./doctor-leftovers.ts";
 import { createTableCheck } from "./doctor-tables.ts";
 import { explain } from "./failure.ts";
-import { createTerminalLogger } from "./logger.ts";
 import {
   controlPlaneDue,
   type PlacementState,

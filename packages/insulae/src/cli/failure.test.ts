@@ -5,6 +5,7 @@ import { databaseBusy, databaseUnavailable } from "../kernel/database/errors.ts"
 import { TablesDiffer } from "../kernel/database/feature-tables.ts";
 import { IsolationError } from "../kernel/database/isolation-check.ts";
 import { MigrationRefused } from "../kernel/database/ledger.ts";
+import { DeclarationError } from "../kernel/declaration-error.ts";
 import { tenantExists } from "../kernel/tenancy/errors.ts";
 import { MigrationsDue, NotSetUp } from "../kernel/tenancy/main-server.ts";
 import { explain } from "./failure.ts";
@@ -25,6 +26,7 @@ test.each([
   ["a wrong configuration", new ConfigError(["PORT is wrong"]), "configuration", 1],
   ["tables that are not isolated", new IsolationError([]), "not_isolated", 5],
   ["tables that no feature lists", new TablesDiffer([]), "tables_differ", 5],
+  ["a mistake in a feature", new DeclarationError(["notes: x"]), "not_well_declared", 1],
   ["a migration that is refused", new MigrationRefused("no"), "migration_refused", 5],
   ["migrations that are due", new MigrationsDue(["a/0001_b"]), "migrations_due", 5],
   ["an empty database", new NotSetUp("no"), "not_set_up", 1],

@@ -6,6 +6,7 @@ import {
   someJobs,
 } from "../features/jobs/jobs.feature.ts";
 import type { Platform } from "../kernel/platform.ts";
+import { timeText } from "../kernel/times.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError } from "./failure.ts";
 import { cliActor, withServices } from "./open.ts";
@@ -30,7 +31,7 @@ export const listJobs = (context: CommandContext, options: ListJobsOptions): Pro
       job.job,
       job.state,
       job.attempts,
-      job.created_at.toISOString(),
+      timeText(job.created_at),
       job.error ?? "",
     ]);
     const heads = ["ID", "TENANT", "JOB", "STATE", "ATTEMPTS", "CREATED", "ERROR"];

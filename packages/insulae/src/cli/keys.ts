@@ -1,6 +1,7 @@
 import type { Installation } from "../installation.ts";
 import { type KeyRow, listKeys, retireKey, rotateKeys } from "../kernel/auth/key-rotation.ts";
 import { signingKeySealer } from "../kernel/auth/signing-keys.ts";
+import { timeText } from "../kernel/times.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { auditCommand, withInstallation } from "./open.ts";
@@ -9,9 +10,9 @@ import { table } from "./table.ts";
 const documentOf = ({ id, state, createdAt, signsFrom, retiredAt }: KeyRow) => ({
   id,
   state,
-  created_at: createdAt.toISOString(),
-  signs_from: signsFrom.toISOString(),
-  retired_at: retiredAt?.toISOString() ?? null,
+  created_at: timeText(createdAt),
+  signs_from: timeText(signsFrom),
+  retired_at: retiredAt ? timeText(retiredAt) : null,
 });
 
 const result = (keys: readonly KeyRow[], more: object = {}): Result => {

@@ -8,10 +8,12 @@ allocateYoung();
 
 const args = process.argv.slice(2);
 // Loading the server takes a second, and the first start of its database several. Who waits sees that it does.
-const { APP_ENV, INSULAE_WORKER } = process.env;
-const isWatched = APP_ENV !== "production" && INSULAE_WORKER === undefined;
-if (args[0] === "start" && isWatched && !args.includes("--json"))
-  process.stderr.write("Starting …\n");
+const { APP_ENV, NODE_ENV, RUST_ENV, INSULAE_WORKER } = process.env;
+const environment = APP_ENV || NODE_ENV || RUST_ENV;
+const isWatched = environment !== "production" && INSULAE_WORKER === undefined;
+const command = args[0] === "--app" ? args[2] : args[0];
+if ((command === "start" || command === "dev") && isWatched && !args.includes("--json"))
+  process.stderr.write("Loading …\n");
 
 // Beside the code that is cached, so that whoever could write into the cache could write that too.
 enableCompileCache(fileURLToPath(new URL("../../node_modules/.cache/compile", import.meta.url)));

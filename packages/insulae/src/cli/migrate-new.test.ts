@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -25,6 +25,12 @@ test("numbers go on from the last one, and the migrator takes what was made", as
   const notes = { application: async () => defineApp({ features: [featureOf({ migrations })] }) };
   await newMigration(notes, "second", { feature: "notes" });
   await make("third", folder);
+  // As it is made there is nothing in it, and nobody migrates by mistake.
+  await expect(readMigrations("notes", migrations)).rejects.toThrow("nothing to migrate");
+  for (const name of await readdir(folder)) {
+    const file = join(folder, name);
+    await writeFile(file, `select 1;\n${await readFile(file, "utf8")}select 2;\n`);
+  }
   expect(
     (await readMigrations("notes", migrations)).map(({ number, name }) => [number, name]),
   ).toEqual([

@@ -9,8 +9,8 @@ import { type AuditActor, type AuditEvent, createAudit } from "../kernel/audit/a
 import type { Logger } from "../kernel/telemetry/log.ts";
 import { NotSetUp } from "../kernel/tenancy/main-server.ts";
 import { createServices, type Services } from "../services.ts";
+import { createTerminalLogger } from "../terminal-log.ts";
 import type { CommandContext } from "./command.ts";
-import { createTerminalLogger } from "./logger.ts";
 
 /** Commands have data on stdout, so that what they log goes to stderr, and is little. */
 export function commandSettings({ env }: CommandContext): { config: Config; log: Logger } {
@@ -47,6 +47,7 @@ export async function withInstallation<T>(
   if (purpose === "inspect" || purpose === "look") requireData(config);
   const { features, retired } = await context.application();
   const installation = await openInstallation(config, featuresOf(config, features), log, {
+    note: context.note,
     ...(retired && { retired }),
     ...waysToOpen[purpose](config),
   });

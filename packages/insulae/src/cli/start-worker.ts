@@ -8,10 +8,11 @@ import { type Config, loadConfig } from "../config.ts";
 import { createWorkerLink } from "../kernel/workers/link.ts";
 import { createPeer } from "../kernel/workers/peer.ts";
 import { exactShareOf, shareOf } from "../kernel/workers/share.ts";
+import { createDefaultLog } from "../starting.ts";
+import { createTerminalLogger } from "../terminal-log.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { exitCodes, explain } from "./failure.ts";
 import { giveBackMemory } from "./heap.ts";
-import { cannotListen, logFor } from "./starting.ts";
 
 /** The variable by which the primary tells a process that it is a worker, and which. */
 export const workerVariable = "INSULAE_WORKER";
@@ -52,12 +53,11 @@ export async function startWorker(
     const overrides = { ...role.overrides, ...shares(settings, role) };
     const config = loadConfig(env, overrides);
     const worker = createWorkerLink(role.id, role.workers, peer);
-    const log = logFor(config, role.json).child({ worker: role.id });
+    const ownLog = role.json ? createTerminalLogger(config.logLevel) : createDefaultLog(config);
+    const log = ownLog.child({ worker: role.id });
     app = await createApp({ ...(await application()), env, config: overrides, log, worker });
     giveBackMemory();
-    const address = await app.listen().catch((error: unknown) => {
-      throw cannotListen(error, config);
-    });
+    const address = await app.listen();
     peer.on("reopenLog", app.reopenLog);
     peer.tell("listening", address);
   } catch (error) {

@@ -9,38 +9,49 @@ import type { Logger } from "../kernel/telemetry/log.ts";
 import { createMetrics } from "../kernel/telemetry/metrics.ts";
 import { measureProcess } from "../kernel/telemetry/process-metrics.ts";
 import { createWorkersHub } from "../kernel/workers/hub.ts";
+import { refuseTakenPort } from "../listen-error.ts";
 import { openLogging } from "../logging.ts";
 import { shutdownTimes } from "../shutdown.ts";
+import {
+  createDefaultLog,
+  createNote,
+  firstAdmin,
+  isWatched,
+  type Note,
+  urlOf,
+} from "../starting.ts";
+import { stopOnSignal } from "../stop-on-signal.ts";
+import { createTerminalLogger } from "../terminal-log.ts";
 import { version } from "../version.ts";
+import { findFreeKey, welcome, welcomeDocument } from "../welcome.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { createCrew } from "./crew.ts";
 import { giveBackMemory } from "./heap.ts";
-import { isPortTaken } from "./port.ts";
-import { findFreeKey, firstAdmin, logFor, portTaken, urlOf } from "./starting.ts";
-import { stopOnSignal } from "./stop.ts";
-import { welcome, welcomeDocument } from "./welcome.ts";
 
 /** So much before the primary's own deadline it kills the workers that hang, so that it ends in order itself. */
 const beforeDeadlineMs = 300;
 
 export async function startWorkers(
-  { env, json, note, application, applicationFile }: CommandContext,
+  { env, json, application, applicationFile }: CommandContext,
   overrides: Partial<Config>,
   workers: number,
 ): Promise<Result> {
   const parent = process.ppid;
   const config = loadConfig(env, overrides);
-  if (await isPortTaken(config.host, config.port)) throw portTaken("PORT", config.port);
+  await refuseTakenPort(config);
 
   const metrics = createMetrics();
   measureProcess(metrics, version);
   const hub = createWorkersHub({ metrics: metrics.text });
-  const { log, file } = openLogging(config, logFor(config, json), hub.logs);
+  const ownLog = json ? createTerminalLogger(config.logLevel) : undefined;
+  const watched = isWatched(config, ownLog);
+  const { log, file } = openLogging(config, ownLog ?? createDefaultLog(config), hub.logs);
+  const note = createNote(watched, log);
   const { deadlineMs } = shutdownTimes(config);
   const crew = createCrew({ workers, applicationFile, overrides, json, hub, log });
   const embedded = config.databaseUrl
     ? undefined
-    : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message) });
+    : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message), note });
   const close = async (onDatabaseStop: () => void) => {
     try {
       await crew.stop(deadlineMs - beforeDeadlineMs);
@@ -53,8 +64,9 @@ export async function startWorkers(
   let prepared: Awaited<ReturnType<typeof prepare>>;
   let address: string;
   try {
-    prepared = await prepare(await application(), config, log);
+    prepared = await prepare(await application(), config, log, note);
     giveBackMemory();
+    note(`Starting ${workers} workers …`);
     address = await crew.start();
   } catch (error) {
     await close(() => {}).catch(() => {}); // What failed first is what to say.
@@ -63,7 +75,7 @@ export async function startWorkers(
   stopOnSignal({
     close,
     deadlineMs,
-    note: config.env === "production" ? () => {} : note,
+    note,
     parent,
     ...(file && {
       onHangUp: () => {
@@ -72,18 +84,18 @@ export async function startWorkers(
       },
     }),
   });
-  const url = urlOf(config, address);
+  const url = urlOf(config.host, address);
   const started = { version, url, config, ...prepared, seconds: performance.now() / 1000 };
   log.info({ version, url, pid: process.pid, workers }, "Insulae listens");
-  const text = config.env === "production" ? "" : welcome(started);
-  return { document: welcomeDocument(started), text };
+  return { document: welcomeDocument(started), text: watched ? welcome(started) : "" };
 }
 
 /** What is done once, before there are workers. Its modules are not needed afterwards. */
-async function prepare(application: Application, config: Config, log: Logger) {
+async function prepare(application: Application, config: Config, log: Logger, note: Note) {
   const { prepareNode } = await import("../prepare-node.ts");
-  return prepareNode(application, config, log, async (services, ensureAdmin) => ({
-    admin: await firstAdmin(config, ensureAdmin),
+  return prepareNode(application, config, log, note, async (services, ensureAdmin) => ({
+    name: application.name,
+    admin: await firstAdmin(config, ensureAdmin, config.env !== "production"),
     freeKey: await findFreeKey(services.platform),
   }));
 }

@@ -3,6 +3,7 @@ import { viewOf } from "../features/tenants/tenants.feature.ts";
 import { createOwnerUser } from "../features/users/users.feature.ts";
 import type { AuditAction } from "../kernel/audit/audit.ts";
 import type { Isolation, Tenant } from "../kernel/tenancy/tenant.ts";
+import { timeText } from "../kernel/times.ts";
 import type { Services } from "../services.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { confirm } from "./confirm.ts";
@@ -46,7 +47,7 @@ const textOf = (tenant: Tenant): string => {
     owner: tenant.ownerAccountId ?? "–",
     isolation,
     placement: `database ${database}, schema ${schema}, ${count("migration", version)}`,
-    created: tenant.createdAt.toISOString(),
+    created: timeText(tenant.createdAt),
   });
 };
 

@@ -16,7 +16,7 @@ import { containing } from "../kernel/database/like.ts";
 import { searched, searching } from "../kernel/database/search.ts";
 import { orThrow } from "../kernel/errors.ts";
 import type { RouteBuilder } from "../kernel/feature.ts";
-import { idParams, nameText, nullable, timestamp, uuid } from "../kernel/http/fields.ts";
+import { idParams, nameText, nullable, oneOf, timestamp, uuid } from "../kernel/http/fields.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
 import {
@@ -124,7 +124,7 @@ const rowOf = <Body extends { readonly gender?: boolean | string | null }>({
 const sortable = ["id", "name", "email", "phone", "age", "address", "created_at", "updated_at"];
 const filterable = ["name", "email", "phone", "address", "age"] as const;
 const Text = Type.Optional(Type.String({ maxLength: 200 }));
-const Column = Type.Union(sortable.map((name) => Type.Literal(name)));
+const Column = oneOf(sortable);
 const Order = Type.Union([Type.Literal("asc"), Type.Literal("desc")]);
 
 const listQuery = {

@@ -114,7 +114,7 @@ export const monitoringRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
         data: tenants.map(({ key, name }, at) => ({
           tenant_id: key,
           name,
-          status: up[at],
+          status: up[at] === true,
           error_message: up[at] ? null : "Its database does not answer",
         })),
         ...shown,
@@ -150,7 +150,7 @@ export const monitoringRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
                 {
                   tenant_id: tenant.key,
                   name: tenant.name,
-                  status: tenant.status,
+                  status: tenant.status === "active" ? ("active" as const) : ("suspended" as const),
                   isolation: tenant.placement.isolation,
                 },
               ]

@@ -1,6 +1,7 @@
 /** What the address book's client does with a session: goes on with it, ends it, asks whose it is. */
 import { Type } from "typebox";
 import {
+  bearerOf,
   findAccountByEmail,
   refresh,
   refreshByAccessToken,
@@ -33,7 +34,8 @@ export const SessionTokens = Type.Object(
 );
 
 export function sessionTokensOf(reply: SignedInReply) {
-  const { access_token, refresh_token, token_type, expires_in } = reply;
+  const { access_token, refresh_token, token_type, expires_in } = bearerOf(reply);
+  if (refresh_token === undefined) throw new Error("a session of this dialect can be refreshed");
   const shown = { token: access_token, access_token, refresh_token, token_type, expires_in };
   return { ...shown, data: shown };
 }

@@ -12,6 +12,7 @@ import type { RouteBuilder } from "../kernel/feature.ts";
 import { validationFailed } from "../kernel/http/errors.ts";
 import { nameText, timestamp } from "../kernel/http/fields.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../kernel/tenancy/errors.ts";
+import type { TenantStatus } from "../kernel/tenancy/tenant.ts";
 import { normalised } from "../kernel/text.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
 import { makeDatabaseTenant } from "./master-tenant.ts";
@@ -58,13 +59,14 @@ const params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 63 }) })
 const viewOf = (tenant: {
   readonly key: string;
   readonly name: string;
-  readonly status: string;
+  readonly status: TenantStatus;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }) => ({
   id: tenant.key,
   name: tenant.name,
-  status: tenant.status,
+  // None that is shown is provisioning or deleted.
+  status: tenant.status === "active" ? ("active" as const) : ("suspended" as const),
   created_at: tenant.createdAt,
   updated_at: tenant.updatedAt,
 });

@@ -228,9 +228,9 @@ export const hostRouting = feature<Tables>("host-routing", {
       },
       async ({ events, user, body }) => {
         const made = await events.recording("document.created", (db) =>
-          createDocument.first(db, { ...body, created_by: user.id }),
+          createDocument.jsonOrThrow(db, { ...body, created_by: user.id }),
         );
-        return { id: made?.id };
+        return { id: made.value().id };
       },
     ),
 

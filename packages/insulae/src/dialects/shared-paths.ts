@@ -12,6 +12,7 @@
  */
 import { Type } from "typebox";
 import {
+  bearerOf,
   type Credentials,
   findAccountByEmail,
   findUserSubject,
@@ -114,11 +115,10 @@ const LoggedInAnywhere = Type.Object(
 
 const bothOf = (user: SignedInReply["user"]) => ({ ...personOf(user), ...profileOf(user) });
 
-const tokensOf = ({ access_token, refresh_token, token_type }: SignedInReply) => ({
-  access_token,
-  refresh_token,
-  token_type,
-});
+const tokensOf = (reply: SignedInReply) => {
+  const { access_token, refresh_token, token_type } = bearerOf(reply);
+  return { access_token, refresh_token, token_type };
+};
 
 interface Setting {
   readonly platform: Platform;
@@ -279,7 +279,11 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
         const reply = await (tenant
           ? logIn(setting, tenant, credentials)
           : logInSomewhere(setting, credentials));
-        return { token: reply.access_token, ...tokensOf(reply), user: bothOf(reply.user) };
+        return {
+          token: bearerOf(reply).access_token,
+          ...tokensOf(reply),
+          user: bothOf(reply.user),
+        };
       },
     ),
 
@@ -317,7 +321,11 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
           const reply = await (where
             ? logIn(setting, where, credentials)
             : logInSomewhere(setting, credentials));
-          return { token: reply.access_token, ...tokensOf(reply), user: bothOf(reply.user) };
+          return {
+            token: bearerOf(reply).access_token,
+            ...tokensOf(reply),
+            user: bothOf(reply.user),
+          };
         }
         const browser = { ...setting, header };
         const reply = await (where

@@ -7,7 +7,7 @@ import { Type } from "typebox";
 import type { TenantAudit } from "../kernel/audit/audit.ts";
 import { AppError, defineError } from "../kernel/errors.ts";
 import { validationFailed } from "../kernel/http/errors.ts";
-import { nullable } from "../kernel/http/fields.ts";
+import { nullable, oneOf } from "../kernel/http/fields.ts";
 import type { Platform } from "../kernel/platform.ts";
 import { tenantAccessDenied } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
@@ -192,8 +192,8 @@ const filterName = (at: number, part: (typeof filterParts)[number]) => `filters[
 /** `?filters[0][field]=name&filters[0][operator]=contains&filters[0][value]=acme`, up to five. */
 export function bracketFilters(fields: readonly string[]) {
   const schemas = {
-    field: Type.Union(fields.map((name) => Type.Literal(name))),
-    operator: Type.Union(operators.map((name) => Type.Literal(name))),
+    field: oneOf(fields),
+    operator: oneOf(operators),
     value: Type.String({ maxLength: 200 }),
   };
   const names = Array.from({ length: maxFilters }, (_, at) =>

@@ -2,6 +2,8 @@
  * Errors that a client is meant to see. Each is defined once, by the feature that throws it, and
  * rendered in one place (`http/problem.ts`) as RFC 9457 problem+json.
  */
+import { refuse } from "./declaration-error.ts";
+
 export class AppError extends Error {
   readonly code: string;
   readonly status: number;
@@ -47,17 +49,41 @@ export interface ErrorDetail {
   readonly cause?: unknown;
 }
 
+const statement = Symbol("the statement that PostgreSQL refused");
+
+/** Notes which statement an error is about: its text, never its values. */
+export function noteStatement(error: Error, text: string): void {
+  Object.assign(error, { [statement]: text });
+}
+
+/** The text of the statement that an error is about, as far as a log has room for it. */
+export const statementOf = (error: Error): string | undefined =>
+  (error as { readonly [statement]?: string })[statement]?.slice(0, maxStatement); // set above
+
+const maxStatement = 4_000;
+
 /** Makes an error of the definition; throw what it returns. */
 export type ErrorFactory = ErrorDefinition & ((detail?: ErrorDetail) => AppError);
 
 /**
  * Defines an error that clients may see.
  *
+ * @param code lower case with underscores, unlike any other error's: it is what clients look at.
+ * @param status from 400 to 599
+ * @throws DeclarationError if one of them is not well formed
  * @example
  * const contactNotFound = defineError("contact_not_found", 404, "There is no such contact");
  * throw contactNotFound();
  */
 export function defineError(code: string, status: number, title: string): ErrorFactory {
+  const problems = [
+    ...(/^[a-z][a-z0-9_]*$/.test(code) ? [] : ['use a code like "note_not_found"']),
+    ...(Number.isInteger(status) && status >= 400 && status <= 599
+      ? []
+      : [`use a status from 400 to 599, not ${status}`]),
+    ...(typeof title === "string" && title.trim() ? [] : ["give a title that says what is wrong"]),
+  ];
+  refuse(problems.map((problem) => `error ${JSON.stringify(code)}: ${problem}`));
   const definition: ErrorDefinition = { code, status, title };
   return Object.assign((detail?: ErrorDetail) => new AppError(definition, detail), definition);
 }

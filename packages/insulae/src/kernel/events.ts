@@ -16,10 +16,12 @@ import { Clean } from "typebox/value";
 import type { FollowAnnouncements } from "./announcements.ts";
 import { createAnswers } from "./answers.ts";
 import type { TenantDatabase } from "./database/tenant-database.ts";
+import { hint } from "./declaration-error.ts";
 import type { Feature } from "./feature.ts";
 import { Json } from "./json.ts";
 import { chain } from "./maybe-promise.ts";
 import type { Tenant, TenantId } from "./tenancy/tenant.ts";
+import { respellerOf, timeText } from "./times.ts";
 
 /** `<noun>.<past participle>`: `contact.created`. */
 export type EventName = `${string}.${string}`;
@@ -121,7 +123,11 @@ export function createEvents(options: EventsOptions): EventService {
 
   const definitionOf = (name: EventName): EventDefinition => {
     const definition = definitions.get(name);
-    if (!definition) throw new Error(`the event ${name} is declared by no feature`);
+    if (!definition) {
+      throw new Error(
+        `the event ${name} is declared by no feature${hint(name, definitions.keys())}; declare it in the \`events\` of the feature`,
+      );
+    }
     return definition;
   };
 
@@ -138,9 +144,10 @@ export function createEvents(options: EventsOptions): EventService {
     subjects: readonly unknown[],
     tx: QueryExecutorProvider,
   ) => {
-    const timestamp = new Date().toISOString();
+    const timestamp = timeText(new Date());
+    const respell = respellerOf(schema);
     const payloads = subjects.map((subject) =>
-      JSON.stringify({ type: name, timestamp, data: Clean(schema, subject) }),
+      JSON.stringify({ type: name, timestamp, data: respell(Clean(schema, subject)) }),
     );
     if (payloads.length > 0) await record(tenant, { name, payloads }, tx);
   };

@@ -8,37 +8,23 @@
  *
  * Long because it is all that a route may say, and is read in one place.
  */
-import type { Kysely } from "kysely";
-import type { Static, TSchema } from "typebox";
-import type { QuotaName } from "../config.quotas.ts";
-import type { Audit, AuditAction, TenantAudit } from "./audit/audit.ts";
-import type { Credential, SessionCredential } from "./auth/credential.ts";
-import type { Passwords } from "./auth/passwords.ts";
-import type { Permissions } from "./auth/permissions.ts";
-import type { CorePrincipal, Principal, TenantPrincipal } from "./auth/principal.ts";
-import type { Cache } from "./cache/cache.ts";
-import type { TenantDatabase } from "./database/tenant-database.ts";
+import type { TSchema } from "typebox";
+import type { Answer, ResponseSchemas } from "./answer-type.ts";
+import type { AuditAction } from "./audit/audit.ts";
+import { type CallSite, callSite } from "./call-site.ts";
+import { checkFeature, checkRoutes } from "./check-feature.ts";
 import type { ErrorFactory } from "./errors.ts";
-import type { EventDeclaration, EventDefinition, EventName, Events } from "./events.ts";
+import type { EventDeclaration, EventDefinition, EventName } from "./events.ts";
+import type { Access, HandlerOf, LockRow, RouteContext, UnknownTenantContext } from "./handler.ts";
 import { type Hooks, pickHooks } from "./hooks.ts";
 import type { BoundedWork } from "./http/bounded-routes.ts";
-import type { Outbound } from "./http/outbound.ts";
-import type { Page } from "./http/page.ts";
 import type { JobDefinition } from "./jobs/job.ts";
-import type { TenantJobs } from "./jobs/jobs.ts";
-import type { TenantMail } from "./mail/mail.ts";
 import type { AnyMailTemplate } from "./mail/template.ts";
 import type { PermissionDefinition } from "./permission-definition.ts";
-import type { Platform } from "./platform.ts";
-import type { ErrorShape, RequestInfo } from "./request-info.ts";
-import type { TenantSecrets } from "./secrets.ts";
-import type { Session } from "./sessions/session.ts";
-import type { TenantStorage } from "./storage/storage.ts";
-import type { Logger } from "./telemetry/log.ts";
-import type { Metrics } from "./telemetry/metrics.ts";
-import type { Tenant } from "./tenancy/tenant.ts";
-import type { CountedMetric } from "./usage/counts.ts";
+import type { ErrorShape } from "./request-info.ts";
 
+export type { ResponseSchemas } from "./answer-type.ts";
+export type { Access, RouteContext } from "./handler.ts";
 export {
   type PermissionDefinition,
   type SystemRole,
@@ -46,22 +32,7 @@ export {
 } from "./permission-definition.ts";
 export type { ErrorShape, RequestInfo } from "./request-info.ts";
 
-/**
- * Who may call a route: anybody (`public`), anybody signed in (`authenticated`), platform
- * administrators (`platform`), or whoever holds the named permission in the tenant.
- */
-export type Access = "public" | "authenticated" | "platform" | `${string}:${string}`;
-
-/**
- * On whose behalf a route runs. `tenant`: a tenant must be known, and `db` is bound to it. `core`:
- * no tenant is involved. `any`: either, for routes such as log-in; `tenant` and `db` may be absent.
- */
-export type RouteContext = "tenant" | "core" | "any";
-
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-
-/** One schema (status 200), or schemas by status; `null` is an answer without a body (204). */
-export type ResponseSchemas = TSchema | { readonly [status: number]: TSchema | null };
 
 export interface RouteOptions<
   A extends Access = Access,
@@ -69,6 +40,7 @@ export interface RouteOptions<
   P extends TSchema = TSchema,
   Q extends TSchema = TSchema,
   B extends TSchema = TSchema,
+  R extends ResponseSchemas = ResponseSchemas,
   Tables = never,
 > {
   readonly permission: A;
@@ -80,7 +52,7 @@ export interface RouteOptions<
    * For public routes in the context `any`: what strangers are answered in place of `tenant_not_found`. It
    * is what they hear at a tenant that exists, after the same work, so that nobody can list tenants.
    */
-  unknownTenant?(context: UnknownTenantContext<B>): unknown;
+  unknownTenant?(context: UnknownTenantContext<B>): Answer<R> | Promise<Answer<R>>;
   /** Strangers say by the host which tenant they mean, and by nothing else: `X-Tenant` can be guessed. */
   readonly byHost?: true;
   /**
@@ -104,7 +76,7 @@ export interface RouteOptions<
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
-  readonly response: ResponseSchemas;
+  readonly response: R;
   /** One line for the API reference. */
   readonly summary: string;
   readonly description?: string;
@@ -142,124 +114,6 @@ export interface RouteOptions<
   readonly errorShape?: ErrorShape;
 }
 
-/** A request for a tenant that there is not. */
-export interface UnknownTenantContext<B extends TSchema = TSchema> {
-  readonly platform: Platform;
-  readonly request: RequestInfo;
-  readonly body: Shape<B>;
-  readonly audit: TenantAudit;
-  readonly log: Logger;
-}
-
-/** Locks a row until the transaction ends. */
-export type LockRow<Tables> = (
-  tx: [Tables] extends [never] ? never : Kysely<Tables>,
-  id: string,
-) => Promise<unknown>;
-
-type Shape<S extends TSchema> = TSchema extends S ? Record<string, never> : Static<S>;
-
-export interface BaseContext<P extends TSchema, Q extends TSchema, B extends TSchema> {
-  readonly params: Shape<P>;
-  readonly query: Shape<Q>;
-  readonly body: Shape<B>;
-  readonly log: Logger;
-  /** Counts what `counter()`, `gauge()` and `histogram()` describe, for `/metrics`. */
-  readonly metrics: Metrics;
-  readonly request: RequestInfo;
-  /** The part of a list that is asked for; only in routes whose query is a `pageQuery()`. */
-  readonly page: Page;
-  /** Sets a header of the answer. */
-  readonly header: (name: string, value: string) => void;
-  /** Chooses the status, where the route declares several that are no errors. */
-  readonly status: (code: number) => void;
-  /** Hashes and verifies passwords, a bounded number at a time. */
-  readonly passwords: Passwords;
-  /** Sends mail about the tenant that the request is for, if it is for one. */
-  readonly mail: TenantMail;
-  /** What permissions there are, and which roles hold them. */
-  readonly permissions: Permissions;
-  /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
-  readonly forgetUser: (userId?: string) => Promise<void>;
-  /**
-   * Compares what there is, as the GET of this path answers it, with the request's `If-Match` (undefined
-   * if it has none), and throws `precondition_failed`. For what is no row of the tenant's: see `etag`.
-   */
-  readonly precondition: ((current: unknown) => void) | undefined;
-}
-
-/** What is there only where somebody is signed in, which a public route does not ask for. */
-type IfSignedIn<A extends Access, T> = A extends "public" ? T | undefined : T;
-
-/** Machines get past named permissions only, and may show themselves where nothing is asked for. */
-type CredentialFor<A extends Access> = A extends "authenticated" | "platform"
-  ? SessionCredential
-  : IfSignedIn<A, Credential>;
-
-export type HandlerContext<
-  Tables,
-  A extends Access,
-  C extends RouteContext,
-  P extends TSchema,
-  Q extends TSchema,
-  B extends TSchema,
-> = BaseContext<P, Q, B> & {
-  /** How the caller proved who they are. */
-  readonly credential: CredentialFor<A>;
-} & (C extends "tenant"
-    ? {
-        readonly tenant: Tenant;
-        /** What the tenant keeps to save itself work. */
-        readonly cache: Cache;
-        /** What is kept of the caller from one request to the next; saved after the handler. */
-        readonly session: Session;
-        readonly user: IfSignedIn<A, TenantPrincipal>;
-        readonly db: TenantDatabase<Tables>;
-        /** Sends jobs of the tenant. */
-        readonly jobs: TenantJobs;
-        /** Counts what the tenant does in a day. It throws `quota_exceeded`. */
-        readonly countUsage: (metric: CountedMetric) => void;
-        /** The tenant's part of where files are. */
-        readonly storage: TenantStorage;
-        readonly audit: Audit;
-        /** Tells of changes whoever wants to know: `events.recording("contact.created", …)`. */
-        readonly events: Events<Tables>;
-        /** Asks addresses that the tenant has chosen: public ones only. */
-        readonly outbound: Outbound;
-        /** Seals what the tenant's rows keep of others' secrets. */
-        readonly secrets: TenantSecrets;
-        /** How much of it the tenant's plan allows; undefined: as much as it likes. */
-        readonly quota: (name: QuotaName) => number | undefined;
-      }
-    : C extends "core"
-      ? {
-          readonly user: IfSignedIn<A, CorePrincipal>;
-          readonly platform: Platform;
-          readonly audit: TenantAudit;
-        }
-      : {
-          readonly tenant: Tenant | undefined;
-          readonly user: IfSignedIn<A, Principal>;
-          readonly db: TenantDatabase<Tables> | undefined;
-          readonly platform: Platform;
-          readonly audit: TenantAudit;
-        });
-
-/**
- * What a handler may return: a value of the response schema, a Kysely query (run, and its rows
- * passed on as JSON text), `Json` text, nothing where the answer has no body, or, with a header
- * `content-type` and a schema that names the same `contentMediaType`, text, bytes, or an async
- * generator of either, which is sent piece by piece.
- */
-export type Handler<
-  Tables,
-  A extends Access,
-  C extends RouteContext,
-  P extends TSchema,
-  Q extends TSchema,
-  B extends TSchema,
-> = (context: HandlerContext<Tables, A, C, P, Q, B>) => unknown;
-
 export interface Route {
   readonly method: HttpMethod;
   /** Below `/api/v1`, with parameters as `:id`; `{ absolute: true }` routes stand as they are. */
@@ -268,6 +122,8 @@ export interface Route {
   readonly options: RouteOptions;
   // The types of the context were checked where the route was declared.
   readonly handler: (context: never) => unknown;
+  /** Where in the code it is declared. */
+  readonly at: CallSite;
 }
 
 type Declare<Tables> = <
@@ -276,10 +132,12 @@ type Declare<Tables> = <
   P extends TSchema = TSchema,
   Q extends TSchema = TSchema,
   B extends TSchema = TSchema,
+  R extends ResponseSchemas = TSchema,
+  const Given = unknown,
 >(
   path: string,
-  options: RouteOptions<A, C, P, Q, B, Tables>,
-  handler: Handler<Tables, A, C, P, Q, B>,
+  options: RouteOptions<A, C, P, Q, B, R, Tables>,
+  handler: HandlerOf<Tables, A, C, P, Q, B, R, Given>,
 ) => Route;
 
 export interface RouteBuilder<Tables> {
@@ -337,7 +195,7 @@ export interface Feature {
  *
  * @param name lower-case, `[a-z][a-z0-9-]*`; it names the feature in the migration ledger, so it
  *   must not change once a migration has run.
- * @throws Error if the name, a permission or a route is not well formed.
+ * @throws DeclarationError if an option is not known or not well formed.
  * @example
  * const notes = feature<{ notes: NotesTable }>("notes", {
  *   permissions: { "notes:read": "See notes" },
@@ -353,8 +211,7 @@ export function feature<Tables = Record<never, never>>(
   name: string,
   options: FeatureOptions<Tables>,
 ): Feature {
-  if (!/^[a-z][a-z0-9-]*$/.test(name))
-    throw new Error(`feature name ${JSON.stringify(name)}: use [a-z][a-z0-9-]*`);
+  checkFeature(name, options);
   return Object.freeze({
     name,
     permissions: new Map(
@@ -375,29 +232,43 @@ export function feature<Tables = Record<never, never>>(
       schema: data,
     })),
     hooks: pickHooks(options),
-    routes: options.routes?.(routeBuilder<Tables>()) ?? [],
+    routes: options.routes ? routesOf(name, options.routes) : [],
   });
 }
 
+function routesOf<Tables>(
+  name: string,
+  routes: (r: RouteBuilder<Tables>) => readonly Route[],
+): readonly Route[] {
+  const declared = new Set<Route>();
+  const returned = routes(routeBuilder<Tables>(declared));
+  checkRoutes(name, returned, declared);
+  return returned;
+}
+
 function permission(name: string, definition: string | PermissionDefinition): PermissionDefinition {
-  if (!/^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$/.test(name)) {
-    throw new Error(`permission ${JSON.stringify(name)}: use resource:action in lower case`);
-  }
   if (typeof definition !== "string") return definition;
   const action = name.slice(name.indexOf(":") + 1);
   const role = action === "read" ? "viewer" : action === "write" ? "user" : "admin";
   return { description: definition, role };
 }
 
-function routeBuilder<Tables>(): RouteBuilder<Tables> {
+/** @param declared gets each route that is made. */
+function routeBuilder<Tables>(declared: Set<Route>): RouteBuilder<Tables> {
   const methods = (absolute: boolean): Omit<RouteBuilder<Tables>, "absolute"> => {
-    const declare =
-      (method: HttpMethod): Declare<Tables> =>
-      (path, options, handler) => {
+    const declare = (method: HttpMethod): Declare<Tables> => {
+      const route: Declare<Tables> = (path, options, handler) => {
         // Its types were checked here; whoever reads it gives it what the route declares.
         const checked = options as unknown as RouteOptions;
-        return { method, path, absolute, options: checked, handler };
+        const made: Route = {
+          ...{ method, path, absolute, options: checked, handler },
+          at: callSite(route),
+        };
+        declared.add(made);
+        return made;
       };
+      return route;
+    };
     return {
       get: declare("GET"),
       post: declare("POST"),

@@ -2,6 +2,7 @@
 import type { App } from "../app.ts";
 import type { SystemRole } from "../kernel/feature.ts";
 import type { Isolation, Tenant } from "../kernel/tenancy/tenant.ts";
+import { createTestUser } from "./test-tenants.ts";
 
 export interface TestReply {
   readonly status: number;
@@ -64,34 +65,15 @@ export async function recordEvents(app: App, tenant: Tenant, wanted: readonly st
     });
 }
 
-/** Adds one more user to the tenant. @param role other than `user`: as if given by an owner. */
+/** Adds one more user to the tenant. */
 export async function addMember(
   app: App,
   tenant: Tenant,
   role: SystemRole = "user",
 ): Promise<TestMember> {
-  const visitor = callerOf(app, { "x-tenant": tenant.key });
-  const credentials = { email: `${crypto.randomUUID()}@example.com`, password };
-  let signedIn = await visitor("POST", "/auth/register", credentials);
-  if (role !== "user") {
-    // The new user's role is cached by now; a copy of the user, with another address, is not.
-    const email = `${role}.${credentials.email}`;
-    await app.withTenant(tenant, ({ db }) =>
-      db.query(
-        `insert into users (email, password_hash, role)
-         select $1, password_hash, $2 from users where email = $3`,
-        [email, role, credentials.email],
-      ),
-    );
-    signedIn = await visitor("POST", "/auth/login", { email, password });
-  }
-  if (signedIn.status >= 300) throw new Error(`no user could be made: ${signedIn.text}`);
-  const { access_token: token, user } = signedIn.body;
-  const call = callerOf(app, { authorization: `Bearer ${token}` });
-  return { tenant, userId: user.id, token, call };
+  const { id: userId, token } = await createTestUser(app, tenant, { role });
+  return { tenant, userId, token, call: callerOf(app, { authorization: `Bearer ${token}` }) };
 }
-
-const password = "a-Fine-passphrase-7";
 
 const callerOf =
   (app: App, headers: Record<string, string>): TestCall =>

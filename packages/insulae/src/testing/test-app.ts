@@ -6,27 +6,82 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { type App, type AppOptions, createApp } from "../app.ts";
+import { checkAppOptions, loadDeclared } from "../check-application.ts";
 import { type Config, loadConfig } from "../config.ts";
 import { coreFeatures, standardFeatures } from "../features/index.ts";
 import { openInstallation } from "../installation.ts";
-import { loadMigrations } from "../kernel/database/migration-files.ts";
 import type { InDatabase } from "../kernel/database/roles.ts";
 import type { Feature } from "../kernel/feature.ts";
 import { createLogger } from "../kernel/telemetry/log.ts";
 import { removePlace } from "../kernel/tenancy/physical.ts";
+import { createTerminalLogger } from "../terminal-log.ts";
+import { createTestClient, type TestClient } from "./test-client.ts";
+import { testConfig } from "./test-config.ts";
 import {
   createTestDatabase,
   type TestDatabase,
   type TestTemplate,
   withDatabase,
 } from "./test-database.ts";
-import { testMasterSecret } from "./test-secret.ts";
+import { runJobs } from "./test-jobs.ts";
+import {
+  createTestAccount,
+  createTestAdmin,
+  createTestTenant,
+  type NewTestTenant,
+  type TestAccount,
+  type TestTenant,
+} from "./test-tenants.ts";
+
+export interface TestAppOptions extends AppOptions {
+  /**
+   * Prints nothing. Otherwise unexpected errors, which clients see as a 500 without a word of explanation,
+   * are printed to stderr with their route and cause. For tests that provoke them.
+   */
+  readonly quiet?: boolean;
+}
 
 export interface TestApp extends App {
   /** With what opens its database, for another node or a client of the test's own. */
   readonly config: Config;
+  /**
+   * Creates a tenant.
+   *
+   * @param key default: one that no other tenant has
+   */
+  createTenant(key?: string, options?: NewTestTenant): Promise<TestTenant>;
+  /** Creates an account, which is in no tenant yet. @param email default: one that nobody else has */
+  createAccount(email?: string): Promise<TestAccount>;
+  /** Creates an account that administers the platform. */
+  createAdmin(): Promise<TestAccount>;
+  /** Somebody who isn't signed in and names no tenant. */
+  readonly visitor: TestClient;
+  /**
+   * The mails to an address, oldest first, once there are so many. None leaves the app.
+   *
+   * @param count default 1
+   * @throws Error after ten seconds with fewer
+   */
+  mailsTo(email: string, count?: number): Promise<readonly TestMail[]>;
+  /**
+   * Runs all jobs that wait, also those for later and repetitions of failed ones, and those that they send,
+   * and returns when they have ended. (A job runs by itself as soon as it is due; this waits for it.)
+   *
+   * @throws Error if one failed for good, with its name and reason
+   */
+  runJobs(): Promise<void>;
+}
+
+/** A mail that was captured. */
+export interface TestMail {
+  readonly template: string;
+  readonly to: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
 }
 
 /**
@@ -34,13 +89,17 @@ export interface TestApp extends App {
  * the environment gets in, unless `env` is given; `config` changes single settings. `close()` gives
  * everything back, and fails if the app left a connection open.
  *
+ * @throws DeclarationError with all that is wrong with the options and the features
  * @example
- * const app = await createTestApp({ features: [invoices] });
- * afterAll(() => app.close());
- * await app.tenants.create({ key: "acme", name: "Acme", isolation: "pool" });
- * const reply = await app.inject({ url: "/api/v1/invoices", headers: { "x-tenant": "acme" } });
+ * const app = await createTestApp({ features: [notes] });
+ * after(() => app.close());
+ * const acme = await app.createTenant("acme", { isolation: "schema" });
+ * const ada = await acme.createUser({ role: "manager" });
+ * const { status, body } = await ada.post("/notes", { text: "Remember" });
  */
-export async function createTestApp(options: AppOptions = {}): Promise<TestApp> {
+export async function createTestApp(given: TestAppOptions = {}): Promise<TestApp> {
+  checkAppOptions(given, "createTestApp", { quiet: true });
+  const { quiet = false, ...options } = given;
   const features = [...coreFeatures, ...(options.features ?? standardFeatures)];
   const database = await createTestDatabase(await templateOf(features));
   const dataDir = mkdtempSync(join(tmpdir(), "insulae-test-app-"));
@@ -50,11 +109,29 @@ export async function createTestApp(options: AppOptions = {}): Promise<TestApp> 
     await database.drop();
   };
   const config = { ...testConfig(database.url), dataDir, ...options.config };
+  const log = quiet ? createLogger("silent") : createTerminalLogger("error");
   try {
-    const app = await createApp({ env: {}, ...options, config });
+    // Given a log, an app prints nothing besides, and makes nobody up.
+    const app = await createApp({ env: {}, log, ...options, config });
+    const reported = new Set<string>();
+    const visitor = createTestClient(app);
     return {
       ...app,
-      config: loadConfig(options.env ?? {}, config),
+      config: Object.freeze({
+        ...loadConfig(options.env ?? {}, config),
+        get baseUrl() {
+          return app.config.baseUrl;
+        },
+        get appUrl() {
+          return app.config.appUrl;
+        },
+      }),
+      createTenant: (key, tenant) => createTestTenant(app, key, tenant),
+      createAccount: (email) => createTestAccount(app, email),
+      createAdmin: () => createTestAdmin(app),
+      visitor,
+      mailsTo: (email, count = 1) => mailsTo(visitor, email, count),
+      runJobs: () => inDatabaseOf(database.url, (client) => runJobs(app, client, reported)),
       close: () => app.close().finally(remove),
     };
   } catch (error) {
@@ -63,32 +140,23 @@ export async function createTestApp(options: AppOptions = {}): Promise<TestApp> 
   }
 }
 
-/** A test signs people in by the dozen; one about the cost of that sets its own. */
-const cheapHashes = { memoryKib: 64, passes: 1 };
-
-/** Tests ask more often than people do; one about limits sets its own. */
-const highLimits = {
-  global: 1_000_000_000,
-  plans: { free: 1_000_000_000 },
-  account: 1_000_000_000,
-  anonymous: 1_000_000_000,
-  credentials: 1_000_000_000,
-};
-
-const testConfig = (databaseUrl: string) =>
-  ({
-    env: "test",
-    port: 0,
-    databaseUrl,
-    databaseConnections: 20,
-    masterSecret: testMasterSecret,
-    logLevel: "silent",
-    rateLimits: highLimits,
-    argon2: cheapHashes,
-  }) satisfies Partial<Config>;
+async function mailsTo(
+  visitor: TestClient,
+  email: string,
+  count: number,
+): Promise<readonly TestMail[]> {
+  for (const until = performance.now() + 10_000; ; await sleep(10)) {
+    const { status, body, text } = await visitor.get(`/dev/mails?to=${encodeURIComponent(email)}`);
+    if (status !== 200) throw new Error(`captured mails can't be read: ${text}`);
+    if (body.items.length >= count) return body.items.toReversed();
+    if (performance.now() > until) {
+      throw new Error(`${email} has got ${body.items.length} mails, and not ${count}`);
+    }
+  }
+}
 
 async function templateOf(features: readonly Feature[]): Promise<TestTemplate> {
-  const { control, hash } = await loadMigrations(features);
+  const { control, hash } = await loadDeclared(features);
   const key = [hash, ...control.migrations.map(({ checksum }) => checksum)].join();
   return { key, prepare: (url) => prepare(url, features) };
 }

@@ -48,7 +48,8 @@ export async function testFeature(
 ): Promise<MigrationSource> {
   const folder = await mkdtemp(join(tmpdir(), "insulae-migrations-"));
   for (const [index, text] of texts.entries()) {
-    await writeFile(join(folder, `${String(index + 1).padStart(4, "0")}_${name}.sql`), text);
+    const whole = /^-- down$/m.test(text) ? text : `${text}\n-- down\n-- nobody takes it back\n`;
+    await writeFile(join(folder, `${String(index + 1).padStart(4, "0")}_${name}.sql`), whole);
   }
   const tables = [...texts.join("\n").matchAll(/\btenant_table\('(\w+)'/g)].map(
     ([, table = ""]) => table,

@@ -28,6 +28,7 @@ export {
 } from "./second-factor.ts";
 export {
   type AccountSubject,
+  bearerOf,
   destinationOf,
   findSubject,
   findUserSubject,

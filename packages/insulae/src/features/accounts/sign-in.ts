@@ -114,6 +114,14 @@ export async function signIn(
   return replyFor(context, subject, session);
 }
 
+/** The tokens of somebody who did not ask for a cookie. */
+export function bearerOf({ access_token, refresh_token, token_type, expires_in }: SignedInReply) {
+  if (access_token === undefined || token_type === undefined) {
+    throw new Error("the reply is a browser's, whose session is shown by a cookie");
+  }
+  return { access_token, refresh_token, token_type, expires_in };
+}
+
 /** From where a session is used. */
 export const clientOf = ({ ip, headers }: RequestInfo) => ({
   ip,

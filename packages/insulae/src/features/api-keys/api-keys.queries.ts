@@ -1,5 +1,5 @@
 import { type ColumnType, type Insertable, type Kysely, sql } from "kysely";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
 import type { Page } from "../../kernel/http/page.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 
@@ -34,7 +34,7 @@ export type ApiKeyRow = NonNullable<Awaited<ReturnType<typeof createApiKey.first
 const newestApiKeys = statement(
   (db: Db, p: Params<{ limit: number; after?: string | undefined }>) => {
     const page = db.selectFrom("api_keys").select(columns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", p.after);
+    return given(p.after) ? page.where("id", "<", p.after) : page;
   },
 );
 
@@ -52,7 +52,7 @@ export const countApiKeysOf = statement((db: Db, p: Params<{ userId: UserId }>) 
 );
 
 export const createApiKey = statement((db: Db, p: Params<Insertable<ApiKeyTables["api_keys"]>>) =>
-  db.insertInto("api_keys").values(p).returning(columns),
+  db.insertInto("api_keys").values(onlyGiven(p)).returning(columns),
 );
 
 export const deleteApiKey = statement((db: Db, p: Params<{ id: string }>) =>

@@ -1,7 +1,8 @@
 import { type Kysely, sql } from "kysely";
+import type { AuditOutcome } from "../../kernel/audit/audit.ts";
 import { chainPlatformLog } from "../../kernel/audit/platform-chain.ts";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { type Given, type Params, statement } from "../../kernel/database/statement.ts";
+import { type Given, given, type Params, statement } from "../../kernel/database/statement.ts";
 
 /** A tenant's log; the platform's is of the same form, under another name. */
 export interface AuditTables {
@@ -13,7 +14,7 @@ type Db = Kysely<AuditTables>;
 /** What entries are chosen by. */
 export interface AuditFilter {
   readonly action?: string | undefined;
-  readonly outcome?: string | undefined;
+  readonly outcome?: AuditOutcome | undefined;
   /** The id of whoever did it. */
   readonly actor?: string | undefined;
   /** The id of what it was done to. */
@@ -23,7 +24,8 @@ export interface AuditFilter {
 }
 
 const columns = [
-  "seq",
+  // A bigint: a number in JSON, which is all that these columns are read as.
+  sql<number>`seq`.as("seq"),
   "id",
   "at",
   "action",
@@ -51,20 +53,19 @@ function auditQueries(table: "audit_log" | "control.audit_log") {
       .select(columns)
       // Those of the platform's that wait for their place in the chain.
       .where("seq", "is not", null);
-    if (p.action !== undefined) entries = entries.where("action", "=", p.action);
-    if (p.outcome !== undefined) entries = entries.where("outcome", "=", p.outcome);
-    if (p.actor !== undefined) entries = entries.where("actor_id", "=", p.actor);
-    if (p.target !== undefined) entries = entries.where("target_id", "=", p.target);
-    if (p.from !== undefined)
-      entries = entries.where("at", ">=", sql<Date>`${p.from}::timestamptz`);
-    if (p.to !== undefined) entries = entries.where("at", "<", sql<Date>`${p.to}::timestamptz`);
+    if (given(p.action)) entries = entries.where("action", "=", p.action);
+    if (given(p.outcome)) entries = entries.where("outcome", "=", p.outcome);
+    if (given(p.actor)) entries = entries.where("actor_id", "=", p.actor);
+    if (given(p.target)) entries = entries.where("target_id", "=", p.target);
+    if (given(p.from)) entries = entries.where("at", ">=", sql<Date>`${p.from}::timestamptz`);
+    if (given(p.to)) entries = entries.where("at", "<", sql<Date>`${p.to}::timestamptz`);
     return entries;
   };
 
   const newest = statement(
     (db: Db, p: Params<AuditFilter & { limit: number; before?: string | undefined }>) => {
       const page = matching(db, p).orderBy("seq", "desc").limit(p.limit);
-      return p.before === undefined ? page : page.where("seq", "<", p.before);
+      return given(p.before) ? page.where("seq", "<", p.before) : page;
     },
   );
 
@@ -76,11 +77,15 @@ function auditQueries(table: "audit_log" | "control.audit_log") {
    * All entries as lines of JSON, oldest first, some hundred at a time: the next are fetched when
    * these have been taken, and no connection is held in between.
    */
-  async function* lines(db: Db, filter: Given<AuditFilter>): AsyncGenerator<string> {
+  async function* lines(
+    db: Db,
+    filter: Given<AuditFilter>,
+    respell: (json: string) => string,
+  ): AsyncGenerator<string> {
     for (let after = "0"; ; ) {
       const { items, last } = await oldest.part(db, { ...filter, after, limit: linesAtOnce });
       // No line break but those between the rows: a `jsonb` keeps none.
-      if (items !== "") yield `${items.replaceAll(",\n", "\n")}\n`;
+      if (items !== "") yield `${respell(items).replaceAll(",\n", "\n")}\n`;
       if (last === undefined) return;
       after = String((JSON.parse(last) as { readonly seq: number }).seq); // a row of the statement
     }

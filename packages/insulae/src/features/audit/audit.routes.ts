@@ -1,8 +1,9 @@
 import { type Static, Type } from "typebox";
 import { auditOutcomes } from "../../kernel/audit/audit.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
-import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { mediaText, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { type Page, pageOf, pageQuery } from "../../kernel/http/page.ts";
+import { textRespellerOf } from "../../kernel/times.ts";
 import { type AuditTables, platformAudit, platformLog, tenantAudit } from "./audit.queries.ts";
 
 const Text = nullable(Type.String());
@@ -13,7 +14,7 @@ const AuditEntry = Type.Object(
     id: uuid,
     at: timestamp,
     action: Type.String({ examples: ["user.deleted"] }),
-    outcome: Type.Union(auditOutcomes.map((outcome) => Type.Literal(outcome))),
+    outcome: oneOf(auditOutcomes),
     actor_kind: Type.String({
       description: "user, account, api_key, certificate, system or anonymous",
     }),
@@ -47,10 +48,11 @@ const idIn = (text: string | undefined) =>
 const Filter = Type.Object(filters);
 const List = pageQuery(filters);
 
-const Lines = Type.String({
-  contentMediaType: "application/x-ndjson",
+const Lines = mediaText("application/x-ndjson", {
   description: "One entry a line, as JSON, oldest first.",
 });
+
+const respell = textRespellerOf(AuditEntry);
 
 const filterOf = ({ action, outcome, actor, target, from, to }: Static<typeof Filter>) => ({
   ...{ action, outcome, from, to },
@@ -89,7 +91,7 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
     },
     ({ db, query, header }) => {
       header("content-type", "application/x-ndjson");
-      return tenantAudit.lines(db, filterOf(query));
+      return tenantAudit.lines(db, filterOf(query), respell);
     },
   ),
 
@@ -123,7 +125,7 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
     },
     async ({ platform, query, header }) => {
       header("content-type", "application/x-ndjson");
-      return platformAudit.lines(await platformLog(platform.control), filterOf(query));
+      return platformAudit.lines(await platformLog(platform.control), filterOf(query), respell);
     },
   ),
 ];

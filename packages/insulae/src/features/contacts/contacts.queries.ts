@@ -8,9 +8,8 @@ import {
   similarRows,
   soughtText,
 } from "../../kernel/database/search.ts";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
-import type { Json } from "../../kernel/json.ts";
 
 export interface ContactTables {
   contacts: {
@@ -50,13 +49,13 @@ interface Search {
 
 const matching = (db: Db, { search }: Params<Search>) => {
   const contacts = db.selectFrom(searched("contacts", search));
-  return search === undefined ? contacts : contacts.where(isSearched(search));
+  return given(search) ? contacts.where(isSearched(search)) : contacts;
 };
 
 const newestContacts = statement(
   (db: Db, p: Params<Search & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", p.after);
+    return given(p.after) ? page.where("id", "<", p.after) : page;
   },
 );
 
@@ -67,7 +66,7 @@ const contactsByName = statement(
   ) => {
     const name = sql`app.sort_key(name)`;
     const page = matching(db, p).select(columns).orderBy(name).orderBy("id").limit(p.limit);
-    if (p.name === undefined) return page;
+    if (!given(p.name)) return page;
     return page.where(sql<boolean>`(${name}, id) > (app.sort_key(${p.name}), ${p.id}::uuid)`);
   },
 );
@@ -84,7 +83,7 @@ export function listContacts(
   db: Db,
   wanted: { q?: string; sort?: "newest" | "name"; total?: boolean },
   { limit, after, cursor }: Page,
-): Promise<Json> {
+) {
   const { search } = filterOf(wanted);
   const [first, second] = after;
   const items = (db: Db) =>
@@ -115,7 +114,7 @@ export const nextContacts = (
   );
 
 export const createContact = statement((db: Db, p: Params<Insertable<ContactTables["contacts"]>>) =>
-  db.insertInto("contacts").values(p).returning(columns),
+  db.insertInto("contacts").values(onlyGiven(p)).returning(columns),
 );
 
 export const findContact = statement((db: Db, p: Params<{ id: string }>) =>
@@ -125,7 +124,7 @@ export const findContact = statement((db: Db, p: Params<{ id: string }>) =>
 type Changes = Updateable<ContactTables["contacts"]> & { id: string };
 
 export const updateContact = statement((db: Db, { id, ...changes }: Params<Changes>) =>
-  db.updateTable("contacts").set(changes).where("id", "=", id).returning(columns),
+  db.updateTable("contacts").set(onlyGiven(changes)).where("id", "=", id).returning(columns),
 );
 
 export const deleteContact = statement((db: Db, p: Params<{ id: string }>) =>

@@ -115,7 +115,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       exportList(
         { name: "contacts", format: query.format, header },
         {
-          columns: Object.keys(Contact.properties),
+          row: Contact,
           next: (page) => nextContacts(db, query, page),
         },
       ),
@@ -158,7 +158,8 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
       body: NewContact,
       response: { 201: Contact },
     },
-    ({ body, events }) => events.recording("contact.created", (db) => createContact.json(db, body)),
+    ({ body, events }) =>
+      events.recording("contact.created", (db) => createContact.jsonOrThrow(db, body)),
   ),
 
   r.get(

@@ -8,9 +8,8 @@ import {
 } from "kysely";
 import { containingAny } from "../../kernel/database/like.ts";
 import { type Found, mostRanked, type SearchSource } from "../../kernel/database/search.ts";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
-import type { Json } from "../../kernel/json.ts";
 
 export interface DocumentTables {
   documents: {
@@ -35,8 +34,8 @@ interface Filter {
 
 const matching = (db: Db, { search, createdBy }: Params<Filter>) => {
   let documents = db.selectFrom("documents");
-  if (createdBy !== undefined) documents = documents.where("created_by", "=", createdBy);
-  if (search === undefined) return documents;
+  if (given(createdBy)) documents = documents.where("created_by", "=", createdBy);
+  if (!given(search)) return documents;
   return documents.where(
     sql<boolean>`(title ilike any(${search}::text[]) or content ilike any(${search}::text[]))`,
   );
@@ -45,7 +44,7 @@ const matching = (db: Db, { search, createdBy }: Params<Filter>) => {
 const newestDocuments = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(headColumns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", p.after);
+    return given(p.after) ? page.where("id", "<", p.after) : page;
   },
 );
 
@@ -57,7 +56,7 @@ const countDocuments = statement((db: Db, p: Params<Filter>) =>
 export const wholeDocuments = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", p.after);
+    return given(p.after) ? page.where("id", "<", p.after) : page;
   },
 );
 
@@ -70,7 +69,7 @@ export function listDocuments(
   db: Db,
   wanted: { q?: string; created_by?: string; total?: boolean },
   { limit, after, cursor }: Page,
-): Promise<Json> {
+) {
   const filter = filterOf(wanted);
   const items = newestDocuments.page(
     db,
@@ -82,7 +81,7 @@ export function listDocuments(
 
 export const createDocument = statement(
   (db: Db, p: Params<Insertable<DocumentTables["documents"]>>) =>
-    db.insertInto("documents").values(p).returning(columns),
+    db.insertInto("documents").values(onlyGiven(p)).returning(columns),
 );
 
 export const findDocument = statement((db: Db, p: Params<{ id: string }>) =>
@@ -92,7 +91,7 @@ export const findDocument = statement((db: Db, p: Params<{ id: string }>) =>
 type Changes = Updateable<DocumentTables["documents"]> & { id: string };
 
 export const updateDocument = statement((db: Db, { id, ...changes }: Params<Changes>) =>
-  db.updateTable("documents").set(changes).where("id", "=", id).returning(columns),
+  db.updateTable("documents").set(onlyGiven(changes)).where("id", "=", id).returning(columns),
 );
 
 export const deleteDocument = statement((db: Db, p: Params<{ id: string }>) =>

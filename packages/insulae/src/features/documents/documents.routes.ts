@@ -75,7 +75,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
       exportList(
         { name: "documents", format: query.format, header },
         {
-          columns: Object.keys(Document.properties),
+          row: Document,
           next: (page) => wholeDocuments.part(db, { ...filterOf(query), ...page }),
         },
       ),
@@ -93,7 +93,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
     },
     ({ user, body, events }) =>
       events.recording("document.created", (db) =>
-        createDocument.json(db, { ...body, created_by: user.id }),
+        createDocument.jsonOrThrow(db, { ...body, created_by: user.id }),
       ),
   ),
 

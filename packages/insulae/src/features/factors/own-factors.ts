@@ -11,7 +11,7 @@ import type { Principal } from "../../kernel/auth/principal.ts";
 import type { SessionProof } from "../../kernel/auth/sessions.ts";
 import { idOf, subjectOf } from "../../kernel/auth/subject.ts";
 import { defineError } from "../../kernel/errors.ts";
-import type { BaseContext } from "../../kernel/feature.ts";
+import type { BaseContext } from "../../kernel/handler.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import {
@@ -42,8 +42,8 @@ const purpose = "reauthentication";
 /** A request of somebody who is signed in. */
 export interface OwnSetting {
   readonly platform: Platform;
-  readonly request: BaseContext<never, never, never>["request"];
-  readonly header: BaseContext<never, never, never>["header"];
+  readonly request: BaseContext<never, never, never, never>["request"];
+  readonly header: BaseContext<never, never, never, never>["header"];
   readonly user: Principal;
   readonly tenant: Tenant | undefined;
   readonly credential: SessionCredential;

@@ -4,7 +4,8 @@ import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import { invalidToken } from "../../kernel/auth/errors.ts";
 import { type Amr, authenticationMethods, withMethods } from "../../kernel/auth/factors/methods.ts";
 import { defineError } from "../../kernel/errors.ts";
-import type { BaseContext, RequestInfo } from "../../kernel/feature.ts";
+import type { RequestInfo } from "../../kernel/feature.ts";
+import type { BaseContext } from "../../kernel/handler.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import {
@@ -33,7 +34,7 @@ export interface Setting {
   readonly request: RequestInfo;
   /** The tenant that host or header name. */
   readonly tenant: Tenant | undefined;
-  readonly header: BaseContext<never, never, never>["header"];
+  readonly header: BaseContext<never, never, never, never>["header"];
   readonly audit: TenantAudit;
 }
 

@@ -5,9 +5,8 @@
  */
 import { type ColumnType, type ExpressionBuilder, type Generated, type Kysely, sql } from "kysely";
 import { containingAny } from "../../kernel/database/like.ts";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
-import type { Json } from "../../kernel/json.ts";
 
 export interface FileTables {
   files: {
@@ -18,7 +17,7 @@ export interface FileTables {
     mime_type: string;
     file_size: number;
     sha256: ColumnType<string | null, undefined, string | null>;
-    metadata: ColumnType<Record<string, unknown>, string, string>;
+    metadata: ColumnType<Record<string, string>, string, string>;
     status: Generated<FileStatus>;
     expires_at: Date | null;
     created_at: ColumnType<Date, never, never>;
@@ -39,7 +38,8 @@ const columns = [
   "file_size",
   "sha256",
   "metadata",
-  "status",
+  // Deleted ones are shown nowhere.
+  sql<"pending" | "ready">`status`.as("status"),
   "created_at",
   "updated_at",
 ] as const;
@@ -135,7 +135,7 @@ export const changeFile = statement(
     const { id, ...changes } = p;
     return db
       .updateTable("files")
-      .set(changes)
+      .set(onlyGiven(changes))
       .where("id", "=", id)
       .where("status", "<>", "deleted")
       .returning(columns);
@@ -149,15 +149,13 @@ interface Filter {
 
 const matching = (db: Db, { search, status }: Params<Filter>) => {
   const files = db.selectFrom("files").where("status", "=", status);
-  return search === undefined
-    ? files
-    : files.where(sql<boolean>`file_name ilike any(${search}::text[])`);
+  return given(search) ? files.where(sql<boolean>`file_name ilike any(${search}::text[])`) : files;
 };
 
 const newestFiles = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", p.after);
+    return given(p.after) ? page.where("id", "<", p.after) : page;
   },
 );
 
@@ -169,7 +167,7 @@ export function listFiles(
   db: Db,
   wanted: { q?: string; status?: "pending" | "ready"; total?: boolean },
   { limit, after, cursor }: Page,
-): Promise<Json> {
+) {
   const filter = {
     search: wanted.q === undefined ? undefined : containingAny(wanted.q),
     status: wanted.status ?? ("ready" as const),
@@ -190,7 +188,7 @@ export const listRemains = statement((db: Db, p: Params<{ limit: number; id?: st
     .where("status", "<>", "ready")
     .where(isOver)
     .limit(p.limit);
-  return p.id === undefined ? remains : remains.where("id", "=", p.id);
+  return given(p.id) ? remains.where("id", "=", p.id) : remains;
 });
 
 /** Which of the ids are no files'. */

@@ -168,7 +168,7 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       await jobs.send(endUploadJob, { file_id: id }, { after: keptUntil });
       const { expiresAt, ...request } = upload;
       const file = await findFile.json(db, { id }).then(orThrow(fileNotFound));
-      return { file: file.toJSON(), upload: { ...request, expires_at: expiresAt.toISOString() } };
+      return { file: file.value(), upload: { ...request, expires_at: expiresAt.toISOString() } };
     },
   ),
 

@@ -14,7 +14,6 @@ import { defineError } from "../../kernel/errors.ts";
 import { bodyTooLarge, lengthRequired, validationFailed } from "../../kernel/http/errors.ts";
 import { mediaType } from "../../kernel/http/media-type.ts";
 import type { UploadForm } from "../../kernel/http/stream-body.ts";
-import type { Json } from "../../kernel/json.ts";
 import type { TenantScope } from "../../kernel/platform.ts";
 import type { StoredObject } from "../../kernel/storage/storage.ts";
 import { dispositionOf, fileName } from "./file-name.ts";
@@ -69,11 +68,7 @@ export interface UploadFields {
 }
 
 /** Stores a file whose bytes come through the server: all of them, or nothing. */
-export async function uploadFile(
-  scope: Scope,
-  userId: string,
-  form: UploadForm<UploadFields>,
-): Promise<Json> {
+export async function uploadFile(scope: Scope, userId: string, form: UploadForm<UploadFields>) {
   await expectRemains(scope);
   let reserved: string | undefined;
   try {

@@ -1,11 +1,10 @@
 import { type Static, Type } from "typebox";
-import { nameText, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { SessionChoice, TenantReference } from "../accounts/accounts.feature.ts";
 
-const GivenRole = Type.Union(
-  (["admin", "manager", "user", "viewer"] as const).map((role) => Type.Literal(role)),
-  { description: "A system role; never owner." },
-);
+const GivenRole = oneOf(["admin", "manager", "user", "viewer"], {
+  description: "A system role; never owner.",
+});
 const Mapping = Type.Object({
   claim: Type.Array(Type.String({ minLength: 1, maxLength: 200 }), {
     minItems: 1,

@@ -1,5 +1,5 @@
 import { type ColumnType, type Generated, type Insertable, type Kysely, sql } from "kysely";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type Params, statement } from "../../kernel/database/statement.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
 import type { Page } from "../../kernel/http/page.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
@@ -45,7 +45,7 @@ const selectViews = (db: Db) =>
 const newestInvitations = statement(
   (db: Db, p: Params<{ limit: number; after?: string | undefined }>) => {
     const page = selectViews(db).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", p.after);
+    return given(p.after) ? page.where("id", "<", p.after) : page;
   },
 );
 

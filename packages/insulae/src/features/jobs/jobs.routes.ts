@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { defineError, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { idParams, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import type { Platform } from "../../kernel/platform.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
@@ -11,10 +11,9 @@ const jobNotFound = defineError("job_not_found", 404, "There is no such job");
 const found = orThrow(jobNotFound);
 const jobNotParked = defineError("job_not_parked", 409, "The job is not parked");
 
-const State = Type.Union(
-  jobStates.map((state) => Type.Literal(state)),
-  { description: "parked: it has failed too often, or for good, and is tried no more." },
-);
+const State = oneOf(jobStates, {
+  description: "parked: it has failed too often, or for good, and is tried no more.",
+});
 
 const Job = Type.Object(
   {

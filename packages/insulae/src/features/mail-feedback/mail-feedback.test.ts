@@ -204,6 +204,12 @@ describe("a report of SES", () => {
           .where("state", "=", "sent")
           .executeTakeFirst(),
       );
+    await app.inject({
+      method: "POST",
+      url: "/api/v1/auth/register",
+      headers: { "x-tenant": acme.tenant.key },
+      payload: { email: address(), password: "a-Fine-passphrase-7" },
+    });
     await expect.poll(sentMail).toBeDefined();
     const { id = "", recipient = "" } = (await sentMail()) ?? {};
     expect(await post(signed(notification(bounce(await nameOf(id)))))).toBe(204);

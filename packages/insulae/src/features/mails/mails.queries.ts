@@ -1,6 +1,6 @@
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { type JsonRow, type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type JsonRow, type Params, statement } from "../../kernel/database/statement.ts";
 
 type Control = Kysely<ControlTables>;
 type State = "waiting" | "sent" | "dropped" | "failed";
@@ -38,9 +38,9 @@ export const newestMails = statement(
       ])
       .orderBy("mail.id", "desc")
       .limit(p.limit);
-    if (p.to !== undefined) query = query.where("mail.recipient", "=", p.to);
-    if (p.state !== undefined) query = query.where("mail.state", "=", p.state);
-    if (p.before !== undefined) query = query.where("mail.id", "<", p.before);
+    if (given(p.to)) query = query.where("mail.recipient", "=", p.to);
+    if (given(p.state)) query = query.where("mail.state", "=", p.state);
+    if (given(p.before)) query = query.where("mail.id", "<", p.before);
     return query;
   },
 );
@@ -64,18 +64,19 @@ const newestCaptured = statement(
       .where(sql<boolean>`channel = any(${p.channels}::text[])`)
       .orderBy("id", "desc")
       .limit(p.limit);
-    if (p.to !== undefined) query = query.where("recipient", "=", p.to);
+    if (given(p.to)) query = query.where("recipient", "=", p.to);
     return query;
   },
 );
 
 /** Those that are kept, newest first, as many as a page has room for. */
-export async function listCaptured(
+export async function listCaptured<C extends Channel>(
   control: Control,
-  channels: readonly Channel[],
+  channels: readonly C[],
   to: string | undefined,
 ) {
   const { items } = await newestCaptured.part(control, { channels, to, limit: 200 });
-  const found = JSON.parse(`[${items}]`) as CapturedRow[]; // the statement's rows
+  // The statement's rows, of the channels that were asked for.
+  const found = JSON.parse(`[${items}]`) as (CapturedRow & { readonly channel: C })[];
   return found.map(({ content, ...message }) => ({ ...message, ...content }));
 }

@@ -6,7 +6,7 @@ import {
   type Selectable,
   sql,
 } from "kysely";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type Params, statement } from "../../kernel/database/statement.ts";
 import type { Message } from "../../kernel/mail/layout.ts";
 import type { UserTables } from "../users/users.feature.ts";
 import type { PushSubscriptionTable } from "./subscriptions.queries.ts";
@@ -75,20 +75,20 @@ interface Filter {
 export const listNotifications = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     let query = db.selectFrom("notifications").select(columns).orderBy("id", "desc").limit(p.limit);
-    if (p.type !== undefined) query = query.where("type", "=", sql<Channel>`${p.type}`);
-    if (p.status !== undefined) query = query.where("status", "=", sql<Status>`${p.status}`);
-    if (p.recipients !== undefined) {
+    if (given(p.type)) query = query.where("type", "=", sql<Channel>`${p.type}`);
+    if (given(p.status)) query = query.where("status", "=", sql<Status>`${p.status}`);
+    if (given(p.recipients)) {
       query = query.where("recipient", "=", sql<string>`any(${p.recipients}::text[])`);
     }
-    if (p.user !== undefined) query = query.where("user_id", "=", p.user);
-    if (p.template !== undefined) query = query.where("template_name", "=", p.template);
-    if (p.from !== undefined) {
+    if (given(p.user)) query = query.where("user_id", "=", p.user);
+    if (given(p.template)) query = query.where("template_name", "=", p.template);
+    if (given(p.from)) {
       query = query.where("created_at", ">=", sql<Date>`${p.from}::timestamptz`);
     }
-    if (p.until !== undefined) {
+    if (given(p.until)) {
       query = query.where("created_at", "<", sql<Date>`${p.until}::timestamptz`);
     }
-    return p.after === undefined ? query : query.where("id", "<", p.after);
+    return given(p.after) ? query.where("id", "<", p.after) : query;
   },
 );
 

@@ -1,5 +1,5 @@
 import { type ColumnType, type Kysely, sql } from "kysely";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type Params, statement } from "../../kernel/database/statement.ts";
 import type { Channel, NotificationTables } from "./notifications.queries.ts";
 
 export const reasons = ["bounced", "complained", "unsubscribed", "manual"] as const;
@@ -28,11 +28,11 @@ export const listSuppressions = statement(
     }>,
   ) => {
     let query = db.selectFrom("notification_suppressions").select(columns);
-    if (p.type !== undefined) query = query.where("type", "=", sql<Channel>`${p.type}`);
-    if (p.recipients !== undefined) {
+    if (given(p.type)) query = query.where("type", "=", sql<Channel>`${p.type}`);
+    if (given(p.recipients)) {
       query = query.where("recipient", "=", sql<string>`any(${p.recipients}::text[])`);
     }
-    if (p.after !== undefined) query = query.where("id", "<", p.after);
+    if (given(p.after)) query = query.where("id", "<", p.after);
     return query.orderBy("id", "desc").limit(p.limit);
   },
 );

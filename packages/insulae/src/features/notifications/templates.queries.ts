@@ -6,7 +6,7 @@ import {
   type Selectable,
   sql,
 } from "kysely";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type Params, statement } from "../../kernel/database/statement.ts";
 import type { MailTexts } from "../../kernel/mail/template.ts";
 import type { Channel, NotificationTables } from "./notifications.queries.ts";
 
@@ -50,8 +50,8 @@ const columns = [
 export const listTemplates = statement(
   (db: Db, p: Params<{ type?: string | undefined; limit: number; after?: string | undefined }>) => {
     let query = db.selectFrom("notification_templates").select(columns);
-    if (p.type !== undefined) query = query.where("type", "=", sql<Channel>`${p.type}`);
-    if (p.after !== undefined) query = query.where("name", ">", p.after);
+    if (given(p.type)) query = query.where("type", "=", sql<Channel>`${p.type}`);
+    if (given(p.after)) query = query.where("name", ">", p.after);
     return query.orderBy("name").limit(p.limit);
   },
 );

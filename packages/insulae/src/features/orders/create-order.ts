@@ -9,7 +9,7 @@
  */
 import { type Kysely, sql } from "kysely";
 import { Json } from "../../kernel/json.ts";
-import type { OrderTables } from "./orders.queries.ts";
+import type { OrderRow, OrderTables } from "./orders.queries.ts";
 
 export interface NewOrder {
   readonly user_id?: string | null;
@@ -22,7 +22,7 @@ export type OrderProblem = "product_not_found" | "product_inactive" | "currencie
 export async function createOrder(
   db: Kysely<OrderTables>,
   { user_id = null, lines }: NewOrder,
-): Promise<Json | OrderProblem> {
+): Promise<Json<OrderRow> | OrderProblem> {
   const productIds = lines.map((line) => line.product_id);
   const quantities = lines.map((line) => line.quantity);
   const { rows } = await sql<
@@ -89,5 +89,5 @@ export async function createOrder(
     from checked`.execute(db);
   const [row] = rows;
   if (!row) throw new Error("an aggregate without groups has one row");
-  return row.problem ?? new Json(row.order);
+  return row.problem ?? new Json<OrderRow>(row.order);
 }

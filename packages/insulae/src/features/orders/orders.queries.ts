@@ -1,7 +1,6 @@
 import { type ColumnType, type Kysely, sql } from "kysely";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
-import type { Json } from "../../kernel/json.ts";
 import type { OrderStatus } from "./orders.status.ts";
 
 export interface OrderTables {
@@ -32,7 +31,8 @@ type Db = Kysely<OrderTables>;
 
 const headColumns = [
   "id",
-  "number",
+  // A bigint: a number in JSON, which is all that these columns are read as.
+  sql<number>`number`.as("number"),
   "user_id",
   "status",
   "currency",
@@ -68,15 +68,15 @@ interface Filter {
 
 const matching = (db: Db, { status, userId }: Params<Filter>) => {
   let orders = db.selectFrom("orders");
-  if (status !== undefined) orders = orders.where("status", "=", status);
-  if (userId !== undefined) orders = orders.where("user_id", "=", userId);
+  if (given(status)) orders = orders.where("status", "=", status);
+  if (given(userId)) orders = orders.where("user_id", "=", userId);
   return orders;
 };
 
 const newestOrders = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(headColumns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", p.after);
+    return given(p.after) ? page.where("id", "<", p.after) : page;
   },
 );
 
@@ -88,7 +88,7 @@ const countOrders = statement((db: Db, p: Params<Filter>) =>
 export const wholeOrders = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", p.after);
+    return given(p.after) ? page.where("id", "<", p.after) : page;
   },
 );
 
@@ -101,7 +101,7 @@ export function listOrders(
   db: Db,
   wanted: { status?: OrderStatus; user_id?: string; total?: boolean },
   { limit, after, cursor }: Page,
-): Promise<Json> {
+) {
   const filter = filterOf(wanted);
   const items = newestOrders.page(
     db,
@@ -114,6 +114,8 @@ export function listOrders(
 export const findOrder = statement((db: Db, p: Params<{ id: string }>) =>
   db.selectFrom("orders").select(columns).where("id", "=", p.id),
 );
+
+export type OrderRow = NonNullable<Awaited<ReturnType<typeof findOrder.first>>>;
 
 /** @param from the statuses that it may have now. */
 export const changeStatus = statement(

@@ -3,7 +3,7 @@ import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
 import { defineError, type ErrorFactory, orThrow } from "../../kernel/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { idParams, nullable, oneOf, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
 import { Json } from "../../kernel/json.ts";
 import { createOrder, type OrderProblem } from "./create-order.ts";
@@ -51,7 +51,7 @@ const problems: Readonly<Record<OrderProblem, ErrorFactory>> = {
   currencies_differ: orderCurrenciesDiffer,
 };
 
-const Status = Type.Union(orderStatuses.map((status) => Type.Literal(status)));
+const Status = oneOf(orderStatuses);
 const Amount = Type.String({ description: "An exact decimal.", examples: ["19.90"] });
 const Quantity = Type.Integer({ minimum: 1, maximum: 10_000 });
 
@@ -125,7 +125,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
       exportList(
         { name: "orders", format: query.format, header },
         {
-          columns: Object.keys(Order.properties),
+          row: Order,
           next: (page) => wholeOrders.part(db, { ...filterOf(query), ...page }),
         },
       ),

@@ -15,9 +15,8 @@ import {
   similarRows,
   soughtText,
 } from "../../kernel/database/search.ts";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
-import type { Json } from "../../kernel/json.ts";
 
 export interface ProductTables {
   products: {
@@ -55,14 +54,14 @@ interface Filter {
 
 const matching = (db: Db, { search, active }: Params<Filter>) => {
   let products = db.selectFrom(searched("products", search));
-  if (active !== undefined) products = products.where("is_active", "=", active);
-  return search === undefined ? products : products.where(isSearched(search));
+  if (given(active)) products = products.where("is_active", "=", active);
+  return given(search) ? products.where(isSearched(search)) : products;
 };
 
 const newestProducts = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", p.after);
+    return given(p.after) ? page.where("id", "<", p.after) : page;
   },
 );
 
@@ -73,7 +72,7 @@ const productsByName = statement(
   ) => {
     const name = sql`app.sort_key(name)`;
     const page = matching(db, p).select(columns).orderBy(name).orderBy("id").limit(p.limit);
-    if (p.name === undefined) return page;
+    if (!given(p.name)) return page;
     return page.where(sql<boolean>`(${name}, id) > (app.sort_key(${p.name}), ${p.id}::uuid)`);
   },
 );
@@ -91,7 +90,7 @@ export function listProducts(
   db: Db,
   wanted: { q?: string; is_active?: boolean; sort?: "newest" | "name"; total?: boolean },
   { limit, after, cursor }: Page,
-): Promise<Json> {
+) {
   const filter = filterOf(wanted);
   const [first, second] = after;
   const items = (db: Db) =>
@@ -122,7 +121,7 @@ export const nextProducts = (
   );
 
 export const createProduct = statement((db: Db, p: Params<Insertable<ProductTables["products"]>>) =>
-  db.insertInto("products").values(p).returning(columns),
+  db.insertInto("products").values(onlyGiven(p)).returning(columns),
 );
 
 export const findProduct = statement((db: Db, p: Params<{ id: string }>) =>
@@ -132,7 +131,7 @@ export const findProduct = statement((db: Db, p: Params<{ id: string }>) =>
 type Changes = Updateable<ProductTables["products"]> & { id: string };
 
 export const updateProduct = statement((db: Db, { id, ...changes }: Params<Changes>) =>
-  db.updateTable("products").set(changes).where("id", "=", id).returning(columns),
+  db.updateTable("products").set(onlyGiven(changes)).where("id", "=", id).returning(columns),
 );
 
 export const deleteProduct = statement((db: Db, p: Params<{ id: string }>) =>

@@ -109,7 +109,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
       exportList(
         { name: "products", format: query.format, header },
         {
-          columns: Object.keys(Product.properties),
+          row: Product,
           next: (page) => nextProducts(db, query, page),
         },
       ),
@@ -126,7 +126,9 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
       errors: [skuTaken],
     },
     ({ body, events }) =>
-      events.recording("product.created", (db) => createProduct.json(db, withCanonicalSku(body))),
+      events.recording("product.created", (db) =>
+        createProduct.jsonOrThrow(db, withCanonicalSku(body)),
+      ),
   ),
 
   r.get(

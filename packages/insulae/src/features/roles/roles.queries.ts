@@ -1,5 +1,5 @@
 import { type ColumnType, type Insertable, type Kysely, sql, type Updateable } from "kysely";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import type { UserTables } from "../users/users.feature.ts";
 
@@ -31,7 +31,7 @@ export const listRoles = statement(
   (db: Db, p: Params<{ limit: number; after?: string | undefined }>) => {
     const roles = db.selectFrom("roles").select(columns);
     const page = roles.orderBy(sql`app.sort_key(name)`).orderBy(sql`lower(name)`).limit(p.limit);
-    if (p.after === undefined) return page;
+    if (!given(p.after)) return page;
     return page.where(
       sql<boolean>`(app.sort_key(name), lower(name)) > (app.sort_key(${p.after}), lower(${p.after}))`,
     );
@@ -51,14 +51,14 @@ export const lockRole = (tx: Db, id: string) =>
   tx.selectFrom("roles").select(columns).where("id", "=", id).forUpdate().executeTakeFirst();
 
 export const createRole = statement((db: Db, p: Params<Insertable<RoleTables["roles"]>>) =>
-  db.insertInto("roles").values(p).returning(columns),
+  db.insertInto("roles").values(onlyGiven(p)).returning(columns),
 );
 
 export type RoleChanges = Updateable<RoleTables["roles"]>;
 
 export const updateRole = statement(
   (db: Db, { id, ...changes }: Params<RoleChanges & { id: string }>) =>
-    db.updateTable("roles").set(changes).where("id", "=", id).returning(columns),
+    db.updateTable("roles").set(onlyGiven(changes)).where("id", "=", id).returning(columns),
 );
 
 export const deleteRole = statement((db: Db, p: Params<{ id: string }>) =>
@@ -81,7 +81,7 @@ export const listRolesOfUser = statement((db: Db, p: Params<{ userId: UserId }>)
 export const assignRole = statement((db: Db, p: Params<{ user_id: UserId; role_id: string }>) =>
   db
     .insertInto("user_roles")
-    .values(p)
+    .values(onlyGiven(p))
     .onConflict((conflict) => conflict.doNothing()),
 );
 

@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import type { Permission as Declared } from "../../kernel/auth/permissions.ts";
 import { systemRoles } from "../../kernel/feature.ts";
-import { nameText, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
 
 const Name = nameText(100);
 const Description = Type.String({ maxLength: 1_000 });
@@ -53,10 +53,7 @@ export const Permission = Type.Object(
     resource: Type.String(),
     action: Type.String(),
     aliases: Type.Array(Type.String()),
-    role: Type.Union(
-      systemRoles.map((role) => Type.Literal(role)),
-      { description: "The least of the system roles that holds it." },
-    ),
+    role: oneOf(systemRoles, { description: "The least of the system roles that holds it." }),
   },
   { $id: "Permission" },
 );

@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { hasWords, searching } from "../../kernel/database/search.ts";
 import { feature } from "../../kernel/feature.ts";
-import { uuid } from "../../kernel/http/fields.ts";
+import { oneOf, uuid } from "../../kernel/http/fields.ts";
 import { contactSearch } from "../contacts/contacts.feature.ts";
 import { documentSearch } from "../documents/documents.feature.ts";
 import { productSearch } from "../products/products.feature.ts";
@@ -12,7 +12,7 @@ const sources = [contactSearch, productSearch, documentSearch, userSearch];
 /** How similar a longer text is takes long to say, and it is no name that somebody has mistyped. */
 const mostSimilar = 64;
 
-const SearchType = Type.Union(sources.map(({ type }) => Type.Literal(type)));
+const SearchType = oneOf(sources.map(({ type }) => type));
 
 const Result = Type.Object(
   {

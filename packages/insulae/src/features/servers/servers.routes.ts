@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature.ts";
-import { uuid } from "../../kernel/http/fields.ts";
+import { oneOf, uuid } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/http/page.ts";
 import {
   serverDiffers,
@@ -36,12 +36,9 @@ const ServerTenant = Type.Object(
     id: uuid,
     key: Type.String(),
     name: Type.String(),
-    status: Type.Union(
-      (["provisioning", "active", "suspended", "deleted"] as const).map((status) =>
-        Type.Literal(status),
-      ),
-      { description: "deleted: its rows are there until they are erased." },
-    ),
+    status: oneOf(["provisioning", "active", "suspended", "deleted"], {
+      description: "deleted: its rows are there until they are erased.",
+    }),
     isolation: Type.Union([Type.Literal("pool"), Type.Literal("schema"), Type.Literal("database")]),
     database: Type.String(),
     schema: Type.String(),

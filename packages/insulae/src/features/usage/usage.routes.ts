@@ -2,7 +2,7 @@ import { Type } from "typebox";
 import { quotaNames } from "../../config.quotas.ts";
 import { permissionDenied } from "../../kernel/auth/errors.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
-import { nullable, uuid } from "../../kernel/http/fields.ts";
+import { nullable, oneOf, uuid } from "../../kernel/http/fields.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { TenantParams, tenantFor } from "../tenants/tenants.feature.ts";
 import { daysOf, today } from "./days.ts";
@@ -30,7 +30,7 @@ const Series = Type.Object(
 
 const QuotaView = Type.Object(
   {
-    name: Type.Union(quotaNames.map((name) => Type.Literal(name))),
+    name: oneOf(quotaNames),
     limit: nullable(Type.Integer({ description: "null: as much as the tenant likes." })),
     used: Amount,
   },

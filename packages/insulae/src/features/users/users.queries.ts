@@ -17,9 +17,8 @@ import {
   similarRows,
   soughtText,
 } from "../../kernel/database/search.ts";
-import { type Params, statement } from "../../kernel/database/statement.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
-import type { Json } from "../../kernel/json.ts";
 import type { AccountId, UserId } from "../../kernel/tenancy/tenant.ts";
 
 export interface UserTables {
@@ -68,16 +67,16 @@ interface Filter {
 
 const matching = (db: Db, { search, email, role, active }: Params<Filter>) => {
   let users = db.selectFrom(searched("users", search));
-  if (email !== undefined) users = users.where("email", "=", email);
-  if (role !== undefined) users = users.where("role", "=", role);
-  if (active !== undefined) users = users.where("is_active", "=", active);
-  return search === undefined ? users : users.where(isSearched(search));
+  if (given(email)) users = users.where("email", "=", email);
+  if (given(role)) users = users.where("role", "=", role);
+  if (given(active)) users = users.where("is_active", "=", active);
+  return given(search) ? users.where(isSearched(search)) : users;
 };
 
 const newestUsers = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
-    return p.after === undefined ? page : page.where("id", "<", asIdParameter(p.after));
+    return given(p.after) ? page.where("id", "<", asIdParameter(p.after)) : page;
   },
 );
 
@@ -104,7 +103,7 @@ export function listUsers(
   db: Db,
   wanted: WantedUsers & { total?: boolean },
   { limit, after, cursor }: Page,
-): Promise<Json> {
+) {
   const filter = filterOf(wanted);
   return searching(db, { text: wanted.q }, (from) => {
     const items = newestUsers.page(
@@ -139,7 +138,7 @@ export type UserValues = Insertable<UserTables["users"]>;
 export type UserView = NonNullable<Awaited<ReturnType<typeof findUser.first>>>;
 
 export const createUser = statement((db: Db, p: Params<UserValues>) =>
-  db.insertInto("users").values(p).returning(columns),
+  db.insertInto("users").values(onlyGiven(p)).returning(columns),
 );
 
 /** Why a user could not be made: who has the e-mail or the username, and whether there are `limit` users. */
@@ -168,7 +167,7 @@ export const findUserOfAccount = (db: Db, accountId: AccountId) =>
 type Changes = Partial<UserValues> & { id: UserId };
 
 export const updateUser = statement((db: Db, { id, ...changes }: Params<Changes>) =>
-  db.updateTable("users").set(changes).where("id", "=", id).returning(columns),
+  db.updateTable("users").set(onlyGiven(changes)).where("id", "=", id).returning(columns),
 );
 
 export const deleteUser = statement((db: Db, p: Params<{ id: UserId }>) =>

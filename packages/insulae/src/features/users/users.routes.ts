@@ -6,7 +6,6 @@ import type { RouteBuilder } from "../../kernel/feature.ts";
 import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
 import { idParams, nullable } from "../../kernel/http/fields.ts";
 import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
-import type { Json } from "../../kernel/json.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
 import { noticeMail, verificationMail } from "./mails.ts";
@@ -92,7 +91,7 @@ export async function editUser(
   setting: Handling & Sending,
   params: { readonly id: string },
   changes: UserChanges,
-): Promise<Json | undefined> {
+) {
   const id = userIdOf(params);
   // Another address gets a mail.
   if (changes.email !== undefined) setting.countUsage("notifications");
@@ -140,7 +139,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
       exportList(
         { name: "users", format: query.format, header },
         {
-          columns: Object.keys(User.properties),
+          row: User,
           next: (page) => nextUsers(db, query, page),
         },
       ),

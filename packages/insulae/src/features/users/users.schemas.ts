@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { maxPasswordLength, minPasswordLength } from "../../kernel/auth/passwords.ts";
 import { systemRoles } from "../../kernel/feature.ts";
-import { nameText, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
 
 // What an e-mail and a username are is decided where they are made canonical: `ａnna@example.org`
 // is one, and no pattern here would know.
@@ -17,7 +17,7 @@ export const NewPassword = Type.String({
   description: "8 to 128 characters, and none that everybody tries first.",
 });
 export const PersonName = nameText(100, { minLength: 0 });
-export const Role = Type.Union(systemRoles.map((role) => Type.Literal(role)));
+export const Role = oneOf(systemRoles);
 
 /** A user as the API shows it. */
 export const User = Type.Object(

@@ -12,7 +12,6 @@ import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
 import { defineError } from "../../kernel/errors.ts";
 import type { Events } from "../../kernel/events.ts";
 import type { SystemRole } from "../../kernel/feature.ts";
-import type { Json } from "../../kernel/json.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { quotaExceededBy } from "../../kernel/tenancy/plans.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
@@ -105,7 +104,7 @@ export interface UserChanges extends Omit<Partial<NewUser>, "password"> {
 export async function addUser(
   setting: Setting & Services,
   { password, role = "user", ...fields }: NewUser,
-): Promise<Json | undefined> {
+) {
   const { events, mail, passwords } = setting;
   refuseRole(setting, role);
   const user = { ...canonical(fields), email: canonicalEmail(fields.email), role };
@@ -114,7 +113,7 @@ export async function addUser(
   setting.countUsage("notifications");
   const passwordHash = password === undefined ? null : await passwords.hash(password);
   const made = await events.recording("user.created", (db) =>
-    createUser.json(db, { ...user, password_hash: passwordHash }),
+    createUser.jsonOrThrow(db, { ...user, password_hash: passwordHash }),
   );
   await mail.send(verificationMail, { to: user.email, variables: {} });
   return made;
@@ -135,7 +134,7 @@ async function refuseUnmakeable(
 }
 
 export interface ChangedUser {
-  readonly changed: Json | undefined;
+  readonly changed: Awaited<ReturnType<typeof updateUser.jsonOrThrow>>;
   /** If the e-mail is another one now: both are to be told. */
   readonly moved?: { readonly from: string; readonly to: string };
 }
@@ -160,12 +159,12 @@ export async function changeUser(
     if (isDemoted || (user.is_active && !is_active)) refuseOwningAccount(tenant, user);
     // Somebody has to prove again that the mailbox is theirs.
     const moved = values.email !== undefined && values.email !== user.email;
-    const changed = await updateUser.json(tx, {
+    const changed = await updateUser.jsonOrThrow(tx, {
       ...values,
       ...(moved && { email_verified: false }),
       id,
     });
-    if (changed) await events.record("user.updated", changed, tx);
+    await events.record("user.updated", changed, tx);
     const detail = {
       changed: Object.keys(changes),
       ...(role !== user.role && { role: { from: user.role, to: role } }),

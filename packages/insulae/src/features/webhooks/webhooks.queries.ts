@@ -3,6 +3,7 @@ import {
   type Generated,
   type Insertable,
   type Kysely,
+  type NotNull,
   type QueryExecutorProvider,
   sql,
 } from "kysely";
@@ -176,6 +177,7 @@ export const replaceSecret = (db: Db, id: string, sealed: string) =>
     })
     .where("id", "=", id)
     .returning(["events", "previous_until"])
+    .$narrowType<{ previous_until: NotNull }>()
     .executeTakeFirst();
 
 /** What somebody wants to hear of. */

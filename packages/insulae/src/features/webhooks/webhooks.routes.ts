@@ -238,7 +238,7 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       return db.transaction().execute(async (tx) => {
         const copy = await copyDelivery(tx, id, delivery).then(orThrow(deliveryNotFound));
         await wake(jobs, id, tx);
-        return findDelivery(tx, id, copy);
+        return findDelivery(tx, id, copy).then(orThrow(deliveryNotFound));
       });
     },
   ),

@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { idParams, nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { idParams, nullable, secretText, time, timestamp, uuid } from "../../kernel/http/fields.ts";
 
 const Url = Type.String({
   format: "uri",
@@ -53,10 +53,7 @@ export const MadeWebhook = Type.Object(
 export const RotatedSecret = Type.Object(
   {
     secret: secretText("The new secret. It is shown now, and never again."),
-    previous_until: Type.String({
-      format: "date-time",
-      description: "Until then the secret before signs too.",
-    }),
+    previous_until: time("Until then the secret before signs too."),
   },
   { $id: "RotatedSecret" },
 );

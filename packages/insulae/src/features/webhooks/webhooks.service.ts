@@ -11,6 +11,7 @@ import { defineError } from "../../kernel/errors.ts";
 import type { Events } from "../../kernel/events.ts";
 import { type Outbound, OutboundError } from "../../kernel/http/outbound.ts";
 import type { TenantSecrets } from "../../kernel/secrets.ts";
+import { timeText } from "../../kernel/times.ts";
 import { attempt, secretPurpose } from "./attempt.ts";
 import { refuseUnreadable } from "./readable.ts";
 import { newSecret } from "./signature.ts";
@@ -135,7 +136,7 @@ export async function testWebhook({ db, outbound, secrets }: WebhookSetting, id:
   const name = "webhook.tested";
   const payload = JSON.stringify({
     type: name,
-    timestamp: new Date().toISOString(),
+    timestamp: timeText(new Date()),
     data: { webhook_id: endpoint.id },
   });
   const eventId = await insertLoneEvent(db, { name, payload });

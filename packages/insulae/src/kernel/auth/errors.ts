@@ -41,11 +41,13 @@ export const permissionDenied = defineError(
   403,
   "You are not permitted to do this",
 );
-/** Names the permission that the caller lacks. */
-export const needsPermission = (permission: string): AppError =>
+/** Names the permission that the caller lacks. @param roles that have it, where the answer may tell. */
+export const needsPermission = (permission: string, roles?: readonly string[]): AppError =>
   permissionDenied({
-    detail: `You need the permission ${permission}. An administrator of the tenant can give it to you`,
-    members: { permission },
+    detail:
+      `You need the permission ${permission}. An administrator of the tenant can give it to you` +
+      (roles ? `. These roles have it: ${roles.join(", ")}` : ""),
+    members: { permission, ...(roles && { roles }) },
   });
 export const needsPlatform = (): AppError =>
   permissionDenied({

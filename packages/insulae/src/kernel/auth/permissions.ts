@@ -25,6 +25,8 @@ export interface Permissions {
    * feature declares any more counts for nothing.
    */
   of(role: string, added?: readonly string[]): ReadonlySet<string>;
+  /** The system roles that hold it. */
+  rolesWith(name: string): readonly SystemRole[];
 }
 
 /** Whether a system role is at least as powerful as another; never so for a role unknown here. */
@@ -56,6 +58,7 @@ export function createPermissions(features: readonly Feature[]): Permissions {
 
   return {
     all,
+    rolesWith: (name) => systemRoles.filter((role) => byRole.get(role)?.has(name)),
     find: (reference) => byReference.get(reference) ?? byReference.get(reference.toLowerCase()),
     of(role, added = []) {
       const own = byRole.get(role) ?? nothing;

@@ -17,7 +17,7 @@ const sealerOf = (masterSecret: string) => signingKeySealer(createSecrets(master
 const sealer = sealerOf("0123456789abcdef0123456789abcdef");
 const load = () => loadSigningKeys(installation.control, sealer);
 const tokensOf = (signing: SigningKeys) =>
-  createTokens({ signing, issuer: "us", audience: "us", accessTtlSeconds: 900 });
+  createTokens({ signing, issuer: () => "us", audience: "us", accessTtlSeconds: 900 });
 const account = { accountId: "0198a1b2-0000-7000-8000-000000000001" as AccountId, isOwner: false };
 
 describe("the signing keys of the control plane", () => {

@@ -40,7 +40,13 @@ beforeAll(async () => {
 });
 
 const tokensOf = (signing: SigningKeys, clock?: () => number) =>
-  createTokens({ signing, issuer, audience, accessTtlSeconds: 900, ...(clock && { clock }) });
+  createTokens({
+    signing,
+    issuer: () => issuer,
+    audience,
+    accessTtlSeconds: 900,
+    ...(clock && { clock }),
+  });
 
 /** What a well-meant token says; the tests change one thing at a time. */
 const goodClaims = () => ({

@@ -77,7 +77,11 @@ export interface Tokens {
 
 export interface TokensOptions {
   readonly signing: SigningKeys;
-  readonly issuer: string;
+  /**
+   * Where this app is reached, which may be known only once it listens: until then it is where it would be by
+   * its configuration. What was signed then counts as well.
+   */
+  readonly issuer: () => string;
   readonly audience: string;
   readonly accessTtlSeconds: number;
   /** A promise while the keys may be old; `replaceKeys` is called before it resolves. */
@@ -95,7 +99,7 @@ const usualLength = 1_600;
  * Signs and verifies access tokens.
  *
  * @example
- * const tokens = createTokens({ signing, issuer: "https://api.example.com", audience: "insulae", accessTtlSeconds: 900 });
+ * const tokens = createTokens({ signing, issuer: () => "https://api.example.com", audience: "insulae", accessTtlSeconds: 900 });
  * const token = await tokens.sign({ accountId, isOwner: true });
  * const { subject } = await tokens.verify(token);
  */
@@ -110,6 +114,7 @@ export function createTokens(options: TokensOptions): Tokens {
     maxSize: maxVerified * usualLength,
     sizeCalculation: ({ token }) => token.length,
   });
+  const firstIssuer = issuer();
   let signing = options.signing;
 
   const check = async (token: string): Promise<Claims> => {
@@ -122,7 +127,7 @@ export function createTokens(options: TokensOptions): Tokens {
     };
     const { payload } = await jwtVerify(token, keyOf, {
       algorithms: ["EdDSA", "HS256"], // keyFor() wants exactly the key's own
-      issuer,
+      issuer: [firstIssuer, issuer()],
       audience,
       typ: "JWT",
       currentDate: new Date(clock()),
@@ -160,7 +165,7 @@ export function createTokens(options: TokensOptions): Tokens {
       };
       return new SignJWT({ ...contextOf(subject), ...session, token_type: "access" })
         .setProtectedHeader({ alg: algorithm, typ: "JWT", ...(id !== undefined && { kid: id }) })
-        .setIssuer(issuer)
+        .setIssuer(issuer())
         .setAudience(audience)
         .setJti(randomUUID())
         .setIssuedAt(now)

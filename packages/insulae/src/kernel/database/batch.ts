@@ -16,6 +16,7 @@
  * and statements on this connection no longer match, and the connection is destroyed.
  */
 import { type Connection, type FieldDef, Query } from "pg";
+import { noteStatement } from "../errors.ts";
 import {
   ConnectionLost,
   endsSession,
@@ -201,6 +202,7 @@ export class Batch extends Query {
         return;
       }
       noteDeletion(error, this.request.text);
+      noteStatement(error, this.request.text);
       this.#error = error;
       // pg is done with a query at its error. This one ends at its ReadyForQuery, which tells
       // whether the connection is fit for the next.

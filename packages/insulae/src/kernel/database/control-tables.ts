@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
+import type { AuditOutcome } from "../audit/audit.ts";
 import type { SessionKind } from "../auth/credential.ts";
 import type { AuthenticationMethod } from "../auth/factors/methods.ts";
 import type { HostSettings } from "../tenancy/host-settings.ts";
@@ -161,7 +162,7 @@ export interface ControlTables {
     id: ColumnType<string, never, never>;
     at: Stamp;
     action: string;
-    outcome: string;
+    outcome: AuditOutcome;
     actor_kind: string;
     actor_id: string | null;
     actor_name: string | null;
@@ -214,7 +215,8 @@ export interface ControlTables {
     channel: "email" | "sms" | "push";
     template: string | null;
     recipient: string;
-    content: JSONColumnType<Record<string, string>, string, string>;
+    /** Of a mail `subject`, `text` and `html`; of others `text`, and a push's `title`. */
+    content: JSONColumnType<{ subject: string; text: string; html: string }, string, string>;
     created_at: Stamp;
   };
   "control.factors": {

@@ -1,9 +1,11 @@
 /**
- * Whether the tables of a data-plane schema are those that the features list. What moves, exports or
- * restores a tenant goes by these lists; a table that is in none would be left behind without a word.
+ * Whether the tables of a data-plane schema are those that the features list, and have the constraints that
+ * they name. What moves, exports or restores a tenant goes by these lists; a table that is in none would be
+ * left behind without a word, and a constraint that isn't there would never become its error.
  */
 import type pg from "pg";
 import { listTablesOf } from "./data-tables.ts";
+import { constraintProblems } from "./feature-constraints.ts";
 import { type LedgerEntry, label, readLedger } from "./ledger.ts";
 import type { Migrations } from "./migration-files.ts";
 
@@ -14,7 +16,7 @@ export class TablesDiffer extends Error {
 
   constructor(problems: readonly string[]) {
     const lines = problems.map((problem) => `\n  ${problem}`);
-    super(`the tables of the database and those that the features list differ:${lines.join("")}`);
+    super(`the database and what the features say of it differ:${lines.join("")}`);
     this.problems = problems;
   }
 }
@@ -84,21 +86,40 @@ async function compareSchema(
   return { problems, unloaded };
 }
 
-/** @returns the tables of features that are not loaded. @throws TablesDiffer */
+/**
+ * Compares the tables, and the constraints that the features name.
+ *
+ * @returns the tables of features that are not loaded. @throws TablesDiffer
+ */
 export async function checkTables(
   client: pg.ClientBase,
   schema: string,
   migrations: Migrations,
 ): Promise<readonly string[]> {
   const { problems, unloaded } = await compareTables(client, [schema], migrations);
-  if (problems.length > 0) throw new TablesDiffer(problems);
+  const all = [...problems, ...(await wrongConstraints(client, schema, migrations))];
+  if (all.length > 0) throw new TablesDiffer(all);
   return unloaded;
 }
 
-/** The loaded feature whose migrations make the table a tenant table. */
+/** A newer version of a feature may have dropped or renamed a constraint; an older one has to start beside it. */
+async function wrongConstraints(
+  client: pg.ClientBase,
+  schema: string,
+  migrations: Migrations,
+): Promise<readonly string[]> {
+  const wrong = await constraintProblems(client, schema, migrations);
+  if (wrong.length === 0) return [];
+  const newer = (await findUnknown(client, schema, migrations)).map(({ set }) => set);
+  return wrong.filter(({ feature }) => !newer.includes(feature)).map(({ problem }) => problem);
+}
+
+/** The loaded feature whose migrations make the table, or make it a tenant table. */
 function makerOf(table: string, { features }: Migrations): string | undefined {
-  const calls = /\btenant_table\s*\(\s*'([^']+)'/g;
-  const makes = (up: string) => [...up.matchAll(calls)].some(([, name]) => name === table);
+  const statements =
+    /\btenant_table\s*\(\s*'([^']+)'|\bcreate\s+table\s+(?:if\s+not\s+exists\s+)?"?(\w+)"?/gi;
+  const makes = (up: string) =>
+    [...up.matchAll(statements)].some(([, tenant, made]) => (tenant ?? made) === table);
   return features.find(({ migrations }) => migrations.some(({ up }) => makes(up)))?.name;
 }
 

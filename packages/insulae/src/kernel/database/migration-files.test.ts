@@ -1,11 +1,17 @@
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
+import type { DeclarationError } from "../declaration-error.ts";
 import { loadMigrations, orderByDependencies, readMigrations } from "./migration-files.ts";
 
-async function folder(files: Readonly<Record<string, string>>): Promise<URL> {
+type Files = Readonly<Record<string, string | Buffer>>;
+
+const down = "\n-- down\nselect 1;\n";
+const one = `select 1;${down}`;
+
+async function folder(files: Files): Promise<URL> {
   const path = await mkdtemp(join(tmpdir(), "insulae-migrations-"));
   for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text);
   return pathToFileURL(`${path}/`);
@@ -16,36 +22,95 @@ test("a file is split at `-- down`, and other files are left alone", async () =>
     "notes",
     await folder({
       "0001_notes.sql": "create table notes ();\n-- down\ndrop table notes;\n",
-      "0002_more.sql": "select 1; -- down here is not a line of its own\n",
+      "0002_more.sql":
+        "select 1; -- down here is not a line of its own\n-- down\n-- nothing: it has changed nothing\n",
       "README.md": "not a migration",
     }),
   );
   expect(migrations).toMatchObject([
     { set: "notes", number: 1, name: "notes", up: "create table notes ();\n" },
-    { number: 2, name: "more", down: undefined },
+    { number: 2, name: "more", up: "select 1; -- down here is not a line of its own\n" },
   ]);
   expect(migrations[0]?.down?.trim()).toBe("drop table notes;");
 });
 
 test("the checksum knows every change but that of line ends", async () => {
   const checksum = async (text: string) =>
-    (await readMigrations("n", await folder({ "0001_n.sql": text })))[0]?.checksum;
+    (await readMigrations("n", await folder({ "0001_n.sql": text + down })))[0]?.checksum;
   expect(await checksum("select 1;\r\nselect 2;")).toBe(await checksum("select 1;\nselect 2;"));
   expect(await checksum("select 1;")).not.toBe(await checksum("select 1; "));
 });
 
 test.each([
-  [{ "1_notes.sql": "select 1" }, "name migrations like 0001_contacts.sql"],
-  [{ "0001_Notes.sql": "select 1" }, "name migrations like"],
-  [{ "0002_notes.sql": "select 1" }, "expected number 0001"],
-  [{ "0001_a.sql": "select 1", "0003_b.sql": "select 1" }, "expected number 0002"],
-  [{ "0001_a.sql": "select 1", "0001_b.sql": "select 1" }, "expected number 0002"],
+  [{ "1_notes.sql": one }, "1_notes.sql: name migrations like 0001_contacts.sql"],
+  [{ "0001_Notes.sql": one }, "name migrations like"],
+  [{ "0001_notes.SQL": one }, "name migrations like"],
+  [{ "0001_notes.psql": one }, "name migrations like"],
+  [{ "0002_notes.sql": one }, "expected number 0001"],
+  [{ "0001_a.sql": one, "0003_b.sql": one }, "0003_b.sql: expected number 0002"],
+  [
+    { "0001_a.sql": one, "0001_b.sql": one },
+    "0001_b.sql: 0001_a.sql has the number 0001 as well; use the next one",
+  ],
   [{ "0001_a.sql": "\n-- down\nselect 1" }, "nothing to migrate"],
+  [{ "0001_a.sql": "-- to be written\n/* later */\n-- down\nselect 1" }, "nothing to migrate"],
+  [{ "0001_a.sql": "select 1;\n" }, '0001_a.sql: it has no "-- down" part'],
+  [{ "0001_a.sql": "select 1;\n-- down\n" }, 'it has no "-- down" part'],
   [{ "0001_a.sql": "select 1;\n-- down\n-- down\n" }, "more than once"],
-  [{ "0001_a.sql": "create table a ();\ncommit;\n" }, 'take out "commit;"'],
-  [{ "0001_a.sql": "begin;\nselect 1;" }, 'take out "begin;"'],
-])("a folder with %j is refused", async (files: Record<string, string>, message) => {
-  await expect(readMigrations("notes", await folder(files))).rejects.toThrow(message);
+  [{ "0001_a.sql": `create table a ();\ncommit;\n${down}` }, 'take out "commit;"'],
+  [{ "0001_a.sql": `begin;\n${one}` }, 'take out "begin;"'],
+  [{ "0001_a.sql": Buffer.from(`select 'ä'`, "latin1") }, "it is not a text in UTF-8"],
+  [{ "0001_a.sql": Buffer.from(one, "utf16le") }, "it is not a text in UTF-8"],
+  [{}, "there is no migration in it; add one like 0001_notes.sql"],
+  [{ "README.md": "nothing" }, "there is no migration in it"],
+])("a folder with %j is refused", async (files: Files, message) => {
+  const refused = expect(readMigrations("notes", await folder(files))).rejects;
+  await refused.toThrow(message);
+  await refused.toThrow(/^The application is not well declared:\n- notes: /);
+});
+
+test("a folder that is not there is refused with its feature and its path", async () => {
+  const missing = new URL("migration/", await folder({}));
+  await expect(readMigrations("notes", missing)).rejects.toThrow(
+    `notes: migrations: ${fileURLToPath(missing).slice(0, -1)}: there is no such folder`,
+  );
+});
+
+test("what ends in .sql and is no file is refused", async () => {
+  const url = await folder({});
+  await mkdir(new URL("0001_notes.sql", url));
+  await expect(readMigrations("notes", url)).rejects.toThrow("0001_notes.sql: it can't be read");
+});
+
+test("a folder's URL may end without a slash", async () => {
+  const url = await folder({ "0001_notes.sql": one });
+  const bare = new URL(url.href.slice(0, -1));
+  expect(await readMigrations("notes", bare)).toEqual(await readMigrations("notes", url));
+});
+
+test("all that is wrong in all folders is reported at once", async () => {
+  const wrong = (name: string, migrations: URL) => ({
+    name,
+    dependsOn: [],
+    tables: [name],
+    migrations,
+  });
+  const load = loadMigrations([
+    wrong("notes", await folder({ "0001_a.sql": "select 1;", "0002_b.sql": "\n-- down\n" })),
+    { ...wrong("tags", await folder({ "1_a.sql": one })), dependsOn: ["note"], tables: ["notes"] },
+  ]);
+  const { problems }: DeclarationError = await load.then(
+    () => expect.unreachable("they were loaded"),
+    (error) => error,
+  );
+  expect(problems).toEqual([
+    "feature tags depends on note, which is not there; did you mean notes?",
+    "the features notes and tags both list the table notes",
+    expect.stringMatching(/^notes: .*0001_a.sql: it has no "-- down" part/),
+    expect.stringMatching(/^notes: .*0002_b.sql: there is nothing to migrate/),
+    expect.stringMatching(/^notes: .*0002_b.sql: it has no "-- down" part/),
+    expect.stringMatching(/^tags: .*1_a.sql: name migrations like/),
+  ]);
 });
 
 const source = (name: string, ...dependsOn: string[]) => ({
@@ -67,13 +132,16 @@ test("features that depend on each other, on nothing known, or have one name are
   expect(() => orderByDependencies([source("a", "z")])).toThrow(
     "a depends on z, which is not there",
   );
-  expect(() => orderByDependencies([source("a"), source("a")])).toThrow("the same name");
+  const at = (folder: string) => ({ ...source("a"), migrations: new URL(`file:///${folder}/`) });
+  expect(() => orderByDependencies([at("one"), at("two")])).toThrow(
+    "two features have the same name, a (one with migrations in /one/, one with migrations in /two/): rename one",
+  );
 });
 
 test("the hash names what the data plane is made of", async () => {
   const notes = { name: "notes", dependsOn: [], tables: [] };
   const hashOf = async (text: string) => {
-    const migrations = await folder({ "0001_notes.sql": text });
+    const migrations = await folder({ "0001_notes.sql": text + down });
     return (await loadMigrations([{ ...notes, migrations }])).hash;
   };
   expect(await hashOf("select 1")).toBe(await hashOf("select 1"));

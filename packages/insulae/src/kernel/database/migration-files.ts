@@ -2,10 +2,14 @@
  * Migrations are files `NNNN_name.sql` in a folder, numbered from 0001 without gaps. What follows a
  * line `-- down` takes the migration back. A file never changes once it has landed: its checksum is
  * in the ledger.
+ *
+ * What is wrong with the files is refused before anything is migrated, all of it at once.
  */
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { featureNameProblems } from "../check-feature.ts";
+import { collecting, DeclarationError, hint, refuse } from "../declaration-error.ts";
 
 export interface Migration {
   /** Whose it is: `app`, `control`, or a feature's name. */
@@ -13,7 +17,7 @@ export interface Migration {
   readonly number: number;
   readonly name: string;
   readonly up: string;
-  readonly down: string | undefined;
+  readonly down: string;
   readonly checksum: string;
 }
 
@@ -29,6 +33,8 @@ export interface MigrationSource {
   readonly migrations: URL | undefined;
   /** The tables that they make. */
   readonly tables: readonly string[];
+  /** By the names of constraints, which these tables have. */
+  readonly constraints?: Readonly<Record<string, unknown>>;
 }
 
 /** All migrations that this version of the application knows. */
@@ -41,6 +47,8 @@ export interface Migrations {
   readonly features: readonly MigrationSet[];
   /** Which feature lists which table: table → feature. */
   readonly tables: ReadonlyMap<string, string>;
+  /** Which feature names which constraint: constraint → feature. */
+  readonly constraints: ReadonlyMap<string, string>;
   /** Names of features that the application no longer has; their tables stay. */
   readonly retired: ReadonlySet<string>;
   /** How many data-plane migrations there are: the version of an up-to-date placement. */
@@ -55,68 +63,147 @@ const ownFolder = (name: string) => new URL(`../../../migrations/${name}/`, impo
  * Reads the migrations of the kernel and of the features.
  *
  * @param retired names of features that the application no longer has.
- * @throws Error if a file or a dependency is not well formed; the message names it.
+ * @throws DeclarationError if files, tables or dependencies are not well formed; it names all of them.
  */
 export async function loadMigrations(
   sources: readonly MigrationSource[],
   retired: readonly string[] = [],
 ): Promise<Migrations> {
-  const both = sources.find(({ name }) => retired.includes(name));
-  if (both) throw new Error(`the feature ${both.name} is loaded: take it off \`retired\``);
-  const read = async (name: string, folder: URL): Promise<MigrationSet> => ({
-    name,
-    migrations: await readMigrations(name, folder),
-  });
+  const problems = sources
+    .filter(({ name }) => retired.includes(name))
+    .map(({ name }) => `the feature ${name} is loaded: take it off \`retired\``);
+  const ordered = await collecting(problems, () => orderByDependencies(sources));
+  const tables = await collecting(problems, () => tablesOf(sources));
+  const wrongFiles = new Map<string, string[]>();
+  const read = async (name: string, folder: URL): Promise<MigrationSet> => {
+    const wrong: string[] = [];
+    wrongFiles.set(name, wrong); // in the order of the features, whichever is read first
+    return {
+      name,
+      migrations: (await collecting(wrong, () => readMigrations(name, folder))) ?? [],
+    };
+  };
   const [app, control, ...features] = await Promise.all([
     read("app", ownFolder("app")),
     read("control", ownFolder("control")),
-    ...orderByDependencies(sources).flatMap(({ name, migrations }) =>
+    ...(ordered ?? sources).flatMap(({ name, migrations }) =>
       migrations ? [read(name, migrations)] : [],
     ),
   ]);
+  refuse([...problems, ...[...wrongFiles.values()].flat()]);
   const dataPlane = [app, ...features].flatMap((set) => set.migrations);
   return {
     app,
     control,
     features,
-    tables: tablesOf(sources),
+    tables: tables ?? new Map(),
+    constraints: new Map(
+      sources.flatMap(({ name, constraints = {} }) =>
+        Object.keys(constraints).map((constraint) => [constraint, name]),
+      ),
+    ),
     retired: new Set(retired),
     version: features.reduce((sum, set) => sum + set.migrations.length, 0),
     hash: checksumOf(dataPlane.map((m) => `${m.set}/${m.number}/${m.checksum}`).join("\n")),
   };
 }
 
-/** @throws Error if a table is listed twice */
+/** @throws DeclarationError if a table is listed twice */
 function tablesOf(sources: readonly MigrationSource[]): ReadonlyMap<string, string> {
   const owners = new Map<string, string>();
+  const problems: string[] = [];
   for (const { name, tables } of sources) {
     for (const table of tables) {
       const other = owners.get(table);
-      if (other !== undefined) {
-        throw new Error(`the features ${other} and ${name} both list the table ${table}`);
-      }
+      if (other === name) problems.push(`the feature ${name} lists the table ${table} twice`);
+      else if (other !== undefined)
+        problems.push(`the features ${other} and ${name} both list the table ${table}`);
       owners.set(table, name);
     }
   }
+  refuse(problems);
   return owners;
 }
 
-/** @throws Error for a name that isn't `NNNN_name.sql`, a number twice or missing, an empty file. */
+/**
+ * @param set whose they are: the feature's name
+ * @throws DeclarationError for a name that isn't `NNNN_name.sql`, a number twice or missing, a file without
+ *   statements or without a `-- down` part; where there is no folder, or nothing in it.
+ */
 export async function readMigrations(set: string, folder: URL): Promise<readonly Migration[]> {
-  const files = (await readdir(folder)).filter((file) => file.endsWith(".sql")).sort();
-  return Promise.all(
-    files.map(async (file, index) => {
-      const where = fileURLToPath(new URL(file, folder));
-      const [, digits, name] = /^([0-9]{4})_([a-z0-9_]+)\.sql$/.exec(file) ?? [];
-      if (!digits || !name) throw new Error(`${where}: name migrations like 0001_contacts.sql`);
-      if (Number(digits) !== index + 1) {
-        const expected = String(index + 1).padStart(4, "0");
-        throw new Error(`${where}: expected number ${expected}; numbers start at 0001, each once`);
-      }
-      return parseMigration(set, Number(digits), name, await readFile(where, "utf8"), where);
-    }),
-  );
+  const path = fileURLToPath(folder).replace(/[/\\]$/, "");
+  const files = await listFiles(set, path);
+  const problems: string[] = [];
+  const migrations: Migration[] = [];
+  for (const [index, file] of files.entries()) {
+    const refusal = nameProblem(file, files, index);
+    if (refusal !== undefined) {
+      problems.push(`${set}: ${path}/${file}: ${refusal}`);
+      continue;
+    }
+    const migration = await collecting(problems, () => readMigration(set, path, file));
+    if (migration) migrations.push(migration);
+  }
+  refuse(problems);
+  return migrations;
 }
+
+/** What stands there for people (`README.md`) is left alone; what is meant as a migration is not. */
+async function listFiles(set: string, path: string): Promise<readonly string[]> {
+  const entries = await readdir(path).catch((error: NodeJS.ErrnoException) => {
+    const why = error.code === "ENOENT" ? "there is no such folder" : error.message;
+    throw new DeclarationError([
+      `${set}: migrations: ${path}: ${why}; name the folder of the feature's migrations`,
+    ]);
+  });
+  const files = entries.filter((name) => /\.sql$/i.test(name) || /^\d+_/.test(name)).sort();
+  if (files.length === 0)
+    refuse([
+      `${set}: migrations: ${path}: there is no migration in it; add one like 0001_${set.replaceAll("-", "_")}.sql, or leave \`migrations\` out`,
+    ]);
+  return files;
+}
+
+const fileName = /^([0-9]{4})_([a-z0-9_]+)\.sql$/;
+
+function nameProblem(file: string, files: readonly string[], index: number): string | undefined {
+  const numberOf = (name: string | undefined) => fileName.exec(name ?? "")?.[1];
+  const digits = numberOf(file);
+  if (digits === undefined) return "name migrations like 0001_contacts.sql";
+  // Which numbers there are is only known once all have their names.
+  if (files.some((name) => numberOf(name) === undefined)) return undefined;
+  const last = files[index - 1];
+  if (numberOf(last) === digits)
+    return `${last} has the number ${digits} as well; use the next one`;
+  const next = last === undefined ? 1 : Number(numberOf(last)) + 1;
+  if (Number(digits) === next) return undefined;
+  return `expected number ${String(next).padStart(4, "0")}; numbers start at 0001, without gaps`;
+}
+
+async function readMigration(set: string, path: string, file: string): Promise<Migration> {
+  const where = `${set}: ${path}/${file}`;
+  const [, digits = "", name = ""] = fileName.exec(file) ?? [];
+  const bytes = await readFile(`${path}/${file}`).catch((error: Error) => {
+    throw new DeclarationError([`${where}: it can't be read (${error.message})`]);
+  });
+  const text = textOf(bytes);
+  if (text === undefined) throw new DeclarationError([`${where}: it is not a text in UTF-8`]);
+  return parseMigration(set, Number(digits), name, text, where);
+}
+
+/** Undefined: it is not UTF-8, or no text. */
+function textOf(bytes: Buffer): string | undefined {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return text.includes("\0") ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether something is left of the SQL without its comments. */
+const hasStatement = (sql: string): boolean =>
+  sql.replaceAll(/--[^\n]*|\/\*[\s\S]*?\*\//g, "").trim() !== "";
 
 function parseMigration(
   set: string,
@@ -126,44 +213,53 @@ function parseMigration(
   where: string,
 ): Migration {
   const normal = text.replaceAll("\r\n", "\n");
-  const [up = "", down, ...more] = normal.split(/^--[ \t]*down[ \t]*$/m);
-  if (more.length > 0) throw new Error(`${where}: "-- down" stands there more than once`);
-  if (up.trim() === "") throw new Error(`${where}: there is nothing to migrate`);
+  const [up = "", down = "", ...more] = normal.split(/^--[ \t]*down[ \t]*$/m);
   // Each migration is one transaction; ending it by hand would leave half of it behind.
   const control = /^[ \t]*(begin|start transaction|commit|rollback)[ \t]*;/im.exec(normal);
-  if (control)
-    throw new Error(`${where}: a migration is a transaction; take out "${control[0].trim()}"`);
-  return {
-    set,
-    number,
-    name,
-    up,
-    down: down?.trim() ? down : undefined,
-    checksum: checksumOf(normal),
-  };
+  const problems = [
+    ...(more.length > 0 ? ['"-- down" stands there more than once'] : []),
+    ...(hasStatement(up) ? [] : ["there is nothing to migrate: write its SQL"]),
+    ...(down.trim() === ""
+      ? [
+          'it has no "-- down" part: after a line "-- down", write the SQL that takes it back, or a comment that says why nothing does',
+        ]
+      : []),
+    ...(control ? [`a migration is a transaction; take out "${control[0].trim()}"`] : []),
+  ];
+  refuse(problems.map((problem) => `${where}: ${problem}`));
+  return { set, number, name, up, down, checksum: checksumOf(normal) };
 }
 
-/** What depends on nothing comes first; otherwise the order given is kept. */
-export function orderByDependencies<Source extends Pick<MigrationSource, "name" | "dependsOn">>(
-  sources: readonly Source[],
-): readonly Source[] {
+/**
+ * What depends on nothing comes first; otherwise the order given is kept.
+ *
+ * @throws DeclarationError if two have one name, or depend on each other or on nothing known
+ */
+export function orderByDependencies<
+  Source extends Pick<MigrationSource, "name" | "dependsOn" | "migrations">,
+>(sources: readonly Source[]): readonly Source[] {
+  refuse(featureNameProblems(sources));
   const byName = new Map(sources.map((source) => [source.name, source]));
-  if (byName.size < sources.length) throw new Error("two features have the same name");
   const ordered = new Set<Source>();
+  const problems: string[] = [];
   const visit = (source: Source, path: readonly string[]): void => {
     if (ordered.has(source)) return;
-    const way = [...path, source.name];
-    if (path.includes(source.name))
-      throw new Error(`features depend on each other: ${way.join(" → ")}`);
+    if (path.includes(source.name)) {
+      problems.push(`features depend on each other: ${[...path, source.name].join(" → ")}`);
+      return;
+    }
     for (const name of source.dependsOn) {
       const dependency = byName.get(name);
-      if (!dependency)
-        throw new Error(`feature ${source.name} depends on ${name}, which is not there`);
-      visit(dependency, way);
+      if (dependency) visit(dependency, [...path, source.name]);
+      else
+        problems.push(
+          `feature ${source.name} depends on ${name}, which is not there${hint(name, byName.keys())}`,
+        );
     }
     ordered.add(source);
   };
   for (const source of sources) visit(source, []);
+  refuse(problems);
   return [...ordered];
 }
 

@@ -37,6 +37,8 @@ export interface MigrateOptions {
   /** How long to wait for another migrator of the same schema; default 60 s. */
   readonly waitMs?: number;
   readonly log?: Logger;
+  /** Hears what begins, if there is anything to migrate. */
+  readonly note?: (text: string) => void;
 }
 
 export interface PlacementOptions extends MigrateOptions {
@@ -198,6 +200,9 @@ async function migrateSchema(
     const exists = await schemaExists(client, schema);
     if (!exists && mustExist) throw new PlacementMissing(`there is no schema ${schema}`);
     // Nobody uses a new schema yet: one transaction is enough, and one commit.
+    if (pending.length > 0) {
+      options.note?.(`Migrating the schema ${schema} (migrations: ${pending.length}) …`);
+    }
     const steps = exists ? pending.map((migration) => [migration]) : [pending];
     for (const step of steps) {
       await runStep(client, schema, options, async () => {
@@ -289,10 +294,21 @@ async function apply(client: pg.Client, schema: string, migration: Migration): P
   try {
     await client.query(migration.up);
   } catch (error) {
-    if (error instanceof Error) error.message = `${label(migration)}: ${error.message}`;
+    if (error instanceof Error) error.message = explain(migration, error);
     throw error;
   }
   await writeLedger(client, schema, migration);
+}
+
+/** Which migration, in which line, and what PostgreSQL advises. */
+function explain(
+  migration: Migration,
+  error: Error & { position?: unknown; hint?: unknown },
+): string {
+  const before = migration.up.slice(0, Math.max(0, Number(error.position) - 1));
+  const line = error.position === undefined ? "" : `, line ${before.split("\n").length}`;
+  const advice = typeof error.hint === "string" ? `\n${error.hint}` : "";
+  return `${label(migration)}${line}: ${error.message}${advice}`;
 }
 
 /** The schema that was to be migrated is not there. */

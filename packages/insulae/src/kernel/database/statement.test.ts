@@ -9,7 +9,7 @@ import {
   tenantA,
 } from "./engine-fixture.ts";
 import type { Lanes } from "./lanes.ts";
-import { type Params, statement } from "./statement.ts";
+import { given, onlyGiven, type Params, statement } from "./statement.ts";
 import { createVariants } from "./statement-variants.ts";
 import type { TenantDatabase } from "./tenant-database.ts";
 
@@ -40,8 +40,8 @@ const listNotes = statement(
   (db: Db, p: Params<{ limit: number; after?: number; text?: string }>) => {
     built += 1;
     let query = db.selectFrom("notes").select(["id", "text"]).orderBy("id");
-    if (p.after !== undefined) query = query.where("id", ">", p.after);
-    if (p.text !== undefined) query = query.where("text", "=", p.text);
+    if (given(p.after)) query = query.where("id", ">", p.after);
+    if (given(p.text)) query = query.where("text", "=", p.text);
     return query.limit(p.limit);
   },
 );
@@ -181,7 +181,13 @@ test("a builder that uses a value is told that there is none", async () => {
 
 // What matters here is what the compiler says; `tsc` fails if an expected error does not happen.
 test("a builder that asks for a value does not compile, one that asks for presence does", () => {
-  type Wanted = { ids: readonly number[]; sort: string; loud: boolean; after?: number };
+  type Wanted = {
+    ids: readonly number[];
+    sort: string;
+    loud: boolean;
+    after?: number;
+    onlyOld?: boolean;
+  };
   statement((db: Db, p: Params<Wanted>) => {
     // @ts-expect-error it is an expression, not a text
     if (p.sort === "text") return db.selectFrom("notes").select("id");
@@ -189,11 +195,20 @@ test("a builder that asks for a value does not compile, one that asks for presen
     if (p.loud === true) return db.selectFrom("notes").select("id");
     // @ts-expect-error nor a list
     if (p.ids.length === 0) return db.selectFrom("notes").select("id");
-    // @ts-expect-error an absent one is undefined
+    // @ts-expect-error nor can it be tested
+    if (p.loud) return db.selectFrom("notes").select("id");
+    // @ts-expect-error that goes for one that may be absent, too
+    if (p.onlyOld) return db.selectFrom("notes").select("id");
+    // @ts-expect-error it may be absent
     const after: Expression<number> = p.after;
     const notes = db.selectFrom("notes").select("id").where("id", "=", sql<number>`any(${p.ids})`);
-    return p.after === undefined ? notes : notes.where("id", ">", p.after ?? after);
+    // @ts-expect-error whether it is there is not asked like this
+    if (p.after) return notes.where("id", ">", p.after);
+    return given(p.after) ? notes.where("id", ">", p.after) : notes.where("id", ">", after);
   });
+  statement((db: Db, { id, ...changes }: Params<{ id: number; text?: string }>) =>
+    db.updateTable("notes").set(onlyGiven(changes)).where("id", "=", id),
+  );
   // @ts-expect-error a number is compared with a text
   statement((db: Db, p: Params<{ id: string }>) => db.selectFrom("notes").where("id", "=", p.id));
 });

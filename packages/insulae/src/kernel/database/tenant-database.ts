@@ -18,9 +18,10 @@ import {
   type QueryResult,
   SingleConnectionProvider,
 } from "kysely";
+import { relocate } from "../call-site.ts";
 import type { Broker } from "./broker.ts";
 import type { ControlTables } from "./control-tables.ts";
-import { StatementRefused } from "./errors.ts";
+import { isDatabaseError, StatementRefused } from "./errors.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Scope } from "./scope.ts";
 import { rulesOf } from "./sql-rules.ts";
@@ -182,7 +183,9 @@ class ScopedExecutor extends DefaultQueryExecutor {
       values: query.parameters,
       rows,
     });
-    return this.plugins.length === 0 ? result : this.#transform(result, query);
+    // A statement says itself who awaits it.
+    const found = rows === "text" ? result : result.catch(relocated);
+    return this.plugins.length === 0 ? found : this.#transform(found, query);
   }
 
   #inTransaction<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
@@ -221,6 +224,12 @@ class ScopedExecutor extends DefaultQueryExecutor {
   override withoutPlugins(): ScopedExecutor {
     return new ScopedExecutor(this.#source);
   }
+}
+
+/** V8 finds those who await a promise by way of its reactions, such as this one. */
+function relocated(error: unknown): never {
+  if (isDatabaseError(error)) relocate(error, undefined, relocated);
+  throw error;
 }
 
 const transactionProvider = ({ broker, target, scope, guard }: Source): ConnectionProvider => ({

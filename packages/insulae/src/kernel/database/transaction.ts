@@ -13,6 +13,7 @@ import {
   type QueryResult,
   type TransactionSettings,
 } from "kysely";
+import { relocate } from "../call-site.ts";
 import { failureName, type TraceSpan } from "../telemetry/tracing.ts";
 import type { RowMode, StatementResult } from "./batch.ts";
 import type { Broker, Lease } from "./broker.ts";
@@ -112,7 +113,7 @@ function transactionOn(
       );
     });
 
-  return {
+  const connection: TransactionConnection = {
     begin(settings) {
       readOnly = settings.accessMode === "read only";
       beginText = beginStatement(settings);
@@ -123,7 +124,12 @@ function transactionOn(
       if (state === "over") throw new StatementRefused("the transaction is over");
       const { refusedInTransaction } = rulesOf(query.sql);
       if (refusedInTransaction !== undefined) throw new StatementRefused(refusedInTransaction);
-      return (await send(query.sql, query.parameters, query.rows)) as QueryResult<Row>;
+      try {
+        return (await send(query.sql, query.parameters, query.rows)) as QueryResult<Row>;
+      } catch (error) {
+        if (isDatabaseError(error)) relocate(error, undefined, connection.executeQuery);
+        throw error;
+      }
     },
     async commit() {
       if (state !== "open") {
@@ -160,6 +166,7 @@ function transactionOn(
       settle("rolled back");
     },
   };
+  return connection;
 }
 
 async function commitOn(

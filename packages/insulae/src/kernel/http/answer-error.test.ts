@@ -24,3 +24,22 @@ test("an error that is known and passes is a warning that says why, without a st
   ]);
   expect(lines.filter((line) => line.err !== undefined || Number(line.level) > 40)).toEqual([]);
 });
+
+const broken = feature("broken", {
+  routes: (r) => [
+    r.get("/broken", { permission: "public", summary: "Broken", response: Type.Object({}) }, () => {
+      throw new Error("select secret from vault");
+    }),
+  ],
+});
+
+test("a problem says in development what was wrong and where, and in production nothing", async () => {
+  const ask = async (production: boolean) => {
+    const { app } = testServer([broken], { production });
+    return (await app.inject("/api/v1/broken")).json();
+  };
+  const { debug, request_id, ...rest } = await ask(false);
+  expect(debug).toMatchObject({ route: "GET /api/v1/broken", message: "select secret from vault" });
+  const { request_id: other, ...inProduction } = await ask(true);
+  expect(inProduction).toEqual(rest);
+});

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { CallSite } from "../call-site.ts";
 import type { AppError } from "../errors.ts";
 import type { ErrorShape } from "../feature.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -8,7 +9,13 @@ import type { Cors } from "./cors.ts";
 import { type ConstraintErrors, isDatabaseError, isRefusedValue } from "./database-errors.ts";
 import type { Entrance } from "./entrance.ts";
 import { internalError } from "./errors.ts";
-import { problemOf, problemType, visibleError } from "./problem.ts";
+import {
+  type ErrorContext,
+  errorContextOf,
+  problemOf,
+  problemType,
+  visibleError,
+} from "./problem.ts";
 import { findState, requestLog } from "./request-state.ts";
 
 declare module "fastify" {
@@ -16,6 +23,7 @@ declare module "fastify" {
     errorShape?: ErrorShape | undefined;
     /** Absent in production. */
     checkError?: CheckJson | undefined;
+    declaredAt?: CallSite | undefined;
   }
 }
 
@@ -23,22 +31,37 @@ export interface AnswerErrorOptions {
   readonly constraints: ConstraintErrors;
   readonly stray: Entrance["stray"];
   readonly admitError: Cors["admitError"];
+  /** Whether problems say what was wrong: not in production. */
+  readonly debug: boolean;
   readonly log: Logger;
 }
 
 /** Fastify's error handler: the one place where errors become answers. */
-export function createAnswerError({ constraints, stray, admitError, log }: AnswerErrorOptions) {
+export function createAnswerError({
+  constraints,
+  stray,
+  admitError,
+  debug,
+  log,
+}: AnswerErrorOptions) {
+  const render = (visible: AppError, error: unknown, request: FastifyRequest) =>
+    rendered(
+      visible,
+      request,
+      debug && visible.status === 500 ? contextOf(error, request) : undefined,
+    );
+
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     // Errors of the router come before any route.
     if (!findState(request)) stray(request, reply);
     admitError(request, reply);
     let thrown = error;
     let visible = visibleError(error, constraints);
-    let answer = rendered(visible, request);
+    let answer = render(visible, error, request);
     const mismatch = findMismatch(answer, request);
     if (mismatch) {
       thrown = visible = internalError({ detail: mismatch.message, cause: error });
-      answer = rendered(visible, request);
+      answer = render(visible, thrown, request);
     }
     if (visible.status >= 500 && !isAbort(error, request, reply)) {
       const line = requestLog(request, log);
@@ -46,7 +69,11 @@ export function createAnswerError({ constraints, stray, admitError, log }: Answe
         // It is known, and there are many while something is away: each says why, not where.
         line.warn({ code: visible.code, reason: reasonOf(error) }, visible.title);
       } else {
-        line.error({ err: thrown }, isDatabaseError(error) ? "Database error" : visible.title);
+        const { route, frame } = contextOf(thrown, request);
+        line.error(
+          { route, frame, err: thrown },
+          isDatabaseError(error) ? "Database error" : visible.title,
+        );
       }
     } else if (isRefusedValue(error)) {
       requestLog(request, log).warn({ err: error }, "PostgreSQL refused a value");
@@ -64,10 +91,10 @@ function reasonOf(error: unknown): string {
 }
 
 /** The status, type and body that the route gives an error. */
-function rendered(error: AppError, request: FastifyRequest) {
+function rendered(error: AppError, request: FastifyRequest, debug: ErrorContext | undefined) {
   const shape = request.routeOptions.config.errorShape ?? findState(request)?.errorShape;
   if (!shape) {
-    const text = JSON.stringify(problemOf(error, request.id));
+    const text = JSON.stringify({ ...problemOf(error, request.id), ...(debug && { debug }) });
     return { status: error.status, type: problemType, text };
   }
   return {
@@ -76,6 +103,12 @@ function rendered(error: AppError, request: FastifyRequest) {
     text: JSON.stringify(shape.bodyOf(error, request)),
   };
 }
+
+const contextOf = (error: unknown, request: FastifyRequest): ErrorContext =>
+  errorContextOf(asError(error), {
+    name: `${request.method} ${findState(request)?.path ?? request.routeOptions.url ?? "(no route)"}`,
+    at: request.routeOptions.config.declaredAt,
+  });
 
 /** Outside of production: what an error's answer has that its route does not declare. */
 function findMismatch(

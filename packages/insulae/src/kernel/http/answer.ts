@@ -7,6 +7,7 @@
 import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
 import { Json } from "../json.ts";
+import { respellerOf, textRespellerOf } from "../times.ts";
 import { answerMismatch, type CheckJson } from "./answer-check.ts";
 import { entityTagOf, tagRead } from "./preconditions.ts";
 import { mediaTypesOf, plainSchema } from "./schemas.ts";
@@ -52,6 +53,18 @@ export function createAnswer(
   check?: CheckJson,
 ): Answer {
   const serialisers = new Map<number, Serialise>();
+  const respellers = new Map<number, (json: string) => string>();
+
+  /** The text of `Json`, with its times in the one spelling. */
+  const jsonText = (status: number, { text }: Json): string => {
+    let respell = respellers.get(status);
+    if (!respell) {
+      const schema = responses.get(status);
+      respell = textRespellerOf(schema ?? {});
+      respellers.set(status, respell);
+    }
+    return respell(text);
+  };
 
   const serialiser = (reply: FastifyReply, status: number): Serialise => {
     const known = serialisers.get(status);
@@ -59,7 +72,9 @@ export function createAnswer(
     const schema = responses.get(status);
     if (!schema) throw new Error(`${name} answered something where status ${status} has no body`);
     // Compiled at the first answer, not at boot: a start would wait for those of all routes.
-    const made = reply.compileSerializationSchema({ ...plainSchema(schema) }) as Serialise;
+    const write = reply.compileSerializationSchema({ ...plainSchema(schema) }) as Serialise;
+    const respell = respellerOf(schema);
+    const made: Serialise = (value) => write(respell(value));
     serialisers.set(status, made);
     return made;
   };
@@ -67,8 +82,9 @@ export function createAnswer(
   const payloadOf = (reply: FastifyReply, value: unknown): Payload => {
     if (value instanceof Json) {
       reply.type(jsonType);
-      check?.(reply.statusCode, value.text);
-      return value.text;
+      const text = jsonText(reply.statusCode, value);
+      check?.(reply.statusCode, text);
+      return text;
     }
     const status = reply.statusCode;
     if (value === undefined) {
@@ -149,7 +165,8 @@ export function createAnswer(
     async render(reply, value) {
       return payloadOf(reply, await settle(value));
     },
-    text: (reply, value) => (value instanceof Json ? value.text : serialiser(reply, 200)(value)),
+    text: (reply, value) =>
+      value instanceof Json ? jsonText(200, value) : serialiser(reply, 200)(value),
   };
 }
 

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import { Type } from "typebox";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { feature } from "../feature.ts";
 import type { AccountId } from "../tenancy/tenant.ts";
+import { mediaText } from "./fields.ts";
 import { bytesBody } from "./stream-body.ts";
 import { resolvedFor, testServer, testTenant } from "./test-server.ts";
 
@@ -45,7 +45,7 @@ function work() {
         {
           permission: "public",
           summary: "Writes",
-          response: Type.String({ contentMediaType: "text/csv" }),
+          response: mediaText("text/csv"),
           atATime: "exports",
         },
         async ({ header }) => {

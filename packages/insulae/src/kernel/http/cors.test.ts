@@ -11,7 +11,7 @@ const server = (credentials = false, refuseEverybody = false) =>
     cors: {
       origins: createOrigins({
         platform: [allowed],
-        baseUrl: "http://localhost:8000",
+        baseUrl: () => "http://localhost:8000",
         baseDomain: "localhost",
         findTenant: () => undefined,
         findKnownTenant: () => undefined,
@@ -130,6 +130,43 @@ describe("a request with a token", () => {
     const bearer = { authorization: "Bearer ey" };
     const foreign = await server().inject(post({ ...bearer, origin: "https://evil.example" }));
     expect([foreign.statusCode, corsHeaders(foreign.headers)]).toEqual([200, []]);
+  });
+});
+
+describe("in development the log says which pages were refused", () => {
+  const answers = async (production: boolean) => {
+    const { app, lines } = testServer([echo], { production });
+    const evil = "https://evil.example";
+    for (const request of [
+      post({ origin: evil }),
+      preflight(evil),
+      preflight("https://b.example"),
+    ]) {
+      await app.inject(request);
+    }
+    await app.inject({ url: "/health", headers: { origin: "https://reads.example" } });
+    await app.inject(preflight("https://reads.example"));
+    return lines.filter(({ origin }) => origin !== undefined);
+  };
+
+  it("once for each, with the setting", async () => {
+    const lines = await answers(false);
+    expect(lines.map(({ origin }) => origin)).toEqual([
+      "https://evil.example",
+      "https://b.example",
+      "https://reads.example",
+    ]);
+    expect(lines[0]?.msg).toContain("CORS_ORIGINS");
+  });
+
+  it("never in production", async () => {
+    expect(await answers(true)).toEqual([]);
+  });
+
+  it("and not more than a hundred times", async () => {
+    const { app, lines } = testServer([echo]);
+    for (let i = 0; i < 110; i++) await app.inject(preflight(`https://p${i}.example`));
+    expect(lines.filter(({ origin }) => origin !== undefined)).toHaveLength(100);
   });
 });
 

@@ -20,8 +20,9 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Route } from "../feature.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
+import type { Logger } from "../telemetry/log.ts";
 import { originRefused } from "./errors.ts";
-import type { Origins, OriginVerdict } from "./origins.ts";
+import { isLocal, type Origins, type OriginVerdict } from "./origins.ts";
 
 export interface CorsOptions {
   readonly origins: Origins;
@@ -29,6 +30,11 @@ export interface CorsOptions {
   readonly credentials: boolean;
   /** Whether pages of this machine, on any port, may open WebSockets: for development. */
   readonly localPages?: boolean;
+}
+
+interface CorsSetting extends CorsOptions {
+  /** Hears of each request of a page that may not read the answer, or was refused. */
+  readonly onForeign?: ((origin: string) => void) | undefined;
 }
 
 export interface Cors {
@@ -59,8 +65,8 @@ const exposedHeaders =
 /** Seconds; Chromium keeps none longer. What is then sent is judged each time. */
 const maxAge = "7200";
 
-export function createCors(options: CorsOptions): Cors {
-  const { origins, credentials, localPages } = options;
+export function createCors(options: CorsSetting): Cors {
+  const { origins, credentials, localPages, onForeign } = options;
 
   const allow = (reply: FastifyReply, origin: string): void => {
     reply.header("access-control-allow-origin", origin);
@@ -80,6 +86,11 @@ export function createCors(options: CorsOptions): Cors {
       .send();
   };
 
+  const refuse = (origin: string): never => {
+    onForeign?.(origin);
+    throw originRefused();
+  };
+
   const admitHandshake = ({ headers, host, url }: FastifyRequest): MaybePromise<void> => {
     const { origin } = headers;
     if (origin === undefined) {
@@ -90,7 +101,7 @@ export function createCors(options: CorsOptions): Cors {
     }
     if (localPages && isLocal(origin)) return;
     return chain(origins.judge(origin, host), (verdict) => {
-      if (verdict === "foreign") throw originRefused();
+      if (verdict === "foreign") refuse(origin);
     });
   };
 
@@ -105,8 +116,9 @@ export function createCors(options: CorsOptions): Cors {
       const settle = (verdict: OriginVerdict): void => {
         if (verdict === "allowed") {
           letRead(reply, origin);
-        } else if (verdict === "foreign" && isForgeable(request)) {
-          throw originRefused();
+        } else if (verdict === "foreign") {
+          if (isForgeable(request)) refuse(origin);
+          onForeign?.(origin);
         }
       };
       return chain(origins.judge(origin, request.host), settle);
@@ -114,7 +126,7 @@ export function createCors(options: CorsOptions): Cors {
     preflight(request, reply) {
       const { origin = "" } = request.headers;
       return chain(origins.judge(origin, request.host), (verdict) => {
-        if (verdict === "foreign") throw originRefused();
+        if (verdict === "foreign") refuse(origin);
         grant(reply, origin);
       });
     },
@@ -134,8 +146,20 @@ export function createCors(options: CorsOptions): Cors {
   };
 }
 
-const isLocal = (origin: string): boolean =>
-  /^https?:\/\/(([a-z0-9-]+\.)*localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(origin);
+const maxTold = 100;
+
+/** Says so once for each origin, and of so many: a browser tells its page nothing that helps. */
+export function tellOfForeign(log: Logger): (origin: string) => void {
+  const told = new Set<string>();
+  return (origin) => {
+    if (told.has(origin) || told.size === maxTold) return;
+    told.add(origin);
+    log.warn(
+      { origin: origin.slice(0, 300) },
+      "Pages of this origin may not use the API. CORS_ORIGINS, or the tenant's cors_origins, say which may",
+    );
+  };
+}
 
 /** A browser asks whether a page may send what it is about to send. */
 export const isPreflight = ({ method, headers }: FastifyRequest): boolean =>

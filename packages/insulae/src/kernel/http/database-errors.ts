@@ -88,6 +88,20 @@ export const isDatabaseError = (error: unknown): boolean => sqlState(error) !== 
  */
 export const isRefusedValue = (error: unknown): boolean => /^(22|54)/.test(sqlState(error) ?? "");
 
+/** What PostgreSQL names of what was wrong: no values. */
+export function databaseFacts(error: unknown) {
+  const sqlstate = sqlState(error);
+  if (sqlstate === undefined) return undefined;
+  const named = (name: string) => textProperty(error, name) || undefined;
+  return {
+    sqlstate,
+    table: named("table"),
+    column: named("column"),
+    constraint: named("constraint"),
+    hint: named("hint"),
+  };
+}
+
 function sqlState(error: unknown): string | undefined {
   // A DatabaseError of `pg` has a severity too; system errors (EPIPE) have five letters as well.
   if (!(error instanceof Error) || !("severity" in error)) return undefined;

@@ -1,12 +1,34 @@
-/**
- * The check of all declarations before the server starts. A route that does not say who may call it
- * is not registered with a guess: nothing starts, and all that is wrong is told at once.
- */
-import type { ErrorFactory } from "../errors.ts";
+/** What a route or an event declares, and what is wrong with one. */
+import { isErrorFactory } from "../check-feature.ts";
+import { describeValue, hint, unknownNames } from "../declaration-error.ts";
 import type { EventDefinition } from "../events.ts";
-import type { Feature, ResponseSchemas, Route } from "../feature.ts";
+import type { Feature, ResponseSchemas, Route, RouteOptions } from "../feature.ts";
 import { hasSecret, schemaProblems } from "./schemas.ts";
-import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
+
+const optionNames: Readonly<Record<keyof RouteOptions, true>> = {
+  permission: true,
+  context: true,
+  defaultTenant: true,
+  unknownTenant: true,
+  byHost: true,
+  personal: true,
+  impersonators: true,
+  orPlatform: true,
+  socket: true,
+  params: true,
+  query: true,
+  body: true,
+  response: true,
+  summary: true,
+  description: true,
+  bodyLimit: true,
+  limit: true,
+  atATime: true,
+  audit: true,
+  etag: true,
+  errors: true,
+  errorShape: true,
+};
 
 /** Where the canonical API lives; `absolute` routes stand beside it. */
 const apiPrefix = "/api/v1";
@@ -27,91 +49,7 @@ export function responsesOf(response: ResponseSchemas): ReadonlyMap<number, obje
   return new Map(Object.entries(response).map(([status, schema]) => [Number(status), schema]));
 }
 
-/** @throws Error that lists every problem of every feature. */
-export function checkDeclarations(features: readonly Feature[]): void {
-  const problems = [
-    ...doubled(
-      "feature",
-      features.map((feature) => feature.name),
-    ),
-    ...doubled(
-      "permission",
-      features.flatMap(({ permissions }) =>
-        [...permissions].flatMap(([name, { aliases = [] }]) => [name, ...aliases]),
-      ),
-    ),
-    ...doubled(
-      "route",
-      features.flatMap((feature) => feature.routes.map(address)),
-    ),
-    ...doubled(
-      "event",
-      features.flatMap(({ events }) => events.map(({ name }) => name)),
-    ),
-    ...constraintProblems(features),
-    ...codeProblems(features),
-    ...features.flatMap((feature) =>
-      feature.events.flatMap((event) =>
-        eventProblems(event, features).map(
-          (problem) => `${feature.name}: event ${event.name}: ${problem}`,
-        ),
-      ),
-    ),
-    ...features.flatMap((feature) =>
-      feature.routes.flatMap((route) =>
-        routeProblems(route, features).map(
-          (problem) => `${feature.name}: ${route.method} ${routePath(route)}: ${problem}`,
-        ),
-      ),
-    ),
-  ];
-  if (problems.length > 0) {
-    throw new Error(
-      `The features are not well declared:\n${problems.map((p) => `- ${p}\n`).join("")}`,
-    );
-  }
-}
-
-/** What the router tells routes apart by; the names of parameters do not count. */
-const address = (route: Route): string =>
-  `${route.method} ${routePath(route).replaceAll(/:[^/]+/g, ":")}`;
-
-function doubled(what: string, names: readonly string[]): string[] {
-  const seen = new Set<string>();
-  const twice = names.filter((name) => seen.size === seen.add(name).size);
-  return [...new Set(twice)].map((name) => `${what} ${name} is declared twice`);
-}
-
-function constraintProblems(features: readonly Feature[]): string[] {
-  const known = new Map<string, ErrorFactory>();
-  const problems: string[] = [];
-  for (const [name, error] of features.flatMap((feature) => Object.entries(feature.constraints))) {
-    const other = known.get(name);
-    if (other && other !== error) problems.push(`constraint ${name} has two errors`);
-    known.set(name, error);
-  }
-  return problems;
-}
-
-/** Clients tell errors apart by their codes alone. */
-function codeProblems(features: readonly Feature[]): string[] {
-  const errors = [
-    ...sharedErrors,
-    ...sharedErrorsOfChanges,
-    ...features.flatMap(({ constraints, routes }) => [
-      ...Object.values(constraints),
-      ...routes.flatMap(({ options }) => options.errors ?? []),
-    ]),
-  ];
-  return [...Map.groupBy(new Set(errors), ({ code }) => code)]
-    .filter(([, group]) => group.length > 1)
-    .map(([code, group]) => {
-      const definitions = group.map(({ status, title }) => `${status} ${JSON.stringify(title)}`);
-      return `error ${code} is defined ${group.length} times: ${definitions.join(", ")}`;
-    });
-}
-
-const eventProblems = (
+export const eventProblems = (
   { name, permission, schema }: EventDefinition,
   features: readonly Feature[],
 ): string[] => [
@@ -120,29 +58,36 @@ const eventProblems = (
     : ["its name is not of the form thing.changed"]),
   ...(features.some(({ permissions }) => permissions.has(permission))
     ? []
-    : [`its permission ${permission} is declared by no feature`]),
+    : [`its ${undeclared(permission, features)}`]),
   // It goes to whoever the tenant names, and is kept.
   ...(hasSecret(schema) ? ["it has a secret in it"] : []),
 ];
 
 // The types say most of this already; applications in JavaScript, and casts, have not read them.
-function routeProblems(route: Route, features: readonly Feature[]): string[] {
+export function routeProblems(route: Route, features: readonly Feature[]): string[] {
   const options: Partial<Route["options"]> = route.options;
   return [
+    ...unknownNames(options, Object.keys(optionNames)),
+    ...(typeof route.handler === "function"
+      ? []
+      : [`its handler is ${describeValue(route.handler)}`]),
+    ...errorProblems(options.errors),
+    ...limitProblems(options),
     ...accessProblems(options, features),
     ...pathProblems(route),
     ...responseProblems(options.response),
     ...auditProblems(route),
     ...socketProblems(route),
     ...etagProblems(route, features),
-    ...(options.summary?.trim() ? [] : ["it has no summary"]),
+    ...(typeof options.summary === "string" && options.summary.trim() ? [] : ["it has no summary"]),
     ...(options.body && (route.method === "GET" || route.method === "DELETE")
       ? [`a ${route.method} has no body`]
       : []),
     ...(options.query && !isObjectSchema(options.query) ? ["query is not an object schema"] : []),
-    ...(["params", "query", "body"] as const).flatMap((part) =>
-      schemaProblems(options[part] ?? {}).map((problem) => `${part}: ${problem}`),
-    ),
+    ...(["params", "query", "body"] as const)
+      // Whoever names a part of the request means a schema.
+      .filter((part) => part in options)
+      .flatMap((part) => partProblems(part, options[part])),
   ];
 }
 
@@ -161,14 +106,45 @@ function accessProblems(
       return context === "tenant" ? ["platform administrators act in the context core"] : [];
     default:
       if (!features.some((feature) => feature.permissions.has(permission))) {
-        return [`permission ${permission} is declared by no feature`];
+        return [undeclared(permission, features)];
       }
       return context === "core" ? ["a tenant's permission needs the context tenant"] : [];
   }
 }
 
+const undeclared = (permission: string, features: readonly Feature[]): string => {
+  const names = features.flatMap(({ permissions }) => [...permissions.keys()]);
+  return `permission ${permission} is declared by no feature${hint(permission, names)}`;
+};
+
+const partProblems = (part: string, schema: unknown): string[] =>
+  typeof schema === "object" && schema !== null
+    ? schemaProblems(schema).map((problem) => `${part}: ${problem}`)
+    : [`${part} is ${describeValue(schema)}`];
+
+function limitProblems({ limit, bodyLimit }: Partial<Route["options"]>): string[] {
+  return [
+    ...(limit === undefined || limit === "credentials" || limit === "signed"
+      ? []
+      : [`limit ${JSON.stringify(limit)} is not known; use "credentials" or "signed"`]),
+    ...(bodyLimit === undefined || (Number.isInteger(bodyLimit) && bodyLimit > 0)
+      ? []
+      : [`bodyLimit is ${bodyLimit}; give a number of bytes`]),
+  ];
+}
+
+function errorProblems(errors: unknown): string[] {
+  if (errors === undefined) return [];
+  if (!Array.isArray(errors)) return ["errors is not a list"];
+  return errors.flatMap((error: unknown, index) =>
+    isErrorFactory(error)
+      ? []
+      : [`errors[${index}] is ${describeValue(error)}; make it with defineError()`],
+  );
+}
+
 function socketProblems({ method, options }: Route): string[] {
-  const { permission, context, orPlatform, socket, response } = options;
+  const { permission, context, orPlatform, socket, response = {} } = options;
   const named = typeof permission === "string" && permission.includes(":");
   return [
     ...(orPlatform && !(named && context === "any")
@@ -189,7 +165,9 @@ function auditProblems({ method, options: { audit } }: Route): string[] {
         ];
   }
   if (typeof audit !== "string") {
-    return audit.none.trim() ? [] : ["it gives no reason why it is not audited"];
+    return typeof audit?.none === "string" && audit.none.trim()
+      ? []
+      : ["it gives no reason why it is not audited"];
   }
   return /^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/.test(audit)
     ? []
@@ -207,21 +185,31 @@ function etagProblems(
     ...(context === "tenant" ? [] : ["etag names a tenant's row: it needs the context tenant"]),
     ...(pathParameters(path).includes("id") ? [] : ["etag needs an :id in the path"]),
     ...(typeof etag === "string" && !features.some(({ tables }) => tables.includes(etag))
-      ? [`etag: the table ${etag} is declared by no feature`]
+      ? [
+          `etag: the table ${etag} is declared by no feature${hint(
+            etag,
+            features.flatMap(({ tables }) => tables),
+          )}`,
+        ]
       : []),
   ];
 }
 
 function pathProblems(route: Route): string[] {
+  if (typeof route.path !== "string") return [`its path is ${describeValue(route.path)}`];
   const problems: string[] = [];
   if (!/^(\/(:[a-z][a-z0-9_]*|[A-Za-z0-9._~-]+))*$/.test(route.path) || route.path === "") {
     problems.push("its path is not of the form /things/:id");
+  }
+  if (!route.absolute && `${route.path}/`.startsWith(`${apiPrefix}/`)) {
+    problems.push(`its path is below ${apiPrefix} anyway: leave that out, or use r.absolute`);
   }
   const inPath = pathParameters(route.path);
   const params = route.options.params;
   const described = isObjectSchema(params) ? Object.keys(params.properties) : [];
   for (const name of inPath) {
-    if (!described.includes(name)) problems.push(`parameter :${name} has no schema in params`);
+    if (!described.includes(name))
+      problems.push(`parameter :${name} has no schema in params${hint(name, described)}`);
   }
   for (const name of described) {
     if (!inPath.includes(name)) problems.push(`params describe :${name}, which its path has not`);
@@ -239,7 +227,7 @@ function responseProblems(response: ResponseSchemas | undefined): string[] {
       ? ["its response has no status 2xx or 3xx"]
       : []),
     ...[...responsesOf(response)].flatMap(([status, schema]) =>
-      schemaProblems(schema ?? {}).map((problem) => `response ${status}: ${problem}`),
+      schema === null ? [] : partProblems(`response ${status}`, schema),
     ),
   ];
 }

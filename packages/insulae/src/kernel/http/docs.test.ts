@@ -18,6 +18,11 @@ const NewNote = Type.Object(
 const noteMissing = defineError("note_missing", 404, "There is no such note");
 const params = Type.Object({ note_id: Type.String({ format: "uuid", description: "Which" }) });
 
+/** Of routes that are only described. */
+const unasked = (): never => {
+  throw new Error("nobody calls it");
+};
+
 const notes = feature("notes", {
   permissions: { "notes:read": "See notes", "notes:write": "Change notes" },
   routes: (r) => [
@@ -29,7 +34,7 @@ const notes = feature("notes", {
         query: pageQuery({ q: searchText }),
         response: pageOf(Note),
       },
-      () => undefined,
+      unasked,
     ),
     r.post(
       "/notes",
@@ -40,12 +45,12 @@ const notes = feature("notes", {
         body: NewNote,
         response: { 201: Note },
       },
-      () => undefined,
+      unasked,
     ),
     r.get(
       "/notes/:note_id",
       { permission: "notes:read", summary: "One", params, response: Note, errors: [noteMissing] },
-      () => undefined,
+      unasked,
     ),
     r.delete(
       "/notes/:note_id",
@@ -56,7 +61,7 @@ const notes = feature("notes", {
         params,
         response: { 204: null },
       },
-      () => undefined,
+      unasked,
     ),
     r.post(
       "/login",
@@ -68,7 +73,7 @@ const notes = feature("notes", {
         body: NewNote,
         response: Note,
       },
-      () => undefined,
+      unasked,
     ),
   ],
 });
@@ -131,6 +136,64 @@ describe("the OpenAPI document", () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
+  it("has a union of texts as a choice, which tools show as one", async () => {
+    const Sort = Type.Union([Type.Literal("name"), Type.Literal("age")], {
+      description: "By what",
+    });
+    const sorted = feature("sorted", {
+      routes: (r) => [
+        r.get(
+          "/sorted",
+          {
+            permission: "public",
+            summary: "Sorts",
+            query: Type.Object({ sort: Type.Optional(Sort) }),
+            response: Type.Object({
+              version: Type.Union([Type.Literal(1), Type.Literal(2)]),
+              open: Type.Union([Sort, Type.Null()]),
+              mixed: Type.Union([Type.Literal("all"), Type.Integer()]),
+            }),
+          },
+          unasked,
+        ),
+      ],
+    });
+    const { paths } = (await testServer([sorted]).app.inject("/api-docs/openapi.json")).json();
+    const { parameters, responses } = paths["/api/v1/sorted"].get;
+    const choice = { type: "string", enum: ["name", "age"] };
+    expect(parameters[0]).toMatchObject({ description: "By what", schema: choice });
+    const { properties } = responses["200"].content["application/json"].schema;
+    expect(properties.version).toEqual({ type: "number", enum: [1, 2] });
+    expect(properties.open.anyOf).toMatchObject([choice, { type: "null" }]);
+    expect(properties.mixed.anyOf).toHaveLength(2);
+  });
+
+  it("is called as the application is, and leaves dialects to a document of their own", async () => {
+    const dialect = feature("dialect", {
+      routes: ({ absolute: r }) => [
+        r.get(
+          "/old/notes",
+          { permission: "public", summary: "As it was", response: Note },
+          unasked,
+        ),
+      ],
+    });
+    const { app } = testServer([notes, dialect], { name: "Shop", dialects: new Set([dialect]) });
+    const [main, apart] = await Promise.all(
+      ["openapi", "dialects"].map(async (name) =>
+        (await app.inject(`/api-docs/${name}.json`)).json(),
+      ),
+    );
+    expect([main.info.title, apart.info.title]).toEqual(["Shop", "Shop: dialects"]);
+    expect(Object.keys(apart.paths)).toEqual(["/old/notes"]);
+    expect(main.paths).not.toHaveProperty("/old/notes");
+    expect((await app.inject("/swagger-ui/start.js")).body).toContain("/api-docs/dialects.json");
+
+    const without = testServer([notes]).app;
+    expect((await without.inject("/api-docs/dialects.json")).statusCode).toBe(404);
+    expect((await without.inject("/swagger-ui/start.js")).body).not.toContain("dialects");
+  });
+
   it("gives two schemas of one name two names", () => {
     const other = feature("others", {
       routes: (r) => [
@@ -141,7 +204,7 @@ describe("the OpenAPI document", () => {
             summary: "Other notes",
             response: Type.Object({ other: Type.String() }, { title: "Note" }),
           },
-          () => undefined,
+          unasked,
         ),
       ],
     });
@@ -171,6 +234,22 @@ describe("the API reference", () => {
       }
     },
   );
+
+  it("is called as the application is, whatever that has in it", async () => {
+    const { app } = testServer([notes], { name: "</title><b>Shop" });
+    for (const url of ["/swagger-ui", "/redoc"]) {
+      const { body } = await app.inject(url);
+      expect(body).toContain("<title>&lt;/title&gt;&lt;b&gt;Shop API");
+    }
+  });
+
+  it("keeps credentials in the browser over reloads in development alone", async () => {
+    for (const production of [true, false]) {
+      const { app } = testServer([notes], { production });
+      const { body } = await app.inject("/swagger-ui/start.js");
+      expect(body).toContain(`persistAuthorization: ${!production}`);
+    }
+  });
 
   it("is not sent again to whoever has it", async () => {
     const { app } = testServer([notes]);

@@ -5,12 +5,20 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Feature } from "../feature.ts";
+import { escapeHtml } from "../html.ts";
 import type { EnterAt } from "./entrance.ts";
 import type { RequestLimits } from "./limits/request-limits.ts";
 import { type OpenApiOptions, openApiDocument } from "./openapi.ts";
 import { docsPolicy } from "./security-headers.ts";
 
-export interface DocsOptions extends OpenApiOptions {
+export interface DocsOptions extends Omit<OpenApiOptions, "title" | "baseUrl"> {
+  /** The application's. Default: Insulae. */
+  readonly name?: string | undefined;
+  /** Those of the features that have a document of their own. */
+  readonly dialects?: ReadonlySet<Feature> | undefined;
+  readonly production: boolean;
+  readonly baseUrl: () => string;
   readonly enterAt: EnterAt;
   readonly limits: RequestLimits;
 }
@@ -24,20 +32,43 @@ const html = "text/html; charset=utf-8";
 const script = "text/javascript; charset=utf-8";
 const style = "text/css; charset=utf-8";
 
-const documentPath = "/api-docs/openapi.json";
+const mainPath = "/api-docs/openapi.json";
+const dialectsPath = "/api-docs/dialects.json";
 
 /** @returns the paths that it answers, all of them to GET. */
 export function registerDocs(
   app: FastifyInstance,
-  { enterAt, limits, ...options }: DocsOptions,
+  { enterAt, limits, baseUrl, name = "Insulae", dialects, production, ...options }: DocsOptions,
 ): string[] {
+  const documents = documentsOf(options.features, name, dialects);
   const assets: Readonly<Record<string, Asset>> = {
-    [documentPath]: {
-      type: "application/json; charset=utf-8",
-      body: () => Buffer.from(JSON.stringify(openApiDocument(options))),
+    ...Object.fromEntries(
+      documents.map(({ url, about }) => [
+        url,
+        {
+          type: "application/json; charset=utf-8",
+          body: () =>
+            Buffer.from(
+              JSON.stringify(openApiDocument({ ...options, ...about, baseUrl: baseUrl() })),
+            ),
+        },
+      ]),
+    ),
+    "/swagger-ui": { type: html, body: () => Buffer.from(swaggerPage(name)) },
+    "/swagger-ui/start.js": {
+      type: script,
+      body: () =>
+        Buffer.from(
+          swaggerStart({
+            documents: documents.map(({ url, name }) => ({ url, name })),
+            production,
+          }),
+        ),
     },
-    "/swagger-ui": { type: html, body: () => Buffer.from(swaggerPage) },
-    "/swagger-ui/start.js": { type: script, body: () => Buffer.from(swaggerStart) },
+    "/swagger-ui/swagger-ui-standalone-preset.js": {
+      type: script,
+      body: fromPackage("swagger-ui-dist/swagger-ui-standalone-preset.js"),
+    },
     "/swagger-ui/swagger-ui.css": {
       type: style,
       body: fromPackage("swagger-ui-dist/swagger-ui.css"),
@@ -46,7 +77,7 @@ export function registerDocs(
       type: script,
       body: fromPackage("swagger-ui-dist/swagger-ui-bundle.js"),
     },
-    "/redoc": { type: html, body: () => Buffer.from(redocPage) },
+    "/redoc": { type: html, body: () => Buffer.from(redocPage(name)) },
     "/redoc/start.js": { type: script, body: () => Buffer.from(redocStart) },
     "/redoc/redoc.standalone.js": {
       type: script,
@@ -60,14 +91,36 @@ export function registerDocs(
         enter(request, reply);
         await limits.stranger(request, reply);
       },
-      handler: assetHandler(asset),
+      handler: assetHandler(asset, baseUrl),
     });
   }
   return Object.keys(assets);
 }
 
-function assetHandler(asset: Asset) {
+/** The document, and one for dialects where there are any: where they are, and what is in them. */
+function documentsOf(features: readonly Feature[], title: string, dialects?: ReadonlySet<Feature>) {
+  const isDialect = (feature: Feature) => dialects?.has(feature) ?? false;
+  const main = {
+    url: mainPath,
+    name: title,
+    about: { features: features.filter((feature) => !isDialect(feature)), title },
+  };
+  const apart = {
+    url: dialectsPath,
+    name: "Dialects: other systems' APIs",
+    about: {
+      features: features.filter(isDialect),
+      title: `${title}: dialects`,
+      description:
+        "The APIs of other systems, on the same data. Errors look as each of them has them.",
+    },
+  };
+  return apart.about.features.length > 0 ? [main, apart] : [main];
+}
+
+function assetHandler(asset: Asset, baseUrl: () => string) {
   let loading: Promise<{ body: Buffer; etag: string }> | undefined;
+  let madeFor = baseUrl();
   const load = async () => {
     const body = await asset.body();
     return {
@@ -76,6 +129,8 @@ function assetHandler(asset: Asset) {
     };
   };
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    if (madeFor !== baseUrl()) loading = undefined;
+    madeFor = baseUrl();
     loading ??= load();
     const { body, etag } = await loading;
     // The same for everybody; kept, but asked about each time, so that an upgrade shows at once.
@@ -93,7 +148,7 @@ const page = (title: string, head: string, body: string): string => `<!doctype h
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
+<title>${escapeHtml(title)}</title>
 ${head}
 </head>
 <body>
@@ -102,30 +157,46 @@ ${body}
 </html>
 `;
 
-const swaggerPage = page(
-  "Insulae API: Swagger UI",
-  '<link rel="stylesheet" href="/swagger-ui/swagger-ui.css">',
-  `<div id="reference"></div>
+const swaggerPage = (name: string): string =>
+  page(
+    `${name} API: Swagger UI`,
+    '<link rel="stylesheet" href="/swagger-ui/swagger-ui.css">',
+    `<div id="reference"></div>
 <script src="/swagger-ui/swagger-ui-bundle.js"></script>
+<script src="/swagger-ui/swagger-ui-standalone-preset.js"></script>
 <script src="/swagger-ui/start.js"></script>`,
-);
+  );
 
-const swaggerStart = `SwaggerUIBundle({
-  url: "${documentPath}",
+interface Start {
+  readonly documents: readonly { readonly url: string; readonly name: string }[];
+  readonly production: boolean;
+}
+
+/**
+ * Credentials stay in the browser over reloads in development only: in production, they would lie there for
+ * whoever sits down at it next.
+ */
+const swaggerStart = ({ documents, production }: Start): string => `SwaggerUIBundle({
+  urls: ${JSON.stringify(documents)},
   dom_id: "#reference",
   deepLinking: true,
+  docExpansion: "none",
+  filter: true,
+  persistAuthorization: ${!production},
   validatorUrl: null,
-  presets: [SwaggerUIBundle.presets.apis],
+  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
+  layout: "StandaloneLayout",
 });
 `;
 
-const redocPage = page(
-  "Insulae API: ReDoc",
-  "",
-  `<div id="reference"></div>
+const redocPage = (name: string): string =>
+  page(
+    `${name} API: ReDoc`,
+    "",
+    `<div id="reference"></div>
 <script src="/redoc/redoc.standalone.js"></script>
 <script src="/redoc/start.js"></script>`,
-);
+  );
 
-const redocStart = `Redoc.init("${documentPath}", {}, document.getElementById("reference"));
+const redocStart = `Redoc.init("${mainPath}", {}, document.getElementById("reference"));
 `;

@@ -10,14 +10,16 @@
  *   { …, query: exportQuery({ q: searchText }), response: exported, atATime: "exports" },
  *   ({ db, query, header }) =>
  *     exportList({ name: "contacts", format: query.format, header }, {
- *       columns: Object.keys(Contact.properties),
+ *       row: Contact,
  *       next: (page) => newestContacts.part(db, { ...filterOf(query), ...page }),
  *     }),
  * );
  */
-import { type TProperties, Type } from "typebox";
+import { type TObject, type TProperties, Type } from "typebox";
 import { csvText } from "../csv.ts";
 import type { CutPage } from "../database/json-page.ts";
+import { respellerOf } from "../times.ts";
+import { mediaText } from "./fields.ts";
 
 const formats = {
   csv: { type: "text/csv; charset=utf-8", suffix: "csv" },
@@ -42,14 +44,14 @@ export function exportQuery<Filters extends TProperties = Record<never, never>>(
 
 /** The answer of an export. */
 export const exported = Type.Union([
-  Type.String({ contentMediaType: "text/csv", description: "A file with one row a line." }),
-  Type.String({ contentMediaType: "application/x-ndjson" }),
+  mediaText("text/csv", { description: "A file with one row a line." }),
+  mediaText("application/x-ndjson"),
 ]);
 
 /** What is exported. */
 export interface ExportedList {
-  /** The columns of the CSV, by the names of the rows' members. */
-  readonly columns: readonly string[];
+  /** What a row is like; its members are the columns of the CSV. */
+  readonly row: TObject;
   /** The rows after the one with the id `after`, from a statement's `part`; each has an `id`. */
   readonly next: (page: { after: string | undefined; limit: number }) => Promise<CutPage>;
 }
@@ -76,7 +78,7 @@ export function exportList(
 }
 
 async function* csvLines(list: ExportedList): AsyncGenerator<string> {
-  const { columns } = list;
+  const columns = Object.keys(list.row.properties);
   let before = csvText([columns]);
   for await (const rows of pages(list)) {
     yield before + csvText(rows.map((row) => columns.map((column) => row[column])));
@@ -91,10 +93,12 @@ async function* jsonLines(list: ExportedList): AsyncGenerator<string> {
   }
 }
 
-async function* pages({ next }: ExportedList): AsyncGenerator<Row[]> {
+async function* pages({ row, next }: ExportedList): AsyncGenerator<Row[]> {
+  const respell = respellerOf(row);
   for (let after: string | undefined; ; ) {
     const { items, last } = await next({ after, limit: rowsAtOnce });
-    const rows = JSON.parse(`[${items}]`) as Row[]; // the statement's rows
+    const found = JSON.parse(`[${items}]`) as Row[]; // the statement's rows
+    const rows = found.map((each) => respell(each) as Row);
     if (rows.length > 0) yield rows;
     if (last === undefined) return;
     after = rows.at(-1)?.id;

@@ -40,6 +40,7 @@ describe("the types of a feature", () => {
             body.title;
             // @ts-expect-error nor the query
             query.page_size;
+            return { items: [], next_cursor: null };
           },
         ),
       ],
@@ -75,7 +76,7 @@ describe("the types of a feature", () => {
           ({ user, tenant, platform }) => {
             expectTypeOf(user).toEqualTypeOf<Principal | undefined>();
             expectTypeOf(tenant).toEqualTypeOf<Tenant | undefined>();
-            return platform;
+            return { id: String(platform), text: "" };
           },
         ),
         r.post(

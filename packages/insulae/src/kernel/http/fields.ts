@@ -1,9 +1,23 @@
 /** The fields that most resources have. */
 import { type TSchema, Type } from "typebox";
+import type { MediaText, TimeText } from "../answer-type.ts";
 
 export const uuid = Type.String({ format: "uuid" });
 
-export const timestamp = Type.String({ format: "date-time" });
+/** A time that needs a word of explanation. */
+export const time = (description?: string) =>
+  Type.Unsafe<TimeText>(
+    Type.String({ format: "date-time", ...(description !== undefined && { description }) }),
+  );
+
+/** A time. In an answer a handler gives a `Date`, or text that PostgreSQL or `toISOString()` has made. */
+export const timestamp = time();
+
+/** The schema of an answer that is not JSON: the handler sets `content-type`, and gives text, bytes or pieces. */
+export const mediaText = (
+  contentMediaType: string,
+  options: { readonly description?: string } = {},
+) => Type.Unsafe<MediaText>(Type.String({ contentMediaType, ...options }));
 
 /**
  * The pattern of text in one line: no control characters, and neither of Unicode's line breaks. Ranges,
@@ -21,6 +35,18 @@ export const oneLine = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$";
  */
 export const nameText = (maxLength: number, options: { readonly minLength?: number } = {}) =>
   Type.String({ minLength: 1, maxLength, format: "name", ...options });
+
+/** One of these texts. */
+export const oneOf = <const Value extends string>(
+  values: readonly Value[],
+  options: { readonly description?: string } = {},
+) =>
+  Type.Unsafe<Value>(
+    Type.Union(
+      values.map((value) => Type.Literal(value)),
+      options,
+    ),
+  );
 
 /** A field that may be empty. */
 export const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);

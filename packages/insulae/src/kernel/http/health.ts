@@ -7,6 +7,7 @@ import { Type } from "typebox";
 import { defineError } from "../errors.ts";
 import { type Feature, feature } from "../feature.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { timestamp } from "./fields.ts";
 
 /** Resolves if the dependency works, rejects if not. */
 type HealthCheck = () => Promise<unknown>;
@@ -85,11 +86,11 @@ export function healthFeature(options: HealthOptions): Feature {
           summary: "Says that the server answers, and which version it is",
           response: Type.Object({
             status: Type.Literal("healthy"),
-            timestamp: Type.String({ format: "date-time" }),
+            timestamp,
             version: Type.String(),
           }),
         },
-        () => ({ status: "healthy", timestamp: new Date().toISOString(), version }),
+        () => ({ status: "healthy", timestamp: new Date(), version }),
       ),
       r.get(
         "/health/live",
@@ -123,7 +124,7 @@ export function healthFeature(options: HealthOptions): Feature {
             dependencies: Object.fromEntries(
               found.map(([name, { up, ms }]) => [
                 name,
-                { status: up ? "up" : "down", latency_ms: ms },
+                { status: up ? ("up" as const) : ("down" as const), latency_ms: ms },
               ]),
             ),
           };

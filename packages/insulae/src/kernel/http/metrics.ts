@@ -3,11 +3,11 @@
  * open by default: without a token there is no such address.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { Type } from "typebox";
 import { defineError } from "../errors.ts";
 import { type Feature, feature } from "../feature.ts";
 import { type MetricsRegistry, metricsType } from "../telemetry/metrics.ts";
 import { notFound } from "./errors.ts";
+import { mediaText } from "./fields.ts";
 
 export interface MetricsOptions {
   readonly metrics: MetricsRegistry;
@@ -33,7 +33,7 @@ export function metricsFeature({ metrics, token, production }: MetricsOptions): 
           summary: "Tells Prometheus what this process has done",
           description:
             "In the text format of Prometheus. Where METRICS_TOKEN is set it has to be shown: `Authorization: Bearer …`. In production there are no metrics without it.",
-          response: Type.String({ contentMediaType: "text/plain" }),
+          response: mediaText("text/plain"),
           errors: [tokenRequired],
         },
         async ({ request, header }) => {

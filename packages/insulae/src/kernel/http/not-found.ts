@@ -23,6 +23,10 @@ const patternOf = (path: string): RegExp =>
   // Bounded: by the address (8,000), and each repeat ends at a slash.
   new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/:[^/]+/g, "[^/]+")}$`);
 
+/** Whether one of the addresses answers the method at this path. */
+export const isAnswered = (addresses: readonly Address[], method: string, path: string): boolean =>
+  addresses.some((each) => each.method === method && patternOf(each.path).test(path));
+
 /**
  * What the router would take for something else: `PATCH /contacts/export` is not the contact with the
  * id `export`. A path without parameters answers its own methods, and no others.

@@ -17,7 +17,8 @@ import { validationFailed } from "./errors.ts";
 import { formMediaType, isBodyOptional, takesForm } from "./form-body.ts";
 import { takesIdempotencyKey } from "./idempotency/idempotency.ts";
 import { rateLimitExceeded } from "./limits/request-limits.ts";
-import { closedSchema, type JsonSchema, mapSubschemas } from "./schemas.ts";
+import { asComponent, type Components } from "./openapi-schemas.ts";
+import { closedSchema, type JsonSchema } from "./schemas.ts";
 import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 import { streamKindOf, streamMediaType } from "./stream-body.ts";
 
@@ -25,9 +26,10 @@ export interface OpenApiOptions {
   readonly features: readonly Feature[];
   readonly version: string;
   readonly baseUrl: string;
+  /** Default: Insulae. */
+  readonly title?: string | undefined;
+  readonly description?: string | undefined;
 }
-
-type Components = Map<string, JsonSchema>;
 
 interface Document {
   readonly components: Components;
@@ -51,9 +53,10 @@ export function openApiDocument(options: OpenApiOptions): JsonSchema {
   return {
     openapi: "3.1.0",
     info: {
-      title: "Insulae",
+      title: options.title ?? "Insulae",
       version: options.version,
       description:
+        options.description ??
         "A multi-tenant backend. Every error is an `application/problem+json` (RFC 9457).",
       license: { name: "MIT", identifier: "MIT" },
     },
@@ -298,42 +301,6 @@ function mediaTypeOf(schema: object): string {
 function descriptionOf(schema: object | null): string | undefined {
   const text: unknown = schema && Reflect.get(schema, "description");
   return typeof text === "string" ? text : undefined;
-}
-
-/** The schema in OpenAPI's dialect, or a reference to it where it has a name. */
-function asComponent(schema: JsonSchema, components: Components): JsonSchema {
-  const name = nameOf(schema);
-  const plain = inDialect(schema, components);
-  if (name === undefined) return plain;
-  const known = [name, ...Array.from({ length: 20 }, (_, i) => `${name}${i + 2}`)].find(
-    (candidate) => {
-      const other = components.get(candidate);
-      return other === undefined || JSON.stringify(other) === JSON.stringify(plain);
-    },
-  );
-  if (known === undefined) return plain;
-  components.set(known, plain);
-  return { $ref: `#/components/schemas/${known}` };
-}
-
-function inDialect(schema: JsonSchema, components: Components): JsonSchema {
-  const copy: Record<string, unknown> = {};
-  for (const [keyword, value] of Object.entries(schema)) {
-    if (keyword === "$id") continue;
-    copy[keyword] = mapSubschemas(keyword, value, (inner) => asComponent(inner, components));
-  }
-  // TypeBox writes a tuple as draft 7 does; OpenAPI 3.1 is of draft 2020-12.
-  if (Array.isArray(copy.items)) {
-    copy.prefixItems = copy.items;
-    copy.items = copy.additionalItems ?? true;
-    delete copy.additionalItems;
-  }
-  return copy;
-}
-
-function nameOf(schema: JsonSchema): string | undefined {
-  const name = schema.$id ?? schema.title;
-  return typeof name === "string" && /^[A-Za-z][A-Za-z0-9._-]*$/.test(name) ? name : undefined;
 }
 
 /** `GET /api/v1/contacts/:id` → `getContactsById`. */

@@ -20,11 +20,49 @@ const tenants = new Map([
 
 const origins = createOrigins({
   platform: ["https://app.example.org", "http://localhost:3000/"],
-  baseUrl: "https://api.example.com:8443",
+  baseUrl: () => "https://api.example.com:8443",
   baseDomain: "example.com",
   findTenant: (host) => tenants.get(host),
   findKnownTenant: (host) => tenants.get(host),
 });
+const local = createOrigins({
+  platform: [],
+  localPages: true,
+  baseUrl: () => "http://localhost:8000",
+  baseDomain: "localhost",
+  findTenant: () => undefined,
+  findKnownTenant: () => undefined,
+});
+
+describe("in development", () => {
+  it.each([
+    "http://localhost:5173",
+    "http://127.0.0.1:3000",
+    "http://[::1]:8080",
+    "http://a.localhost",
+  ])("%s is allowed", (origin) => {
+    expect([
+      local.judge(origin, "localhost:8000"),
+      local.isKnown(origin, "localhost:8000"),
+    ]).toEqual(["allowed", true]);
+  });
+
+  it.each([
+    "https://evil.example",
+    "http://localhost.evil.example",
+    "http://evillocalhost:5173",
+    "http://127.0.0.1.nip.example",
+    "http://192.168.0.7:5173",
+    "null",
+    "file://localhost",
+  ])("%s is foreign", (origin) => {
+    expect([
+      local.judge(origin, "localhost:8000"),
+      local.isKnown(origin, "localhost:8000"),
+    ]).toEqual(["foreign", false]);
+  });
+});
+
 const platformHost = "api.example.com:8443";
 
 describe("an origin", () => {
@@ -130,7 +168,7 @@ describe("an origin", () => {
       fc.property(pair, ([listed, asking]) => {
         const { judge } = createOrigins({
           platform: [text(listed)],
-          baseUrl: "https://api.invalid",
+          baseUrl: () => "https://api.invalid",
           baseDomain: "invalid",
           findTenant: () => undefined,
           findKnownTenant: () => undefined,

@@ -34,9 +34,12 @@ interface TenantHosts {
   readonly baseDomain: string;
 }
 
-export interface OriginsOptions extends TenantHosts {
+export interface OriginsOptions extends Omit<TenantHosts, "baseUrl"> {
+  readonly baseUrl: () => string;
   /** `CORS_ORIGINS` */
   readonly platform: readonly string[];
+  /** Whether pages of this machine, on any port, are allowed as well: for development. */
+  readonly localPages?: boolean;
   /** The tenant that a host names. */
   readonly findTenant: (host: string) => MaybePromise<Tenant | undefined>;
   /** The same, if that tenant is in memory. @throws invalidHost */
@@ -54,6 +57,10 @@ export function canonicalOrigin(text: string): string | undefined {
   return URL.canParse(text) ? new URL(text).origin : undefined;
 }
 
+/** Whether it is of this machine. @param origin in canonical form */
+export const isLocal = (origin: string): boolean =>
+  /^https?:\/\/(([a-z0-9-]+\.)*localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(origin);
+
 /** The origins of a tenant's hosts, and those on its own list. */
 export function originsOfTenant(
   tenant: Tenant,
@@ -70,16 +77,23 @@ export function originsOfTenant(
 
 export function createOrigins(options: OriginsOptions): Origins {
   const { findTenant, findKnownTenant } = options;
-  const platform = canonicalSet(options.platform);
-  const { protocol } = new URL(options.baseUrl);
+  const listed = canonicalSet(options.platform);
+  const isPlatforms = (origin: string): boolean =>
+    listed.has(origin) || (options.localPages === true && isLocal(origin));
+  const { protocol } = new URL(options.baseUrl());
   // By the tenant's object: the catalogue makes a new one when anything of the tenant changes.
-  const lists = new WeakMap<Tenant, ReadonlySet<string>>();
+  let lists = new WeakMap<Tenant, ReadonlySet<string>>();
+  let listedAt = options.baseUrl();
   const hostLists = new WeakMap<HostSettings, ReadonlySet<string>>();
 
   const listOf = (tenant: Tenant): ReadonlySet<string> => {
+    const baseUrl = options.baseUrl();
+    // The port of tenants' hosts is known once the server listens.
+    if (baseUrl !== listedAt) lists = new WeakMap();
+    listedAt = baseUrl;
     const known = lists.get(tenant);
     if (known) return known;
-    const made = originsOfTenant(tenant, options);
+    const made = originsOfTenant(tenant, { ...options, baseUrl });
     lists.set(tenant, made);
     return made;
   };
@@ -104,7 +118,7 @@ export function createOrigins(options: OriginsOptions): Origins {
       const origin = canonicalOrigin(header);
       if (origin === undefined) return "foreign";
       if (isOwn(origin, host, protocol)) return "own";
-      if (platform.has(origin)) return "allowed";
+      if (isPlatforms(origin)) return "allowed";
       return chain(findTenant(host), (tenant) =>
         allows(tenant, origin, host) ? "allowed" : "foreign",
       );
@@ -112,7 +126,7 @@ export function createOrigins(options: OriginsOptions): Origins {
     isKnown(header, host) {
       const origin = canonicalOrigin(header);
       if (origin === undefined || isOwn(origin, host, protocol)) return false;
-      if (platform.has(origin)) return true;
+      if (isPlatforms(origin)) return true;
       try {
         return allows(findKnownTenant(host), origin, host);
       } catch {

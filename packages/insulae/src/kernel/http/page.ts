@@ -21,6 +21,7 @@
  * );
  */
 import { type TProperties, type TSchema, Type } from "typebox";
+import type { ListPage } from "../database/statement.ts";
 import { Json } from "../json.ts";
 import { type CursorCodec, maxCursorLength } from "./cursor.ts";
 
@@ -94,10 +95,10 @@ export function pageOf<Item extends TSchema>(item: Item) {
  * @example
  * return query.total ? withTotal(page, countContacts.first(db, filter)) : page;
  */
-export async function withTotal(
-  page: Promise<Json>,
+export async function withTotal<Row>(
+  page: Promise<Json<ListPage<Row>>>,
   count: Promise<{ readonly total: number | string | bigint } | undefined>,
-): Promise<Json> {
+): Promise<Json<ListPage<Row>>> {
   const [{ text }, counted] = await Promise.all([page, count]);
   // The page is an object that has members: one more goes before its closing brace.
   return new Json(`${text.slice(0, -1)},"total":${Number(counted?.total ?? 0)}}`);

@@ -5,6 +5,7 @@ import { Type } from "typebox";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { makeCertificate } from "../../testing/test-certificates.ts";
 import { feature } from "../feature.ts";
+import { mediaText } from "./fields.ts";
 import type { RequestLimits } from "./limits/request-limits.ts";
 import { unlimited } from "./limits/request-limits.ts";
 import { bytesBody } from "./stream-body.ts";
@@ -175,7 +176,7 @@ it.each([
       await gate.promise;
       yield "piece";
     }
-    const response = Type.String({ contentMediaType: "text/csv" });
+    const response = mediaText("text/csv");
     const options = { permission: "public", summary: "Streams", response } as const;
     const stream = ({ header }: { header: (name: string, value: string) => void }) => {
       header("content-type", "text/csv");

@@ -3,8 +3,10 @@
  * `request_id`, and where there is something to add, `detail` and `errors`. What is not an
  * `AppError` says nothing to the client and everything to the log.
  */
-import { AppError, type ErrorFactory, type FieldError } from "../errors.ts";
-import { type ConstraintErrors, databaseError } from "./database-errors.ts";
+import { applicationFrame, type CallSite } from "../call-site.ts";
+import { AppError, type ErrorFactory, type FieldError, statementOf } from "../errors.ts";
+import { redactText } from "../telemetry/redact.ts";
+import { type ConstraintErrors, databaseError, databaseFacts } from "./database-errors.ts";
 import {
   badRequest,
   bodyTooLarge,
@@ -28,6 +30,44 @@ export interface Problem {
   readonly code: string;
   readonly request_id: string;
   readonly errors?: readonly FieldError[];
+}
+
+/** What was wrong and where, for those who mend it: in the log, and in development in the answer too. */
+export interface ErrorContext {
+  /** `GET /api/v1/notes/:id` */
+  readonly route: string;
+  readonly message: string;
+  readonly sqlstate?: string | undefined;
+  /** The text of the SQL, without its values. */
+  readonly statement?: string | undefined;
+  readonly table?: string | undefined;
+  readonly column?: string | undefined;
+  readonly constraint?: string | undefined;
+  readonly hint?: string | undefined;
+  /** `src/notes/notes.queries.ts:12:5` */
+  readonly frame?: string | undefined;
+}
+
+/**
+ * The context of an error that nobody expected.
+ *
+ * @param route its name, and where it is declared: what is known where the error's stack has nothing of
+ *   the application.
+ */
+export function errorContextOf(
+  error: Error,
+  route: { readonly name: string; readonly at: CallSite | undefined },
+): ErrorContext {
+  let first = error;
+  for (let depth = 0; depth < 10 && first.cause instanceof Error; depth += 1) first = first.cause;
+  const frames = [first.stack, error.stack, route.at?.stack].map(applicationFrame);
+  return {
+    route: route.name,
+    message: redactText(first.message),
+    ...databaseFacts(first),
+    statement: statementOf(first),
+    frame: frames.find((frame) => frame !== undefined),
+  };
 }
 
 /** The body of the answer to an error. */

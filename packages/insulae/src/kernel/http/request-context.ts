@@ -12,7 +12,8 @@ import type { Permissions } from "../auth/permissions.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Cache } from "../cache/cache.ts";
 import type { Events } from "../events.ts";
-import type { BaseContext, RequestInfo, RouteContext } from "../feature.ts";
+import type { RequestInfo } from "../feature.ts";
+import type { BaseContext, RouteContext } from "../handler.ts";
 import type { TenantJobs } from "../jobs/jobs.ts";
 import { type TenantMail, tenantMail } from "../mail/mail.ts";
 import type { Platform } from "../platform.ts";
@@ -30,7 +31,7 @@ import { defaultPageLimit, type Page } from "./page.ts";
 import { requestAudit } from "./request-audit.ts";
 import { findState, type ResolvedRequest, requestLog } from "./request-state.ts";
 
-type AnyBase = Omit<BaseContext<never, never, never>, "params" | "query" | "body">;
+type AnyBase = Omit<BaseContext<never, never, never, never>, "params" | "query" | "body">;
 
 /** What the contexts of one route share. */
 export interface RouteSetting {
@@ -39,7 +40,7 @@ export interface RouteSetting {
   readonly context: RouteContext;
   readonly statuses: ReadonlySet<number>;
   readonly cursors: Cursors;
-  readonly baseUrl: string;
+  readonly baseUrl: () => string;
   readonly log: Logger;
 }
 
@@ -192,7 +193,7 @@ export class RequestContext implements AnyBase {
   get request(): RequestInfo {
     const { id, method, host, headers, ip } = this.#request;
     const { address = ip } = findState(this.#request)?.client ?? {};
-    return { id, method, ip: address, host, headers, baseUrl: this.#setting.baseUrl };
+    return { id, method, ip: address, host, headers, baseUrl: this.#setting.baseUrl() };
   }
 
   get header(): (name: string, value: string) => void {

@@ -71,7 +71,7 @@ export interface RoutesOptions {
   readonly answerChecks: AnswerChecks | undefined;
   /** See `registerStreams`. */
   readonly takeTime: (request: IncomingMessage) => void;
-  readonly baseUrl: string;
+  readonly baseUrl: () => string;
   /** Of the node. */
   readonly workers: number;
   readonly log: Logger;
@@ -181,6 +181,7 @@ function registerRoute(
     config: {
       errorShape: route.options.errorShape,
       ...formConfigOf(route),
+      declaredAt: route.at,
       checkError: options.answerChecks?.(errorSchemas(route, shown, openProblem), list),
     },
     onRequest: entrance(route, options, before, begin),

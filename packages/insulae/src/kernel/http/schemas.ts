@@ -58,6 +58,11 @@ function closed(schema: object, bound: Bounds | undefined): JsonSchema {
 export function schemaProblems(schema: object): string[] {
   const problems: string[] = [];
   visit(schema as JsonSchema, (inner) => {
+    if (hasUndefinedPart(inner)) {
+      problems.push(
+        "a schema in it is undefined: its import is misspelt, or part of an import circle",
+      );
+    }
     const format = inner.format;
     if (typeof format === "string" && stringFormats[format] === undefined) {
       problems.push(`format "${format}" is not known`);
@@ -74,9 +79,18 @@ export function schemaProblems(schema: object): string[] {
 function visit(schema: JsonSchema, look: (schema: JsonSchema) => void): void {
   look(schema);
   for (const [keyword, value] of Object.entries(schema)) {
-    mapSubschemas(keyword, value, (inner) => visit(inner, look));
+    mapSubschemas(keyword, value, (inner) => {
+      if (inner !== undefined) visit(inner, look);
+    });
   }
 }
+
+const hasUndefinedPart = (schema: JsonSchema): boolean =>
+  Object.entries(schema).some(([keyword, value]) => {
+    if (single.has(keyword) && value === undefined) return true;
+    if (several.has(keyword) && Array.isArray(value)) return value.includes(undefined);
+    return named.has(keyword) && Object.values(Object(value)).includes(undefined);
+  });
 
 const single = new Set(["items", "additionalItems", "additionalProperties", "not", "contains"]);
 const several = new Set(["anyOf", "oneOf", "allOf", "items", "prefixItems"]);
@@ -118,6 +132,15 @@ export function hasSecret(schema: object): boolean {
   let found = false;
   visit(schema as JsonSchema, (part) => {
     found ||= part["x-secret"] === true;
+  });
+  return found;
+}
+
+/** The schemas in it that have a name (`$id`), with their text: what two of one name must share. */
+export function namedSchemas(schema: object): readonly (readonly [id: string, text: string])[] {
+  const found: (readonly [string, string])[] = [];
+  visit(schema as JsonSchema, (part) => {
+    if (typeof part.$id === "string") found.push([part.$id, JSON.stringify(part)]);
   });
   return found;
 }

@@ -18,21 +18,23 @@ import type { Tracing } from "../telemetry/tracing.ts";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import { createAnswerChecks } from "./answer-check.ts";
 import { createAnswerError } from "./answer-error.ts";
+import { checkDeclarations } from "./check-declarations.ts";
 import { answerProblem } from "./connection-errors.ts";
-import { type CorsOptions, createCors, isPreflight } from "./cors.ts";
+import { type CorsOptions, createCors, isPreflight, tellOfForeign } from "./cors.ts";
 import { createCursors } from "./cursor.ts";
-import { checkDeclarations, routePath } from "./declarations.ts";
+import { routePath } from "./declarations.ts";
 import type { AdmitHost } from "./development-hosts.ts";
 import { registerDocs } from "./docs.ts";
 import { createEntrance } from "./entrance.ts";
 import { notFound } from "./errors.ts";
 import { acceptForms } from "./form-body.ts";
 import { type HealthChecks, healthFeature } from "./health.ts";
+import { type PagesOptions, registerPages } from "./html-pages.ts";
 import { acceptOnlyJson } from "./json-body.ts";
 import { type RequestLimits, unlimited } from "./limits/request-limits.ts";
 import { metricsFeature } from "./metrics.ts";
 import { createNodeServers, type TlsOptions } from "./node-servers.ts";
-import { createNotFound, shadowedAddresses } from "./not-found.ts";
+import { createNotFound, isAnswered, shadowedAddresses } from "./not-found.ts";
 import { createRequestId } from "./request-id.ts";
 import { type Resolve, type ResolvedRequest, stateKey } from "./request-state.ts";
 import { registerRoutes } from "./routes.ts";
@@ -57,9 +59,15 @@ export interface HttpServerOptions {
   readonly limits: RequestLimits;
   /** Signs cursors; the same on every node. */
   readonly cursorSecret: Uint8Array | string;
-  /** Where clients reach this server, from configuration: `https://api.example.com`. */
-  readonly baseUrl: string;
+  /** Where clients reach this server: `https://api.example.com`. Without PUBLIC_URL, known once it listens. */
+  readonly baseUrl: () => string;
   readonly version: string;
+  /** The application's, in the API reference. Default: Insulae. */
+  readonly name?: string | undefined;
+  /** Those of the features that have an OpenAPI document of their own: the APIs of other systems. */
+  readonly dialects?: ReadonlySet<Feature> | undefined;
+  /** Pages for people. Where a route of a feature's answers at the address, that does. */
+  readonly pages?: PagesOptions | undefined;
   readonly production: boolean;
   readonly log: Logger;
   /** The largest body in bytes, where a route says nothing else. Default 1 MiB. */
@@ -143,16 +151,25 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   checkDeclarations(features);
 
   const { enterAt, stray } = createEntrance({
-    headers: securityHeaders(options.production && options.baseUrl.startsWith("https:")),
+    headers: securityHeaders(options.production && options.baseUrl().startsWith("https:")),
     log,
     metrics: createHttpMetrics(options.metrics),
     tracing: options.tracing,
   });
-  const cors = createCors(options.cors);
+  const cors = createCors({
+    ...options.cors,
+    onForeign: options.production ? undefined : tellOfForeign(log),
+  });
   const constraints = new Map<string, ErrorFactory>(
     features.flatMap((feature) => Object.entries(feature.constraints)),
   );
-  const answerError = createAnswerError({ constraints, stray, admitError: cors.admitError, log });
+  const answerError = createAnswerError({
+    constraints,
+    stray,
+    admitError: cors.admitError,
+    debug: !options.production,
+    log,
+  });
 
   // As Fastify decides whose `X-Forwarded-…` it believes.
   const trusted = proxyAddress.compile([...(options.trustProxy ?? [])]);
@@ -211,17 +228,28 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     limits: unlimited,
   });
   registerRoutes(app, { ...shared, features: options.features, resolve: options.resolve, limits });
-  const docs = registerDocs(app, { features, version, baseUrl: options.baseUrl, enterAt, limits });
+  const { name, dialects, baseUrl, production, admitHost } = options;
+  const docs = registerDocs(app, {
+    ...{ features, name, dialects, version, baseUrl, production },
+    ...{ enterAt, limits },
+  });
+  const routes = features.flatMap((feature) =>
+    feature.routes.map((route) => ({
+      method: route.method,
+      path: routePath(route),
+      errorShape: route.options.errorShape,
+    })),
+  );
+  const pages = Object.fromEntries(
+    Object.entries(options.pages?.pages ?? {}).filter(([path]) => !isAnswered(routes, "GET", path)),
+  );
+  if (options.pages) {
+    registerPages(app, { ...options.pages, pages }, { enterAt, limits, admitHost });
+  }
 
   const addresses = [
-    ...features.flatMap((feature) =>
-      feature.routes.map((route) => ({
-        method: route.method,
-        path: routePath(route),
-        errorShape: route.options.errorShape,
-      })),
-    ),
-    ...docs.map((path) => ({ method: "GET", path })),
+    ...routes,
+    ...[...docs, ...Object.keys(pages)].map((path) => ({ method: "GET", path })),
   ];
   const missing = createNotFound(addresses);
   const enter = enterAt(undefined);

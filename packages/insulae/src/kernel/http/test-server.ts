@@ -52,7 +52,7 @@ export function testServer(
     cors: { origins: { judge: () => "foreign", isKnown: () => false }, credentials: false },
     limits: unlimited,
     cursorSecret: "a secret of at least thirty-two bytes",
-    baseUrl: "http://localhost:8000",
+    baseUrl: () => "http://localhost:8000",
     version: "1.2.3",
     production: false,
     log: pino({ base: null }, sink),

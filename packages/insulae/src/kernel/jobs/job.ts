@@ -7,6 +7,8 @@
  * such that a second run does no harm.
  */
 import { type Static, type TSchema, Type } from "typebox";
+import { Value } from "typebox/value";
+import { describeValue, refuse, unknownNames } from "../declaration-error.ts";
 import type { Platform, TenantScope } from "../platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 
@@ -123,11 +125,9 @@ function define<Data extends TSchema>(
   options: JobOptions<Data> & Pick<JobDefinition, "run">,
 ) {
   if (!/^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$/.test(name)) {
-    throw new Error(`job name ${JSON.stringify(name)}: use feature.what-it-does`);
+    refuse([`job name ${JSON.stringify(name)}: use feature.what-it-does`]);
   }
-  if (options.schedule !== undefined && !/^\S+( \S+){4}$/.test(options.schedule)) {
-    throw new Error(`the schedule of ${name} has to be cron's five fields`);
-  }
+  refuse(jobProblems(options).map((problem) => `job ${name}: ${problem}`));
   return {
     name,
     // Without a schema Data is that of no data.
@@ -141,6 +141,66 @@ function define<Data extends TSchema>(
     run: options.run,
   };
 }
+
+const optionNames: Readonly<Record<keyof JobOptions<TSchema> | "run", true>> = {
+  data: true,
+  retries: true,
+  backoffSeconds: true,
+  priority: true,
+  timeoutSeconds: true,
+  schedule: true,
+  uncounted: true,
+  run: true,
+};
+
+function jobProblems(options: JobOptions<TSchema> & Pick<JobDefinition, "run">): string[] {
+  const { data, schedule, run } = options;
+  const numbers = ["retries", "backoffSeconds", "timeoutSeconds"] as const;
+  const isAmount = (value: unknown) => typeof value === "number" && value >= 0;
+  return [
+    ...unknownNames(options, Object.keys(optionNames)),
+    ...("data" in options && (typeof data !== "object" || data === null)
+      ? [`data is ${describeValue(data)}; give a schema, or leave it out`]
+      : []),
+    ...(typeof run === "function" ? [] : [`run is ${describeValue(run)}; give a function`]),
+    ...numbers
+      .filter((option) => options[option] !== undefined && !isAmount(options[option]))
+      .map((option) => `${option} is not a number of 0 or more`),
+    ...(schedule === undefined || isSchedule(schedule)
+      ? []
+      : [
+          `schedule ${JSON.stringify(schedule)} is not cron's five fields, such as "0 3 * * *" (every day at 3:00 UTC)`,
+        ]),
+    ...(schedule !== undefined && data && !Value.Check(data, {})
+      ? ["it has a schedule, and runs without data then: make all of its data optional"]
+      : []),
+  ];
+}
+
+/** Of minute, hour, day of the month, month, day of the week. */
+const ranges = [
+  [0, 59],
+  [0, 23],
+  [1, 31],
+  [1, 12],
+  [0, 7],
+] as const;
+
+function isSchedule(cron: string): boolean {
+  const fields = cron.split(" ");
+  return fields.length === 5 && ranges.every((range, at) => isField(fields[at] ?? "", range));
+}
+
+/** A list of `*`, numbers, names (`mon`) and ranges of them, each perhaps with a step. */
+const isField = (field: string, [least, most]: readonly [number, number]): boolean =>
+  field.split(",").every((part) => {
+    const [, from, to, step] =
+      /^(\*|\d{1,2}|[a-z]{3})(?:-(\d{1,2}|[a-z]{3}))?(?:\/(\d{1,2}))?$/i.exec(part) ?? [];
+    const numbers = [from, to].filter((each) => /^\d/.test(each ?? "")).map(Number);
+    return (
+      from !== undefined && step !== "0" && numbers.every((each) => each >= least && each <= most)
+    );
+  });
 
 /** By name. @throws Error if two have one name. */
 export function jobsOf(

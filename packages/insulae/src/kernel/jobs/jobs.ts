@@ -72,8 +72,10 @@ export interface JobsOptions {
 
 export function createJobs({ declared, queue, outbox, count }: JobsOptions): PlatformJobs {
   const check = (job: JobDefinition, data: unknown): void => {
-    if (declared.get(job.name)?.run !== job.run) {
-      throw new TypeError(`the job ${job.name} is not among any feature's jobs`);
+    if (!job || declared.get(job.name)?.run !== job.run) {
+      throw new TypeError(
+        `the job ${job?.name} is not among any feature's jobs; add it to the \`jobs\` of the feature`,
+      );
     }
     const [problem] = Value.Errors(job.data, data);
     if (problem) {

@@ -3,6 +3,7 @@
  * a mark that nobody can guess, in a paragraph of its own, which becomes the link here.
  */
 import { randomUUID } from "node:crypto";
+import { escapeHtml } from "../html.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { invalidTemplate, type Texts, type Values } from "./renderer.ts";
 import type { Composed, MailTexts } from "./template.ts";
@@ -138,13 +139,3 @@ function asHtml(part: Part, { color }: Brand): string {
 /** Control characters could begin a header, or hide what follows. */
 export const oneLine = (text: string): string =>
   text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]+/gu, " ").trim();
-
-const entities: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-const escapeHtml = (text: string): string =>
-  text.replace(/[&<>"']/g, (character) => entities[character] ?? "");

@@ -92,7 +92,9 @@ export function createMail(options: MailOptions): Mail {
     brandOf: (tenant) => brandOf(tenant, supportEmail),
     async send(template, { to, tenant, variables, atMostHourly }, tx) {
       if (templates.get(template.name)?.compose !== template.compose) {
-        throw new Error(`the mail ${template.name} is not among any feature's mails`);
+        throw new Error(
+          `the mail ${template.name} is not among any feature's mails; add it to the \`mails\` of the feature`,
+        );
       }
       const recipient = canonicalEmail(to);
       const insert = (db: Kysely<ControlTables>) =>

@@ -175,7 +175,7 @@ export function createMailSender(options: MailSenderOptions): MailSender {
       to: mail.recipient,
       tenant,
       platform,
-      link: (path, query = {}) =>
+      link: (path, query = tenant ? { tenant: tenant.key } : {}) =>
         `${appUrl}${path}?${new URLSearchParams(query)}`.replace(/\?$/, ""),
     });
     if (!composed) return { state: "dropped", reason: "there was nothing to send" };

@@ -6,6 +6,7 @@
  * A tenant may have texts of its own. A text never holds a link, only the place of one: what is put
  * there is made afterwards (`layout.ts`), so no text can carry a link's token anywhere else.
  */
+import { describeValue, hint, refuse } from "../declaration-error.ts";
 import type { Platform } from "../platform.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { Values } from "./renderer.ts";
@@ -23,7 +24,7 @@ export interface MailSetting {
   readonly tenant: Tenant | undefined;
   readonly platform: Platform;
   /**
-   * A page of the front end, from configuration (`APP_URL`).
+   * A page of the front end, from configuration (`APP_URL`). Without a query it is told which tenant it is about.
    *
    * @example link("/verify-email", { token })
    */
@@ -62,6 +63,7 @@ export type AnyMailTemplate = MailTemplate<never>;
 /**
  * Defines a mail; the feature that it belongs to names it in `mails`.
  *
+ * @throws DeclarationError if a text names a value that isn't described
  * @param compose the variables come out of the queue as JSON.
  * @example
  * const planMail = mailTemplate<{ plan: string }>(
@@ -77,13 +79,25 @@ export type AnyMailTemplate = MailTemplate<never>;
  * );
  * await mail.send(planMail, { to: "ada@example.org", variables: { plan: "free" } });
  */
-export const mailTemplate = <Variables extends object>(
-  { body, values = {}, links = {}, ...description }: MailDescription,
+export function mailTemplate<Variables extends object>(
+  { body: paragraphs, values = {}, links = {}, ...description }: MailDescription,
   compose: MailTemplate<Variables>["compose"],
-): MailTemplate<Variables> => ({
-  ...description,
-  body: body.join("\n\n"),
-  values,
-  links,
-  compose,
-});
+): MailTemplate<Variables> {
+  const body = paragraphs.join("\n\n");
+  const { name, subject } = description;
+  const known = [...Object.keys(values), ...Object.keys(links), "tenant", "support_email"];
+  const problems = [
+    ...(/^[a-z][a-z0-9_]*$/.test(name) ? [] : ["use a name in lower case with underscores"]),
+    ...(subject.trim() === "" ? ["give it a subject"] : []),
+    ...(typeof compose === "function" ? [] : [`compose is ${describeValue(compose)}`]),
+    ...namesIn(`${subject} ${body}`)
+      .filter((each) => !known.includes(each))
+      .map((each) => `{{ ${each} }} is neither in its values nor in its links${hint(each, known)}`),
+  ];
+  refuse(problems.map((problem) => `mail ${name}: ${problem}`));
+  return { ...description, body, values, links, compose };
+}
+
+/** The values that a text names. One with tags (`{% for … %}`) may make names of its own: those are left out. */
+const namesIn = (text: string): readonly string[] =>
+  text.includes("{%") ? [] : [...text.matchAll(/\{\{-?\s*(\w+)/g)].map(([, name = ""]) => name);

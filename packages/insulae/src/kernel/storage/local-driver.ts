@@ -31,8 +31,8 @@ export interface LocalDriverOptions {
   readonly folder: string;
   readonly grants: Grants;
   /** Where this server is reached, or a CDN in front of it. */
-  readonly uploadBase: string;
-  readonly downloadBase: string;
+  readonly uploadBase: () => string;
+  readonly downloadBase: () => string;
 }
 
 export const storagePath = "/api/v1/storage";
@@ -163,7 +163,7 @@ export function createLocalDriver(options: LocalDriverOptions): LocalDriver {
       const grant = grants.sign({ method: "PUT", key, expires, type, size });
       return {
         method: "PUT",
-        url: `${options.uploadBase}${storagePath}?grant=${grant}`,
+        url: `${options.uploadBase()}${storagePath}?grant=${grant}`,
         headers: { "content-type": type },
         fields: {},
         expiresAt: new Date(expires * 1_000),
@@ -172,7 +172,7 @@ export function createLocalDriver(options: LocalDriverOptions): LocalDriver {
     async signDownload(key, { type, disposition }) {
       const expires = signingTime(Date.now()).getTime() / 1_000 + downloadSeconds;
       const grant = grants.sign({ method: "GET", key, expires, type, disposition });
-      return `${options.downloadBase}${storagePath}?grant=${grant}`;
+      return `${options.downloadBase()}${storagePath}?grant=${grant}`;
     },
     async sweep() {
       for (const top of [unfinished, granted]) {

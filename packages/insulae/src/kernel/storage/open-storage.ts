@@ -9,11 +9,14 @@ import { createStorage, type Storage } from "./storage.ts";
 
 /** Opens where the configuration says that files are. Nothing is touched before it is used. */
 export function openStorage(config: Config, secrets: Secrets): Storage {
-  const { baseUrl, cdnBaseUrl, s3, aws } = config;
+  const { cdnBaseUrl, s3, aws } = config;
   if (s3) return createStorage(createS3Driver({ s3, aws, cdnBaseUrl }));
   const folder = join(config.dataDir, "files");
   const grants = createGrants(secrets.derive("storage-urls", 32));
-  const bases = { uploadBase: baseUrl, downloadBase: cdnBaseUrl ?? baseUrl };
+  const bases = {
+    uploadBase: () => config.baseUrl,
+    downloadBase: () => cdnBaseUrl ?? config.baseUrl,
+  };
   const driver = createLocalDriver({ folder, grants, ...bases });
   return createStorage(driver, createLocalFiles({ folder, grants, driver }));
 }

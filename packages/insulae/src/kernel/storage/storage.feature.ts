@@ -7,6 +7,7 @@ import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { feature } from "../feature.ts";
 import { notFound } from "../http/errors.ts";
+import { mediaText } from "../http/fields.ts";
 import { mediaType } from "../http/media-type.ts";
 import {
   entityTagOf,
@@ -25,7 +26,7 @@ const maxGrantLength = 4_000;
 const Grant = Type.Object({
   grant: Type.String({ maxLength: maxGrantLength, description: "What the URL was signed for." }),
 });
-const Bytes = Type.String({ contentMediaType: "*/*" });
+const Bytes = mediaText("*/*");
 
 export const storageFeature = feature("storage", {
   routes: (r) => [

@@ -1,4 +1,5 @@
 import { type LoggerOptions, type Logger as PinoLogger, pino } from "pino";
+import { statementOf } from "../errors.ts";
 import { redact, redactText } from "./redact.ts";
 
 export type Logger = PinoLogger;
@@ -91,13 +92,24 @@ function fieldsForLog(fields: Record<string, unknown>): Record<string, unknown> 
 }
 
 /** What of PostgreSQL's and Node's errors may be kept; their other fields quote values. */
-const kept = ["code", "severity", "schema", "table", "column", "constraint", "routine", "syscall"];
+const kept = [
+  "code",
+  "severity",
+  "schema",
+  "table",
+  "column",
+  "constraint",
+  "routine",
+  "syscall",
+  "hint",
+];
 
 const maxCauses = 5;
 
 /**
- * An error as the log keeps it: what and where, and why. Neither the values that PostgreSQL quotes
- * in `detail` and `where`, nor a statement, a request or a connection's settings that hang on it.
+ * An error as the log keeps it: what and where, and why, with the text of the statement that PostgreSQL
+ * refused. Neither the values that it quotes in `detail` and `where`, nor a statement's values, a request
+ * or a connection's settings that hang on it.
  */
 function errorForLog(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return redact(error);
@@ -112,6 +124,7 @@ function errorForLog(error: unknown, depth = 0): unknown {
         return typeof value === "string" ? [[key, value]] : [];
       }),
     ),
+    statement: statementOf(error),
     ...(cause !== undefined && depth < maxCauses && { cause: errorForLog(cause, depth + 1) }),
     ...(error instanceof AggregateError &&
       depth < maxCauses && { errors: error.errors.map((inner) => errorForLog(inner, depth + 1)) }),

@@ -146,6 +146,7 @@ const route = (permission: Access, context: RouteContext = "tenant"): Route => (
   absolute: false,
   options: { permission, context, response: {}, summary: "" },
   handler: () => undefined,
+  at: {},
 });
 
 const facts = (given: Partial<RequestFacts>): RequestFacts => ({

@@ -72,6 +72,8 @@ export interface ResolverOptions {
   readonly hostLookup: HostLookup;
   /** The key of `DEFAULT_TENANT`, if one is set. */
   readonly defaultTenant: string | undefined;
+  /** The roles that hold a permission; given, whoever lacks it is told. */
+  readonly rolesWith?: ((permission: string) => readonly string[]) | undefined;
   readonly authenticate: Authenticate;
   readonly certificates: Pick<ClientCertificates, "find" | "proofOf">;
   readonly onCrossTenantAttempt: (attempt: CrossTenantAttempt) => void;
@@ -90,7 +92,8 @@ interface Candidates {
 }
 
 export function createResolver(options: ResolverOptions): Resolver {
-  const { catalogue, hostLookup, authenticate, certificates, onCrossTenantAttempt } = options;
+  const { catalogue, hostLookup, authenticate, certificates, onCrossTenantAttempt, rolesWith } =
+    options;
 
   /** The host's tenant. A host that nobody registered names none; a subdomain that is no slug is an error. */
   const tenantOfHost = (
@@ -271,7 +274,7 @@ export function createResolver(options: ResolverOptions): Resolver {
           return chain(proven?.findPrincipal(tenant), (user) => {
             if (proven && !user && !open) throw invalidToken();
             const credential = user && proven?.credential;
-            const refusal = refusalOf(route, tenant, user, credential);
+            const refusal = refusalOf(route, { tenant, user, credential }, rolesWith);
             if (refusal) throw user ? new CallerRefused(refusal, user) : refusal;
             return { tenant, user, credential };
           });
@@ -302,11 +305,11 @@ const accessDenied = () =>
 /** Why the caller may not use the route; undefined: they may. */
 function refusalOf(
   route: Route,
-  tenant: Tenant | undefined,
-  user: Principal | undefined,
-  credential: Credential | undefined,
+  caller: Caller,
+  rolesWith: ResolverOptions["rolesWith"],
 ): AppError | undefined {
-  return lacking(route, tenant, user) ?? (credential && standIn(route, credential));
+  const { credential } = caller;
+  return lacking(route, caller, rolesWith) ?? (credential && standIn(route, credential));
 }
 
 /**
@@ -323,8 +326,8 @@ function standIn(route: Route, credential: Credential): AppError | undefined {
 /** What the caller lacks, in the context that the route runs in. */
 function lacking(
   route: Route,
-  tenant: Tenant | undefined,
-  user: Principal | undefined,
+  { tenant, user }: Caller,
+  rolesWith: ResolverOptions["rolesWith"],
 ): AppError | undefined {
   const { permission, context = "tenant", orPlatform } = route.options;
   if (permission !== "public") {
@@ -341,7 +344,7 @@ function lacking(
   if (permission === "public" || permission === "authenticated") return undefined;
   return user?.kind === "tenant" && user.permissions.has(permission)
     ? undefined
-    : needsPermission(permission);
+    : needsPermission(permission, rolesWith?.(permission));
 }
 
 const expectedToken = {

@@ -19,7 +19,7 @@ export interface TenantConfig {
   readonly key: string;
   readonly slug: string;
   readonly name: string;
-  readonly status: string;
+  readonly status: "active" | "suspended";
   readonly plan: string;
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -68,6 +68,7 @@ export function createTenantConfigs(options: TenantConfigsOptions): TenantConfig
     const tenant = await catalogue.find({ by: "id", value: id });
     if (!tenant) return undefined;
     const { key, slug, name, status, plan, settings } = tenant;
+    if (status !== "active" && status !== "suspended") return undefined;
     return { id: tenant.id, key, slug, name, status, plan, settings };
   };
   const read = async (from: Redis, id: TenantId): Promise<TenantConfig | undefined> => {

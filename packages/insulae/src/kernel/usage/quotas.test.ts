@@ -225,6 +225,7 @@ describe("users", () => {
     };
     const first = await memberOf("premium");
     const owner = await addMember(app, first.tenant, "owner");
+    await addMember(app, first.tenant);
     await change(first, { plan: "free" });
     const password = "a-Fine-passphrase-7";
     const addUser = async (email: string) => {

@@ -46,11 +46,12 @@ export function findBinaries(
   user: ServerUser,
   places: readonly string[],
   packageRoot = findPackage(),
+  note: (message: string) => void = () => {},
 ): Binaries {
   const { version } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8"));
   const native = join(packageRoot, "native");
   const usable = canReach(user, join(native, "bin", "postgres")) && makeLinks(packageRoot);
-  const root = usable ? native : privateCopy(packageRoot, String(version), places, user);
+  const root = usable ? native : privateCopy(packageRoot, String(version), places, user, note);
   return {
     postgres: join(root, "bin", "postgres"),
     initdb: join(root, "bin", "initdb"),
@@ -96,13 +97,17 @@ function privateCopy(
   version: string,
   places: readonly string[],
   user: ServerUser,
+  note: (message: string) => void,
 ): string {
   const name = `insulae-postgres-${version}-${process.arch}`;
   for (const place of places) {
     const copy = join(place, name);
     try {
       if (!canReach(user, copy)) continue;
-      if (!existsSync(copy)) makeCopy(packageRoot, place, copy, user);
+      if (!existsSync(copy)) {
+        note(`Copying PostgreSQL to ${copy}, once …`);
+        makeCopy(packageRoot, place, copy, user);
+      }
       if (isOurs(copy)) return join(copy, "native");
     } catch {
       // Read-only, full, or not ours to write in: the next place may do.

@@ -61,10 +61,12 @@ export async function openCluster(
   user: ServerUser,
   binaries: Binaries,
   durable: boolean,
+  note: (message: string) => void = () => {},
 ): Promise<DataFolder> {
   const home = join(root, "postgres");
   try {
     if (!existsSync(join(home, "cluster.json"))) {
+      note(`Setting up PostgreSQL in ${home}: the first start takes some seconds …`);
       await makeCluster(root, home, user, binaries, durable);
     }
     const { id, password } = JSON.parse(readFileSync(join(home, "cluster.json"), "utf8"));

@@ -28,6 +28,8 @@ export interface EmbeddedOptions {
   readonly settings?: Settings;
   /** Hears of what takes long or goes wrong. */
   readonly log?: (message: string) => void;
+  /** Hears what begins, where the first start or any start takes a while. */
+  readonly note?: (message: string) => void;
 }
 
 export interface Embedded {
@@ -52,14 +54,15 @@ const databaseName = "insulae";
  * const { url, stop } = await startEmbedded({ dataDir: ".insulae" });
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
-  const log = options.log ?? (() => {});
+  const { log = () => {}, note = () => {} } = options;
   const durable = options.durable ?? true;
   const { root, user } = prepareFolder(options.dataDir);
-  const binaries = findBinaries(user, copyPlaces(root, user));
-  const folder = await openCluster(root, user, binaries, durable);
+  const binaries = findBinaries(user, copyPlaces(root, user), undefined, note);
+  const folder = await openCluster(root, user, binaries, durable, note);
   let endpoint: Endpoint | undefined;
   const launchHere = async () => {
     const port = options.port ?? defaultPort;
+    if (endpoint === undefined) note("Starting the embedded PostgreSQL …");
     endpoint ??= { socketFolder: await chooseSocketFolder(folder), port };
     const ours = serverSettings({ durable, endpoint, tcp: options.port !== undefined });
     return launch(folder, binaries, endpoint.socketFolder, { ...ours, ...options.settings });

@@ -96,7 +96,7 @@ describe("a refusal for a page of an allowed origin", () => {
       cors: {
         origins: createOrigins({
           platform: [listed],
-          baseUrl: "http://localhost",
+          baseUrl: () => "http://localhost",
           baseDomain: "localhost",
           findTenant,
           findKnownTenant: (host) => (host === "a.localhost" ? acme : undefined),

@@ -1,8 +1,11 @@
 import { styleText } from "node:util";
-import type { Config } from "../config.ts";
-import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
+import type { App } from "./app.ts";
+import type { Config } from "./config.ts";
+import type { FirstAdmin } from "./features/accounts/accounts.feature.ts";
 
 export interface Started {
+  /** The application's; absent: Insulae itself. */
+  readonly name?: string | undefined;
   readonly version: string;
   readonly url: string;
   readonly config: Config;
@@ -13,7 +16,12 @@ export interface Started {
 }
 
 /** The same for programs. */
-export const welcomeDocument = ({ version, url, config, admin }: Started) => ({
+export const welcomeDocument = ({
+  version,
+  url,
+  config,
+  admin,
+}: Omit<Started, "freeKey" | "seconds">) => ({
   version,
   url,
   swagger_ui: `${url}/swagger-ui`,
@@ -27,10 +35,11 @@ export const welcomeDocument = ({ version, url, config, admin }: Started) => ({
 
 /** What to do with a server that has just been started. */
 export function welcome(started: Started): string {
-  const { version, url, config, admin, freeKey, seconds } = started;
+  const { name, version, url, config, admin, freeKey, seconds } = started;
+  const title = name === undefined ? `Insulae ${version}` : name;
   const lines = [
     "",
-    `  ${styleText("bold", `Insulae ${version}`)}  ready in ${seconds.toFixed(1)} s`,
+    `  ${styleText("bold", title)}  ready in ${seconds.toFixed(1)} s`,
     "",
     `  API         ${url}/api/v1`,
     `  Reference   ${url}/swagger-ui  or  ${url}/redoc`,
@@ -42,6 +51,14 @@ export function welcome(started: Started): string {
     "",
   ];
   return lines.join("\n");
+}
+
+/** The example has to work when it is pasted, also at a later start. */
+export async function findFreeKey({ tenants }: Pick<App, "tenants">): Promise<string> {
+  for (let number = 1; ; number += 1) {
+    const key = number === 1 ? "acme" : `acme-${number}`;
+    if (!(await tenants.find(key))) return key;
+  }
 }
 
 function firstSteps(url: string, key: string): string[] {

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { createLoggerTo, type Logger } from "../kernel/telemetry/log.ts";
+import { createLoggerTo, type Logger } from "./kernel/telemetry/log.ts";
 
 const names: Readonly<Record<number, string>> = {
   10: "trace",
@@ -19,9 +19,18 @@ function shorten(line: string): string {
   const name = names[level] ?? String(level);
   const color = level >= 50 ? "red" : level >= 40 ? "yellow" : "gray";
   const details = Object.entries(rest).map(([key, value]) => `${key}=${textOf(value)}`);
-  const cause = err === undefined ? [] : [level >= 50 ? (err.stack ?? err.message) : err.message];
+  const cause =
+    err === undefined ? [] : [level >= 50 ? ownFrames(err.stack ?? err.message) : err.message];
   const parts = [String(time).slice(11, 19), styleText(color, name.padEnd(5)), msg];
   return [...parts, ...details, ...cause].join(" ");
+}
+
+/** Without those of Node and of packages, unless all are. */
+function ownFrames(stack: string): string {
+  const lines = stack.split("\n");
+  const isOther = (line: string) => /^\s+at .*(node:|[/\\]node_modules[/\\])/.test(line);
+  const own = lines.filter((line) => !isOther(line));
+  return (own.some((line) => /^\s+at /.test(line)) ? own : lines).join("\n");
 }
 
 /** On one line, and without what a terminal would obey: a client may have chosen it. */

@@ -7,8 +7,6 @@
  * A SIGTERM to npm may never get here: npm passes it on to its shell, and a shell that waits for us
  * (dash does) ends without a word. So who is started by npm, or by `insulae dev`, also ends when its parent is gone.
  */
-import { exitCodes } from "./failure.ts";
-
 /** The variable by which `insulae dev` tells the server whose parent it is. */
 export const developedVariable = "INSULAE_DEV";
 
@@ -25,7 +23,7 @@ export interface StopOptions {
   /** The parent's pid when the process began: it may be gone by now. */
   readonly parent: number;
   /** What a SIGHUP is for; by default it ends the server, as when the terminal is closed. */
-  readonly onHangUp?: () => void;
+  readonly onHangUp?: (() => void) | undefined;
 }
 
 export function stopOnSignal({ close, deadlineMs, note, parent, onHangUp }: StopOptions): void {
@@ -34,15 +32,15 @@ export function stopOnSignal({ close, deadlineMs, note, parent, onHangUp }: Stop
   const stop = async () => {
     const timer = setTimeout(() => {
       note("It could not be closed in time: it ends as it is.");
-      process.exit(exitCodes.failed);
+      process.exit(1);
     }, deadlineMs);
     try {
       await close(() => clearTimeout(timer));
       clearTimeout(timer);
-      process.exit(exitCodes.ok);
+      process.exit(0);
     } catch (error) {
       note(`It could not be closed: ${error instanceof Error ? error.message : error}`);
-      process.exit(exitCodes.failed);
+      process.exit(1);
     }
   };
 

@@ -1,0 +1,35 @@
+import type { Config } from "../config.ts";
+import type { Page } from "../kernel/http/html-pages.ts";
+import { actionPages } from "./action-pages.ts";
+import { firstPage } from "./first-page.ts";
+import { mailsPage } from "./mails-page.ts";
+
+interface PagesOptions {
+  readonly config: Config;
+  /** The application's. */
+  readonly name: string;
+  readonly version: string;
+}
+
+/**
+ * The pages that the server has, by their paths. In production these are at most those that links in mails
+ * lead to, which say nothing of the server.
+ */
+export function pagesOf({ config, name, version }: PagesOptions): Readonly<Record<string, Page>> {
+  const mails = config.mail === "capture";
+  return {
+    ...(config.appUrl === config.baseUrl && actionPages(name)),
+    ...(config.env !== "production" && {
+      "/": firstPage({
+        name,
+        version,
+        environment: config.env,
+        embedded: config.databaseUrl === undefined,
+        since: new Date(),
+        mails,
+        metricsToken: config.metricsToken !== undefined,
+      }),
+      ...(mails && { "/dev/mails": mailsPage(name) }),
+    }),
+  };
+}

@@ -1,0 +1,34 @@
+import { html } from "../kernel/html.ts";
+import type { Page } from "../kernel/http/html-pages.ts";
+import { pageOf } from "./document.ts";
+
+/** The captured mails, to be read by people. Everybody who reaches the server can, so it is for development alone. */
+export const mailsPage = (name: string): Page =>
+  pageOf({
+    title: `${name}: captured mails`,
+    script: "mails.js",
+    policy: [
+      "connect-src 'self'",
+      // The frame of a mail is under this policy too, and its layout is in attributes.
+      "style-src-attr 'unsafe-inline'",
+    ],
+    body: () => html`<main>
+<h1>Captured mails</h1>
+<p class="quiet">They were not sent. The newest 200 are kept.</p>
+<noscript>This page needs JavaScript; GET /api/v1/dev/mails has the same.</noscript>
+<p role="status" class="bad"></p>
+<p id="none" hidden>There is no mail yet.</p>
+<table id="list" hidden>
+<thead><tr><th scope="col">At</th><th scope="col">To</th><th scope="col">Subject</th></tr></thead>
+<tbody></tbody>
+</table>
+<article id="mail" hidden>
+<p><a href="#">All mails</a></p>
+<h2 id="subject"></h2>
+<p id="about" class="quiet"></p>
+<iframe title="The mail" sandbox="allow-popups allow-popups-to-escape-sandbox"></iframe>
+<h2>As text</h2>
+<pre id="text" tabindex="0"></pre>
+</article>
+</main>`,
+  });

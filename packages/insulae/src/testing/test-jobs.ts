@@ -1,0 +1,92 @@
+/** Has jobs run while a test waits. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type pg from "pg";
+import type { App } from "../app.ts";
+import { platformQueue } from "../kernel/jobs/queue-names.ts";
+
+const longestMs = 20_000;
+
+interface FailedJob {
+  readonly id: string;
+  readonly job: string;
+  readonly error: unknown;
+}
+
+/**
+ * Makes jobs due and waits until they, and those that they send, have ended.
+ *
+ * @param client the administrator, in the main database
+ * @param reported the ids of failed jobs that a test knows of; gets those that it hears of now
+ * @throws Error if one has failed for good
+ */
+export async function runJobs(app: App, client: pg.Client, reported: Set<string>): Promise<void> {
+  const until = performance.now() + longestMs;
+  for (;;) {
+    // A job may move from an outbox to the queue, and end and leave another, between two looks.
+    const before = await makeDue(client);
+    const outboxes = await findOutboxes(app, client);
+    const after = await makeDue(client);
+    await refuseFailed(client, reported);
+    const waiting = [...before.waiting, ...outboxes, ...after.waiting];
+    if (waiting.length === 0 && before.count === after.count) return;
+    if (performance.now() > until) {
+      throw new Error(`jobs have not ended: ${[...new Set(waiting)].join(", ")}`);
+    }
+    await sleep(10);
+  }
+}
+
+interface Queue {
+  /** The names of jobs that wait or run; those of suspended tenants wait for them to be active. */
+  readonly waiting: readonly string[];
+  /** How many there are, with those that have ended. */
+  readonly count: string;
+}
+
+async function makeDue(client: pg.Client): Promise<Queue> {
+  await client.query(
+    `with due as (
+       update pgboss.job_common set start_after = now(), blocked = false
+       where state < 'active' and start_after > now()
+       returning id
+     )
+     select pg_notify('insulae', 'job') from due limit 1`,
+  );
+  const { rows } = await client.query<Queue>(
+    `select count(*), coalesce(
+       json_agg(data ->> 'job') filter (where state <= 'active' and (job.name = $1 or exists (
+         select from control.tenants where id::text = job.name and status = 'active'))),
+       '[]') as waiting
+     from pgboss.job_common job`,
+    [platformQueue],
+  );
+  return rows[0] ?? { waiting: [], count: "0" };
+}
+
+/** @throws Error */
+async function refuseFailed(client: pg.Client, reported: Set<string>): Promise<void> {
+  const { rows } = await client.query<FailedJob>(
+    `select id, data ->> 'job' as job, output -> 'error' as error
+     from pgboss.job_common where state = 'failed'`,
+  );
+  const [first, ...others] = rows.filter(({ id }) => !reported.has(id));
+  for (const { id } of rows) reported.add(id);
+  if (!first) return;
+  const more = others.length > 0 ? ` (and ${others.length} more)` : "";
+  throw new Error(`the job ${first.job} failed: ${String(first.error)}${more}`);
+}
+
+/** Jobs that were sent in a transaction, and are not in the queue yet. @returns their names */
+async function findOutboxes(app: App, client: pg.Client): Promise<readonly string[]> {
+  const { rows } = await client.query<{ id: string }>(
+    `select distinct tenant_id as id
+     from control.outbox_marks join control.tenants tenant on tenant.id = tenant_id
+     where status = 'active'`,
+  );
+  const found = await Promise.all(
+    rows.map(({ id }) =>
+      app.withTenant(id, ({ db }) => db.query<{ job: string }>("select job from outbox")),
+    ),
+  );
+  return found.flat().map(({ job }) => job);
+}
