@@ -1,6 +1,6 @@
 /**
  * The project that a reader makes of docs/your-own-application.md and docs/queries.md: what they show is
- * written, compiled, tested, served and asked as it stands there.
+ * written, compiled, tested, served and asked as it stands there. What docs/applications.md shows is compiled.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -47,7 +47,11 @@ beforeAll(async () => {
     recursive: true,
     filter: (path) => !path.endsWith("node_modules"),
   });
-  const tsconfig = { extends: "../../../tsconfig.json", include: ["*.ts", "src"] };
+  const tsconfig = {
+    extends: "../../../tsconfig.json",
+    compilerOptions: { noUnusedLocals: false },
+    include: ["*.ts", "src"],
+  };
   await writeFile(join(project, "tsconfig.json"), JSON.stringify(tsconfig));
 });
 afterAll(() => rm(project, { recursive: true, force: true }));
@@ -131,8 +135,21 @@ async function writeQueries(): Promise<void> {
     await writeFile(join(project, `program-${at}.ts`), code);
 }
 
-test("all that both pages show compiles", async () => {
+/** What docs/applications.md shows: each block is a module of its own. */
+async function writeReference(): Promise<void> {
+  const blocks = await blocksOf("docs/applications.md");
+  const needed = `import { type App, feature, tenantNotFound, tenantSettings, Type } from "insulae";
+    declare const app: App;\n`;
+  for (const [at, { code, language }] of blocks.entries()) {
+    if (language !== "ts") continue;
+    const before = code.startsWith("import ") ? "" : needed;
+    await writeFile(join(project, `reference-${at}.ts`), before + code);
+  }
+}
+
+test("all that the pages show compiles", async () => {
   await writeQueries();
+  await writeReference();
   run(process.execPath, [tsc, "-p", "."]);
 });
 
