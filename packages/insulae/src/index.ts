@@ -10,6 +10,7 @@ export { dialects } from "./dialects/index.ts";
 export { type Credentials, logIn } from "./features/accounts/accounts.feature.ts";
 export { standardFeatures } from "./features/index.ts";
 export { makeTenant } from "./features/tenants/tenants.feature.ts";
+export type { Answer, MediaText, TimeText } from "./kernel/answer-type.ts";
 export type { Principal } from "./kernel/auth/principal.ts";
 export type { Cache, CacheOptions } from "./kernel/cache/cache.ts";
 export { containing } from "./kernel/database/like.ts";
@@ -37,6 +38,7 @@ export {
   idParams,
   mediaText,
   nullable,
+  oneOf,
   onlyId,
   secretText,
   timestamp,

@@ -50,10 +50,10 @@ export function explain(error: unknown): Failure {
         "configuration",
         `${error.message}\nSet it in the environment, or in the file .env of this folder.`,
       );
-    case "ListenError":
-      return failed("code" in error ? String(error.code) : "cannot_listen", error.message);
     case "DeclarationError":
       return failed("not_well_declared", error.message);
+    case "ListenError":
+      return failed("code" in error ? String(error.code) : "cannot_listen", error.message);
     case "EmbeddedError":
       return failed("embedded_postgres", error.message);
     case "IsolationError":

@@ -88,20 +88,24 @@ type Described<Given> = Given extends Json<infer T, unknown> ? T : Given;
 type NamesOf<Given> = Given extends Json<unknown, infer Names> ? Names : never;
 
 /** What is wrong with an answer, for whoever reads the compiler's error. */
-type Mismatch<Given, Body> = undefined extends Given
-  ? { readonly "The answer may be undefined. The response has a body": Body }
-  : Exclude<keyof Body, keyof Given> extends infer Lacking extends keyof Body
-    ? [RequiredOf<Body, Lacking>] extends [never]
-      ? {
-          readonly "The answer has another type than the response": {
-            readonly [Name in WrongIn<Given, Body>]: Wrong<
-              Given[Name & keyof Given],
-              Body[Name & keyof Body]
-            >;
-          };
-        }
-      : { readonly "The answer lacks what the response has": RequiredOf<Body, Lacking> }
-    : never;
+type Mismatch<Given, Body> = [Body] extends [undefined]
+  ? { readonly "The response has no body. The answer is": Given }
+  : undefined extends Given
+    ? { readonly "The answer may be undefined. The response has a body": Body }
+    : Exclude<keyof Body, keyof Given> extends infer Lacking extends keyof Body
+      ? [RequiredOf<Body, Lacking>] extends [never]
+        ? { readonly "The answer has another type than the response": WrongParts<Given, Body> }
+        : { readonly "The answer lacks what the response has": RequiredOf<Body, Lacking> }
+      : never;
+
+type WrongParts<Given, Body> = [WrongIn<Given, Body>] extends [never]
+  ? { readonly given: Given; readonly declared: Body }
+  : {
+      readonly [Name in WrongIn<Given, Body>]: Wrong<
+        Given[Name & keyof Given],
+        Body[Name & keyof Body]
+      >;
+    };
 
 type Wrong<Given, Body> = [Given, Body] extends [
   readonly (infer GivenItem)[],
@@ -120,7 +124,10 @@ type WrongIn<Given, Body> = {
   [Name in keyof Given & keyof Body]-?: Given[Name] extends Body[Name] ? never : Name;
 }[keyof Given & keyof Body];
 
-/** What a handler gives, now or later, if it is an answer of the route; otherwise what is wrong with it, in words. */
+/**
+ * What a handler gives, now or later, if it is an answer of the route; otherwise what is wrong with it. It is
+ * a type of its own, and not a constraint, so that the compiler's error is a line that says it in words.
+ */
 export type Checked<Given, R> = [Given] extends [Answer<R>]
   ? Given | Promise<Given>
   : [Exclude<NamesOf<Given>, NamesIn<BodyOf<R>>>] extends [never]
@@ -135,7 +142,8 @@ export type Checked<Given, R> = [Given] extends [Answer<R>]
 /**
  * What a handler may return where its route declares these answers: a value of the response schema (with a
  * `Date` or text for a `timestamp`), a statement's `Json`, for a list a Kysely query, nothing where the
- * answer has no body, for a WebSocket (101) what speaks over it, and for a schema by `mediaText()` text, bytes, or an async iterable of either.
+ * answer has no body, for a WebSocket (101) what speaks over it, and for a schema by `mediaText()` text,
+ * bytes, or an async iterable of either.
  */
 export type Answer<R> = 101 extends keyof R
   ? (socket: OutgoingSocket) => void

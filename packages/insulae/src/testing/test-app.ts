@@ -109,9 +109,9 @@ export async function createTestApp(given: TestAppOptions = {}): Promise<TestApp
     await database.drop();
   };
   const config = { ...testConfig(database.url), dataDir, ...options.config };
+  // Given a log, an app prints nothing besides, and makes nobody up.
   const log = quiet ? createLogger("silent") : createTerminalLogger("error");
   try {
-    // Given a log, an app prints nothing besides, and makes nobody up.
     const app = await createApp({ env: {}, log, ...options, config });
     const reported = new Set<string>();
     const visitor = createTestClient(app);

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseApiKey, printApiKey } from "../../kernel/auth/api-key.ts";
 import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
+import { timeText } from "../../kernel/times.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;
@@ -46,7 +47,7 @@ const outcome = ({ status, body }: { status: number; body?: { code?: string } })
 describe("API keys", () => {
   it("are made, used, listed without their secret, and revoked", async () => {
     const { tenant, owner } = await newTenant();
-    const expires_at = new Date(Date.now() + 3_600_000).toISOString();
+    const expires_at = timeText(new Date(Date.now() + 3_600_000));
     const made = await make(owner, { name: " CI ", scopes: ["ReadUser"], expires_at });
     expect(made.status).toBe(201);
     const { key, ...shown } = made.body;

@@ -117,6 +117,7 @@ async function wrongConstraints(
 /** The loaded feature whose migrations make the table, or make it a tenant table. */
 function makerOf(table: string, { features }: Migrations): string | undefined {
   const statements =
+    // Bounded: a file of the application's own, read once when it starts
     /\btenant_table\s*\(\s*'([^']+)'|\bcreate\s+table\s+(?:if\s+not\s+exists\s+)?"?(\w+)"?/gi;
   const makes = (up: string) =>
     [...up.matchAll(statements)].some(([, tenant, made]) => (tenant ?? made) === table);

@@ -11,8 +11,7 @@ const Item = Type.Object({ id: Type.String() });
 const itemLocked = defineError("item_locked", 423, "Somebody is editing the item");
 const itemMissing = defineError("item_missing", 404, "There is no such item");
 
-/** What the types would refuse. */
-const wrong = (answer: unknown) => answer as { id: string };
+const wrong = (answer: unknown) => answer as { id: string }; // The types refuse it.
 
 const items = feature("items", {
   permissions: { "items:read": "See items", "items:write": "Change items" },
@@ -61,10 +60,7 @@ const items = feature("items", {
             header("content-type", "text/html; charset=utf-8");
             return wrong("<p>");
           case "query":
-            return wrong({
-              compile: () => ({}),
-              execute: async () => ({ id: "from a query" }),
-            });
+            return wrong({ compile: () => ({}), execute: async () => ({ id: "from a query" }) });
           case "logged":
             log.info("a line of the handler");
             return { id: "logged" };
