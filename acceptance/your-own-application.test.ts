@@ -2,7 +2,7 @@
  * The project that a reader makes of docs/your-own-application.md and docs/queries.md: what they show is
  * written, compiled, tested, served and asked as it stands there. What docs/applications.md shows is compiled.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -25,13 +25,13 @@ const environment = (more: Record<string, string> = {}) => ({
   APP_WS_PORT: "0",
   ...more,
 });
-const run = (program: string, args: readonly string[]): string =>
-  execFileSync(program, args, {
-    cwd: project,
-    encoding: "utf8",
-    stdio: "pipe",
-    env: environment(),
-  });
+/** @throws Error with all that it printed, if it fails. */
+function run(program: string, args: readonly string[]): string {
+  const options = { cwd: project, encoding: "utf8", env: environment() } as const;
+  const { status, stdout, stderr } = spawnSync(program, args, options);
+  if (status !== 0) throw new Error(`${program} ${args.join(" ")} failed:\n${stdout}${stderr}`);
+  return stdout;
+}
 const shell = (script: string): string =>
   run("bash", ["-euc", `npx() { "${process.execPath}" "${command}" "\${@:2}"; }\n${script}`]);
 const shellOf = (heading: string): string[] =>
