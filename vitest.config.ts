@@ -3,7 +3,11 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["packages/*/src/**/*.test.ts", "examples/**/*.test.ts", "scripts/**/*.test.ts"],
+    include: [
+      "packages/*/{src,template}/**/*.test.ts",
+      "examples/**/*.test.ts",
+      "scripts/**/*.test.ts",
+    ],
     // Those that start, kill and count whole processes are run with the acceptance tests; the one of a check, which
     // needs what `npm ci` leaves out, with the checks.
     exclude: ["**/*.process.test.ts", "scripts/regular-expressions.test.ts", "**/node_modules/**"],

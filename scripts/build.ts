@@ -1,57 +1,120 @@
 /**
- * Builds what is published: Node runs the sources as they are, but not below `node_modules`. The folders
- * `build/insulae` and `build/client` get the compiled packages, with manifests that name JavaScript;
- * `npm pack` or `npm publish` them from there. Nothing else needs it: here, the sources run.
+ * Builds what is published: Node runs the sources as they are, but not below `node_modules`. Each package gets
+ * a folder in `build/`, with JavaScript, types and a manifest that names them, and a tarball beside it, which npm
+ * installs as it stands. Nothing else needs it: here, the sources run.
  *
  * @example
- * npm run build && npm publish ./build/insulae && npm publish ./build/client
+ * npm run build && npm publish build/insulae-0.1.0.tgz
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { installTools, tsc } from "./tools.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const root = join(import.meta.dirname, "..");
+const build = join(root, "build");
 
-/** @param tsconfig whose options it is compiled with. */
-function build(name: string, tsconfig: string): void {
-  const source = `${root}packages/${name}`;
-  const target = `${root}build/${name}`;
-  rmSync(target, { recursive: true, force: true });
-  mkdirSync(target, { recursive: true });
-  const project = `${root}build/tsconfig.${name}.json`;
-  writeFileSync(
-    project,
-    JSON.stringify({
-      extends: `../${tsconfig}`,
-      compilerOptions: {
-        noEmit: false,
-        declaration: true,
-        rootDir: `../packages/${name}/src`,
-        outDir: `${name}/dist`,
-      },
-      include: [`../packages/${name}/src`],
-      exclude: ["../**/*.test.ts", "../**/*-fixture.ts"],
-    }),
+interface Package {
+  readonly name: string;
+  /** Whose options it is compiled with. */
+  readonly tsconfig?: string;
+  /** What is copied besides, from the repository's root to below the package's folder. */
+  readonly copied?: Readonly<Record<string, string>>;
+  /** Where the manifest's `imports` lead, once these files are copied. */
+  readonly imports?: Readonly<Record<string, string>>;
+}
+
+const packages: readonly Package[] = [
+  {
+    name: "insulae",
+    copied: {
+      "packages/insulae/migrations": "migrations",
+      "README.md": "README.md",
+      ...vendored("swagger-ui-dist", "swagger-ui", [
+        ...["swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css"],
+        ...["swagger-ui-standalone-preset.js", "swagger-ui-standalone-preset.js.LICENSE.txt"],
+        ...["LICENSE", "NOTICE"],
+      ]),
+      ...vendored("redoc", "redoc", [
+        ...["bundles/redoc.standalone.js", "bundles/redoc.standalone.js.LICENSE.txt", "LICENSE"],
+      ]),
+    },
+    imports: { "#swagger-ui/*": "./vendor/swagger-ui/*", "#redoc/*": "./vendor/redoc/*" },
+  },
+  {
+    name: "client",
+    tsconfig: "tsconfig.browser.json",
+    copied: { "docs/client.md": "README.md" },
+  },
+  {
+    name: "create-insulae",
+    copied: {
+      "packages/create-insulae/template": "template",
+      "packages/create-insulae/README.md": "README.md",
+    },
+  },
+];
+
+/** Files of a package that is needed for them alone: installations get them with ours, and not the package. */
+function vendored(name: string, folder: string, files: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    files.map((file) => [
+      `node_modules/${name}/${file}`,
+      `vendor/${folder}/${file.split("/").at(-1)}`,
+    ]),
   );
-  execFileSync(tsc, ["-p", project], { stdio: "inherit" });
-  cpSync(`${source}/src`, `${target}/dist`, {
+}
+
+function buildPackage({ name, tsconfig = "tsconfig.json", copied = {}, imports }: Package): void {
+  const source = join(root, "packages", name);
+  const target = join(build, name);
+  compile(name, tsconfig);
+  cpSync(join(source, "src"), join(target, "dist"), {
     recursive: true,
     filter: (path) => !path.endsWith(".ts"),
   });
-  const manifest = readFileSync(`${source}/package.json`, "utf8")
-    .replaceAll(/"\.\/src\/([^"]+)\.ts"/g, '"./dist/$1.js"')
-    .replace('"src"', '"dist"');
-  writeFileSync(`${target}/package.json`, manifest);
-  cpSync(`${root}LICENSE`, `${target}/LICENSE`);
+  for (const [from, to] of Object.entries({ LICENSE: "LICENSE", ...copied })) {
+    cpSync(join(root, from), join(target, to), { recursive: true });
+  }
+  const { devDependencies: _, ...manifest } = JSON.parse(
+    readFileSync(join(source, "package.json"), "utf8")
+      .replaceAll(/"\.\/src\/([^"]+)\.ts"/g, '"./dist/$1.js"')
+      .replace('"src"', imports ? '"dist", "vendor"' : '"dist"'),
+  );
+  writeFileSync(
+    join(target, "package.json"),
+    JSON.stringify({ ...manifest, ...(imports && { imports }) }, null, 2),
+  );
+  execFileSync("npm", ["pack", target, "--pack-destination", build, "--silent"], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+}
+
+/** What its manifest names, what that imports, and scripts of threads; neither tests nor what they use. */
+function compile(name: string, tsconfig: string): void {
+  const source = join(root, "packages", name);
+  const named = readFileSync(join(source, "package.json"), "utf8").matchAll(/"\.\/(src\/.+\.ts)"/g);
+  const threads = globSync("src/**/*.worker.ts", { cwd: source });
+  const entries = [...[...named].map(([, file = ""]) => file), ...threads];
+  const project = join(build, `tsconfig.${name}.json`);
+  writeFileSync(
+    project,
+    JSON.stringify({
+      extends: join(root, tsconfig),
+      compilerOptions: {
+        noEmit: false,
+        declaration: true,
+        rootDir: join(source, "src"),
+        outDir: join(build, name, "dist"),
+      },
+      files: entries.map((file) => join(source, file)),
+      include: [],
+    }),
+  );
+  execFileSync(tsc, ["-p", project], { stdio: "inherit" });
 }
 
 installTools();
-build("insulae", "tsconfig.json");
-cpSync(`${root}packages/insulae/migrations`, `${root}build/insulae/migrations`, {
-  recursive: true,
-});
-cpSync(`${root}README.md`, `${root}build/insulae/README.md`);
-
-build("client", "tsconfig.browser.json");
-cpSync(`${root}docs/client.md`, `${root}build/client/README.md`);
+rmSync(build, { recursive: true, force: true });
+mkdirSync(build);
+for (const one of packages) buildPackage(one);

@@ -28,7 +28,9 @@ const read = (path: string): string => readFileSync(path, "utf8");
 /** A version, not a name that moves. */
 const pinned = /^[a-z0-9./_-]+:v?\d+\.\d+[\w.-]*$/;
 
-describe.each(globSync("deploy/compose.*.yml"))("%s", (file) => {
+const ofApplications = "packages/create-insulae/template/deploy";
+
+describe.each(globSync(["deploy/compose.*.yml", `${ofApplications}/compose.yml`]))("%s", (file) => {
   const document: Fields = parse(read(file), { merge: true });
   const services = Object.entries(fieldsOf(document.services)).map(
     ([name, service]) => [name, fieldsOf(service)] as const,

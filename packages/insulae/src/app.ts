@@ -17,8 +17,6 @@ import { makeFirstAdmin } from "./first-admin.ts";
 import { followPort } from "./follow-port.ts";
 import { type Installation, migratePlacements, openInstallation } from "./installation.ts";
 import { createCrossTenantAudit } from "./kernel/audit/cross-tenant.ts";
-import type { Credential } from "./kernel/auth/credential.ts";
-import type { Principal } from "./kernel/auth/principal.ts";
 import { redeemTicket } from "./kernel/auth/tickets.ts";
 import { requireWrites } from "./kernel/database/require-writes.ts";
 import type { Dns } from "./kernel/dns.ts";
@@ -27,7 +25,6 @@ import { type AdmitHost, createDevelopmentHosts } from "./kernel/http/developmen
 import { createLimiter } from "./kernel/http/limits/limiter.ts";
 import { createRequestLimits } from "./kernel/http/limits/request-limits.ts";
 import { createOrigins } from "./kernel/http/origins.ts";
-import type { ResolvedRequest } from "./kernel/http/request-state.ts";
 import { createHttpServer } from "./kernel/http/server.ts";
 import { measureQueue } from "./kernel/jobs/job-metrics.ts";
 import { chain } from "./kernel/maybe-promise.ts";
@@ -38,8 +35,7 @@ import { measureProcess } from "./kernel/telemetry/process-metrics.ts";
 import { measureServices } from "./kernel/telemetry/service-metrics.ts";
 import { createHostLookup } from "./kernel/tenancy/host-lookup.ts";
 import { createFactsOf } from "./kernel/tenancy/request-facts.ts";
-import { type Caller, createResolver } from "./kernel/tenancy/resolution.ts";
-import type { Tenant } from "./kernel/tenancy/tenant.ts";
+import { createResolver } from "./kernel/tenancy/resolution.ts";
 import { createFindPresented } from "./kernel/tls/presented-certificate.ts";
 import type { WorkerLink } from "./kernel/workers/link.ts";
 import type { ListenOptions } from "./listen-error.ts";
@@ -47,6 +43,7 @@ import { createListen, createRun } from "./listening.ts";
 import { createLogPort } from "./log-port.ts";
 import { openLogging } from "./logging.ts";
 import { pagesOf } from "./pages/index.ts";
+import { Resolved } from "./resolved-request.ts";
 import { withStoredSecrets } from "./secret-store.ts";
 import { createServices, type Services } from "./services.ts";
 import { shutdownTimes } from "./shutdown.ts";
@@ -170,36 +167,6 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
   }
 }
 
-/**
- * A class, since a getter in an object literal costs a hidden class for each object, which lives, and
- * with it all that the request holds, until the old generation is collected.
- */
-class Resolved implements ResolvedRequest {
-  readonly tenant: Tenant | undefined;
-  readonly user: Principal | undefined;
-  readonly credential: Credential | undefined;
-  readonly isUnknownTenant: boolean;
-  readonly platform: Platform;
-  readonly #databaseOf: Installation["databaseOf"];
-
-  constructor(
-    { tenant, user, credential, isUnknownTenant = false }: Caller,
-    platform: Platform,
-    databaseOf: Installation["databaseOf"],
-  ) {
-    this.tenant = tenant;
-    this.user = user;
-    this.credential = credential;
-    this.isUnknownTenant = isUnknownTenant;
-    this.platform = platform;
-    this.#databaseOf = databaseOf;
-  }
-
-  get db() {
-    return this.tenant && this.#databaseOf(this.tenant);
-  }
-}
-
 interface Assembled extends Omit<App, "reopenLog" | "run" | "close"> {
   /**
    * @param onDatabaseStop called when everything but the embedded PostgreSQL has ended. That writes its checkpoint,
@@ -211,10 +178,11 @@ interface Assembled extends Omit<App, "reopenLog" | "run" | "close"> {
 async function assemble(
   installation: Installation,
   services: Services,
-  { name = "Insulae", worker, moveTo, watched, note }: Pick<AppOptions, "name" | "worker"> & Start,
+  { name: ownName, worker, moveTo, watched, note }: Pick<AppOptions, "name" | "worker"> & Start,
 ): Promise<Assembled> {
   const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
   const { platform, catalogue, announcements, authenticate, mailSender, jobRunner } = services;
+  const name = ownName ?? "Insulae";
   const baseUrl = () => config.baseUrl;
   const { drainMs, graceMs } = shutdownTimes(config);
 
@@ -366,7 +334,7 @@ async function assemble(
     ensureAdmin,
     inject: http.inject.bind(http) as FastifyInstance["inject"],
     listen: createListen({
-      ...{ name, config, moveTo, http, tls, logPort, log, watched },
+      ...{ name: ownName, config, moveTo, http, tls, logPort, log, watched },
       app: { ensureAdmin, tenants },
       isWorker: worker !== undefined,
     }),

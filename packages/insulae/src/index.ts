@@ -1,4 +1,6 @@
 /** The public API of Insulae. */
+import "./supported-node.ts";
+
 export { type ColumnType, type Generated, type Kysely, sql } from "kysely";
 export { Type } from "typebox";
 export { type App, type AppOptions, createApp } from "./app.ts";

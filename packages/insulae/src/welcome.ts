@@ -41,6 +41,7 @@ export function welcome(started: Started): string {
     "",
     `  ${styleText("bold", title)}  ready in ${seconds.toFixed(1)} s`,
     "",
+    ...(config.env === "production" ? [] : [`  Start here  ${url}`]),
     `  API         ${url}/api/v1`,
     `  Reference   ${url}/swagger-ui  or  ${url}/redoc`,
     `  Data        ${describeData(config)}`,

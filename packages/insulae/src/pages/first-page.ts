@@ -72,7 +72,7 @@ const stepsAt = (origin: string) => {
     },
     {
       title: "Get a token for that tenant:",
-      commands: `OWNER=$(${post("/auth/login", `${person},"tenant":"first"`)} |\n  ${takeToken})`,
+      commands: `OWNER=$(${post("/auth/login", `${person},\n      "tenant":"first"`)} |\n  ${takeToken})`,
     },
     {
       title: "Ask for something of that tenant's, which nobody else can see:",

@@ -1,4 +1,6 @@
 /** The public API for tests, `insulae/testing`. See docs/testing.md. */
+import "../supported-node.ts";
+
 export { createTestApp, type TestApp, type TestAppOptions, type TestMail } from "./test-app.ts";
 export type { TestClient, TestReply, TestRequest } from "./test-client.ts";
 export { createTestDatabase, type TestDatabase, type TestTemplate } from "./test-database.ts";

@@ -17,8 +17,15 @@ import {
   similarRows,
   soughtText,
 } from "../../kernel/database/search.ts";
-import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
+import {
+  given,
+  type ListPage,
+  onlyGiven,
+  type Params,
+  statement,
+} from "../../kernel/database/statement.ts";
 import { type Page, withTotal } from "../../kernel/http/page.ts";
+import type { Json } from "../../kernel/json.ts";
 import type { AccountId, UserId } from "../../kernel/tenancy/tenant.ts";
 
 export interface UserTables {
@@ -99,11 +106,14 @@ const filterOf = (wanted: WantedUsers) => ({
   active: wanted.is_active,
 });
 
+type UserRow = Awaited<ReturnType<typeof newestUsers.all>>[number];
+
+// The return type is written out, since the compiler's own can't be read in the package's .d.ts files.
 export function listUsers(
   db: Db,
   wanted: WantedUsers & { total?: boolean },
   { limit, after, cursor }: Page,
-) {
+): Promise<Json<ListPage<UserRow>>> {
   const filter = filterOf(wanted);
   return searching(db, { text: wanted.q }, (from) => {
     const items = newestUsers.page(

@@ -86,7 +86,8 @@ export interface JobQueue {
   takeOver(): Promise<number>;
   /** Deletes what is no longer of use. */
   sweep(): Promise<void>;
-  readonly boss: () => Promise<PgBoss>;
+  /** When a cron expression is next due; undefined if never. */
+  nextTime(cron: string): Promise<Date | undefined>;
 }
 
 /** How long a worker may be silent before its job is given to another; pg-boss takes no less than 10. */
@@ -165,7 +166,8 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
     (await statement.execute(control)).numAffectedRows === 1n;
 
   return {
-    boss,
+    nextTime: async (cron) =>
+      (await boss()).previewSchedule(cron, { from: new Date(), count: 1 })[0],
     add: (queue, jobs, tx) =>
       addEach(
         jobs.map((job) => ({ queue, ...job })),

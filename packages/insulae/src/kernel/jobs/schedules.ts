@@ -96,7 +96,7 @@ export function createSchedules({ declared, queue, log }: SchedulesOptions): Sch
   let open = false;
 
   const next = async (cron: string): Promise<Date> => {
-    const [at] = (await queue.boss()).previewSchedule(cron, { from: new Date(), count: 1 });
+    const at = await queue.nextTime(cron);
     if (!at) throw new Error(`the schedule ${cron} has no next time`);
     return at;
   };
