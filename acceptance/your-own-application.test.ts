@@ -70,10 +70,12 @@ test("a feature is written, and migrated twice", async () => {
 
 /** What docs/queries.md shows besides, as a feature of the same project. */
 async function writeQueries(): Promise<void> {
+  for (const block of queries.filter(({ file }) => file !== undefined))
+    await writeBlock(project, block);
   const typescript = queries.filter(({ language }) => language === "ts");
   const programs = typescript.filter(({ code }) => code.startsWith("import "));
   const routes = typescript.filter(({ code }) => code.startsWith("r."));
-  const others = typescript.filter(({ code }) => /^(export )?const /.test(code));
+  const others = typescript.filter(({ code }) => /^(export |const |interface )/.test(code));
   expect(programs.length + routes.length + others.length).toBe(typescript.length);
   await writeFile(
     join(project, "src/tasks/shown.ts"),
@@ -92,7 +94,7 @@ async function writeQueries(): Promise<void> {
     join(project, "src/tasks/shown.test.ts"),
     `import { createTestApp } from "insulae/testing";
      import { expect, test } from "vitest";
-     import { moveTask, projectsWithTasks, shown, tasksOfProject } from "./shown.ts";
+     import { moveTask, projectsWithTasks, searchTasks, shown, tasksOfProject } from "./shown.ts";
      import { createProject, createTask, type TaskTables, updateTask } from "./tasks.queries.ts";
      import { tasks } from "./tasks.feature.ts";
 
@@ -120,6 +122,8 @@ async function writeQueries(): Promise<void> {
            await updateTask.json(db, { id: first.id, done: true });
            await expect(moveTask(db, first.id, from.id)).rejects.toMatchObject({ code: "task_done" });
          });
+         const found = await app.withTenant(acme, ({ db }) => searchTasks(db, "LAMP"));
+         expect(found).toMatchObject([{ title: "Lamps" }]);
          const { body: one } = await ada.get("/tasks/by-title?limit=2&total=true");
          expect(one).toMatchObject({ items: [{ title: "100%" }, { title: "Lamps" }], total: 3 });
          const { body: two } = await ada.get(\`/tasks/by-title?limit=2&cursor=\${one.next_cursor}\`);
@@ -154,7 +158,7 @@ test("all that the pages show compiles", async () => {
 });
 
 test("the reference that docs/queries.md explains is the one that was made", async () => {
-  const [sql] = queries.filter(({ language }) => language === "sql");
+  const [sql] = queries.filter(({ language, file }) => language === "sql" && file === undefined);
   const migration = await readFile(
     join(project, "src/tasks/migrations/0001_create_tasks.sql"),
     "utf8",
