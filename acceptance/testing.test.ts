@@ -1,8 +1,9 @@
 /** What docs/testing.md shows is run as it stands there, by both test runners. */
 import { execFileSync } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { blocksOf } from "./page-blocks.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 // Inside the workspace, so that "insulae" is found as it is where it was installed.
@@ -10,8 +11,8 @@ const place = `${root}acceptance/.snippets/testing-${process.pid}/`;
 let snippets: readonly string[];
 
 beforeAll(async () => {
-  const page = await readFile(`${root}docs/testing.md`, "utf8");
-  snippets = [...page.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code = ""]) => code);
+  const blocks = await blocksOf("docs/testing.md");
+  snippets = blocks.filter(({ language }) => language === "ts").map(({ code }) => code);
   await mkdir(place, { recursive: true });
 });
 afterAll(() => rm(place, { recursive: true, force: true }));
