@@ -280,7 +280,7 @@ describe("a hash that was brought along", () => {
     const tenant = await people.newTenant();
     const { user } = await people.register(tenant);
     const { account } = await people.newAccount();
-    const stored = await bcrypt(people.password, { cost: 4 });
+    const stored = await bcrypt(people.password, 4);
     await people.app.withTenant(tenant, async ({ db, forgetUser }) => {
       await db.query("update users set password_hash = $1 where id = $2", [stored, user.id]);
       await forgetUser(user.id);

@@ -125,7 +125,7 @@ describe("bcrypt", () => {
   // Shows S4-017, S1-011
   it("hashes verify, whatever new ones are made by", async () => {
     const passwords = createPasswords(cheap);
-    const made = await hash("correct horse battery", { cost: 4 });
+    const made = await hash("correct horse battery", 4);
     for (const prefix of ["2a", "2b", "2y"]) {
       const stored = made.replace(/^\$2b/, `$${prefix}`);
       expect(await passwords.verify("correct horse battery", stored)).toBe(true);
@@ -189,7 +189,7 @@ describe("a hash is renewed", () => {
       await argon2.hash(password),
       await dearer.hash(password),
       await bcrypt.hash(password),
-      await hash(password, { cost: 5 }),
+      await hash(password, 5),
     ];
     for (const passwords of [argon2, dearer, bcrypt]) {
       const renewed = await Promise.all(made.map((each) => passwords.renew(password, each)));

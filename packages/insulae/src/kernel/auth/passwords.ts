@@ -121,9 +121,7 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
         return work();
       });
     const make = (password: string) =>
-      exclusively(() =>
-        bcrypt ? bcryptHash(password, { cost: bcryptCost }) : argon2Hash(password, cost),
-      );
+      exclusively(() => (bcrypt ? bcryptHash(password, bcryptCost) : argon2Hash(password, cost)));
     return {
       of,
       async hash(password) {
