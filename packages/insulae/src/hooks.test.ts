@@ -200,7 +200,14 @@ describe("at start and stop", () => {
       },
       onStop: () => void calls.push("never"),
     });
-    await expect(open({ features: [routes, hooked, failing] })).rejects.toThrow("it is not ready");
+    const lines: string[] = [];
+    const log = pino({ level: "error" }, { write: (line) => void lines.push(line) });
+    await expect(open({ log, features: [routes, hooked, failing] })).rejects.toThrow(
+      "it is not ready",
+    );
     expect(calls).toEqual(["start", "stop"]);
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { msg: "A feature did not start", feature: "failing" },
+    ]);
   });
 });

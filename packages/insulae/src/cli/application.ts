@@ -58,11 +58,11 @@ const isApplication = (value: unknown): value is Application =>
 /** The message, and the frames that say where: an application's author has to find the line. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const { stack = error.message } = error;
-  const lines = stack.split("\n").filter((line) => !/^\s+at .*\(?node:/.test(line));
-  const text = lines.slice(0, 8).join("\n");
-  // The stack of a syntax error begins with its place, and may lack its message.
-  return text.includes(error.message) ? text : `${error.message}\n${text}`;
+  const lines = (error.stack ?? "").split("\n").filter((line) => !/^\s+at .*\(?node:/.test(line));
+  // Its place is not in a frame, but above the message.
+  if (error instanceof SyntaxError) return lines.slice(0, 8).join("\n");
+  const frames = lines.filter((line) => /^\s+at /.test(line)).slice(0, 4);
+  return [error.message, ...frames].join("\n");
 }
 
 /**

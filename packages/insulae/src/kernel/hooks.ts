@@ -116,10 +116,11 @@ export async function startFeatures(
   };
   try {
     for (const feature of features) {
-      await feature.hooks.onStart?.(app);
       started.push(feature);
+      await feature.hooks.onStart?.(app);
     }
   } catch (error) {
+    app.log.error({ err: error, feature: started.pop()?.name }, "A feature did not start");
     await stop();
     throw error;
   }
