@@ -270,7 +270,11 @@ async function assemble(
     dialects: new Set(dialects),
     pages: {
       pages: pagesOf({ config, name, version }),
-      isPlatformHost: (host) => chain(findTenant(host), (tenant) => tenant === undefined),
+      // Elsewhere an answer would tell which tenants there are: one that is suspended has none.
+      isPlatformHost: (host) =>
+        config.env === "production"
+          ? hostLookup(host) === undefined
+          : chain(findTenant(host), (tenant) => tenant === undefined),
     },
     production: config.env === "production",
     log: moduleLog(log, "http"),

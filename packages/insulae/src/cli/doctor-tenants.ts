@@ -209,6 +209,8 @@ async function checkMigrations(installation: Installation, states: readonly Plac
     const control = await controlPlaneDue(installation);
     const behind = states.filter(({ pending }) => pending.length > 0);
     const ahead = states.filter(({ unknown }) => unknown.length > 0);
+    const foreign = states.filter((state) => state.foreign.length > 0);
+    const features = new Set(foreign.flatMap((state) => state.foreign));
     const remedy = "run insulae migrate up";
     return [
       ...(control.length > 0
@@ -224,7 +226,16 @@ async function checkMigrations(installation: Installation, states: readonly Plac
             ),
           ]
         : []),
-      ...(control.length + behind.length + ahead.length === 0
+      ...(foreign.length > 0
+        ? [
+            warning(
+              "migrations",
+              `has features that this application lacks (${[...features].join(", ")}): ${name(foreign)}`,
+              "run it in the application's folder, or say --app; or call them retired in defineApp()",
+            ),
+          ]
+        : []),
+      ...(control.length + behind.length + ahead.length + foreign.length === 0
         ? [ok("migrations", `all have version ${installation.migrations.version}`)]
         : []),
     ];

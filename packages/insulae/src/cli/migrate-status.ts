@@ -17,6 +17,8 @@ export interface PlacementState {
   readonly pending: readonly string[];
   /** Landed here by a newer version of the application. */
   readonly unknown: readonly string[];
+  /** Features whose tables are here, and that the application neither loads nor calls retired. */
+  readonly foreign: readonly string[];
   readonly problem: string | undefined;
 }
 
@@ -102,6 +104,7 @@ export async function placementStates(
         version: plan.applied.length,
         pending: plan.pending.map(label),
         unknown: plan.unknown.map(label),
+        foreign: plan.foreign.filter((name) => !migrations.retired.has(name)),
         problem: problems?.get(placement.schema),
       }));
       const refused = together.flatMap((placement) => {
@@ -122,6 +125,7 @@ const unknownState = (placement: Placement, error: unknown): PlacementState => (
   version: undefined,
   pending: [],
   unknown: [],
+  foreign: [],
   problem: explain(error).message,
 });
 
@@ -134,17 +138,22 @@ function describePlacements(
   states: readonly PlacementState[],
   names: ReadonlyMap<string, string>,
 ): string {
-  const rows = states.map(({ placement, version, pending, unknown, problem }) => [
+  const rows = states.map(({ placement, version, pending, unknown, foreign, problem }) => [
     names.get(placement.serverId) ?? placement.serverId,
     placement.database,
     placement.schema,
     version === undefined ? "?" : String(version),
-    problem?.split("\n")[0] ?? standing(pending, unknown),
+    problem?.split("\n")[0] ?? standing({ pending, unknown, foreign }),
   ]);
   return table(["SERVER", "DATABASE", "SCHEMA", "VERSION", "STATE"], rows);
 }
 
-function standing(pending: readonly string[], unknown: readonly string[]): string {
+function standing({
+  pending,
+  unknown,
+  foreign,
+}: Pick<PlacementState, "pending" | "unknown" | "foreign">): string {
+  if (foreign.length > 0) return `has features that this application lacks: ${foreign.join(", ")}`;
   if (pending.length > 0) return `lacks ${pending.join(", ")}`;
   if (unknown.length > 0) return `${count("migration", unknown.length)} of a newer version`;
   return "up to date";

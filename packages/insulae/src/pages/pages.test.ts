@@ -103,6 +103,13 @@ describe("in production", () => {
         const { statusCode, body } = await node.inject({ url, headers: { accept } });
         expect([url, statusCode]).toEqual([url, 200]);
         expect(body).not.toContain(version);
+        // Whatever tenants there are, or were, nobody learns it here.
+        for (const host of ["unknown.example.com", "elsewhere.example", "192.0.2.1"]) {
+          expect([host, (await node.inject({ url, headers: { host } })).statusCode]).toEqual([
+            host,
+            404,
+          ]);
+        }
       }
     } finally {
       await node.close();

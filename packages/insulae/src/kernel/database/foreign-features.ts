@@ -1,6 +1,8 @@
 /**
  * Features that a database was migrated by and the application lacks. Whoever runs the stock server, or another
- * application, on it by mistake would make tenants without their tables, and take versions back.
+ * application, on it by mistake would make tenants without their tables, and take versions back. A server that
+ * migrates nothing starts nevertheless, as an older version has to while a newer one is rolled out; it makes no
+ * schema and no database meanwhile.
  */
 import type pg from "pg";
 import { readLedger } from "./ledger.ts";

@@ -17,6 +17,8 @@ export interface MigrationPlan {
   readonly pending: readonly Migration[];
   /** In the ledger, but not among the files: a newer version of the application was here. */
   readonly unknown: readonly LedgerEntry[];
+  /** Names of features in the ledger that this application doesn't load. */
+  readonly foreign: readonly string[];
 }
 
 /** A migration that is refused: it would leave, or has left, the database in an unknown state. */
@@ -110,7 +112,9 @@ export function planOf(
   const known = new Set(sets.flatMap((set) => set.migrations.map(label)));
   const names = new Set(sets.map((set) => set.name));
   const own = ledger.filter((entry) => names.has(entry.set));
+  const others = ledger.map(({ set }) => set).filter((set) => !names.has(set));
   return {
+    foreign: [...new Set(others)],
     applied: own.filter((e) => known.has(label(e))),
     pending,
     unknown: own.filter((e) => !known.has(label(e))),

@@ -147,6 +147,24 @@ test("each version has a template of its own, built once; the one before is drop
   await provisioning.place(tenantId(), { isolation: "database" });
 });
 
+test("a server that lacks a feature of the database makes no place without its tables", async () => {
+  const lacking = createProvisioning({
+    ...installation,
+    migrations: await loadMigrations([]),
+    mainDatabase: installation.main.database,
+  });
+  for (const isolation of ["schema", "database"] as const) {
+    const id = tenantId();
+    await expect(lacking.place(id, { isolation })).rejects.toMatchObject({
+      code: "features_missing",
+      status: 503,
+    });
+    expect(await exists(physicalName(id))).toBe("");
+  }
+  // Those of the pool have all tables there are.
+  await lacking.place(tenantId(), { isolation: "pool" });
+});
+
 test("two installations on one server may build the same template at once", async () => {
   const feature = await testFeature("notes", [`${notes} select ${Date.now()};`]);
   const both = await Promise.all([

@@ -10,8 +10,15 @@
  */
 import type { Kysely } from "kysely";
 import type pg from "pg";
-import { answersNow, type Connect, withOwner, withOwnerOnce } from "../database/connect.ts";
+import {
+  answersNow,
+  type Connect,
+  inTransaction,
+  withOwner,
+  withOwnerOnce,
+} from "../database/connect.ts";
 import type { ControlTables } from "../database/control-tables.ts";
+import { FeaturesMissing, refuseForeignFeatures } from "../database/foreign-features.ts";
 import type { Migrations } from "../database/migration-files.ts";
 import type { InDatabase } from "../database/roles.ts";
 import { dataSchema } from "../database/scope.ts";
@@ -46,6 +53,13 @@ export const serverUnavailable = defineError(
   "The server that was named does not answer",
 );
 
+/** A tenant's schema or database would lack their tables. */
+export const featuresMissing = defineError(
+  "features_missing",
+  503,
+  "This server lacks features that the database has. Ask a server of the current version",
+);
+
 export interface PlaceOptions {
   readonly isolation: Isolation;
   /** The id or name of a server that answers; default: the one that `Servers.pick` names. */
@@ -59,7 +73,7 @@ export interface Provisioning {
    * Gives the tenant a place that is migrated and ready. Asked again, it gives the same.
    *
    * @throws AppError `placement_name_invalid`, `placement_name_taken`, `server_not_found`,
-   *   `server_unavailable`, `no_server_accepts`. Then nothing was made.
+   *   `server_unavailable`, `no_server_accepts`, `features_missing`. Then nothing was made.
    */
   place(tenantId: TenantId, options: PlaceOptions): Promise<Placement>;
   /**
@@ -142,7 +156,16 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
     return pool;
   };
 
+  const refuseForeign = (client: pg.Client): Promise<void> =>
+    inTransaction(client, async () => {
+      await client.query("set local role insulae_owner");
+      await refuseForeignFeatures(client, migrations);
+    }).catch((error: unknown) => {
+      throw error instanceof FeaturesMissing ? featuresMissing({ cause: error }) : error;
+    });
+
   const makePhysical = async (client: pg.Client, place: Place): Promise<void> => {
+    await refuseForeign(client);
     if (place.isolation === "schema") return makeSchema(client, place.schema, migrations);
     const template = () => ensureTemplate(client, { ...options, serverId: place.serverId });
     return makeDatabase(client, place.database, { ...options, template });
