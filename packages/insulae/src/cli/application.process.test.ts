@@ -1,7 +1,7 @@
 /** An application of one's own, as the command line finds, migrates, serves and reloads it. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -182,6 +182,15 @@ test("a development server is replaced when a file changes, and waits for one th
   await answers("hello");
   write("notes.feature.ts", feature('"good day"'));
   await answers("good day");
+  // As editors do: the old one goes away, or a new one is put in its place. Then it is written to again.
+  renameSync(join(project, "notes.feature.ts"), join(project, "notes.feature.ts~"));
+  write("notes.feature.ts", feature('"good evening"'));
+  await answers("good evening");
+  write("new.tmp", feature('"good night"'));
+  renameSync(join(project, "new.tmp"), join(project, "notes.feature.ts"));
+  await answers("good night");
+  write("notes.feature.ts", feature('"good morning"'));
+  await answers("good morning");
   write("notes.feature.ts", "export const notes = ;");
   while (!stderr().includes("It starts again when a file changes")) await sleep(50);
   write("notes.feature.ts", feature('"hello again"'));

@@ -7,8 +7,9 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, type FSWatcher, readFileSync, watch } from "node:fs";
-import { dirname, relative, resolve, sep } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, relative, resolve } from "node:path";
+import { type FSWatcher, watch } from "chokidar";
 import { loadConfig } from "../config.ts";
 import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
 import { shutdownTimes } from "../shutdown.ts";
@@ -20,7 +21,12 @@ import { CommandError, exitCodes } from "./failure.ts";
 /** Editors write a file in several steps, and tools many files. */
 const settleMs = 100;
 const relevant = /(^|[\\/])\.env$|\.(c|m)?[jt]sx?$|\.(json|sql|html|liquid)$/;
-const ignoredFolders = new Set(["node_modules", "dist", "build", "coverage"]);
+/** In the project's root. */
+const builtFolders = new Set(["dist", "build", "coverage"]);
+/** In the data folder. */
+const dataFolders = new Set(["postgres", "files"]);
+/** A server that does not end meanwhile, since its event loop is blocked, is killed. */
+const killAfterMs = 5_000;
 
 /** Starts the server, and again after each change. It returns when the first start has begun. */
 export async function dev(
@@ -44,12 +50,12 @@ export async function dev(
   server.restart();
   stopOnSignal({
     async close(onDatabaseStop) {
-      watcher.close();
+      await watcher.close();
       await server.stop();
       onDatabaseStop();
       await embedded?.stop();
     },
-    deadlineMs: shutdownTimes(config).deadlineMs + 1_000,
+    deadlineMs: shutdownTimes(config).deadlineMs + killAfterMs,
     note: () => {}, // The server says so.
     parent,
   });
@@ -95,7 +101,12 @@ function createRestarting(
     child = undefined;
     if (!ending || ending.exitCode !== null || ending.signalCode !== null) return;
     ending.kill("SIGTERM");
+    const timer = setTimeout(() => {
+      note("The server does not stop: killing it.");
+      ending.kill("SIGKILL");
+    }, killAfterMs);
     await once(ending, "exit");
+    clearTimeout(timer);
   };
   const replace = async () => {
     while (isWanted && !isStopping) {
@@ -129,18 +140,27 @@ function environmentOfShell(): NodeJS.ProcessEnv {
   return env;
 }
 
+/** Hears of files that are replaced too: many editors write a new one and rename it. */
 function watchProject(folder: string, dataDir: string, changed: (file: string) => void): FSWatcher {
   let timer: NodeJS.Timeout | undefined;
-  return watch(folder, { recursive: true }, (_event, file) => {
-    if (file === null || !isOfProject(folder, dataDir, file)) return;
+  const watcher = watch([folder, resolve(".env")], {
+    ignoreInitial: true,
+    ignored: (path, stats) =>
+      stats?.isFile() === true ? !relevant.test(path) : isIgnored(folder, dataDir, path),
+  });
+  return watcher.on("all", (_event, path) => {
+    if (!relevant.test(path)) return;
     clearTimeout(timer);
-    timer = setTimeout(changed, settleMs, file);
+    timer = setTimeout(() => changed(relative(folder, path)), settleMs);
   });
 }
 
-function isOfProject(folder: string, dataDir: string, file: string): boolean {
-  if (!relevant.test(file)) return false;
-  if (!relative(dataDir, resolve(folder, file)).startsWith("..")) return false;
-  const folders = file.split(sep).slice(0, -1);
-  return !folders.some((name) => name.startsWith(".") || ignoredFolders.has(name));
+/** Whether a folder is none of the project's code. The data folder may be the project's own. */
+function isIgnored(folder: string, dataDir: string, path: string): boolean {
+  const inside = relative(folder, path);
+  if (inside === "" || relevant.test(path)) return false;
+  if (path === dataDir || (dirname(path) === dataDir && dataFolders.has(basename(path))))
+    return true;
+  const name = basename(path);
+  return name.startsWith(".") || name === "node_modules" || builtFolders.has(inside);
 }
