@@ -141,12 +141,21 @@ test.each([
   ["can't be parsed", "export default {", "broken.config.ts"],
   ["throws", 'throw new Error("too early");', "too early"],
   ["lacks a module", 'import "./absent.ts";', "absent.ts"],
+  ["has a slip in another file", 'import "./slip.ts";', "slip.ts:2"],
+  ["has features that are none", 'export default { features: "no" };', "features"],
 ])("an application that %s is named, with its file", async (_what, text, expected) => {
+  write("slip.ts", "const a = 1;\nconst a = 2;\n");
   write("broken.config.ts", text);
   const refused = await insulae(project, "migrate status --app broken.config.ts");
   expect(refused).toMatchObject({ code: 1, stdout: "" });
   expect(refused.stderr).toContain("broken.config.ts");
   expect(refused.stderr).toContain(expected);
+});
+
+test("from a folder below, the stock server is not what is meant", async () => {
+  const refused = await insulae(join(project, "migrations"), "migrate status");
+  expect(refused).toMatchObject({ code: 2, stdout: "" });
+  expect(refused.stderr).toContain(join("project", "insulae.config.ts"));
 });
 
 test("an application that isn't there is named", async () => {

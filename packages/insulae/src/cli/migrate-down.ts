@@ -150,20 +150,25 @@ async function placementOfTenant({ control }: Installation, reference: string): 
 async function revert(
   { connect, control, migrations, config }: Installation,
   placement: Placement,
-  choice: RevertChoice,
+  { steps, features }: Required<RevertChoice>,
 ): Promise<Outcome> {
   const { lockTimeoutMs } = config;
+  const reverted: string[] = [];
   try {
-    const { reverted, version } = await withOwner(connect, placement, (client) =>
-      revertPlacement(client, placement.schema, migrations, {
-        ...choice,
-        lockTimeoutMs,
-      }),
-    );
-    await writeVersion(control, placement, version);
+    // One by one: what is taken back stays so, and is told, whatever happens to the next.
+    while (reverted.length < steps) {
+      const step = await withOwner(connect, placement, (client) =>
+        revertPlacement(client, placement.schema, migrations, {
+          ...{ steps: 1, features, lockTimeoutMs },
+        }),
+      );
+      if (step.reverted.length === 0) break;
+      await writeVersion(control, placement, step.version);
+      reverted.push(...step.reverted);
+    }
     return { placement, reverted, error: undefined };
   } catch (error) {
-    return { placement, reverted: [], error };
+    return { placement, reverted, error };
   }
 }
 
@@ -176,10 +181,11 @@ function report(outcomes: readonly Outcome[]): Result {
     reverted,
     error: error === undefined ? null : explain(error).message,
   }));
-  const lines = items.map(
-    ({ database, schema, reverted, error }) =>
-      `${database}.${schema}: ${error ?? (reverted.length === 0 ? "nothing to take back" : `took back ${reverted.join(", ")}`)}`,
-  );
+  const lines = items.map(({ database, schema, reverted, error }) => {
+    const done = reverted.length === 0 ? [] : [`took back ${reverted.join(", ")}`];
+    const said = [...done, ...(error === null ? [] : [error])].join("; then ");
+    return `${database}.${schema}: ${said || "nothing to take back"}`;
+  });
   const hint =
     "Where MIGRATE_ON_START is true (the default in development), the next start migrates up again.";
   return {

@@ -1,5 +1,5 @@
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Application } from "../application.ts";
 import type { CommandContext, Result } from "./command.ts";
@@ -49,8 +49,8 @@ export async function newMigration(
 }
 
 async function folderIn(featureDir: string): Promise<string> {
-  const folder = resolve(featureDir);
-  if (basename(folder) === "migrations") return folder;
+  const given = resolve(featureDir);
+  const folder = basename(given) === "migrations" ? dirname(given) : given;
   const found = await stat(folder).catch(() => undefined);
   if (!found?.isDirectory()) {
     throw new CommandError("folder_not_found", `There is no folder ${folder}.`, exitCodes.usage);

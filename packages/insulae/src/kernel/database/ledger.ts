@@ -100,7 +100,9 @@ export function planOf(
       if (!entry && migration.number < last)
         problems.push(`${label(migration)} was added before a landed one`);
       else if (!entry) pending.push(migration);
-      else if (entry.checksum !== migration.checksum) {
+      else if (entry.name !== migration.name) {
+        problems.push(`${label(migration)} has landed as ${entry.name}; give it that name again`);
+      } else if (entry.checksum !== migration.checksum) {
         problems.push(
           `${label(migration)} was changed after it had landed; put the change in a new migration`,
         );

@@ -10,6 +10,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { featureNameProblems } from "../check-feature.ts";
 import { collecting, DeclarationError, hint, refuse } from "../declaration-error.ts";
+import { firstWordsOf } from "./sql-statements.ts";
 
 export interface Migration {
   /** Whose it is: `app`, `control`, or a feature's name. */
@@ -201,9 +202,9 @@ function textOf(bytes: Buffer): string | undefined {
   }
 }
 
-/** Whether something is left of the SQL without its comments. */
-const hasStatement = (sql: string): boolean =>
-  sql.replaceAll(/--[^\n]*|\/\*[\s\S]*?\*\//g, "").trim() !== "";
+/** The first words of statements that would end a migration's transaction, or begin one in it. */
+const transactionControl =
+  /^(begin|commit|rollback|end|abort|savepoint|release)\b|^(start|prepare) transaction$/;
 
 function parseMigration(
   set: string,
@@ -214,17 +215,20 @@ function parseMigration(
 ): Migration {
   const normal = text.replaceAll("\r\n", "\n");
   const [up = "", down = "", ...more] = normal.split(/^--[ \t]*down[ \t]*$/m);
+  const upStatements = firstWordsOf(up);
   // Each migration is one transaction; ending it by hand would leave half of it behind.
-  const control = /^[ \t]*(begin|start transaction|commit|rollback)[ \t]*;/im.exec(normal);
+  const control = [...upStatements, ...firstWordsOf(down)]
+    .map((words) => words.join(" "))
+    .find((words) => transactionControl.test(words));
   const problems = [
     ...(more.length > 0 ? ['"-- down" stands there more than once'] : []),
-    ...(hasStatement(up) ? [] : ["there is nothing to migrate: write its SQL"]),
+    ...(upStatements.length > 0 ? [] : ["there is nothing to migrate: write its SQL"]),
     ...(down.trim() === ""
       ? [
           'it has no "-- down" part: after a line "-- down", write the SQL that takes it back, or a comment that says why nothing does',
         ]
       : []),
-    ...(control ? [`a migration is a transaction; take out "${control[0].trim()}"`] : []),
+    ...(control ? [`a migration is a transaction; take out "${control}"`] : []),
   ];
   refuse(problems.map((problem) => `${where}: ${problem}`));
   return { set, number, name, up, down, checksum: checksumOf(normal) };

@@ -120,7 +120,7 @@ export async function revertPlacement(
       const down = byLabel.get(label(entry))?.down;
       if (!down) throw new MigrationRefused(`${label(entry)} has no "-- down" part`);
       await runStep(client, schema, options, async () => {
-        await client.query(down);
+        await runText(client, down, label(entry));
         await strikeLedger(client, schema, entry);
         await assertIsolated(client, schema, label(entry));
       });
@@ -291,24 +291,30 @@ async function findRestricted(
 }
 
 async function apply(client: pg.Client, schema: string, migration: Migration): Promise<void> {
+  await runText(client, migration.up, label(migration));
+  await writeLedger(client, schema, migration);
+}
+
+/** @param name of the migration; an error's message says it. */
+async function runText(client: pg.Client, text: string, name: string): Promise<void> {
   try {
-    await client.query(migration.up);
+    await client.query(text);
   } catch (error) {
-    if (error instanceof Error) error.message = explain(migration, error);
+    if (error instanceof Error) error.message = explain(name, text, error);
     throw error;
   }
-  await writeLedger(client, schema, migration);
 }
 
 /** Which migration, in which line, and what PostgreSQL advises. */
 function explain(
-  migration: Migration,
+  name: string,
+  text: string,
   error: Error & { position?: unknown; hint?: unknown },
 ): string {
-  const before = migration.up.slice(0, Math.max(0, Number(error.position) - 1));
+  const before = text.slice(0, Math.max(0, Number(error.position) - 1));
   const line = error.position === undefined ? "" : `, line ${before.split("\n").length}`;
   const advice = typeof error.hint === "string" ? `\n${error.hint}` : "";
-  return `${label(migration)}${line}: ${error.message}${advice}`;
+  return `${name}${line}: ${error.message}${advice}`;
 }
 
 /** The schema that was to be migrated is not there. */

@@ -1,0 +1,50 @@
+/**
+ * The statements of an SQL text, as far as they have to be told apart: each one's first words. What is in quotes,
+ * in `$…$` bodies, comments and `begin atomic … end` is inside of one. Linear in the text.
+ *
+ * Lexical structure: PostgreSQL's manual, section 4.1.
+ */
+const token =
+  /--[^\n]*|\/\*|[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?:[A-Za-z_][A-Za-z_0-9]*)?\$|;|[A-Za-z_][A-Za-z_0-9]*|[\s\S]/g;
+
+/** @returns the first two words of each statement, in lower case: `["create", "table"]` */
+export function firstWordsOf(text: string): readonly (readonly string[])[] {
+  const statements: string[][] = [];
+  let words: string[] = [];
+  let before = "";
+  let depth = 0;
+  const scanner = new RegExp(token);
+  for (let found = scanner.exec(text); found; found = scanner.exec(text)) {
+    const [part] = found;
+    if (part === "/*") scanner.lastIndex = endOfComment(text, scanner.lastIndex);
+    else if (part.startsWith("$") && part.endsWith("$") && part.length > 1) {
+      const end = text.indexOf(part, scanner.lastIndex);
+      scanner.lastIndex = end < 0 ? text.length : end + part.length;
+    } else if (part === ";" && depth === 0) {
+      if (words.length > 0) statements.push(words);
+      words = [];
+      before = "";
+    } else if (/^[A-Za-z_]/.test(part)) {
+      const word = part.toLowerCase();
+      if (words.length < 2) words.push(word);
+      if (word === "atomic" && before === "begin") depth += 1;
+      else if (depth > 0 && word === "case") depth += 1;
+      else if (depth > 0 && word === "end") depth -= 1;
+      before = word;
+    }
+  }
+  if (words.length > 0) statements.push(words);
+  return statements;
+}
+
+/** Comments may be inside of each other. @param from after the first opening. */
+function endOfComment(text: string, from: number): number {
+  const mark = /\/\*|\*\//g;
+  mark.lastIndex = from;
+  for (let depth = 1; depth > 0; ) {
+    const found = mark.exec(text);
+    if (!found) return text.length;
+    depth += found[0] === "/*" ? 1 : -1;
+  }
+  return mark.lastIndex;
+}
