@@ -105,7 +105,12 @@ function carryOut(
 
 function runCommand(command: string, options: { cwd: string; env: NodeJS.ProcessEnv }): void {
   const { status, stderr } = spawnSync("sh", ["-ec", command], { ...options, encoding: "utf8" });
-  if (status !== 0) throw new Error(`${command} failed:\n${stderr}`);
+  if (status === 0) return;
+  // Where a registry lacks an optional package (a mirror that has none for other systems), npm makes a lock file
+  // without it, and then refuses that file: https://github.com/npm/cli/issues/9846
+  if (command.includes("npm ci ") && /Missing: \S+@ from lock file/.test(stderr))
+    runCommand(command.replace("npm ci ", "npm install "), options);
+  else throw new Error(`${command} failed:\n${stderr}`);
 }
 
 interface Surroundings {

@@ -6,5 +6,6 @@ export default defineConfig({
     // One PostgreSQL for all tests; each file that calls createTestApp() has a database of its own there.
     globalSetup: ["insulae/testing/global-setup"],
     hookTimeout: 60_000,
+    testTimeout: 30_000,
   },
 });

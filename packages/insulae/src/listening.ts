@@ -10,7 +10,7 @@ import { firstAdmin, type Start, urlOf } from "./starting.ts";
 import { type StopOptions, stopOnSignal } from "./stop-on-signal.ts";
 import type { TlsEntrance } from "./tls-entrance.ts";
 import { version } from "./version.ts";
-import { findFreeKey, welcome } from "./welcome.ts";
+import { welcome } from "./welcome.ts";
 
 export interface ListenParts extends Pick<Start, "moveTo" | "watched"> {
   /** The application's. */
@@ -51,9 +51,8 @@ export function createListen(parts: ListenParts): App["listen"] {
     const url = urlOf(host, address);
     log.info({ version, url, pid: process.pid }, "Insulae listens");
     if (watched) {
-      const freeKey = await findFreeKey(app);
       const seconds = performance.now() / 1_000;
-      const started = { name: parts.name, version, url, config, admin, freeKey, seconds };
+      const started = { name: parts.name, version, url, config, admin, seconds };
       process.stdout.write(`${welcome(started)}\n`);
     }
     return address;

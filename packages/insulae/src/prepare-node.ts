@@ -5,19 +5,19 @@ import { featuresOf } from "./features/index.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
 import { migratePlacements, openInstallation } from "./installation.ts";
 import type { Logger } from "./kernel/telemetry/log.ts";
-import { createServices, type Services } from "./services.ts";
+import { createServices } from "./services.ts";
 import type { Note } from "./starting.ts";
 
 /**
  * Does once what each server would do when it starts: migrates all that is to be migrated, and whatever `fn`
- * does with the services. Gives everything back.
+ * does then. Gives everything back.
  */
 export async function prepareNode<Result>(
   { features, settings, retired }: Application,
   config: Config,
   log: Logger,
   note: Note,
-  fn: (services: Services, ensureAdmin: App["ensureAdmin"]) => Promise<Result>,
+  fn: (ensureAdmin: App["ensureAdmin"]) => Promise<Result>,
 ): Promise<Result> {
   const installation = await openInstallation(config, featuresOf(config, features), log, {
     note,
@@ -27,7 +27,7 @@ export async function prepareNode<Result>(
     await migratePlacements(installation, note);
     const services = await createServices(installation, { settings });
     try {
-      return await fn(services, (admin) => makeFirstAdmin(installation, services, admin));
+      return await fn((admin) => makeFirstAdmin(installation, services, admin));
     } finally {
       await services.close();
     }

@@ -1,5 +1,4 @@
 import { styleText } from "node:util";
-import type { App } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { FirstAdmin } from "./features/accounts/accounts.feature.ts";
 
@@ -10,18 +9,11 @@ export interface Started {
   readonly url: string;
   readonly config: Config;
   readonly admin: FirstAdmin | undefined;
-  /** A tenant's key that is free. */
-  readonly freeKey: string;
   readonly seconds: number;
 }
 
 /** The same for programs. */
-export const welcomeDocument = ({
-  version,
-  url,
-  config,
-  admin,
-}: Omit<Started, "freeKey" | "seconds">) => ({
+export const welcomeDocument = ({ version, url, config, admin }: Omit<Started, "seconds">) => ({
   version,
   url,
   swagger_ui: `${url}/swagger-ui`,
@@ -35,7 +27,7 @@ export const welcomeDocument = ({
 
 /** What to do with a server that has just been started. */
 export function welcome(started: Started): string {
-  const { name, version, url, config, admin, freeKey, seconds } = started;
+  const { name, version, url, config, admin, seconds } = started;
   const title = name === undefined ? `Insulae ${version}` : name;
   const lines = [
     "",
@@ -47,29 +39,10 @@ export function welcome(started: Started): string {
     `  Data        ${describeData(config)}`,
     ...(admin ? [`  Admin       ${describeAdmin(admin)}`] : []),
     "",
-    ...(config.env === "production" ? [] : firstSteps(url, freeKey)),
     "  Stop with Ctrl-C.",
     "",
   ];
   return lines.join("\n");
-}
-
-/** The example has to work when it is pasted, also at a later start. */
-export async function findFreeKey({ tenants }: Pick<App, "tenants">): Promise<string> {
-  for (let number = 1; ; number += 1) {
-    const key = number === 1 ? "acme" : `acme-${number}`;
-    if (!(await tenants.find(key))) return key;
-  }
-}
-
-function firstSteps(url: string, key: string): string[] {
-  const body = JSON.stringify({ key, name: "Acme Corp" });
-  return [
-    "  Make a tenant:",
-    "",
-    `curl -X POST ${url}/api/v1/tenants -H 'Content-Type: application/json' -d '${body}'`,
-    "",
-  ];
 }
 
 const describeData = ({ databaseUrl, dataDir }: Config): string =>

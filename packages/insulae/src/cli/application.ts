@@ -66,7 +66,12 @@ export async function loadApplication(file: string | undefined): Promise<Applica
   }
   const { default: application } = loaded;
   if (isApplication(application)) {
-    (await import("../check-application.ts")).checkApplication(application);
+    const { checkApplication } = await import("../check-application.ts");
+    try {
+      checkApplication(application);
+    } catch (error) {
+      throw notLoaded(file, `is not right. ${error instanceof Error ? error.message : error}`);
+    }
     return application;
   }
   const example = "export default defineApp({ features: [...standardFeatures, yours] });";

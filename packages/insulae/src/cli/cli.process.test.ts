@@ -242,7 +242,7 @@ describe("insulae tenant", () => {
         .items.map((item: { key: string }) => item.key)
         .sort(),
     ).toEqual(["acme", "bank"]);
-    const shared = await insulae("migrate down --tenant acme --yes --json");
+    const shared = await insulae("migrate down --tenant acme --feature contacts --yes --json");
     expect([shared.code, documentOf(shared).error.code]).toEqual([5, "placement_shared"]);
     expect((await insulae("tenant delete acme --yes")).code).toBe(0);
     expect(documentOf(await insulae("tenant show acme --json"))).toEqual({
@@ -357,7 +357,8 @@ describe("exit codes and errors", () => {
   test.each([
     ["tenant create --json", 2, "usage"],
     ["tenant show nobody --json", 1, "tenant_not_found"],
-    ["migrate down --all --json", 4, "input_needed"],
+    ["migrate down --all --json", 2, "usage"],
+    ["migrate down --all --feature contacts --json", 4, "input_needed"],
     ["migrate down --all --feature nothing --json", 2, "feature_not_found"],
   ])("%s ends with %d, and says %s", async (args, code, expected) => {
     const ended = await insulae(args);

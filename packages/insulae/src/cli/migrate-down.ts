@@ -3,14 +3,9 @@ import type { Config } from "../config.ts";
 import { coreFeatures } from "../features/index.ts";
 import type { Installation } from "../installation.ts";
 import { withOwner, withOwnerOnce } from "../kernel/database/connect.ts";
-import { label, MigrationRefused } from "../kernel/database/ledger.ts";
+import { label } from "../kernel/database/ledger.ts";
 import { byDatabase, listPlacements } from "../kernel/database/migrate-all.ts";
-import {
-  lastApplied,
-  placementPlans,
-  type RevertChoice,
-  revertPlacement,
-} from "../kernel/database/migrator.ts";
+import { findRevertible, type RevertChoice, revertPlacement } from "../kernel/database/migrator.ts";
 import { lookupsOf } from "../kernel/tenancy/catalogue.ts";
 import { tenantNotFound } from "../kernel/tenancy/errors.ts";
 import { writeVersion } from "../kernel/tenancy/placements.ts";
@@ -99,14 +94,11 @@ async function findApplied(
     const [first] = together;
     if (!first) continue;
     const schemas = together.map(({ schema }) => schema);
-    const plans = await withOwnerOnce(connect, first, (client) =>
-      placementPlans(client, schemas, migrations),
+    const revertible = await withOwnerOnce(connect, first, (client) =>
+      findRevertible(client, schemas, migrations, choice),
     );
-    for (const plan of plans.values()) {
-      if (plan instanceof MigrationRefused) throw plan;
-      for (const name of lastApplied(plan, choice).map(label)) {
-        found.set(name, (found.get(name) ?? 0) + 1);
-      }
+    for (const name of [...revertible.values()].flat().map(label)) {
+      found.set(name, (found.get(name) ?? 0) + 1);
     }
   }
   return found;

@@ -23,7 +23,7 @@ import {
 import { stopOnSignal } from "../stop-on-signal.ts";
 import { createTerminalLogger } from "../terminal-log.ts";
 import { version } from "../version.ts";
-import { findFreeKey, welcome, welcomeDocument } from "../welcome.ts";
+import { welcome, welcomeDocument } from "../welcome.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { createCrew } from "./crew.ts";
 import { giveBackMemory } from "./heap.ts";
@@ -93,9 +93,8 @@ export async function startWorkers(
 /** What is done once, before there are workers. Its modules are not needed afterwards. */
 async function prepare(application: Application, config: Config, log: Logger, note: Note) {
   const { prepareNode } = await import("../prepare-node.ts");
-  return prepareNode(application, config, log, note, async (services, ensureAdmin) => ({
+  return prepareNode(application, config, log, note, async (ensureAdmin) => ({
     name: application.name,
     admin: await firstAdmin(config, ensureAdmin, config.env !== "production"),
-    freeKey: await findFreeKey(services.platform),
   }));
 }

@@ -1,6 +1,6 @@
 import { findAccountByEmail } from "../features/accounts/accounts.feature.ts";
 import { viewOf } from "../features/tenants/tenants.feature.ts";
-import { createOwnerUser } from "../features/users/users.feature.ts";
+import { createOwnerUser, isVerificationRequired } from "../features/users/users.feature.ts";
 import type { AuditAction } from "../kernel/audit/audit.ts";
 import type { Isolation, Tenant } from "../kernel/tenancy/tenant.ts";
 import { timeText } from "../kernel/times.ts";
@@ -97,8 +97,16 @@ export const updateTenant = (
 const note = ({ audit }: Services["platform"], action: AuditAction, { id, key }: Tenant) =>
   audit({ action, actor: cliActor(), target: { type: "tenant", id }, detail: { key } });
 
-async function findOwner({ control }: Services["platform"], email: string) {
+/** Whoever registers an address need not have it: where that counts, it is verified before it owns anything. */
+async function findOwner({ control, config }: Services["platform"], email: string) {
   const account = await findAccountByEmail(control, email);
+  if (account && isVerificationRequired(config, undefined) && !account.email_verified) {
+    throw new CommandError(
+      "owner_not_verified",
+      `Nobody has shown yet that ${email} is theirs: open the link in the mail that the account has got.`,
+      exitCodes.refused,
+    );
+  }
   if (account) return account;
   throw new CommandError(
     "account_not_found",

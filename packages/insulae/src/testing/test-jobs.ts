@@ -13,7 +13,8 @@ interface FailedJob {
 }
 
 /**
- * Makes jobs due and waits until they, and those that they send, have ended.
+ * Makes jobs due and waits until they, and those that they send, have ended. A job that sends itself for later
+ * runs once.
  *
  * @param client the administrator, in the main database
  * @param reported the ids of failed jobs that a test knows of; gets those that it hears of now
@@ -21,11 +22,12 @@ interface FailedJob {
  */
 export async function runJobs(app: App, client: pg.Client, reported: Set<string>): Promise<void> {
   const until = performance.now() + longestMs;
+  const hastened = new Set<string>();
   for (;;) {
     // A job may move from an outbox to the queue, and end and leave another, between two looks.
-    const before = await makeDue(client);
+    const before = await makeDue(client, hastened);
     const outboxes = await findOutboxes(app, client);
-    const after = await makeDue(client);
+    const after = await makeDue(client, hastened);
     await refuseFailed(client, reported);
     const waiting = [...before.waiting, ...outboxes, ...after.waiting];
     if (waiting.length === 0 && before.count === after.count) return;
@@ -36,6 +38,8 @@ export async function runJobs(app: App, client: pg.Client, reported: Set<string>
   }
 }
 
+const jobKey = "name || '/' || (data ->> 'job')";
+
 interface Queue {
   /** The names of jobs that wait or run; those of suspended tenants wait for them to be active. */
   readonly waiting: readonly string[];
@@ -43,18 +47,21 @@ interface Queue {
   readonly count: string;
 }
 
-async function makeDue(client: pg.Client): Promise<Queue> {
-  await client.query(
-    `with due as (
-       update pgboss.job_common set start_after = now(), blocked = false
-       where state < 'active' and start_after > now()
-       returning id
-     )
-     select pg_notify('insulae', 'job') from due limit 1`,
+/** @param hastened the tenants and jobs that were not due yet and were made so; gets those that are now. */
+async function makeDue(client: pg.Client, hastened: Set<string>): Promise<Queue> {
+  const due = await client.query<{ key: string }>(
+    `update pgboss.job_common set start_after = now(), blocked = false
+     where state < 'active' and start_after > now()
+       and (state = 'retry' or ${jobKey} <> all($1))
+     returning ${jobKey} as key`,
+    [[...hastened]],
   );
+  for (const { key } of due.rows) hastened.add(key);
+  if (due.rows.length > 0) await client.query("select pg_notify('insulae', 'job')");
   const { rows } = await client.query<Queue>(
     `select count(*), coalesce(
-       json_agg(data ->> 'job') filter (where state <= 'active' and (job.name = $1 or exists (
+       json_agg(data ->> 'job') filter (where state <= 'active'
+         and (state <> 'created' or start_after <= now()) and (job.name = $1 or exists (
          select from control.tenants where id::text = job.name and status = 'active'))),
        '[]') as waiting
      from pgboss.job_common job`,

@@ -104,7 +104,7 @@ export function planOf(
         problems.push(`${label(migration)} has landed as ${entry.name}; give it that name again`);
       } else if (entry.checksum !== migration.checksum) {
         problems.push(
-          `${label(migration)} was changed after it had landed; put the change in a new migration`,
+          `${label(migration)} was changed after it had landed; put the change in a new migration, or, while you write it, take it back first: insulae migrate down --feature ${migration.set} --all`,
         );
       }
     }
@@ -126,6 +126,19 @@ export function planOf(
 /** How many of the features' migrations a placement has: an older version of the application counts a newer's, too. */
 export const versionOf = ({ applied, unknown }: MigrationPlan): number =>
   applied.length + unknown.length;
+
+/** What of the ledger can be taken back: files may have changed since, while they are being written. */
+export const landedOf = (
+  sets: readonly MigrationSet[],
+  ledger: readonly LedgerEntry[],
+): readonly LedgerEntry[] => {
+  const known = new Set(sets.flatMap((set) => set.migrations.map(place)));
+  return ledger.filter((entry) => known.has(place(entry)));
+};
+
+/** Of a migration, whatever it is called. */
+export const place = ({ set, number }: Pick<LedgerEntry, "set" | "number">): string =>
+  `${set}/${number}`;
 
 export const label = (m: Pick<LedgerEntry, "set" | "number" | "name">): string =>
   `${m.set}/${String(m.number).padStart(4, "0")}_${m.name}`;

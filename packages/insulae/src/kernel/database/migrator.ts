@@ -17,8 +17,10 @@ import {
   createLedger,
   type LedgerEntry,
   label,
+  landedOf,
   type MigrationPlan,
   MigrationRefused,
+  place,
   planOf,
   readLedgers,
   strikeLedger,
@@ -93,12 +95,28 @@ export interface RevertChoice {
   readonly features?: readonly string[];
 }
 
-/** What `revertPlacement` would take back, the last one first. */
-export const lastApplied = (
-  { applied }: MigrationPlan,
+/**
+ * What `revertPlacement` would take back of each schema, the last one first. That a file was changed after it had
+ * landed is no reason not to: its "-- down" part counts as it is now.
+ */
+export async function findRevertible(
+  client: pg.Client,
+  schemas: readonly string[],
+  migrations: Migrations,
+  choice: RevertChoice,
+): Promise<ReadonlyMap<string, readonly LedgerEntry[]>> {
+  const ledgers = await ledgersOf(client, schemas);
+  return new Map(
+    [...ledgers].map(([schema, ledger]) => [schema, lastLanded(ledger, migrations, choice)]),
+  );
+}
+
+const lastLanded = (
+  ledger: readonly LedgerEntry[],
+  migrations: Migrations,
   { steps = 1, features }: RevertChoice,
 ): readonly LedgerEntry[] =>
-  applied
+  landedOf(migrations.features, ledger)
     .filter(({ set }) => features === undefined || features.includes(set))
     .slice(-steps)
     .reverse();
@@ -111,13 +129,14 @@ export async function revertPlacement(
   options: MigrateOptions & RevertChoice = {},
 ): Promise<{ readonly reverted: readonly string[]; readonly version: number }> {
   return withSchemaLock(client, schema, options, async () => {
-    const plan = await planFor(client, schema, migrations.features);
-    const byLabel = new Map(
-      migrations.features.flatMap((s) => s.migrations.map((m) => [label(m), m])),
+    const ledger = (await ledgersOf(client, [schema])).get(schema) ?? [];
+    const loaded = new Set(migrations.features.map(({ name }) => name));
+    const byPlace = new Map(
+      migrations.features.flatMap((s) => s.migrations.map((m) => [place(m), m])),
     );
-    const last = lastApplied(plan, options);
+    const last = lastLanded(ledger, migrations, options);
     for (const entry of last) {
-      const down = byLabel.get(label(entry))?.down;
+      const down = byPlace.get(place(entry))?.down;
       if (!down) throw new MigrationRefused(`${label(entry)} has no "-- down" part`);
       await runStep(client, schema, options, async () => {
         await runText(client, down, label(entry));
@@ -125,7 +144,8 @@ export async function revertPlacement(
         await assertIsolated(client, schema, label(entry));
       });
     }
-    return { reverted: last.map(label), version: versionOf(plan) - last.length };
+    const version = ledger.filter(({ set }) => loaded.has(set)).length - last.length;
+    return { reverted: last.map(label), version };
   });
 }
 
@@ -209,13 +229,17 @@ async function migrateSchema(
         if (schema === "app") await client.query(createLedger);
         else if (!exists && isDataPlane(schema)) await createSchema(client, schema);
         for (const migration of step) await apply(client, schema, migration);
-        if (isDataPlane(schema)) await assertIsolated(client, schema, step.map(label).join(", "));
+        if (isDataPlane(schema)) await assertIsolated(client, schema, nameStep(step));
       });
       options.log?.info({ schema, migrations: step.map(label) }, "migrated");
     }
     return { applied: pending.map(label), version: versionOf(plan) + pending.length };
   });
 }
+
+/** A new schema gets all at once. */
+const nameStep = (step: readonly Migration[]): string =>
+  step.length > 3 ? `the ${step.length} migrations` : step.map(label).join(", ");
 
 const isDataPlane = (schema: string) => schema !== "app" && schema !== "control";
 

@@ -108,5 +108,4 @@ export async function asOwner<Result>(
   });
 }
 
-const notSetUp =
-  "Insulae is not set up in this database yet: `insulae migrate up` or `insulae start` does that.";
+const notSetUp = "Insulae is not set up in this database yet: run `insulae migrate up`.";
