@@ -36,11 +36,11 @@ export async function createContenders(insulae: Insulae): Promise<Contender[]> {
   const tenants = await insulae.databaseTenants(measuredDatabases);
   return [
     {
-      name: "Insulae, pool",
+      name: insulaeName,
       start: async () => overHttp(await insulae.start(), "/api/v1", insulae.pool),
     },
     {
-      name: "Insulae, pool, LOG_LEVEL=warn",
+      name: quietName,
       start: async () =>
         overHttp(await insulae.start({ LOG_LEVEL: "warn" }), "/api/v1", insulae.pool),
     },
@@ -55,6 +55,9 @@ export async function createContenders(insulae: Insulae): Promise<Contender[]> {
   ];
 }
 
+export const insulaeName = "Insulae, pool";
+export const quietName = "Insulae, pool, LOG_LEVEL=warn";
+export const bareNames = ["bare, one lane", "bare, four lanes"] as const;
 export const limitName = "pgbench, pipelined";
 export const usualName = "Express + pg, transaction";
 export const bestName = "Hono on Bun, transaction";
@@ -81,7 +84,10 @@ function baselines(insulae: Insulae): Contender[] {
     return overHttp(server, "", callers);
   };
   const bun = bunProgram();
+  const [oneLane, fourLanes] = bareNames;
   return [
+    { name: oneLane, start: () => start(process.execPath, "bare.ts", 1) },
+    { name: fourLanes, start: () => start(process.execPath, "bare.ts", 4) },
     { name: usualName, start: () => start(process.execPath, "express.ts", 16) },
     {
       name: bestName,
