@@ -118,3 +118,4 @@ installTools();
 rmSync(build, { recursive: true, force: true });
 mkdirSync(build);
 for (const one of packages) buildPackage(one);
+console.log(["Made:", ...globSync("*.tgz", { cwd: build }).toSorted()].join("\n  build/"));
