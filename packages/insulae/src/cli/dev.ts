@@ -11,6 +11,7 @@ import { existsSync, type FSWatcher, readFileSync, watch } from "node:fs";
 import { dirname, relative, resolve, sep } from "node:path";
 import { loadConfig } from "../config.ts";
 import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
+import { printable } from "../kernel/text.ts";
 import { shutdownTimes } from "../shutdown.ts";
 import { developedVariable, stopOnSignal } from "../stop-on-signal.ts";
 import type { CommandContext, Result } from "./command.ts";
@@ -108,7 +109,7 @@ function createRestarting(
 
   return {
     restart(file) {
-      if (file !== undefined) note(`${file} has changed: starting again …`);
+      if (file !== undefined) note(`${printable(file)} has changed: starting again …`);
       isWanted = true;
       turn ??= replace();
     },
