@@ -18,7 +18,7 @@ interface Proxy {
 }
 
 /** @param folder for its files. @param nodes the ports of three. */
-type StartProxy = (folder: string, nodes: readonly number[]) => Promise<Proxy>;
+export type StartProxy = (folder: string, nodes: readonly number[]) => Promise<Proxy>;
 
 /** One of the files in deploy/proxy, for nodes and a proxy on this machine. */
 function configuration(name: string, nodes: readonly number[], listen: number): string {
