@@ -33,12 +33,12 @@ function causeOf({ stack, message }: Record<string, unknown>, level: number): st
     : printable(String(message));
 }
 
-/** Without those of Node and of packages, unless all are. Without their own indentation. */
+/** Without those of Node and of packages, unless all are. */
 function ownFrames(stack: string): string {
-  const lines = stack.split("\n").map((line) => line.trim());
-  const isOther = (line: string) => /^at .*(node:|[/\\]node_modules[/\\])/.test(line);
+  const lines = stack.split("\n");
+  const isOther = (line: string) => /^\s+at .*(node:|[/\\]node_modules[/\\])/.test(line);
   const own = lines.filter((line) => !isOther(line));
-  return (own.some((line) => line.startsWith("at ")) ? own : lines).join("\n");
+  return (own.some((line) => /^\s+at /.test(line)) ? own : lines).join("\n");
 }
 
 const textOf = (value: unknown): string => {

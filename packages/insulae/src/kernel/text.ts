@@ -81,7 +81,10 @@ export const printable = (text: string): string => text.replaceAll(unprintable, 
 
 /** Several lines, of which each but the first is indented, so that none looks like a line of its own. */
 export const printableLines = (text: string): string =>
-  text.split("\n").map(printable).join("\n    ");
+  text
+    .split("\n")
+    .map((line) => printable(line.trim()))
+    .join("\n    ");
 
 function escaped(character: string): string {
   const json = JSON.stringify(character).slice(1, -1);
