@@ -101,7 +101,7 @@ export function createHosts(options: HostsOptions): Hosts {
       if (settings) checkHostSettings(settings);
       const owner = tenant === undefined ? {} : await ownerOf(tenant);
       await control.transaction().execute(async (tx) => {
-        await claimHosts(tx, [hostname], { ...owner, baseDomain });
+        await claimHosts(tx, [name], { ...owner, baseDomain });
         if (settings) await set(tx, hostname, settings);
         if (tls) await certificates.put(hostname, tls, tx);
       });
