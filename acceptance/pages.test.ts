@@ -74,7 +74,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     const opened = await opening;
     listen(opened);
     await opened.waitForLoadState();
-    // The token is in no history, and in no Referer of what the page asks for.
+    // The token is not in the address, and in no Referer of what the page asks for.
     expect(opened.url()).not.toContain("token=");
     expect(await opened.evaluate("document.referrer")).toBe("");
     return opened;

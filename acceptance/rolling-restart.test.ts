@@ -2,20 +2,13 @@
  * Three nodes behind HAProxy and nginx, as `deploy/proxy/` has them, restarted one after another while
  * clients with kept connections read and write.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { clientOf, newTenantWithUser } from "./client.ts";
-import { findProgram } from "./on-path.ts";
+import { haproxy, nginx, startHaproxy, startNginx } from "./proxies.ts";
 import { freePort, startServer, temporaryFolder } from "./server.ts";
-
-const haproxy = findProgram("haproxy", "INSULAE_TEST_PROXIES");
-const nginx = findProgram("nginx", "INSULAE_TEST_PROXIES");
 
 const clientsOfEach = 8;
 const pauseMs = 4;
@@ -32,67 +25,6 @@ afterEach(async () => {
   for (const cleanUp of cleanups.splice(0).reverse()) await cleanUp();
   await folder.remove();
 });
-
-/** One of the files in deploy/proxy, for nodes and a proxy on this machine. */
-function configuration(name: string, nodes: readonly number[], listen: number): string {
-  let text = readFileSync(join(import.meta.dirname, "../deploy/proxy", name), "utf8");
-  for (const [index, port] of nodes.entries()) {
-    text = text.replace(`10.0.0.${index + 1}:8000`, `127.0.0.1:${port}`);
-  }
-  expect(text).not.toContain("10.0.0.");
-  return text
-    .replace("bind :80", `bind 127.0.0.1:${listen}`)
-    .replace("listen 80", `listen 127.0.0.1:${listen}`);
-}
-
-async function run(program: string, args: readonly string[], port: number): Promise<void> {
-  const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
-  let output = "";
-  child.stderr.on("data", (text) => {
-    output += text;
-  });
-  cleanups.push(async () => {
-    if (child.exitCode !== null) return;
-    child.kill("SIGTERM");
-    await once(child, "exit");
-  });
-  while (!(await isListening(port))) {
-    if (child.exitCode !== null) throw new Error(`${program} has ended:\n${output}`);
-    await sleep(20);
-  }
-}
-
-const isListening = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
-    socket.once("connect", () => socket.destroy());
-  });
-
-async function startHaproxy(program: string, nodes: readonly number[]): Promise<number> {
-  const port = await freePort();
-  const file = join(folder.path, "haproxy.cfg");
-  writeFileSync(file, configuration("haproxy.cfg", nodes, port));
-  await run(program, ["-db", "-f", file], port);
-  return port;
-}
-
-async function startNginx(program: string, nodes: readonly number[]): Promise<number> {
-  const port = await freePort();
-  const path = (name: string) => join(folder.path, name);
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-    .map((name) => `${name}_temp_path ${path(name)};`)
-    .join("\n");
-  writeFileSync(path("insulae.conf"), configuration("nginx.conf", nodes, port));
-  writeFileSync(
-    path("nginx.conf"),
-    `daemon off; pid ${path("nginx.pid")}; error_log stderr crit;
-     events {}
-     http { access_log off; ${temporary} include ${path("insulae.conf")}; }`,
-  );
-  await run(program, ["-c", path("nginx.conf"), "-p", folder.path], port);
-  return port;
-}
 
 interface Load {
   sent: number;
@@ -159,10 +91,12 @@ test.skipIf(!haproxy || !nginx)(
     for (const port of ports) nodes.set(port, await start(port));
     cleanups.push(() => Promise.all([...nodes.values()].map((node) => node.stop("SIGINT"))));
 
-    const proxies = [
-      await startHaproxy(haproxy ?? "", ports),
-      await startNginx(nginx ?? "", ports),
-    ];
+    const proxies: number[] = [];
+    for (const startProxy of [startHaproxy, startNginx]) {
+      const proxy = await startProxy(folder.path, ports);
+      cleanups.push(proxy.stop);
+      proxies.push(proxy.port);
+    }
     const tenant = { key: "rolling", isolation: "pool" } as const;
     const { token } = await newTenantWithUser(clientOf(`http://localhost:${ports[0]}`), tenant);
     const ended = new AbortController();

@@ -305,6 +305,44 @@ describe("deploy/aws", () => {
   });
 });
 
+describe("deploy/proxy", () => {
+  const believed = ["X-Forwarded-Host", "X-Forwarded-Proto", "X-Request-Id", "Client-Cert"];
+
+  test.each([
+    ["nginx.conf", "proxy_set_header"],
+    ["haproxy.cfg", "http-request (?:set|del)-header"],
+  ])("%s passes on no header of a client's in which the server believes a proxy", (file, how) => {
+    const text = read(`deploy/proxy/${file}`);
+    for (const name of [...believed, "Client-Cert-Chain"]) {
+      expect(text).toMatch(new RegExp(`^ +${how} ${name}\\b(?!-)`, "m"));
+    }
+  });
+});
+
+describe("files with secrets, such as the production.env of docs/deploy.md", () => {
+  const template = "packages/create-insulae/template";
+
+  test.each([".gitignore", `${template}/gitignore`])("are left out by %s", (file) => {
+    expect(read(file).split("\n")).toEqual(
+      expect.arrayContaining(["*.env", ".env.*", "!.env.example"]),
+    );
+  });
+
+  test.each(["deploy/Dockerfile.dockerignore", `${template}/.dockerignore`])(
+    "are left out by %s",
+    (file) => {
+      expect(read(file).split("\n")).toEqual(expect.arrayContaining(["**/*.env", "**/.env.*"]));
+    },
+  );
+
+  test.each(["docs/deploy.md", `${template}/README.md`])(
+    "have no password of ours in %s",
+    (file) => {
+      expect(read(file)).not.toMatch(/^\w*(PASSWORD|SECRET|TOKEN|KEY)=/m);
+    },
+  );
+});
+
 describe("commands in docs/runbooks and docs/deploy.md", () => {
   const pages = [...globSync("docs/runbooks/*.md"), "docs/deploy.md", "docs/aws.md"];
   const commands = pages.flatMap((page) =>

@@ -192,7 +192,10 @@ async function assemble(
   });
   // As Fastify decides whose `X-Forwarded-…` it believes.
   const trusted = proxyAddress.compile([...config.trustProxy]);
-  const findPresented = createFindPresented((address) => trusted(address, 0));
+  const findPresented = createFindPresented(
+    (address) => trusted(address, 0),
+    config.trustClientCert,
+  );
   const factsOf = createFactsOf(findPresented, (purpose, ticket) =>
     redeemTicket(platform.oneTimeTokens, purpose, ticket),
   );

@@ -112,6 +112,15 @@ describe("the configuration", () => {
     expect(problemsOf({ DEFAULT_TENANT: "7", PLAN_ISOLATIONS: "free=moon" })).toHaveLength(2);
   });
 
+  test("believes a proxy's header Client-Cert only where there is a proxy", () => {
+    expect(loadConfig({ TRUST_PROXY: "10.0.0.1" }).trustClientCert).toBe(false);
+    expect(problemsOf({ TRUST_CLIENT_CERT: "true" })).toEqual([
+      expect.stringContaining("TRUST_CLIENT_CERT needs TRUST_PROXY"),
+    ]);
+    const env = { TRUST_CLIENT_CERT: "true", TRUST_PROXY: "10.0.0.1" };
+    expect(loadConfig(env).trustClientCert).toBe(true);
+  });
+
   test("takes no cheap password hashes in production", () => {
     const cheap = { env: "production", argon2: { memoryKib: 64, passes: 2 } } as const;
     expect(() => loadConfig({}, cheap)).toThrow("argon2 of at least 19456 KiB and 2 passes");

@@ -88,6 +88,8 @@ export interface Config {
   readonly wsLogsAdminUsers: readonly string[];
   /** Addresses and networks whose `X-Forwarded-*` headers are believed. */
   readonly trustProxy: readonly string[];
+  /** Whether those proxies verify clients' certificates, and write the header `Client-Cert` themselves. */
+  readonly trustClientCert: boolean;
   /** Origins whose pages may use the API from a browser, beside the tenants' own. */
   readonly corsOrigins: readonly string[];
   /** How long a browser's session lasts that nobody uses. */
@@ -250,6 +252,7 @@ export function loadConfig(
     wsLogBufferSize: values.wsLogBufferSize ?? 1_000,
     wsLogsAdminUsers: values.wsLogsAdminUsers ?? [],
     trustProxy: values.trustProxy ?? [],
+    trustClientCert: values.trustClientCert ?? false,
     corsOrigins: values.corsOrigins ?? [],
     sessionIdleHours: values.sessionIdleHours ?? 24,
     corsCredentials:
@@ -286,6 +289,11 @@ export function loadConfig(
   };
   if ((config.tlsCertFile === undefined) !== (config.tlsKeyFile === undefined)) {
     problems.push("TLS_CERT_FILE and TLS_KEY_FILE belong together; set both or neither");
+  }
+  if (config.trustClientCert && config.trustProxy.length === 0) {
+    problems.push(
+      "TRUST_CLIENT_CERT needs TRUST_PROXY, the proxies that set the header Client-Cert",
+    );
   }
   const algorithm = config.jwtSecret === undefined ? "eddsa" : "hs256";
   if (values.algorithm && values.algorithm !== algorithm) {

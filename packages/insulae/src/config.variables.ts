@@ -239,7 +239,12 @@ export const variables = {
   trustProxy: variable(
     ["TRUST_PROXY"],
     list,
-    "addresses or networks of proxies whose X-Forwarded headers are believed; default none",
+    "addresses or networks of proxies whose X-Forwarded headers are believed: every host in them can claim to be any client. Default none",
+  ),
+  trustClientCert: variable(
+    ["TRUST_CLIENT_CERT"],
+    flag,
+    "true where the proxies in TRUST_PROXY verify clients' certificates, set the header Client-Cert (RFC 9440) to them, and take a client's own away (docs/tls.md); otherwise that header is ignored. Default false",
   ),
   corsOrigins: variable(
     ["CORS_ORIGINS", "CORS_ALLOWED_ORIGINS"],

@@ -93,6 +93,18 @@ describe("registration", () => {
     await refused(hosts.register(host), "host_taken", taken(host));
     await refused(hosts.register(host, { tenant: "rules" }), "host_taken", taken(host));
     await refused(hosts.register("KEPT.example."), "host_taken", taken("kept.example"));
+    for (const own of [
+      "localhost",
+      "LOCALHOST.:8000",
+      "127.0.0.1",
+      "2130706433",
+      "[::1]:8000",
+      "203.0.113.7",
+    ]) {
+      await expect(hosts.register(own), own).rejects.toMatchObject({ code: "reserved_host" });
+      const tenant = { key: "own", name: "Own", isolation: "pool", hosts: [own] } as const;
+      await expect(tenants.create(tenant), own).rejects.toMatchObject({ code: "reserved_host" });
+    }
     await expect(hosts.register("")).rejects.toMatchObject({ code: "invalid_host" });
     await expect(hosts.register("new.example", { tenant: "999999" })).rejects.toMatchObject({
       code: "tenant_not_found",

@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import { createLoggerTo, type Logger } from "./kernel/telemetry/log.ts";
+import { printable, printableLines } from "./kernel/text.ts";
 
 const names: Readonly<Record<number, string>> = {
   10: "trace",
@@ -10,7 +11,7 @@ const names: Readonly<Record<number, string>> = {
   60: "fatal",
 };
 
-/** A log for people: one short line each, on stderr. */
+/** A log for people: one short line each, on stderr, of which a client may have chosen any part. */
 export const createTerminalLogger = (level: string): Logger =>
   createLoggerTo(level, (line) => void process.stderr.write(`${shorten(line)}\n`));
 
@@ -19,10 +20,17 @@ function shorten(line: string): string {
   const name = names[level] ?? String(level);
   const color = level >= 50 ? "red" : level >= 40 ? "yellow" : "gray";
   const details = Object.entries(rest).map(([key, value]) => `${key}=${textOf(value)}`);
-  const cause =
-    err === undefined ? [] : [level >= 50 ? ownFrames(err.stack ?? err.message) : err.message];
-  const parts = [String(time).slice(11, 19), styleText(color, name.padEnd(5)), msg];
-  return [...parts, ...details, ...cause].join(" ");
+  const text = printable([msg, ...details].join(" "));
+  const cause = err === undefined ? "" : ` ${causeOf(err, level)}`;
+  const at = printable(String(time).slice(11, 19));
+  return `${at} ${styleText(color, printable(name).padEnd(5))} ${text}${cause}`;
+}
+
+/** Its stack where that helps: the lines after its first are indented, as frames are. */
+function causeOf({ stack, message }: Record<string, unknown>, level: number): string {
+  return level >= 50
+    ? printableLines(ownFrames(String(stack ?? message)))
+    : printable(String(message));
 }
 
 /** Without those of Node and of packages, unless all are. */
@@ -33,7 +41,6 @@ function ownFrames(stack: string): string {
   return (own.some((line) => /^\s+at /.test(line)) ? own : lines).join("\n");
 }
 
-/** On one line, and without what a terminal would obey: a client may have chosen it. */
 const textOf = (value: unknown): string => {
   const json = JSON.stringify(value) ?? String(value);
   return typeof value === "string" ? json.slice(1, -1) : json;

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import type { Application } from "../application.ts";
 import { ConfigError } from "../config.ts";
+import { printable, printableLines } from "../kernel/text.ts";
 import { withStoredSecrets } from "../secret-store.ts";
 import { findApplication, loadApplication } from "./application.ts";
 import { parseEnvironmentFile } from "./environment-file.ts";
@@ -86,10 +87,13 @@ export function printFailure(error: unknown, json: boolean): void {
   if (json) {
     process.stdout.write(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
   } else {
-    process.stderr.write(`error: ${message}\n`);
+    // Its lines are ours; what stands in them may be others'.
+    process.stderr.write(`error: ${message.split("\n").map(printable).join("\n")}\n`);
   }
   const wanted = /^(debug|trace)/.test(process.env.LOG_LEVEL ?? "");
-  if (wanted && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (wanted && error instanceof Error) {
+    process.stderr.write(`${printableLines(error.stack ?? error.message)}\n`);
+  }
 }
 
 /**

@@ -12,6 +12,7 @@ import { basename, dirname, relative, resolve } from "node:path";
 import { type FSWatcher, watch } from "chokidar";
 import { loadConfig } from "../config.ts";
 import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
+import { printable } from "../kernel/text.ts";
 import { shutdownTimes } from "../shutdown.ts";
 import { developedVariable, stopOnSignal } from "../stop-on-signal.ts";
 import type { CommandContext, Result } from "./command.ts";
@@ -119,7 +120,7 @@ function createRestarting(
 
   return {
     restart(file) {
-      if (file !== undefined) note(`${file} has changed: starting again …`);
+      if (file !== undefined) note(`${printable(file)} has changed: starting again …`);
       isWanted = true;
       turn ??= replace();
     },

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { loadConfig } from "../config.ts";
+import { printable } from "../kernel/text.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 
@@ -70,7 +71,7 @@ function follow(url: string, token: string, onOpen: () => void): Promise<Outcome
       clearTimeout(late);
       onOpen();
     });
-    client.on("message", (line) => void process.stdout.write(`${line}\n`));
+    client.on("message", (line) => void process.stdout.write(`${printable(String(line))}\n`));
     client.on("unexpected-response", (_request, { statusCode = 0 }) => {
       // Where it was only busy, or starting, it is tried again.
       const later = statusCode === 429 || statusCode >= 500;
@@ -82,7 +83,7 @@ function follow(url: string, token: string, onOpen: () => void): Promise<Outcome
     });
     client.on("close", (code, text) => {
       clearTimeout(late);
-      resolve({ reason: String(text) || reason || `code ${code}` });
+      resolve({ reason: printable(String(text)) || reason || `code ${code}` });
     });
   });
 }

@@ -1,3 +1,5 @@
+import { printable } from "../kernel/text.ts";
+
 type Cell = string | number;
 
 /**
@@ -6,7 +8,9 @@ type Cell = string | number;
  * @example table(["NAME", "TENANTS"], [["main", 12]])
  */
 export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const all: readonly (readonly Cell[])[] = [heads, ...rows];
+  const all = [heads, ...rows].map((row) =>
+    row.map((cell: Cell) => (typeof cell === "string" ? printable(cell) : cell)),
+  );
   const widths = heads.map((_, column) =>
     Math.max(...all.map((row) => String(row[column] ?? "").length)),
   );

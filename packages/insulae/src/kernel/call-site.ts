@@ -39,8 +39,8 @@ const kernel = fileURLToPath(new URL("./", import.meta.url));
  * The first frame of an application's code, or of a feature: `src/notes/notes.queries.ts:12:5`, from the
  * working directory if it is below.
  */
-export function applicationFrame(stack: string | undefined): string | undefined {
-  const places = placesIn(stack).map((place) =>
+export function applicationFrame(at: Thrown | undefined): string | undefined {
+  const places = placesIn(framesOf(at)).map((place) =>
     place.startsWith("file:") ? fileURLToPath(place) : place,
   );
   const own = places.find(
@@ -51,7 +51,19 @@ export function applicationFrame(stack: string | undefined): string | undefined 
   return own?.startsWith(folder) ? own.slice(folder.length) : own;
 }
 
-/** The `file:line:column` of each frame; the message before them may have several lines, and look like one. */
+/** An error, or a place. */
+interface Thrown {
+  readonly stack?: string;
+  readonly message?: string;
+}
+
+/** The stack without the error's message before it: a client may have chosen that, and let it look like frames. */
+function framesOf({ stack = "", message = "" }: Thrown = {}): string {
+  const at = message === "" ? -1 : stack.indexOf(message);
+  return at === -1 ? stack : stack.slice(at + message.length);
+}
+
+/** The `file:line:column` of each frame. */
 const placesIn = (stack = ""): string[] =>
   [...stack.matchAll(/^ {4}at (?:.* \()?(?:async )?([^\s()]+:\d+:\d+)\)?$/gm)].map(
     ([, place = ""]) => place,

@@ -69,3 +69,24 @@ export function nameProblem(name: string): string | undefined {
   }
   return name !== "" && blank.test(name) ? "must not be blank" : undefined;
 }
+
+/**
+ * What a terminal would obey or a reader take for another line: control characters (those of ESC sequences, C1 and
+ * DEL among them), ends of lines, what turns the direction of text, and halves of characters.
+ */
+const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+
+/** A text as it may be printed, on one line, whoever chose it: what is no text is written as JSON escapes it. */
+export const printable = (text: string): string => text.replaceAll(unprintable, escaped);
+
+/** Several lines, of which each but the first is indented, so that none looks like a line of its own. */
+export const printableLines = (text: string): string =>
+  text
+    .split("\n")
+    .map((line) => printable(line.trim()))
+    .join("\n    ");
+
+function escaped(character: string): string {
+  const json = JSON.stringify(character).slice(1, -1);
+  return json === character ? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}` : json;
+}

@@ -52,6 +52,13 @@ describe("every page", () => {
     expect((await open("/", "127.0.0.1:8000")).statusCode).toBe(200);
   });
 
+  test("refuses a host with a port that there can't be", async () => {
+    for (const url of ["/", "/login", "/dev/mails"]) {
+      const { statusCode, body } = await open(url, "localhost:70000");
+      expect([url, statusCode, JSON.parse(body).code]).toEqual([url, 400, "invalid_host"]);
+    }
+  });
+
   test("is refused to pages that reach the server by a name of theirs", async () => {
     for (const url of ["/", "/dev/mails"]) {
       expect((await open(url, "evil.example")).json().code).toBe("host_not_allowed");

@@ -311,15 +311,27 @@ describe("the header of a proxy that ended TLS", () => {
     return reply.statusCode === 200 ? 200 : reply.json().code;
   };
 
-  test("counts where the proxy is trusted, and from nobody else", async () => {
-    const client = await makeCertificate();
-    await register(client);
+  const startBehind = async (config: { readonly trustClientCert: boolean }) => {
     const behind = await createApp({
       env: { PUBLIC_URL: app.config.baseUrl },
-      config: { ...app.config, trustProxy: ["10.0.0.0/8"] },
+      config: { ...app.config, trustProxy: ["10.0.0.0/8"], ...config },
       log: pino({ level: "silent" }),
     });
     onTestFinished(() => behind.close());
+    return behind;
+  };
+
+  test("counts for nothing where nobody says that proxies verify it: they pass on what clients write", async () => {
+    const client = await makeCertificate();
+    await register(client);
+    const behind = await startBehind({ trustClientCert: false });
+    expect(await get(behind, inHeader(client), "10.1.2.3")).toBe("authentication_required");
+  });
+
+  test("counts where the proxy is trusted with it, and from nobody else", async () => {
+    const client = await makeCertificate();
+    await register(client);
+    const behind = await startBehind({ trustClientCert: true });
     expect(await get(behind, inHeader(client), "10.1.2.3")).toBe(200);
     expect(await get(behind, { ...inHeader(client), host: globexHost }, "10.1.2.3")).toBe(
       "tenant_access_denied",

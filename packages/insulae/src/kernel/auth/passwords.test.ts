@@ -65,6 +65,10 @@ describe("passwords", () => {
       "Qwerty123",
       "ｐａｓｓｗｏｒｄ",
       "zzzzzzzzzz",
+      "at-least-eight-characters",
+      "Change-me-please",
+      "changeme-now",
+      "<your password>",
     ];
     for (const password of common) {
       expect(await code(hash(password)), password).toBe(weakPassword.code);

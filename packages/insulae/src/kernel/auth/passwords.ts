@@ -189,9 +189,13 @@ function acceptable(password: string): string {
     throw refuse(`it needs at least ${minPasswordLength} characters`);
   }
   if (!chosen.isWellFormed()) throw refuse("it is not text");
-  if (new Set(characters).size === 1) throw tooCommon();
+  if (new Set(characters).size === 1 || placeholder.test(chosen)) throw tooCommon();
   return chosen;
 }
+
+/** What stands in examples in place of a password, such as `at-least-eight-characters`. */
+const placeholder =
+  /^(at[-_ ]least[-_ ]|(please[-_ ])?(change|replace)[-_ ]?(me|this)|(your|my|secret|admin|example)[-_ ]?password$|<.*>$)/i;
 
 const tooCommon = () => refuse("it is one of the first that an attacker would try");
 

@@ -3,7 +3,7 @@
  * named in its policy by their hashes, so that nothing else runs, and nothing comes from elsewhere.
  */
 import { createHash } from "node:crypto";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { MaybePromise } from "../maybe-promise.ts";
 import type { AdmitHost } from "./development-hosts.ts";
 import type { EnterAt } from "./entrance.ts";
@@ -51,10 +51,14 @@ export function registerPages(
         reply
           .header("content-security-policy", page.policy)
           .type("text/html; charset=utf-8")
-          .send(page.html(new URL(`${request.protocol}://${request.host}`).origin)),
+          .send(page.html(new URL(`${schemeOf(request)}://${request.host}`).origin)),
     });
   }
 }
+
+/** A proxy may pass on any text as the scheme. */
+const schemeOf = ({ protocol }: FastifyRequest): string =>
+  protocol === "https" ? "https" : "http";
 
 /** @param more directives besides the strictest, such as `connect-src 'self'`. */
 export const pagePolicy = (

@@ -60,7 +60,7 @@ export function errorContextOf(
 ): ErrorContext {
   let first = error;
   for (let depth = 0; depth < 10 && first.cause instanceof Error; depth += 1) first = first.cause;
-  const frames = [first.stack, error.stack, route.at?.stack].map(applicationFrame);
+  const frames = [first, error, route.at].map(applicationFrame);
   return {
     route: route.name,
     message: redactText(first.message),

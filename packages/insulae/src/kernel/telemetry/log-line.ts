@@ -1,6 +1,6 @@
 /** How a line of the log is shown to those who watch it: as text, or as a JSON object. */
 
-import { beginning } from "../text.ts";
+import { beginning, printable } from "../text.ts";
 import { redact, redactText } from "./redact.ts";
 
 export type LogFormat = "text" | "json";
@@ -44,7 +44,12 @@ export function formatLine(fields: Fields, format: LogFormat): string {
   const message = beginning(text, maxText);
   const target = `insulae::${typeof module === "string" ? module : "route" in fields ? "http" : "server"}`;
   return printed(
-    { level: levels[Number(level)] ?? "INFO", time: isoTimeOf(time), target, message },
+    {
+      level: levels[Number(level)] ?? "INFO",
+      time: isoTimeOf(time),
+      target: printable(target),
+      message: printable(message),
+    },
     format,
   );
 }

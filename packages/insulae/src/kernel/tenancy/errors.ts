@@ -19,7 +19,7 @@ export const hostNotFound = defineError("host_not_found", 404, "There is no such
 export const reservedHost = defineError(
   "reserved_host",
   400,
-  "Hosts below the platform's own domain come from the tenants' keys",
+  "This host can't be registered: hosts below the platform's own domain come from the tenants' keys, and localhost and IP addresses are the server's own",
 );
 export const settingsTooLarge = defineError(
   "tenant_settings_too_large",

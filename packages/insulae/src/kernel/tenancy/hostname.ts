@@ -20,9 +20,9 @@ export const invalidHost = defineError(
 export function canonicalHost(raw: string, detail?: string): string {
   const refusal = () => invalidHost(detail === undefined ? {} : { detail });
   if (raw.length > 261) throw refusal();
-  const match = /^(\[[0-9a-f:.]+\]|[^\s@:/\\?#%[\]]+)(?::\d{1,5})?$/i.exec(raw);
+  const match = /^(\[[0-9a-f:.]+\]|[^\s@:/\\?#%[\]]+)(?::(\d{1,5}))?$/i.exec(raw);
   const name = match?.[1]?.replace(/^\[|\]$/g, "");
-  if (!name) throw refusal();
+  if (!name || Number(match?.[2] ?? 0) > 65_535) throw refusal();
   if (isIP(name)) return name;
   const ascii = domainToASCII(name.replace(/\.$/, ""));
   if (!hasLabels(ascii, hostLabel)) throw refusal();

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { Kysely } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
@@ -100,7 +101,7 @@ export function createHosts(options: HostsOptions): Hosts {
       if (settings) checkHostSettings(settings);
       const owner = tenant === undefined ? {} : await ownerOf(tenant);
       await control.transaction().execute(async (tx) => {
-        await claimHosts(tx, [hostname], { ...owner, baseDomain });
+        await claimHosts(tx, [name], { ...owner, baseDomain });
         if (settings) await set(tx, hostname, settings);
         if (tls) await certificates.put(hostname, tls, tx);
       });
@@ -141,13 +142,17 @@ export interface HostClaim {
   readonly registered?: boolean;
 }
 
-/** Whether a name is the platform's own, or a tenant's slug: not for registering. */
+/** Whether a name is the platform's own, the machine's, or a tenant's slug: not for registering. */
 export const isReserved = (hostname: string, baseDomain: string): boolean =>
-  hostname === baseDomain || hostname.endsWith(`.${baseDomain}`);
+  hostname === baseDomain ||
+  hostname.endsWith(`.${baseDomain}`) ||
+  hostname === "localhost" ||
+  isIP(hostname) !== 0;
 
 /**
  * Gives new and free hosts to a tenant (or registers them free); all of them, or an error. Names
- * below the base domain are not for registering: they are the tenants' slugs.
+ * below the base domain are not for registering: they are the tenants' slugs. Nor are `localhost` and IP
+ * addresses, by which the server itself is asked.
  *
  * @throws hostTaken, hostNotFound, reservedHost, invalidHost
  */

@@ -18,7 +18,7 @@ const connectionTo = (servername: string | false): TLSSocket =>
   });
 
 const outcome = (servername: string | false, host: string): string => {
-  const find = createFindPresented(() => false);
+  const find = createFindPresented(() => false, false);
   try {
     return find({ host, headers: {}, socket: connectionTo(servername) }) ? "found" : "none";
   } catch (error) {

@@ -1,7 +1,7 @@
 /**
  * The certificate that a caller shows, proven to be theirs: by the handshake, where the server ends
- * TLS itself, or on the word of a trusted proxy that did (`Client-Cert`, RFC 9440). Whose it is, and
- * whether it counts, `client-certificates.ts` knows.
+ * TLS itself, or on the word of a trusted proxy that did (`Client-Cert`, RFC 9440) and is known to let no
+ * client write that header. Whose it is, and whether it counts, `client-certificates.ts` knows.
  */
 import { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
@@ -43,10 +43,15 @@ export interface CertificateSource {
 export type FindPresented = (request: CertificateSource) => PresentedCertificate | undefined;
 
 /**
- * @param trusts whether an address is a trusted proxy's. From there only the header counts: the
- *   connection's own certificate is the proxy's. From anywhere else the header counts for nothing.
+ * @param trusts whether an address is a trusted proxy's. From there the connection's own certificate is
+ *   the proxy's, and does not count. From anywhere else the header counts for nothing.
+ * @param believesHeader whether the proxies verify clients' certificates, and set the header. Most pass it
+ *   on as a client wrote it; and a certificate is public.
  */
-export function createFindPresented(trusts: (address: string) => boolean): FindPresented {
+export function createFindPresented(
+  trusts: (address: string) => boolean,
+  believesHeader: boolean,
+): FindPresented {
   const byConnection = new WeakMap<Socket, PresentedCertificate | null>();
   const byHeader = new LRUCache<string, PresentedCertificate>({ max: 1_000 });
 
@@ -69,7 +74,7 @@ export function createFindPresented(trusts: (address: string) => boolean): FindP
 
   return ({ host, headers, socket }) => {
     if (trusts(socket.remoteAddress ?? "")) {
-      const header = headers["client-cert"];
+      const header = believesHeader ? headers["client-cert"] : undefined;
       return header === undefined ? undefined : inHeader(String(header));
     }
     if (!(socket instanceof TLSSocket)) return undefined;

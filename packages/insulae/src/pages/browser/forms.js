@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * The pages that links in mails lead to. Each is a form that calls the API, and says what came of it. The link's
- * token leaves the address at once, so that it stays in no history; a reload still has it.
+ * token leaves the address at once, for those who look at the screen and for `Referer`; a reload still has it. By
+ * then a browser may have noted the address as visited, and a proxy in its log: the token's short life is for that.
  */
 
 /** @typedef {Record<string, any>} Body */
