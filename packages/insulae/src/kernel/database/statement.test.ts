@@ -230,3 +230,23 @@ test("a page needs a limit in its statement", async () => {
     (allNotes as typeof listNotes).page(db, {}, { ...pageOptions, limit: 1 }),
   ).rejects.toThrow("no `limit`");
 });
+
+test("columns may have any name, those of the statement's own query included", async () => {
+  const names = ["t", "item", "items", "piece", "pieces", "firsts", "counted"] as const;
+  const named = statement((db: Db, p: Params<{ limit: number }>) =>
+    db
+      .selectFrom("notes as t")
+      .select((each) => names.map((name) => each.ref("t.text").as(name)))
+      .where("t.id", "=", 2)
+      .limit(p.limit),
+  );
+  const renamed = statement((db: Db, p: Params<{ id: number }>) =>
+    db.updateTable("notes").set({ text: "x" }).where("id", "=", p.id).returning("text as t"),
+  );
+  const row = Object.fromEntries(names.map((name) => [name, 'a ",\n2']));
+  expect((await named.jsonOrThrow(db, { limit: 1 })).value()).toEqual(row);
+  expect((await named.jsonList(db, { limit: 1 })).value()).toEqual([row]);
+  const page = await named.page(db, {}, { ...pageOptions, key: () => [], limit: 1 });
+  expect(page.value()).toEqual({ items: [row], next_cursor: null });
+  expect((await renamed.jsonOrThrow(db, { id: 1 })).text).toBe('{"t":"x"}');
+});
