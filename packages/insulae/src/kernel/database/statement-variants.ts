@@ -11,9 +11,9 @@ import {
   Kysely,
   PostgresAdapter,
   PostgresIntrospector,
-  PostgresQueryCompiler,
   ValueNode,
 } from "kysely";
+import { QueryCompiler } from "./query-compiler.ts";
 import { rulesOf } from "./sql-rules.ts";
 
 type Values = Readonly<Record<string, unknown>>;
@@ -77,7 +77,7 @@ const compileOnly = new Kysely<never>({
     createAdapter: () => new PostgresAdapter(),
     createDriver: () => new DummyDriver(),
     createIntrospector: (db) => new PostgresIntrospector(db),
-    createQueryCompiler: () => new PostgresQueryCompiler(),
+    createQueryCompiler: () => new QueryCompiler(),
   },
 });
 
