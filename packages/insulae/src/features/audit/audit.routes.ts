@@ -3,7 +3,7 @@ import { auditOutcomes } from "../../kernel/audit/audit.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { mediaText, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { type Page, pageOf, pageQuery } from "../../kernel/http/page.ts";
-import { textRespellerOf } from "../../kernel/times.ts";
+import { textRespellerOf } from "../../kernel/times-in-text.ts";
 import { type AuditTables, platformAudit, platformLog, tenantAudit } from "./audit.queries.ts";
 
 const Text = nullable(Type.String());
