@@ -52,7 +52,7 @@ const Lines = mediaText("application/x-ndjson", {
   description: "One entry a line, as JSON, oldest first.",
 });
 
-const respell = textRespellerOf(AuditEntry);
+const respell = textRespellerOf(Type.Array(AuditEntry));
 
 const filterOf = ({ action, outcome, actor, target, from, to }: Static<typeof Filter>) => ({
   ...{ action, outcome, from, to },
