@@ -15,6 +15,11 @@ const about = { permission: "contacts:read", summary: "Broken" } as const;
 const Answer = Type.Array(Type.Object({ nmae: Type.String() }));
 const secret = "private@person.example";
 
+const totals = statement((db: Kysely<Tables>) =>
+  db.selectNoFrom(sql<string>`12345678901234567890::numeric`.as("total")),
+);
+const Total = Type.Object({ total: Type.Union([Type.String(), Type.Null()]) });
+
 const faulty = feature<Tables>("faulty", {
   routes: (r) => [
     r.get("/faulty/statement", { ...about, response: Answer }, async ({ db }) => {
@@ -43,6 +48,7 @@ const faulty = feature<Tables>("faulty", {
       const found = await sql<{ nmae: string }>`select nmae from contacts`.execute(db);
       return found.rows;
     }),
+    r.get("/faulty/number", { ...about, response: Total }, ({ db }) => totals.jsonOrThrow(db)),
     r.get("/faulty/thrown", { ...about, response: Answer }, () => {
       throw new TypeError("no database in it");
     }),
@@ -121,4 +127,12 @@ describe("an error that nobody foresaw", () => {
     const { line } = await ask("/faulty/direct");
     expect(line.err.stack).toMatch(/at statement \(.*faulty-handlers\.test\.ts/);
   });
+});
+
+test("a numeric that is a number in JSON, where the response has text, is told how it becomes text", async () => {
+  const { body } = await ask("/faulty/number");
+  expect(body.detail).toContain(
+    "GET /api/v1/faulty/number answered 200 with /total: must be string",
+  );
+  expect(body.detail).toContain("select it as text (sql<string>`total::text`)");
 });

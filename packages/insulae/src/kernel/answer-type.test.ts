@@ -142,6 +142,54 @@ describe("the answer of a handler", () => {
     ]);
   });
 
+  it("may be one of several, whether it comes now or later", () => {
+    const either = {
+      ...about,
+      response: Type.Object({ a: Type.Union([Type.Integer(), Type.Null()]) }),
+    };
+    const maybe = { ...about, response: Type.Object({ a: Type.Optional(Type.Integer()) }) };
+    const kind = Type.Union([Type.Literal("b"), Type.Literal("c")]);
+    const literal = { ...about, response: Type.Object({ kind }) };
+    const list = { ...about, response: Type.Array(kind) };
+    const statuses = {
+      ...about,
+      response: { 200: Note, 202: Type.Object({ job: Type.String() }) },
+    };
+    const gone = { ...about, response: { 200: Note, 204: null } };
+    const load = (): Promise<{ a: number } | { a: null }> => Promise.resolve({ a: 1 });
+    const loadNow = (): { a: number } | { a: null } => ({ a: 1 });
+    notes((r) => [
+      r.get("/a", either, ({ user }) => (user ? { a: 1 } : { a: null })),
+      r.get("/b", either, async ({ user }) => (user ? { a: 1 } : { a: null })),
+      r.get("/c", either, () => load()),
+      r.get("/d", either, () => loadNow()),
+      r.get("/e", either, ({ user }) => (user ? load() : { a: null })),
+      r.get("/f", either, ({ user }) => (user ? load() : Promise.resolve({ a: 1 }))),
+      r.get("/g", either, ({ user }) => {
+        if (user) return { a: 1 };
+        return { a: null };
+      }),
+      r.get("/h", maybe, ({ user }) => (user ? { a: 1 } : {})),
+      r.get("/i", maybe, async ({ user }) => (user ? { a: 1 } : {})),
+      r.get("/j", statuses, ({ user }) => (user ? note : { job: "1" })),
+      r.get("/k", statuses, ({ user }) => (user ? Promise.resolve(note) : { job: "1" })),
+      r.get("/l", literal, ({ user }) => ({ kind: user ? "b" : "c" })),
+      r.get("/m", literal, async ({ user }) => ({ kind: user ? "b" : "c" })),
+      r.get("/n", literal, async ({ user }) => (user ? { kind: "b" } : { kind: "c" })),
+      r.get("/o", list, ({ user }) => (user ? ["b"] : ["c", "b"])),
+      r.get("/p", list, async ({ user }) => (user ? ["b"] : ["c", "b"])),
+      r.get("/q", gone, ({ user }) => (user ? note : undefined)),
+      // @ts-expect-error one of the two is no answer
+      r.get("/r", either, ({ user }) => (user ? { a: 1 } : { a: "1" })),
+      // @ts-expect-error nor is it when it comes later
+      r.get("/s", either, async ({ user }) => (user ? { a: 1 } : { a: "1" })),
+      // @ts-expect-error nor where only one of the two comes later
+      r.get("/t", either, ({ user }) => (user ? load() : { a: "1" })),
+      // @ts-expect-error neither kind is the response's
+      r.get("/u", literal, ({ user }) => (user ? { kind: "b" } : { kind: "d" })),
+    ]);
+  });
+
   it("is text, bytes or pieces of them where the response is of another media type", () => {
     const csv = { ...about, response: mediaText("text/csv") };
     async function* lines() {

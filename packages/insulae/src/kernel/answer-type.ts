@@ -125,19 +125,24 @@ type WrongIn<Given, Body> = {
 }[keyof Given & keyof Body];
 
 /**
- * What a handler gives, now or later, if it is an answer of the route; otherwise what is wrong with it. It is
+ * What a handler gives, if it is an answer of the route, now or later; otherwise what is wrong with it. It is
  * a type of its own, and not a constraint, so that the compiler's error is a line that says it in words.
+ *
+ * @typeParam Given the whole of what is returned. (Of `Given | Promise<Given>` the compiler would take the
+ *   first part of a union for all of it.)
  */
-export type Checked<Given, R> = [Given] extends [Answer<R>]
-  ? Given | Promise<Given>
-  : [Exclude<NamesOf<Given>, NamesIn<BodyOf<R>>>] extends [never]
-    ? Mismatch<Described<Given>, Writable<BodyOf<R>>>
-    : {
-        readonly "The answer has columns that the response does not name": Exclude<
-          NamesOf<Given>,
-          NamesIn<BodyOf<R>>
-        >;
-      };
+export type Checked<Given, R> = [Awaited<Given>] extends [Answer<R>]
+  ? Given
+  : WrongAnswer<Awaited<Given>, R>;
+
+type WrongAnswer<Given, R> = [Exclude<NamesOf<Given>, NamesIn<BodyOf<R>>>] extends [never]
+  ? Mismatch<Described<Given>, Writable<BodyOf<R>>>
+  : {
+      readonly "The answer has columns that the response does not name": Exclude<
+        NamesOf<Given>,
+        NamesIn<BodyOf<R>>
+      >;
+    };
 
 /**
  * What a handler may return where its route declares these answers: a value of the response schema (with a

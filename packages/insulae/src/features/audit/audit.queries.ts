@@ -76,6 +76,8 @@ function auditQueries(table: "audit_log" | "control.audit_log") {
   /**
    * All entries as lines of JSON, oldest first, some hundred at a time: the next are fetched when
    * these have been taken, and no connection is held in between.
+   *
+   * @param respell gets entries as a list.
    */
   async function* lines(
     db: Db,
@@ -85,7 +87,7 @@ function auditQueries(table: "audit_log" | "control.audit_log") {
     for (let after = "0"; ; ) {
       const { items, last } = await oldest.part(db, { ...filter, after, limit: linesAtOnce });
       // No line break but those between the rows: a `jsonb` keeps none.
-      if (items !== "") yield `${respell(items).replaceAll(",\n", "\n")}\n`;
+      if (items !== "") yield `${respell(`[${items}]`).slice(1, -1).replaceAll(",\n", "\n")}\n`;
       if (last === undefined) return;
       after = String((JSON.parse(last) as { readonly seq: number }).seq); // a row of the statement
     }

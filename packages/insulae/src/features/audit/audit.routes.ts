@@ -3,7 +3,7 @@ import { auditOutcomes } from "../../kernel/audit/audit.ts";
 import type { RouteBuilder } from "../../kernel/feature.ts";
 import { mediaText, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
 import { type Page, pageOf, pageQuery } from "../../kernel/http/page.ts";
-import { textRespellerOf } from "../../kernel/times.ts";
+import { textRespellerOf } from "../../kernel/times-in-text.ts";
 import { type AuditTables, platformAudit, platformLog, tenantAudit } from "./audit.queries.ts";
 
 const Text = nullable(Type.String());
@@ -52,7 +52,7 @@ const Lines = mediaText("application/x-ndjson", {
   description: "One entry a line, as JSON, oldest first.",
 });
 
-const respell = textRespellerOf(AuditEntry);
+const respell = textRespellerOf(Type.Array(AuditEntry));
 
 const filterOf = ({ action, outcome, actor, target, from, to }: Static<typeof Filter>) => ({
   ...{ action, outcome, from, to },

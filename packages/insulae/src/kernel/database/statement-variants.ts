@@ -11,9 +11,9 @@ import {
   Kysely,
   PostgresAdapter,
   PostgresIntrospector,
-  PostgresQueryCompiler,
   ValueNode,
 } from "kysely";
+import { QueryCompiler } from "./query-compiler.ts";
 import { rulesOf } from "./sql-rules.ts";
 
 type Values = Readonly<Record<string, unknown>>;
@@ -77,7 +77,7 @@ const compileOnly = new Kysely<never>({
     createAdapter: () => new PostgresAdapter(),
     createDriver: () => new DummyDriver(),
     createIntrospector: (db) => new PostgresIntrospector(db),
-    createQueryCompiler: () => new PostgresQueryCompiler(),
+    createQueryCompiler: () => new QueryCompiler(),
   },
 });
 
@@ -109,14 +109,15 @@ function markersOf(values: Values): object {
 function compileVariant(query: Compilable): Variant {
   const { sql, parameters, query: node, queryId } = query.compile();
   const names = parameters.map((each) => (each instanceof Marker ? each.name : undefined));
-  // What changes rows can't stand in a subquery, only in a `with` at the top.
+  // What changes rows can't stand in a subquery, only in a `with` at the top. `t.*` is a row: a mere `t` would
+  // be the rows' own column of this name.
   const [start, rows] =
     rulesOf(sql).kind === "read" ? ["", `(${sql}) as t`] : [`with t as (${sql}) `, "t"];
   const inner = (columns: string) => `${start}select ${columns} from ${rows}`;
   return {
     text: sql,
-    json: `${inner("row_to_json(t)::text")} limit 1`,
-    jsonList: inner("'[' || coalesce(string_agg(row_to_json(t)::text, ','), '') || ']'"),
+    json: `${inner("row_to_json(t.*)::text")} limit 1`,
+    jsonList: inner("'[' || coalesce(string_agg(row_to_json(t.*)::text, ','), '') || ']'"),
     jsonPage: start + pageOf(rows),
     names: names.filter((name) => name !== undefined),
     values(params) {
@@ -146,7 +147,7 @@ const pageOf = (rows: string): string => `
       select case when piece = 0 then item end as item
       from (
         select item, generate_series(0, octet_length(item) / ${pieceBytes}) as piece
-        from (select row_to_json(t)::text as item from ${rows} offset 0) as items
+        from (select row_to_json(t.*)::text as item from ${rows} offset 0) as items
       ) as pieces
       offset 0
     ) as firsts

@@ -9,6 +9,7 @@ import {
   tenantA,
 } from "./engine-fixture.ts";
 import type { Lanes } from "./lanes.ts";
+import { rulesOf } from "./sql-rules.ts";
 import { given, onlyGiven, type Params, statement } from "./statement.ts";
 import { createVariants } from "./statement-variants.ts";
 import type { TenantDatabase } from "./tenant-database.ts";
@@ -229,4 +230,62 @@ test("a page needs a limit in its statement", async () => {
   await expect(
     (allNotes as typeof listNotes).page(db, {}, { ...pageOptions, limit: 1 }),
   ).rejects.toThrow("no `limit`");
+});
+
+test("columns may have any name, those of the statement's own query included", async () => {
+  const names = ["t", "item", "items", "piece", "pieces", "firsts", "counted"] as const;
+  const named = statement((db: Db, p: Params<{ limit: number }>) =>
+    db
+      .selectFrom("notes as t")
+      .select((each) => names.map((name) => each.ref("t.text").as(name)))
+      .where("t.id", "=", 2)
+      .limit(p.limit),
+  );
+  const renamed = statement((db: Db, p: Params<{ id: number }>) =>
+    db.updateTable("notes").set({ text: "x" }).where("id", "=", p.id).returning("text as t"),
+  );
+  const row = Object.fromEntries(names.map((name) => [name, 'a ",\n2']));
+  expect((await named.jsonOrThrow(db, { limit: 1 })).value()).toEqual(row);
+  expect((await named.jsonList(db, { limit: 1 })).value()).toEqual([row]);
+  const page = await named.page(db, {}, { ...pageOptions, key: () => [], limit: 1 });
+  expect(page.value()).toEqual({ items: [row], next_cursor: null });
+  expect((await renamed.jsonOrThrow(db, { id: 1 })).text).toBe('{"t":"x"}');
+});
+
+test("an update that sets nothing gives the row as it is", async () => {
+  const change = statement((db: Db, { id, ...changes }: Params<{ id: number; text?: string }>) =>
+    db
+      .updateTable("notes")
+      .set(onlyGiven(changes))
+      .where("id", "=", id)
+      .returning(["id", "text as t"]),
+  );
+  const row = { id: 2, t: 'a ",\n2' };
+  expect(await change.all(db, { id: 2 })).toEqual([row]);
+  expect((await change.json(db, { id: 2, text: undefined }))?.value()).toEqual(row);
+  expect(await change.json(db, { id: 99 })).toBeUndefined();
+  const nothing = {};
+  const notes = db.updateTable("notes").set(nothing);
+  expect(await notes.where("id", "=", 2).returning("id").execute()).toEqual([{ id: 2 }]);
+  await notes.where("id", "=", 2).execute();
+  const joined = db
+    .with("two", (each) => each.selectFrom("notes").select("id as two").where("id", "=", 2))
+    .with("changed", (each) =>
+      each
+        .updateTable("notes as n")
+        .set(nothing)
+        .from("two")
+        .whereRef("n.id", "=", "two.two")
+        .returning("n.id"),
+    )
+    .selectFrom("changed")
+    .select("id");
+  expect(await joined.execute()).toEqual([{ id: 2 }]);
+});
+
+test("an update that sets nothing counts as a write, for what is checked before one", () => {
+  const variants = createVariants<NoteTables>((notes) =>
+    notes.updateTable("notes").set({}).where("id", "=", 1).returning("id"),
+  );
+  expect(rulesOf(variants.of({}).json).kind).toBe("write");
 });

@@ -14,7 +14,6 @@ import {
   type KyselyPlugin,
   PostgresAdapter,
   PostgresIntrospector,
-  PostgresQueryCompiler,
   type QueryResult,
   SingleConnectionProvider,
 } from "kysely";
@@ -23,6 +22,7 @@ import type { Broker } from "./broker.ts";
 import type { ControlTables } from "./control-tables.ts";
 import { isDatabaseError, StatementRefused } from "./errors.ts";
 import type { Lanes } from "./lanes.ts";
+import { QueryCompiler } from "./query-compiler.ts";
 import type { Scope } from "./scope.ts";
 import { rulesOf } from "./sql-rules.ts";
 import type { Target } from "./target.ts";
@@ -146,7 +146,7 @@ const noTransactions: Driver = {
   },
 };
 
-const compiler = new PostgresQueryCompiler();
+const compiler = new QueryCompiler();
 const adapter = new PostgresAdapter();
 const dialect: Dialect = {
   createAdapter: () => adapter,

@@ -30,6 +30,8 @@ export function createAnswerChecks(): AnswerChecks {
     strict: false,
     validateSchema: false,
     unicodeRegExp: true,
+    // Errors have what is wrong: a number in the place of a text says where it comes from.
+    verbose: true,
     formats: { ...formatChecks, "date-time": isOneSpelling },
   });
 
@@ -69,7 +71,17 @@ function parsed(text: string, route: string, status: number): unknown {
 }
 
 /** `/items/0/id: must be string`. A union has an error for each of its parts: a few will do. */
-const faults = (errors: readonly ErrorObject[]): string =>
-  fieldErrors(errors.slice(0, 3), "")
-    .map(({ pointer, message }) => `${pointer || "the answer"}: ${message}`)
-    .join("; ");
+const faults = (errors: readonly ErrorObject[]): string => {
+  const few = errors.slice(0, 3);
+  const found = fieldErrors(few, "").map(
+    ({ pointer, message }) => `${pointer || "the answer"}: ${message}`,
+  );
+  return [...found, ...(few.some(isNumberForText) ? [numberForText] : [])].join("; ");
+};
+
+/** As a `Json` has it: the serialiser would have made text of it. */
+const isNumberForText = ({ keyword, params, data }: ErrorObject): boolean =>
+  keyword === "type" && params.type === "string" && typeof data === "number";
+
+const numberForText =
+  "a bigint or numeric is a number in PostgreSQL's JSON: select it as text (sql<string>`total::text`)";

@@ -7,7 +7,8 @@
 import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
 import { Json } from "../json.ts";
-import { respellerOf, textRespellerOf } from "../times.ts";
+import { respellerOf } from "../times.ts";
+import { textRespellerOf } from "../times-in-text.ts";
 import { answerMismatch, type CheckJson } from "./answer-check.ts";
 import { entityTagOf, tagRead } from "./preconditions.ts";
 import { mediaTypesOf, plainSchema } from "./schemas.ts";

@@ -120,7 +120,11 @@ describe("an answer", () => {
   it.each([
     ["more", "with /more: is not known"],
     ["less", "with /id: is required"],
-    ["other-type", "with /id: must be string"],
+    [
+      "other-type",
+      "with /id: must be string; a bigint or numeric is a number in PostgreSQL's JSON: " +
+        "select it as text (sql<string>`total::text`)",
+    ],
     ["no-json", "with text that is not JSON"],
     ["typed", "with the type text/html, which it does not declare"],
   ])(
