@@ -4,7 +4,7 @@ import { normalised } from "../../kernel/text.ts";
 export const invalidUsername = defineError(
   "invalid_username",
   400,
-  "A username is 1 to 64 characters: a-z, 0-9, then also . _ and -",
+  "A username has 1 to 64 characters: first a-z or 0-9, then also . _ and -",
 );
 
 /**
