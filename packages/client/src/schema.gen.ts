@@ -5018,9 +5018,9 @@ export interface components {
          *
          *     500 `internal_error`: The server failed to handle the request. Report its request_id to the operator.
          *
-         *     503 `database_busy`: The database is busy. Retry after Retry-After.
+         *     503 `database_busy`: The database is busy. Retry in a moment.
          *
-         *     503 `database_unavailable`: The database cannot be reached. Retry after Retry-After.
+         *     503 `database_unavailable`: The database cannot be reached. Retry in a moment.
          *
          *     503 `statement_timeout`: The database took too long to answer. Retry later, or ask for less at once.
          *

@@ -133,7 +133,7 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
       async hash(password) {
         const chosen = acceptable(password);
         if (bcrypt && isBeyondBcrypt(chosen)) {
-          throw refuse(`it may have at most ${maxBcryptBytes} bytes in UTF-8`);
+          throw refuse(`it can have at most ${maxBcryptBytes} bytes in UTF-8`);
         }
         common ??= loadCommonPasswords();
         if ((await common).has(chosen.toLowerCase())) throw tooCommon();

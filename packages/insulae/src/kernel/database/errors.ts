@@ -6,14 +6,14 @@ import { rulesOf } from "./sql-rules.ts";
 export const databaseBusy = defineError(
   "database_busy",
   503,
-  "The database is busy. Retry after Retry-After.",
+  "The database is busy. Retry in a moment.",
 );
 
 /** PostgreSQL cannot be reached, is starting up, or has no connection to spare. */
 export const databaseUnavailable = defineError(
   "database_unavailable",
   503,
-  "The database cannot be reached. Retry after Retry-After.",
+  "The database cannot be reached. Retry in a moment.",
 );
 
 export const statementTimeout = defineError(

@@ -29,7 +29,7 @@ export const placementOf = (
 export const placementNameInvalid = defineError(
   "placement_name_invalid",
   400,
-  "This name cannot be used for a database or schema. Use a-z, then a-z, 0-9 and _, at most 63, and no reserved name.",
+  "This name cannot be used for a database or schema. Use at most 63 characters: a-z, after the first also 0-9 and _. Reserved names are refused.",
 );
 export const placementNameTaken = defineError(
   "placement_name_taken",

@@ -27,7 +27,7 @@ export const serverExists = defineError("server_exists", 409, "This server is al
 export const serverNameInvalid = defineError(
   "server_name_invalid",
   400,
-  "The server's name is invalid. Use a-z and 0-9, then also _ and -, at most 63, and not the form of an id.",
+  "The server's name is invalid. Use at most 63 characters: a-z and 0-9, after the first also _ and -. It cannot look like an id.",
 );
 export const serverUnusable = defineError(
   "server_unusable",

@@ -6,7 +6,7 @@ import { type AppError, defineError } from "../errors.ts";
 export const serverInUse = defineError(
   "server_in_use",
   409,
-  "Tenants are placed on the server. Move or delete them first.",
+  "Tenants are placed on the server. Delete them first.",
 );
 
 /**

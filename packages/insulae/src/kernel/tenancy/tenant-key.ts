@@ -10,7 +10,7 @@ import { isUuid } from "../uuid.ts";
 export const invalidTenantKey = defineError(
   "invalid_tenant_key",
   400,
-  "The tenant's key is invalid. Use 1 to 63 characters: a-z and 0-9, then also _ and -, but not last.",
+  "The tenant's key is invalid. Use 1 to 63 characters: a-z and 0-9, and between them _ and -.",
 );
 
 export const reservedTenantKey = defineError(
