@@ -108,9 +108,12 @@ function routesOf(code: string): string {
   return `${routes.length} routes of ${whose}`;
 }
 
+const sentencesOf = (title: string): string[] => title.split(/(?<=\.) /);
+const hasRemedy = ({ title }: Definition): boolean => sentencesOf(title).length > 1;
+
 /** "It is gone. Look elsewhere." has its remedy in the second sentence; others have theirs in the map. */
 function splitTitle({ code, status, title }: Definition) {
-  const [wrong = "", ...rest] = title.split(/(?<=\.) /);
+  const [wrong = "", ...rest] = sentencesOf(title);
   if (rest.length > 0) return { wrong, remedy: rest.join(" ") };
   const missing = status === 404 && code.endsWith("_not_found") ? notFoundRemedy : undefined;
   const remedy = remedies[code] ?? missing;
@@ -179,10 +182,10 @@ ${tables.join("\n")}`;
 const withoutRemedy = definitions
   .filter((definition) => splitTitle(definition).remedy === undefined)
   .map(({ code }) => `${code}: say what to do, in the title or in scripts/errors-remedies.ts`);
-const codes = codesOf(definitions);
-const withoutError = Object.keys(remedies)
-  .filter((code) => !codes.has(code))
-  .map((code) => `scripts/errors-remedies.ts: there is no error ${code}`);
+const needed = codesOf(definitions.filter((definition) => !hasRemedy(definition)));
+const withoutNeed = Object.keys(remedies)
+  .filter((code) => !needed.has(code))
+  .map((code) => `scripts/errors-remedies.ts: no error ${code} needs one`);
 
 /** What is wrong with the errors or the page, if anything. */
 export function errorsProblems(): string[] {
@@ -190,7 +193,7 @@ export function errorsProblems(): string[] {
     ...read.flatMap((each) => each.problems),
     ...duplicates(definitions),
     ...withoutRemedy,
-    ...withoutError,
+    ...withoutNeed,
     ...(readFileSync(page, "utf8") === text
       ? []
       : [`${page} is out of date: node scripts/errors-reference.ts`]),

@@ -28,8 +28,7 @@ export const remedies: Readonly<Record<string, string>> = {
     "Compare the values with the route's schema. Shorten texts, and check numbers and dates.",
   malformed_csv: detail,
   malformed_json: detail,
-  no_account:
-    "Sign in to each tenant by itself, or register an account with the same e-mail address.",
+  no_account: "Sign in to the other tenant as its user.",
   no_default_tenant: "Name a tenant by host or X-Tenant, or set `DEFAULT_TENANT`.",
   no_tenant_of_host: "Register the host for a tenant, or use a registered one.",
   not_transferable: "Choose such a user, or let the new owner link an account first.",
