@@ -8,9 +8,14 @@ export default defineConfig({
       "examples/**/*.test.ts",
       "scripts/**/*.test.ts",
     ],
-    // Those that start, kill and count whole processes are run with the acceptance tests; the one of a check, which
-    // needs what `npm ci` leaves out, with the checks.
-    exclude: ["**/*.process.test.ts", "scripts/regular-expressions.test.ts", "**/node_modules/**"],
+    // Those that start, kill and count whole processes are run with the acceptance tests; those of checks, which
+    // need what `npm ci` leaves out, with the checks.
+    exclude: [
+      "**/*.process.test.ts",
+      "scripts/regular-expressions.test.ts",
+      "scripts/errors-reference.test.ts",
+      "**/node_modules/**",
+    ],
     // One PostgreSQL for the run; each file works on databases of its own (insulae/testing).
     globalSetup: ["packages/insulae/src/testing/global-setup.ts"],
     setupFiles: ["packages/insulae/src/testing/no-leaks.ts"],

@@ -14,6 +14,7 @@ import { biome, installTools, knip, tsc } from "./tools.ts";
 
 installTools();
 const { clientSchemaProblems } = await import("./client-schema.ts");
+const { errorsProblems } = await import("./errors-reference.ts");
 const { regularExpressionProblems } = await import("./regular-expressions.ts");
 
 const commands: readonly (readonly [string, string, readonly string[]])[] = [
@@ -43,6 +44,7 @@ report("docs/configuration.md", configurationProblems());
 report(".env.example", exampleProblems());
 report("docs/cli.md", commandProblems());
 report("docs/roles.md", rolesProblems());
+report("docs/errors.md", errorsProblems());
 report("docs/coverage.md", coverageProblems());
 report("packages/client/src/schema.gen.ts", await clientSchemaProblems());
 process.exitCode = failed ? 1 : 0;

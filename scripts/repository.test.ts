@@ -52,18 +52,6 @@ test("there is a runbook for what goes wrong, and a page that leads to each", ()
   }
 });
 
-test("the code of each error is defined once, since clients tell errors apart by it", () => {
-  const sources = globSync("packages/insulae/src/**/*.ts").filter(
-    (file) => !/test\.ts$/.test(file),
-  );
-  const codes = sources.flatMap((file) =>
-    // Not those of the examples in comments.
-    [...read(file).matchAll(/^(?! \*).*\bdefineError\(\s*"(\w+)"/gm)].map(([, code]) => code),
-  );
-  expect(codes.length).toBeGreaterThan(150);
-  expect(codes.filter((code, i) => codes.indexOf(code) !== i)).toEqual([]);
-});
-
 // Shows S1-184
 test("each defence that docs/defences.md names has the test that it names", () => {
   const rows = read("docs/defences.md")

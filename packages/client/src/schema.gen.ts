@@ -4954,77 +4954,77 @@ export interface components {
         /**
          * @description An error. Beside those that it names, a route may answer with the errors of what routes share:
          *
-         *     400 `bad_request`: The request is not well-formed HTTP
+         *     400 `bad_request`: The request is not valid HTTP
          *
-         *     400 `validation_failed`: The request does not have the expected form
+         *     400 `validation_failed`: The request does not match the route's schema. Correct the fields in errors.
          *
-         *     400 `invalid_cursor`: The cursor is not one of this list's
+         *     400 `invalid_cursor`: The cursor does not belong to this list. Start again without one.
          *
-         *     400 `invalid_value`: A value is not valid
+         *     400 `invalid_value`: A value is invalid, out of range or too long
          *
-         *     400 `invalid_host`: A host name has labels of letters, digits, hyphens and underscores with dots between them, such as shop.example.com, and no scheme, path or wildcard
+         *     400 `invalid_host`: The host name is invalid. Use letters, digits, hyphens and underscores in labels separated by dots, such as shop.example.com, without scheme, path or wildcard.
          *
-         *     400 `tenant_required`: Say which tenant: by host, by the header X-Tenant, or by a tenant's token
+         *     400 `tenant_required`: The request names no tenant. Name one by host, by the header X-Tenant, or with a tenant's token.
          *
-         *     400 `malformed_json`: The body is not acceptable JSON
+         *     400 `malformed_json`: The body is not valid JSON
          *
-         *     401 `authentication_required`: Sign in first
+         *     401 `authentication_required`: This request needs credentials. Sign in first.
          *
          *     401 `invalid_token`: Invalid or expired token
          *
-         *     401 `invalid_client_certificate`: The client certificate is not registered, has expired, or was removed
+         *     401 `invalid_client_certificate`: The client certificate is not registered, has expired, or was removed. Ask an administrator to register a valid one.
          *
-         *     401 `wrong_context`: The token is not valid here: it is for a tenant, or for none
+         *     401 `wrong_context`: This token is not valid here. Tenants' routes need a token of the tenant, all others a token without a tenant.
          *
-         *     403 `origin_refused`: Pages of this origin may not do this; CORS_ORIGINS, or the tenant's cors_origins, say which may
+         *     403 `origin_refused`: Pages of this origin may not call the API. Add the origin to CORS_ORIGINS or the tenant's cors_origins.
          *
-         *     403 `csrf_refused`: A change that is made by a cookie needs its X-CSRF-Token, as log-in and GET /auth/me give it
+         *     403 `csrf_refused`: A change authenticated by a cookie needs the header X-CSRF-Token. Take its value from the log-in or GET /api/v1/auth/me.
          *
-         *     403 `permission_denied`: You are not permitted to do this
+         *     403 `permission_denied`: You lack the permission to do this
          *
-         *     403 `personal_only`: Only the person themself may do this: no machine, and nobody in their stead
+         *     403 `personal_only`: Only the signed-in person can do this, not an API key, a client certificate or an impersonator
          *
          *     403 `tenant_access_denied`: Tenant access denied
          *
-         *     403 `tenant_inactive`: The tenant is suspended
+         *     403 `tenant_inactive`: The tenant is suspended. Ask a platform administrator.
          *
          *     404 `tenant_not_found`: There is no such tenant
          *
-         *     404 `not_found`: There is nothing at this address
+         *     404 `not_found`: There is nothing at this address. Check the path.
          *
-         *     409 `conflict`: This already exists
+         *     409 `conflict`: This already exists. Change the value that must be unique.
          *
-         *     409 `still_referenced`: Something else still refers to this
+         *     409 `still_referenced`: Other data still refers to this. Delete or change that first.
          *
-         *     409 `concurrent_change`: Somebody else changed this at the same time; try again
+         *     409 `concurrent_change`: Another request changed this at the same time. Retry.
          *
-         *     411 `length_required`: The request must say how long its body is: send Content-Length
+         *     411 `length_required`: The request does not give its body's length. Send Content-Length.
          *
-         *     413 `body_too_large`: The body is too large
+         *     413 `body_too_large`: The body is too large. Send less at once.
          *
-         *     414 `uri_too_long`: The address is too long
+         *     414 `uri_too_long`: The address is too long. Shorten the path or the query.
          *
-         *     415 `unsupported_media_type`: The body is not of a type or encoding that is taken here
+         *     415 `unsupported_media_type`: The body has an unsupported media type or encoding
          *
-         *     421 `misdirected_request`: The connection was made to another host
+         *     421 `misdirected_request`: The TLS connection was made for another host. Open a new connection for this host.
          *
-         *     422 `reference_not_found`: Something that the request refers to does not exist
+         *     422 `reference_not_found`: The request refers to something that does not exist. Check its ids.
          *
-         *     422 `value_refused`: A value is not allowed here
+         *     422 `value_refused`: A required value is missing, or a value is not allowed here
          *
          *     429 `rate_limit_exceeded`: Rate limit exceeded
          *
-         *     429 `quota_exceeded`: The tenant's plan allows no more of this
+         *     429 `quota_exceeded`: The tenant has used up a quota of its plan
          *
-         *     500 `internal_error`: Something went wrong here
+         *     500 `internal_error`: The server failed to handle the request. Report its request_id to the operator.
          *
-         *     503 `database_busy`: The database is busy
+         *     503 `database_busy`: The database is busy. Retry in a moment.
          *
-         *     503 `database_unavailable`: The database cannot be reached
+         *     503 `database_unavailable`: The database cannot be reached. Retry in a moment.
          *
-         *     503 `statement_timeout`: The statement took too long
+         *     503 `statement_timeout`: The database took too long to answer. Retry later, or ask for less at once.
          *
-         *     503 `write_outcome_unknown`: The connection was lost before the outcome of the write was known
+         *     503 `write_outcome_unknown`: The connection to the database was lost before the outcome of the write was known. Check whether the change was made before you repeat it.
          */
         Problem: {
             headers: {

@@ -57,7 +57,7 @@ describe("the documented requests, in their order", () => {
     expect(rows).toEqual([{ name: "tenant_acme_corp" }]);
     expect((await call("POST", "/tenants", { body })).body).toEqual({
       error: "Conflict",
-      message: "A tenant with this key exists",
+      message: "Another tenant has this key. Choose another.",
       status_code: 409,
     });
   });

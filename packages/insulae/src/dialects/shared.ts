@@ -35,8 +35,8 @@ export async function tenantOrDefault(
   throw noDefaultTenant({
     detail:
       defaultTenant === undefined
-        ? "Say which tenant by host or X-Tenant: no DEFAULT_TENANT is set for requests that name none"
-        : `There is no tenant ${defaultTenant}: make it, or say another by host or X-Tenant`,
+        ? "The request names no tenant, and DEFAULT_TENANT is not set. Name a tenant by host or X-Tenant."
+        : `There is no tenant ${defaultTenant} (DEFAULT_TENANT). Create it, or name another by host or X-Tenant.`,
   });
 }
 

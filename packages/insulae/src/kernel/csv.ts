@@ -16,7 +16,7 @@ import { CsvError, parse } from "csv-parse";
 import { stringify } from "csv-stringify/sync";
 import { defineError } from "./errors.ts";
 
-export const malformedCsv = defineError("malformed_csv", 400, "The body is not acceptable CSV");
+export const malformedCsv = defineError("malformed_csv", 400, "The body is not a valid CSV file");
 
 const formula = /^'*[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20]/u;
 const number = /^[+-][\d\s().,/-]*$/u;
@@ -95,7 +95,7 @@ export async function* csvRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenera
     if (!(error instanceof CsvError)) throw error;
     // Its message may quote the file; the code says the same.
     const reason = error.code.replace("CSV_", "").replaceAll("_", " ").toLowerCase();
-    throw malformedCsv({ detail: `Line ${String(error.lines)}: ${reason}`, cause: error });
+    throw malformedCsv({ detail: `Line ${String(error.lines)}: ${reason}.`, cause: error });
   } finally {
     source.destroy();
     parser.destroy();
@@ -112,7 +112,7 @@ async function* utf8(
     try {
       return piece ? decoder.decode(piece, { stream: true }) : decoder.decode();
     } catch (cause) {
-      throw malformedCsv({ detail: "It is not UTF-8", cause });
+      throw malformedCsv({ detail: "The file is not UTF-8.", cause });
     }
   };
   for await (const chunk of bytes) {

@@ -10,7 +10,7 @@ import { defineError } from "./errors.ts";
 export const dnsUnavailable = defineError(
   "dns_unavailable",
   503,
-  "The DNS can't be asked at present; try again later",
+  "The DNS does not respond. Try again later.",
 );
 
 /** The part of the DNS that proofs of ownership need. */

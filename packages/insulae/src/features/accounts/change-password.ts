@@ -9,7 +9,11 @@ import { findAccount, findAccountOfUser } from "./accounts.queries.ts";
 import { notify } from "./recovery.ts";
 import { findSubject, type SignedInReply, type SignInContext, signIn } from "./sign-in.ts";
 
-export const wrongPassword = defineError("wrong_password", 400, "This is not your password");
+export const wrongPassword = defineError(
+  "wrong_password",
+  400,
+  "This is not your current password. Try again, or reset it by e-mail.",
+);
 
 interface PasswordChange {
   readonly current_password: string;

@@ -21,7 +21,7 @@ import {
 export const invalidLink = defineError(
   "invalid_link",
   400,
-  "This link is no longer valid: it was used, has expired, or there is a newer one",
+  "This link was used, has expired, or was replaced by a newer one. Request another.",
 );
 
 /** Whom a link was for. */

@@ -42,13 +42,13 @@ import {
 export const registrationClosed = defineError(
   "registration_closed",
   403,
-  "This tenant takes no registrations",
+  "This tenant is not open for registration",
 );
 /** What is possible instead. Which domains are a tenant's stands in the public DNS. */
 const waysIn = {
   domain:
-    "Register without a tenant, verify your e-mail, and join by its domain: POST /tenants/{id}/join",
-  invitation: "Ask for an invitation",
+    "Register without a tenant, verify your e-mail address, and join by its domain: POST /api/v1/tenants/{id}/join.",
+  invitation: "Ask for an invitation.",
 } as const;
 /** What strangers hear at a tenant that takes no registrations, and at one that there is not. */
 export const invitationOnly = () => registrationClosed({ detail: waysIn.invitation });

@@ -29,7 +29,7 @@ const tokenSeconds = 600;
 export const administratorNeedsFactor = defineError(
   "administrator_needs_factor",
   403,
-  "This tenant asks for a second factor; sign in with yours first",
+  "This tenant requires a second factor. Sign in with yours first.",
 );
 
 /** Whose factors count: of a user who is linked to an account, the account's. */

@@ -19,19 +19,19 @@ import {
 export const noAccount = defineError(
   "no_account",
   403,
-  "This user belongs to one tenant only: there is no account to switch with",
+  "This user belongs to one tenant and has no account to switch with",
 );
 
 export const emailNotVerified = defineError(
   "email_not_verified",
   403,
-  "This tenant asks for a verified e-mail; verify yours first",
+  "This tenant requires a verified e-mail address. Verify yours first.",
 );
 
 export const passwordLoginOff = defineError(
   "password_login_off",
   403,
-  "This tenant takes no passwords; sign in with its identity provider or a passkey",
+  "This tenant does not accept passwords. Sign in through its identity provider or with a passkey.",
 );
 
 /**

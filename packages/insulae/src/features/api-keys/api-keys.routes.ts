@@ -36,11 +36,15 @@ import {
 } from "./api-keys.queries.ts";
 
 export const apiKeyNotFound = defineError("api_key_not_found", 404, "There is no such API key");
-export const expiryPassed = defineError("expiry_passed", 400, "expires_at is in the past");
+export const expiryPassed = defineError(
+  "expiry_passed",
+  400,
+  "expires_at is in the past. Give a later time.",
+);
 export const tooManyApiKeys = defineError(
   "too_many_api_keys",
   409,
-  "A user has at most 50 API keys; revoke one that is not needed",
+  "A user can have at most 50 API keys. Revoke one that is no longer used.",
 );
 
 /** They are all read with their maker's standing. */

@@ -34,7 +34,7 @@ test("a tenant registers four authorities of one subject, and no more until one 
   expect(replies.map(({ status }) => status)).toEqual([201, 201, 201, 201, 409]);
   expect(replies[4]?.body).toMatchObject({
     code: "too_many_client_certificates",
-    detail: "At most 4 authorities of one subject: remove one first",
+    detail: "A subject can have at most 4 certificate authorities. Remove one first.",
   });
   const id = replies[0]?.body.id;
   expect((await call("DELETE", `/client-certificates/${id}`)).status).toBe(204);

@@ -14,7 +14,7 @@ import type { ClientCertificate, NewClientCertificate } from "./client-certifica
 export const clientCertificateExists = defineError(
   "client_certificate_exists",
   409,
-  "The tenant has registered this certificate",
+  "The tenant has already registered this certificate",
 );
 export const clientCertificateNotFound = defineError(
   "client_certificate_not_found",
@@ -24,7 +24,7 @@ export const clientCertificateNotFound = defineError(
 export const tooManyClientCertificates = defineError(
   "too_many_client_certificates",
   409,
-  "The tenant has too many client certificates; register their authority instead",
+  "The tenant has too many client certificates. Register their certificate authority instead.",
 );
 
 const maxCertificates = 1_000;
@@ -89,13 +89,15 @@ export async function registerClientCertificate(
   refuseUnheld(user, scopes);
   const x509 = readCertificate(input.certificate);
   if (kind === "authority" && !x509.ca) {
-    throw unfitCertificate({ detail: "The certificate is not an authority's" });
+    throw unfitCertificate({ detail: "The certificate is not a certificate authority's." });
   }
   if (kind === "certificate" && x509.ca) {
-    throw unfitCertificate({ detail: "The certificate is an authority's: register it as one" });
+    throw unfitCertificate({
+      detail: "This is a certificate authority's certificate. Register it as an authority.",
+    });
   }
   if (kind === "certificate" && required_subject.length > 0) {
-    throw unfitCertificate({ detail: "Only an authority's certificates have a required subject" });
+    throw unfitCertificate({ detail: "Only certificate authorities can have a required subject." });
   }
   const row = await control.transaction().execute(async (tx) => {
     await inTurn(tx, "client_certificates", user.tenantId);
@@ -113,7 +115,7 @@ export async function registerClientCertificate(
       .executeTakeFirstOrThrow();
     if (Number(count) >= maxCertificates) throw tooManyClientCertificates();
     if (kind === "authority" && Number(alike) >= maxOfOneSubject) {
-      const detail = `At most ${maxOfOneSubject} authorities of one subject: remove one first`;
+      const detail = `A subject can have at most ${maxOfOneSubject} certificate authorities. Remove one first.`;
       throw tooManyClientCertificates({ detail });
     }
     return tx
@@ -144,14 +146,14 @@ function readCertificate(pem: string): X509Certificate {
   try {
     x509 = new X509Certificate(pem);
   } catch (cause) {
-    throw unfitCertificate({ detail: "The certificate can't be read as PEM", cause });
+    throw unfitCertificate({ detail: "The certificate cannot be read as PEM.", cause });
   }
   if (Date.parse(x509.validTo) <= Date.now()) {
-    throw unfitCertificate({ detail: "The certificate has expired" });
+    throw unfitCertificate({ detail: "The certificate has expired." });
   }
   // An index has room for 2,700 bytes.
   if (Buffer.byteLength(x509.subject) > 2_000) {
-    throw unfitCertificate({ detail: "The certificate's subject is too long" });
+    throw unfitCertificate({ detail: "The certificate's subject is too long." });
   }
   return x509;
 }

@@ -16,7 +16,7 @@ import { type ContactTables, createContacts, insertContacts } from "./contacts.q
 export const importRefused = defineError(
   "import_refused",
   422,
-  "Some rows are not acceptable; nothing was imported",
+  "Some rows are invalid, so nothing was imported. Correct the rows in errors and send the file again.",
 );
 
 export const maxImportBytes = 10_485_760;
@@ -102,7 +102,8 @@ async function readContacts({ bytes, check }: ImportOptions) {
       continue;
     }
     report.rows += 1;
-    if (report.rows > maxRows) throw malformedCsv({ detail: `It has more than ${maxRows} rows` });
+    if (report.rows > maxRows)
+      throw malformedCsv({ detail: `The file has more than ${maxRows} rows. Split it.` });
     const contact: Record<string, string | number> = {};
     for (const [at, name] of names.entries()) {
       const cell = cells[at];
@@ -118,7 +119,7 @@ async function readContacts({ bytes, check }: ImportOptions) {
     report.refused.push(...problems.slice(0, room).map((problem) => ({ line, ...problem })));
     if (batch.length === rowsAtOnce || length > batchLength) finish();
   }
-  if (!names) throw malformedCsv({ detail: "It is empty" });
+  if (!names) throw malformedCsv({ detail: "The file is empty." });
   finish();
   return { ...report, batches };
 }
@@ -131,9 +132,11 @@ function namesOf(cells: readonly string[]): string[] {
   const names = cells.map((cell) => cell.trim().toLowerCase());
   const known: readonly string[] = [...columns, ...ignored];
   if (names.some((name) => !known.includes(name)) || new Set(names).size < names.length) {
-    throw malformedCsv({ detail: `The first line has each once, of: ${columns.join(", ")}` });
+    throw malformedCsv({
+      detail: `The first line must name each column once, out of: ${columns.join(", ")}.`,
+    });
   }
-  if (!names.includes("name")) throw malformedCsv({ detail: "There is no column: name" });
+  if (!names.includes("name")) throw malformedCsv({ detail: "The column name is missing." });
   return names;
 }
 

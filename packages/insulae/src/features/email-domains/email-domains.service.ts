@@ -35,17 +35,17 @@ export const emailDomainNotFound = defineError(
 export const emailDomainExists = defineError(
   "email_domain_exists",
   409,
-  "The tenant has claimed this e-mail domain",
+  "The tenant has already claimed this e-mail domain",
 );
 export const tooManyEmailDomains = defineError(
   "too_many_email_domains",
   409,
-  "The tenant has too many e-mail domains",
+  "A tenant can have at most 50 e-mail domains. Delete one first.",
 );
 export const publicEmailDomain = defineError(
   "public_email_domain",
   400,
-  "Anybody can have an address in this domain",
+  "Anyone can get an address in this domain. Claim a domain that only your organization uses.",
 );
 
 const maxDomains = 50;

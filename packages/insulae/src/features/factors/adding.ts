@@ -22,7 +22,7 @@ import { onlyOne, wrongFactor } from "./prove.ts";
 export const tooManyFactors = defineError(
   "too_many_factors",
   409,
-  "There are twenty factors; remove one first",
+  "A user can have at most 20 factors. Remove one first.",
 );
 
 const totpPurpose = "totp-enrolment";

@@ -32,7 +32,7 @@ import { tell } from "./tell.ts";
 export const reauthenticationRequired = defineError(
   "reauthentication_required",
   403,
-  "Prove first that it is you, at /api/v1/auth/reauthenticate",
+  "Confirm your identity first: POST /api/v1/auth/reauthenticate",
 );
 export const factorNotFound = defineError("factor_not_found", 404, "There is no such factor");
 

@@ -32,7 +32,7 @@ import type { Setting } from "./second-step.ts";
 export const invalidPasskey = defineError(
   "invalid_passkey",
   401,
-  "This passkey is not good here, or answers to another request",
+  "The passkey is unknown, or it answers another challenge. Start again, or log in another way.",
 );
 
 const purpose = "passkey-log-in";

@@ -20,12 +20,12 @@ import { tell } from "./tell.ts";
 export const wrongFactor = defineError(
   "wrong_factor",
   401,
-  "This is not right: a code is good once, and shortly; a passkey for the request it answers",
+  "The code or passkey is wrong, has expired, or was already used. Try again with a new one.",
 );
 export const tooManyAttempts = defineError(
   "too_many_attempts",
   429,
-  "Too many wrong codes; wait before the next one",
+  "Too many wrong codes. Wait for Retry-After, then try again.",
 );
 
 export interface Answer {
@@ -75,7 +75,7 @@ export async function attempt(
   const { allowed, pauseSeconds, isLast } = await platform.factors.attempt(owner);
   if (!allowed) {
     throw tooManyAttempts({
-      detail: `Five codes may be wrong; then there is a pause after each, twice as long as the one before. This one lasts ${pauseSeconds} seconds more`,
+      detail: `After five wrong codes each further one doubles the wait. Try again in ${pauseSeconds} seconds.`,
       headers: { "retry-after": String(pauseSeconds) },
     });
   }

@@ -21,7 +21,7 @@ export const accountNotFound = defineError("account_not_found", 404, "There is n
 export const factorsOfAccount = defineError(
   "factors_of_account",
   409,
-  "This user signs in with an account, whose factors a platform administrator may reset",
+  "This user signs in with an account. Ask a platform administrator to reset the account's factors.",
 );
 
 /** For somebody who has lost all of theirs. */

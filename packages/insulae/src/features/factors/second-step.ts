@@ -25,7 +25,7 @@ import { tell } from "./tell.ts";
 export const invalidMfaToken = defineError(
   "invalid_mfa_token",
   401,
-  "This step is over: it was done, has expired, or a newer log-in took its place; log in again",
+  "The mfa_token was used, has expired, or was replaced by a newer log-in. Log in again.",
 );
 
 /** A request of somebody who is not signed in yet. */

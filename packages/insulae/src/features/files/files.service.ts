@@ -32,22 +32,22 @@ export const fileNotFound = defineError("file_not_found", 404, "There is no such
 export const fileNotUploaded = defineError(
   "file_not_uploaded",
   404,
-  "The bytes of this file have not come",
+  "The file's bytes have not arrived. Upload them, then confirm again.",
 );
 export const fileNotReady = defineError(
   "file_not_ready",
   409,
-  "The bytes of this file have not come yet",
+  "The file's upload is not finished. Try again when it is.",
 );
 export const sizeMismatch = defineError(
   "file_size_mismatch",
   422,
-  "The file is not as large as was said",
+  "The file's size differs from the declared size. Upload it again with the right file_size.",
 );
 export const typeMismatch = defineError(
   "file_type_mismatch",
   415,
-  "The file is not of the type that was said",
+  "The file's content does not match its declared type. Upload it again with the right mime_type.",
 );
 /** What a handler's context and a job's scope have in common. */
 type Scope = Pick<TenantScope<FileTables>, "db" | "storage" | "log" | "events" | "cache" | "jobs">;
@@ -76,7 +76,7 @@ export async function uploadFile(scope: Scope, userId: string, form: UploadForm<
       // The whole form is longer than the file in it.
       const size = fields.file_size ?? form.length;
       if (size === undefined) {
-        throw lengthRequired({ detail: "Send Content-Length, or file_size before the file" });
+        throw lengthRequired({ detail: "Send Content-Length, or file_size before the file." });
       }
       const file = {
         name:
@@ -99,7 +99,7 @@ export async function uploadFile(scope: Scope, userId: string, form: UploadForm<
     const file = await settle(scope, { id, ...stored, over: true });
     if (file) return file;
     await scope.storage.delete(id);
-    throw fileNotFound({ detail: "It was deleted while it came" });
+    throw fileNotFound({ detail: "The file was deleted while it was uploaded." });
   } catch (error) {
     if (reserved !== undefined) await giveUp(scope, reserved, true);
     throw error;
@@ -269,8 +269,9 @@ function measured(
     async *pass(): AsyncGenerator<Buffer> {
       for await (const chunk of bytes()) {
         size += chunk.length;
-        if (size > atMost) throw bodyTooLarge({ detail: "The file is larger than was said" });
-        if (withoutNul && chunk.includes(0)) throw typeMismatch({ detail: "Text has no NUL" });
+        if (size > atMost) throw bodyTooLarge({ detail: "The file is larger than declared." });
+        if (withoutNul && chunk.includes(0))
+          throw typeMismatch({ detail: "A text file cannot contain NUL bytes." });
         hash.update(chunk);
         yield chunk;
       }

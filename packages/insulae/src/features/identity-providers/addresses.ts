@@ -8,7 +8,7 @@ import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 export const returnRefused = defineError(
   "return_refused",
   400,
-  "return_to is no page of this application: APP_URL, the tenant's hosts and the CORS origins say which are",
+  "return_to must be a page of this application: an origin in APP_URL, the tenant's hosts or CORS_ORIGINS",
 );
 
 type Configured = Pick<Settings, "appUrl" | "baseUrl" | "baseDomain" | "corsOrigins">;

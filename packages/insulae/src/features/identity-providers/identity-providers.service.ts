@@ -32,32 +32,32 @@ export const providerNotFound = defineError(
 export const tooManyProviders = defineError(
   "too_many_identity_providers",
   409,
-  "A tenant has at most 20 identity providers",
+  "A tenant can have at most 20 identity providers. Delete one first.",
 );
 export const issuerUnusable = defineError(
   "issuer_unusable",
   400,
-  "At this address is no OpenID Connect provider that names itself so",
+  "No OpenID Connect provider with this issuer was found at this address. Check the issuer's URL.",
 );
 export const domainsRequired = defineError(
   "domains_required",
   400,
-  "A provider is trusted about e-mails of the domains in allowed_domains only; name some",
+  "trust_email needs allowed_domains. Name the e-mail domains that the provider is trusted for.",
 );
 export const invalidEmailDomain = defineError(
   "invalid_email_domain",
   400,
-  "A name in allowed_domains is no domain, such as example.com",
+  "allowed_domains has an invalid name. Use domains such as example.com.",
 );
 export const administratorsOnly = defineError(
   "administrators_only",
   403,
-  "Only owners and administrators configure identity providers",
+  "Only owners and administrators can configure identity providers",
 );
 export const ownerNotMapped = defineError(
   "owner_not_mapped",
   400,
-  "An identity provider makes nobody an owner, nor gives them what administrators have not",
+  "An identity provider cannot grant the owner role, nor permissions that administrators lack. Map another role.",
 );
 
 const maxProviders = 20;

@@ -44,34 +44,38 @@ import { mapRoles } from "./role-mapping.ts";
 export const outsideEmailUnverified = defineError(
   "outside_email_unverified",
   403,
-  "The identity provider does not vouch for your e-mail",
+  "The identity provider does not confirm your e-mail address. Verify it there, then sign in again.",
 );
 export const emailDomainRefused = defineError(
   "email_domain_refused",
   403,
-  "Your e-mail is in no domain that may sign in here",
+  "Your e-mail address is not in a domain that can sign in here",
 );
 export const noSuchUser = defineError(
   "no_such_user",
   403,
-  "Nobody here has your e-mail; ask for an invitation",
+  "No user here has your e-mail address. Ask for an invitation.",
 );
 export const linkRefused = defineError(
   "link_refused",
   403,
-  "Somebody is here already with your e-mail, and has not verified it; verify it, or reset the password by e-mail, and come again",
+  "A user with your e-mail address exists, and has not verified it. Verify it, or reset the password by e-mail, then sign in again.",
 );
 export const identityConflict = defineError(
   "identity_conflict",
   403,
-  "The user with your e-mail is somebody else at the identity provider; an administrator can undo that",
+  "The user with your e-mail address is linked to another identity at this provider. Ask an administrator to unlink it.",
 );
 export const ownWayOnly = defineError(
   "own_way_only",
   403,
-  "Owners, whoever may as much, and users with an account of the platform sign in with their own password",
+  "Owners, users with an owner's permissions, and users with a platform account must sign in with their own password",
 );
-export const userInactive = defineError("user_inactive", 403, "Your user has been switched off");
+export const userInactive = defineError(
+  "user_inactive",
+  403,
+  "Your user is deactivated. Ask an administrator of the tenant.",
+);
 
 interface EntrySetting extends Told {
   readonly db: Db;

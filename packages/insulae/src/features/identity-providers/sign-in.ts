@@ -45,12 +45,12 @@ import { type Entry, enter } from "./linking.ts";
 export const invalidState = defineError(
   "invalid_state",
   400,
-  "This sign-in was not begun in this browser, was finished already, or took too long; begin again",
+  "This sign-in was started in another browser, was already finished, or took too long. Start again.",
 );
 export const invalidCode = defineError(
   "invalid_code",
   400,
-  "The code was used already, is too old, or was meant for another page; sign in again",
+  "The code was used, has expired, or was issued to another page. Sign in again.",
 );
 
 export const browserCookie = "__Host-insulae-oidc";

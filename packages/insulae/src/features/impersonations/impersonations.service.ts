@@ -27,7 +27,7 @@ export const impersonationNotFound = defineError(
 export const impersonationOver = defineError(
   "impersonation_over",
   409,
-  "This impersonation has ended",
+  "This impersonation has ended. Start another.",
 );
 
 type Control = Kysely<ControlTables>;

@@ -60,17 +60,17 @@ import { invitationPurpose, subjectOf } from "./mails.ts";
 export const accountWaits = defineError(
   "account_exists",
   409,
-  "There is an account with this e-mail; sign in with it, then accept",
+  "An account has this e-mail address. Sign in with it, then accept.",
 );
 export const invitationForAnother = defineError(
   "invitation_for_another",
   403,
-  "This invitation is for another e-mail than your account's",
+  "This invitation was sent to another e-mail address than your account's. Sign in with the account it was sent to.",
 );
 export const invitationLapsed = defineError(
   "invitation_lapsed",
   403,
-  "Whoever sent this invitation may not give what it gives any more; ask for another one",
+  "The sender of this invitation may no longer grant what it grants. Ask for another.",
 );
 
 interface Setting extends SignInContext {

@@ -30,13 +30,13 @@ export const invitationNotFound = defineError(
 export const invitationExists = defineError(
   "invitation_exists",
   409,
-  "An invitation waits for this e-mail; send it again, or revoke it",
+  "This e-mail address already has an open invitation. Resend or revoke it.",
 );
 
 export const tooManyInvitations = defineError(
   "too_many_invitations",
   409,
-  "A tenant has at most 1000 open invitations; revoke some that nobody will accept",
+  "A tenant can have at most 1,000 open invitations. Revoke some that nobody will accept.",
 );
 
 const maxInvitations = 1_000;

@@ -9,7 +9,11 @@ import { dropJob, findJob, jobStates, listJobs, retryJob } from "./jobs.queries.
 
 const jobNotFound = defineError("job_not_found", 404, "There is no such job");
 const found = orThrow(jobNotFound);
-const jobNotParked = defineError("job_not_parked", 409, "The job is not parked");
+const jobNotParked = defineError(
+  "job_not_parked",
+  409,
+  "The job is not parked. Only parked jobs can be retried.",
+);
 
 const State = oneOf(jobStates, {
   description: "parked: it has failed too often, or for good, and is tried no more.",

@@ -31,7 +31,7 @@ function refuseUnlisted(listed: readonly string[], { id, email }: Principal): vo
   const found = listed.some((entry) => own.includes(entry.toLowerCase()));
   if (listed.length === 0 || found) return;
   throw permissionDenied({
-    detail: "Only those whom WS_LOGS_ADMIN_USER lists may watch the log",
+    detail: "Only the users listed in WS_LOGS_ADMIN_USER can watch the log.",
     members: { setting: "WS_LOGS_ADMIN_USER" },
   });
 }
@@ -75,7 +75,7 @@ export const logs = feature("logs", {
         const { format, level, tenant_id } = query;
         const own = user.kind === "tenant" ? user.tenantId : undefined;
         if (own !== undefined && (tenant_id ?? own) !== own) {
-          throw permissionDenied({ detail: "A tenant's user may watch the lines of that tenant" });
+          throw permissionDenied({ detail: "A tenant's user can watch only that tenant's lines." });
         }
         return (socket: OutgoingSocket) =>
           platform.logs.watch(socket, {

@@ -14,7 +14,7 @@ import { noteFeedback, readFeedback } from "./mail-feedback.service.ts";
 const amazonUnreachable = defineError(
   "sns_unreachable",
   503,
-  "Amazon can't be asked for its certificate; send it again",
+  "The certificate could not be fetched from Amazon. Send the message again.",
 );
 
 /** SNS sends at most 262,144 bytes, which are a text in a text. */

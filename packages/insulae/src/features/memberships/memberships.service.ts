@@ -29,7 +29,7 @@ import { ownershipMail } from "./mails.ts";
 export const notTransferable = defineError(
   "not_transferable",
   409,
-  "The new owner has to be another active user of the tenant who is linked to an account",
+  "The new owner must be another active user of the tenant, linked to an account",
 );
 
 /** Where the caller's account is, and what its e-mail opens. @throws noAccount */

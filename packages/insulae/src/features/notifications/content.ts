@@ -10,12 +10,12 @@ import type { DeclaredVariables } from "./templates.queries.ts";
 export const invalidContent = defineError(
   "invalid_content",
   400,
-  "This can't be sent: it is empty, too long, or its subject has more than one line",
+  "The message is empty, too long, or has a subject of more than one line. Shorten or correct it.",
 );
 export const invalidVariables = defineError(
   "invalid_template_vars",
   400,
-  "The values are not those that the template declares",
+  "template_vars does not match the variables that the template declares",
 );
 
 export interface Texts {

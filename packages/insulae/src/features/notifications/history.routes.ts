@@ -21,7 +21,7 @@ export const notificationNotFound = defineError(
 export const notRetryable = defineError(
   "notification_not_retryable",
   409,
-  "Only a notification that failed or was suppressed can be sent again",
+  "Only failed or suppressed notifications can be retried",
 );
 
 export const historyRoutes = (r: RouteBuilder<NotificationTables>) => [

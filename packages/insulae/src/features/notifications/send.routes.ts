@@ -24,17 +24,17 @@ import { findTemplateByName } from "./templates.queries.ts";
 export const invalidRecipient = defineError(
   "invalid_recipient",
   400,
-  "One recipient has to be given, as this kind of notification takes it",
+  "The recipient is missing, given twice, or invalid for this channel. Give one valid recipient or user_id.",
 );
 export const unknownTemplate = defineError(
   "unknown_notification_template",
   400,
-  "There is no active template of this name for this kind of notification",
+  "There is no active template of this name for this channel",
 );
 export const systemTemplate = defineError(
   "system_template",
   400,
-  "This is one of the system's own mails: it is sent by what it is about, not by a request for it",
+  "The system sends mail from this template itself. Use a template of your own.",
 );
 
 const refusals = [
@@ -225,7 +225,9 @@ async function saying(
     return contentOf(mail, type, { subject, body: body ?? "", html });
   }
   if (subject !== null || body !== undefined || html !== null) {
-    throw invalidContent({ detail: "The texts are the template's" });
+    throw invalidContent({
+      detail: "template_name cannot be combined with subject, body or html.",
+    });
   }
   if (mail.templates.has(name)) throw systemTemplate();
   const template = await findTemplateByName.first(db, { name });

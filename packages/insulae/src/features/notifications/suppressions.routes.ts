@@ -18,13 +18,13 @@ export const suppressionNotFound = defineError(
 export const suppressed = defineError(
   "notification_suppression_exists",
   409,
-  "This address is suppressed already",
+  "This address is already suppressed",
 );
 
 export const tooManySuppressions = defineError(
   "too_many_notification_suppressions",
   409,
-  "A tenant has at most 100000 suppressed addresses",
+  "A tenant can have at most 100,000 suppressed addresses. Delete some first.",
 );
 
 const maxSuppressions = 100_000;

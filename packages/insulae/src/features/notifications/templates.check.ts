@@ -16,7 +16,7 @@ import type { DeclaredVariables, TemplateValues } from "./templates.queries.ts";
 export const systemTemplateShape = defineError(
   "system_template_shape",
   400,
-  "A mail of the system's own has a subject and a body, and the system's variables: no html, no variables of its own",
+  "A system mail's template has a subject, a body and the system's variables. Leave out html and variables.",
 );
 
 const common = ["tenant", "support_email"];
@@ -38,11 +38,15 @@ export async function checkTemplate(mail: TenantMail, template: TemplateValues):
   const used = new Set([...inBody, ...others.flat()]);
   const undeclared = [...used].filter((name) => !declared.has(name));
   if (undeclared.length > 0) {
-    throw invalidTemplate({ detail: `It names what is not declared: ${undeclared.join(", ")}` });
+    throw invalidTemplate({
+      detail: `The template uses undeclared variables: ${undeclared.join(", ")}.`,
+    });
   }
   const missing = Object.keys(system?.links ?? {}).filter((name) => !inBody.includes(name));
   if (missing.length > 0) {
-    throw invalidTemplate({ detail: `It has no place for a link: ${missing.join(", ")}` });
+    throw invalidTemplate({
+      detail: `The template must contain these links: ${missing.join(", ")}.`,
+    });
   }
   await preview(mail, template, {});
 }

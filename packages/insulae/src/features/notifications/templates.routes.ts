@@ -32,13 +32,13 @@ export const templateNotFound = defineError(
 export const tooManyTemplates = defineError(
   "too_many_notification_templates",
   409,
-  "A tenant has at most 500 templates",
+  "A tenant can have at most 500 templates. Delete one first.",
 );
 const maxTemplates = 500;
 export const templateNameTaken = defineError(
   "notification_template_name_taken",
   409,
-  "There is a template of this name",
+  "Another template has this name. Choose another.",
 );
 
 const Subject = nullable(

@@ -22,27 +22,27 @@ export const orderNotFound = defineError("order_not_found", 404, "There is no su
 export const orderUserNotFound = defineError(
   "order_user_not_found",
   422,
-  "The order is for a user who does not exist",
+  "The order's user does not exist",
 );
 export const orderProductNotFound = defineError(
   "order_product_not_found",
   422,
-  "The order has a product that does not exist",
+  "A product of the order does not exist",
 );
 export const orderProductInactive = defineError(
   "order_product_inactive",
   422,
-  "The order has a product that is not active",
+  "A product of the order is inactive. Remove it, or activate the product.",
 );
 export const orderCurrenciesDiffer = defineError(
   "order_currencies_differ",
   422,
-  "The products of an order must have one currency",
+  "All products of an order must have the same currency. Place one order per currency.",
 );
 export const orderStatusConflict = defineError(
   "order_status_conflict",
   409,
-  "The order's status does not allow this",
+  "The order's status does not allow this. Fetch the order and check its status.",
 );
 
 const problems: Readonly<Record<OrderProblem, ErrorFactory>> = {

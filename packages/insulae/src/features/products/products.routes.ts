@@ -15,12 +15,16 @@ import {
 } from "./products.queries.ts";
 
 export const productNotFound = defineError("product_not_found", 404, "There is no such product");
-export const skuTaken = defineError("product_sku_taken", 409, "Another product has this SKU");
+export const skuTaken = defineError(
+  "product_sku_taken",
+  409,
+  "Another product has this SKU. Choose another.",
+);
 /** What has been ordered stays on record. */
 export const productInUse = defineError(
   "product_in_use",
   409,
-  "The product is part of an order; deactivate it instead",
+  "The product is part of an order. Deactivate it instead.",
 );
 
 const Name = nameText(200);

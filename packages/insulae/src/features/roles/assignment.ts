@@ -37,7 +37,7 @@ export const roleNotAssigned = defineError(
 export const roleRequired = defineError(
   "role_required",
   409,
-  "A user always has a system role, and this is the least of them",
+  "A user always has a system role, and viewer is the lowest. Deactivate or delete the user instead.",
 );
 
 /** The system role, then the others by name. @throws userNotFound */

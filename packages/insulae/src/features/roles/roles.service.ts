@@ -25,21 +25,25 @@ import {
 import { findSystemRoleByReference, type RoleView, viewOfSystemRole } from "./system-roles.ts";
 
 export const roleNotFound = defineError("role_not_found", 404, "There is no such role");
-export const roleExists = defineError("role_exists", 409, "Another role has this name");
+export const roleExists = defineError(
+  "role_exists",
+  409,
+  "Another role has this name. Choose another.",
+);
 export const invalidRoleName = defineError(
   "invalid_role_name",
   400,
-  "A role's name is not in the form of a UUID: that would look like a role's id",
+  "A role's name cannot look like a UUID, which would be read as a role's id. Choose another.",
 );
 export const tooManyRoles = defineError(
   "too_many_roles",
   409,
-  "A tenant has at most 200 roles of its own",
+  "A tenant can have at most 200 roles of its own. Delete one first.",
 );
 export const systemRoleFixed = defineError(
   "system_role_fixed",
   403,
-  "A system role can't be changed, renamed or deleted",
+  "System roles cannot be changed, renamed or deleted. Create a role of your own.",
 );
 export const unknownPermission = defineError(
   "unknown_permission",
@@ -213,7 +217,7 @@ export function namesOfPermissions(
 ): string[] {
   const names = references.map((reference) => {
     const found = permissions.find(reference);
-    if (!found) throw unknownPermission({ detail: `There is no permission ${reference}` });
+    if (!found) throw unknownPermission({ detail: `There is no permission ${reference}.` });
     return found.name;
   });
   return [...new Set(names)].sort();

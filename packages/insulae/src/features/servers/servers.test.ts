@@ -133,7 +133,7 @@ test("a server that is lost is forgotten with what deleted tenants had on it, an
   expect((await call("DELETE", "/lost")).body).toMatchObject({ code: "server_in_use", tenants: 5 });
   expect((await call("DELETE", "/lost?lost=true")).body).toMatchObject({
     ...{ code: "server_in_use", tenants: 1, deleted: 0 },
-    detail: "1 are placed on it. Delete them first.",
+    detail: "Tenants on the server: 1. Delete them first.",
   });
   // Nothing was given up.
   expect((await call("GET", "/lost/tenants")).body.items).toHaveLength(5);
@@ -242,7 +242,7 @@ test("a new URL is used by all nodes at once, and one without the tenants' datab
       );
       expect(await call("PATCH", "/moving", { url: elsewhere.url })).toMatchObject({
         status: 409,
-        body: { code: "server_differs", detail: "It lacks t_elsewhere." },
+        body: { code: "server_differs", detail: "The server lacks t_elsewhere." },
       });
     } finally {
       await admin.query(`drop database "${database}" with (force)`);

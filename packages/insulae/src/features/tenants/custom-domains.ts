@@ -28,7 +28,11 @@ import { claimHosts, isReserved } from "../../kernel/tenancy/hosts.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import type { CertificatePair } from "../../kernel/tls/certificate-pair.ts";
 
-export const tooManyHosts = defineError("too_many_hosts", 409, "The tenant has too many hosts");
+export const tooManyHosts = defineError(
+  "too_many_hosts",
+  409,
+  "A tenant can have at most 100 hosts and open claims. Delete one first.",
+);
 
 const maxHosts = 100;
 

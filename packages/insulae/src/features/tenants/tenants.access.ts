@@ -21,13 +21,13 @@ import {
 export const isolationNotPermitted = defineError(
   "isolation_not_permitted",
   403,
-  "The plan does not allow this isolation; ask a platform administrator",
+  "The tenant's plan does not allow this isolation. Ask a platform administrator.",
 );
 
 export const noOtherWayIn = defineError(
   "no_other_way_in",
   409,
-  "Only owners could sign in without passwords; set up an identity provider or a passkey first",
+  "Without passwords only owners could sign in. Set up an identity provider or a passkey first.",
 );
 
 export const isPlatformAdmin = (user: Principal | undefined): boolean =>
@@ -57,7 +57,7 @@ export async function tenantFor(
   if (user.tenantId !== tenant.id) throw tenantNotFound();
   if (!user.permissions.has(permission)) {
     throw permissionDenied({
-      detail: `You need the permission ${permission}`,
+      detail: `You need the permission ${permission}.`,
       members: { permission },
     });
   }
@@ -68,7 +68,7 @@ export async function tenantFor(
 export function refuseUnlessAdmin(user: Principal | undefined, ...wanted: unknown[]): void {
   if (wanted.every((value) => value === undefined) || isPlatformAdmin(user)) return;
   throw permissionDenied({
-    detail: "Plan, server, hosts and limits are for platform administrators to decide",
+    detail: "Only platform administrators can set plan, server, hosts and limits.",
     members: { permission: "platform" },
   });
 }
@@ -139,7 +139,9 @@ export async function makeTenant(
   const { config, tenants } = platform;
   if (config.env === "production") {
     if (!user) {
-      throw permissionDenied({ detail: "In production it takes an account to make a tenant" });
+      throw permissionDenied({
+        detail: "In production only an account can create a tenant. Register one first.",
+      });
     }
     refuseUnlessAdmin(user, wanted.plan, wanted.server, wanted.hosts, wanted.settings?.limits);
     if (!isPlatformAdmin(user)) refuseDefaultKey(wanted.key, config.defaultTenant);
@@ -168,7 +170,7 @@ function refuseFarIsolation(
   const farthest = known.get(plan) ?? known.get("free") ?? "pool";
   if (isolations.indexOf(isolation) <= isolations.indexOf(farthest)) return;
   throw isolationNotPermitted({
-    detail: `The plan ${plan} allows the isolation ${farthest}, not ${isolation} (PLAN_ISOLATIONS)`,
+    detail: `The plan ${plan} allows the isolation ${farthest}, not ${isolation} (PLAN_ISOLATIONS).`,
     members: { plan, isolation: farthest },
   });
 }

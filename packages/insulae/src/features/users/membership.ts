@@ -20,7 +20,7 @@ import { createUser, findUserOfAccount, type UserTables, type UserView } from ".
 export const alreadyMember = defineError(
   "already_member",
   409,
-  "The tenant has a user with this account or e-mail",
+  "The tenant already has a user with this account or e-mail address",
 );
 
 type Services = Pick<Platform, "control" | "withTenant">;

@@ -4,7 +4,7 @@ import { normalised } from "../../kernel/text.ts";
 export const invalidUsername = defineError(
   "invalid_username",
   400,
-  "A username is 1 to 64 characters: a-z, 0-9, then also . _ and -",
+  "The username is invalid. Use 1 to 64 characters: a-z and 0-9, after the first also dots, underscores and hyphens.",
 );
 
 /**

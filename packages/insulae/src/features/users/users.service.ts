@@ -27,27 +27,35 @@ import {
 } from "./users.queries.ts";
 
 export const userNotFound = defineError("user_not_found", 404, "There is no such user");
-export const emailTaken = defineError("email_taken", 409, "This e-mail is in use already");
-export const usernameTaken = defineError("username_taken", 409, "Another user has this username");
+export const emailTaken = defineError(
+  "email_taken",
+  409,
+  "This e-mail address is already in use. Use another.",
+);
+export const usernameTaken = defineError(
+  "username_taken",
+  409,
+  "Another user has this username. Choose another.",
+);
 export const roleAboveOwn = defineError(
   "role_above_own",
   403,
-  "You can't give, change or take away a role above your own",
+  "You cannot grant, change or revoke a role above your own. Ask someone with a higher role.",
 );
 export const permissionNotHeld = defineError(
   "permission_not_held",
   403,
-  "You can't give, change or take away a permission that you don't hold",
+  "You cannot grant, change or revoke a permission that you do not have. Ask someone who has it.",
 );
 export const lastOwner = defineError(
   "last_owner",
   409,
-  "A tenant keeps at least one active owner; make somebody else an owner first",
+  "A tenant needs at least one active owner. Make another user an owner first.",
 );
 export const ownsTenant = defineError(
   "owns_tenant",
   409,
-  "This account owns the tenant; transfer the tenant to another user first",
+  "This account owns the tenant. Transfer the tenant to another user first.",
 );
 
 type Db = Kysely<UserTables>;

@@ -8,7 +8,7 @@ import type { EndpointRow } from "./webhooks.queries.ts";
 export const eventNotReadable = defineError(
   "event_not_readable",
   403,
-  "You may not read what these events are about",
+  "You lack a permission to read what these events contain",
 );
 
 type Catalogue = readonly EventDefinition[];
@@ -29,7 +29,7 @@ export function refuseUnreadable(
   if (lacking.length === 0) return;
   const permissions = [...new Set(lacking)].sort();
   throw eventNotReadable({
-    detail: `These events take the permission ${permissions.join(", ")}`,
+    detail: `To receive these events you need the permission ${permissions.join(", ")}.`,
     members: { permissions },
   });
 }

@@ -34,22 +34,22 @@ export const deliveryNotFound = defineError("delivery_not_found", 404, "There is
 export const webhookAddressRefused = defineError(
   "webhook_address_refused",
   400,
-  "A webhook leads to a public address over https",
+  "A webhook's URL must use https and lead to a public address",
 );
 export const unknownEvent = defineError(
   "unknown_event",
   400,
-  "There is no such event; GET /webhooks/events lists them",
+  "There is no such event. GET /api/v1/webhooks/events lists them.",
 );
 export const tooManyWebhooks = defineError(
   "too_many_webhooks",
   409,
-  "A tenant has at most 20 webhooks",
+  "A tenant can have at most 20 webhooks. Delete one first.",
 );
 export const webhookDisabled = defineError(
   "webhook_disabled",
   409,
-  "The webhook is switched off; switch it on first",
+  "The webhook is disabled. Enable it first.",
 );
 
 const maxWebhooks = 20;

@@ -3,7 +3,11 @@ import { defineError } from "../errors.ts";
 import { isDomain } from "../tenancy/hostname.ts";
 import { normalised } from "../text.ts";
 
-export const invalidEmail = defineError("invalid_email", 400, "This is not an e-mail address");
+export const invalidEmail = defineError(
+  "invalid_email",
+  400,
+  "This is not an e-mail address. Use the form name@example.com.",
+);
 
 // Of RFC 5321 and 6531: letters of any script, no quotes, comments, address literals or white space
 // (`"x@evil y"@corp` is read differently by different mailers).

@@ -11,7 +11,7 @@ const challenging = (error: ErrorFactory, challenge: string): ErrorFactory =>
   );
 
 export const authenticationRequired = challenging(
-  defineError("authentication_required", 401, "Sign in first"),
+  defineError("authentication_required", 401, "This request needs credentials. Sign in first."),
   "Bearer",
 );
 export const invalidToken = challenging(
@@ -19,7 +19,11 @@ export const invalidToken = challenging(
   'Bearer error="invalid_token"',
 );
 export const wrongContext = challenging(
-  defineError("wrong_context", 401, "The token is not valid here: it is for a tenant, or for none"),
+  defineError(
+    "wrong_context",
+    401,
+    "This token is not valid here. Tenants' routes need a token of the tenant, all others a token without a tenant.",
+  ),
   'Bearer error="invalid_token"',
 );
 export const invalidCredentials = challenging(
@@ -28,36 +32,40 @@ export const invalidCredentials = challenging(
 );
 /** With `mfa_token`, `methods` and, where there is a passkey, `passkey`: what a browser asks for one. */
 export const secondFactorRequired = challenging(
-  defineError("second_factor_required", 401, "The first step is right; a second one is asked for"),
+  defineError(
+    "second_factor_required",
+    401,
+    "The first step succeeded. Send the second factor with mfa_token.",
+  ),
   "Bearer",
 );
 export const personalOnly = defineError(
   "personal_only",
   403,
-  "Only the person themself may do this: no machine, and nobody in their stead",
+  "Only the signed-in person can do this, not an API key, a client certificate or an impersonator",
 );
 export const permissionDenied = defineError(
   "permission_denied",
   403,
-  "You are not permitted to do this",
+  "You lack the permission to do this",
 );
 /** Names the permission that the caller lacks. @param roles that have it, where the answer may tell. */
 export const needsPermission = (permission: string, roles?: readonly string[]): AppError =>
   permissionDenied({
     detail:
-      `You need the permission ${permission}. An administrator of the tenant can give it to you` +
-      (roles ? `. These roles have it: ${roles.join(", ")}` : ""),
+      `You need the permission ${permission}. An administrator of the tenant can grant it.` +
+      (roles ? ` These roles have it: ${roles.join(", ")}.` : ""),
     members: { permission, ...(roles && { roles }) },
   });
 export const needsPlatform = (): AppError =>
   permissionDenied({
-    detail: "You need to be a platform administrator, signed in outside tenants",
+    detail: "Only a platform administrator who is signed in without a tenant can do this.",
     members: { permission: "platform" },
   });
 export const csrfRefused = defineError(
   "csrf_refused",
   403,
-  "A change that is made by a cookie needs its X-CSRF-Token, as log-in and GET /auth/me give it",
+  "A change authenticated by a cookie needs the header X-CSRF-Token. Take its value from the log-in or GET /api/v1/auth/me.",
 );
 
 /** Any of these, to somebody who is known: the refusal is charged to them, not to their address. */

@@ -24,7 +24,7 @@ export const keyNotFound = defineError("key_not_found", 404, "There is no such s
 export const lastKey = defineError(
   "last_key",
   409,
-  "No other key would sign; rotate first (`insulae keys rotate --now`)",
+  "No other key could sign. Rotate first (`insulae keys rotate --now`).",
 );
 
 export type KeyState = "next" | "signing" | "verifying" | "retired";

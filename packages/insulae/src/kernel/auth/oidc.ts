@@ -36,17 +36,17 @@ import type { TenantId } from "../tenancy/tenant.ts";
 export const providerUnavailable = defineError(
   "provider_unavailable",
   503,
-  "The identity provider does not answer at present; try again later",
+  "The identity provider does not respond. Try again later.",
 );
 export const providerFaulty = defineError(
   "provider_faulty",
   502,
-  "What the identity provider answered can't be accepted",
+  "The identity provider sent an invalid response. Ask an administrator to check its configuration.",
 );
 export const providerRefused = defineError(
   "provider_refused",
   403,
-  "The identity provider has not signed you in",
+  "The identity provider did not sign you in. Try again, or ask your administrator.",
 );
 
 /** A provider as a tenant has configured it. */

@@ -22,7 +22,11 @@ import { loadCommonPasswords } from "./common-passwords.ts";
 export const minPasswordLength = 8;
 export const maxPasswordLength = 128;
 
-export const weakPassword = defineError("weak_password", 400, "This password can't be used");
+export const weakPassword = defineError(
+  "weak_password",
+  400,
+  "This password is too weak or has an invalid length. Choose another.",
+);
 export { serverBusy as passwordsBusy };
 
 export interface Passwords {
@@ -127,7 +131,7 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
       async hash(password) {
         const chosen = acceptable(password);
         if (bcrypt && isBeyondBcrypt(chosen)) {
-          throw refuse(`it may have at most ${maxBcryptBytes} bytes in UTF-8`);
+          throw refuse(`it can have at most ${maxBcryptBytes} bytes in UTF-8`);
         }
         common ??= loadCommonPasswords();
         if ((await common).has(chosen.toLowerCase())) throw tooCommon();
@@ -182,13 +186,13 @@ const normalise = (password: string): string => normalised(password);
 const isTooLong = (password: string): boolean => isLonger(password, maxPasswordLength);
 
 function acceptable(password: string): string {
-  if (isTooLong(password)) throw refuse(`it may have at most ${maxPasswordLength} characters`);
+  if (isTooLong(password)) throw refuse(`it can have at most ${maxPasswordLength} characters`);
   const chosen = normalise(password);
   const characters = [...chosen];
   if (characters.length < minPasswordLength) {
     throw refuse(`it needs at least ${minPasswordLength} characters`);
   }
-  if (!chosen.isWellFormed()) throw refuse("it is not text");
+  if (!chosen.isWellFormed()) throw refuse("it is not valid Unicode");
   if (new Set(characters).size === 1 || placeholder.test(chosen)) throw tooCommon();
   return chosen;
 }
@@ -197,11 +201,11 @@ function acceptable(password: string): string {
 const placeholder =
   /^(at[-_ ]least[-_ ]|(please[-_ ])?(change|replace)[-_ ]?(me|this)|(your|my|secret|admin|example)[-_ ]?password$|<.*>$)/i;
 
-const tooCommon = () => refuse("it is one of the first that an attacker would try");
+const tooCommon = () => refuse("it is too easy to guess");
 
 const refuse = (why: string) =>
   weakPassword({
-    detail: `This password can't be used: ${why}`,
+    detail: `This password cannot be used: ${why}. Choose another.`,
     errors: [{ pointer: "/body/password", message: why }],
   });
 

@@ -3,26 +3,30 @@ import { type AppError, defineError } from "../errors.ts";
 import { rulesOf } from "./sql-rules.ts";
 
 /** All connections are in use, and none came free in time. */
-export const databaseBusy = defineError("database_busy", 503, "The database is busy");
+export const databaseBusy = defineError(
+  "database_busy",
+  503,
+  "The database is busy. Retry in a moment.",
+);
 
 /** PostgreSQL cannot be reached, is starting up, or has no connection to spare. */
 export const databaseUnavailable = defineError(
   "database_unavailable",
   503,
-  "The database cannot be reached",
+  "The database cannot be reached. Retry in a moment.",
 );
 
 export const statementTimeout = defineError(
   "statement_timeout",
   503,
-  "The statement took too long",
+  "The database took too long to answer. Retry later, or ask for less at once.",
 );
 
 /** The connection was lost between a write and its answer: it may or may not have taken effect. */
 export const writeOutcomeUnknown = defineError(
   "write_outcome_unknown",
   503,
-  "The connection was lost before the outcome of the write was known",
+  "The connection to the database was lost before the outcome of the write was known. Check whether the change was made before you repeat it.",
 );
 
 /** The detail of an error that goes away by itself: try again in a second. */
@@ -139,7 +143,7 @@ export function translate(error: unknown): Error | AppError {
     if (isOutdated(error)) {
       return databaseUnavailable({
         ...retryLater(error),
-        detail: "It has just been migrated. Try again.",
+        detail: "The database has just been migrated. Retry.",
       });
     }
   }

@@ -18,7 +18,7 @@ import { openClient } from "./connect.ts";
 export const rolesTaken = defineError(
   "roles_taken",
   409,
-  "The roles of this PostgreSQL server belong to another installation, or to another MASTER_SECRET",
+  "The roles of this PostgreSQL server belong to another installation or another MASTER_SECRET. Use the right MASTER_SECRET, or a server of its own.",
 );
 
 const appRole = "insulae_app";

@@ -17,7 +17,7 @@ import type { Outbound } from "../http/outbound.ts";
 export const messageRefused = defineError(
   "sns_message_refused",
   403,
-  "This is not a message of the topic",
+  "This is not an authentic message of the configured SNS topic",
 );
 
 const Fields = Type.Object({
@@ -113,7 +113,8 @@ export function createSnsMessages(options: SnsMessagesOptions): SnsMessages {
     },
     async confirm({ SubscribeURL = "" }) {
       const { status } = await ask(SubscribeURL, /^\/$/, true);
-      if (status !== 200) throw messageRefused({ detail: "Amazon did not take the confirmation" });
+      if (status !== 200)
+        throw messageRefused({ detail: "Amazon refused the confirmation of the subscription." });
     },
   };
 }

@@ -19,7 +19,11 @@ test("an error that is known and passes is a warning that says why, without a st
   const about = lines.filter((line) => line.code === "database_unavailable");
   expect(about).toEqual([
     expect.objectContaining({
-      ...{ level: 40, msg: "The database cannot be reached", reason: "connect ECONNREFUSED" },
+      ...{
+        level: 40,
+        msg: "The database cannot be reached. Retry in a moment.",
+        reason: "connect ECONNREFUSED",
+      },
     }),
   ]);
   expect(lines.filter((line) => line.err !== undefined || Number(line.level) > 40)).toEqual([]);

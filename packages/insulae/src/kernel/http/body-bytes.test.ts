@@ -167,7 +167,7 @@ describe("the bytes of bodies under way", () => {
         expect(String(answer)).toMatch(/^HTTP\/1.1 429 /);
         expect(String(answer)).toContain("retry-after: 1\r\n");
         expect(String(answer)).toContain("connection: close\r\n");
-        expect(String(answer)).toContain("The limit on bodies under way is 33554432 bytes");
+        expect(String(answer)).toContain("Bodies being received can take 33554432 bytes");
       },
       { timeout: 20_000 },
     );

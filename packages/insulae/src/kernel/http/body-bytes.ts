@@ -30,7 +30,7 @@ export function createBodyReader(limits: BodyBytesLimits): ReadBytes {
   const shares = createFairShares(limits.process, "oldest");
   const headers = { "retry-after": "1" };
   const detail = (bytes: number, whose: string) =>
-    `The limit on bodies under way is ${bytes} bytes for ${whose}.`;
+    `Bodies being received can take ${bytes} bytes for ${whose}. Retry when others are done.`;
   const noRoom = () => serverBusy({ headers, detail: detail(limits.process, "this process") });
 
   const beyondOwn = (payer: Holder, more: number): AppError | undefined =>
@@ -45,7 +45,8 @@ export function createBodyReader(limits: BodyBytesLimits): ReadBytes {
     const payer = payerOf(request);
     const told = request.headers["content-length"];
     const length = told === undefined ? undefined : Number(told);
-    const tooLarge = () => bodyTooLarge({ detail: `It may have at most ${bodyLimit} bytes` });
+    const tooLarge = () =>
+      bodyTooLarge({ detail: `The body can have at most ${bodyLimit} bytes.` });
     const refused = (length ?? 0) > bodyLimit ? tooLarge() : refusal(payer, length ?? 0);
     if (refused) {
       done(refused);

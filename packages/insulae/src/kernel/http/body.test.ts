@@ -53,11 +53,11 @@ describe("a body", () => {
   it("that is compressed is refused", async () => {
     const answer = await send("{}", { ...json, "content-encoding": "gzip" });
     expect(answer.statusCode).toBe(415);
-    expect(answer.json().detail).toBe("The body must be sent without Content-Encoding");
+    expect(answer.json().detail).toBe("Send the body without Content-Encoding.");
     const xml = await send("<a/>", { "content-type": "text/xml" });
     expect(xml.json()).toMatchObject({
-      title: "The body is not of a type or encoding that is taken here",
-      detail: "The body must be sent as application/json",
+      title: "The body has an unsupported media type or encoding",
+      detail: "Send the body as application/json.",
     });
   });
 

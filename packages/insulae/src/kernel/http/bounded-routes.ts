@@ -188,5 +188,9 @@ function endCall({ request: { raw }, reply }: Call): void {
   }
   // Node does not abort a body whose answer has been sent: its reader would wait for ever.
   reply.raw.once("close", () => raw.destroy());
-  reply.send(requestTimeout({ detail: "Another request needed the place of this slow one" }));
+  reply.send(
+    requestTimeout({
+      detail: "The server dropped this slow request to make room for another. Retry.",
+    }),
+  );
 }

@@ -133,7 +133,7 @@ describe("a feature", () => {
     expect(() => checkDeclarations([constrained])).toThrow("error note_locked is defined 2 times");
     const known = defineError("conflict", 409, "Another one");
     expect(() => checkDeclarations([errors(known)])).toThrow(
-      'error conflict is defined 2 times: 409 "This already exists" (Insulae itself), 409 "Another one" (notes)',
+      'error conflict is defined 2 times: 409 "This already exists. Change the value that must be unique." (Insulae itself), 409 "Another one" (notes)',
     );
   });
 

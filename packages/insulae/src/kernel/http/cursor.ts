@@ -10,7 +10,7 @@ import { defineError } from "../errors.ts";
 export const invalidCursor = defineError(
   "invalid_cursor",
   400,
-  "The cursor is not one of this list's",
+  "The cursor does not belong to this list. Start again without one.",
 );
 
 /** Makes and reads the cursors of one list, in one order, for one tenant. */

@@ -13,28 +13,44 @@ import {
 import { type AppError, defineError, type ErrorFactory } from "../errors.ts";
 import { quotaError, quotaUsedUp } from "../tenancy/plans.ts";
 
-export const conflict = defineError("conflict", 409, "This already exists");
+export const conflict = defineError(
+  "conflict",
+  409,
+  "This already exists. Change the value that must be unique.",
+);
 export const referenceNotFound = defineError(
   "reference_not_found",
   422,
-  "Something that the request refers to does not exist",
+  "The request refers to something that does not exist. Check its ids.",
 );
 export const stillReferenced = defineError(
   "still_referenced",
   409,
-  "Something else still refers to this",
+  "Other data still refers to this. Delete or change that first.",
 );
-export const valueRefused = defineError("value_refused", 422, "A value is not allowed here");
-export const invalidValue = defineError("invalid_value", 400, "A value is not valid");
+export const valueRefused = defineError(
+  "value_refused",
+  422,
+  "A required value is missing, or a value is not allowed here",
+);
+export const invalidValue = defineError(
+  "invalid_value",
+  400,
+  "A value is invalid, out of range or too long",
+);
 export const concurrentChange = defineError(
   "concurrent_change",
   409,
-  "Somebody else changed this at the same time; try again",
+  "Another request changed this at the same time. Retry.",
 );
 /** Which error a violated constraint becomes, by the constraint's name, of all features. */
 export type ConstraintErrors = ReadonlyMap<string, ErrorFactory>;
 
-const valueTooLarge = defineError("value_too_large", 400, "A value is too large to be stored");
+const valueTooLarge = defineError(
+  "value_too_large",
+  400,
+  "A value is too large to store. Shorten it.",
+);
 
 /** @returns undefined if the error is not PostgreSQL's, or means that the server itself is wrong. */
 export function databaseError(error: unknown, constraints: ConstraintErrors): AppError | undefined {

@@ -12,7 +12,7 @@ import { badHostHeader, canonicalHost } from "../tenancy/hostname.ts";
 export const hostNotAllowed = defineError(
   "host_not_allowed",
   421,
-  "In development the server answers only for hosts that it knows",
+  "In development the server answers only for hosts that it knows. Use localhost, or set PUBLIC_URL or BASE_DOMAIN.",
 );
 
 export interface DevelopmentHostsOptions {
@@ -40,7 +40,7 @@ export function createDevelopmentHosts(options: DevelopmentHostsOptions): AdmitH
     return chain(options.isRegistered(hostname), (registered) => {
       if (registered) return;
       throw hostNotAllowed({
-        detail: `${hostname} is none of them: use localhost, set PUBLIC_URL or BASE_DOMAIN, or register the host`,
+        detail: `${hostname} is not a known host. Use localhost, set PUBLIC_URL or BASE_DOMAIN, or register the host.`,
       });
     });
   };

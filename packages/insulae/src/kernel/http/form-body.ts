@@ -16,7 +16,7 @@ import { encodedBody, wrongMediaType } from "./errors.ts";
 export const malformedFields = defineError(
   "malformed_fields",
   400,
-  "The body is not an acceptable form: each field once, in UTF-8",
+  "The body is not a valid form. Send each field once, in UTF-8.",
 );
 
 /** Options of a body's schema: the body may come as a form as well. */
@@ -63,14 +63,15 @@ export const formConfigOf = ({ options }: Route) => ({ takesForm: takesForm(opti
 
 /** @throws malformedFields */
 export function parseForm(bytes: Buffer): Readonly<Record<string, string>> {
-  if (!isUtf8(bytes)) throw malformedFields({ detail: "The form is not UTF-8" });
+  if (!isUtf8(bytes)) throw malformedFields({ detail: "The form is not UTF-8." });
   const fields = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(bytes.toString())) {
-    if (fields.has(name)) throw malformedFields({ detail: "A field is doubled" });
-    if (fields.size === maxFields) throw malformedFields({ detail: "It has too many fields" });
+    if (fields.has(name)) throw malformedFields({ detail: "A field was sent twice." });
+    if (fields.size === maxFields)
+      throw malformedFields({ detail: "The form has too many fields." });
     // U+FFFD stands for what was percent-encoded and is not UTF-8.
     if (/[\0\uFFFD]/.test(name + value)) {
-      throw malformedFields({ detail: "It has a character that cannot be stored" });
+      throw malformedFields({ detail: "The form contains a character that cannot be stored." });
     }
     fields.set(name, value);
   }

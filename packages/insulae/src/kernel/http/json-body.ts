@@ -37,7 +37,7 @@ const nine = 0x39;
 export const inexactNumber = defineError(
   "inexact_number",
   400,
-  "A number has more digits than can be kept, or is too large; send it as a string",
+  "A number is too large or has too many digits to be stored exactly. Send it as a string.",
 );
 
 const errorsAt = (text: string, position: number, root: string): readonly FieldError[] =>
@@ -86,7 +86,7 @@ export function acceptOnlyJson(app: FastifyInstance, workers: number): void {
  */
 export function parseJsonBody(bytes: Buffer, root = "/body"): unknown {
   if (bytes.length === 0) return undefined;
-  if (!isUtf8(bytes)) throw malformedJson({ detail: "The body is not UTF-8" });
+  if (!isUtf8(bytes)) throw malformedJson({ detail: "The body is not UTF-8." });
   const text = bytes.toString();
   const { colons, changed } = scan(text);
   let value: unknown;
@@ -99,11 +99,11 @@ export function parseJsonBody(bytes: Buffer, root = "/body"): unknown {
   if (changed !== undefined) throw inexactNumber({ errors: errorsAt(text, changed, root) });
   // Only an escape can make a character that the text itself may not have.
   const keys = countKeys(value, text.includes("\\u"));
-  if (keys !== colons) throw malformedJson({ detail: "A key is doubled" });
+  if (keys !== colons) throw malformedJson({ detail: "A key occurs twice in one object." });
   return value;
 }
 
-const tooManyParts = `It may have at most ${maxParts} values: commas, colons and opening brackets are counted`;
+const tooManyParts = `The body can have at most ${maxParts} commas, colons and opening brackets. Send less at once.`;
 
 interface Scan {
   readonly colons: number;
@@ -142,7 +142,7 @@ function scan(text: string): Scan {
       case 0x5b: // [
         countPart();
         if (++depth > maxDepth) {
-          throw malformedJson({ detail: `It is more than ${maxDepth} levels deep` });
+          throw malformedJson({ detail: `The body is nested more than ${maxDepth} levels deep.` });
         }
         break;
       case 0x7d: // }
@@ -180,7 +180,7 @@ function countKeys(value: unknown, escaped: boolean): number {
   for (const key in value) {
     const member: unknown = Reflect.get(value, key);
     if (key === "__proto__" || (key === "constructor" && isObjectWithPrototype(member))) {
-      throw malformedJson({ detail: "A key is not allowed" });
+      throw malformedJson({ detail: "A key is not allowed." });
     }
     if (escaped) checkText(key);
     keys += 1 + countKeys(member, escaped);
@@ -194,6 +194,6 @@ function isObjectWithPrototype(value: unknown): boolean {
 
 function checkText(text: string): void {
   if (text.includes("\0") || !text.isWellFormed()) {
-    throw malformedJson({ detail: "It has a character that cannot be stored" });
+    throw malformedJson({ detail: "The body contains a character that cannot be stored." });
   }
 }

@@ -18,7 +18,7 @@ export interface MetricsOptions {
 const tokenRequired = defineError(
   "metrics_token_required",
   401,
-  "Metrics are for whoever has METRICS_TOKEN",
+  "Metrics require METRICS_TOKEN. Send it as a bearer token.",
 );
 
 export function metricsFeature({ metrics, token, production }: MetricsOptions): Feature {

@@ -17,7 +17,7 @@ import type { Validator } from "./validation.ts";
 export const malformedForm = defineError(
   "malformed_form",
   400,
-  "The body is not an acceptable form: fields, and then one part with the name file",
+  "The body is not a valid form. Send the fields first, then one part named file.",
 );
 
 export interface UploadedFile<Fields> {
@@ -76,10 +76,10 @@ export function receiveForm<Fields, T>(
 
     form.on("field", (name, value, _nameCut, cut) => {
       fieldBytes += Buffer.byteLength(value);
-      if (file) refuse("Nothing may come after the file");
-      else if (!name) refuse("A field has no name");
+      if (file) refuse("The file must be the last part.");
+      else if (!name) refuse("A field has no name.");
       else if (cut || fieldBytes > maxFieldBytes) {
-        refuse(`The fields may take ${maxFieldBytes} bytes together`);
+        refuse(`The fields can take at most ${maxFieldBytes} bytes together.`);
       } else fields.push([name, value]);
     });
     const typeOfPart = typesOfParts(form);
@@ -87,11 +87,13 @@ export function receiveForm<Fields, T>(
       bytes.on("error", () => {}); // its reader, if there is one, hears of it as well
       if (failed || file || name !== "file") {
         bytes.resume();
-        refuse(file ? "There may be one file" : "The file's part has to have the name file");
+        refuse(file ? "Send one file only." : "The file's part must have the name file.");
         return;
       }
       file = bytes;
-      bytes.on("limit", () => fail(bodyTooLarge({ detail: `At most ${maxBytes} bytes` })));
+      bytes.on("limit", () =>
+        fail(bodyTooLarge({ detail: `The file can have at most ${maxBytes} bytes.` })),
+      );
       try {
         const checked = checkedFields(fields, options) as Fields; // that is what `check` says
         taken = take({
@@ -108,13 +110,13 @@ export function receiveForm<Fields, T>(
       taken.catch((error: unknown) => fail(asError(error)));
     });
     for (const event of ["partsLimit", "fieldsLimit", "filesLimit"] as const) {
-      form.on(event, () => refuse("It has too many parts"));
+      form.on(event, () => refuse("The form has too many parts."));
     }
     form.on("error", (cause) => fail(malformedForm({ cause })));
     form.on("finish", () => {
       if (failed) return;
       if (taken) taken.then(resolve, () => {});
-      else refuse("There is no file");
+      else refuse("The form has no file.");
     });
     raw.once("error", fail);
     raw.once("close", () => {
@@ -169,7 +171,7 @@ function checkedFields(entries: [string, string][], { properties, check }: FormO
     ]),
   );
   if (Object.keys(fields).length < entries.length) {
-    throw malformedForm({ detail: "A field is doubled" });
+    throw malformedForm({ detail: "A field was sent twice." });
   }
   check(fields);
   return fields;
@@ -191,7 +193,7 @@ function jsonOf(text: string, pointer: string): unknown {
     throw malformedJson({
       cause,
       ...(cause.detail !== undefined && { detail: cause.detail }),
-      errors: [{ pointer, message: "is not acceptable JSON" }],
+      errors: [{ pointer, message: "is not valid JSON" }],
     });
   }
 }

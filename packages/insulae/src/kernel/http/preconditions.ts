@@ -14,12 +14,12 @@ import { defineError } from "../errors.ts";
 export const preconditionFailed = defineError(
   "precondition_failed",
   412,
-  "It is not what the request expects it to be; read it again",
+  "The resource has changed since you read it. Fetch it again and retry.",
 );
 export const invalidEntityTag = defineError(
   "invalid_entity_tag",
   400,
-  'If-Match and If-None-Match are * or a list of tags in quotes: "abc", W/"def"',
+  'If-Match or If-None-Match is invalid. Send * or a list of quoted tags: "abc", W/"def".',
 );
 
 export const entityTagOf = (text: string): string =>

@@ -32,19 +32,23 @@ export function requestProblem(request: IncomingMessage): AppError | undefined {
   if (url.length > maxUrlLength) return uriTooLong();
   if (url.charCodeAt(0) !== slash) {
     return badRequest({
-      detail: "The address must begin with /, or be a URL with the host that the header Host names",
+      detail: "The address must begin with /, or be a URL with the same host as the header Host.",
     });
   }
-  if (url.includes("%00")) return badRequest({ detail: "The address has a character NUL" });
+  if (url.includes("%00"))
+    return badRequest({ detail: "The address contains a NUL character (%00). Remove it." });
   if (!isDecodable(url)) {
-    return badRequest({ detail: "The query has a % that begins no character of UTF-8; send %25" });
+    return badRequest({
+      detail: "The query contains a % that does not begin a UTF-8 character. Encode it as %25.",
+    });
   }
   const encoding = request.headers["transfer-encoding"];
   if (encoding !== undefined && encoding.toLowerCase() !== "chunked") {
-    return badRequest({ detail: "The only transfer encoding is chunked" });
+    return badRequest({ detail: "The only supported transfer encoding is chunked." });
   }
   const repeated = repeatedHeader(request.rawHeaders);
-  if (repeated) return badRequest({ detail: `The header ${repeated} was sent twice` });
+  if (repeated)
+    return badRequest({ detail: `The header ${repeated} was sent twice. Send it once.` });
   return undefined;
 }
 

@@ -42,7 +42,9 @@ describe("WebSockets of a process", () => {
     const shares = createSocketShares();
     const me = person("me", "a");
     const opened = Array.from({ length: 10 }, () => shares.add(me));
-    expect(shares.refusal(me)).toMatchObject({ detail: "One person may have 10 open" });
+    expect(shares.refusal(me)).toMatchObject({
+      detail: "One person can have 10 WebSockets open. Close one first.",
+    });
     opened[0]?.();
     expect(shares.refusal(me)).toBeUndefined();
   });

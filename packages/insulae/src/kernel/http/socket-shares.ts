@@ -10,7 +10,7 @@ import { type AppError, defineError } from "../errors.ts";
 export const tooManySockets = defineError(
   "too_many_sockets",
   429,
-  "Too many WebSockets are open; close one first",
+  "Too many WebSockets are open. Close one first.",
 );
 
 /** Whose a socket is. */
@@ -66,18 +66,20 @@ export function createSocketShares(peers?: SocketPeers): SocketShares {
   return {
     refusal({ person, group, isPlatformAdmin }) {
       if ((ofPersons.get(person) ?? 0) >= maxOfPerson) {
-        return why(`One person may have ${maxOfPerson} open`);
+        return why(`One person can have ${maxOfPerson} WebSockets open. Close one first.`);
       }
       const free = maxOfTenants - open;
       if (isPlatformAdmin) {
         return free + forAdministrators > 0
           ? undefined
-          : why(`A process may have ${maxOfTenants + forAdministrators} open for everybody`);
+          : why(
+              `A process can have ${maxOfTenants + forAdministrators} WebSockets open in all. Retry later.`,
+            );
       }
       return (ofGroups.get(group) ?? 0) < free
         ? undefined
         : why(
-            "The tenants of one account may have as many open as are free for others in the same process",
+            "The tenants of one account can have as many WebSockets open as are left free for others in the process. Close one first.",
           );
     },
     add(owner) {

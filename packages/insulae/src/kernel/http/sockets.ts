@@ -25,7 +25,11 @@ import {
 } from "./socket-shares.ts";
 import type { Handshake } from "./upgrades.ts";
 
-export const upgradeRequired = defineError("upgrade_required", 426, "This address is a WebSocket");
+export const upgradeRequired = defineError(
+  "upgrade_required",
+  426,
+  "This address is a WebSocket. Open it with a WebSocket handshake.",
+);
 
 /** What the handler of a socket's route talks to. */
 export interface OutgoingSocket {

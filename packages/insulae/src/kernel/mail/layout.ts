@@ -83,7 +83,7 @@ export async function fillIn(
   const parts = paragraphsOf(text).map((part) => marks.get(part) ?? part);
   const strays = [line, ...parts.filter((part) => typeof part === "string")];
   if ([...marks.keys()].some((mark) => strays.some((text) => text.includes(mark)))) {
-    throw invalidTemplate({ detail: "A link has to stand alone, between two empty lines" });
+    throw invalidTemplate({ detail: "A link must stand alone, between two empty lines." });
   }
   return { subject: oneLine(line), parts };
 }

@@ -55,7 +55,9 @@ export function createTextEngine(): TextEngine {
     refuseTags(source);
     const text = orInvalid<unknown>(() => engine.parseAndRenderSync(source, { ...values }));
     if (typeof text === "string" && text.length <= maxOutput) return text;
-    throw invalidTemplate({ detail: `What comes out has more than ${maxOutput} characters` });
+    throw invalidTemplate({
+      detail: `The rendered text has more than ${maxOutput} characters. Shorten it.`,
+    });
   };
   return {
     render: (source, values) => render(plain, source, values),
@@ -71,7 +73,9 @@ export function createTextEngine(): TextEngine {
 function refuseTags(source: string): void {
   const tags = source.match(/\{[{%]/g)?.length ?? 0;
   if (tags > maxTags) {
-    throw invalidTemplate({ detail: `It has ${tags} tags; at most ${maxTags} are allowed` });
+    throw invalidTemplate({
+      detail: `The template has ${tags} tags; at most ${maxTags} are allowed.`,
+    });
   }
 }
 

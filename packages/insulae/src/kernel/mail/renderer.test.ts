@@ -58,7 +58,7 @@ describe("a template that takes too long", () => {
     await expect(texts.variablesOf([expensive])).rejects.toMatchObject({
       code: "template_too_expensive",
       status: 400,
-      detail: "Rendering was stopped: the limits are 1000 ms and 64 MB",
+      detail: "Rendering was stopped: the limits are 1000 ms and 64 MB.",
     });
     await threadEnds;
     expect(await texts.render([{ source: "{{ x }}" }], { x: "here" })).toEqual(["here"]);

@@ -15,11 +15,7 @@ import { defineError } from "../errors.ts";
 import { holderOf } from "../fair-shares.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 
-export const invalidTemplate = defineError(
-  "invalid_template",
-  400,
-  "The template can't be used as it is",
-);
+export const invalidTemplate = defineError("invalid_template", 400, "The template cannot be used");
 export const templateTooExpensive = defineError(
   "template_too_expensive",
   400,
@@ -121,7 +117,7 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
       await thread.terminate();
       if (closed || !isStopped(error)) throw error;
       throw templateTooExpensive({
-        detail: `Rendering was stopped: the limits are ${deadlineMs} ms and ${resourceLimits.maxOldGenerationSizeMb} MB`,
+        detail: `Rendering was stopped: the limits are ${deadlineMs} ms and ${resourceLimits.maxOldGenerationSizeMb} MB.`,
         cause: error,
       });
     }

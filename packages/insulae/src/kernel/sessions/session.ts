@@ -61,9 +61,13 @@ export interface SessionsOptions {
 export const sessionTooLarge = defineError(
   "session_too_large",
   422,
-  "A session holds 64 KB of data at most",
+  "A session can hold at most 64 KB of data. Store less in it.",
 );
-export const noSession = defineError("no_session", 403, "Machines have no session");
+export const noSession = defineError(
+  "no_session",
+  403,
+  "API keys and client certificates have no session. Sign in as a user.",
+);
 
 const maxBytes = 65_536;
 const maxAttempts = 20;

@@ -77,8 +77,8 @@ async function* exactly(size: number, bytes: AsyncIterable<Buffer>): AsyncGenera
   let seen = 0;
   for await (const chunk of bytes) {
     seen += chunk.length;
-    if (seen > size) throw bodyTooLarge({ detail: "It is larger than was signed for" });
+    if (seen > size) throw bodyTooLarge({ detail: "The file is larger than the signed size." });
     yield chunk;
   }
-  if (seen < size) throw signedUrlRefused({ detail: "It is smaller than was signed for" });
+  if (seen < size) throw signedUrlRefused({ detail: "The file is smaller than the signed size." });
 }

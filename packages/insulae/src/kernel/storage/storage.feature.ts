@@ -95,7 +95,7 @@ export const storageFeature = feature("storage", {
         const grant = files.upload(query.grant);
         await mustBeActive(platform, grant.tenantId);
         if (mediaType(body.type) !== grant.type || (body.length ?? grant.size) !== grant.size) {
-          throw signedUrlRefused({ detail: "It was signed for another type or size" });
+          throw signedUrlRefused({ detail: "The URL was signed for another type or size." });
         }
         await files.write(grant, body.bytes);
       },

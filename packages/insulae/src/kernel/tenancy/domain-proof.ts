@@ -12,9 +12,13 @@ import { canonicalHost } from "./hostname.ts";
 export const domainNotProven = defineError(
   "domain_not_proven",
   409,
-  "The DNS does not show the record that proves this domain",
+  "The DNS record that proves this domain was not found. Publish it, then try again.",
 );
-export const invalidDomain = defineError("invalid_domain", 400, "This is not a public domain name");
+export const invalidDomain = defineError(
+  "invalid_domain",
+  400,
+  "This is not a public domain name. Use a name such as shop.example.com.",
+);
 
 /** What the tenant publishes. */
 export interface ProofRecord {
@@ -45,7 +49,9 @@ export async function requireProof(dns: Dns, domain: string, token: string): Pro
 
 export function notProven(domain: string, token: string): AppError {
   const { name, value } = proofRecord(domain, token);
-  return domainNotProven({ detail: `Publish a TXT record ${name} with the value ${value}` });
+  return domainNotProven({
+    detail: `Publish a TXT record ${name} with the value ${value}, then try again.`,
+  });
 }
 
 /** Names that no public DNS answers for (RFC 6761, RFC 6762, RFC 8375, and habit). */

@@ -1,15 +1,27 @@
 import { defineError } from "../errors.ts";
 
 export const tenantNotFound = defineError("tenant_not_found", 404, "There is no such tenant");
-export const tenantInactive = defineError("tenant_inactive", 403, "The tenant is suspended");
-export const tenantExists = defineError("tenant_exists", 409, "A tenant with this key exists");
+export const tenantInactive = defineError(
+  "tenant_inactive",
+  403,
+  "The tenant is suspended. Ask a platform administrator.",
+);
+export const tenantExists = defineError(
+  "tenant_exists",
+  409,
+  "Another tenant has this key. Choose another.",
+);
 export const tenantRequired = defineError(
   "tenant_required",
   400,
-  "Say which tenant: by host, by the header X-Tenant, or by a tenant's token",
+  "The request names no tenant. Name one by host, by the header X-Tenant, or with a tenant's token.",
 );
 export const tenantAccessDenied = defineError("tenant_access_denied", 403, "Tenant access denied");
-export const hostTaken = defineError("host_taken", 409, "The host is registered");
+export const hostTaken = defineError(
+  "host_taken",
+  409,
+  "The host is already registered. Choose another.",
+);
 export const hostsRequired = defineError(
   "hosts_required",
   400,
@@ -19,10 +31,10 @@ export const hostNotFound = defineError("host_not_found", 404, "There is no such
 export const reservedHost = defineError(
   "reserved_host",
   400,
-  "This host can't be registered: hosts below the platform's own domain come from the tenants' keys, and localhost and IP addresses are the server's own",
+  "This host cannot be registered. Hosts under BASE_DOMAIN are derived from tenants' keys, and localhost and IP addresses are the server's own. Use a domain of your own.",
 );
 export const settingsTooLarge = defineError(
   "tenant_settings_too_large",
   413,
-  "The tenant's settings are too large",
+  "The tenant's settings are too large. Remove or shorten some.",
 );

@@ -5,7 +5,7 @@ import { defineError } from "../errors.ts";
 export const invalidHost = defineError(
   "invalid_host",
   400,
-  "A host name has labels of letters, digits, hyphens and underscores with dots between them, such as shop.example.com, and no scheme, path or wildcard",
+  "The host name is invalid. Use letters, digits, hyphens and underscores in labels separated by dots, such as shop.example.com, without scheme, path or wildcard.",
 );
 
 /**

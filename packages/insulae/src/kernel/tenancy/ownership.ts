@@ -6,7 +6,7 @@ import type { AccountId } from "./tenant.ts";
 export const tooManyTenants = defineError(
   "too_many_tenants",
   409,
-  "The account owns as many tenants as it may",
+  "The account owns as many tenants as it may. Delete one, or ask a platform administrator.",
 );
 
 /**
@@ -36,7 +36,7 @@ export async function refuseBeyond(
     .executeTakeFirstOrThrow();
   if (Number(count) < limit) return;
   throw tooManyTenants({
-    detail: `An account may own ${limit} tenants here (TENANTS_PER_ACCOUNT); a platform administrator can make more for it`,
+    detail: `An account can own at most ${limit} tenants (TENANTS_PER_ACCOUNT). Delete one, or ask a platform administrator to create more for the account.`,
     members: { limit },
   });
 }

@@ -29,12 +29,12 @@ export const placementOf = (
 export const placementNameInvalid = defineError(
   "placement_name_invalid",
   400,
-  "A database or schema cannot have this name",
+  "This name cannot be used for a database or schema. Use at most 63 characters: a-z, after the first also 0-9 and _. Reserved names are refused.",
 );
 export const placementNameTaken = defineError(
   "placement_name_taken",
   409,
-  "A database or schema of this name exists already",
+  "A database or schema with this name already exists. Choose another.",
 );
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -13,7 +13,7 @@ import type { Tenant } from "./tenant.ts";
 export const quotaExceeded = defineError(
   "quota_exceeded",
   429,
-  "The tenant's plan allows no more of this",
+  "The tenant has used up a quota of its plan",
 );
 
 /** The SQLSTATE of the trigger that counts; see migrations/app/0006_quotas.sql. */
@@ -41,7 +41,7 @@ export function quotaExceededBy(usedUp: UsedUp, now = Date.now(), cause?: unknow
   const { quota, limit, plan } = usedUp;
   const daily = quota.endsWith("_per_day");
   return quotaExceeded({
-    detail: `The plan ${plan} allows ${limit} (${quota}). The setting is PLAN_QUOTAS`,
+    detail: `The plan ${plan} allows ${limit} (${quota}). The setting is PLAN_QUOTAS.`,
     members: { quota, limit, plan, setting: "PLAN_QUOTAS" },
     headers: daily ? { "retry-after": String(Math.ceil((dayMs - (now % dayMs)) / 1000)) } : {},
     cause,

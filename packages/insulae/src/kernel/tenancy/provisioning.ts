@@ -50,7 +50,7 @@ import type { Isolation, Placement, TenantId } from "./tenant.ts";
 export const serverUnavailable = defineError(
   "server_unavailable",
   503,
-  "The server that was named does not answer",
+  "The database server that you named does not respond. Retry later, or name another.",
 );
 
 /** A tenant's schema or database would lack their tables. */

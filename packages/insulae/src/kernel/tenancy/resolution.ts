@@ -299,7 +299,7 @@ const noCandidates: Candidates = {
 
 const accessDenied = () =>
   tenantAccessDenied({
-    detail: "The host, X-Tenant and your credential have to name the same tenant",
+    detail: "The host, X-Tenant and your credential must name the same tenant",
   });
 
 /** Why the caller may not use the route; undefined: they may. */
@@ -348,6 +348,6 @@ function lacking(
 }
 
 const expectedToken = {
-  tenant: "This address is a tenant's: sign in to the tenant",
-  core: "This address is outside tenants: sign in without one",
+  tenant: "This route belongs to a tenant. Sign in to that tenant.",
+  core: "This route is outside tenants. Sign in without a tenant.",
 };

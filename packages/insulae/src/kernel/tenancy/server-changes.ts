@@ -23,26 +23,26 @@ import { forgetServer } from "./server-removal.ts";
 import type { Server, ServersOptions } from "./servers.ts";
 import type { Isolation, TenantId, TenantStatus } from "./tenant.ts";
 
-export const serverExists = defineError("server_exists", 409, "There is such a server already");
+export const serverExists = defineError("server_exists", 409, "This server is already registered");
 export const serverNameInvalid = defineError(
   "server_name_invalid",
   400,
-  "Server names are [a-z0-9] then [a-z0-9_-], at most 63, and not in the form of an id",
+  "The server's name is invalid. Use at most 63 characters: a-z and 0-9, after the first also _ and -. It cannot look like an id.",
 );
 export const serverUnusable = defineError(
   "server_unusable",
   422,
-  "The server at this URL can't be used",
+  "The database server at this URL cannot be used",
 );
 export const serverDiffers = defineError(
   "server_differs",
   409,
-  "The server at this URL does not hold what is placed on this one",
+  "The server at this URL does not hold the databases placed on this server. Give the URL of the same server.",
 );
 export const serverIsMain = defineError(
   "server_is_main",
   409,
-  "The main server holds the control plane. Its URL is DATABASE_URL: set it, and restart all nodes.",
+  "The main server holds the control plane. To change its URL, set DATABASE_URL and restart all nodes.",
 );
 
 export interface NewServer {
@@ -164,11 +164,11 @@ export function createServerChanges(
       ),
     );
     if (lacking === undefined) {
-      throw serverDiffers({ detail: `It lacks the database ${database}.` });
+      throw serverDiffers({ detail: `The server lacks the database ${database}.` });
     }
     if (lacking.length === 0) return;
     const more = lacking.length > 3 ? ` and ${lacking.length - 3} more` : "";
-    throw serverDiffers({ detail: `It lacks ${lacking.slice(0, 3).join(", ")}${more}.` });
+    throw serverDiffers({ detail: `The server lacks ${lacking.slice(0, 3).join(", ")}${more}.` });
   };
 
   /** Marks the servers that an earlier version has added, as far as they answer. */
@@ -209,7 +209,7 @@ export function createServerChanges(
     const known = mark === undefined ? undefined : await nameOf(tx, mark);
     if (known === undefined) return;
     throw serverExists({
-      detail: `The database at this URL is that of the server ${known}.`,
+      detail: `The database at this URL belongs to the server ${known}. Use that entry, or another URL.`,
       members: { server: known },
     });
   };
@@ -222,9 +222,9 @@ export function createServerChanges(
       const known = await nameOf(tx, mark);
       const whose =
         known === undefined
-          ? "a server that is not in the list (add it as one of its own)"
+          ? "a server that is not in the list (add it with `insulae server add`)"
           : `the server ${known}`;
-      throw serverDiffers({ detail: `The database at this URL is that of ${whose}.` });
+      throw serverDiffers({ detail: `The database at this URL belongs to ${whose}.` });
     };
 
   /** Before anything is changed there. */
@@ -312,7 +312,10 @@ export function createServerChanges(
     async remove(server, { lost = false } = {}) {
       const removed = await servers.get(server);
       const { id } = removed;
-      if (id === main.id) throw serverIsMain({ detail: "The main server can't be removed." });
+      if (id === main.id)
+        throw serverIsMain({
+          detail: "The main server holds the control plane and cannot be removed.",
+        });
       const givenUp = await forgetServer(control, id, lost);
       await servers.refresh(id);
       return { ...removed, given_up: givenUp };
@@ -326,7 +329,9 @@ async function attempt<Result>(work: () => Promise<Result>, ms = prepareMs): Pro
     return await withDeadline(ms, work);
   } catch (error) {
     if (error instanceof AppError) throw error;
-    throw serverUnusable({ detail: `The server at this URL can't be used: ${reasonOf(error)}.` });
+    throw serverUnusable({
+      detail: `The database server at this URL cannot be used: ${reasonOf(error)}.`,
+    });
   }
 }
 

@@ -3,7 +3,11 @@ import { type Kysely, sql } from "kysely";
 import type { ControlTables } from "../database/control-tables.ts";
 import { type AppError, defineError } from "../errors.ts";
 
-export const serverInUse = defineError("server_in_use", 409, "Tenants are placed on the server");
+export const serverInUse = defineError(
+  "server_in_use",
+  409,
+  "Tenants are placed on the server. Delete them first.",
+);
 
 /**
  * Deletes the server's row and its places'.
@@ -72,10 +76,10 @@ async function giveUp(tx: Kysely<ControlTables>, id: string): Promise<number> {
 
 function inUse({ all, deleted }: Placed, lost: boolean): AppError {
   const ofThem =
-    deleted > 0 ? `, of which ${deleted} are deleted and not erased yet (DELETED_TENANT_DAYS)` : "";
+    deleted > 0 ? `, of which ${deleted} deleted and not erased yet (DELETED_TENANT_DAYS)` : "";
   const remedy = lost ? "Delete them first." : "Delete them, or wait until they are erased.";
   return serverInUse({
-    detail: `${all} are placed on it${ofThem}. ${remedy}`,
+    detail: `Tenants on the server: ${all}${ofThem}. ${remedy}`,
     members: { tenants: all, deleted },
   });
 }

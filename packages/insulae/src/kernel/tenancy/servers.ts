@@ -31,7 +31,7 @@ export const serverNotFound = defineError("server_not_found", 404, "There is no 
 export const noServerAccepts = defineError(
   "no_server_accepts",
   503,
-  "No server accepts new tenants",
+  "No database server accepts new tenants. Ask a platform administrator to add or enable one.",
 );
 
 export interface Server {

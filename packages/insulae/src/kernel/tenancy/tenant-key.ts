@@ -10,10 +10,14 @@ import { isUuid } from "../uuid.ts";
 export const invalidTenantKey = defineError(
   "invalid_tenant_key",
   400,
-  "A tenant's key is 1 to 63 characters: a-z, 0-9, then also _ and -, not ending in one of these",
+  "The tenant's key is invalid. Use 1 to 63 characters: a-z and 0-9, and between them _ and -.",
 );
 
-export const reservedTenantKey = defineError("reserved_tenant_key", 400, "This key is reserved");
+export const reservedTenantKey = defineError(
+  "reserved_tenant_key",
+  400,
+  "This key is reserved. Choose another.",
+);
 
 const reserved = new Set(
   `www admin api app public auth login account accounts static assets cdn mail smtp imap ftp ns ns1
@@ -37,11 +41,15 @@ export function canonicalTenantKey(input: string): string {
   // `pg_…` is PostgreSQL's; `xn--…` (any `??--…`) is IDNA's (RFC 5891, section 4.2.3.1).
   if (/^(pg-|template|..--)/.test(slug)) throw reservedTenantKey();
   if (/^\d+$/.test(key)) {
-    throw invalidTenantKey({ detail: "A key of digits only would look like a tenant's number" });
+    throw invalidTenantKey({
+      detail: "A key of digits alone could be taken for a tenant's number. Add a letter.",
+    });
   }
   // Whoever meant that id would get this tenant, or the other way round.
   if (isUuid(slug)) {
-    throw invalidTenantKey({ detail: "A key in the form of a UUID would look like a tenant's id" });
+    throw invalidTenantKey({
+      detail: "A key in the form of a UUID could be taken for a tenant's id. Choose another.",
+    });
   }
   return key;
 }

@@ -285,7 +285,7 @@ function refuseLarge(settings: NewTenant["settings"]): void {
   const bytes = Buffer.byteLength(JSON.stringify(settings ?? {}));
   if (bytes <= maxSettingsBytes) return;
   throw settingsTooLarge({
-    detail: `A tenant's settings have at most ${maxSettingsBytes} bytes as JSON; these have ${bytes}`,
+    detail: `A tenant's settings can have at most ${maxSettingsBytes} bytes as JSON. These have ${bytes}.`,
     members: { limit: maxSettingsBytes },
   });
 }

@@ -5,7 +5,7 @@ import { defineError } from "../errors.ts";
 export const unfitCertificate = defineError(
   "unfit_certificate",
   400,
-  "This certificate can't be used",
+  "This certificate cannot be used",
 );
 
 /** What a host shows its callers: PEM, the certificate with its chain behind it, and its key. */
@@ -40,11 +40,12 @@ export function inspectPair(pair: CertificatePair, hostname?: string): Certifica
   const key: KeyObject = parse("private key", () => createPrivateKey(pair.key));
   const now = Date.now();
   const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
-  if (!certificate.checkPrivateKey(key)) throw unfit("The private key is not the certificate's");
-  if (!(from <= now)) throw unfit("The certificate is not valid yet");
-  if (!(to > now)) throw unfit("The certificate has expired");
+  if (!certificate.checkPrivateKey(key))
+    throw unfit("The private key does not belong to the certificate.");
+  if (!(from <= now)) throw unfit("The certificate is not valid yet.");
+  if (!(to > now)) throw unfit("The certificate has expired.");
   if (hostname !== undefined && !certificate.checkHost(hostname, { subject: "never" })) {
-    throw unfit("The certificate does not name the host as a subject alternative name");
+    throw unfit("The certificate does not name the host as a subject alternative name.");
   }
   // OpenSSL has the last word: keys that are too short, chains that are none.
   parse("certificate", () => contextOf(pair));
@@ -61,6 +62,6 @@ function parse<T>(what: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    throw unfitCertificate({ detail: `The ${what} can't be read as PEM`, cause });
+    throw unfitCertificate({ detail: `The ${what} cannot be read as PEM.`, cause });
   }
 }

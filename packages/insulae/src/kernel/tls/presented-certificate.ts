@@ -14,14 +14,14 @@ import { fingerprintOf } from "./certificate-pair.ts";
 export const invalidClientCertificate = defineError(
   "invalid_client_certificate",
   401,
-  "The client certificate is not registered, has expired, or was removed",
+  "The client certificate is not registered, has expired, or was removed. Ask an administrator to register a valid one.",
 );
 
 /** RFC 9110, section 15.5.20. */
 export const misdirectedRequest = defineError(
   "misdirected_request",
   421,
-  "The connection was made to another host",
+  "The TLS connection was made for another host. Open a new connection for this host.",
 );
 
 export interface PresentedCertificate {

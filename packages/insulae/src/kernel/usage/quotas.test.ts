@@ -92,7 +92,7 @@ describe("a refusal", () => {
     expect(status).toBe(429);
     expect(body).toMatchObject({
       code: "quota_exceeded",
-      detail: "The plan free allows 5 (rows). The setting is PLAN_QUOTAS",
+      detail: "The plan free allows 5 (rows). The setting is PLAN_QUOTAS.",
       quota: "rows",
       limit: 5,
       plan: "free",

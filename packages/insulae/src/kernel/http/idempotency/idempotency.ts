@@ -29,29 +29,29 @@ import { type Claim, dropClaim, findAnswer, keepAnswer, takeClaim } from "./idem
 const invalidKey = defineError(
   "invalid_idempotency_key",
   400,
-  "An Idempotency-Key has 1 to 255 visible ASCII characters, in quotes or not",
+  "The Idempotency-Key is invalid. Use 1 to 255 visible ASCII characters, with or without quotes.",
 );
 const keyReused = defineError(
   "idempotency_key_reused",
   422,
-  "This Idempotency-Key was used for another request",
+  "This Idempotency-Key was used for a different request. Use a new key for each request.",
 );
 const inProgress = defineError(
   "idempotent_request_in_progress",
   409,
-  "The first request with this Idempotency-Key is not answered yet",
+  "The first request with this Idempotency-Key is still running. Retry when it is done.",
 );
 const answerTooLarge = defineError(
   "idempotent_answer_too_large",
   409,
-  "The request was done before; its answer was too large to be kept",
+  "The request was already done, but its response was too large to store. Fetch the result instead of repeating the request.",
 );
 
 /** For changes that would be made twice by a client who believes in its key. */
 export const keyNotTaken = defineError(
   "idempotency_key_not_taken",
   400,
-  "This route takes no Idempotency-Key. Send the request without the header, and look up its outcome before you repeat it",
+  "This route does not support Idempotency-Key. Send the request without the header, and check its outcome before you repeat it.",
 );
 
 /** What a route that takes the header may answer because of it. */
