@@ -4,8 +4,6 @@
  *
  * Lexical structure: PostgreSQL's manual, section 4.1.
  */
-const token =
-  /--[^\n]*|\/\*|[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?:[A-Za-z_][A-Za-z_0-9]*)?\$|;|[A-Za-z_][A-Za-z_0-9]*|[\s\S]/g;
 
 /** @returns the first two words of each statement, in lower case: `["create", "table"]` */
 export function firstWordsOf(text: string): readonly (readonly string[])[] {
@@ -13,7 +11,8 @@ export function firstWordsOf(text: string): readonly (readonly string[])[] {
   let words: string[] = [];
   let before = "";
   let depth = 0;
-  const scanner = new RegExp(token);
+  const scanner =
+    /--[^\n]*|\/\*|[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?:[A-Za-z_][A-Za-z_0-9]*)?\$|;|[A-Za-z_][A-Za-z_0-9]*|[\s\S]/g;
   for (let found = scanner.exec(text); found; found = scanner.exec(text)) {
     const [part] = found;
     if (part === "/*") scanner.lastIndex = endOfComment(text, scanner.lastIndex);
