@@ -232,9 +232,11 @@ async function migrateSchema(
   });
 }
 
-/** A new schema gets all at once. */
-const nameStep = (step: readonly Migration[]): string =>
-  step.length > 3 ? `the ${step.length} migrations` : step.map(label).join(", ");
+/** A new schema gets all at once; the last one is of a feature of the application's own. */
+function nameStep(step: readonly Migration[]): string {
+  const names = step.map(label);
+  return names.length > 3 ? `${names.length - 1} migrations and ${names.at(-1)}` : names.join(", ");
+}
 
 const isDataPlane = (schema: string) => schema !== "app" && schema !== "control";
 
