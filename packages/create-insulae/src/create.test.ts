@@ -1,10 +1,12 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -68,6 +70,81 @@ test("a folder that has something in it is left as it is, and one of git's count
   process.exitCode = undefined;
   said.error.mockClear();
   expect(create("fresh")).toEqual({ code: undefined, error: "" });
+});
+
+test("what systems, editors and forges leave counts as nothing, and stays as it is", () => {
+  mkdirSync(join(place, "fresh/.idea"), { recursive: true });
+  for (const name of [".DS_Store", "LICENSE", ".gitattributes"])
+    writeFileSync(join(place, "fresh", name), "of my-app");
+  expect(create("fresh")).toEqual({ code: undefined, error: "" });
+  for (const name of [".DS_Store", "LICENSE", ".gitattributes"])
+    expect(readFileSync(join(place, "fresh", name), "utf8")).toBe("of my-app");
+  expect(existsSync(join(place, "fresh/package.json"))).toBe(true);
+});
+
+test.each([".vscode", ".gitignore", "README.md", "src"])(
+  "%s does not count as nothing",
+  (entry) => {
+    mkdirSync(join(place, "full", entry), { recursive: true });
+    const error = expect.stringContaining(`is not empty: it has ${entry}.`);
+    expect(create("full")).toEqual({ code: 1, error });
+    expect(readdirSync(join(place, "full"))).toEqual([entry]);
+  },
+);
+
+test("a symbolic link to an empty folder is as good as the folder", () => {
+  mkdirSync(join(place, "target"));
+  symlinkSync("target", join(place, "lamp-shop"));
+  expect(create("lamp-shop")).toEqual({ code: undefined, error: "" });
+  const manifest = JSON.parse(readFileSync(join(place, "target/package.json"), "utf8"));
+  expect(manifest.name).toBe("lamp-shop");
+});
+
+test("a path that leads nowhere is refused in a sentence", () => {
+  writeFileSync(join(place, "file"), "");
+  symlinkSync("missing", join(place, "dangling"));
+  symlinkSync("loop", join(place, "loop"));
+  for (const [path, sentence] of [
+    ["file", "is a file. Name a new folder."],
+    ["file/app", "is not a folder. Name another place."],
+    ["file/parent/app", "is not a folder. Name another place."],
+    ["dangling", "is a symbolic link to nothing."],
+    ["dangling/app", "The project can't be made"],
+    ["loop", "is a symbolic link to nothing."],
+    ["loop/app", "The project can't be made"],
+    [`${"long".repeat(100)}/app`, "The project can't be made: ENAMETOOLONG"],
+  ] as const) {
+    said.error.mockClear();
+    expect(create(path)).toEqual({ code: 1, error: expect.stringContaining(sentence) });
+  }
+  expect(readdirSync(place).sort()).toEqual(["dangling", "file", "loop"]);
+});
+
+test("a folder that may not be written in, or read, is refused in a sentence", () => {
+  mkdirSync(join(place, "readable/empty"), { recursive: true });
+  mkdirSync(join(place, "closed"));
+  chmodSync(place, 0o755);
+  for (const path of ["readable/empty", "readable"]) chmodSync(join(place, path), 0o555);
+  chmodSync(join(place, "closed"), 0);
+  const root = process.geteuid?.() === 0;
+  if (root) process.seteuid?.(65534); // Everything is permitted to root.
+  try {
+    for (const path of ["readable/app", "readable/empty", "closed", "closed/app"]) {
+      said.error.mockClear();
+      const error = expect.stringMatching(/^You have no permission for .*\. Name a folder/);
+      expect(create(path)).toEqual({ code: 1, error });
+    }
+  } finally {
+    if (root) process.seteuid?.(0);
+    for (const path of ["readable/empty", "readable", "closed"])
+      chmodSync(join(place, path), 0o755);
+  }
+});
+
+test.each(["", " "])("the name %j is refused, and nothing is made", (name) => {
+  main([name]);
+  expect(process.exitCode).toBe(1);
+  expect(said.error).toHaveBeenCalledWith(expect.stringContaining("npm create insulae <folder>"));
 });
 
 test.each([

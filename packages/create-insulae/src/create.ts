@@ -4,9 +4,11 @@ import {
   cpSync,
   existsSync,
   globSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   statSync,
   writeFileSync,
@@ -36,8 +38,15 @@ class Refusal extends Error {}
 /** The name that the template has, wherever it names itself. */
 const templateName = "my-app";
 
+const template = join(packageFolder, "template");
+
 /** npm leaves out a `.gitignore` when it packs a package. */
-const renamed = { gitignore: ".gitignore" };
+const renamed: Readonly<Record<string, string>> = { gitignore: ".gitignore" };
+
+/** What systems, editors and forges put into a new folder. The template has none of it. */
+const countsAsNothing = new Set([
+  ...[".git", ".gitattributes", ".hg", ".DS_Store", "Thumbs.db", ".idea", "LICENSE"],
+]);
 
 export function main(args: readonly string[] = process.argv.slice(2)): void {
   try {
@@ -45,9 +54,31 @@ export function main(args: readonly string[] = process.argv.slice(2)): void {
     if (values.help) console.log(help);
     else create(positionals, values.insulae ?? version);
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    console.error(error.message);
+    const sentence = error instanceof Refusal ? error.message : systemErrorOf(error);
+    if (sentence === undefined) throw error;
+    console.error(sentence);
     process.exitCode = 1;
+  }
+}
+
+function systemErrorOf(error: unknown): string | undefined {
+  if (!(error instanceof Error && "code" in error && "syscall" in error)) return undefined;
+  const { code, message } = error;
+  const path = "path" in error ? `${error.path}` : "the folder";
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+      return `You have no permission for ${path}. Name a folder in a place that you may write to.`;
+    case "EROFS":
+      return `${path} is on a read-only file system. Name a folder in a place that you may write to.`;
+    case "ENOTDIR":
+    case "EEXIST":
+      return `A part of the path ${path} is not a folder. Name another place.`;
+    case "ENOSPC":
+    case "EDQUOT":
+      return `The disk is full: ${path} can't be written. Make room, and name a new folder.`;
+    default:
+      return `The project can't be made: ${message}.`;
   }
 }
 
@@ -66,14 +97,15 @@ function parse(args: readonly string[]) {
 
 function create(positionals: readonly string[], insulae: string): void {
   const [given, ...more] = positionals;
-  if (given === undefined || more.length > 0) throw new Refusal(help);
-  const folder = resolve(given);
-  const name = nameOf(folder);
-  refuseWhatIsThere(folder, given);
+  if (!given?.trim() || more.length > 0) throw new Refusal(help);
+  const place = resolve(given);
+  const name = nameOf(place);
+  refuseWhatIsThere(place, given);
   const tarball = tarballOf(insulae);
 
-  mkdirSync(folder, { recursive: true });
-  cpSync(join(packageFolder, "template"), folder, {
+  mkdirSync(place, { recursive: true });
+  const folder = realpathSync(place); // Nothing is copied onto a symbolic link.
+  cpSync(template, folder, {
     recursive: true,
     filter: (path) => basename(path) !== "node_modules",
   });
@@ -82,7 +114,7 @@ function create(positionals: readonly string[], insulae: string): void {
   if (tarball !== undefined) copyFileSync(tarball, join(folder, basename(tarball)));
   nameProject(folder, name, tarball === undefined ? insulae : `file:${basename(tarball)}`);
 
-  const shown = relative(process.cwd(), folder) || ".";
+  const shown = relative(process.cwd(), place) || ".";
   console.log(`Made ${name}, an application on Insulae, in ${shown}:
 
   insulae.config.ts   what the application consists of
@@ -104,7 +136,7 @@ function nameOf(folder: string): string {
     );
   }
   const { dependencies, devDependencies } = JSON.parse(
-    readFileSync(join(packageFolder, "template/package.json"), "utf8"),
+    readFileSync(join(template, "package.json"), "utf8"),
   );
   if (name in { ...dependencies, ...devDependencies }) {
     throw new Refusal(`A project can't be called ${name}, as a package that it depends on.`);
@@ -114,10 +146,17 @@ function nameOf(folder: string): string {
 
 /** A folder that was only made, or made a repository of git's, is empty. */
 function refuseWhatIsThere(folder: string, given: string): void {
-  if (!existsSync(folder)) return;
+  if (!existsSync(folder)) {
+    if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink())
+      throw new Refusal(`${given} is a symbolic link to nothing. Remove it, or name a new folder.`);
+    return;
+  }
   if (!statSync(folder).isDirectory()) throw new Refusal(`${given} is a file. Name a new folder.`);
-  if (readdirSync(folder).some((entry) => entry !== ".git")) {
-    throw new Refusal(`The folder ${given} is not empty. Nothing was changed; name a new one.`);
+  const found = readdirSync(folder).find((entry) => !countsAsNothing.has(entry));
+  if (found !== undefined) {
+    throw new Refusal(
+      `The folder ${given} is not empty: it has ${found}. Nothing was changed; name a new one.`,
+    );
   }
 }
 
@@ -132,9 +171,10 @@ function tarballOf(insulae: string): string | undefined {
 }
 
 function nameProject(folder: string, name: string, insulae: string): void {
-  for (const file of globSync("{*,.*,.vscode/*,deploy/*}", { cwd: folder, withFileTypes: true })) {
-    const path = join(file.parentPath, file.name);
-    if (!file.isFile() || path.endsWith(".tgz")) continue;
+  // The template's files alone: those that were there before are not ours.
+  for (const made of globSync("{*,.*,.vscode/*,deploy/*}", { cwd: template })) {
+    const path = join(folder, renamed[made] ?? made);
+    if (!statSync(path, { throwIfNoEntry: false })?.isFile()) continue;
     const text = readFileSync(path, "utf8");
     if (text.includes(templateName)) writeFileSync(path, text.replaceAll(templateName, name));
   }

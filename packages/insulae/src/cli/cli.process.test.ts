@@ -388,6 +388,13 @@ describe("exit codes and errors", () => {
   });
 });
 
+test("commands that start at once on data of which no server runs all succeed", async () => {
+  const DATA_DIR = join(folder, "at-once");
+  const ended = await Promise.all([1, 2, 3].map(() => insulae("migrate up --json", { DATA_DIR })));
+  expect(ended.map(({ code, stderr }) => (code === 0 ? code : stderr))).toEqual([0, 0, 0]);
+  expect(existsSync(join(DATA_DIR, "postgres", "data", "postmaster.pid"))).toBe(false);
+});
+
 describe("insulae doctor", () => {
   const statesOf = (ended: Ended): Record<string, string> =>
     Object.fromEntries(

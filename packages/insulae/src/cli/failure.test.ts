@@ -1,7 +1,7 @@
 import pg from "pg";
 import { expect, test } from "vitest";
 import { ConfigError } from "../config.ts";
-import { databaseBusy, databaseUnavailable } from "../kernel/database/errors.ts";
+import { ConnectionLost, databaseBusy, databaseUnavailable } from "../kernel/database/errors.ts";
 import { TablesDiffer } from "../kernel/database/feature-tables.ts";
 import { IsolationError } from "../kernel/database/isolation-check.ts";
 import { MigrationRefused } from "../kernel/database/ledger.ts";
@@ -20,6 +20,8 @@ const refused = Object.assign(new Error("connect ECONNREFUSED ::1:1"), {
   code: "ECONNREFUSED",
   address: "::1",
 });
+
+const lost = "database_connection_lost";
 
 // Shows S0-092
 test.each([
@@ -45,6 +47,21 @@ test.each([
     1,
   ],
   ["a database that starts up", sqlError("57P03"), "database_busy", 3],
+  ["a broken pipe", Object.assign(new Error("write EPIPE"), { code: "EPIPE" }), lost, 3],
+  ["a connection that ended", new Error("Connection terminated unexpectedly"), lost, 3],
+  ["a connection that was ended", new Error("Connection terminated"), lost, 3],
+  [
+    "a connection that ended before",
+    new Error("Client has encountered a connection error and is not queryable"),
+    lost,
+    3,
+  ],
+  [
+    "a connection whose loss the pool found out",
+    new ConnectionLost(true, new Error("read ECONNRESET")),
+    lost,
+    3,
+  ],
   ["anything else", new Error("a bug"), "unexpected", 1],
 ])("%s", (_, error, code, exitCode) => {
   expect(explain(error)).toMatchObject({ code, exitCode });

@@ -72,6 +72,8 @@ export function explain(error: unknown): Failure {
       return failed("migrations_due", error.message, exitCodes.refused);
     case "NotSetUp":
       return failed("not_set_up", error.message);
+    case "ConnectionLost":
+      return connectionLost(error.cause instanceof Error ? error.cause : error);
     case "AppError":
       return explainAppError(error);
     default:
@@ -115,6 +117,7 @@ function explainSystemError(error: Error): Failure {
       exitCodes.tryAgain,
     );
   }
+  if (lostConnection.test(first.message)) return connectionLost(first);
   if (code !== undefined && "path" in first && /^E[A-Z]+$/.test(code)) {
     const dataDir = resolve(process.env.DATA_DIR ?? ".insulae");
     if (!String(first.path).startsWith(dataDir)) return failed("file", `${first.message}.`);
@@ -128,6 +131,16 @@ const unreachable = new Set([
   ...["ECONNREFUSED", "ECONNRESET", "ENOENT", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"],
   ...["ENOTFOUND", "EAI_AGAIN", "EPIPE"],
 ]);
+
+/** Without an address: a connection that was open. What `pg` says has no code. */
+const lostConnection = /^(write|read) (EPIPE|ECONNRESET)$|^Connection terminated|is not queryable$/;
+
+const connectionLost = ({ message }: Error): Failure =>
+  failed(
+    "database_connection_lost",
+    `The connection to the database was lost (${message}): it was stopped, or has ended. Try again.`,
+    exitCodes.tryAgain,
+  );
 
 /** `localhost` is two addresses, and the error of both has no message of its own. */
 const firstOf = (error: Error): Error =>

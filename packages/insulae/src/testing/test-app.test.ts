@@ -33,6 +33,23 @@ test("a closed app leaves no database behind, of its own or of its tenants", asy
   expect(await databaseExists(database)).toBe(false);
 });
 
+test("an app may be closed again", async () => {
+  const app = await createTestApp();
+  await Promise.all([app.close(), app.close()]);
+  await app.close();
+});
+
+test("an address may be written in any form", async () => {
+  const app = await createTestApp();
+  const acme = await app.createTenant();
+  const ada = await acme.createUser({ email: " Ada@Example.com" });
+  const account = await app.createAccount("Grace@Example.com");
+  expect([ada.email, account.email]).toEqual(["ada@example.com", "grace@example.com"]);
+  expect((await ada.get("/auth/me")).body.user.email).toBe(ada.email);
+  await expect(acme.createUser({ email: "ada" })).rejects.toThrow("not an e-mail address");
+  await app.close();
+});
+
 test("an app that cannot start says why, and leaves no connection", async () => {
   const broken = feature("broken", {
     routes: (r) => [

@@ -115,6 +115,7 @@ export async function createTestApp(given: TestAppOptions = {}): Promise<TestApp
     const app = await createApp({ env: {}, log, ...options, config });
     const reported = new Set<string>();
     const visitor = createTestClient(app);
+    let closing: Promise<void> | undefined;
     return {
       ...app,
       config: Object.freeze({
@@ -132,7 +133,10 @@ export async function createTestApp(given: TestAppOptions = {}): Promise<TestApp
       visitor,
       mailsTo: (email, count = 1) => mailsTo(visitor, email, count),
       runJobs: () => inDatabaseOf(database.url, (client) => runJobs(app, client, reported)),
-      close: () => app.close().finally(remove),
+      close() {
+        closing ??= app.close().finally(remove);
+        return closing;
+      },
     };
   } catch (error) {
     await remove();

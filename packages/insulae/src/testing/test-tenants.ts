@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { App } from "../app.ts";
 import type { UserTables } from "../features/users/users.feature.ts";
+import { canonicalEmail } from "../kernel/auth/email.ts";
 import { createPasswords } from "../kernel/auth/passwords.ts";
 import type { SystemRole } from "../kernel/feature.ts";
 import type { AccountId, Tenant, UserId } from "../kernel/tenancy/tenant.ts";
@@ -18,7 +19,7 @@ export interface TestUser extends TestClient {
   /** The access token that its requests carry. */
   readonly token: string;
   /**
-   * A client with an API key of this user's.
+   * A client with an API key of this user's, whose role needs `api-keys:write` for that: an admin, or an owner.
    *
    * @param permissions which of the user's it has
    */
@@ -67,8 +68,9 @@ export async function createTestTenant(
 export async function createTestUser(
   app: App,
   tenant: Tenant,
-  { role = "user", email = newEmail() }: NewTestUser = {},
+  { role = "user", email: typed = newEmail() }: NewTestUser = {},
 ): Promise<TestUser> {
+  const email = canonicalEmail(typed); // As the API would.
   const password_hash = await createPasswords(cheapHashes).hash(testPassword);
   const { id } = await app.withTenant<UserTables, { id: UserId }>(tenant, ({ db }) =>
     db
@@ -100,7 +102,8 @@ export async function createTestAccount(app: App, email = newEmail()): Promise<T
   const registered = await visitor.post("/auth/register", { email, password: testPassword });
   const token = tokenIn(registered);
   const client = createTestClient(app, { authorization: `Bearer ${token}` });
-  return { ...client, id: registered.body.user.id, email, token };
+  const { user } = registered.body;
+  return { ...client, id: user.id, email: user.email, token };
 }
 
 /** An account that administers the platform. */

@@ -25,6 +25,12 @@ test("a file is split at `-- down`, and other files are left alone", async () =>
       "0002_more.sql":
         "select 1; -- down here is not a line of its own\n-- down\n-- nothing: it has changed nothing\n",
       "README.md": "not a migration",
+      "0001_notes.sql~": "an editor's copy",
+      "#0002_more.sql#": "not saved yet",
+      ".#0002_more.sql": "locked by an editor",
+      ".0002_more.sql.swp": "open in an editor",
+      "._0001_notes.sql": "macOS's notes on a file",
+      ".DS_Store": "macOS's notes on a folder",
     }),
   );
   expect(migrations).toMatchObject([
@@ -46,6 +52,9 @@ test.each([
   [{ "0001_Notes.sql": one }, "name migrations like"],
   [{ "0001_notes.SQL": one }, "name migrations like"],
   [{ "0001_notes.psql": one }, "name migrations like"],
+  [{ "0001_notes.sql.bak": one }, "name migrations like"],
+  [{ "notes.sql": one }, "name migrations like"],
+  [{ "0001_notes.sql~": one }, "there is no migration in it"],
   [{ "0002_notes.sql": one }, "expected number 0001"],
   [{ "0001_a.sql": one, "0003_b.sql": one }, "0003_b.sql: expected number 0002"],
   [

@@ -149,7 +149,10 @@ export async function readMigrations(set: string, folder: URL): Promise<readonly
   return migrations;
 }
 
-/** What stands there for people (`README.md`) is left alone; what is meant as a migration is not. */
+/**
+ * What stands there for people (`README.md`) is left alone, and what editors and systems leave (`.#0001_notes.sql`,
+ * `._0001_notes.sql`, `0001_notes.sql~`); what is meant as a migration is not.
+ */
 async function listFiles(set: string, path: string): Promise<readonly string[]> {
   const entries = await readdir(path).catch((error: NodeJS.ErrnoException) => {
     const why = error.code === "ENOENT" ? "there is no such folder" : error.message;
@@ -157,7 +160,10 @@ async function listFiles(set: string, path: string): Promise<readonly string[]> 
       `${set}: migrations: ${path}: ${why}; name the folder of the feature's migrations`,
     ]);
   });
-  const files = entries.filter((name) => /\.sql$/i.test(name) || /^\d+_/.test(name)).sort();
+  const files = entries
+    .filter((name) => !/^[.#]|~$/.test(name))
+    .filter((name) => /\.sql$/i.test(name) || /^\d+_/.test(name))
+    .sort();
   if (files.length === 0)
     refuse([
       `${set}: migrations: ${path}: there is no migration in it; add one like 0001_${set.replaceAll("-", "_")}.sql, or leave \`migrations\` out`,

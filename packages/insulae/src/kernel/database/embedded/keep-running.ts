@@ -56,6 +56,7 @@ const lostRace =
 /**
  * Looks after a server until it is stopped: starts it again if it ends. None of this keeps the
  * process alive.
+ * @param stopOwned shuts the server down when that harms nobody else
  * @returns how to stop it.
  */
 export function keepRunning(
@@ -63,6 +64,7 @@ export function keepRunning(
   first: Running,
   start: () => Promise<Running>,
   log: Log,
+  stopOwned: (shutDown: () => Promise<void>) => Promise<void>,
 ): () => Promise<void> {
   let current = first;
   let stopping = false;
@@ -98,7 +100,7 @@ export function keepRunning(
     const { owned } = current;
     if (owned === undefined) return;
     const { pid, send, hasExited } = owned;
-    await shutDown({ send, ended: hasExited, work: () => workOf(pid), log });
+    await stopOwned(() => shutDown({ send, ended: hasExited, work: () => workOf(pid), log }));
   };
 }
 

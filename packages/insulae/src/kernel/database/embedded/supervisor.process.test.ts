@@ -232,7 +232,35 @@ describe("two processes on one folder", () => {
     rmSync(empty, { recursive: true });
   });
 
-  test("the second takes over within a second when the first stops", async () => {
+  test("the first stops the server when the second has ended, and leaves no process", async () => {
+    const owner = await start();
+    const pid = serverPid();
+    const guest = await startElsewhere();
+    let stopped = false;
+    const stopping = owner.stop().then(() => {
+      stopped = true;
+    });
+    // Also for one that comes while the first waits.
+    const late = await startElsewhere();
+    await guest.end("stop");
+    expect(await query(late.url, "select 1")).toEqual([1]);
+    expect([late.started, stopped, serverPid()]).toEqual([false, false, pid]);
+    await late.end("kill");
+    await stopping;
+    expect(isGone(pid)).toBe(true);
+  });
+
+  test("that start while the first stops start the server anew", async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const owner = await start();
+      const stopping = owner.stop();
+      const next = await start();
+      expect(await query(next.url, "select 1")).toEqual([1]);
+      await Promise.all([stopping, next.stop()]);
+    }
+  });
+
+  test("the second takes over within a second when the first stops without it", async () => {
     const owner = await startElsewhere();
     const guest = await start();
     expect(guest.started).toBe(false);
@@ -284,6 +312,7 @@ describe("kill -9", () => {
     const again: Embedded = await start();
     expect(again).toMatchObject({ started: false, url: server.url });
     expect(await query(server.url, "select n from committed")).toEqual([7]);
+    await again.stop();
     await server.stop();
   });
 });

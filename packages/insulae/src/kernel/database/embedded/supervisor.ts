@@ -1,14 +1,18 @@
 /**
  * Runs a real PostgreSQL for those who have not set up one. One data folder has one server,
  * whichever process comes first. That process owns it, and stops it when it stops itself; others
- * that start on the same folder meanwhile (the CLI beside the server) attach. If the owner ends
- * while another is attached, that one starts the server anew within a second, and owns it.
+ * that start on the same folder meanwhile (the CLI beside the server) attach. An owner that is done
+ * waits some seconds for those attached (attached.ts). If it ends while another is attached, that
+ * one starts the server anew within a second, and owns it.
  *
  *     start: found owned ──────────────▶ attached ──(it ends)──▶ start
  *            found orphan ─(shut down)─▶ start
  *            found none ───(launch)────▶ owner ─────(it ends)──▶ start, unless we stopped it
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
+import { isAnswer } from "../errors.ts";
+import { holdServer, stopUnheld } from "./attached.ts";
 import { copyPlaces, findBinaries } from "./binaries.ts";
 import { administrator, type DataFolder, openCluster, prepareFolder } from "./data-folder.ts";
 import { attachOrLaunch, keepRunning } from "./keep-running.ts";
@@ -38,8 +42,8 @@ export interface Embedded {
   /** Whether this process started the server, rather than finding it running. */
   readonly started: boolean;
   /**
-   * Stops the server, once its checkpoint is written; one that another process owns is left alone.
-   * `log` hears of it where that takes long.
+   * Stops the server, once the processes that attached to it have ended (10 s at most) and its checkpoint is
+   * written; one that another process owns is left alone. `log` hears of it where that takes long.
    */
   stop(): Promise<void>;
 }
@@ -67,7 +71,21 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     const ours = serverSettings({ durable, endpoint, tcp: options.port !== undefined });
     return launch(folder, binaries, endpoint.socketFolder, { ...ours, ...options.settings });
   };
-  const start = () => attachOrLaunch(folder, launchHere, log);
+  let letGo = async () => {};
+  const start = async () => {
+    for (let attempt = 1; ; attempt += 1) {
+      const running = await attachOrLaunch(folder, launchHere, log);
+      if (running.owned !== undefined) return running;
+      try {
+        letGo = await holdServer(connectionUrl(folder, readEndpoint(folder)));
+        return running;
+      } catch (error) {
+        // Unless it refuses, its owner has just stopped it.
+        if (isAnswer(error) || attempt >= 20) throw error;
+        await sleep(100);
+      }
+    }
+  };
   const first = await start().catch((error) => {
     if (endpoint !== undefined) removeSocketFolder(endpoint.socketFolder);
     throw error;
@@ -75,9 +93,13 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   // Another process may have chosen differently. It stays so, even if this one takes over.
   endpoint = readEndpoint(folder);
   const { socketFolder } = endpoint;
-  const end = keepRunning(folder, first, start, log);
-  const stop = () => end().then(() => removeSocketFolder(socketFolder));
   const url = connectionUrl(folder, endpoint);
+  const end = keepRunning(folder, first, start, log, (shutDown) => stopUnheld(url, shutDown, log));
+  const stop = async () => {
+    await end();
+    await letGo();
+    removeSocketFolder(socketFolder);
+  };
   await ensureDatabase(url).catch(async (error) => {
     await stop();
     throw error;
