@@ -289,3 +289,14 @@ test("an update that sets nothing counts as a write, for what is checked before 
   );
   expect(rulesOf(variants.of({}).json).kind).toBe("write");
 });
+
+test("an insert that is given nothing has the defaults", async () => {
+  const insert = statement((db: Db, p: Params<{ text?: string }>) =>
+    db
+      .insertInto("notes")
+      .values(onlyGiven(p) as { id: number; text: string })
+      .returning("id"),
+  );
+  // Columns of notes that must not be null have no default.
+  await expect(insert.json(db)).rejects.toMatchObject({ code: "23502" });
+});
