@@ -2,7 +2,7 @@
 import "./supported-node.ts";
 
 export { type ColumnType, type Generated, type Kysely, sql } from "kysely";
-export { Type } from "typebox";
+export { type Static, type TSchema, Type } from "typebox";
 export { type App, type AppOptions, createApp } from "./app.ts";
 export { type Application, defineApp } from "./application.ts";
 export type { QuotaName, Quotas } from "./config.quotas.ts";

@@ -1,7 +1,17 @@
 /** Times have one spelling wherever the server writes one (kernel/times.ts). */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { standardFeatures } from "./features/index.ts";
-import { type App, feature, type Kysely, statement, Type, timestamp } from "./index.ts";
+import {
+  type App,
+  feature,
+  Json,
+  type Kysely,
+  type Static,
+  statement,
+  type TSchema,
+  Type,
+  timestamp,
+} from "./index.ts";
 import { addMember, createMember, recordEvents, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
 
@@ -16,6 +26,18 @@ const about = {
   response: Type.Object({ created_at: timestamp }),
 } as const;
 
+const answering = <Schema extends TSchema>(response: Schema) => ({ ...about, response });
+const Many = Type.Object({
+  list: Type.Array(timestamp),
+  record: Type.Record(Type.String(), Type.Object({ at: timestamp })),
+  tuple: Type.Tuple([timestamp, Type.Integer()]),
+});
+const many = (at: string): Static<typeof Many> => ({
+  list: [at, at],
+  record: { at: { at } },
+  tuple: [at, 1],
+});
+
 const clock = feature<Tables>("clock", {
   routes: (r) => [
     r.get("/clock/date", about, () => ({ created_at: new Date("2026-11-30T20:41:09.441Z") })),
@@ -24,6 +46,13 @@ const clock = feature<Tables>("clock", {
       db.selectFrom("contacts").select("created_at").executeTakeFirstOrThrow(),
     ),
     r.get("/clock/json", about, ({ db }) => times.jsonOrThrow(db)),
+    r.get("/clock/many", answering(Many), () => many(new Date(0).toISOString())),
+    r.get(
+      "/clock/many-json",
+      answering(Many),
+      () =>
+        new Json<Static<typeof Many>>(JSON.stringify(many("2026-11-30T20:41:09.4+00:00"), null, 2)),
+    ),
     r.get("/clock/query", { ...about, response: Type.Array(about.response) }, ({ db }) =>
       db.selectFrom("contacts").select("created_at"),
     ),
@@ -61,6 +90,11 @@ test.each(["date", "text", "row", "json", "query"])(
     expect(found).toEqual([expect.stringMatching(spelling)]);
   },
 );
+
+test.each(["many", "many-json"])("%s times are spelled alike", async (way) => {
+  const found = timesIn(await read(`/api/v1/clock/${way}`));
+  expect(found).toEqual(Array(4).fill(expect.stringMatching(spelling)));
+});
 
 test("a date has no more than milliseconds, and six digits nevertheless", async () => {
   expect(await read("/api/v1/clock/date")).toBe('{"created_at":"2026-11-30T20:41:09.441000Z"}');

@@ -32,7 +32,7 @@ export interface TimePlaces {
   readonly others: TimePlaces | undefined;
 }
 
-export type Schema = Readonly<Record<string, unknown>>;
+type Schema = Readonly<Record<string, unknown>>;
 
 /** Undefined: the schema has no times. Of a union it has the places of all parts. */
 export function timePlacesOf(schema: unknown): TimePlaces | undefined {

@@ -1,18 +1,27 @@
 /**
- * Kysely's compiler for PostgreSQL, with one thing more: an update that sets nothing. Of `set(onlyGiven({}))`, as a
- * `PATCH {}` has it, it would make `update tasks set where …`, a syntax error. There is nothing to change, so it
- * becomes a `select` that gives what the update would have returned, and locks the row as an update does.
+ * Kysely's compiler for PostgreSQL, and what is right where nothing is given: of `set(onlyGiven({}))`, as a `PATCH {}`
+ * has it, and of `values(onlyGiven({}))` it would make syntax errors. An update that sets nothing becomes a `select`
+ * that gives what it would have returned, and locks the row as an update does; an insert has `default values`.
  */
 import {
   AliasNode,
   FromNode,
+  type InsertQueryNode,
   PostgresQueryCompiler,
   SelectModifierNode,
   type SelectQueryNode,
   type UpdateQueryNode,
+  ValuesNode,
 } from "kysely";
 
 export class QueryCompiler extends PostgresQueryCompiler {
+  protected override visitInsertQuery(node: InsertQueryNode): void {
+    const { columns, values, ...rest } = node;
+    const isOneRow = values !== undefined && ValuesNode.is(values) && values.values.length === 1;
+    const isEmpty = isOneRow && columns?.length === 0;
+    super.visitInsertQuery(isEmpty ? { ...rest, defaultValues: true } : node);
+  }
+
   protected override visitUpdateQuery(node: UpdateQueryNode): void {
     const { table, updates = [] } = node;
     if (table === undefined || updates.length > 0) super.visitUpdateQuery(node);

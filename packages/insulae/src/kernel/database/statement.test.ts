@@ -289,3 +289,11 @@ test("an update that sets nothing counts as a write, for what is checked before 
   );
   expect(rulesOf(variants.of({}).json).kind).toBe("write");
 });
+
+test("an insert that is given nothing has the defaults", async () => {
+  const insert = statement((db: Kysely<{ notes: Partial<NoteTables["notes"]> }>) =>
+    db.insertInto("notes").values({}).returning("id"),
+  );
+  // Columns of notes that must not be null have no default.
+  await expect(insert.json(db as never)).rejects.toMatchObject({ code: "23502" });
+});

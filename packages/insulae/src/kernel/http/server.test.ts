@@ -99,6 +99,8 @@ const items = feature("items", {
 
 const json = { "content-type": "application/json" };
 
+const asText =
+  "a bigint or numeric is a number in PostgreSQL's JSON: select it as text (sql<string>`total::text`)";
 describe("an answer", () => {
   // Shows S1-006
   it("has what its schema names, and nothing else", async () => {
@@ -119,11 +121,7 @@ describe("an answer", () => {
   it.each([
     ["more", "with /more: is not known"],
     ["less", "with /id: is required"],
-    [
-      "other-type",
-      "with /id: must be string; a bigint or numeric is a number in PostgreSQL's JSON: " +
-        "select it as text (sql<string>`total::text`)",
-    ],
+    ["other-type", `with /id: must be string; ${asText}`],
     ["no-json", "with text that is not JSON"],
     ["typed", "with the type text/html, which it does not declare"],
   ])(
