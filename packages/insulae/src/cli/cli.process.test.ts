@@ -291,7 +291,7 @@ describe("insulae keys", () => {
     expect(documentOf(retired).items[1]).toMatchObject({ id: first, state: "retired" });
     await expect.poll(published).toEqual([rotated.made]);
     const { code, stderr } = await insulae(`keys retire ${rotated.made}`);
-    expect([code, stderr]).toEqual([1, expect.stringContaining("rotate first")]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("Rotate first")]);
     expect(await commandsInLog()).toEqual([
       ["signing_keys.rotated", "succeeded", rotated.made],
       ["signing_key.retired", "succeeded", first],
