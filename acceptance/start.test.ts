@@ -54,7 +54,7 @@ const untilNone = async (dataDir: string): Promise<string[]> => {
 test("says what to do next, stops, and keeps what it was given", async () => {
   const port = await freePort();
   const first = await startServer({ dataDir: folder.path, port });
-  for (const hint of ["/swagger-ui", "curl", folder.path, "Ctrl-C"]) {
+  for (const hint of ["Start here", "/swagger-ui", folder.path, "Ctrl-C"]) {
     expect(first.output()).toContain(hint);
   }
   const { token } = await newTenantWithUser(clientOf(first.url), {

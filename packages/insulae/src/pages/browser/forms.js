@@ -33,11 +33,13 @@ class Refused extends Error {
 /** What went wrong, to people who know nothing of the API. @param {Body} problem @param {number} seconds */
 function inWords({ code, title, errors }, seconds) {
   if (code === "rate_limit_exceeded") return `Too many attempts. Try again in ${seconds} seconds.`;
-  if (code === "invalid_link") return `${title}. Ask for a new one.`;
   if (code === "account_exists") return "You have an account with this e-mail. Reload this page.";
   /** @type {{ pointer: string, message: string }[]} */
   const fields = errors ?? [];
-  if (fields.length === 0) return `${title ?? "Something went wrong. Try again later"}.`;
+  if (fields.length === 0) {
+    const text = title ?? "Something went wrong. Try again later.";
+    return text.endsWith(".") ? text : `${text}.`;
+  }
   return fields
     .map(({ pointer, message }) => `${pointer.split("/").at(-1)?.replaceAll("_", " ")}: ${message}`)
     .join(". ");
