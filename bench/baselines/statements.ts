@@ -21,19 +21,15 @@ export const insulaeStatements = {
   list: `
   select string_agg(item, E',\\n'), count(item)::int, count(*)::int
   from (
-    select item, count(*) over (rows unbounded preceding) as pieces
+    select case when piece = 0 then item end as item
     from (
-      select case when piece = 0 then item end as item
-      from (
-        select item, generate_series(0, octet_length(item) / 6144) as piece
-        from (select row_to_json(t)::text as item from (select ${all} from "contacts" order by "id" desc limit $1) as t offset 0) as items
-      ) as pieces
-      offset 0
-    ) as firsts
-  ) as counted
-  where pieces <= 512`,
-  one: `select row_to_json(t)::text from (select ${all} from "contacts" where "id" = $1) as t limit 1`,
-  insert_one: `with t as (insert into "contacts" ("name", "email", "phone", "company", "notes") values ($1, $2, $3, $4, $5) returning ${all}) select row_to_json(t)::text from t limit 1`,
+      select item, generate_series(0, octet_length(item) / 6144) as piece
+      from (select row_to_json(t.*)::text as item from (select ${all} from "contacts" order by "id" desc limit $1) as t offset 0) as items
+    ) as pieces
+    limit 512
+  ) as firsts`,
+  one: `select row_to_json(t.*)::text from (select ${all} from "contacts" where "id" = $1) as t limit 1`,
+  insert_one: `with t as (insert into "contacts" ("name", "email", "phone", "company", "notes") values ($1, $2, $3, $4, $5) returning ${all}) select row_to_json(t.*)::text from t limit 1`,
 };
 
 /** And its connections' settings, as far as they have a say in how statements run. */
