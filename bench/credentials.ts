@@ -3,10 +3,10 @@ import {
   hashApiKeySecret,
   newApiKeySecret,
   printApiKey,
-} from "../packages/insulae/src/kernel/auth/api-key.ts";
-import { epochOf } from "../packages/insulae/src/kernel/auth/authority.ts";
-import { sessionCookie } from "../packages/insulae/src/kernel/auth/cookie-sessions.ts";
-import type { RequestFacts } from "../packages/insulae/src/kernel/tenancy/resolution.ts";
+} from "../packages/insulae/src/kernel/identity/api-key.ts";
+import { epochOf } from "../packages/insulae/src/kernel/identity/authority.ts";
+import { sessionCookie } from "../packages/insulae/src/kernel/identity/cookie-sessions.ts";
+import type { RequestFacts } from "../packages/insulae/src/kernel/identity/resolution.ts";
 import type { TenantId, UserId } from "../packages/insulae/src/kernel/tenancy/tenant.ts";
 import type { Database } from "./database.ts";
 import type { Caller } from "./dataset.ts";

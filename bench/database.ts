@@ -5,7 +5,7 @@
  */
 import { execFileSync } from "node:child_process";
 import pg from "pg";
-import { startEmbedded } from "../packages/insulae/src/kernel/database/embedded/supervisor.ts";
+import { startEmbedded } from "../packages/insulae/src/embedded-postgres/supervisor.ts";
 import { freePort } from "../packages/insulae/src/testing/free-port.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 

@@ -7,20 +7,20 @@ import { execFile as execFileCallback } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { loadConfig } from "../packages/insulae/src/config.ts";
+import { type Installation, openInstallation } from "../packages/insulae/src/app/installation.ts";
+import { createServices, type Services } from "../packages/insulae/src/app/services.ts";
+import { loadConfig } from "../packages/insulae/src/config/config.ts";
 import { coreFeatures, standardFeatures } from "../packages/insulae/src/features/index.ts";
 import { type App, createApp } from "../packages/insulae/src/index.ts";
-import { type Installation, openInstallation } from "../packages/insulae/src/installation.ts";
-import { epochOf } from "../packages/insulae/src/kernel/auth/authority.ts";
+import { epochOf } from "../packages/insulae/src/kernel/identity/authority.ts";
 import {
   loadSigningKeys,
   signingKeySealer,
-} from "../packages/insulae/src/kernel/auth/signing-keys.ts";
-import { createTokens, type Tokens } from "../packages/insulae/src/kernel/auth/tokens.ts";
-import { createSecrets } from "../packages/insulae/src/kernel/secrets.ts";
+} from "../packages/insulae/src/kernel/identity/signing-keys.ts";
+import { createTokens, type Tokens } from "../packages/insulae/src/kernel/identity/tokens.ts";
+import { createSecrets } from "../packages/insulae/src/kernel/lib/secrets.ts";
 import { createLogger } from "../packages/insulae/src/kernel/telemetry/log.ts";
 import type { TenantId, UserId } from "../packages/insulae/src/kernel/tenancy/tenant.ts";
-import { createServices, type Services } from "../packages/insulae/src/services.ts";
 import type { Database } from "./database.ts";
 import {
   type Caller,

@@ -1,5 +1,5 @@
 /** The users of the pool as people who sign in by a password, all by the same one. */
-import { createPasswords } from "../packages/insulae/src/kernel/auth/passwords.ts";
+import { createPasswords } from "../packages/insulae/src/kernel/identity/passwords.ts";
 
 export const password = "a fine passphrase of the benchmark";
 export const userEmail = "user@bench.example";

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import openapiTS, { astToString, type OpenAPI3 } from "openapi-typescript";
 import { apiPrefix } from "../packages/client/src/paths.ts";
 import { coreFeatures, standardFeatures } from "../packages/insulae/src/features/index.ts";
-import { openApiDocument } from "../packages/insulae/src/kernel/http/openapi.ts";
+import { openApiDocument } from "../packages/insulae/src/kernel/http/api/openapi.ts";
 
 const file = "packages/client/src/schema.gen.ts";
 

@@ -3,7 +3,7 @@
  * `.env.example`; `npm run check` fails while either is another.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { variables } from "../packages/insulae/src/config.variables.ts";
+import { variables } from "../packages/insulae/src/config/variables.ts";
 import { writeExample } from "./environment-example.ts";
 
 const page = "docs/configuration.md";

@@ -7,8 +7,8 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import { isSetting } from "../packages/insulae/src/config.ts";
-import { shutdownTimes } from "../packages/insulae/src/shutdown.ts";
+import { shutdownTimes } from "../packages/insulae/src/app/shutdown.ts";
+import { isSetting } from "../packages/insulae/src/config/config.ts";
 
 type Value =
   | string

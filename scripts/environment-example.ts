@@ -3,7 +3,7 @@
  * means. `scripts/configuration-reference.ts` writes it; `npm run check` fails while it is another.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { variables } from "../packages/insulae/src/config.variables.ts";
+import { variables } from "../packages/insulae/src/config/variables.ts";
 
 const file = ".env.example";
 

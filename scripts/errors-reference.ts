@@ -14,14 +14,14 @@ import {
   developmentFeatures,
   standardFeatures,
 } from "../packages/insulae/src/features/index.ts";
-import type { Feature, Route } from "../packages/insulae/src/kernel/feature.ts";
-import { shownResources } from "../packages/insulae/src/kernel/http/conditional.ts";
-import { routePath } from "../packages/insulae/src/kernel/http/declarations.ts";
-import { ownErrors } from "../packages/insulae/src/kernel/http/declared-errors.ts";
+import type { Feature, Route } from "../packages/insulae/src/kernel/feature/feature.ts";
+import { routePath } from "../packages/insulae/src/kernel/http/api/declarations.ts";
+import { ownErrors } from "../packages/insulae/src/kernel/http/api/declared-errors.ts";
 import {
   sharedErrors,
   sharedErrorsOfChanges,
-} from "../packages/insulae/src/kernel/http/shared-errors.ts";
+} from "../packages/insulae/src/kernel/http/api/shared-errors.ts";
+import { shownResources } from "../packages/insulae/src/kernel/http/reply/conditional.ts";
 import { remedies } from "./errors-remedies.ts";
 
 const page = "docs/errors.md";

@@ -8,16 +8,16 @@ import { chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { openClient } from "../packages/insulae/src/kernel/database/connect.ts";
 import {
   type Binaries,
   findBinaries,
   serverEnvironment,
-} from "../packages/insulae/src/kernel/database/embedded/binaries.ts";
+} from "../packages/insulae/src/embedded-postgres/binaries.ts";
 import {
   chooseServerUser,
   type ServerUser,
-} from "../packages/insulae/src/kernel/database/embedded/server-user.ts";
+} from "../packages/insulae/src/embedded-postgres/server-user.ts";
+import { openClient } from "../packages/insulae/src/kernel/engine/connect.ts";
 import { freePort } from "../packages/insulae/src/testing/free-port.ts";
 
 const run = promisify(execFile);

@@ -9,7 +9,7 @@ import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openClient } from "../packages/insulae/src/kernel/database/connect.ts";
+import { openClient } from "../packages/insulae/src/kernel/engine/connect.ts";
 import { testMasterSecret } from "../packages/insulae/src/testing/test-secret.ts";
 import { type PostgresqlServer, startPostgresql } from "./postgresql-servers.ts";
 
@@ -17,23 +17,23 @@ const versions = ["15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17"];
 
 const source = "packages/insulae/src";
 const asAdministrator = [
-  "schemas.test.ts",
-  "kernel/database/feature-tables.test.ts",
-  "kernel/database/roles.test.ts",
-  "kernel/database/tenant-logins.test.ts",
+  "../test/schemas.test.ts",
+  "kernel/schema/feature-tables.test.ts",
+  "kernel/schema/roles.test.ts",
+  "kernel/data/tenant-logins.test.ts",
   "kernel/tenancy/data-places.test.ts",
   "kernel/tenancy/servers.test.ts",
 ].map((file) => join(source, file));
 const asSuperuser = [
   "features/search",
-  "kernel/database/isolation-check.test.ts",
-  "kernel/database/isolation.test.ts",
-  "kernel/database/lanes.test.ts",
-  "kernel/database/migrate-all.test.ts",
-  "kernel/database/migrator.test.ts",
-  "kernel/database/session.test.ts",
-  "kernel/database/statement.test.ts",
-  "kernel/database/tenant-database.test.ts",
+  "kernel/schema/isolation-check.test.ts",
+  "kernel/engine/isolation.test.ts",
+  "kernel/engine/lanes.test.ts",
+  "kernel/tenancy/migrate-all.test.ts",
+  "kernel/schema/migrator.test.ts",
+  "kernel/engine/pipelined-connection.test.ts",
+  "kernel/data/statement.test.ts",
+  "kernel/data/tenant-database.test.ts",
   "kernel/tenancy/many-schemas.test.ts",
   "kernel/tenancy/provisioning.test.ts",
 ].map((file) => join(source, file));

@@ -6,8 +6,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { dialects } from "../packages/insulae/src/dialects/index.ts";
 import { coreFeatures, standardFeatures } from "../packages/insulae/src/features/index.ts";
-import type { Feature, Route } from "../packages/insulae/src/kernel/feature.ts";
-import { routePath } from "../packages/insulae/src/kernel/http/declarations.ts";
+import type { Feature, Route } from "../packages/insulae/src/kernel/feature/feature.ts";
+import { routePath } from "../packages/insulae/src/kernel/http/api/declarations.ts";
 
 const page = "docs/roles.md";
 const begin = "<!-- Made by scripts/roles-reference.ts -->\n";

@@ -3,8 +3,8 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { isSetting } from "../packages/insulae/src/config.ts";
-import { shutdownTimes } from "../packages/insulae/src/shutdown.ts";
+import { shutdownTimes } from "../packages/insulae/src/app/shutdown.ts";
+import { isSetting } from "../packages/insulae/src/config/config.ts";
 
 const template = "packages/create-insulae/template";
 const read = (file: string): string => readFileSync(join(template, file), "utf8");

@@ -3,12 +3,13 @@
  * resolver that a server has (tenant, credential, standing, permission), asked in this process on
  * behalf of one user of each of 1000 tenants in turn.
  */
-import { createHostLookup } from "../../packages/insulae/src/kernel/tenancy/host-lookup.ts";
+
 import {
   createResolver,
   type RequestFacts,
   type Resolver,
-} from "../../packages/insulae/src/kernel/tenancy/resolution.ts";
+} from "../../packages/insulae/src/kernel/identity/resolution.ts";
+import { createHostLookup } from "../../packages/insulae/src/kernel/tenancy/host-lookup.ts";
 import { callersBy, credentialKinds } from "../credentials.ts";
 import type { Services } from "../insulae.ts";
 import type { Bench, Section } from "../scenario.ts";

@@ -1,6 +1,6 @@
 /** What can be revoked, and how: each time with a credential of its own, made on the one node. */
-import { retireKey, rotateKeys } from "../../packages/insulae/src/kernel/auth/key-rotation.ts";
-import { signingKeySealer } from "../../packages/insulae/src/kernel/auth/signing-keys.ts";
+import { retireKey, rotateKeys } from "../../packages/insulae/src/kernel/identity/key-rotation.ts";
+import { signingKeySealer } from "../../packages/insulae/src/kernel/identity/signing-keys.ts";
 import type { Database } from "../database.ts";
 import { tenantId } from "../dataset.ts";
 import type { Installation } from "../insulae.ts";

@@ -4,7 +4,7 @@
  * sign-in is all of it: its queries, the hash, a session with its tokens, and an entry in the audit
  * log of its tenant.
  */
-import { createPasswords } from "../../packages/insulae/src/kernel/auth/passwords.ts";
+import { createPasswords } from "../../packages/insulae/src/kernel/identity/passwords.ts";
 import { percent } from "../format.ts";
 import { hashOfPassword, password, signIn } from "../people.ts";
 import type { Bench, Section } from "../scenario.ts";

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { endUploadJob } from "../../packages/insulae/src/features/files/files.jobs.ts";
 import { measureAll } from "../../packages/insulae/src/features/usage/measurements.ts";
-import { eachOf } from "../../packages/insulae/src/kernel/each-of.ts";
+import { eachOf } from "../../packages/insulae/src/kernel/lib/each-of.ts";
 import { createLogger } from "../../packages/insulae/src/kernel/telemetry/log.ts";
 import { firstSmallTenant, tenantId } from "../dataset.ts";
 import { count, megabytes, milliseconds, percent, seconds, times } from "../format.ts";

@@ -11,7 +11,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { epochOf } from "../../packages/insulae/src/kernel/auth/authority.ts";
+import { epochOf } from "../../packages/insulae/src/kernel/identity/authority.ts";
 import type { TenantId, UserId } from "../../packages/insulae/src/kernel/tenancy/tenant.ts";
 import { tenantId } from "../dataset.ts";
 import { count, megabytes, milliseconds, percent, times } from "../format.ts";

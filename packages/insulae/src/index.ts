@@ -3,39 +3,29 @@ import "./supported-node.ts";
 
 export { type ColumnType, type Generated, type Kysely, sql } from "kysely";
 export { type Static, type TSchema, Type } from "typebox";
-export { type App, type AppOptions, createApp } from "./app.ts";
-export { type Application, defineApp } from "./application.ts";
-export type { QuotaName, Quotas } from "./config.quotas.ts";
-export type { Settings } from "./config.settings.ts";
-export { type Config, ConfigError } from "./config.ts";
+export { type App, type AppOptions, createApp } from "./app/app.ts";
+export { type Application, defineApp } from "./app/application.ts";
+export { ListenError, type ListenOptions } from "./app/listen-error.ts";
+export { type Config, ConfigError } from "./config/config.ts";
+export type { QuotaName, Quotas } from "./config/quotas.ts";
+export type { Settings } from "./config/settings.ts";
 export { dialects } from "./dialects/index.ts";
 export { type Credentials, logIn } from "./features/accounts/accounts.feature.ts";
 export { standardFeatures } from "./features/index.ts";
 export { makeTenant } from "./features/tenants/tenants.feature.ts";
-export type { Answer, MediaText, TimeText } from "./kernel/answer-type.ts";
-export type { Principal } from "./kernel/auth/principal.ts";
 export type { Cache, CacheOptions } from "./kernel/cache/cache.ts";
-export { containing } from "./kernel/database/like.ts";
-export { given, onlyGiven, type Params, statement } from "./kernel/database/statement.ts";
-export type { TenantDatabase } from "./kernel/database/tenant-database.ts";
-export { AppError, defineError, orThrow } from "./kernel/errors.ts";
-export type { EventName, Events } from "./kernel/events.ts";
+export { containing } from "./kernel/data/like.ts";
+export { given, onlyGiven, type Params, statement } from "./kernel/data/statement.ts";
+export type { TenantDatabase } from "./kernel/data/tenant-database.ts";
+export type { Answer, MediaText, TimeText } from "./kernel/feature/answer-type.ts";
+export type { EventName, Events } from "./kernel/feature/events.ts";
 export {
   type Feature,
   type FeatureOptions,
   feature,
   type RouteBuilder,
   type RouteOptions,
-} from "./kernel/feature.ts";
-export type { CoreContext, Handler, HandlerContext, TenantContext } from "./kernel/handler.ts";
-export {
-  type AnsweredRequest,
-  type AppScope,
-  atHosts,
-  type HookedRequest,
-  type Hooks,
-} from "./kernel/hooks.ts";
-export { exported, exportList, exportQuery } from "./kernel/http/export.ts";
+} from "./kernel/feature/feature.ts";
 export {
   idParams,
   mediaText,
@@ -45,7 +35,20 @@ export {
   secretText,
   timestamp,
   uuid,
-} from "./kernel/http/fields.ts";
+} from "./kernel/feature/fields.ts";
+export type {
+  CoreContext,
+  Handler,
+  HandlerContext,
+  TenantContext,
+} from "./kernel/feature/handler.ts";
+export {
+  type AnsweredRequest,
+  type AppScope,
+  atHosts,
+  type HookedRequest,
+  type Hooks,
+} from "./kernel/feature/hooks.ts";
 export {
   type Page,
   pageOf,
@@ -53,14 +56,17 @@ export {
   searchText,
   totalWanted,
   withTotal,
-} from "./kernel/http/page.ts";
+} from "./kernel/feature/page.ts";
+export type { PlatformScope, TenantScope } from "./kernel/feature/platform.ts";
 export {
   type BodyBytes,
   bytesBody,
   type UploadForm,
   uploadForm,
-} from "./kernel/http/stream-body.ts";
-export { textFrame } from "./kernel/http/text-frame.ts";
+} from "./kernel/http/body/stream-body.ts";
+export { exported, exportList, exportQuery } from "./kernel/http/reply/export.ts";
+export { textFrame } from "./kernel/http/sockets/text-frame.ts";
+export type { Principal } from "./kernel/identity/principal.ts";
 export {
   type Job,
   type JobScope,
@@ -71,9 +77,9 @@ export {
 } from "./kernel/jobs/job.ts";
 export type { PlatformJobs, SendOptions, TenantJobs } from "./kernel/jobs/jobs.ts";
 export { PermanentFailure } from "./kernel/jobs/worker.ts";
-export { Json } from "./kernel/json.ts";
+export { AppError, defineError, orThrow } from "./kernel/lib/errors.ts";
+export { Json } from "./kernel/lib/json.ts";
 export { type MailTemplate, mailTemplate } from "./kernel/mail/template.ts";
-export type { PlatformScope, TenantScope } from "./kernel/platform.ts";
 export type { OpenedSession, Session } from "./kernel/sessions/session.ts";
 export type { TenantStorage } from "./kernel/storage/storage.ts";
 export {
@@ -96,4 +102,3 @@ export {
   tenantSettings,
 } from "./kernel/tenancy/tenant-settings.ts";
 export type { NewTenant, TenantRegistration } from "./kernel/tenancy/tenants.ts";
-export { ListenError, type ListenOptions } from "./listen-error.ts";

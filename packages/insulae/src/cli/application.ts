@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { inspect } from "node:util";
-import type { Application } from "../application.ts";
+import type { Application } from "../app/application.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 
 /** In this order. */
@@ -56,7 +56,7 @@ const isFile = (path: string): boolean =>
  * @throws CommandError `application_not_loaded` with what is wrong with the file, and where.
  */
 export async function loadApplication(file: string | undefined): Promise<Application> {
-  if (file === undefined) return (await import("../application.ts")).stockApplication;
+  if (file === undefined) return (await import("../app/application.ts")).stockApplication;
   refuseOtherCopy(file);
   let loaded: { readonly default?: unknown };
   try {
@@ -66,7 +66,7 @@ export async function loadApplication(file: string | undefined): Promise<Applica
   }
   const { default: application } = loaded;
   if (isApplication(application)) {
-    const { checkApplication } = await import("../check-application.ts");
+    const { checkApplication } = await import("../app/check-application.ts");
     try {
       checkApplication(application);
     } catch (error) {

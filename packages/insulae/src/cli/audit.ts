@@ -1,7 +1,7 @@
 import { anchorsOf } from "../kernel/audit/anchors.ts";
 import { type Verdict, verifyChain } from "../kernel/audit/verify.ts";
-import { eachOf } from "../kernel/each-of.ts";
-import type { Platform } from "../kernel/platform.ts";
+import type { Platform } from "../kernel/feature/platform.ts";
+import { eachOf } from "../kernel/lib/each-of.ts";
 import type { Tenant, TenantId } from "../kernel/tenancy/tenant.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { exitCodes } from "./failure.ts";

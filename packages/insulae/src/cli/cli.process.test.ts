@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
+import { startEmbedded } from "../embedded-postgres/supervisor.ts";
 import { freePort } from "../testing/free-port.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));

@@ -3,10 +3,10 @@
  * it has to say, as a document and as text, and one place prints either.
  */
 import { readFileSync } from "node:fs";
-import type { Application } from "../application.ts";
-import { ConfigError } from "../config.ts";
-import { printable, printableLines } from "../kernel/text.ts";
-import { withStoredSecrets } from "../secret-store.ts";
+import type { Application } from "../app/application.ts";
+import { withStoredSecrets } from "../app/secret-store.ts";
+import { ConfigError } from "../config/config.ts";
+import { printable, printableLines } from "../kernel/lib/text.ts";
 import { findApplication, loadApplication } from "./application.ts";
 import { parseEnvironmentFile } from "./environment-file.ts";
 import { type ExitCode, exitCodes, explain } from "./failure.ts";

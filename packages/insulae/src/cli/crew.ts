@@ -14,7 +14,7 @@
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
 import type { WorkersHub } from "../kernel/workers/hub.ts";
 import { createPeer, type Peer } from "../kernel/workers/peer.ts";

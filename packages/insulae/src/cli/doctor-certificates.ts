@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
-import type { Config } from "../config.ts";
-import type { ControlTables } from "../kernel/database/control-tables.ts";
+import type { Config } from "../config/config.ts";
+import type { ControlTables } from "../kernel/schema/control-tables.ts";
 import { soon } from "../kernel/tls/certificate-pair.ts";
 import { readPair } from "../kernel/tls/server-identity.ts";
 import { type Check, look, ok, warning } from "./check.ts";

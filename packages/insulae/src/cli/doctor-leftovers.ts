@@ -1,9 +1,9 @@
 /** What crashes, restores and people's hands have left behind. */
 import { sql } from "kysely";
 import type pg from "pg";
-import type { Installation } from "../installation.ts";
-import { withOwner } from "../kernel/database/connect.ts";
-import { findLoginProblems } from "../kernel/database/isolation-check.ts";
+import type { Installation } from "../app/installation.ts";
+import { withOwner } from "../kernel/engine/connect.ts";
+import { findLoginProblems } from "../kernel/schema/isolation-check.ts";
 import { openStorage } from "../kernel/storage/open-storage.ts";
 import { asOwner } from "../kernel/tenancy/main-server.ts";
 import type { Server } from "../kernel/tenancy/servers.ts";

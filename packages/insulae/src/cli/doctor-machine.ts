@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import type { Config } from "../config.ts";
-import { describeTaken, findListener, isPortTaken } from "../port.ts";
+import { describeTaken, findListener, isPortTaken } from "../app/port.ts";
+import type { Config } from "../config/config.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 
 /** The first version that runs TypeScript as it is, without a flag. */

@@ -1,7 +1,7 @@
 import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
-import { openClient } from "../kernel/database/connect.ts";
-import { findOpenDatabases } from "../kernel/database/roles.ts";
+import { openClient } from "../kernel/engine/connect.ts";
+import { findOpenDatabases } from "../kernel/schema/roles.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 
 /** What a database that must not lose anything, nor tell strangers, has to have. */

@@ -1,4 +1,4 @@
-import { withDeadline } from "../kernel/deadline.ts";
+import { withDeadline } from "../kernel/lib/deadline.ts";
 import { type Check, look, ok, warning } from "./check.ts";
 
 const askMs = 5_000;

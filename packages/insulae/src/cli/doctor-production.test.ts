@@ -1,7 +1,7 @@
 /** What `insulae doctor --production` says of a configuration, and of the services that it names. */
 import { expect, onTestFinished, test } from "vitest";
-import { stockApplication } from "../application.ts";
-import { type Config, loadConfig } from "../config.ts";
+import { stockApplication } from "../app/application.ts";
+import { type Config, loadConfig } from "../config/config.ts";
 import { createTestApp } from "../testing/index.ts";
 import { describeWithRedis, startTestRedis } from "../testing/test-redis.ts";
 import type { Check } from "./check.ts";

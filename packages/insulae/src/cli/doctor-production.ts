@@ -4,7 +4,7 @@
  * people. It only asks: the database, Redis, and the server's own public address.
  */
 import { BlockList, isIP } from "node:net";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import { type Check, failure, ok, warning } from "./check.ts";
 
 /** What people have to see to themselves, and where it is written how. */

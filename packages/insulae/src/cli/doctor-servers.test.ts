@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { stockApplication } from "../application.ts";
-import { createSecrets } from "../kernel/secrets.ts";
+import { stockApplication } from "../app/application.ts";
+import { createSecrets } from "../kernel/lib/secrets.ts";
 import { createTestApp, type TestApp } from "../testing/test-app.ts";
 import { testMasterSecret } from "../testing/test-secret.ts";
 import { type SecondServer, startSecondServer } from "../testing/test-server.ts";

@@ -1,6 +1,6 @@
 import type pg from "pg";
-import type { Installation } from "../installation.ts";
-import { compareTables } from "../kernel/database/feature-tables.ts";
+import type { Installation } from "../app/installation.ts";
+import { compareTables } from "../kernel/schema/feature-tables.ts";
 import { asOwner } from "../kernel/tenancy/main-server.ts";
 import { type Check, failure, ok, warning } from "./check.ts";
 import type { PlannedPlacement } from "./migrate-status.ts";

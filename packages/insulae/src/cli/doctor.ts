@@ -5,7 +5,7 @@
  * whether all this is fit for production, too.
  */
 import { styleText } from "node:util";
-import { type Config, ConfigError, loadConfig } from "../config.ts";
+import { type Config, ConfigError, loadConfig } from "../config/config.ts";
 import { type Check, failure, ok } from "./check.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { checkDatabase } from "./doctor-database.ts";

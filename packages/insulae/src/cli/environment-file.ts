@@ -8,7 +8,7 @@
  *     TEXT='what is in quotes may have
  *     several lines'
  */
-import { ConfigError, isSetting, settingNames } from "../config.ts";
+import { ConfigError, isSetting, settingNames } from "../config/config.ts";
 
 export interface EnvironmentFile {
   readonly values: Readonly<Record<string, string>>;

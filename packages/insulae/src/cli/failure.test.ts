@@ -1,11 +1,11 @@
 import pg from "pg";
 import { expect, test } from "vitest";
-import { ConfigError } from "../config.ts";
-import { ConnectionLost, databaseBusy, databaseUnavailable } from "../kernel/database/errors.ts";
-import { TablesDiffer } from "../kernel/database/feature-tables.ts";
-import { IsolationError } from "../kernel/database/isolation-check.ts";
-import { MigrationRefused } from "../kernel/database/ledger.ts";
-import { DeclarationError } from "../kernel/declaration-error.ts";
+import { ConfigError } from "../config/config.ts";
+import { ConnectionLost, databaseBusy, databaseUnavailable } from "../kernel/engine/errors.ts";
+import { DeclarationError } from "../kernel/lib/declaration-error.ts";
+import { TablesDiffer } from "../kernel/schema/feature-tables.ts";
+import { IsolationError } from "../kernel/schema/isolation-check.ts";
+import { MigrationRefused } from "../kernel/schema/ledger.ts";
 import { tenantExists } from "../kernel/tenancy/errors.ts";
 import { MigrationsDue, NotSetUp } from "../kernel/tenancy/main-server.ts";
 import { explain } from "./failure.ts";

@@ -1,6 +1,6 @@
 /** `insulae jobs`, without a process of its own for each command. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { stockApplication } from "../application.ts";
+import { stockApplication } from "../app/application.ts";
 import { createTestApp } from "../testing/index.ts";
 import { parkJob } from "../testing/parked-job.ts";
 import type { TestApp as App } from "../testing/test-app.ts";

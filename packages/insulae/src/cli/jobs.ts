@@ -5,8 +5,8 @@ import {
   retryJob,
   someJobs,
 } from "../features/jobs/jobs.feature.ts";
-import type { Platform } from "../kernel/platform.ts";
-import { timeText } from "../kernel/times.ts";
+import type { Platform } from "../kernel/feature/platform.ts";
+import { timeText } from "../kernel/lib/times.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError } from "./failure.ts";
 import { cliActor, withServices } from "./open.ts";

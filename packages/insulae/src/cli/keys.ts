@@ -1,7 +1,7 @@
-import type { Installation } from "../installation.ts";
-import { type KeyRow, listKeys, retireKey, rotateKeys } from "../kernel/auth/key-rotation.ts";
-import { signingKeySealer } from "../kernel/auth/signing-keys.ts";
-import { timeText } from "../kernel/times.ts";
+import type { Installation } from "../app/installation.ts";
+import { type KeyRow, listKeys, retireKey, rotateKeys } from "../kernel/identity/key-rotation.ts";
+import { signingKeySealer } from "../kernel/identity/signing-keys.ts";
+import { timeText } from "../kernel/lib/times.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { auditCommand, withInstallation } from "./open.ts";

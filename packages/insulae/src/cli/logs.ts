@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
-import { loadConfig } from "../config.ts";
-import { printable } from "../kernel/text.ts";
+import { loadConfig } from "../config/config.ts";
+import { printable } from "../kernel/lib/text.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 

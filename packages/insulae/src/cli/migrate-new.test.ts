@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { defineApp, stockApplication } from "../application.ts";
-import { readMigrations } from "../kernel/database/migration-files.ts";
-import { feature as defineFeature } from "../kernel/feature.ts";
+import { defineApp, stockApplication } from "../app/application.ts";
+import { feature as defineFeature } from "../kernel/feature/feature.ts";
+import { readMigrations } from "../kernel/schema/migration-files.ts";
 import { newMigration } from "./migrate-new.ts";
 
 const stock = { application: async () => stockApplication };

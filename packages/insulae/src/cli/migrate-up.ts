@@ -1,4 +1,4 @@
-import { migrateAll, type PlacementOutcome } from "../kernel/database/migrate-all.ts";
+import { migrateAll, type PlacementOutcome } from "../kernel/tenancy/migrate-all.ts";
 import type { Placement } from "../kernel/tenancy/tenant.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { exitCodes, explain } from "./failure.ts";

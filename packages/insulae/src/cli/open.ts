@@ -2,14 +2,14 @@
 import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { type Config, loadConfig } from "../config.ts";
+import { type Installation, type OpenOptions, openInstallation } from "../app/installation.ts";
+import { createServices, type Services } from "../app/services.ts";
+import { createTerminalLogger } from "../app/terminal-log.ts";
+import { type Config, loadConfig } from "../config/config.ts";
 import { featuresOf } from "../features/index.ts";
-import { type Installation, type OpenOptions, openInstallation } from "../installation.ts";
 import { type AuditActor, type AuditEvent, createAudit } from "../kernel/audit/audit.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
 import { NotSetUp } from "../kernel/tenancy/main-server.ts";
-import { createServices, type Services } from "../services.ts";
-import { createTerminalLogger } from "../terminal-log.ts";
 import type { CommandContext } from "./command.ts";
 
 /** Commands have data on stdout, so that what they log goes to stderr, and is little. */

@@ -3,7 +3,7 @@
  * does is in a file of its own, which is loaded when the command runs.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { version } from "../version.ts";
+import { version } from "../app/version.ts";
 import { printFailure, printLoss, type RunCommand, runCommand } from "./command.ts";
 import { exitCodes } from "./failure.ts";
 import { afterHelp, examplesOf } from "./help.ts";

@@ -1,7 +1,7 @@
 /** `insulae server`, without a process of its own for each command. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { stockApplication } from "../application.ts";
-import { createSecrets } from "../kernel/secrets.ts";
+import { stockApplication } from "../app/application.ts";
+import { createSecrets } from "../kernel/lib/secrets.ts";
 import { createTestApp, type TestApp } from "../testing/test-app.ts";
 import { testMasterSecret } from "../testing/test-secret.ts";
 import { type SecondServer, startSecondServer } from "../testing/test-server.ts";

@@ -1,5 +1,5 @@
 import { text as readText } from "node:stream/consumers";
-import { answersNow } from "../kernel/database/connect.ts";
+import { answersNow } from "../kernel/engine/connect.ts";
 import type { Server } from "../kernel/tenancy/servers.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";

@@ -3,13 +3,13 @@
  * the node may have, and does what the primary tells it. Signals are the primary's affair: a terminal, and
  * some supervisors, send them to all processes.
  */
-import { type App, createApp } from "../app.ts";
-import { type Config, loadConfig } from "../config.ts";
+import { type App, createApp } from "../app/app.ts";
+import { createDefaultLog } from "../app/starting.ts";
+import { createTerminalLogger } from "../app/terminal-log.ts";
+import { type Config, loadConfig } from "../config/config.ts";
 import { createWorkerLink } from "../kernel/workers/link.ts";
 import { createPeer } from "../kernel/workers/peer.ts";
 import { exactShareOf, shareOf } from "../kernel/workers/share.ts";
-import { createDefaultLog } from "../starting.ts";
-import { createTerminalLogger } from "../terminal-log.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { exitCodes, explain } from "./failure.ts";
 import { giveBackMemory } from "./heap.ts";

@@ -2,16 +2,10 @@
  * `insulae start --workers`: this process is the primary. It owns the embedded PostgreSQL, migrates, makes the
  * first administrator, and then starts the workers, which are the servers.
  */
-import type { Application } from "../application.ts";
-import { type Config, loadConfig } from "../config.ts";
-import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
-import type { Logger } from "../kernel/telemetry/log.ts";
-import { createMetrics } from "../kernel/telemetry/metrics.ts";
-import { measureProcess } from "../kernel/telemetry/process-metrics.ts";
-import { createWorkersHub } from "../kernel/workers/hub.ts";
-import { refuseTakenPort } from "../listen-error.ts";
-import { openLogging } from "../logging.ts";
-import { shutdownTimes } from "../shutdown.ts";
+import type { Application } from "../app/application.ts";
+import { refuseTakenPort } from "../app/listen-error.ts";
+import { openLogging } from "../app/logging.ts";
+import { shutdownTimes } from "../app/shutdown.ts";
 import {
   createDefaultLog,
   createNote,
@@ -19,11 +13,17 @@ import {
   isWatched,
   type Note,
   urlOf,
-} from "../starting.ts";
-import { stopOnSignal } from "../stop-on-signal.ts";
-import { createTerminalLogger } from "../terminal-log.ts";
-import { version } from "../version.ts";
-import { welcome, welcomeDocument } from "../welcome.ts";
+} from "../app/starting.ts";
+import { stopOnSignal } from "../app/stop-on-signal.ts";
+import { createTerminalLogger } from "../app/terminal-log.ts";
+import { version } from "../app/version.ts";
+import { welcome, welcomeDocument } from "../app/welcome.ts";
+import { type Config, loadConfig } from "../config/config.ts";
+import { startEmbedded } from "../embedded-postgres/supervisor.ts";
+import type { Logger } from "../kernel/telemetry/log.ts";
+import { createMetrics } from "../kernel/telemetry/metrics.ts";
+import { measureProcess } from "../kernel/telemetry/process-metrics.ts";
+import { createWorkersHub } from "../kernel/workers/hub.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { createCrew } from "./crew.ts";
 import { giveBackMemory } from "./heap.ts";

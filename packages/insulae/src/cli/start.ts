@@ -1,11 +1,11 @@
 import { flushCompileCache } from "node:module";
-import { createApp } from "../app.ts";
-import { loadConfig } from "../config.ts";
-import { refuseTakenPort } from "../listen-error.ts";
-import { firstAdmin, urlOf } from "../starting.ts";
-import { createTerminalLogger } from "../terminal-log.ts";
-import { version } from "../version.ts";
-import { welcomeDocument } from "../welcome.ts";
+import { createApp } from "../app/app.ts";
+import { refuseTakenPort } from "../app/listen-error.ts";
+import { firstAdmin, urlOf } from "../app/starting.ts";
+import { createTerminalLogger } from "../app/terminal-log.ts";
+import { version } from "../app/version.ts";
+import { welcomeDocument } from "../app/welcome.ts";
+import { loadConfig } from "../config/config.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { giveBackMemory } from "./heap.ts";
 import { startWorker, type WorkerRole, workerVariable } from "./start-worker.ts";

@@ -1,4 +1,4 @@
-import { printable } from "../kernel/text.ts";
+import { printable } from "../kernel/lib/text.ts";
 
 type Cell = string | number;
 

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { type Config, ConfigError } from "../config.ts";
+import { type Config, ConfigError } from "../config/config.ts";
 
 export type Workers = number | "auto";
 

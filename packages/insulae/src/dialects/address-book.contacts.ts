@@ -12,11 +12,11 @@ import {
   findContact,
   updateContact,
 } from "../features/contacts/contacts.feature.ts";
-import { containing } from "../kernel/database/like.ts";
-import { searched, searching } from "../kernel/database/search.ts";
-import { orThrow } from "../kernel/errors.ts";
-import type { RouteBuilder } from "../kernel/feature.ts";
-import { idParams, nameText, nullable, oneOf, timestamp, uuid } from "../kernel/http/fields.ts";
+import { containing } from "../kernel/data/like.ts";
+import { searched, searching } from "../kernel/data/search.ts";
+import type { RouteBuilder } from "../kernel/feature/feature.ts";
+import { idParams, nameText, nullable, oneOf, timestamp, uuid } from "../kernel/feature/fields.ts";
+import { orThrow } from "../kernel/lib/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
 import {

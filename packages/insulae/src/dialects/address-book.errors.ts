@@ -2,9 +2,9 @@
 import { STATUS_CODES } from "node:http";
 import { Type } from "typebox";
 import { emailTaken, usernameTaken } from "../features/users/users.feature.ts";
-import { authenticationRequired, invalidToken } from "../kernel/auth/errors.ts";
-import type { AppError } from "../kernel/errors.ts";
-import type { ErrorShape } from "../kernel/feature.ts";
+import type { ErrorShape } from "../kernel/feature/feature.ts";
+import { authenticationRequired, invalidToken } from "../kernel/identity/errors.ts";
+import type { AppError } from "../kernel/lib/errors.ts";
 import { messageOf } from "./shared.ts";
 
 /** What its document says instead of our titles. */

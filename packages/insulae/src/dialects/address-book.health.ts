@@ -2,10 +2,10 @@
 import { sql } from "kysely";
 import { Type } from "typebox";
 import type { UserTables } from "../features/users/users.feature.ts";
-import type { RouteBuilder } from "../kernel/feature.ts";
-import { timestamp } from "../kernel/http/fields.ts";
-import { within } from "../kernel/http/health.ts";
-import type { Platform } from "../kernel/platform.ts";
+import type { RouteBuilder } from "../kernel/feature/feature.ts";
+import { timestamp } from "../kernel/feature/fields.ts";
+import type { Platform } from "../kernel/feature/platform.ts";
+import { within } from "../kernel/http/server/health.ts";
 import { addressBookErrors as errorShape } from "./address-book.errors.ts";
 
 const open = { permission: "public", context: "core", errorShape } as const;

@@ -2,11 +2,11 @@
 import { type Kysely, sql } from "kysely";
 import { Type } from "typebox";
 import type { UserTables } from "../features/users/users.feature.ts";
-import type { ControlTables } from "../kernel/database/control-tables.ts";
-import type { RouteBuilder } from "../kernel/feature.ts";
-import { nullable } from "../kernel/http/fields.ts";
-import { within } from "../kernel/http/health.ts";
-import type { Platform } from "../kernel/platform.ts";
+import type { RouteBuilder } from "../kernel/feature/feature.ts";
+import { nullable } from "../kernel/feature/fields.ts";
+import type { Platform } from "../kernel/feature/platform.ts";
+import { within } from "../kernel/http/server/health.ts";
+import type { ControlTables } from "../kernel/schema/control-tables.ts";
 import { admin, status, tenantPage } from "./address-book.tenants.ts";
 import { listParts, partShown } from "./shared.ts";
 

@@ -8,13 +8,13 @@ import {
   type SignedInReply,
 } from "../features/accounts/accounts.feature.ts";
 import { findUser, type UserTables } from "../features/users/users.feature.ts";
-import { sessionCookie } from "../kernel/auth/cookie-sessions.ts";
-import { invalidToken } from "../kernel/auth/errors.ts";
-import type { RouteBuilder } from "../kernel/feature.ts";
-import { cookieIn, setCookie } from "../kernel/http/cookies.ts";
-import { nullable, secretText, timestamp, uuid } from "../kernel/http/fields.ts";
-import { mayBeAbsent } from "../kernel/http/form-body.ts";
-import type { Platform } from "../kernel/platform.ts";
+import type { RouteBuilder } from "../kernel/feature/feature.ts";
+import { nullable, secretText, timestamp, uuid } from "../kernel/feature/fields.ts";
+import type { Platform } from "../kernel/feature/platform.ts";
+import { mayBeAbsent } from "../kernel/http/body/form-body.ts";
+import { sessionCookie } from "../kernel/identity/cookie-sessions.ts";
+import { invalidToken } from "../kernel/identity/errors.ts";
+import { cookieIn, setCookie } from "../kernel/lib/cookies.ts";
 import { tenantAccessDenied, tenantInactive } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";

@@ -6,14 +6,14 @@
 import { type Kysely, type SqlBool, sql } from "kysely";
 import { Type } from "typebox";
 import type { UserTables } from "../features/users/users.feature.ts";
-import type { ControlTables } from "../kernel/database/control-tables.ts";
-import { containing } from "../kernel/database/like.ts";
-import type { RouteBuilder } from "../kernel/feature.ts";
-import { validationFailed } from "../kernel/http/errors.ts";
-import { nameText, timestamp } from "../kernel/http/fields.ts";
+import { containing } from "../kernel/data/like.ts";
+import type { RouteBuilder } from "../kernel/feature/feature.ts";
+import { nameText, timestamp } from "../kernel/feature/fields.ts";
+import { validationFailed } from "../kernel/lib/http-errors.ts";
+import { normalised } from "../kernel/lib/text.ts";
+import type { ControlTables } from "../kernel/schema/control-tables.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../kernel/tenancy/errors.ts";
 import type { TenantStatus } from "../kernel/tenancy/tenant.ts";
-import { normalised } from "../kernel/text.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
 import { makeDatabaseTenant } from "./master-tenant.ts";
 import {

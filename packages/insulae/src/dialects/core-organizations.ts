@@ -11,16 +11,16 @@ import {
 } from "../features/accounts/accounts.feature.ts";
 import { isolationNotPermitted, makeTenant } from "../features/tenants/tenants.feature.ts";
 import { findUser, type UserTables } from "../features/users/users.feature.ts";
-import { wrongContext } from "../kernel/auth/errors.ts";
-import { defineError } from "../kernel/errors.ts";
-import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
-import { validationFailed } from "../kernel/http/errors.ts";
-import { nameText, nullable, timestamp, uuid } from "../kernel/http/fields.ts";
-import { mayBeAbsent } from "../kernel/http/form-body.ts";
-import type { Platform } from "../kernel/platform.ts";
+import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature/feature.ts";
+import { nameText, nullable, timestamp, uuid } from "../kernel/feature/fields.ts";
+import type { Platform } from "../kernel/feature/platform.ts";
+import { mayBeAbsent } from "../kernel/http/body/form-body.ts";
+import { wrongContext } from "../kernel/identity/errors.ts";
+import { defineError } from "../kernel/lib/errors.ts";
+import { validationFailed } from "../kernel/lib/http-errors.ts";
+import { normalised } from "../kernel/lib/text.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
-import { normalised } from "../kernel/text.ts";
 import { isError, messageOf } from "./shared.ts";
 
 export const coreErrors: ErrorShape = {

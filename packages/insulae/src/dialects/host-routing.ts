@@ -17,14 +17,14 @@ import {
   type UserTables,
   userNotFound,
 } from "../features/users/users.feature.ts";
-import { sessionCookie } from "../kernel/auth/cookie-sessions.ts";
-import { invalidCredentials, permissionDenied } from "../kernel/auth/errors.ts";
-import { defineError } from "../kernel/errors.ts";
-import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature.ts";
-import { setCookie } from "../kernel/http/cookies.ts";
-import { hostNotAllowed } from "../kernel/http/development-hosts.ts";
-import { nameText, nullable, uuid } from "../kernel/http/fields.ts";
+import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature/feature.ts";
+import { nameText, nullable, uuid } from "../kernel/feature/fields.ts";
 import { rateLimitExceeded } from "../kernel/http/limits/request-limits.ts";
+import { hostNotAllowed } from "../kernel/http/server/development-hosts.ts";
+import { sessionCookie } from "../kernel/identity/cookie-sessions.ts";
+import { invalidCredentials, permissionDenied } from "../kernel/identity/errors.ts";
+import { setCookie } from "../kernel/lib/cookies.ts";
+import { defineError } from "../kernel/lib/errors.ts";
 import { counter } from "../kernel/telemetry/metrics.ts";
 import { tenantRequired } from "../kernel/tenancy/errors.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";

@@ -1,4 +1,4 @@
-import type { Feature } from "../kernel/feature.ts";
+import type { Feature } from "../kernel/feature/feature.ts";
 import { addressBook } from "./address-book.ts";
 import { coreOrganizations } from "./core-organizations.ts";
 import { hostRouting } from "./host-routing.ts";

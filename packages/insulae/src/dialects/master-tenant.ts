@@ -23,10 +23,10 @@ import {
   type UserTables,
   userNotFound,
 } from "../features/users/users.feature.ts";
-import { containing } from "../kernel/database/like.ts";
-import { type ErrorShape, feature } from "../kernel/feature.ts";
-import { nameText, uuid } from "../kernel/http/fields.ts";
-import type { Json } from "../kernel/json.ts";
+import { containing } from "../kernel/data/like.ts";
+import { type ErrorShape, feature } from "../kernel/feature/feature.ts";
+import { nameText, uuid } from "../kernel/feature/fields.ts";
+import type { Json } from "../kernel/lib/json.ts";
 import { hostTaken, tenantExists } from "../kernel/tenancy/errors.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import { quotaExceeded } from "../kernel/tenancy/plans.ts";

@@ -33,17 +33,17 @@ import {
   type UserTables,
 } from "../features/users/users.feature.ts";
 import type { TenantAudit } from "../kernel/audit/audit.ts";
-import { findCanonicalEmail } from "../kernel/auth/email.ts";
-import { invalidCredentials } from "../kernel/auth/errors.ts";
-import { weakPassword } from "../kernel/auth/passwords.ts";
-import { type ErrorShape, feature, type RequestInfo } from "../kernel/feature.ts";
-import { validationFailed } from "../kernel/http/errors.ts";
-import { secretText } from "../kernel/http/fields.ts";
-import { alsoAsForm, malformedFields } from "../kernel/http/form-body.ts";
-import type { Platform } from "../kernel/platform.ts";
+import { type ErrorShape, feature, type RequestInfo } from "../kernel/feature/feature.ts";
+import { secretText } from "../kernel/feature/fields.ts";
+import type { Platform } from "../kernel/feature/platform.ts";
+import { alsoAsForm, malformedFields } from "../kernel/http/body/form-body.ts";
+import { invalidCredentials } from "../kernel/identity/errors.ts";
+import { weakPassword } from "../kernel/identity/passwords.ts";
+import { validationFailed } from "../kernel/lib/http-errors.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
 import { tenantAccessDenied } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
+import { findCanonicalEmail } from "../kernel/validation/email.ts";
 import { addressBookErrors } from "./address-book.errors.ts";
 import { SessionTokens, sessionTokensOf } from "./address-book.sessions.ts";
 import { coreErrors, Person, personOf } from "./core-organizations.ts";

@@ -5,10 +5,10 @@
  */
 import { Type } from "typebox";
 import type { TenantAudit } from "../kernel/audit/audit.ts";
-import { AppError, defineError } from "../kernel/errors.ts";
-import { validationFailed } from "../kernel/http/errors.ts";
-import { nullable, oneOf } from "../kernel/http/fields.ts";
-import type { Platform } from "../kernel/platform.ts";
+import { nullable, oneOf } from "../kernel/feature/fields.ts";
+import type { Platform } from "../kernel/feature/platform.ts";
+import { AppError, defineError } from "../kernel/lib/errors.ts";
+import { validationFailed } from "../kernel/lib/http-errors.ts";
 import { tenantAccessDenied } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 

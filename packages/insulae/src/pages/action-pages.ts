@@ -2,8 +2,9 @@
  * Where the links in mails lead, until APP_URL says that a front end has these pages: each is a form that calls
  * the API (`browser/forms.js`). They are the same for everybody; the token stays in the browser.
  */
-import { type Html, html } from "../kernel/html.ts";
-import type { Page } from "../kernel/http/html-pages.ts";
+
+import type { Page } from "../kernel/http/server/html-pages.ts";
+import { type Html, html } from "../kernel/lib/html.ts";
 import { pageOf } from "./document.ts";
 
 interface Action {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { type Html, html } from "../kernel/html.ts";
-import { type Page, pagePolicy } from "../kernel/http/html-pages.ts";
+import { type Page, pagePolicy } from "../kernel/http/server/html-pages.ts";
+import { type Html, html } from "../kernel/lib/html.ts";
 
 const read = (name: string): string =>
   readFileSync(new URL(`./browser/${name}`, import.meta.url), "utf8");

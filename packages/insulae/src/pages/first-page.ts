@@ -1,6 +1,7 @@
 /** What a browser meets at a server in development: what runs, and what to try. */
-import { type Html, html } from "../kernel/html.ts";
-import type { Page } from "../kernel/http/html-pages.ts";
+
+import type { Page } from "../kernel/http/server/html-pages.ts";
+import { type Html, html } from "../kernel/lib/html.ts";
 import { pageOf } from "./document.ts";
 
 export interface FirstPage {

@@ -1,5 +1,5 @@
-import type { Config } from "../config.ts";
-import type { Page } from "../kernel/http/html-pages.ts";
+import type { Config } from "../config/config.ts";
+import type { Page } from "../kernel/http/server/html-pages.ts";
 import { actionPages } from "./action-pages.ts";
 import { firstPage } from "./first-page.ts";
 import { mailsPage } from "./mails-page.ts";

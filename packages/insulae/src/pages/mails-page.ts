@@ -1,5 +1,5 @@
-import { html } from "../kernel/html.ts";
-import type { Page } from "../kernel/http/html-pages.ts";
+import type { Page } from "../kernel/http/server/html-pages.ts";
+import { html } from "../kernel/lib/html.ts";
 import { pageOf } from "./document.ts";
 
 /** The captured mails, to be read by people. Everybody who reaches the server can, so it is for development alone. */

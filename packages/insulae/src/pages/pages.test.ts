@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createApp } from "../app.ts";
-import { loadConfig } from "../config.ts";
+import { createApp } from "../app/app.ts";
+import { version } from "../app/version.ts";
+import { loadConfig } from "../config/config.ts";
 import { featuresOf, standardFeatures } from "../features/index.ts";
 import { feature, Type } from "../index.ts";
 import { openTestPeople, type TestPeople } from "../testing/test-people.ts";
-import { version } from "../version.ts";
 
 const accept = "text/html,application/xhtml+xml";
 const forms = ["/verify-email", "/password-reset", "/forgot-password", "/login", "/invitation"];

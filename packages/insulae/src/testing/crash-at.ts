@@ -1,5 +1,5 @@
 import pg from "pg";
-import type { TestApp as App } from "../testing/test-app.ts";
+import type { TestApp as App } from "./test-app.ts";
 
 /**
  * While `work` runs, PostgreSQL refuses to touch a table of the control plane: as if the process had

@@ -4,9 +4,9 @@
  * audited, and what is never kept.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { App } from "../app.ts";
-import type { Route } from "../kernel/feature.ts";
-import { routePath } from "../kernel/http/declarations.ts";
+import type { App } from "../app/app.ts";
+import type { Route } from "../kernel/feature/feature.ts";
+import { routePath } from "../kernel/http/api/declarations.ts";
 import { unknownId } from "./fixtures.ts";
 import { parkJob } from "./parked-job.ts";
 import { notify } from "./scenario-notifications.ts";

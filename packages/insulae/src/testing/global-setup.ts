@@ -11,9 +11,9 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openClient } from "../kernel/database/connect.ts";
-import { markToSet } from "../kernel/database/role-claim.ts";
-import { createSecrets } from "../kernel/secrets.ts";
+import { openClient } from "../kernel/engine/connect.ts";
+import { createSecrets } from "../kernel/lib/secrets.ts";
+import { markToSet } from "../kernel/schema/role-claim.ts";
 import { leftOutTests } from "./left-out.ts";
 import { testMasterSecret } from "./test-secret.ts";
 import { makeServerFolder, startTestServer, testServerVariable } from "./test-server.ts";

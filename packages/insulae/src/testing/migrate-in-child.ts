@@ -1,7 +1,7 @@
 /** A migrator in a process of its own, to be killed. Says when it starts to migrate. */
-import { openClient } from "../kernel/database/connect.ts";
-import { loadMigrations } from "../kernel/database/migration-files.ts";
-import { migratePlacement } from "../kernel/database/migrator.ts";
+import { openClient } from "../kernel/engine/connect.ts";
+import { loadMigrations } from "../kernel/schema/migration-files.ts";
+import { migratePlacement } from "../kernel/schema/migrator.ts";
 
 const { CONFIG = "", SCHEMA = "", FOLDER = "" } = process.env;
 const client = await openClient(JSON.parse(CONFIG));

@@ -1,4 +1,4 @@
-import type { Feature } from "../kernel/feature.ts";
+import type { Feature } from "../kernel/feature/feature.ts";
 
 /** The features with errors as problem+json on every route, for tests that read their codes. */
 export const withProblems = (features: readonly Feature[]): Feature[] =>

@@ -3,10 +3,10 @@
  * one transaction, several at once and without end. Says `ready` once it has begun.
  */
 import { Type } from "typebox";
-import { createApp } from "../app.ts";
-import type { Config } from "../config.ts";
+import { createApp } from "../app/app.ts";
+import type { Config } from "../config/config.ts";
 import { standardFeatures } from "../features/index.ts";
-import { feature } from "../kernel/feature.ts";
+import { feature } from "../kernel/feature/feature.ts";
 import { job } from "../kernel/jobs/job.ts";
 
 interface Work {

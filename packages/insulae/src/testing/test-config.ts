@@ -1,5 +1,5 @@
 /** Settings of test apps. */
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import { testMasterSecret } from "./test-secret.ts";
 
 /** A test signs people in by the dozen; one about the cost of that sets its own. */

@@ -8,17 +8,17 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
-import { type Connect, connectDirectly, openClient } from "../kernel/database/connect.ts";
-import type { ControlTables } from "../kernel/database/control-tables.ts";
+import { type Connect, connectDirectly, openClient } from "../kernel/engine/connect.ts";
+import type { DatabaseRole } from "../kernel/engine/target.ts";
+import { createSecrets, type Secrets } from "../kernel/lib/secrets.ts";
+import type { ControlTables } from "../kernel/schema/control-tables.ts";
 import {
   loadMigrations,
   type MigrationSource,
   type Migrations,
-} from "../kernel/database/migration-files.ts";
-import { schemaMark } from "../kernel/database/roles.ts";
-import type { DatabaseRole } from "../kernel/database/target.ts";
-import { templateMark } from "../kernel/database/template.ts";
-import { createSecrets, type Secrets } from "../kernel/secrets.ts";
+} from "../kernel/schema/migration-files.ts";
+import { schemaMark } from "../kernel/schema/roles.ts";
+import { templateMark } from "../kernel/schema/template.ts";
 import { tenantMark } from "../kernel/tenancy/physical.ts";
 import { bootMainServer, type MainServer } from "../kernel/tenancy/prepare.ts";
 import { createProvisioning, type Provisioning } from "../kernel/tenancy/provisioning.ts";

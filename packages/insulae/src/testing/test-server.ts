@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, readdirSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Embedded, startEmbedded } from "../kernel/database/embedded/supervisor.ts";
+import { type Embedded, startEmbedded } from "../embedded-postgres/supervisor.ts";
 
 /** Names the PostgreSQL (its administrator's URL) that tests make their databases on. */
 export const testServerVariable = "INSULAE_TEST_DATABASE_URL";

@@ -1,12 +1,12 @@
 /** Tenants, and people who are signed in. */
 import { randomUUID } from "node:crypto";
-import type { App } from "../app.ts";
+import type { App } from "../app/app.ts";
 import type { UserTables } from "../features/users/users.feature.ts";
-import { canonicalEmail } from "../kernel/auth/email.ts";
-import { createPasswords } from "../kernel/auth/passwords.ts";
-import type { SystemRole } from "../kernel/feature.ts";
+import type { SystemRole } from "../kernel/feature/feature.ts";
+import { createPasswords } from "../kernel/identity/passwords.ts";
 import type { AccountId, Tenant, UserId } from "../kernel/tenancy/tenant.ts";
 import type { NewTenant } from "../kernel/tenancy/tenants.ts";
+import { canonicalEmail } from "../kernel/validation/email.ts";
 import { createTestClient, type TestClient, type TestReply } from "./test-client.ts";
 import { cheapHashes } from "./test-config.ts";
 

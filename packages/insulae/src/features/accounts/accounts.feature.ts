@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { emailTaken } from "../users/users.feature.ts";
 import { accountRoutes } from "./accounts.routes.ts";
 import { newSignInMail } from "./new-sign-in.ts";

@@ -1,7 +1,7 @@
 import { type Insertable, type Kysely, sql } from "kysely";
-import { findCanonicalEmail } from "../../kernel/auth/email.ts";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import type { AccountId, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
+import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 
 type Control = Kysely<ControlTables>;
 

@@ -1,11 +1,11 @@
 import { Type } from "typebox";
-import { invalidEmail } from "../../kernel/auth/email.ts";
-import { invalidCredentials } from "../../kernel/auth/errors.ts";
-import { passwordsBusy, weakPassword } from "../../kernel/auth/passwords.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { validationFailed } from "../../kernel/http/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { invalidCredentials } from "../../kernel/identity/errors.ts";
+import { passwordsBusy, weakPassword } from "../../kernel/identity/passwords.ts";
+import { validationFailed } from "../../kernel/lib/http-errors.ts";
 import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
+import { invalidEmail } from "../../kernel/validation/email.ts";
 import { emailTaken, invalidUsername, usernameTaken } from "../users/users.feature.ts";
 import {
   Jwks,

@@ -1,6 +1,6 @@
 import { Type } from "typebox";
-import { maxPasswordLength } from "../../kernel/auth/passwords.ts";
-import { nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nullable, secretText, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { maxPasswordLength } from "../../kernel/identity/passwords.ts";
 import { Email, NewPassword, PersonName, Username } from "../users/users.feature.ts";
 
 export const TenantReference = Type.String({

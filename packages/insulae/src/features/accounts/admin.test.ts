@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createPasswords } from "../../kernel/auth/passwords.ts";
+import { createPasswords } from "../../kernel/identity/passwords.ts";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
 import { findAccount } from "./accounts.queries.ts";
 import { ensureAdmin } from "./admin.ts";

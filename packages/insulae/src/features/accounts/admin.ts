@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Kysely } from "kysely";
-import { canonicalEmail } from "../../kernel/auth/email.ts";
-import type { Passwords } from "../../kernel/auth/passwords.ts";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import type { Passwords } from "../../kernel/identity/passwords.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
+import { canonicalEmail } from "../../kernel/validation/email.ts";
 
 export interface FirstAdmin {
   /** False if there is a platform administrator already. */

@@ -1,8 +1,8 @@
-import type { SessionCredential } from "../../kernel/auth/credential.ts";
-import { invalidToken } from "../../kernel/auth/errors.ts";
-import type { Principal } from "../../kernel/auth/principal.ts";
-import { idOf, type Subject } from "../../kernel/auth/subject.ts";
-import { defineError } from "../../kernel/errors.ts";
+import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import { invalidToken } from "../../kernel/identity/errors.ts";
+import type { Principal } from "../../kernel/identity/principal.ts";
+import { idOf, type Subject } from "../../kernel/identity/subject.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
 import { findSecret, resetPurpose, type UserTables } from "../users/users.feature.ts";
 import { findAccount, findAccountOfUser } from "./accounts.queries.ts";

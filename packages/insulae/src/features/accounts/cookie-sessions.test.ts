@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createApp, feature, Type } from "../../index.ts";
-import { cookieIn, doubled } from "../../kernel/http/cookies.ts";
+import { cookieIn, doubled } from "../../kernel/lib/cookies.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { createTestApp, type TestApp } from "../../testing/test-app.ts";
 

@@ -1,9 +1,9 @@
 import { decodeProtectedHeader } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../../app.ts";
-import { listKeys, retireKey, rotateKeys } from "../../kernel/auth/key-rotation.ts";
-import { signingKeySealer } from "../../kernel/auth/signing-keys.ts";
-import { createSecrets } from "../../kernel/secrets.ts";
+import type { App } from "../../app/app.ts";
+import { listKeys, retireKey, rotateKeys } from "../../kernel/identity/key-rotation.ts";
+import { signingKeySealer } from "../../kernel/identity/signing-keys.ts";
+import { createSecrets } from "../../kernel/lib/secrets.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { testMasterSecret } from "../../testing/test-secret.ts";
 

@@ -7,12 +7,12 @@
  * and an entry in the audit log of the tenant, or in the platform's.
  */
 import type { AuditActor, TenantAudit } from "../../kernel/audit/audit.ts";
-import { epochOf } from "../../kernel/auth/authority.ts";
-import { findCanonicalEmail } from "../../kernel/auth/email.ts";
-import { invalidCredentials } from "../../kernel/auth/errors.ts";
+import { epochOf } from "../../kernel/identity/authority.ts";
+import { invalidCredentials } from "../../kernel/identity/errors.ts";
+import { normalised } from "../../kernel/lib/text.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
-import { normalised } from "../../kernel/text.ts";
+import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 import {
   findCredentials,
   isVerificationRequired,

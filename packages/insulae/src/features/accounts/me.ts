@@ -1,7 +1,7 @@
-import type { SessionCredential } from "../../kernel/auth/credential.ts";
-import { invalidToken } from "../../kernel/auth/errors.ts";
-import type { Principal } from "../../kernel/auth/principal.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import { invalidToken } from "../../kernel/identity/errors.ts";
+import type { Principal } from "../../kernel/identity/principal.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { findUser, type UserTables, type UserView } from "../users/users.feature.ts";
 import { findAccount, listMemberships } from "./accounts.queries.ts";

@@ -1,8 +1,9 @@
 /** Tells somebody of a sign-in from where they have not signed in before. */
-import { keptUserAgent } from "../../kernel/auth/sessions.ts";
+
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { keptUserAgent } from "../../kernel/identity/sessions.ts";
+import { beginning } from "../../kernel/lib/text.ts";
 import { mailTemplate } from "../../kernel/mail/template.ts";
-import type { Platform } from "../../kernel/platform.ts";
-import { beginning } from "../../kernel/text.ts";
 import type { Subject } from "./sign-in.ts";
 
 interface Origin {

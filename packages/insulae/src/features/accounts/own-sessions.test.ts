@@ -1,10 +1,10 @@
 import { decodeJwt } from "jose";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../../app.ts";
-import { createRefreshTokens } from "../../kernel/auth/refresh-tokens.ts";
-import { createSessions } from "../../kernel/auth/sessions.ts";
-import { createSecrets } from "../../kernel/secrets.ts";
+import type { App } from "../../app/app.ts";
+import { createRefreshTokens } from "../../kernel/identity/refresh-tokens.ts";
+import { createSessions } from "../../kernel/identity/sessions.ts";
+import { createSecrets } from "../../kernel/lib/secrets.ts";
 import { unknownId } from "../../testing/fixtures.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { testMasterSecret } from "../../testing/test-secret.ts";

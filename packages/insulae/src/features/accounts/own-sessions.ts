@@ -1,11 +1,12 @@
 /** What somebody may do about their own sessions: see them, end one, end all. */
-import type { SessionCredential } from "../../kernel/auth/credential.ts";
-import type { Principal } from "../../kernel/auth/principal.ts";
-import type { SessionOwner, SessionRow } from "../../kernel/auth/sessions.ts";
-import type { Subject } from "../../kernel/auth/subject.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { Page } from "../../kernel/http/page.ts";
-import type { Platform } from "../../kernel/platform.ts";
+
+import type { Page } from "../../kernel/feature/page.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import type { Principal } from "../../kernel/identity/principal.ts";
+import type { SessionOwner, SessionRow } from "../../kernel/identity/sessions.ts";
+import type { Subject } from "../../kernel/identity/subject.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import { endUserSessions, type UserTables } from "../users/users.feature.ts";
 import { endAccountSessions, findAccountOfUser } from "./accounts.queries.ts";
 

@@ -1,8 +1,8 @@
 import { Type } from "typebox";
-import { canonicalEmail, invalidEmail } from "../../kernel/auth/email.ts";
-import { maxPasswordLength, passwordsBusy, weakPassword } from "../../kernel/auth/passwords.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { maxPasswordLength, passwordsBusy, weakPassword } from "../../kernel/identity/passwords.ts";
 import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
+import { canonicalEmail, invalidEmail } from "../../kernel/validation/email.ts";
 import { Email, NewPassword, passwordResetMail, verificationMail } from "../users/users.feature.ts";
 import { SignedIn, TenantReference } from "./accounts.schemas.ts";
 import { changePassword, wrongPassword } from "./change-password.ts";

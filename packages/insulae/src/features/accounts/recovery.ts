@@ -5,9 +5,9 @@
  * anybody's. Whose it is is found out when the mail is sent, to the stored address.
  */
 
-import type { Subject } from "../../kernel/auth/subject.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { Subject } from "../../kernel/identity/subject.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import {
   findUser,

@@ -1,10 +1,10 @@
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
-import type { Credential } from "../../kernel/auth/credential.ts";
-import { authenticationRequired, invalidToken } from "../../kernel/auth/errors.ts";
-import type { Principal } from "../../kernel/auth/principal.ts";
-import type { RefreshableSession } from "../../kernel/auth/sessions.ts";
-import { idOf } from "../../kernel/auth/subject.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { Credential } from "../../kernel/identity/credential.ts";
+import { authenticationRequired, invalidToken } from "../../kernel/identity/errors.ts";
+import type { Principal } from "../../kernel/identity/principal.ts";
+import type { RefreshableSession } from "../../kernel/identity/sessions.ts";
+import { idOf } from "../../kernel/identity/subject.ts";
 import { tenantAccessDenied, tenantInactive } from "../../kernel/tenancy/errors.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import { isMoreAsked } from "./second-factor.ts";

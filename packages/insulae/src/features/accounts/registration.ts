@@ -1,13 +1,13 @@
 import type { Static } from "typebox";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
-import { canonicalEmail } from "../../kernel/auth/email.ts";
-import { invalidCredentials } from "../../kernel/auth/errors.ts";
-import { defineError } from "../../kernel/errors.ts";
-import { validationFailed } from "../../kernel/http/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { invalidCredentials } from "../../kernel/identity/errors.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { validationFailed } from "../../kernel/lib/http-errors.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
 import { isQuotaUsedUp } from "../../kernel/tenancy/plans.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { canonicalEmail } from "../../kernel/validation/email.ts";
 import { isDomainOf } from "../email-domains/email-domains.feature.ts";
 import {
   alreadyRegisteredMail,

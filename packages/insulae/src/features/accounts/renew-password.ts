@@ -1,4 +1,4 @@
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import type { UserTables } from "../users/users.feature.ts";
 

@@ -10,12 +10,13 @@
  *                  ├─ has factors ──► mfa_token ──► POST second-factor ──► signIn
  *                  └─ has none ─────► mfa_token ──► set one up ──────────► signIn
  */
-import { secondFactorRequired } from "../../kernel/auth/errors.ts";
-import { type Amr, hasSecondFactor } from "../../kernel/auth/factors/methods.ts";
-import { authenticationOptions } from "../../kernel/auth/factors/passkeys.ts";
-import type { Subject as Owner } from "../../kernel/auth/subject.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
+
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { secondFactorRequired } from "../../kernel/identity/errors.ts";
+import { type Amr, hasSecondFactor } from "../../kernel/identity/factors/methods.ts";
+import { authenticationOptions } from "../../kernel/identity/factors/passkeys.ts";
+import type { Subject as Owner } from "../../kernel/identity/subject.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import type { AccountId } from "../../kernel/tenancy/tenant.ts";
 import type { SignInContext, Subject } from "./sign-in.ts";
 import { siteFor } from "./sites.ts";

@@ -1,9 +1,9 @@
-import { sessionCookie } from "../../kernel/auth/cookie-sessions.ts";
-import { invalidToken } from "../../kernel/auth/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { setCookie } from "../../kernel/http/cookies.ts";
-import { idParams } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams } from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import { sessionCookie } from "../../kernel/identity/cookie-sessions.ts";
+import { invalidToken } from "../../kernel/identity/errors.ts";
+import { setCookie } from "../../kernel/lib/cookies.ts";
 import { tenantAccessDenied, tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { Refresh, SessionView, SignedIn, Switch } from "./accounts.schemas.ts";
 import { auditSignedIn } from "./audit-signed-in.ts";

@@ -8,16 +8,16 @@
  * that is made here belongs to an epoch that is over, and is no good from the start.
  */
 import type { Static } from "typebox";
-import { epochOf, isOfAccount } from "../../kernel/auth/authority.ts";
-import { sessionCookie } from "../../kernel/auth/cookie-sessions.ts";
-import type { SessionKind } from "../../kernel/auth/credential.ts";
-import { invalidCredentials } from "../../kernel/auth/errors.ts";
-import type { Amr } from "../../kernel/auth/factors/methods.ts";
-import type { Session } from "../../kernel/auth/sessions.ts";
-import type { Subject as Id } from "../../kernel/auth/subject.ts";
-import type { RequestInfo } from "../../kernel/feature.ts";
-import { cookieIn, setCookie } from "../../kernel/http/cookies.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { RequestInfo } from "../../kernel/feature/feature.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { epochOf, isOfAccount } from "../../kernel/identity/authority.ts";
+import { sessionCookie } from "../../kernel/identity/cookie-sessions.ts";
+import type { SessionKind } from "../../kernel/identity/credential.ts";
+import { invalidCredentials } from "../../kernel/identity/errors.ts";
+import type { Amr } from "../../kernel/identity/factors/methods.ts";
+import type { Session } from "../../kernel/identity/sessions.ts";
+import type { Subject as Id } from "../../kernel/identity/subject.ts";
+import { cookieIn, setCookie } from "../../kernel/lib/cookies.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import {
   findSignInUser,

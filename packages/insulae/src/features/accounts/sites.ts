@@ -6,9 +6,9 @@
  * there is the platform's site alone: a custom domain is in its owner's hands, who could point it at a
  * server of theirs and have a passkey that was made there answer a challenge for the whole account.
  */
-import type { Settings } from "../../config.settings.ts";
-import type { Site } from "../../kernel/auth/factors/passkeys.ts";
-import type { RequestInfo } from "../../kernel/feature.ts";
+import type { Settings } from "../../config/settings.ts";
+import type { RequestInfo } from "../../kernel/feature/feature.ts";
+import type { Site } from "../../kernel/identity/factors/passkeys.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
 type Configured = Pick<Settings, "appUrl" | "baseUrl" | "baseDomain">;

@@ -1,9 +1,9 @@
-import { isOfAccount } from "../../kernel/auth/authority.ts";
-import type { SessionCredential } from "../../kernel/auth/credential.ts";
-import { invalidToken } from "../../kernel/auth/errors.ts";
-import type { Principal } from "../../kernel/auth/principal.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { isOfAccount } from "../../kernel/identity/authority.ts";
+import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import { invalidToken } from "../../kernel/identity/errors.ts";
+import type { Principal } from "../../kernel/identity/principal.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { findAccountOfUser, findMembership } from "./accounts.queries.ts";
 import {

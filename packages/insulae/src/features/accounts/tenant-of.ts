@@ -1,4 +1,4 @@
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
 import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 

@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import type { ApiKeyTables } from "./api-keys.queries.ts";
 import { apiKeyRoutes } from "./api-keys.routes.ts";
 

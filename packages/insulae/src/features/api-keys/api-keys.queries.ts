@@ -1,6 +1,6 @@
 import { type ColumnType, type Insertable, type Kysely, sql } from "kysely";
-import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
-import type { Page } from "../../kernel/http/page.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/data/statement.ts";
+import type { Page } from "../../kernel/feature/page.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 
 export interface ApiKeyTables {

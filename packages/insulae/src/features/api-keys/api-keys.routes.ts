@@ -1,15 +1,5 @@
 import { Type } from "typebox";
-import {
-  hashApiKeySecret,
-  newApiKeySecret,
-  prefixOfApiKey,
-  printApiKey,
-} from "../../kernel/auth/api-key.ts";
-import { personalOnly } from "../../kernel/auth/errors.ts";
-import type { Permissions } from "../../kernel/auth/permissions.ts";
-import { inTurn } from "../../kernel/database/in-turn.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import {
   idParams,
   nameText,
@@ -17,8 +7,18 @@ import {
   secretText,
   timestamp,
   uuid,
-} from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+} from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import {
+  hashApiKeySecret,
+  newApiKeySecret,
+  prefixOfApiKey,
+  printApiKey,
+} from "../../kernel/identity/api-key.ts";
+import { personalOnly } from "../../kernel/identity/errors.ts";
+import type { Permissions } from "../../kernel/identity/permissions.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { inTurn } from "../../kernel/lib/in-turn.ts";
 import {
   declaredNames,
   namesOfPermissions,

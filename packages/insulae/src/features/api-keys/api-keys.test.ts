@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseApiKey, printApiKey } from "../../kernel/auth/api-key.ts";
+import { parseApiKey, printApiKey } from "../../kernel/identity/api-key.ts";
+import { timeText } from "../../kernel/lib/times.ts";
 import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
-import { timeText } from "../../kernel/times.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;

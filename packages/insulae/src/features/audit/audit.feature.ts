@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import type { AuditTables } from "./audit.queries.ts";
 import { auditRoutes } from "./audit.routes.ts";
 

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from "kysely";
 import type { AuditOutcome } from "../../kernel/audit/audit.ts";
 import { chainPlatformLog } from "../../kernel/audit/platform-chain.ts";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { type Given, given, type Params, statement } from "../../kernel/database/statement.ts";
+import { type Given, given, type Params, statement } from "../../kernel/data/statement.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 
 /** A tenant's log; the platform's is of the same form, under another name. */
 export interface AuditTables {

@@ -1,9 +1,9 @@
 import { type Static, Type } from "typebox";
 import { auditOutcomes } from "../../kernel/audit/audit.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { mediaText, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
-import { type Page, pageOf, pageQuery } from "../../kernel/http/page.ts";
-import { textRespellerOf } from "../../kernel/times-in-text.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { mediaText, nullable, oneOf, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { type Page, pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import { textRespellerOf } from "../../kernel/lib/times-in-text.ts";
 import { type AuditTables, platformAudit, platformLog, tenantAudit } from "./audit.queries.ts";
 
 const Text = nullable(Type.String());

@@ -2,9 +2,9 @@
 import pg from "pg";
 import { Type } from "typebox";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { defineError } from "../../kernel/errors.ts";
-import { feature } from "../../kernel/feature.ts";
-import { idParams } from "../../kernel/http/fields.ts";
+import { feature } from "../../kernel/feature/feature.ts";
+import { idParams } from "../../kernel/feature/fields.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import { createMember, type TestMember, unknownId } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import type { TestApp as App } from "../../testing/test-app.ts";

@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { clientCertificateRoutes } from "./client-certificates.routes.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { Type } from "typebox";
-import { wrongContext } from "../../kernel/auth/errors.ts";
-import type { Principal, TenantPrincipal } from "../../kernel/auth/principal.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams } from "../../kernel/http/fields.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams } from "../../kernel/feature/fields.ts";
+import { wrongContext } from "../../kernel/identity/errors.ts";
+import type { Principal, TenantPrincipal } from "../../kernel/identity/principal.ts";
 import { unfitCertificate } from "../../kernel/tls/certificate-pair.ts";
 import { permissionNotHeld } from "../users/users.feature.ts";
 import { ClientCertificate, NewClientCertificate } from "./client-certificates.schemas.ts";

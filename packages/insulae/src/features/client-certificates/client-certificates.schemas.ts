@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { nameText, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nameText, nullable, timestamp, uuid } from "../../kernel/feature/fields.ts";
 
 const Scope = Type.String({ maxLength: 100, examples: ["contacts:read"] });
 const Attribute = Type.String({

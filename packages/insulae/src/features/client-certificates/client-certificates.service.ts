@@ -1,11 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import type { Kysely } from "kysely";
 import type { Static } from "typebox";
-import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { inTurn } from "../../kernel/database/in-turn.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { TenantPrincipal } from "../../kernel/identity/principal.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { inTurn } from "../../kernel/lib/in-turn.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 import { fingerprintOf, unfitCertificate } from "../../kernel/tls/certificate-pair.ts";
 import { refuseUnheld } from "../users/users.feature.ts";

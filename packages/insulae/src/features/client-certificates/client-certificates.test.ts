@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { Agent, request } from "node:https";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import { type App, createApp } from "../../app.ts";
+import { type App, createApp } from "../../app/app.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { addMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";

@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import type { ContactTables } from "./contacts.queries.ts";
 import { contactEvents, contactRoutes } from "./contacts.routes.ts";
 

@@ -1,5 +1,5 @@
 import { type ColumnType, type Insertable, type Kysely, sql, type Updateable } from "kysely";
-import type { CutPage } from "../../kernel/database/json-page.ts";
+import type { CutPage } from "../../kernel/data/json-page.ts";
 import {
   isSearched,
   type SearchSource,
@@ -7,9 +7,9 @@ import {
   searching,
   similarRows,
   soughtText,
-} from "../../kernel/database/search.ts";
-import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
-import { type Page, withTotal } from "../../kernel/http/page.ts";
+} from "../../kernel/data/search.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/data/statement.ts";
+import { type Page, withTotal } from "../../kernel/feature/page.ts";
 
 export interface ContactTables {
   contacts: {

@@ -1,13 +1,20 @@
 import { Type } from "typebox";
-import { malformedCsv } from "../../kernel/csv.ts";
-import { defineError, orThrow } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { bodyTooLarge } from "../../kernel/http/errors.ts";
-import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nameText, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
-import { bytesBody } from "../../kernel/http/stream-body.ts";
-import { createValidators } from "../../kernel/http/validation.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import {
+  idParams,
+  nameText,
+  nullable,
+  onlyId,
+  timestamp,
+  uuid,
+} from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/feature/page.ts";
+import { bytesBody } from "../../kernel/http/body/stream-body.ts";
+import { exported, exportList, exportQuery } from "../../kernel/http/reply/export.ts";
+import { malformedCsv } from "../../kernel/lib/csv.ts";
+import { defineError, orThrow } from "../../kernel/lib/errors.ts";
+import { bodyTooLarge } from "../../kernel/lib/http-errors.ts";
+import { createValidators } from "../../kernel/validation/validation.ts";
 import {
   type ContactTables,
   createContact,

@@ -6,11 +6,11 @@
  */
 import { type Static, Type } from "typebox";
 import type { Audit } from "../../kernel/audit/audit.ts";
-import { csvRecords, malformedCsv } from "../../kernel/csv.ts";
-import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
-import { AppError, defineError } from "../../kernel/errors.ts";
-import type { Events } from "../../kernel/events.ts";
-import type { Validator } from "../../kernel/http/validation.ts";
+import type { TenantDatabase } from "../../kernel/data/tenant-database.ts";
+import type { Events } from "../../kernel/feature/events.ts";
+import { csvRecords, malformedCsv } from "../../kernel/lib/csv.ts";
+import { AppError, defineError } from "../../kernel/lib/errors.ts";
+import type { Validator } from "../../kernel/validation/validation.ts";
 import { type ContactTables, createContacts, insertContacts } from "./contacts.queries.ts";
 
 export const importRefused = defineError(

@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import type { DocumentTables } from "./documents.queries.ts";
 import { documentEvents, documentRoutes } from "./documents.routes.ts";
 

@@ -6,10 +6,10 @@ import {
   sql,
   type Updateable,
 } from "kysely";
-import { containingAny } from "../../kernel/database/like.ts";
-import { type Found, mostRanked, type SearchSource } from "../../kernel/database/search.ts";
-import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
-import { type Page, withTotal } from "../../kernel/http/page.ts";
+import { containingAny } from "../../kernel/data/like.ts";
+import { type Found, mostRanked, type SearchSource } from "../../kernel/data/search.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/data/statement.ts";
+import { type Page, withTotal } from "../../kernel/feature/page.ts";
 
 export interface DocumentTables {
   documents: {

@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { emailDomainRoutes } from "./email-domains.routes.ts";
 
 export { isDomainOf, listJoinable } from "./email-domains.service.ts";

@@ -1,9 +1,9 @@
 import { Type } from "typebox";
-import { wrongContext } from "../../kernel/auth/errors.ts";
-import type { Principal, TenantPrincipal } from "../../kernel/auth/principal.ts";
-import { dnsUnavailable } from "../../kernel/dns.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { timestamp, uuid } from "../../kernel/http/fields.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { wrongContext } from "../../kernel/identity/errors.ts";
+import type { Principal, TenantPrincipal } from "../../kernel/identity/principal.ts";
+import { dnsUnavailable } from "../../kernel/net/dns.ts";
 import { domainNotProven, invalidDomain } from "../../kernel/tenancy/domain-proof.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { TenantId } from "../../kernel/tenancy/tenant.ts";

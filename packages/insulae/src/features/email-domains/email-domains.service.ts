@@ -8,11 +8,12 @@
  * there each time that somebody joins, not only the first time.
  */
 import type { Kysely } from "kysely";
-import type { CorePrincipal } from "../../kernel/auth/principal.ts";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { inTurn } from "../../kernel/database/in-turn.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { CorePrincipal } from "../../kernel/identity/principal.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { inTurn } from "../../kernel/lib/in-turn.ts";
+import { canonicalHost } from "../../kernel/net/hostname.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import {
   claimableDomain,
   domainNotProven,
@@ -22,7 +23,6 @@ import {
   proofRecord,
 } from "../../kernel/tenancy/domain-proof.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import { canonicalHost } from "../../kernel/tenancy/hostname.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
 import { alreadyMember, linkAccount } from "../users/users.feature.ts";
 import { publicProviders } from "./public-providers.ts";

@@ -3,19 +3,19 @@
  * a one-time token until the factor has proved that it works; then it counts.
  */
 
-import type { Factor } from "../../kernel/auth/factors/factors.ts";
-import type { AuthenticationMethod } from "../../kernel/auth/factors/methods.ts";
+import type { RequestInfo } from "../../kernel/feature/feature.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { Factor } from "../../kernel/identity/factors/factors.ts";
+import type { AuthenticationMethod } from "../../kernel/identity/factors/methods.ts";
 import {
   challengeOf,
   type RegistrationResponseJSON,
   registrationOptions,
   verifyRegistration,
-} from "../../kernel/auth/factors/passkeys.ts";
-import type { TotpLabel } from "../../kernel/auth/factors/totp.ts";
-import { inTurn } from "../../kernel/database/in-turn.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { RequestInfo } from "../../kernel/feature.ts";
-import type { Platform } from "../../kernel/platform.ts";
+} from "../../kernel/identity/factors/passkeys.ts";
+import type { TotpLabel } from "../../kernel/identity/factors/totp.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { inTurn } from "../../kernel/lib/in-turn.ts";
 import { ownerOf, type Subject, siteFor } from "../accounts/accounts.feature.ts";
 import { onlyOne, wrongFactor } from "./prove.ts";
 

@@ -7,7 +7,7 @@ import { isoCBOR } from "@simplewebauthn/server/helpers";
 import type {
   AuthenticationResponseJSON,
   RegistrationResponseJSON,
-} from "../../kernel/auth/factors/passkeys.ts";
+} from "../../kernel/identity/factors/passkeys.ts";
 
 export interface Lies {
   readonly origin?: string;

@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { ownFactorRoutes } from "./own-factors.routes.ts";
 import { passkeyLogInRoutes } from "./passkey-log-in.routes.ts";
 import { resetRoutes } from "./reset.routes.ts";

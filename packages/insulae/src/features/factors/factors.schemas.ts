@@ -1,6 +1,6 @@
 import { Type } from "typebox";
-import { maxPasswordLength } from "../../kernel/auth/passwords.ts";
-import { nameText, nullable, secretText, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nameText, nullable, secretText, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { maxPasswordLength } from "../../kernel/identity/passwords.ts";
 import { SignedIn } from "../accounts/accounts.feature.ts";
 
 export const MfaToken = Type.String({

@@ -1,7 +1,7 @@
-import { passwordsBusy } from "../../kernel/auth/passwords.ts";
-import { orThrow } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams } from "../../kernel/http/fields.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams } from "../../kernel/feature/fields.ts";
+import { passwordsBusy } from "../../kernel/identity/passwords.ts";
+import { orThrow } from "../../kernel/lib/errors.ts";
 import { SignedIn } from "../accounts/accounts.feature.ts";
 import { beginPasskey, beginTotp, tooManyFactors } from "./adding.ts";
 import {

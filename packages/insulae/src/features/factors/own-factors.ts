@@ -3,16 +3,17 @@
  * session that somebody left open, or lost, is not enough to take the account over; and a change of
  * what they need for signing in ends their sessions, but for a new one in the place of the present one.
  */
-import type { SessionCredential } from "../../kernel/auth/credential.ts";
-import { invalidToken } from "../../kernel/auth/errors.ts";
-import { type Amr, withMethods } from "../../kernel/auth/factors/methods.ts";
-import { authenticationOptions, challengeOf } from "../../kernel/auth/factors/passkeys.ts";
-import type { Principal } from "../../kernel/auth/principal.ts";
-import type { SessionProof } from "../../kernel/auth/sessions.ts";
-import { idOf, subjectOf } from "../../kernel/auth/subject.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { BaseContext } from "../../kernel/handler.ts";
-import type { Platform } from "../../kernel/platform.ts";
+
+import type { BaseContext } from "../../kernel/feature/handler.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import { invalidToken } from "../../kernel/identity/errors.ts";
+import { type Amr, withMethods } from "../../kernel/identity/factors/methods.ts";
+import { authenticationOptions, challengeOf } from "../../kernel/identity/factors/passkeys.ts";
+import type { Principal } from "../../kernel/identity/principal.ts";
+import type { SessionProof } from "../../kernel/identity/sessions.ts";
+import { idOf, subjectOf } from "../../kernel/identity/subject.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import {
   endSessionsOf,

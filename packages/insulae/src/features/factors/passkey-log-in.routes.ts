@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import type { RouteBuilder } from "../../kernel/feature.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import {
   SessionChoice,

@@ -3,14 +3,14 @@
  * has shown it that it is them (by a finger, a face or a PIN), which makes it two factors.
  */
 import { randomUUID } from "node:crypto";
-import { isOfAccount } from "../../kernel/auth/authority.ts";
+import { isOfAccount } from "../../kernel/identity/authority.ts";
 import {
   type AuthenticationResponseJSON,
   authenticationOptions,
   challengeOf,
-} from "../../kernel/auth/factors/passkeys.ts";
-import type { Subject as Owner } from "../../kernel/auth/subject.ts";
-import { defineError } from "../../kernel/errors.ts";
+} from "../../kernel/identity/factors/passkeys.ts";
+import type { Subject as Owner } from "../../kernel/identity/subject.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
 import {
   type AccountSubject,

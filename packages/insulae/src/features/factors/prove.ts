@@ -3,17 +3,17 @@
  * log-in, and where somebody who is signed in has to prove once more that it is them.
  */
 
-import type { KnownPasskey } from "../../kernel/auth/factors/factors.ts";
-import type { AuthenticationMethod } from "../../kernel/auth/factors/methods.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { KnownPasskey } from "../../kernel/identity/factors/factors.ts";
+import type { AuthenticationMethod } from "../../kernel/identity/factors/methods.ts";
 import {
   type AuthenticationResponseJSON,
   type PasskeyAnswer,
   verifyAuthentication,
-} from "../../kernel/auth/factors/passkeys.ts";
-import type { Subject as Owner } from "../../kernel/auth/subject.ts";
-import { defineError } from "../../kernel/errors.ts";
-import { validationFailed } from "../../kernel/http/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
+} from "../../kernel/identity/factors/passkeys.ts";
+import type { Subject as Owner } from "../../kernel/identity/subject.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { validationFailed } from "../../kernel/lib/http-errors.ts";
 import { sitesOf } from "../accounts/accounts.feature.ts";
 import { tell } from "./tell.ts";
 

@@ -1,9 +1,9 @@
-import { wrongContext } from "../../kernel/auth/errors.ts";
-import type { Subject as Owner } from "../../kernel/auth/subject.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams } from "../../kernel/http/fields.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams } from "../../kernel/feature/fields.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { wrongContext } from "../../kernel/identity/errors.ts";
+import type { Subject as Owner } from "../../kernel/identity/subject.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import type { AccountId } from "../../kernel/tenancy/tenant.ts";
 import { endSessionsOf, findSubject, findUserSubject } from "../accounts/accounts.feature.ts";
 import {

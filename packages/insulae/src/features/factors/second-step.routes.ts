@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import type { RouteBuilder } from "../../kernel/feature.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { SignedIn } from "../accounts/accounts.feature.ts";
 import { beginPasskey, beginTotp } from "./adding.ts";
 import {

@@ -1,12 +1,16 @@
 /** What follows on a right first step: a second factor, or setting one up. Both end in `signIn`. */
 
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
-import { invalidToken } from "../../kernel/auth/errors.ts";
-import { type Amr, authenticationMethods, withMethods } from "../../kernel/auth/factors/methods.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { RequestInfo } from "../../kernel/feature.ts";
-import type { BaseContext } from "../../kernel/handler.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { RequestInfo } from "../../kernel/feature/feature.ts";
+import type { BaseContext } from "../../kernel/feature/handler.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { invalidToken } from "../../kernel/identity/errors.ts";
+import {
+  type Amr,
+  authenticationMethods,
+  withMethods,
+} from "../../kernel/identity/factors/methods.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import {
   endSessionsOf,

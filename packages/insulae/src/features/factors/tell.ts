@@ -1,5 +1,5 @@
-import type { Subject as Owner } from "../../kernel/auth/subject.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { Subject as Owner } from "../../kernel/identity/subject.ts";
 import { findSubject } from "../accounts/accounts.feature.ts";
 import { type Notice, noticeMail } from "../users/users.feature.ts";
 

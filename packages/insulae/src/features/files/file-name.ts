@@ -1,6 +1,6 @@
 /** What people call a file: any text that looks like what it is. */
-import { validationFailed } from "../../kernel/http/errors.ts";
-import { isLonger, nameProblem } from "../../kernel/text.ts";
+import { validationFailed } from "../../kernel/lib/http-errors.ts";
+import { isLonger, nameProblem } from "../../kernel/lib/text.ts";
 
 /** In characters (code points), as the database counts. */
 export const maxNameLength = 255;

@@ -3,7 +3,7 @@
  * that calls itself a picture is refused. What has none is what its uploader says, and is never shown
  * by a browser in its own right: only what cannot run anything is `inline`, the rest is an attachment.
  */
-import { charsetOf, essenceOf } from "../../kernel/http/media-type.ts";
+import { charsetOf, essenceOf } from "../../kernel/lib/media-type.ts";
 
 /** Enough to know any of the signatures. */
 export const signatureBytes = 64;

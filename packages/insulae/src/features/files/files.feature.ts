@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { cleanUp, endUploadJob, lookForOrphans } from "./files.jobs.ts";
 import type { FileTables } from "./files.queries.ts";
 import { fileEvents, fileRoutes } from "./files.routes.ts";

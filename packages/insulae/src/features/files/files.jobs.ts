@@ -5,9 +5,9 @@
  *   upload, deletion ──► clean-up, once for each hour, at least one after it ──► orphans, once for each day
  */
 import { Type } from "typebox";
-import { uuid } from "../../kernel/http/fields.ts";
+import { uuid } from "../../kernel/feature/fields.ts";
+import type { TenantScope } from "../../kernel/feature/platform.ts";
 import { type JobScope, job } from "../../kernel/jobs/job.ts";
-import type { TenantScope } from "../../kernel/platform.ts";
 import { cleanUpFiles, endUpload, removeOrphans } from "./files.clean-up.ts";
 import type { FileTables } from "./files.queries.ts";
 

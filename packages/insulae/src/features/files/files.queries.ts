@@ -4,9 +4,9 @@
  * statement that changes the sum, so that it is right however many uploads begin and end at once.
  */
 import { type ColumnType, type ExpressionBuilder, type Generated, type Kysely, sql } from "kysely";
-import { containingAny } from "../../kernel/database/like.ts";
-import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
-import { type Page, withTotal } from "../../kernel/http/page.ts";
+import { containingAny } from "../../kernel/data/like.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/data/statement.ts";
+import { type Page, withTotal } from "../../kernel/feature/page.ts";
 
 export interface FileTables {
   files: {

@@ -1,7 +1,5 @@
 import { Type } from "typebox";
-import { orThrow } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { bodyTooLarge, lengthRequired } from "../../kernel/http/errors.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import {
   idParams,
   nullable,
@@ -9,11 +7,13 @@ import {
   secretText,
   timestamp,
   uuid,
-} from "../../kernel/http/fields.ts";
-import { mediaTypePattern } from "../../kernel/http/media-type.ts";
-import { malformedForm } from "../../kernel/http/multipart.ts";
-import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
-import { uploadForm } from "../../kernel/http/stream-body.ts";
+} from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/feature/page.ts";
+import { malformedForm } from "../../kernel/http/body/multipart.ts";
+import { uploadForm } from "../../kernel/http/body/stream-body.ts";
+import { orThrow } from "../../kernel/lib/errors.ts";
+import { bodyTooLarge, lengthRequired } from "../../kernel/lib/http-errors.ts";
+import { mediaTypePattern } from "../../kernel/lib/media-type.ts";
 import { storageFull } from "../../kernel/storage/errors.ts";
 import { maxFileBytes } from "../../kernel/storage/storage.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";

@@ -10,8 +10,8 @@ import {
 } from "@aws-sdk/client-s3";
 import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
-import type { App } from "../../app.ts";
-import type { TenantScope } from "../../kernel/platform.ts";
+import type { App } from "../../app/app.ts";
+import type { TenantScope } from "../../kernel/feature/platform.ts";
 import { createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { formOf, upload } from "../../testing/test-files.ts";

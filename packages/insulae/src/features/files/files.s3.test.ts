@@ -9,8 +9,8 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import type { App } from "../../app.ts";
-import type { TenantScope } from "../../kernel/platform.ts";
+import type { App } from "../../app/app.ts";
+import type { TenantScope } from "../../kernel/feature/platform.ts";
 import { createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { upload } from "../../testing/test-files.ts";

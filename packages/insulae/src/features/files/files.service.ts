@@ -10,11 +10,11 @@
  * (`files.clean-up.ts`) removes the bytes first and then the row, so that none are forgotten.
  */
 import { createHash } from "node:crypto";
-import { defineError } from "../../kernel/errors.ts";
-import { bodyTooLarge, lengthRequired, validationFailed } from "../../kernel/http/errors.ts";
-import { mediaType } from "../../kernel/http/media-type.ts";
-import type { UploadForm } from "../../kernel/http/stream-body.ts";
-import type { TenantScope } from "../../kernel/platform.ts";
+import type { TenantScope } from "../../kernel/feature/platform.ts";
+import type { UploadForm } from "../../kernel/http/body/stream-body.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { bodyTooLarge, lengthRequired, validationFailed } from "../../kernel/lib/http-errors.ts";
+import { mediaType } from "../../kernel/lib/media-type.ts";
 import type { StoredObject } from "../../kernel/storage/storage.ts";
 import { dispositionOf, fileName } from "./file-name.ts";
 import { fitsType, isShown, isWithoutNul, signatureBytes } from "./file-type.ts";

@@ -1,8 +1,8 @@
 /** Where browsers are sent, all of it from configuration: never where a request alone says. */
-import type { Settings } from "../../config.settings.ts";
-import { defineError } from "../../kernel/errors.ts";
-import { canonicalOrigin, originsOfTenant } from "../../kernel/http/origins.ts";
-import { canonicalHost } from "../../kernel/tenancy/hostname.ts";
+import type { Settings } from "../../config/settings.ts";
+import { canonicalOrigin, originsOfTenant } from "../../kernel/http/request/origins.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { canonicalHost } from "../../kernel/net/hostname.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
 export const returnRefused = defineError(

@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import type { IdentityTables } from "./identity-providers.queries.ts";
 import { providerRoutes } from "./identity-providers.routes.ts";
 import { signInRoutes } from "./sign-in.routes.ts";

@@ -1,5 +1,5 @@
 import { type ColumnType, type Generated, type Insertable, type Kysely, sql } from "kysely";
-import type { SystemRole } from "../../kernel/feature.ts";
+import type { SystemRole } from "../../kernel/feature/feature.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import type { RoleTables } from "../roles/roles.feature.ts";
 import type { RoleMapping } from "./role-mapping.ts";

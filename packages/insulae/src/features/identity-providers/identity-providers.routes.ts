@@ -1,12 +1,12 @@
 import { Type } from "typebox";
-import { personalOnly, wrongContext } from "../../kernel/auth/errors.ts";
-import { providerUnavailable } from "../../kernel/auth/oidc.ts";
-import type { Permissions } from "../../kernel/auth/permissions.ts";
-import type { Principal } from "../../kernel/auth/principal.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams, uuid } from "../../kernel/http/fields.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams, uuid } from "../../kernel/feature/fields.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { personalOnly, wrongContext } from "../../kernel/identity/errors.ts";
+import { providerUnavailable } from "../../kernel/identity/oidc.ts";
+import type { Permissions } from "../../kernel/identity/permissions.ts";
+import type { Principal } from "../../kernel/identity/principal.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import { roleNotFound } from "../roles/roles.feature.ts";
 import {

@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/feature/fields.ts";
 import { SessionChoice, TenantReference } from "../accounts/accounts.feature.ts";
 
 const GivenRole = oneOf(["admin", "manager", "user", "viewer"], {

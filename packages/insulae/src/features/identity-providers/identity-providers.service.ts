@@ -3,13 +3,14 @@
  * anybody who signs in by it: only owners and administrators do, in person. For the same reason owners
  * don't sign in by one (see linking.ts), and it gives nobody more than an administrator has.
  */
-import { findCanonicalEmail } from "../../kernel/auth/email.ts";
-import { type OidcClient, providerFaulty } from "../../kernel/auth/oidc.ts";
-import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
-import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
-import { refuseBeyond } from "../../kernel/database/in-turn.ts";
-import { AppError, defineError } from "../../kernel/errors.ts";
+
+import { type OidcClient, providerFaulty } from "../../kernel/identity/oidc.ts";
+import { isAtLeast, type Permissions } from "../../kernel/identity/permissions.ts";
+import type { TenantPrincipal } from "../../kernel/identity/principal.ts";
+import { AppError, defineError } from "../../kernel/lib/errors.ts";
+import { refuseBeyond } from "../../kernel/lib/in-turn.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 import { findOwnRole, roleNotFound } from "../roles/roles.feature.ts";
 import {
   type Db,

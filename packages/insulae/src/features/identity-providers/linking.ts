@@ -15,12 +15,13 @@
  * tenant's provider at all: whoever configures it could become an owner, or somebody in all the tenants
  * that the account is in. It also keeps a way in when the provider is gone.
  */
-import { findCanonicalEmail } from "../../kernel/auth/email.ts";
-import type { OutsideIdentity } from "../../kernel/auth/oidc.ts";
-import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
-import { defineError } from "../../kernel/errors.ts";
+
+import type { OutsideIdentity } from "../../kernel/identity/oidc.ts";
+import { isAtLeast, type Permissions } from "../../kernel/identity/permissions.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { isLonger, nameProblem } from "../../kernel/lib/text.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
-import { isLonger, nameProblem } from "../../kernel/text.ts";
+import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 import {
   createUserUnlessTaken,
   findStanding,

@@ -3,7 +3,7 @@
  * values a role. Of several system roles the highest counts, and the default where there is none; of
  * the tenant's own roles all do.
  */
-import { type SystemRole, systemRoles } from "../../kernel/feature.ts";
+import { type SystemRole, systemRoles } from "../../kernel/feature/feature.ts";
 import type { GivenRole } from "./identity-providers.queries.ts";
 
 export interface RoleMapping {

@@ -1,11 +1,11 @@
 import { Type } from "typebox";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
-import { invalidCredentials } from "../../kernel/auth/errors.ts";
-import { providerFaulty, providerUnavailable } from "../../kernel/auth/oidc.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { setCookie } from "../../kernel/http/cookies.ts";
-import { uuid } from "../../kernel/http/fields.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { uuid } from "../../kernel/feature/fields.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { invalidCredentials } from "../../kernel/identity/errors.ts";
+import { providerFaulty, providerUnavailable } from "../../kernel/identity/oidc.ts";
+import { setCookie } from "../../kernel/lib/cookies.ts";
 import { tenantAccessDenied, tenantNotFound, tenantRequired } from "../../kernel/tenancy/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { SignedIn, TenantReference, tenantOf } from "../accounts/accounts.feature.ts";

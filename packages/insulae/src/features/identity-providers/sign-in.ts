@@ -20,16 +20,16 @@
  */
 import { createHash, createHmac, randomBytes, randomUUID } from "node:crypto";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
-import { type Amr, authenticationMethods } from "../../kernel/auth/factors/methods.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { type Amr, authenticationMethods } from "../../kernel/identity/factors/methods.ts";
 import {
   type OidcFlow,
   type OidcProvider,
   type OutsideIdentity,
   providerRefused,
-} from "../../kernel/auth/oidc.ts";
-import { AppError, defineError } from "../../kernel/errors.ts";
-import { cookieIn } from "../../kernel/http/cookies.ts";
-import type { Platform } from "../../kernel/platform.ts";
+} from "../../kernel/identity/oidc.ts";
+import { cookieIn } from "../../kernel/lib/cookies.ts";
+import { AppError, defineError } from "../../kernel/lib/errors.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import { findUserSubject, type SignInContext, signIn } from "../accounts/accounts.feature.ts";

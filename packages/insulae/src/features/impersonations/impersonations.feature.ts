@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { impersonationRoutes } from "./impersonations.routes.ts";
 
 /** Administrators of the platform who act as a tenant's user, in the tenant's sight. */

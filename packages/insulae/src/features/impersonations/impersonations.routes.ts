@@ -1,9 +1,9 @@
 import { Type } from "typebox";
-import { wrongContext } from "../../kernel/auth/errors.ts";
-import type { Principal } from "../../kernel/auth/principal.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams, timestamp, uuid } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import { wrongContext } from "../../kernel/identity/errors.ts";
+import type { Principal } from "../../kernel/identity/principal.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 import {

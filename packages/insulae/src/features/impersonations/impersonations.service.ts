@@ -6,14 +6,14 @@
  */
 import { type Kysely, sql } from "kysely";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
-import type { SessionCredential } from "../../kernel/auth/credential.ts";
-import { invalidToken } from "../../kernel/auth/errors.ts";
-import type { CorePrincipal } from "../../kernel/auth/principal.ts";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { RequestInfo } from "../../kernel/feature.ts";
-import type { Page } from "../../kernel/http/page.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { RequestInfo } from "../../kernel/feature/feature.ts";
+import type { Page } from "../../kernel/feature/page.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import { invalidToken } from "../../kernel/identity/errors.ts";
+import type { CorePrincipal } from "../../kernel/identity/principal.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import { tenantInactive } from "../../kernel/tenancy/errors.ts";
 import type { TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
 import { findUserSubject, replyFor, signIn } from "../accounts/accounts.feature.ts";

@@ -1,8 +1,8 @@
 import { Type } from "typebox";
-import { impersonatorOf, isMachine } from "../../kernel/auth/credential.ts";
-import { personalOnly } from "../../kernel/auth/errors.ts";
-import { passwordsBusy, weakPassword } from "../../kernel/auth/passwords.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { impersonatorOf, isMachine } from "../../kernel/identity/credential.ts";
+import { personalOnly } from "../../kernel/identity/errors.ts";
+import { passwordsBusy, weakPassword } from "../../kernel/identity/passwords.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
 import {
   emailNotVerified,

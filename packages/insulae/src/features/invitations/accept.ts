@@ -11,14 +11,14 @@
  */
 import { type Kysely, sql } from "kysely";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
-import type { SessionCredential } from "../../kernel/auth/credential.ts";
-import type { OneTimeToken } from "../../kernel/auth/one-time-tokens.ts";
-import type { Principal } from "../../kernel/auth/principal.ts";
-import { subjectOf as subjectOfRow } from "../../kernel/auth/subject.ts";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { defineError } from "../../kernel/errors.ts";
-import { validationFailed } from "../../kernel/http/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import type { OneTimeToken } from "../../kernel/identity/one-time-tokens.ts";
+import type { Principal } from "../../kernel/identity/principal.ts";
+import { subjectOf as subjectOfRow } from "../../kernel/identity/subject.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { validationFailed } from "../../kernel/lib/http-errors.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import {
   type AccountView,

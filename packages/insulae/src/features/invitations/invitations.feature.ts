@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { acceptRoutes } from "./accept.routes.ts";
 import type { InvitationTables } from "./invitations.queries.ts";
 import { invitationRoutes } from "./invitations.routes.ts";

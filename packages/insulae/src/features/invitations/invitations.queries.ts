@@ -1,7 +1,7 @@
 import { type ColumnType, type Generated, type Insertable, type Kysely, sql } from "kysely";
-import { given, type Params, statement } from "../../kernel/database/statement.ts";
-import type { SystemRole } from "../../kernel/feature.ts";
-import type { Page } from "../../kernel/http/page.ts";
+import { given, type Params, statement } from "../../kernel/data/statement.ts";
+import type { SystemRole } from "../../kernel/feature/feature.ts";
+import type { Page } from "../../kernel/feature/page.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import type { RoleTables } from "../roles/roles.feature.ts";
 

@@ -1,8 +1,8 @@
-import { invalidEmail } from "../../kernel/auth/email.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams } from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
+import { invalidEmail } from "../../kernel/validation/email.ts";
 import { roleNotFound } from "../roles/roles.feature.ts";
 import { permissionNotHeld, roleAboveOwn } from "../users/users.feature.ts";
 import { type InvitationTables, listInvitations } from "./invitations.queries.ts";

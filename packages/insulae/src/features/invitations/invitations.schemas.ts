@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { timestamp, uuid } from "../../kernel/http/fields.ts";
+import { timestamp, uuid } from "../../kernel/feature/fields.ts";
 import { SessionChoice, TenantSummary } from "../accounts/accounts.feature.ts";
 import { Email, NewPassword, PersonName, Role } from "../users/users.feature.ts";
 

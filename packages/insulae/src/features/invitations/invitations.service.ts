@@ -4,12 +4,13 @@
  *
  * Nothing here asks whether the e-mail is anybody's, so no answer tells. The mail does.
  */
-import { canonicalEmail } from "../../kernel/auth/email.ts";
-import { refuseBeyond } from "../../kernel/database/in-turn.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { SystemRole } from "../../kernel/feature.ts";
+
+import type { SystemRole } from "../../kernel/feature/feature.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { refuseBeyond } from "../../kernel/lib/in-turn.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import { canonicalEmail } from "../../kernel/validation/email.ts";
 import { findOwnRole, type RoleRow, roleNotFound } from "../roles/roles.feature.ts";
 import { type Actor, refuseRole, type Setting as UserSetting } from "../users/users.feature.ts";
 import {

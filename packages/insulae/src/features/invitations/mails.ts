@@ -1,7 +1,7 @@
 /**
  * The mail to who is invited. Its link proves that they read it, so accepting verifies the e-mail.
  */
-import type { Subject } from "../../kernel/auth/subject.ts";
+import type { Subject } from "../../kernel/identity/subject.ts";
 import { mailTemplate } from "../../kernel/mail/template.ts";
 import type { TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
 import { findCredentials } from "../users/users.feature.ts";

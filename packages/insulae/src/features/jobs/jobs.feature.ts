@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { jobRoutes } from "./jobs.routes.ts";
 
 export { dropJob, findJob, type JobState, retryJob, someJobs } from "./jobs.queries.ts";

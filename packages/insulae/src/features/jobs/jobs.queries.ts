@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import type { Page } from "../../kernel/http/page.ts";
+import type { Page } from "../../kernel/feature/page.ts";
 import { platformQueue } from "../../kernel/jobs/queue-names.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 
 type Control = Kysely<ControlTables>;

@@ -1,9 +1,9 @@
 import { Type } from "typebox";
-import { defineError, orThrow } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery } from "../../kernel/http/page.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams, nullable, oneOf, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { defineError, orThrow } from "../../kernel/lib/errors.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { dropJob, findJob, jobStates, listJobs, retryJob } from "./jobs.queries.ts";
 

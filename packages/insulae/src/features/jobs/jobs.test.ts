@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { job, platformJob } from "../../kernel/jobs/job.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { unknownId } from "../../testing/fixtures.ts";

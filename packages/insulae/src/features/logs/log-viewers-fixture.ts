@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { onTestFinished } from "vitest";
 import { WebSocket as Client } from "ws";
-import type { App } from "../../app.ts";
+import type { App } from "../../app/app.ts";
 
 export interface Handshake {
   readonly headers?: Readonly<Record<string, string>>;

@@ -1,15 +1,15 @@
 /** The log, as it is written, over a WebSocket: to the tenant whose lines they are, and to the platform. */
 import { pino } from "pino";
 import { Type } from "typebox";
-import { isMachine } from "../../kernel/auth/credential.ts";
-import { permissionDenied, personalOnly } from "../../kernel/auth/errors.ts";
-import type { Principal } from "../../kernel/auth/principal.ts";
-import { issueTicket, ticketSeconds } from "../../kernel/auth/tickets.ts";
-import { feature } from "../../kernel/feature.ts";
-import { originRefused } from "../../kernel/http/errors.ts";
-import { secretText } from "../../kernel/http/fields.ts";
-import { tooManySockets } from "../../kernel/http/socket-shares.ts";
-import { type OutgoingSocket, upgradeRequired } from "../../kernel/http/sockets.ts";
+import { feature } from "../../kernel/feature/feature.ts";
+import { secretText } from "../../kernel/feature/fields.ts";
+import { tooManySockets } from "../../kernel/http/sockets/socket-shares.ts";
+import { type OutgoingSocket, upgradeRequired } from "../../kernel/http/sockets/sockets.ts";
+import { isMachine } from "../../kernel/identity/credential.ts";
+import { permissionDenied, personalOnly } from "../../kernel/identity/errors.ts";
+import type { Principal } from "../../kernel/identity/principal.ts";
+import { issueTicket, ticketSeconds } from "../../kernel/identity/tickets.ts";
+import { originRefused } from "../../kernel/lib/http-errors.ts";
 
 export const logStreamPath = "/api/ws/logs";
 

@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { mailFeedbackRoutes } from "./mail-feedback.routes.ts";
 
 /** What Amazon SES says of mails after it took them: that they came back, or that nobody wanted them. */

@@ -3,12 +3,12 @@ import {
   messageRefused,
   type SnsMessages,
 } from "../../kernel/delivery/sns-messages.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { bodyTooLarge, notFound } from "../../kernel/http/errors.ts";
-import { OutboundError } from "../../kernel/http/outbound.ts";
-import { bytesBody } from "../../kernel/http/stream-body.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { bytesBody } from "../../kernel/http/body/stream-body.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { bodyTooLarge, notFound } from "../../kernel/lib/http-errors.ts";
+import { OutboundError } from "../../kernel/net/outbound.ts";
 import { noteFeedback, readFeedback } from "./mail-feedback.service.ts";
 
 const amazonUnreachable = defineError(

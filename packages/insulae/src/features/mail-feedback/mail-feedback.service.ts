@@ -9,8 +9,8 @@
 import { type Kysely, sql } from "kysely";
 import { type Static, Type } from "typebox";
 import { Check } from "typebox/value";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import type { Platform, TenantScope } from "../../kernel/platform.ts";
+import type { Platform, TenantScope } from "../../kernel/feature/platform.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import { keptText } from "../../kernel/telemetry/redact.ts";
 import {
   type NotificationTables,

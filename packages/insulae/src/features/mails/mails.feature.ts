@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { capturedMailRoutes, mailRoutes } from "./mails.routes.ts";
 
 /** What became of the mails. */

@@ -1,6 +1,6 @@
 import { type Kysely, type Selectable, sql } from "kysely";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { given, type JsonRow, type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type JsonRow, type Params, statement } from "../../kernel/data/statement.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 
 type Control = Kysely<ControlTables>;
 type State = "waiting" | "sent" | "dropped" | "failed";

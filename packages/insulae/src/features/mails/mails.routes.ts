@@ -1,8 +1,8 @@
 import { Type } from "typebox";
-import { findCanonicalEmail } from "../../kernel/auth/email.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { nullable, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 import { listCaptured, newestMails } from "./mails.queries.ts";
 
 const captured = {

@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { ownershipMail } from "./mails.ts";
 import { membershipRoutes } from "./memberships.routes.ts";
 

@@ -1,6 +1,6 @@
 import { Type } from "typebox";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { uuid } from "../../kernel/http/fields.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { uuid } from "../../kernel/feature/fields.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { tooManyTenants } from "../../kernel/tenancy/ownership.ts";
 import { noAccount, TenantSummary } from "../accounts/accounts.feature.ts";

@@ -2,9 +2,10 @@
  * The tenants of a person: where they are, where they could be, leaving one, giving one away. How a
  * membership is made and mended, over two databases, is in `users/membership.ts`.
  */
-import type { Principal } from "../../kernel/auth/principal.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
+
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { Principal } from "../../kernel/identity/principal.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import {

@@ -1,9 +1,9 @@
 /** From texts and values to what a notification says. */
-import { defineError } from "../../kernel/errors.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { isLonger } from "../../kernel/lib/text.ts";
 import { commonValues, layOut, paragraphsOf } from "../../kernel/mail/layout.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import type { Values } from "../../kernel/mail/renderer.ts";
-import { isLonger } from "../../kernel/text.ts";
 import type { Channel, Content } from "./notifications.queries.ts";
 import type { DeclaredVariables } from "./templates.queries.ts";
 

@@ -1,6 +1,6 @@
 /** Tenants with people who send, and what becomes of what they send. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { App } from "../../app.ts";
+import type { App } from "../../app/app.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 
 export async function newSenders(app: App) {

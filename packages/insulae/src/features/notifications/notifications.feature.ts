@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { historyRoutes } from "./history.routes.ts";
 import type { NotificationTables } from "./notifications.queries.ts";
 import { sendNotification } from "./send.job.ts";

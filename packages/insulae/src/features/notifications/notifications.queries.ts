@@ -6,7 +6,7 @@ import {
   type Selectable,
   sql,
 } from "kysely";
-import { given, type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type Params, statement } from "../../kernel/data/statement.ts";
 import type { Message } from "../../kernel/mail/layout.ts";
 import type { UserTables } from "../users/users.feature.ts";
 import type { PushSubscriptionTable } from "./subscriptions.queries.ts";

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { nullable, timestamp, uuid } from "../../kernel/feature/fields.ts";
 
 export const ChannelName = Type.Union([
   Type.Literal("email"),

@@ -1,5 +1,5 @@
 /** The one form of a recipient: as it is stored, compared, suppressed and looked for. */
-import { findCanonicalEmail } from "../../kernel/auth/email.ts";
+import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 import type { Channel } from "./notifications.queries.ts";
 
 /** Blanks, hyphens and marks of direction, also as pages and address books show them. */

@@ -1,5 +1,5 @@
 /** Mails that came back after they were sent: the address is not written to any more. */
-import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
+import type { TenantDatabase } from "../../kernel/data/tenant-database.ts";
 import { type NotificationTables, noteReturned } from "./notifications.queries.ts";
 import { noteSuppression } from "./suppressions.queries.ts";
 

@@ -8,11 +8,11 @@
  * A crash between the driver's yes and the note of it sends it once more, never not at all.
  */
 import { Type } from "typebox";
-import { withDeadline } from "../../kernel/deadline.ts";
 import { Undeliverable } from "../../kernel/delivery/message.ts";
-import { uuid } from "../../kernel/http/fields.ts";
+import { uuid } from "../../kernel/feature/fields.ts";
 import { type JobScope, job } from "../../kernel/jobs/job.ts";
-import { keepTrying } from "../../kernel/keep-trying.ts";
+import { withDeadline } from "../../kernel/lib/deadline.ts";
+import { keepTrying } from "../../kernel/lib/keep-trying.ts";
 import { keptText } from "../../kernel/telemetry/redact.ts";
 import {
   findToSend,

@@ -1,10 +1,10 @@
 import { type Static, Type } from "typebox";
-import { serverBusy } from "../../kernel/at-a-time.ts";
-import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { timestamp, uuid } from "../../kernel/http/fields.ts";
+import type { TenantDatabase } from "../../kernel/data/tenant-database.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { timestamp, uuid } from "../../kernel/feature/fields.ts";
 import type { TenantJobs } from "../../kernel/jobs/jobs.ts";
+import { serverBusy } from "../../kernel/lib/at-a-time.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { invalidTemplate, templateTooExpensive } from "../../kernel/mail/renderer.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";

@@ -1,8 +1,8 @@
 import { Type } from "typebox";
-import { inTurn } from "../../kernel/database/in-turn.ts";
-import { defineError, orThrow } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams, nullable, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { defineError, orThrow } from "../../kernel/lib/errors.ts";
+import { inTurn } from "../../kernel/lib/in-turn.ts";
 import type { NotificationTables } from "./notifications.queries.ts";
 import {
   deleteOwnSubscription,

@@ -1,5 +1,5 @@
 import { type ColumnType, type Kysely, sql } from "kysely";
-import { given, type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type Params, statement } from "../../kernel/data/statement.ts";
 import type { Channel, NotificationTables } from "./notifications.queries.ts";
 
 export const reasons = ["bounced", "complained", "unsubscribed", "manual"] as const;

@@ -1,9 +1,9 @@
 import { Type } from "typebox";
-import { refuseBeyond } from "../../kernel/database/in-turn.ts";
-import { defineError, orThrow } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams, nullable, timestamp, uuid } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams, nullable, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import { defineError, orThrow } from "../../kernel/lib/errors.ts";
+import { refuseBeyond } from "../../kernel/lib/in-turn.ts";
 import type { NotificationTables } from "./notifications.queries.ts";
 import { ChannelName } from "./notifications.schemas.ts";
 import { findCanonicalRecipient, recipientsMeant } from "./recipient.ts";

@@ -4,7 +4,7 @@
  * A mail of the system's own has its values from the system, and its links are put in afterwards, into
  * paragraphs of their own; all of them have to have a place, and none can be put anywhere else.
  */
-import { defineError } from "../../kernel/errors.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import { fillIn, layOut } from "../../kernel/mail/layout.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { invalidTemplate, type Values } from "../../kernel/mail/renderer.ts";

@@ -6,7 +6,7 @@ import {
   type Selectable,
   sql,
 } from "kysely";
-import { given, type Params, statement } from "../../kernel/database/statement.ts";
+import { given, type Params, statement } from "../../kernel/data/statement.ts";
 import type { MailTexts } from "../../kernel/mail/template.ts";
 import type { Channel, NotificationTables } from "./notifications.queries.ts";
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../../app.ts";
+import type { App } from "../../app/app.ts";
 import { createMember, type TestMember, unknownId } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/test-app.ts";
 import { capturedFor, newSenders } from "./notifications-fixture.ts";

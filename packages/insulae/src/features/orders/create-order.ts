@@ -8,7 +8,7 @@
  * statement's commit; that is what keeps the numbers without gaps.
  */
 import { type Kysely, sql } from "kysely";
-import { Json } from "../../kernel/json.ts";
+import { Json } from "../../kernel/lib/json.ts";
 import type { OrderRow, OrderTables } from "./orders.queries.ts";
 
 export interface NewOrder {

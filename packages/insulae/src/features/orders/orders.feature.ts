@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { productInUse } from "../products/products.feature.ts";
 import type { OrderTables } from "./orders.queries.ts";
 import { orderEvents, orderRoutes, orderUserNotFound } from "./orders.routes.ts";

@@ -1,6 +1,6 @@
 import { type ColumnType, type Kysely, sql } from "kysely";
-import { given, type Params, statement } from "../../kernel/database/statement.ts";
-import { type Page, withTotal } from "../../kernel/http/page.ts";
+import { given, type Params, statement } from "../../kernel/data/statement.ts";
+import { type Page, withTotal } from "../../kernel/feature/page.ts";
 import type { OrderStatus } from "./orders.status.ts";
 
 export interface OrderTables {

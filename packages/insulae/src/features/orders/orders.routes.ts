@@ -1,11 +1,11 @@
 import { Type } from "typebox";
-import type { TenantDatabase } from "../../kernel/database/tenant-database.ts";
-import { defineError, type ErrorFactory, orThrow } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nullable, oneOf, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
-import { Json } from "../../kernel/json.ts";
+import type { TenantDatabase } from "../../kernel/data/tenant-database.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams, nullable, oneOf, onlyId, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery, totalWanted } from "../../kernel/feature/page.ts";
+import { exported, exportList, exportQuery } from "../../kernel/http/reply/export.ts";
+import { defineError, type ErrorFactory, orThrow } from "../../kernel/lib/errors.ts";
+import { Json } from "../../kernel/lib/json.ts";
 import { createOrder, type OrderProblem } from "./create-order.ts";
 import {
   changeStatus,

@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import type { ProductTables } from "./products.queries.ts";
 import { productEvents, productInUse, productRoutes, skuTaken } from "./products.routes.ts";
 

@@ -6,7 +6,7 @@ import {
   sql,
   type Updateable,
 } from "kysely";
-import type { CutPage } from "../../kernel/database/json-page.ts";
+import type { CutPage } from "../../kernel/data/json-page.ts";
 import {
   isSearched,
   type SearchSource,
@@ -14,9 +14,9 @@ import {
   searching,
   similarRows,
   soughtText,
-} from "../../kernel/database/search.ts";
-import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
-import { type Page, withTotal } from "../../kernel/http/page.ts";
+} from "../../kernel/data/search.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/data/statement.ts";
+import { type Page, withTotal } from "../../kernel/feature/page.ts";
 
 export interface ProductTables {
   products: {

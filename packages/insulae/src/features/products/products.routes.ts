@@ -1,9 +1,16 @@
 import { Type } from "typebox";
-import { defineError, orThrow } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nameText, nullable, onlyId, timestamp, uuid } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import {
+  idParams,
+  nameText,
+  nullable,
+  onlyId,
+  timestamp,
+  uuid,
+} from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/feature/page.ts";
+import { exported, exportList, exportQuery } from "../../kernel/http/reply/export.ts";
+import { defineError, orThrow } from "../../kernel/lib/errors.ts";
 import {
   createProduct,
   deleteProduct,

@@ -3,10 +3,10 @@
  * own. The rules are those for users: nobody acts on somebody more powerful, or gives what they
  * don't hold.
  */
-import { defineError } from "../../kernel/errors.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { normalised } from "../../kernel/lib/text.ts";
+import { isUuid } from "../../kernel/lib/uuid.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
-import { normalised } from "../../kernel/text.ts";
-import { isUuid } from "../../kernel/uuid.ts";
 import {
   changeUser,
   lockInferior,

@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import type { RoleTables } from "./roles.queries.ts";
 import { roleRoutes } from "./roles.routes.ts";
 import { roleExists } from "./roles.service.ts";

@@ -1,5 +1,5 @@
 import { type ColumnType, type Insertable, type Kysely, sql, type Updateable } from "kysely";
-import { given, onlyGiven, type Params, statement } from "../../kernel/database/statement.ts";
+import { given, onlyGiven, type Params, statement } from "../../kernel/data/statement.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import type { UserTables } from "../users/users.feature.ts";
 

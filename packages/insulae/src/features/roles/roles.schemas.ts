@@ -1,7 +1,7 @@
 import { Type } from "typebox";
-import type { Permission as Declared } from "../../kernel/auth/permissions.ts";
-import { systemRoles } from "../../kernel/feature.ts";
-import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { systemRoles } from "../../kernel/feature/feature.ts";
+import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import type { Permission as Declared } from "../../kernel/identity/permissions.ts";
 
 const Name = nameText(100);
 const Description = Type.String({ maxLength: 1_000 });

@@ -3,13 +3,14 @@
  * hold themselves, neither before nor after the change: otherwise `roles:write` were every
  * permission there is.
  */
-import type { Permissions } from "../../kernel/auth/permissions.ts";
-import { refuseBeyond } from "../../kernel/database/in-turn.ts";
-import { defineError } from "../../kernel/errors.ts";
-import { systemRoles } from "../../kernel/feature.ts";
-import type { Page } from "../../kernel/http/page.ts";
-import { normalised } from "../../kernel/text.ts";
-import { isUuid } from "../../kernel/uuid.ts";
+
+import { systemRoles } from "../../kernel/feature/feature.ts";
+import type { Page } from "../../kernel/feature/page.ts";
+import type { Permissions } from "../../kernel/identity/permissions.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { refuseBeyond } from "../../kernel/lib/in-turn.ts";
+import { normalised } from "../../kernel/lib/text.ts";
+import { isUuid } from "../../kernel/lib/uuid.ts";
 import { refuseUnheld, type Setting } from "../users/users.feature.ts";
 import {
   createRole,

@@ -1,9 +1,9 @@
 /** Long because the rules of giving and taking roles are shown case by case, with the same people. */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { systemRoles } from "../../kernel/feature.ts";
+import { systemRoles } from "../../kernel/feature/feature.ts";
+import { uuidV5 } from "../../kernel/lib/uuid.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
-import { uuidV5 } from "../../kernel/uuid.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;

@@ -2,9 +2,10 @@
  * The system roles as the API shows them: the same in every tenant, in no table, and not to be
  * changed. Their ids are made of their names.
  */
-import type { Permissions } from "../../kernel/auth/permissions.ts";
-import { type SystemRole, systemRoles } from "../../kernel/feature.ts";
-import { uuidV5 } from "../../kernel/uuid.ts";
+
+import { type SystemRole, systemRoles } from "../../kernel/feature/feature.ts";
+import type { Permissions } from "../../kernel/identity/permissions.ts";
+import { uuidV5 } from "../../kernel/lib/uuid.ts";
 import type { RoleRow } from "./roles.queries.ts";
 
 const descriptions: Readonly<Record<SystemRole, string>> = {

@@ -1,7 +1,7 @@
 import { Type } from "typebox";
-import { hasWords, searching } from "../../kernel/database/search.ts";
-import { feature } from "../../kernel/feature.ts";
-import { oneOf, uuid } from "../../kernel/http/fields.ts";
+import { hasWords, searching } from "../../kernel/data/search.ts";
+import { feature } from "../../kernel/feature/feature.ts";
+import { oneOf, uuid } from "../../kernel/feature/fields.ts";
 import { contactSearch } from "../contacts/contacts.feature.ts";
 import { documentSearch } from "../documents/documents.feature.ts";
 import { productSearch } from "../products/products.feature.ts";

@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { containing } from "../../kernel/database/like.ts";
-import { hasWords, searching } from "../../kernel/database/search.ts";
+import { containing } from "../../kernel/data/like.ts";
+import { hasWords, searching } from "../../kernel/data/search.ts";
 import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";

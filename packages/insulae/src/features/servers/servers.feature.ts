@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { serverRoutes } from "./servers.routes.ts";
 
 /** The PostgreSQL servers that tenants are placed on, for platform administrators. */

@@ -1,7 +1,7 @@
 import { Type } from "typebox";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { oneOf, uuid } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery } from "../../kernel/http/page.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { oneOf, uuid } from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
 import {
   serverDiffers,
   serverExists,

@@ -10,10 +10,11 @@
  * away is not taken by any proof.
  */
 import type { Kysely } from "kysely";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { inTurn } from "../../kernel/database/in-turn.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { inTurn } from "../../kernel/lib/in-turn.ts";
+import { canonicalHost } from "../../kernel/net/hostname.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import {
   claimableDomain,
   isProven,
@@ -23,7 +24,6 @@ import {
   requireProof,
 } from "../../kernel/tenancy/domain-proof.ts";
 import { hostNotFound, hostTaken, reservedHost } from "../../kernel/tenancy/errors.ts";
-import { canonicalHost } from "../../kernel/tenancy/hostname.ts";
 import { claimHosts, isReserved } from "../../kernel/tenancy/hosts.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import type { CertificatePair } from "../../kernel/tls/certificate-pair.ts";

@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
-import { dnsUnavailable } from "../../kernel/dns.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { dnsUnavailable } from "../../kernel/net/dns.ts";
 import { domainNotProven, invalidDomain } from "../../kernel/tenancy/domain-proof.ts";
 import {
   hostNotFound,

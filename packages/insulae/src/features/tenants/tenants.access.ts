@@ -1,7 +1,7 @@
-import { permissionDenied } from "../../kernel/auth/errors.ts";
-import type { CorePrincipal, Principal } from "../../kernel/auth/principal.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { permissionDenied } from "../../kernel/identity/errors.ts";
+import type { CorePrincipal, Principal } from "../../kernel/identity/principal.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
 import { canonicalTenantKey, reservedTenantKey, slugOf } from "../../kernel/tenancy/tenant-key.ts";

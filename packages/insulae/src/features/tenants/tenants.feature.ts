@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { hostRoutes } from "./hosts.routes.ts";
 import { tenantRoutes } from "./tenants.routes.ts";
 

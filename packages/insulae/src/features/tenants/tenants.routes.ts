@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { Type } from "typebox";
-import { permissionDenied } from "../../kernel/auth/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { fitting, pageOf, pageQuery, totalWanted } from "../../kernel/http/page.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { fitting, pageOf, pageQuery, totalWanted } from "../../kernel/feature/page.ts";
+import { permissionDenied } from "../../kernel/identity/errors.ts";
 import {
   hostTaken,
   settingsTooLarge,

@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { nameText } from "../../kernel/http/fields.ts";
+import { nameText } from "../../kernel/feature/fields.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
 const TenantName = nameText(255);

@@ -1,5 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 import type { Days } from "./days.ts";
 

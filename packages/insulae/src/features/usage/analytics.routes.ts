@@ -1,6 +1,6 @@
 import { Type } from "typebox";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { uuid } from "../../kernel/http/fields.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { uuid } from "../../kernel/feature/fields.ts";
 import { countTenants, listDays, rankTenants, totalLevels } from "./analytics.queries.ts";
 import { daysOf } from "./days.ts";
 import { Amount, Day } from "./usage.routes.ts";

@@ -1,4 +1,4 @@
-import { validationFailed } from "../../kernel/http/errors.ts";
+import { validationFailed } from "../../kernel/lib/http-errors.ts";
 
 /** Days of UTC, from the first to the last. */
 export interface Days {

@@ -8,9 +8,9 @@
  * asks, it is measured if the last time is a minute ago. Of several nodes the one that writes down the time does it.
  */
 import { type Kysely, sql } from "kysely";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { deleteInBatches } from "../../kernel/database/delete-in-batches.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import { deleteInBatches } from "../../kernel/data/delete-in-batches.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
 import type { Tenant, TenantId, TenantStatus } from "../../kernel/tenancy/tenant.ts";
 import { countedMetrics } from "../../kernel/usage/counts.ts";

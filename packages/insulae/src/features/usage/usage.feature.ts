@@ -1,4 +1,4 @@
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { platformJob } from "../../kernel/jobs/job.ts";
 import { analyticsRoutes } from "./analytics.routes.ts";
 import { measureAll } from "./measurements.ts";

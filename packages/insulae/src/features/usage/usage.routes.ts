@@ -1,8 +1,8 @@
 import { Type } from "typebox";
-import { quotaNames } from "../../config.quotas.ts";
-import { permissionDenied } from "../../kernel/auth/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { nullable, oneOf, uuid } from "../../kernel/http/fields.ts";
+import { quotaNames } from "../../config/quotas.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { nullable, oneOf, uuid } from "../../kernel/feature/fields.ts";
+import { permissionDenied } from "../../kernel/identity/errors.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { TenantParams, tenantFor } from "../tenants/tenants.feature.ts";
 import { daysOf, today } from "./days.ts";

@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { App } from "../../app.ts";
-import { feature } from "../../kernel/feature.ts";
+import type { App } from "../../app/app.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { job } from "../../kernel/jobs/job.ts";
 import { isolations } from "../../kernel/tenancy/tenant.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";

@@ -3,9 +3,9 @@
  * with the account's password, so that is what they reset; and only where both have one address, or
  * whoever may change the users of one tenant could have the reset of an account sent to themselves.
  */
-import type { Settings } from "../../config.settings.ts";
-import type { Subject } from "../../kernel/auth/subject.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { Settings } from "../../config/settings.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { Subject } from "../../kernel/identity/subject.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { findCredentials, type UserTables } from "./users.queries.ts";
 

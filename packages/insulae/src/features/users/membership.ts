@@ -9,10 +9,10 @@
  *                                       removed or joins again mends it
  */
 import type { Kysely } from "kysely";
-import type { ControlTables } from "../../kernel/database/control-tables.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { SystemRole } from "../../kernel/feature.ts";
-import type { Platform } from "../../kernel/platform.ts";
+import type { SystemRole } from "../../kernel/feature/feature.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
 import { eraseUserTraces } from "../../kernel/tenancy/user-traces.ts";
 import { createUser, findUserOfAccount, type UserTables, type UserView } from "./users.queries.ts";

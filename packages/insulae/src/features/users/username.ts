@@ -1,5 +1,5 @@
-import { defineError } from "../../kernel/errors.ts";
-import { normalised } from "../../kernel/text.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { normalised } from "../../kernel/lib/text.ts";
 
 export const invalidUsername = defineError(
   "invalid_username",

@@ -1,5 +1,5 @@
-import { feature } from "../../kernel/feature.ts";
-import { onlyId } from "../../kernel/http/fields.ts";
+import { feature } from "../../kernel/feature/feature.ts";
+import { onlyId } from "../../kernel/feature/fields.ts";
 import { userMails } from "./mails.ts";
 import type { UserTables } from "./users.queries.ts";
 import { userRoutes } from "./users.routes.ts";

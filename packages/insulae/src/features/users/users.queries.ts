@@ -6,9 +6,7 @@ import {
   type Kysely,
   sql,
 } from "kysely";
-import type { UserStanding } from "../../kernel/auth/authority.ts";
-import { findCanonicalEmail } from "../../kernel/auth/email.ts";
-import type { CutPage } from "../../kernel/database/json-page.ts";
+import type { CutPage } from "../../kernel/data/json-page.ts";
 import {
   isSearched,
   type SearchSource,
@@ -16,17 +14,19 @@ import {
   searching,
   similarRows,
   soughtText,
-} from "../../kernel/database/search.ts";
+} from "../../kernel/data/search.ts";
 import {
   given,
   type ListPage,
   onlyGiven,
   type Params,
   statement,
-} from "../../kernel/database/statement.ts";
-import { type Page, withTotal } from "../../kernel/http/page.ts";
-import type { Json } from "../../kernel/json.ts";
+} from "../../kernel/data/statement.ts";
+import { type Page, withTotal } from "../../kernel/feature/page.ts";
+import type { UserStanding } from "../../kernel/identity/authority.ts";
+import type { Json } from "../../kernel/lib/json.ts";
 import type { AccountId, UserId } from "../../kernel/tenancy/tenant.ts";
+import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 
 export interface UserTables {
   users: {

@@ -1,13 +1,13 @@
 import { Type } from "typebox";
-import { invalidEmail } from "../../kernel/auth/email.ts";
-import { weakPassword } from "../../kernel/auth/passwords.ts";
-import { orThrow } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { exported, exportList, exportQuery } from "../../kernel/http/export.ts";
-import { idParams, nullable } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/http/page.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams, nullable } from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery, searchText, totalWanted } from "../../kernel/feature/page.ts";
+import { exported, exportList, exportQuery } from "../../kernel/http/reply/export.ts";
+import { weakPassword } from "../../kernel/identity/passwords.ts";
+import { orThrow } from "../../kernel/lib/errors.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
+import { invalidEmail } from "../../kernel/validation/email.ts";
 import { noticeMail, verificationMail } from "./mails.ts";
 import { invalidUsername } from "./username.ts";
 import {

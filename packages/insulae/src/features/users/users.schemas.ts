@@ -1,7 +1,7 @@
 import { Type } from "typebox";
-import { maxPasswordLength, minPasswordLength } from "../../kernel/auth/passwords.ts";
-import { systemRoles } from "../../kernel/feature.ts";
-import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/http/fields.ts";
+import { systemRoles } from "../../kernel/feature/feature.ts";
+import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { maxPasswordLength, minPasswordLength } from "../../kernel/identity/passwords.ts";
 
 // What an e-mail and a username are is decided where they are made canonical: `ａnna@example.org`
 // is one, and no pattern here would know.

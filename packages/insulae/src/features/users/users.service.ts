@@ -5,16 +5,16 @@
  */
 import type { Kysely } from "kysely";
 import type { Audit } from "../../kernel/audit/audit.ts";
-import { canonicalEmail } from "../../kernel/auth/email.ts";
-import type { Passwords } from "../../kernel/auth/passwords.ts";
-import { isAtLeast, type Permissions } from "../../kernel/auth/permissions.ts";
-import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { Events } from "../../kernel/events.ts";
-import type { SystemRole } from "../../kernel/feature.ts";
+import type { Events } from "../../kernel/feature/events.ts";
+import type { SystemRole } from "../../kernel/feature/feature.ts";
+import type { Passwords } from "../../kernel/identity/passwords.ts";
+import { isAtLeast, type Permissions } from "../../kernel/identity/permissions.ts";
+import type { TenantPrincipal } from "../../kernel/identity/principal.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { quotaExceededBy } from "../../kernel/tenancy/plans.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import { canonicalEmail } from "../../kernel/validation/email.ts";
 import { verificationMail } from "./mails.ts";
 import { canonicalUsername } from "./username.ts";
 import {

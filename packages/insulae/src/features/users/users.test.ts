@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { systemRoles } from "../../kernel/feature.ts";
+import { systemRoles } from "../../kernel/feature/feature.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 

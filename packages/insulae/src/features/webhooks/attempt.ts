@@ -1,7 +1,8 @@
 /** One request to a receiver, and what came of it. */
-import { type Outbound, OutboundError, type OutboundFailure } from "../../kernel/http/outbound.ts";
-import type { TenantSecrets } from "../../kernel/secrets.ts";
-import { beginning } from "../../kernel/text.ts";
+
+import type { TenantSecrets } from "../../kernel/lib/secrets.ts";
+import { beginning } from "../../kernel/lib/text.ts";
+import { type Outbound, OutboundError, type OutboundFailure } from "../../kernel/net/outbound.ts";
 import { type Message, signedHeaders } from "./signature.ts";
 import type { EndpointRow } from "./webhooks.queries.ts";
 

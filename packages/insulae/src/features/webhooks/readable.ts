@@ -1,8 +1,9 @@
 /** Who may hear of which event: whoever may read what it is about. */
-import type { Maker } from "../../kernel/auth/makers.ts";
-import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { EventDefinition } from "../../kernel/events.ts";
+
+import type { EventDefinition } from "../../kernel/feature/events.ts";
+import type { Maker } from "../../kernel/identity/makers.ts";
+import type { TenantPrincipal } from "../../kernel/identity/principal.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import type { EndpointRow } from "./webhooks.queries.ts";
 
 export const eventNotReadable = defineError(

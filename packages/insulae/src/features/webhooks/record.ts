@@ -1,5 +1,5 @@
 import type { QueryExecutorProvider } from "kysely";
-import type { RecordedEvents } from "../../kernel/events.ts";
+import type { RecordedEvents } from "../../kernel/feature/events.ts";
 import type { TenantJobs } from "../../kernel/jobs/jobs.ts";
 import { wake } from "./pass.ts";
 import { insertEvents } from "./webhooks.queries.ts";

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { feature } from "../../kernel/feature.ts";
+import { feature } from "../../kernel/feature/feature.ts";
 import { cleanUp, deliver, tellOwners } from "./pass.ts";
 import { webhookDisabledMail } from "./webhooks.mails.ts";
 import type { WebhookTables } from "./webhooks.queries.ts";

@@ -7,9 +7,9 @@ import {
   type QueryExecutorProvider,
   sql,
 } from "kysely";
-import type { Maker } from "../../kernel/auth/makers.ts";
-import { deleteInBatches } from "../../kernel/database/delete-in-batches.ts";
-import type { Page } from "../../kernel/http/page.ts";
+import { deleteInBatches } from "../../kernel/data/delete-in-batches.ts";
+import type { Page } from "../../kernel/feature/page.ts";
+import type { Maker } from "../../kernel/identity/makers.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import type { Attempt } from "./attempt.ts";
 

@@ -1,9 +1,9 @@
 import { Type } from "typebox";
-import { orThrow } from "../../kernel/errors.ts";
-import type { RouteBuilder } from "../../kernel/feature.ts";
-import { idParams } from "../../kernel/http/fields.ts";
-import { pageOf, pageQuery } from "../../kernel/http/page.ts";
-import { plainSchema } from "../../kernel/http/schemas.ts";
+import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { idParams } from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import { orThrow } from "../../kernel/lib/errors.ts";
+import { plainSchema } from "../../kernel/validation/schemas.ts";
 import { wake } from "./pass.ts";
 import { eventNotReadable, mayRead, refuseUnreadable } from "./readable.ts";
 import {

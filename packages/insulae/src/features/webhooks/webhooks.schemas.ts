@@ -1,5 +1,12 @@
 import { type Static, Type } from "typebox";
-import { idParams, nullable, secretText, time, timestamp, uuid } from "../../kernel/http/fields.ts";
+import {
+  idParams,
+  nullable,
+  secretText,
+  time,
+  timestamp,
+  uuid,
+} from "../../kernel/feature/fields.ts";
 
 const Url = Type.String({
   format: "uri",

@@ -3,15 +3,16 @@
  * is looked at when it is configured, so that who does it hears of it, and again at each request,
  * which is what protects.
  */
-import type { Credential } from "../../kernel/auth/credential.ts";
-import { makerOf } from "../../kernel/auth/makers.ts";
-import type { TenantPrincipal } from "../../kernel/auth/principal.ts";
-import { refuseBeyond } from "../../kernel/database/in-turn.ts";
-import { defineError } from "../../kernel/errors.ts";
-import type { Events } from "../../kernel/events.ts";
-import { type Outbound, OutboundError } from "../../kernel/http/outbound.ts";
-import type { TenantSecrets } from "../../kernel/secrets.ts";
-import { timeText } from "../../kernel/times.ts";
+
+import type { Events } from "../../kernel/feature/events.ts";
+import type { Credential } from "../../kernel/identity/credential.ts";
+import { makerOf } from "../../kernel/identity/makers.ts";
+import type { TenantPrincipal } from "../../kernel/identity/principal.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
+import { refuseBeyond } from "../../kernel/lib/in-turn.ts";
+import type { TenantSecrets } from "../../kernel/lib/secrets.ts";
+import { timeText } from "../../kernel/lib/times.ts";
+import { type Outbound, OutboundError } from "../../kernel/net/outbound.ts";
 import { attempt, secretPurpose } from "./attempt.ts";
 import { refuseUnreadable } from "./readable.ts";
 import { newSecret } from "./signature.ts";

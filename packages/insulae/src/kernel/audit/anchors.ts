@@ -4,8 +4,8 @@
  * its head goes to the server's log, out of the database's reach.
  */
 import { type Kysely, sql } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
-import { eachOf } from "../each-of.ts";
+import { eachOf } from "../lib/each-of.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tenant, TenantId } from "../tenancy/tenant.ts";
 import type { AuditOptions, WriteAudit } from "./audit.ts";

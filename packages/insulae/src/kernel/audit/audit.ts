@@ -7,12 +7,12 @@
  * about. Only a refusal stays the refusal that it is.
  */
 import { type Kysely, type QueryExecutorProvider, sql } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
-import type { TenantDatabase } from "../database/tenant-database.ts";
+import type { TenantDatabase } from "../data/tenant-database.ts";
+import { beginning } from "../lib/text.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { keptText, redact } from "../telemetry/redact.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
-import { beginning } from "../text.ts";
 
 /** `<noun>.<past participle>`: `user.deleted`, `auth.login_failed`. */
 export type AuditAction = `${string}.${string}`;

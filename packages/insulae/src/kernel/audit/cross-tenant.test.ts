@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { CrossTenantAttempt } from "../identity/resolution.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
-import type { CrossTenantAttempt } from "../tenancy/resolution.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { AuditEntry } from "./audit.ts";
 import { createCrossTenantAudit } from "./cross-tenant.ts";

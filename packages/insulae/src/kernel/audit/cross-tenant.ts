@@ -8,11 +8,12 @@
  * What is counted, and so what waits to be written, is bounded for each tenant and in all. Attempts
  * beyond that are counted in a metric, and the log says so once a minute.
  */
-import { Fifo } from "../database/fifo.ts";
-import { requestSource } from "../http/request-audit.ts";
+
+import { requestSource } from "../http/request/request-audit.ts";
+import type { CrossTenantAttempt } from "../identity/resolution.ts";
+import { Fifo } from "../lib/fifo.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { counter, type Metrics } from "../telemetry/metrics.ts";
-import type { CrossTenantAttempt } from "../tenancy/resolution.ts";
 import type { AuditActor, WriteAudit } from "./audit.ts";
 
 export interface CrossTenantAudit {

@@ -3,7 +3,7 @@ import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createTestApp } from "../../testing/index.ts";
 import type { TestApp as App } from "../../testing/test-app.ts";
-import type { ControlTables } from "../database/control-tables.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import { verifyChain } from "./verify.ts";
 
 let app: App;

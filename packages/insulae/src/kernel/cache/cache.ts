@@ -17,7 +17,7 @@
  * Keys and tags are known below here by a hash, so that an announcement tells nothing.
  */
 import { hash } from "node:crypto";
-import type { FollowAnnouncements } from "../announcements.ts";
+import type { FollowAnnouncements } from "../announcements/announcements.ts";
 import { RedisAbsent } from "../redis/redis.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { TenantId } from "../tenancy/tenant.ts";

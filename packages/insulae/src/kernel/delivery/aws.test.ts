@@ -1,6 +1,6 @@
 /** Amazon's services as moto knows them, which is nobody's imitation of ours. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { loadConfig } from "../../config.ts";
+import { loadConfig } from "../../config/config.ts";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
 import { describeWithMoto, startTestMoto, type TestMoto } from "../../testing/test-moto.ts";
 import { createLogger } from "../telemetry/log.ts";

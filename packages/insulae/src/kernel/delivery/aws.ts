@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
-import type { AwsSettings } from "../../config.channels.ts";
-import { withDeadline } from "../deadline.ts";
-import { readBody } from "../http/exchange.ts";
+import type { AwsSettings } from "../../config/channels.ts";
+import { withDeadline } from "../lib/deadline.ts";
+import { readBody } from "../net/exchange.ts";
 import { Undeliverable } from "./message.ts";
 
 /** What each client of Amazon's services gets. Trying again is the sender's business. */

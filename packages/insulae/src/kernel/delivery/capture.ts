@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { Delivery } from "./delivery.ts";
 import type { OutgoingMail, OutgoingPush, OutgoingText } from "./message.ts";
 

@@ -9,10 +9,10 @@
  * Drivers that need a large library load it with their first message.
  */
 import type { Kysely } from "kysely";
-import type { Config } from "../../config.ts";
-import type { ControlTables } from "../database/control-tables.ts";
-import { createOutbound } from "../http/outbound.ts";
-import type { Secrets } from "../secrets.ts";
+import type { Config } from "../../config/config.ts";
+import type { Secrets } from "../lib/secrets.ts";
+import { createOutbound } from "../net/outbound.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { captureMessages } from "./capture.ts";
 import {

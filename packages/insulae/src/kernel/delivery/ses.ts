@@ -1,6 +1,6 @@
 /** Mails by Amazon SES (version 2 of its API). */
 import type { SESv2Client } from "@aws-sdk/client-sesv2";
-import type { AwsSettings } from "../../config.channels.ts";
+import type { AwsSettings } from "../../config/channels.ts";
 import { clientOptions, failureOf, handOver } from "./aws.ts";
 import type { OutgoingMail } from "./message.ts";
 import { subjectHeader } from "./subject.ts";

@@ -3,11 +3,11 @@ import { type AddressInfo, createServer } from "node:net";
 import { sql } from "kysely";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import type { SmtpServer } from "../../config.parsers.ts";
+import type { SmtpServer } from "../../config/parsers.ts";
 import { openHostilePeer, smtpUntil, tcpMisdeeds } from "../../testing/hostile-peer.ts";
 import { createTestApp } from "../../testing/test-app.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
-import { feature } from "../feature.ts";
+import { feature } from "../feature/feature.ts";
 import { mailTemplate } from "../mail/template.ts";
 import { smtpDriver } from "./smtp.ts";
 

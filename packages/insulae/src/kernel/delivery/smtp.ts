@@ -3,8 +3,8 @@
  * is verified: a server that offers none gets no password and no mail.
  */
 import { createTransport } from "nodemailer";
-import type { SmtpServer } from "../../config.parsers.ts";
-import { withDeadline } from "../deadline.ts";
+import type { SmtpServer } from "../../config/parsers.ts";
+import { withDeadline } from "../lib/deadline.ts";
 import { type OutgoingMail, Undeliverable } from "./message.ts";
 import { subjectHeader } from "./subject.ts";
 

@@ -10,9 +10,9 @@
 import { type KeyObject, verify, X509Certificate } from "node:crypto";
 import { type Static, Type } from "typebox";
 import { Check } from "typebox/value";
-import { createAnswers } from "../answers.ts";
-import { defineError } from "../errors.ts";
-import type { Outbound } from "../http/outbound.ts";
+import { defineError } from "../lib/errors.ts";
+import { createAnswers } from "../lib/loading-cache.ts";
+import type { Outbound } from "../net/outbound.ts";
 
 export const messageRefused = defineError(
   "sns_message_refused",

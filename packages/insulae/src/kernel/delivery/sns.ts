@@ -3,7 +3,7 @@
  * subscriber delivers them.
  */
 import type { PublishCommandInput, SNSClient } from "@aws-sdk/client-sns";
-import type { AwsSettings, SnsSettings } from "../../config.channels.ts";
+import type { AwsSettings, SnsSettings } from "../../config/channels.ts";
 import { clientOptions, failureOf, handOver, sendCommand } from "./aws.ts";
 import {
   type OutgoingMail,

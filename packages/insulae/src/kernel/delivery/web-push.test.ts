@@ -10,8 +10,8 @@ import {
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createOutbound } from "../http/outbound.ts";
-import { createSecrets } from "../secrets.ts";
+import { createSecrets } from "../lib/secrets.ts";
+import { createOutbound } from "../net/outbound.ts";
 import { Undeliverable } from "./message.ts";
 import { createVapid, webPushDriver } from "./web-push.ts";
 

@@ -4,8 +4,8 @@
  * client's choice, so it is asked as such addresses are (`outbound.ts`).
  */
 import { createECDH } from "node:crypto";
-import { type Outbound, OutboundError, type OutboundFailure } from "../http/outbound.ts";
-import type { Secrets } from "../secrets.ts";
+import type { Secrets } from "../lib/secrets.ts";
+import { type Outbound, OutboundError, type OutboundFailure } from "../net/outbound.ts";
 import { type OutgoingPush, type PushSubscription, Undeliverable } from "./message.ts";
 
 interface Vapid {

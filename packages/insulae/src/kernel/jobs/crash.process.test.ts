@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createApp } from "../../app.ts";
+import { createApp } from "../../app/app.ts";
 import type { TestApp as App } from "../../testing/test-app.ts";
 import { createTestApp } from "../../testing/test-app.ts";
 import { isolations, type Tenant } from "../tenancy/tenant.ts";

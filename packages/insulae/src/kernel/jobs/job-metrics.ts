@@ -1,6 +1,6 @@
 /** What `/metrics` and traces say of jobs. */
 import { type Kysely, sql } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import {
   counter,
   gauge,

@@ -8,8 +8,8 @@
  */
 import { type Static, type TSchema, Type } from "typebox";
 import { Value } from "typebox/value";
-import { describeValue, refuse, unknownNames } from "../declaration-error.ts";
-import type { Platform, TenantScope } from "../platform.ts";
+import type { Platform, TenantScope } from "../feature/platform.ts";
+import { describeValue, refuse, unknownNames } from "../lib/declaration-error.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 export interface JobOptions<Data extends TSchema> {

@@ -6,7 +6,7 @@ import pg from "pg";
 import { Type } from "typebox";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
-import { feature } from "../feature.ts";
+import { feature } from "../feature/feature.ts";
 import { type Isolation, isolations, type Tenant } from "../tenancy/tenant.ts";
 import { job, platformJob } from "./job.ts";
 import { PermanentFailure } from "./worker.ts";

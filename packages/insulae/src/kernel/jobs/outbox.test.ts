@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { uuidV7 } from "../lib/uuid.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
-import { uuidV7 } from "../uuid.ts";
 import type { Outbox, SentJob } from "./outbox.ts";
 import { type JobParts, openJobParts } from "./parts-fixture.ts";
 

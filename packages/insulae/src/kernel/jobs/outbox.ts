@@ -20,9 +20,9 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Kysely, type QueryExecutorProvider, type Selectable, sql } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
-import type { TenantDatabase } from "../database/tenant-database.ts";
-import { onSettled, type TransactionOutcome } from "../database/transaction.ts";
+import type { TenantDatabase } from "../data/tenant-database.ts";
+import { onSettled, type TransactionOutcome } from "../data/transaction.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tenant, TenantId } from "../tenancy/tenant.ts";
 

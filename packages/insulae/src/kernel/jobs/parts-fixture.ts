@@ -1,12 +1,12 @@
 /** A node without HTTP, on whose queue and outboxes a test works by hand. */
 import pg from "pg";
 import { pino } from "pino";
+import { openInstallation } from "../../app/installation.ts";
+import { createServices } from "../../app/services.ts";
 import { coreFeatures } from "../../features/index.ts";
-import { openInstallation } from "../../installation.ts";
-import { createServices } from "../../services.ts";
 import { createTestApp } from "../../testing/test-app.ts";
+import { uuidV7 } from "../lib/uuid.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
-import { uuidV7 } from "../uuid.ts";
 import { createOutbox, type OutboxTables, type SentJob } from "./outbox.ts";
 import { createJobQueue, type NewJob } from "./queue.ts";
 

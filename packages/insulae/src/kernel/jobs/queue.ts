@@ -10,10 +10,10 @@
  */
 import { type Kysely, type QueryExecutorProvider, sql } from "kysely";
 import type { Db, PgBoss } from "pg-boss";
-import type { Broker } from "../database/broker.ts";
-import type { ControlTables } from "../database/control-tables.ts";
-import { deleteInBatches } from "../database/delete-in-batches.ts";
-import type { Target } from "../database/target.ts";
+import { deleteInBatches } from "../data/delete-in-batches.ts";
+import type { Broker } from "../engine/broker.ts";
+import type { Target } from "../engine/target.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import { platformQueue } from "./queue-names.ts";
 
 /** What is put into a queue: which job, and what it works on. */

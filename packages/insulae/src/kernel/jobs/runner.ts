@@ -2,7 +2,7 @@
  * What a node does about jobs: it looks after outboxes, and, unless it leaves that to others, works the
  * queue off and adds what is scheduled.
  */
-import type { Platform } from "../platform.ts";
+import type { Platform } from "../feature/platform.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { JobDefinition } from "./job.ts";

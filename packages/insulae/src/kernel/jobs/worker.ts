@@ -17,9 +17,9 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Value } from "typebox/value";
-import { AppError } from "../errors.ts";
-import { keepTrying } from "../keep-trying.ts";
-import type { Platform } from "../platform.ts";
+import type { Platform } from "../feature/platform.ts";
+import { AppError } from "../lib/errors.ts";
+import { keepTrying } from "../lib/keep-trying.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { keptText } from "../telemetry/redact.ts";
 import type { Tracing } from "../telemetry/tracing.ts";

@@ -3,7 +3,7 @@
  * a mark that nobody can guess, in a paragraph of its own, which becomes the link here.
  */
 import { randomUUID } from "node:crypto";
-import { escapeHtml } from "../html.ts";
+import { escapeHtml } from "../lib/html.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { invalidTemplate, type Texts, type Values } from "./renderer.ts";
 import type { Composed, MailTexts } from "./template.ts";

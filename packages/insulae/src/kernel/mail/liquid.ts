@@ -7,7 +7,7 @@
  * is a value: what looks like Liquid in it is text.
  */
 import { Liquid } from "liquidjs";
-import { beginning } from "../text.ts";
+import { beginning } from "../lib/text.ts";
 import { invalidTemplate, type Values } from "./renderer.ts";
 
 export interface TextEngine {

@@ -1,6 +1,6 @@
 /** A thread of `renderer.ts`: says that it is ready, then answers one question after another. */
 import { parentPort } from "node:worker_threads";
-import { AppError } from "../errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { createTextEngine } from "./liquid.ts";
 import type { Question, Reply } from "./renderer.ts";
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
-import { feature } from "../feature.ts";
+import { feature } from "../feature/feature.ts";
 import { mailTemplates } from "./mail.ts";
 import { mailTemplate } from "./template.ts";
 

@@ -4,10 +4,10 @@
  * there is one: both happen or neither.
  */
 import { type Kysely, sql } from "kysely";
-import { canonicalEmail } from "../auth/email.ts";
-import type { ControlTables } from "../database/control-tables.ts";
-import { inTurn } from "../database/in-turn.ts";
+import { inTurn } from "../lib/in-turn.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
+import { canonicalEmail } from "../validation/email.ts";
 import { shareOf } from "../workers/share.ts";
 import { type Brand, brandOf } from "./layout.ts";
 import { createRenderer, type Renderer, type Texts } from "./renderer.ts";

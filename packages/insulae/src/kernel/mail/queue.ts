@@ -3,8 +3,8 @@
  * again. `attempts` counts the takings, and tells a late finisher that the mail is no longer its own.
  */
 import { type Kysely, type Selectable, sql } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
-import { deleteInBatches } from "../database/delete-in-batches.ts";
+import { deleteInBatches } from "../data/delete-in-batches.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 
 type Control = Kysely<ControlTables>;
 

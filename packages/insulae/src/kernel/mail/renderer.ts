@@ -10,9 +10,9 @@
  */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { createAtATime } from "../at-a-time.ts";
-import { defineError } from "../errors.ts";
-import { holderOf } from "../fair-shares.ts";
+import { createAtATime } from "../lib/at-a-time.ts";
+import { defineError } from "../lib/errors.ts";
+import { holderOf } from "../lib/fair-shares.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 
 export const invalidTemplate = defineError("invalid_template", 400, "The template cannot be used");

@@ -2,8 +2,8 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
-import { databaseUnavailable } from "../database/errors.ts";
-import { feature } from "../feature.ts";
+import { databaseUnavailable } from "../engine/errors.ts";
+import { feature } from "../feature/feature.ts";
 import { mailTemplate } from "./template.ts";
 
 const begun: string[] = [];

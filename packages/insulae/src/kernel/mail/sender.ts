@@ -12,13 +12,13 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Kysely } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
-import { databaseUnavailable } from "../database/errors.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import { Undeliverable } from "../delivery/message.ts";
-import { AppError } from "../errors.ts";
-import { keepTrying } from "../keep-trying.ts";
-import type { Platform } from "../platform.ts";
+import { databaseUnavailable } from "../engine/errors.ts";
+import type { Platform } from "../feature/platform.ts";
+import { AppError } from "../lib/errors.ts";
+import { keepTrying } from "../lib/keep-trying.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { counter } from "../telemetry/metrics.ts";
 import { keptText } from "../telemetry/redact.ts";

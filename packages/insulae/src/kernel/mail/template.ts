@@ -6,8 +6,9 @@
  * A tenant may have texts of its own. A text never holds a link, only the place of one: what is put
  * there is made afterwards (`layout.ts`), so no text can carry a link's token anywhere else.
  */
-import { describeValue, hint, refuse } from "../declaration-error.ts";
-import type { Platform } from "../platform.ts";
+
+import type { Platform } from "../feature/platform.ts";
+import { describeValue, hint, refuse } from "../lib/declaration-error.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { Values } from "./renderer.ts";
 

@@ -4,7 +4,7 @@
  * more than `share` senders of this process, so that its slow mails leave senders to the others.
  */
 import type { Kysely } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import { listTurns, noTurn, type TakenMail, takeDue } from "./queue.ts";
 
 export interface MailTurns {

@@ -12,7 +12,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RedisClientType } from "redis";
-import { withDeadline } from "../deadline.ts";
+import { withDeadline } from "../lib/deadline.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 /** What runs commands: `client.sendCommand(["GET", key])`. */

@@ -4,9 +4,9 @@
  * visitor's session holds is not taken over by a sign-in, nor left behind by one.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { isMachine } from "../auth/credential.ts";
-import { cookieIn, setCookie } from "../http/cookies.ts";
-import type { ResolvedRequest } from "../http/request-state.ts";
+import type { ResolvedRequest } from "../http/request/request-state.ts";
+import { isMachine } from "../identity/credential.ts";
+import { cookieIn, setCookie } from "../lib/cookies.ts";
 import type { OpenedSession, OpenSession } from "./session.ts";
 
 export const visitorCookie = "__Host-insulae-visitor";

@@ -10,9 +10,9 @@
  * what is stored can neither be read nor put in another's place.
  */
 import { randomUUID } from "node:crypto";
-import type { TenantDatabase } from "../database/tenant-database.ts";
-import { defineError } from "../errors.ts";
-import type { Secrets } from "../secrets.ts";
+import type { TenantDatabase } from "../data/tenant-database.ts";
+import { defineError } from "../lib/errors.ts";
+import type { Secrets } from "../lib/secrets.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
 import type { Place, SessionStore, Stored } from "./store.ts";

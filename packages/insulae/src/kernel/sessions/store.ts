@@ -5,11 +5,11 @@
  * that were in Redis are not: their data begins anew. When it is back, what it still has counts
  * again, and a session that only PostgreSQL has moves to it with its next change.
  */
-import type { TenantDatabase } from "../database/tenant-database.ts";
+import type { TenantDatabase } from "../data/tenant-database.ts";
+import { tenantKey } from "../lib/tenant-keys.ts";
 import { type Redis, RedisAbsent } from "../redis/redis.ts";
 import { defineScript } from "../redis/script.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
-import { tenantKey } from "../tenant-keys.ts";
 
 /** One session of one tenant. */
 export interface Place {

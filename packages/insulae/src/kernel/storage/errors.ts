@@ -1,4 +1,4 @@
-import { defineError } from "../errors.ts";
+import { defineError } from "../lib/errors.ts";
 
 export const storageFull = defineError(
   "storage_full",

@@ -1,7 +1,7 @@
 /** Serves the local folder's objects to whoever has a URL that was signed for one. */
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { bodyTooLarge } from "../http/errors.ts";
+import { bodyTooLarge } from "../lib/http-errors.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
 import { signedUrlRefused } from "./errors.ts";
 import type { DownloadGrant, Grants, UploadGrant } from "./grants.ts";

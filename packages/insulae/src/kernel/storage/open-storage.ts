@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { Config } from "../../config.ts";
-import type { Secrets } from "../secrets.ts";
+import type { Config } from "../../config/config.ts";
+import type { Secrets } from "../lib/secrets.ts";
 import { createGrants } from "./grants.ts";
 import { createLocalDriver } from "./local-driver.ts";
 import { createLocalFiles } from "./local-files.ts";

@@ -8,8 +8,8 @@
  * the objects, ListBucket and ListBucketMultipartUploads on the bucket.
  */
 import type { Readable } from "node:stream";
-import type { AwsSettings } from "../../config.channels.ts";
-import type { S3Settings } from "../../config.ts";
+import type { AwsSettings } from "../../config/channels.ts";
+import type { S3Settings } from "../../config/config.ts";
 import {
   boundedAnswer,
   type OperationLimits,

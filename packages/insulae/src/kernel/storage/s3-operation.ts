@@ -4,7 +4,7 @@
  * grows with the bytes that are sent. An answer is read up to a size.
  */
 import { pipeline, Readable, Transform } from "node:stream";
-import { AppError } from "../errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { storageFull, storageUnavailable } from "./errors.ts";
 
 export interface OperationLimits {

@@ -1,6 +1,6 @@
 /** How a line of the log is shown to those who watch it: as text, or as a JSON object. */
 
-import { beginning, printable } from "../text.ts";
+import { beginning, printable } from "../lib/text.ts";
 import { redact, redactText } from "./redact.ts";
 
 export type LogFormat = "text" | "json";

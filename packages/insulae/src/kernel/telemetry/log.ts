@@ -1,5 +1,5 @@
 import { type LoggerOptions, type Logger as PinoLogger, pino } from "pino";
-import { statementOf } from "../errors.ts";
+import { statementOf } from "../lib/errors.ts";
 import { redact, redactText } from "./redact.ts";
 
 export type Logger = PinoLogger;

@@ -10,7 +10,7 @@
  * A metric has a bounded number of label sets. What comes beyond is counted under `other`, so that no
  * value that somebody chooses can make it grow.
  */
-import { beginning } from "../text.ts";
+import { beginning } from "../lib/text.ts";
 
 export interface Metric<Kind extends MetricKind, Label extends string = never> {
   readonly kind: Kind;

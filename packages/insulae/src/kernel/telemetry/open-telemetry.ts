@@ -24,8 +24,8 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import type { TracingConfig } from "../../config.ts";
-import { exchange } from "../http/exchange.ts";
+import type { TracingConfig } from "../../config/config.ts";
+import { exchange } from "../net/exchange.ts";
 import type { Logger } from "./log.ts";
 import {
   failureName,

@@ -6,7 +6,7 @@
  * Texts come from clients and can be long, so the work grows with their length and no faster: where a
  * secret might begin, one run of characters is read, and the search goes on behind it.
  */
-import { beginning } from "../text.ts";
+import { beginning } from "../lib/text.ts";
 
 const redacted = "[redacted]";
 

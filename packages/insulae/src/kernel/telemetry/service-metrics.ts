@@ -1,5 +1,5 @@
 /** What `/metrics` says of services that count for themselves. */
-import type { Announcements } from "../announcements.ts";
+import type { Announcements } from "../announcements/announcements.ts";
 import type { Redis } from "../redis/redis.ts";
 import type { LogHub } from "./log-hub.ts";
 import { counter, gauge, type MetricsRegistry } from "./metrics.ts";

@@ -8,10 +8,10 @@
  * the announcements can't be heard, nothing is believed for longer than a second.
  */
 import { LRUCache } from "lru-cache";
-import type { FollowAnnouncements } from "../announcements.ts";
-import type { MaybePromise } from "../maybe-promise.ts";
-import { normalised } from "../text.ts";
-import { isUuid } from "../uuid.ts";
+import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import type { MaybePromise } from "../lib/maybe-promise.ts";
+import { normalised } from "../lib/text.ts";
+import { isUuid } from "../lib/uuid.ts";
 import type { Tenant, TenantId } from "./tenant.ts";
 import type { TenantLookup } from "./tenant-queries.ts";
 

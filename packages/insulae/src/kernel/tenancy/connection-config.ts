@@ -1,13 +1,13 @@
 import { parseIntoClientConfig } from "pg-connection-string";
-import { appRole, controlRole } from "../database/roles.ts";
-import { dataSchema } from "../database/scope.ts";
+import { dataSchema } from "../engine/scope.ts";
 import {
   type ConnectionConfig,
   type SessionSettings,
   startUpOptions,
-} from "../database/session-settings.ts";
-import type { DatabaseRole } from "../database/target.ts";
-import type { Secrets } from "../secrets.ts";
+} from "../engine/session-settings.ts";
+import type { DatabaseRole } from "../engine/target.ts";
+import type { Secrets } from "../lib/secrets.ts";
+import { appRole, controlRole } from "../schema/roles.ts";
 
 /** Time limits that the server sets for itself on each connection, in milliseconds; 0 is none. */
 export interface ConnectionSettings {

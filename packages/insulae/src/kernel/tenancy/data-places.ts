@@ -9,10 +9,10 @@
  * docs/erasure.md: the tombstone, the platform's audit log, log lines, traces, backups.
  */
 import { type Kysely, sql } from "kysely";
-import { type Connect, withOwner } from "../database/connect.ts";
-import type { ControlTables } from "../database/control-tables.ts";
+import { type Connect, withOwner } from "../engine/connect.ts";
 import { countKeys, eraseKeys } from "../redis/erase-keys.ts";
 import type { Redis } from "../redis/redis.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { Storage } from "../storage/storage.ts";
 import { tablesByTenant } from "./control-places.ts";
 import type { Provisioning } from "./provisioning.ts";

@@ -5,9 +5,9 @@
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import { domainToUnicode } from "node:url";
-import type { Dns } from "../dns.ts";
-import { type AppError, defineError } from "../errors.ts";
-import { canonicalHost } from "./hostname.ts";
+import { type AppError, defineError } from "../lib/errors.ts";
+import type { Dns } from "../net/dns.ts";
+import { canonicalHost } from "../net/hostname.ts";
 
 export const domainNotProven = defineError(
   "domain_not_proven",

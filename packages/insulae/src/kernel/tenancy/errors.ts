@@ -1,4 +1,4 @@
-import { defineError } from "../errors.ts";
+import { defineError } from "../lib/errors.ts";
 
 export const tenantNotFound = defineError("tenant_not_found", 404, "There is no such tenant");
 export const tenantInactive = defineError(

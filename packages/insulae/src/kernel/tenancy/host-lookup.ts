@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import { badHostHeader, canonicalHost } from "./hostname.ts";
+import { badHostHeader, canonicalHost } from "../net/hostname.ts";
 import type { TenantLookup } from "./tenant-queries.ts";
 
 export interface HostLookupOptions {

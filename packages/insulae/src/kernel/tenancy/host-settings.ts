@@ -5,8 +5,8 @@
  * settings has no map of them, and its requests look no further.
  */
 import { Type } from "typebox";
-import { createValidators } from "../http/validation.ts";
-import { canonicalHost } from "./hostname.ts";
+import { canonicalHost } from "../net/hostname.ts";
+import { createValidators } from "../validation/validation.ts";
 import type { Tenant } from "./tenant.ts";
 
 export interface HostSettings {

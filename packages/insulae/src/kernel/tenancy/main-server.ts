@@ -4,12 +4,12 @@
  * `bootMainServer`.
  */
 import type pg from "pg";
-import { inTransaction, openClient } from "../database/connect.ts";
-import { refuseForeignFeatures } from "../database/foreign-features.ts";
-import { bootCheck } from "../database/isolation-check.ts";
-import { label, type MigrationPlan, planOf, readLedger } from "../database/ledger.ts";
-import type { MigrationSet, Migrations } from "../database/migration-files.ts";
-import { dataSchema } from "../database/scope.ts";
+import { inTransaction, openClient } from "../engine/connect.ts";
+import { dataSchema } from "../engine/scope.ts";
+import { refuseForeignFeatures } from "../schema/foreign-features.ts";
+import { bootCheck } from "../schema/isolation-check.ts";
+import { label, type MigrationPlan, planOf, readLedger } from "../schema/ledger.ts";
+import type { MigrationSet, Migrations } from "../schema/migration-files.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { ownerConfig } from "./connection-config.ts";
 import { type MainServer, noteFindings } from "./prepare.ts";

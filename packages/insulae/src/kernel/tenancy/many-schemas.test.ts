@@ -10,12 +10,12 @@ import {
   type TestInstallation,
   testFeature,
 } from "../../testing/test-installation.ts";
-import type { Connect } from "../database/connect.ts";
-import { listDataTables } from "../database/data-tables.ts";
-import { compareTables } from "../database/feature-tables.ts";
-import { findProblemsOf } from "../database/isolation-check.ts";
-import { migrateAll } from "../database/migrate-all.ts";
-import { findCurrent, placementPlans } from "../database/migrator.ts";
+import type { Connect } from "../engine/connect.ts";
+import { listDataTables } from "../schema/data-tables.ts";
+import { compareTables } from "../schema/feature-tables.ts";
+import { findProblemsOf } from "../schema/isolation-check.ts";
+import { findCurrent, placementPlans } from "../schema/migrator.ts";
+import { migrateAll } from "./migrate-all.ts";
 import { findOrphans } from "./orphans.ts";
 import { createProvisioning } from "./provisioning.ts";
 import { findStrayRows } from "./strays.ts";

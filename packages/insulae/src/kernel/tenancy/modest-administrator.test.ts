@@ -3,15 +3,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Embedded } from "../../embedded-postgres/supervisor.ts";
 import {
   createTestInstallation,
   type TestInstallation,
   testFeature,
 } from "../../testing/test-installation.ts";
 import { startTestServer } from "../../testing/test-server.ts";
-import { openClient } from "../database/connect.ts";
-import type { Embedded } from "../database/embedded/supervisor.ts";
-import { prepareServer } from "../database/roles.ts";
+import { openClient } from "../engine/connect.ts";
+import { prepareServer } from "../schema/roles.ts";
 import { isolations, type TenantId } from "./tenant.ts";
 
 // A server of its own: its roles are made and changed here.

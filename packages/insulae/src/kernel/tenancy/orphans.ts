@@ -1,8 +1,8 @@
 import { type Kysely, sql } from "kysely";
 import type pg from "pg";
-import type { ControlTables } from "../database/control-tables.ts";
-import { schemaMark } from "../database/roles.ts";
-import { dataSchema } from "../database/scope.ts";
+import { dataSchema } from "../engine/scope.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
+import { schemaMark } from "../schema/roles.ts";
 import { isLocked, tenantMark } from "./physical.ts";
 import { findPlacement, type Place, placementColumns, placementOf } from "./placements.ts";
 

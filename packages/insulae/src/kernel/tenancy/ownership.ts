@@ -1,6 +1,6 @@
 import type { Transaction } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
-import { defineError } from "../errors.ts";
+import { defineError } from "../lib/errors.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { AccountId } from "./tenant.ts";
 
 export const tooManyTenants = defineError(

@@ -1,9 +1,10 @@
 /** The databases, schemas and logins that placements are made of: DDL, as the administrator. */
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { inTransaction } from "../database/connect.ts";
-import type { Migrations } from "../database/migration-files.ts";
-import { migratePlacement } from "../database/migrator.ts";
+import { inTransaction } from "../engine/connect.ts";
+import type { Secrets } from "../lib/secrets.ts";
+import type { Migrations } from "../schema/migration-files.ts";
+import { migratePlacement } from "../schema/migrator.ts";
 import {
   createTenantLogin,
   dropLogin,
@@ -13,9 +14,8 @@ import {
   restrictDatabase,
   retryConcurrent,
   schemaRole,
-} from "../database/roles.ts";
-import { dropDatabase } from "../database/template.ts";
-import type { Secrets } from "../secrets.ts";
+} from "../schema/roles.ts";
+import { dropDatabase } from "../schema/template.ts";
 import type { Place } from "./placements.ts";
 
 /** The name of what is made for the tenant alone. */

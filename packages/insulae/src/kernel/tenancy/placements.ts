@@ -1,7 +1,7 @@
 import type { Kysely, Selectable } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
-import { schemaRole } from "../database/roles.ts";
-import { defineError } from "../errors.ts";
+import { defineError } from "../lib/errors.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
+import { schemaRole } from "../schema/roles.ts";
 import type { Placement, TenantId } from "./tenant.ts";
 
 /** A placement as the control plane's row has it. */

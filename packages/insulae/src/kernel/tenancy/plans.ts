@@ -2,8 +2,8 @@
  * What a tenant may have, and do in a day: what its plan says (`config.quotas`), or what platform
  * administrators have set for it alone (`settings.limits`, where its own rate stands too).
  */
-import { type QuotaName, type Quotas, quotaNames } from "../../config.quotas.ts";
-import { type AppError, defineError } from "../errors.ts";
+import { type QuotaName, type Quotas, quotaNames } from "../../config/quotas.ts";
+import { type AppError, defineError } from "../lib/errors.ts";
 import type { Tenant } from "./tenant.ts";
 
 /**

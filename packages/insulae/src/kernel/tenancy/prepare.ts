@@ -6,16 +6,14 @@
  */
 import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
-import { inTransaction, openClient } from "../database/connect.ts";
-import { checkTables } from "../database/feature-tables.ts";
-import { refuseForeignFeatures } from "../database/foreign-features.ts";
-import { bootCheck, findLoginProblems } from "../database/isolation-check.ts";
-import type { Migrations } from "../database/migration-files.ts";
-import {
-  type MigrateOptions,
-  migrateControlPlane,
-  migratePlacement,
-} from "../database/migrator.ts";
+import { inTransaction, openClient } from "../engine/connect.ts";
+import { dataSchema } from "../engine/scope.ts";
+import type { Secrets } from "../lib/secrets.ts";
+import { checkTables } from "../schema/feature-tables.ts";
+import { refuseForeignFeatures } from "../schema/foreign-features.ts";
+import { bootCheck, findLoginProblems } from "../schema/isolation-check.ts";
+import type { Migrations } from "../schema/migration-files.ts";
+import { type MigrateOptions, migrateControlPlane, migratePlacement } from "../schema/migrator.ts";
 import {
   appRole,
   controlRole,
@@ -23,9 +21,7 @@ import {
   prepareServer,
   retryConcurrent,
   setRoleSettings,
-} from "../database/roles.ts";
-import { dataSchema } from "../database/scope.ts";
-import type { Secrets } from "../secrets.ts";
+} from "../schema/roles.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { ownerConfig, type RoleSettings, type ServerUrls } from "./connection-config.ts";
 import { tenantMark } from "./physical.ts";

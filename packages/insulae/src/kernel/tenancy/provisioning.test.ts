@@ -6,10 +6,10 @@ import {
   type TestInstallation,
   testFeature,
 } from "../../testing/test-installation.ts";
-import { withOwner } from "../database/connect.ts";
-import { loadMigrations } from "../database/migration-files.ts";
-import { ensureSchemaRole } from "../database/roles.ts";
-import { templateName } from "../database/template.ts";
+import { withOwner } from "../engine/connect.ts";
+import { loadMigrations } from "../schema/migration-files.ts";
+import { ensureSchemaRole } from "../schema/roles.ts";
+import { templateName } from "../schema/template.ts";
 import { chosenName, physicalName } from "./placements.ts";
 import { createProvisioning } from "./provisioning.ts";
 import type { Placement, TenantId } from "./tenant.ts";

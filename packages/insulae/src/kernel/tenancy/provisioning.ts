@@ -16,16 +16,16 @@ import {
   inTransaction,
   withOwner,
   withOwnerOnce,
-} from "../database/connect.ts";
-import type { ControlTables } from "../database/control-tables.ts";
-import { FeaturesMissing, refuseForeignFeatures } from "../database/foreign-features.ts";
-import type { Migrations } from "../database/migration-files.ts";
-import type { InDatabase } from "../database/roles.ts";
-import { dataSchema } from "../database/scope.ts";
-import type { Target } from "../database/target.ts";
-import { ensureTemplate } from "../database/template.ts";
-import { defineError } from "../errors.ts";
-import type { Secrets } from "../secrets.ts";
+} from "../engine/connect.ts";
+import { dataSchema } from "../engine/scope.ts";
+import type { Target } from "../engine/target.ts";
+import { defineError } from "../lib/errors.ts";
+import type { Secrets } from "../lib/secrets.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
+import { FeaturesMissing, refuseForeignFeatures } from "../schema/foreign-features.ts";
+import type { Migrations } from "../schema/migration-files.ts";
+import type { InDatabase } from "../schema/roles.ts";
+import { ensureTemplate } from "../schema/template.ts";
 import { findOrphans } from "./orphans.ts";
 import {
   isTaken,

@@ -1,13 +1,13 @@
 /** How servers are added, changed and removed. */
 import { type Kysely, sql } from "kysely";
 import pg from "pg";
-import type { ControlTables } from "../database/control-tables.ts";
-import { checkConnections } from "../database/pooler.ts";
-import { dataSchema } from "../database/scope.ts";
-import { withDeadline } from "../deadline.ts";
-import { eachOf } from "../each-of.ts";
-import { AppError, defineError } from "../errors.ts";
-import { isUuid } from "../uuid.ts";
+import { checkConnections } from "../engine/pooler.ts";
+import { dataSchema } from "../engine/scope.ts";
+import { withDeadline } from "../lib/deadline.ts";
+import { eachOf } from "../lib/each-of.ts";
+import { AppError, defineError } from "../lib/errors.ts";
+import { isUuid } from "../lib/uuid.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import {
   connectionConfig,
   readUrls,

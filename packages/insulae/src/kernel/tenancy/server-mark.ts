@@ -4,8 +4,8 @@
  */
 import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
-import { inTransaction, openClient } from "../database/connect.ts";
-import { ownerRole } from "../database/roles.ts";
+import { inTransaction, openClient } from "../engine/connect.ts";
+import { ownerRole } from "../schema/roles.ts";
 
 const prefix = "Insulae server ";
 

@@ -1,7 +1,7 @@
 /** How a server is forgotten. */
 import { type Kysely, sql } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
-import { type AppError, defineError } from "../errors.ts";
+import { type AppError, defineError } from "../lib/errors.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 
 export const serverInUse = defineError(
   "server_in_use",

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Embedded } from "../../embedded-postgres/supervisor.ts";
 import { withDatabase } from "../../testing/test-database.ts";
 import {
   createTestInstallation,
@@ -14,9 +15,8 @@ import {
   startSecondServer,
   startTestServer,
 } from "../../testing/test-server.ts";
-import { openClient } from "../database/connect.ts";
-import type { Embedded } from "../database/embedded/supervisor.ts";
-import { createSecrets } from "../secrets.ts";
+import { openClient } from "../engine/connect.ts";
+import { createSecrets } from "../lib/secrets.ts";
 import { connectionConfig } from "./connection-config.ts";
 import { rankServers } from "./servers.ts";
 import type { TenantId } from "./tenant.ts";

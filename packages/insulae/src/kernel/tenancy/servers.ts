@@ -5,13 +5,13 @@
  */
 import type { Kysely } from "kysely";
 import { parseIntoClientConfig } from "pg-connection-string";
-import type { Broker } from "../database/broker.ts";
-import type { ControlTables } from "../database/control-tables.ts";
-import type { Migrations } from "../database/migration-files.ts";
-import type { ConnectionConfig } from "../database/session-settings.ts";
-import type { Target } from "../database/target.ts";
-import { defineError } from "../errors.ts";
-import type { Secrets } from "../secrets.ts";
+import type { Broker } from "../engine/broker.ts";
+import type { ConnectionConfig } from "../engine/session-settings.ts";
+import type { Target } from "../engine/target.ts";
+import { defineError } from "../lib/errors.ts";
+import type { Secrets } from "../lib/secrets.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
+import type { Migrations } from "../schema/migration-files.ts";
 import {
   type ConnectionSettings,
   connectionConfig,

@@ -6,10 +6,10 @@
  */
 import { type Kysely, sql } from "kysely";
 import pg from "pg";
-import { inTransaction } from "../database/connect.ts";
-import type { ControlTables } from "../database/control-tables.ts";
-import { listTablesOf } from "../database/data-tables.ts";
+import { inTransaction } from "../engine/connect.ts";
 import { platformQueue } from "../jobs/queue-names.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
+import { listTablesOf } from "../schema/data-tables.ts";
 import type { Storage } from "../storage/storage.ts";
 import { tablesByTenant } from "./control-places.ts";
 import type { Placement, TenantId } from "./tenant.ts";

@@ -8,7 +8,7 @@
  * deletes after it has filled. A node that may have missed a change deletes all that it has filled.
  */
 
-import type { FollowAnnouncements } from "../announcements.ts";
+import type { FollowAnnouncements } from "../announcements/announcements.ts";
 import { createOwedDeletions } from "../redis/owed-deletions.ts";
 import { type Redis, RedisAbsent } from "../redis/redis.ts";
 import type { Catalogue } from "./catalogue.ts";

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import type { WriteAudit } from "../audit/audit.ts";
-import type { ControlTables } from "../database/control-tables.ts";
-import { eachOf } from "../each-of.ts";
+import { eachOf } from "../lib/each-of.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { DataPlace, PlacedTenant } from "./data-places.ts";
 import { placementColumns, placementOf } from "./placements.ts";

@@ -3,9 +3,9 @@
  * one canonical form, and names that mean something elsewhere are refused. Physical names never
  * come from it.
  */
-import { defineError } from "../errors.ts";
-import { normalised } from "../text.ts";
-import { isUuid } from "../uuid.ts";
+import { defineError } from "../lib/errors.ts";
+import { normalised } from "../lib/text.ts";
+import { isUuid } from "../lib/uuid.ts";
 
 export const invalidTenantKey = defineError(
   "invalid_tenant_key",

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { HostSettings } from "./host-settings.ts";
 import { placementOf } from "./placements.ts";
 import type { Tenant, TenantStatus } from "./tenant.ts";

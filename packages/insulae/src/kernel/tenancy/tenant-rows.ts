@@ -5,9 +5,9 @@
  * not delete an audit log.
  */
 import pg from "pg";
-import { inTransaction } from "../database/connect.ts";
-import { listDataTables } from "../database/data-tables.ts";
-import { ownerRole } from "../database/roles.ts";
+import { inTransaction } from "../engine/connect.ts";
+import { listDataTables } from "../schema/data-tables.ts";
+import { ownerRole } from "../schema/roles.ts";
 import type { TenantId } from "./tenant.ts";
 
 /** How far rows are counted. */

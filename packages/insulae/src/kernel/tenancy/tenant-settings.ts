@@ -4,9 +4,9 @@
  * from before the shape was said has it too.
  */
 import { type Static, type TObject, Type } from "typebox";
-import { quotaNames } from "../../config.quotas.ts";
-import { AppError } from "../errors.ts";
-import { createValidators } from "../http/validation.ts";
+import { quotaNames } from "../../config/quotas.ts";
+import { AppError } from "../lib/errors.ts";
+import { createValidators } from "../validation/validation.ts";
 import type { Tenant } from "./tenant.ts";
 
 /** The parts of a tenant's settings that are an application's to shape. */

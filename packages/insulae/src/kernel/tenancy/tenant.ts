@@ -1,4 +1,4 @@
-import { type Isolation, isolations } from "../../config.isolations.ts";
+import { type Isolation, isolations } from "../../config/isolations.ts";
 import type { HostSettings } from "./host-settings.ts";
 
 /** A tenant's id: a uuid (v7), never reused. Branded, so that no other id can be passed for it. */

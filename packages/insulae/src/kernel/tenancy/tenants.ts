@@ -6,7 +6,7 @@
  * catalogue; a creation that fails is taken back, and one that a crash cut short is swept.
  */
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { hostsRequired, settingsTooLarge, tenantExists, tenantNotFound } from "./errors.ts";
 import { claimHosts } from "./hosts.ts";

@@ -4,7 +4,7 @@
  * that names users and is missing here turns `data-places.test.ts` red.
  */
 import { type Kysely, sql } from "kysely";
-import type { ControlTables } from "../database/control-tables.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { TenantId, UserId } from "./tenant.ts";
 
 type UserTable =

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
-import { defineError } from "../errors.ts";
+import { defineError } from "../lib/errors.ts";
 
 export const unfitCertificate = defineError(
   "unfit_certificate",

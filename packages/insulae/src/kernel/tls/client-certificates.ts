@@ -13,12 +13,12 @@
  */
 import { X509Certificate } from "node:crypto";
 import { type Kysely, sql } from "kysely";
-import type { FollowAnnouncements } from "../announcements.ts";
-import { createAnswers } from "../answers.ts";
-import type { Proof } from "../auth/authentication.ts";
-import type { Authority } from "../auth/authority.ts";
-import type { ControlTables } from "../database/control-tables.ts";
-import { chain, type MaybePromise } from "../maybe-promise.ts";
+import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import type { Proof } from "../identity/authentication.ts";
+import type { Authority } from "../identity/authority.ts";
+import { createAnswers } from "../lib/loading-cache.ts";
+import { chain, type MaybePromise } from "../lib/maybe-promise.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import type { TenantId, UserId } from "../tenancy/tenant.ts";
 import type { PresentedCertificate } from "./presented-certificate.ts";
 

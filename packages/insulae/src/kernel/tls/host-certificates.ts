@@ -8,11 +8,11 @@
  */
 import type { SecureContext } from "node:tls";
 import type { Kysely } from "kysely";
-import type { FollowAnnouncements } from "../announcements.ts";
-import { createAnswers } from "../answers.ts";
-import type { ControlTables } from "../database/control-tables.ts";
-import type { MaybePromise } from "../maybe-promise.ts";
-import type { Secrets } from "../secrets.ts";
+import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import { createAnswers } from "../lib/loading-cache.ts";
+import type { MaybePromise } from "../lib/maybe-promise.ts";
+import type { Secrets } from "../lib/secrets.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
 import {
   type CertificateFacts,
   type CertificatePair,

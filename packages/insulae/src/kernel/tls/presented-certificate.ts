@@ -7,8 +7,8 @@ import { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { LRUCache } from "lru-cache";
-import { defineError } from "../errors.ts";
-import { canonicalHost } from "../tenancy/hostname.ts";
+import { defineError } from "../lib/errors.ts";
+import { canonicalHost } from "../net/hostname.ts";
 import { fingerprintOf } from "./certificate-pair.ts";
 
 export const invalidClientCertificate = defineError(

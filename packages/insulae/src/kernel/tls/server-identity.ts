@@ -5,9 +5,9 @@
  */
 import { readFile } from "node:fs/promises";
 import type { SecureContext } from "node:tls";
-import { chain } from "../maybe-promise.ts";
+import { chain } from "../lib/maybe-promise.ts";
+import { canonicalHost } from "../net/hostname.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { canonicalHost } from "../tenancy/hostname.ts";
 import { type CertificateFacts, type CertificatePair, inspectPair } from "./certificate-pair.ts";
 import type { HostCertificates } from "./host-certificates.ts";
 

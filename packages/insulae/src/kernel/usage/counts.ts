@@ -14,7 +14,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { type QueryExecutorProvider, sql } from "kysely";
-import type { QuotaName } from "../../config.quotas.ts";
+import type { QuotaName } from "../../config/quotas.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { type Plans, quotaExceededBy } from "../tenancy/plans.ts";
 import type { Tenant, TenantId } from "../tenancy/tenant.ts";

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Platform } from "../platform.ts";
+import type { Platform } from "../feature/platform.ts";
 import type { Tenant, TenantId } from "../tenancy/tenant.ts";
 
 export interface Measured {

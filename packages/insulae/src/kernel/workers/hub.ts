@@ -4,8 +4,9 @@
  * whose viewers want them; and puts the metrics of all together for whichever is asked. A worker is told
  * what it follows once it has said so: before, it would not hear it.
  */
-import { withDeadline } from "../deadline.ts";
+
 import { type Charge, createLocalBuckets } from "../http/limits/local-buckets.ts";
+import { withDeadline } from "../lib/deadline.ts";
 import type { LogPeers } from "../telemetry/log-hub.ts";
 import { createLineBatches, type OwnedLine } from "./line-batches.ts";
 import type { SocketChange } from "./link.ts";

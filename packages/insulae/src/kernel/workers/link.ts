@@ -3,7 +3,7 @@
  * who has WebSockets open, the lines of the log, and the metrics.
  */
 import type { Charge, Outcome } from "../http/limits/local-buckets.ts";
-import type { SocketOwner, SocketPeers } from "../http/socket-shares.ts";
+import type { SocketOwner, SocketPeers } from "../http/sockets/socket-shares.ts";
 import type { LogPeers } from "../telemetry/log-hub.ts";
 import { createLineBatches, type OwnedLine } from "./line-batches.ts";
 import type { Peer } from "./peer.ts";

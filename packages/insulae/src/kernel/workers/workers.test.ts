@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { createLimiter } from "../http/limits/limiter.ts";
-import { createSocketShares } from "../http/socket-shares.ts";
+import { createSocketShares } from "../http/sockets/socket-shares.ts";
 import { createLogHub } from "../telemetry/log-hub.ts";
 import { counter, createMetrics } from "../telemetry/metrics.ts";
 import { createWorkersHub } from "./hub.ts";

@@ -1,4 +1,4 @@
-import type { TenantDatabase } from "../../database/tenant-database.ts";
+import type { TenantDatabase } from "../../data/tenant-database.ts";
 
 type Db = TenantDatabase<Record<never, never>>;
 

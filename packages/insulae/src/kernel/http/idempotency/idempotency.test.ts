@@ -5,9 +5,9 @@ import { coreFeatures, standardFeatures } from "../../../features/index.ts";
 import { type App, feature, secretText } from "../../../index.ts";
 import { addMember, createMember, type TestMember } from "../../../testing/fixtures.ts";
 import { createTestApp } from "../../../testing/test-app.ts";
-import { writeOutcomeUnknown } from "../../database/errors.ts";
-import { defineError } from "../../errors.ts";
-import { routePath } from "../declarations.ts";
+import { writeOutcomeUnknown } from "../../engine/errors.ts";
+import { defineError } from "../../lib/errors.ts";
+import { routePath } from "../api/declarations.ts";
 import { takesIdempotencyKey } from "./idempotency.ts";
 
 /** What the handler of `/things` does next; each test says. */

@@ -15,15 +15,15 @@
  */
 import { hash, randomUUID } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { writeOutcomeUnknown } from "../../database/errors.ts";
-import { AppError, defineError } from "../../errors.ts";
-import type { Route } from "../../feature.ts";
+import { writeOutcomeUnknown } from "../../engine/errors.ts";
+import type { Route } from "../../feature/feature.ts";
+import { AppError, defineError } from "../../lib/errors.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import type { Payload } from "../answer.ts";
-import { responsesOf } from "../declarations.ts";
-import type { ResolvedRequest } from "../request-state.ts";
-import { hasSecret } from "../schemas.ts";
-import { streamKindOf } from "../stream-body.ts";
+import { hasSecret } from "../../validation/schemas.ts";
+import { responsesOf } from "../api/declarations.ts";
+import { streamKindOf } from "../body/stream-body.ts";
+import type { Payload } from "../reply/answer.ts";
+import type { ResolvedRequest } from "../request/request-state.ts";
 import { type Claim, dropClaim, findAnswer, keepAnswer, takeClaim } from "./idempotency.queries.ts";
 
 const invalidKey = defineError(

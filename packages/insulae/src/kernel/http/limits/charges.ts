@@ -1,12 +1,12 @@
 /** The buckets that a request can be charged to, and the setting behind each. */
 import type { FastifyRequest } from "fastify";
-import type { RateLimits } from "../../../config.ts";
+import type { RateLimits } from "../../../config/config.ts";
+import type { ClientAddress } from "../../lib/client-address.ts";
+import { tenantKey } from "../../lib/tenant-keys.ts";
+import { canonicalHost } from "../../net/hostname.ts";
 import { hostSettingsOf } from "../../tenancy/host-settings.ts";
-import { canonicalHost } from "../../tenancy/hostname.ts";
 import { ownLimit } from "../../tenancy/plans.ts";
 import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
-import { tenantKey } from "../../tenant-keys.ts";
-import type { ClientAddress } from "../client-address.ts";
 import type { Payer } from "./good-credentials.ts";
 import type { Charge, Policy } from "./local-buckets.ts";
 

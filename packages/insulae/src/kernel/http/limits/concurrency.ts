@@ -11,8 +11,8 @@
  * up.
  */
 import type { ServerResponse } from "node:http";
-import { Fifo } from "../../database/fifo.ts";
-import { busyLoop } from "../../event-loop.ts";
+import { busyLoop } from "../../lib/event-loop.ts";
+import { Fifo } from "../../lib/fifo.ts";
 import { counter, type Metrics } from "../../telemetry/metrics.ts";
 import type { TenantId } from "../../tenancy/tenant.ts";
 

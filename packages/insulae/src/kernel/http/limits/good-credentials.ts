@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { FastifyRequest } from "fastify";
 import { LRUCache } from "lru-cache";
-import type { Principal } from "../../auth/principal.ts";
+import type { Principal } from "../../identity/principal.ts";
 import type { AccountId, TenantId } from "../../tenancy/tenant.ts";
 
 /** Who is charged: a tenant for its users, or an account outside tenants. */

@@ -10,7 +10,7 @@
  * empty: no other node can have filled it meanwhile, so what is known here is enough to refuse. And
  * should Redis go away, its buckets go on here as they were, so that this gives nobody a fresh one.
  */
-import type { MaybePromise } from "../../maybe-promise.ts";
+import type { MaybePromise } from "../../lib/maybe-promise.ts";
 import { type Redis, RedisAbsent } from "../../redis/redis.ts";
 import {
   type Charge,

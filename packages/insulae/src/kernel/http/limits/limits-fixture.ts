@@ -1,16 +1,16 @@
 /** A server with limits, and tenants whose users show their tenant's id as their token. */
 import { Type } from "typebox";
 import { beforeEach, vi } from "vitest";
-import type { RateLimits } from "../../../config.ts";
-import { CallerRefused, invalidToken } from "../../auth/errors.ts";
-import type { Principal } from "../../auth/principal.ts";
-import { feature } from "../../feature.ts";
+import type { RateLimits } from "../../../config/config.ts";
+import { feature } from "../../feature/feature.ts";
+import { CallerRefused, invalidToken } from "../../identity/errors.ts";
+import type { Principal } from "../../identity/principal.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import { tenantAccessDenied } from "../../tenancy/errors.ts";
 import type { Tenant, TenantId, UserId } from "../../tenancy/tenant.ts";
-import type { Resolve } from "../request-state.ts";
-import type { HttpServerOptions } from "../server.ts";
-import { resolvedFor, testServer } from "../test-server.ts";
+import type { Resolve } from "../request/request-state.ts";
+import type { HttpServerOptions } from "../server/server.ts";
+import { resolvedFor, testServer } from "../server/test-server.ts";
 import { createLimiter } from "./limiter.ts";
 import { createRequestLimits, type RequestLimitsOptions } from "./request-limits.ts";
 

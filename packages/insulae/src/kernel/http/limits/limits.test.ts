@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { notFound } from "../errors.ts";
+import { notFound } from "../../lib/http-errors.ts";
 import { clock, granted, refused, serve, tenant } from "./limits-fixture.ts";
 
 // Shows S0-064, S4-033, S1-095, S3-053

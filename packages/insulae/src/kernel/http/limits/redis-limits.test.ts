@@ -1,14 +1,14 @@
 import { pino } from "pino";
 import { Type } from "typebox";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { createApp } from "../../../app.ts";
+import { createApp } from "../../../app/app.ts";
 import { createMember } from "../../../testing/fixtures.ts";
 import { createTestApp } from "../../../testing/test-app.ts";
 import { describeWithRedis, startTestRedis, type TestRedis } from "../../../testing/test-redis.ts";
-import { feature } from "../../feature.ts";
+import { feature } from "../../feature/feature.ts";
 import { connectRedis, type Redis } from "../../redis/redis.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
-import { resolvedFor, testServer } from "../test-server.ts";
+import { resolvedFor, testServer } from "../server/test-server.ts";
 import { createLimiter } from "./limiter.ts";
 import type { Charge, Policy } from "./local-buckets.ts";
 import { createRequestLimits } from "./request-limits.ts";

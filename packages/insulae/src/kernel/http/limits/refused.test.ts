@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { createOrigins } from "../origins.ts";
+import { createOrigins } from "../request/origins.ts";
 import { granted, serve, tenant } from "./limits-fixture.ts";
 
 describe("a request that will be refused", () => {

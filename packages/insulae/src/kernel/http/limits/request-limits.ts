@@ -17,15 +17,15 @@
  * many. Strangers don't spend what a tenant has: else anybody could spend it for them.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { RateLimits } from "../../../config.ts";
-import { CallerRefused } from "../../auth/errors.ts";
-import { AppError, defineError } from "../../errors.ts";
-import type { Route } from "../../feature.ts";
-import { chain, type MaybePromise } from "../../maybe-promise.ts";
+import type { RateLimits } from "../../../config/config.ts";
+import type { Route } from "../../feature/feature.ts";
+import { CallerRefused } from "../../identity/errors.ts";
+import { AppError, defineError } from "../../lib/errors.ts";
+import { chain, type MaybePromise } from "../../lib/maybe-promise.ts";
 import { counter, type Metrics } from "../../telemetry/metrics.ts";
 import { tenantInactive } from "../../tenancy/errors.ts";
 import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
-import { findState, type Resolve, type ResolvedRequest } from "../request-state.ts";
+import { findState, type Resolve, type ResolvedRequest } from "../request/request-state.ts";
 import { type ClientPolicy, createCharges, explain, present } from "./charges.ts";
 import { createConcurrency, type Queue } from "./concurrency.ts";
 import { createGoodCredentials, type Payer, payerOf } from "./good-credentials.ts";

@@ -1,0 +1,375 @@
+/**
+ * `createApp()`: the composition root. The only place that knows all parts; what it wires together
+ * is drawn in docs/architecture.md. Nothing is global: two apps can live in one process.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import proxyAddress from "@fastify/proxy-addr";
+import type { FastifyInstance } from "fastify";
+import { sql } from "kysely";
+import type { Config } from "../config/config.ts";
+import type { Settings } from "../config/settings.ts";
+import { dialects } from "../dialects/index.ts";
+import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
+import { featuresOf } from "../features/index.ts";
+import { signedFor } from "../features/storage/storage.feature.ts";
+import { createCrossTenantAudit } from "../kernel/audit/cross-tenant.ts";
+import { requireWrites } from "../kernel/engine/require-writes.ts";
+import { startFeatures } from "../kernel/feature/hooks.ts";
+import type { Platform } from "../kernel/feature/platform.ts";
+import { createLimiter } from "../kernel/http/limits/limiter.ts";
+import { createRequestLimits } from "../kernel/http/limits/request-limits.ts";
+import { createOrigins } from "../kernel/http/request/origins.ts";
+import { type AdmitHost, createDevelopmentHosts } from "../kernel/http/server/development-hosts.ts";
+import { createHttpServer } from "../kernel/http/server/server.ts";
+import { createFactsOf } from "../kernel/identity/request-facts.ts";
+import { createResolver } from "../kernel/identity/resolution.ts";
+import { redeemTicket } from "../kernel/identity/tickets.ts";
+import { measureQueue } from "../kernel/jobs/job-metrics.ts";
+import { chain } from "../kernel/lib/maybe-promise.ts";
+import type { Dns } from "../kernel/net/dns.ts";
+import { type Logger, moduleLog } from "../kernel/telemetry/log.ts";
+import { measureProcess } from "../kernel/telemetry/process-metrics.ts";
+import { measureServices } from "../kernel/telemetry/service-metrics.ts";
+import { createHostLookup } from "../kernel/tenancy/host-lookup.ts";
+import { createFindPresented } from "../kernel/tls/presented-certificate.ts";
+import type { WorkerLink } from "../kernel/workers/link.ts";
+import { pagesOf } from "../pages/index.ts";
+import { type Application, stockApplication } from "./application.ts";
+import { checkAppOptions } from "./check-application.ts";
+import { makeFirstAdmin } from "./first-admin.ts";
+import { followPort } from "./follow-port.ts";
+import { type Installation, migratePlacements, openInstallation } from "./installation.ts";
+import type { ListenOptions } from "./listen-error.ts";
+import { createListen, createRun } from "./listening.ts";
+import { createLogPort } from "./log-port.ts";
+import { openLogging } from "./logging.ts";
+import { Resolved } from "./resolved-request.ts";
+import { withStoredSecrets } from "./secret-store.ts";
+import { createServices, type Services } from "./services.ts";
+import { shutdownTimes } from "./shutdown.ts";
+import { createDefaultLog, createNote, isWatched, type Start } from "./starting.ts";
+import { createTlsEntrance } from "./tls-entrance.ts";
+import { startUpkeep } from "./upkeep.ts";
+import { version } from "./version.ts";
+
+/** Without features of its own it is the stock server: `standardFeatures`, and the dialects of four other systems. */
+export interface AppOptions extends Partial<Application> {
+  /** Settings that win over the environment's. */
+  readonly config?: Partial<Config>;
+  /** Where settings are read from. Default `process.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /**
+   * A log of your own. The app then prints nothing besides: no steps, no banner, and no password of an administrator
+   * that it made up. Default: short lines on stderr; in production JSON on stdout.
+   */
+  readonly log?: Logger;
+  /** Where proofs of domains are looked up. Default: the machine's name servers. */
+  readonly dns?: Dns;
+  /** What connects it with the other workers of its node (`insulae start --workers`). */
+  readonly worker?: WorkerLink;
+}
+
+export interface App
+  extends Pick<
+    Platform,
+    "tenants" | "hosts" | "servers" | "jobs" | "withTenant" | "withPlatform" | "audit"
+  > {
+  /** Without secrets. */
+  readonly config: Settings;
+  /** Serves a request without a port: `await app.inject({ method: "GET", url: "/health" })`. */
+  readonly inject: FastifyInstance["inject"];
+  /**
+   * Makes the first platform administrator, if there is none: by default the one of ADMIN_EMAIL and
+   * ADMIN_PASSWORD; without a password, with a new one.
+   */
+  ensureAdmin(admin?: {
+    readonly email?: string | undefined;
+    readonly password?: string | undefined;
+  }): Promise<FirstAdmin>;
+  /**
+   * Runs the app as this process: listens, and closes it on SIGINT, SIGTERM and SIGHUP, or when npm, which
+   * started it, has ended; then the process ends. A second signal ends it at once. If it can't listen, it is
+   * closed.
+   *
+   * @returns where it listens, once it does. @throws ListenError
+   */
+  run(options?: ListenOptions): Promise<string>;
+  /**
+   * Listens, by default as PORT, HOST and TLS_PORT say; nothing of the process changes, and whoever calls this
+   * calls `close()`. First it makes the administrator of ADMIN_EMAIL and ADMIN_PASSWORD, if there is none. In
+   * development one is made up where these are not set, and a banner shows the password. Without PUBLIC_URL,
+   * links, tokens and the API reference have the port that it listens on.
+   *
+   * @returns where it listens. @throws ListenError that names who has the port, and the setting.
+   */
+  listen(options?: ListenOptions): Promise<string>;
+  /** The port on which the server ends TLS, once it listens there. */
+  readonly tlsPort: () => number | undefined;
+  /** The port of the log stream alone, once it is listened on. */
+  readonly logPort: () => number | undefined;
+  /** Has LOG_FILE opened anew, after another program has moved it away. */
+  readonly reopenLog: () => void;
+  /**
+   * Serves for DRAIN_SECONDS more while `/health/ready` says 503, gives what is in flight 25 s (in development
+   * 1 s) to finish, and everything back; once, however often it is called.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes an app: opens (or starts) its databases, migrates and checks them, wires everything up. It changes nothing of
+ * the process.
+ *
+ * @throws DeclarationError with all that is wrong with the options and the features, before anything is opened;
+ *   ConfigError, IsolationError, TablesDiffer.
+ * @example
+ * const app = await createApp({ features: [invoices] });
+ * await app.tenants.create({ key: "acme", name: "Acme Corp", isolation: "database" });
+ * await app.run({ port: 8080 });
+ */
+export async function createApp(options: AppOptions = {}): Promise<App> {
+  checkAppOptions(options);
+  const parent = process.ppid;
+  const env = { ...(await withStoredSecrets(options.env ?? process.env)) };
+  const { config, moveTo } = followPort(env, options.config);
+  const { dns, worker, features = stockApplication.features, settings, retired } = options;
+  const watched = isWatched(config, options.log);
+  const ownLog = options.log ?? createDefaultLog(config);
+  const { log, logs, file } = openLogging(config, ownLog, worker?.logs);
+  const start = { moveTo, watched, note: createNote(watched, log) };
+  start.note("Starting …");
+  const installation = await openInstallation(config, featuresOf(config, features), log, {
+    note: start.note,
+    ...(retired && { retired }),
+  });
+  try {
+    const services = await createServices(installation, { dns, logs, settings });
+    const app = await assemble(installation, services, { ...options, ...start });
+    let closing: Promise<void> | undefined;
+    const close = (onDatabaseStop?: () => void) => {
+      closing ??= app.close(onDatabaseStop).finally(() => file?.close());
+      return closing;
+    };
+    const reopenLog = () => file?.reopen();
+    return {
+      ...app,
+      reopenLog,
+      run: createRun({
+        ...{ config, listen: app.listen, close, parent, note: start.note },
+        onHangUp: file && reopenLog,
+      }),
+      close: () => close(),
+    };
+  } catch (error) {
+    await installation.close();
+    await file?.close();
+    throw error;
+  }
+}
+
+interface Assembled extends Omit<App, "reopenLog" | "run" | "close"> {
+  /**
+   * @param onDatabaseStop called when everything but the embedded PostgreSQL has ended. That writes its checkpoint,
+   *   however long it takes: a deadline for the rest ends here.
+   */
+  close(onDatabaseStop?: () => void): Promise<void>;
+}
+
+async function assemble(
+  installation: Installation,
+  services: Services,
+  { name: ownName, worker, moveTo, watched, note }: Pick<AppOptions, "name" | "worker"> & Start,
+): Promise<Assembled> {
+  const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
+  const { platform, catalogue, announcements, authenticate, mailSender, jobRunner } = services;
+  const name = ownName ?? "Insulae";
+  const baseUrl = () => config.baseUrl;
+  const { drainMs, graceMs } = shutdownTimes(config);
+
+  const hostLookup = createHostLookup({
+    baseDomain: config.baseDomain,
+    platformHosts: ["localhost", new URL(config.baseUrl).hostname],
+  });
+  // As Fastify decides whose `X-Forwarded-…` it believes.
+  const trusted = proxyAddress.compile([...config.trustProxy]);
+  const findPresented = createFindPresented(
+    (address) => trusted(address, 0),
+    config.trustClientCert,
+  );
+  const factsOf = createFactsOf(findPresented, (purpose, ticket) =>
+    redeemTicket(platform.oneTimeTokens, purpose, ticket),
+  );
+  const crossTenant = createCrossTenantAudit({
+    audit: platform.audit,
+    log,
+    metrics: installation.metrics,
+  });
+  const resolver = createResolver({
+    certificates: platform.clientCertificates,
+    catalogue,
+    hostLookup,
+    defaultTenant: config.defaultTenant,
+    rolesWith: config.env === "production" ? undefined : platform.permissions.rolesWith,
+    authenticate,
+    onCrossTenantAttempt: crossTenant.note,
+  });
+  const findTenant = (host: string) => {
+    const lookup = hostLookup(host);
+    return lookup && catalogue.find(lookup);
+  };
+  const admitHost = config.env === "production" ? undefined : developmentHosts(config, services);
+  const http = createHttpServer({
+    features,
+    admitHost,
+    resolve: (request, route) =>
+      chain(
+        chain(admitHost?.(request), () =>
+          chain(factsOf(request, route), (facts) => resolver(facts, route)),
+        ),
+        (found) => new Resolved(found, platform, databaseOf),
+      ),
+    // Whichever worker is asked, it is about all.
+    metrics: { ...installation.metrics, ...(worker && { text: worker.allMetrics }) },
+    metricsToken: config.metricsToken,
+    tracing: installation.tracing,
+    health: {
+      database: () => sql`select 1`.execute(control),
+      others: {
+        announcements: async () => {
+          if (!announcements.listening()) throw new Error("announcements can't be heard");
+        },
+        writes: () => requireWrites(control),
+        ...(redis && { redis: () => redis.run((client) => client.sendCommand(["PING"])) }),
+        ...(platform.storage.check && { storage: platform.storage.check }),
+      },
+    },
+    cors: {
+      origins: createOrigins({
+        platform: config.corsOrigins,
+        localPages: config.env === "development" && config.corsOrigins.length === 0,
+        baseUrl,
+        baseDomain: config.baseDomain,
+        findTenant,
+        findKnownTenant: (host) => {
+          const lookup = hostLookup(host);
+          return lookup && catalogue.findKnown(lookup);
+        },
+      }),
+      credentials: config.corsCredentials,
+      localPages: config.env !== "production",
+    },
+    limits: createRequestLimits({
+      limits: config.rateLimits,
+      limiter: createLimiter({ redis, takeFromPrimary: worker?.take }),
+      metrics: installation.metrics,
+      findTenant: (id) => catalogue.find({ by: "id", value: id }),
+      signedFor: (request) => signedFor(platform, request),
+      count: (tenant) => platform.usage.count(tenant, "requests"),
+    }),
+    cursorSecret: secrets.derive("cursors", 32),
+    baseUrl,
+    version,
+    name,
+    dialects: new Set(dialects),
+    pages: {
+      pages: pagesOf({ config, name, version }),
+      // Elsewhere an answer would tell which tenants there are: one that is suspended has none.
+      isPlatformHost: (host) =>
+        config.env === "production"
+          ? hostLookup(host) === undefined
+          : chain(findTenant(host), (tenant) => tenant === undefined),
+    },
+    production: config.env === "production",
+    log: moduleLog(log, "http"),
+    bodyLimit: config.bodyLimitBytes,
+    trustProxy: config.trustProxy,
+    shutdownGraceMs: graceMs,
+    workers: config.workers,
+    socketPeers: worker?.sockets,
+  });
+
+  await migratePlacements(installation, note);
+  await announcements.listen().catch(async (error: unknown) => {
+    await services.close();
+    throw error;
+  });
+  mailSender.start();
+  platform.usage.start();
+  jobRunner.start();
+  const tls = createTlsEntrance({ config, http, certificates: platform.certificates, log });
+  const logPort = createLogPort({ config, http, log });
+  worker?.onMetrics(installation.metrics.text);
+  measureQueue(installation.metrics, control);
+  measureServices(installation.metrics, { logs: platform.logs, redis, announcements });
+  const stopMeasuring = measureProcess(installation.metrics, version);
+  const upkeep = startUpkeep(installation, services, tls);
+  const drain = async () => {
+    if (!http.server.listening || drainMs === 0) return;
+    log.info({ seconds: config.drainSeconds }, "Insulae stops: not ready, and serving until then");
+    http.drain();
+    await sleep(drainMs);
+  };
+  const stopServing = async () => {
+    await drain();
+    await http.close();
+    await crossTenant.close();
+    stopMeasuring();
+    await upkeep.stop();
+  };
+  const { tenants, hosts, jobs, metrics, withTenant, withPlatform, audit } = platform;
+  const scope = {
+    config: platform.config,
+    tenants,
+    hosts,
+    servers,
+    jobs,
+    withTenant,
+    withPlatform,
+    audit,
+  };
+  const stopFeatures = await startFeatures(features, { ...scope, metrics, log }).catch(
+    async (error: unknown) => {
+      await stopServing();
+      await services.close();
+      throw error;
+    },
+  );
+
+  const ensureAdmin: App["ensureAdmin"] = (admin) => makeFirstAdmin(installation, services, admin);
+  return {
+    ...scope,
+    ensureAdmin,
+    inject: http.inject.bind(http) as FastifyInstance["inject"],
+    listen: createListen({
+      ...{ name: ownName, config, moveTo, http, tls, logPort, log, watched },
+      app: { ensureAdmin, tenants },
+      isWorker: worker !== undefined,
+    }),
+    tlsPort: tls.port,
+    logPort: logPort.port,
+    async close(onDatabaseStop) {
+      await stopServing();
+      await stopFeatures();
+      await services.close();
+      await installation.close(onDatabaseStop);
+    },
+  };
+}
+
+const developmentHosts = (
+  { baseDomain, baseUrl, appUrl }: Config,
+  { catalogue, platform }: Services,
+): AdmitHost =>
+  createDevelopmentHosts({
+    baseDomain,
+    ownHosts: [baseUrl, appUrl].map((url) => new URL(url).hostname),
+    isRegistered: (hostname) =>
+      chain(
+        catalogue.find({ by: "host", value: hostname }),
+        // One that is registered may be nobody's yet.
+        (tenant) => tenant !== undefined || isRegistered(platform, hostname),
+      ),
+  });
+
+const isRegistered = async ({ hosts }: Platform, hostname: string): Promise<boolean> =>
+  (await hosts.find(hostname)) !== undefined;

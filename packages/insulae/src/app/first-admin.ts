@@ -1,0 +1,23 @@
+import { ensureAdmin, type FirstAdmin } from "../features/accounts/accounts.feature.ts";
+import type { Installation } from "./installation.ts";
+import type { Services } from "./services.ts";
+
+/**
+ * Makes the first platform administrator, if there is none, and writes it to the audit log.
+ *
+ * @param admin by default the one of ADMIN_EMAIL and ADMIN_PASSWORD; without a password, with a new one.
+ */
+export async function makeFirstAdmin(
+  { config, control }: Installation,
+  { platform }: Services,
+  admin: Parameters<typeof ensureAdmin>[2] = {
+    email: config.adminEmail,
+    password: config.adminPassword,
+  },
+): Promise<FirstAdmin> {
+  const made = await ensureAdmin(control, platform.passwords, admin);
+  if (made.created) {
+    await platform.audit({ action: "account.made_administrator", detail: { email: made.email } });
+  }
+  return made;
+}

@@ -1,0 +1,63 @@
+import { styleText } from "node:util";
+import type { Config } from "../config/config.ts";
+import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
+
+export interface Started {
+  /** The application's; absent: Insulae itself. */
+  readonly name?: string | undefined;
+  readonly version: string;
+  readonly url: string;
+  readonly config: Config;
+  readonly admin: FirstAdmin | undefined;
+  readonly seconds: number;
+}
+
+/** The same for programs. */
+export const welcomeDocument = ({ version, url, config, admin }: Omit<Started, "seconds">) => ({
+  version,
+  url,
+  swagger_ui: `${url}/swagger-ui`,
+  redoc: `${url}/redoc`,
+  openapi: `${url}/api-docs/openapi.json`,
+  environment: config.env,
+  data: config.databaseUrl === undefined ? config.dataDir : withoutPassword(config.databaseUrl),
+  admin: admin === undefined ? null : { email: admin.email, password: admin.password ?? null },
+  pid: process.pid,
+});
+
+/** What to do with a server that has just been started. */
+export function welcome(started: Started): string {
+  const { name, version, url, config, admin, seconds } = started;
+  const title = name === undefined ? `Insulae ${version}` : name;
+  const lines = [
+    "",
+    `  ${styleText("bold", title)}  ready in ${seconds.toFixed(1)} s`,
+    "",
+    ...(config.env === "production" ? [] : [`  Start here  ${url}`]),
+    `  API         ${url}/api/v1`,
+    `  Reference   ${url}/swagger-ui  or  ${url}/redoc`,
+    `  Data        ${describeData(config)}`,
+    ...(admin ? [`  Admin       ${describeAdmin(admin)}`] : []),
+    "",
+    "  Stop with Ctrl-C.",
+    "",
+  ];
+  return lines.join("\n");
+}
+
+const describeData = ({ databaseUrl, dataDir }: Config): string =>
+  databaseUrl === undefined
+    ? `${dataDir}  (embedded PostgreSQL)`
+    : `${withoutPassword(databaseUrl)}  (DATABASE_URL)`;
+
+const describeAdmin = ({ email, password }: FirstAdmin): string =>
+  password === undefined
+    ? email
+    : `${email}  password ${styleText("bold", password)}  (shown this once)`;
+
+export function withoutPassword(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.password = "";
+  url.search = "";
+  return url.href;
+}

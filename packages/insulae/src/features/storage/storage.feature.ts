@@ -1,0 +1,147 @@
+/**
+ * The signed URLs of the local folder. Whoever has one may use it, signed in or not; it is good for one
+ * object, one way, a while, and as long as its tenant is. An S3 answers its own.
+ */
+import type { IncomingHttpHeaders } from "node:http";
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { feature } from "../../kernel/feature/feature.ts";
+import { mediaText } from "../../kernel/feature/fields.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { bytesBody } from "../../kernel/http/body/stream-body.ts";
+import {
+  entityTagOf,
+  invalidEntityTag,
+  isCurrent,
+  preconditionFailed,
+} from "../../kernel/http/reply/preconditions.ts";
+import { notFound } from "../../kernel/lib/http-errors.ts";
+import { mediaType } from "../../kernel/lib/media-type.ts";
+import {
+  rangeNotSatisfiable,
+  signedUrlRefused,
+  storageFull,
+  uploadInProgress,
+} from "../../kernel/storage/errors.ts";
+import type { LocalFiles } from "../../kernel/storage/local-files.ts";
+import { maxFileBytes } from "../../kernel/storage/storage.ts";
+import type { TenantId } from "../../kernel/tenancy/tenant.ts";
+
+const maxGrantLength = 4_000;
+const Grant = Type.Object({
+  grant: Type.String({ maxLength: maxGrantLength, description: "What the URL was signed for." }),
+});
+const Bytes = mediaText("*/*");
+
+export const storageFeature = feature("storage", {
+  routes: (r) => [
+    r.get(
+      "/storage",
+      {
+        permission: "public",
+        context: "core",
+        limit: "signed",
+        summary: "Gives a file to whoever has its signed URL",
+        description:
+          "Where files are in a local folder. The URL comes from `GET /api/v1/files/{id}/download`. A `Range` of bytes is answered with 206, and the whole file if `If-Range` is not its `ETag`.",
+        query: Grant,
+        response: { 200: Bytes, 206: Bytes, 304: null },
+        errors: [signedUrlRefused, rangeNotSatisfiable, preconditionFailed, invalidEntityTag],
+      },
+      async ({ platform, query, request, header, status }) => {
+        const files = localFiles(platform);
+        const { key, tenantId, type, disposition, expires } = files.download(query.grant);
+        await mustBeActive(platform, tenantId);
+        const { size, tag } = await files.stat(key);
+        const etag = entityTagOf(tag);
+        const seconds = Math.max(0, expires - Math.ceil(Date.now() / 1_000));
+        const scope = platform.config.cdnBaseUrl === undefined ? "private" : "public";
+        header("etag", etag);
+        header("cache-control", `${scope}, max-age=${seconds}`);
+        if (isCurrent(request.headers, etag)) {
+          status(304);
+          return undefined;
+        }
+        const isGet = request.method === "GET";
+        const range = isGet ? rangeOf(request.headers, etag, size) : undefined;
+        const [first, last] = range ?? [0, size - 1];
+        if (range) {
+          status(206);
+          header("content-range", `bytes ${first}-${last}/${size}`);
+        }
+        header("content-type", type);
+        header("content-disposition", disposition);
+        header("content-length", String(last - first + 1));
+        header("accept-ranges", "bytes");
+        // It may be shown in pages of anybody's, and run nothing in any.
+        header("cross-origin-resource-policy", "cross-origin");
+        header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+        return files.read(key, first, isGet ? last : first - 1);
+      },
+    ),
+
+    r.put(
+      "/storage",
+      {
+        permission: "public",
+        context: "core",
+        limit: "signed",
+        audit: { none: "nothing is there before the upload is confirmed, which is audited" },
+        summary: "Takes a file from whoever has a signed URL for it",
+        description:
+          "Where files are in a local folder. The URL comes from `POST /api/v1/files`; the body is the file, of exactly the size and `Content-Type` that were given there.",
+        query: Grant,
+        body: bytesBody({ maxBytes: maxFileBytes }),
+        response: { 204: null },
+        errors: [signedUrlRefused, uploadInProgress, storageFull],
+      },
+      async ({ platform, query, body }) => {
+        const files = localFiles(platform);
+        const grant = files.upload(query.grant);
+        await mustBeActive(platform, grant.tenantId);
+        if (mediaType(body.type) !== grant.type || (body.length ?? grant.size) !== grant.size) {
+          throw signedUrlRefused({ detail: "The URL was signed for another type or size." });
+        }
+        await files.write(grant, body.bytes);
+      },
+    ),
+  ],
+});
+
+/** The tenant of a signed URL, if the URL is valid: for the rate limits. */
+export function signedFor({ storage }: Platform, { method, query }: FastifyRequest) {
+  const { grant } = Object(query) as Readonly<Record<string, unknown>>; // nothing has validated it yet
+  return typeof grant === "string" && grant.length <= maxGrantLength
+    ? storage.local?.tenantOf(grant, method === "PUT" ? "PUT" : "GET")
+    : undefined;
+}
+
+function localFiles({ storage }: Platform): LocalFiles {
+  if (!storage.local) throw notFound();
+  return storage.local;
+}
+
+async function mustBeActive(platform: Platform, tenantId: TenantId): Promise<void> {
+  const tenant = await platform.tenants.find(tenantId);
+  if (tenant?.status !== "active") throw signedUrlRefused();
+}
+
+/**
+ * The one range that is asked for (RFC 9110, sections 13.1.5 and 14.2); undefined: all of it, also where
+ * the header is not understood, asks for several, or for a part of another version. Ours have no date, and
+ * a weak tag is none of ours.
+ */
+function rangeOf(
+  { range, "if-range": ifRange }: IncomingHttpHeaders,
+  etag: string,
+  size: number,
+): readonly [number, number] | undefined {
+  if (ifRange !== undefined && ifRange !== etag) return undefined;
+  const [, from = "", to = ""] = /^bytes=(\d*)-(\d*)$/i.exec(range ?? "") ?? [];
+  if (from === "" && to === "") return undefined;
+  const first = from === "" ? Math.max(0, size - Number(to)) : Number(from);
+  const last = from === "" || to === "" ? size - 1 : Math.min(Number(to), size - 1);
+  if (from !== "" && to !== "" && Number(to) < first) return undefined;
+  if (first > last) throw rangeNotSatisfiable({ headers: { "content-range": `bytes */${size}` } });
+  return [first, last];
+}

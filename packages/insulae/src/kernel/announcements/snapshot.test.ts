@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it, vi } from "vitest";
+import { keepCurrent } from "./snapshot.ts";
+
+function setUp() {
+  const state = { listening: true };
+  const load = vi.fn(async () => {});
+  return { state, load, copy: keepCurrent({ load, follow: () => () => state.listening }) };
+}
+
+describe("what is kept current", () => {
+  it("is read when it is first asked for, once for all, and then believed", async () => {
+    const { copy, load } = setUp();
+    await Promise.all([copy.ready(), copy.ready()]);
+    expect(copy.ready()).toBeUndefined();
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it("is read again when it has changed", async () => {
+    const { copy, load } = setUp();
+    await copy.ready();
+    copy.stale();
+    expect(copy.ready()).toBeInstanceOf(Promise);
+    await copy.ready();
+    expect(copy.ready()).toBeUndefined();
+    expect(load).toHaveBeenCalledTimes(2);
+  });
+
+  it("is read twice when it changes while it is read", async () => {
+    const { copy, load } = setUp();
+    load.mockImplementationOnce(async () => copy.stale());
+    await copy.ready();
+    expect(load).toHaveBeenCalledTimes(2);
+    expect(copy.ready()).toBeUndefined();
+  });
+
+  it("is believed for a second while announcements can't be heard", async () => {
+    const { copy, state, load } = setUp();
+    state.listening = false;
+    await copy.ready();
+    expect(copy.ready()).toBeUndefined();
+    await sleep(1_010);
+    await copy.ready();
+    expect(load).toHaveBeenCalledTimes(2);
+    // What was read unheard is not believed for longer once they are heard again.
+    state.listening = true;
+    await sleep(1_010);
+    expect(copy.ready()).toBeInstanceOf(Promise);
+    await copy.ready();
+    expect(load).toHaveBeenCalledTimes(3);
+  });
+
+  it("is asked for again after a failure", async () => {
+    const { copy, load } = setUp();
+    load.mockRejectedValueOnce(new Error("the database is away"));
+    await expect(copy.ready()).rejects.toThrow("away");
+    await copy.ready();
+    expect(copy.ready()).toBeUndefined();
+  });
+});

@@ -1,0 +1,251 @@
+/**
+ * Kysely over the engine. A single statement goes over a lane in its scope; a transaction gets a
+ * connection of its own. Neither needs a pool, so a database object is a few small objects around
+ * its scope, and one is made for each request.
+ */
+import {
+  type CompiledQuery,
+  type ConnectionProvider,
+  type DatabaseConnection,
+  DefaultQueryExecutor,
+  type Dialect,
+  type Driver,
+  Kysely,
+  type KyselyPlugin,
+  PostgresAdapter,
+  PostgresIntrospector,
+  type QueryResult,
+  SingleConnectionProvider,
+} from "kysely";
+import type { Broker } from "../engine/broker.ts";
+import { isDatabaseError, StatementRefused } from "../engine/errors.ts";
+import type { Lanes } from "../engine/lanes.ts";
+import type { Scope } from "../engine/scope.ts";
+import { rulesOf } from "../engine/sql-rules.ts";
+import type { Target } from "../engine/target.ts";
+import { relocate } from "../lib/call-site.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
+import { QueryCompiler } from "./query-compiler.ts";
+import { openTransaction, type TextQuery, transactionDriver } from "./transaction.ts";
+import { guardConnection, type WriteGuard } from "./write-guard.ts";
+
+interface Source {
+  readonly lanes: Lanes;
+  readonly broker: Broker;
+  readonly target: Target;
+  readonly scope: Scope | undefined;
+  readonly guard?: WriteGuard;
+}
+
+export interface TenantDatabaseOptions extends Source {
+  readonly target: Target & { readonly role: "app" };
+  readonly scope: Scope;
+}
+
+export interface ControlDatabaseOptions {
+  readonly lanes: Lanes;
+  readonly broker: Broker;
+  readonly target: Target & { readonly role: "control" };
+}
+
+/**
+ * A tenant's tables, and nothing else: each statement runs in the tenant's scope.
+ *
+ * @example
+ * const contact = await db.selectFrom("contacts").selectAll().where("id", "=", id).executeTakeFirst();
+ * await db.transaction().execute(async (tx) => { … });
+ */
+export class TenantDatabase<Tables> extends Kysely<Tables> {
+  /** Runs SQL with `$1` parameters and gives its rows. */
+  async query<Row = Record<string, unknown>>(
+    text: string,
+    values: readonly unknown[] = [],
+  ): Promise<Row[]> {
+    const { rows } = await this.getExecutor().executeQuery<Row>(rawQuery(text, values));
+    return rows;
+  }
+
+  /**
+   * The same as a tagged template: what is interpolated becomes a parameter.
+   *
+   * @example
+   * const rows = await db.sql<{ n: number }>`select count(*)::int as n from contacts where name = ${name}`;
+   */
+  sql<Row = Record<string, unknown>>(
+    texts: TemplateStringsArray,
+    ...values: readonly unknown[]
+  ): Promise<Row[]> {
+    return this.query<Row>(
+      texts.reduce((before, text, i) => `${before}$${i}${text}`),
+      values,
+    );
+  }
+}
+
+/** A database object for one tenant; made for each request, in a few microseconds. */
+export function createTenantDatabase<Tables>(
+  options: TenantDatabaseOptions,
+): TenantDatabase<Tables> {
+  return new TenantDatabase<Tables>({
+    config,
+    dialect,
+    driver: transactionDriver,
+    executor: new ScopedExecutor(options),
+  });
+}
+
+/** The control plane's tables, as the role that sees no tenant's rows. */
+export function createControlDatabase(options: ControlDatabaseOptions): Kysely<ControlTables> {
+  return new Kysely<ControlTables>({
+    config,
+    dialect,
+    driver: transactionDriver,
+    executor: new ScopedExecutor({ ...options, scope: undefined }),
+  });
+}
+
+/**
+ * The same database, whose first write waits for a check in the transaction of the write.
+ *
+ * @param check gets the transaction, to lock and read in it; if it throws, nothing is written.
+ */
+export function guardWrites<Tables>(
+  db: TenantDatabase<Tables>,
+  check: (tx: TenantDatabase<Tables>) => Promise<void>,
+): { readonly db: TenantDatabase<Tables>; readonly guard: Readonly<WriteGuard> } {
+  const executor = db.getExecutor();
+  if (!(executor instanceof ScopedExecutor)) throw new TypeError("it is a transaction already");
+  const guard: WriteGuard = {
+    passed: false,
+    check: (connection) =>
+      check(
+        new TenantDatabase<Tables>({
+          config,
+          dialect,
+          driver: noTransactions,
+          executor: executor.withConnectionProvider(new SingleConnectionProvider(connection)),
+        }),
+      ),
+  };
+  const guarded = executor.guardedBy(guard);
+  return {
+    db: new TenantDatabase<Tables>({
+      config,
+      dialect,
+      driver: transactionDriver,
+      executor: guarded,
+    }),
+    guard,
+  };
+}
+
+const noTransactions: Driver = {
+  ...transactionDriver,
+  beginTransaction() {
+    throw new StatementRefused("a check opens no transaction: it is in one");
+  },
+};
+
+const compiler = new QueryCompiler();
+const adapter = new PostgresAdapter();
+const dialect: Dialect = {
+  createAdapter: () => adapter,
+  createDriver: () => transactionDriver,
+  createQueryCompiler: () => compiler,
+  createIntrospector: (db) => new PostgresIntrospector(db),
+};
+const config = { dialect };
+
+/**
+ * Sends what needs no connection of its own over lanes, without Kysely's way through a connection
+ * provider (three promises for each statement).
+ */
+class ScopedExecutor extends DefaultQueryExecutor {
+  readonly #source: Source;
+
+  constructor(source: Source, plugins: readonly KyselyPlugin[] = []) {
+    super(compiler, adapter, transactionProvider(source), [...plugins]);
+    this.#source = source;
+  }
+
+  override executeQuery<Row>(
+    query: CompiledQuery,
+    ...rest: readonly unknown[]
+  ): Promise<QueryResult<Row>> {
+    void rest;
+    const { lanes, target, scope, guard } = this.#source;
+    if (guard?.passed === false && rulesOf(query.sql).kind === "write") {
+      return this.#inTransaction<Row>(query);
+    }
+    const { rows = "objects" } = query as Partial<TextQuery>;
+    const result = lanes.run<Row>(target, scope, {
+      text: query.sql,
+      values: query.parameters,
+      rows,
+    });
+    // A statement says itself who awaits it.
+    const found = rows === "text" ? result : result.catch(relocated);
+    return this.plugins.length === 0 ? found : this.#transform(found, query);
+  }
+
+  #inTransaction<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    const db = new Kysely({ config, dialect, driver: transactionDriver, executor: this });
+    return db.transaction().execute((tx) => tx.getExecutor().executeQuery<Row>(query));
+  }
+
+  guardedBy(guard: WriteGuard): ScopedExecutor {
+    return new ScopedExecutor({ ...this.#source, guard }, this.plugins);
+  }
+
+  async #transform<Row>(pending: Promise<QueryResult<Row>>, query: CompiledQuery) {
+    let result = (await pending) as QueryResult<Record<string, unknown>>;
+    for (const plugin of this.plugins) {
+      result = await plugin.transformResult({ result, queryId: query.queryId } as never);
+    }
+    return result as QueryResult<Row>;
+  }
+
+  override stream(): never {
+    throw new StatementRefused("stream(): read in pages, by key");
+  }
+
+  override withPlugin(plugin: KyselyPlugin): ScopedExecutor {
+    return new ScopedExecutor(this.#source, [...this.plugins, plugin]);
+  }
+
+  override withPlugins(plugins: readonly KyselyPlugin[]): ScopedExecutor {
+    return new ScopedExecutor(this.#source, [...this.plugins, ...plugins]);
+  }
+
+  override withPluginAtFront(plugin: KyselyPlugin): ScopedExecutor {
+    return new ScopedExecutor(this.#source, [plugin, ...this.plugins]);
+  }
+
+  override withoutPlugins(): ScopedExecutor {
+    return new ScopedExecutor(this.#source);
+  }
+}
+
+/** V8 finds those who await a promise by way of its reactions, such as this one. */
+function relocated(error: unknown): never {
+  if (isDatabaseError(error)) relocate(error, undefined, relocated);
+  throw error;
+}
+
+const transactionProvider = ({ broker, target, scope, guard }: Source): ConnectionProvider => ({
+  async provideConnection<Result>(consumer: (connection: DatabaseConnection) => Promise<Result>) {
+    const connection = await openTransaction(broker, target, scope);
+    try {
+      return await consumer(guard ? guardConnection(connection, guard) : connection);
+    } finally {
+      connection.release();
+    }
+  },
+});
+
+const rawQuery = (sql: string, parameters: readonly unknown[]): CompiledQuery => ({
+  sql,
+  parameters,
+  query: { kind: "RawNode", sqlFragments: [sql], parameters: [] },
+  queryId: { queryId: "" },
+});

@@ -1,0 +1,248 @@
+/**
+ * A transaction on a connection of its own. BEGIN and the scope travel with the first statement, in
+ * one round trip; a transaction without a statement costs none. The scope is local to the
+ * transaction, and the connection goes back only when the server has said that it is over: in any
+ * doubt it is closed.
+ */
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  type QueryExecutorProvider,
+  type QueryResult,
+  type TransactionSettings,
+} from "kysely";
+import type { RowMode, StatementResult } from "../engine/batch.ts";
+import type { Broker, Lease } from "../engine/broker.ts";
+import {
+  ConnectionLost,
+  databaseUnavailable,
+  isDatabaseError,
+  retryLater,
+  StatementRefused,
+  translate,
+  writeOutcomeUnknown,
+} from "../engine/errors.ts";
+import { dataSchema, type Scope } from "../engine/scope.ts";
+import { rulesOf } from "../engine/sql-rules.ts";
+import type { Target } from "../engine/target.ts";
+import { relocate } from "../lib/call-site.ts";
+import { failureName, type TraceSpan } from "../telemetry/tracing.ts";
+
+/** A compiled query that says in which form its rows are wanted; see `statement.ts`. */
+export interface TextQuery extends CompiledQuery {
+  readonly rows: RowMode;
+}
+
+type State = "new" | "ready" | "open" | "over";
+
+/** `unknown`: the connection was lost while it was being committed. */
+export type TransactionOutcome = "committed" | "rolled back" | "unknown";
+
+export interface TransactionConnection extends DatabaseConnection {
+  /** Calls `fn` when the transaction is over. */
+  onSettled(fn: (outcome: TransactionOutcome) => void): void;
+  begin(settings: TransactionSettings): void;
+  commit(): Promise<void>;
+  rollback(): Promise<void>;
+  savepoint(command: string): Promise<void>;
+  /** Gives the connection back, or closes it if the transaction isn't known to be over. */
+  release(): void;
+}
+
+/** Leases a connection for one transaction. */
+export async function openTransaction(
+  broker: Broker,
+  target: Target,
+  scope: Scope | undefined,
+): Promise<TransactionConnection> {
+  if ((target.role === "app") !== (scope !== undefined)) {
+    throw new TypeError(`a transaction as ${target.role} ${scope ? "takes no" : "needs a"} scope`);
+  }
+  const { tenantId, payer = tenantId } = scope ?? {};
+  const holder = tenantId && payer && { group: payer, name: tenantId };
+  const lease = await broker.lease(target, holder ? { holder } : {});
+  const { trace } = broker;
+  return transactionOn(lease, scope, trace && ((text) => trace(target.database, text)));
+}
+
+type Trace = ((text: string) => TraceSpan | undefined) | undefined;
+
+function transactionOn(
+  lease: Lease,
+  scope: Scope | undefined,
+  trace: Trace,
+): TransactionConnection {
+  const { session } = lease;
+  let state: State = "new";
+  let beginText = "begin";
+  let readOnly = false;
+  session.inTransaction = true;
+  let waiting: ((outcome: TransactionOutcome) => void)[] = [];
+  const settle = (outcome: TransactionOutcome): void => {
+    const told = waiting;
+    waiting = [];
+    for (const fn of told) fn(outcome);
+  };
+
+  const send = (text: string, values: readonly unknown[], rows: RowMode = "objects") =>
+    new Promise<StatementResult>((resolve, reject) => {
+      const first = state === "ready";
+      if (first) state = "open";
+      const span = trace?.(text);
+      session.submit(
+        {
+          text,
+          values,
+          scope: first ? scope : undefined,
+          schema: scope?.schema ?? dataSchema,
+          rows,
+          readOnly: false,
+          ...(first ? { begin: beginText } : {}),
+        },
+        (error, result) => {
+          span?.end({}, error && failureName(error));
+          if (result !== undefined) resolve(result);
+          // Until COMMIT nothing has happened: a lost connection undoes it.
+          else if (error instanceof ConnectionLost) reject(databaseUnavailable(retryLater(error)));
+          else if (readOnly && isDatabaseError(error) && error.code === "25006")
+            reject(new StatementRefused("a write in a transaction that was to be read only"));
+          else reject(translate(error));
+        },
+      );
+    });
+
+  const connection: TransactionConnection = {
+    begin(settings) {
+      readOnly = settings.accessMode === "read only";
+      beginText = beginStatement(settings);
+      state = "ready";
+    },
+    async executeQuery<Row>(query: CompiledQuery & Partial<TextQuery>) {
+      if (state === "new") throw new StatementRefused("db.connection(): use db.transaction()");
+      if (state === "over") throw new StatementRefused("the transaction is over");
+      const { refusedInTransaction } = rulesOf(query.sql);
+      if (refusedInTransaction !== undefined) throw new StatementRefused(refusedInTransaction);
+      try {
+        return (await send(query.sql, query.parameters, query.rows)) as QueryResult<Row>;
+      } catch (error) {
+        if (isDatabaseError(error)) relocate(error, undefined, connection.executeQuery);
+        throw error;
+      }
+    },
+    async commit() {
+      if (state !== "open") {
+        state = "over";
+        return;
+      }
+      state = "over";
+      const command = await commitOn(lease, readOnly, settle, trace);
+      // After a failed statement COMMIT rolls back, and says so only by its tag.
+      if (command !== "COMMIT") throw new Error("the transaction had failed and was rolled back");
+      settle("committed");
+    },
+    onSettled(fn) {
+      waiting.push(fn);
+    },
+    async rollback() {
+      if (state === "open") {
+        state = "over";
+        await run(lease, "rollback").catch((error: Error) => lease.destroy(error));
+      }
+      state = "over";
+    },
+    async savepoint(command) {
+      await send(command, []);
+    },
+    // biome-ignore lint/correctness/useYield: it only says that there is no streaming
+    async *streamQuery() {
+      throw new StatementRefused("stream(): read in pages, by key");
+    },
+    release() {
+      // Not over: the handler left it open (an aborted handler, a failed commit).
+      if (state === "open") lease.destroy(new Error("a transaction was left open"));
+      else lease.release();
+      settle("rolled back");
+    },
+  };
+  return connection;
+}
+
+async function commitOn(
+  lease: Lease,
+  readOnly: boolean,
+  settle: (outcome: TransactionOutcome) => void,
+  trace: Trace,
+): Promise<string> {
+  const span = trace?.("commit");
+  try {
+    const { command } = await run(lease, "commit");
+    span?.end();
+    return command;
+  } catch (error) {
+    span?.end({}, failureName(error));
+    lease.destroy();
+    if (error instanceof ConnectionLost) {
+      if (!error.sent || readOnly) throw databaseUnavailable(retryLater(error));
+      settle("unknown");
+      throw writeOutcomeUnknown(retryLater(error));
+    }
+    throw translate(error); // a deferred constraint, a serialization failure: rolled back
+  }
+}
+
+const run = (lease: Lease, text: string): Promise<StatementResult> =>
+  new Promise((resolve, reject) => {
+    lease.session.submit(
+      { text, values: [], scope: undefined, schema: "", rows: "objects", readOnly: false },
+      (error, result) => (result === undefined ? reject(error) : resolve(result)),
+    );
+  });
+
+function beginStatement({ isolationLevel, accessMode }: TransactionSettings): string {
+  const parts = ["begin"];
+  if (isolationLevel !== undefined) parts.push(`isolation level ${isolationLevel}`);
+  if (accessMode !== undefined) parts.push(accessMode);
+  return parts.join(" ");
+}
+
+/** What Kysely's transaction builders call; the connections are those of `openTransaction`. */
+export const transactionDriver: Driver = {
+  async init() {},
+  acquireConnection() {
+    throw new StatementRefused("db.connection(): use db.transaction()");
+  },
+  async beginTransaction(connection, settings) {
+    own(connection).begin(settings);
+  },
+  commitTransaction: (connection) => own(connection).commit(),
+  rollbackTransaction: (connection) => own(connection).rollback(),
+  savepoint: (connection, name) => own(connection).savepoint(`savepoint ${quote(name)}`),
+  rollbackToSavepoint: (connection, name) =>
+    own(connection).savepoint(`rollback to savepoint ${quote(name)}`),
+  releaseSavepoint: (connection, name) =>
+    own(connection).savepoint(`release savepoint ${quote(name)}`),
+  async releaseConnection(connection) {
+    own(connection).release();
+  },
+  async destroy() {},
+};
+
+// Kysely hands back what `provideConnection` gave it.
+const own = (connection: DatabaseConnection) => connection as TransactionConnection;
+
+const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/**
+ * Calls `fn` when the transaction is over, whichever way.
+ *
+ * @param tx what the function given to `db.transaction().execute()` gets.
+ */
+export async function onSettled(
+  tx: QueryExecutorProvider,
+  fn: (outcome: TransactionOutcome) => void,
+): Promise<void> {
+  if (!(tx instanceof Kysely) || !tx.isTransaction) throw new TypeError("it is not a transaction");
+  await tx.getExecutor().provideConnection(async (connection) => own(connection).onSettled(fn));
+}

@@ -1,0 +1,175 @@
+import { Type } from "typebox";
+import { describe, expect, it } from "vitest";
+import { job } from "../jobs/job.ts";
+import { DeclarationError } from "../lib/declaration-error.ts";
+import { defineError } from "../lib/errors.ts";
+import { mailTemplate } from "../mail/template.ts";
+import { feature } from "./feature.ts";
+
+/** As an application in JavaScript may call it. */
+const declare = (options: unknown, name: unknown = "notes") =>
+  feature(name as string, options as object);
+
+const problemsOf = (work: () => unknown): readonly string[] => {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof DeclarationError) return error.problems;
+    throw error;
+  }
+  return [];
+};
+
+const route = { permission: "public", summary: "x", response: Type.Unknown() } as const;
+
+describe("a feature is refused by its name and the option, where", () => {
+  it.each<[string, object, string]>([
+    ["an option is misspelt", { table: ["notes"] }, "table is not an option; did you mean tables?"],
+    ["an option means nothing", { colour: "red" }, "colour is not an option"],
+    [
+      "its migrations are a path",
+      { migrations: "./migrations" },
+      "migrations is no folder: use new URL",
+    ],
+    [
+      "its migrations are elsewhere",
+      { migrations: new URL("https://x.test/") },
+      "migrations is no folder",
+    ],
+    ["tables is no list", { tables: "notes" }, "tables is not a list"],
+    ["a table is none", { tables: ["notes", undefined] }, "tables[1] is not a table's name"],
+    [
+      "it depends on a feature itself",
+      { dependsOn: [{ name: "x" }] },
+      "dependsOn[0] is not a feature's name",
+    ],
+    [
+      "a permission has no form",
+      { permissions: { "Notes:Read": "See notes" } },
+      'permission "Notes:Read": use resource:action in lower case',
+    ],
+    [
+      "a permission is not described",
+      { permissions: { "notes:read": " " } },
+      'permission "notes:read" has no description',
+    ],
+    [
+      "a role is none",
+      { permissions: { "notes:read": { description: "x", role: "editor" } } },
+      'permission "notes:read": there is no role "editor"; use owner, admin, manager, user, viewer',
+    ],
+    [
+      "an error is undefined",
+      { constraints: { notes_key: undefined } },
+      "constraint notes_key: its error is undefined",
+    ],
+    [
+      "a job is undefined",
+      { jobs: [undefined] },
+      "jobs[0] is undefined: its import is misspelt, or part of an import circle",
+    ],
+    [
+      "a mail is none",
+      { mails: ["welcome"] },
+      "mails[0] is a value of the type string; make it with mailTemplate()",
+    ],
+    [
+      "an event has no schema",
+      { events: { "note.made": { permission: "notes:read" } } },
+      "event note.made: its data is undefined",
+    ],
+    ["a hook is none", { onStart: true }, "onStart is not a function"],
+    ["routes returns nothing", { routes: () => undefined }, "routes returned undefined"],
+    ["a route is undefined", { routes: () => [undefined] }, "route 1 of its list is undefined"],
+  ])("%s", (_, options, problem) => {
+    const [found, ...more] = problemsOf(() => declare(options));
+    expect(found).toContain(`notes: ${problem}`);
+    expect(more).toEqual([]);
+  });
+
+  it("a route is declared and not returned", () => {
+    const forgetful = () =>
+      feature("notes", {
+        routes: (r) => {
+          r.get("/notes", route, () => []);
+          return [r.get("/tags", route, () => [])];
+        },
+      });
+    expect(problemsOf(forgetful)).toEqual([
+      "notes: GET /notes is declared and not in the list that routes returns",
+    ]);
+  });
+
+  it("a route has no options", () => {
+    const bare = () =>
+      feature("notes", { routes: (r) => [r.get("/notes", undefined as never, () => [])] });
+    expect(problemsOf(bare)[0]).toMatch(/^notes: GET \/notes: its options are undefined/);
+  });
+
+  it("its own name has no form, or is one of Insulae's", () => {
+    expect(problemsOf(() => declare({}, "Notes"))).toEqual([
+      'feature name "Notes": use [a-z][a-z0-9-]*',
+    ]);
+    expect(problemsOf(() => declare({}, "control"))[0]).toContain("is one of Insulae's own");
+    expect(problemsOf(() => declare({}, 7))[0]).toContain("feature name 7: use");
+  });
+
+  it("several things are wrong, all at once", () => {
+    expect(problemsOf(() => declare({ table: [], permissions: { x: "" }, jobs: [null] }))).toEqual([
+      "notes: table is not an option; did you mean tables?",
+      'notes: permission "x": use resource:action in lower case',
+      'notes: permission "x" has no description: say what it allows, as an administrator should read it',
+      "notes: jobs[0] is null; make it with job() or platformJob()",
+    ]);
+  });
+});
+
+describe("an error is refused", () => {
+  it.each<[string, number, string, string]>([
+    ["Bad Code", 409, "Bad", 'error "Bad Code": use a code like "note_not_found"'],
+    ["fine", 200, "Fine", 'error "fine": use a status from 400 to 599, not 200'],
+    ["fine", 404.5, "Fine", "use a status from 400 to 599"],
+    ["fine", 404, " ", 'error "fine": give a title that says what is wrong'],
+  ])("as %j, %j, %j", (code, status, title, problem) => {
+    expect(problemsOf(() => defineError(code, status, title))[0]).toContain(problem);
+  });
+});
+
+describe("a job is refused", () => {
+  const run = async () => {};
+  it.each<[string, object]>([
+    ['schedule "every day" is not cron\'s five fields', { run, schedule: "every day" }],
+    ['schedule "61 * * * *" is not', { run, schedule: "61 * * * *" }],
+    ['schedule "0 24 * * *" is not', { run, schedule: "0 24 * * *" }],
+    ['schedule "*/0 * * * *" is not', { run, schedule: "*/0 * * * *" }],
+    ["runs without data", { run, schedule: "0 3 * * *", data: Type.Object({ id: Type.String() }) }],
+    ["run is undefined", {}],
+    ["data is undefined", { run, data: undefined }],
+    ["retrys is not an option; did you mean retries?", { run, retrys: 3 }],
+    ["retries is not a number of 0 or more", { run, retries: -1 }],
+  ])("where %s", (problem, options) => {
+    const [found] = problemsOf(() => job("notes.sweep", options as { run: typeof run }));
+    expect(found).toContain("job notes.sweep: ");
+    expect(found).toContain(problem);
+  });
+
+  it("and not where its schedule is cron's", () => {
+    for (const schedule of ["0 3 * * *", "*/5 8-18 1,15 jan-jun mon-fri", "0 0 * * 7"]) {
+      expect(problemsOf(() => job("notes.sweep", { run, schedule }))).toEqual([]);
+    }
+  });
+});
+
+describe("a mail is refused", () => {
+  const welcome = { name: "welcome", about: "x", subject: "Hello", body: ["{{ name }}"] };
+  it("where its texts name what isn't described", () => {
+    const described = { ...welcome, values: { nama: "Ada" } };
+    expect(problemsOf(() => mailTemplate(described, () => ({})))).toEqual([
+      "mail welcome: {{ name }} is neither in its values nor in its links; did you mean nama?",
+    ]);
+  });
+  it("where its name has no form", () => {
+    const named = { ...welcome, name: "Wel come", values: { name: "Ada" } };
+    expect(problemsOf(() => mailTemplate(named, () => ({})))[0]).toContain("lower case");
+  });
+});

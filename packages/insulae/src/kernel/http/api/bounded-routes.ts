@@ -1,0 +1,196 @@
+/**
+ * Routes whose requests are expensive, or last: a bounded number of them runs at a time, for a tenant and
+ * for the process. Beyond a tenant's limit they are refused before their body is read; beyond the process's they
+ * wait for a place, in turns (`at-a-time.ts`), and for twenty seconds at most.
+ *
+ * A place is taken until the answer has been sent, so nothing that holds one may stand still: a body has
+ * two minutes to come in, and a client that takes nothing of an answer is cut off (`take-in-time.ts`). And a
+ * client has to be the quicker the longer somebody waits, or the slowest loses the place that it has had for
+ * five seconds:
+ *
+ *   somebody waits for   0 s   1 s   2 s   3 s    4 s    5 s or more
+ *   needed, in KiB/s       8    16    32    64    128    256            times the places that the account has
+ *
+ * At a tenant's own limit, its client loses the place that moves less than 8 KiB/s.
+ */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Route } from "../../feature/feature.ts";
+import { type AtATimeOptions, createAtATime, type Leave } from "../../lib/at-a-time.ts";
+import { type Holder, holderOf } from "../../lib/fair-shares.ts";
+import { requestTimeout } from "../../lib/http-errors.ts";
+import type { Tenant } from "../../tenancy/tenant.ts";
+import { shareOf } from "../../workers/share.ts";
+
+const limits = {
+  imports: { tenant: 1, process: 4, waiting: 32, tenantWaiting: 0, retryAfter: 5 },
+  exports: { tenant: 8, process: 16, waiting: 32, tenantWaiting: 0, retryAfter: 5 },
+} as const satisfies Record<string, Sizes>;
+
+/** What a route's requests count as; all routes of a kind share its limits. */
+export type BoundedWork = keyof typeof limits;
+
+type Sizes = Required<Omit<AtATimeOptions, "what">>;
+
+const bodyWithinMs = 120_000;
+/** Less than the time in which a request has to have come in. */
+const waitAtMostMs = 20_000;
+
+/** Bytes a second: what each client needs, and what is enough however long somebody waits. */
+const least = 8_192;
+const enough = 262_144;
+
+/** @throws tooManyAtOnce, serverBusy */
+type Enter = (tenant: Tenant | undefined, call: Call) => Promise<void>;
+
+interface Call {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/** A request that has a place. */
+interface Placed {
+  readonly holder: Holder;
+  /** Bytes a second, of late, while the server waited for the client. */
+  readonly pace: () => number;
+  readonly giveUp: () => void;
+}
+
+/**
+ * @param workers of the node, each of which has a share.
+ * @returns for a route that says `atATime`, what its requests begin with.
+ */
+export function boundRoutes(workers: number): (route: Route) => Enter | undefined {
+  const kinds = new Map(
+    Object.entries(limits).map(([what, { tenant, process, ...sizes }]) => [
+      what,
+      createPlaces(what, {
+        tenant: shareOf(tenant, workers),
+        process: shareOf(process, workers),
+        ...sizes,
+      }),
+    ]),
+  );
+  return ({ options: { atATime } }) => atATime && kinds.get(atATime);
+}
+
+function createPlaces(what: string, sizes: Sizes): Enter {
+  const places = createAtATime({ what, ...sizes });
+  const placed = new Set<Placed>();
+
+  const waiters = new Set<{ seconds: number }>();
+  let ticking: NodeJS.Timeout | undefined;
+
+  /** The slowest client's place is free afterwards, if it moves less than is needed. */
+  const giveUpSlowest = (
+    among: Iterable<Placed>,
+    needed: number,
+    paceOf: (one: Placed) => number,
+  ): void => {
+    const [slowest] = [...among].toSorted((a, b) => paceOf(a) - paceOf(b));
+    if (slowest && paceOf(slowest) < needed) slowest.giveUp();
+  };
+  const makeWay = (seconds: number): void => {
+    if (placed.size < sizes.process) return;
+    const counts = Map.groupBy(placed, ({ holder: { group } }) => group);
+    const needed = Math.min(enough, least * 2 ** seconds);
+    giveUpSlowest(placed, needed, ({ pace, holder: { group } }) => {
+      return pace() / (counts.get(group)?.length ?? 1);
+    });
+  };
+  const tick = (): void => {
+    for (const waiter of waiters) waiter.seconds += 1;
+    makeWay(Math.max(...[...waiters].map(({ seconds }) => seconds)));
+  };
+
+  const enter = async (holder: Holder, answer: FastifyReply["raw"]): Promise<Leave> => {
+    const own = [...placed].filter((each) => each.holder.name === holder.name);
+    if (own.length >= sizes.tenant) giveUpSlowest(own, least, ({ pace }) => pace());
+    else makeWay(0);
+    const gone = new AbortController();
+    const abort = () => gone.abort();
+    const late = setTimeout(abort, waitAtMostMs).unref();
+    answer.once("close", abort);
+    const waiter = { seconds: 0 };
+    waiters.add(waiter);
+    ticking ??= setInterval(tick, 1_000).unref();
+    try {
+      return await places.enter(holder, gone.signal);
+    } finally {
+      waiters.delete(waiter);
+      clearTimeout(late);
+      answer.off("close", abort);
+      if (waiters.size === 0) {
+        clearInterval(ticking);
+        ticking = undefined;
+      }
+    }
+  };
+
+  return async (tenant, call) => {
+    const holder = holderOf(tenant);
+    const answer = call.reply.raw;
+    const leave = await enter(holder, answer);
+    if (answer.destroyed) {
+      leave();
+      return;
+    }
+    const meter = createMeter(call);
+    const place: Placed = {
+      holder,
+      pace: meter.pace,
+      giveUp() {
+        end();
+        endCall(call);
+      },
+    };
+    placed.add(place);
+    const late = setTimeout(() => {
+      if (!call.request.raw.complete) answer.destroy();
+    }, bodyWithinMs).unref();
+    const end = () => {
+      meter.stop();
+      clearTimeout(late);
+      placed.delete(place);
+      leave();
+    };
+    answer.once("close", end);
+  };
+}
+
+/**
+ * Measures once a second. A second in which the client is not waited for says nothing of it, and the first
+ * five of a place say too little.
+ */
+function createMeter({ request: { raw }, reply }: Call) {
+  const moved = () => (raw.socket.bytesRead ?? 0) + (raw.socket.bytesWritten ?? 0);
+  let before = moved();
+  let pace = enough / 2;
+  let young = 5;
+  const timer = setInterval(() => {
+    const now = moved();
+    const waitsForBytes = !raw.complete && raw.readableLength === 0;
+    const waitsForReader = reply.raw.writableLength > 0;
+    if (waitsForBytes || waitsForReader || now - before > pace) pace = (pace + now - before) / 2;
+    before = now;
+    young -= 1;
+  }, 1_000).unref();
+  return {
+    pace: () => (young > 0 ? Number.POSITIVE_INFINITY : pace),
+    stop: () => clearInterval(timer),
+  };
+}
+
+/** An answer that has begun can only be cut off. */
+function endCall({ request: { raw }, reply }: Call): void {
+  if (reply.raw.headersSent || raw.complete) {
+    reply.raw.destroy();
+    return;
+  }
+  // Node does not abort a body whose answer has been sent: its reader would wait for ever.
+  reply.raw.once("close", () => raw.destroy());
+  reply.send(
+    requestTimeout({
+      detail: "The server dropped this slow request to make room for another. Retry.",
+    }),
+  );
+}

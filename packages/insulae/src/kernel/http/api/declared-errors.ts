@@ -1,0 +1,48 @@
+/** The errors that a route may answer with: its own, those of the headers it takes, the shared ones. */
+
+import type { Route } from "../../feature/feature.ts";
+import { serverBusy, tooManyAtOnce } from "../../lib/at-a-time.ts";
+import type { ErrorFactory } from "../../lib/errors.ts";
+import { requestTimeout } from "../../lib/http-errors.ts";
+import {
+  idempotencyErrors,
+  keyNotTaken,
+  refusesIdempotencyKey,
+  takesIdempotencyKey,
+} from "../idempotency/idempotency.ts";
+import { conditionErrors, type ShownResources, shownBefore } from "../reply/conditional.ts";
+import { responsesOf } from "./declarations.ts";
+import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
+
+/** The errors that the route declares, and those that come with the headers it takes. */
+export function ownErrors(route: Route, shown: ShownResources): readonly ErrorFactory[] {
+  const conditional = route.options.etag !== undefined || shownBefore(route, shown);
+  const errors = route.options.errors ?? [];
+  return [
+    ...errors,
+    ...(route.options.atATime === "imports" ? [requestTimeout] : []),
+    ...(route.options.atATime || errors.includes(serverBusy) ? [tooManyAtOnce, serverBusy] : []),
+    ...(takesIdempotencyKey(route) ? idempotencyErrors : []),
+    ...(refusesIdempotencyKey(route) ? [keyNotTaken] : []),
+    ...(conditional ? conditionErrors : []),
+  ];
+}
+
+/** The shape of each error that the route may answer with, by its status. */
+export function errorSchemas(
+  route: Route,
+  shown: ShownResources,
+  problem: object,
+): ReadonlyMap<number, object> {
+  const schema = route.options.errorShape?.schema ?? problem;
+  const errors = [
+    ...ownErrors(route, shown),
+    ...sharedErrors,
+    ...(route.method === "GET" ? [] : sharedErrorsOfChanges),
+  ];
+  const statuses = [
+    ...errors.map(({ status }) => status),
+    ...[...responsesOf(route.options.response).keys()].filter((status) => status >= 400),
+  ];
+  return new Map(statuses.map((status) => [status, schema]));
+}

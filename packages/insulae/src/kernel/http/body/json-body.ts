@@ -1,0 +1,199 @@
+/**
+ * JSON as `JSON.parse` takes it, less what is never meant well: keys that reach for prototypes,
+ * doubled keys (two readers may take different ones), endless depth, characters that PostgreSQL cannot
+ * store, and numbers that JavaScript would change.
+ *
+ * One pass over the text finds the depth, the numbers and how many structural colons there are, skipping
+ * strings by `indexOf`; one over the parsed value counts its keys. Each member has one colon, so fewer keys
+ * than colons means that a key was doubled, and no set of names has to be kept.
+ *
+ * What a value costs here and later (in a schema's checks, in memory) goes by how many parts it has, far more
+ * than by its bytes, so their number has a limit of its own, which the first pass sees to.
+ */
+import { isUtf8 } from "node:buffer";
+import type { FastifyInstance } from "fastify";
+import { defineError, type FieldError } from "../../lib/errors.ts";
+import { bodyTooLarge, encodedBody, malformedJson } from "../../lib/http-errors.ts";
+import { endOfNumber, isExact, pointerTo } from "../../validation/json-numbers.ts";
+import { shareOf } from "../../workers/share.ts";
+import { asError } from "../reply/answer.ts";
+import { createBodyReader } from "./body-bytes.ts";
+
+/** Bytes of bodies that have not come in as a whole; a quarter for each tenant or client. */
+const maxUnderWay = 128 * 1024 * 1024;
+const maxDepth = 32;
+/** Of commas, colons and opening brackets together. */
+const maxParts = 50_000;
+/** Further in, an error does not say where: that is found out by reading all that comes before. */
+const maxPointed = 65_536;
+
+const quote = 0x22;
+const backslash = 0x5c;
+const comma = 0x2c;
+const colon = 0x3a;
+const zero = 0x30;
+const nine = 0x39;
+
+export const inexactNumber = defineError(
+  "inexact_number",
+  400,
+  "A number is too large or has too many digits to be stored exactly. Send it as a string.",
+);
+
+const errorsAt = (text: string, position: number, root: string): readonly FieldError[] =>
+  position > maxPointed
+    ? []
+    : [
+        {
+          pointer: `${root}${pointerTo(text, position)}`,
+          message: "would be changed: numbers are kept as IEEE 754 doubles (RFC 8259, section 6)",
+        },
+      ];
+
+/** Makes the server take JSON, and no other type: those it has of its own go. */
+export function acceptOnlyJson(app: FastifyInstance, workers: number): void {
+  app.removeAllContentTypeParsers();
+  // One payer's share has room for the largest body that the configuration allows.
+  const underWay = Math.max(shareOf(maxUnderWay, workers), 4 * (app.initialConfig.bodyLimit ?? 0));
+  const read = createBodyReader({ process: underWay, payer: underWay / 4 });
+  app.addContentTypeParser("application/json", (request, stream, done) => {
+    if (request.headers["content-encoding"] !== undefined) {
+      done(encodedBody());
+      return;
+    }
+    read(request, stream, (failed, bytes) => {
+      if (!bytes) {
+        done(failed);
+        return;
+      }
+      let body: unknown;
+      try {
+        body = parseJsonBody(bytes);
+      } catch (error) {
+        done(asError(error));
+        return;
+      }
+      done(null, body);
+    });
+  });
+}
+
+/**
+ * Parses a body. An empty one is `undefined`.
+ *
+ * @param root the pointer to it in errors.
+ * @throws malformedJson, inexactNumber, bodyTooLarge
+ */
+export function parseJsonBody(bytes: Buffer, root = "/body"): unknown {
+  if (bytes.length === 0) return undefined;
+  if (!isUtf8(bytes)) throw malformedJson({ detail: "The body is not UTF-8." });
+  const text = bytes.toString();
+  const { colons, changed } = scan(text);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    // Its message quotes the text; the client knows what it sent.
+    throw malformedJson({ cause });
+  }
+  if (changed !== undefined) throw inexactNumber({ errors: errorsAt(text, changed, root) });
+  // Only an escape can make a character that the text itself may not have.
+  const keys = countKeys(value, text.includes("\\u"));
+  if (keys !== colons) throw malformedJson({ detail: "A key occurs twice in one object." });
+  return value;
+}
+
+const tooManyParts = `The body can have at most ${maxParts} commas, colons and opening brackets. Send less at once.`;
+
+interface Scan {
+  readonly colons: number;
+  /** Where a number begins that JavaScript would change. */
+  readonly changed: number | undefined;
+}
+
+function scan(text: string): Scan {
+  let colons = 0;
+  let depth = 0;
+  let parts = 0;
+  let changed: number | undefined;
+  const countPart = () => {
+    if (++parts > maxParts) throw bodyTooLarge({ detail: tooManyParts });
+  };
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= zero && code <= nine) {
+      const end = endOfNumber(text, i);
+      if (changed === undefined && !isExact(text, i, end)) changed = i;
+      i = end - 1;
+      continue;
+    }
+    switch (code) {
+      case quote:
+        i = endOfString(text, i);
+        break;
+      case colon:
+        colons++;
+        countPart();
+        break;
+      case comma:
+        countPart();
+        break;
+      case 0x7b: // {
+      case 0x5b: // [
+        countPart();
+        if (++depth > maxDepth) {
+          throw malformedJson({ detail: `The body is nested more than ${maxDepth} levels deep.` });
+        }
+        break;
+      case 0x7d: // }
+      case 0x5d: // ]
+        depth--;
+        break;
+    }
+  }
+  return { colons, changed };
+}
+
+/** The position of the quote that closes the string opened at `start`. */
+function endOfString(text: string, start: number): number {
+  for (let end = start; ; ) {
+    end = text.indexOf('"', end + 1);
+    if (end === -1) throw malformedJson();
+    let escapes = 0;
+    while (text.charCodeAt(end - 1 - escapes) === backslash) escapes++;
+    if (escapes % 2 === 0) return end;
+  }
+}
+
+function countKeys(value: unknown, escaped: boolean): number {
+  if (typeof value === "string") {
+    if (escaped) checkText(value);
+    return 0;
+  }
+  if (typeof value !== "object" || value === null) return 0;
+  let keys = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) keys += countKeys(item, escaped);
+    return keys;
+  }
+  // All that `JSON.parse` gives an object is its own.
+  for (const key in value) {
+    const member: unknown = Reflect.get(value, key);
+    if (key === "__proto__" || (key === "constructor" && isObjectWithPrototype(member))) {
+      throw malformedJson({ detail: "A key is not allowed." });
+    }
+    if (escaped) checkText(key);
+    keys += 1 + countKeys(member, escaped);
+  }
+  return keys;
+}
+
+function isObjectWithPrototype(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, "prototype");
+}
+
+function checkText(text: string): void {
+  if (text.includes("\0") || !text.isWellFormed()) {
+    throw malformedJson({ detail: "The body contains a character that cannot be stored." });
+  }
+}

@@ -1,0 +1,133 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { ErrorShape } from "../../feature/feature.ts";
+import type { CallSite } from "../../lib/call-site.ts";
+import type { AppError } from "../../lib/errors.ts";
+import { internalError } from "../../lib/http-errors.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Cors } from "../request/cors.ts";
+import type { Entrance } from "../request/entrance.ts";
+import { findState, requestLog } from "../request/request-state.ts";
+import { asError } from "./answer.ts";
+import type { CheckJson } from "./answer-check.ts";
+import { type ConstraintErrors, isDatabaseError, isRefusedValue } from "./database-errors.ts";
+import {
+  type ErrorContext,
+  errorContextOf,
+  problemOf,
+  problemType,
+  visibleError,
+} from "./problem.ts";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    errorShape?: ErrorShape | undefined;
+    /** Absent in production. */
+    checkError?: CheckJson | undefined;
+    declaredAt?: CallSite | undefined;
+  }
+}
+
+export interface AnswerErrorOptions {
+  readonly constraints: ConstraintErrors;
+  readonly stray: Entrance["stray"];
+  readonly admitError: Cors["admitError"];
+  /** Whether problems say what was wrong: not in production. */
+  readonly debug: boolean;
+  readonly log: Logger;
+}
+
+/** Fastify's error handler: the one place where errors become answers. */
+export function createAnswerError({
+  constraints,
+  stray,
+  admitError,
+  debug,
+  log,
+}: AnswerErrorOptions) {
+  const render = (visible: AppError, error: unknown, request: FastifyRequest) =>
+    rendered(
+      visible,
+      request,
+      debug && visible.status === 500 ? contextOf(error, request) : undefined,
+    );
+
+  return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    // Errors of the router come before any route.
+    if (!findState(request)) stray(request, reply);
+    admitError(request, reply);
+    let thrown = error;
+    let visible = visibleError(error, constraints);
+    let answer = render(visible, error, request);
+    const mismatch = findMismatch(answer, request);
+    if (mismatch) {
+      thrown = visible = internalError({ detail: mismatch.message, cause: error });
+      answer = render(visible, thrown, request);
+    }
+    if (visible.status >= 500 && !isAbort(error, request, reply)) {
+      const line = requestLog(request, log);
+      if (visible.status === 503) {
+        // It is known, and there are many while something is away: each says why, not where.
+        line.warn({ code: visible.code, reason: reasonOf(error) }, visible.title);
+      } else {
+        const { route, frame } = contextOf(thrown, request);
+        line.error(
+          { route, frame, err: thrown },
+          isDatabaseError(error) ? "Database error" : visible.title,
+        );
+      }
+    } else if (isRefusedValue(error)) {
+      requestLog(request, log).warn({ err: error }, "PostgreSQL refused a value");
+    }
+    const { status, type, text } = answer;
+    reply.code(status).headers(visible.headers).type(type).send(text);
+  };
+}
+
+/** What the first cause says. */
+function reasonOf(error: unknown): string {
+  let first = asError(error);
+  for (let depth = 0; depth < 10 && first.cause instanceof Error; depth += 1) first = first.cause;
+  return first.message;
+}
+
+/** The status, type and body that the route gives an error. */
+function rendered(error: AppError, request: FastifyRequest, debug: ErrorContext | undefined) {
+  const shape = request.routeOptions.config.errorShape ?? findState(request)?.errorShape;
+  if (!shape) {
+    const text = JSON.stringify({ ...problemOf(error, request.id), ...(debug && { debug }) });
+    return { status: error.status, type: problemType, text };
+  }
+  return {
+    status: shape.statusOf?.(error, request) ?? error.status,
+    type: "application/json; charset=utf-8",
+    text: JSON.stringify(shape.bodyOf(error, request)),
+  };
+}
+
+const contextOf = (error: unknown, request: FastifyRequest): ErrorContext =>
+  errorContextOf(asError(error), {
+    name: `${request.method} ${findState(request)?.path ?? request.routeOptions.url ?? "(no route)"}`,
+    at: request.routeOptions.config.declaredAt,
+  });
+
+/** Outside of production: what an error's answer has that its route does not declare. */
+function findMismatch(
+  { status, text }: ReturnType<typeof rendered>,
+  request: FastifyRequest,
+): Error | undefined {
+  if (findState(request)?.refusedByHook) return undefined;
+  try {
+    request.routeOptions.config.checkError?.(status, text);
+    return undefined;
+  } catch (error) {
+    return asError(error);
+  }
+}
+
+/** The client went away while it was still sending, or before it was sent a stream's first piece. */
+function isAbort(error: unknown, request: FastifyRequest, reply: FastifyReply): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error === request.raw.errored) return true;
+  // What Node says of an answer that cannot be written; if another stream broke, the answer still can.
+  return Reflect.get(error, "code") === "ERR_STREAM_PREMATURE_CLOSE" && reply.raw.destroyed;
+}

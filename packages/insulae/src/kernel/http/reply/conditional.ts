@@ -1,0 +1,163 @@
+/**
+ * `If-Match` on what people edit. The GET by id that declares `etag` says what there is; the PUT,
+ * PATCH and DELETE of the same path are done only if that is what the client has seen:
+ *
+ *     begin · lock the row · what would the GET answer now? · its tag is not the client's: 412
+ *                                                            · it is: the handler's write · commit
+ *
+ * All of it is in the transaction of the handler's first write (database/write-guard.ts), so nobody
+ * can come in between, and of many who have seen the same, one wins. A request without a condition
+ * takes none of this.
+ */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { sql } from "kysely";
+import { guardWrites, type TenantDatabase } from "../../data/tenant-database.ts";
+import type { Feature, Route } from "../../feature/feature.ts";
+import type { ErrorFactory } from "../../lib/errors.ts";
+import { responsesOf, routePath } from "../api/declarations.ts";
+import { RequestContext, type RouteSetting } from "../request/request-context.ts";
+import type { ResolvedRequest } from "../request/request-state.ts";
+import { createAnswer, settle, type TaggedAnswers } from "./answer.ts";
+import {
+  type Condition,
+  conditionOf,
+  entityTagOf,
+  invalidEntityTag,
+  preconditionFailed,
+  requireCondition,
+} from "./preconditions.ts";
+
+/** What a route that takes the headers may answer because of them. */
+export const conditionErrors: readonly ErrorFactory[] = [invalidEntityTag, preconditionFailed];
+
+/** The GETs that declare `etag`, by path. */
+export type ShownResources = ReadonlyMap<string, Route>;
+
+export const shownResources = (features: readonly Feature[]): ShownResources =>
+  new Map(
+    features
+      .flatMap(({ routes }) => routes)
+      .filter(({ options }) => options.etag !== undefined)
+      .map((route) => [routePath(route), route]),
+  );
+
+/** The GET of what a route changes, if it takes `If-Match`. */
+export function shownBefore(route: Route, shown: ShownResources): Route | undefined {
+  const { method } = route;
+  const changes = method === "PUT" || method === "PATCH" || method === "DELETE";
+  return changes ? shown.get(routePath(route)) : undefined;
+}
+
+/** Those that have the whole of what the GET shows. */
+export function taggedAnswers(route: Route, shown: ShownResources): TaggedAnswers | undefined {
+  const read = route.options.etag !== undefined;
+  const source = read ? route : shownBefore(route, shown);
+  const schema = source && responsesOf(source.options.response).get(200);
+  if (!schema) return undefined;
+  const statuses = [...responsesOf(route.options.response)].flatMap(([status, each]) =>
+    each === schema ? [status] : [],
+  );
+  return { statuses: new Set(statuses), read };
+}
+
+export interface ConditionalCall {
+  readonly setting: RouteSetting;
+  readonly resolved: ResolvedRequest;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+type Handle = (context: RequestContext) => unknown;
+
+/** Runs the handler of a change on the condition that the request has. */
+export interface Conditional {
+  /** Undefined: the request has none. @throws invalidEntityTag */
+  readonly conditionOf: (request: FastifyRequest) => Condition | undefined;
+  /** The context, whose writes wait for the check, and the handler's value. */
+  readonly run: (
+    call: ConditionalCall,
+    condition: Condition,
+    handle: Handle,
+  ) => { readonly context: RequestContext; readonly value: Promise<unknown> };
+}
+
+/** @param get the GET that shows what is changed. */
+export function createConditional(get: Route): Conditional {
+  const answer = createAnswer(responsesOf(get.options.response), `GET ${routePath(get)}`);
+  // Its context is the one that the declaration was checked against.
+  const show = get.handler as Handle;
+
+  return {
+    conditionOf: ({ headers }) => conditionOf(headers),
+    run(call, condition, handle) {
+      const { setting, request, reply, resolved } = call;
+      const { etag } = get.options;
+      let checked = false;
+      const check = (value: unknown): void => {
+        requireCondition(condition, entityTagOf(answer.text(reply, value)));
+        checked = true;
+      };
+      const guarded =
+        resolved.db && etag !== undefined && etag !== true
+          ? guardWrites(resolved.db, async (tx) => {
+              await lock(etag, tx, idOf(request));
+              const inside = { ...call, resolved: new OnDatabase(resolved, tx) };
+              check(await settle(show(contextOf(inside))));
+            })
+          : undefined;
+      const context = new RequestContext(
+        setting,
+        guarded ? new OnDatabase(resolved, guarded.db) : resolved,
+        request,
+        reply,
+        check,
+      );
+      const done = async () => {
+        const value = await settle(handle(context));
+        // Whoever writes this route has to know: what they wrote was not compared with anything.
+        if (!checked) throw new Error(`${setting.list} has not looked at the request's If-Match`);
+        return value;
+      };
+      return { context, value: done() };
+    },
+  };
+}
+
+const contextOf = ({ setting, resolved, request, reply }: ConditionalCall) =>
+  new RequestContext(setting, resolved, request, reply);
+
+/** The path has an id, which its schema was checked for. */
+const idOf = ({ params }: FastifyRequest): string => (params as { id: string }).id;
+
+type Db = TenantDatabase<Record<never, never>>;
+
+async function lock(
+  etag: Exclude<Route["options"]["etag"], true | undefined>,
+  tx: Db,
+  id: string,
+): Promise<void> {
+  // The tables are those that the function was declared with.
+  if (typeof etag === "function") await etag(tx as never, id);
+  else await sql`select from ${sql.table(etag)} where id = ${id} for update`.execute(tx);
+}
+
+/** For the same request, on another database; what is a getter stays one. */
+class OnDatabase implements ResolvedRequest {
+  readonly tenant: ResolvedRequest["tenant"];
+  readonly user: ResolvedRequest["user"];
+  readonly credential: ResolvedRequest["credential"];
+  readonly db: Db;
+  readonly #resolved: ResolvedRequest;
+
+  constructor(resolved: ResolvedRequest, db: Db) {
+    this.tenant = resolved.tenant;
+    this.user = resolved.user;
+    this.credential = resolved.credential;
+    this.db = db;
+    this.#resolved = resolved;
+  }
+
+  get platform() {
+    return this.#resolved.platform;
+  }
+}

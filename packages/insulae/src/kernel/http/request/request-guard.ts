@@ -1,0 +1,84 @@
+import type { IncomingMessage } from "node:http";
+import type { AppError } from "../../lib/errors.ts";
+import { badRequest, uriTooLong } from "../../lib/http-errors.ts";
+
+const maxUrlLength = 8_000;
+const slash = 0x2f;
+
+/** Without a name and password, which no client sends to a server. */
+const httpUrl = /^https?:\/\/([^/?#@]+)(?=[/?]|$)/i;
+
+/**
+ * Makes of an address in absolute form (`GET http://a.example/path`, RFC 9112, 3.2.2) the form that the routes
+ * have. Only if its host is the one that the header Host names, as the client has to send it: two hosts could be
+ * two tenants. All others stay as they are, and are refused.
+ */
+export function takeOriginForm(request: IncomingMessage): void {
+  const url = request.url ?? "";
+  if (url.charCodeAt(0) === slash || url.length > maxUrlLength) return;
+  const [start, host] = httpUrl.exec(url) ?? [];
+  if (start === undefined || host?.toLowerCase() !== request.headers.host?.toLowerCase()) return;
+  const rest = url.slice(start.length);
+  request.url = rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+/**
+ * Refuses what only an attacker or a broken proxy sends, before anything is made of it: an address
+ * that is not a path, is too long, or has a NUL, which PostgreSQL could not store; a query that can't be
+ * decoded; two headers where one decides; and encodings that a proxy may read in another way.
+ */
+export function requestProblem(request: IncomingMessage): AppError | undefined {
+  const url = request.url ?? "";
+  if (url.length > maxUrlLength) return uriTooLong();
+  if (url.charCodeAt(0) !== slash) {
+    return badRequest({
+      detail: "The address must begin with /, or be a URL with the same host as the header Host.",
+    });
+  }
+  if (url.includes("%00"))
+    return badRequest({ detail: "The address contains a NUL character (%00). Remove it." });
+  if (!isDecodable(url)) {
+    return badRequest({
+      detail: "The query contains a % that does not begin a UTF-8 character. Encode it as %25.",
+    });
+  }
+  const encoding = request.headers["transfer-encoding"];
+  if (encoding !== undefined && encoding.toLowerCase() !== "chunked") {
+    return badRequest({ detail: "The only supported transfer encoding is chunked." });
+  }
+  const repeated = repeatedHeader(request.rawHeaders);
+  if (repeated)
+    return badRequest({ detail: `The header ${repeated} was sent twice. Send it once.` });
+  return undefined;
+}
+
+/** The router has decoded the path; a query's reader leaves as it is what it can't decode. */
+function isDecodable(url: string): boolean {
+  if (!url.includes("%")) return true;
+  try {
+    decodeURIComponent(url);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Headers that say who asks, for whom, and of what: each as one bit. */
+const decisive = new Map(
+  [
+    ...["Host", "Authorization", "X-API-Key", "X-Tenant", "X-Tenant-ID", "Client-Cert", "Origin"],
+    ...["Content-Type", "If-Match", "Idempotency-Key"],
+  ].map((name, index) => [name.toLowerCase(), { name, bit: 1 << index }]),
+);
+
+/** Node keeps the first or joins them without a word; a proxy before it may look at the other one. */
+function repeatedHeader(rawHeaders: readonly string[]): string | undefined {
+  let seen = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const known = decisive.get((rawHeaders[i] ?? "").toLowerCase());
+    if (!known) continue;
+    if ((seen & known.bit) !== 0) return known.name;
+    seen |= known.bit;
+  }
+  return undefined;
+}

@@ -1,0 +1,81 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Feature, Route } from "../../feature/feature.ts";
+import { type AnsweredRequest, type HookedRequest, inTurn } from "../../feature/hooks.ts";
+import type { MaybePromise } from "../../lib/maybe-promise.ts";
+import { routePath } from "../api/declarations.ts";
+import { RequestContext, type RouteSetting } from "./request-context.ts";
+import { findState, type ResolvedRequest, requestLog } from "./request-state.ts";
+
+/** The hooks of all features, for one route; undefined where no feature has one. */
+export interface RouteHooks {
+  /** @throws what a hook throws */
+  readonly before:
+    | ((request: FastifyRequest, reply: FastifyReply, found: ResolvedRequest) => MaybePromise<void>)
+    | undefined;
+  readonly after: ((request: FastifyRequest, reply: FastifyReply) => void) | undefined;
+}
+
+export function createRouteHooks(
+  features: readonly Feature[],
+): (route: Route, setting: RouteSetting) => RouteHooks {
+  const requestHooks = features.flatMap(({ hooks }) => hooks.onRequest ?? []);
+  const responseHooks = features.flatMap(({ hooks }) => hooks.onResponse ?? []);
+
+  return (route, setting) => {
+    const about = { method: route.method, path: routePath(route) };
+    // As a tenant's handler has it: whatever the route's context, there is no way to the platform.
+    const narrow: RouteSetting = { ...setting, context: "tenant" };
+    return {
+      before:
+        requestHooks.length === 0
+          ? undefined
+          : (request, reply, found) => {
+              const refused = (error: unknown): never => {
+                const state = findState(request);
+                if (state) state.refusedByHook = true;
+                throw error;
+              };
+              const context = new HookContext(about, narrow, found, request, reply);
+              try {
+                // Each was declared for its own feature's tables, which are this tenant's.
+                const waiting = inTurn<never>(requestHooks, context as never);
+                return waiting instanceof Promise ? waiting.catch(refused) : waiting;
+              } catch (error) {
+                return refused(error);
+              }
+            },
+      after:
+        responseHooks.length === 0
+          ? undefined
+          : (request, reply) => {
+              const state = findState(request);
+              if (!state?.resolved) return;
+              const context = new HookContext(about, narrow, state.resolved, request, reply);
+              context.response = {
+                status: reply.raw.statusCode,
+                milliseconds: performance.now() - state.startedAt,
+              };
+              for (const hook of responseHooks) {
+                try {
+                  hook(context as AnsweredRequest); // it has been answered
+                } catch (error) {
+                  requestLog(request, setting.log).error({ err: error }, "A hook failed");
+                }
+              }
+            },
+    };
+  };
+}
+
+class HookContext extends RequestContext implements Omit<HookedRequest<never>, "db"> {
+  readonly route: HookedRequest<never>["route"];
+  response: AnsweredRequest["response"] | undefined;
+
+  constructor(
+    route: HookedRequest<never>["route"],
+    ...rest: ConstructorParameters<typeof RequestContext>
+  ) {
+    super(...rest);
+    this.route = route;
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * HTML pages of the server's own, which stand beside the API. Their scripts and styles are in the page itself and
+ * named in its policy by their hashes, so that nothing else runs, and nothing comes from elsewhere.
+ */
+import { createHash } from "node:crypto";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { notFound } from "../../lib/http-errors.ts";
+import type { MaybePromise } from "../../lib/maybe-promise.ts";
+import type { RequestLimits } from "../limits/request-limits.ts";
+import type { EnterAt } from "../request/entrance.ts";
+import type { AdmitHost } from "./development-hosts.ts";
+
+export interface Page {
+  /** The whole document. @param origin where the browser asks, such as `http://localhost:8000` */
+  readonly html: (origin: string) => string;
+  /** Its Content-Security-Policy; see `pagePolicy`. */
+  readonly policy: string;
+}
+
+export interface PagesOptions {
+  /** By their paths. */
+  readonly pages: Readonly<Record<string, Page>>;
+  /** Elsewhere there is nothing at these addresses. */
+  readonly isPlatformHost: (host: string) => MaybePromise<boolean>;
+}
+
+interface Context {
+  readonly enterAt: EnterAt;
+  readonly limits: RequestLimits;
+  readonly admitHost: AdmitHost | undefined;
+}
+
+/** Registers them, for GET. */
+export function registerPages(
+  app: FastifyInstance,
+  { pages, isPlatformHost }: PagesOptions,
+  { enterAt, limits, admitHost }: Context,
+): void {
+  for (const [path, page] of Object.entries(pages)) {
+    const enter = enterAt(path);
+    app.get(path, {
+      onRequest: async (request, reply) => {
+        enter(request, reply);
+        await limits.gate(request, reply);
+        await limits.stranger(request, reply);
+        await admitHost?.(request);
+        if (!(await isPlatformHost(request.host))) throw notFound();
+      },
+      // `no-store` and `no-referrer` are headers of every answer.
+      handler: (request, reply) =>
+        reply
+          .header("content-security-policy", page.policy)
+          .type("text/html; charset=utf-8")
+          .send(page.html(new URL(`${schemeOf(request)}://${request.host}`).origin)),
+    });
+  }
+}
+
+/** A proxy may pass on any text as the scheme. */
+const schemeOf = ({ protocol }: FastifyRequest): string =>
+  protocol === "https" ? "https" : "http";
+
+/** @param more directives besides the strictest, such as `connect-src 'self'`. */
+export const pagePolicy = (
+  { script, style }: { readonly script: string; readonly style: string },
+  ...more: readonly string[]
+): string =>
+  [
+    "default-src 'none'",
+    `script-src ${hashOf(script)}`,
+    `style-src ${hashOf(style)}`,
+    ...more,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+
+const hashOf = (text: string): string =>
+  `'sha256-${createHash("sha256").update(text).digest("base64")}'`;

@@ -1,0 +1,163 @@
+/**
+ * Where a request's credential is found, and whose it is. Each kind of credential has one branch in
+ * `authenticate`, which gives a `Proof`; what follows (the tenant, the permission) asks nothing else.
+ */
+import { timingSafeEqual } from "node:crypto";
+import { cookieIn, doubled } from "../lib/cookies.ts";
+import { chain, type MaybePromise } from "../lib/maybe-promise.ts";
+import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
+import { looksLikeApiKey, parseApiKey } from "./api-key.ts";
+import type { Authority } from "./authority.ts";
+import { type CookieSession, type CookieSessions, sessionCookie } from "./cookie-sessions.ts";
+import type { Credential } from "./credential.ts";
+import { csrfRefused, invalidToken } from "./errors.ts";
+import type { Principal } from "./principal.ts";
+import type { Claims } from "./tokens.ts";
+
+/** What a request shows to prove who calls. */
+export interface Shown {
+  /**
+   * A bearer credential, without `Bearer`: an access token, or an API key. Where there is one, the
+   * cookie is not looked at: what is no good is not made good by it.
+   */
+  readonly token: string | undefined;
+  /** The header `Cookie`. */
+  readonly cookies: string | undefined;
+  /** The header `X-CSRF-Token`. */
+  readonly csrfToken: string | undefined;
+  /** Whether the request may change something: then a cookie alone is not enough. */
+  readonly changes: boolean;
+  /** What a one-time ticket stood for, which was redeemed. It counts like a token that says so. */
+  readonly redeemed?: Claims | undefined;
+  /** Nobody has just done anything: a cookie's session is not prolonged. */
+  readonly unattended?: boolean;
+}
+
+/** A credential that is what it says; whether its holder may still use it, `findPrincipal` knows. */
+export interface Proof {
+  readonly credential: Credential;
+  /** The one context that it is good in: this tenant, or (undefined) the core. */
+  readonly tenantId: TenantId | undefined;
+  /** Whose it is, for the log. */
+  readonly subject: string;
+  /** Who that is at present; undefined: nobody any more, or it has been revoked. */
+  readonly findPrincipal: (tenant: Tenant | undefined) => MaybePromise<Principal | undefined>;
+}
+
+/**
+ * What the request proves; undefined if it shows nothing.
+ *
+ * @throws invalidToken (or the promise rejects with it) if what it shows is no good
+ */
+export type Authenticate = (shown: Shown) => MaybePromise<Proof | undefined>;
+
+export interface AuthenticationOptions {
+  readonly verifyToken: (token: string) => MaybePromise<Claims>;
+  readonly cookieSessions: Pick<CookieSessions, "find" | "csrfToken">;
+  readonly authority: Pick<Authority, "findUser" | "findAccount" | "findUserOfKey">;
+  /** Whether the session has been ended. */
+  readonly isEnded: (sessionId: string) => MaybePromise<boolean>;
+  /** Hears of each request that an API key makes. */
+  readonly onApiKeyUsed: (tenant: Tenant, keyId: string) => void;
+}
+
+export function createAuthentication(options: AuthenticationOptions): Authenticate {
+  const { verifyToken, cookieSessions, authority, isEnded, onApiKeyUsed } = options;
+
+  const whoIs = (
+    claims: Pick<Claims, "subject">,
+    tenant: Tenant | undefined,
+  ): MaybePromise<Principal | undefined> =>
+    // The signed claim, or the session's row, says which of the two it is; the authority whether
+    // there is such a one.
+    tenant
+      ? authority.findUser(tenant, claims.subject as UserId)
+      : authority.findAccount(claims.subject as AccountId);
+
+  /** Acting as somebody else takes an administrator, all the time. */
+  const impersonates = (claims: Claims): MaybePromise<boolean> =>
+    claims.impersonator === undefined
+      ? true
+      : chain(authority.findAccount(claims.impersonator), (actor) => actor?.platformAdmin === true);
+
+  const proofOf = (claims: Claims): Proof => ({
+    credential: claims,
+    tenantId: claims.tenantId,
+    subject: claims.subject,
+    findPrincipal: (tenant) =>
+      chain(whoIs(claims, tenant), (user) =>
+        user?.epoch === claims.epoch
+          ? chain(impersonates(claims), (may) => (may ? user : undefined))
+          : undefined,
+      ),
+  });
+
+  const unlessEnded = (sessionId: string, proof: Proof): MaybePromise<Proof> =>
+    chain(isEnded(sessionId), (ended) => {
+      if (ended) throw invalidToken();
+      return proof;
+    });
+
+  const byApiKey = (text: string): Proof => {
+    const key = parseApiKey(text);
+    if (!key) throw invalidToken();
+    return {
+      credential: { kind: "api_key", keyId: key.id },
+      tenantId: key.tenantId,
+      subject: key.userId,
+      findPrincipal: (tenant) =>
+        tenant &&
+        chain(authority.findUserOfKey(tenant, key), (user) => {
+          if (user) onApiKeyUsed(tenant, key.id);
+          return user;
+        }),
+    };
+  };
+
+  const byToken = (token: string): MaybePromise<Proof> =>
+    chain(verifyToken(token), (claims) => unlessEnded(claims.sessionId, proofOf(claims)));
+
+  const proofOfCookie = (session: CookieSession): Proof => ({
+    credential: {
+      kind: "cookie",
+      sessionId: session.id,
+      issuedAt: session.createdAt.getTime() / 1000,
+      expiresAt: session.expiresAt.getTime() / 1000,
+      impersonator: undefined,
+    },
+    tenantId: session.tenantId,
+    subject: session.subject,
+    findPrincipal: (tenant) =>
+      chain(whoIs(session, tenant), (user) => (user?.epoch === session.epoch ? user : undefined)),
+  });
+
+  const byRedeemed = (claims: Claims): MaybePromise<Proof> => {
+    if (claims.expiresAt * 1000 <= Date.now()) throw invalidToken();
+    return unlessEnded(claims.sessionId, proofOf(claims));
+  };
+
+  const byCookie = (shown: Shown): MaybePromise<Proof | undefined> => {
+    const { cookies, csrfToken, changes, unattended = false } = shown;
+    const cookie = cookieIn(cookies, sessionCookie);
+    if (cookie === undefined) return undefined;
+    if (cookie === doubled) throw invalidToken();
+    return chain(cookieSessions.find(cookie, unattended), (session) => {
+      if (!session) throw invalidToken();
+      // A browser sends the cookie whichever page made it send the request; the token it does not.
+      if (changes && !isSame(csrfToken, cookieSessions.csrfToken(session.id))) throw csrfRefused();
+      return unlessEnded(session.id, proofOfCookie(session));
+    });
+  };
+
+  return (shown) => {
+    const { token, redeemed } = shown;
+    if (redeemed) return byRedeemed(redeemed);
+    if (token === undefined) return byCookie(shown);
+    return looksLikeApiKey(token) ? byApiKey(token) : byToken(token);
+  };
+}
+
+function isSame(given: string | undefined, expected: string): boolean {
+  const [one, other] = [Buffer.from(given ?? ""), Buffer.from(expected)];
+  return one.length === other.length && timingSafeEqual(one, other);
+}

@@ -1,0 +1,200 @@
+/**
+ * Sign-in sessions of browsers: rows of `control.sessions` like those of tokens, shown by a cookie
+ * instead. There is nothing to refresh: use prolongs the session, now and then and beside the request,
+ * up to a last day, after which its user has to sign in again.
+ *
+ * An open session is remembered for half a minute by the text of its cookie, so an ordinary request
+ * pays a look-up: no query, and no hash. That a session has ended meanwhile is known to
+ * `ended-sessions.ts`, which is asked as it is for tokens.
+ */
+import { type Kysely, type SqlBool, sql } from "kysely";
+import { LRUCache } from "lru-cache";
+import type { MaybePromise } from "../lib/maybe-promise.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { Amr } from "./factors/methods.ts";
+import type { SessionCookies } from "./session-cookie.ts";
+import { keptUserAgent } from "./sessions.ts";
+
+export const sessionCookie = "__Host-insulae";
+
+export interface NewCookieSession {
+  /** Undefined: `subjectId` is an account. */
+  readonly tenantId: TenantId | undefined;
+  readonly subjectId: AccountId | UserId;
+  readonly epoch: string;
+  readonly ip: string;
+  readonly userAgent: string | undefined;
+  /** How they proved who they are. */
+  readonly amr: Amr;
+  /** When, if not just now. */
+  readonly provedAt?: Date | undefined;
+}
+
+export interface CookieSession {
+  readonly id: string;
+  readonly tenantId: TenantId | undefined;
+  readonly subject: string;
+  readonly epoch: string;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+}
+
+export interface CookieSessions {
+  /** Seconds after which a browser may forget the cookie: the session has ended for certain. */
+  readonly maxAgeSeconds: number;
+  /** Begins a session. @returns the text of its cookie, which is told nobody else. */
+  open(session: NewCookieSession): Promise<{ readonly id: string; readonly cookie: string }>;
+  /**
+   * The open session of a cookie, at once if it was seen lately.
+   *
+   * @param unattended nobody uses it just now: it is not prolonged.
+   */
+  find(cookie: string, unattended?: boolean): MaybePromise<CookieSession | undefined>;
+  /** Ends the session of a cookie that a browser gives up for another. */
+  end(cookie: string): Promise<void>;
+  csrfToken(sessionId: string): string;
+}
+
+export interface CookieSessionsOptions {
+  readonly control: Kysely<ControlTables>;
+  readonly cookies: SessionCookies;
+  /** How long a session lasts that nobody uses. */
+  readonly idleSeconds: number;
+  /** How long it lasts at most. */
+  readonly maxSeconds: number;
+  readonly log: Logger;
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number;
+}
+
+interface Known {
+  /** Undefined: the cookie is genuine, and its session has ended. */
+  readonly session: CookieSession | undefined;
+  /** When it was prolonged last, in milliseconds. */
+  usedAt: number;
+}
+
+export function createCookieSessions(options: CookieSessionsOptions): CookieSessions {
+  const { control, cookies, idleSeconds, maxSeconds, log, clock = Date.now } = options;
+  const known = new LRUCache<string, Known>({ max: 50_000, ttl: 30_000, ttlResolution: 100 });
+  const waiting = new Map<string, Promise<CookieSession | undefined>>();
+  const prolongEveryMs = Math.min(300_000, idleSeconds * 100);
+
+  const load = async (hash: Buffer): Promise<Known> => {
+    const row = await control
+      .selectFrom("control.sessions")
+      .select(["id", "tenant_id", "subject_id", "epoch", "created_at", "expires_at"])
+      .select("last_used_at")
+      .where("cookie_hash", "=", hash)
+      .where(isOpen)
+      .executeTakeFirst();
+    return { session: row && sessionOf(row), usedAt: row?.last_used_at.getTime() ?? 0 };
+  };
+
+  const ask = (text: string): MaybePromise<CookieSession | undefined> => {
+    const hash = cookies.hashOf(text);
+    if (!hash) return undefined;
+    const asking: Promise<CookieSession | undefined> = load(hash)
+      .then((found) => {
+        // What was ended meanwhile is not kept.
+        if (waiting.get(text) === asking) known.set(text, found);
+        return found.session;
+      })
+      .finally(() => {
+        if (waiting.get(text) === asking) waiting.delete(text);
+      });
+    waiting.set(text, asking);
+    return asking;
+  };
+
+  /** Beside the request: should it fail, the next one tries again. */
+  const prolong = ({ id }: CookieSession): void => {
+    control
+      .updateTable("control.sessions")
+      .set({
+        last_used_at: sql<Date>`now()`,
+        expires_at: sql<Date>`least(now() + make_interval(secs => ${idleSeconds}), prolonged_until)`,
+      })
+      .where("id", "=", id)
+      .where(isOpen)
+      .execute()
+      .catch((error: unknown) => log.warn({ err: error }, "A session could not be prolonged"));
+  };
+
+  return {
+    maxAgeSeconds: maxSeconds,
+    async open({ tenantId, subjectId, epoch, ip, userAgent, amr, provedAt }) {
+      const cookie = cookies.create();
+      const { id } = await control
+        .insertInto("control.sessions")
+        .values({
+          tenant_id: tenantId ?? null,
+          subject_id: subjectId,
+          kind: "cookie",
+          epoch,
+          amr: [...amr],
+          proved_at: provedAt,
+          ip,
+          user_agent: keptUserAgent(userAgent),
+          expires_at: after(Math.min(idleSeconds, maxSeconds)),
+          prolonged_until: after(maxSeconds),
+          cookie_hash: cookie.hash,
+        })
+        .returning("id")
+        .executeTakeFirstOrThrow();
+      return { id, cookie: cookie.text };
+    },
+    find(text, unattended = false) {
+      const hit = known.get(text);
+      if (!hit) return waiting.get(text) ?? ask(text);
+      const { session } = hit;
+      if (!session) return undefined;
+      const now = clock();
+      if (session.expiresAt.getTime() <= now) {
+        // Another node may have prolonged it.
+        known.delete(text);
+        return ask(text);
+      }
+      if (!unattended && now - hit.usedAt > prolongEveryMs) {
+        hit.usedAt = now;
+        prolong(session);
+      }
+      return session;
+    },
+    async end(text) {
+      const hash = cookies.hashOf(text);
+      if (!hash) return;
+      await control
+        .updateTable("control.sessions")
+        .set({ ended_at: sql<Date>`clock_timestamp()` })
+        .where("cookie_hash", "=", hash)
+        .where("ended_at", "is", null)
+        .execute();
+      known.delete(text);
+      waiting.delete(text);
+    },
+    csrfToken: cookies.csrfToken,
+  };
+}
+
+const isOpen = sql<SqlBool>`ended_at is null and expires_at > now()`;
+const after = (seconds: number) => sql<Date>`now() + make_interval(secs => ${seconds})`;
+
+const sessionOf = (row: {
+  readonly id: string;
+  readonly tenant_id: TenantId | null;
+  readonly subject_id: string;
+  readonly epoch: string;
+  readonly created_at: Date;
+  readonly expires_at: Date;
+}): CookieSession =>
+  Object.freeze({
+    id: row.id,
+    tenantId: row.tenant_id ?? undefined,
+    subject: row.subject_id,
+    epoch: row.epoch,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+  });

@@ -1,0 +1,47 @@
+/**
+ * Whoever sets something up that goes on without them (a webhook) answers for it: it may do what they
+ * may at that moment, and nothing once they, or the key they showed, are gone.
+ */
+import { type Kysely, sql } from "kysely";
+import type { ControlTables } from "../schema/control-tables.ts";
+import type { Tenant, UserId } from "../tenancy/tenant.ts";
+import type { Authority } from "./authority.ts";
+import type { Credential } from "./credential.ts";
+
+/** A user, and the machine's credential that they did it with, which may do less than they. */
+export interface Maker {
+  readonly userId: UserId;
+  readonly apiKeyId: string | null;
+  readonly certificateId: string | null;
+}
+
+/** Who calls, as somebody who answers for what they make. */
+export const makerOf = ({ id }: { readonly id: UserId }, credential: Credential): Maker => ({
+  userId: id,
+  apiKeyId: credential.kind === "api_key" ? credential.keyId : null,
+  certificateId: credential.kind === "certificate" ? credential.certificateId : null,
+});
+
+/** What the maker may do at present; undefined: they, or what they showed, are gone. */
+export async function permissionsOfMaker(
+  {
+    authority,
+    control,
+  }: { readonly authority: Authority; readonly control: Kysely<ControlTables> },
+  tenant: Tenant,
+  { userId, apiKeyId, certificateId }: Maker,
+): Promise<ReadonlySet<string> | undefined> {
+  if (apiKeyId !== null)
+    return (await authority.findHolderOfKey(tenant, userId, apiKeyId))?.permissions;
+  const user = await authority.findUser(tenant, userId);
+  if (!user || certificateId === null) return user?.permissions;
+  const certificate = await control
+    .selectFrom("control.client_certificates")
+    .select("scopes")
+    .where("id", "=", certificateId)
+    .where("tenant_id", "=", tenant.id)
+    .where("user_id", "=", userId)
+    .where("not_after", ">", sql<Date>`now()`)
+    .executeTakeFirst();
+  return certificate && new Set(certificate.scopes.filter((one) => user.permissions.has(one)));
+}

@@ -1,0 +1,71 @@
+/**
+ * What permissions there are, and who holds them. Features declare permissions, each with the least
+ * system role that holds it; a custom role of a tenant adds some to what a user's system role gives.
+ */
+import { type Feature, type SystemRole, systemRoles } from "../feature/feature.ts";
+import { uuidV5 } from "../lib/uuid.ts";
+
+export interface Permission {
+  /** The UUIDv5 of the name. */
+  readonly id: string;
+  /** `resource:action` */
+  readonly name: string;
+  readonly description: string;
+  /** The least of the system roles that holds it. */
+  readonly role: SystemRole;
+  readonly aliases: readonly string[];
+}
+
+export interface Permissions {
+  readonly all: readonly Permission[];
+  /** @param reference its name, an alias or its id */
+  find(reference: string): Permission | undefined;
+  /**
+   * The permissions of a system role (an unknown one has none) and of what custom roles add. What no
+   * feature declares any more counts for nothing.
+   */
+  of(role: string, added?: readonly string[]): ReadonlySet<string>;
+  /** The system roles that hold it. */
+  rolesWith(name: string): readonly SystemRole[];
+}
+
+/** Whether a system role is at least as powerful as another; never so for a role unknown here. */
+export const isAtLeast = (role: string, other: string): boolean => {
+  const order: readonly string[] = systemRoles;
+  const rank = order.indexOf(role);
+  return rank >= 0 && rank <= order.indexOf(other);
+};
+
+/** The permissions that the features declare. */
+export function createPermissions(features: readonly Feature[]): Permissions {
+  const all = features.flatMap(({ permissions }) =>
+    [...permissions].map(([name, { description, role, aliases = [] }]) =>
+      Object.freeze({ id: uuidV5(name), name, description, role, aliases }),
+    ),
+  );
+  const byReference = new Map<string, Permission>(
+    all.flatMap((permission) =>
+      [permission.name, permission.id, ...permission.aliases].map((key) => [key, permission]),
+    ),
+  );
+  const byRole = new Map<string, ReadonlySet<string>>(
+    systemRoles.map((role) => [
+      role,
+      new Set(all.filter(({ role: least }) => isAtLeast(role, least)).map(({ name }) => name)),
+    ]),
+  );
+  const declared = byRole.get("owner") ?? nothing;
+
+  return {
+    all,
+    rolesWith: (name) => systemRoles.filter((role) => byRole.get(role)?.has(name)),
+    find: (reference) => byReference.get(reference) ?? byReference.get(reference.toLowerCase()),
+    of(role, added = []) {
+      const own = byRole.get(role) ?? nothing;
+      const more = added.filter((name) => declared.has(name) && !own.has(name));
+      return more.length === 0 ? own : new Set([...own, ...more]);
+    },
+  };
+}
+
+const nothing: ReadonlySet<string> = new Set();

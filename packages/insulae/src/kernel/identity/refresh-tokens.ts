@@ -1,0 +1,88 @@
+/**
+ * Refresh tokens: opaque to clients, `ir_` and 68 bytes in base64url.
+ *
+ *     session id (16) · generation (4) · secret (32) · seal (16)
+ *
+ * The first secret of a session is random, and each other one is derived from the one before with a
+ * key of the platform, so the same successor can be given twice although only its hash is stored.
+ * The seal tells a token that this platform gave, however old, from one that somebody made up: only
+ * the former may end a session when it comes again. Neither the database nor the master secret is
+ * enough to make a token that is good.
+ */
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import type { Secrets } from "../lib/secrets.ts";
+
+export interface RefreshToken {
+  readonly sessionId: string;
+  /** How many tokens of the session came before it. */
+  readonly generation: number;
+  readonly secret: Buffer;
+}
+
+export interface RefreshTokens {
+  /** The text that a client gets. */
+  print(token: RefreshToken): string;
+  /** The token, if this platform gave it; whether it is still good is the session's to say. */
+  parse(text: string): RefreshToken | undefined;
+  /** The token that takes its place; always the same. */
+  successor(token: RefreshToken): RefreshToken;
+}
+
+const prefix = "ir_";
+const idBytes = 16;
+const secretBytes = 32;
+const sealBytes = 16;
+const bodyBytes = idBytes + 4 + secretBytes;
+
+/**
+ * @example
+ * const refreshTokens = createRefreshTokens(secrets);
+ * const text = refreshTokens.print({ sessionId, generation: 0, secret: newRefreshSecret() });
+ * refreshTokens.parse(text)?.sessionId === sessionId;
+ */
+export function createRefreshTokens(secrets: Pick<Secrets, "derive">): RefreshTokens {
+  const sealKey = secrets.derive("refresh-token:seal", 32);
+  const successorKey = secrets.derive("refresh-token:successor", 32);
+  const sealOf = (body: Buffer) =>
+    createHmac("sha256", sealKey).update(body).digest().subarray(0, sealBytes);
+
+  return {
+    print(token) {
+      const body = bytesOf(token);
+      return prefix + Buffer.concat([body, sealOf(body)]).toString("base64url");
+    },
+    parse(text) {
+      if (!text.startsWith(prefix)) return undefined;
+      const bytes = Buffer.from(text.slice(prefix.length), "base64url");
+      // Base64 has several spellings of the same bytes; a token has one.
+      if (bytes.length !== bodyBytes + sealBytes) return undefined;
+      if (prefix + bytes.toString("base64url") !== text) return undefined;
+      const body = bytes.subarray(0, bodyBytes);
+      if (!timingSafeEqual(sealOf(body), bytes.subarray(bodyBytes))) return undefined;
+      return {
+        sessionId: uuidOf(body.subarray(0, idBytes)),
+        generation: body.readUInt32BE(idBytes),
+        secret: body.subarray(idBytes + 4),
+      };
+    },
+    successor(token) {
+      const secret = createHmac("sha256", successorKey).update(bytesOf(token)).digest();
+      return { sessionId: token.sessionId, generation: token.generation + 1, secret };
+    },
+  };
+}
+
+export const newRefreshSecret = (): Buffer => randomBytes(secretBytes);
+
+/** What is stored of a token. Its secret has 256 bits, so no slow hash is needed. */
+export const hashRefreshSecret = (secret: Buffer): Buffer =>
+  createHash("sha256").update(secret).digest();
+
+function bytesOf({ sessionId, generation, secret }: RefreshToken): Buffer {
+  const number = Buffer.alloc(4);
+  number.writeUInt32BE(generation);
+  return Buffer.concat([Buffer.from(sessionId.replaceAll("-", ""), "hex"), number, secret]);
+}
+
+const uuidOf = (bytes: Buffer): string =>
+  bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");

@@ -1,0 +1,90 @@
+import type { FastifyRequest } from "fastify";
+import type { Route } from "../feature/feature.ts";
+import type { MaybePromise } from "../lib/maybe-promise.ts";
+import type { FindPresented } from "../tls/presented-certificate.ts";
+import { looksLikeApiKey } from "./api-key.ts";
+import type { RequestFacts } from "./resolution.ts";
+import type { Claims } from "./tokens.ts";
+
+/** What a request says of itself; the proxy's word for the host only where the proxy is trusted. */
+function requestFacts(request: FastifyRequest, findPresented: FindPresented): RequestFacts {
+  const { authorization, cookie, "x-api-key": apiKey, "x-csrf-token": csrfToken } = request.headers;
+  const { "x-tenant": tenantHeader, "x-tenant-id": tenantIdHeader } = request.headers;
+  return {
+    host: request.host,
+    token: credentialOf(authorization, apiKey),
+    certificate: findPresented(request),
+    cookies: cookie,
+    csrfToken: textOf(csrfToken),
+    changes: request.method !== "GET" && request.method !== "HEAD",
+    request,
+    tenantHeader: textOf(tenantHeader),
+    tenantIdHeader: textOf(tenantIdHeader),
+  };
+}
+
+/** A header that is sent twice names nothing that exists. */
+const textOf = (header: string | string[] | undefined): string | undefined =>
+  Array.isArray(header) ? header.join() : header;
+
+/** Redeems a ticket for a purpose; undefined if it is no good. */
+export type RedeemTicket = (purpose: string, ticket: string) => Promise<Claims | undefined>;
+
+/**
+ * What requests say of themselves. For a handshake that is found out once: its ticket is used up by
+ * it. Asked again for the same one, it says that nobody has just done anything.
+ */
+export function createFactsOf(findPresented: FindPresented, redeem: RedeemTicket) {
+  const handshakes = new WeakMap<FastifyRequest, RequestFacts>();
+
+  const handshakeFacts = (request: FastifyRequest, purpose: string): MaybePromise<RequestFacts> => {
+    const known = handshakes.get(request);
+    if (known) return { ...known, unattended: true };
+    const keep = (facts: RequestFacts): RequestFacts => {
+      handshakes.set(request, facts);
+      return facts;
+    };
+    const facts = requestFacts(request, findPresented);
+    const { token, ticket } = Object(request.query) as Readonly<Record<string, unknown>>; // Fastify's, or undefined
+    const given = [facts.token, token, ticket].filter((shown) => shown !== undefined);
+    if (given.length === 0 || given[0] === facts.token) {
+      return keep(given.length > 1 ? { ...facts, token: "" } : facts);
+    }
+    // Two of them, or one twice, are none that is valid; an API key is too lasting for an address.
+    const [shown] = given;
+    if (given.length > 1 || typeof shown !== "string" || looksLikeApiKey(shown)) {
+      return keep({ ...facts, token: "" });
+    }
+    if (ticket === undefined) return keep({ ...facts, token: shown });
+    return redeem(purpose, shown).then((redeemed) =>
+      keep(redeemed ? { ...facts, redeemed } : { ...facts, token: "" }),
+    );
+  };
+
+  return (request: FastifyRequest, route: Route): MaybePromise<RequestFacts> => {
+    const { socket } = route.options;
+    return socket
+      ? handshakeFacts(request, socket.ticketsFor)
+      : requestFacts(request, findPresented);
+  };
+}
+
+/**
+ * The bearer credential, from either header. What can't be one (another scheme, a header that is sent
+ * twice, both headers) is a credential that can't be valid, rather than none.
+ */
+function credentialOf(
+  authorization: string | undefined,
+  apiKey: string | string[] | undefined,
+): string | undefined {
+  if (apiKey === undefined)
+    return authorization === undefined ? undefined : bearerToken(authorization);
+  const alone = authorization === undefined && typeof apiKey === "string";
+  return alone && looksLikeApiKey(apiKey) ? apiKey : "";
+}
+
+/** The scheme as nearly all clients write it, or as the pattern allows (RFC 9110, section 11.1). */
+const bearerToken = (authorization: string): string =>
+  authorization.startsWith("Bearer ey")
+    ? authorization.slice("Bearer ".length)
+    : (/^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? "");

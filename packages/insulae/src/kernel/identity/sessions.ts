@@ -1,0 +1,318 @@
+/**
+ * Sign-in sessions: one row of `control.sessions` is one log-in. What hangs on it (access tokens, a
+ * chain of refresh tokens) ends with it. Times are the database's, so that all nodes agree.
+ *
+ * A refresh token is good once: the row says which generation is the present one, and one
+ * conditional UPDATE takes its place, so of many at once exactly one does. The others, and whoever
+ * never got the answer, are given the same successor for a few seconds. Any other genuine token that
+ * comes a second time was copied: the session ends, for the thief and for the owner.
+ */
+import { type Kysely, type SqlBool, sql } from "kysely";
+import { deleteInBatches } from "../data/delete-in-batches.ts";
+import type { ControlTables } from "../schema/control-tables.ts";
+import { keptText } from "../telemetry/redact.ts";
+import type { AccountId, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
+import type { SessionKind } from "./credential.ts";
+import type { Amr } from "./factors/methods.ts";
+import {
+  hashRefreshSecret,
+  newRefreshSecret,
+  type RefreshToken,
+  type RefreshTokens,
+} from "./refresh-tokens.ts";
+
+/** Whose sessions: a user's of a tenant, or (undefined) an account's. */
+export interface SessionOwner {
+  readonly tenantId: TenantId | undefined;
+  readonly subjectId: AccountId | UserId;
+}
+
+export interface NewSession extends SessionOwner {
+  readonly kind: SessionKind;
+  /** The owner's, as it was read together with what they proved. */
+  readonly epoch: string;
+  readonly ip: string;
+  readonly userAgent: string | undefined;
+  readonly impersonator: AccountId | undefined;
+  /** How they proved who they are. */
+  readonly amr: Amr;
+  /** When, if not just now. */
+  readonly provedAt?: Date | undefined;
+  /** Then it ends, and has no refresh token; default: as long as it is refreshed. */
+  readonly lifetimeSeconds: number | undefined;
+}
+
+/** A session as somebody who signs in, or refreshes, is given it. */
+export interface Session {
+  readonly id: string;
+  readonly expiresAt: Date;
+  readonly epoch: string;
+  readonly refreshToken: string | undefined;
+  readonly impersonator: AccountId | undefined;
+  readonly amr: Amr;
+}
+
+/** How, and how long ago, the subject of a session has proved who they are. */
+export interface SessionProof {
+  readonly amr: Amr;
+  readonly provedAt: Date;
+  readonly ageSeconds: number;
+}
+
+/** A session whose refresh token somebody has shown. */
+export interface RefreshableSession extends SessionOwner {
+  readonly token: RefreshToken;
+  readonly epoch: string;
+  readonly amr: Amr;
+  readonly tenantStatus: TenantStatus | null;
+}
+
+export interface Sessions {
+  open(session: NewSession): Promise<Session>;
+  /** The session of a genuine refresh token, if it has not ended; whether the token is the present
+   * one is not known before it is rotated. */
+  findByRefreshToken(text: string): Promise<RefreshableSession | undefined>;
+  /**
+   * Puts the token's successor in its place.
+   *
+   * @returns `reused` if it was good once and came again: then the session has ended; undefined if
+   *   the session has ended or expired.
+   */
+  rotate(
+    session: RefreshableSession,
+    client: { readonly ip: string; readonly userAgent: string | undefined },
+  ): Promise<Session | "reused" | undefined>;
+  /**
+   * Gives the session a refresh token that follows none of its others; undefined if the session has
+   * ended, expired, or never had one.
+   */
+  renew(
+    id: string,
+    client: { readonly ip: string; readonly userAgent: string | undefined },
+  ): Promise<Session | undefined>;
+  /** Undefined if it has ended or expired; asked of the database. */
+  findProof(id: string): Promise<SessionProof | undefined>;
+  /** Its subject has just proved once more who they are, perhaps in another way. */
+  prove(id: string, amr: Amr): Promise<void>;
+  /** Ends it, everywhere. @param owner only if it is theirs. @returns whether there was such a one. */
+  end(id: string, owner?: SessionOwner): Promise<boolean>;
+  /** Those that are open, newest first. @param epoch the owner's at present. */
+  list(
+    owner: SessionOwner & { readonly epoch: string },
+    page: { readonly limit: number; readonly before: string | undefined },
+  ): Promise<SessionRow[]>;
+  /** Deletes what nobody can come back to. */
+  sweep(): Promise<void>;
+}
+
+export type SessionRow = Awaited<ReturnType<typeof selectOpen>>[number];
+
+export interface SessionsOptions {
+  readonly control: Kysely<ControlTables>;
+  readonly refreshTokens: RefreshTokens;
+  readonly refreshTtlSeconds: number;
+  readonly accessTtlSeconds: number;
+  /** A session of this node's has ended; the others are told. */
+  readonly onEnded: (id: string) => void;
+}
+
+/** How long a lost answer can be asked for again. */
+const graceSeconds = 10;
+
+export function createSessions(options: SessionsOptions): Sessions {
+  const { control, refreshTokens, refreshTtlSeconds, accessTtlSeconds, onEnded } = options;
+
+  const end: Sessions["end"] = async (id, owner) => {
+    const ended = control
+      .updateTable("control.sessions")
+      .set({ ended_at: now })
+      .where("id", "=", id)
+      .where(isOpen);
+    const { numUpdatedRows } = await (owner ? ended.where(isOf(owner)) : ended).executeTakeFirst();
+    if (numUpdatedRows === 0n) return false;
+    onEnded(id);
+    return true;
+  };
+
+  return {
+    async open({ lifetimeSeconds, ...session }) {
+      const secret = lifetimeSeconds === undefined ? newRefreshSecret() : undefined;
+      const { id, expires_at } = await control
+        .insertInto("control.sessions")
+        .values({
+          tenant_id: session.tenantId ?? null,
+          subject_id: session.subjectId,
+          kind: session.kind,
+          epoch: session.epoch,
+          impersonator_id: session.impersonator ?? null,
+          amr: [...session.amr],
+          proved_at: session.provedAt,
+          ip: session.ip,
+          user_agent: keptUserAgent(session.userAgent),
+          expires_at: after(lifetimeSeconds ?? refreshTtlSeconds),
+          refresh_hash: secret ? hashRefreshSecret(secret) : null,
+        })
+        .returning(["id", "expires_at"])
+        .executeTakeFirstOrThrow();
+      const { epoch, impersonator, amr } = session;
+      const refreshToken = secret && refreshTokens.print({ sessionId: id, generation: 0, secret });
+      return { id, expiresAt: expires_at, epoch, refreshToken, impersonator, amr };
+    },
+
+    async findByRefreshToken(text) {
+      const token = refreshTokens.parse(text);
+      if (!token) return undefined;
+      const row = await control
+        .selectFrom("control.sessions as session")
+        .leftJoin("control.tenants as tenant", "tenant.id", "session.tenant_id")
+        .select(["session.tenant_id", "subject_id", "epoch", "amr", "tenant.status"])
+        .where("session.id", "=", token.sessionId)
+        .where(isOpen)
+        .executeTakeFirst();
+      if (!row) return undefined;
+      const { tenant_id, subject_id: subjectId, epoch, amr, status: tenantStatus } = row;
+      return { token, tenantId: tenant_id ?? undefined, subjectId, epoch, amr, tenantStatus };
+    },
+
+    async rotate({ token }, client) {
+      const next = refreshTokens.successor(token);
+      const refreshToken = refreshTokens.print(next);
+      const rotated = await control
+        .updateTable("control.sessions")
+        .set({
+          refresh_generation: next.generation,
+          refresh_hash: hashRefreshSecret(next.secret),
+          refreshed_at: now,
+          last_used_at: now,
+          expires_at: after(refreshTtlSeconds),
+          ip: client.ip,
+          user_agent: keptUserAgent(client.userAgent),
+        })
+        .where("id", "=", token.sessionId)
+        .where(isOpen)
+        .where("refresh_generation", "=", token.generation)
+        .where("refresh_hash", "=", hashRefreshSecret(token.secret))
+        .returning(["id", "expires_at", "epoch", "impersonator_id", "amr"])
+        .executeTakeFirst();
+      if (rotated) return { ...sessionOf(rotated), refreshToken };
+
+      const row = await control
+        .selectFrom("control.sessions")
+        .select(["id", "expires_at", "epoch", "impersonator_id", "amr"])
+        .select(["refresh_generation", "refresh_hash"])
+        .select(isRecent.as("recent"))
+        .where("id", "=", token.sessionId)
+        .where(isOpen)
+        .executeTakeFirst();
+      // A genuine token of a generation to come: the database was put back to an earlier state.
+      if (!row || row.refresh_generation <= token.generation) return undefined;
+      const isPredecessor = row.refresh_hash?.equals(hashRefreshSecret(next.secret));
+      if (isPredecessor && row.recent) return { ...sessionOf(row), refreshToken };
+      await end(token.sessionId);
+      return "reused";
+    },
+
+    async renew(id, client) {
+      const secret = newRefreshSecret();
+      const renewed = await control
+        .updateTable("control.sessions")
+        .set({
+          refresh_generation: sql<number>`refresh_generation + 1`,
+          refresh_hash: hashRefreshSecret(secret),
+          refreshed_at: now,
+          last_used_at: now,
+          expires_at: after(refreshTtlSeconds),
+          ip: client.ip,
+          user_agent: keptUserAgent(client.userAgent),
+        })
+        .where("id", "=", id)
+        .where(isOpen)
+        .where("refresh_hash", "is not", null)
+        .returning(["id", "expires_at", "epoch", "impersonator_id", "amr", "refresh_generation"])
+        .executeTakeFirst();
+      if (!renewed) return undefined;
+      const token = { sessionId: id, generation: renewed.refresh_generation, secret };
+      return { ...sessionOf(renewed), refreshToken: refreshTokens.print(token) };
+    },
+
+    async findProof(id) {
+      const row = await control
+        .selectFrom("control.sessions")
+        .select(["amr", "proved_at"])
+        .select(sql<number>`extract(epoch from now() - proved_at)::float8`.as("age"))
+        .where("id", "=", id)
+        .where(isOpen)
+        .executeTakeFirst();
+      return row && { amr: row.amr, provedAt: row.proved_at, ageSeconds: row.age };
+    },
+    async prove(id, amr) {
+      await control
+        .updateTable("control.sessions")
+        .set({ proved_at: now, amr: [...amr] })
+        .where("id", "=", id)
+        .where(isOpen)
+        .execute();
+    },
+    end,
+    list: (owner, page) => selectOpen(control, owner, page),
+
+    async sweep() {
+      // Those that ended early are remembered until their last tokens have expired, and a day more.
+      const tokensLast = sql`make_interval(days => 1, secs => ${accessTtlSeconds})`;
+      for (const over of [
+        sql`expires_at < now() - interval '1 day'`,
+        sql`ended_at < now() - ${tokensLast}`,
+      ]) {
+        await deleteInBatches(control, "control.sessions", over);
+      }
+    },
+  };
+}
+
+const now = sql<Date>`clock_timestamp()`;
+const after = (seconds: number) => sql<Date>`now() + make_interval(secs => ${seconds})`;
+const isOpen = sql<SqlBool>`ended_at is null and expires_at > now()`;
+const isRecent = sql<boolean>`refreshed_at > now() - make_interval(secs => ${graceSeconds})`;
+
+/** As the index has it; `is not distinct from` reads all sessions of the subject. */
+const isOf = ({ subjectId, tenantId }: SessionOwner) => {
+  const isThere = tenantId === undefined ? sql`tenant_id is null` : sql`tenant_id = ${tenantId}`;
+  return sql<SqlBool>`subject_id = ${subjectId} and ${isThere}`;
+};
+
+/** What is kept of a user agent: whatever somebody put there, no secret, and not much. */
+export const keptUserAgent = (userAgent: string | undefined): string | null =>
+  userAgent === undefined ? null : keptText(userAgent, 300);
+
+const sessionOf = (row: {
+  readonly id: string;
+  readonly expires_at: Date;
+  readonly epoch: string;
+  readonly impersonator_id: AccountId | null;
+  readonly amr: Amr;
+}) => ({
+  id: row.id,
+  expiresAt: row.expires_at,
+  epoch: row.epoch,
+  impersonator: row.impersonator_id ?? undefined,
+  amr: row.amr,
+});
+
+const selectOpen = (
+  control: Kysely<ControlTables>,
+  owner: SessionOwner & { readonly epoch: string },
+  { limit, before }: { readonly limit: number; readonly before: string | undefined },
+) =>
+  control
+    .selectFrom("control.sessions")
+    .select(["id", "kind", "ip", "user_agent", "impersonator_id", "amr"])
+    .select(["created_at", "last_used_at", "expires_at"])
+    .where(isOf(owner))
+    .where("epoch", "=", owner.epoch)
+    .where(isOpen)
+    .$if(before !== undefined, (query) => query.where("id", "<", before ?? ""))
+    // As the index has it: null orders nothing.
+    .orderBy("tenant_id", "desc")
+    .orderBy("id", "desc")
+    .limit(limit)
+    .execute();

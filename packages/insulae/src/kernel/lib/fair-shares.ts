@@ -1,0 +1,141 @@
+/**
+ * Divides among many what the process has a bound of: bytes, or places in a line. A holder may have all of it
+ * while nobody else needs it. When it is used up, whoever holds most gives up one part to whoever would
+ * then hold less, again and again (max-min fairness). So nobody keeps others out by filling it: a newcomer
+ * always gets in as long as somebody holds more than they ask for.
+ *
+ * Tenants of one account are one group: first groups are compared, then the holders within the group.
+ */
+
+import type { Tenant } from "../tenancy/tenant.ts";
+import type { ClientAddress } from "./client-address.ts";
+
+/** Who has a share. */
+export interface Holder {
+  /** Those who share one share: a new tenant of an account is no new share. */
+  readonly group: string;
+  readonly name: string;
+}
+
+/** @param tenant undefined: the platform, which has a share like a tenant. */
+export function holderOf(tenant: Pick<Tenant, "id" | "ownerAccountId"> | undefined): Holder {
+  const name = tenant?.id ?? "";
+  return { group: tenant?.ownerAccountId ?? name, name };
+}
+
+/** Somebody of whom only the address is known. Whoever has an IPv6 address may have a whole /48. */
+export const holderAt = ({ block, networks }: ClientAddress): Holder => ({
+  group: networks.at(-1) ?? block,
+  name: block,
+});
+
+/** Something that takes a part of its holder's share. */
+export interface Part {
+  /**
+   * Takes so much more of it; where there is no more, from whoever holds most.
+   *
+   * @returns false: nobody holds more than the holder would, and nothing was taken.
+   */
+  grow(by: number): boolean;
+  /** Gives it back. */
+  end(): void;
+}
+
+export interface FairShares {
+  /** @param lose hears that another needs the part, which has been given back. */
+  begin(holder: Holder, lose: () => void): Part;
+  /** Whether a part may grow by so much now. */
+  hasRoom(holder: Holder, more: number): boolean;
+  heldBy(holder: Holder): number;
+}
+
+interface Held {
+  amount: number;
+  readonly lose: () => void;
+}
+
+interface Share {
+  amount: number;
+  /** The oldest first. */
+  readonly parts: Set<Held>;
+}
+
+interface Group {
+  amount: number;
+  readonly shares: Map<string, Share>;
+}
+
+/**
+ * @param loses which part of the holder with most is given up.
+ * @example
+ * const bytes = createFairShares(1_000_000, "oldest");
+ * const part = bytes.begin(holderOf(tenant), () => socket.destroy());
+ * if (!part.grow(chunk.length)) throw serverBusy();
+ */
+export function createFairShares(size: number, loses: "oldest" | "newest"): FairShares {
+  const groups = new Map<string, Group>();
+  let used = 0;
+
+  const change = (holder: Holder, part: Held, by: number): void => {
+    const group = groups.get(holder.group) ?? { amount: 0, shares: new Map<string, Share>() };
+    const share = group.shares.get(holder.name) ?? { amount: 0, parts: new Set<Held>() };
+    for (const each of [part, share, group]) each.amount += by;
+    used += by;
+    groups.set(holder.group, group);
+    group.shares.set(holder.name, share);
+    if (part.amount > 0) share.parts.add(part);
+    else share.parts.delete(part);
+    if (share.parts.size === 0) group.shares.delete(holder.name);
+    if (group.shares.size === 0) groups.delete(holder.group);
+  };
+
+  /** Whoever holds most, if that is more than the holder would with so much more. */
+  const richerThan = (holder: Holder, more: number): Holder | undefined => {
+    const own = groups.get(holder.group);
+    const [group, most] = largest(groups);
+    if (most && most !== own && most.amount > (own?.amount ?? 0) + more) {
+      return { group, name: largest(most.shares)[0] };
+    }
+    const [name, share] = largest(own?.shares ?? new Map<string, Share>());
+    const isRicher = share && share.amount > (own?.shares.get(holder.name)?.amount ?? 0) + more;
+    return isRicher ? { group: holder.group, name } : undefined;
+  };
+
+  const takeFrom = (holder: Holder): void => {
+    const parts = [...(groups.get(holder.group)?.shares.get(holder.name)?.parts ?? [])];
+    const part = parts.at(loses === "oldest" ? 0 : -1);
+    if (!part) return;
+    change(holder, part, -part.amount);
+    part.lose();
+  };
+
+  return {
+    begin(holder, lose) {
+      const part: Held = { amount: 0, lose };
+      return {
+        grow(by) {
+          while (used + by > size) {
+            const richer = richerThan(holder, by);
+            if (!richer) return false;
+            takeFrom(richer);
+          }
+          change(holder, part, by);
+          return true;
+        },
+        end() {
+          if (part.amount > 0) change(holder, part, -part.amount);
+        },
+      };
+    },
+    hasRoom: (holder, more) => used + more <= size || richerThan(holder, more) !== undefined,
+    heldBy: ({ group, name }) => groups.get(group)?.shares.get(name)?.amount ?? 0,
+  };
+}
+
+function largest<Amount extends { readonly amount: number }>(
+  all: ReadonlyMap<string, Amount>,
+): [string, Amount | undefined] {
+  let found: [string, Amount | undefined] = ["", undefined];
+  for (const entry of all) if (entry[1].amount > (found[1]?.amount ?? 0)) found = entry;
+  return found;
+}

@@ -1,0 +1,264 @@
+import type { ColumnType, Generated, JSONColumnType } from "kysely";
+import type { AuditOutcome } from "../audit/audit.ts";
+import type { SessionKind } from "../identity/credential.ts";
+import type { AuthenticationMethod } from "../identity/factors/methods.ts";
+import type { HostSettings } from "../tenancy/host-settings.ts";
+import type { AccountId, Isolation, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
+
+type Stamp = ColumnType<Date, never, never>;
+type Id<T extends string> = ColumnType<T, T | undefined, never>;
+
+/** The tables of the schema `control`; see `migrations/control`. */
+export interface ControlTables {
+  "control.servers": {
+    id: Id<string>;
+    name: string;
+    sealed_url: string | null;
+    weight: Generated<number>;
+    accepting: Generated<boolean>;
+    created_at: Stamp;
+  };
+  "control.placements": {
+    id: Id<string>;
+    server_id: string;
+    database: string;
+    schema: string;
+    isolation: Isolation;
+    version: Generated<number>;
+    created_at: Stamp;
+  };
+  "control.accounts": {
+    id: Id<AccountId>;
+    email: string;
+    password_hash: string;
+    /** Written together with a hash of the same password; never stored. */
+    renewed_hash: ColumnType<never, never, string>;
+    first_name: Generated<string>;
+    last_name: Generated<string>;
+    platform_admin: Generated<boolean>;
+    is_owner: Generated<boolean>;
+    is_active: Generated<boolean>;
+    email_verified: Generated<boolean>;
+    /** All sessions of the account, and of the users linked to it, end with a change of this. */
+    sessions_valid_from: ColumnType<Date, never, Date>;
+    created_at: Stamp;
+    updated_at: Stamp;
+  };
+  "control.tenants": {
+    id: Id<TenantId>;
+    key: string;
+    slug: string;
+    /** bigint: `pg` gives it as text. */
+    number: ColumnType<string, never, never>;
+    name: string;
+    status: Generated<TenantStatus>;
+    plan: Generated<string>;
+    settings: JSONColumnType<Record<string, unknown>, string | undefined, string>;
+    owner_account_id: AccountId | null;
+    placement_id: ColumnType<string | null, string | null | undefined, string | null>;
+    deleted_at: ColumnType<Date | null, never, Date | null>;
+    erase_after: ColumnType<Date | null, never, Date | null>;
+    created_at: Stamp;
+    updated_at: Stamp;
+  };
+  "control.hosts": {
+    hostname: string;
+    tenant_id: TenantId | null;
+    /** The key of a tenant that is yet to come. */
+    waits_for: Generated<string | null>;
+    settings: JSONColumnType<HostSettings, string | undefined, string>;
+    created_at: Stamp;
+  };
+  "control.host_certificates": {
+    hostname: string;
+    certificate: string;
+    sealed_key: string;
+    fingerprint: string;
+    not_after: ColumnType<Date, Date, Date>;
+    created_at: Stamp;
+  };
+  "control.client_certificates": {
+    id: Id<string>;
+    tenant_id: TenantId;
+    name: string;
+    kind: "certificate" | "authority";
+    fingerprint: string;
+    certificate: string;
+    subject: string;
+    required_subject: string[];
+    user_id: UserId | null;
+    scopes: string[];
+    not_before: ColumnType<Date, Date, never>;
+    not_after: ColumnType<Date, Date, never>;
+    created_at: Stamp;
+  };
+  "control.email_domains": {
+    tenant_id: TenantId;
+    domain: string;
+    token: string;
+    role: "user" | "viewer";
+    created_at: Stamp;
+    proven_at: ColumnType<Date | null, never, Date | null>;
+  };
+  "control.host_claims": {
+    tenant_id: TenantId;
+    hostname: string;
+    token: string;
+    created_at: Stamp;
+    proven_at: ColumnType<Date | null, never, Date | null>;
+  };
+  "control.memberships": {
+    account_id: AccountId;
+    tenant_id: TenantId;
+    user_id: UserId;
+    created_at: Stamp;
+  };
+  "control.sessions": {
+    id: Id<string>;
+    /** Null: `subject_id` is an account. */
+    tenant_id: TenantId | null;
+    subject_id: AccountId | UserId;
+    kind: SessionKind;
+    epoch: string;
+    impersonator_id: AccountId | null;
+    ip: string | null;
+    user_agent: string | null;
+    created_at: Stamp;
+    last_used_at: ColumnType<Date, never, Date>;
+    expires_at: Date;
+    ended_at: ColumnType<Date | null, never, Date>;
+    refresh_generation: Generated<number>;
+    refresh_hash: Buffer | null;
+    refreshed_at: ColumnType<Date, never, Date>;
+    amr: AuthenticationMethod[];
+    proved_at: ColumnType<Date, Date | undefined, Date>;
+    cookie_hash: ColumnType<Buffer | null, Buffer | undefined, never>;
+    prolonged_until: ColumnType<Date | null, Date | undefined, never>;
+  };
+  "control.impersonations": {
+    /** The session's. */
+    id: string;
+    tenant_id: TenantId;
+    user_id: UserId;
+    administrator_id: AccountId;
+    reason: string;
+    created_at: Stamp;
+    ends_at: ColumnType<Date, Date, never>;
+    ended_at: ColumnType<Date | null, never, never>;
+  };
+  "control.signing_keys": {
+    id: string;
+    algorithm: string;
+    public_jwk: JSONColumnType<Record<string, unknown>>;
+    sealed_private_jwk: string;
+    created_at: Stamp;
+    signs_from: ColumnType<Date, Date | undefined, never>;
+    retired_at: ColumnType<Date | null, never, Date | null>;
+  };
+  /** Written by `kernel/audit` only; the database gives number, time and hashes. */
+  "control.audit_log": {
+    /** bigint: `pg` gives it as text. */
+    seq: ColumnType<string, never, never>;
+    id: ColumnType<string, never, never>;
+    at: Stamp;
+    action: string;
+    outcome: AuditOutcome;
+    actor_kind: string;
+    actor_id: string | null;
+    actor_name: string | null;
+    impersonator: string | null;
+    target_type: string | null;
+    target_id: string | null;
+    ip: string | null;
+    user_agent: string | null;
+    request_id: string | null;
+    detail: JSONColumnType<Record<string, unknown>, string, never>;
+    previous_hash: ColumnType<string | null, never, never>;
+    hash: ColumnType<string, never, never>;
+  };
+  "control.mails": {
+    id: Id<string>;
+    tenant_id: ColumnType<TenantId | null, TenantId | null | undefined, never>;
+    template: string;
+    recipient: string;
+    variables: JSONColumnType<Record<string, unknown>, string, string>;
+    state: Generated<"waiting" | "sent" | "dropped" | "failed">;
+    attempts: Generated<number>;
+    due_at: Generated<Date>;
+    reason: string | null;
+    created_at: Stamp;
+    finished_at: ColumnType<Date | null, never, Date>;
+  };
+  "control.handed_over_mails": {
+    provider_id: string;
+    mail_id: string;
+    tenant_id: TenantId | null;
+    created_at: Stamp;
+  };
+  "control.usage_daily": {
+    tenant_id: TenantId;
+    day: string;
+    metric: string;
+    /** bigint: `pg` gives it as text. */
+    amount: ColumnType<string, number, number>;
+  };
+  "control.usage_flushes": { node: string; sequence: number; at: Stamp };
+  "control.usage_measured": { tenant_id: TenantId; at: Date };
+  "control.outbox_marks": {
+    tenant_id: TenantId;
+    node: string;
+    until: Date;
+  };
+  "control.captured_messages": {
+    id: string;
+    tenant_id: TenantId | null;
+    channel: "email" | "sms" | "push";
+    template: string | null;
+    recipient: string;
+    /** Of a mail `subject`, `text` and `html`; of others `text`, and a push's `title`. */
+    content: JSONColumnType<{ subject: string; text: string; html: string }, string, string>;
+    created_at: Stamp;
+  };
+  "control.factors": {
+    id: Id<string>;
+    /** Null: `subject_id` is an account. */
+    tenant_id: TenantId | null;
+    subject_id: string;
+    kind: "totp" | "passkey";
+    name: string;
+    created_at: Stamp;
+    last_used_at: ColumnType<Date | null, never, Date>;
+    sealed_secret: string | null;
+    /** bigint: `pg` gives it as text. */
+    last_step: ColumnType<string | null, number | undefined, number>;
+    credential_id: string | null;
+    public_key: Buffer | null;
+    /** bigint: `pg` gives it as text. */
+    counter: ColumnType<string | null, number | undefined, number>;
+    transports: string[] | null;
+    rp_id: string | null;
+    backup_eligible: ColumnType<boolean | null, boolean | undefined, boolean | null>;
+  };
+  "control.recovery_codes": {
+    hash: Buffer;
+    tenant_id: TenantId | null;
+    subject_id: string;
+  };
+  "control.factor_attempts": {
+    tenant_id: TenantId | null;
+    subject_id: string;
+    attempts: number;
+    paused_until: Date;
+  };
+  "control.one_time_tokens": {
+    id: Id<string>;
+    purpose: string;
+    tenant_id: TenantId | null;
+    subject_id: string;
+    hash: Buffer;
+    detail: JSONColumnType<Record<string, string>, string, string>;
+    single: Generated<boolean>;
+    expires_at: Date;
+    created_at: Stamp;
+  };
+}

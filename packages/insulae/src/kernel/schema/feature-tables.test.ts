@@ -1,0 +1,89 @@
+/** A table that no feature lists, and a listed one that is not there, as an application makes them. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../testing/index.ts";
+import { testFeature } from "../../testing/test-installation.ts";
+import { testMasterSecret } from "../../testing/test-secret.ts";
+import { openClient } from "../engine/connect.ts";
+import { createSecrets } from "../lib/secrets.ts";
+import { findMainServer } from "../tenancy/main-server.ts";
+import { bootMainServer } from "../tenancy/prepare.ts";
+import { loadMigrations, type MigrationSource } from "./migration-files.ts";
+
+const table = (name: string) =>
+  `create table ${name} (id uuid primary key); select app.tenant_table('${name}');`;
+
+let database: TestDatabase;
+let notes: MigrationSource;
+let tags: MigrationSource;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  notes = await testFeature("notes", [table("notes") + table("note_lines")]);
+  tags = await testFeature("tags", [table("tags")]);
+  await start([notes, tags]);
+});
+afterAll(() => database.drop());
+
+const warnings: unknown[] = [];
+const log = { info() {}, warn: (...said: unknown[]) => void warnings.push(said) } as never;
+
+async function start(features: readonly MigrationSource[]) {
+  const migrations = await loadMigrations(features);
+  const secrets = createSecrets(testMasterSecret);
+  return bootMainServer({ url: database.url, secrets, migrations, log });
+}
+
+async function inDatabase(sql: string) {
+  const client = await openClient({ connectionString: database.url });
+  await client.query(`set role insulae_owner; set search_path = data; ${sql}`);
+  await client.end();
+}
+
+describe("the server does not start", () => {
+  test("while a feature makes a table that it does not list", async () => {
+    const forgetful = { ...notes, tables: ["notes"] };
+    await expect(start([forgetful, tags])).rejects.toThrow(
+      'the feature notes makes the table data.note_lines and does not list it: add "note_lines"',
+    );
+    const migrations = await loadMigrations([forgetful, tags]);
+    const found = findMainServer({ url: database.url, migrations, check: true });
+    await expect(found, "nor where it does not migrate").rejects.toThrow("data.note_lines");
+  });
+
+  test("while a feature lists a table that is not there", async () => {
+    const wishful = { ...tags, tables: ["tags", "labels"] };
+    await expect(start([notes, wishful])).rejects.toThrow(
+      "the feature tags lists the table labels, which the schema data does not have",
+    );
+  });
+
+  test("while there is a table that no feature makes", async () => {
+    await inDatabase(table("by_hand"));
+    try {
+      await expect(start([notes, tags])).rejects.toThrow(
+        "no feature makes or lists the table data.by_hand",
+      );
+    } finally {
+      await inDatabase("drop table by_hand");
+    }
+    await start([notes, tags]);
+  });
+
+  test("with a table that two features list", async () => {
+    await expect(start([notes, { ...tags, tables: ["tags", "notes"] }])).rejects.toThrow(
+      "the features notes and tags both list the table notes",
+    );
+  });
+});
+
+test("tables of a feature that is not loaded are no mistake, and the log says so", async () => {
+  warnings.length = 0;
+  await start([notes]);
+  expect(warnings).toEqual([[{ tables: ["data.tags"] }, expect.stringContaining("does not load")]]);
+  // An older version, after a newer one has migrated.
+  const newer = await testFeature("notes", [table("notes") + table("note_lines"), table("more")]);
+  await start([newer, tags]);
+  warnings.length = 0;
+  await start([notes, tags]);
+  expect(warnings).toEqual([[{ tables: ["data.more"] }, expect.anything()]]);
+});

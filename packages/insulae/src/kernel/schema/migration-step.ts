@@ -1,0 +1,118 @@
+/**
+ * One step of a migration: its lock, its transaction, its text, and the question whether what it leaves is
+ * isolated.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import { inTransaction } from "../engine/connect.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { MigrationRefused } from "./ledger.ts";
+
+export interface MigrateOptions {
+  /** How long a migration waits for a lock before it gives up; default 5 s. */
+  readonly lockTimeoutMs?: number;
+  /** How often a migration is tried when locks are not to be had; default 5. */
+  readonly attempts?: number;
+  /** How long to wait for another migrator of the same schema; default 60 s. */
+  readonly waitMs?: number;
+  readonly log?: Logger;
+  /** Hears what begins, if there is anything to migrate. */
+  readonly note?: (text: string) => void;
+}
+
+/** @param name of the migration; an error's message says it. */
+export async function runText(client: pg.Client, text: string, name: string): Promise<void> {
+  try {
+    await client.query(text);
+  } catch (error) {
+    if (error instanceof Error) error.message = explain(name, text, error);
+    throw error;
+  }
+}
+
+/** Which migration, in which line, and what PostgreSQL advises. */
+function explain(
+  name: string,
+  text: string,
+  error: Error & { position?: unknown; hint?: unknown },
+): string {
+  const before = text.slice(0, Math.max(0, Number(error.position) - 1));
+  const line = error.position === undefined ? "" : `, line ${before.split("\n").length}`;
+  const advice = typeof error.hint === "string" ? `\n${error.hint}` : "";
+  return `${name}${line}: ${error.message}${advice}`;
+}
+
+export async function assertIsolated(
+  client: pg.Client,
+  schema: string,
+  what: string,
+): Promise<void> {
+  const { rows } = await client.query<{ object: string; problem: string }>(
+    "select object, problem from app.isolation_problems($1)",
+    [schema],
+  );
+  if (rows.length === 0) return;
+  const list = rows.map(({ object, problem }) => `\n  ${object} ${problem}`).join("");
+  throw new MigrationRefused(`${what} would leave tables that are not isolated:${list}`);
+}
+
+/** SQLSTATEs of a lock that was not to be had: lock_timeout, and a deadlock with the traffic. */
+const lockNotAvailable = new Set(["55P03", "40P01"]);
+
+/**
+ * One transaction as the owner. `row_security = off` doesn't lift Row-Level Security: it makes a
+ * statement that would be filtered fail. Otherwise a migration's `update contacts …` would, without
+ * a word, change nothing, since the owner sees no tenant's rows; `app.backfill` is for that.
+ */
+export async function runStep(
+  client: pg.Client,
+  schema: string,
+  options: MigrateOptions,
+  step: () => Promise<void>,
+): Promise<void> {
+  const attempts = options.attempts ?? 5;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await inTransaction(client, async () => {
+        await client.query(
+          `set local role insulae_owner;
+           set local row_security = off;
+           set local statement_timeout = 0;
+           set local lock_timeout = ${options.lockTimeoutMs ?? 5000}`,
+        );
+        await client.query("select set_config('search_path', $1, true)", [
+          pg.escapeIdentifier(schema),
+        ]);
+        await step();
+      });
+    } catch (error) {
+      const locked = error instanceof pg.DatabaseError && lockNotAvailable.has(error.code ?? "");
+      if (!locked || attempt >= attempts) throw error;
+      options.log?.warn({ schema, attempt, err: error }, "a migration could not get its locks");
+      await sleep(250 * 2 ** attempt * (0.5 + Math.random()));
+    }
+  }
+}
+
+export async function withSchemaLock<Result>(
+  client: pg.Client,
+  schema: string,
+  options: MigrateOptions,
+  fn: () => Promise<Result>,
+): Promise<Result> {
+  const key = `insulae migrates ${schema}`;
+  // A session's lock, since it spans transactions; its wait is bounded by lock_timeout.
+  await inTransaction(client, async () => {
+    await client.query(
+      `set local lock_timeout = ${options.waitMs ?? 60_000}; set local statement_timeout = 0`,
+    );
+    await client.query("select pg_advisory_lock(hashtextextended($1, 0))", [key]);
+  });
+  try {
+    return await fn();
+  } finally {
+    await client
+      .query("select pg_advisory_unlock(hashtextextended($1, 0))", [key])
+      .catch(() => undefined);
+  }
+}

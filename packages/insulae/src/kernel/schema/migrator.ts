@@ -1,0 +1,322 @@
+/**
+ * Brings one database, or one schema of it, to this version of the application.
+ *
+ * Whoever migrates a schema holds its advisory lock, so of two migrators one waits, and then finds
+ * nothing left to do. Each migration is a transaction that also writes the ledger and ends with the
+ * question whether every table is isolated: it is there as a whole, and isolated, or not at all. A
+ * migrator that is killed loses its transaction and its lock with its connection.
+ *
+ * A migration that can't have its locks within `lockTimeoutMs` gives up, because all statements on
+ * the table queue behind it while it waits, and tries again a little later.
+ */
+import pg from "pg";
+import { inTransaction } from "../engine/connect.ts";
+import { dataSchema } from "../engine/scope.ts";
+import {
+  createLedger,
+  type LedgerEntry,
+  label,
+  landedOf,
+  type MigrationPlan,
+  MigrationRefused,
+  place,
+  planOf,
+  readLedgers,
+  strikeLedger,
+  versionOf,
+  writeLedger,
+} from "./ledger.ts";
+import type { Migration, MigrationSet, Migrations } from "./migration-files.ts";
+import {
+  assertIsolated,
+  type MigrateOptions,
+  runStep,
+  runText,
+  withSchemaLock,
+} from "./migration-step.ts";
+import { ensureSchemaRole, retryConcurrent, schemasRole } from "./roles.ts";
+
+export type { MigrateOptions } from "./migration-step.ts";
+
+export interface PlacementOptions extends MigrateOptions {
+  /**
+   * Makes the schema if it is missing, and migrates it in one transaction. Without it a missing
+   * schema is an error: it may just have been dropped.
+   */
+  readonly create?: boolean;
+}
+
+export interface PlacementResult {
+  /** What was migrated now, as `feature/0001_name`. */
+  readonly applied: readonly string[];
+  /** How many data-plane migrations the placement has now. */
+  readonly version: number;
+}
+
+/** Brings the control plane (main database) to this version. @returns what was migrated. */
+export async function migrateControlPlane(
+  client: pg.Client,
+  migrations: Migrations,
+  options: MigrateOptions = {},
+): Promise<readonly string[]> {
+  const app = await migrateAppFunctions(client, migrations, options);
+  const control = await migrateSchema(client, "control", [migrations.control], options);
+  return [...app, ...control.applied];
+}
+
+/**
+ * Brings one placement to this version: the functions of its database, then the features' tables.
+ *
+ * @param client logged in as the administrator, in the placement's database.
+ * @throws MigrationRefused if a landed migration was changed, or a table is not isolated.
+ */
+export async function migratePlacement(
+  client: pg.Client,
+  schema: string,
+  migrations: Migrations,
+  options: PlacementOptions = {},
+): Promise<PlacementResult> {
+  const app = await migrateAppFunctions(client, migrations, options);
+  if (schema !== dataSchema) await ensureSchemaRole(client, schema);
+  await restrictSchema(client, schema);
+  const { applied, version } = await migrateSchema(client, schema, migrations.features, options);
+  return { applied: [...app, ...applied], version };
+}
+
+export interface RevertChoice {
+  /** How many; default 1. */
+  readonly steps?: number;
+  /** Of these features alone. */
+  readonly features?: readonly string[];
+}
+
+/**
+ * What `revertPlacement` would take back of each schema, the last one first. That a file was changed after it had
+ * landed is no reason not to: its "-- down" part counts as it is now.
+ */
+export async function findRevertible(
+  client: pg.Client,
+  schemas: readonly string[],
+  migrations: Migrations,
+  choice: RevertChoice,
+): Promise<ReadonlyMap<string, readonly LedgerEntry[]>> {
+  const ledgers = await ledgersOf(client, schemas);
+  return new Map(
+    [...ledgers].map(([schema, ledger]) => [schema, lastLanded(ledger, migrations, choice)]),
+  );
+}
+
+const lastLanded = (
+  ledger: readonly LedgerEntry[],
+  migrations: Migrations,
+  { steps = 1, features }: RevertChoice,
+): readonly LedgerEntry[] =>
+  landedOf(migrations.features, ledger)
+    .filter(({ set }) => features === undefined || features.includes(set))
+    .slice(-steps)
+    .reverse();
+
+/** Takes back the last `steps` migrations of the placement, or of some of its features. */
+export async function revertPlacement(
+  client: pg.Client,
+  schema: string,
+  migrations: Migrations,
+  options: MigrateOptions & RevertChoice = {},
+): Promise<{ readonly reverted: readonly string[]; readonly version: number }> {
+  return withSchemaLock(client, schema, options, async () => {
+    const ledger = (await ledgersOf(client, [schema])).get(schema) ?? [];
+    const loaded = new Set(migrations.features.map(({ name }) => name));
+    const byPlace = new Map(
+      migrations.features.flatMap((s) => s.migrations.map((m) => [place(m), m])),
+    );
+    const last = lastLanded(ledger, migrations, options);
+    for (const entry of last) {
+      const down = byPlace.get(place(entry))?.down;
+      if (!down) throw new MigrationRefused(`${label(entry)} has no "-- down" part`);
+      await runStep(client, schema, options, async () => {
+        await runText(client, down, label(entry));
+        await strikeLedger(client, schema, entry);
+        await assertIsolated(client, schema, label(entry));
+      });
+    }
+    const version = ledger.filter(({ set }) => loaded.has(set)).length - last.length;
+    return { reverted: last.map(label), version };
+  });
+}
+
+/**
+ * What each placement of a database has, what it lacks, and what only a newer version knows; or why it
+ * would be refused.
+ */
+export async function placementPlans(
+  client: pg.Client,
+  schemas: readonly string[],
+  migrations: Migrations,
+): Promise<ReadonlyMap<string, MigrationPlan | MigrationRefused>> {
+  const ledgers = await ledgersOf(client, schemas);
+  const planFor = (schema: string) => {
+    try {
+      return planOf(migrations.features, ledgers.get(schema) ?? []);
+    } catch (error) {
+      if (error instanceof MigrationRefused) return error;
+      throw error;
+    }
+  };
+  return new Map(schemas.map((schema) => [schema, planFor(schema)]));
+}
+
+/**
+ * The placements of a database for which `migratePlacement` would do nothing, and their versions: in a few
+ * statements for all of them, where asking each takes twenty.
+ */
+export async function findCurrent(
+  client: pg.Client,
+  schemas: readonly string[],
+  migrations: Migrations,
+): Promise<ReadonlyMap<string, number>> {
+  const app = await planFor(client, "app", [migrations.app]);
+  if (app.pending.length > 0) return new Map();
+  const plans = await placementPlans(client, schemas, migrations);
+  const restricted = new Set(await findRestricted(client, schemas));
+  return new Map(
+    schemas.flatMap((schema) => {
+      const plan = plans.get(schema);
+      const isCurrent =
+        plan && "pending" in plan && plan.pending.length === 0 && restricted.has(schema);
+      return isCurrent ? [[schema, versionOf(plan)] as const] : [];
+    }),
+  );
+}
+
+/** The functions are in the schema `app`, whichever placements the database has. */
+const migrateAppFunctions = async (
+  client: pg.Client,
+  migrations: Migrations,
+  options: MigrateOptions,
+): Promise<readonly string[]> =>
+  (await migrateSchema(client, "app", [migrations.app], options)).applied;
+
+async function migrateSchema(
+  client: pg.Client,
+  schema: string,
+  sets: readonly MigrationSet[],
+  options: PlacementOptions,
+): Promise<PlacementResult> {
+  const mustExist = isDataPlane(schema) && !options.create;
+  // Most of the time there is nothing to do, and then no lock is taken.
+  const before = await planFor(client, schema, sets);
+  if (before.pending.length === 0 && (await schemaExists(client, schema))) {
+    return { applied: [], version: versionOf(before) };
+  }
+
+  return withSchemaLock(client, schema, options, async () => {
+    const plan = await planFor(client, schema, sets);
+    const { pending } = plan;
+    const exists = await schemaExists(client, schema);
+    if (!exists && mustExist) throw new PlacementMissing(`there is no schema ${schema}`);
+    // Nobody uses a new schema yet: one transaction is enough, and one commit.
+    if (pending.length > 0) {
+      options.note?.(`Migrating the schema ${schema} (migrations: ${pending.length}) …`);
+    }
+    const steps = exists ? pending.map((migration) => [migration]) : [pending];
+    for (const step of steps) {
+      await runStep(client, schema, options, async () => {
+        if (schema === "app") await client.query(createLedger);
+        else if (!exists && isDataPlane(schema)) await createSchema(client, schema);
+        for (const migration of step) await apply(client, schema, migration);
+        if (isDataPlane(schema)) await assertIsolated(client, schema, nameStep(step));
+      });
+      options.log?.info({ schema, migrations: step.map(label) }, "migrated");
+    }
+    return { applied: pending.map(label), version: versionOf(plan) + pending.length };
+  });
+}
+
+/** A new schema gets all at once; the last one is of a feature of the application's own. */
+function nameStep(step: readonly Migration[]): string {
+  const names = step.map(label);
+  return names.length > 3 ? `${names.length - 1} migrations and ${names.at(-1)}` : names.join(", ");
+}
+
+const isDataPlane = (schema: string) => schema !== "app" && schema !== "control";
+
+async function planFor(
+  client: pg.Client,
+  schema: string,
+  sets: readonly MigrationSet[],
+): Promise<MigrationPlan> {
+  const ledgers = await ledgersOf(client, [schema]);
+  return planOf(sets, ledgers.get(schema) ?? []);
+}
+
+const ledgersOf = (client: pg.Client, schemas: readonly string[]) =>
+  inTransaction(client, async () => {
+    if (await ownerExists(client)) await client.query("set local role insulae_owner");
+    return readLedgers(client, schemas);
+  });
+
+async function ownerExists(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query("select from pg_roles where rolname = 'insulae_owner'");
+  return rows.length > 0;
+}
+
+async function schemaExists(client: pg.Client, schema: string): Promise<boolean> {
+  const { rows } = await client.query("select from pg_namespace where nspname = $1", [schema]);
+  return rows.length > 0;
+}
+
+async function createSchema(client: pg.Client, schema: string): Promise<void> {
+  const name = pg.escapeIdentifier(schema);
+  await client.query(
+    `create schema ${name} authorization insulae_owner;
+     select app.restrict_schema(${pg.escapeLiteral(schema)})`,
+  );
+}
+
+/** Sets right who may use a schema that is there, which an earlier version may have made. */
+async function restrictSchema(client: pg.Client, schema: string): Promise<void> {
+  await retryConcurrent(() =>
+    inTransaction(client, async () => {
+      await client.query("set local role insulae_owner");
+      await client.query(
+        "select app.restrict_schema(nspname) from pg_namespace where nspname = $1",
+        [schema],
+      );
+    }),
+  );
+}
+
+/** Those that are there, and that exactly their users may use. */
+async function findRestricted(
+  client: pg.Client,
+  schemas: readonly string[],
+): Promise<readonly string[]> {
+  const { rows } = await inTransaction(client, async () => {
+    await client.query("set local role insulae_owner");
+    return client.query<{ name: string }>(
+      `select nspname as name
+       from unnest($1::text[]) as wanted (name)
+       join pg_namespace on nspname = wanted.name
+       cross join lateral to_regrole(app.schema_user(nspname)::text) as allowed
+       where (
+           select coalesce(bool_and(acl.grantee = allowed and acl.privilege_type = 'USAGE'), false)
+           from aclexplode(nspacl) acl
+           where acl.grantee <> nspowner
+         ) and (nspname = $2 or exists (
+           select from pg_auth_members where roleid = allowed and member = to_regrole($3)
+         ))`,
+      [schemas, dataSchema, schemasRole],
+    );
+  });
+  return rows.map(({ name }) => name);
+}
+
+async function apply(client: pg.Client, schema: string, migration: Migration): Promise<void> {
+  await runText(client, migration.up, label(migration));
+  await writeLedger(client, schema, migration);
+}
+
+/** The schema that was to be migrated is not there. */
+export class PlacementMissing extends Error {
+  override readonly name = "PlacementMissing";
+}

@@ -1,0 +1,129 @@
+/**
+ * Whose the roles of a server are. `insulae_app`, `insulae_control` and the others belong to the whole
+ * server, and their passwords come from the master secret: a second installation that set them would lock
+ * the first out. So `insulae_app` carries a mark, a comment:
+ *
+ *     Insulae of <database>, <fingerprint of the master secret>
+ *
+ * and whoever has another master secret is refused, unless nobody uses the roles any more. Roles without a
+ * mark were made by an earlier version: they are ours if our password opens them. Whoever is refused by
+ * mistake, such as after a restore without passwords, has the administrator write `unclaimed` in its place.
+ */
+import { randomBytes, scryptSync } from "node:crypto";
+import pg from "pg";
+import { openClient } from "../engine/connect.ts";
+import { defineError } from "../lib/errors.ts";
+import type { Secrets } from "../lib/secrets.ts";
+
+export const rolesTaken = defineError(
+  "roles_taken",
+  409,
+  "The roles of this PostgreSQL server belong to another installation or another MASTER_SECRET. Use the right MASTER_SECRET, or a server of its own.",
+);
+
+const appRole = "insulae_app";
+const unclaimed = "unclaimed";
+
+/**
+ * Marks the roles as this installation's, which have just been made or made sure of.
+ *
+ * @param client the administrator, in a transaction.
+ */
+export async function claimRoles(client: pg.ClientBase, mark: string): Promise<void> {
+  await client.query(`comment on role ${appRole} is ${pg.escapeLiteral(mark)}`);
+}
+
+/**
+ * The mark that is to be set, or undefined if it is there.
+ *
+ * @param client the administrator, in the installation's database.
+ * @throws AppError 409 `roles_taken`. Nothing was changed.
+ */
+export async function markToSet(client: pg.Client, secrets: Secrets): Promise<string | undefined> {
+  const { rows } = await client.query<Claim>(claimQuery, [appRole]);
+  const [claim] = rows;
+  const fingerprint = fingerprintOf(secrets);
+  const mark = `Insulae of ${claim?.current}, ${fingerprint}`;
+  if (!claim?.exists || claim.mark === unclaimed) return mark;
+  if (claim.mark === null) {
+    if (claim.users.length === 0 || (await isOurs(client, claim, secrets))) return mark;
+    throw refusal(claim.users);
+  }
+  const [, database, found] = /^Insulae of (.*), ([0-9a-f]+)$/s.exec(claim.mark) ?? [];
+  if (found === fingerprint) return undefined;
+  // Its database may be about to let them in.
+  const left =
+    claim.users.length === 0 &&
+    (database === claim.current || !claim.databases.includes(database ?? ""));
+  if (left && database !== undefined) return mark;
+  throw refusal(claim.users.length > 0 ? claim.users : [database ?? claim.mark]);
+}
+
+interface Claim {
+  readonly current: string;
+  readonly exists: boolean;
+  readonly mark: string | null;
+  readonly databases: readonly string[];
+  /** The databases that let the role in, this one first. */
+  readonly users: readonly string[];
+}
+
+const claimQuery = `
+  select current_database() as current, to_regrole($1) is not null as exists,
+    shobj_description(to_regrole($1), 'pg_authid') as mark,
+    array(select datname::text from pg_database) as databases,
+    array(
+      select datname::text
+      from pg_database
+      where exists (
+        select from aclexplode(datacl) acl
+        where acl.grantee = to_regrole($1) and acl.privilege_type = 'CONNECT')
+      order by datname <> current_database(), datname
+    ) as users`;
+
+function refusal(users: readonly string[]) {
+  const detail =
+    `The roles insulae_app and insulae_control of this PostgreSQL server are used by another installation ` +
+    `(${users.slice(0, 3).join(", ")}), or by this one with another MASTER_SECRET. Their passwords come from ` +
+    "the MASTER_SECRET, so nothing was changed. Set the MASTER_SECRET with which they were made, or use " +
+    "another server. If nobody needs them any more, run as the administrator: " +
+    `comment on role ${appRole} is '${unclaimed}'`;
+  return rolesTaken({ detail });
+}
+
+/**
+ * Every role of the server can read it, tenants' logins too: so it is slow to compute, for whoever would
+ * try master secrets that people have chosen.
+ */
+const fingerprintOf = (secrets: Secrets): string =>
+  scryptSync(secrets.derive("role-mark", 32), "insulae", 8, {
+    N: 2 ** 15,
+    maxmem: 2 ** 26,
+  }).toString("hex");
+
+/** Whether our password opens the role, and not any password does. */
+async function isOurs(client: pg.Client, { current, users }: Claim, secrets: Secrets) {
+  const [database = current] = users;
+  if (!(await opens(client, database, secrets.rolePassword(appRole)))) return false;
+  // Where the server asks for no password, it is whose database is the only one.
+  const proves = !(await opens(client, database, randomBytes(16).toString("hex")));
+  return proves || users.every((name) => name === current);
+}
+
+/** SQLSTATEs of a refused log-in. */
+const refused = new Set(["28P01", "28000"]);
+
+async function opens(client: pg.Client, database: string, password: string): Promise<boolean> {
+  const { host, port, ssl } = client;
+  try {
+    const other = await openClient({
+      ...{ host, port, ssl, database, password, user: appRole },
+      application_name: "insulae owner",
+    });
+    await other.end();
+    return true;
+  } catch (error) {
+    if (error instanceof pg.DatabaseError && refused.has(error.code ?? "")) return false;
+    throw error;
+  }
+}

@@ -1,7 +1,0 @@
-import { feature } from "../feature.ts";
-
-/** The counters of what tenants have, kept with each tenant's data. */
-export const quotas = feature<{ quota_counters: object }>("quotas", {
-  migrations: new URL("./migrations/", import.meta.url),
-  tables: ["quota_counters"],
-});
