@@ -36,12 +36,6 @@ export {
   timestamp,
   uuid,
 } from "./kernel/feature/fields.ts";
-export type {
-  CoreContext,
-  Handler,
-  HandlerContext,
-  TenantContext,
-} from "./kernel/feature/handler.ts";
 export {
   type AnsweredRequest,
   type AppScope,
@@ -58,6 +52,12 @@ export {
   withTotal,
 } from "./kernel/feature/page.ts";
 export type { PlatformScope, TenantScope } from "./kernel/feature/platform.ts";
+export type {
+  CoreContext,
+  Handler,
+  HandlerContext,
+  TenantContext,
+} from "./kernel/feature/route.ts";
 export {
   type BodyBytes,
   bytesBody,

@@ -5,8 +5,8 @@ import { type Params, statement } from "../data/statement.ts";
 import { Json } from "../lib/json.ts";
 import { feature, type RouteBuilder, type RouteOptions } from "./feature.ts";
 import { mediaText, nullable, timestamp } from "./fields.ts";
-import type { Handler, TenantContext } from "./handler.ts";
 import { pageOf, pageQuery } from "./page.ts";
+import type { Handler, TenantContext } from "./route.ts";
 
 interface NoteTables {
   notes: { id: Generated<string>; text: string; title: string | null; at: Date };

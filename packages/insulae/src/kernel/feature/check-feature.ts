@@ -4,32 +4,19 @@
  * `http/declarations.ts`; what needs the files, `database/migration-files.ts`; what needs the database,
  * `database/feature-tables.ts`.
  */
-import { fileURLToPath } from "node:url";
 import { describeValue, refuse, unknownNames } from "../lib/declaration-error.ts";
-import type { Feature, FeatureOptions, Route } from "./feature.ts";
 import { systemRoles } from "./permission-definition.ts";
-
-const optionNames: Readonly<Record<keyof FeatureOptions<never>, true>> = {
-  permissions: true,
-  migrations: true,
-  tables: true,
-  dependsOn: true,
-  constraints: true,
-  mails: true,
-  jobs: true,
-  events: true,
-  routes: true,
-  onStart: true,
-  onStop: true,
-  onRequest: true,
-  onResponse: true,
-};
+import type { Route } from "./route.ts";
 
 /** The migrations of Insulae itself go by these in the ledger. */
 const ownNames: readonly string[] = ["app", "control"];
 
 /** @throws DeclarationError */
-export function checkFeature(name: unknown, options: unknown): void {
+export function checkFeature(
+  name: unknown,
+  options: unknown,
+  optionNames: readonly string[],
+): void {
   if (typeof name !== "string" || !/^[a-z][a-z0-9-]*$/.test(name)) {
     refuse([`feature name ${JSON.stringify(name)}: use [a-z][a-z0-9-]*`]);
   }
@@ -41,7 +28,7 @@ export function checkFeature(name: unknown, options: unknown): void {
   }
   const given = options as Readonly<Record<string, unknown>>; // it is an object
   const problems = [
-    ...unknownNames(given, Object.keys(optionNames)),
+    ...unknownNames(given, optionNames),
     ...permissionProblems(given.permissions),
     ...migrationsProblems(given.migrations),
     ...textsProblems("tables", given.tables, /./, 'a table\'s name ("notes")'),
@@ -171,24 +158,4 @@ export function checkRoutes(name: string, returned: unknown, declared: Iterable<
           `${name}: ${method} ${path} is declared and not in the list that routes returns`,
       ),
   ]);
-}
-
-/** Features of one name, and what tells them apart for whoever has to rename one. */
-export function featureNameProblems(
-  features: readonly (Pick<Feature, "name" | "migrations"> & Partial<Pick<Feature, "routes">>)[],
-): string[] {
-  return [...Map.groupBy(features, ({ name }) => name)]
-    .filter(([, group]) => group.length > 1)
-    .map(([name, group]) => {
-      if (new Set(group).size === 1)
-        return `the feature ${name} is in the list twice: list it once`;
-      const marks = group.map(({ migrations, routes: [route] = [] }) =>
-        migrations
-          ? `one with migrations in ${fileURLToPath(migrations)}`
-          : route
-            ? `one with the route ${route.method} ${route.path}`
-            : "one without migrations and routes",
-      );
-      return `two features have the same name, ${name} (${marks.join(", ")}): rename one`;
-    });
 }

@@ -21,7 +21,6 @@ import { createAnswers } from "../lib/loading-cache.ts";
 import { chain } from "../lib/maybe-promise.ts";
 import { respellerOf, timeText } from "../lib/times.ts";
 import type { Tenant, TenantId } from "../tenancy/tenant.ts";
-import type { Feature } from "./feature.ts";
 
 /** `<noun>.<past participle>`: `contact.created`. */
 export type EventName = `${string}.${string}`;
@@ -95,7 +94,7 @@ export interface EventSubscribers {
 }
 
 export interface EventsOptions extends EventSubscribers {
-  readonly features: readonly Pick<Feature, "events">[];
+  readonly features: readonly { readonly events: readonly EventDefinition[] }[];
   /** Tells all nodes to forget what they know of the tenant. */
   readonly announce: (id: TenantId) => Promise<void>;
   readonly follow: FollowAnnouncements;

@@ -22,9 +22,8 @@ import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { CountedMetric } from "../usage/counts.ts";
-import type { Answer, Checked, ResponseSchemas, StatusOf } from "./answer-type.ts";
+import type { Checked, ResponseSchemas, StatusOf } from "./answer-type.ts";
 import type { Events } from "./events.ts";
-import type { RouteOptions } from "./feature.ts";
 import type { Page } from "./page.ts";
 import type { Platform } from "./platform.ts";
 import type { RequestInfo } from "./request-info.ts";
@@ -100,7 +99,7 @@ type CredentialFor<A extends Access> = A extends "authenticated" | "platform"
   ? SessionCredential
   : IfSignedIn<A, Credential>;
 
-type ContextOf<
+export type ContextOf<
   Tables,
   A extends Access,
   C extends RouteContext,
@@ -161,58 +160,3 @@ export type HandlerOf<
   R extends ResponseSchemas,
   Given,
 > = (context: ContextOf<Tables, A, C, P, Q, B, R>) => Checked<Given, R>;
-
-type Part<Options, Name extends string, Otherwise> =
-  Options extends Readonly<Record<Name, infer Given extends Otherwise>> ? Given : Otherwise;
-
-/** What a handler gets whose route is declared by these options. */
-export type HandlerContext<Options extends RouteOptions, Tables = Record<never, never>> = ContextOf<
-  Tables,
-  Options["permission"],
-  Options extends { readonly context: infer C extends RouteContext } ? C : "tenant",
-  Part<Options, "params", TSchema>,
-  Part<Options, "query", TSchema>,
-  Part<Options, "body", TSchema>,
-  Options["response"]
->;
-
-/**
- * A handler that stands on its own, apart from where its route is declared.
- *
- * @typeParam Options the route's, declared `as const satisfies RouteOptions`.
- * @typeParam Tables the feature's.
- * @example
- * // notes.show.ts
- * export const showNote = {
- *   permission: "notes:read",
- *   summary: "Shows a note",
- *   params: idParams,
- *   response: Note,
- * } as const satisfies RouteOptions;
- *
- * export const onShowNote: Handler<typeof showNote, NoteTables> = ({ db, params }) =>
- *   findNote.json(db, params).then(orThrow(noteNotFound));
- *
- * // notes.feature.ts
- * r.get("/notes/:id", showNote, onShowNote)
- */
-export type Handler<Options extends RouteOptions, Tables = Record<never, never>> = (
-  context: HandlerContext<Options, Tables>,
-) => Answer<Options["response"]> | Promise<Answer<Options["response"]>>;
-
-/** What the handlers of a tenant's routes have in common, for functions that several of them call. */
-export type TenantContext<Tables = Record<never, never>> = Omit<
-  HandlerContext<{ permission: "authenticated"; summary: string; response: TSchema }, Tables>,
-  "params" | "query" | "body" | "credential" | "status"
->;
-
-/** The same of routes without a tenant (`context: "core"`). */
-export type CoreContext = Omit<
-  HandlerContext<{
-    permission: "authenticated";
-    context: "core";
-    summary: string;
-    response: TSchema;
-  }>,
-  "params" | "query" | "body" | "credential" | "status"
->;

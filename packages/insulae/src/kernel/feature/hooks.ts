@@ -18,8 +18,9 @@ import { canonicalHost } from "../net/hostname.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
-import type { Feature, HttpMethod, RequestInfo } from "./feature.ts";
 import type { Platform } from "./platform.ts";
+import type { RequestInfo } from "./request-info.ts";
+import type { HttpMethod } from "./route.ts";
 
 /** The app, to those who start and stop with it. */
 export type AppScope = Pick<
@@ -95,6 +96,11 @@ export function pickHooks<Tables>(options: Hooks<Tables>): Hooks<never> {
   return Object.fromEntries(hooks.filter(([, hook]) => hook !== undefined)) as Hooks<never>;
 }
 
+interface StartedFeature {
+  readonly name: string;
+  readonly hooks: Hooks<never>;
+}
+
 /**
  * Starts the features, in their order.
  *
@@ -102,10 +108,10 @@ export function pickHooks<Tables>(options: Hooks<Tables>): Hooks<never> {
  * @throws what one of them throws, when those before it have been stopped
  */
 export async function startFeatures(
-  features: readonly Feature[],
+  features: readonly StartedFeature[],
   app: AppScope,
 ): Promise<() => Promise<void>> {
-  const started: Feature[] = [];
+  const started: StartedFeature[] = [];
   const stop = async (): Promise<void> => {
     for (const { name, hooks } of started.toReversed()) {
       try {

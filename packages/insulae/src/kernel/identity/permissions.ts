@@ -2,7 +2,11 @@
  * What permissions there are, and who holds them. Features declare permissions, each with the least
  * system role that holds it; a custom role of a tenant adds some to what a user's system role gives.
  */
-import { type Feature, type SystemRole, systemRoles } from "../feature/feature.ts";
+import {
+  type PermissionDefinition,
+  type SystemRole,
+  systemRoles,
+} from "../feature/permission-definition.ts";
 import { uuidV5 } from "../lib/uuid.ts";
 
 export interface Permission {
@@ -37,7 +41,9 @@ export const isAtLeast = (role: string, other: string): boolean => {
 };
 
 /** The permissions that the features declare. */
-export function createPermissions(features: readonly Feature[]): Permissions {
+export function createPermissions(
+  features: readonly { readonly permissions: ReadonlyMap<string, PermissionDefinition> }[],
+): Permissions {
   const all = features.flatMap(({ permissions }) =>
     [...permissions].map(([name, { description, role, aliases = [] }]) =>
       Object.freeze({ id: uuidV5(name), name, description, role, aliases }),

@@ -8,8 +8,8 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { featureNameProblems } from "../feature/check-feature.ts";
 import { collecting, DeclarationError, hint, refuse } from "../lib/declaration-error.ts";
+import { featureNameProblems } from "../lib/feature-names.ts";
 import { firstWordsOf } from "./sql-statements.ts";
 
 export interface Migration {

@@ -3,10 +3,11 @@
  * have. What is wrong with one route or event is found in `declarations.ts`. Nothing starts with a
  * guess, and all that is wrong is reported at once.
  */
-import { featureNameProblems, isErrorFactory } from "../../feature/check-feature.ts";
+import { isErrorFactory } from "../../feature/check-feature.ts";
 import type { Feature, Route } from "../../feature/feature.ts";
 import { refuse } from "../../lib/declaration-error.ts";
 import type { ErrorFactory } from "../../lib/errors.ts";
+import { featureNameProblems } from "../../lib/feature-names.ts";
 import { type JsonSchema, namedSchemas } from "../../validation/schemas.ts";
 import { eventProblems, responsesOf, routePath, routeProblems } from "./declarations.ts";
 import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
