@@ -6,7 +6,7 @@ import { withOwner } from "../kernel/engine/connect.ts";
 import { findLoginProblems } from "../kernel/schema/isolation-check.ts";
 import { openStorage } from "../kernel/storage/open-storage.ts";
 import { asOwner } from "../kernel/tenancy/main-server.ts";
-import type { Server } from "../kernel/tenancy/servers.ts";
+import type { Server } from "../kernel/tenancy/server.ts";
 import {
   findControlStrays,
   findStrayFiles,

@@ -10,7 +10,7 @@ import { withOwner } from "../kernel/engine/connect.ts";
 import { withDeadline } from "../kernel/lib/deadline.ts";
 import { findProblemsOf } from "../kernel/schema/isolation-check.ts";
 import { asOwner, NotSetUp } from "../kernel/tenancy/main-server.ts";
-import type { Server } from "../kernel/tenancy/servers.ts";
+import type { Server } from "../kernel/tenancy/server.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 import { checkCertificates } from "./doctor-certificates.ts";
 import { checkConnections } from "./doctor-connections.ts";

@@ -1,6 +1,6 @@
 import { text as readText } from "node:stream/consumers";
 import { answersNow } from "../kernel/engine/connect.ts";
-import type { Server } from "../kernel/tenancy/servers.ts";
+import type { Server } from "../kernel/tenancy/server.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { cliActor, withInstallation, withServices } from "./open.ts";

@@ -3,12 +3,14 @@
  * with all that it needs, so that it succeeds. For tests of what must hold of every route: what is
  * audited, and what is never kept.
  */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import type { App } from "../app/app.ts";
 import type { Route } from "../kernel/feature/feature.ts";
 import { routePath } from "../kernel/http/api/declarations.ts";
 import { unknownId } from "./fixtures.ts";
 import { parkJob } from "./parked-job.ts";
+import type { Call, Reply } from "./scenario-calls.ts";
 import { notify } from "./scenario-notifications.ts";
 import { makeCertificate } from "./test-certificates.ts";
 import { formOf } from "./test-files.ts";
@@ -42,23 +44,6 @@ export interface ScenarioOptions {
 
 /** Everybody's first password. */
 export const scenarioPassword = "a-Fine-passphrase-8";
-
-export interface Call {
-  readonly token?: string | undefined;
-  readonly tenant?: string;
-  readonly headers?: Record<string, string>;
-  readonly params?: Record<string, string>;
-  readonly query?: string;
-  readonly body?: unknown;
-}
-
-export interface Reply {
-  readonly status: number;
-  // Callers read what they expect out of it; what is not there is sent as undefined, and refused.
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is each route's own
-  readonly body: any;
-  readonly cookie: string;
-}
 
 /** @throws Error if a route that should have succeeded did not. */
 export async function runFullScenario(options: ScenarioOptions): Promise<FullScenario> {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Call, Reply } from "./full-scenario.ts";
+import type { Call, Reply } from "./scenario-calls.ts";
 
 /** Templates, what is sent and what is not, and a browser that is pushed to. */
 export async function notify({

@@ -27,7 +27,6 @@ export {
   secondFactorPurpose,
 } from "./second-factor.ts";
 export {
-  type AccountSubject,
   bearerOf,
   destinationOf,
   findSubject,
@@ -35,11 +34,10 @@ export {
   mayEnter,
   replyFor,
   type SignedInReply,
-  type SignInContext,
-  type Subject,
   signIn,
   summaryOf,
 } from "./sign-in.ts";
+export type { AccountSubject, SignInContext, Subject } from "./sign-in-subject.ts";
 export { siteFor, sitesOf } from "./sites.ts";
 export { accountOf, emailNotVerified, noAccount, switchTo } from "./switch.ts";
 export { tenantOf } from "./tenant-of.ts";

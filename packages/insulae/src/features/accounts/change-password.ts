@@ -7,7 +7,8 @@ import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
 import { findSecret, resetPurpose, type UserTables } from "../users/users.feature.ts";
 import { findAccount, findAccountOfUser } from "./accounts.queries.ts";
 import { notify } from "./recovery.ts";
-import { findSubject, type SignedInReply, type SignInContext, signIn } from "./sign-in.ts";
+import { findSubject, type SignedInReply, signIn } from "./sign-in.ts";
+import type { SignInContext } from "./sign-in-subject.ts";
 
 export const wrongPassword = defineError(
   "wrong_password",

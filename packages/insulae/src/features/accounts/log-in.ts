@@ -21,13 +21,8 @@ import {
 } from "../users/users.feature.ts";
 import { findAccount, findLinkedAccount } from "./accounts.queries.ts";
 import { renewPassword } from "./renew-password.ts";
-import {
-  destinationOf,
-  mayEnterBy,
-  type SignedInReply,
-  type SignInContext,
-  signIn,
-} from "./sign-in.ts";
+import { destinationOf, mayEnterBy, type SignedInReply, signIn } from "./sign-in.ts";
+import type { SignInContext } from "./sign-in-subject.ts";
 
 export interface Credentials {
   readonly by: "email" | "username";

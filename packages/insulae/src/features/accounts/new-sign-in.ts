@@ -4,7 +4,7 @@ import type { Platform } from "../../kernel/feature/platform.ts";
 import { keptUserAgent } from "../../kernel/identity/sessions.ts";
 import { beginning } from "../../kernel/lib/text.ts";
 import { mailTemplate } from "../../kernel/mail/template.ts";
-import type { Subject } from "./sign-in.ts";
+import type { Subject } from "./sign-in-subject.ts";
 
 interface Origin {
   readonly ip: string | null;

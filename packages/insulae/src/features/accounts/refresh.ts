@@ -15,8 +15,8 @@ import {
   findUserSubject,
   replyFor,
   type SignedInReply,
-  type SignInContext,
 } from "./sign-in.ts";
+import type { SignInContext } from "./sign-in-subject.ts";
 
 interface Setting extends SignInContext {
   readonly audit: TenantAudit;

@@ -31,13 +31,8 @@ import {
 } from "./accounts.queries.ts";
 import type { Registration, VerificationPending } from "./accounts.schemas.ts";
 import { auditSignedIn } from "./audit-signed-in.ts";
-import {
-  findAccountSubject,
-  findUserSubject,
-  type SignedInReply,
-  type SignInContext,
-  signIn,
-} from "./sign-in.ts";
+import { findAccountSubject, findUserSubject, type SignedInReply, signIn } from "./sign-in.ts";
+import type { SignInContext } from "./sign-in-subject.ts";
 
 export const registrationClosed = defineError(
   "registration_closed",

@@ -18,7 +18,7 @@ import { authenticationOptions } from "../../kernel/identity/factors/passkeys.ts
 import type { Subject as Owner } from "../../kernel/identity/subject.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
 import type { AccountId } from "../../kernel/tenancy/tenant.ts";
-import type { SignInContext, Subject } from "./sign-in.ts";
+import type { SignInContext, Subject } from "./sign-in-subject.ts";
 import { siteFor } from "./sites.ts";
 
 /** What an `mfa_token` is for. */

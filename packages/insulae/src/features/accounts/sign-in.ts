@@ -7,6 +7,7 @@
  * they prove: should they be logged out everywhere or change the password meanwhile, the session
  * that is made here belongs to an epoch that is over, and is no good from the start.
  */
+
 import type { Static } from "typebox";
 import type { RequestInfo } from "../../kernel/feature/feature.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
@@ -35,37 +36,12 @@ import {
 import type { SignedIn } from "./accounts.schemas.ts";
 import { tellIfNew } from "./new-sign-in.ts";
 import { passGate } from "./second-factor.ts";
+import type { AccountSubject, SignInContext, Subject, UserSubject } from "./sign-in-subject.ts";
 
 // Times are dates here and text on the wire.
 export type SignedInReply = Omit<Static<typeof SignedIn>, "user"> & {
   readonly user: UserView | AccountView;
 };
-
-/** Who signs in, and in which epoch: a user of a tenant, or an account in the core. */
-export type Subject = UserSubject | AccountSubject;
-
-export interface UserSubject {
-  readonly tenant: Tenant;
-  readonly user: UserView;
-  /** The account that the user is linked to. */
-  readonly accountId: AccountId | null;
-  readonly epoch: string;
-}
-
-export interface AccountSubject {
-  readonly account: AccountView;
-  readonly epoch: string;
-}
-
-/** The request that signs somebody in. */
-export interface SignInContext {
-  readonly platform: Platform;
-  readonly request: RequestInfo;
-  /** Sets a header of the answer; there where a browser asked for a cookie instead of tokens. */
-  readonly browser?: ((name: string, value: string) => void) | undefined;
-  /** The access token shows names as well; see `ShownNames`. */
-  readonly showNames?: boolean | undefined;
-}
 
 export interface SignInOptions {
   /** Default `token`. */

@@ -12,9 +12,9 @@ import {
   mayEnter,
   mayEnterBy,
   type SignedInReply,
-  type SignInContext,
   signIn,
 } from "./sign-in.ts";
+import type { SignInContext } from "./sign-in-subject.ts";
 
 export const noAccount = defineError(
   "no_account",

@@ -15,7 +15,7 @@ import type { UploadForm } from "../../kernel/http/body/stream-body.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
 import { bodyTooLarge, lengthRequired, validationFailed } from "../../kernel/lib/http-errors.ts";
 import { mediaType } from "../../kernel/lib/media-type.ts";
-import type { StoredObject } from "../../kernel/storage/storage.ts";
+import type { StoredObject } from "../../kernel/storage/driver.ts";
 import { dispositionOf, fileName } from "./file-name.ts";
 import { fitsType, isShown, isWithoutNul, signatureBytes } from "./file-type.ts";
 import { incoming, leave, removeFile } from "./files.clean-up.ts";

@@ -1,11 +1,7 @@
 import { type ColumnType, type Generated, type Insertable, type Kysely, sql } from "kysely";
-import type { SystemRole } from "../../kernel/feature/feature.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import type { RoleTables } from "../roles/roles.feature.ts";
-import type { RoleMapping } from "./role-mapping.ts";
-
-/** The roles that a provider may lead to. */
-export type GivenRole = Exclude<SystemRole, "owner">;
+import type { GivenRole, RoleMapping } from "./role-mapping.ts";
 
 export interface IdentityTables extends RoleTables {
   identity_providers: {

@@ -3,8 +3,11 @@
  * values a role. Of several system roles the highest counts, and the default where there is none; of
  * the tenant's own roles all do.
  */
+
 import { type SystemRole, systemRoles } from "../../kernel/feature/feature.ts";
-import type { GivenRole } from "./identity-providers.queries.ts";
+
+/** The roles that a provider may lead to. */
+export type GivenRole = Exclude<SystemRole, "owner">;
 
 export interface RoleMapping {
   /** The names that lead to the claim, outermost first: `["realm_access", "roles"]`. */

@@ -4,8 +4,7 @@ import { isLonger } from "../../kernel/lib/text.ts";
 import { commonValues, layOut, paragraphsOf } from "../../kernel/mail/layout.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import type { Values } from "../../kernel/mail/renderer.ts";
-import type { Channel, Content } from "./notifications.queries.ts";
-import type { DeclaredVariables } from "./templates.queries.ts";
+import type { Channel, Content, DeclaredVariables } from "./notifications.tables.ts";
 
 export const invalidContent = defineError(
   "invalid_content",

@@ -3,13 +3,9 @@ import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { idParams, timestamp, uuid } from "../../kernel/feature/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
 import { defineError, orThrow } from "../../kernel/lib/errors.ts";
-import {
-  findNotification,
-  listNotifications,
-  type NotificationTables,
-  requeue,
-} from "./notifications.queries.ts";
+import { findNotification, listNotifications, requeue } from "./notifications.queries.ts";
 import { ChannelName, Notification, StatusName } from "./notifications.schemas.ts";
+import type { NotificationTables } from "./notifications.tables.ts";
 import { recipientsMeant } from "./recipient.ts";
 import { sendNotification } from "./send.job.ts";
 

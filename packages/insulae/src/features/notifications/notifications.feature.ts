@@ -1,13 +1,13 @@
 import { feature } from "../../kernel/feature/feature.ts";
 import { historyRoutes } from "./history.routes.ts";
-import type { NotificationTables } from "./notifications.queries.ts";
+import type { NotificationTables } from "./notifications.tables.ts";
 import { sendNotification } from "./send.job.ts";
 import { sendRoutes } from "./send.routes.ts";
 import { subscriptionRoutes } from "./subscriptions.routes.ts";
 import { suppressed, suppressionRoutes } from "./suppressions.routes.ts";
 import { templateNameTaken, templateRoutes } from "./templates.routes.ts";
 
-export type { NotificationTables } from "./notifications.queries.ts";
+export type { NotificationTables } from "./notifications.tables.ts";
 export { notificationReturned, type Returned, suppress } from "./returned.ts";
 export { findOwnTexts } from "./templates.queries.ts";
 

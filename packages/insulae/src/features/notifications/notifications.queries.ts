@@ -1,48 +1,12 @@
-import {
-  type ColumnType,
-  type Generated,
-  type JSONColumnType,
-  type Kysely,
-  type Selectable,
-  sql,
-} from "kysely";
+import { type Kysely, type Selectable, sql } from "kysely";
 import { given, type Params, statement } from "../../kernel/data/statement.ts";
-import type { Message } from "../../kernel/mail/layout.ts";
-import type { UserTables } from "../users/users.feature.ts";
-import type { PushSubscriptionTable } from "./subscriptions.queries.ts";
-import type { SuppressionTable } from "./suppressions.queries.ts";
-import type { TemplateTable } from "./templates.queries.ts";
-
-export const channels = ["email", "sms", "push"] as const;
-export type Channel = (typeof channels)[number];
-export const priorities = ["low", "normal", "high", "critical"] as const;
-export type Priority = (typeof priorities)[number];
-export type Status = "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
-
-/** What a notification says, ready to be sent. A text message has no subject; a push's is its title. */
-export type Content = Pick<Message, "text"> & Partial<Message>;
-
-export interface NotificationTables extends UserTables {
-  notifications: {
-    id: Generated<string>;
-    type: Channel;
-    recipient: string;
-    user_id: string | null;
-    template_name: string | null;
-    subject: string | null;
-    priority: Priority;
-    status: Generated<Status>;
-    content: JSONColumnType<Content | Record<string, never>, string, string> | null;
-    delivered: Generated<string[]>;
-    attempts: Generated<number>;
-    error_message: string | null;
-    sent_at: Date | null;
-    created_at: ColumnType<Date, never, never>;
-  };
-  notification_templates: TemplateTable;
-  notification_suppressions: SuppressionTable;
-  push_subscriptions: PushSubscriptionTable;
-}
+import type {
+  Channel,
+  Content,
+  NotificationTables,
+  Priority,
+  Status,
+} from "./notifications.tables.ts";
 
 type Db = Kysely<NotificationTables>;
 export type Notification = Selectable<NotificationTables["notifications"]>;

@@ -1,6 +1,6 @@
 /** The one form of a recipient: as it is stored, compared, suppressed and looked for. */
 import { findCanonicalEmail } from "../../kernel/validation/email.ts";
-import type { Channel } from "./notifications.queries.ts";
+import type { Channel } from "./notifications.tables.ts";
 
 /** Blanks, hyphens and marks of direction, also as pages and address books show them. */
 const separators = /[ \u00a0\u2009\u202f\u2010-\u2013\u202a-\u202c./-]/g;

@@ -1,6 +1,7 @@
 /** Mails that came back after they were sent: the address is not written to any more. */
 import type { TenantDatabase } from "../../kernel/data/tenant-database.ts";
-import { type NotificationTables, noteReturned } from "./notifications.queries.ts";
+import { noteReturned } from "./notifications.queries.ts";
+import type { NotificationTables } from "./notifications.tables.ts";
 import { noteSuppression } from "./suppressions.queries.ts";
 
 export interface Returned {

@@ -18,11 +18,10 @@ import {
   findToSend,
   finish,
   type Notification,
-  type NotificationTables,
   noteDelivered,
   noteFailure,
-  type Priority,
 } from "./notifications.queries.ts";
+import type { NotificationTables, Priority } from "./notifications.tables.ts";
 import { deleteSubscription, subscriptionsOf } from "./subscriptions.queries.ts";
 import { findSuppression, noteSuppression } from "./suppressions.queries.ts";
 

@@ -10,13 +10,9 @@ import { invalidTemplate, templateTooExpensive } from "../../kernel/mail/rendere
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
 import { findUser } from "../users/users.feature.ts";
 import { contentOf, fillInTexts, invalidContent, invalidVariables, valuesOf } from "./content.ts";
-import {
-  type Channel,
-  type Content,
-  createNotification,
-  type NotificationTables,
-} from "./notifications.queries.ts";
+import { createNotification } from "./notifications.queries.ts";
 import { PriorityName, StatusName, TemplateVars } from "./notifications.schemas.ts";
+import type { Channel, Content, NotificationTables } from "./notifications.tables.ts";
 import { findCanonicalRecipient } from "./recipient.ts";
 import { sendNotification } from "./send.job.ts";
 import { findTemplateByName } from "./templates.queries.ts";

@@ -1,15 +1,6 @@
-import { type ColumnType, type Kysely, sql } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type { PushSubscription } from "../../kernel/delivery/message.ts";
-import type { NotificationTables } from "./notifications.queries.ts";
-
-export interface PushSubscriptionTable {
-  id: ColumnType<string, never, never>;
-  user_id: string;
-  endpoint: string;
-  p256dh: string;
-  auth: string;
-  created_at: ColumnType<Date, never, never>;
-}
+import type { NotificationTables } from "./notifications.tables.ts";
 
 type Db = Kysely<NotificationTables>;
 

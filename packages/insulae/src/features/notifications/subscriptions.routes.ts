@@ -3,7 +3,7 @@ import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { idParams, nullable, timestamp, uuid } from "../../kernel/feature/fields.ts";
 import { defineError, orThrow } from "../../kernel/lib/errors.ts";
 import { inTurn } from "../../kernel/lib/in-turn.ts";
-import type { NotificationTables } from "./notifications.queries.ts";
+import type { NotificationTables } from "./notifications.tables.ts";
 import {
   deleteOwnSubscription,
   keepNewest,

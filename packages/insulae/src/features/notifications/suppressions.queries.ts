@@ -1,17 +1,6 @@
-import { type ColumnType, type Kysely, sql } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { given, type Params, statement } from "../../kernel/data/statement.ts";
-import type { Channel, NotificationTables } from "./notifications.queries.ts";
-
-export const reasons = ["bounced", "complained", "unsubscribed", "manual"] as const;
-
-export interface SuppressionTable {
-  id: ColumnType<string, never, never>;
-  type: Channel;
-  recipient: string;
-  reason: (typeof reasons)[number];
-  detail: string | null;
-  created_at: ColumnType<Date, never, never>;
-}
+import type { Channel, NotificationTables, SuppressionTable } from "./notifications.tables.ts";
 
 type Db = Kysely<NotificationTables>;
 

@@ -4,8 +4,8 @@ import { idParams, nullable, timestamp, uuid } from "../../kernel/feature/fields
 import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
 import { defineError, orThrow } from "../../kernel/lib/errors.ts";
 import { refuseBeyond } from "../../kernel/lib/in-turn.ts";
-import type { NotificationTables } from "./notifications.queries.ts";
 import { ChannelName } from "./notifications.schemas.ts";
+import type { NotificationTables } from "./notifications.tables.ts";
 import { findCanonicalRecipient, recipientsMeant } from "./recipient.ts";
 import { invalidRecipient } from "./send.routes.ts";
 import { addSuppression, listSuppressions, removeSuppression } from "./suppressions.queries.ts";

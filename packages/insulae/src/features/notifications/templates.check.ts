@@ -10,8 +10,8 @@ import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { invalidTemplate, type Values } from "../../kernel/mail/renderer.ts";
 import type { AnyMailTemplate } from "../../kernel/mail/template.ts";
 import { contentOf, fillInTexts } from "./content.ts";
-import type { Content } from "./notifications.queries.ts";
-import type { DeclaredVariables, TemplateValues } from "./templates.queries.ts";
+import type { Content, DeclaredVariables } from "./notifications.tables.ts";
+import type { TemplateValues } from "./templates.queries.ts";
 
 export const systemTemplateShape = defineError(
   "system_template_shape",

@@ -1,35 +1,12 @@
-import {
-  type ColumnType,
-  type Generated,
-  type JSONColumnType,
-  type Kysely,
-  type Selectable,
-  sql,
-} from "kysely";
+import { type Kysely, type Selectable, sql } from "kysely";
 import { given, type Params, statement } from "../../kernel/data/statement.ts";
 import type { MailTexts } from "../../kernel/mail/template.ts";
-import type { Channel, NotificationTables } from "./notifications.queries.ts";
-
-/** A value that a template names: what stands there where none is given, or else one must be. */
-export interface DeclaredVariable {
-  readonly description?: string;
-  readonly default?: string | number | boolean;
-  readonly example?: string | number | boolean;
-}
-export type DeclaredVariables = Readonly<Record<string, DeclaredVariable>>;
-
-export interface TemplateTable {
-  id: ColumnType<string, never, never>;
-  name: string;
-  type: Channel;
-  subject: string | null;
-  body: string;
-  html: string | null;
-  variables: JSONColumnType<DeclaredVariables, string | undefined, string>;
-  is_active: Generated<boolean>;
-  created_at: ColumnType<Date, never, never>;
-  updated_at: ColumnType<Date, never, never>;
-}
+import type {
+  Channel,
+  DeclaredVariables,
+  NotificationTables,
+  TemplateTable,
+} from "./notifications.tables.ts";
 
 type Db = Kysely<NotificationTables>;
 export type Template = Selectable<TemplateTable>;

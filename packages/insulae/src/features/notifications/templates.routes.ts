@@ -11,8 +11,8 @@ import { refuseBeyond } from "../../kernel/lib/in-turn.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
 import { invalidTemplate, templateTooExpensive } from "../../kernel/mail/renderer.ts";
 import { invalidContent } from "./content.ts";
-import type { NotificationTables } from "./notifications.queries.ts";
 import { ChannelName, DeclaredVariables, TemplateVars } from "./notifications.schemas.ts";
+import type { NotificationTables } from "./notifications.tables.ts";
 import { checkTemplate, preview, systemTemplateShape } from "./templates.check.ts";
 import {
   createTemplate,

@@ -10,7 +10,8 @@ import {
   serverUnusable,
 } from "../../kernel/tenancy/server-changes.ts";
 import { serverInUse } from "../../kernel/tenancy/server-removal.ts";
-import { type Server, serverNotFound } from "../../kernel/tenancy/servers.ts";
+import { serverNotFound } from "../../kernel/tenancy/servers.ts";
+import { type Server } from "../../kernel/tenancy/server.ts";
 
 /** Of those who are left, so many are shown by `drain`. */
 const mostLeft = 100;

@@ -4,7 +4,7 @@ import type { TenantSecrets } from "../../kernel/lib/secrets.ts";
 import { beginning } from "../../kernel/lib/text.ts";
 import { type Outbound, OutboundError, type OutboundFailure } from "../../kernel/net/outbound.ts";
 import { type Message, signedHeaders } from "./signature.ts";
-import type { EndpointRow } from "./webhooks.queries.ts";
+import type { Attempt, EndpointRow } from "./webhooks.queries.ts";
 
 /** What a secret is sealed for. */
 export const secretPurpose = "webhook";
@@ -13,14 +13,6 @@ export const secretPurpose = "webhook";
 const timeoutMs = 15_000;
 /** How much of an answer is kept. */
 const excerptBytes = 1_024;
-
-export interface Attempt {
-  /** `gone`: the receiver says that it wants to hear no more. */
-  readonly outcome: "delivered" | "failed" | "gone";
-  readonly status: number | null;
-  readonly excerpt: string | null;
-  readonly reason: string | null;
-}
 
 export interface AttemptSetting {
   readonly outbound: Outbound;

@@ -1,6 +1,5 @@
 import { sql } from "kysely";
-import type { Attempt } from "./attempt.ts";
-import type { Db, DisabledReason } from "./webhooks.queries.ts";
+import type { Attempt, Db, DisabledReason } from "./webhooks.queries.ts";
 
 /** Longer than any pass takes. */
 const leaseSeconds = 60;

@@ -11,7 +11,14 @@ import { deleteInBatches } from "../../kernel/data/delete-in-batches.ts";
 import type { Page } from "../../kernel/feature/page.ts";
 import type { Maker } from "../../kernel/identity/makers.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
-import type { Attempt } from "./attempt.ts";
+
+export interface Attempt {
+  /** `gone`: the receiver says that it wants to hear no more. */
+  readonly outcome: "delivered" | "failed" | "gone";
+  readonly status: number | null;
+  readonly excerpt: string | null;
+  readonly reason: string | null;
+}
 
 export interface WebhookTables {
   webhooks: {

@@ -4,8 +4,8 @@ import { loadConfig } from "../../config/config.ts";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
 import { describeWithMoto, startTestMoto, type TestMoto } from "../../testing/test-moto.ts";
 import { createLogger } from "../telemetry/log.ts";
-import { createDelivery, type Delivery } from "./delivery.ts";
-import { Undeliverable } from "./message.ts";
+import { createDelivery } from "./delivery.ts";
+import { type Delivery, Undeliverable } from "./message.ts";
 
 const from = "noreply@insulae.example";
 const tenant = { id: "01990000-0000-7000-8000-000000000001" as never };

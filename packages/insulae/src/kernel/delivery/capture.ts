@@ -1,7 +1,6 @@
 import type { Kysely } from "kysely";
 import type { ControlTables } from "../schema/control-tables.ts";
-import type { Delivery } from "./delivery.ts";
-import type { OutgoingMail, OutgoingPush, OutgoingText } from "./message.ts";
+import type { Delivery, OutgoingMail, OutgoingPush, OutgoingText } from "./message.ts";
 
 type Captured = Pick<OutgoingMail, "id" | "tenant" | "template">;
 

@@ -8,6 +8,7 @@
  *
  * Drivers that need a large library load it with their first message.
  */
+
 import type { Kysely } from "kysely";
 import type { Config } from "../../config/config.ts";
 import type { Secrets } from "../lib/secrets.ts";
@@ -15,30 +16,11 @@ import { createOutbound } from "../net/outbound.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { captureMessages } from "./capture.ts";
-import {
-  type OutgoingMail,
-  type OutgoingPush,
-  type OutgoingText,
-  Undeliverable,
-} from "./message.ts";
+import { type Delivery, type OutgoingMail, Undeliverable } from "./message.ts";
 import { sesDriver } from "./ses.ts";
 import { smtpDriver } from "./smtp.ts";
 import { snsDriver } from "./sns.ts";
 import { createVapid, webPushDriver } from "./web-push.ts";
-
-/**
- * Each resolves once somebody else is responsible for the message.
- *
- * @throws Undeliverable where trying again makes no sense.
- */
-export interface Delivery {
-  readonly mail: (mail: OutgoingMail) => Promise<void>;
-  readonly text: (text: OutgoingText) => Promise<void>;
-  readonly push: (push: OutgoingPush) => Promise<void>;
-  /** With what browsers subscribe, so that only this installation can push to them (RFC 8292). */
-  readonly vapidPublicKey: string;
-  readonly close: () => Promise<void>;
-}
 
 export interface DeliveryOptions {
   readonly config: Config;

@@ -1,6 +1,20 @@
 /** What drivers are given, and how they refuse it. */
 import type { Tenant } from "../tenancy/tenant.ts";
 
+/**
+ * Each resolves once somebody else is responsible for the message.
+ *
+ * @throws Undeliverable where trying again makes no sense.
+ */
+export interface Delivery {
+  readonly mail: (mail: OutgoingMail) => Promise<void>;
+  readonly text: (text: OutgoingText) => Promise<void>;
+  readonly push: (push: OutgoingPush) => Promise<void>;
+  /** With what browsers subscribe, so that only this installation can push to them (RFC 8292). */
+  readonly vapidPublicKey: string;
+  readonly close: () => Promise<void>;
+}
+
 interface Outgoing {
   /** Names the message; the same when it is sent again. */
   readonly id: string;

@@ -4,7 +4,7 @@ import type { Settings } from "../../config/settings.ts";
 import type { Audit, WriteAudit } from "../audit/audit.ts";
 import type { Cache, Caches } from "../cache/cache.ts";
 import type { TenantDatabase } from "../data/tenant-database.ts";
-import type { Delivery } from "../delivery/delivery.ts";
+import type { Delivery } from "../delivery/message.ts";
 import type { Authority } from "../identity/authority.ts";
 import type { CookieSessions } from "../identity/cookie-sessions.ts";
 import type { Factors } from "../identity/factors/factors.ts";

@@ -12,7 +12,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Kysely } from "kysely";
-import type { Delivery } from "../delivery/delivery.ts";
+import type { Delivery } from "../delivery/message.ts";
 import { Undeliverable } from "../delivery/message.ts";
 import { databaseUnavailable } from "../engine/errors.ts";
 import type { Platform } from "../feature/platform.ts";

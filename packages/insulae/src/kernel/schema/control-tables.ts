@@ -1,6 +1,4 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
-import type { AuditOutcome } from "../audit/audit.ts";
-import type { SessionKind } from "../identity/credential.ts";
 import type { AuthenticationMethod } from "../identity/factors/methods.ts";
 import type { HostSettings } from "../tenancy/host-settings.ts";
 import type { AccountId, Isolation, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
@@ -118,7 +116,7 @@ export interface ControlTables {
     /** Null: `subject_id` is an account. */
     tenant_id: TenantId | null;
     subject_id: AccountId | UserId;
-    kind: SessionKind;
+    kind: "token" | "cookie";
     epoch: string;
     impersonator_id: AccountId | null;
     ip: string | null;
@@ -162,7 +160,7 @@ export interface ControlTables {
     id: ColumnType<string, never, never>;
     at: Stamp;
     action: string;
-    outcome: AuditOutcome;
+    outcome: "succeeded" | "failed" | "refused";
     actor_kind: string;
     actor_id: string | null;
     actor_name: string | null;

@@ -23,9 +23,9 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { downloadSeconds, type StorageDriver, signingTime } from "./driver.ts";
 import { signedUrlRefused, storageFull, uploadInProgress } from "./errors.ts";
 import type { Grants } from "./grants.ts";
-import { downloadSeconds, type StorageDriver, signingTime } from "./storage.ts";
 
 export interface LocalDriverOptions {
   readonly folder: string;

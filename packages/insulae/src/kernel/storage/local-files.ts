@@ -3,10 +3,10 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { bodyTooLarge } from "../lib/http-errors.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
+import type { StoredObject } from "./driver.ts";
 import { signedUrlRefused } from "./errors.ts";
 import type { DownloadGrant, Grants, UploadGrant } from "./grants.ts";
 import type { LocalDriver } from "./local-driver.ts";
-import type { StoredObject } from "./storage.ts";
 
 export interface LocalFiles {
   /** The tenant that a grant is for; undefined if it is not valid. */

@@ -2,8 +2,8 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { StorageDriver } from "./driver.ts";
 import { createS3Driver } from "./s3-driver.ts";
-import type { StorageDriver } from "./storage.ts";
 
 let server: Server | undefined;
 let driver: StorageDriver | undefined;

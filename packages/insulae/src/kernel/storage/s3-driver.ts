@@ -10,6 +10,7 @@
 import type { Readable } from "node:stream";
 import type { AwsSettings } from "../../config/channels.ts";
 import type { S3Settings } from "../../config/config.ts";
+import { downloadSeconds, type StorageDriver, signingTime } from "./driver.ts";
 import {
   boundedAnswer,
   type OperationLimits,
@@ -17,7 +18,6 @@ import {
   type Sending,
   unless,
 } from "./s3-operation.ts";
-import { downloadSeconds, type StorageDriver, signingTime } from "./storage.ts";
 
 export interface S3DriverOptions {
   readonly s3: S3Settings;

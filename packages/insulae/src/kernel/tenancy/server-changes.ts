@@ -18,9 +18,9 @@ import {
 } from "./connection-config.ts";
 import { asOwner } from "./main-server.ts";
 import { prepareDataServer } from "./prepare.ts";
+import type { Server, ServersOptions } from "./server.ts";
 import { inMainDatabase, readMark, writeMark } from "./server-mark.ts";
 import { forgetServer } from "./server-removal.ts";
-import type { Server, ServersOptions } from "./servers.ts";
 import type { Isolation, TenantId, TenantStatus } from "./tenant.ts";
 
 export const serverExists = defineError("server_exists", 409, "This server is already registered");

@@ -3,22 +3,13 @@
  * holds the control plane; of the others the control plane keeps the URL, sealed. How they are added,
  * changed and removed is in `server-changes.ts`.
  */
-import type { Kysely } from "kysely";
+
 import { parseIntoClientConfig } from "pg-connection-string";
-import type { Broker } from "../engine/broker.ts";
 import type { ConnectionConfig } from "../engine/session-settings.ts";
 import type { Target } from "../engine/target.ts";
 import { defineError } from "../lib/errors.ts";
-import type { Secrets } from "../lib/secrets.ts";
-import type { ControlTables } from "../schema/control-tables.ts";
-import type { Migrations } from "../schema/migration-files.ts";
-import {
-  type ConnectionSettings,
-  connectionConfig,
-  readUrls,
-  writeUrls,
-} from "./connection-config.ts";
-import type { MainServer } from "./prepare.ts";
+import { connectionConfig, readUrls, writeUrls } from "./connection-config.ts";
+import type { Server, ServersOptions } from "./server.ts";
 import {
   createServerChanges,
   type ServerChanges,
@@ -33,19 +24,6 @@ export const noServerAccepts = defineError(
   503,
   "No database server accepts new tenants. Ask a platform administrator to add or enable one.",
 );
-
-export interface Server {
-  readonly id: string;
-  readonly name: string;
-  /** `host:port`, or the folder of its socket. */
-  readonly address: string;
-  readonly weight: number;
-  readonly accepting: boolean;
-  /** Whether it answers, as far as this process knows. */
-  readonly answers: boolean;
-  /** How many tenants are placed on it; the deleted ones don't count. */
-  readonly tenants: number;
-}
 
 export interface Servers extends ServerChanges {
   list(): Promise<readonly Server[]>;
@@ -75,16 +53,6 @@ export interface Servers extends ServerChanges {
   down(): readonly string[];
   /** Reads the server's URLs again (default: all servers'), and connects anew if they have changed. */
   refresh(serverId?: string): Promise<void>;
-}
-
-export interface ServersOptions {
-  readonly control: Kysely<ControlTables>;
-  readonly main: MainServer;
-  readonly migrations: Migrations;
-  readonly secrets: Secrets;
-  readonly settings: ConnectionSettings;
-  /** What knows whether servers answer. Default: they do. */
-  readonly broker?: Pick<Broker, "servers" | "isDown" | "renew">;
 }
 
 const countedForMs = 60_000;

@@ -1,0 +1,31 @@
+import type { RequestInfo } from "../../kernel/feature/feature.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { UserView } from "../users/users.feature.ts";
+import type { AccountView } from "./accounts.queries.ts";
+
+/** Who signs in, and in which epoch: a user of a tenant, or an account in the core. */
+export type Subject = UserSubject | AccountSubject;
+
+export interface UserSubject {
+  readonly tenant: Tenant;
+  readonly user: UserView;
+  /** The account that the user is linked to. */
+  readonly accountId: AccountId | null;
+  readonly epoch: string;
+}
+
+export interface AccountSubject {
+  readonly account: AccountView;
+  readonly epoch: string;
+}
+
+/** The request that signs somebody in. */
+export interface SignInContext {
+  readonly platform: Platform;
+  readonly request: RequestInfo;
+  /** Sets a header of the answer; there where a browser asked for a cookie instead of tokens. */
+  readonly browser?: ((name: string, value: string) => void) | undefined;
+  /** The access token shows names as well; see `ShownNames`. */
+  readonly showNames?: boolean | undefined;
+}
