@@ -65,7 +65,6 @@ export {
   uploadForm,
 } from "./kernel/http/body/stream-body.ts";
 export { exported, exportList, exportQuery } from "./kernel/http/reply/export.ts";
-export { textFrame } from "./kernel/http/sockets/text-frame.ts";
 export type { Principal } from "./kernel/identity/principal.ts";
 export {
   type Job,

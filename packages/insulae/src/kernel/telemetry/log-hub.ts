@@ -26,11 +26,13 @@ import { type Logger, type LogModule, leastOf, ownerOf, withModules } from "./lo
 import { type Channel, createChannel, lineOf, type Wanted } from "./log-channel.ts";
 import type { LogFormat } from "./log-line.ts";
 
+type ViewerSocket = Pick<OutgoingSocket, "sendFrames" | "onLeft">;
+
 export interface LogHub {
   /** The logger to use instead: what it writes is seen. Its level is the hub's from now on. */
   tap(log: Logger): Logger;
   /** Sends the lines until the socket is left. @param wanted.format default: as configured */
-  watch(socket: OutgoingSocket, wanted: Partial<Wanted>): void;
+  watch(socket: ViewerSocket, wanted: Partial<Wanted>): void;
   /** How many watch, and how many lines they were too slow for. */
   stats(): { readonly viewers: number; readonly dropped: number };
 }
@@ -74,7 +76,7 @@ interface Viewer {
   /** The place in the channel. */
   next: number;
   underWay: number;
-  readonly socket: OutgoingSocket;
+  readonly socket: ViewerSocket;
 }
 
 /** The part of a destination that pino speaks to; it leaves what it knows of the line in it. */
@@ -157,7 +159,7 @@ export function createLogHub(options: LogHubOptions): LogHub {
       viewer.next = batch.next;
       dropped += batch.dropped;
       viewer.underWay += batch.bytes.length;
-      viewer.socket.send(batch.bytes, () => {
+      viewer.socket.sendFrames(batch.bytes, () => {
         viewer.underWay -= batch.bytes.length;
         if (viewer.next < viewer.channel.end) serveSoon();
       });

@@ -176,7 +176,7 @@ describe("levels by module", () => {
     let leave = (): void => {};
     hub.watch(
       {
-        send() {},
+        sendFrames() {},
         onLeft: (fn) => {
           leave = fn;
         },

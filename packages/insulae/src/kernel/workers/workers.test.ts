@@ -88,7 +88,7 @@ describe("live logs", () => {
   const socket = (sent: string[]) => {
     let leave = () => {};
     return {
-      send(frames: Buffer, done: () => void) {
+      sendFrames(frames: Buffer, done: () => void) {
         sent.push(frames.toString());
         done();
       },

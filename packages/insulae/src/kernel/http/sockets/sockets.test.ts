@@ -99,6 +99,18 @@ const text = 1;
 const continuation = 0;
 const ping = 9;
 
+it("sends texts of any length as messages of their own", async () => {
+  const { port, opened } = await listen();
+  const client = new Client(`ws://localhost:${port}/api/v1/socket`);
+  onTestFinished(() => client.terminate());
+  const heard: string[] = [];
+  client.on("message", (data) => heard.push(String(data)));
+  const texts = ["", "é", "x".repeat(126), "y".repeat(70_000)];
+  await once(client, "open");
+  for (const text of texts) opened[0]?.send(text);
+  await expect.poll(() => heard).toEqual(texts);
+});
+
 describe("a WebSocket is closed", () => {
   it("when a message has too many fragments, also empty ones", async () => {
     const { port } = await listen();
@@ -276,11 +288,11 @@ describe("the log hub", () => {
     const log = hub.tap(pino({ base: null }, { write() {} }));
     const sent: string[] = [];
     const done: (() => void)[] = [];
-    const send = (frames: Buffer, ready: () => void) => {
+    const sendFrames = (frames: Buffer, ready: () => void) => {
       sent.push(...textsOf(frames));
       done.push(ready);
     };
-    hub.watch({ send, onLeft() {} }, {});
+    hub.watch({ sendFrames, onLeft() {} }, {});
     // Eight or nine of them are as much as may be on its way.
     for (let i = 0; i < 10; i += 1) log.info("y".repeat(100_000));
     await expect.poll(() => sent.length).toBeGreaterThan(7);
@@ -306,7 +318,7 @@ describe("the log hub", () => {
     const served = Array.from({ length: row.viewers }, () => 0);
     let busy = 0;
     served.forEach((_, viewer) => {
-      const send = (frames: Buffer, sent: () => void) => {
+      const sendFrames = (frames: Buffer, sent: () => void) => {
         served[viewer] = (served[viewer] ?? 0) + textsOf(frames).length;
         // As long as a slow system call takes.
         const until = performance.now() + row.sendMs;
@@ -314,7 +326,7 @@ describe("the log hub", () => {
         busy += row.sendMs;
         sent();
       };
-      hub.watch({ send, onLeft() {} }, {});
+      hub.watch({ sendFrames, onLeft() {} }, {});
     });
     log.info("one");
     const begun = performance.now();
@@ -333,8 +345,8 @@ describe("the log hub", () => {
     const log = hub.tap(base);
     const shown: string[] = [];
     let leave = () => {};
-    const socket: OutgoingSocket = {
-      send: (frames) => shown.push(...textsOf(frames)),
+    const socket: Pick<OutgoingSocket, "sendFrames" | "onLeft"> = {
+      sendFrames: (frames) => shown.push(...textsOf(frames)),
       onLeft: (fn) => {
         const before = leave;
         leave = () => [before(), fn()];
@@ -365,8 +377,8 @@ describe("the log hub", () => {
     const shown: string[] = [];
     const all: string[] = [];
     const into = (list: string[]) => (frames: Buffer) => void list.push(...textsOf(frames));
-    hub.watch({ send: into(shown), onLeft() {} }, { tenantId: "tenant-b" });
-    hub.watch({ send: into(all), onLeft() {} }, {});
+    hub.watch({ sendFrames: into(shown), onLeft() {} }, { tenantId: "tenant-b" });
+    hub.watch({ sendFrames: into(all), onLeft() {} }, {});
     const logging = feature("logging", {
       routes: (r) => [
         r.get(

@@ -23,6 +23,7 @@ import {
   type SocketPeers,
   tooManySockets,
 } from "./socket-shares.ts";
+import { textFrame } from "./text-frame.ts";
 import type { Handshake } from "./upgrades.ts";
 
 export const upgradeRequired = defineError(
@@ -34,10 +35,13 @@ export const upgradeRequired = defineError(
 /** What the handler of a socket's route talks to. */
 export interface OutgoingSocket {
   /**
-   * @param frames whole messages, as `textFrame` makes them.
-   * @param sent is called when they have left the process, or never will.
+   * Sends a text message.
+   *
+   * @param sent is called when it has left the process, or never will.
    */
-  readonly send: (frames: Buffer, sent: () => void) => void;
+  readonly send: (text: string, sent?: () => void) => void;
+  /** Sends messages that are framed already, by `textFrame`: what goes to many viewers is framed once. */
+  readonly sendFrames: (frames: Buffer, sent: () => void) => void;
   /** @param left is called once, as soon as nothing may be sent any more. */
   readonly onLeft: (left: () => void) => void;
 }
@@ -210,11 +214,13 @@ export function createSockets(times: SocketTimes = usualTimes, peers?: SocketPee
     peer.on("error", (error) => leave(error.message));
     peer.on("close", leave);
     log.info("WebSocket opened");
+    const sendFrames: OutgoingSocket["sendFrames"] = (frames, sent) => {
+      if (peer.readyState === peer.OPEN) request.socket.write(frames, () => sent());
+      else sent();
+    };
     talk({
-      send(frames, sent) {
-        if (peer.readyState === peer.OPEN) request.socket.write(frames, () => sent());
-        else sent();
-      },
+      send: (text, sent = () => {}) => sendFrames(textFrame(text), sent),
+      sendFrames,
       onLeft: (fn) => left.push(fn),
     });
   };
