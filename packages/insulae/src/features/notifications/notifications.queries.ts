@@ -19,7 +19,7 @@ export const priorities = ["low", "normal", "high", "critical"] as const;
 export type Priority = (typeof priorities)[number];
 export type Status = "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
 
-/** What a notification says, ready to be sent. A text message has no subject; a push's is its title. */
+/** Content ready to send. A text message has no subject; a push message's subject is its title. */
 export type Content = Pick<Message, "text"> & Partial<Message>;
 
 export interface NotificationTables extends UserTables {
@@ -96,7 +96,7 @@ export const findNotification = statement((db: Db, p: Params<{ id: string }>) =>
   db.selectFrom("notifications").select(columns).where("id", "=", p.id),
 );
 
-/** With what it says, to be sent. */
+/** A notification with its content, for sending. */
 export const findToSend = (db: Db, id: string): Promise<Notification | undefined> =>
   db
     .selectFrom("notifications")
@@ -128,7 +128,7 @@ export const createNotification = (db: Db, one: NewNotification) =>
     .returning(columns)
     .executeTakeFirstOrThrow();
 
-/** Makes one that was not sent wait again. @returns undefined if there is no such one. */
+/** Queues a notification that was not sent. @returns undefined if there is none */
 export const requeue = (db: Db, id: string) =>
   db
     .updateTable("notifications")
@@ -141,7 +141,7 @@ export const requeue = (db: Db, id: string) =>
 const waiting = (db: Db, id: string) =>
   db.updateTable("notifications").where("id", "=", id).where("status", "=", "queued");
 
-/** The last word on it. What it said is kept only as long as it may be sent again. */
+/** Sets the final status. Content is kept only while the notification can be sent again. */
 export const finish = (db: Db, id: string, status: Exclude<Status, "queued">, reason?: string) =>
   waiting(db, id)
     .set((eb) => ({
@@ -153,9 +153,9 @@ export const finish = (db: Db, id: string, status: Exclude<Status, "queued">, re
     .execute();
 
 /**
- * What was heard of one after it was sent, or while it was noted that it is.
+ * Records a bounce or complaint, which may arrive even before `sent` is recorded.
  *
- * @returns undefined if there is no such one, or it was heard of before.
+ * @returns undefined if there is no such notification or it was reported before
  */
 export const noteReturned = (
   db: Db,

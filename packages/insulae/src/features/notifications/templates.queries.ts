@@ -10,7 +10,7 @@ import { given, type Params, statement } from "../../kernel/data/statement.ts";
 import type { MailTexts } from "../../kernel/mail/template.ts";
 import type { Channel, NotificationTables } from "./notifications.queries.ts";
 
-/** A value that a template names: what stands there where none is given, or else one must be. */
+/** A variable of a template. Without a default, a value is required when sending. */
 export interface DeclaredVariable {
   readonly description?: string;
   readonly default?: string | number | boolean;
@@ -73,7 +73,7 @@ export const namesOfTemplates = async (db: Db): Promise<ReadonlySet<string>> => 
   return new Set(rows.map(({ name }) => name));
 };
 
-/** A tenant's own texts of a mail that the system sends. */
+/** A tenant's own texts for a system e-mail. */
 export async function findOwnTexts(db: Db, name: string): Promise<MailTexts | undefined> {
   const found = await findTemplateByName.first(db, { name });
   if (!found?.is_active || found.subject === null) return undefined;
