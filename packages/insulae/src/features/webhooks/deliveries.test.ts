@@ -243,7 +243,7 @@ describe("a webhook that fails", () => {
     const { host } = new URL(receiver.url);
     await expect
       .poll(async () => (await people.mailsTo(hooks.owner.account.email)).at(-1)?.text)
-      .toContain(`The webhook at ${host} was switched off`);
+      .toContain(`The webhook at ${host} was disabled`);
 
     // What was waiting goes out when somebody has switched it on again; what happened meanwhile doesn't.
     await hooks.happen("Meanwhile");
