@@ -12,7 +12,7 @@ import { type Check, failure, ok, warning } from "./check.ts";
 export const forPeople: readonly string[] = [
   "backups are regularly restored to another place by the runbook (docs/runbooks/restore.md)",
   "alerts reach somebody: deploy/prometheus/rules.yml is loaded and a test alert was received",
-  "logs are collected outside these machines, where they can be searched",
+  "the log is collected outside these machines, where it can be searched",
   "every change passes the tests, checks and advisories before it is deployed (.ci/run)",
   "every change is reviewed by somebody else, and the security of the whole has been reviewed",
   "the expected load has been tested on machines like these (npm run bench)",

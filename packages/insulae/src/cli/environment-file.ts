@@ -33,7 +33,7 @@ export function parseEnvironmentFile(bytes: Uint8Array): EnvironmentFile {
       continue;
     }
     if (begun.startsWith("#")) {
-      refuse(`${name} begins with a #; quote the value, or put a space before the comment`);
+      refuse(`${name} begins with a #; put the value into quotes, or a space before the comment`);
       continue;
     }
     let written = begun.trimStart();
