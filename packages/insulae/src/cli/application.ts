@@ -1,7 +1,6 @@
 /**
  * Finds the application that a command acts on: the default export of `insulae.config.ts` in the
- * working
- * directory, or of the file given by `--app`. Without either, it is the stock server.
+ * working directory, or of the file given by `--app`. Without either, it is the stock server.
  */
 import { spawnSync } from "node:child_process";
 import { realpathSync, statSync } from "node:fs";
@@ -105,8 +104,7 @@ function placeOf(file: string, lines: readonly string[]): string {
 
 /**
  * Refuses to mix two copies of Insulae in one process, as a globally installed command would: each
- * has its
- * own classes, so errors of one are not recognised by the other.
+ * has its own classes, so errors of one are not recognised by the other.
  */
 function refuseOtherCopy(file: string): void {
   // TypeScript in this repository, JavaScript in the package.

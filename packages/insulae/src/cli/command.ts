@@ -1,7 +1,6 @@
 /**
  * The frame of every command. A command is a function of a context and its input. It returns its
- * result
- * as a document and as text, and this file prints one of them.
+ * result as a document and as text, and this file prints one of them.
  */
 import { readFileSync } from "node:fs";
 import type { Application } from "../app/application.ts";
@@ -102,8 +101,7 @@ export function printFailure(error: unknown, json: boolean): void {
 
 /**
  * Adds the variables of `.env` in the working directory to the environment. Variables that are
- * already
- * set win.
+ * already set win.
  *
  * @param note receives warnings about names that nearly match a setting
  * @throws ConfigError if the file can't be read or parsed

@@ -1,9 +1,8 @@
 /**
  * Kills the workers if the primary dies, even by SIGKILL. A worker with a responsive event loop
- * exits when
- * its channel closes; one that is blocked or stopped (SIGSTOP) does not. A small shell script
- * therefore
- * reads a pipe from the primary. When the pipe closes, it kills the remaining workers.
+ * exits when its channel closes; one that is blocked or stopped (SIGSTOP) does not. A small shell
+ * script therefore reads a pipe from the primary. When the pipe closes, it kills the remaining
+ * workers.
  */
 import { spawn } from "node:child_process";
 import { CommandError } from "./failure.ts";

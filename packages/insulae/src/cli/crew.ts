@@ -1,7 +1,6 @@
 /**
  * The workers of a node, as `node:cluster` processes. The primary accepts connections and
- * distributes them
- * round-robin.
+ * distributes them round-robin.
  *
  *     fork ──► starting ──► listening ──► exited: replaced, with a growing delay
  *                 │                         ▲     if it lived less than ten seconds
@@ -10,8 +9,7 @@
  *     stop ──► drains, finishes, exits ─────┘  or is killed at the deadline
  *
  * The primary pings each worker every second and counts its own ticks instead of reading the clock,
- * so a
- * suspended machine or a busy primary does not make workers look hung.
+ * so a suspended machine or a busy primary does not make workers look hung.
  */
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";

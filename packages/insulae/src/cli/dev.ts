@@ -1,8 +1,7 @@
 /**
  * `insulae dev`: runs the server in a child process and replaces it whenever a file of the project
- * changes.
- * This process keeps the embedded PostgreSQL running, so a restart takes only as long as loading
- * the code.
+ * changes. This process keeps the embedded PostgreSQL running, so a restart takes only as long as
+ * loading the code.
  *
  *     start ──► serves ──(a file changes)──► stops ──► start
  *                 └─────(it fails)──► waits for a change ──► start

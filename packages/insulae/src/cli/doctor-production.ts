@@ -1,8 +1,7 @@
 /**
  * `insulae doctor --production`: whether this configuration and its services are fit for
- * production. It
- * checks what go-live checklists ask for, and lists what no program can check. It only reads: the
- * database, Redis, and the server's own public address.
+ * production. It checks what go-live checklists ask for, and lists what no program can check. It
+ * only reads: the database, Redis, and the server's own public address.
  */
 import { BlockList, isIP } from "node:net";
 import type { Config } from "../config/config.ts";

@@ -1,7 +1,6 @@
 /**
  * Parses the file `.env`: one setting per line, `NAME=value`. Ambiguous lines are refused, because
- * a
- * misread setting is worse than a failed start:
+ * a misread setting is worse than a failed start:
  *
  *     PORT=8080                    # a comment, after a blank
  *     export PUBLIC_URL=https://api.example.com

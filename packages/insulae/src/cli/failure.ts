@@ -1,7 +1,6 @@
 /**
  * Turns errors into messages and exit codes. It recognises errors by name, so that it loads none of
- * the
- * modules that throw them.
+ * the modules that throw them.
  */
 import { resolve } from "node:path";
 

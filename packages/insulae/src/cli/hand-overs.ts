@@ -1,14 +1,11 @@
 /**
  * Tracks connections on their way from the primary to a worker. `node:cluster` keeps a connection
- * open until
- * the worker confirms it. A worker that hangs and is killed never does, and the client would wait
- * forever.
+ * open until the worker confirms it. A worker that hangs and is killed never does, and the client
+ * would wait forever.
  *
  * Node has no API for this, so this observes the messages that `node:cluster` sends (`newconn`, in
- * Node's
- * lib/internal/cluster/round_robin_handle.js). A worker gets the next connection of a port only
- * after it
- * has accepted the previous one, so there is at most one per port to remember.
+ * Node's lib/internal/cluster/round_robin_handle.js). A worker gets the next connection of a port
+ * only after it has accepted the previous one, so there is at most one per port to remember.
  */
 import type { Worker } from "node:cluster";
 

@@ -19,8 +19,7 @@ const answerMs = 10_000;
 
 /**
  * Follows a running server's log until interrupted. Prints each line to stdout, as text or
- * (`--json`) as
- * one JSON object. Reconnects when the connection is lost.
+ * (`--json`) as one JSON object. Reconnects when the connection is lost.
  */
 export async function followLogs(context: CommandContext, options: LogsOptions): Promise<Result> {
   // The reader has left: `insulae logs | head -1`.

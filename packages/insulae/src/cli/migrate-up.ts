@@ -8,8 +8,7 @@ import { count } from "./table.ts";
 
 /**
  * Migrates the main database, then every placement. A failure in one placement is reported and does
- * not
- * stop the others; running it again applies what is missing.
+ * not stop the others; running it again applies what is missing.
  */
 export async function migrateUp(
   context: CommandContext,

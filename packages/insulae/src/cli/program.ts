@@ -1,7 +1,6 @@
 /**
  * The command-line grammar and its documentation. Each command's code is in a file of its own,
- * loaded when
- * the command runs.
+ * loaded when the command runs.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { version } from "../app/version.ts";

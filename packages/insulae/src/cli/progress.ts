@@ -13,8 +13,7 @@ const width = 30;
 
 /**
  * Shows the progress of a long task: a bar on a terminal, otherwise one line per tenth, so that
- * logs stay
- * short.
+ * logs stay short.
  */
 export function createProgress(what: string, stream: Stream = process.stderr): Progress {
   let tenths = -1;

@@ -1,9 +1,7 @@
 /**
  * A worker process of `insulae start --workers`: a server like any other, with its share of the
- * node's
- * resources, controlled by the primary. It ignores signals, because terminals and some supervisors
- * send
- * them to all processes; the primary handles them.
+ * node's resources, controlled by the primary. It ignores signals, because terminals and some
+ * supervisors send them to all processes; the primary handles them.
  */
 import { type App, createApp } from "../app/app.ts";
 import { createDefaultLog } from "../app/starting.ts";

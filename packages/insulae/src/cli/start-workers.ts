@@ -1,7 +1,6 @@
 /**
  * `insulae start --workers`: this process is the primary. It owns the embedded PostgreSQL,
- * migrates, creates
- * the first administrator, and then starts the workers, which serve.
+ * migrates, creates the first administrator, and then starts the workers, which serve.
  */
 import type { Application } from "../app/application.ts";
 import { refuseTakenPort } from "../app/listen-error.ts";

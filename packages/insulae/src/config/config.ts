@@ -1,7 +1,6 @@
 /**
  * The environment, parsed once into a frozen object. It is an error to set two names of the same
- * setting to
- * different values. All problems are reported together.
+ * setting to different values. All problems are reported together.
  */
 import { resolve } from "node:path";
 import { type AwsSettings, channels, type SnsSettings } from "./channels.ts";

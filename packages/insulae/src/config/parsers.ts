@@ -1,7 +1,6 @@
 /**
  * Defines environment variables and the parsers of their values. A parser's error message completes
- * the
- * sentence "PORT …".
+ * the sentence "PORT …".
  */
 export interface Variable<T> {
   /** The variable's name, followed by its aliases. */
@@ -100,8 +99,7 @@ const level = oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent"
 
 /**
  * `info`, or a filter such as `info,http=warn,insulae::database=debug`. Modules of other programs
- * in it
- * (`sea_orm=debug`) are ignored.
+ * in it (`sea_orm=debug`) are ignored.
  *
  * @returns the canonical form, with the general level first
  */

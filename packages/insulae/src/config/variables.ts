@@ -1,7 +1,6 @@
 /**
  * All environment variables with their aliases; the reference in `docs/` is generated from this
- * table.
- * `channels.ts` has those for sending messages.
+ * table. `channels.ts` has those for sending messages.
  */
 import { resolve } from "node:path";
 import { channelVariables } from "./channels.ts";

@@ -1,7 +1,6 @@
 /**
  * The address book's contacts. Its published client reads the list from `contacts`, unless the
- * response has
- * a member `data`, which it takes for everything; so responses have none.
+ * response has a member `data`, which it takes for everything; so responses have none.
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import { Type } from "typebox";

@@ -1,7 +1,7 @@
 /**
  * The address book's tenants, page by page, for platform administrators. A database URL that its
- * client sends is
- * ignored: the server decides where a tenant's rows are, and nothing here reveals it.
+ * client sends is ignored: the server decides where a tenant's rows are, and nothing here reveals
+ * it.
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import { Type } from "typebox";

@@ -1,7 +1,6 @@
 /**
  * The dialect of an address book with live logs. The host identifies the tenant; plain `localhost`
- * means
- * `DEFAULT_TENANT`. A tenant in a body never selects it but must match it.
+ * means `DEFAULT_TENANT`. A tenant in a body never selects it but must match it.
  *
  * Its document describes a handful of calls; its published clients make more, and read more
  * properties:

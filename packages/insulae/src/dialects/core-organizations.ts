@@ -1,9 +1,7 @@
 /**
  * The dialect of a system with a core and organizations. Without `X-TENANT` a request is for the
- * core, with it
- * (an organization's number) for a tenant. An organization has a database `tenant_<number>`, and
- * its owner is
- * its first user. All routes also exist with the prefix `/api`.
+ * core, with it (an organization's number) for a tenant. An organization has a database
+ * `tenant_<number>`, and its owner is its first user. All routes also exist with the prefix `/api`.
  */
 import { Type } from "typebox";
 import {

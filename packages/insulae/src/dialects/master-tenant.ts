@@ -2,10 +2,8 @@
  * The dialect of a system with one database per tenant and users in a master database.
  *
  * A registration that names no tenant creates a user of `DEFAULT_TENANT`. In development, the first
- * user of an
- * empty tenant becomes its owner, since anybody may create tenants there. Timestamps are in UTC,
- * without zone
- * and fraction.
+ * user of an empty tenant becomes its owner, since anybody may create tenants there. Timestamps are
+ * in UTC, without zone and fraction.
  */
 import { STATUS_CODES } from "node:http";
 import { type Kysely, sql } from "kysely";

@@ -1,7 +1,6 @@
 /**
  * Paths that two dialects share. One handler decides by properties that only one of them has. If
- * there are none,
- * the response has the fields of both.
+ * there are none, the response has the fields of both.
  *
  *     POST /auth/register    X-Tenant ─► that tenant's user (core-organizations)
  *                            names ─► a user of DEFAULT_TENANT (master-tenant)
@@ -168,11 +167,9 @@ async function whoHas({ control, withTenant }: Platform, home: Tenant | undefine
 
 /**
  * Logs in an account or a user of `DEFAULT_TENANT`. It chooses one before comparing the password,
- * because the
- * time of a second hash would reveal who has an account. It chooses the account, unless only the
- * user has
- * verified the e-mail: otherwise somebody could lock out the user by registering an account with
- * it.
+ * because the time of a second hash would reveal who has an account. It chooses the account, unless
+ * only the user has verified the e-mail: otherwise somebody could lock out the user by registering
+ * an account with it.
  */
 async function logInSomewhere(setting: Setting, credentials: Credentials) {
   const home = await findDefault(setting.platform);
@@ -201,8 +198,7 @@ async function logInToAddressBook(
 
 /**
  * The same at plain `localhost`, where accounts, such as platform administrators, can log in too:
- * if no tenant
- * is named and the name is not a user of `DEFAULT_TENANT`.
+ * if no tenant is named and the name is not a user of `DEFAULT_TENANT`.
  */
 async function logInToAddressBookOrCore(
   setting: Parameters<typeof logInToAddressBook>[0],

@@ -1,7 +1,6 @@
 /**
  * What dialects share. A dialect is the documented API of another system: its paths, fields,
- * statuses and
- * errors, as thin routes on top of the features, which know nothing about dialects.
+ * statuses and errors, as thin routes on top of the features, which know nothing about dialects.
  */
 import { Type } from "typebox";
 import type { TenantAudit } from "../kernel/audit/audit.ts";
@@ -96,8 +95,7 @@ export const isError = (error: unknown, ...codes: readonly string[]): error is A
 
 /**
  * The message of an error in a dialect: the detail, with the permission, limit or setting
- * concerned. For one
- * refusal the words are prescribed, because a client may compare them.
+ * concerned. For one refusal the words are prescribed, because a client may compare them.
  */
 export const messageOf = ({ code, title, detail }: AppError): string =>
   code === tenantAccessDenied.code ? title : (detail ?? title);

@@ -1,7 +1,7 @@
 /**
  * The pages behind links in e-mails, used until APP_URL names a front end. Each is a form that
- * calls the API
- * (`browser/forms.js`). They are the same for everybody; the token stays in the browser.
+ * calls the API (`browser/forms.js`). They are the same for everybody; the token stays in the
+ * browser.
  */
 
 import type { Page } from "../kernel/http/server/html-pages.ts";

@@ -13,8 +13,7 @@ interface PagesOptions {
 
 /**
  * The server's pages by path. In production these are at most the ones behind links in e-mails,
- * which reveal
- * nothing about the server.
+ * which reveal nothing about the server.
  */
 export function pagesOf({ config, name, version }: PagesOptions): Readonly<Record<string, Page>> {
   const mails = config.mail === "capture";

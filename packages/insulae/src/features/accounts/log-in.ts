@@ -3,8 +3,8 @@
  * their linked account. Without a tenant, an account logs in.
  *
  * Every failure (no such person, no password, wrong password, inactive, e-mail not verified,
- * password log-in off) gives the same response after the same work: the same queries, one hash,
- * and one entry in the tenant's or the platform's audit log.
+ * password log-in off) gives the same response after the same work: the same queries, one hash, and
+ * one entry in the tenant's or the platform's audit log.
  */
 import type { AuditActor, TenantAudit } from "../../kernel/audit/audit.ts";
 import { epochOf } from "../../kernel/identity/authority.ts";

@@ -103,8 +103,8 @@ export async function register(
 }
 
 /**
- * Nobody is signed in yet, and the response is the same whether or not a user was created. Where
- * no verification is needed, registration signs in at once and can't hide a taken e-mail
+ * Nobody is signed in yet, and the response is the same whether or not a user was created. Where no
+ * verification is needed, registration signs in at once and can't hide a taken e-mail
  * (`emailTaken`).
  */
 interface Pending {

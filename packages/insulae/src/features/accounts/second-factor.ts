@@ -1,8 +1,8 @@
 /**
  * The second-factor check in `signIn`. It asks everybody who has a second factor, and everybody in
  * a tenant with `second_factor: required`; there, people without a factor may only set one up.
- * Until then there is no session: the response is 401 `second_factor_required` with an
- * `mfa_token`, a one-time token that is valid for the next step only (`features/factors`).
+ * Until then there is no session: the response is 401 `second_factor_required` with an `mfa_token`,
+ * a one-time token that is valid for the next step only (`features/factors`).
  *
  *     signIn ── mfa in amr? ── yes ─────────────────────────────────► session
  *                  │ no

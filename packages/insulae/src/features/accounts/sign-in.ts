@@ -3,8 +3,8 @@
  * switch all end in `signIn`, which opens the session and issues tokens for one context.
  *
  * A `Subject` combines the person with their epoch. Read it before (or together with) verifying
- * their proof: if they log out everywhere or change the password meanwhile, the new session
- * belongs to a past epoch and is invalid from the start.
+ * their proof: if they log out everywhere or change the password meanwhile, the new session belongs
+ * to a past epoch and is invalid from the start.
  */
 import type { Static } from "typebox";
 import type { RequestInfo } from "../../kernel/feature/feature.ts";

@@ -3,8 +3,8 @@
  * platform's own pages and a tenant's hosts.
  *
  * A tenant's host serves only the tenant's own users, those with a password of their own. Accounts
- * use the platform's site alone: the owner of a custom domain could point it at another server
- * and use a passkey created there to answer a challenge for the whole account.
+ * use the platform's site alone: the owner of a custom domain could point it at another server and
+ * use a passkey created there to answer a challenge for the whole account.
  */
 import type { Settings } from "../../config/settings.ts";
 import type { RequestInfo } from "../../kernel/feature/feature.ts";

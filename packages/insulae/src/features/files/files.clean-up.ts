@@ -2,10 +2,8 @@
  * Deletes objects that no file uses any more.
  *
  * S3 accepts a signed upload until it expires, even if the file has been deleted meanwhile. A
- * deleted
- * file's row therefore stays, and counts towards the quota, until `expires_at`; `endUpload` runs
- * when
- * a signed request expires. A local folder accepts no upload for a deleted file.
+ * deleted file's row therefore stays, and counts towards the quota, until `expires_at`; `endUpload`
+ * runs when a signed request expires. A local folder accepts no upload for a deleted file.
  */
 import type { TenantScope } from "../../kernel/feature/platform.ts";
 import {

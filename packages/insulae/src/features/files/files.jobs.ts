@@ -3,8 +3,7 @@
  * schedules the clean-up of its own tenant (`expectRemains`), so that it runs even if the process
  * dies.
  *
- *   upload, deletion ──► clean-up, one per hour slot, at least 1 h later ──► orphans, one per day
- *   slot
+ *   upload, deletion ──► clean-up (per hour, at least 1 h later) ──► orphans (per day)
  */
 import { Type } from "typebox";
 import { uuid } from "../../kernel/feature/fields.ts";

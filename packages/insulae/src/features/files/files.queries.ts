@@ -1,7 +1,6 @@
 /**
  * File rows count towards the quota `storage_bytes` (`app.counts_towards`) from the reservation
- * until
- * the bytes are deleted. Every statement that changes the sum locks the tenant's counter, so
+ * until the bytes are deleted. Every statement that changes the sum locks the tenant's counter, so
  * concurrent uploads can't exceed the quota.
  */
 import { type ColumnType, type ExpressionBuilder, type Generated, type Kysely, sql } from "kysely";

@@ -2,9 +2,8 @@
  * The life of an upload. First reserve the quota, so that concurrent uploads can't exceed it; then
  * receive the bytes; then settle the file with its actual size.
  *
- *   through the server    reserve ─► bytes to <id> ─► settle
- *   by a signed request   reserve ─► client: bytes to incoming/<id> ─► confirm: check, copy to
- *   <id>, settle
+ *   through the server   reserve ─► bytes to <id> ─► settle
+ *   by a signed request  reserve ─► client: bytes to incoming/<id> ─► check, copy to <id>, settle
  *
  * Readers never read an object that a client can still write: signed requests write only to
  * `incoming`. A failure in between leaves a row (`pending` or `deleted`). The clean-up

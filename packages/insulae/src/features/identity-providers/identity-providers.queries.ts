@@ -102,8 +102,7 @@ export const deleteProvider = (db: Db, id: string) =>
 
 /**
  * Serialises the sign-ins of one person until the transaction ends. Concurrent first sign-ins
- * create
- * both a user and an identity and could otherwise deadlock.
+ * create both a user and an identity and could otherwise deadlock.
  */
 export const takeTurn = (tx: Db, email: string) =>
   sql`select pg_advisory_xact_lock(hashtextextended(${email}, 0) # hashtextextended(app.current_tenant_id()::text, 1))`.execute(

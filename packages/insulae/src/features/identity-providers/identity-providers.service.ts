@@ -1,8 +1,7 @@
 /**
  * A tenant's identity providers. A provider vouches for people, so whoever configures one could
- * sign
- * in as anybody who uses it. Therefore only owners and administrators may, in person; owners can't
- * sign in through a provider (see linking.ts); and it grants at most an administrator's
+ * sign in as anybody who uses it. Therefore only owners and administrators may, in person; owners
+ * can't sign in through a provider (see linking.ts); and it grants at most an administrator's
  * permissions.
  */
 
@@ -105,8 +104,7 @@ export async function addProvider(
 
 /**
  * Checks the result of a change as a whole. With another issuer, the same mapping means other
- * people,
- * so the caller must be allowed to create the provider as it will be.
+ * people, so the caller must be allowed to create the provider as it will be.
  *
  * @param seen may refuse the provider as it is before the change
  * @throws the errors of `checked`; providerNotFound, issuerUnusable, providerUnavailable

@@ -1,23 +1,19 @@
 /**
  * Finds or creates the user for an external identity. A known identity is found by (issuer,
- * subject).
- * The first sign-in goes by e-mail, which two different people may claim:
+ * subject). The first sign-in goes by e-mail, which two different people may claim:
  *
  *     known identity ──► its user
  *     a user with this e-mail ──► that user, if the e-mail is proven on both sides
  *     nobody ──► a new user, if the provider may create users
  *
  * "Proven on both sides" means that the provider vouches for the address (or the tenant trusts it
- * for
- * the domain) and that, here, the user has verified it or nobody can have signed in as them yet.
- * Otherwise an attacker could register the address with a password, wait for its owner to sign in
- * through the provider, and share the account (pre-registration hijacking).
+ * for the domain) and that, here, the user has verified it or nobody can have signed in as them
+ * yet. Otherwise an attacker could register the address with a password, wait for its owner to sign
+ * in through the provider, and share the account (pre-registration hijacking).
  *
  * Owners, users with permissions beyond an administrator's, and users linked to an account can't
- * sign
- * in through a tenant's provider: whoever configures it could become an owner, or enter all tenants
- * of
- * the account. This also keeps a way in if the provider is gone.
+ * sign in through a tenant's provider: whoever configures it could become an owner, or enter all
+ * tenants of the account. This also keeps a way in if the provider is gone.
  */
 
 import type { OutsideIdentity } from "../../kernel/identity/oidc.ts";

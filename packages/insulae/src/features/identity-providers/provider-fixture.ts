@@ -1,7 +1,6 @@
 /**
  * A real OpenID Connect provider on this machine, with one signed-in person, and a browser that
- * visits
- * it. Tests can edit its responses and take it down.
+ * visits it. Tests can edit its responses and take it down.
  */
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { createServer, type RequestListener } from "node:http";

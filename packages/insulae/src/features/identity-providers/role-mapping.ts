@@ -1,8 +1,7 @@
 /**
  * Maps a provider's claim to roles. Each value of the claim may map to a role. Of several system
- * roles
- * the highest applies, or the default if there is none; all matching roles of the tenant's own
- * apply.
+ * roles the highest applies, or the default if there is none; all matching roles of the tenant's
+ * own apply.
  */
 import { type SystemRole, systemRoles } from "../../kernel/feature/feature.ts";
 import type { GivenRole } from "./identity-providers.queries.ts";

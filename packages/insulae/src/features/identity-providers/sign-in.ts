@@ -12,16 +12,11 @@
  *      ├── POST exchange { code, code_verifier } ──► signIn ──► tokens or a cookie
  *
  * The `state` is a one-time token for one tenant, provider and browser. The browser's cookie holds
- * a
- * secret from which nonce and PKCE verifier are derived, so neither is stored and nobody can
- * continue
- * another browser's sign-in (login CSRF). The callback's address names the provider, so a code is
- * never
- * sent to a different one (mix-up, RFC 9700, section 4.4), even where `iss` is missing. The page's
- * code
- * is valid once, for a minute, and only with the secret that the page kept: reading it in a history
- * or
- * log is useless.
+ * a secret from which nonce and PKCE verifier are derived, so neither is stored and nobody can
+ * continue another browser's sign-in (login CSRF). The callback's address names the provider, so a
+ * code is never sent to a different one (mix-up, RFC 9700, section 4.4), even where `iss` is
+ * missing. The page's code is valid once, for a minute, and only with the secret that the page
+ * kept: reading it in a history or log is useless.
  */
 import { createHash, createHmac, randomBytes, randomUUID } from "node:crypto";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
@@ -259,8 +254,7 @@ function flowOf(secret: string, state: string, redirectUri: string): OidcFlow {
 
 /**
  * The authentication methods (RFC 8176) to record: `mfa` if the provider's `amr` or `acr` says so,
- * or
- * the tenant trusts that it always requires a second factor.
+ * or the tenant trusts that it always requires a second factor.
  */
 function amrOf(provider: ProviderRow, { claims }: OutsideIdentity): Amr {
   const said = Array.isArray(claims.amr) && claims.amr.includes("mfa");

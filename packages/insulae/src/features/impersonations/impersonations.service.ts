@@ -1,9 +1,8 @@
 /**
  * Impersonation: a platform administrator acts as a user of a tenant, to see what they see. It is a
  * session like any other, except that it ends within an hour, its tokens name the administrator
- * (`act`,
- * RFC 8693, section 4.1), and the tenant sees it in its audit log and in a list of its own. Every
- * request checks that the administrator still is one.
+ * (`act`, RFC 8693, section 4.1), and the tenant sees it in its audit log and in a list of its own.
+ * Every request checks that the administrator still is one.
  */
 import { type Kysely, sql } from "kysely";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
@@ -48,8 +47,7 @@ export interface NewImpersonation {
 
 /**
  * Does not ask for the user's factors. If the tenant requires a second factor, the administrator
- * must
- * have proved their own.
+ * must have proved their own.
  *
  * @throws tenantNotFound, tenantInactive, userNotFound (also for an inactive user)
  * @throws administratorNeedsFactor

@@ -6,10 +6,8 @@
  *   3 control  record the membership, delete the token
  *
  * After a crash following step 1 the account exists: its owner signs in and accepts again. After
- * step 2
- * the token is still valid; the next attempt finds no invitation but the account's user, and goes
- * on
- * with step 3. Of several concurrent attempts, one completes step 3.
+ * step 2 the token is still valid; the next attempt finds no invitation but the account's user, and
+ * goes on with step 3. Of several concurrent attempts, one completes step 3.
  */
 import { type Kysely, sql } from "kysely";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";

@@ -27,8 +27,8 @@ const roleNames = sql<string[]>`array(
 
 /**
  * Nobody can accept it: its sender is gone, or the invited person has become a user since. An
- * invitation
- * to somebody who was a user before stays valid here, so that inviters can't find out who is one.
+ * invitation to somebody who was a user before stays valid here, so that inviters can't find out
+ * who is one.
  */
 const isVoid = sql<boolean>`(invitations.sent_by is null or exists (
   select from users

@@ -1,7 +1,6 @@
 /**
  * Sends invitations. An invitation grants only what its sender may grant, checked when it is sent
- * and
- * again when it is accepted. Whoever resends it becomes its sender.
+ * and again when it is accepted. Whoever resends it becomes its sender.
  *
  * Nothing here looks up whether the e-mail has an account, so no response reveals it. The e-mail
  * does.

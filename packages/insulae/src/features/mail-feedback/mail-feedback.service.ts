@@ -1,7 +1,6 @@
 /**
  * Applies bounce and complaint reports. A report names an e-mail by SES's id. Its tenant and
- * recipient
- * come from our record of the hand-over to SES, never from the report:
+ * recipient come from our record of the hand-over to SES, never from the report:
  *
  *     report ─► handed_over_mails ─┬─► a tenant's notification: bounced, and its address suppressed
  *                                  └─► a system e-mail: failed; its tenant, if any, sends no more

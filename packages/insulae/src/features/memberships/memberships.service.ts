@@ -1,7 +1,6 @@
 /**
  * The tenants of an account: listing, leaving and transferring them. `users/membership.ts` creates
- * and
- * repairs memberships across the two databases.
+ * and repairs memberships across the two databases.
  */
 
 import type { Platform } from "../../kernel/feature/platform.ts";
@@ -85,10 +84,8 @@ export async function leaveTenant(
 
 /**
  * Transfers the tenant to another user's account. The roles are in the tenant's database, the owner
- * in
- * the control plane. The tenant's control row is locked while the roles change, and is updated
- * last: a
- * crash in between leaves the roles changed and the owner unchanged, and the request can be
+ * in the control plane. The tenant's control row is locked while the roles change, and is updated
+ * last: a crash in between leaves the roles changed and the owner unchanged, and the request can be
  * repeated.
  *
  * Platform administrators may do this for the owner, also if the tenant has no owner.

@@ -2,10 +2,8 @@
  * Sends a notification, as a job that is enqueued in the transaction that inserts the notification.
  *
  *   queued ──► suppressed? ──► driver ──► sent
- *     ▲                          ├─ permanent error, or out of retries ──► failed (and suppressed,
- *     if
- *     └───── retry ──────────────┘                                         the address does not
- *     exist)
+ *     ▲                          ├─ permanent error, or out of retries ──► failed (and suppressed
+ *     └───── retry ──────────────┘                                     if the address does not exist)
  *
  * At least once: after a crash between the driver's success and its record, it is sent again.
  */

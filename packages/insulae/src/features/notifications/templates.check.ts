@@ -2,8 +2,7 @@
  * Checks a template when it is saved, not when a message has to be sent.
  *
  * A system e-mail gets its values from the system. Its links are inserted afterwards as paragraphs
- * of
- * their own, so the body must have a place for each of them, and nothing else may contain one.
+ * of their own, so the body must have a place for each of them, and nothing else may contain one.
  */
 import { defineError } from "../../kernel/lib/errors.ts";
 import { fillIn, layOut } from "../../kernel/mail/layout.ts";

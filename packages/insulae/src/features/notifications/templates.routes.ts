@@ -141,10 +141,8 @@ const refusals = [
 
 /**
  * Changes a template optimistically. The check renders the template, which may have to queue, so it
- * runs
- * before the transaction. The transaction then verifies that the row is unchanged, and otherwise
- * the
- * whole change is tried again.
+ * runs before the transaction. The transaction then verifies that the row is unchanged, and
+ * otherwise the whole change is tried again.
  */
 async function changeTemplate(
   { db, mail }: { readonly db: TenantDatabase<NotificationTables>; readonly mail: TenantMail },

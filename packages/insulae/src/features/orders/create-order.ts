@@ -1,13 +1,11 @@
 /**
  * Creates an order in one statement, hence one transaction and one round trip: look up and check
- * the
- * products, take the next number, insert the order and its lines.
+ * the products, take the next number, insert the order and its lines.
  *
  * The products are locked `for key share`, so they can't be deleted meanwhile; price changes are
- * not
- * blocked, and each line has either the old or the new price. The total is summed from the inserted
- * lines. Orders of one tenant queue at its counter until the commit, which keeps numbers without
- * gaps.
+ * not blocked, and each line has either the old or the new price. The total is summed from the
+ * inserted lines. Orders of one tenant queue at its counter until the commit, which keeps numbers
+ * without gaps.
  */
 import { type Kysely, sql } from "kysely";
 import { Json } from "../../kernel/lib/json.ts";

@@ -1,9 +1,7 @@
 /**
  * Assigns roles to users. Each user has exactly one system role, stored with the user, and any
- * number
- * of the tenant's own roles. As for users, nobody may act on somebody more powerful or grant what
- * they
- * don't hold.
+ * number of the tenant's own roles. As for users, nobody may act on somebody more powerful or grant
+ * what they don't hold.
  */
 import { defineError } from "../../kernel/lib/errors.ts";
 import { normalised } from "../../kernel/lib/text.ts";

@@ -1,9 +1,7 @@
 /**
  * A tenant's own roles. Nobody may create, change or delete a role that contains, before or after
- * the
- * change, a permission that they don't hold themselves. Otherwise `roles:write` would amount to
- * every
- * permission.
+ * the change, a permission that they don't hold themselves. Otherwise `roles:write` would amount to
+ * every permission.
  */
 
 import { systemRoles } from "../../kernel/feature/feature.ts";

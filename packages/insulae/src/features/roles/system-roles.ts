@@ -1,7 +1,6 @@
 /**
  * The system roles as the API shows them. They are the same in every tenant, not stored in a table
- * and
- * not changeable. Their ids are derived from their names.
+ * and not changeable. Their ids are derived from their names.
  */
 
 import { type SystemRole, systemRoles } from "../../kernel/feature/feature.ts";

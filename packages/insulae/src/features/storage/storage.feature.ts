@@ -1,9 +1,7 @@
 /**
  * Serves the signed URLs of the local folder. Anybody who has one may use it, signed in or not.
- * Each is
- * valid for one object and one direction, for a limited time, and only while its tenant is active.
- * S3
- * serves its own signed URLs.
+ * Each is valid for one object and one direction, for a limited time, and only while its tenant is
+ * active. S3 serves its own signed URLs.
  */
 import type { IncomingHttpHeaders } from "node:http";
 import type { FastifyRequest } from "fastify";
@@ -131,10 +129,8 @@ async function mustBeActive(platform: Platform, tenantId: TenantId): Promise<voi
 
 /**
  * The requested range (RFC 9110, sections 13.1.5 and 14.2). Undefined means the whole file: also if
- * the
- * header is malformed, asks for several ranges, or `If-Range` names another version. `If-Range`
- * dates
- * and weak tags never match.
+ * the header is malformed, asks for several ranges, or `If-Range` names another version. `If-Range`
+ * dates and weak tags never match.
  */
 function rangeOf(
   { range, "if-range": ifRange }: IncomingHttpHeaders,

@@ -1,16 +1,13 @@
 /**
  * A tenant's hosts. A platform administrator assigns a host at once. An owner claims one, and
- * requests
- * are routed to the tenant once the DNS shows the claim's record.
+ * requests are routed to the tenant once the DNS shows the claim's record.
  *
  * claim → pending → (the record is seen) → active
  *
  * A claim takes nothing from anybody: several tenants may claim the same name, and whoever controls
- * the
- * DNS wins. A host stays with the tenant that proved it as long as its record is published; if it
- * is
- * gone, the tenant whose record is there now gets the host (a domain that was sold). No proof takes
- * away a host that the platform assigned.
+ * the DNS wins. A host stays with the tenant that proved it as long as its record is published; if
+ * it is gone, the tenant whose record is there now gets the host (a domain that was sold). No proof
+ * takes away a host that the platform assigned.
  */
 import type { Kysely } from "kysely";
 import type { Platform } from "../../kernel/feature/platform.ts";

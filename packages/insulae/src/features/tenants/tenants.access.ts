@@ -35,8 +35,7 @@ export const isPlatformAdmin = (user: Principal | undefined): boolean =>
 
 /**
  * The tenant, if the caller may see or manage it: platform administrators any tenant, accounts
- * those
- * that they own and are an active owner in, users their own if they have the permission.
+ * those that they own and are an active owner in, users their own if they have the permission.
  *
  * @throws tenantNotFound, whether the tenant is unknown or not the caller's
  */
@@ -99,8 +98,7 @@ export async function refuseLockOut(
 
 /**
  * Opening registration, or asking less of people who register or sign in, gives others what a user
- * may
- * do. The caller must hold these permissions themselves.
+ * may do. The caller must hold these permissions themselves.
  *
  * @throws roleAboveOwn, permissionNotHeld
  */
@@ -131,8 +129,7 @@ const waysIn = (
 /**
  * Creates a tenant. In development anybody may; in production only an account, which then owns the
  * tenant and is its first user. What costs the installation resources is limited except for
- * platform
- * administrators: the number of tenants per account, and the isolation.
+ * platform administrators: the number of tenants per account, and the isolation.
  *
  * @throws permissionDenied, isolationNotPermitted, noOtherWayIn, and the errors of `Tenants.create`
  */

@@ -1,16 +1,12 @@
 /**
  * Measures levels: how many users, rows and bytes a tenant has. Its tables are measured in the
- * tenant's
- * own scope (`app.measure_usage`); the last measurement of a day is kept as that day's.
+ * tenant's own scope (`app.measure_usage`); the last measurement of a day is kept as that day's.
  *
- *   something counted (`counts.ts`), activated ──► wanted ──once an hour──► claimed, twenty at a
- *   time ──► measured
+ *   counted (`counts.ts`) or activated ──► wanted ──hourly──► claimed, twenty at a time ──► measured
  *
  * A tenant without activity since its last measurement is not measured again, because nothing
- * changed.
- * A request for usage measures it if the last measurement is over a minute old. The node that
- * updates
- * the timestamp first does the work.
+ * changed. A request for usage measures it if the last measurement is over a minute old. The node
+ * that updates the timestamp first does the work.
  */
 import { type Kysely, sql } from "kysely";
 import { deleteInBatches } from "../../kernel/data/delete-in-batches.ts";

@@ -1,8 +1,8 @@
 /**
  * Resolves an e-mail to a user or account and to the password behind it. A user linked to an
- * account
- * logs in with the account's password, so a reset sets that one, but only if both have the same
- * address: otherwise an administrator of one tenant could redirect the reset of somebody's account.
+ * account logs in with the account's password, so a reset sets that one, but only if both have the
+ * same address: otherwise an administrator of one tenant could redirect the reset of somebody's
+ * account.
  */
 import type { Settings } from "../../config/settings.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";

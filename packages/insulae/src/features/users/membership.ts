@@ -31,8 +31,7 @@ type Control = Kysely<ControlTables>;
 
 /**
  * Makes the account an owner of a tenant that is being created. If this fails half-way, the
- * creation
- * is rolled back together with the user.
+ * creation is rolled back together with the user.
  */
 export async function createOwnerUser(
   services: Services,
@@ -130,8 +129,7 @@ export const profileKey = (userId: string): string => `user:profile:${userId}`;
 
 /**
  * Deletes everything that the control plane stores about a deleted user: membership, sessions,
- * factors,
- * tokens. Call it whenever a user may have been deleted.
+ * factors, tokens. Call it whenever a user may have been deleted.
  */
 export async function forgetGoneUser(
   { control, db }: { readonly control: Control; readonly db: Kysely<UserTables> },

@@ -9,8 +9,7 @@ export const invalidUsername = defineError(
 
 /**
  * The canonical form of a username: NFKC, lower case. It has no `@`, so it can't be confused with
- * an
- * e-mail.
+ * an e-mail.
  *
  * @throws invalidUsername
  */

@@ -4,8 +4,7 @@ import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/feature
 import { maxPasswordLength, minPasswordLength } from "../../kernel/identity/passwords.ts";
 
 // The canonicalisers decide whether an e-mail or username is valid. A pattern could not: for
-// example,
-// `ａnna@example.org` (full-width a) is valid.
+// example, `ａnna@example.org` (full-width a) is valid.
 export const Email = Type.String({ minLength: 3, maxLength: 254, examples: ["ada@example.org"] });
 export const Username = Type.String({
   minLength: 1,

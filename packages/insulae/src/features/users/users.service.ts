@@ -204,8 +204,7 @@ export async function removeUser(
 
 /**
  * Deletes a user at their own request, which needs no permission. An inactive user can't: deleting
- * and
- * registering again would undo the deactivation.
+ * and registering again would undo the deactivation.
  *
  * @throws userNotFound, lastOwner
  */
@@ -227,8 +226,7 @@ export async function removeThemself(
  *
  * @returns false if the new owner does not exist or is inactive, or if `from` must be an owner
  *   (`mustOwn`) and is not. After an earlier attempt that changed both roles, `from` is an admin
- *   and the
- *   new owner an owner already; that is accepted too.
+ *   and the new owner an owner already; that is accepted too.
  */
 export function passOwnership(
   { db, events }: Pick<Setting, "db"> & Told,
@@ -276,8 +274,7 @@ function refuseOwningAccount(
 
 /**
  * Refuses an actor who is less powerful than a user with the role and the permissions that own
- * roles
- * add. An unknown role counts as above everybody's.
+ * roles add. An unknown role counts as above everybody's.
  *
  * @throws roleAboveOwn, permissionNotHeld
  */

@@ -1,29 +1,21 @@
 /**
  * Delivers events to webhooks. Deliveries wait in the tenant's own data; a job only says which
- * webhook
- * to look at:
+ * webhook to look at:
  *
  *     event committed ──► job(webhook) ──► pass: what is due, up to four at once ──► 2xx: delivered
  *                            ▲                  └─► anything else: due again later, at most 8 times
  *                            └── when the next is due, or the webhook has rested ──┘
  *
  * A pass is one delivery run. Each webhook has at most one at a time, under a lease in its state,
- * so a
- * slow receiver delays nobody else. A failing webhook rests after each run, longer each time up to
- * ten
- * minutes; a slow one rests briefly. Over all nodes, a tenant runs at most two passes for webhooks
- * that
- * are failing or slow. A webhook is disabled if it fails for three days, answers 410, or its maker
- * is
- * gone. Events that its maker may not read at that moment are not sent.
+ * so a slow receiver delays nobody else. A failing webhook rests after each run, longer each time
+ * up to ten minutes; a slow one rests briefly. Over all nodes, a tenant runs at most two passes for
+ * webhooks that are failing or slow. A webhook is disabled if it fails for three days, answers 410,
+ * or its maker is gone. Events that its maker may not read at that moment are not sent.
  *
  * A job that finds a running pass stops: the pass does not end while anything is due, and it checks
- * that
- * under the same lock. A job that finds the webhook resting stops too: a job for the end of the
- * rest is
- * already scheduled. If a process dies, another takes over its job and with it the lease; at worst
- * a
- * receiver gets an event twice, with the same id.
+ * that under the same lock. A job that finds the webhook resting stops too: a job for the end of
+ * the rest is already scheduled. If a process dies, another takes over its job and with it the
+ * lease; at worst a receiver gets an event twice, with the same id.
  */
 import type { QueryExecutorProvider } from "kysely";
 import { Type } from "typebox";

@@ -1,9 +1,8 @@
 /**
  * Signatures as in Standard Webhooks 1.0.0
- * (https://github.com/standard-webhooks/standard-webhooks):
- * HMAC-SHA-256 over id, time and body, so that nobody can forge a request or replay an old one.
- * While
- * a secret is being replaced, both sign.
+ * (https://github.com/standard-webhooks/standard-webhooks): HMAC-SHA-256 over id, time and body, so
+ * that nobody can forge a request or replay an old one. While a secret is being replaced, both
+ * sign.
  */
 import { createHmac, randomBytes } from "node:crypto";
 

@@ -1,13 +1,10 @@
 /**
  * A job is background work: a name, a schema for its data, and a function that runs in its tenant's
- * scope. A
- * feature declares its jobs (`feature("…", { jobs: [cleanUp] })`); handlers, scripts and other jobs
- * send them:
- * `await jobs.send(cleanUp, data, { tx })`.
+ * scope. A feature declares its jobs (`feature("…", { jobs: [cleanUp] })`); handlers, scripts and
+ * other jobs send them: `await jobs.send(cleanUp, data, { tx })`.
  *
  * A job runs at least once: a process may die after the work and before recording it. Write jobs so
- * that a
- * second run does no harm.
+ * that a second run does no harm.
  */
 import { type Static, type TSchema, Type } from "typebox";
 import { Value } from "typebox/value";
@@ -24,25 +21,21 @@ export interface JobOptions<Data extends TSchema> {
   readonly backoffSeconds?: number;
   /**
    * Jobs of a tenant with a higher priority run first. Below 0 it is a background job, which waits
-   * for
-   * everybody's jobs of 0 or more and uses at most half of the places. Default 0; for a scheduled
-   * job -1.
+   * for everybody's jobs of 0 or more and uses at most half of the places. Default 0; for a
+   * scheduled job -1.
    */
   readonly priority?: number;
   /** Seconds until `signal` aborts and the attempt fails. Default 900. */
   readonly timeoutSeconds?: number;
   /**
    * A cron expression in UTC (`"0 3 * * *"`) for running without data. A tenant's job runs once for
-   * every
-   * active tenant, however idle. If only some tenants have work, send them the job when it arises,
-   * with `key`
-   * and `after`.
+   * every active tenant, however idle. If only some tenants have work, send them the job when it
+   * arises, with `key` and `after`.
    */
   readonly schedule?: string;
   /**
    * The job is neither counted nor refused by `jobs_per_day`: for work that has a quota of its own,
-   * or that
-   * must not fail because of one.
+   * or that must not fail because of one.
    */
   readonly uncounted?: boolean;
 }

@@ -1,9 +1,7 @@
 /**
  * Sends jobs. Outside a transaction, a job goes straight into the queue. In a tenant's transaction
- * it goes
- * through the tenant's outbox (`outbox.ts`). In a transaction of the control plane, which has the
- * queue in
- * the same database, it is inserted directly.
+ * it goes through the tenant's outbox (`outbox.ts`). In a transaction of the control plane, which
+ * has the queue in the same database, it is inserted directly.
  */
 import type { QueryExecutorProvider } from "kysely";
 import type { Static, TSchema } from "typebox";

@@ -1,26 +1,19 @@
 /**
  * Jobs sent in a tenant's transaction exist if and only if it commits. The queue may be in another
- * database,
- * so the job is first a row in the tenant's own outbox:
+ * database, so the job is first a row in the tenant's own outbox:
  *
  *   tenant's transaction: … insert into outbox … commit ──► queue (the row's id is the job's)
  *                                                      └──► delete the row
  *
  * The sending process forwards the job to the queue from memory as soon as the commit succeeds. If
- * it dies
- * first, the row stays, and must be found among a thousand databases without querying them all. So
- * before a
- * process writes to a tenant's outbox it sets a mark in the control plane (`control.outbox_marks`),
- * once for
- * everything it sends to this tenant within a minute; the mark expires after two. A sweep visits
- * the tenants
- * whose marks have expired. A live process deletes its marks when everything it sent has arrived,
- * so only the
- * tenants of dead processes are visited.
+ * it dies first, the row stays, and must be found among a thousand databases without querying them
+ * all. So before a process writes to a tenant's outbox it sets a mark in the control plane
+ * (`control.outbox_marks`), once for everything it sends to this tenant within a minute; the mark
+ * expires after two. A sweep visits the tenants whose marks have expired. A live process deletes
+ * its marks when everything it sent has arrived, so only the tenants of dead processes are visited.
  *
  * No row is ever inserted under an expired mark: the insert checks the mark's expiry while holding
- * a shared
- * lock until the end of its transaction, and the sweep takes the same lock exclusively.
+ * a shared lock until the end of its transaction, and the sweep takes the same lock exclusively.
  *
  * Forwarding is retried until it succeeds, and forwarding twice adds one job.
  */

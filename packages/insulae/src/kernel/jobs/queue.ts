@@ -1,16 +1,12 @@
 /**
  * The queue: pg-boss in the control plane's database, over our own connections. pg-boss is not
- * started: it
- * runs no timers, polls nothing and changes no tables; we only call it to fetch, complete and fail
- * jobs. Each
- * tenant has a queue named by its id, and so has the platform, which makes turns between tenants
- * turns
- * between queues (see `worker.ts`). A queue is a row created with its first job; nothing lists all
- * of them.
+ * started: it runs no timers, polls nothing and changes no tables; we only call it to fetch,
+ * complete and fail jobs. Each tenant has a queue named by its id, and so has the platform, which
+ * makes turns between tenants turns between queues (see `worker.ts`). A queue is a row created with
+ * its first job; nothing lists all of them.
  *
  * For what pg-boss lacks, we run our own statements on its tables: add jobs to many queues at once,
- * find
- * queues with work, find expired leases, report progress.
+ * find queues with work, find expired leases, report progress.
  */
 import { type Kysely, type QueryExecutorProvider, sql } from "kysely";
 import type { Db, PgBoss } from "pg-boss";
@@ -139,8 +135,7 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
     sql`name = ${queue} and id = ${id} and retry_count = ${retryCount} and state = 'active'`;
 
   // Like pg-boss's own insert, but for queues that need not exist yet. With the policy `short`,
-  // only one job
-  // per key waits for its first attempt. A job without a key uses its id.
+  // only one job per key waits for its first attempt. A job without a key uses its id.
   const addEach: JobQueue["addEach"] = async (jobs, tx = control) => {
     const rows = jobs.map(({ queue, job, data, key, startAfter, ...rules }) => ({
       ...rules,
@@ -180,8 +175,7 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
     addEach,
     async ready(kind, after, limit, down = []) {
       // A loose index scan: one probe per queue that has work, however many jobs it has, and
-      // however many
-      // other queues there are.
+      // however many other queues there are.
       const isReady = sql`state < 'active' and not blocked and start_after <= now()
         and ${kind === "ordinary" ? sql`priority >= 0` : sql`priority < 0`}`;
       const { rows } = await sql<{ name: string }>`

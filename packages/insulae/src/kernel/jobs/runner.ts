@@ -1,7 +1,6 @@
 /**
  * The jobs side of a node: sweeps outboxes and, unless left to other nodes, works on the queue and
- * adds
- * scheduled jobs.
+ * adds scheduled jobs.
  */
 import type { Platform } from "../feature/platform.ts";
 import type { Logger } from "../telemetry/log.ts";

@@ -1,9 +1,7 @@
 /**
  * Scheduled jobs. Every node computes the next time and adds the job then. It is added only once,
- * because its
- * id derives from its name and time. For a tenant's scheduled job, a platform job adds it for each
- * active
- * tenant, a thousand at a time.
+ * because its id derives from its name and time. For a tenant's scheduled job, a platform job adds
+ * it for each active tenant, a thousand at a time.
  *
  * Runs that were due while no node was up are not made up for.
  */

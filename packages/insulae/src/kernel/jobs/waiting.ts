@@ -1,7 +1,6 @@
 /**
  * A job that waits for an outside service (a webhook's receiver, a mail server) gives its place to
- * another
- * meanwhile, so that receivers that don't respond can't occupy all places.
+ * another meanwhile, so that receivers that don't respond can't occupy all places.
  */
 import type { TenantScope } from "../feature/platform.ts";
 
@@ -26,9 +25,8 @@ export const isRoom = (all: readonly Waiting[], places: number): boolean =>
 
 /**
  * Whether a tenant may start another job, given room. It may work in at most half of the places. Of
- * the jobs
- * that may be under way it may have a tenth, or more while half are free, but only one of the last
- * tenth.
+ * the jobs that may be under way it may have a tenth, or more while half are free, but only one of
+ * the last tenth.
  *
  * @param own the tenant's jobs among all
  */

@@ -9,14 +9,11 @@
  *      └── the process stops ──► returned, without counting an attempt
  *
  * However many jobs one tenant has queued, another's job waits at most for one job of each tenant
- * in the
- * round. A tenant uses at most half of the places, and so do background jobs (`turns.ts`). A job
- * that waits
- * for an outside service uses none, and part of the jobs under way is reserved for tenants without
- * any
- * (`waiting.ts`). Tenants on unreachable servers get no turn. The worker looks for work when jobs
- * are
- * announced, when one ends or begins to wait, when the next one is due, and every half minute.
+ * in the round. A tenant uses at most half of the places, and so do background jobs (`turns.ts`). A
+ * job that waits for an outside service uses none, and part of the jobs under way is reserved for
+ * tenants without any (`waiting.ts`). Tenants on unreachable servers get no turn. The worker looks
+ * for work when jobs are announced, when one ends or begins to wait, when the next one is due, and
+ * every half minute.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Value } from "typebox/value";

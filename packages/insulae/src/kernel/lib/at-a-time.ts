@@ -1,12 +1,9 @@
 /**
  * A fair semaphore for expensive work. It limits how much runs in parallel in this process, how
- * much of that
- * for one tenant, and how much waits. Free places go to the accounts round-robin, and within an
- * account to its
- * tenants, so a tenant's second request waits for everybody's first. If the queue is full, a
- * newcomer displaces
- * the last entry of whoever has the most (`fair-shares.ts`). Work without a place is refused before
- * it begins.
+ * much of that for one tenant, and how much waits. Free places go to the accounts round-robin, and
+ * within an account to its tenants, so a tenant's second request waits for everybody's first. If
+ * the queue is full, a newcomer displaces the last entry of whoever has the most
+ * (`fair-shares.ts`). Work without a place is refused before it begins.
  */
 
 import { type AppError, defineError } from "./errors.ts";

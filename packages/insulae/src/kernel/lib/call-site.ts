@@ -1,9 +1,8 @@
 /**
  * Finds the place in an application's code behind an error whose own stack does not have it.
- * PostgreSQL's
- * errors arrive in a socket callback, so their stack is pg's. The code that awaits the statement is
- * found when
- * it fails (V8 follows the chain of async frames), which costs nothing while it succeeds.
+ * PostgreSQL's errors arrive in a socket callback, so their stack is pg's. The code that awaits the
+ * statement is found when it fails (V8 follows the chain of async frames), which costs nothing
+ * while it succeeds.
  */
 import { fileURLToPath } from "node:url";
 

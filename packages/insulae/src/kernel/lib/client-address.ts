@@ -1,9 +1,7 @@
 /**
  * The client's address: the peer's, or the one that trusted proxies report (`TRUST_PROXY`; Fastify
- * reads
- * `X-Forwarded-For` from the right as long as each hop is trusted). Addresses have one canonical
- * form here,
- * used by the audit log, the list of sessions and the rate limits.
+ * reads `X-Forwarded-For` from the right as long as each hop is trusted). Addresses have one
+ * canonical form here, used by the audit log, the list of sessions and the rate limits.
  */
 import { isIP } from "node:net";
 import type { FastifyRequest } from "fastify";
@@ -15,8 +13,7 @@ export interface ClientAddress {
   readonly address: string;
   /**
    * The unit of rate limits: the address, or its /64 for IPv6, because whoever has one address
-   * usually has all
-   * 2^64 of them.
+   * usually has all 2^64 of them.
    */
   readonly block: string;
   /** The larger networks around an IPv6 address: its /56 and /48. */

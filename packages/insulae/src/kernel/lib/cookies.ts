@@ -1,11 +1,8 @@
 /**
  * Cookies (RFC 6265bis). All of this server's are named `__Host-…`. Browsers accept such cookies
- * only from the
- * host itself, over HTTPS, with `Path=/` and without `Domain`, so neither a sibling subdomain nor a
- * plain HTTP
- * page can set or shadow them. (On `http://localhost`, Chromium and Firefox accept them too, which
- * development
- * needs.)
+ * only from the host itself, over HTTPS, with `Path=/` and without `Domain`, so neither a sibling
+ * subdomain nor a plain HTTP page can set or shadow them. (On `http://localhost`, Chromium and
+ * Firefox accept them too, which development needs.)
  */
 
 /** The same name occurs twice in the header: somebody may have injected one. */

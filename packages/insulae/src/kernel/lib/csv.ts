@@ -2,18 +2,13 @@
  * Writes and reads CSV (RFC 4180).
  *
  * Formula injection: spreadsheets treat a cell that begins with `=`, `+`, `-` or `@` as a formula,
- * even if it is
- * somebody's registered name. The writer prefixes such cells with an apostrophe, which spreadsheets
- * read as
- * "text" and don't display; cells that already look like that get another one. Numbers and
- * telephone numbers
- * (`-3.50`, `+49 30 1234`) are harmless and stay unchanged. The reader removes the apostrophe
- * again, so a
- * round trip preserves the values.
+ * even if it is somebody's registered name. The writer prefixes such cells with an apostrophe,
+ * which spreadsheets read as "text" and don't display; cells that already look like that get
+ * another one. Numbers and telephone numbers (`-3.50`, `+49 30 1234`) are harmless and stay
+ * unchanged. The reader removes the apostrophe again, so a round trip preserves the values.
  *
  * A spreadsheet configured to split at another separator (`;`, tab) splits cells even within
- * quotes, and the
- * rest may be a formula. No CSV can prevent that and still be read back unchanged.
+ * quotes, and the rest may be a formula. No CSV can prevent that and still be read back unchanged.
  */
 import { Readable } from "node:stream";
 import { setImmediate } from "node:timers/promises";
@@ -65,8 +60,7 @@ interface Parsed {
 
 /**
  * Yields the records as they arrive, skipping empty lines. Yields to the event loop every few
- * milliseconds,
- * including the time that the caller spends on a record.
+ * milliseconds, including the time that the caller spends on a record.
  *
  * @throws malformedCsv, and errors from reading the bytes
  */
@@ -79,8 +73,7 @@ export async function* csvRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenera
     max_record_size: maxRecordLength,
     on_record(cells: string[], { empty_lines: emptyLines }) {
       // For each record whose length differs from the first one's, the parser creates an error with
-      // a stack,
-      // even if it doesn't throw it: 35 µs. Make every record look like the first.
+      // a stack, even if it doesn't throw it: 35 µs. Make every record look like the first.
       Object.assign(parser.info, { records: 0 });
       return { cells, emptyLines } as unknown as string[]; // typed for the parser, which passes it on
     },

@@ -1,7 +1,7 @@
 /**
  * Deadlines enforced by this process. Timeouts of libraries often don't bound a call: they measure
- * silence, stop
- * once the request is written, or depend on an event that the other side has to cause.
+ * silence, stop once the request is written, or depend on an event that the other side has to
+ * cause.
  */
 
 /** A call to another system took too long. */

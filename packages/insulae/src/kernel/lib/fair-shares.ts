@@ -1,10 +1,8 @@
 /**
  * Max-min fairness for a limited resource: bytes, or places in a queue. A holder may use all of it
- * while nobody
- * else needs it. Once it is used up, the holder with the most gives up parts to holders that would
- * then have
- * less. So nobody can lock out others by filling it: a newcomer gets in as long as somebody holds
- * more.
+ * while nobody else needs it. Once it is used up, the holder with the most gives up parts to
+ * holders that would then have less. So nobody can lock out others by filling it: a newcomer gets
+ * in as long as somebody holds more.
  *
  * Tenants of one account form a group: groups are compared first, then the holders within a group.
  */

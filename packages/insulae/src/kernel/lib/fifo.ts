@@ -2,13 +2,10 @@
  * A queue as a ring buffer, with removal in the middle.
  *
  * Not a `Set`: V8 copies a busy one into a new table every few items, and the old table keeps
- * pointing to the
- * new one. Once such a table is in the old generation, so are all later ones with everything they
- * ever held.
- * Under a flood, megabytes of responses were copied again and again, and the collector determined
- * everybody's
- * p99. A shifted or spliced array leaves such copies too. The ring is copied only when it has to
- * grow.
+ * pointing to the new one. Once such a table is in the old generation, so are all later ones with
+ * everything they ever held. Under a flood, megabytes of responses were copied again and again, and
+ * the collector determined everybody's p99. A shifted or spliced array leaves such copies too. The
+ * ring is copied only when it has to grow.
  */
 export class Fifo<Item> {
   /** Its length is a power of two; free slots are undefined. */

@@ -3,10 +3,9 @@ import type { ErrorFactory } from "./errors.ts";
 
 /**
  * Serialises transactions that count rows before they insert, so that a limit holds under
- * concurrency. Call it
- * first, then count. A transaction that waited sees what those before it committed (READ
- * COMMITTED). The lock
- * lasts until the transaction ends; in a tenant's scope it is that tenant's alone.
+ * concurrency. Call it first, then count. A transaction that waited sees what those before it
+ * committed (READ COMMITTED). The lock lasts until the transaction ends; in a tenant's scope it is
+ * that tenant's alone.
  *
  * @param what what is counted, such as `webhooks`
  * @param whose the owner, if that is not the scope's tenant

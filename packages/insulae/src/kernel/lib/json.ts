@@ -9,8 +9,7 @@ export type NamesIn<T> = unknown extends T
 
 /**
  * JSON text built by PostgreSQL that is sent to the client without being parsed and serialised
- * again. The HTTP
- * layer sends `text` as the body.
+ * again. The HTTP layer sends `text` as the body.
  *
  * @typeParam T the type that the text represents; it exists at compile time only. The names in the
  * text must be

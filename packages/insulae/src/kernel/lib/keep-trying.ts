@@ -5,8 +5,7 @@ const retries = 6;
 
 /**
  * Retries recording something that has happened outside, such as a sent message, so that a short
- * database
- * outage does not cause it to be done twice.
+ * database outage does not cause it to be done twice.
  *
  * @param isWorthIt whether to continue
  * @throws the error of the last attempt

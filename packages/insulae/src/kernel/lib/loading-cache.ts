@@ -21,16 +21,15 @@ export interface AnswersOptions {
   readonly ttlMs: number;
   /**
    * Whether announcements of changes are being received (see `FollowAnnouncements`). If not, values
-   * are kept for
-   * a second only.
+   * are kept for a second only.
    */
   readonly listening?: () => boolean;
 }
 
 /**
  * A cache that loads each value once, however many callers wait for it; "not found" is cached too.
- * If an entry is
- * invalidated while it is being loaded, the waiting callers get the value, but it is not cached.
+ * If an entry is invalidated while it is being loaded, the waiting callers get the value, but it is
+ * not cached.
  */
 export function createAnswers<Answer extends object>({
   max,

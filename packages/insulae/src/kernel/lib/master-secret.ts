@@ -4,8 +4,7 @@ import { join } from "node:path";
 
 /**
  * The master secret in the data folder, generated on the first call. If it is lost, everything
- * encrypted with it
- * is lost and everybody has to sign in again.
+ * encrypted with it is lost and everybody has to sign in again.
  */
 export function loadMasterSecret(dataDir: string): string {
   mkdirSync(dataDir, { recursive: true });

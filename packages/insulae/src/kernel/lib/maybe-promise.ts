@@ -1,9 +1,7 @@
 /**
  * Values that are mostly available at once: a cache hit is a plain value, a miss a promise. Code on
- * the request
- * path continues synchronously with a value and waits only for a promise; `await` would send every
- * request
- * through the microtask queue several times.
+ * the request path continues synchronously with a value and waits only for a promise; `await` would
+ * send every request through the microtask queue several times.
  */
 export type MaybePromise<T> = T | Promise<T>;
 

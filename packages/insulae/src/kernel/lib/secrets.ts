@@ -1,7 +1,6 @@
 /**
  * Derives all secrets from one master secret (HKDF-SHA-256, RFC 5869), one per purpose. Knowing one
- * reveals
- * nothing about another, and none has to be stored.
+ * reveals nothing about another, and none has to be stored.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
 import type { TenantId } from "../tenancy/tenant.ts";
@@ -13,8 +12,7 @@ export interface Secrets {
   rolePassword(role: string): string;
   /**
    * Encrypts and authenticates (AES-256-GCM). The result can be opened for the same purpose only,
-   * so a stored
-   * value can't be moved to another place.
+   * so a stored value can't be moved to another place.
    */
   seal(purpose: string, plaintext: string): string;
   /** @throws Error if it was sealed for another purpose or with another secret, or was modified */

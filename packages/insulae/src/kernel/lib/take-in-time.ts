@@ -5,8 +5,8 @@ const takenWithinMs = 120_000;
 
 /**
  * Yields the pieces of a response as the client takes them. Disconnects a client that takes none
- * for two minutes:
- * it holds a page of rows or a file descriptor, and perhaps a place that others wait for.
+ * for two minutes: it holds a page of rows or a file descriptor, and perhaps a place that others
+ * wait for.
  */
 export async function* takeInTime<Piece>(
   pieces: AsyncIterable<Piece>,

@@ -1,9 +1,8 @@
 /**
  * The only encoder of tenant-scoped keys outside PostgreSQL: rate limits, sessions, caches. A key
- * is
- * `insulae:<tenant>:<part>:<part>…`. The encoding is injective: parts can't contain the separator,
- * nor anything
- * that Redis would not distinguish (half a surrogate pair becomes U+FFFD in UTF-8).
+ * is `insulae:<tenant>:<part>:<part>…`. The encoding is injective: parts can't contain the
+ * separator, nor anything that Redis would not distinguish (half a surrogate pair becomes U+FFFD in
+ * UTF-8).
  */
 import type { TenantId } from "../tenancy/tenant.ts";
 

@@ -1,13 +1,11 @@
 /**
  * Text from outside. Limits count characters like JSON Schema, PostgreSQL's `char_length` and
- * people do: code
- * points. An emoji is one, where JavaScript's `length` counts two.
+ * people do: code points. An emoji is one, where JavaScript's `length` counts two.
  */
 
 /**
  * The beginning of a text, at most this many UTF-16 code units. Never ends in half a character, and
- * contains no
- * lone surrogates, which neither JSON nor PostgreSQL accepts.
+ * contains no lone surrogates, which neither JSON nor PostgreSQL accepts.
  */
 export function beginning(text: string, units: number): string {
   if (text.length <= units) return text.toWellFormed();
@@ -29,8 +27,7 @@ const longestName = 1_000;
 
 /**
  * A name in the form for comparisons: NFKC. For names only: sorting a long run of combining marks
- * takes quadratic
- * time (40,000 of them: two seconds), so longer texts are returned unchanged.
+ * takes quadratic time (40,000 of them: two seconds), so longer texts are returned unchanged.
  */
 export const normalised = (name: string): string =>
   name.length > longestName ? name : name.normalize("NFKC"); // Bounded: see above.
@@ -41,9 +38,8 @@ const joiners = String.raw`\u200c\u200d`;
 
 /**
  * Control characters, line ends, bidirectional controls (`exe.gpj` displayed as `jpg.exe`), and
- * invisible
- * characters. A joiner after ASCII joins nothing, and of ASCII only digits, `#` and `*` have
- * variants.
+ * invisible characters. A joiner after ASCII joins nothing, and of ASCII only digits, `#` and `*`
+ * have variants.
  */
 // Bounded: matches a single character.
 const misleading = new RegExp(
@@ -77,8 +73,7 @@ export function nameProblem(name: string): string | undefined {
 
 /**
  * Characters that a terminal would interpret or that could fake a new line: control characters
- * (including ESC, C1
- * and DEL), line ends, bidirectional controls, and lone surrogates.
+ * (including ESC, C1 and DEL), line ends, bidirectional controls, and lone surrogates.
  */
 const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 

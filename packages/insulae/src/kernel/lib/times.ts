@@ -1,13 +1,11 @@
 /**
  * Timestamps in responses, events and exports have one format: RFC 3339 in UTC with microseconds,
  * `2026-11-30T20:41:09.441021Z`. The schema says where they are (`timestamp`). Everything that it
- * doesn't describe,
- * such as arbitrary JSON in a column or setting, stays unchanged.
+ * doesn't describe, such as arbitrary JSON in a column or setting, stays unchanged.
  *
  * PostgreSQL's JSON has `+00:00` and no trailing zeros, and no setting changes that. `to_char` for
- * each value took
- * 40 µs for 25 rows with two timestamps each (of 125), so the text is rewritten on its way through
- * (times-in-text.ts).
+ * each value took 40 µs for 25 rows with two timestamps each (of 125), so the text is rewritten on
+ * its way through (times-in-text.ts).
  */
 
 /** A `Date` in this format. It has only milliseconds. */

@@ -1,7 +1,7 @@
 /**
  * Lays out texts as an e-mail in the tenant's branding; the only place that escapes HTML. A link's
- * place in a
- * text is an unguessable marker in a paragraph of its own, which is replaced by the link here.
+ * place in a text is an unguessable marker in a paragraph of its own, which is replaced by the link
+ * here.
  */
 import { randomUUID } from "node:crypto";
 import { escapeHtml } from "../lib/html.ts";

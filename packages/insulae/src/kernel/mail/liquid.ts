@@ -1,13 +1,10 @@
 /**
  * Renders Liquid texts, which tenants may write. They can only insert values: conditions, loops
- * over lists,
- * and filters for text, numbers and dates. There are no files, includes, assignments or captures,
- * so a text
- * can't amplify itself. Input and output sizes are limited here. `renderer.ts` limits the time and
- * memory in
- * between, because the library checks its own limits only between steps, and a step can be long.
- * Values are
- * never interpreted: Liquid syntax in a value is plain text.
+ * over lists, and filters for text, numbers and dates. There are no files, includes, assignments or
+ * captures, so a text can't amplify itself. Input and output sizes are limited here. `renderer.ts`
+ * limits the time and memory in between, because the library checks its own limits only between
+ * steps, and a step can be long. Values are never interpreted: Liquid syntax in a value is plain
+ * text.
  */
 import { Liquid } from "liquidjs";
 import { beginning } from "../lib/text.ts";

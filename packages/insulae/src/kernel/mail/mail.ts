@@ -1,7 +1,6 @@
 /**
  * E-mail: a durable queue in the control plane (`control.mails`) and a sender on every node
- * (`sender.ts`). To
- * send is to insert a row, in the caller's transaction if there is one.
+ * (`sender.ts`). To send is to insert a row, in the caller's transaction if there is one.
  */
 import { type Kysely, sql } from "kysely";
 import { inTurn } from "../lib/in-turn.ts";
@@ -23,8 +22,7 @@ export interface NewMail<Variables> {
   readonly variables: Variables;
   /**
    * For e-mails that anybody can trigger for any address: how many of this kind an address gets per
-   * hour.
-   * Further ones are dropped silently.
+   * hour. Further ones are dropped silently.
    */
   readonly atMostHourly?: number | undefined;
 }

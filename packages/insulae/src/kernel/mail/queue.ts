@@ -1,8 +1,7 @@
 /**
  * The SQL of the mail queue. Taking an e-mail moves its `due_at` ahead by a lease: if the taker
- * dies, it
- * becomes due again. `attempts` counts how often it was taken and tells a late finisher that it
- * lost it.
+ * dies, it becomes due again. `attempts` counts how often it was taken and tells a late finisher
+ * that it lost it.
  */
 import { type Kysely, type Selectable, sql } from "kysely";
 import { deleteInBatches } from "../data/delete-in-batches.ts";

@@ -1,15 +1,13 @@
 /**
  * Renders templates in worker threads, which can be terminated. Tenants write templates, and the
- * library
- * checks its limits only between steps, which does not limit a single step.
+ * library checks its limits only between steps, which does not limit a single step.
  *
  *   render ──► the tenant's turn ──► an idle thread, or a new one ──► texts, or invalid_template
- *                                          └── after a second, or out of memory: ended ──►
- *                                          template_too_expensive
+ *                                          └── after a second, out of memory: template_too_expensive
  *
  * At most two threads run, at most one for the same tenant, and tenants take turns. A thread starts
- * with the
- * first template and stays (about 100 ms, 15 MB). It has no access to the environment or secrets.
+ * with the first template and stays (about 100 ms, 15 MB). It has no access to the environment or
+ * secrets.
  */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";

@@ -1,7 +1,6 @@
 /**
  * Works on the mail queue: takes what is due, in turns between the tenants (`turns.ts`), composes
- * it, hands
- * it to the driver and records the outcome. Any number of nodes do so in parallel.
+ * it, hands it to the driver and records the outcome. Any number of nodes do so in parallel.
  *
  *   waiting ──take──► (leased) ──250──► sent
  *      ▲                  ├──nothing to send──► dropped
@@ -9,8 +8,7 @@
  *
  * It wakes when an e-mail is announced, when the next one is due, and every half minute in case an
  * announcement was lost. At least once: after a crash between the server's 250 and the record here,
- * the
- * e-mail is sent again.
+ * the e-mail is sent again.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Kysely } from "kysely";

@@ -1,13 +1,11 @@
 /**
  * E-mail templates. Texts refer to values and links, which are computed when the e-mail is sent,
- * not when it
- * is requested: a link's token is created at the last moment and never stored in the queue, and a
- * request that
- * triggers an e-mail can't find out or reveal whether the address belongs to anybody.
+ * not when it is requested: a link's token is created at the last moment and never stored in the
+ * queue, and a request that triggers an e-mail can't find out or reveal whether the address belongs
+ * to anybody.
  *
  * A tenant may override the texts. A text contains only the place of a link, which is inserted
- * afterwards
- * (`layout.ts`), so no text can leak a link's token elsewhere.
+ * afterwards (`layout.ts`), so no text can leak a link's token elsewhere.
  */
 
 import type { Platform } from "../feature/platform.ts";

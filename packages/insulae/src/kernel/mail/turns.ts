@@ -1,9 +1,8 @@
 /**
  * Takes e-mails in turns: a round has one e-mail of each tenant with one due, and one of the
- * platform. However
- * many one tenant has queued, another's waits at most for one round. A tenant occupies at most
- * `share` senders
- * of this process, so that slow deliveries leave senders for the others.
+ * platform. However many one tenant has queued, another's waits at most for one round. A tenant
+ * occupies at most `share` senders of this process, so that slow deliveries leave senders for the
+ * others.
  */
 import type { Kysely } from "kysely";
 import type { ControlTables } from "../schema/control-tables.ts";

@@ -1,9 +1,7 @@
 /**
  * DNS queries by our own resolver. The operating system's look-ups can't be cancelled, and each
- * occupies one of the
- * few threads that also hash passwords and read files. A name chosen by somebody else, whose name
- * servers may never
- * respond, must not block those.
+ * occupies one of the few threads that also hash passwords and read files. A name chosen by
+ * somebody else, whose name servers may never respond, must not block those.
  */
 import { Resolver } from "node:dns/promises";
 import { withDeadline } from "../lib/deadline.ts";

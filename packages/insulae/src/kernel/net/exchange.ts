@@ -1,11 +1,11 @@
 /**
  * One HTTP request to a server that may misbehave in any way: stay silent, send interim responses
- * or a body forever,
- * switch protocols, close early. Our own deadline ends the exchange and bounds its memory and work.
+ * or a body forever, switch protocols, close early. Our own deadline ends the exchange and bounds
+ * its memory and work.
  *
  * It uses `node:http` instead of a library: the existing ones measure single phases or silence, so
- * the overall
- * deadline would still be ours, and there are no connections to pool, since none is used twice.
+ * the overall deadline would still be ours, and there are no connections to pool, since none is
+ * used twice.
  */
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
@@ -22,8 +22,7 @@ export interface ExchangeRequest {
   readonly maxBytes: number;
   /**
    * Only the status matters; the body is for display. A body that is too large, interrupted or late
-   * is cut off
-   * instead of failing the exchange.
+   * is cut off instead of failing the exchange.
    */
   readonly statusDecides?: boolean | undefined;
   /** Aborts the exchange. */

@@ -1,16 +1,12 @@
 /**
  * HTTP requests to URLs chosen by tenants: OpenID Connect providers, webhooks. Without protection,
- * whoever chooses
- * a URL could make this server send requests to its own network (SSRF). So:
+ * whoever chooses a URL could make this server send requests to its own network (SSRF). So:
  *
- *     URL ─► https? ─► name → all its addresses ─► every one public? ─► connect to those, by
- *     address
+ *     URL ─► https? ─► name → all its addresses ─► every one public? ─► connect by address
  *
  * The name is resolved once and the connection pinned to the checked addresses, so a second DNS
- * response
- * (rebinding) has no effect. Redirects are never followed: they are responses like any other, for
- * the caller to
- * refuse. Time and size are bounded (see `exchange.ts`).
+ * response (rebinding) has no effect. Redirects are never followed: they are responses like any
+ * other, for the caller to refuse. Time and size are bounded (see `exchange.ts`).
  */
 import { isIP, type LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
@@ -33,8 +29,7 @@ export interface Outbound {
   (url: string, request: OutboundRequest): Promise<Response>;
   /**
    * Resolves the URL now without sending a request, to give feedback when it is configured. Each
-   * request checks
-   * again.
+   * request checks again.
    *
    * @throws OutboundError
    */

@@ -3,11 +3,9 @@
  *
  * It maps names (host, key, slug, number) to ids, and ids to tenants. A hit is synchronous, so most
  * requests never wait. A miss queries the control plane once, however many requests wait for it.
- * Unknown
- * names are cached separately, in a small cache, so that a scan can't evict tenants. Every change
- * is
- * announced in the transaction that makes it (`NOTIFY insulae`); while this process can't receive
- * announcements, entries live for at most a second.
+ * Unknown names are cached separately, in a small cache, so that a scan can't evict tenants. Every
+ * change is announced in the transaction that makes it (`NOTIFY insulae`); while this process can't
+ * receive announcements, entries live for at most a second.
  */
 import { LRUCache } from "lru-cache";
 import type { FollowAnnouncements } from "../announcements/announcements.ts";

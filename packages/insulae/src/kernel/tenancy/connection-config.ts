@@ -51,10 +51,8 @@ export interface ConnectionOptions extends ServerUrls {
 
 /**
  * The connection parameters for a role. All settings are given at start-up, which makes them the
- * defaults
- * that RESET restores, and no statement is needed on a new connection. A pooler shares connections
- * and
- * accepts no such settings; there they are set on the role (`roleSettings`).
+ * defaults that RESET restores, and no statement is needed on a new connection. A pooler shares
+ * connections and accepts no such settings; there they are set on the role (`roleSettings`).
  */
 export function connectionConfig(options: ConnectionOptions): ConnectionConfig {
   const { url, poolerUrl, database, role, secrets } = options;
@@ -75,8 +73,7 @@ export function connectionConfig(options: ConnectionOptions): ConnectionConfig {
 
 /**
  * JIT compilation pays off only for queries of seconds. The planner overestimates the owner's
- * queries on
- * catalogues with many schemas: compiling one took 2.8 s, running it 0.1 s.
+ * queries on catalogues with many schemas: compiling one took 2.8 s, running it 0.1 s.
  */
 const everybodys = { TimeZone: "UTC", jit: "off" };
 
@@ -111,8 +108,7 @@ export function roleSettings(limits: ConnectionSettings): RoleSettings {
 /**
  * Forces index scans. Every index leads with tenant_id, but the planner would read a small table
  * sequentially; a plan prepared while a table was nearly empty would stay in use until the next
- * ANALYZE,
- * however large the table becomes.
+ * ANALYZE, however large the table becomes.
  */
 const appSettings = {
   search_path: dataSchema,

@@ -1,10 +1,8 @@
 /**
  * The control plane's part of the register of data places (`data-places.ts`): every table of the
- * schemas
- * `control` and `pgboss`, and how erasing a tenant treats it. `data-places.test.ts` fails if a
- * table is
- * missing here. The row in `control.tenants` stays after an erasure, so nothing may rely on
- * `on delete cascade` from it.
+ * schemas `control` and `pgboss`, and how erasing a tenant treats it. `data-places.test.ts` fails
+ * if a table is missing here. The row in `control.tenants` stays after an erasure, so nothing may
+ * rely on `on delete cascade` from it.
  */
 
 export type ControlTable =

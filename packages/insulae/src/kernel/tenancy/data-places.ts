@@ -1,14 +1,12 @@
 /**
  * The register of data places: every place that may store data of a tenant. Erasing a tenant erases
- * each
- * place in this order and then asks each whether anything is left:
+ * each place in this order and then asks each whether anything is left:
  *
  *   files → rows → placement → control plane → jobs → redis → caches
  *
  * Code that stores tenant data in a new place adds it here; a new table of the control plane gets
- * an entry
- * in `control-places.ts`. docs/erasure.md lists what no place covers, and why: the tombstone, the
- * platform's audit log, log lines, traces, backups.
+ * an entry in `control-places.ts`. docs/erasure.md lists what no place covers, and why: the
+ * tombstone, the platform's audit log, log lines, traces, backups.
  */
 import { type Kysely, sql } from "kysely";
 import { type Connect, withOwner } from "../engine/connect.ts";

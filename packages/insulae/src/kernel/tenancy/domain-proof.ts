@@ -1,7 +1,6 @@
 /**
  * Proves that a tenant controls a domain by a TXT record in its DNS. Each claim has a token of its
- * own, so
- * one tenant's record proves nothing for another.
+ * own, so one tenant's record proves nothing for another.
  */
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";

@@ -1,10 +1,8 @@
 /**
  * Settings of a single host, in addition to its tenant's. They are stored with the host, are loaded
- * with
- * its tenant, and apply to requests for that tenant at that host. They never affect who the caller
- * is or
- * what they may do. A tenant without such settings has no map of them, so its requests skip the
- * lookup.
+ * with its tenant, and apply to requests for that tenant at that host. They never affect who the
+ * caller is or what they may do. A tenant without such settings has no map of them, so its requests
+ * skip the lookup.
  */
 import { Type } from "typebox";
 import { canonicalHost } from "../net/hostname.ts";

@@ -155,10 +155,8 @@ export const isReserved = (hostname: string, baseDomain: string): boolean =>
 
 /**
  * Assigns new and free hosts to a tenant, or registers them as free: all of them or none. Names
- * below the
- * base domain (the tenants' slugs), `localhost` and IP addresses (which reach the server itself)
- * can't be
- * registered.
+ * below the base domain (the tenants' slugs), `localhost` and IP addresses (which reach the server
+ * itself) can't be registered.
  *
  * @throws hostTaken, hostNotFound, reservedHost, invalidHost
  */

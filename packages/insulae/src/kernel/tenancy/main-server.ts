@@ -1,9 +1,7 @@
 /**
  * Reads the main server without creating or changing anything: for commands that only look
- * (`insulae
- * doctor`, `insulae migrate status`), and for servers that must not migrate at start.
- * `bootMainServer` is
- * the counterpart that sets it up.
+ * (`insulae doctor`, `insulae migrate status`), and for servers that must not migrate at start.
+ * `bootMainServer` is the counterpart that sets it up.
  */
 import type pg from "pg";
 import { inTransaction, openClient } from "../engine/connect.ts";

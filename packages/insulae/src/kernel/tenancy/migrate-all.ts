@@ -1,12 +1,10 @@
 /**
  * Migrates every placement of every server, independently. A failure is reported and does not stop
- * the
- * others; running it again applies what is missing, because each placement records its own
+ * the others; running it again applies what is missing, because each placement records its own
  * migrations.
  *
  * Placements may be added and dropped meanwhile. The list is read again until it has no new ones,
- * so a
- * tenant created by an older node is found; a dropped one is reported as `gone`.
+ * so a tenant created by an older node is found; a dropped one is reported as `gone`.
  */
 import { type Kysely, sql } from "kysely";
 import { type Connect, withOwner, withOwnerOnce } from "../engine/connect.ts";

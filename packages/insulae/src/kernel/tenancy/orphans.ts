@@ -8,8 +8,8 @@ import { findPlacement, type Place, placementColumns, placementOf } from "./plac
 
 /**
  * Finds leftovers of crashes on one server: databases and schemas of this installation without a
- * row, and
- * rows without a tenant for over a quarter of an hour. Places being created or removed are skipped.
+ * row, and rows without a tenant for over a quarter of an hour. Places being created or removed are
+ * skipped.
  *
  * @param client the administrator, in the server's main database
  */

@@ -11,8 +11,7 @@ export const tooManyTenants = defineError(
 
 /**
  * Refuses a further tenant if the account owns the maximum. Locks the account's row until the
- * transaction
- * ends, so that concurrent requests can't exceed it.
+ * transaction ends, so that concurrent requests can't exceed it.
  *
  * @param limit the maximum; 0: no limit
  * @throws tooManyTenants

@@ -29,8 +29,7 @@ const lockWaitMs = 60_000;
 
 /**
  * Runs `fn` under the place's lock, so that nobody else creates or removes it; see `isLocked`.
- * Gives up after
- * a minute if the lock's holder hangs, so that work on other places can go on.
+ * Gives up after a minute if the lock's holder hangs, so that work on other places can go on.
  */
 export async function withNameLock<Result>(
   client: pg.Client,
@@ -92,10 +91,8 @@ export interface MakeDatabaseOptions {
 
 /**
  * Creates a copy of the template and a login for it. The login is created first, with a mark, so
- * that
- * `findOrphans` can attribute it after a crash. Connections to the copy are disallowed until its
- * privileges
- * are set, because a new database lets everybody connect.
+ * that `findOrphans` can attribute it after a crash. Connections to the copy are disallowed until
+ * its privileges are set, because a new database lets everybody connect.
  */
 export async function makeDatabase(
   client: pg.Client,
@@ -131,8 +128,7 @@ const templateInUse = "55006";
 
 /**
  * Copies by WAL_LOG: 40 to 150 ms. FILE_COPY took longer (160 to 340 ms) where files are synced to
- * disk, and
- * it forces two checkpoints, which slow down everybody.
+ * disk, and it forces two checkpoints, which slow down everybody.
  */
 async function copyTemplate(
   client: pg.Client,

@@ -52,8 +52,7 @@ export function physicalName(tenantId: TenantId): string {
 
 /**
  * Validates a chosen name, such as `tenant_acme_corp`: letters, digits and underscores, at most 63
- * bytes
- * (PostgreSQL would truncate longer ones, and two names could collide), not reserved.
+ * bytes (PostgreSQL would truncate longer ones, and two names could collide), not reserved.
  *
  * @throws AppError 400 `placement_name_invalid`
  */

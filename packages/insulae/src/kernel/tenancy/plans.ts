@@ -1,7 +1,7 @@
 /**
  * Tenants' quotas, standing and daily: those of the plan (`config.quotas`), overridden by the
- * limits that
- * platform administrators set for a tenant (`settings.limits`, which also holds its request rate).
+ * limits that platform administrators set for a tenant (`settings.limits`, which also holds its
+ * request rate).
  */
 import { type QuotaName, type Quotas, quotaNames } from "../../config/quotas.ts";
 import { type AppError, defineError } from "../lib/errors.ts";
@@ -9,8 +9,7 @@ import type { Tenant } from "./tenant.ts";
 
 /**
  * All quotas, standing or daily, share one code and status 429. Retry-After is sent only where
- * waiting
- * helps. The members name the quota, its limit and the plan.
+ * waiting helps. The members name the quota, its limit and the plan.
  */
 export const quotaExceeded = defineError(
   "quota_exceeded",

@@ -1,9 +1,8 @@
 /**
  * Prepares a server for tenants: creates the roles, the database and the tables, and refuses to
- * continue if
- * tenants would not be isolated. It opens its own connection, because there is no broker yet at
- * boot, and no
- * known server yet when one is added. Safe to run again, and on several nodes at once.
+ * continue if tenants would not be isolated. It opens its own connection, because there is no
+ * broker yet at boot, and no known server yet when one is added. Safe to run again, and on several
+ * nodes at once.
  */
 import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
@@ -49,8 +48,7 @@ export interface BootOptions extends PrepareOptions {
 
 /**
  * Boot: creates the main database (if missing) and the roles, migrates the control plane and the
- * pool, and
- * verifies the isolation.
+ * pool, and verifies the isolation.
  *
  * @throws IsolationError and TablesDiffer, listing all problems; MigrationRefused; FeaturesMissing;
  *   Error if the administrator lacks a privilege

@@ -6,8 +6,8 @@
  * - `database`: a copy of the template, and a login that can connect to nothing else.
  *
  * The row in `control.placements` is written last. Whoever creates or removes a place holds its
- * advisory
- * lock, so a place without a row and without a lock was left behind by a crash: `findOrphans`.
+ * advisory lock, so a place without a row and without a lock was left behind by a crash:
+ * `findOrphans`.
  */
 import type { Kysely } from "kysely";
 import type pg from "pg";

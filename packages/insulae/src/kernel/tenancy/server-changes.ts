@@ -84,8 +84,7 @@ export interface RemovedServer extends Server {
 export interface ServerChanges {
   /**
    * Prepares the server (roles, database, tables) and adds it, unless it is listed under another
-   * name. Safe
-   * to repeat after a failure.
+   * name. Safe to repeat after a failure.
    *
    * @throws serverNameInvalid, serverExists, serverUnusable
    */

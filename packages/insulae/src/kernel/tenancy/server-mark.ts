@@ -1,7 +1,7 @@
 /**
  * Identifies which listed server a main database is, by the server's id in a comment on its schema
- * `app`. A
- * URL only says where a server is today; the mark travels with the data (a base backup, a dump).
+ * `app`. A URL only says where a server is today; the mark travels with the data (a base backup, a
+ * dump).
  */
 import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";

@@ -57,8 +57,7 @@ async function placedOn(tx: Kysely<ControlTables>, id: string, lost: boolean): P
 
 /**
  * Detaches deleted tenants, and those whose creation was interrupted, from the server. The rest of
- * their
- * data is erased when it is due.
+ * their data is erased when it is due.
  */
 async function giveUp(tx: Kysely<ControlTables>, id: string): Promise<number> {
   const { numUpdatedRows } = await tx

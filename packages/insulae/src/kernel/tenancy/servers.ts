@@ -1,9 +1,7 @@
 /**
  * The PostgreSQL servers that tenants are placed on. The first, `main`, is that of DATABASE_URL and
- * holds the
- * control plane, which stores the others' URLs, encrypted. `server-changes.ts` adds, changes and
- * removes
- * them.
+ * holds the control plane, which stores the others' URLs, encrypted. `server-changes.ts` adds,
+ * changes and removes them.
  */
 import type { Kysely } from "kysely";
 import { parseIntoClientConfig } from "pg-connection-string";
@@ -57,10 +55,9 @@ export interface Servers extends ServerChanges {
   idOf(server: string): Promise<string>;
   /**
    * Chooses the server for the next tenant: of those that accept tenants and respond, the one with
-   * the
-   * fewest tenants for its weight, then the first by name. Tenants are counted at most once a
-   * minute, plus
-   * those that this process has placed since, and not at all if there is only one candidate.
+   * the fewest tenants for its weight, then the first by name. Tenants are counted at most once a
+   * minute, plus those that this process has placed since, and not at all if there is only one
+   * candidate.
    *
    * @param answers asks a server; default: skip servers known not to respond
    * @throws AppError 503 `no_server_accepts`

@@ -1,11 +1,8 @@
 /**
  * Finds data of tenants that no longer exist or are placed elsewhere. A sound installation has
- * none, because
- * an erasure checks each place (`data-places.ts`). These functions search from the other side, for
- * data that
- * came back by hand, by a restore or by a late statement. They read indexes, one step per tenant in
- * a table,
- * and change nothing.
+ * none, because an erasure checks each place (`data-places.ts`). These functions search from the
+ * other side, for data that came back by hand, by a restore or by a late statement. They read
+ * indexes, one step per tenant in a table, and change nothing.
  */
 import { type Kysely, sql } from "kysely";
 import pg from "pg";
@@ -35,10 +32,8 @@ const mostProbed = 1_000;
 
 /**
  * Finds rows in placements' schemas of tenants that are not placed there. A superuser (or a role
- * with
- * BYPASSRLS) sees all rows. Any other administrator probes for known tenants in their scopes: the
- * latest
- * thousand that were deleted or are placed elsewhere, and in pools only.
+ * with BYPASSRLS) sees all rows. Any other administrator probes for known tenants in their scopes:
+ * the latest thousand that were deleted or are placed elsewhere, and in pools only.
  *
  * @param client the administrator, in the placements' database
  */
@@ -67,8 +62,7 @@ export async function findStrayRows(
 
 /**
  * The tables with rows of other tenants than the one placed there; of a thousand schemas hardly
- * any. One
- * statement per schema that has rows at all: a table without rows has an empty file.
+ * any. One statement per schema that has rows at all: a table without rows has an empty file.
  */
 async function findHeld(
   client: pg.ClientBase,
@@ -104,8 +98,8 @@ async function findHeld(
 
 /**
  * The tables of each schema whose files are not empty (a partitioned table has none). Asks for the
- * file, not
- * its size: for that, PostgreSQL would load the table's whole catalogue entry (130 kB each).
+ * file, not its size: for that, PostgreSQL would load the table's whole catalogue entry (130 kB
+ * each).
  */
 async function listFilled(
   client: pg.ClientBase,

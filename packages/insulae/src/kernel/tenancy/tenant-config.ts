@@ -1,16 +1,12 @@
 /**
  * The part of a tenant that other programs may read: JSON in Redis under `tenant:{id}:config`, for
- * at most an
- * hour, filled on demand and deleted when the tenant changes.
+ * at most an hour, filled on demand and deleted when the tenant changes.
  *
  * It is a copy. The control plane is the truth, and this process uses its catalogue, from which the
- * copy is
- * filled; it never routes, authorises or limits a request by what Redis says. Every node deletes
- * the copy
- * when a change is announced. A node that filled it from a stale catalogue receives the
- * announcement too and
- * deletes it afterwards. A node that may have missed an announcement deletes all copies that it
- * wrote.
+ * copy is filled; it never routes, authorises or limits a request by what Redis says. Every node
+ * deletes the copy when a change is announced. A node that filled it from a stale catalogue
+ * receives the announcement too and deletes it afterwards. A node that may have missed an
+ * announcement deletes all copies that it wrote.
  */
 
 import type { FollowAnnouncements } from "../announcements/announcements.ts";

@@ -16,8 +16,7 @@ export interface ErasureOptions {
 
 /**
  * Erases all data of the tenant except its row in `control.tenants`. Safe to repeat after a
- * failure: the row
- * keeps the placement until nothing is left.
+ * failure: the row keeps the placement until nothing is left.
  *
  * @throws Error if something is left; the message says where
  */
@@ -71,10 +70,8 @@ const batch = { found: 100, atOnce: 4 } as const;
 
 /**
  * Erases deleted tenants whose grace period is over, and discards interrupted creations. A deleted
- * tenant's
- * row stays as a tombstone, so that references to its id still resolve to a name. A failure does
- * not stop
- * the others; the next sweep tries again.
+ * tenant's row stays as a tombstone, so that references to its id still resolve to a name. A
+ * failure does not stop the others; the next sweep tries again.
  *
  * @param signal stops it after the erasures in progress
  */

@@ -1,9 +1,7 @@
 /**
  * A tenant's key is chosen by people and appears in host names (as the slug) and messages. It
- * therefore has
- * one canonical form, and names with a meaning elsewhere are refused. Database and schema names
- * never derive
- * from it.
+ * therefore has one canonical form, and names with a meaning elsewhere are refused. Database and
+ * schema names never derive from it.
  */
 import { defineError } from "../lib/errors.ts";
 import { normalised } from "../lib/text.ts";

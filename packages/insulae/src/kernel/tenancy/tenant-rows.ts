@@ -1,9 +1,8 @@
 /**
  * Erases and counts a tenant's rows in a data-plane schema. The list of tables comes from the
- * database, not
- * from the features, so tables that no loaded feature lists are erased too. It runs as the owner,
- * because
- * the application's role may not delete audit logs, in the tenant's scope like every statement.
+ * database, not from the features, so tables that no loaded feature lists are erased too. It runs
+ * as the owner, because the application's role may not delete audit logs, in the tenant's scope
+ * like every statement.
  */
 import pg from "pg";
 import { inTransaction } from "../engine/connect.ts";

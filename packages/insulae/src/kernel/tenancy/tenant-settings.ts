@@ -1,9 +1,7 @@
 /**
  * The schema of an application's per-tenant settings, declared once: writes are validated against
- * it, and
- * reads get its types. Every setting has a default or is optional, so tenants older than the schema
- * are
- * valid too.
+ * it, and reads get its types. Every setting has a default or is optional, so tenants older than
+ * the schema are valid too.
  */
 import { type Static, type TObject, Type } from "typebox";
 import { quotaNames } from "../../config/quotas.ts";

@@ -2,10 +2,9 @@
  * The life cycle of tenants: provisioning → active ⇄ suspended → deleted → erased.
  *
  * A tenant is first stored as `provisioning`, which reserves its key; then it is placed, prepared
- * by the
- * caller (its first user), and activated. Only active and suspended tenants are in the catalogue. A
- * failed
- * creation is rolled back; one interrupted by a crash is discarded by the sweep.
+ * by the caller (its first user), and activated. Only active and suspended tenants are in the
+ * catalogue. A failed creation is rolled back; one interrupted by a crash is discarded by the
+ * sweep.
  */
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
 import type { ControlTables } from "../schema/control-tables.ts";

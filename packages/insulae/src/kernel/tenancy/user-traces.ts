@@ -1,9 +1,7 @@
 /**
  * Erases what the control plane stores about a tenant's user. The user's row is in the tenant's
- * database and
- * no foreign key leads there, so code that deletes a user calls this. `data-places.test.ts` fails
- * if a table
- * that refers to users is missing here.
+ * database and no foreign key leads there, so code that deletes a user calls this.
+ * `data-places.test.ts` fails if a table that refers to users is missing here.
  */
 import { type Kysely, sql } from "kysely";
 import type { ControlTables } from "../schema/control-tables.ts";

@@ -10,8 +10,8 @@ export const invalidEmail = defineError(
 );
 
 // The part of RFC 5321 and 6531 that mailers agree on: letters of any script, but no quotes,
-// comments, address
-// literals or white space (`"x@evil y"@corp` is read differently by different mailers).
+// comments, address literals or white space (`"x@evil y"@corp` is read differently by different
+// mailers).
 const localPart =
   /^[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*$/u;
 // Characters that parsing the host as part of a URL would drop or decode, yielding a different
@@ -20,8 +20,8 @@ const otherThanHost = /[\s\p{Cc}/\\?#:%@]/u;
 
 /**
  * The canonical form of an e-mail address, in which it is stored, compared and unique: trimmed,
- * NFKC, lower case,
- * domain in ASCII (IDNA). Lengths are limited in bytes, as in SMTP (RFC 5321, 4.5.3.1).
+ * NFKC, lower case, domain in ASCII (IDNA). Lengths are limited in bytes, as in SMTP (RFC 5321,
+ * 4.5.3.1).
  *
  * @returns undefined if it is not an address that we would write to
  * @example canonicalEmail(" Ａnna@Exämple.org ") === "anna@xn--exmple-cua.org"

@@ -1,7 +1,6 @@
 /**
  * The string formats for schemas. Whatever they accept is accepted by everything behind them:
- * PostgreSQL,
- * JavaScript's `Date`, the mail drivers. Each checks the length first.
+ * PostgreSQL, JavaScript's `Date`, the mail drivers. Each checks the length first.
  */
 import { isIPv4, isIPv6 } from "node:net";
 import { nameProblem } from "../lib/text.ts";

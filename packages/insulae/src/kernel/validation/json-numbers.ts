@@ -1,9 +1,7 @@
 /**
  * Finds numbers in JSON text that JavaScript can't represent. It parses all numbers as doubles:
- * 9007199254740993
- * would become 9007199254740992, and 1e400 infinity, which JSON writes as null. A number is exact
- * if its double,
- * written again, has the same decimal value.
+ * 9007199254740993 would become 9007199254740992, and 1e400 infinity, which JSON writes as null. A
+ * number is exact if its double, written again, has the same decimal value.
  */
 import { beginning } from "../lib/text.ts";
 
