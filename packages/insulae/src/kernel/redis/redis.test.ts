@@ -40,7 +40,10 @@ describeWithRedis("redis itself", () => {
     await server.restart();
     await here();
     expect(await ping()).toBe("PONG");
-    expect(lines).toEqual(["Redis is unavailable; continuing without it", "Redis is available again"]);
+    expect(lines).toEqual([
+      "Redis is unavailable; continuing without it",
+      "Redis is available again",
+    ]);
   });
 
   test("costs those who wait one timeout when it hangs, and nobody after them", async () => {
