@@ -220,7 +220,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     await opened.getByRole("button", { name: "Set" }).click();
     await expect.poll(() => says(opened)).toContain("is set");
     // The notice that follows leads to a new password, for whoever did not ask for one.
-    const forgotten = await follow(email, /a change to your sign-in/);
+    const forgotten = await follow(email, /your sign-in has changed/);
     expect(await forgotten.getByLabel("Tenant").inputValue()).toBe("led");
   });
 

@@ -1,9 +1,9 @@
 /**
- * A call, from the outside in:
+ * The layers of a call, from the outside in:
  *
- *   call ── retrying ── session: headers, a refresh where it takes one ── send
+ *   call ── retrying ── session: headers, refresh if necessary ── send
  *
- * The request is made anew for each try, so nothing that was sent has to be kept for the next one.
+ * Each attempt builds a new request, so nothing has to be kept from the previous one.
  */
 import type { HttpMethod } from "openapi-typescript-helpers";
 import { ApiError } from "./errors.ts";
@@ -23,7 +23,7 @@ export interface CallOptions {
   readonly body?: unknown;
 }
 
-/** What the typed calls are at run time. */
+/** The typed calls at run time. */
 export type AnyCall = (path: string, options?: CallOptions) => Promise<unknown>;
 
 interface Setting extends Requests {
@@ -31,7 +31,9 @@ interface Setting extends Requests {
   readonly retries: number;
 }
 
-/** Whose answers may sign somebody in: log-in, a second factor, a switch, another password, … */
+/**
+ * Paths whose responses may sign somebody in: log-in, second factor, tenant switch, new password, …
+ */
 const signsIn = /^\/(auth\/|invitations\/accept$)/;
 
 export const createCall =
@@ -48,7 +50,7 @@ export const createCall =
       ...(ifMatch && { "if-match": etagOf(ifMatch) }),
       ...headers,
     };
-    // Who signs in has nothing to be asked for yet.
+    // A log-in needs no CSRF token: there is no session yet.
     const change = method !== "get" && path !== "/auth/login";
     const repeatable = method === "get" || key !== undefined;
 
@@ -67,7 +69,7 @@ export const createCall =
     return data;
   };
 
-/** 128 random bits. (`randomUUID` is missing where a page came without TLS.) */
+/** 128 random bits. (`randomUUID` is missing on pages loaded without TLS.) */
 const randomKey = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
     byte.toString(16).padStart(2, "0"),

@@ -1,4 +1,4 @@
-/** What an application holds: the calls, typed, and what is more than a call. */
+/** The client: the typed calls, and the operations that need more than one call. */
 import { type AnyCall, type CallOptions, createCall } from "./calls.ts";
 import { cookieSession } from "./cookie-session.ts";
 import { ApiError } from "./errors.ts";
@@ -11,52 +11,55 @@ import { inMemory, type TokenStorage } from "./storage.ts";
 import { tokenSession } from "./token-session.ts";
 import type { Below, Call, Each } from "./types.ts";
 
-/** The shapes of the API by their names: `Schemas["Contact"]`. */
+/** The API's schemas by name: `Schemas["Contact"]`. */
 export type Schemas = components["schemas"];
 
 export interface ClientOptions {
-  /** Where the server is. Default: where the page comes from. */
+  /** The server's URL. Default: the page's origin. */
   readonly baseUrl?: string;
-  /** The tenant whose users sign in: key, id, slug or number. Not needed where the host says it. */
+  /** The tenant to sign in to: key, id, slug or number. Not needed if the host names it. */
   readonly tenant?: string;
-  /** Where tokens are kept. Default: in memory. */
+  /** Where to store tokens. Default: in memory. */
   readonly tokens?: TokenStorage;
-  /** `cookie`: in browsers, with a cookie that scripts can't read, instead of tokens. */
+  /** `cookie`: in browsers, use a cookie that scripts can't read instead of tokens. */
   readonly session?: "token" | "cookie";
-  /** Nobody is signed in any more, though nobody has called `signOut()`: show the way in again. */
+  /** Called when the session has ended without `signOut()`: show the log-in page. */
   readonly onSessionEnd?: () => void;
-  /** How often a request is tried again at most. Default: 2. */
+  /** The maximum number of retries of a request. Default: 2. */
   readonly retries?: number;
 }
 
 interface UploadOptions {
-  /** Default: that of the file. */
+  /** Default: the file's name. */
   readonly name?: string;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 
-/** @template Paths of a server with features of its own: what openapi-typescript makes of its document */
+/**
+ * @template Paths for a server with features of its own: the types that openapi-typescript
+ * generates
+ */
 export interface Client<Paths extends object = paths> {
   readonly get: Call<Below<Paths>, "get">;
   readonly post: Call<Below<Paths>, "post">;
   readonly put: Call<Below<Paths>, "put">;
   readonly patch: Call<Below<Paths>, "patch">;
   readonly delete: Call<Below<Paths>, "delete">;
-  /** All that a list has, page by page, as it is asked for. */
+  /** All items of a list, fetched page by page on demand. */
   readonly each: Each<Below<Paths>>;
   /** @throws ApiError `invalid_credentials`; `second_factor_required`, with `mfa_token` */
   signIn(credentials: Omit<Schemas["LogIn"], "session">): Promise<SignedIn>;
-  /** Ends the session here, and at the server. */
+  /** Ends the session here and on the server. */
   signOut(): Promise<void>;
-  /** @param file a `File` or `Blob`, sent as it is read */
+  /** @param file a `File` or `Blob`; it is streamed */
   upload(file: Blob, options?: UploadOptions): Promise<Schemas["File"]>;
-  /** The log, line by line, until the signal or the session ends it. */
+  /** Streams the log line by line, until the signal aborts or the session ends. */
   logs(onLine: (line: LogLine) => void, options?: LogOptions): Promise<void>;
 }
 
 /**
- * Makes a client. Nothing is asked of the server before the first call.
+ * Creates a client. It sends no request before the first call.
  *
  * @example
  * const client = createClient({ baseUrl: "https://acme.example.com" });
@@ -74,7 +77,7 @@ export function createClient<Paths extends object = paths>({
   const baseUrl = address.replace(/\/$/, "");
   const requests = createRequests(baseUrl, kind === "cookie");
 
-  // What these two give, the document says.
+  // The OpenAPI document defines the types of these results.
   const lookUp = (headers: object) =>
     requests.send("get", "/auth/me", { headers }) as Promise<Partial<SignedIn>>;
   const refresh = (refresh_token: string) =>
@@ -106,7 +109,7 @@ export function createClient<Paths extends object = paths>({
       try {
         await post("/auth/logout");
       } catch (error) {
-        // Over already.
+        // The session had ended already.
         if (!(error instanceof ApiError && error.status === 401)) throw error;
       } finally {
         await session.forget();
@@ -117,7 +120,7 @@ export function createClient<Paths extends object = paths>({
       const form = new FormData();
       form.set("file_size", String(file.size));
       if (metadata) form.set("metadata", JSON.stringify(metadata));
-      // The server reads the form as it comes: what is said of the file first, then its bytes.
+      // The server reads the form as a stream: metadata first, then the file.
       form.set("file", file, name ?? (file instanceof File ? file.name : "file"));
       return post("/files/upload", { body: form, ...(signal && { signal }) });
     },
@@ -132,7 +135,7 @@ export function createClient<Paths extends object = paths>({
       return streamLogs({ ...options, signal, baseUrl, onLine, ticket });
     },
   };
-  // The types of calls come from the document, which is not there while it runs.
+  // The types of the calls are generated from the OpenAPI document and don't exist at run time.
   return client as unknown as Client<Paths>;
 }
 
@@ -154,6 +157,6 @@ async function* eachOf(
   } while (cursor !== null);
 }
 
-/** Of the page; Node's types know of none. */
+/** The page's origin. Node's types don't know `location`. */
 const origin = (): string =>
   (globalThis as { readonly location?: { readonly origin: string } }).location?.origin ?? "";

@@ -1,6 +1,7 @@
 /**
- * A session by a cookie that scripts can't read. Changes need its CSRF token, which is asked for once
- * after the page was loaded, and again when another tab has signed in anew.
+ * A session with a cookie that scripts can't read. Requests that change something need its CSRF
+ * token, which is fetched once after the page was loaded, and again when another tab has opened a
+ * new session.
  */
 import { createTerm, type SentHeaders, type Session, type SignedIn } from "./session.ts";
 
@@ -40,7 +41,7 @@ export function cookieSession({ tenant, lookUp, onEnd }: CookieSessionOptions): 
       if (change && !known) {
         lookingUp ??= lookUp(place())
           .then(keep)
-          // Whoever is not signed in has none, and needs none.
+          // Without a session there is no CSRF token, and none is needed.
           .catch(() => {})
           .finally(() => {
             lookingUp = undefined;

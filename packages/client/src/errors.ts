@@ -1,4 +1,4 @@
-/** What the server says of an error (RFC 9457). Some codes have members of their own beside these. */
+/** The server's description of an error (RFC 9457). Some codes have additional members. */
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -11,7 +11,7 @@ export interface Problem {
 }
 
 /**
- * An answer that is no success. A program looks at `code`.
+ * A response with an error status. Programs should check `code`.
  *
  * @example
  * if (error instanceof ApiError && error.code === "precondition_failed") …
@@ -20,11 +20,11 @@ export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
   readonly code: string;
-  /** Names the request in the server's log. */
+  /** The id of the request in the server's log. */
   readonly requestId: string;
-  /** All that the server says of it. */
+  /** The complete error as sent by the server. */
   readonly problem: Problem;
-  /** In how many milliseconds to ask again, where the server says so. */
+  /** Milliseconds to wait before retrying, if the server sent Retry-After. */
   readonly retryAfter: number | undefined;
 
   constructor(problem: Problem, retryAfter?: number) {
@@ -37,7 +37,7 @@ export class ApiError extends Error {
   }
 }
 
-/** @param body of the answer: a problem, or what somebody on the way (a proxy) said instead */
+/** @param body the response's body: a problem, or the response of a proxy on the way */
 export function apiError(response: Response, body: unknown): ApiError {
   const { status, statusText, headers } = response;
   const seconds = Number(headers.get("retry-after") ?? Number.NaN);

@@ -1,8 +1,8 @@
 /**
- * The log as it is written. A browser can't send headers with a WebSocket, so each connection begins
- * with a ticket, which opens one stream once. Whatever ends a stream (a server that stops, a network
- * that is gone, a token that has ended) is answered with another ticket; whoever may not have that one
- * may not watch any more, and is told why.
+ * Streams the log. Browsers can't send headers with a WebSocket, so each connection uses a ticket,
+ * which opens one stream once. Whatever interrupts the stream (server restart, network failure,
+ * expired token), the client requests another ticket and reconnects. If the ticket is refused, the
+ * caller may not watch any more and gets the error.
  *
  *   ticket ──► socket ──► lines …  closed ──► pause (longer after each failure) ──► ticket
  *      └── refused (4xx): ApiError
@@ -14,19 +14,19 @@ export interface LogLine {
   /** `2026-01-31 12:00:00.000`, in UTC. */
   readonly timestamp: string;
   readonly level: "TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR" | "FATAL";
-  /** The part of the server: `insulae::http`. */
+  /** The part of the server that wrote it: `insulae::http`. */
   readonly target: string;
   readonly message: string;
 }
 
 export interface LogOptions {
-  /** From this level on. */
+  /** The minimum level. */
   readonly level?: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
-  /** For platform administrators: only this tenant's (its id). */
+  /** For platform administrators: only this tenant's lines (its id). */
   readonly tenantId?: string;
-  /** Ends it. */
+  /** Ends the stream. */
   readonly signal?: AbortSignal;
-  /** It is connected: the first time, and again after each interruption. */
+  /** Called when connected, also after each interruption. */
   readonly onOpen?: () => void;
 }
 
@@ -36,7 +36,7 @@ interface StreamOptions extends LogOptions {
   readonly onLine: (line: LogLine) => void;
 }
 
-/** @returns when the signal ends it. @throws ApiError if the server lets the caller watch no more. */
+/** @returns when the signal aborts. @throws ApiError if the caller may not watch any more */
 export async function streamLogs(options: StreamOptions): Promise<void> {
   const { baseUrl, ticket, signal } = options;
   const url = new URL(`${baseUrl}/api/ws/logs`);
@@ -58,10 +58,10 @@ export async function streamLogs(options: StreamOptions): Promise<void> {
   }
 }
 
-/** A stream that lasted for that many milliseconds was no failure. */
+/** A stream that lasted this many milliseconds does not count as a failure. */
 const longEnough = 10_000;
 
-/** @returns when it is closed: for how long it was open. */
+/** @returns the duration of the connection, once it is closed */
 function watch(url: URL, { onLine, onOpen, signal }: StreamOptions): Promise<number> {
   return new Promise((resolve) => {
     let opened = Number.POSITIVE_INFINITY;

@@ -1,2 +1,2 @@
-/** Where the API lives; the client's paths are what follows. */
+/** The prefix of the API; the client's paths are relative to it. */
 export const apiPrefix = "/api/v1";

@@ -1,10 +1,10 @@
-/** One request and its answer, by openapi-fetch: no session, no second try. */
+/** A single request through openapi-fetch, without session and retries. */
 import createFetchClient from "openapi-fetch";
 import type { HttpMethod } from "openapi-typescript-helpers";
 import { apiError } from "./errors.ts";
 import { apiPrefix } from "./paths.ts";
 
-/** @throws ApiError if the answer is no success; a TypeError, as fetch does, if there is none */
+/** @throws ApiError for an error status; a TypeError, as fetch does, if there is no response */
 export type Send = (
   method: HttpMethod,
   path: string,
@@ -13,7 +13,7 @@ export type Send = (
 
 export interface Requests {
   readonly send: Send;
-  /** @param shown what an earlier request gave, by its id */
+  /** @param shown an object from an earlier response, with its id */
   etagOf(shown: object): string;
 }
 
@@ -45,7 +45,7 @@ export function createRequests(baseUrl: string, cookies: boolean): Requests {
 export const isObject = (value: unknown): value is object =>
   typeof value === "object" && value !== null;
 
-/** JSON of objects; forms, files and text as they are. */
+/** Serialises objects as JSON. Forms, files and text stay as they are. */
 const bodySerializer = (body: unknown): unknown =>
   typeof body === "string" || body instanceof FormData || body instanceof Blob
     ? body

@@ -1,22 +1,22 @@
 /**
- * Trying again: only what can't be done twice by it. A `GET`, a request with an `Idempotency-Key`; and
- * whatever was refused before anything was done (429). Pauses double, with full jitter, and are never
+ * Retries requests that are safe to repeat: `GET`, requests with an `Idempotency-Key`, and requests
+ * refused before anything was done (429). Delays grow exponentially with full jitter and are never
  * shorter than the server's `Retry-After`.
  */
 import { ApiError } from "./errors.ts";
 
 export interface RetryOptions {
-  /** How often at most, beside the first time. */
+  /** The maximum number of retries. */
   readonly retries: number;
-  /** Whether the same request may reach the server twice. */
+  /** Whether the server may receive the same request twice. */
   readonly repeatable: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Whoever is to wait for longer is better told so. */
+/** If the server asks for a longer wait, give up and report the error. */
 const longestPause = 10_000;
 
-/** @throws what the last try threw */
+/** @throws the error of the last attempt */
 export async function retrying<T>(
   { retries, repeatable, signal }: RetryOptions,
   attempt: () => Promise<T>,
@@ -32,23 +32,23 @@ export async function retrying<T>(
   }
 }
 
-/** How long to wait at least before it is tried again; undefined: don't. */
+/** The minimum delay before a retry, in milliseconds; undefined: don't retry. */
 function leastPause(error: unknown, repeatable: boolean): number | undefined {
-  // What fetch throws when there is no answer.
+  // fetch throws a TypeError if there is no response.
   if (!(error instanceof ApiError)) return repeatable && error instanceof TypeError ? 0 : undefined;
   const { code, status, retryAfter = 0 } = error;
   if (code === "rate_limit_exceeded") return retryAfter;
-  // Here even a second try with the same key may be a second time.
+  // Here even a retry with the same key might do it twice.
   if (!repeatable || code === "write_outcome_unknown") return undefined;
   const passing = [502, 503, 504].includes(status) || code === "idempotent_request_in_progress";
   return passing ? retryAfter : undefined;
 }
 
-/** Between nothing and twice as much after each failure, half a minute at most. */
+/** A random delay, from 0 to a maximum that doubles with each failure, up to 30 s. */
 export const backoff = (failures: number): number =>
   Math.random() * Math.min(30_000, 250 * 2 ** failures);
 
-/** @throws the signal's reason, as soon as it is aborted */
+/** @throws the signal's reason as soon as it aborts */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();

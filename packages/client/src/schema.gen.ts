@@ -27,15 +27,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Gives a file to whoever has its signed URL
-         * @description Where files are in a local folder. The URL comes from `GET /api/v1/files/{id}/download`. A `Range` of bytes is answered with 206, and the whole file if `If-Range` is not its `ETag`.
+         * Downloads a file by a signed URL
+         * @description Only if files are stored in a local folder. `GET /api/v1/files/{id}/download` issues the URL. A byte `Range` gets 206, unless `If-Range` differs from the file's `ETag`.
          *
          *     Anybody may call this.
          */
         get: operations["getStorage"];
         /**
-         * Takes a file from whoever has a signed URL for it
-         * @description Where files are in a local folder. The URL comes from `POST /api/v1/files`; the body is the file, of exactly the size and `Content-Type` that were given there.
+         * Uploads a file by a signed URL
+         * @description Only if files are stored in a local folder. `POST /api/v1/files` issues the URL; the body is the file, with exactly the size and `Content-Type` given there.
          *
          *     Anybody may call this.
          */
@@ -57,8 +57,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Registers, and signs in
-         * @description Where a tenant is known (by host, header or `tenant`), as its user with the role `user`; otherwise as an account of the platform, which may make tenants. Where e-mails must be verified first, nobody is signed in, and the answer is the same for an address that is registered already: a mail says what happened.
+         * Registers a user or an account and signs in
+         * @description If the request names a tenant (by host, header or `tenant`), this registers a user of that tenant with the role `user`; otherwise it registers a platform account, which may create tenants. If e-mail verification is required, the response contains no tokens and is the same for an address that is already registered; an e-mail says what happened.
          *
          *     Anybody may call this.
          */
@@ -79,8 +79,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Logs in, with an e-mail or a username
-         * @description Where a tenant is known (by host, header or `tenant`), as its user. Otherwise as an account: one that is in a single tenant gets a token for that tenant; one that is in several gets a token for the platform, and the list `tenants` to switch to.
+         * Logs in with an e-mail or a username
+         * @description If the request names a tenant (by host, header or `tenant`), this logs in a user of that tenant; otherwise it logs in an account. An account in exactly one tenant gets a token for that tenant. Any other account gets a token for the platform and the list `tenants` to switch to.
          *
          *     Anybody may call this.
          */
@@ -101,8 +101,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Gives new tokens for a refresh token, which is good once
-         * @description If the answer is lost, the same token gives the same successor for ten seconds. One that comes again later, or after its successor was used, was copied: its session ends.
+         * Exchanges a refresh token (single use) for new tokens
+         * @description If the response is lost, the same token returns the same successor for ten seconds. A token presented later than that, or after its successor was used, is treated as stolen: the session ends.
          *
          *     Anybody may call this.
          */
@@ -123,7 +123,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Gives a token for another tenant of the same account, in a session of its own
+         * Opens a session in another tenant of the same account
          * @description Whoever is signed in may call this.
          */
         post: operations["postAuthSwitch"];
@@ -143,7 +143,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ends the session: its access tokens or its cookie, everywhere, and its refresh token
+         * Ends the session and revokes its access tokens, cookie and refresh token
          * @description Whoever is signed in may call this.
          */
         post: operations["postAuthLogout"];
@@ -163,8 +163,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ends all sessions of the person, this one too
-         * @description Of an account: in the core and in all its tenants.
+         * Ends all of the caller's sessions, including this one
+         * @description For an account: at the platform and in all its tenants.
          *
          *     Whoever is signed in may call this.
          */
@@ -183,7 +183,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists one's own sessions here that are open, newest first
+         * Lists the caller's open sessions here, newest first
          * @description Whoever is signed in may call this.
          */
         get: operations["getAuthSessions"];
@@ -206,7 +206,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Ends one of one's own sessions
+         * Ends one of the caller's sessions
          * @description Whoever is signed in may call this.
          */
         delete: operations["deleteAuthSessionsById"];
@@ -223,7 +223,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Says who is signed in, where, and what they may do
+         * Returns the caller, their tenant and their permissions
          * @description Whoever is signed in may call this.
          */
         get: operations["getAuthMe"];
@@ -245,7 +245,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Verifies an e-mail, with the token out of the mail
+         * Verifies an e-mail with the token from the message
          * @description Anybody may call this.
          */
         post: operations["postAuthVerifyEmail"];
@@ -265,8 +265,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends the mail that verifies an e-mail once more
-         * @description The answer is the same for every address. A mail is sent to one that is registered (in the tenant, if one is known, otherwise as an account) and not verified yet.
+         * Resends the verification e-mail
+         * @description The response is the same for every address. An e-mail is sent only if the address is registered (with the tenant, if the request names one, otherwise as an account) and not verified yet.
          *
          *     Anybody may call this.
          */
@@ -287,8 +287,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends a mail with a link that sets a new password
-         * @description The answer is the same for every address. A mail is sent to one that is registered: in the tenant, if one is known, otherwise as an account.
+         * E-mails a link for setting a new password
+         * @description The response is the same for every address. An e-mail is sent only if the address is registered: with the tenant, if the request names one, otherwise as an account.
          *
          *     Anybody may call this.
          */
@@ -309,8 +309,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sets a new password, with the token out of the mail
-         * @description Ends all sign-ins, and verifies the e-mail. A user who is linked to an account sets the account's password.
+         * Sets a new password with the token from the e-mail
+         * @description Ends all sessions and marks the e-mail as verified. For a user linked to an account, this sets the account's password.
          *
          *     Anybody may call this.
          */
@@ -332,7 +332,7 @@ export interface paths {
         put?: never;
         /**
          * Changes the caller's password
-         * @description Ends all sign-ins, and gives new tokens to the caller. A user who is linked to an account changes the account's password.
+         * @description Ends all sessions and returns new tokens. For a user linked to an account, this changes the account's password.
          *
          *     Whoever is signed in may call this.
          */
@@ -357,8 +357,8 @@ export interface paths {
         get: operations["getTenants"];
         put?: never;
         /**
-         * Makes a tenant
-         * @description In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`. How many tenants an account may own (`TENANTS_PER_ACCOUNT`) and which isolation its plan allows (`PLAN_ISOLATIONS`) is for the installation to say; platform administrators are not bound by it.
+         * Creates a tenant
+         * @description In development anybody may create one. In production it takes an account, which then owns the tenant and is its first user, with the role `owner`. The installation limits how many tenants an account may own (`TENANTS_PER_ACCOUNT`) and the isolation that a plan allows (`PLAN_ISOLATIONS`); platform administrators are exempt.
          *
          *     Anybody may call this.
          */
@@ -377,7 +377,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a tenant
+         * Returns a tenant
          * @description Whoever is signed in may call this.
          */
         get: operations["getTenantsById"];
@@ -388,7 +388,7 @@ export interface paths {
         put: operations["putTenantsById"];
         post?: never;
         /**
-         * Deletes a tenant; its rows are erased after the grace period
+         * Deletes a tenant. Its rows are erased after the grace period.
          * @description Platform administrators may call this.
          */
         delete: operations["deleteTenantsById"];
@@ -409,8 +409,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a tenant's name, plan and settings
-         * @description Read through Redis where there is one, in which it is `tenant:{id}:config`.
+         * Returns a tenant's name, plan and settings
+         * @description Read through Redis, if configured, under the key `tenant:{id}:config`.
          *
          *     Whoever is signed in may call this.
          */
@@ -471,14 +471,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists a tenant's hosts, and those it has yet to prove
+         * Lists a tenant's hosts and unproven claims
          * @description Whoever is signed in may call this.
          */
         get: operations["getTenantsByIdHosts"];
         put?: never;
         /**
-         * Registers a host for a tenant
-         * @description Platform administrators register a host at once (201, the tenant). An owner claims one (202): publish the TXT record that the answer names, then ask for `…/verify`. Until then nothing is routed.
+         * Assigns or claims a host for a tenant
+         * @description Platform administrators assign a host at once (201, the tenant). Owners claim one (202): publish the TXT record named in the response, then call `…/verify`. Requests are routed only after that.
          *
          *     Whoever is signed in may call this.
          */
@@ -499,7 +499,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Looks for a host's DNS record, and routes the host to the tenant if it is there
+         * Verifies a host by its DNS record and routes it to the tenant
          * @description Whoever is signed in may call this.
          */
         post: operations["postTenantsByIdHostsByHostnameVerify"];
@@ -520,7 +520,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Takes a host, or the claim to one, from a tenant
+         * Removes a host or a claim from a tenant
          * @description Whoever is signed in may call this.
          */
         delete: operations["deleteTenantsByIdHostsByHostname"];
@@ -538,8 +538,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Gives a host its TLS certificate, in place of the one it has
-         * @description For servers that end TLS themselves (`TLS_PORT`). New connections have it within a second, on every node.
+         * Sets a host's TLS certificate
+         * @description For servers that terminate TLS themselves (`TLS_PORT`). New connections use it within a second, on every node.
          *
          *     Whoever is signed in may call this.
          */
@@ -569,8 +569,8 @@ export interface paths {
         get: operations["getServers"];
         put?: never;
         /**
-         * Prepares a PostgreSQL server, and places tenants on it from now on
-         * @description Its roles, the database of the main server's name and its tables are made, which takes some seconds. It can be repeated if it failed.
+         * Adds a PostgreSQL server and starts placing tenants on it
+         * @description Creates the roles, a database with the name of the main server's, and its tables, which takes some seconds. Safe to repeat after a failure.
          *
          *     Platform administrators may call this.
          */
@@ -589,15 +589,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a server
+         * Returns a server
          * @description Platform administrators may call this.
          */
         get: operations["getServersById"];
         put?: never;
         post?: never;
         /**
-         * Forgets a server that nobody is placed on
-         * @description What was made on it (the database, its roles) stays there. `lost=true`: it never comes back, so nobody waits until what deleted tenants have on it is erased.
+         * Removes a server without tenants
+         * @description The database and roles on it stay. `lost=true`: the server is lost for good, so don't wait until the rows of deleted tenants are erased from it.
          *
          *     Platform administrators may call this.
          */
@@ -606,7 +606,7 @@ export interface paths {
         head?: never;
         /**
          * Changes a server's URL, its weight, or whether new tenants are placed on it
-         * @description A new URL is another password, or where the same databases have moved to; what is placed on the server has to be there. All nodes connect to it from now on, and what runs on the old one may finish. The main server's URL is `DATABASE_URL`.
+         * @description Use a new URL for a new password, or after moving the same databases; everything placed on the server must be there. All nodes open new connections to it, while running statements finish on the old one. The main server's URL is `DATABASE_URL`.
          *
          *     Platform administrators may call this.
          */
@@ -621,7 +621,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists who is placed on a server, deleted tenants that are not erased yet included
+         * Lists the tenants placed on a server, including deleted ones that are not erased yet
          * @description Platform administrators may call this.
          */
         get: operations["getServersByIdTenants"];
@@ -643,8 +643,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Places no new tenants on a server, and says who is left
-         * @description Whoever names the server when a tenant is made still gets it there.
+         * Stops placing new tenants on a server and lists the remaining ones
+         * @description A request that creates a tenant and names this server still places it there.
          *
          *     Platform administrators may call this.
          */
@@ -664,7 +664,7 @@ export interface paths {
         };
         /**
          * Lists users, newest first
-         * @description `q` is looked for in e-mail, username and name, in upper or lower case.
+         * @description `q` searches e-mail, username and name, ignoring case.
          *
          *     Needs the permission `users:read`.
          */
@@ -709,7 +709,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a user
+         * Returns a user
          * @description Needs the permission `users:read`.
          */
         get: operations["getUsersById"];
@@ -723,7 +723,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Changes a user's details, role or status; it counts from their next request on
+         * Changes a user's details, role or status, with effect from their next request
          * @description Needs the permission `users:write`. Nobody may call it in the person's stead.
          */
         patch: operations["patchUsersById"];
@@ -737,7 +737,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists all permissions that there are, with the least system role that holds each
+         * Lists all permissions, each with the lowest system role that holds it
          * @description Needs the permission `roles:read`.
          */
         get: operations["getPermissions"];
@@ -763,7 +763,7 @@ export interface paths {
         get: operations["getRoles"];
         put?: never;
         /**
-         * Makes a role, of permissions that you hold yourself
+         * Creates a role with permissions that you hold yourself
          * @description Needs the permission `roles:write`.
          */
         post: operations["postRoles"];
@@ -781,18 +781,18 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a role
+         * Returns a role
          * @description Needs the permission `roles:read`.
          */
         get: operations["getRolesById"];
         /**
-         * Changes a role; it counts from the next request of whoever has it
+         * Changes a role, with effect from its holders' next requests
          * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
          */
         put: operations["putRolesById"];
         post?: never;
         /**
-         * Deletes a role; nobody has it any more
+         * Deletes a role and revokes it from all users
          * @description Needs the permission `roles:write`.
          */
         delete: operations["deleteRolesById"];
@@ -832,7 +832,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Takes a permission out of a role
+         * Removes a permission from a role
          * @description Needs the permission `roles:write`.
          */
         delete: operations["deleteRolesByIdPermissionsByPermissionId"];
@@ -855,7 +855,7 @@ export interface paths {
         get: operations["getUsersByIdRoles"];
         put?: never;
         /**
-         * Gives a user a role; a system role takes the place of the one they have
+         * Grants a user a role; a system role replaces the current one
          * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
          */
         post: operations["postUsersByIdRoles"];
@@ -876,7 +876,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Takes a role away from a user; without a higher system role they are a viewer
+         * Revokes a role from a user; revoking the system role makes them a viewer
          * @description Needs the permission `roles:write`.
          */
         delete: operations["deleteUsersByIdRolesByRoleId"];
@@ -895,8 +895,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Finishes a log-in that was answered `second_factor_required`
-         * @description With the answer's `mfa_token` and one of its `methods`. A wrong code leaves the token as it is; after five of them each next one has to wait longer, wherever it comes from.
+         * Completes a log-in after `second_factor_required`
+         * @description Send the response's `mfa_token` and one of its `methods`. A wrong code does not use up the token. After five wrong codes the wait doubles with each further one, whatever address they come from.
          *
          *     Anybody may call this.
          */
@@ -917,7 +917,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Begins to set up an app, for a log-in that asks for a factor one does not have
+         * Begins setting up an authenticator app during a log-in that requires a factor
          * @description Anybody may call this.
          */
         post: operations["postAuthSecondFactorTotp"];
@@ -937,7 +937,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Begins to make a passkey, for a log-in that asks for a factor one does not have
+         * Begins creating a passkey during a log-in that requires a factor
          * @description Anybody may call this.
          */
         post: operations["postAuthSecondFactorPasskey"];
@@ -957,7 +957,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Adds the first factor, and finishes the log-in that asked for one
+         * Adds the first factor and completes the log-in
          * @description Anybody may call this.
          */
         post: operations["postAuthSecondFactorEnrolment"];
@@ -977,7 +977,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * What a browser is to ask for, to log in with a passkey
+         * Returns the WebAuthn options for logging in with a passkey
          * @description Anybody may call this.
          */
         post: operations["postAuthPasskeyOptions"];
@@ -998,7 +998,7 @@ export interface paths {
         put?: never;
         /**
          * Logs in with a passkey, without a name or a password
-         * @description Where a tenant is known, as its user; otherwise as with an account's password. It counts as two factors.
+         * @description If the request names a tenant, this logs in a user of that tenant; otherwise an account, as with its password. A passkey satisfies the second-factor requirement.
          *
          *     Anybody may call this.
          */
@@ -1017,14 +1017,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists one's own factors
+         * Lists the caller's factors
          * @description Whoever is signed in may call this.
          */
         get: operations["getAuthFactors"];
         put?: never;
         /**
-         * Adds the factor that was begun, now that it works
-         * @description An app proves itself with its first code, and takes the place of an app that was there. Ends all sign-ins, and gives a new one to the caller; with the first factor also ten recovery codes.
+         * Confirms and adds the factor
+         * @description An app is confirmed with its first code and replaces any previous app. Ends all sessions and returns a new one; with the first factor, also ten recovery codes.
          *
          *     Whoever is signed in may call this.
          */
@@ -1045,7 +1045,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Begins to set up an app that makes codes (RFC 6238)
+         * Begins setting up an authenticator app (TOTP, RFC 6238)
          * @description Whoever is signed in may call this.
          */
         post: operations["postAuthFactorsTotp"];
@@ -1065,7 +1065,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Begins to make a passkey (WebAuthn)
+         * Begins creating a passkey (WebAuthn)
          * @description Whoever is signed in may call this.
          */
         post: operations["postAuthFactorsPasskey"];
@@ -1086,8 +1086,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Removes a factor; with the last one, the recovery codes too
-         * @description Ends all sign-ins, and gives a new one to the caller.
+         * Removes a factor, and with the last one the recovery codes
+         * @description Ends all sessions and returns a new one.
          *
          *     Whoever is signed in may call this.
          */
@@ -1111,7 +1111,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Makes ten new recovery codes, in the place of the old ones
+         * Replaces the recovery codes with ten new ones
          * @description Whoever is signed in may call this.
          */
         post: operations["postAuthFactorsRecoveryCodes"];
@@ -1131,8 +1131,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Proves once more who calls, for what asks for a fresh proof; good for ten minutes
-         * @description With a factor; whoever has none, with the password.
+         * Re-authenticates the caller for sensitive changes; valid for ten minutes
+         * @description With a factor, or with the password if you have none.
          *
          *     Whoever is signed in may call this.
          */
@@ -1153,7 +1153,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * What a browser is to ask a passkey for, before `reauthenticate`
+         * Returns the WebAuthn options for `reauthenticate`
          * @description Whoever is signed in may call this.
          */
         post: operations["postAuthReauthenticatePasskey"];
@@ -1174,8 +1174,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Removes all second factors of a user who has lost them, and ends their sign-ins
-         * @description Of a user with a password of their own, by somebody whose role is no lower.
+         * Removes all second factors of a user and ends their sessions
+         * @description For users with a password of their own, who have lost their factors. The caller's role must not be lower than the user's.
          *
          *     Needs the permission `users:write`. Nobody may call it in the person's stead, and no machine.
          */
@@ -1196,7 +1196,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Removes all second factors of an account whose owner has lost them
+         * Removes all second factors of an account and ends its sessions
          * @description Platform administrators may call this.
          */
         delete: operations["deleteAccountsByIdFactors"];
@@ -1219,8 +1219,8 @@ export interface paths {
         get: operations["getApiKeys"];
         put?: never;
         /**
-         * Makes an API key, of permissions that you hold yourself
-         * @description The key is sent as `Authorization: Bearer ik_…` or `X-API-Key: ik_…`. It may do what its scopes say as far as its maker may at that moment, and ends with its maker.
+         * Creates an API key with permissions that you hold yourself
+         * @description Send the key as `Authorization: Bearer ik_…` or `X-API-Key: ik_…`. It grants those of its scopes that its creator holds at the time of the request, and stops working when the creator is deactivated or deleted.
          *
          *     Needs the permission `api-keys:write`. Nobody may call it in the person's stead, and no machine.
          */
@@ -1242,7 +1242,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Revokes an API key, whoever made it; it counts from its next request on
+         * Revokes an API key, whoever created it. The key's next request is refused.
          * @description Needs the permission `api-keys:write`.
          */
         delete: operations["deleteApiKeysById"];
@@ -1259,14 +1259,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists the tenant's client certificates and their authorities
+         * Lists the tenant's client certificates and certificate authorities
          * @description Needs the permission `client-certificates:read`.
          */
         get: operations["getClientCertificates"];
         put?: never;
         /**
-         * Registers a client certificate, or an authority that issues them
-         * @description A connection that shows the certificate is of this tenant: requests for another are refused. With scopes it is a credential as well.
+         * Registers a client certificate or a certificate authority
+         * @description A connection that presents the certificate belongs to this tenant; requests for another tenant are refused. With scopes, the certificate is a credential too.
          *
          *     Needs the permission `client-certificates:manage`. Nobody may call it in the person's stead, and no machine.
          */
@@ -1288,7 +1288,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Removes a client certificate; it counts no more within a second
+         * Removes a client certificate. Connections that use it lose access within a second.
          * @description Needs the permission `client-certificates:manage`.
          */
         delete: operations["deleteClientCertificatesById"];
@@ -1305,14 +1305,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists the OpenID Connect providers by which users may sign in
+         * Lists the tenant's OpenID Connect providers
          * @description Needs the permission `identity-providers:read`.
          */
         get: operations["getIdentityProviders"];
         put?: never;
         /**
          * Adds an OpenID Connect provider
-         * @description For owners and administrators. The provider is asked for its document. Register one of `redirect_uris` there. See docs/authentication.md.
+         * @description For owners and administrators. The server fetches the provider's discovery document. Register one of `redirect_uris` at the provider. See docs/authentication.md.
          *
          *     Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
          */
@@ -1331,21 +1331,21 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a provider; its client's secret is never shown
+         * Returns a provider without its client secret
          * @description Needs the permission `identity-providers:read`.
          */
         get: operations["getIdentityProvidersById"];
         put?: never;
         post?: never;
         /**
-         * Removes a provider; its users stay, and what they are there is kept
+         * Removes a provider. Its users and their linked identities stay.
          * @description Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
          */
         delete: operations["deleteIdentityProvidersById"];
         options?: never;
         head?: never;
         /**
-         * Changes a provider; it counts from the next sign-in on
+         * Changes a provider, with effect from the next sign-in
          * @description Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
          */
         patch: operations["patchIdentityProvidersById"];
@@ -1359,7 +1359,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists who the user is at identity providers
+         * Lists the user's linked identities
          * @description Needs the permission `identity-providers:read`.
          */
         get: operations["getUsersByIdIdentities"];
@@ -1382,8 +1382,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Forgets who the user is at a provider
-         * @description Whoever signs in there next with the user's e-mail is linked anew.
+         * Unlinks an identity from a user
+         * @description The next person who signs in there with the user's verified e-mail is linked again.
          *
          *     Needs the permission `users:write`.
          */
@@ -1401,7 +1401,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists the providers by which the tenant's users may sign in, for a log-in page
+         * Lists the tenant's identity providers for a log-in page
          * @description Anybody may call this.
          */
         get: operations["getAuthOidc"];
@@ -1421,8 +1421,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Sends the browser to an identity provider, to sign in there
-         * @description For a browser to go to, not for scripts to fetch. It comes back to `return_to` with `code`, for `POST /auth/oidc/exchange`, or with `error` and `error_description`.
+         * Redirects the browser to an identity provider
+         * @description Navigate to it; don't fetch it. The browser returns to `return_to` with `code`, for `POST /auth/oidc/exchange`, or with `error` and `error_description`.
          *
          *     Anybody may call this.
          */
@@ -1443,7 +1443,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Where the identity provider sends the browser back to
+         * Receives the browser back from the identity provider
          * @description Anybody may call this.
          */
         get: operations["getAuthOidcByProviderCallback"];
@@ -1465,7 +1465,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Signs in with the code that came back, and the secret that the page kept
+         * Exchanges the returned code and the page's secret for a session
          * @description Anybody may call this.
          */
         post: operations["postAuthOidcExchange"];
@@ -1489,8 +1489,8 @@ export interface paths {
         get: operations["getPlatformImpersonations"];
         put?: never;
         /**
-         * Acts as a user of a tenant, for at most an hour
-         * @description Gives an access token for the tenant, which names the administrator, and no refresh token. What only the person themself may do stays refused. The tenant sees it in its audit log and in `GET /impersonations`.
+         * Impersonates a user of a tenant for at most an hour
+         * @description Issues an access token for the tenant that names the administrator, and no refresh token. Actions reserved to the person themself stay refused. The tenant sees the impersonation in its audit log and in `GET /impersonations`.
          *
          *     Platform administrators may call this.
          */
@@ -1511,7 +1511,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Gives another access token for one's own impersonation, until it ends
+         * Issues another access token for the caller's own running impersonation
          * @description Platform administrators may call this.
          */
         post: operations["postPlatformImpersonationsByIdToken"];
@@ -1549,7 +1549,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists who of the platform has acted as a user of the tenant, newest first
+         * Lists impersonations of the tenant's users, newest first
          * @description Needs the permission `impersonations:read`.
          */
         get: operations["getImpersonations"];
@@ -1596,7 +1596,7 @@ export interface paths {
         put?: never;
         /**
          * Claims an e-mail domain
-         * @description Publish the TXT record that the answer names, then ask for `…/verify`. Keep it published: it is looked for whenever somebody joins.
+         * @description Publish the TXT record named in the response, then call `…/verify`. Keep the record published: it is checked whenever somebody joins.
          *
          *     Needs the permission `tenants:manage`. Nobody may call it in the person's stead.
          */
@@ -1617,7 +1617,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Looks for the DNS record that proves an e-mail domain
+         * Verifies an e-mail domain by its DNS record
          * @description Needs the permission `tenants:manage`. Nobody may call it in the person's stead.
          */
         post: operations["postEmailDomainsByDomainVerify"];
@@ -1638,7 +1638,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Removes an e-mail domain; those who joined by it stay
+         * Removes an e-mail domain. Users who joined by it stay.
          * @description Needs the permission `tenants:manage`.
          */
         delete: operations["deleteEmailDomainsByDomain"];
@@ -1657,8 +1657,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Makes your account a user of a tenant, by the domain of your verified e-mail
-         * @description Then `POST /auth/switch` gives a token for the tenant.
+         * Joins a tenant by the domain of your verified e-mail
+         * @description Afterwards, `POST /auth/switch` issues a token for the tenant.
          *
          *     Whoever is signed in may call this.
          */
@@ -1677,14 +1677,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists the invitations that are not accepted, newest first
+         * Lists open invitations, newest first
          * @description Needs the permission `users:write`.
          */
         get: operations["getInvitations"];
         put?: never;
         /**
-         * Invites somebody by e-mail, to a role up to your own
-         * @description The answer is the same whether or not the e-mail has an account or a user; the mail says. The link in it is good for seven days, or the tenant's `invitation_days`. When it is accepted, it gives no more than whoever sent it may give then.
+         * Invites somebody by e-mail, with a role up to your own
+         * @description The response is the same whether or not the e-mail has an account or a user; only the message says. Its link is valid for seven days, or the tenant's `invitation_days`. On acceptance it grants no more than its sender may grant at that time.
          *
          *     Needs the permission `users:write`. Nobody may call it in the person's stead.
          */
@@ -1705,8 +1705,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends an invitation again, with a new link; the old ones are void
-         * @description From now on it is the caller's, and gives no more than they may give.
+         * Resends an invitation with a new link; earlier links become invalid
+         * @description The caller becomes its sender: it grants no more than the caller may grant.
          *
          *     Needs the permission `users:write`. Nobody may call it in the person's stead.
          */
@@ -1728,7 +1728,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Revokes an invitation; its links are void
+         * Revokes an invitation and its links
          * @description Needs the permission `users:write`.
          */
         delete: operations["deleteInvitationsById"];
@@ -1745,7 +1745,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows whoever has the mail's link what they are invited to
+         * Returns the invitation behind the link in the e-mail
          * @description Anybody may call this.
          */
         get: operations["getInvitationsPreview"];
@@ -1767,8 +1767,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Accepts an invitation, and signs in to the tenant
-         * @description Somebody new gives `token` and `password`: they get an account, whose e-mail is verified by that. Whoever has an account with the invitation's e-mail, verified, signs in first, and gives `token` or `invitation_id`.
+         * Accepts an invitation and signs in to the tenant
+         * @description New people send `token` and `password`; they get an account with a verified e-mail. People with an account whose verified e-mail is the invitation's sign in first and send `token` or `invitation_id`.
          *
          *     Anybody may call this.
          */
@@ -1787,8 +1787,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists the tenants that the account is in, and those that are open to it
-         * @description What an e-mail opens is shown once it is verified.
+         * Lists the account's tenants, and those it may join
+         * @description Joinable tenants and invitations appear once the e-mail is verified.
          *
          *     Whoever is signed in may call this.
          */
@@ -1811,8 +1811,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Leaves a tenant: the caller's user there is deleted, and all its sessions end
-         * @description Nobody else has to agree, but an owner stays until another one is there. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).
+         * Leaves a tenant: deletes the caller's user there and ends its sessions
+         * @description The last owner cannot leave. Needs a token for the platform or for that tenant, and re-authentication within the last ten minutes (`/auth/reauthenticate`).
          *
          *     Whoever is signed in may call this.
          */
@@ -1833,8 +1833,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Gives a tenant to another of its users
-         * @description For the account that owns it, while it is an active owner there, and for platform administrators. The new owner has to be an active user who is linked to an account, and gets the role `owner`; the old one becomes an admin. Both get a mail. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).
+         * Transfers a tenant to another of its users
+         * @description For the account that owns the tenant, while it is an active owner there, and for platform administrators. The new owner must be an active user linked to an account. They get the role `owner`, the previous owner becomes an admin, and both get an e-mail. Needs a token for the platform or for that tenant, and re-authentication within the last ten minutes (`/auth/reauthenticate`).
          *
          *     Whoever is signed in may call this.
          */
@@ -1933,8 +1933,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists mails and what became of them, newest first
-         * @description Where mails are captured and not sent, with their text.
+         * Lists e-mails and their delivery status, newest first
+         * @description Includes the text if e-mails are captured instead of sent.
          *
          *     Platform administrators may call this.
          */
@@ -1955,8 +1955,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows what a tenant uses, day by day, and its quotas
-         * @description For whoever holds `usage:read` in the tenant, its owner's account, and platform administrators. Days are UTC's, by default the last thirty; at most 400. Other nodes' counts are ten seconds old at most, and what there is (users, rows, storage) was measured within a minute.
+         * Returns a tenant's usage by day and its quotas
+         * @description For users with `usage:read`, the owner's account, and platform administrators. Days are in UTC, by default the last thirty, at most 400. Counts of other nodes are at most ten seconds old, levels (users, rows, storage) at most a minute.
          *
          *     Whoever is signed in may call this.
          */
@@ -1977,8 +1977,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows how the platform is used: tenants, activity by day, who uses most
-         * @description Days are UTC's, by default the last thirty; at most 92. A tenant is active on a day on which its users made a request; a user, on a day on which they signed in or a session of theirs was renewed. `top` has ten tenants each.
+         * Returns platform statistics: tenants, daily activity, heaviest users
+         * @description Days are in UTC, by default the last thirty, at most 92. A tenant is active on a day if its users made a request; a user, if they signed in or refreshed a session. `top` lists ten tenants for each metric.
          *
          *     Platform administrators may call this.
          */
@@ -2006,7 +2006,7 @@ export interface paths {
         put?: never;
         /**
          * Adds a template
-         * @description A template of the name of one of the system's mails (`GET /notifications/templates/system`) takes its place.
+         * @description A template with the name of a system e-mail (`GET /notifications/templates/system`) overrides it.
          *
          *     Needs the permission `notification-templates:write`.
          */
@@ -2025,8 +2025,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists the mails that the system sends by itself
-         * @description A template of the same name takes a mail's place. Its links and who gets it stay the system's.
+         * Lists the system e-mails
+         * @description A template with the same name overrides the e-mail's texts. Its links and recipients stay the system's.
          *
          *     Needs the permission `notification-templates:read`.
          */
@@ -2047,7 +2047,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a template
+         * Returns a template
          * @description Needs the permission `notification-templates:read`.
          */
         get: operations["getNotificationsTemplatesById"];
@@ -2077,8 +2077,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Shows what a template makes, with examples for what is not given
-         * @description Other texts can be tried before they are saved.
+         * Previews a template with examples for missing values
+         * @description Accepts changed texts, so that they can be tried before they are saved.
          *
          *     Needs the permission `notification-templates:read`.
          */
@@ -2097,7 +2097,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists notifications and what became of them, newest first
+         * Lists notifications and their delivery status, newest first
          * @description Needs the permission `notifications:read`.
          */
         get: operations["getNotificationsHistory"];
@@ -2117,7 +2117,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a notification and what became of it
+         * Returns a notification and its delivery status
          * @description Needs the permission `notifications:read`.
          */
         get: operations["getNotificationsHistoryById"];
@@ -2139,7 +2139,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends a notification again that failed or was suppressed
+         * Resends a notification that failed or was suppressed
          * @description Needs the permission `notifications:send`.
          */
         post: operations["postNotificationsHistoryByIdRetry"];
@@ -2157,14 +2157,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists the addresses that are not written to, newest first
+         * Lists suppressed addresses, newest first
          * @description Needs the permission `notifications:read`.
          */
         get: operations["getNotificationsSuppressions"];
         put?: never;
         /**
-         * Adds an address that is not to be written to
-         * @description Mails of the system's own are sent nevertheless: whoever asks for a new password gets it.
+         * Suppresses an address
+         * @description Notifications to it are no longer sent. System e-mails, such as a password reset, still are.
          *
          *     Needs the permission `notifications:send`.
          */
@@ -2186,7 +2186,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Lets an address be written to again
+         * Removes an address from the suppressed ones
          * @description Needs the permission `notifications:send`.
          */
         delete: operations["deleteNotificationsSuppressionsById"];
@@ -2203,7 +2203,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The key with which a browser subscribes (`applicationServerKey`)
+         * Returns the key for a browser's subscription (`applicationServerKey`)
          * @description Anybody may call this.
          */
         get: operations["getNotificationsPushKey"];
@@ -2223,14 +2223,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists your browsers that are pushed to
+         * Lists your push subscriptions
          * @description Whoever is signed in may call this.
          */
         get: operations["getNotificationsPushSubscriptions"];
         put?: never;
         /**
-         * Has this browser pushed to
-         * @description A browser that was another user's is yours from now on. 20 are kept, the newest.
+         * Subscribes this browser to push messages
+         * @description If another user had subscribed the browser, the subscription becomes yours. Your newest 20 are kept.
          *
          *     Whoever is signed in may call this.
          */
@@ -2252,7 +2252,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Has a browser of yours pushed to no longer
+         * Deletes one of your push subscriptions
          * @description Whoever is signed in may call this.
          */
         delete: operations["deleteNotificationsPushSubscriptionsById"];
@@ -2271,8 +2271,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends an e-mail, from a template or as it is given
-         * @description It is sent soon, at least once; what became of it is in the history. An `Idempotency-Key` keeps a repeated request from sending a second one.
+         * Sends an e-mail, from a template or with the given text
+         * @description Queues the e-mail; it is sent at least once, and the history has its delivery status. Send an `Idempotency-Key` so that a repeated request does not send a second one.
          *
          *     Needs the permission `notifications:send`.
          */
@@ -2293,7 +2293,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends a text message, from a template or as it is given
+         * Sends a text message, from a template or with the given text
          * @description Needs the permission `notifications:send`.
          */
         post: operations["postNotificationsSms"];
@@ -2313,7 +2313,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Pushes to a device, or to a user's browsers
+         * Sends a push message to a device or to a user's browsers
          * @description Needs the permission `notifications:send`.
          */
         post: operations["postNotificationsPush"];
@@ -2333,8 +2333,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Takes Amazon SES's reports of bounces and complaints
-         * @description Messages of the SNS topic `SES_FEEDBACK_TOPIC_ARN`, with Amazon's signature; without that setting it is not there. A subscription is confirmed. What is said twice counts once.
+         * Receives Amazon SES's bounce and complaint reports
+         * @description Accepts signed messages of the SNS topic `SES_FEEDBACK_TOPIC_ARN`; without that setting the route does not exist. Confirms subscriptions. Repeated reports have no further effect.
          *
          *     Anybody may call this.
          */
@@ -2354,7 +2354,7 @@ export interface paths {
         };
         /**
          * Lists jobs, newest first
-         * @description `data` and `result` of more than 4 KiB are null here, and shown with the job itself. The tenant's; for platform administrators outside a tenant, all. Completed jobs are kept for two days, parked ones for thirty.
+         * @description Lists the tenant's jobs; for platform administrators outside a tenant, all jobs. `data` and `result` over 4 KiB are null here; fetch the job to see them. Completed jobs are kept for two days, parked jobs for thirty.
          *
          *     Needs the permission `jobs:read`. Platform administrators may call it as well.
          */
@@ -2375,7 +2375,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a job: how far it is, and what came of it
+         * Returns a job with its progress and result
          * @description Needs the permission `jobs:read`. Platform administrators may call it as well.
          */
         get: operations["getJobsById"];
@@ -2383,7 +2383,7 @@ export interface paths {
         post?: never;
         /**
          * Drops a job
-         * @description One that runs is told to stop; whatever it still does, it does not run again.
+         * @description A running job is asked to stop. It does not run again.
          *
          *     Needs the permission `jobs:write`. Platform administrators may call it as well.
          */
@@ -2403,7 +2403,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Tries a parked job again, at once and as often as at first
+         * Retries a parked job at once, with its full number of retries
          * @description Needs the permission `jobs:write`. Platform administrators may call it as well.
          */
         post: operations["postJobsByIdRetry"];
@@ -2423,8 +2423,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Makes a ticket that opens a log stream once, within half a minute
-         * @description Another one replaces it. The stream is good for as long as the session is.
+         * Creates a ticket that opens one log stream within half a minute
+         * @description A new ticket replaces the previous one. The stream lasts at most as long as the session.
          *
          *     Needs the permission `logs:read`. Platform administrators may call it as well. Nobody may call it in the person's stead, and no machine.
          */
@@ -2450,7 +2450,7 @@ export interface paths {
         put?: never;
         /**
          * Adds a webhook
-         * @description Its address is asked for each event, signed after Standard Webhooks with the `secret` that this answers once. It takes the permission to read what the events are about, now and at each delivery: whoever sets it up answers for it.
+         * @description Each event is sent to its URL, signed as in Standard Webhooks with the `secret` that this response contains, which is shown only once. The caller becomes responsible for the webhook and needs the permissions to read the events' data, now and at each delivery.
          *
          *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
          */
@@ -2469,8 +2469,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists the events that there are, with the schemas of their data
-         * @description A request's body is `{ type, timestamp, data }`; this is about `data`, what the event is about as it is after the change.
+         * Lists all events with the schemas of their data
+         * @description The body of a webhook request is `{ type, timestamp, data }`. The schemas describe `data`, the object after the change.
          *
          *     Needs the permission `webhooks:read`.
          */
@@ -2491,22 +2491,22 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a webhook
+         * Returns a webhook
          * @description Needs the permission `webhooks:read`.
          */
         get: operations["getWebhooksById"];
         put?: never;
         post?: never;
         /**
-         * Deletes a webhook, and what is known of its deliveries
+         * Deletes a webhook and its deliveries
          * @description Needs the permission `webhooks:write`.
          */
         delete: operations["deleteWebhooksById"];
         options?: never;
         head?: never;
         /**
-         * Changes a webhook, or switches it on or off
-         * @description Whoever changes `url` or `events`, or switches it on, answers for it from then on, and has to be permitted to read what its events are about.
+         * Changes, enables or disables a webhook
+         * @description A caller who changes `url` or `events`, or enables the webhook, becomes responsible for it and needs the permissions to read its events' data.
          *
          *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
          */
@@ -2523,8 +2523,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Gives the webhook another secret
-         * @description For 24 hours the one before signs too: requests have both signatures. It takes the permission to read what the webhook's events are about.
+         * Replaces the webhook's secret
+         * @description For 24 hours requests carry the signatures of both secrets. Needs the permissions to read the data of the webhook's events.
          *
          *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
          */
@@ -2545,8 +2545,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends the event `webhook.tested` at once, and says what came of it
-         * @description Once, whether or not the webhook is switched on.
+         * Sends the event `webhook.tested` at once and returns the outcome
+         * @description One attempt, even if the webhook is disabled.
          *
          *     Needs the permission `webhooks:write`.
          */
@@ -2565,7 +2565,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists what was sent to a webhook, newest first; for 30 days
+         * Lists a webhook's deliveries of the last 30 days, newest first
          * @description Needs the permission `webhooks:read`.
          */
         get: operations["getWebhooksByIdDeliveries"];
@@ -2585,8 +2585,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows what was sent to a webhook, with its body
-         * @description It takes the permission to read what the event is about.
+         * Returns a delivery with its body
+         * @description Needs the permission to read the event's data.
          *
          *     Needs the permission `webhooks:read`.
          */
@@ -2609,8 +2609,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends an event once more
-         * @description As a delivery of its own, with the same `webhook-id` and body, so that a receiver that had it knows it again.
+         * Sends an event again
+         * @description Creates a new delivery with the same `webhook-id` and body, so that the receiver can recognise a duplicate.
          *
          *     Needs the permission `webhooks:write`.
          */
@@ -2630,7 +2630,7 @@ export interface paths {
         };
         /**
          * Lists contacts, newest first or by name
-         * @description `q` is looked for in name, e-mail, phone and company, in upper or lower case.
+         * @description `q` searches name, e-mail, phone and company, ignoring case.
          *
          *     Needs the permission `contacts:read`.
          */
@@ -2677,8 +2677,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Imports contacts from CSV: all rows, or none
-         * @description The first line names the columns: `name`, and any of `email`, `phone`, `company`, `address`, `age`, `gender`, `notes`; those that only an export has are passed over. In UTF-8, at most 10485760 bytes. If rows are refused, nothing is imported, and the problem has the report as its members.
+         * Imports contacts from CSV: all rows or none
+         * @description The first line names the columns: `name`, and any of `email`, `phone`, `company`, `address`, `age`, `gender`, `notes`; columns that only an export has are ignored. UTF-8, at most 10485760 bytes. If any row is invalid, nothing is imported and the problem response contains the report.
          *
          *     Needs the permission `contacts:write`.
          */
@@ -2697,7 +2697,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a contact
+         * Returns a contact
          * @description Needs the permission `contacts:read`.
          */
         get: operations["getContactsById"];
@@ -2726,7 +2726,7 @@ export interface paths {
         };
         /**
          * Lists products, newest first or by name
-         * @description `q` is looked for in name, SKU and description, in upper or lower case.
+         * @description `q` searches name, SKU and description, ignoring case.
          *
          *     Needs the permission `products:read`.
          */
@@ -2771,21 +2771,21 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a product
+         * Returns a product
          * @description Needs the permission `products:read`.
          */
         get: operations["getProductsById"];
         put?: never;
         post?: never;
         /**
-         * Deletes a product that was never ordered
+         * Deletes a product that is not part of any order
          * @description Needs the permission `products:write`.
          */
         delete: operations["deleteProductsById"];
         options?: never;
         head?: never;
         /**
-         * Changes a product; orders keep the price they were made at
+         * Changes a product. Existing orders keep their prices.
          * @description Needs the permission `products:write`.
          */
         patch: operations["patchProductsById"];
@@ -2805,7 +2805,7 @@ export interface paths {
         get: operations["getOrders"];
         put?: never;
         /**
-         * Orders products at their present prices
+         * Creates an order at the products' current prices
          * @description Needs the permission `orders:write`.
          */
         post: operations["postOrders"];
@@ -2843,7 +2843,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows an order with its lines
+         * Returns an order with its lines
          * @description Needs the permission `orders:read`.
          */
         get: operations["getOrdersById"];
@@ -2858,7 +2858,7 @@ export interface paths {
         head?: never;
         /**
          * Changes an order's status
-         * @description draft → placed → paid → shipped; cancelled from each of the first three.
+         * @description draft → placed → paid → shipped; the first three can be cancelled.
          *
          *     Needs the permission `orders:write`.
          */
@@ -2874,7 +2874,7 @@ export interface paths {
         };
         /**
          * Lists documents without their content, newest first
-         * @description `q` is looked for in title and content, in upper or lower case.
+         * @description `q` searches title and content, ignoring case.
          *
          *     Needs the permission `documents:read`.
          */
@@ -2919,7 +2919,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows a document
+         * Returns a document
          * @description Needs the permission `documents:read`.
          */
         get: operations["getDocumentsById"];
@@ -2948,15 +2948,15 @@ export interface paths {
         };
         /**
          * Lists files, newest first
-         * @description `q` is looked for in their names. Those whose bytes have not come are `pending`.
+         * @description `q` searches the names. Files whose upload is not complete are `pending`.
          *
          *     Needs the permission `files:read`.
          */
         get: operations["getFiles"];
         put?: never;
         /**
-         * Asks for an upload straight to the storage
-         * @description Keeps room for the file, and gives the request to send its bytes with; the storage takes no other size or type. Afterwards, `POST /api/v1/files/{id}/confirm`.
+         * Requests a signed upload directly to the storage
+         * @description Reserves quota and returns the signed request to send the content with. The storage accepts exactly this size and type. Afterwards call `POST /api/v1/files/{id}/confirm`.
          *
          *     Needs the permission `files:write`.
          */
@@ -2978,7 +2978,7 @@ export interface paths {
         put?: never;
         /**
          * Uploads a file
-         * @description A form (`multipart/form-data`): what is to be said of the file, and then its bytes in a part named `file`, at most 100000000. The name and the type are the part's, unless fields say others; a `file_size` is checked. The bytes must fit the type where the type has a signature.
+         * @description Send a form (`multipart/form-data`): the metadata fields first, then the content in a part named `file`, at most 100000000 bytes. Name and type default to those of the part; `file_size`, if given, must match. If the type has a known signature, the content must begin with it.
          *
          *     Needs the permission `files:write`.
          */
@@ -2999,8 +2999,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Says that a file's bytes are in the storage
-         * @description Their size and type are looked up there, not believed. What does not fit is removed. May be repeated.
+         * Confirms a signed upload
+         * @description The server checks size and type in the storage and deletes content that does not match. Safe to repeat.
          *
          *     Needs the permission `files:write`.
          */
@@ -3019,7 +3019,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows what is known of a file
+         * Returns a file's metadata
          * @description Needs the permission `files:read`.
          */
         get: operations["getFilesById"];
@@ -3033,7 +3033,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Renames a file, or changes its metadata
+         * Renames a file or changes its metadata
          * @description Needs the permission `files:write`.
          */
         patch: operations["patchFilesById"];
@@ -3047,8 +3047,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Leads to a file's bytes
-         * @description To a signed URL, which needs no credentials and is good for at most an hour. Pictures, sound, films and plain text may be shown; everything else is an attachment.
+         * Redirects to a file's content
+         * @description The redirect leads to a signed URL that needs no credentials and is valid for at most an hour. Browsers may display images, audio, video and plain text; everything else is downloaded.
          *
          *     Needs the permission `files:read`.
          */
@@ -3069,8 +3069,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Searches contacts, products, documents and users, the best first
-         * @description Of those types whose lists the caller may see. Contacts, products and users are found by a part of what they are found by in their lists; documents by their words, as one types them into a search engine (`"a phrase"`, `or`, `-without`). Where nothing is found, what is similar is: `Hoper` finds Hopper.
+         * Searches contacts, products, documents and users, best matches first
+         * @description Searches the types that the caller may list. Contacts, products and users match by part of the same fields as in their lists; documents match by words, in search-engine syntax (`"a phrase"`, `or`, `-without`). If nothing matches, similar names do: `Hoper` finds Hopper.
          *
          *     Needs the permission `search:read`.
          */
@@ -3109,18 +3109,18 @@ export interface components {
         Registration: {
             /** @example ada@example.org */
             email: string;
-            /** @description 8 to 128 characters, and none that everybody tries first. */
+            /** @description 8 to 128 characters, and not a commonly used password. */
             password: string;
             /** Format: name */
             first_name?: string;
             /** Format: name */
             last_name?: string;
-            /** @description a-z, 0-9, then also . _ and -; unique in the tenant, in upper or lower case. */
+            /** @description a-z and 0-9 and, except at the start, . _ and -; unique in the tenant, ignoring case. */
             username?: string;
             /** @description A tenant's id, key, slug or number. */
             tenant?: string;
             /**
-             * @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.
+             * @description `token` (the default): tokens in the response. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` to send as `X-CSRF-Token` with every request that changes something.
              * @enum {string}
              */
             session?: "token" | "cookie";
@@ -3151,42 +3151,42 @@ export interface components {
             name: string;
         };
         SignedIn: {
-            /** @description The same as `access_token`. */
+            /** @description Same as `access_token`. */
             token?: string;
-            /** @description Proves who calls, as `Authorization: Bearer …`. Absent where a cookie does. */
+            /** @description Send it as `Authorization: Bearer …`. Absent for cookie sessions. */
             access_token?: string;
-            /** @description For `POST /auth/refresh`, once. Absent where a session can't be prolonged. */
+            /** @description For `POST /auth/refresh`; single use. Absent if the session cannot be refreshed. */
             refresh_token?: string;
             /** @constant */
             token_type?: "bearer";
-            /** @description For the header `X-CSRF-Token` of each change. Only where a cookie proves who calls. */
+            /** @description Send it as `X-CSRF-Token` with every request that changes something. Only for cookie sessions. */
             csrf_token?: string;
             /** @description Seconds. */
             expires_in: number;
             user: components["schemas"]["Person"];
-            /** @description The tenant that the token is valid in; null: the platform itself. */
+            /** @description The tenant for which the token is valid; null: the platform. */
             tenant: components["schemas"]["TenantSummary"] | null;
-            /** @description Of an account: the tenants to switch to. */
+            /** @description For an account: the tenants it can switch to. */
             tenants?: components["schemas"]["TenantSummary"][];
         };
-        /** @description Before anybody can log in, the e-mail has to be verified. */
+        /** @description The e-mail must be verified before the first log-in. */
         VerificationPending: {
             /** @constant */
             verification_required: true;
-            /** @description Where the mail goes. */
+            /** @description The address that the e-mail is sent to. */
             email: string;
         };
         /** @description With `email` or `username`. */
         LogIn: {
             /** @example ada@example.org */
             email?: string;
-            /** @description a-z, 0-9, then also . _ and -; unique in the tenant, in upper or lower case. */
+            /** @description a-z and 0-9 and, except at the start, . _ and -; unique in the tenant, ignoring case. */
             username?: string;
             password: string;
             /** @description A tenant's id, key, slug or number. */
             tenant?: string;
             /**
-             * @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.
+             * @description `token` (the default): tokens in the response. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` to send as `X-CSRF-Token` with every request that changes something.
              * @enum {string}
              */
             session?: "token" | "cookie";
@@ -3194,16 +3194,16 @@ export interface components {
         Refresh: {
             refresh_token: string;
         };
-        /** @description `tenant: null` leaves all tenants, for the platform itself. */
+        /** @description `tenant: null` switches to the platform, outside all tenants. */
         Switch: {
             tenant: string | null;
         };
         Session: {
             /** Format: uuid */
             id: string;
-            /** @description How the person has proved who they are (RFC 8176); `mfa`: by two factors. */
+            /** @description How the person authenticated (RFC 8176); `mfa`: with two factors. */
             amr: string[];
-            /** @description How it is shown: `token`, … */
+            /** @description How the client presents it: `token` or `cookie`. */
             kind: string;
             ip: string | null;
             user_agent: string | null;
@@ -3216,22 +3216,22 @@ export interface components {
             last_used_at: string;
             /** Format: date-time */
             expires_at: string;
-            /** @description Whether this request is part of it. */
+            /** @description Whether this request uses it. */
             current: boolean;
-            /** @description Whether an administrator acts as the user. */
+            /** @description Whether an administrator is impersonating the user. */
             impersonated: boolean;
         };
         Me: {
             user: components["schemas"]["Person"];
-            /** @description The tenant that the token is valid in; null: the platform itself. */
+            /** @description The tenant for which the token is valid; null: the platform. */
             tenant: components["schemas"]["TenantSummary"] | null;
-            /** @description Of an account: the tenants to switch to. */
+            /** @description For an account: the tenants it can switch to. */
             tenants?: components["schemas"]["TenantSummary"][];
             role?: string;
             permissions: string[];
-            /** @description For the header `X-CSRF-Token` of each change. Only where a cookie proves who calls. */
+            /** @description Send it as `X-CSRF-Token` with every request that changes something. Only for cookie sessions. */
             csrf_token?: string;
-            /** @description The administrator of the platform who acts as the user. */
+            /** @description The platform administrator who is impersonating the user. */
             impersonator?: {
                 /** Format: uuid */
                 id: string;
@@ -3244,7 +3244,7 @@ export interface components {
             }[];
         };
         EmailVerification: {
-            /** @description Of the mail's link. */
+            /** @description The token from the link in the e-mail. */
             token: string;
         };
         Address: {
@@ -3254,14 +3254,14 @@ export interface components {
             tenant?: string;
         };
         PasswordReset: {
-            /** @description Of the mail's link. */
+            /** @description The token from the link in the e-mail. */
             token: string;
-            /** @description 8 to 128 characters, and none that everybody tries first. */
+            /** @description 8 to 128 characters, and not a commonly used password. */
             password: string;
         };
         PasswordChange: {
             current_password: string;
-            /** @description 8 to 128 characters, and none that everybody tries first. */
+            /** @description 8 to 128 characters, and not a commonly used password. */
             new_password: string;
         };
         Tenant: {
@@ -3275,7 +3275,7 @@ export interface components {
             status: "active" | "suspended";
             plan: string;
             /**
-             * @description pool: rows among others'; schema: a schema of its own; database: a database of its own.
+             * @description pool: tables shared with other tenants; schema: its own schema; database: its own database.
              * @enum {string}
              */
             isolation: "pool" | "schema" | "database";
@@ -3309,14 +3309,14 @@ export interface components {
              * @enum {string}
              */
             status: "active" | "pending";
-            /** @description The DNS record that proves the host; null where the platform gave it. */
+            /** @description The DNS record that proves the host; null if the platform assigned it. */
             verification: {
                 name: string;
                 /** @constant */
                 type: "TXT";
                 value: string;
             } | null;
-            /** @description What the server shows for the host where it ends TLS itself. */
+            /** @description The host's certificate, for servers that terminate TLS themselves. */
             certificate: {
                 /** @description SHA-256, hexadecimal. */
                 fingerprint: string;
@@ -3329,17 +3329,17 @@ export interface components {
             id: string;
             name: string;
             /**
-             * @description Its host and port.
+             * @description Host and port.
              * @example eu.example:5432
              */
             address: string;
-            /** @description Its share of new tenants, beside the others' weights. */
+            /** @description The server's share of new tenants, relative to the other weights. */
             weight: number;
             /** @description Whether new tenants are placed on it. */
             accepting: boolean;
-            /** @description False while the node that answers this finds that the server does not answer: its tenants get 503. */
+            /** @description False while the responding node cannot reach the server; the server's tenants get 503. */
             answers: boolean;
-            /** @description How many are placed on it, without deleted ones. */
+            /** @description The number of tenants placed on it, without deleted ones. */
             tenants: number;
         };
         ServerTenant: {
@@ -3348,7 +3348,7 @@ export interface components {
             key: string;
             name: string;
             /**
-             * @description deleted: its rows are there until they are erased.
+             * @description deleted: its rows are still on the server until they are erased.
              * @enum {string}
              */
             status: "provisioning" | "active" | "suspended" | "deleted";
@@ -3376,7 +3376,7 @@ export interface components {
             /** @example ada@example.org */
             email: string;
             username?: string | null;
-            /** @description 8 to 128 characters, and none that everybody tries first. */
+            /** @description 8 to 128 characters, and not a commonly used password. */
             password?: string;
             /** Format: name */
             first_name?: string;
@@ -3406,12 +3406,12 @@ export interface components {
             action: string;
             aliases: string[];
             /**
-             * @description The least of the system roles that holds it.
+             * @description The lowest system role that holds it.
              * @enum {string}
              */
             role: "owner" | "admin" | "manager" | "user" | "viewer";
         };
-        /** @description A system role has no times: it was always there. */
+        /** @description System roles have no timestamps: they always exist. */
         Role: {
             /** Format: uuid */
             id: string;
@@ -3429,7 +3429,7 @@ export interface components {
             description?: string;
             permissions?: string[];
         };
-        /** @description What is absent stays as it is. */
+        /** @description Absent properties stay unchanged. */
         RoleChanges: {
             /** Format: name */
             name?: string;
@@ -3452,10 +3452,10 @@ export interface components {
         };
         /** @description With `code`, `recovery_code` or `passkey`. */
         SecondFactor: {
-            /** @description Of the answer `second_factor_required`. */
+            /** @description The `mfa_token` of the response `second_factor_required`. */
             mfa_token: string;
             /**
-             * @description What the app shows, once.
+             * @description The code shown by the app; single use.
              * @example 287082
              */
             code?: string;
@@ -3482,33 +3482,33 @@ export interface components {
             };
         };
         MfaToken: {
-            /** @description Of the answer `second_factor_required`. */
+            /** @description The `mfa_token` of the response `second_factor_required`. */
             mfa_token: string;
         };
         BegunTotp: {
-            /** @description For adding it, with the first code that the app shows; for ten minutes. */
+            /** @description Send it with the app's first code to add the factor. Valid for ten minutes. */
             token: string;
-            /** @description Base32, for typing. */
+            /** @description Base32, for manual entry. */
             secret: string;
             /** @description `otpauth://totp/…`, for a QR code. */
             uri: string;
         };
         PasskeyOptions: {
-            /** @description Good once, for ten minutes. */
+            /** @description Single use, valid for ten minutes. */
             challenge: string;
         } & {
             [key: string]: unknown;
         };
         /** @description With `totp` or `passkey`. */
         Enrolment: {
-            /** @description Of the answer `second_factor_required`. */
+            /** @description The `mfa_token` of the response `second_factor_required`. */
             mfa_token: string;
             /** Format: name */
             name?: string;
             totp?: {
                 token: string;
                 /**
-                 * @description What the app shows, once.
+                 * @description The code shown by the app; single use.
                  * @example 287082
                  */
                 code: string;
@@ -3545,7 +3545,7 @@ export interface components {
         };
         AddedFactor: {
             factor: components["schemas"]["Factor"];
-            /** @description With the first factor. They are shown now, and never again. */
+            /** @description Only with the first factor. They are shown only once. */
             recovery_codes?: string[];
             session: components["schemas"]["SignedIn"];
         };
@@ -3577,7 +3577,7 @@ export interface components {
             /** @description A tenant's id, key, slug or number. */
             tenant?: string;
             /**
-             * @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.
+             * @description `token` (the default): tokens in the response. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` to send as `X-CSRF-Token` with every request that changes something.
              * @enum {string}
              */
             session?: "token" | "cookie";
@@ -3593,7 +3593,7 @@ export interface components {
             totp?: {
                 token: string;
                 /**
-                 * @description What the app shows, once.
+                 * @description The code shown by the app; single use.
                  * @example 287082
                  */
                 code: string;
@@ -3619,14 +3619,14 @@ export interface components {
             };
         };
         RecoveryCodes: {
-            /** @description With the first factor. They are shown now, and never again. */
+            /** @description Only with the first factor. They are shown only once. */
             recovery_codes: string[];
         };
-        /** @description With a factor; whoever has none, with `password`. */
+        /** @description With a factor, or with `password` if you have none. */
         Reauthentication: {
             password?: string;
             /**
-             * @description What the app shows, once.
+             * @description The code shown by the app; single use.
              * @example 287082
              */
             code?: string;
@@ -3656,17 +3656,17 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            /** @description What the key begins with. */
+            /** @description The first characters of the key. */
             prefix: string;
-            /** @description The permissions that it was made for. */
+            /** @description The permissions that the key was created with. */
             scopes: string[];
             /**
              * Format: uuid
-             * @description Who made it.
+             * @description The user who created it.
              */
             user_id: string;
             expires_at: string | null;
-            /** @description To a minute or two. */
+            /** @description Accurate to a minute or two. */
             last_used_at: string | null;
             /** Format: date-time */
             created_at: string;
@@ -3681,21 +3681,21 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            /** @description What the key begins with. */
+            /** @description The first characters of the key. */
             prefix: string;
-            /** @description The permissions that it was made for. */
+            /** @description The permissions that the key was created with. */
             scopes: string[];
             /**
              * Format: uuid
-             * @description Who made it.
+             * @description The user who created it.
              */
             user_id: string;
             expires_at: string | null;
-            /** @description To a minute or two. */
+            /** @description Accurate to a minute or two. */
             last_used_at: string | null;
             /** Format: date-time */
             created_at: string;
-            /** @description The key itself. It is shown now, and never again. */
+            /** @description The key itself. It is shown only once. */
             key: string;
         };
         ClientCertificate: {
@@ -3703,7 +3703,7 @@ export interface components {
             id: string;
             name: string;
             /**
-             * @description certificate: this one, by its fingerprint; authority: all client certificates that it issues.
+             * @description certificate: only this one, by its fingerprint; authority: every client certificate that it issues.
              * @enum {string}
              */
             kind: "certificate" | "authority";
@@ -3725,27 +3725,27 @@ export interface components {
             id: string;
             name: string;
             /**
-             * @description As the provider names itself, without `/.well-known/…`.
+             * @description The issuer URL, without `/.well-known/…`.
              * @example https://accounts.google.com
              */
             issuer: string;
             client_id: string;
             /** @description Default openid, email, profile. */
             scopes: string[];
-            /** @description The domains of the e-mails that may sign in; empty: any. */
+            /** @description The e-mail domains that may sign in; empty: any. */
             allowed_domains: string[];
-            /** @description Believes the provider about e-mails in `allowed_domains` where it does not say `email_verified`. Only for a provider in which nobody can choose their address. */
+            /** @description Treats e-mails in `allowed_domains` as verified if the provider does not send `email_verified`. Use it only if users can't choose their address at the provider. */
             trust_email: boolean;
-            /** @description Whether somebody unknown becomes a user at the first sign-in; default false. */
+            /** @description Whether the first sign-in of an unknown person creates a user; default false. */
             create_users: boolean;
             /**
-             * @description A system role; never owner.
+             * @description A system role other than owner.
              * @enum {string}
              */
             default_role: "admin" | "manager" | "user" | "viewer";
             role_mapping: {
                 /**
-                 * @description The names that lead to the claim, outermost first.
+                 * @description The path to the claim, outermost name first.
                  * @example [
                  *       "groups"
                  *     ]
@@ -3757,18 +3757,18 @@ export interface components {
                 claim: string[];
                 values: {
                     value: string;
-                    /** @description The name of a system role (never owner), or the id of a role of your own. */
+                    /** @description The name of a system role (except owner), or the id of one of the tenant's own roles. */
                     role: string;
                 }[];
             } | null;
-            /** @description Whether each sign-in sets the roles anew, or only the first. */
+            /** @description Whether every sign-in updates the roles, or only the first one sets them. */
             update_roles: boolean;
-            /** @description The provider always asks for a second factor. */
+            /** @description Trust that the provider always requires a second factor. */
             trust_second_factor: boolean;
-            /** @description Values of `acr` that stand for a second factor; they are asked for as well. */
+            /** @description Values of `acr` that mean a second factor. They are sent as `acr_values` too. */
             second_factor_acr: string[];
             enabled: boolean;
-            /** @description What to register at the provider: where it may send browsers back. */
+            /** @description The redirect URIs to register at the provider. */
             redirect_uris: string[];
             /** Format: date-time */
             created_at: string;
@@ -3779,27 +3779,27 @@ export interface components {
             /** Format: name */
             name: string;
             /**
-             * @description As the provider names itself, without `/.well-known/…`.
+             * @description The issuer URL, without `/.well-known/…`.
              * @example https://accounts.google.com
              */
             issuer: string;
             client_id: string;
             /** @description Default openid, email, profile. */
             scopes?: string[];
-            /** @description The domains of the e-mails that may sign in; empty: any. */
+            /** @description The e-mail domains that may sign in; empty: any. */
             allowed_domains?: string[];
-            /** @description Believes the provider about e-mails in `allowed_domains` where it does not say `email_verified`. Only for a provider in which nobody can choose their address. */
+            /** @description Treats e-mails in `allowed_domains` as verified if the provider does not send `email_verified`. Use it only if users can't choose their address at the provider. */
             trust_email?: boolean;
-            /** @description Whether somebody unknown becomes a user at the first sign-in; default false. */
+            /** @description Whether the first sign-in of an unknown person creates a user; default false. */
             create_users?: boolean;
             /**
-             * @description A system role; never owner.
+             * @description A system role other than owner.
              * @enum {string}
              */
             default_role?: "admin" | "manager" | "user" | "viewer";
             role_mapping?: {
                 /**
-                 * @description The names that lead to the claim, outermost first.
+                 * @description The path to the claim, outermost name first.
                  * @example [
                  *       "groups"
                  *     ]
@@ -3811,45 +3811,45 @@ export interface components {
                 claim: string[];
                 values: {
                     value: string;
-                    /** @description The name of a system role (never owner), or the id of a role of your own. */
+                    /** @description The name of a system role (except owner), or the id of one of the tenant's own roles. */
                     role: string;
                 }[];
             } | null;
-            /** @description Whether each sign-in sets the roles anew, or only the first. */
+            /** @description Whether every sign-in updates the roles, or only the first one sets them. */
             update_roles?: boolean;
-            /** @description The provider always asks for a second factor. */
+            /** @description Trust that the provider always requires a second factor. */
             trust_second_factor?: boolean;
-            /** @description Values of `acr` that stand for a second factor; they are asked for as well. */
+            /** @description Values of `acr` that mean a second factor. They are sent as `acr_values` too. */
             second_factor_acr?: string[];
             enabled?: boolean;
-            /** @description Never shown again. */
+            /** @description Never returned. */
             client_secret: string;
         };
         IdentityProviderChanges: {
             /** Format: name */
             name?: string;
             /**
-             * @description As the provider names itself, without `/.well-known/…`.
+             * @description The issuer URL, without `/.well-known/…`.
              * @example https://accounts.google.com
              */
             issuer?: string;
             client_id?: string;
             /** @description Default openid, email, profile. */
             scopes?: string[];
-            /** @description The domains of the e-mails that may sign in; empty: any. */
+            /** @description The e-mail domains that may sign in; empty: any. */
             allowed_domains?: string[];
-            /** @description Believes the provider about e-mails in `allowed_domains` where it does not say `email_verified`. Only for a provider in which nobody can choose their address. */
+            /** @description Treats e-mails in `allowed_domains` as verified if the provider does not send `email_verified`. Use it only if users can't choose their address at the provider. */
             trust_email?: boolean;
-            /** @description Whether somebody unknown becomes a user at the first sign-in; default false. */
+            /** @description Whether the first sign-in of an unknown person creates a user; default false. */
             create_users?: boolean;
             /**
-             * @description A system role; never owner.
+             * @description A system role other than owner.
              * @enum {string}
              */
             default_role?: "admin" | "manager" | "user" | "viewer";
             role_mapping?: {
                 /**
-                 * @description The names that lead to the claim, outermost first.
+                 * @description The path to the claim, outermost name first.
                  * @example [
                  *       "groups"
                  *     ]
@@ -3861,25 +3861,25 @@ export interface components {
                 claim: string[];
                 values: {
                     value: string;
-                    /** @description The name of a system role (never owner), or the id of a role of your own. */
+                    /** @description The name of a system role (except owner), or the id of one of the tenant's own roles. */
                     role: string;
                 }[];
             } | null;
-            /** @description Whether each sign-in sets the roles anew, or only the first. */
+            /** @description Whether every sign-in updates the roles, or only the first one sets them. */
             update_roles?: boolean;
-            /** @description The provider always asks for a second factor. */
+            /** @description Trust that the provider always requires a second factor. */
             trust_second_factor?: boolean;
-            /** @description Values of `acr` that stand for a second factor; they are asked for as well. */
+            /** @description Values of `acr` that mean a second factor. They are sent as `acr_values` too. */
             second_factor_acr?: string[];
             enabled?: boolean;
-            /** @description Never shown again. */
+            /** @description Never returned. */
             client_secret?: string;
         };
         Identity: {
             /** Format: uuid */
             id: string;
             issuer: string;
-            /** @description Who they are there. */
+            /** @description The user's `sub` at the provider. */
             subject: string;
             /** Format: date-time */
             created_at: string;
@@ -3890,7 +3890,7 @@ export interface components {
             code: string;
             code_verifier: string;
             /**
-             * @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.
+             * @description `token` (the default): tokens in the response. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` to send as `X-CSRF-Token` with every request that changes something.
              * @enum {string}
              */
             session?: "token" | "cookie";
@@ -3904,22 +3904,22 @@ export interface components {
             minutes: number;
         };
         Impersonating: {
-            /** @description The same as `access_token`. */
+            /** @description Same as `access_token`. */
             token?: string;
-            /** @description Proves who calls, as `Authorization: Bearer …`. Absent where a cookie does. */
+            /** @description Send it as `Authorization: Bearer …`. Absent for cookie sessions. */
             access_token?: string;
-            /** @description For `POST /auth/refresh`, once. Absent where a session can't be prolonged. */
+            /** @description For `POST /auth/refresh`; single use. Absent if the session cannot be refreshed. */
             refresh_token?: string;
             /** @constant */
             token_type?: "bearer";
-            /** @description For the header `X-CSRF-Token` of each change. Only where a cookie proves who calls. */
+            /** @description Send it as `X-CSRF-Token` with every request that changes something. Only for cookie sessions. */
             csrf_token?: string;
             /** @description Seconds. */
             expires_in: number;
             user: components["schemas"]["Person"];
-            /** @description The tenant that the token is valid in; null: the platform itself. */
+            /** @description The tenant for which the token is valid; null: the platform. */
             tenant: components["schemas"]["TenantSummary"] | null;
-            /** @description Of an account: the tenants to switch to. */
+            /** @description For an account: the tenants it can switch to. */
             tenants?: components["schemas"]["TenantSummary"][];
             /** Format: uuid */
             id: string;
@@ -3941,13 +3941,13 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             ends_at: string;
-            /** @description If before its time. */
+            /** @description Set if it was ended early. */
             ended_at: string | null;
         };
         EmailDomain: {
             domain: string;
             /**
-             * @description What those who join become.
+             * @description The role of users who join by this domain.
              * @enum {string}
              */
             role: "user" | "viewer";
@@ -3968,7 +3968,7 @@ export interface components {
             /** Format: uuid */
             user_id: string;
             /**
-             * @description What those who join become.
+             * @description The role of users who join by this domain.
              * @enum {string}
              */
             role: "user" | "viewer";
@@ -3981,10 +3981,10 @@ export interface components {
             role: "owner" | "admin" | "manager" | "user" | "viewer";
             /** @description The tenant's own roles, by name. */
             roles: string[];
-            /** @description Who sent it last; null: they are gone, and it has to be sent again. */
+            /** @description The last sender; null if they were deleted, in which case it has to be sent again. */
             sent_by: string | null;
             /**
-             * @description `void`: nobody can accept it, since its sender is gone or the invited is a user already. What is expired or void doesn't keep anybody from being invited again.
+             * @description `void`: nobody can accept it, because its sender is gone or the invited person is a user already. An expired or void invitation does not prevent a new one.
              * @enum {string}
              */
             state: "waiting" | "expired" | "void";
@@ -3998,7 +3998,7 @@ export interface components {
             email: string;
             /** @enum {string} */
             role?: "owner" | "admin" | "manager" | "user" | "viewer";
-            /** @description Roles of the tenant's own to give as well, by id or name. */
+            /** @description The tenant's own roles to grant in addition, by id or name. */
             roles?: string[];
         };
         InvitationPreview: {
@@ -4012,26 +4012,26 @@ export interface components {
             /** Format: date-time */
             expires_at: string;
             email: string;
-            /** @description Whether to sign in first, instead of registering. */
+            /** @description Whether the invited person has an account and should sign in first. */
             has_account: boolean;
         };
-        /** @description Whoever is not signed in chooses a password, and has an account then. */
+        /** @description For people who are not signed in: the password of their new account. */
         InvitationAcceptance: {
-            /** @description Of the mail's link. */
+            /** @description The token from the link in the e-mail. */
             token?: string;
             /**
              * Format: uuid
-             * @description Instead of the token, for a signed-in account: as `GET /auth/tenants` shows it.
+             * @description Instead of the token, for a signed-in account: the id from `GET /auth/tenants`.
              */
             invitation_id?: string;
-            /** @description 8 to 128 characters, and none that everybody tries first. */
+            /** @description 8 to 128 characters, and not a commonly used password. */
             password?: string;
             /** Format: name */
             first_name?: string;
             /** Format: name */
             last_name?: string;
             /**
-             * @description `token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.
+             * @description `token` (the default): tokens in the response. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` to send as `X-CSRF-Token` with every request that changes something.
              * @enum {string}
              */
             session?: "token" | "cookie";
@@ -4048,20 +4048,20 @@ export interface components {
             expires_at: string;
         };
         OwnTenants: {
-            /** @description Where the account is a user: `POST /auth/switch` gives a token. */
+            /** @description The tenants that the account is a user of. `POST /auth/switch` issues a token. */
             memberships: {
                 tenant: components["schemas"]["TenantSummary"];
                 /** Format: uuid */
                 user_id: string;
                 is_owner: boolean;
             }[];
-            /** @description By the domain of the verified e-mail: `POST /tenants/{id}/join`. */
+            /** @description The tenants that the account may join by the domain of its verified e-mail, with `POST /tenants/{id}/join`. */
             joinable: {
                 tenant: components["schemas"]["TenantSummary"];
                 domain: string;
                 role: string;
             }[];
-            /** @description That wait for the verified e-mail: `POST /invitations/accept`. */
+            /** @description Open invitations to the verified e-mail, for `POST /invitations/accept`. */
             invitations: components["schemas"]["WaitingInvitation"][];
         };
         TenantTransfer: {
@@ -4069,7 +4069,7 @@ export interface components {
             user_id: string;
         };
         AuditEntry: {
-            /** @description 1, 2, 3 … without a gap, in the order of commits. */
+            /** @description 1, 2, 3 … without gaps, in commit order. */
             seq: number;
             /** Format: uuid */
             id: string;
@@ -4093,7 +4093,7 @@ export interface components {
                 [key: string]: unknown;
             };
             previous_hash: string | null;
-            /** @description SHA-256 over the entry and the hash before it, in hex. */
+            /** @description SHA-256 of the entry and the previous entry's hash, in hexadecimal. */
             hash: string;
         };
         Mail: {
@@ -4103,7 +4103,7 @@ export interface components {
             template: string;
             to: string;
             /**
-             * @description dropped: there was nothing to send, such as where nobody has this address.
+             * @description dropped: there was nothing to send, for example because nobody has this address.
              * @enum {string}
              */
             state: "waiting" | "sent" | "dropped" | "failed";
@@ -4134,12 +4134,12 @@ export interface components {
              */
             metric: string;
             /**
-             * @description count: what happened in a day. level: what there was at its end.
+             * @description count: events during the day. level: the amount at its end.
              * @enum {string}
              */
             kind: "count" | "level";
             total: number | null;
-            /** @description Of a count every day, of a level those on which it was measured. */
+            /** @description For a count every day, for a level the days on which it was measured. */
             points: {
                 /**
                  * Format: date
@@ -4189,7 +4189,7 @@ export interface components {
                     [key: string]: number;
                 };
             };
-            /** @description What all tenants have together, by the last measurement of each. */
+            /** @description The sum over all tenants of each one's last measurement. */
             levels: {
                 users: number;
                 rows: number;
@@ -4254,7 +4254,7 @@ export interface components {
             body: string;
             html: string | null;
             /**
-             * @description What the texts may name. Without a `default`, a value has to be given.
+             * @description The variables that the texts may use. Those without a `default` are required when sending.
              * @example {
              *       "name": {
              *         "example": "Ada"
@@ -4283,20 +4283,20 @@ export interface components {
             about: string;
             subject: string;
             body: string;
-            /** @description What the texts may name, beside `tenant` and `support_email`, with examples. */
+            /** @description The variables that the texts may use besides `tenant` and `support_email`, with examples. */
             values: {
                 [key: string]: unknown;
             };
-            /** @description The links, each of which has a paragraph of its own, and what stands on them. */
+            /** @description The links, each in a paragraph of its own, and their labels. */
             links: {
                 [key: string]: string;
             };
-            /** @description Whether the tenant has a template of this name. */
+            /** @description Whether the tenant has a template with this name. */
             overridden: boolean;
         };
         NewNotificationTemplate: {
             /**
-             * @description One of the system's own mails, to be overridden, or any other.
+             * @description The name of a system e-mail, to override it, or any other name.
              * @example order_shipped
              * @example password_reset
              */
@@ -4304,11 +4304,11 @@ export interface components {
             /** @enum {string} */
             type: "email" | "sms" | "push";
             subject?: string | null;
-            /** @description In Liquid. An e-mail's is paragraphs, with empty lines between. */
+            /** @description Liquid. In an e-mail, blank lines separate paragraphs. */
             body: string;
             html?: string | null;
             /**
-             * @description What the texts may name. Without a `default`, a value has to be given.
+             * @description The variables that the texts may use. Those without a `default` are required when sending.
              * @example {
              *       "name": {
              *         "example": "Ada"
@@ -4329,11 +4329,11 @@ export interface components {
         };
         NotificationTemplateChanges: {
             subject?: string | null;
-            /** @description In Liquid. An e-mail's is paragraphs, with empty lines between. */
+            /** @description Liquid. In an e-mail, blank lines separate paragraphs. */
             body?: string;
             html?: string | null;
             /**
-             * @description What the texts may name. Without a `default`, a value has to be given.
+             * @description The variables that the texts may use. Those without a `default` are required when sending.
              * @example {
              *       "name": {
              *         "example": "Ada"
@@ -4350,7 +4350,7 @@ export interface components {
                     example?: string | number | boolean;
                 };
             };
-            /** @description Of one of the system's own mails: false brings that back. */
+            /** @description Set it to false to use the system e-mail again that this template overrides. */
             is_active?: boolean;
         };
         NotificationPreview: {
@@ -4408,7 +4408,7 @@ export interface components {
         NewPushSubscription: {
             /**
              * Format: uri
-             * @description Https, at a public address.
+             * @description An HTTPS URL at a public address.
              */
             endpoint: string;
             expirationTime?: number | null;
@@ -4437,14 +4437,14 @@ export interface components {
             };
             /** @enum {string} */
             priority?: "low" | "normal" | "high" | "critical";
-            /** @description Without a template. */
+            /** @description Only without a template. */
             subject?: string;
-            /** @description Without a template: text, in paragraphs. */
+            /** @description Only without a template: text; blank lines separate paragraphs. */
             body?: string;
-            /** @description Without a template: HTML that you have made safe. */
+            /** @description Only without a template: HTML that you have sanitised. */
             html?: string;
         };
-        /** @description `message_id` is its id in the history. */
+        /** @description `message_id` is the notification's id in the history. */
         SentNotification: {
             /** Format: uuid */
             message_id: string;
@@ -4455,7 +4455,7 @@ export interface components {
         };
         SmsNotification: {
             /**
-             * @description A telephone number, as E.164 has it; blanks, dots, hyphens and brackets are left out.
+             * @description A telephone number in E.164 format; blanks, dots, hyphens and brackets are removed.
              * @example +41791234567
              */
             recipient: string;
@@ -4471,15 +4471,15 @@ export interface components {
             };
             /** @enum {string} */
             priority?: "low" | "normal" | "high" | "critical";
-            /** @description Without a template: the text. */
+            /** @description Only without a template: the text. */
             body?: string;
         };
         PushNotification: {
-            /** @description The token of a device, in ASCII. */
+            /** @description A device token, in ASCII. */
             recipient?: string;
             /**
              * Format: uuid
-             * @description A user of the tenant, in all their browsers, instead of `recipient`.
+             * @description A user of the tenant, instead of `recipient`: pushes to all their browsers.
              */
             user_id?: string;
             template_name?: string;
@@ -4494,9 +4494,9 @@ export interface components {
             };
             /** @enum {string} */
             priority?: "low" | "normal" | "high" | "critical";
-            /** @description Without a template: the title. */
+            /** @description Only without a template: the title. */
             subject?: string;
-            /** @description Without a template: the text. */
+            /** @description Only without a template: the text. */
             body?: string;
         };
         Job: {
@@ -4506,15 +4506,15 @@ export interface components {
             /** @example files.clean-up */
             job: string;
             /**
-             * @description parked: it has failed too often, or for good, and is tried no more.
+             * @description parked: it ran out of retries or failed permanently, and is not retried any more.
              * @enum {string}
              */
             state: "waiting" | "running" | "completed" | "parked";
-            /** @description What it works on. */
+            /** @description The job's input. */
             data: unknown;
             attempts: number;
             progress: number | null;
-            /** @description What it has returned, once it is completed. */
+            /** @description The job's return value, once it has completed. */
             result: unknown;
             error: string | null;
             /** Format: date-time */
@@ -4525,9 +4525,9 @@ export interface components {
             finished_at: string | null;
         };
         LogTicket: {
-            /** @description Opens one log stream, once. */
+            /** @description Opens one log stream; single use. */
             ticket: string;
-            /** @description Seconds in which it has to be used. */
+            /** @description Seconds until the ticket expires. */
             expires_in: number;
         };
         Webhook: {
@@ -4537,11 +4537,11 @@ export interface components {
             events: string[];
             description: string | null;
             enabled: boolean;
-            /** @description Why the server switched it off: nothing got through for three days, the receiver answered 410, or whoever answers for it (or the key they showed) is gone. */
+            /** @description Why the server disabled it: it failed for three days, the receiver answered 410, or the responsible user (or the key that they used) no longer exists. */
             disabled_reason: "failing" | "gone" | "maker_gone" | null;
-            /** @description Since when nothing gets through; null while it does. */
+            /** @description Since when every delivery has failed; null if the last one succeeded. */
             failing_since: string | null;
-            /** @description The user who answers for it. What they may not read is not sent to it; null for one that was there before this was asked. */
+            /** @description The responsible user. Events that they may not read are not sent. Null for webhooks older than this rule. */
             made_by: string | null;
             /** Format: date-time */
             created_at: string;
@@ -4550,7 +4550,7 @@ export interface components {
         };
         EventType: {
             name: string;
-            /** @description Without it nobody hears of the event. */
+            /** @description The permission needed to receive the event. */
             permission: string;
             /** @description The JSON Schema of the event's `data`. */
             schema: {
@@ -4560,7 +4560,7 @@ export interface components {
         NewWebhook: {
             /**
              * Format: uri
-             * @description `https` at a public address; nothing that it redirects to is asked.
+             * @description `https` at a public address. Redirects are not followed.
              * @example https://example.com/webhooks
              */
             url: string;
@@ -4572,7 +4572,7 @@ export interface components {
              */
             events: string[];
             description?: string | null;
-            /** @description What happens while it is off is not sent to it, and what was waiting waits. Once it is on again, so is the count of its failures. */
+            /** @description Events that occur while it is disabled are not sent to it; deliveries that were waiting keep waiting. Enabling it resets its failures. */
             enabled?: boolean;
         };
         MadeWebhook: {
@@ -4582,23 +4582,23 @@ export interface components {
             events: string[];
             description: string | null;
             enabled: boolean;
-            /** @description Why the server switched it off: nothing got through for three days, the receiver answered 410, or whoever answers for it (or the key they showed) is gone. */
+            /** @description Why the server disabled it: it failed for three days, the receiver answered 410, or the responsible user (or the key that they used) no longer exists. */
             disabled_reason: "failing" | "gone" | "maker_gone" | null;
-            /** @description Since when nothing gets through; null while it does. */
+            /** @description Since when every delivery has failed; null if the last one succeeded. */
             failing_since: string | null;
-            /** @description The user who answers for it. What they may not read is not sent to it; null for one that was there before this was asked. */
+            /** @description The responsible user. Events that they may not read are not sent. Null for webhooks older than this rule. */
             made_by: string | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
             updated_at: string;
-            /** @description What requests are signed with. It is shown now, and never again. */
+            /** @description The signing secret. It is shown only once. */
             secret: string;
         };
         WebhookChanges: {
             /**
              * Format: uri
-             * @description `https` at a public address; nothing that it redirects to is asked.
+             * @description `https` at a public address. Redirects are not followed.
              * @example https://example.com/webhooks
              */
             url?: string;
@@ -4610,15 +4610,15 @@ export interface components {
              */
             events?: string[];
             description?: string | null;
-            /** @description What happens while it is off is not sent to it, and what was waiting waits. Once it is on again, so is the count of its failures. */
+            /** @description Events that occur while it is disabled are not sent to it; deliveries that were waiting keep waiting. Enabling it resets its failures. */
             enabled?: boolean;
         };
         RotatedSecret: {
-            /** @description The new secret. It is shown now, and never again. */
+            /** @description The new signing secret. It is shown only once. */
             secret: string;
             /**
              * Format: date-time
-             * @description Until then the secret before signs too.
+             * @description Until then the previous secret signs too.
              */
             previous_until: string;
         };
@@ -4627,7 +4627,7 @@ export interface components {
             id: string;
             /**
              * Format: uuid
-             * @description The header `webhook-id`.
+             * @description Sent as the header `webhook-id`.
              */
             event_id: string;
             /** @description What happened. */
@@ -4636,10 +4636,10 @@ export interface components {
             state: "waiting" | "delivered" | "failed";
             attempts: number;
             next_attempt_at: string | null;
-            /** @description The last attempt. */
+            /** @description The time of the last attempt. */
             tried_at: string | null;
             response_status: number | null;
-            /** @description The first kilobyte of the last answer. */
+            /** @description The first kilobyte of the last response. */
             response_excerpt: string | null;
             /** @description Why the last attempt failed. */
             reason: string | null;
@@ -4653,7 +4653,7 @@ export interface components {
             id: string;
             /**
              * Format: uuid
-             * @description The header `webhook-id`.
+             * @description Sent as the header `webhook-id`.
              */
             event_id: string;
             /** @description What happened. */
@@ -4662,10 +4662,10 @@ export interface components {
             state: "waiting" | "delivered" | "failed";
             attempts: number;
             next_attempt_at: string | null;
-            /** @description The last attempt. */
+            /** @description The time of the last attempt. */
             tried_at: string | null;
             response_status: number | null;
-            /** @description The first kilobyte of the last answer. */
+            /** @description The first kilobyte of the last response. */
             response_excerpt: string | null;
             /** @description Why the last attempt failed. */
             reason: string | null;
@@ -4689,13 +4689,13 @@ export interface components {
             updated_at: string;
         };
         ImportReport: {
-            /** @description In the file, without the line of names. */
+            /** @description The number of rows, without the header. */
             rows: number;
             imported: number;
             refused_rows: number;
-            /** @description What is wrong, up to 1000 times. */
+            /** @description The problems; at most 1000 are listed. */
             refused: {
-                /** @description On which the row begins; the line of names is 1. */
+                /** @description The line on which the row begins; the header is line 1. */
                 line: number;
                 field: string | null;
                 reason: string;
@@ -4783,7 +4783,7 @@ export interface components {
         OrderHead: {
             /** Format: uuid */
             id: string;
-            /** @description 1, 2, 3 … within the tenant. */
+            /** @description 1, 2, 3 … within the tenant, without gaps. */
             number: number;
             user_id: string | null;
             /** @enum {string} */
@@ -4810,7 +4810,7 @@ export interface components {
         Order: {
             /** Format: uuid */
             id: string;
-            /** @description 1, 2, 3 … within the tenant. */
+            /** @description 1, 2, 3 … within the tenant, without gaps. */
             number: number;
             user_id: string | null;
             /** @enum {string} */
@@ -4880,16 +4880,16 @@ export interface components {
             /** Format: uuid */
             id: string;
             user_id: string | null;
-            /** @description Where the bytes are in the storage. */
+            /** @description The object's key in the storage. */
             file_key: string;
-            /** @description What people call it; no part of any path. It is kept in its composed form (NFC), and has no control characters, none that turn the direction of text, and none that are not seen. */
+            /** @description The display name, not part of any path. It is normalised to NFC and must not contain control, bidirectional or invisible characters. */
             file_name: string;
-            /** @description With its parameters, as in `text/plain; charset=utf-8`. */
+            /** @description The media type with its parameters, as in `text/plain; charset=utf-8`. */
             mime_type: string;
             /** @description In bytes. */
             file_size: number;
             sha256: string | null;
-            /** @description Whatever else is to be known of it, by name. */
+            /** @description Additional data of your own, by name. */
             metadata: {
                 [key: string]: string;
             };
@@ -4901,13 +4901,13 @@ export interface components {
             updated_at: string;
         };
         NewFile: {
-            /** @description What people call it; no part of any path. It is kept in its composed form (NFC), and has no control characters, none that turn the direction of text, and none that are not seen. */
+            /** @description The display name, not part of any path. It is normalised to NFC and must not contain control, bidirectional or invisible characters. */
             file_name: string;
             /** @description In bytes. */
             file_size: number;
-            /** @description With its parameters, as in `text/plain; charset=utf-8`. */
+            /** @description The media type with its parameters, as in `text/plain; charset=utf-8`. */
             mime_type: string;
-            /** @description Whatever else is to be known of it, by name. */
+            /** @description Additional data of your own, by name. */
             metadata?: {
                 [key: string]: string;
             };
@@ -4917,13 +4917,13 @@ export interface components {
             upload: {
                 /** @enum {string} */
                 method: "POST" | "PUT";
-                /** @description Where the bytes go; good for this file alone, and for 15 minutes. */
+                /** @description Upload the content to this URL. Valid for this file only, for 15 minutes. */
                 url: string;
-                /** @description Of a PUT, whose body is the bytes. */
+                /** @description For PUT, with the content as the body. */
                 headers: {
                     [key: string]: string;
                 };
-                /** @description Of a POST, whose body is a form: these, and then the part `file`. */
+                /** @description For POST, with a form as the body: these fields first, then the part `file`. */
                 fields: {
                     [key: string]: string;
                 };
@@ -4932,9 +4932,9 @@ export interface components {
             };
         };
         FileChanges: {
-            /** @description What people call it; no part of any path. It is kept in its composed form (NFC), and has no control characters, none that turn the direction of text, and none that are not seen. */
+            /** @description The display name, not part of any path. It is normalised to NFC and must not contain control, bidirectional or invisible characters. */
             file_name?: string;
-            /** @description Whatever else is to be known of it, by name. */
+            /** @description Additional data of your own, by name. */
             metadata?: {
                 [key: string]: string;
             };
@@ -4945,7 +4945,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             title: string;
-            /** @description An e-mail, a SKU; of a document the place that was found, as plain text. */
+            /** @description An e-mail or SKU; for a document, the matching excerpt as plain text. */
             detail: string | null;
             score: number;
         };
@@ -5014,7 +5014,7 @@ export interface components {
          *
          *     429 `rate_limit_exceeded`: Rate limit exceeded
          *
-         *     429 `quota_exceeded`: The tenant has used up a quota of its plan
+         *     429 `quota_exceeded`: The tenant has reached a quota of its plan
          *
          *     500 `internal_error`: The server failed to handle the request. Report its request_id to the operator.
          *
@@ -5045,7 +5045,7 @@ export interface operations {
     getStorage: {
         parameters: {
             query: {
-                /** @description What the URL was signed for. */
+                /** @description The signed grant. */
                 grant: string;
             };
             header?: never;
@@ -5086,7 +5086,7 @@ export interface operations {
     putStorage: {
         parameters: {
             query: {
-                /** @description What the URL was signed for. */
+                /** @description The signed grant. */
                 grant: string;
             };
             header?: never;
@@ -5466,14 +5466,14 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description Unique; a-z, 0-9, _ and -. The slug, a DNS label, is made from it.
+                     * @description Unique; a-z, 0-9, _ and -. The slug, a DNS label, is derived from it.
                      * @example acme_corp
                      */
                     key: string;
                     /** Format: name */
                     name: string;
                     /**
-                     * @description pool: rows among others'; schema: a schema of its own; database: a database of its own.
+                     * @description pool: tables shared with other tenants; schema: its own schema; database: its own database.
                      * @enum {string}
                      */
                     isolation?: "pool" | "schema" | "database";
@@ -5487,7 +5487,7 @@ export interface operations {
                     /** @description At most 32 KiB as JSON. */
                     settings?: {
                         /**
-                         * @description Whether strangers may sign up as users of the tenant.
+                         * @description Whether anybody may register as a user of the tenant.
                          * @enum {string}
                          */
                         registration?: "open" | "closed";
@@ -5499,27 +5499,27 @@ export interface operations {
                          */
                         cors_origins?: string[];
                         /**
-                         * @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says.
+                         * @description Whether the tenant's users must verify their e-mail before they can log in; default: EMAIL_VERIFICATION.
                          * @enum {string}
                          */
                         email_verification?: "required" | "optional";
                         /**
-                         * @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay.
+                         * @description `off`: only owners sign in with a password; everybody else uses an identity provider, a passkey or an invitation. Requires an enabled provider or a passkey. Existing sessions stay.
                          * @enum {string}
                          */
                         password_login?: "on" | "off";
                         /**
-                         * @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one.
+                         * @description `required`: everybody who signs in here needs a second factor, and sessions opened without one end.
                          * @enum {string}
                          */
                         second_factor?: "required" | "optional";
-                        /** @description For how many days an invitation can be accepted; default 7. */
+                        /** @description How many days an invitation is valid; default 7. */
                         invitation_days?: number;
                         features?: {
                             [key: string]: boolean;
                         };
                         /**
-                         * @description For platform administrators; kept where settings are given without. `requests_per_minute`, and each quota by its name (`users`, `storage_bytes`, …), stands in for the plan's; 0: no limit.
+                         * @description For platform administrators; stays unchanged if absent. `requests_per_minute` and each quota by its name (`users`, `storage_bytes`, …) override the plan's; 0: no limit.
                          * @example {
                          *       "requests_per_minute": 5000,
                          *       "users": 50
@@ -5531,12 +5531,12 @@ export interface operations {
                         branding?: {
                             [key: string]: string;
                         };
-                        /** @description Whatever else an application sets for its tenants. */
+                        /** @description Settings of the application itself. */
                         custom?: {
                             [key: string]: unknown;
                         };
                     };
-                    /** @description For platform administrators: where to place it. */
+                    /** @description For platform administrators: the server to place the tenant on. */
                     server?: string;
                 };
             };
@@ -5617,7 +5617,7 @@ export interface operations {
                     /** @description At most 32 KiB as JSON. */
                     settings?: {
                         /**
-                         * @description Whether strangers may sign up as users of the tenant.
+                         * @description Whether anybody may register as a user of the tenant.
                          * @enum {string}
                          */
                         registration?: "open" | "closed";
@@ -5629,27 +5629,27 @@ export interface operations {
                          */
                         cors_origins?: string[];
                         /**
-                         * @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says.
+                         * @description Whether the tenant's users must verify their e-mail before they can log in; default: EMAIL_VERIFICATION.
                          * @enum {string}
                          */
                         email_verification?: "required" | "optional";
                         /**
-                         * @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay.
+                         * @description `off`: only owners sign in with a password; everybody else uses an identity provider, a passkey or an invitation. Requires an enabled provider or a passkey. Existing sessions stay.
                          * @enum {string}
                          */
                         password_login?: "on" | "off";
                         /**
-                         * @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one.
+                         * @description `required`: everybody who signs in here needs a second factor, and sessions opened without one end.
                          * @enum {string}
                          */
                         second_factor?: "required" | "optional";
-                        /** @description For how many days an invitation can be accepted; default 7. */
+                        /** @description How many days an invitation is valid; default 7. */
                         invitation_days?: number;
                         features?: {
                             [key: string]: boolean;
                         };
                         /**
-                         * @description For platform administrators; kept where settings are given without. `requests_per_minute`, and each quota by its name (`users`, `storage_bytes`, …), stands in for the plan's; 0: no limit.
+                         * @description For platform administrators; stays unchanged if absent. `requests_per_minute` and each quota by its name (`users`, `storage_bytes`, …) override the plan's; 0: no limit.
                          * @example {
                          *       "requests_per_minute": 5000,
                          *       "users": 50
@@ -5661,7 +5661,7 @@ export interface operations {
                         branding?: {
                             [key: string]: string;
                         };
-                        /** @description Whatever else an application sets for its tenants. */
+                        /** @description Settings of the application itself. */
                         custom?: {
                             [key: string]: unknown;
                         };
@@ -5734,7 +5734,7 @@ export interface operations {
                     /** @description At most 32 KiB as JSON. */
                     settings?: {
                         /**
-                         * @description Whether strangers may sign up as users of the tenant.
+                         * @description Whether anybody may register as a user of the tenant.
                          * @enum {string}
                          */
                         registration?: "open" | "closed";
@@ -5746,27 +5746,27 @@ export interface operations {
                          */
                         cors_origins?: string[];
                         /**
-                         * @description Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says.
+                         * @description Whether the tenant's users must verify their e-mail before they can log in; default: EMAIL_VERIFICATION.
                          * @enum {string}
                          */
                         email_verification?: "required" | "optional";
                         /**
-                         * @description Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay.
+                         * @description `off`: only owners sign in with a password; everybody else uses an identity provider, a passkey or an invitation. Requires an enabled provider or a passkey. Existing sessions stay.
                          * @enum {string}
                          */
                         password_login?: "on" | "off";
                         /**
-                         * @description Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one.
+                         * @description `required`: everybody who signs in here needs a second factor, and sessions opened without one end.
                          * @enum {string}
                          */
                         second_factor?: "required" | "optional";
-                        /** @description For how many days an invitation can be accepted; default 7. */
+                        /** @description How many days an invitation is valid; default 7. */
                         invitation_days?: number;
                         features?: {
                             [key: string]: boolean;
                         };
                         /**
-                         * @description For platform administrators; kept where settings are given without. `requests_per_minute`, and each quota by its name (`users`, `storage_bytes`, …), stands in for the plan's; 0: no limit.
+                         * @description For platform administrators; stays unchanged if absent. `requests_per_minute` and each quota by its name (`users`, `storage_bytes`, …) override the plan's; 0: no limit.
                          * @example {
                          *       "requests_per_minute": 5000,
                          *       "users": 50
@@ -5778,7 +5778,7 @@ export interface operations {
                         branding?: {
                             [key: string]: string;
                         };
-                        /** @description Whatever else an application sets for its tenants. */
+                        /** @description Settings of the application itself. */
                         custom?: {
                             [key: string]: unknown;
                         };
@@ -5993,9 +5993,9 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description PEM: the host's certificate, then those that lead to its authority. */
+                    /** @description PEM: the host's certificate, followed by its chain. */
                     certificate: string;
-                    /** @description PEM, not encrypted. It is kept sealed and never shown. */
+                    /** @description PEM, without a passphrase. Stored encrypted and never returned. */
                     private_key: string;
                 };
             };
@@ -6069,12 +6069,12 @@ export interface operations {
                     /** @example eu */
                     name: string;
                     /**
-                     * @description The administrator's connection URL. It is kept sealed, and never shown.
+                     * @description The administrator's connection URL. Stored encrypted and never returned.
                      * @example postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full
                      */
                     url: string;
                     /**
-                     * @description That of PostgreSQL itself, where `url` leads to a connection pooler.
+                     * @description The URL of PostgreSQL itself, if `url` leads to a connection pooler.
                      * @example postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full
                      */
                     direct_url?: string;
@@ -6154,12 +6154,12 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description The administrator's connection URL. It is kept sealed, and never shown.
+                     * @description The administrator's connection URL. Stored encrypted and never returned.
                      * @example postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full
                      */
                     url?: string;
                     /**
-                     * @description That of PostgreSQL itself, where `url` leads to a connection pooler.
+                     * @description The URL of PostgreSQL itself, if `url` leads to a connection pooler.
                      * @example postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full
                      */
                     direct_url?: string;
@@ -6233,7 +6233,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         server: components["schemas"]["Server"];
-                        /** @description Who is placed on it: the first 100. `GET /servers/:id/tenants` lists all. */
+                        /** @description The tenants placed on it: the first 100. `GET /servers/:id/tenants` lists all. */
                         left: components["schemas"]["ServerTenant"][];
                     };
                 };
@@ -6491,7 +6491,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A system role has no times: it was always there. */
+            /** @description System roles have no timestamps: they always exist. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -6516,7 +6516,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A system role has no times: it was always there. */
+            /** @description System roles have no timestamps: they always exist. */
             200: {
                 headers: {
                     /** @description Names what is shown; another one after each change. */
@@ -6556,7 +6556,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A system role has no times: it was always there. */
+            /** @description System roles have no timestamps: they always exist. */
             200: {
                 headers: {
                     /** @description Names what is shown; another one after each change. */
@@ -6607,7 +6607,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A system role has no times: it was always there. */
+            /** @description System roles have no timestamps: they always exist. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7199,15 +7199,15 @@ export interface operations {
                     /** Format: name */
                     name: string;
                     /**
-                     * @description certificate: this one, by its fingerprint; authority: all client certificates that it issues.
+                     * @description certificate: only this one, by its fingerprint; authority: every client certificate that it issues.
                      * @enum {string}
                      */
                     kind?: "certificate" | "authority";
                     /** @description PEM, one certificate. */
                     certificate: string;
-                    /** @description What the subject of a certificate that the authority issued must have. */
+                    /** @description Attributes that the subject of a certificate issued by this authority must have. */
                     required_subject?: string[];
-                    /** @description Permissions that you hold: whoever shows the certificate acts as you, with no more than these. Without scopes it says which tenant is meant, and nothing else. */
+                    /** @description A subset of your permissions. A client that presents the certificate acts as you with these permissions. Without scopes, the certificate only identifies the tenant. */
                     scopes?: string[];
                 };
             };
@@ -7457,9 +7457,9 @@ export interface operations {
     getAuthOidcByProviderStart: {
         parameters: {
             query: {
-                /** @description The page that goes on: of APP_URL, of a host of the tenant, or of an origin that CORS allows. */
+                /** @description The page to return to. Its origin must be that of APP_URL, a host of the tenant, or allowed by CORS_ORIGINS. */
                 return_to: string;
-                /** @description The page makes a secret of 43 to 128 letters, keeps it, and sends its SHA-256 in base64url (S256 of RFC 7636). */
+                /** @description The PKCE challenge (RFC 7636, S256): the page generates and keeps a secret of 43 to 128 characters and sends its SHA-256 in base64url. */
                 code_challenge: string;
                 /** @description A tenant's id, key, slug or number. */
                 tenant?: string;
@@ -7712,7 +7712,7 @@ export interface operations {
                     /** @example acme.example */
                     domain: string;
                     /**
-                     * @description What those who join become.
+                     * @description The role of users who join by this domain.
                      * @enum {string}
                      */
                     role?: "user" | "viewer";
@@ -7897,7 +7897,7 @@ export interface operations {
     getInvitationsPreview: {
         parameters: {
             query: {
-                /** @description Of the mail's link. */
+                /** @description The token from the link in the e-mail. */
                 token: string;
             };
             header?: never;
@@ -8018,9 +8018,9 @@ export interface operations {
                 cursor?: string;
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
-                /** @description The id of who did it. */
+                /** @description The id of the actor. */
                 actor?: string;
-                /** @description The id of what it was. */
+                /** @description The id of the object acted on. */
                 target?: string;
                 from?: string;
                 /** @description Before this time. */
@@ -8053,9 +8053,9 @@ export interface operations {
             query?: {
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
-                /** @description The id of who did it. */
+                /** @description The id of the actor. */
                 actor?: string;
-                /** @description The id of what it was. */
+                /** @description The id of the object acted on. */
                 target?: string;
                 from?: string;
                 /** @description Before this time. */
@@ -8067,7 +8067,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One entry a line, as JSON, oldest first. */
+            /** @description One entry per line, as JSON, oldest first. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8087,9 +8087,9 @@ export interface operations {
                 cursor?: string;
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
-                /** @description The id of who did it. */
+                /** @description The id of the actor. */
                 actor?: string;
-                /** @description The id of what it was. */
+                /** @description The id of the object acted on. */
                 target?: string;
                 from?: string;
                 /** @description Before this time. */
@@ -8122,9 +8122,9 @@ export interface operations {
             query?: {
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
-                /** @description The id of who did it. */
+                /** @description The id of the actor. */
                 actor?: string;
-                /** @description The id of what it was. */
+                /** @description The id of the object acted on. */
                 target?: string;
                 from?: string;
                 /** @description Before this time. */
@@ -8136,7 +8136,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One entry a line, as JSON, oldest first. */
+            /** @description One entry per line, as JSON, oldest first. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8154,9 +8154,9 @@ export interface operations {
                 limit?: number;
                 /** @description The `next_cursor` of the page before; without it, the first page. */
                 cursor?: string;
-                /** @description Only those to this address. */
+                /** @description Only e-mails to this address. */
                 to?: string;
-                /** @description dropped: there was nothing to send, such as where nobody has this address. */
+                /** @description dropped: there was nothing to send, for example because nobody has this address. */
                 state?: "waiting" | "sent" | "dropped" | "failed";
             };
             header?: never;
@@ -8186,7 +8186,7 @@ export interface operations {
             query?: {
                 from?: string;
                 to?: string;
-                /** @description Only this one: `requests`, `users`, `rows`, `storage_bytes` … */
+                /** @description Only this metric: `requests`, `users`, `rows`, `storage_bytes` … */
                 metric?: string;
             };
             header?: never;
@@ -8415,7 +8415,7 @@ export interface operations {
             content: {
                 "application/json": {
                     subject?: string | null;
-                    /** @description In Liquid. An e-mail's is paragraphs, with empty lines between. */
+                    /** @description Liquid. In an e-mail, blank lines separate paragraphs. */
                     body?: string;
                     html?: string | null;
                     /**
@@ -8709,7 +8709,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description `message_id` is its id in the history. */
+            /** @description `message_id` is the notification's id in the history. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -8736,7 +8736,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description `message_id` is its id in the history. */
+            /** @description `message_id` is the notification's id in the history. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -8763,7 +8763,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description `message_id` is its id in the history. */
+            /** @description `message_id` is the notification's id in the history. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -8803,9 +8803,9 @@ export interface operations {
                 limit?: number;
                 /** @description The `next_cursor` of the page before; without it, the first page. */
                 cursor?: string;
-                /** @description parked: it has failed too often, or for good, and is tried no more. */
+                /** @description parked: it ran out of retries or failed permanently, and is not retried any more. */
                 state?: "waiting" | "running" | "completed" | "parked";
-                /** @description Only those of this name. */
+                /** @description Only jobs with this name. */
                 job?: string;
             };
             header?: never;
@@ -9289,9 +9289,9 @@ export interface operations {
     postContactsImport: {
         parameters: {
             query?: {
-                /** @description Only says what would happen. */
+                /** @description Only reports what an import would do. */
                 dry_run?: boolean;
-                /** @description Imports the good rows where others are refused, all of them or none. */
+                /** @description Imports the valid rows, in one transaction, even if others are invalid. */
                 partial?: boolean;
             };
             header?: never;
@@ -10010,13 +10010,13 @@ export interface operations {
         requestBody: {
             content: {
                 "multipart/form-data": {
-                    /** @description What people call it; no part of any path. It is kept in its composed form (NFC), and has no control characters, none that turn the direction of text, and none that are not seen. */
+                    /** @description The display name, not part of any path. It is normalised to NFC and must not contain control, bidirectional or invisible characters. */
                     file_name?: string;
                     /** @description In bytes. */
                     file_size?: number;
-                    /** @description With its parameters, as in `text/plain; charset=utf-8`. */
+                    /** @description The media type with its parameters, as in `text/plain; charset=utf-8`. */
                     mime_type?: string;
-                    /** @description Whatever else is to be known of it, by name. */
+                    /** @description Additional data of your own, by name. */
                     metadata?: {
                         [key: string]: string;
                     };
@@ -10175,7 +10175,7 @@ export interface operations {
         parameters: {
             query: {
                 q: string;
-                /** @description Only these; may be given several times. Default all. */
+                /** @description Only these types; can be repeated. Default: all. */
                 types?: ("contacts" | "products" | "documents" | "users")[];
                 limit?: number;
             };

@@ -5,21 +5,21 @@ export type SignedIn = components["schemas"]["SignedIn"];
 
 export type SentHeaders = Readonly<Record<string, string>>;
 
-/** How a client shows who calls: with tokens, or with a cookie and its CSRF token. */
+/** How a client authenticates: with tokens, or with a cookie and its CSRF token. */
 export interface Session {
-  /** Of a request: who calls, and for which tenant. @param change whether it is more than reading */
+  /** The request's authentication headers. @param change whether the request changes something */
   headers(change: boolean): Promise<SentHeaders>;
-  /** Goes on as whom the server has signed in. */
+  /** Stores the session that the server has opened. */
   keep(reply: Partial<SignedIn>): Promise<void>;
-  /** @returns whether the request is worth another try, with other headers. */
+  /** @returns whether to retry the request with new headers */
   renew(refusal: ApiError, sent: SentHeaders): Promise<boolean>;
-  /** Nobody is signed in any more. */
+  /** Forgets the session. */
   forget(): Promise<void>;
-  /** Aborted when the session ends, or another one takes its place. */
+  /** Aborts when the session ends or is replaced. */
   signal(): AbortSignal;
 }
 
-/** What ends whatever was asked on behalf of one session, before another one begins. */
+/** Aborts the requests of one session before another one begins. */
 export function createTerm() {
   let controller = new AbortController();
   return {

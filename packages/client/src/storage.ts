@@ -1,15 +1,18 @@
-/** Where the tokens of a session are kept between requests. */
+/** Storage of a session's tokens between requests. */
 
-/** What keeps somebody signed in, where tokens do. */
+/** The tokens of a session. */
 export interface Tokens {
   readonly accessToken: string;
-  /** Absent where the session can't be prolonged. */
+  /** Absent if the session can't be refreshed. */
   readonly refreshToken?: string;
-  /** When to refresh, shortly before the access token ends: milliseconds, by this machine's clock. */
+  /**
+   * When to refresh, shortly before the access token expires: milliseconds, by this machine's
+   * clock.
+   */
   readonly renewAt: number;
-  /** Whose they are. A user is of one tenant, so this tells one tenant's from another's as well. */
+  /** The user's id. A user belongs to one tenant, so it distinguishes tenants too. */
   readonly userId: string;
-  /** The tenant's key; null: of the platform itself. */
+  /** The tenant's key; null: the platform. */
   readonly tenant: string | null;
 }
 
@@ -18,11 +21,11 @@ type Maybe<T> = T | Promise<T>;
 export interface TokenStorage {
   load(): Maybe<Tokens | undefined>;
   save(tokens: Tokens | undefined): Maybe<void>;
-  /** Runs it while nobody else who shares the storage runs theirs. */
+  /** Runs the work while no other client with the same storage runs its own. */
   alone?<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** Until the page is left, or the process ends. */
+/** Lasts until the page is left or the process ends. */
 export function inMemory(): TokenStorage {
   let kept: Tokens | undefined;
   return {
@@ -40,9 +43,9 @@ interface WebStorage {
 }
 
 /**
- * In the browser's `localStorage` (all tabs of the origin are signed in) or `sessionStorage` (one tab).
- * Scripts of the page can read it: where that is too much, use cookies. Tabs refresh one at a time
- * (Web Locks), so that none shows a token which another has replaced.
+ * The browser's `localStorage` (shared by all tabs of the origin) or `sessionStorage` (one tab).
+ * Scripts of the page can read it; if that is not acceptable, use cookies. Tabs refresh one at a
+ * time (Web Locks), so that none presents a token that another tab has replaced.
  *
  * @example
  * createClient({ tokens: inStorage(localStorage) })
@@ -53,8 +56,9 @@ export function inStorage(storage: WebStorage, name = "insulae"): TokenStorage {
     load: () => read(storage.getItem(name)),
     save: (tokens) =>
       tokens ? storage.setItem(name, JSON.stringify(tokens)) : storage.removeItem(name),
-    // Not there where the page came without TLS. And browsers show one tab what another has saved a
-    // moment late: then both show the same token, and the server gives both the same successor.
+    // Missing on pages loaded without TLS. Tabs may also see each other's changes a moment late;
+    // then both present
+    // the same token, and the server gives both the same successor.
     ...(locks && { alone: (work) => locks.request(name, work) }),
   };
 }

@@ -1,7 +1,7 @@
 /**
- * A session by tokens. One refresh at a time: whoever needs new tokens waits for the one that is under
- * way, in this page and, where the storage can tell, in the others. Before it shows a refresh token it
- * looks whether another tab has replaced it, because one that is shown late ends the session.
+ * A session with tokens. Only one refresh runs at a time: everybody who needs new tokens waits for
+ * it, in this page and, if the storage supports it, in others. Before presenting a refresh token it
+ * checks whether another tab has replaced it, because presenting an old one ends the session.
  *
  *   headers() ── ends soon? ──► refresh ──► save, if nobody has signed out or switched meanwhile
  *   401 invalid_token ─────────► refresh ──► once more      refused? nobody is signed in any more

@@ -113,7 +113,7 @@ describe("registration", () => {
     await refused(
       tenants.register("nobody-yet", { hosts: [] }),
       "hosts_required",
-      "tenant must have at least one host",
+      "The tenant needs at least one host. Name a registered one.",
     );
     await refused(
       tenants.register("nobody-yet", { hosts: ["nowhere.example"] }),

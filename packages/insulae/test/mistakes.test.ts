@@ -43,7 +43,7 @@ describe("an app does not start", () => {
     [
       "a feature that is undefined",
       { features: [undefined] },
-      "features[0] is undefined: its import is misspelt, or part of an import circle",
+      "features[0] is undefined: its import is misspelt or part of an import cycle",
     ],
     [
       "a feature that is a promise",
@@ -100,7 +100,7 @@ describe("an app does not start", () => {
     );
     expect(error.problems).toEqual([
       "the feature jots is in the list twice: list it once",
-      "jots: GET /api/v1/jots/:id: its handler is undefined: its import is misspelt, or part of an import circle",
+      "jots: GET /api/v1/jots/:id: its handler is undefined: its import is misspelt or part of an import cycle",
       "jots: GET /api/v1/jots/:id: permission jots:read is declared by no feature; did you mean jobs:read?",
       "jots: GET /api/v1/jots/:id: parameter :id has no schema in params",
       expect.stringMatching(/^the features? jots .*lists? the table jots twice/),

@@ -201,7 +201,7 @@ test("a development server is replaced when a file changes, and waits for one th
   write("notes.feature.ts", feature('"good morning"'));
   await answers("good morning");
   write("notes.feature.ts", "export const notes = ;");
-  while (!stderr().includes("It starts again when a file changes")) await sleep(50);
+  while (!stderr().includes("It will start again when a file changes")) await sleep(50);
   write("notes.feature.ts", feature('"hello again"'));
   await answers("hello again");
   child.kill("SIGTERM");

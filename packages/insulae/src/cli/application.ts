@@ -1,6 +1,6 @@
 /**
- * Finds the application that a command acts on: the default export of `insulae.config.ts` in the working
- * directory, or of the file that `--app` names. Where there is none, it is the stock server.
+ * Finds the application that a command acts on: the default export of `insulae.config.ts` in the
+ * working directory, or of the file given by `--app`. Without either, it is the stock server.
  */
 import { spawnSync } from "node:child_process";
 import { realpathSync, statSync } from "node:fs";
@@ -11,7 +11,7 @@ import { inspect } from "node:util";
 import type { Application } from "../app/application.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 
-/** In this order. */
+/** Checked in this order. */
 export const applicationFiles = [
   "insulae.config.ts",
   "insulae.config.mts",
@@ -20,9 +20,10 @@ export const applicationFiles = [
 ];
 
 /**
- * @param given what follows `--app`. @returns the absolute path, or undefined where there is none.
- * @throws CommandError `application_not_found` if the file that was given is not there;
- *   `application_elsewhere` if one is in a folder above.
+ * @param given the value of `--app`
+ * @returns the absolute path; undefined if there is no such file and none was given
+ * @throws CommandError `application_not_found` if the given file does not exist;
+ *   `application_elsewhere` if a parent folder has one
  */
 export function findApplication(given: string | undefined): string | undefined {
   if (given !== undefined) {
@@ -32,13 +33,13 @@ export function findApplication(given: string | undefined): string | undefined {
   }
   const file = fileIn(process.cwd());
   if (file !== undefined) return file;
-  // The stock server, on a data folder of its own, is not what was meant.
+  // Don't fall back to the stock server in a subfolder of an application: nobody means that.
   for (let folder = process.cwd(); dirname(folder) !== folder; folder = dirname(folder)) {
     const above = fileIn(dirname(folder));
     if (above === undefined) continue;
     throw new CommandError(
       "application_elsewhere",
-      `The application is in ${above}. Run the command in its folder, or say --app.`,
+      `The application is in ${above}. Run the command in its folder, or use --app.`,
       exitCodes.usage,
     );
   }
@@ -52,8 +53,8 @@ const isFile = (path: string): boolean =>
   statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 
 /**
- * @param file undefined: the stock server.
- * @throws CommandError `application_not_loaded` with what is wrong with the file, and where.
+ * @param file undefined: the stock server
+ * @throws CommandError `application_not_loaded` with the problem and its place in the file
  */
 export async function loadApplication(file: string | undefined): Promise<Application> {
   if (file === undefined) return (await import("../app/application.ts")).stockApplication;
@@ -70,7 +71,7 @@ export async function loadApplication(file: string | undefined): Promise<Applica
     try {
       checkApplication(application);
     } catch (error) {
-      throw notLoaded(file, `is not right. ${error instanceof Error ? error.message : error}`);
+      throw notLoaded(file, `is invalid. ${error instanceof Error ? error.message : error}`);
     }
     return application;
   }
@@ -84,17 +85,17 @@ const notLoaded = (file: string, what: string): CommandError =>
 const isApplication = (value: unknown): value is Application =>
   typeof value === "object" && value !== null && "features" in value;
 
-/** The message, and the frames that say where: an application's author has to find the line. */
+/** The message with the stack frames of the application's own code. */
 function describe(file: string, error: unknown): string {
   if (!(error instanceof Error)) return inspect(error);
   const lines = (error.stack ?? "").split("\n").filter((line) => !/^\s+at .*\(?node:/.test(line));
   const frames = lines.filter((line) => /^\s+at /.test(line)).slice(0, 4);
-  // What can't be parsed has its place above the message, if at all, and none of it has run.
+  // A syntax error has its location above the message, if anywhere, and no frames.
   if (error instanceof SyntaxError && frames.length === 0) return placeOf(file, lines);
   return [error.message, ...frames].join("\n");
 }
 
-/** Only Node itself, when it ends because of a syntax error, says where in which file that is. */
+/** Finds the location of a syntax error by running the file: only Node's own report has it. */
 function placeOf(file: string, lines: readonly string[]): string {
   const { stderr } = spawnSync(process.execPath, [file], { encoding: "utf8", timeout: 10_000 });
   const place = stderr.split("\n\n")[0] ?? "";
@@ -102,18 +103,18 @@ function placeOf(file: string, lines: readonly string[]): string {
 }
 
 /**
- * Two copies of Insulae in one process know nothing of each other: an error of the one is none of the other.
- * A command that is installed globally would bring the second.
+ * Refuses to mix two copies of Insulae in one process, as a globally installed command would: each
+ * has its own classes, so errors of one are not recognised by the other.
  */
 function refuseOtherCopy(file: string): void {
-  // As TypeScript here, as JavaScript in the package.
+  // TypeScript in this repository, JavaScript in the package.
   const index = import.meta.url.endsWith(".ts") ? "../index.ts" : "../index.js";
   const own = fileURLToPath(new URL(index, import.meta.url));
   let theirs: string;
   try {
     theirs = createRequire(file).resolve("insulae");
   } catch {
-    return; // It is not installed there; loading the file says so.
+    return; // Insulae is not installed there. Loading the file reports that.
   }
   if (realpathSync(theirs) === realpathSync(own)) return;
   throw new CommandError(

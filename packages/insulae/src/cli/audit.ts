@@ -14,17 +14,17 @@ export interface VerifyOptions {
   readonly after?: string;
 }
 
-/** Small: there may be a hundred thousand. */
+/** Kept small: there may be a hundred thousand. */
 interface Verified extends Verdict {
-  /** null: the platform. */
+  /** null: the platform's log. */
   readonly tenant: Pick<Tenant, "id" | "key"> | null;
 }
 
 const page = 200;
 const verifiedAtOnce = 8;
-/** After so many tenants it says where to go on from. */
+/** How many tenants to verify between progress notes that say where to continue. */
 const notedEvery = 5_000;
-/** Of more logs than that only those that are wrong are shown as text. */
+/** With more logs than this, the text output lists only the wrong ones. */
 const mostShown = 200;
 
 export const verifyAudit = (context: CommandContext, options: VerifyOptions): Promise<Result> =>
@@ -39,7 +39,7 @@ export const verifyAudit = (context: CommandContext, options: VerifyOptions): Pr
     return resultOf(verified);
   });
 
-/** All of them, newest first, some at once. @param after only those that follow this one. */
+/** Verifies all tenants, newest first, several at once. @param after start after this tenant */
 async function verifyTenants(
   platform: Platform,
   { note }: CommandContext,
@@ -59,7 +59,7 @@ async function verifyTenants(
     if (!final) return;
     last = final.id;
     if (done % notedEvery === 0) {
-      note(`${done} tenants' logs are verified; --after ${final.key} goes on from there`);
+      note(`Verified the logs of ${done} tenants; use --after ${final.key} to continue from here`);
     }
   }
 }
@@ -91,8 +91,8 @@ function resultOf(verified: readonly Verified[]): Result {
   ]);
   const summary =
     wrong.length === 0
-      ? `${count("log", verified.length)}: as they were written.`
-      : `Tampered with: ${wrong.map(nameOf).join(", ")}. What follows a wrong entry can't be trusted either.`;
+      ? `${count("log", verified.length)}: unchanged since they were written.`
+      : `Tampered with: ${wrong.map(nameOf).join(", ")}. Entries after a wrong one can't be trusted either.`;
   return {
     document: {
       whole: wrong.length === 0,

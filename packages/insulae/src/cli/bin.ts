@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command `insulae` as it is installed. This file only looks at Node's version, in syntax that any Node
- * understands; the rest is loaded where it can run.
+ * The installed command `insulae`. This file only checks Node's version, in syntax that any Node
+ * understands, before it loads the rest.
  */
 import { nodeProblem } from "../node-version.ts";
 

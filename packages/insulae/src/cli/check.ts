@@ -1,11 +1,11 @@
 import { explain } from "./failure.ts";
 
-/** One thing that `insulae doctor` looked at. */
+/** The result of one check of `insulae doctor`. */
 export interface Check {
   readonly name: string;
   readonly state: "ok" | "warning" | "failure";
   readonly message: string;
-  /** What to do about it. */
+  /** How to fix it. */
   readonly remedy?: string;
 }
 
@@ -19,7 +19,7 @@ export const failure = (name: string, message: string, remedy: string): Check =>
   ...{ name, state: "failure", message, remedy },
 });
 
-/** What can't even be looked at is a finding too. */
+/** Runs a check. If it throws, that is a finding too. */
 export async function look(
   name: string,
   remedy: string,

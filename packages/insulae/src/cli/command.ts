@@ -1,6 +1,6 @@
 /**
- * What each command works with. A command is a function of a context and its input; it returns what
- * it has to say, as a document and as text, and one place prints either.
+ * The frame of every command. A command is a function of a context and its input. It returns its
+ * result as a document and as text, and this file prints one of them.
  */
 import { readFileSync } from "node:fs";
 import type { Application } from "../app/application.ts";
@@ -12,24 +12,24 @@ import { parseEnvironmentFile } from "./environment-file.ts";
 import { type ExitCode, exitCodes, explain } from "./failure.ts";
 
 export interface Result {
-  /** What `--json` prints. */
+  /** Printed with `--json`. */
   readonly document: unknown;
-  /** What people read, without a newline at its end; empty: nothing. */
+  /** Printed otherwise, without a trailing newline; empty: nothing. */
   readonly text: string;
   /** Default 0. */
   readonly exitCode?: ExitCode;
 }
 
 export interface CommandContext {
-  /** What the command acts on; loaded when it is first asked for. */
+  /** The application to act on, loaded on first use. */
   readonly application: () => Promise<Application>;
-  /** Its file; absent: the stock server. */
+  /** Its file; absent for the stock server. */
   readonly applicationFile: string | undefined;
-  /** Whether the answer is to be one JSON document. */
+  /** Print a single JSON document. */
   readonly json: boolean;
-  /** The environment, with what `.env` adds to it. */
+  /** The environment, completed by `.env`. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Tells of progress, on stderr. */
+  /** Reports progress on stderr. */
   readonly note: (text: string) => void;
 }
 
@@ -41,7 +41,7 @@ export interface GlobalOptions {
   readonly app?: string | undefined;
 }
 
-/** Runs a command, prints what it returns or how it failed, and sets the process's exit code. */
+/** Runs a command, prints its result or error, and sets the process's exit code. */
 export async function runCommand(
   { json, app }: GlobalOptions,
   command: (context: CommandContext) => Promise<Result>,
@@ -69,25 +69,28 @@ export async function runCommand(
   }
 }
 
-/** What was to be printed is lost, unless nobody wants it any more (`insulae tenant list | head -1`). */
+/**
+ * Reports that output was lost, except when the reader has left (`insulae tenant list | head -1`).
+ */
 export function printLoss(error: NodeJS.ErrnoException): void {
   if (error.code === "EPIPE") return;
   process.stderr.write(`error: The output can't be written (${error.message}).\n`);
   process.exitCode = exitCodes.failed;
-  // A command that succeeds later doesn't change that.
+  // Set at exit, so that the command's own success does not overwrite it.
   process.once("exit", () => {
     process.exitCode = exitCodes.failed;
   });
 }
 
-/** Prints how a command failed, and sets the process's exit code. */
+/** Prints an error and sets the process's exit code. */
 export function printFailure(error: unknown, json: boolean): void {
   const { code, message, exitCode } = explain(error);
   process.exitCode = exitCode;
   if (json) {
     process.stdout.write(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
   } else {
-    // Its lines are ours; what stands in them may be others'.
+    // The line breaks are ours; escape control characters inside the lines, which may come from
+    // others.
     process.stderr.write(`error: ${message.split("\n").map(printable).join("\n")}\n`);
   }
   const wanted = /^(debug|trace)/.test(process.env.LOG_LEVEL ?? "");
@@ -97,10 +100,11 @@ export function printFailure(error: unknown, json: boolean): void {
 }
 
 /**
- * Adds the variables of `.env` in the working directory to the environment; those that are set already
- * stay. @param note hears of names that are nearly a setting's.
+ * Adds the variables of `.env` in the working directory to the environment. Variables that are
+ * already set win.
  *
- * @throws ConfigError if the file can't be read as it stands.
+ * @param note receives warnings about names that nearly match a setting
+ * @throws ConfigError if the file can't be read or parsed
  */
 export function readEnvironment(
   note: (text: string) => void,

@@ -2,17 +2,18 @@ import type { CommandContext } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 
 export interface Question {
-  /** What is about to happen, in a sentence. */
+  /** What is about to happen, in one sentence. */
   readonly message: string;
-  /** What has to be typed; without it, yes or no is asked. */
+  /** The text that has to be typed; without it, a yes/no question. */
   readonly answer?: string;
 }
 
 /**
- * Asks whether to go on.
+ * Asks for confirmation.
  *
- * @throws CommandError `input_needed` (4) if nobody is there to be asked, `not_confirmed` (5) if the
- *   answer is no.
+ * @throws CommandError `input_needed` (4) if there is no terminal to ask on, `not_confirmed` (5) if
+ * the
+ *   answer is no
  */
 export async function confirm(
   { json, note }: CommandContext,
@@ -21,7 +22,7 @@ export async function confirm(
 ): Promise<void> {
   if (yes) return;
   if (json || !process.stdin.isTTY || !process.stderr.isTTY) {
-    const text = `${message} Nobody is there to be asked: repeat it with --yes.`;
+    const text = `${message} There is no terminal to ask on: repeat the command with --yes.`;
     throw new CommandError("input_needed", text, exitCodes.inputNeeded);
   }
   const prompts = await import("@clack/prompts");
@@ -30,7 +31,7 @@ export async function confirm(
   const reply =
     answer === undefined
       ? await prompts.confirm({ message, initialValue: false, output })
-      : await prompts.text({ message: `${message} Type ${answer} to go on:`, output });
+      : await prompts.text({ message: `${message} Type ${answer} to continue:`, output });
   if (reply === true || (answer !== undefined && reply === answer)) return;
   throw new CommandError("not_confirmed", "Nothing was changed.", exitCodes.refused);
 }

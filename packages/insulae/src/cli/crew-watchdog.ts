@@ -1,12 +1,16 @@
 /**
- * Workers must not outlive the primary, even if it is killed with -9. A worker whose event loop turns ends when its
- * channel closes; one that is blocked or stopped (SIGSTOP) does not. So a small shell script waits on a pipe from
- * the primary. When the primary is gone, the pipe closes, and the script kills the workers that are left.
+ * Kills the workers if the primary dies, even by SIGKILL. A worker with a responsive event loop
+ * exits when its channel closes; one that is blocked or stopped (SIGSTOP) does not. A small shell
+ * script therefore reads a pipe from the primary. When the pipe closes, it kills the remaining
+ * workers.
  */
 import { spawn } from "node:child_process";
 import { CommandError } from "./failure.ts";
 
-/** The last line has the pids of the workers that live. A supervisor may send its SIGTERM to the script too. */
+/**
+ * The last line read has the pids of the live workers. Supervisors may signal the script too, so it
+ * ignores SIGTERM.
+ */
 const script = `
 trap '' HUP INT TERM
 pids=
@@ -14,7 +18,7 @@ while read -r line; do pids=$line; done
 [ -z "$pids" ] || kill -KILL $pids`;
 
 export interface CrewWatchdog {
-  /** Says which processes end with us. To be called whenever one has started or ended. */
+  /** Sets the processes to kill. Call it whenever one has started or exited. */
   guard(pids: readonly number[]): void;
 }
 
@@ -26,8 +30,8 @@ export function startCrewWatchdog(): CrewWatchdog {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });
-  child.on("error", () => {}); // Without a pid, which is looked at below.
-  child.stdin.on("error", () => {}); // It has ended already: nothing to tell it.
+  child.on("error", () => {}); // Then there is no pid, which is checked below.
+  child.stdin.on("error", () => {}); // The script has exited already.
   if (child.pid === undefined) {
     throw new CommandError("no_shell", "Cannot run /bin/sh, which --workers needs.");
   }

@@ -1,15 +1,15 @@
 /**
- * The workers of a node, as processes of `node:cluster`: the primary accepts connections and gives them to the
- * workers in turn.
+ * The workers of a node, as `node:cluster` processes. The primary accepts connections and
+ * distributes them round-robin.
  *
- *     fork ──► starting ──► listening ──► ended: another takes its place, later and later
- *                 │                         ▲    if they end within ten seconds
- *                 └── fails: the start fails │
- *     hangs ──► is killed ──────────────────┤
- *     stop ──► each drains, finishes and ends ┘  or is killed
+ *     fork ──► starting ──► listening ──► exited: replaced, with a growing delay
+ *                 │                         ▲     if it lived less than ten seconds
+ *                 └── fails: start() fails  │
+ *     hangs ──► killed ─────────────────────┤
+ *     stop ──► drains, finishes, exits ─────┘  or is killed at the deadline
  *
- * The primary pings each worker every second. It counts its own ticks, not the clock: no worker hangs because
- * the machine was suspended, or the primary was busy.
+ * The primary pings each worker every second and counts its own ticks instead of reading the clock,
+ * so a suspended machine or a busy primary does not make workers look hung.
  */
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
@@ -24,11 +24,11 @@ import { createHandOvers } from "./hand-overs.ts";
 import { type WorkerRole, workerVariable } from "./start-worker.ts";
 
 export interface Crew {
-  /** @returns where they listen, once all do. @throws CommandError as the first one that can't start */
+  /** @returns their address, once all listen. @throws CommandError of the first that can't start */
   start(): Promise<string>;
   tellAll(topic: string): void;
   /**
-   * Stops all in good order, and kills those that have not ended by the deadline.
+   * Stops all workers gracefully and kills those still running at the deadline.
    *
    * @throws Error that says how many were killed
    */
@@ -48,16 +48,16 @@ const soonMs = 10_000;
 const firstDelayMs = 500;
 const longestDelayMs = 30_000;
 const pingEveryMs = 1_000;
-/** How many pings in a row a worker may leave unanswered. */
+/** How many pings in a row a worker may miss. */
 const maxSilence = 10;
-/** The same before it listens: it compiles, and opens its connections. */
+/** The same before it listens, while it loads code and opens connections. */
 const maxSilenceAtStart = 60;
 
 interface Member {
   readonly process: Worker;
   readonly peer: Peer;
   listens: boolean;
-  /** Pings since the last answer. */
+  /** Unanswered pings. */
   silence: number;
 }
 
@@ -72,7 +72,7 @@ export function createCrew(options: CrewOptions): Crew {
   const guard = () =>
     watchdog.guard([...members.values()].map(({ process: { process } }) => process.pid ?? 0));
   const kill = (id: number, why: string): void => {
-    log.error({ worker: id }, `A worker ${why}: killing it`);
+    log.error({ worker: id }, `Killing a worker that ${why}`);
     members.get(id)?.process.process.kill("SIGKILL");
   };
   cluster.setupPrimary({
@@ -81,7 +81,7 @@ export function createCrew(options: CrewOptions): Crew {
     stdio: ["ignore", "pipe", "inherit", "ipc"],
   });
 
-  /** @returns where it listens. */
+  /** @returns the address that it listens on */
   const fork = (id: number, delayMs: number): Promise<string> => {
     const role: WorkerRole = { id, workers, overrides, json };
     const worker = cluster.fork({ [workerVariable]: JSON.stringify(role) });
@@ -109,7 +109,7 @@ export function createCrew(options: CrewOptions): Crew {
       closeUntaken();
       members.delete(id);
       guard();
-      const ended = new CommandError("worker_ended", `Worker ${id} has ended (${signal ?? code}).`);
+      const ended = new CommandError("worker_ended", `Worker ${id} exited (${signal ?? code}).`);
       listening.reject(ended);
       if (state === "starting") failedStart.reject(ended);
       if (state !== "running") return;
@@ -117,7 +117,7 @@ export function createCrew(options: CrewOptions): Crew {
       const retryMs = soon ? delayMs : 0;
       log.error(
         { worker: id, code, signal, retry_ms: retryMs },
-        "A worker has ended: replacing it",
+        "A worker exited; starting a replacement",
       );
       const next = Math.min(longestDelayMs, soon ? delayMs * 2 : firstDelayMs);
       later(retryMs, () => replace(id, next));
@@ -126,8 +126,9 @@ export function createCrew(options: CrewOptions): Crew {
   };
   const replace = (id: number, delayMs: number): void => {
     fork(id, delayMs).then(
-      () => log.info({ worker: id }, "A worker has taken the place of one that ended"),
-      (error: unknown) => log.error({ err: error, worker: id }, "A worker could not start"),
+      () => log.info({ worker: id }, "A replacement worker is listening"),
+      (error: unknown) =>
+        log.error({ err: error, worker: id }, "A replacement worker could not start"),
     );
   };
   const later = (ms: number, work: () => void): void => {
@@ -150,7 +151,7 @@ export function createCrew(options: CrewOptions): Crew {
     }
   };
   const pings = setInterval(ping, pingEveryMs).unref();
-  // However we end: a second signal, or our own deadline.
+  // However this process ends: by a second signal, or by its own deadline.
   process.once("exit", () => {
     for (const { process: worker } of members.values()) worker.process.kill("SIGKILL");
   });
@@ -173,7 +174,7 @@ export function createCrew(options: CrewOptions): Crew {
       const late: number[] = [];
       const deadline = setTimeout(() => {
         late.push(...members.keys());
-        for (const id of late) kill(id, "has not ended in time");
+        for (const id of late) kill(id, "did not exit in time");
       }, deadlineMs);
       const ended = [...members.values()].map(({ process: worker, peer }) => {
         peer.tell("stop");
@@ -181,12 +182,12 @@ export function createCrew(options: CrewOptions): Crew {
       });
       await Promise.all(ended);
       clearTimeout(deadline);
-      if (late.length > 0) throw new Error(`${late.length} workers did not end in time`);
+      if (late.length > 0) throw new Error(`${late.length} workers did not exit in time`);
     },
   };
 }
 
-/** Whole lines, so that those of several workers don't mix. */
+/** Forwards whole lines, so that lines of several workers don't mix. */
 function passOnLines(output: Readable): void {
   let rest = Buffer.alloc(0);
   output.on("data", (chunk: Buffer) => {

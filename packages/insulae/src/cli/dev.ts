@@ -1,6 +1,7 @@
 /**
- * `insulae dev`: the server in a process of its own, which is replaced whenever a file of the project changes.
- * This process keeps the embedded PostgreSQL, so that a reload takes as long as loading the code.
+ * `insulae dev`: runs the server in a child process and replaces it whenever a file of the project
+ * changes. This process keeps the embedded PostgreSQL running, so a restart takes only as long as
+ * loading the code.
  *
  *     start ──► serves ──(a file changes)──► stops ──► start
  *                 └─────(it fails)──► waits for a change ──► start
@@ -19,17 +20,17 @@ import type { CommandContext, Result } from "./command.ts";
 import { parseEnvironmentFile } from "./environment-file.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 
-/** Editors write a file in several steps, and tools many files. */
+/** Debounce: editors write a file in several steps, and tools write many files. */
 const settleMs = 100;
 const relevant = /(^|[\\/])\.env$|\.(c|m)?[jt]sx?$|\.(json|sql|html|liquid)$/;
-/** In the project's root. */
+/** Ignored in the project's root. */
 const builtFolders = new Set(["dist", "build", "coverage"]);
-/** In the data folder. */
+/** Ignored in the data folder. */
 const dataFolders = new Set(["postgres", "files"]);
-/** A server that does not end meanwhile, since its event loop is blocked, is killed. */
+/** A server that has not exited by then, because its event loop is blocked, is killed. */
 const killAfterMs = 5_000;
 
-/** Starts the server, and again after each change. It returns when the first start has begun. */
+/** Starts the server and restarts it after each change. Returns once the first start has begun. */
 export async function dev(
   { env, note, applicationFile }: CommandContext,
   { port }: { readonly port?: number },
@@ -38,7 +39,7 @@ export async function dev(
   const config = loadConfig(env, port === undefined ? {} : { port });
   if (config.env === "production") {
     const message =
-      "APP_ENV is production: `insulae start` serves there, `insulae dev` is for development.";
+      "APP_ENV is production. `insulae dev` is for development only; use `insulae start`.";
     throw new CommandError("production_guard", message, exitCodes.refused);
   }
   const embedded = config.databaseUrl
@@ -57,7 +58,7 @@ export async function dev(
       await embedded?.stop();
     },
     deadlineMs: shutdownTimes(config).deadlineMs + killAfterMs,
-    note: () => {}, // The server says so.
+    note: () => {}, // The server prints this itself.
     parent,
   });
   return { document: { watches: folder }, text: "" };
@@ -72,12 +73,12 @@ const serverCommand = (applicationFile: string | undefined, port: number | undef
 ];
 
 interface Restarting {
-  /** @param file which has changed; undefined: the first start. */
+  /** @param file the changed file; undefined for the first start */
   restart(file?: string): void;
   stop(): Promise<void>;
 }
 
-/** A process, of which there is one at a time. */
+/** A child process that is replaced on restart; only one runs at a time. */
 function createRestarting(
   command: readonly string[],
   env: NodeJS.ProcessEnv,
@@ -94,7 +95,7 @@ function createRestarting(
     started.once("exit", () => {
       if (child !== started) return;
       child = undefined;
-      if (!isStopping) note("The server has ended. It starts again when a file changes.");
+      if (!isStopping) note("The server exited. It will start again when a file changes.");
     });
   };
   const end = async () => {
@@ -103,7 +104,7 @@ function createRestarting(
     if (!ending || ending.exitCode !== null || ending.signalCode !== null) return;
     ending.kill("SIGTERM");
     const timer = setTimeout(() => {
-      note("The server does not stop: killing it.");
+      note("The server does not stop; killing it.");
       ending.kill("SIGKILL");
     }, killAfterMs);
     await once(ending, "exit");
@@ -120,7 +121,7 @@ function createRestarting(
 
   return {
     restart(file) {
-      if (file !== undefined) note(`${printable(file)} has changed: starting again …`);
+      if (file !== undefined) note(`${printable(file)} changed; restarting …`);
       isWanted = true;
       turn ??= replace();
     },
@@ -132,7 +133,7 @@ function createRestarting(
   };
 }
 
-/** Without what came from `.env`, which the server reads itself, as it is by then. */
+/** Without the variables from `.env`: the server reads the file itself, in its current state. */
 function environmentOfShell(): NodeJS.ProcessEnv {
   const env = { ...process.env };
   if (!existsSync(".env")) return env;
@@ -141,7 +142,7 @@ function environmentOfShell(): NodeJS.ProcessEnv {
   return env;
 }
 
-/** Hears of files that are replaced too: many editors write a new one and rename it. */
+/** Also notices replaced files: many editors write a new file and rename it. */
 function watchProject(folder: string, dataDir: string, changed: (file: string) => void): FSWatcher {
   let timer: NodeJS.Timeout | undefined;
   const watcher = watch([folder, resolve(".env")], {
@@ -156,7 +157,7 @@ function watchProject(folder: string, dataDir: string, changed: (file: string) =
   });
 }
 
-/** Whether a folder is none of the project's code. The data folder may be the project's own. */
+/** Whether a folder has no code of the project. The data folder may be the project's own. */
 function isIgnored(folder: string, dataDir: string, path: string): boolean {
   const inside = relative(folder, path);
   if (inside === "" || relevant.test(path)) return false;

@@ -12,7 +12,10 @@ export interface CertificatesToCheck {
 
 const name = "certificates";
 
-/** The server's own certificate, and those of hosts: whether they can be used, and for how long. */
+/**
+ * Checks the server's own certificate and those of hosts: whether they are usable, and for how
+ * long.
+ */
 export async function checkCertificates(given: CertificatesToCheck): Promise<readonly Check[]> {
   return [...(await checkOwn(given.config)), ...(await checkHosts(given.control))];
 }
@@ -22,10 +25,10 @@ async function checkOwn({
   tlsKeyFile: keyFile,
 }: CertificatesToCheck["config"]): Promise<readonly Check[]> {
   if (certFile === undefined || keyFile === undefined) return [];
-  const remedy = "renew it, or set TLS_CERT_FILE and TLS_KEY_FILE to one that can be used";
+  const remedy = "renew it, or set TLS_CERT_FILE and TLS_KEY_FILE to a valid one";
   return look("certificate", remedy, async () => {
     const { notAfter } = await readPair({ certFile, keyFile });
-    const message = `the server's own is good until ${notAfter.toISOString()}`;
+    const message = `the server's own is valid until ${notAfter.toISOString()}`;
     return notAfter < soon() ? warning("certificate", message, remedy) : ok("certificate", message);
   });
 }
@@ -34,7 +37,7 @@ const checkHosts = (control: Kysely<ControlTables>): Promise<readonly Check[]> =
   look(name, "run insulae migrate up", async () => {
     const { rows } = await sql<{ there: boolean }>`
       select to_regclass('control.host_certificates') is not null as there`.execute(control);
-    // A control plane that is behind is told of elsewhere.
+    // Another check reports a control plane that is behind.
     if (!rows[0]?.there) return [];
     const ending = await control
       .selectFrom("control.host_certificates")
@@ -43,7 +46,7 @@ const checkHosts = (control: Kysely<ControlTables>): Promise<readonly Check[]> =
       .orderBy("not_after")
       .limit(20)
       .execute();
-    if (ending.length === 0) return ok(name, "no host's certificate ends within three weeks");
+    if (ending.length === 0) return ok(name, "no host's certificate expires within three weeks");
     const lines = ending.map((row) => `${row.hostname} until ${row.not_after.toISOString()}`);
-    return warning(name, lines.join("\n"), "renew them, and give them to their hosts");
+    return warning(name, lines.join("\n"), "renew them and upload the new ones");
   });

@@ -1,7 +1,10 @@
 import type pg from "pg";
 import { type Check, failure, ok } from "./check.ts";
 
-/** Whether this process's budget fits into what the server has; other nodes come on top. */
+/**
+ * Whether this process's connection budget fits what the server allows. Other nodes need theirs
+ * too.
+ */
 export async function checkConnections(
   client: pg.Client,
   server: string,
@@ -14,7 +17,7 @@ export async function checkConnections(
        - coalesce(current_setting('reserved_connections', true)::integer, 0) as room`,
   );
   const room = rows[0]?.room ?? 0;
-  const message = `DB_CONNECTIONS is ${budget}, and the server takes ${room}`;
+  const message = `DB_CONNECTIONS is ${budget}, and the server allows ${room}`;
   if (budget <= room) return ok(name, message);
-  return failure(name, message, "lower DB_CONNECTIONS, or raise max_connections");
+  return failure(name, message, "lower DB_CONNECTIONS or raise max_connections");
 }

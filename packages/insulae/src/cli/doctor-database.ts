@@ -10,7 +10,7 @@ import { type Check, failure, look, ok, warning } from "./check.ts";
 import { checkConnections } from "./doctor-connections.ts";
 import { checkTenants } from "./doctor-tenants.ts";
 
-/** The main database, and what is in it. */
+/** Checks the main database. */
 export async function checkDatabase(
   config: Config,
   application: Application,
@@ -18,7 +18,7 @@ export async function checkDatabase(
   const url = config.databaseDirectUrl ?? config.databaseUrl;
   if (url !== undefined) return checkServer(config, application, url);
   if (!existsSync(join(config.dataDir, "postgres", "cluster.json"))) {
-    return [ok("database", "there is none yet; the first start makes it")];
+    return [ok("database", "there is none yet; the first start creates it")];
   }
   return look("database", "see postgres/postgres.log in the data folder", async () => {
     const { url, stop } = await startEmbedded({ dataDir: config.dataDir });
@@ -39,7 +39,7 @@ async function checkServer(
 ): Promise<readonly Check[]> {
   const checks = await look(
     "database",
-    "see that it runs, and that DATABASE_URL is right",
+    "check that it runs and that DATABASE_URL is right",
     async () => {
       const client = await openClient({
         ...parseIntoClientConfig(url),
@@ -71,7 +71,7 @@ async function checkVersion(client: pg.Client): Promise<Check> {
   const message = `PostgreSQL ${version}, database ${database}`;
   return number >= 150_000
     ? ok("database", message)
-    : failure("database", `${message}: that is too old`, "use PostgreSQL 15 or later");
+    : failure("database", `${message}is too old`, "use PostgreSQL 15 or later");
 }
 
 async function checkAdministrator(client: pg.Client): Promise<Check> {
@@ -90,17 +90,17 @@ async function checkAdministrator(client: pg.Client): Promise<Check> {
   const [found] = rows;
   if (!found?.able) {
     const role = found?.role ?? "the role in DATABASE_URL";
-    const message = `${role} may not make roles and databases`;
+    const message = `${role} may not create roles and databases`;
     return failure(name, message, `as a superuser: alter role ${role} createrole createdb`);
   }
   if (!found.owns) {
     const message = `${found.role} is not the owner of the database (${found.owner} is)`;
     return failure(name, message, `as a superuser: alter database … owner to ${found.role}`);
   }
-  return ok(name, `${found.role} may make roles and databases`);
+  return ok(name, `${found.role} may create roles and databases`);
 }
 
-/** Tokens say until when they are good: nodes and database have to agree on the time. */
+/** Tokens contain expiry times, so the clocks of nodes and database must agree. */
 async function checkClock(client: pg.Client): Promise<Check> {
   const asked = Date.now();
   const { rows } = await client.query<{ ms: number }>(
@@ -110,7 +110,7 @@ async function checkClock(client: pg.Client): Promise<Check> {
   const skew = ((rows[0]?.ms ?? here) - here) / 1000;
   const message = `the database's clock is ${Math.abs(skew).toFixed(2)} s ${skew < 0 ? "behind" : "ahead"}`;
   if (Math.abs(skew) < 2) return ok("clock", message);
-  const remedy = "let both machines take the time from NTP";
+  const remedy = "synchronise both machines with NTP";
   return Math.abs(skew) < 30
     ? warning("clock", message, remedy)
     : failure("clock", message, remedy);

@@ -130,7 +130,7 @@ test("files of an erased tenant", async () => {
     await writeFile(join(files, id, "a-file"), "");
   }
   const found = await findings();
-  expect(found).toEqual({ files: `of tenants that do not exist: ${erased.id}` });
+  expect(found).toEqual({ files: `files of tenants that do not exist: ${erased.id}` });
   await rm(files, { recursive: true });
 });
 

@@ -1,4 +1,4 @@
-/** What crashes, restores and people's hands have left behind. */
+/** Looks for leftovers of crashes, restores and manual changes. */
 import { sql } from "kysely";
 import type pg from "pg";
 import type { Installation } from "../app/installation.ts";
@@ -18,13 +18,13 @@ import { type Check, look, ok, warning } from "./check.ts";
 import { controlPlaneDue } from "./migrate-status.ts";
 
 export interface Leftovers {
-  /** Looks for rows in placements of one database of tenants that are not placed there. */
+  /** Looks for rows in the placements of one database that belong to tenants not placed there. */
   look(client: pg.Client, placements: readonly Placement[]): Promise<void>;
-  /** @param servers those that answer. */
+  /** @param servers the servers that respond */
   checks(servers: readonly Server[]): Promise<readonly Check[]>;
 }
 
-/** So many lines are shown. */
+/** At most this many lines are shown. */
 const mostShown = 20;
 
 export function createLeftovers(installation: Installation): Leftovers {
@@ -41,7 +41,7 @@ export function createLeftovers(installation: Installation): Leftovers {
         checkRows(rows),
         ...(await checkFiles(installation)),
       ];
-      // A control plane that is behind is told of elsewhere.
+      // Another check reports a control plane that is behind.
       if ((await controlPlaneDue(installation)).length > 0) return checks;
       return [
         ...checks,
@@ -57,73 +57,73 @@ const describe = ({ where, tenantIds }: Stray): string => `${where}, of ${tenant
 const shown = (lines: readonly string[]): string => lines.slice(0, mostShown).join("\n");
 
 const checkOrphans = ({ provisioning }: Installation, servers: readonly Server[]) =>
-  look("orphans", "see whether all servers can be reached", async () => {
+  look("orphans", "check that all servers can be reached", async () => {
     const found = await provisioning.findOrphans(servers.map(({ id }) => id));
-    if (found.length === 0) return ok("orphans", "no database or schema without a tenant");
+    if (found.length === 0) return ok("orphans", "every database and schema has a tenant");
     const names = found.map(({ database, schema }) => `${database}.${schema}`).join(", ");
     return warning(
       "orphans",
       `without a tenant: ${names}`,
-      "if no other Insulae uses this server, they can be dropped by hand",
+      "if no other Insulae installation uses this server, drop them by hand",
     );
   });
 
 const checkStuck = ({ control }: Installation) =>
-  look("tenants", "see whether the control plane can be read", async () => {
+  look("tenants", "check that the control plane can be read", async () => {
     const { rows } = await sql<{ key: string; status: string }>`
       select key, status from control.tenants
       where status = 'provisioning' and created_at < now() - interval '15 minutes'
         or status = 'deleted' and erase_after < now() - interval '1 day'`.execute(control);
-    if (rows.length === 0) return ok("tenants", "none is half made or overdue for erasure");
+    if (rows.length === 0) return ok("tenants", "none is half created or overdue for erasure");
     const names = rows.map(({ key, status }) => `${key} (${status})`).join(", ");
     return warning(
       "tenants",
-      `left half way: ${names}`,
-      "a running server finishes them within the hour; if it doesn't, its log says why",
+      `half created or half erased: ${names}`,
+      "a running server finishes them within an hour; if it does not, see its log",
     );
   });
 
 const checkRows = (rows: readonly string[]): Check =>
   rows.length === 0
-    ? ok("rows", "none of tenants that are not placed where they are")
+    ? ok("rows", "every row is in its tenant's placement")
     : warning(
         "rows",
-        `of tenants that do not exist or are placed elsewhere:\n${shown(rows)}`,
-        "look at them, and delete them as the administrator, by tenant_id (docs/erasure.md)",
+        `rows of tenants that do not exist or are placed elsewhere:\n${shown(rows)}`,
+        "inspect them, then delete them as the administrator, by tenant_id (docs/erasure.md)",
       );
 
 const checkControl = ({ control }: Installation) =>
-  look("control plane", "see whether the control plane can be read", async () => {
+  look("control plane", "check that the control plane can be read", async () => {
     const strays = await findControlStrays(control);
-    if (strays.length === 0) return ok("control plane", "nothing of erased tenants");
+    if (strays.length === 0) return ok("control plane", "no rows of erased tenants");
     return warning(
       "control plane",
-      `of erased tenants:\n${shown(strays.map(describe))}`,
-      "delete it by tenant_id (docs/erasure.md)",
+      `rows of erased tenants:\n${shown(strays.map(describe))}`,
+      "delete them by tenant_id (docs/erasure.md)",
     );
   });
 
 const checkFiles = ({ config, control, secrets }: Installation) =>
-  look("files", "see whether the storage can be reached", async () => {
+  look("files", "check that the storage can be reached", async () => {
     const storage = openStorage(config, secrets);
     try {
       const [stray] = await findStrayFiles(control, storage);
-      if (!stray) return ok("files", "none of tenants that do not exist");
+      if (!stray) return ok("files", "every file's tenant exists");
       return warning(
         "files",
-        `of tenants that do not exist: ${stray.tenantIds.join(", ")}`,
-        "delete what begins with these ids from the folder or the bucket",
+        `files of tenants that do not exist: ${stray.tenantIds.join(", ")}`,
+        "delete the objects whose names begin with these ids",
       );
     } finally {
       storage.close();
     }
   });
 
-/** What a tenant's login has made for itself, in whatever database let it in. */
+/** Objects that a tenant's login has created for itself, in any database that let it connect. */
 async function checkLogins({ connect, main }: Installation, servers: readonly Server[]) {
   const checks: Check[] = [];
   for (const { id, name } of servers) {
-    const remedy = `see whether the server ${name} runs, and can be reached from here`;
+    const remedy = `check that the server ${name} runs and can be reached from here`;
     checks.push(
       ...(await look("log-ins", remedy, () =>
         withOwner(connect, { serverId: id, database: main.database }, async (client) => {
@@ -134,12 +134,14 @@ async function checkLogins({ connect, main }: Installation, servers: readonly Se
               warning(
                 "log-ins",
                 `${login} of the server ${name} ${problem}`,
-                `somebody else has its password: as the administrator, \`drop owned by "${login}"\` in that database, and revoke its members`,
+                `its password has leaked: as the administrator, \`drop owned by "${login}"\` in that database and revoke its members`,
               ),
             );
         }),
       )),
     );
   }
-  return checks.length > 0 ? checks : [ok("log-ins", "those of tenants' databases own nothing")];
+  return checks.length > 0
+    ? checks
+    : [ok("log-ins", "the logins of tenants' databases own nothing")];
 }

@@ -4,9 +4,9 @@ import { openClient } from "../kernel/engine/connect.ts";
 import { findOpenDatabases } from "../kernel/schema/roles.ts";
 import { type Check, failure, look, ok, warning } from "./check.ts";
 
-/** What a database that must not lose anything, nor tell strangers, has to have. */
+/** Checks what a production database needs to lose nothing and leak nothing. */
 export const checkProductionDatabase = (url: string): Promise<readonly Check[]> =>
-  look("database", "see that it runs, and that DATABASE_URL is right", async () => {
+  look("database", "check that it runs and that DATABASE_URL is right", async () => {
     const client = await openClient({
       ...parseIntoClientConfig(url),
       application_name: "insulae doctor",
@@ -27,7 +27,7 @@ export const checkProductionDatabase = (url: string): Promise<readonly Check[]> 
     }
   });
 
-/** One label is a name in a container's network, or this machine; others may be anywhere. */
+/** A host without a dot is in a container's network or this machine; others may be anywhere. */
 const isNear = (host: string): boolean =>
   host === "" ||
   host.startsWith("/") ||
@@ -45,14 +45,14 @@ async function checkEncryption(client: pg.Client, url: string): Promise<Check> {
   if (!rows[0]?.ssl) {
     const message = `the connection to ${host || "it"} is not encrypted`;
     if (host.startsWith("/") || host === "localhost" || host.startsWith("127.")) {
-      return ok(name, "not needed: it is on this machine");
+      return ok(name, "not needed on the same machine");
     }
     return isNear(host) ? warning(name, message, remedy) : failure(name, message, remedy);
   }
   if (typeof ssl === "object" && ssl.rejectUnauthorized === false) {
-    return failure(name, "encrypted, but whoever answers is believed", remedy);
+    return failure(name, "encrypted, but the server's certificate is not verified", remedy);
   }
-  return ok(name, `${rows[0].version}, and the certificate is checked`);
+  return ok(name, `${rows[0].version}, with a verified certificate`);
 }
 
 async function checkDurability(client: pg.Client): Promise<Check> {
@@ -65,14 +65,14 @@ async function checkDurability(client: pg.Client): Promise<Check> {
   const off = rows.map((row) => row.name);
   const lossy = off.filter((setting) => setting !== "data_checksums");
   if (lossy.length > 0) {
-    return failure(name, `${lossy.join(", ")} is off: a crash loses rows`, "turn it on");
+    return failure(name, `${lossy.join(", ")} is off; a crash loses rows`, "turn it on");
   }
   return off.length === 0
-    ? ok(name, "what is committed is on the disk, with checksums")
-    : warning(name, "pages have no checksums", "pg_checksums --enable, while it is stopped");
+    ? ok(name, "commits are durable and pages have checksums")
+    : warning(name, "pages have no checksums", "run pg_checksums --enable while it is stopped");
 }
 
-/** Continuous archiving is what a restore to a moment needs; a provider's own is not seen here. */
+/** Point-in-time recovery needs continuous archiving. A provider's own is not visible here. */
 async function checkArchive(client: pg.Client): Promise<Check> {
   const name = "backups";
   const { rows } = await client.query<{
@@ -90,14 +90,15 @@ async function checkArchive(client: pg.Client): Promise<Check> {
      from pg_stat_archiver`,
   );
   const [found] = rows;
-  const remedy = "archive the write-ahead log, and rehearse a restore (docs/runbooks/restore.md)";
+  const remedy = "archive the write-ahead log and rehearse a restore (docs/runbooks/restore.md)";
   if (found?.provider)
-    return ok(name, "the provider's; see that they are on, and for how many days");
+    return ok(name, "the provider makes them; check that they are on and their retention");
   if (!found || found.mode === "off") {
-    return warning(name, "archive_mode is off: there is no way back to a moment", remedy);
+    return warning(name, "archive_mode is off: no point-in-time recovery", remedy);
   }
-  if (found.failing) return failure(name, `archiving fails since ${found.last ?? "ever"}`, remedy);
-  if (!found.archived) return warning(name, "nothing was archived yet", remedy);
+  if (found.failing)
+    return failure(name, `archiving has failed since ${found.last ?? "it was enabled"}`, remedy);
+  if (!found.archived) return warning(name, "nothing has been archived yet", remedy);
   return ok(name, `the log was last archived ${found.last}`);
 }
 
@@ -112,7 +113,11 @@ async function checkVacuum(client: pg.Client): Promise<Check> {
   const message = `the oldest transaction is ${age} ago`;
   return age < 1_000_000_000
     ? ok(name, `autovacuum is on; ${message}`)
-    : failure(name, message, "vacuum (freeze) the databases; see what holds autovacuum up");
+    : failure(
+        name,
+        message,
+        "run vacuum (freeze) on the databases and find out what blocks autovacuum",
+      );
 }
 
 async function checkStatements(client: pg.Client): Promise<Check> {
@@ -124,16 +129,16 @@ async function checkStatements(client: pg.Client): Promise<Check> {
     ? ok("statements", "pg_stat_statements is loaded")
     : warning(
         "statements",
-        "nobody counts which statements take how long",
+        "there are no statistics about slow statements",
         "add pg_stat_statements to shared_preload_libraries",
       );
 }
 
-/** A tenant database's login has no business in other databases of the server. */
+/** Logins of tenants' databases must not be able to connect to other databases of the server. */
 async function checkOpenDatabases(client: pg.Client): Promise<Check> {
   const name = "databases";
   const open = await findOpenDatabases(client);
-  if (open.length === 0) return ok(name, "none lets everybody connect");
+  if (open.length === 0) return ok(name, "no other database lets everybody connect");
   const some = open.slice(0, 10);
   const statements = some.map(
     (database) =>
@@ -141,18 +146,18 @@ async function checkOpenDatabases(client: pg.Client): Promise<Check> {
   );
   return warning(
     name,
-    `everybody may connect to ${some.join(", ")}: tenants' logins, too`,
+    `everybody may connect to ${some.join(", ")}, including tenants' logins`,
     `as a superuser or the owner, after granting connect to those who need it: ${statements.join(" ")}`,
   );
 }
 
-/** Those who may do everything need more than a password. */
+/** Platform administrators need more than a password. */
 async function checkAdministrators(client: pg.Client): Promise<readonly Check[]> {
   const name = "administrators";
   const { rows: there } = await client.query<{ there: boolean }>(
     "select to_regclass('control.factors') is not null as there",
   );
-  // A control plane that is behind is told of elsewhere.
+  // Another check reports a control plane that is behind.
   if (!there[0]?.there) return [];
   await client.query("begin read only; set local role insulae_owner");
   const { rows } = await client.query<{ email: string; factors: boolean }>(
@@ -165,11 +170,11 @@ async function checkAdministrators(client: pg.Client): Promise<readonly Check[]>
   await client.query("rollback");
   if (rows.length === 0) {
     const remedy = "set ADMIN_EMAIL and ADMIN_PASSWORD for one start";
-    return [warning(name, "there is no administrator of the platform", remedy)];
+    return [warning(name, "there is no platform administrator", remedy)];
   }
   const bare = rows.flatMap(({ email, factors }) => (factors ? [] : [email]));
   if (bare.length === 0) return [ok(name, `all ${rows.length} have a second factor`)];
   const remedy =
-    "they add one: POST /api/v1/auth/factors/totp, or a passkey (docs/authentication.md)";
+    "each adds one: POST /api/v1/auth/factors/totp, or a passkey (docs/authentication.md)";
   return [warning(name, `without a second factor: ${bare.slice(0, 10).join(", ")}`, remedy)];
 }

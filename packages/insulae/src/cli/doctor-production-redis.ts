@@ -3,14 +3,17 @@ import { type Check, look, ok, warning } from "./check.ts";
 
 const askMs = 5_000;
 
-/** Sessions and limits are in it, and the cache: what may go, and what is kept. */
+/**
+ * Checks Redis: it holds sessions and rate limits, which must survive, and a cache, which may be
+ * evicted.
+ */
 export const checkRedis = (url: string | undefined): Promise<readonly Check[]> =>
   look(
     "Redis",
-    "see that it runs, and that REDIS_URL is right; the server goes on without",
+    "check that it runs and that REDIS_URL is right; meanwhile the server works without it",
     async () => {
       if (url === undefined) {
-        const remedy = "set REDIS_URL where more than one process runs";
+        const remedy = "set REDIS_URL if more than one process runs";
         return warning("Redis", "there is none", remedy);
       }
       const info = await infoOf(url);
@@ -20,7 +23,7 @@ export const checkRedis = (url: string | undefined): Promise<readonly Check[]> =
 
 type Info = (field: string) => string | undefined;
 
-/** INFO is what managed services allow, too; CONFIG often is not. */
+/** Uses INFO, because managed services often forbid CONFIG. */
 async function infoOf(url: string): Promise<Info> {
   const { createClient } = await import("redis");
   const client = createClient({ url, socket: { reconnectStrategy: false, connectTimeout: 3_000 } });
@@ -40,12 +43,12 @@ function checkPolicy(info: Info): Check {
   const name = "Redis memory";
   const policy = info("maxmemory_policy") ?? "?";
   if (info("maxmemory") === "0") {
-    const remedy = "set maxmemory, below what the machine has, and maxmemory-policy volatile-ttl";
+    const remedy = "set maxmemory below the machine's memory, and maxmemory-policy volatile-ttl";
     return warning(name, "there is no maxmemory", remedy);
   }
-  if (policy.startsWith("volatile-")) return ok(name, `${policy}, when it is full`);
-  const effect = policy === "noeviction" ? "refuses writes" : "throws sessions out";
-  return warning(name, `${policy}: when it is full it ${effect}`, "maxmemory-policy volatile-ttl");
+  if (policy.startsWith("volatile-")) return ok(name, `evicts by ${policy} when full`);
+  const effect = policy === "noeviction" ? "refuses writes" : "evicts sessions";
+  return warning(name, `${policy}: when full, it ${effect}`, "set maxmemory-policy volatile-ttl");
 }
 
 function checkPersistence(info: Info): Check {
@@ -55,7 +58,7 @@ function checkPersistence(info: Info): Check {
   if (kept) return ok(name, `an append-only file or a replica (${replicas})`);
   return warning(
     name,
-    "neither an append-only file nor a replica: a restart loses sessions' values and the counts of limits",
+    "neither an append-only file nor a replica: a restart loses session data and rate-limit counts",
     "set appendonly yes, or add a replica",
   );
 }
@@ -64,6 +67,6 @@ function checkEncryption({ protocol, hostname }: URL): Check {
   const name = "TLS to Redis";
   if (protocol === "rediss:") return ok(name, "rediss://");
   const near = ["localhost", "127.0.0.1", "[::1]"].includes(hostname) || !hostname.includes(".");
-  if (near) return ok(name, `not needed where ${hostname} is on this machine or its own network`);
-  return warning(name, `${hostname} is spoken to in the clear`, "use rediss://");
+  if (near) return ok(name, `not needed: ${hostname} is on this machine or its network`);
+  return warning(name, `the connection to ${hostname} is not encrypted`, "use rediss://");
 }

@@ -62,7 +62,7 @@ test.each<[string, Record<string, string>, string, "warning" | "failure"]>([
   [
     "keys that never end",
     { AWS_ACCESS_KEY_ID: "AKIA", AWS_SECRET_ACCESS_KEY: "word" },
-    "keys of AWS",
+    "AWS keys",
     "warning",
   ],
   ["metrics for nobody", { METRICS_TOKEN: "" }, "metrics", "warning"],

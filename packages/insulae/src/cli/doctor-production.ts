@@ -1,26 +1,26 @@
 /**
- * `insulae doctor --production`: whether this configuration, and what it names, is fit for strangers.
- * What is looked at is what checklists for going live ask; what no program can see is listed for
- * people. It only asks: the database, Redis, and the server's own public address.
+ * `insulae doctor --production`: whether this configuration and its services are fit for
+ * production. It checks what go-live checklists ask for, and lists what no program can check. It
+ * only reads: the database, Redis, and the server's own public address.
  */
 import { BlockList, isIP } from "node:net";
 import type { Config } from "../config/config.ts";
 import { type Check, failure, ok, warning } from "./check.ts";
 
-/** What people have to see to themselves, and where it is written how. */
+/** What people have to verify themselves, and where it is documented. */
 export const forPeople: readonly string[] = [
-  "backups are restored somewhere else, regularly, and by the runbook (docs/runbooks/restore.md)",
-  "alerts reach somebody: deploy/prometheus/rules.yml is loaded, and one was set off as a trial",
-  "the log is collected and kept where it can be searched, outside these machines",
-  "every change passes the tests, the checks and the advisories before it runs here (.ci/run)",
-  "somebody else has read the change, and the security of the whole was looked at",
-  "the load that is expected was tried, on machines like these (npm run bench)",
-  "whoever is on call knows the runbooks (docs/runbooks)",
+  "backups are regularly restored to another place by the runbook (docs/runbooks/restore.md)",
+  "alerts reach somebody: deploy/prometheus/rules.yml is loaded and a test alert was received",
+  "the log is collected outside these machines, where it can be searched",
+  "every change passes the tests, checks and advisories before it is deployed (.ci/run)",
+  "every change is reviewed by somebody else, and the security of the whole has been reviewed",
+  "the expected load has been tested on machines like these (npm run bench)",
+  "everybody on call knows the runbooks (docs/runbooks)",
 ];
 
 const hour = 3600;
 
-/** All that the settings alone say. */
+/** The checks that need only the settings. */
 export function checkSettings(config: Config): readonly Check[] {
   return [
     ...checkSecrets(config),
@@ -39,40 +39,43 @@ export function checkSettings(config: Config): readonly Check[] {
   ];
 }
 
-/** Chosen by people, or copied from an example. */
+/** Words in secrets chosen by people or copied from an example. */
 const guessable = /secret|password|change.?me|example|insulae|placeholder|your[-_ ]|1234|qwerty/i;
 
 function checkSecrets({ masterSecret, jwtSecret, metricsToken }: Config): readonly Check[] {
   const name = "secrets";
   const remedy =
-    "make one anew, such as with openssl rand -hex 32, and keep it where secrets are kept";
+    "generate a new one, for example with openssl rand -hex 32, and keep it in your secret store";
   const given = { MASTER_SECRET: masterSecret, JWT_SECRET: jwtSecret, METRICS_TOKEN: metricsToken };
   const weak = Object.entries(given).flatMap(([variable, value]) =>
     value !== undefined && (guessable.test(value) || new Set(value).size < 10) ? [variable] : [],
   );
-  if (weak.length > 0) return [failure(name, `${weak.join(", ")} can be guessed`, remedy)];
+  if (weak.length > 0) return [failure(name, `${weak.join(", ")} is guessable`, remedy)];
   const values = Object.values(given).filter((value) => value !== undefined);
   if (new Set(values).size < values.length) {
-    return [failure(name, "one value is used for two of the secrets", remedy)];
+    return [failure(name, "two of the secrets have the same value", remedy)];
   }
-  return [ok(name, "those that are set look random")];
+  return [ok(name, "all that are set look random")];
 }
 
 function checkPublicUrl({ baseUrl, tlsPort, trustProxy }: Config): Check {
   const name = "TLS for clients";
   if (!baseUrl.startsWith("https://")) {
     const remedy =
-      "set PUBLIC_URL to https://…, and end TLS at a proxy or at TLS_PORT (docs/tls.md)";
+      "set PUBLIC_URL to https://…, and terminate TLS at a proxy or at TLS_PORT (docs/tls.md)";
     return failure(name, `PUBLIC_URL is ${baseUrl}`, remedy);
   }
   if (tlsPort === undefined && trustProxy.length === 0) {
     return warning(
       name,
-      "neither TLS_PORT nor TRUST_PROXY is set: nobody here ends TLS, and clients' addresses are the proxy's",
+      "neither TLS_PORT nor TRUST_PROXY is set: TLS is not terminated here, and behind a proxy every client has the proxy's address",
       "set TRUST_PROXY to your proxy's address (docs/proxy.md), or TLS_PORT (docs/tls.md)",
     );
   }
-  return ok(name, tlsPort === undefined ? "ended at the proxy in TRUST_PROXY" : `on ${tlsPort}`);
+  return ok(
+    name,
+    tlsPort === undefined ? "terminated at the proxy in TRUST_PROXY" : `on ${tlsPort}`,
+  );
 }
 
 function checkCors({ corsOrigins, corsCredentials }: Config): Check {
@@ -81,15 +84,15 @@ function checkCors({ corsOrigins, corsCredentials }: Config): Check {
     (origin) => !origin.startsWith("https://") || /localhost|127\.0\.0\.1/.test(origin),
   );
   if (doubtful.length > 0) {
-    const remedy = "name the front ends' own https origins in CORS_ORIGINS, and no others";
-    return failure(name, `CORS_ORIGINS lets in ${doubtful.join(", ")}`, remedy);
+    const remedy = "list only the https origins of your front ends in CORS_ORIGINS";
+    return failure(name, `CORS_ORIGINS allows ${doubtful.join(", ")}`, remedy);
   }
-  if (corsOrigins.length === 0) return ok(name, "no origin but the tenants' own");
+  if (corsOrigins.length === 0) return ok(name, "no origins except the tenants' own");
   const cookies = corsCredentials ? ", with cookies" : "";
   return ok(name, `${corsOrigins.join(", ")}${cookies}`);
 }
 
-/** Whoever is in one of these networks may say that they are anybody. */
+/** Any client in a trusted network can claim any address. */
 function checkProxy({ trustProxy }: Config): Check {
   const name = "trusted proxies";
   const anybody = trustProxy.filter((entry) => {
@@ -101,7 +104,7 @@ function checkProxy({ trustProxy }: Config): Check {
   });
   if (anybody.length === 0) return ok(name, trustProxy.join(", ") || "none");
   const remedy = "set TRUST_PROXY to the addresses of your own proxies (docs/proxy.md)";
-  return failure(name, `${anybody.join(", ")} holds addresses of strangers`, remedy);
+  return failure(name, `${anybody.join(", ")} includes addresses outside your network`, remedy);
 }
 
 function checkLimits({ rateLimits, redisUrl }: Config): Check {
@@ -110,17 +113,13 @@ function checkLimits({ rateLimits, redisUrl }: Config): Check {
   const all = { global, account, anonymous, credentials, ...plans };
   const off = Object.entries(all).flatMap(([limit, rate]) => (rate === 0 ? [limit] : []));
   if (off.length > 0) {
-    return warning(
-      name,
-      `there is none for ${off.join(", ")}`,
-      "set RATE_LIMIT_… (docs/limits.md)",
-    );
+    return warning(name, `no limit for ${off.join(", ")}`, "set RATE_LIMIT_… (docs/limits.md)");
   }
   if (redisUrl === undefined) {
     return warning(
       name,
-      "every process counts for itself, as there is no Redis",
-      "set REDIS_URL where more than one process runs",
+      "without Redis, every process counts on its own",
+      "set REDIS_URL if more than one process runs",
     );
   }
   return ok(
@@ -135,11 +134,11 @@ function checkMail({ mail, smtp, fromEmail, emailVerification }: Config): readon
     return [warning(name, "is captured, not sent", "set SMTP_URL, or MAIL=ses (docs/mail.md)")];
   }
   if (mail === "smtp" && smtp?.tls === "none") {
-    return [failure(name, "goes out in the clear", "take tls=none out of SMTP_URL")];
+    return [failure(name, "is sent unencrypted", "remove tls=none from SMTP_URL")];
   }
   if (emailVerification === "optional") {
     const remedy = "set EMAIL_VERIFICATION=required";
-    return [warning(name, "addresses need not be verified before the first log-in", remedy)];
+    return [warning(name, "users can log in without verifying their address", remedy)];
   }
   return [ok(name, `by ${mail}, from ${fromEmail}`)];
 }
@@ -148,31 +147,31 @@ const checkFiles = ({ s3, dataDir }: Config): Check =>
   s3 === undefined
     ? warning(
         "files",
-        `are in ${dataDir}, on this machine alone`,
-        "set S3_BUCKET_NAME (docs/files.md); or run one process, and copy the folder with the database",
+        `are in ${dataDir}, on this machine only`,
+        "set S3_BUCKET_NAME (docs/files.md), or run a single process and back up the folder with the database",
       )
     : ok("files", `in the bucket ${s3.bucket}`);
 
-/** Another S3 than Amazon's knows nothing but keys. */
+/** S3 services other than Amazon's support only keys. */
 function checkCloudKeys({ aws, s3 }: Config): Check {
-  const name = "keys of AWS";
+  const name = "AWS keys";
   if (aws.credentials === undefined || s3?.endpoint || aws.endpoint)
-    return ok(name, "none that last");
-  const remedy = "give the machine or the pod a role (docs/aws.md), and unset AWS_ACCESS_KEY_ID";
-  return warning(name, "AWS_ACCESS_KEY_ID is in the environment, and never ends", remedy);
+    return ok(name, "no long-lived keys");
+  const remedy = "give the machine or pod a role (docs/aws.md) and unset AWS_ACCESS_KEY_ID";
+  return warning(name, "AWS_ACCESS_KEY_ID is set; such a key never expires", remedy);
 }
 
 const checkMonitoring = ({ metricsToken }: Config): Check =>
   metricsToken === undefined
-    ? warning("metrics", "nobody can read /metrics", "set METRICS_TOKEN, and give it to Prometheus")
-    : ok("metrics", "for whoever shows METRICS_TOKEN");
+    ? warning("metrics", "nobody can read /metrics", "set METRICS_TOKEN and give it to Prometheus")
+    : ok("metrics", "readable with METRICS_TOKEN");
 
 function checkLog({ logLevel }: Config): Check {
   if (["trace", "debug"].includes(logLevel)) {
     return warning(
       "log",
       `LOG_LEVEL is ${logLevel}`,
-      "set LOG_LEVEL=info; the rest is for a search",
+      "set LOG_LEVEL=info; lower levels are for debugging",
     );
   }
   if (["error", "fatal", "silent"].includes(logLevel)) {
@@ -182,34 +181,34 @@ function checkLog({ logLevel }: Config): Check {
       "set LOG_LEVEL=info",
     );
   }
-  return ok("log", `${logLevel}, a JSON document a line on stdout`);
+  return ok("log", `${logLevel}, one JSON document per line on stdout`);
 }
 
 function checkTokens({ accessTokenSeconds }: Config): Check {
-  const message = `access tokens are good for ${accessTokenSeconds} s`;
+  const message = `access tokens are valid for ${accessTokenSeconds} s`;
   if (accessTokenSeconds <= 24 * hour) return ok("tokens", message);
-  const remedy = "set JWT_EXPIRATION to an hour or less; refresh tokens keep people signed in";
+  const remedy = "set JWT_EXPIRATION to an hour or less; refresh tokens keep users signed in";
   return warning("tokens", message, remedy);
 }
 
 function checkStart({ migrateOnStart, adminPassword }: Config): Check {
   if (migrateOnStart) {
-    const remedy = "unset MIGRATE_ON_START, and run insulae migrate up once for each version";
-    return warning("start", "every process migrates when it starts", remedy);
+    const remedy = "unset MIGRATE_ON_START and run insulae migrate up once per version";
+    return warning("start", "every process runs migrations when it starts", remedy);
   }
   if (adminPassword !== undefined) {
-    const remedy = "unset it once the first administrator has logged in, and change that password";
+    const remedy = "unset it once the first administrator has logged in and changed the password";
     return warning("start", "ADMIN_PASSWORD is in the environment", remedy);
   }
-  return ok("start", "migrations run on their own; no password lies about");
+  return ok("start", "migrations run separately; no password in the environment");
 }
 
 const checkUser = (): Check =>
   process.geteuid?.() === 0
-    ? warning("user", "this is root", "run the server as a user of its own")
-    : ok("user", `this is user ${process.geteuid?.() ?? "?"}, not root`);
+    ? warning("user", "the current user is root", "run the server as a dedicated user")
+    : ok("user", `the current user is ${process.geteuid?.() ?? "?"}, not root`);
 
-/** Whether the balancer's question gets through to a server that is fit, from outside. */
+/** Whether the health check succeeds from outside, through the proxy. */
 export async function checkHealth({ baseUrl }: Config): Promise<Check> {
   const name = "health";
   const url = `${baseUrl}/health/ready`;
@@ -217,14 +216,14 @@ export async function checkHealth({ baseUrl }: Config): Promise<Check> {
     const answer = await fetch(url, { signal: AbortSignal.timeout(5_000), redirect: "error" });
     const text = (await answer.text()).slice(0, 300);
     if (answer.ok && text.includes('"ready"')) return ok(name, `${url} says ready`);
-    return warning(name, `${url} answers ${answer.status}: ${text}`, "see the server's log");
+    return warning(name, `${url} responds ${answer.status}: ${text}`, "see the server's log");
   } catch (error) {
     const cause = error instanceof Error ? (error.cause ?? error) : error;
     const why = cause instanceof Error ? cause.message : String(cause);
     return warning(
       name,
       `${url} can't be reached from here: ${why}`,
-      "start the server; see the proxy",
+      "start the server, or check the proxy",
     );
   }
 }

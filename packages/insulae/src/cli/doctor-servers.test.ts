@@ -67,7 +67,7 @@ test("a server that is in the list twice is told of, and nobody's rows are calle
       name: "servers",
       state: "failure",
       message: expect.stringContaining("eu and main are the same database"),
-      remedy: expect.stringContaining("drop and delete nothing"),
+      remedy: expect.stringContaining("don't drop or delete anything"),
     },
   ]);
   expect(JSON.stringify(checks)).not.toContain(tenant.placement.schema);

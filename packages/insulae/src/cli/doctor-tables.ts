@@ -6,20 +6,20 @@ import { type Check, failure, ok, warning } from "./check.ts";
 import type { PlannedPlacement } from "./migrate-status.ts";
 
 export interface TableCheck {
-  /** @param planned of the database that the client is in. */
+  /** @param planned the placements in the client's database */
   look(client: pg.Client, planned: readonly PlannedPlacement[]): Promise<void>;
   checks(): readonly Check[];
 }
 
 const mostShown = 10;
 
-/** Whether the tables of each placement are those that the features list. */
+/** Whether each placement has exactly the tables that the features list. */
 export function createTableCheck({ migrations }: Installation): TableCheck {
   const problems = new Set<string>();
   const unloaded = new Set<string>();
   return {
     async look(client, planned) {
-      // What is still to be migrated is told of elsewhere.
+      // Another check reports placements that are not migrated.
       const migrated = planned.filter(({ plan }) => plan.pending.length === 0);
       const [first] = migrated;
       if (!first) return;
@@ -32,20 +32,18 @@ export function createTableCheck({ migrations }: Installation): TableCheck {
     checks() {
       const checks: Check[] = [...problems]
         .slice(0, mostShown)
-        .map((problem) =>
-          failure("tables", problem, "the server does not start before the two agree"),
-        );
+        .map((problem) => failure("tables", problem, "the server does not start until they agree"));
       if (unloaded.size > 0) {
         const names = [...unloaded].slice(0, mostShown).join(", ");
         checks.push(
           warning(
             "tables",
-            `of features that are not loaded here: ${names}`,
-            "an application with features of its own has more than this command knows; otherwise load them, or drop the tables",
+            `tables of features that are not loaded: ${names}`,
+            "if they belong to an application, use --app; otherwise load the features or drop the tables",
           ),
         );
       }
-      return checks.length > 0 ? checks : [ok("tables", "those that the features list")];
+      return checks.length > 0 ? checks : [ok("tables", "exactly those that the features list")];
     },
   };
 }

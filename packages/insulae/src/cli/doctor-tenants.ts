@@ -25,13 +25,13 @@ import {
 } from "./migrate-status.ts";
 import { count } from "./table.ts";
 
-/** Roles, control plane, placements: what there is once Insulae has been set up. */
+/** Checks an installation that has been set up: roles, control plane, placements. */
 export async function checkTenants(
   config: Config,
   { features, retired }: Application,
   url: string,
 ): Promise<readonly Check[]> {
-  // To open it without the secret would make a new one.
+  // Without the secret, opening the installation would create a new one.
   if (!config.masterSecret && !existsSync(join(config.dataDir, "secret"))) return [];
   return look("set-up", "run insulae migrate up", async () => {
     let installation: Installation;
@@ -57,23 +57,24 @@ export async function checkTenants(
 
 async function checkInstallation(installation: Installation): Promise<readonly Check[]> {
   const logIns = await checkLogIns(installation);
-  // The rest is asked of the control plane.
+  // The other checks need the control plane.
   if (logIns.some(({ state }) => state === "failure")) return logIns;
   const leftovers = createLeftovers(installation);
   const tables = createTableCheck(installation);
   const servers = await checkServers(installation);
-  // What is on a server that does not answer can't be looked at; that is one finding.
+  // Skip what is on unreachable servers; that is one finding.
   const answering = new Set(servers.answering.map(({ id }) => id));
   const look = async (client: pg.Client, planned: readonly PlannedPlacement[]) => {
     const schemas = planned.map(({ placement }) => placement.schema);
     const found = await asOwner(client, () => findProblemsOf(client, schemas));
     await tables.look(client, planned);
     const broken = [...found].filter(([, problems]) => problems.length > 0);
-    // The rows of a table that is not a tenant's can't be told apart.
+    // Rows can't be attributed if a table is not a proper tenant table.
     const sound = planned.flatMap(({ placement }) =>
       found.get(placement.schema)?.length === 0 ? [placement] : [],
     );
-    // Where a server is in the list twice, each one's tenants look like leftovers of the other.
+    // If a server is listed twice, the tenants of each entry would look like leftovers of the
+    // other.
     if (!planned.some(({ placement }) => servers.twins.has(placement.serverId))) {
       await leftovers.look(client, sound);
     }
@@ -96,7 +97,7 @@ async function checkInstallation(installation: Installation): Promise<readonly C
   ];
 }
 
-/** The passwords of the roles come from the master secret: another one opens nothing. */
+/** The roles' passwords derive from the master secret, so a different secret can't log in. */
 const checkLogIns = ({ connect, main }: Installation): Promise<readonly Check[]> =>
   look("roles", "use the MASTER_SECRET that the database was set up with", async () => {
     for (const role of ["control", "app"] as const) {
@@ -107,12 +108,12 @@ const checkLogIns = ({ connect, main }: Installation): Promise<readonly Check[]>
 
 interface FoundServers {
   readonly answering: readonly Server[];
-  /** The ids of those that are one and the same as another. */
+  /** The ids of servers that are the same as another. */
   readonly twins: ReadonlySet<string>;
   readonly checks: readonly Check[];
 }
 
-/** The main one has answered already; they are asked at once. */
+/** Checks all other servers at once; the main one has responded already. */
 async function checkServers({
   connect,
   main,
@@ -140,8 +141,8 @@ async function checkServers({
       } catch (error) {
         const check = failure(
           `server ${name}`,
-          `${explain(error).message} (${address}). Its ${count("tenant", tenants)} get 503, and nothing on it was looked at.`,
-          `start it, or see what is in between; if it has moved or has another password: insulae server update ${name} --url <url>`,
+          `${explain(error).message} (${address}). Its ${count("tenant", tenants)} get 503, and nothing on it was checked.`,
+          `start it, or check the network; if it has moved or its password has changed: insulae server update ${name} --url <url>`,
         );
         return { server, identity: undefined, checks: [check] };
       }
@@ -158,7 +159,10 @@ async function checkServers({
   };
 }
 
-/** The same for two URLs only if they lead to the same database of the same running server. */
+/**
+ * Two URLs have the same identity only if they lead to the same database of the same running
+ * server.
+ */
 async function identityOf(client: pg.Client): Promise<string> {
   const { rows } = await client.query<{ identity: string }>(
     `select concat_ws(' ', extract(epoch from pg_postmaster_start_time()), oid) as identity
@@ -171,15 +175,15 @@ function twinsFound(group: readonly Server[]): Check {
   const names = group.map(({ name }) => name).join(" and ");
   return failure(
     "servers",
-    `${names} are the same database (${group.map(({ address }) => address).join(", ")}), so nobody looked for what is left over there`,
-    "drop and delete nothing on it; give the one whose URL is wrong its own: insulae server update <server> --url <url>",
+    `${names} are the same database (${group.map(({ address }) => address).join(", ")}), so leftovers there were not checked`,
+    "don't drop or delete anything on it; correct the wrong URL: insulae server update <server> --url <url>",
   );
 }
 
 const serverMs = 6_000;
 const mostNamed = 10;
 
-/** Names the first few; a problem of all placements is one problem. */
+/** Names the first few; the same problem in all placements is one finding. */
 function name(states: readonly PlacementState[]): string {
   const names = states
     .slice(0, mostNamed)
@@ -199,7 +203,7 @@ function checkIsolation(states: readonly PlacementState[]): readonly Check[] {
       failure(
         "isolation",
         `${name([state])}: ${state.problem}`,
-        "undo what was changed by hand; a table of a feature needs app.tenant_table()",
+        "undo manual changes; a feature's table needs app.tenant_table()",
       ),
     );
 }
@@ -221,8 +225,8 @@ async function checkMigrations(installation: Installation, states: readonly Plac
         ? [
             warning(
               "migrations",
-              `made by a newer version: ${name(ahead)}`,
-              "use that version, or wait until all nodes have it",
+              `migrated by a newer version: ${name(ahead)}`,
+              "use that version, or wait until all nodes run it",
             ),
           ]
         : []),
@@ -231,12 +235,12 @@ async function checkMigrations(installation: Installation, states: readonly Plac
             warning(
               "migrations",
               `has features that this application lacks (${[...features].join(", ")}): ${name(foreign)}`,
-              "run it in the application's folder, or say --app; or call them retired in defineApp()",
+              "run it in the application's folder, use --app, or list them as retired in defineApp()",
             ),
           ]
         : []),
       ...(control.length + behind.length + ahead.length + foreign.length === 0
-        ? [ok("migrations", `all have version ${installation.migrations.version}`)]
+        ? [ok("migrations", `all placements have version ${installation.migrations.version}`)]
         : []),
     ];
   });

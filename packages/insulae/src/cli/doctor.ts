@@ -1,8 +1,10 @@
 /**
- * `insulae doctor` looks at the machine, the configuration, the database and every placement, and
- * says what to do. It changes nothing: an embedded PostgreSQL that has never been started stays so;
- * one that is stopped is started to be looked at, and stopped again. With `--production` it asks
- * whether all this is fit for production, too.
+ * `insulae doctor` checks the machine, the configuration, the database and every placement, and
+ * says how
+ * to fix what is wrong. It changes nothing: an embedded PostgreSQL that was never started is left
+ * alone;
+ * a stopped one is started for the check and stopped again. `--production` also checks fitness for
+ * production.
  */
 import { styleText } from "node:util";
 import { type Config, ConfigError, loadConfig } from "../config/config.ts";
@@ -38,7 +40,7 @@ export async function doctor(
   };
 }
 
-/** What would be missing in production is found before it is production. */
+/** Checks the settings as production would, wherever the command runs. */
 const inProduction = (env: CommandContext["env"]): CommandContext["env"] => ({
   ...env,
   ...{ APP_ENV: "production", NODE_ENV: undefined, RUST_ENV: undefined },
@@ -67,11 +69,11 @@ async function checkProduction(
 }
 
 const describeRest = (): string =>
-  ["What no program can see, and somebody has to:", ...forPeople.map((line) => `☐ ${line}`)].join(
+  ["What no program can check, so you have to:", ...forPeople.map((line) => `☐ ${line}`)].join(
     "\n",
   );
 
-/** Without a configuration that can be read, nobody knows which database to look at. */
+/** Without a readable configuration, the database is unknown. */
 function readConfiguration(env: CommandContext["env"]): {
   config: Config | undefined;
   checks: readonly Check[];
@@ -82,7 +84,7 @@ function readConfiguration(env: CommandContext["env"]): {
     return { config, checks: [ok(name, config.env)] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const remedy = "set it in the environment or in .env; the database was not looked at";
+    const remedy = "set it in the environment or in .env; the database was not checked";
     const checks = error.problems.map((problem) => failure(name, problem, remedy));
     return { config: undefined, checks };
   }
@@ -107,7 +109,7 @@ function describe(checks: readonly Check[]): string {
   const [failures, warnings] = [number("failure"), number("warning")];
   const summary =
     failures + warnings === 0
-      ? "All is well."
+      ? "No problems found."
       : `${count("failure", failures)}, ${count("warning", warnings)}.`;
   return [...lines, "", summary].join("\n");
 }

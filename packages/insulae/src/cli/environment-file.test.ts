@@ -44,10 +44,10 @@ describe(".env", () => {
       /line 2: ADMIN_PASSWORD .*quotes/,
     ],
     ["a # right after the =", "A=#abc", /line 1: A begins with a #.*quotes/],
-    ["a quote that is never closed", `A="b\nC=3`, /line 1: A .*never closed/],
-    ["text after the quotes", `A="b"c`, /line 1: A goes on after/],
-    ["a line that is no setting", "PORT 8080", /line 1: this is not NAME=value/],
-    ["a name twice", "A=1\nA=2", /line 2: A is there twice/],
+    ["a quote that is never closed", `A="b\nC=3`, /line 1: A .*no closing/],
+    ["text after the quotes", `A="b"c`, /line 1: A continues after/],
+    ["a line that is no setting", "PORT 8080", /line 1: expected NAME=value/],
+    ["a name twice", "A=1\nA=2", /line 2: A is set twice/],
     ["another encoding", "A=\u00e9\0", /UTF-8/],
   ])("%s is refused, with its line", (_, text, message) => {
     expect(() => parse(text)).toThrow(message);

@@ -1,22 +1,22 @@
 /**
- * The file `.env`: a setting a line, `NAME=value`. What could be read in two ways is refused, since a
- * setting that is misread is worse than a start that fails:
+ * Parses the file `.env`: one setting per line, `NAME=value`. Ambiguous lines are refused, because
+ * a misread setting is worse than a failed start:
  *
  *     PORT=8080                    # a comment, after a blank
  *     export PUBLIC_URL=https://api.example.com
  *     ADMIN_PASSWORD="Correct#Horse"
- *     TEXT='what is in quotes may have
+ *     TEXT='a quoted value may have
  *     several lines'
  */
 import { ConfigError, isSetting, settingNames } from "../config/config.ts";
 
 export interface EnvironmentFile {
   readonly values: Readonly<Record<string, string>>;
-  /** Names that are no setting, but nearly one: `PROT: did you mean PORT?` */
+  /** Names that nearly match a setting: `PROT: did you mean PORT?` */
   readonly doubts: readonly string[];
 }
 
-/** @throws ConfigError that lists what can't be read, by line. */
+/** @throws ConfigError that lists the invalid lines */
 export function parseEnvironmentFile(bytes: Uint8Array): EnvironmentFile {
   const values = new Map<string, string>();
   const problems: string[] = [];
@@ -28,11 +28,11 @@ export function parseEnvironmentFile(bytes: Uint8Array): EnvironmentFile {
     if (line === "" || line.startsWith("#")) continue;
     const [, name, begun = ""] = /^(?:export\s+)?([A-Za-z_][\w.-]*)\s*=(.*)$/.exec(line) ?? [];
     if (name === undefined) {
-      refuse("this is not NAME=value; comments begin with #");
+      refuse("expected NAME=value; comments begin with #");
       continue;
     }
     if (begun.startsWith("#")) {
-      refuse(`${name} begins with a #; put the value into quotes, or a blank before a comment`);
+      refuse(`${name} begins with a #; put the value into quotes, or a space before the comment`);
       continue;
     }
     let written = begun.trimStart();
@@ -43,7 +43,7 @@ export function parseEnvironmentFile(bytes: Uint8Array): EnvironmentFile {
     }
     const value = readValue(written, quote);
     if (value instanceof Error) refuse(`${name} ${value.message}`);
-    else if (values.has(name)) refuse(`${name} is there twice; keep one of them`);
+    else if (values.has(name)) refuse(`${name} is set twice; keep one of the lines`);
     else values.set(name, value);
   }
   if (problems.length > 0) throw new ConfigError(problems);
@@ -54,36 +54,38 @@ function textOf(bytes: Uint8Array): string {
   const isUtf16 = bytes.includes(0) || (bytes[0] === 0xff && bytes[1] === 0xfe);
   try {
     if (isUtf16) throw new TypeError("UTF-16");
-    // A byte order mark is left out.
+    // The decoder drops a byte order mark.
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     throw new ConfigError([".env is not in UTF-8; save it in that encoding"]);
   }
 }
 
-/** In double quotes; every other backslash is one. */
+/** Escapes in double quotes; any other backslash stands for itself. */
 const escapes: Readonly<Record<string, string>> = { "\\\\": "\\", "\\n": "\n" };
 
 function readValue(written: string, quote: string | undefined): string | Error {
   if (quote) {
     const end = written.indexOf(quote, 1);
-    if (end < 0) return new Error(`begins with ${quote}, which is never closed`);
+    if (end < 0) return new Error(`begins with ${quote} but has no closing quote`);
     if (!/^\s*(#|$)/.test(written.slice(end + 1))) {
-      return new Error(`goes on after its closing ${quote}; put all of it into other quotes`);
+      return new Error(
+        `continues after its closing ${quote}; use the other kind of quotes around all of it`,
+      );
     }
     const inside = written.slice(1, end);
     return quote === '"' ? inside.replaceAll(/\\[\\n]/g, (pair) => escapes[pair] ?? "") : inside;
   }
   const value = written.replace(/(^|\s)#.*$/, "").trim();
-  if (value.includes("#")) return new Error("has a # in its value; put the value into quotes");
+  if (value.includes("#")) return new Error("contains a #; put the value into quotes");
   return value;
 }
 
-/** One letter too many, too few or another, or two that changed places. */
+/** Suggests a setting within one insertion, deletion, substitution or transposition. */
 function doubt(name: string): string[] {
   if (isSetting(name)) return [];
   const meant = settingNames.find((setting) => isNear(name.toUpperCase(), setting));
-  return meant === undefined ? [] : [`${name} in .env is no setting: did you mean ${meant}?`];
+  return meant === undefined ? [] : [`${name} in .env is not a setting: did you mean ${meant}?`];
 }
 
 function isNear(a: string, b: string): boolean {

@@ -1,6 +1,6 @@
 /**
- * What a command says and how it ends when it fails. Errors are told apart by their names, so that
- * this file loads none of the modules that throw them.
+ * Turns errors into messages and exit codes. It recognises errors by name, so that it loads none of
+ * the modules that throw them.
  */
 import { resolve } from "node:path";
 
@@ -8,11 +8,11 @@ export const exitCodes = {
   ok: 0,
   failed: 1,
   usage: 2,
-  /** It goes away by itself: the database can't be reached, or is busy. */
+  /** Temporary: the database can't be reached, or is busy. */
   tryAgain: 3,
-  /** A question has to be answered, and nobody is there to be asked. */
+  /** A question needs an answer and there is no terminal. */
   inputNeeded: 4,
-  /** It could be done, and won't: not confirmed, or not safe. */
+  /** Possible but refused: not confirmed, or not safe. */
   refused: 5,
 } as const;
 
@@ -20,12 +20,12 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 export interface Failure {
   readonly code: string;
-  /** What is wrong, and what to do about it; may have several lines. */
+  /** The problem and how to fix it; may have several lines. */
   readonly message: string;
   readonly exitCode: ExitCode;
 }
 
-/** A failure in words for whoever typed the command. */
+/** An error whose message is for the person who typed the command. */
 export class CommandError extends Error implements Failure {
   override readonly name = "CommandError";
   readonly code: string;
@@ -61,7 +61,7 @@ export function explain(error: unknown): Failure {
     case "TablesDiffer":
       return failed(
         "tables_differ",
-        `${error.message}\nNothing is served until that is set right.`,
+        `${error.message}\nThe server does not start until this is fixed.`,
         exitCodes.refused,
       );
     case "MigrationRefused":
@@ -88,9 +88,9 @@ const failed = (code: string, message: string, exitCode: ExitCode = exitCodes.fa
 });
 
 const isolationAdvice =
-  "Nothing is served until that is set right: see `insulae doctor`, and undo what was changed by hand.";
+  "The server does not start until this is fixed: run `insulae doctor`, and undo manual changes.";
 
-/** An error that HTTP clients may see; here, what caused it may be seen too. */
+/** An error meant for HTTP clients. Unlike them, the operator may see its cause. */
 function explainAppError(error: Error): Failure {
   const { code, status } = error as Error & { readonly code: string; readonly status: number };
   const cause = error.cause instanceof Error ? firstOf(error.cause) : undefined;
@@ -113,7 +113,7 @@ function explainSystemError(error: Error): Failure {
   if (address && code !== undefined && unreachable.has(code)) {
     return failed(
       "database_unreachable",
-      `The database cannot be reached (${first.message}). Is it running, and is its URL right?`,
+      `The database cannot be reached (${first.message}). Check that it is running and that its URL is right.`,
       exitCodes.tryAgain,
     );
   }
@@ -121,7 +121,7 @@ function explainSystemError(error: Error): Failure {
   if (code !== undefined && "path" in first && /^E[A-Z]+$/.test(code)) {
     const dataDir = resolve(process.env.DATA_DIR ?? ".insulae");
     if (!String(first.path).startsWith(dataDir)) return failed("file", `${first.message}.`);
-    const message = `${first.message}. Set DATA_DIR to a folder that you may write in.`;
+    const message = `${first.message}. Set DATA_DIR to a folder that you can write to.`;
     return failed("data_folder", message);
   }
   return failed("unexpected", first.message || first.name);
@@ -132,32 +132,32 @@ const unreachable = new Set([
   ...["ENOTFOUND", "EAI_AGAIN", "EPIPE"],
 ]);
 
-/** Without an address: a connection that was open. What `pg` says has no code. */
+/** Errors of an open connection, which have no address. Those of `pg` have no code. */
 const lostConnection = /^(write|read) (EPIPE|ECONNRESET)$|^Connection terminated|is not queryable$/;
 
 const connectionLost = ({ message }: Error): Failure =>
   failed(
     "database_connection_lost",
-    `The connection to the database was lost (${message}): it was stopped, or has ended. Try again.`,
+    `The connection to the database was lost (${message}). The server was stopped or closed it. Try again.`,
     exitCodes.tryAgain,
   );
 
-/** `localhost` is two addresses, and the error of both has no message of its own. */
+/** `localhost` has two addresses; the error for both has no message of its own. */
 const firstOf = (error: Error): Error =>
   error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0] : error;
 
 const codeOf = (error: Error): string | undefined =>
   "code" in error && typeof error.code === "string" ? error.code : undefined;
 
-/** One of PostgreSQL's: its code is a SQLSTATE. */
+/** A PostgreSQL error: its code is a SQLSTATE. */
 const isDatabaseError = (error: Error): boolean =>
   "severity" in error && /^[0-9A-Z]{5}$/.test(codeOf(error) ?? "");
 
-/** The passwords of the roles that we made come from the master secret. */
+/** Passwords of the roles that we create derive from the master secret. */
 const loginAdvice = (message: string): string =>
   /"(insulae_(app|control)|t_[0-9a-f]{32})"/.test(message)
-    ? "MASTER_SECRET is not the one that the database was set up with."
-    : "Check user and password in its URL.";
+    ? "MASTER_SECRET differs from the one that the database was set up with."
+    : "Check the user and password in its URL.";
 
 function explainDatabaseError(error: Error): Failure | undefined {
   switch (codeOf(error)) {
@@ -168,11 +168,14 @@ function explainDatabaseError(error: Error): Failure | undefined {
         `The database refused the login (${error.message}). ${loginAdvice(error.message)}`,
       );
     case "3D000":
-      return failed("database_missing", `${error.message}. \`insulae migrate up\` makes it.`);
+      return failed(
+        "database_missing",
+        `${error.message}. Run \`insulae migrate up\` to create it.`,
+      );
     case "53300":
       return failed(
         "database_full",
-        `The database has no connection to spare (${error.message}). Lower DB_CONNECTIONS, or raise max_connections.`,
+        `The database has no free connections (${error.message}). Lower DB_CONNECTIONS or raise max_connections.`,
         exitCodes.tryAgain,
       );
     case "57P01":

@@ -1,21 +1,25 @@
 /**
- * Connections on their way from the primary to a worker. `node:cluster` keeps a connection open until the worker
- * says that it has taken it. A worker that hangs and is killed never does: the client would wait for ever.
+ * Tracks connections on their way from the primary to a worker. `node:cluster` keeps a connection
+ * open until the worker confirms it. A worker that hangs and is killed never does, and the client
+ * would wait forever.
  *
- * Node has no interface for this, so we look at the messages that `node:cluster` sends (`newconn`, in Node's
- * lib/internal/cluster/round_robin_handle.js). A worker gets the next connection of a port when it has
- * taken the one before, so one a port is all there is to remember.
+ * Node has no API for this, so this observes the messages that `node:cluster` sends (`newconn`, in
+ * Node's lib/internal/cluster/round_robin_handle.js). A worker gets the next connection of a port
+ * only after it has accepted the previous one, so there is at most one per port to remember.
  */
 import type { Worker } from "node:cluster";
 
 interface Connection {
-  /** Does nothing if it is closed. */
+  /** No effect if already closed. */
   close(): void;
 }
 
-/** @returns for each worker that it is given: what closes the connections which that worker has not taken. */
+/**
+ * @returns a function that watches a worker and returns how to close the connections it has not
+ * accepted
+ */
 export function createHandOvers(): (worker: Worker) => () => void {
-  /** A worker that refuses a connection has it handed to another. */
+  /** If a worker refuses a connection, another gets it. */
   const latestWorker = new WeakMap<Connection, Worker>();
 
   return (worker) => {

@@ -2,24 +2,25 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /**
- * Has V8 make every object in the young generation. Else it watches, in the first seconds, which of them
- * outlive a collection, and makes these in the old generation from then on. Under a flood requests wait,
- * so they do; and all that such an object points to, dead or not, is copied by each collection from then
- * on: 10 to 25 ms for everybody, instead of 2. Whether that happens is a matter of luck, and lasts until
- * the process ends.
+ * Makes V8 allocate every object in the young generation.
  *
- * Only whoever owns the process may change a flag of V8, and only before anything has run. A program that
- * makes an app by `createApp()` is started with the flag instead.
+ * By default V8 observes in the first seconds which objects survive a collection and then allocates
+ * those in the old generation (pretenuring). Under a flood, queued requests do survive. From then
+ * on, each collection copies everything that such objects refer to, dead or not: pauses of 10 to 25
+ * ms instead of 2. Whether this happens is a matter of luck, and it lasts until the process ends.
+ *
+ * Only the owner of a process may change V8 flags, and only before other code has run. A program
+ * that calls `createApp()` itself should be started with the flag.
  */
 export const allocateYoung = (): void => setFlagsFromString("--no-allocation-site-pretenuring");
 
 /**
- * Gives back what starting took: some 55 MB of garbage and of space for more, which V8 would keep until it
- * needs some. It takes a tenth of a second, so it is done before anybody is served.
+ * Frees the memory used during start-up: some 55 MB of garbage and reserve that V8 would otherwise
+ * keep until it needs it. Takes about 100 ms, so call it before serving.
  */
 export function giveBackMemory(): void {
   setFlagsFromString("--expose-gc");
   const collect: NonNullable<typeof gc> = runInNewContext("gc");
-  // With "last-resort", V8 keeps no space either.
+  // "last-resort" makes V8 release reserved space too.
   collect({ type: "major", execution: "sync", flavor: "last-resort" });
 }

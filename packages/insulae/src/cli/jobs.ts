@@ -47,7 +47,10 @@ export const retryJobs = (context: CommandContext, ids: readonly string[]): Prom
     if (!job) throw notFound(id);
     const retries = platform.jobs.declared.get(job.job)?.retries ?? 5;
     if (await retryJob(platform.control, undefined, id, retries)) return;
-    throw new CommandError("job_not_parked", `The job ${id} is not parked: it is ${job.state}.`);
+    throw new CommandError(
+      "job_not_parked",
+      `The job ${id} is ${job.state}; only parked jobs can be retried.`,
+    );
   });
 
 export const dropJobs = (context: CommandContext, ids: readonly string[]): Promise<Result> =>
@@ -57,7 +60,7 @@ export const dropJobs = (context: CommandContext, ids: readonly string[]): Promi
 
 const notFound = (id: string) => new CommandError("job_not_found", `There is no job ${id}.`);
 
-/** One after another; what is done stays done where a later one fails. */
+/** Runs one after another. If one fails, those before it stay done. */
 const each = (
   context: CommandContext,
   ids: readonly string[],

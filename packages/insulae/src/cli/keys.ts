@@ -26,12 +26,12 @@ const result = (keys: readonly KeyRow[], more: object = {}): Result => {
   };
 };
 
-/** With a secret there are no keys to speak of. */
+/** With JWT_SECRET there are no keys to manage. */
 function refuseSecret({ config }: Installation): void {
   if (config.jwtSecret === undefined) return;
   throw new CommandError(
     "signed_with_secret",
-    "Tokens are signed with JWT_SECRET: change it, and restart all nodes. To sign with keys, unset it.",
+    "Tokens are signed with JWT_SECRET. To rotate, change it and restart all nodes; to use keys, unset it.",
     exitCodes.refused,
   );
 }

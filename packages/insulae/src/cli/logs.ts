@@ -8,21 +8,21 @@ import { CommandError, exitCodes } from "./failure.ts";
 export interface LogsOptions {
   readonly url?: string;
   readonly token?: string;
-  /** Of the tenant whose lines are wanted. */
+  /** Only this tenant's lines. */
   readonly tenant?: string;
   readonly level?: string;
 }
 
 const reconnectMs = 1_000;
-/** For a login, and for the WebSocket to be open. */
+/** For the log-in, and for opening the WebSocket. */
 const answerMs = 10_000;
 
 /**
- * Follows a running server's log until it is interrupted: each line to stdout, as text or (`--json`)
- * as a JSON object of its own. Where the connection is lost it is made again.
+ * Follows a running server's log until interrupted. Prints each line to stdout, as text or
+ * (`--json`) as one JSON object. Reconnects when the connection is lost.
  */
 export async function followLogs(context: CommandContext, options: LogsOptions): Promise<Result> {
-  // Nobody reads on: `insulae logs | head -1`.
+  // The reader has left: `insulae logs | head -1`.
   process.stdout.once("error", () => process.exit(exitCodes.ok));
   const { env, note } = context;
   const config = loadConfig(env);
@@ -40,7 +40,7 @@ export async function followLogs(context: CommandContext, options: LogsOptions):
       connected = true;
     });
     if (outcome.refused !== undefined) {
-      const message = `The server refused (${outcome.refused}). Watching the log needs the permission logs:read; see docs/logs.md.`;
+      const message = `The server refused the request (${outcome.refused}). Watching the log needs the permission logs:read; see docs/logs.md.`;
       throw new CommandError("logs_refused", message, exitCodes.refused);
     }
     if (!connected) throw unreachable(server, outcome.reason);
@@ -52,12 +52,12 @@ export async function followLogs(context: CommandContext, options: LogsOptions):
 const unreachable = (server: string, reason: string): CommandError =>
   new CommandError(
     "server_unreachable",
-    `No server answers at ${server} (${reason}). --url names another one.`,
+    `No server responds at ${server} (${reason}). Use --url for another address.`,
     exitCodes.tryAgain,
   );
 
 interface Outcome {
-  /** The status with which the handshake was refused. */
+  /** The status of a refused handshake. */
   readonly refused?: number;
   readonly reason: string;
 }
@@ -73,7 +73,7 @@ function follow(url: string, token: string, onOpen: () => void): Promise<Outcome
     });
     client.on("message", (line) => void process.stdout.write(`${printable(String(line))}\n`));
     client.on("unexpected-response", (_request, { statusCode = 0 }) => {
-      // Where it was only busy, or starting, it is tried again.
+      // Retry if it was only busy or starting.
       const later = statusCode === 429 || statusCode >= 500;
       resolve({ reason: `status ${statusCode}`, ...(!later && { refused: statusCode }) });
       client.terminate();
@@ -88,7 +88,7 @@ function follow(url: string, token: string, onOpen: () => void): Promise<Outcome
   });
 }
 
-/** As the platform administrator of the configuration. */
+/** Logs in as the platform administrator from the configuration. */
 async function logIn(
   server: string,
   email: string | undefined,
@@ -96,7 +96,7 @@ async function logIn(
 ): Promise<string> {
   if (email === undefined || password === undefined) {
     const message =
-      "Who are you? Give an access token (--token, or INSULAE_TOKEN), or ADMIN_EMAIL and ADMIN_PASSWORD.";
+      "No credentials. Give an access token (--token or INSULAE_TOKEN), or set ADMIN_EMAIL and ADMIN_PASSWORD.";
     throw new CommandError("token_needed", message, exitCodes.inputNeeded);
   }
   const reply = await fetch(`${server}/api/v1/auth/login`, {
@@ -111,7 +111,7 @@ async function logIn(
   const body: unknown = await reply.json().catch(() => undefined);
   const token: unknown = typeof body === "object" && body && Reflect.get(body, "access_token");
   if (typeof token !== "string") {
-    const message = `The server let ADMIN_EMAIL not in (status ${reply.status}).`;
+    const message = `The server refused the log-in of ADMIN_EMAIL (status ${reply.status}).`;
     throw new CommandError("log_in_refused", message, exitCodes.refused);
   }
   return token;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command `insulae`. Whatever it runs is loaded when it is needed: starting up fast is a feature. */
+/** The command `insulae`. Modules are loaded only when needed, to start fast. */
 import { enableCompileCache } from "node:module";
 import { fileURLToPath } from "node:url";
 import { allocateYoung } from "./heap.ts";
@@ -7,7 +7,8 @@ import { allocateYoung } from "./heap.ts";
 allocateYoung();
 
 const args = process.argv.slice(2);
-// Loading the server takes a second, and the first start of its database several. Who waits sees that it does.
+// Loading the server takes a second, and the first start of its database several: show that
+// something happens.
 const { APP_ENV, NODE_ENV, RUST_ENV, INSULAE_WORKER } = process.env;
 const environment = APP_ENV || NODE_ENV || RUST_ENV;
 const isWatched = environment !== "production" && INSULAE_WORKER === undefined;
@@ -15,7 +16,7 @@ const command = args[0] === "--app" ? args[2] : args[0];
 if ((command === "start" || command === "dev") && isWatched && !args.includes("--json"))
   process.stderr.write("Loading …\n");
 
-// Beside the code that is cached, so that whoever could write into the cache could write that too.
+// Next to the code that is cached: only those who can change the code can change the cache.
 enableCompileCache(fileURLToPath(new URL("../../node_modules/.cache/compile", import.meta.url)));
 const { runCommandLine } = await import("./program.ts");
 await runCommandLine(args);

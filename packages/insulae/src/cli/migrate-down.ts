@@ -33,11 +33,11 @@ interface Outcome {
   readonly error: unknown;
 }
 
-/** Takes back migrations, for one tenant that shares its placement with nobody, or for all. */
+/** Reverts migrations, for one tenant that has a placement of its own, or for all. */
 export async function migrateDown(context: CommandContext, options: DownOptions): Promise<Result> {
   const { steps, feature, tenant, all, yes } = options;
   if (all === (tenant !== undefined)) {
-    throw new CommandError("usage", "Say either --tenant <tenant> or --all.", exitCodes.usage);
+    throw new CommandError("usage", "Give either --tenant <tenant> or --all.", exitCodes.usage);
   }
   refuseInProduction(commandSettings(context).config, options);
   const own = ownFeatures(await context.application());
@@ -45,7 +45,7 @@ export async function migrateDown(context: CommandContext, options: DownOptions)
     refuseUnknownFeature(installation, feature);
     const features = feature === undefined ? own : [feature];
     if (features.length === 0) {
-      const message = "Say of which feature, by --feature: this application has none of its own.";
+      const message = "Give --feature: this application has no features of its own.";
       throw new CommandError("usage", message, exitCodes.usage);
     }
     const placements =
@@ -57,7 +57,7 @@ export async function migrateDown(context: CommandContext, options: DownOptions)
     if (found.size === 0) return nothingToRevert(features);
     const lines = [...found].map(([name, places]) => `  ${name} in ${count("placement", places)}`);
     await confirm(context, yes, {
-      message: `Takes back, with the rows in what they made:\n${lines.join("\n")}\n`,
+      message: `Reverts these migrations and deletes the rows in their tables:\n${lines.join("\n")}\n`,
     });
 
     const progress = createProgress("Placements");
@@ -77,13 +77,13 @@ export async function migrateDown(context: CommandContext, options: DownOptions)
   });
 }
 
-/** Those that Insulae doesn't bring; of its own, one has to be named. */
+/** The application's own features. For Insulae's features, `--feature` is required. */
 function ownFeatures({ features }: Application): readonly string[] {
   const brought = new Set([...coreFeatures, ...stockApplication.features].map(({ name }) => name));
   return features.map(({ name }) => name).filter((name) => !brought.has(name));
 }
 
-/** What would be taken back: names of migrations, and in how many placements each. */
+/** The migrations that would be reverted, and in how many placements each is applied. */
 async function findApplied(
   { connect, migrations }: Installation,
   placements: readonly Placement[],
@@ -106,14 +106,14 @@ async function findApplied(
 
 const nothingToRevert = (features: readonly string[]): Result => ({
   document: { placements: [] },
-  text: `There is nothing to take back: no placement has a migration of ${features.join(", ")}.`,
+  text: `There is nothing to revert: no placement has a migration of ${features.join(", ")}.`,
 });
 
 function refuseInProduction({ env }: Config, { inProduction }: DownOptions): void {
   if (env !== "production" || inProduction) return;
   throw new CommandError(
     "production_guard",
-    "This is production: taking migrations back loses rows. --in-production does it nevertheless.",
+    "APP_ENV is production, and reverting migrations loses rows. Use --in-production to do it anyway.",
     exitCodes.refused,
   );
 }
@@ -121,7 +121,7 @@ function refuseInProduction({ env }: Config, { inProduction }: DownOptions): voi
 function refuseUnknownFeature({ migrations }: Installation, feature: string | undefined): void {
   const names = migrations.features.map(({ name }) => name);
   if (feature === undefined || names.includes(feature)) return;
-  const message = `There is no feature ${feature} with migrations; there are ${names.join(", ")}.`;
+  const message = `There is no feature ${feature} with migrations. Features: ${names.join(", ")}.`;
   throw new CommandError("feature_not_found", message, exitCodes.usage);
 }
 
@@ -132,7 +132,7 @@ async function placementOfTenant({ control }: Installation, reference: string): 
     if (tenant.placement.isolation !== "pool") return tenant.placement;
     throw new CommandError(
       "placement_shared",
-      `${tenant.key} shares the pool with other tenants: it can't be taken back for it alone. --all does it for all.`,
+      `${tenant.key} shares the pool with other tenants, so migrations can't be reverted for it alone. Use --all to revert them everywhere.`,
       exitCodes.refused,
     );
   }
@@ -147,7 +147,7 @@ async function revert(
   const { lockTimeoutMs } = config;
   const reverted: string[] = [];
   try {
-    // One by one: what is taken back stays so, and is told, whatever happens to the next.
+    // Each in its own transaction: completed reverts stay, and are reported, whatever happens next.
     while (reverted.length < steps) {
       const step = await withOwner(connect, placement, (client) =>
         revertPlacement(client, placement.schema, migrations, {
@@ -174,12 +174,12 @@ function report(outcomes: readonly Outcome[]): Result {
     error: error === undefined ? null : explain(error).message,
   }));
   const lines = items.map(({ database, schema, reverted, error }) => {
-    const done = reverted.length === 0 ? [] : [`took back ${reverted.join(", ")}`];
+    const done = reverted.length === 0 ? [] : [`reverted ${reverted.join(", ")}`];
     const said = [...done, ...(error === null ? [] : [error])].join("; then ");
-    return `${database}.${schema}: ${said || "nothing to take back"}`;
+    return `${database}.${schema}: ${said || "nothing to revert"}`;
   });
   const hint =
-    "Where MIGRATE_ON_START is true (the default in development), the next start migrates up again.";
+    "If MIGRATE_ON_START is true (the default in development), the next start migrates up again.";
   return {
     document: { placements: items },
     text: [...lines, hint].join("\n"),

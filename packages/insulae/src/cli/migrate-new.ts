@@ -6,16 +6,16 @@ import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 
 export interface NewMigrationOptions {
-  /** The name of one of the application's features that has migrations. */
+  /** One of the application's features that has migrations. */
   readonly feature?: string;
-  /** Of one that has none yet: its folder, or the `migrations` folder in it. */
+  /** For a feature without migrations: its folder, or the `migrations` folder in it. */
   readonly featureDir?: string;
 }
 
 /**
- * Makes a feature's next migration.
+ * Creates a feature's next migration file.
  *
- * @param name what it does: `add_vat_id`; spaces and dashes become underscores.
+ * @param name what it does, such as `add_vat_id`; spaces and dashes become underscores
  */
 export async function newMigration(
   { application }: Pick<CommandContext, "application">,
@@ -24,7 +24,7 @@ export async function newMigration(
 ): Promise<Result> {
   if ((feature === undefined) === (featureDir === undefined)) {
     const message =
-      "Say whose it is: --feature <name>, or --feature-dir <folder> for its first one.";
+      "Give the feature: --feature <name>, or --feature-dir <folder> for its first migration.";
     throw new CommandError("usage", message, exitCodes.usage);
   }
   const words = name
@@ -32,7 +32,7 @@ export async function newMigration(
     .toLowerCase()
     .replaceAll(/[\s-]+/g, "_");
   if (!/^[a-z0-9_]+$/.test(words)) {
-    const message = `"${name}" is no name for a file: use letters, digits and underscores.`;
+    const message = `"${name}" is not a valid name. Use letters, digits and underscores.`;
     throw new CommandError("name_invalid", message, exitCodes.usage);
   }
   const migrations =
@@ -44,7 +44,7 @@ export async function newMigration(
   await writeFile(file, contentOf(words), { flag: "wx" });
   return {
     document: { file, number: Number(number) },
-    text: `${file}\nWrite it, then: insulae migrate up`,
+    text: `${file}\nEdit it, then run: insulae migrate up`,
   };
 }
 
@@ -66,7 +66,7 @@ function folderOf({ features }: Application, name: string): string {
   const known = features.filter((feature) => feature.migrations).map((feature) => feature.name);
   throw new CommandError(
     "feature_not_found",
-    `The application has no feature ${name} with migrations; it has ${known.join(", ")}. For its first one say --feature-dir <folder>.`,
+    `The application has no feature ${name} with migrations; it has ${known.join(", ")}. For its first migration use --feature-dir <folder>.`,
     exitCodes.usage,
   );
 }

@@ -15,14 +15,14 @@ export interface PlacementState {
   readonly placement: Placement;
   readonly version: number | undefined;
   readonly pending: readonly string[];
-  /** Landed here by a newer version of the application. */
+  /** Migrations applied by a newer version of the application. */
   readonly unknown: readonly string[];
-  /** Features whose tables are here, and that the application neither loads nor calls retired. */
+  /** Features with tables here that the application neither loads nor lists as retired. */
   readonly foreign: readonly string[];
   readonly problem: string | undefined;
 }
 
-/** What each placement has and lacks. Nothing is changed. */
+/** The applied and pending migrations of each placement. Changes nothing. */
 export const migrateStatus = (context: CommandContext): Promise<Result> =>
   withInstallation(context, "inspect", async (installation) => {
     const states = await placementStates(installation);
@@ -46,7 +46,7 @@ export const migrateStatus = (context: CommandContext): Promise<Result> =>
     };
   });
 
-/** The migrations that the control plane lacks, and the functions of its database. */
+/** The pending migrations of the control plane, and outdated functions of its database. */
 export const controlPlaneDue = ({ main, connect, migrations }: Installation) =>
   withOwner(connect, { serverId: main.id, database: main.database }, (client) =>
     asOwner(client, async () =>
@@ -62,11 +62,12 @@ export interface PlannedPlacement {
 }
 
 /**
- * How each placement stands.
+ * The state of each placement.
  *
- * @param look is asked for the placements of each database too, on the same connection; it returns
- *   problems by schema, if there are any.
- * @param isAsked the servers that are; placements of others are left out.
+ * @param look called for the placements of each database, on the same connection; returns problems
+ * by
+ *   schema, if any
+ * @param isAsked which servers to query; placements of others are left out
  */
 export async function placementStates(
   { control, connect, migrations }: Installation,

@@ -7,15 +7,15 @@ import { createProgress } from "./progress.ts";
 import { count } from "./table.ts";
 
 /**
- * Migrates the main database, then every placement. One that fails is named and doesn't stop the
- * others; a rerun goes on with what is missing.
+ * Migrates the main database, then every placement. A failure in one placement is reported and does
+ * not stop the others; running it again applies what is missing.
  */
 export async function migrateUp(
   context: CommandContext,
   { concurrency }: { readonly concurrency: number },
 ): Promise<Result> {
   context.note("Migrating the control plane and the pool …");
-  // To open it so is to migrate the main database.
+  // Opening it in this mode migrates the main database.
   return withInstallation(context, "migrate", async (installation) => {
     const { config, connect, control, migrations } = installation;
     const progress = createProgress("Placements");

@@ -1,4 +1,4 @@
-/** What a command opens before it does its work, and closes after it, whatever happened. */
+/** Opens what a command needs and closes it afterwards, whatever happened. */
 import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
@@ -12,18 +12,20 @@ import type { Logger } from "../kernel/telemetry/log.ts";
 import { NotSetUp } from "../kernel/tenancy/main-server.ts";
 import type { CommandContext } from "./command.ts";
 
-/** Commands have data on stdout, so that what they log goes to stderr, and is little. */
+/** Commands write data to stdout, so they log to stderr, and little. */
 export function commandSettings({ env }: CommandContext): { config: Config; log: Logger } {
   const config = loadConfig(env);
   const level = config.logLevel === "info" ? "warn" : config.logLevel;
   return { config, log: createTerminalLogger(level) };
 }
 
-/** What a command is about to do; only those that read also work on an application that has been changed. */
+/**
+ * What a command is about to do. Commands that only read also work if the application has changed.
+ */
 export type Purpose = keyof typeof waysToOpen;
 
 const waysToOpen = {
-  /** Read what there is, whichever version made it. */
+  /** Read the data, whichever version wrote it. */
   inspect: () => ({ whenDue: "leave", refuseForeign: false }),
   look: () => ({ whenDue: "refuse", refuseForeign: false }),
   change: ({ migrateOnStart }) => ({
@@ -35,8 +37,9 @@ const waysToOpen = {
 } as const satisfies Record<string, (config: Config) => OpenOptions>;
 
 /**
- * @throws NotSetUp where there is nothing to look at; FeaturesMissing where something is to be changed, and
- *   the database has features that the application lacks.
+ * @throws NotSetUp if there is nothing to read; FeaturesMissing if the command changes something
+ * and the
+ *   database has features that the application lacks
  */
 export async function withInstallation<T>(
   context: CommandContext,
@@ -58,22 +61,22 @@ export async function withInstallation<T>(
   }
 }
 
-/** Who only looks makes no data folder, and no database in it. */
+/** Commands that only read must not create a data folder with a database. */
 function requireData({ databaseUrl, dataDir }: Config): void {
   if (databaseUrl !== undefined || existsSync(join(dataDir, "postgres", "cluster.json"))) return;
-  throw new NotSetUp(`There is nothing in ${dataDir} yet: \`insulae start\` sets it up.`);
+  throw new NotSetUp(`There is nothing in ${dataDir} yet. Run \`insulae start\` to set it up.`);
 }
 
-/** Who acts in the audit log: the machine's user who typed the command. */
+/** The actor in the audit log: the operating system's user who typed the command. */
 export const cliActor = (): AuditActor => ({ kind: "system", name: `cli: ${userInfo().username}` });
 
-/** Writes to the platform's audit log what the command did, where it needs no services. */
+/** Audits a command that needs no services, in the platform's log. */
 export const auditCommand =
   ({ control, databaseOf, log }: Installation) =>
   (event: AuditEvent): Promise<void> =>
     createAudit({ control, databaseOf, log }, () => {}).write({ ...event, actor: cliActor() });
 
-/** @param fn gets the services that routes get, on the same databases. */
+/** @param fn receives the same services as routes, on the same databases */
 export const withServices = <T>(
   context: CommandContext,
   purpose: Purpose,

@@ -1,6 +1,6 @@
 /**
- * What can be typed after `insulae`. Only the grammar and its documentation are here; what a command
- * does is in a file of its own, which is loaded when the command runs.
+ * The command-line grammar and its documentation. Each command's code is in a file of its own,
+ * loaded when the command runs.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { version } from "../app/version.ts";
@@ -11,7 +11,7 @@ import type { NewMigrationOptions } from "./migrate-new.ts";
 import type { ServerChangesOptions } from "./server.ts";
 import type { NewTenantOptions, TenantChangesOptions } from "./tenant.ts";
 
-/** @param args without the program's name: `["tenant", "list"]` */
+/** @param args without the program's name, such as `["tenant", "list"]` */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
   process.stdout.on("error", printLoss);
   process.stderr.on("error", () => {});
@@ -23,14 +23,14 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
-    // Help and the version were asked for, and have been printed.
+    // Help or the version were requested and have been printed.
     if (error instanceof CommanderError && error.exitCode === 0) return;
     if (error instanceof CommanderError && !json) process.exitCode = exitCodes.usage;
     else printFailure(error, json);
   }
 }
 
-/** The grammar. @param run carries out a command; @param json whether errors are printed as JSON */
+/** The grammar. @param run runs a command; @param json whether errors are printed as JSON */
 export function createProgram(run: RunCommand, json: boolean): Command {
   const program = new Command("insulae")
     .description(
@@ -39,44 +39,42 @@ export function createProgram(run: RunCommand, json: boolean): Command {
     .version(version)
     .option(
       "--json",
-      "print exactly one JSON document on stdout; errors too: {error: {code, message}}",
+      "print exactly one JSON document on stdout, also for errors: {error: {code, message}}",
     )
     .option(
       "--app <file>",
-      "the application to act on (default: insulae.config.ts of this folder, or the stock server)",
+      "the application to act on (default: insulae.config.ts in this folder, or the stock server)",
     )
     .exitOverride()
-    // In JSON mode a mistake in the command line is reported as all errors are.
+    // In JSON mode, usage errors are reported like all others.
     .configureOutput(json ? { writeErr: () => {} } : {})
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError("(--help says more)")
+    .showHelpAfterError("(see --help)")
     .addHelpText("after", afterHelp);
   addStart(program, run);
   addDev(program, run);
-  addTenant(program.command("tenant").description("make, look at and change tenants"), run);
+  addTenant(program.command("tenant").description("create, inspect and change tenants"), run);
   addServer(
-    program.command("server").description("PostgreSQL servers that tenants are placed on"),
+    program
+      .command("server")
+      .description("manage the PostgreSQL servers that tenants are placed on"),
     run,
   );
-  addMigrate(
-    program.command("migrate").description("bring the databases to this version, or back"),
-    run,
-  );
-  addKeys(program.command("keys").description("the keys that sign access tokens"), run);
-  addJobs(program.command("jobs").description("what is done after the answer"), run);
-  addAudit(program.command("audit").description("what has been done, and by whom"), run);
+  addMigrate(program.command("migrate").description("migrate the databases"), run);
+  addKeys(program.command("keys").description("manage the keys that sign access tokens"), run);
+  addJobs(program.command("jobs").description("inspect, retry and drop background jobs"), run);
+  addAudit(program.command("audit").description("verify the audit logs"), run);
   program
     .command("logs")
-    .description("follow a running server's log, until interrupted; --json: one JSON object a line")
-    .option("-f, --follow", "as they are written (it always does)")
-    .option("--url <url>", "the server (default: this machine's, at PORT)")
-    .option(
-      "--token <token>",
-      "an access token (default: INSULAE_TOKEN, or the one of ADMIN_EMAIL)",
+    .description(
+      "follow a running server's log until interrupted; with --json, one JSON object per line",
     )
-    .option("--tenant <id>", "only the lines of the tenant with this id")
+    .option("-f, --follow", "stream new lines (always on)")
+    .option("--url <url>", "the server (default: this machine's, at PORT)")
+    .option("--token <token>", "an access token (default: INSULAE_TOKEN, or log in as ADMIN_EMAIL)")
+    .option("--tenant <id>", "only lines of the tenant with this id")
     .addOption(
-      new Option("--level <level>", "from this level on").choices([
+      new Option("--level <level>", "minimum level").choices([
         ...["trace", "debug", "info", "warn", "error", "fatal"],
       ]),
     )
@@ -86,8 +84,8 @@ export function createProgram(run: RunCommand, json: boolean): Command {
     );
   program
     .command("doctor")
-    .description("say what is wrong with this machine and this database, and what to do")
-    .option("--production", "say what is missing for production, too", false)
+    .description("check this machine and its database, and say how to fix problems")
+    .option("--production", "also check fitness for production", false)
     .addHelpText("after", examplesOf("doctor"))
     .action((options) =>
       run(async (context) => (await import("./doctor.ts")).doctor(context, options)),
@@ -102,7 +100,7 @@ function addStart(program: Command, run: RunCommand): void {
     .option("--port <port>", "the port to listen on (default: PORT, or 8000)", port)
     .option(
       "--workers <number>",
-      "processes that share the port and the work; auto: one for each core (default: 1)",
+      "number of processes that share the port and the work; auto: one per core (default: 1)",
       workers,
     )
     .addHelpText("after", examplesOf("start"))
@@ -114,7 +112,7 @@ function addStart(program: Command, run: RunCommand): void {
 function addDev(program: Command, run: RunCommand): void {
   program
     .command("dev")
-    .description("start the server, and again whenever a file of the project changes")
+    .description("start the server and restart it whenever a file of the project changes")
     .option("--port <port>", "the port to listen on (default: PORT, or 8000)", port)
     .addHelpText("after", examplesOf("dev"))
     .action((options) => run(async (context) => (await import("./dev.ts")).dev(context, options)));
@@ -125,17 +123,20 @@ function addTenant(tenant: Command, run: RunCommand): void {
   tenant.addHelpText("after", examplesOf("tenant"));
   tenant
     .command("create <key>")
-    .description("make a tenant: placed, migrated, ready")
-    .option("--name <name>", "what people call it (default: the key)")
+    .description("create a tenant, ready to use")
+    .option("--name <name>", "display name (default: the key)")
     .addOption(
-      new Option("--isolation <isolation>", "rows among others', a schema or a database of its own")
+      new Option("--isolation <isolation>", "pool: shared tables; schema or database: its own")
         .choices(["pool", "schema", "database"])
         .default("pool"),
     )
-    .option("--plan <plan>", "its limits: free, standard, premium or your own")
-    .option("--host <host...>", "a host that is this tenant's; may be repeated")
-    .option("--server <server>", "where to place it (default: the least loaded for its weight)")
-    .option("--owner <email>", "the account that owns it, and is its first user")
+    .option("--plan <plan>", "the plan: free, standard, premium or your own")
+    .option("--host <host...>", "a host of this tenant; can be repeated")
+    .option(
+      "--server <server>",
+      "the server to place it on (default: the one with the fewest tenants for its weight)",
+    )
+    .option("--owner <email>", "the account that owns it and becomes its first user")
     .addOption(registration())
     .action((key: string, options: NewTenantOptions) =>
       run(async (context) => (await commands()).createTenant(context, key, options)),
@@ -143,8 +144,8 @@ function addTenant(tenant: Command, run: RunCommand): void {
   tenant
     .command("update <tenant>")
     .description("change a tenant's name, plan or registration")
-    .option("--name <name>", "what people call it")
-    .option("--plan <plan>", "its limits: free, standard, premium or your own")
+    .option("--name <name>", "display name")
+    .option("--plan <plan>", "the plan: free, standard, premium or your own")
     .addOption(registration())
     .action((ref: string, options: TenantChangesOptions) =>
       run(async (context) => (await commands()).updateTenant(context, ref, options)),
@@ -153,8 +154,8 @@ function addTenant(tenant: Command, run: RunCommand): void {
     .command("list")
     .description("list tenants, newest first")
     .addOption(new Option("--status <status>", "only these").choices(["active", "suspended"]))
-    .option("--limit <number>", "how many at most", positive, 100)
-    .option("--after <id>", "go on after the tenant with this id")
+    .option("--limit <number>", "maximum number of results", positive, 100)
+    .option("--after <id>", "continue after the tenant with this id")
     .action((options) => run(async (context) => (await commands()).listTenants(context, options)));
   tenant
     .command("show <tenant>")
@@ -162,18 +163,18 @@ function addTenant(tenant: Command, run: RunCommand): void {
     .action((ref: string) => run(async (context) => (await commands()).showTenant(context, ref)));
   tenant
     .command("suspend <tenant>")
-    .description("nobody gets in until it is resumed; nothing is lost")
+    .description("suspend a tenant: refuse all access until it is resumed; nothing is lost")
     .action((ref: string) =>
       run(async (context) => (await commands()).suspendTenant(context, ref)),
     );
   tenant
     .command("resume <tenant>")
-    .description("let a suspended tenant's users in again")
+    .description("resume a suspended tenant")
     .action((ref: string) => run(async (context) => (await commands()).resumeTenant(context, ref)));
   tenant
     .command("delete <tenant>")
     .description("delete a tenant; its rows are erased DELETED_TENANT_DAYS later")
-    .option("--yes", "don't ask for its key to be typed", false)
+    .option("--yes", "don't ask to type its key", false)
     .action((ref: string, { yes }: { yes: boolean }) =>
       run(async (context) => (await commands()).deleteTenant(context, ref, yes)),
     );
@@ -184,10 +185,10 @@ function addServer(server: Command, run: RunCommand): void {
   server.addHelpText("after", examplesOf("server"));
   server
     .command("add <name> <url>")
-    .description("prepare a PostgreSQL server (roles, database, tables) and place tenants on it")
+    .description("add a PostgreSQL server: create its roles, database and tables")
     .option(
       "--weight <number>",
-      "its share of new tenants, beside the others' weights",
+      "its share of new tenants, relative to the other weights",
       positive,
       1,
     )
@@ -197,12 +198,12 @@ function addServer(server: Command, run: RunCommand): void {
     );
   server
     .command("list")
-    .description("list the servers: whether each answers, and how many tenants it has")
+    .description("list the servers, whether each responds, and their numbers of tenants")
     .action(() => run(async (context) => (await commands()).listServers(context)));
   server
     .command("update <server>")
-    .description("change a server, by its name or id, on all running nodes")
-    .option("--url <url>", "a new password, or where its databases have moved to; - reads it")
+    .description("change a server, given by name or id, on all running nodes")
+    .option("--url <url>", "the new URL, after a change of password or a move; - reads it")
     .addOption(directUrl())
     .option("--weight <number>", "its share of new tenants", positive)
     .addOption(
@@ -215,12 +216,16 @@ function addServer(server: Command, run: RunCommand): void {
     );
   server
     .command("drain <server>")
-    .description("place no new tenants on it, and say who is left")
+    .description("stop placing new tenants on it and list the remaining ones")
     .action((ref: string) => run(async (context) => (await commands()).drainServer(context, ref)));
   server
     .command("remove <server>")
-    .description("forget a server that nobody is placed on")
-    .option("--lost", "it never comes back: give up what deleted tenants have on it", false)
+    .description("remove a server without tenants")
+    .option(
+      "--lost",
+      "the server is lost for good: don't wait for the erasure of deleted tenants on it",
+      false,
+    )
     .action((ref: string, options: { lost: boolean }) =>
       run(async (context) => (await commands()).removeServer(context, ref, options)),
     );
@@ -231,12 +236,12 @@ function addKeys(keys: Command, run: RunCommand): void {
   keys.addHelpText("after", examplesOf("keys"));
   keys
     .command("list")
-    .description("show the keys: which one signs, which still verify, which are retired")
+    .description("list the keys: which one signs, which only verify, which are retired")
     .action(() => run(async (context) => (await commands()).showKeys(context)));
   keys
     .command("rotate")
-    .description("make a new key; it is published now, and signs ten minutes later")
-    .option("--now", "it signs at once", false)
+    .description("create a new key, published now and used for signing ten minutes later")
+    .option("--now", "use it for signing at once", false)
     .action(({ now }: { now: boolean }) =>
       run(async (context) => (await commands()).rotateSigningKeys(context, now)),
     );
@@ -244,7 +249,7 @@ function addKeys(keys: Command, run: RunCommand): void {
     .command("retire <id>")
     // An id may begin with a hyphen.
     .allowUnknownOption()
-    .description("refuse everything that this key has signed, on every node within a second")
+    .description("retire a key: refuse every token it has signed, on every node within a second")
     .action((id: string) =>
       run(async (context) => (await commands()).retireSigningKey(context, id)),
     );
@@ -254,14 +259,14 @@ function addAudit(audit: Command, run: RunCommand): void {
   audit.addHelpText("after", examplesOf("audit"));
   audit
     .command("verify")
-    .description("say whether audit logs are as they were written, and if not, from which entry on")
+    .description("verify that audit logs are unchanged; if not, report the first wrong entry")
     .addOption(new Option("--tenant <tenant>", "this tenant's").conflicts(["platform", "all"]))
     .addOption(new Option("--platform", "the platform's").conflicts("all"))
     .option("--all", "the platform's and all tenants' (the default)")
     .addOption(
       new Option(
         "--after <tenant>",
-        "go on after this tenant, where an earlier run has ended",
+        "continue after this tenant, where an earlier run ended",
       ).conflicts(["tenant", "platform"]),
     )
     .action((options) =>
@@ -275,26 +280,26 @@ function addJobs(jobs: Command, run: RunCommand): void {
   jobs
     .command("list")
     .description("list jobs, newest first")
-    .option("--tenant <tenant>", "only this tenant's")
+    .option("--tenant <tenant>", "only jobs of this tenant")
     .addOption(
-      new Option("--state <state>", "only these; parked: failed too often").choices([
+      new Option("--state <state>", "only jobs in this state; parked: out of retries").choices([
         "waiting",
         "running",
         "completed",
         "parked",
       ]),
     )
-    .option("--job <name>", "only those of this name")
-    .option("--limit <number>", "how many at most", positive, 100)
-    .option("--before <id>", "go on after the job with this id")
+    .option("--job <name>", "only jobs with this name")
+    .option("--limit <number>", "maximum number of results", positive, 100)
+    .option("--before <id>", "continue after the job with this id")
     .action((options) => run(async (context) => (await commands()).listJobs(context, options)));
   jobs
     .command("retry <id...>")
-    .description("try parked jobs again, at once and as often as at first")
+    .description("retry parked jobs at once, with their full number of retries")
     .action((ids: string[]) => run(async (context) => (await commands()).retryJobs(context, ids)));
   jobs
     .command("drop <id...>")
-    .description("drop jobs; those that run are told to stop")
+    .description("drop jobs; running ones are asked to stop")
     .action((ids: string[]) => run(async (context) => (await commands()).dropJobs(context, ids)));
 }
 
@@ -309,27 +314,30 @@ function addMigrate(migrate: Command, run: RunCommand): void {
     );
   migrate
     .command("down")
-    .description("take back the last migrations of a placement, and the rows in what they made")
+    .description("revert the last migrations of a placement, with the rows in their tables")
     .option("--steps <number>", "how many", positive, 1)
-    .option("--feature <name>", "this feature's (default: those of the application's own features)")
-    .option("--tenant <tenant>", "of the placement of this tenant, which must not be a shared one")
-    .option("--all", "of every placement, the shared ones too", false)
+    .option(
+      "--feature <name>",
+      "only this feature's migrations (default: the application's own features)",
+    )
+    .option("--tenant <tenant>", "in this tenant's placement, which must not be shared")
+    .option("--all", "in every placement, including shared ones", false)
     .option("--yes", "don't ask", false)
-    .option("--in-production", "do it although APP_ENV is production", false)
+    .option("--in-production", "allow it if APP_ENV is production", false)
     .action((options) =>
       run(async (context) => (await import("./migrate-down.ts")).migrateDown(context, options)),
     );
   migrate
     .command("status")
-    .description("show what each placement has and lacks; changes nothing")
+    .description("show applied and pending migrations by placement; changes nothing")
     .action(() =>
       run(async (context) => (await import("./migrate-status.ts")).migrateStatus(context)),
     );
   migrate
     .command("new <name>")
-    .description("make the next numbered file of a feature, with a part to take it back")
+    .description("create a feature's next numbered migration file, with a down part")
     .option("--feature <name>", "the feature of the application that it belongs to")
-    .option("--feature-dir <dir>", "the folder of one that has no migrations yet")
+    .option("--feature-dir <dir>", "the folder of a feature that has no migrations yet")
     .action((name: string, options: NewMigrationOptions) =>
       run(async (context) =>
         (await import("./migrate-new.ts")).newMigration(context, name, options),
@@ -340,19 +348,19 @@ function addMigrate(migrate: Command, run: RunCommand): void {
 const directUrl = () =>
   new Option(
     "--direct-url <url>",
-    "of PostgreSQL itself, where the other leads to a connection pooler",
+    "the URL of PostgreSQL itself, if the other leads to a connection pooler",
   );
 
 const registration = () =>
   new Option(
     "--registration <who>",
-    "whether strangers may sign up as its users (default: open, in production closed)",
+    "whether anybody may register as its user (default: open; in production closed)",
   ).choices(["open", "closed"]);
 
 const wholeNumber = (min: number, max: number) => (text: string) => {
   const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (!(number >= min && number <= max)) {
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
   }
   return number;
 };

@@ -1,9 +1,9 @@
 export interface Progress {
-  /** Tells how far it is. */
+  /** Updates the progress. */
   update(done: number, total: number): void;
-  /** Tells something in a line of its own. */
+  /** Prints a separate line. */
   line(text: string): void;
-  /** Takes the bar away. */
+  /** Removes the bar. */
   end(): void;
 }
 
@@ -12,8 +12,8 @@ type Stream = Pick<NodeJS.WriteStream, "write"> & { readonly isTTY?: boolean };
 const width = 30;
 
 /**
- * Shows how far a long task is: a bar on a terminal; elsewhere a line for each tenth, so that a log
- * of it stays short.
+ * Shows the progress of a long task: a bar on a terminal, otherwise one line per tenth, so that
+ * logs stay short.
  */
 export function createProgress(what: string, stream: Stream = process.stderr): Progress {
   let tenths = -1;

@@ -47,7 +47,7 @@ it("adds, lists, changes, drains and removes a server, and leaves that in the au
 
   const { id } = await app.tenants.create({ key: "acme", name: "Acme", server: "eu" });
   const drained = await drainServer(context, "eu");
-  expect(drained.text).toContain("Left on it, 1 tenant");
+  expect(drained.text).toContain("Left on it: 1 tenant");
   expect(drained.text).toMatch(new RegExp(`${id} +acme +active +pool`));
   await expect(removeServer(context, "eu")).rejects.toMatchObject({ code: "server_in_use" });
 

@@ -8,17 +8,17 @@ import { count, table } from "./table.ts";
 
 const targetOf = ({ id }: Server) => ({ type: "server", id });
 
-/** @param url an administrator's, or `-` to read it from stdin. */
+/** @param url an administrator's URL, or `-` to read it from stdin */
 async function readUrl(url: string): Promise<string> {
   const given = url === "-" ? (await readText(process.stdin)).trim() : url;
   if (!/^postgres(ql)?:\/\/\S+$/.test(given) || !URL.canParse(given)) {
-    const message = "The URL must be one such as postgresql://user:password@host:5432/insulae.";
+    const message = "The URL must look like postgresql://user:password@host:5432/insulae.";
     throw new CommandError("url_invalid", message, exitCodes.usage);
   }
   return given;
 }
 
-/** @param options.directUrl if the other leads to a connection pooler: that of PostgreSQL itself. */
+/** @param options.directUrl PostgreSQL's own URL, if the other leads to a connection pooler */
 export async function addServer(
   context: CommandContext,
   name: string,
@@ -38,14 +38,14 @@ export async function addServer(
     });
     return {
       document: server,
-      text: `Added ${name}. New tenants are placed on it by its weight (${weight}).`,
+      text: `Added ${name}. New tenants are placed on it with weight ${weight}.`,
     };
   });
 }
 
 export interface ServerChangesOptions {
   readonly url?: string;
-  /** If the other leads to a connection pooler: that of PostgreSQL itself. */
+  /** PostgreSQL's own URL, if the other leads to a connection pooler. */
   readonly directUrl?: string;
   readonly weight?: number;
   readonly accepting?: "yes" | "no";
@@ -57,13 +57,13 @@ export async function updateServer(
   { url, directUrl, weight, accepting }: ServerChangesOptions,
 ): Promise<Result> {
   if (url === undefined && weight === undefined && accepting === undefined) {
-    const message = "Say what to change: --url, --weight or --accepting.";
+    const message = "Nothing to change. Give --url, --weight or --accepting.";
     throw new CommandError("nothing_to_change", message, exitCodes.usage);
   }
   const given = url === undefined ? undefined : await readUrl(url);
   const direct = directUrl === undefined ? undefined : await readUrl(directUrl);
   return withServices(context, "change", async ({ platform }) => {
-    if (given !== undefined) context.note("Looking at what is there …");
+    if (given !== undefined) context.note("Checking the databases there …");
     const change = { weight, accepting: accepting && accepting === "yes" };
     const server = await platform.servers.update(reference, {
       ...{ url: given, directUrl: direct },
@@ -98,15 +98,18 @@ export const drainServer = (context: CommandContext, reference: string): Promise
     const heads = ["ID", "KEY", "STATUS", "ISOLATION", "PLACE"];
     const who =
       left.length === 0
-        ? `Nobody is on it: insulae server remove ${server.name}`
-        : `Left on it, ${count("tenant", server.tenants)} and those that are not erased yet${left.length === mostShown ? ` (the first ${mostShown})` : ""}:\n\n${table(heads, rows)}`;
+        ? `No tenants are left on it. To remove it: insulae server remove ${server.name}`
+        : `Left on it: ${count("tenant", server.tenants)}, and deleted ones that are not erased yet${left.length === mostShown ? ` (the first ${mostShown})` : ""}:\n\n${table(heads, rows)}`;
     return {
       document: { server, left },
-      text: `${server.name} gets no new tenants, but those that name it. ${who}`,
+      text: `${server.name} gets no new tenants, except by requests that name it. ${who}`,
     };
   });
 
-/** @param options.lost it never comes back: what deleted tenants have on it is given up. */
+/**
+ * @param options.lost the server is lost for good: don't wait until deleted tenants are erased from
+ * it
+ */
 export const removeServer = (
   context: CommandContext,
   reference: string,
@@ -122,12 +125,12 @@ export const removeServer = (
       detail: { name, address, ...(lost && { lost, given_up }) },
     });
     const rest = lost
-      ? `Nobody waits any more for what ${count("deleted tenant", given_up)} had on it.`
-      : "The database and the roles that were made on it are still there.";
+      ? `Gave up the rows of ${count("deleted tenant", given_up)} on it.`
+      : "Its database and roles are still there.";
     return { document: server, text: `Removed ${name}. ${rest}` };
   });
 
-/** Asks each whether it answers. */
+/** Lists the servers and whether each responds. */
 export const listServers = (context: CommandContext): Promise<Result> =>
   withInstallation(context, "look", async ({ servers, connect, main }) => {
     const items = await Promise.all(

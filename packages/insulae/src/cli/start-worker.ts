@@ -1,7 +1,7 @@
 /**
- * One of the workers that `insulae start --workers` starts: a server like any other, which has a share of what
- * the node may have, and does what the primary tells it. Signals are the primary's affair: a terminal, and
- * some supervisors, send them to all processes.
+ * A worker process of `insulae start --workers`: a server like any other, with its share of the
+ * node's resources, controlled by the primary. It ignores signals, because terminals and some
+ * supervisors send them to all processes; the primary handles them.
  */
 import { type App, createApp } from "../app/app.ts";
 import { createDefaultLog } from "../app/starting.ts";
@@ -14,7 +14,7 @@ import type { CommandContext, Result } from "./command.ts";
 import { exitCodes, explain } from "./failure.ts";
 import { giveBackMemory } from "./heap.ts";
 
-/** The variable by which the primary tells a process that it is a worker, and which. */
+/** The variable by which the primary passes a worker its role. */
 export const workerVariable = "INSULAE_WORKER";
 
 export interface WorkerRole {
@@ -22,11 +22,11 @@ export interface WorkerRole {
   readonly id: number;
   readonly workers: number;
   readonly overrides: Partial<Config>;
-  /** Whether stdout is for a document, and the log goes to stderr. */
+  /** Whether stdout is reserved for a JSON document and the log goes to stderr. */
   readonly json: boolean;
 }
 
-/** Databases are migrated before there are workers. */
+/** The primary migrates the databases before it starts workers. */
 const shares = (config: Config, { id, workers }: WorkerRole): Partial<Config> => ({
   workers,
   migrateOnStart: false,

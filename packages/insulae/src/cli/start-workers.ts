@@ -1,6 +1,6 @@
 /**
- * `insulae start --workers`: this process is the primary. It owns the embedded PostgreSQL, migrates, makes the
- * first administrator, and then starts the workers, which are the servers.
+ * `insulae start --workers`: this process is the primary. It owns the embedded PostgreSQL,
+ * migrates, creates the first administrator, and then starts the workers, which serve.
  */
 import type { Application } from "../app/application.ts";
 import { refuseTakenPort } from "../app/listen-error.ts";
@@ -28,7 +28,9 @@ import type { CommandContext, Result } from "./command.ts";
 import { createCrew } from "./crew.ts";
 import { giveBackMemory } from "./heap.ts";
 
-/** So much before the primary's own deadline it kills the workers that hang, so that it ends in order itself. */
+/**
+ * Kill hung workers this long before the primary's own deadline, so that it can still exit cleanly.
+ */
 const beforeDeadlineMs = 300;
 
 export async function startWorkers(
@@ -69,7 +71,7 @@ export async function startWorkers(
     note(`Starting ${workers} workers …`);
     address = await crew.start();
   } catch (error) {
-    await close(() => {}).catch(() => {}); // What failed first is what to say.
+    await close(() => {}).catch(() => {}); // Report the first error.
     throw error;
   }
   stopOnSignal({
@@ -90,7 +92,7 @@ export async function startWorkers(
   return { document: welcomeDocument(started), text: watched ? welcome(started) : "" };
 }
 
-/** What is done once, before there are workers. Its modules are not needed afterwards. */
+/** One-time work before the workers start. Its modules are not needed afterwards. */
 async function prepare(application: Application, config: Config, log: Logger, note: Note) {
   const { prepareNode } = await import("../prepare-node.ts");
   return prepareNode(application, config, log, note, async (ensureAdmin) => ({

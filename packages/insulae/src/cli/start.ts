@@ -11,14 +11,14 @@ import { giveBackMemory } from "./heap.ts";
 import { startWorker, type WorkerRole, workerVariable } from "./start-worker.ts";
 import { type Workers, workersOf } from "./workers-of.ts";
 
-/** Starts the server. It returns when it listens; the process goes on until it gets a signal. */
+/** Starts the server. Returns once it listens; the process runs until it gets a signal. */
 export async function start(
   context: CommandContext,
   { port, workers = 1 }: { readonly port?: number; readonly workers?: Workers },
 ): Promise<Result> {
   const { env, json } = context;
   const role = env[workerVariable];
-  // What the primary wrote.
+  // Set by the primary.
   if (role !== undefined) return startWorker(context, JSON.parse(role) as WorkerRole);
   const overrides = port === undefined ? {} : { port };
   const config = loadConfig(env, overrides);
@@ -26,10 +26,10 @@ export async function start(
   if (count > 1) {
     return (await import("./start-workers.ts")).startWorkers(context, overrides, count);
   }
-  // Before the database is started, which takes a while the first time.
+  // Check before starting the database, which takes a while the first time.
   await refuseTakenPort(config);
 
-  // stdout is for the document, which has what the banner would say.
+  // stdout is reserved for the document, which contains the banner's information.
   const log = json ? { log: createTerminalLogger(config.logLevel) } : {};
   const application = await context.application();
   const app = await createApp({ ...application, env, config: overrides, ...log });

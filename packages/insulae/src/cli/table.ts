@@ -3,7 +3,7 @@ import { printable } from "../kernel/lib/text.ts";
 type Cell = string | number;
 
 /**
- * Columns under their names; numbers stand right.
+ * Formats rows as aligned columns under their heads; numbers are right-aligned.
  *
  * @example table(["NAME", "TENANTS"], [["main", 12]])
  */
@@ -28,7 +28,7 @@ export function table(heads: readonly string[], rows: readonly (readonly Cell[])
     .join("\n");
 }
 
-/** Names and values, a line each. */
+/** Formats names and values, one pair per line. */
 export const properties = (values: Readonly<Record<string, string | number>>): string =>
   table(
     ["", ""],

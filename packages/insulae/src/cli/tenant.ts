@@ -27,7 +27,7 @@ export interface TenantChangesOptions {
   readonly registration?: "open" | "closed";
 }
 
-/** A tenant as the API shows it, and where its rows are. */
+/** A tenant as the API shows it, with its placement. */
 const documentOf = (tenant: Tenant) => {
   const { serverId, database, schema, version } = tenant.placement;
   return { ...viewOf(tenant), placement: { server_id: serverId, database, schema, version } };
@@ -81,7 +81,7 @@ export const updateTenant = (
   withServices(context, "change", async ({ platform }) => {
     const { id, settings } = await platform.tenants.get(reference);
     if (name === undefined && plan === undefined && registration === undefined) {
-      const message = "Nothing to change: give --name, --plan or --registration.";
+      const message = "Nothing to change. Give --name, --plan or --registration.";
       throw new CommandError("usage", message, exitCodes.usage);
     }
     const tenant = await platform.tenants.update(id, {
@@ -93,24 +93,27 @@ export const updateTenant = (
     return oneTenant(tenant);
   });
 
-/** What is done here is in the platform's audit log, as what is done by the API. */
+/** Audits a command like the corresponding API request, in the platform's log. */
 const note = ({ audit }: Services["platform"], action: AuditAction, { id, key }: Tenant) =>
   audit({ action, actor: cliActor(), target: { type: "tenant", id }, detail: { key } });
 
-/** Whoever registers an address need not have it: where that counts, it is verified before it owns anything. */
+/**
+ * Finds the account. If e-mails must be verified, an unverified one can't own a tenant: it may be
+ * anybody's.
+ */
 async function findOwner({ control, config }: Services["platform"], email: string) {
   const account = await findAccountByEmail(control, email);
   if (account && isVerificationRequired(config, undefined) && !account.email_verified) {
     throw new CommandError(
       "owner_not_verified",
-      `Nobody has shown yet that ${email} is theirs: open the link in the mail that the account has got.`,
+      `The e-mail ${email} is not verified. Open the link in the e-mail that was sent to it.`,
       exitCodes.refused,
     );
   }
   if (account) return account;
   throw new CommandError(
     "account_not_found",
-    `There is no account ${email}. Register it first (POST /api/v1/auth/register).`,
+    `There is no account with the e-mail ${email}. Register it first (POST /api/v1/auth/register).`,
   );
 }
 
@@ -133,7 +136,7 @@ export const listTenants = (context: CommandContext, options: ListOptions): Prom
     const heads = ["NUMBER", "KEY", "NAME", "STATUS", "PLAN", "ISOLATION"];
     return {
       document: { items: items.map(documentOf), next_after: next ?? null },
-      text: items.length === 0 ? "There are none." : [table(heads, rows), ...more].join("\n"),
+      text: items.length === 0 ? "There are no tenants." : [table(heads, rows), ...more].join("\n"),
     };
   });
 
@@ -168,13 +171,13 @@ export const deleteTenant = (
     const { id, key, name } = tenant;
     const days = platform.config.deletedTenantDays;
     await confirm(context, yes, {
-      message: `Deletes the tenant ${key} (${name}); its rows are erased in ${count("day", days)}.`,
+      message: `This deletes the tenant ${key} (${name}). Its rows are erased in ${count("day", days)}.`,
       answer: key,
     });
     await platform.tenants.delete(id);
     await note(platform, "tenant.deleted", tenant);
     return {
       document: { id, key, deleted: true, kept_days: days },
-      text: `Deleted ${key}. Its rows are kept for ${count("day", days)}.`,
+      text: `Deleted ${key}. Its rows are erased in ${count("day", days)}.`,
     };
   });

@@ -3,10 +3,13 @@ import { type Config, ConfigError } from "../config/config.ts";
 
 export type Workers = number | "auto";
 
-/** The least that DB_CONNECTIONS may be. */
+/** The minimum of DB_CONNECTIONS. */
 const leastConnections = 6;
 
-/** How many workers there are to be. @throws ConfigError if there are too few connections for so many. */
+/**
+ * The number of workers to start. @throws ConfigError if there are too few connections for that
+ * many
+ */
 export function workersOf({ databaseConnections }: Config, wanted: Workers): number {
   const most = Math.floor(databaseConnections / leastConnections);
   if (wanted === "auto") return Math.max(1, Math.min(availableParallelism(), most));

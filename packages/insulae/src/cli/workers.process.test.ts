@@ -183,9 +183,9 @@ test("both end TLS on one port, with the server's certificate", async () => {
 test("a worker that is killed is replaced, and requests go on", async () => {
   const [killed = 0] = workers();
   process.kill(killed, "SIGKILL");
-  await expect.poll(() => primary.stderr, wait).toContain("A worker has ended");
+  await expect.poll(() => primary.stderr, wait).toContain("A worker exited");
   expect((await ask("/health/ready")).status).toBe(200);
-  await expect.poll(() => primary.stderr, wait).toContain("has taken the place");
+  await expect.poll(() => primary.stderr, wait).toContain("A replacement worker is listening");
   expect(workers()).toHaveLength(2);
   expect(workers()).not.toContain(killed);
   await expect.poll(async () => (await ask("/metrics")).body).toMatch(/worker="1".*worker="2"/s);
@@ -204,7 +204,7 @@ test.each(["SIGUSR2", "SIGSTOP"])(
     // At least one of them is handed to the worker that hangs.
     const asked = Promise.allSettled(Array.from({ length: 4 }, () => ask("/health/live")));
     await expect.poll(said, wait).toContain("has not answered for 10 seconds");
-    await expect.poll(said, wait).toContain("has taken the place");
+    await expect.poll(said, wait).toContain("A replacement worker is listening");
     expect(workers()).not.toContain(hanging);
     expect(workers()).toContain(other);
     const outcomes = (await asked).map(({ status }) => status);
@@ -280,7 +280,7 @@ describe("what is left of a node", () => {
     await start();
     for (const pid of workers()) process.kill(pid, "SIGUSR2");
     expect(await endOf("SIGTERM")).toBe(1);
-    expect(primary.stderr).toContain("has not ended in time");
+    expect(primary.stderr).toContain("did not exit in time");
     expect(ofFolder()).toEqual([]);
   });
 

@@ -1,4 +1,4 @@
-/** How mails, text messages and pushes leave: the variables, and what they come to. */
+/** The settings for sending e-mails, text messages and push messages, and how they combine. */
 import {
   integer,
   oneOf,
@@ -12,24 +12,24 @@ import {
   webUrl,
 } from "./parsers.ts";
 
-/** For all of Amazon's services; what is absent is looked for as the SDK does. */
+/** For all AWS services. The SDK's default lookup supplies what is absent. */
 export interface AwsSettings {
   readonly region: string | undefined;
-  /** Another server than Amazon's. */
+  /** An endpoint other than Amazon's. */
   readonly endpoint: string | undefined;
   readonly credentials:
     | { readonly accessKeyId: string; readonly secretAccessKey: string }
     | undefined;
 }
 
-/** A topic's subscribers deliver what is published there. */
+/** Subscribers of a topic deliver what is published there. */
 export interface SnsSettings {
   readonly region: string | undefined;
   readonly emailTopicArn: string | undefined;
   readonly smsTopicArn: string | undefined;
-  /** A topic, or a platform application, of which devices become endpoints. */
+  /** A topic, or a platform application in which devices become endpoints. */
   readonly pushArn: string | undefined;
-  /** To which SES reports bounces and complaints. */
+  /** The topic to which SES reports bounces and complaints. */
   readonly feedbackTopicArn: string | undefined;
 }
 
@@ -37,74 +37,74 @@ export const channelVariables = {
   mail: variable(
     ["MAIL"],
     oneOf("smtp", "ses", "sns", "capture"),
-    "smtp and ses send mails, sns publishes them to SNS_EMAIL_TOPIC_ARN; capture keeps the newest in the database instead, to be read by GET /api/v1/dev/mails (not in production) or by a platform administrator. Default smtp where a server is given, sns where a topic is, otherwise capture; in production one must be said or given",
+    "how e-mails are sent: smtp, ses, or sns (published to SNS_EMAIL_TOPIC_ARN). capture stores the newest in the database instead, for GET /api/v1/dev/mails (not in production) and platform administrators. Default smtp if a server is set, sns if a topic is set, otherwise capture; in production it must be set, or follow from another setting",
   ),
   sms: variable(
     ["SMS"],
     oneOf("sns", "capture"),
-    "sns sends text messages; capture keeps them, as MAIL does (GET /api/v1/dev/messages). Default sns where SNS_REGION is given; otherwise capture, in production none, and a text message fails",
+    "sns sends text messages; capture stores them, as for MAIL (GET /api/v1/dev/messages). Default sns if SNS_REGION is set; otherwise capture, in production none, and sending fails",
   ),
   push: variable(
     ["PUSH"],
     oneOf("send", "capture"),
-    "send sends push notifications, to browsers by Web Push and to devices by SNS_PUSH_TOPIC_ARN; capture keeps them, as MAIL does. Default send in production and where that is given, otherwise capture",
+    "send sends push messages, to browsers by Web Push and to devices by SNS_PUSH_TOPIC_ARN; capture stores them, as for MAIL. Default send in production or if SNS_PUSH_TOPIC_ARN is set, otherwise capture",
   ),
-  awsRegion: variable(["AWS_REGION"], text, "the region of Amazon's services"),
+  awsRegion: variable(["AWS_REGION"], text, "the AWS region"),
   awsAccessKeyId: variable(
     ["AWS_ACCESS_KEY_ID"],
     text,
-    "who asks them; without it, as the machine or container is known to Amazon",
+    "the AWS access key; default: the role of the machine or container",
   ),
   awsSecretAccessKey: variable(["AWS_SECRET_ACCESS_KEY"], text, "the secret of that key"),
   awsSecretId: variable(
     ["AWS_SECRET_ID"],
     text,
-    "the name or ARN of a secret in AWS Secrets Manager: a JSON object of settings such as MASTER_SECRET and DATABASE_URL, read at the start",
+    "the name or ARN of a secret in AWS Secrets Manager: a JSON object of settings such as MASTER_SECRET and DATABASE_URL, read at start",
   ),
   awsEndpoint: variable(
     ["AWS_ENDPOINT_URL"],
     webUrl,
-    "a server that stands in for Amazon's; default Amazon's own",
+    "the endpoint of an AWS-compatible service; default Amazon's",
   ),
   snsRegion: variable(["SNS_REGION"], text, "the region of SNS; default AWS_REGION"),
   snsEmailTopicArn: variable(
     ["SNS_EMAIL_TOPIC_ARN"],
     text,
-    "the topic that MAIL=sns publishes mails to, for a subscriber that delivers them",
+    "the topic to which MAIL=sns publishes e-mails; its subscriber must deliver them",
   ),
   snsSmsTopicArn: variable(
     ["SNS_SMS_TOPIC_ARN"],
     text,
-    "the topic to publish text messages to, for a subscriber that delivers them; default: SNS sends them itself",
+    "the topic to publish text messages to; its subscriber must deliver them. Default: SNS sends them itself",
   ),
   snsPushTopicArn: variable(
     ["SNS_PUSH_TOPIC_ARN"],
     text,
-    "where pushes to devices go: a topic, for a subscriber that delivers them, or a platform application (arn:aws:sns:…:app/…), in which device tokens become endpoints",
+    "the target of push messages to devices: a topic whose subscriber delivers them, or a platform application (arn:aws:sns:…:app/…) in which device tokens become endpoints",
   ),
   sesFeedbackTopicArn: variable(
     ["SES_FEEDBACK_TOPIC_ARN"],
     topicArn,
-    "the SNS topic to which SES reports bounces and complaints; it is to be subscribed to by <PUBLIC_URL>/api/v1/notifications/feedback/sns, which without this setting is not there",
+    "the SNS topic to which SES reports bounces and complaints. Subscribe <PUBLIC_URL>/api/v1/notifications/feedback/sns to it; that route exists only with this setting",
   ),
   smtp: variable(
     ["SMTP_URL"],
     smtpUrl,
-    "the mail server: smtp://user:password@host:587 (STARTTLS is insisted on), smtps://… (TLS from the start), or smtp://…?tls=none",
+    "the mail server: smtp://user:password@host:587 (STARTTLS required), smtps://… (implicit TLS), or smtp://…?tls=none (unencrypted)",
   ),
   smtpHost: variable(["SMTP_HOST"], text, "the mail server's host, instead of SMTP_URL"),
   smtpPort: variable(
     ["SMTP_PORT"],
     integer(1, 65_535),
-    "and port; default 587 with STARTTLS, 465 is TLS from the start",
+    "its port; default 587 with STARTTLS; 465 means implicit TLS",
   ),
-  smtpUser: variable(["SMTP_USER", "SMTP_USERNAME"], text, "and user name"),
+  smtpUser: variable(["SMTP_USER", "SMTP_USERNAME"], text, "its user name"),
   smtpPassword: variable(["SMTP_PASSWORD"], text, "and password"),
 } satisfies Record<string, Variable<unknown>>;
 
 type Values = ValuesOf<typeof channelVariables>;
 
-/** How mails, text messages and pushes leave. */
+/** Combines the settings for e-mails, text messages and push messages. */
 export function channels(values: Values, production: boolean, problems: string[]) {
   const smtp = mailServer(values, problems);
   const mail = values.mail ?? (smtp ? "smtp" : values.snsEmailTopicArn ? "sns" : "capture");
@@ -152,7 +152,7 @@ export function channels(values: Values, production: boolean, problems: string[]
 
 function mailServer(values: Values, problems: string[]): SmtpServer | undefined {
   const { smtp, smtpHost, smtpPort = 587, smtpUser, smtpPassword } = values;
-  if (smtp && smtpHost) problems.push("SMTP_URL and SMTP_HOST are both given; set one of them");
+  if (smtp && smtpHost) problems.push("SMTP_URL and SMTP_HOST are both set; set only one of them");
   if (smtp || smtpHost === undefined) return smtp;
   return {
     host: smtpHost,

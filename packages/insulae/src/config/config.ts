@@ -1,6 +1,6 @@
 /**
- * The environment, parsed once into one frozen object. Two names of one setting that are both given and
- * differ stop the boot, and all problems are reported at once.
+ * The environment, parsed once into a frozen object. It is an error to set two names of the same
+ * setting to different values. All problems are reported together.
  */
 import { resolve } from "node:path";
 import { type AwsSettings, channels, type SnsSettings } from "./channels.ts";
@@ -16,109 +16,114 @@ export interface Config {
   readonly env: Environment;
   readonly host: string;
   readonly port: number;
-  /** Where the server ends TLS itself; absent: nowhere. */
+  /** The port for TLS terminated by the server itself; absent: none. */
   readonly tlsPort: number | undefined;
-  /** The server's own certificate with its chain, for hosts that have none. */
+  /** The server's own certificate with its chain, for hosts without one. */
   readonly tlsCertFile: string | undefined;
   readonly tlsKeyFile: string | undefined;
-  /** For how many seconds a server that is told to stop is not ready, and serves. */
+  /** How many seconds a server that was asked to stop reports not ready but keeps serving. */
   readonly drainSeconds: number;
-  /** Into how many processes the node is divided (`insulae start --workers`). */
+  /** The number of processes of the node (`insulae start --workers`). */
   readonly workers: number;
-  /** Where clients reach this server; links in documents start with it. */
+  /** The public URL of this server; links in documents start with it. */
   readonly baseUrl: string;
-  /** Where the front end's pages are; links in mails start with it. */
+  /** The URL of the front end's pages; links in e-mails start with it. */
   readonly appUrl: string;
-  /** How mails leave; `capture`: they don't. */
+  /** How e-mails are sent; `capture`: they are stored instead. */
   readonly mail: "smtp" | "ses" | "sns" | "capture";
-  /** Needed by `smtp`. */
+  /** Required for `smtp`. */
   readonly smtp: SmtpServer | undefined;
-  /** How text messages leave; absent: they can't. */
+  /** How text messages are sent; absent: sending fails. */
   readonly sms: "sns" | "capture" | undefined;
-  /** Whether pushes leave: to browsers, and where there is a `sns.pushArn`, to devices. */
+  /** Whether push messages are sent: to browsers and, with `sns.pushArn`, to devices. */
   readonly push: "send" | "capture";
   readonly aws: AwsSettings;
   readonly sns: SnsSettings;
   readonly fromEmail: string;
   readonly supportEmail: string | undefined;
-  /** Whether an e-mail must be verified before its owner may log in; a tenant's setting wins. */
+  /** Whether users must verify their e-mail before they can log in; a tenant's setting wins. */
   readonly emailVerification: "required" | "optional";
   /** `acme.BASE_DOMAIN` is the host of the tenant whose slug is `acme`. */
   readonly baseDomain: string;
   readonly dataDir: string;
   /** The administrator's URL of the first server; absent: the embedded PostgreSQL. */
   readonly databaseUrl: string | undefined;
-  /** The administrator's URL of PostgreSQL itself, where `databaseUrl` leads to a connection pooler. */
+  /**
+   * The administrator's URL of PostgreSQL itself, if `databaseUrl` leads to a connection pooler.
+   */
   readonly databaseDirectUrl: string | undefined;
   readonly databaseConnections: number;
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
-  /** Whether to migrate when the server starts, or to refuse to start while migrations are due. */
+  /** Whether to migrate at start, or to refuse to start while migrations are pending. */
   readonly migrateOnStart: boolean;
-  /** Keys and the database roles' passwords are derived from it; absent: kept in `dataDir`. */
+  /** Keys and the database roles' passwords derive from it; absent: stored in `dataDir`. */
   readonly masterSecret: string | undefined;
   readonly jwtSecret: string | undefined;
   readonly accessTokenSeconds: number;
   readonly refreshTokenDays: number;
   readonly passwordAlgorithm: "argon2id" | "bcrypt";
   readonly bcryptCost: number;
-  /** What an Argon2id hash costs. Tests take a cheap one, which production refuses. */
+  /** The cost of an Argon2id hash. Tests use a cheap one, which production refuses. */
   readonly argon2: Argon2Cost;
   readonly adminEmail: string | undefined;
   readonly adminPassword: string | undefined;
-  /** Its key; absent: a request that names no tenant is for none. */
+  /** Its key; absent: requests that name no tenant have none. */
   readonly defaultTenant: string | undefined;
-  /** How many tenants an account may own; 0: no limit. */
+  /** The maximum number of tenants per account; 0: no limit. */
   readonly tenantsPerAccount: number;
-  /** Of tenants that are made without saying one. */
+  /** The plan of tenants that are created without one. */
   readonly defaultPlan: string;
-  /** How far apart an account may have a tenant's rows, by plan; a plan that is not named here is as `free`. */
+  /**
+   * The farthest isolation an account may choose, by plan; a plan not listed is treated like
+   * `free`.
+   */
   readonly planIsolations: Readonly<Record<string, Isolation>>;
   readonly logLevel: string;
-  /** The levels of parts of the server that have one of their own. */
+  /** Levels of single parts of the server. */
   readonly logLevels: Readonly<Record<string, string>>;
-  /** Where the log is written as well. */
+  /** A file that also receives the log. */
   readonly logFile: string | undefined;
-  /** The port of the log stream alone; 0: none. */
+  /** The port for the log stream only; 0: none. */
   readonly wsPort: number;
   readonly wsLogFormat: "text" | "json";
-  /** How many lines are kept for a viewer who is too slow. */
+  /** How many lines are buffered for a slow viewer. */
   readonly wsLogBufferSize: number;
-  /** Who may watch the log, by id or e-mail; empty: whoever has the permission. */
+  /** Who may watch the log, by id or e-mail; empty: everybody with the permission. */
   readonly wsLogsAdminUsers: readonly string[];
-  /** Addresses and networks whose `X-Forwarded-*` headers are believed. */
+  /** Addresses and networks whose `X-Forwarded-*` headers are trusted. */
   readonly trustProxy: readonly string[];
-  /** Whether those proxies verify clients' certificates, and write the header `Client-Cert` themselves. */
+  /** Whether those proxies verify client certificates and set the header `Client-Cert`. */
   readonly trustClientCert: boolean;
-  /** Origins whose pages may use the API from a browser, beside the tenants' own. */
+  /** Origins whose pages may use the API from a browser, in addition to the tenants' own. */
   readonly corsOrigins: readonly string[];
-  /** How long a browser's session lasts that nobody uses. */
+  /** After how long an unused browser session expires. */
   readonly sessionIdleHours: number;
   /** Whether pages of allowed origins may send cookies. */
   readonly corsCredentials: boolean;
   readonly bodyLimitBytes: number;
-  /** The bucket that files are in; absent: a folder in `dataDir`. */
+  /** The bucket for files; absent: a folder in `dataDir`. */
   readonly s3: S3Settings | undefined;
-  /** A CDN in front of where files are; absent: clients get them from there. */
+  /** A CDN in front of the storage; absent: clients download directly. */
   readonly cdnBaseUrl: string | undefined;
   /** How long the rows of a deleted tenant are kept. */
   readonly deletedTenantDays: number;
-  /** Redis or Valkey; absent: every process is on its own where PostgreSQL is not asked. */
+  /** Redis or Valkey; absent: processes share only what is in PostgreSQL. */
   readonly redisUrl: string | undefined;
-  /** After how many milliseconds without a reply Redis counts as away. */
+  /** After how many milliseconds without a reply Redis counts as unavailable. */
   readonly redisTimeoutMs: number;
-  /** How much of `cache` a process keeps itself, where there is no Redis. */
+  /** The size of a process's own `cache`, if there is no Redis. */
   readonly cacheMegabytes: number;
-  /** Of how many tenants, users and tokens a process remembers what it knows. */
+  /** How many tenants, users and tokens a process caches. */
   readonly cachedTenants: number;
   readonly rateLimits: RateLimits;
-  /** What tenants may have, by plan; a plan that is not named here has the quotas of `free`. */
+  /** Tenants' quotas by plan; a plan not listed has those of `free`. */
   readonly quotas: Readonly<Record<string, Quotas>>;
-  /** What a scraper of `/metrics` shows. */
+  /** The bearer token for reading `/metrics`. */
   readonly metricsToken: string | undefined;
-  /** How many jobs this process runs at once. */
+  /** How many jobs this process runs in parallel. */
   readonly jobsConcurrency: number;
-  /** Who collects traces; absent: nobody. */
+  /** The trace collector; absent: no tracing. */
   readonly tracing: TracingConfig | undefined;
 }
 
@@ -128,14 +133,14 @@ export interface Argon2Cost {
   readonly passes: number;
 }
 
-/** What the OWASP Password Storage Cheat Sheet recommends, with one lane. */
+/** The recommendation of the OWASP Password Storage Cheat Sheet, with one lane. */
 const recommendedArgon2: Argon2Cost = { memoryKib: 19_456, passes: 2 };
 
 /** Requests per minute; 0: no limit. */
 export interface RateLimits {
   /** All requests of the installation together. */
   readonly global: number;
-  /** A tenant's, by its plan; a plan that is not named here has the rate of `free`. */
+  /** A tenant's, by plan; a plan not listed has the rate of `free`. */
   readonly plans: Readonly<Record<string, number>>;
   /** One account's, outside tenants. */
   readonly account: number;
@@ -148,32 +153,32 @@ export interface RateLimits {
 export interface TracingConfig {
   /** The collector's address for OTLP over HTTP, `http://localhost:4318`. */
   readonly endpoint: string;
-  /** What is sent to the collector with each request, such as its credentials. */
+  /** Headers to send to the collector with each request, such as credentials. */
   readonly headers: Readonly<Record<string, string>>;
   readonly service: string;
-  /** Of requests that come without a trace, how many begin one: 0 to 1. */
+  /** The share of requests without an incoming trace that start one, from 0 to 1. */
   readonly ratio: number;
 }
 
 export interface S3Settings {
   readonly bucket: string;
   readonly region: string | undefined;
-  /** Another server than Amazon's. */
+  /** An S3 endpoint other than Amazon's. */
   readonly endpoint: string | undefined;
   /** `https://host/bucket/key` instead of `https://bucket.host/key`. */
   readonly pathStyle: boolean;
 }
 
-/** Whether a variable of this name says anything to Insulae. */
+/** Whether Insulae reads a variable of this name. */
 export const isSetting = (name: string): boolean => settingNames.includes(name);
 
-/** The names of all variables that say something to Insulae. */
+/** The names of all variables that Insulae reads. */
 export const settingNames: readonly string[] = [
   ...databaseParts,
   ...Object.values(variables).flatMap(({ names }) => names),
 ];
 
-/** The configuration can't be used. `problems` says all that is wrong, a line each. */
+/** The configuration is invalid. `problems` lists everything that is wrong, one line each. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 
@@ -189,9 +194,9 @@ export class ConfigError extends Error {
 /**
  * Reads the configuration.
  *
- * @param env the environment's variables, such as `process.env`; an empty value counts as absent.
- * @param overrides settings that an application gives in code; they win.
- * @throws ConfigError naming every problem at once.
+ * @param env the environment's variables, such as `process.env`; an empty value counts as absent
+ * @param overrides settings that an application sets in code; they win
+ * @throws ConfigError that lists all problems
  */
 export function loadConfig(
   env: Readonly<Record<string, string | undefined>>,
@@ -210,7 +215,7 @@ export function loadConfig(
     tlsPort: values.tlsPort,
     tlsCertFile: values.tlsCertFile,
     tlsKeyFile: values.tlsKeyFile,
-    // Nobody waits for a balancer to notice where there is none.
+    // In development there is no load balancer that has to notice.
     drainSeconds: values.drainSeconds ?? (production ? 5 : 0),
     workers: 1,
     baseUrl,
@@ -243,7 +248,7 @@ export function loadConfig(
       ...(production ? { free: "pool", premium: "database" } : { free: "database" }),
       ...values.planIsolations,
     },
-    // On a terminal, requests are noise.
+    // In a terminal, a line for every request is noise.
     logLevel: levelsOf(values.logLevel ?? "")[""] ?? (production ? "info" : "warn"),
     logLevels: levelsOf(values.logLevel ?? ""),
     logFile: values.logFile,
@@ -271,7 +276,7 @@ export function loadConfig(
       plans: { free: 60, standard: 1_000, premium: 10_000, ...values.rateLimitPlans },
       account: values.rateLimitAccount ?? 1_000,
       anonymous: values.rateLimitAnonymous ?? 100,
-      // A developer registers, mistypes, resets and logs in again, all from one address.
+      // Developers register, mistype, reset and log in again, all from one address.
       credentials: values.rateLimitCredentials ?? (environment === "development" ? 100 : 5),
     },
     metricsToken: values.metricsToken,
@@ -288,7 +293,7 @@ export function loadConfig(
     ...overrides,
   };
   if ((config.tlsCertFile === undefined) !== (config.tlsKeyFile === undefined)) {
-    problems.push("TLS_CERT_FILE and TLS_KEY_FILE belong together; set both or neither");
+    problems.push("set both TLS_CERT_FILE and TLS_KEY_FILE, or neither");
   }
   if (config.trustClientCert && config.trustProxy.length === 0) {
     problems.push(
@@ -298,7 +303,7 @@ export function loadConfig(
   const algorithm = config.jwtSecret === undefined ? "eddsa" : "hs256";
   if (values.algorithm && values.algorithm !== algorithm) {
     problems.push(
-      "ALGORITHM is HS256 where there is a JWT_SECRET (or SECRET_KEY), and EdDSA where there is none",
+      "ALGORITHM must be HS256 if JWT_SECRET (or SECRET_KEY) is set, and EdDSA otherwise",
     );
   }
   if (production) problems.push(...missingInProduction(config, values));
@@ -320,14 +325,16 @@ function parseAll(env: Readonly<Record<string, string | undefined>>, problems: s
     });
     values[setting] = parsed[0];
     if (parsed.some((value) => String(value) !== String(parsed[0]))) {
-      problems.push(`${given.join(" and ")} are names of one setting and differ; set one of them`);
+      problems.push(
+        `${given.join(" and ")} are names of the same setting and differ; set only one of them`,
+      );
     }
   }
-  // Each value was made by the parser of its own setting.
+  // Each value comes from the parser of its own setting.
   return values as Values;
 }
 
-/** Undefined: files are in a folder. */
+/** @returns undefined if files are stored in a folder */
 function s3Settings(values: Values, problems: string[]): S3Settings | undefined {
   const region = values.s3Region ?? values.awsRegion;
   const endpoint = values.s3Endpoint ?? values.awsEndpoint;
@@ -340,7 +347,7 @@ function s3Settings(values: Values, problems: string[]): S3Settings | undefined 
   return { bucket: values.s3Bucket, region, endpoint, pathStyle };
 }
 
-/** One database, by two ways. */
+/** The direct URL must lead to the same database as the pooler's. */
 function directUrl(values: Values, problems: string[]): string | undefined {
   const { databaseUrl, databaseDirectUrl } = values;
   if (databaseDirectUrl === undefined) return undefined;
@@ -361,7 +368,7 @@ function accessLifetime(values: Values, problems: string[]): number {
   ].filter((seconds) => seconds !== undefined);
   if (new Set(given).size > 1) {
     problems.push(
-      "JWT_EXPIRATION, MAX_AGE, JWT_EXPIRATION_HOURS and ACCESS_TOKEN_EXPIRE_MINUTES are one setting and differ; set one of them",
+      "JWT_EXPIRATION, MAX_AGE, JWT_EXPIRATION_HOURS and ACCESS_TOKEN_EXPIRE_MINUTES are names of the same setting and differ; set only one of them",
     );
   }
   return given[0] ?? 900;
@@ -374,7 +381,7 @@ function missingInProduction(config: Config, values: Values): string[] {
     missing.push("MASTER_SECRET is required in production (at least 32 random characters)");
   if (!values.baseUrl)
     missing.push("PUBLIC_URL is required in production, such as https://api.example.com");
-  // Whoever says localhost means it, such as for a trial on one machine.
+  // An explicit localhost is deliberate, for example for a trial on one machine.
   if (config.baseDomain === "localhost" && !values.baseDomain)
     missing.push("BASE_DOMAIN is required in production, such as example.com");
   if (config.mail === "capture" && values.mail !== "capture")

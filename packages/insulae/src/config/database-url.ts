@@ -1,7 +1,7 @@
-/** The parts of `DATABASE_URL`, where it is given in parts. */
+/** The variables that can replace `DATABASE_URL`. */
 export const databaseParts = ["DB_HOST", "DB_PORT", "DB_USERNAME", "DB_PASSWORD", "DB_NAME"];
 
-/** `DB_HOST`, `DB_PORT`, `DB_USERNAME` and `DB_PASSWORD` together stand for `DATABASE_URL`. */
+/** Builds `DATABASE_URL` from `DB_HOST`, `DB_PORT`, `DB_USERNAME`, `DB_PASSWORD` and `DB_NAME`. */
 export function withDatabaseParts(
   env: Readonly<Record<string, string | undefined>>,
   problems: string[],
@@ -12,7 +12,7 @@ export function withDatabaseParts(
   if (url) {
     const differing = given.filter((name) => env[name]?.trim() !== partOf(url, name));
     if (differing.length > 0) {
-      problems.push(`${differing.join(" and ")} differ from DATABASE_URL; set one or the other`);
+      problems.push(`${differing.join(" and ")} differ from DATABASE_URL; set only one of them`);
     }
     return env;
   }
@@ -28,7 +28,7 @@ export function withDatabaseParts(
   };
 }
 
-/** What the URL says where a part would say it; a text that is no URL says nothing. */
+/** The value of one part in the URL; undefined if the text is not a URL. */
 function partOf(text: string, name: string): string | undefined {
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);

@@ -1,5 +1,5 @@
-/** From the nearest to the farthest. */
+/** From weakest to strongest. */
 export const isolations = ["pool", "schema", "database"] as const;
 
-/** How far a tenant's rows are from other tenants' rows. */
+/** How strongly a tenant's rows are separated from others'. */
 export type Isolation = (typeof isolations)[number];

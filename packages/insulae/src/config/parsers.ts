@@ -1,9 +1,9 @@
 /**
- * What a variable of the environment is, and how its text becomes a value. Each parser throws an Error
- * that ends the sentence "PORT …".
+ * Defines environment variables and the parsers of their values. A parser's error message completes
+ * the sentence "PORT …".
  */
 export interface Variable<T> {
-  /** The variable's name, and the other names under which the same setting is known. */
+  /** The variable's name, followed by its aliases. */
   readonly names: readonly [string, ...string[]];
   readonly parse: (text: string) => T;
   readonly meaning: string;
@@ -15,7 +15,7 @@ export const variable = <T>(
   meaning: string,
 ): Variable<T> => ({ names, parse, meaning });
 
-/** What the variables of a table say. */
+/** The parsed values of a table of variables. */
 export type ValuesOf<Table extends Record<string, Variable<unknown>>> = {
   [Name in keyof Table]?: ReturnType<Table[Name]["parse"]>;
 };
@@ -23,7 +23,7 @@ export type ValuesOf<Table extends Record<string, Variable<unknown>>> = {
 export interface SmtpServer {
   readonly host: string;
   readonly port: number;
-  /** `implicit` from the first byte, `starttls` or nothing, or `none`. */
+  /** `implicit`: from the first byte; `starttls`: required; `none`: unencrypted. */
   readonly tls: "implicit" | "starttls" | "none";
   readonly auth: { readonly user: string; readonly pass: string } | undefined;
 }
@@ -63,7 +63,7 @@ export const list = (value: string): readonly string[] =>
     .map((item) => item.trim())
     .filter((item) => item !== "");
 
-/** Of a topic of Amazon SNS. */
+/** The ARN of an Amazon SNS topic. */
 export const topicArn = (value: string): string => {
   if (!/^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}(\.fifo)?$/.test(value)) {
     throw new Error("must be the ARN of an SNS topic (arn:aws:sns:<region>:<account>:<name>)");
@@ -85,7 +85,7 @@ export const webUrl = (value: string): string => {
   return value.replace(/\/+$/, "");
 };
 
-/** An origin is exact: scheme, host and port; a path, a wildcard or `null` would be something else. */
+/** An origin is scheme, host and port exactly; a path, wildcard or `null` is not valid. */
 export const origins = (value: string): readonly string[] => {
   for (const origin of list(value)) {
     if (!/^https?:\/\/[^\s/?#@*]+\/?$/i.test(origin) || !URL.canParse(origin)) {
@@ -98,8 +98,10 @@ export const origins = (value: string): readonly string[] => {
 const level = oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent");
 
 /**
- * `info`, or a filter such as `info,http=warn,insulae::database=debug`. Other programs' modules in it
- * (`sea_orm=debug`) are none of ours. @returns it in one form: the general level first.
+ * `info`, or a filter such as `info,http=warn,insulae::database=debug`. Modules of other programs
+ * in it (`sea_orm=debug`) are ignored.
+ *
+ * @returns the canonical form, with the general level first
  */
 export const logFilter = (value: string): string => {
   const parts = list(value);
@@ -117,7 +119,7 @@ export const logFilter = (value: string): string => {
   return [general, ...modules].join(",");
 };
 
-/** The levels in a filter, by module; the general one under the empty text. */
+/** The levels in a filter by module; the general level under the empty string. */
 export const levelsOf = (filter: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
     list(filter).map((part) => (part.includes("=") ? part.split("=") : ["", part])),
@@ -130,7 +132,7 @@ export const redisUrl = (value: string): string => {
   return value;
 };
 
-/** `name=value,name=value`, percent-encoded, as OpenTelemetry has it. */
+/** `name=value,name=value`, percent-encoded, as in OpenTelemetry. */
 export const pairs = (value: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
     list(value).map((item) => {
@@ -175,7 +177,7 @@ export const planIsolations =
       }),
     );
 
-/** Of a tenant; an id or a number would be another kind of reference. */
+/** A tenant's key; ids and numbers are not accepted. */
 export const tenantKey = (value: string): string => {
   const key = value.toLowerCase();
   if (!/^(?!\d+$)[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/.test(key)) {
@@ -203,14 +205,14 @@ export const planQuotas =
     return quotas;
   };
 
-/** What the parts of a URL say; a user name may hold an `@` as %40. */
+/** Parses an SMTP URL. A user name may contain `@` as %40. */
 export const smtpUrl = (value: string): SmtpServer => {
   const url = /^smtps?:\/\//.test(value) && URL.canParse(value) ? new URL(value) : undefined;
   const implicit = url?.protocol === "smtps:";
   const tls = implicit ? "implicit" : (url?.searchParams.get("tls") ?? "starttls");
   if (!url?.hostname || (tls !== "implicit" && tls !== "starttls" && tls !== "none")) {
     throw new Error(
-      "must be a URL such as smtp://user:password@mail.example.com:587 (STARTTLS), smtps://… (TLS from the start), or smtp://…?tls=none",
+      "must be a URL such as smtp://user:password@mail.example.com:587 (STARTTLS), smtps://… (implicit TLS), or smtp://…?tls=none",
     );
   }
   const user = decodeURIComponent(url.username);

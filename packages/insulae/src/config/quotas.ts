@@ -8,10 +8,10 @@ export const quotaNames = [
 ] as const;
 export type QuotaName = (typeof quotaNames)[number];
 
-/** How much of something a tenant may have, or do in a day (UTC); not named, or 0: no limit. */
+/** A tenant's quotas: amounts, or uses per day (UTC). Absent or 0: no limit. */
 export type Quotas = { readonly [Name in QuotaName]?: number };
 
-/** By plan. */
+/** The defaults by plan. */
 const usual: Readonly<Record<string, Quotas>> = {
   free: {
     users: 10,
@@ -30,7 +30,7 @@ const usual: Readonly<Record<string, Quotas>> = {
   premium: { storage_bytes: 5_000_000_000_000 },
 };
 
-/** The usual quotas of each plan, but for those that it is given. @param own by plan */
+/** The default quotas of each plan, overridden by `own`. @param own by plan */
 export const quotasByPlan = (
   own: Readonly<Record<string, Quotas>>,
 ): Readonly<Record<string, Quotas>> =>

@@ -1,7 +1,7 @@
-/** The configuration as features, hooks and applications see it: without what opens something. */
+/** The configuration as features, hooks and applications see it: without secrets. */
 import type { Config } from "./config.ts";
 
-/** They stay with the installation, and with the services that need them. */
+/** Available only to the installation and the services that need them. */
 const secret = [
   "masterSecret",
   "jwtSecret",
@@ -21,7 +21,7 @@ export type Settings = Omit<Config, (typeof secret)[number] | "aws"> & {
 export function settingsOf(config: Config): Settings {
   const hidden = new Set<string>([...secret, "aws"]);
   const { credentials: _credentials, ...aws } = config.aws;
-  // Not their values: `baseUrl` and `appUrl` change when the server listens.
+  // Copy getters, not values: `baseUrl` and `appUrl` change when the server listens.
   const shown = Object.entries(Object.getOwnPropertyDescriptors(config));
   const settings = Object.fromEntries(shown.filter(([name]) => !hidden.has(name)));
   return Object.freeze(Object.defineProperties({ aws }, settings)) as Settings; // all but the names above

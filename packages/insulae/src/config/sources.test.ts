@@ -175,7 +175,7 @@ test("the environment of a core and organizations is taken as it stands", () => 
   });
   expect(loadConfig({ ACCESS_TOKEN_EXPIRE_MINUTES: "30" }).accessTokenSeconds).toBe(1_800);
   for (const wrong of [{ ALGORITHM: "HS256" }, { SECRET_KEY: secret, ALGORITHM: "EdDSA" }]) {
-    expect(problemsOf(wrong)).toEqual([expect.stringContaining("ALGORITHM is HS256 where")]);
+    expect(problemsOf(wrong)).toEqual([expect.stringContaining("ALGORITHM must be HS256 if")]);
   }
   expect(problemsOf({ ALGORITHM: "none" })).toHaveLength(1);
 });
@@ -212,7 +212,7 @@ describe("names of one setting", () => {
       for (const name of others) {
         expect(loadConfig({ ...needed, [first]: value, [name]: value })).toEqual(loaded[0]);
         expect(problemsOf({ ...needed, [first]: value, [name]: other })).toEqual([
-          `${first} and ${name} are names of one setting and differ; set one of them`,
+          `${first} and ${name} are names of the same setting and differ; set only one of them`,
         ]);
       }
     },
@@ -224,8 +224,8 @@ describe("a conflict", () => {
     ["lifetimes in several units", { JWT_EXPIRATION: "60", JWT_EXPIRATION_HOURS: "1" }, "differ"],
     ["a URL and its parts", { DATABASE_URL: "postgres://u@h/d", DB_HOST: "other" }, "DB_HOST"],
     ["parts without a host", { DB_USERNAME: "u", DB_PASSWORD: "p" }, "need DB_HOST"],
-    ["half of a key of Amazon's", { AWS_ACCESS_KEY_ID: "a" }, "belong together"],
-    ["two mail servers", { SMTP_URL: "smtp://a", SMTP_HOST: "b" }, "both given"],
+    ["half of a key of Amazon's", { AWS_ACCESS_KEY_ID: "a" }, "set both"],
+    ["two mail servers", { SMTP_URL: "smtp://a", SMTP_HOST: "b" }, "both set"],
     ["a topic that is nowhere", { SNS_EMAIL_TOPIC_ARN: "arn" }, "SNS_REGION"],
     ["a bucket that is nowhere", { S3_BUCKET_NAME: "b" }, "S3_REGION"],
   ])("of %s stops the boot", (_, env, problem) => {

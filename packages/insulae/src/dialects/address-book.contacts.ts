@@ -1,6 +1,6 @@
 /**
- * The contacts of the address book. Its published client reads the list in `contacts`, or takes the whole
- * answer from a member `data` where there is one; so there is none here.
+ * The address book's contacts. Its published client reads the list from `contacts`, unless the
+ * response has a member `data`, which it takes for everything; so responses have none.
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import { Type } from "typebox";
@@ -30,7 +30,7 @@ import {
   showPart,
 } from "./shared.ts";
 
-/** Its tenants are hosts', and plain `localhost` is one. */
+/** Its tenants are identified by host, and plain `localhost` is one of them. */
 const place = { defaultTenant: true } as const;
 
 const Name = nameText(200);
@@ -51,7 +51,7 @@ const Contact = Type.Object(
     email: nullable(Type.String()),
     phone: Phone,
     gender: Type.Union([Type.Boolean(), Type.String(), Type.Null()], {
-      description: "true: male, false: female; whatever else a contact has as text.",
+      description: "true: male, false: female; any other value of a contact as text.",
     }),
     age: Age,
     address: Address,
@@ -110,7 +110,7 @@ const viewOf =
     updated_at,
   });
 
-/** As the column has it. */
+/** The body with gender in the column's form. */
 const rowOf = <Body extends { readonly gender?: boolean | string | null }>({
   gender,
   ...others
@@ -132,7 +132,7 @@ const listQuery = {
   search: Type.Optional(
     Type.String({
       maxLength: 200,
-      description: "Looked for in name, e-mail, phone and company, in upper or lower case.",
+      description: "Searches name, e-mail, phone and company, ignoring case.",
     }),
   ),
   sort_by: Type.Optional(Column),
@@ -166,7 +166,7 @@ interface ListQuery {
 function orderOf(query: ListQuery) {
   only(query, ["sort", "sort_by"]);
   const [column = query.sort_by ?? "id", order = query.sort_order] = query.sort?.split(",") ?? [];
-  // The newest first, unless something else is asked for.
+  // Newest first by default.
   const direction = sql.raw(order === "desc" || (!order && column === "id") ? "desc" : "asc");
   const text = ["name", "email"].includes(column);
   const key = text ? sql`lower(${sql.ref(column)})` : sql.ref(column);
@@ -237,8 +237,8 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
     {
       ...place,
       permission: "contacts:read",
-      summary: "Lists the contacts that have something in common, newest first",
-      description: "`name`, `email`, `phone` and `address` are parts of the text, in any case.",
+      summary: "Lists the contacts that match all given fields, newest first",
+      description: "`name`, `email`, `phone` and `address` match parts of the text, ignoring case.",
       query: Type.Object(filterQuery),
       response: ContactPage,
       errorShape,
@@ -281,7 +281,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
     {
       ...place,
       permission: "contacts:read",
-      summary: "Shows a contact",
+      summary: "Returns a contact",
       params: idParams,
       response: Contact,
       errors: [contactNotFound],
@@ -298,7 +298,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>["absolute"]) => [
         ...place,
         permission: "contacts:write",
         audit: { none: "everyday data" },
-        summary: "Changes a contact; what is absent stays",
+        summary: "Changes a contact; absent fields stay unchanged",
         params: idParams,
         body: ContactChanges,
         response: Contact,

@@ -1,4 +1,4 @@
-/** How the address book's errors look, and what its routes have in common. */
+/** The format of the address book's errors, and what its routes share. */
 import { STATUS_CODES } from "node:http";
 import { Type } from "typebox";
 import { emailTaken, usernameTaken } from "../features/users/users.feature.ts";
@@ -7,7 +7,7 @@ import { authenticationRequired, invalidToken } from "../kernel/identity/errors.
 import type { AppError } from "../kernel/lib/errors.ts";
 import { messageOf } from "./shared.ts";
 
-/** What its document says instead of our titles. */
+/** Its documented messages, used instead of our titles. */
 const messages: Readonly<Record<string, string>> = {
   [authenticationRequired.code]: "Missing authorization header",
   [invalidToken.code]: "Invalid token",
@@ -26,10 +26,10 @@ export const addressBookErrors: ErrorShape = {
   }),
 };
 
-/** What is taken is a mistake like any other there. */
+/** Its API answers 400 for a taken e-mail or username, as for any invalid input. */
 function statusOf({ code, status }: AppError): number {
   return code === emailTaken.code || code === usernameTaken.code ? 400 : status;
 }
 
-/** What says that something is done, where there is nothing to show: its client takes JSON only. */
+/** A response for success without content: its client accepts only JSON. */
 export const Done = Type.Object({ message: Type.String() }, { $id: "AddressBookDone" });

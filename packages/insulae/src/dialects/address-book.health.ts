@@ -1,4 +1,4 @@
-/** Whether the server is well, at the addresses that the address book's clients ask. */
+/** Health checks at the paths that the address book's clients use. */
 import { sql } from "kysely";
 import { Type } from "typebox";
 import type { UserTables } from "../features/users/users.feature.ts";
@@ -23,11 +23,11 @@ const Performance = Type.Object(
     status: Status,
     timestamp,
     uptime_seconds: Type.Integer(),
-    database_latency_ms: Type.Number({ description: "How long it took to find out." }),
+    database_latency_ms: Type.Number({ description: "The duration of the check in milliseconds." }),
   },
   { $id: "AddressBookPerformance" },
 );
-/** How long the database may take. */
+/** The timeout of the database check. */
 const timeoutMs = 2_000;
 
 async function probe({ control }: Platform) {
@@ -45,7 +45,7 @@ export const healthRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
     "/api/health",
     {
       ...open,
-      summary: "Says that the server answers",
+      summary: "Reports that the server responds",
       response: Type.Object({ status: Type.Literal("healthy"), timestamp }),
     },
     () => ({ status: "healthy", timestamp: new Date() }),
@@ -55,7 +55,7 @@ export const healthRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
     "/api/health/detailed",
     {
       ...open,
-      summary: "Says whether the database works",
+      summary: "Reports whether the database works",
       response: { 200: Detailed, 503: Detailed },
     },
     async ({ platform, status: answer }) => {
@@ -69,7 +69,7 @@ export const healthRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
     "/api/health/performance",
     {
       ...open,
-      summary: "Says how long the server runs and the database takes",
+      summary: "Reports the server's uptime and the database's latency",
       response: { 200: Performance, 503: Performance },
     },
     async ({ platform, status: answer }) => {

@@ -1,4 +1,7 @@
-/** What the address book's client shows platform administrators of how tenants are, by pages. */
+/**
+ * Monitoring of tenants for platform administrators, page by page, as the address book's client
+ * shows it.
+ */
 import { type Kysely, sql } from "kysely";
 import { Type } from "typebox";
 import type { UserTables } from "../features/users/users.feature.ts";
@@ -10,10 +13,10 @@ import type { ControlTables } from "../kernel/schema/control-tables.ts";
 import { admin, status, tenantPage } from "./address-book.tenants.ts";
 import { listParts, partShown } from "./shared.ts";
 
-/** How long a tenant's database may take, and how many are asked at once. */
+/** The timeout for a tenant's database, and how many are checked in parallel. */
 const probeMs = 2_000;
 const probesAtOnce = 5;
-/** Of tenants that are looked into, in one answer. */
+/** Pages for requests that examine each tenant. */
 const lookedInto = {
   ...listParts,
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 50 })),
@@ -27,7 +30,7 @@ async function isReachable({ withTenant }: Platform, key: string): Promise<boole
   );
 }
 
-/** How many are signed in, and how many users there were when they were last counted. */
+/** The number of signed-in users, and the last measured number of users, of each tenant. */
 async function figuresOf(control: Kysely<ControlTables>, ids: readonly string[]) {
   const { rows } = await sql<{ id: string; signed_in: number; users: number | null }>`
     select wanted.id,
@@ -54,7 +57,7 @@ export const monitoringRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
             tenant_id: Type.String(),
             name: Type.String(),
             total_users: nullable(
-              Type.Integer({ description: "As last measured; null: not yet." }),
+              Type.Integer({ description: "The last measured value; null: not measured yet." }),
             ),
             logged_in_users: Type.Integer(),
           }),
@@ -89,14 +92,14 @@ export const monitoringRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
     "/api/admin/tenant/health",
     {
       ...admin,
-      summary: "Says by pages whether tenants' databases answer",
+      summary: "Reports by pages whether tenants' databases respond",
       query: Type.Object(lookedInto),
       response: Type.Object({
         data: Type.Array(
           Type.Object({
             tenant_id: Type.String(),
             name: Type.String(),
-            status: Type.Boolean({ description: "Whether its database answers." }),
+            status: Type.Boolean({ description: "Whether its database responds." }),
             error_message: nullable(Type.String()),
           }),
         ),
@@ -115,7 +118,7 @@ export const monitoringRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
           tenant_id: key,
           name,
           status: up[at] === true,
-          error_message: up[at] ? null : "Its database does not answer",
+          error_message: up[at] ? null : "Its database does not respond",
         })),
         ...shown,
       };
@@ -126,7 +129,7 @@ export const monitoringRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
     "/api/admin/tenant/status",
     {
       ...admin,
-      summary: "Says by pages which tenants are active, and how they are kept apart",
+      summary: "Reports by pages tenants' status and isolation",
       query: Type.Object(lookedInto),
       response: Type.Object({
         data: Type.Array(

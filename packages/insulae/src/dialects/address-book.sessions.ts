@@ -1,4 +1,4 @@
-/** What the address book's client does with a session: goes on with it, ends it, asks whose it is. */
+/** Session routes of the address book's client: refresh, log-out, current user. */
 import { Type } from "typebox";
 import {
   bearerOf,
@@ -20,14 +20,14 @@ import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
 
 const tokens = {
-  token: secretText("The same as `access_token`."),
+  token: secretText("Same as `access_token`."),
   access_token: secretText("For `Authorization: Bearer …`."),
   refresh_token: secretText("For `POST /api/auth/refresh`, once."),
   token_type: Type.Literal("bearer"),
   expires_in: Type.Integer({ description: "Seconds." }),
 };
 
-/** Some of its clients look for the tokens in `data`, others beside it. */
+/** Some of its clients read the tokens from `data`, others from the top level. */
 export const SessionTokens = Type.Object(
   { ...tokens, data: Type.Object(tokens) },
   { $id: "AddressBookTokens" },
@@ -43,14 +43,12 @@ export function sessionTokensOf(reply: SignedInReply) {
 const Me = Type.Object(
   {
     id: uuid,
-    username: Type.String({ description: "The e-mail of who has no username." }),
+    username: Type.String({ description: "The username, or the e-mail if there is none." }),
     email: Type.String(),
     first_name: Type.String(),
     last_name: Type.String(),
     roles: Type.Array(Type.String()),
-    tenant_id: nullable(
-      Type.String({ description: "The tenant's key; null: the platform itself." }),
-    ),
+    tenant_id: nullable(Type.String({ description: "The tenant's key; null: the platform." })),
     created_at: timestamp,
     updated_at: timestamp,
   },
@@ -84,10 +82,12 @@ export const sessionRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
       {
         permission: "public",
         context: "any",
-        audit: { none: "the session's log-in is in the log; a token that was copied is logged" },
-        summary: "Gives new tokens for a refresh token, or without one for the access token",
+        audit: {
+          none: "the log-in that began the session is audited, and so is the reuse of a refresh token",
+        },
+        summary: "Issues new tokens for a refresh token, or without one for the access token",
         description:
-          "A refresh token is good once. By its access token alone a session goes on as long as that token counts; the refresh token that it had is replaced.",
+          "A refresh token can be used once. With only the access token, the session can be refreshed while that token is valid; this replaces its refresh token.",
         body: Type.Object(
           { refresh_token: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 200 }))) },
           mayBeAbsent,
@@ -101,7 +101,7 @@ export const sessionRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
       },
       async ({ platform, request, audit, tenant, user, credential, body }) => {
         const setting = { platform, request, audit, showNames: true };
-        // There may be no body at all.
+        // The body may be absent.
         const shown = (body as typeof body | undefined)?.refresh_token;
         const reply = shown
           ? refresh(setting, tenant, shown)
@@ -118,7 +118,7 @@ export const sessionRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
       context: "any",
       personal: false,
       audit: "auth.logged_out",
-      summary: "Ends the session, and the cookie's that a browser got with it",
+      summary: "Ends the session and the one of the cookie issued with it",
       body: Type.Object({}, mayBeAbsent),
       response: Done,
       errorShape,
@@ -140,7 +140,7 @@ export const sessionRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
       permission: "authenticated",
       context: "any",
       personal: false,
-      summary: "Shows who is signed in",
+      summary: "Returns the current user",
       response: Me,
       errorShape,
     },

@@ -1,7 +1,7 @@
 /**
- * What the address book's client shows platform administrators: the tenants, by pages. A database's URL
- * that it sends is dropped unread: where a tenant's rows are is the server's to decide, and nothing here
- * says where that is.
+ * The address book's tenants, page by page, for platform administrators. A database URL that its
+ * client sends is ignored: the server decides where a tenant's rows are, and nothing here reveals
+ * it.
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import { Type } from "typebox";
@@ -29,7 +29,7 @@ import {
 const Name = nameText(255);
 const dropped = {
   db_url: Type.Optional(
-    Type.String({ maxLength: 2000, description: "Dropped: the server places its tenants itself." }),
+    Type.String({ maxLength: 2000, description: "Ignored: the server places tenants itself." }),
   ),
 };
 export const status = Type.Union([Type.Literal("active"), Type.Literal("suspended")]);
@@ -48,7 +48,7 @@ const TenantPage = Type.Object(
   { data: Type.Array(Tenant), ...partShown },
   { $id: "AddressBookTenantPage" },
 );
-/** What the client's pager, which asks by `offset`, reads as the whole answer is in `data`. */
+/** The client's pager, which asks by `offset`, reads the whole response from `data`. */
 const TenantsFromOffset = Type.Object(
   { data: Type.Object({ ...TenantPage.properties, offset: Type.Integer() }) },
   { $id: "AddressBookTenantsFromOffset" },
@@ -65,7 +65,7 @@ const viewOf = (tenant: {
 }) => ({
   id: tenant.key,
   name: tenant.name,
-  // None that is shown is provisioning or deleted.
+  // Only active and suspended tenants are listed.
   status: tenant.status === "active" ? ("active" as const) : ("suspended" as const),
   created_at: tenant.createdAt,
   updated_at: tenant.updatedAt,
@@ -91,7 +91,7 @@ type Wanted = Parameters<typeof partOf>[0] & {
   readonly status?: "active" | "suspended";
 };
 
-/** Those that live, newest first. */
+/** Living tenants, newest first. */
 export async function tenantPage(
   control: Kysely<ControlTables>,
   query: Wanted,
@@ -123,7 +123,7 @@ function answerOf({ offset }: Wanted, { tenants, shown }: Awaited<ReturnType<typ
   return offset === undefined ? page : { data: { ...page, offset } };
 }
 
-/** A key for who names none. */
+/** Generates a key from the name. */
 function keyOf(name: string): string {
   const words =
     normalised(name)
@@ -132,7 +132,7 @@ function keyOf(name: string): string {
   const cut = words.join("_").slice(0, 63);
   const key = cut.endsWith("_") ? cut.slice(0, -1) : cut;
   if (key !== "") return key;
-  const message = "is required where the name has no letters a-z or digits to make it of";
+  const message = "is required if the name has no letters a-z or digits to derive it from";
   throw validationFailed({ errors: [{ pointer: "/body/id", message }] });
 }
 
@@ -159,8 +159,8 @@ const managementRoutes = (
     `${path}/filter`,
     {
       ...admin,
-      summary: "Lists the tenants that have something in common, by pages, newest first",
-      description: "`id` and `name` are parts of the text, in any case.",
+      summary: "Lists the tenants that match all given fields, by pages, newest first",
+      description: "`id` and `name` match parts of the text, ignoring case.",
       query: Type.Object(filterQuery),
       response: Tenants,
     },
@@ -177,7 +177,7 @@ const managementRoutes = (
 
   r.get(
     `${path}/:id`,
-    { ...admin, summary: "Shows a tenant", params, response: Tenant, errors: [tenantNotFound] },
+    { ...admin, summary: "Returns a tenant", params, response: Tenant, errors: [tenantNotFound] },
     async ({ platform, params }) => viewOf(await platform.tenants.get(params.id)),
   ),
 
@@ -186,10 +186,14 @@ const managementRoutes = (
     {
       ...admin,
       audit: "tenant.created",
-      summary: "Makes a tenant with a database of its own",
+      summary: "Creates a tenant with its own database",
       body: Type.Object({
         id: Type.Optional(
-          Type.String({ minLength: 1, maxLength: 63, description: "Default: made of the name." }),
+          Type.String({
+            minLength: 1,
+            maxLength: 63,
+            description: "Default: derived from the name.",
+          }),
         ),
         name: Name,
         ...dropped,
@@ -230,7 +234,7 @@ const managementRoutes = (
     {
       ...admin,
       audit: "tenant.deleted",
-      summary: "Deletes a tenant; its rows are erased after the grace period",
+      summary: "Deletes a tenant. Its rows are erased after the grace period.",
       params,
       response: Done,
       errors: [tenantNotFound],

@@ -1,14 +1,15 @@
 /**
- * The dialect of an address book with live logs. The tenant is the host's; plain `localhost` means
- * `DEFAULT_TENANT`. A tenant in a body never chooses it, and has to be that one.
+ * The dialect of an address book with live logs. The host identifies the tenant; plain `localhost`
+ * means `DEFAULT_TENANT`. A tenant in a body never selects it but must match it.
  *
- * Its document shows a handful of calls; its published clients make more, and read more in the answers:
+ * Its document describes a handful of calls; its published clients make more, and read more
+ * properties:
  *
- *     address-book.sessions.ts   refresh, log-out, who is signed in
- *     address-book.contacts.ts   the list in all its ways, a contact's address, age and gender
+ *     address-book.sessions.ts   refresh, log-out, current user
+ *     address-book.contacts.ts   the list in all its forms, a contact's address, age and gender
  *     address-book.tenants.ts    tenants, for platform administrators
- *     address-book.monitoring.ts how they are
- *     address-book.health.ts     whether the server is well
+ *     address-book.monitoring.ts tenants' state
+ *     address-book.health.ts     the server's health
  *     shared-paths.ts            POST /api/auth/login
  */
 import { Type } from "typebox";
@@ -64,7 +65,7 @@ export const addressBook = feature<Tables>("address-book", {
         await refuseOtherTenant({ platform, audit }, where, body);
         const setting = { platform, request, audit, log };
         await register(setting, where, { username, email, password }, { firstOwns: !tenant });
-        // The same, whether or not the e-mail has to be verified first.
+        // The same response whether or not the e-mail has to be verified first.
         return { message: "User registered", user: { username, email: canonicalEmail(email) } };
       },
     ),
@@ -80,7 +81,7 @@ export const addressBook = feature<Tables>("address-book", {
       {
         permission: "public",
         context: "core",
-        summary: "Gone: the log is streamed over a WebSocket",
+        summary: "Removed: the log is streamed over a WebSocket",
         response: {
           410: Type.Object({
             status: Type.Literal(410),

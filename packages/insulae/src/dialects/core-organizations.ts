@@ -1,7 +1,7 @@
 /**
- * The dialect of a system with a core and organizations: without `X-TENANT` a request is the core's,
- * with it (an organization's number) a tenant's. An organization has a database `tenant_<number>`, and
- * its owner is its first user. The routes are there with the prefix `/api` as well.
+ * The dialect of a system with a core and organizations. Without `X-TENANT` a request is for the
+ * core, with it (an organization's number) for a tenant. An organization has a database
+ * `tenant_<number>`, and its owner is its first user. All routes also exist with the prefix `/api`.
  */
 import { Type } from "typebox";
 import {
@@ -64,7 +64,7 @@ const Organization = Type.Object(
   { $id: "Organization" },
 );
 
-/** A key made of a name that may have anything in it. */
+/** Derives a key from a name, which may contain anything. */
 function keyOf(name: string): string {
   const words =
     normalised(name)
@@ -73,7 +73,7 @@ function keyOf(name: string): string {
   return `org_${words.join("_")}`.slice(0, 40).replace(/_$/, "");
 }
 
-/** The first key that is free: `org_acme`, `org_acme_2`, … */
+/** Creates the organization under the first free key: `org_acme`, `org_acme_2`, … */
 async function makeOrganization(
   context: Parameters<typeof makeTenant>[0],
   name: string,
@@ -109,11 +109,11 @@ async function findPerson(
   return personOf(found);
 }
 
-/** @throws validationFailed unless there is one, or the same twice */
+/** @throws validationFailed unless exactly one name is given, possibly twice */
 function nameIn(...parts: readonly ({ readonly name?: string } | undefined)[]): string {
   const [name, other] = new Set(parts.flatMap((part) => part?.name ?? []));
   if (name !== undefined && other === undefined) return name;
-  const message = name === undefined ? "is required" : "is not the one of the query";
+  const message = name === undefined ? "is required" : "differs from the one in the query";
   throw validationFailed({ errors: [{ pointer: "/body/name", message }] });
 }
 
@@ -126,7 +126,7 @@ const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api
       permission: "public",
       context: "any",
       limit: "credentials",
-      summary: "Verifies an e-mail by the token that was sent to it",
+      summary: "Verifies an e-mail with the token that was sent to it",
       query: Type.Object({ token: Type.String({ minLength: 1, maxLength: 200 }) }),
       unknownTenant() {
         throw unknownToken();
@@ -157,12 +157,12 @@ const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api
     {
       permission: "authenticated",
       context: "any",
-      summary: "Shows the account, or in a tenant the user",
+      summary: "Returns the account, or in a tenant the user",
       response: Person,
       errorShape,
     },
     ({ platform, tenant, user, request }) => {
-      // An account's token is the core's, and the header says that a tenant is meant.
+      // The token is an account's, but the header names a tenant.
       const { "x-tenant": named, "x-tenant-id": alsoNamed } = request.headers;
       if (!tenant && (named || alsoNamed)) throw wrongContext();
       return findPerson(platform, tenant, user);
@@ -175,8 +175,8 @@ const routesBelow = (r: RouteBuilder<UserTables>["absolute"], prefix: "" | "/api
       permission: "authenticated",
       context: "core",
       audit: "tenant.created",
-      summary: "Makes an organization, which the account owns",
-      description: "The name comes in the body or as `?name=`.",
+      summary: "Creates an organization that the account owns",
+      description: "Give the name in the body or as `?name=`.",
       query: Type.Object({ name: Type.Optional(Name) }),
       body: Type.Object({ name: Type.Optional(Name) }, mayBeAbsent),
       response: { 201: Organization },

@@ -8,7 +8,7 @@ interface Asked {
   readonly token?: string;
 }
 
-/** Sends a request as a dialect's document has it. */
+/** Sends a request as the dialect's documentation shows it. */
 export const caller =
   (app: App) =>
   async (method: Method, url: string, { body, headers, token }: Asked = {}) => {

@@ -1,7 +1,8 @@
 /**
- * The dialect of a framework that knows tenants by their hosts. Its document has these routes as
- * examples; here they work on the tenant's own data. Tenants that are made this way get a schema of
- * their own ("separate schemas").
+ * The dialect of a framework that identifies tenants by host. Its documentation has these routes as
+ * examples;
+ * here they work on the tenant's own data. Tenants created this way get their own schema ("separate
+ * schemas").
  */
 import { Type } from "typebox";
 import { logIn, refuseLogIn } from "../features/accounts/accounts.feature.ts";
@@ -31,7 +32,7 @@ import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { isError } from "./shared.ts";
 
-/** What its document says instead of our titles. */
+/** Its documented messages, used instead of our titles. */
 const messages: Readonly<Record<string, string>> = {
   tenant_required: "Tenant not found",
   tenant_not_found: "Tenant not found",
@@ -43,7 +44,7 @@ const messages: Readonly<Record<string, string>> = {
   rate_limit_exceeded: "Rate limit exceeded",
 };
 
-/** A host that nobody has registered is no tenant's, also where development refuses it first. */
+/** An unregistered host belongs to no tenant, also where development mode refuses it earlier. */
 function noTenantIs(none: number): NonNullable<ErrorShape["statusOf"]> {
   return ({ code, status }) => (code === hostNotAllowed.code ? none : status);
 }
@@ -52,9 +53,11 @@ const hostErrors: ErrorShape = {
   schema: Type.Object(
     {
       error: Type.String(),
-      limit: Type.Optional(Type.Integer({ description: "Where a rate limit refuses." })),
+      limit: Type.Optional(
+        Type.Integer({ description: "The limit, if a rate limit was exceeded." }),
+      ),
       window: Type.Optional(Type.Integer({ description: "Its window, in seconds." })),
-      policy: Type.Optional(Type.String({ description: "Which limit it is." })),
+      policy: Type.Optional(Type.String({ description: "The name of the limit." })),
       setting: Type.Optional(Type.String({ description: "The setting behind it." })),
       permission: Type.Optional(Type.String({ description: "The permission that is missing." })),
     },
@@ -83,7 +86,7 @@ const requests = counter("api_requests_total", "Requests to /api/data, by tenant
 
 type Tables = UserTables & DocumentTables;
 
-/** What a page may know of a tenant before anybody has signed in. */
+/** The part of a tenant's settings that a page may read before sign-in. */
 const configOf = ({ settings: { features = {}, limits = {}, branding = {} } }: Tenant) => ({
   features,
   limits,
@@ -117,7 +120,7 @@ const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
       permission: "public",
       context: "any",
       byHost: true,
-      summary: "Says whose host this is",
+      summary: "Returns the tenant's key for this host",
       response: Type.Object({ tenant: Type.String(), message: Type.String() }),
       errors: [tenantRequired],
       errorShape: { ...hostErrors, statusOf: noTenantIs(tenantRequired.status) },
@@ -135,7 +138,7 @@ const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
       permission: "public",
       context: "any",
       byHost: true,
-      summary: "Shows the tenant whose host this is",
+      summary: "Returns the tenant of this host",
       response: Type.Object({
         tenant_id: Type.String(),
         hosts: Type.Array(Type.String()),
@@ -187,7 +190,7 @@ const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
       context: "any",
       limit: "credentials",
       audit: "auth.logged_in",
-      summary: "Logs in, by a cookie",
+      summary: "Logs in with a session cookie",
       body: Type.Object({
         username: Type.String({ minLength: 1, maxLength: 254 }),
         password: Type.String({ minLength: 1, maxLength: 128 }),
@@ -239,7 +242,7 @@ export const hostRouting = feature<Tables>("host-routing", {
       {
         permission: "authenticated",
         personal: false,
-        summary: "Shows who is signed in, as of at most ten minutes ago",
+        summary: "Returns the current user, as cached for at most ten minutes",
         response: Profile,
         errorShape,
       },
@@ -263,7 +266,7 @@ export const hostRouting = feature<Tables>("host-routing", {
         context: "any",
         personal: false,
         audit: "auth.logged_out",
-        summary: "Ends the session, and takes the cookie back",
+        summary: "Ends the session and deletes the cookie",
         response: Type.Object({ message: Type.String() }),
         errorShape,
       },
@@ -279,7 +282,7 @@ export const hostRouting = feature<Tables>("host-routing", {
       {
         permission: "authenticated",
         personal: false,
-        summary: "Says who is signed in to which tenant; to nobody of another",
+        summary: "Returns the current user and tenant; refused in other tenants",
         response: Type.Object({ tenant: Type.String(), user_id: uuid, role: Type.String() }),
         errorShape,
       },

@@ -5,7 +5,7 @@ import { hostRouting } from "./host-routing.ts";
 import { masterTenant } from "./master-tenant.ts";
 import { sharedPaths } from "./shared-paths.ts";
 
-/** The APIs of other systems, on the same server and the same data. */
+/** The APIs of other systems, served from the same data. */
 export const dialects: readonly Feature[] = [
   masterTenant,
   addressBook,

@@ -1,9 +1,9 @@
 /**
- * The dialect of a system with one database for each tenant, and users in a master database.
+ * The dialect of a system with one database per tenant and users in a master database.
  *
- * Who registers without naming a tenant becomes a user of `DEFAULT_TENANT`; in development the first
- * one of a tenant that has nobody owns it, since anybody may make tenants there. Times have no zone
- * and no fraction of a second, and are UTC.
+ * A registration that names no tenant creates a user of `DEFAULT_TENANT`. In development, the first
+ * user of an empty tenant becomes its owner, since anybody may create tenants there. Timestamps are
+ * in UTC, without zone and fraction.
  */
 import { STATUS_CODES } from "node:http";
 import { type Kysely, sql } from "kysely";
@@ -87,7 +87,7 @@ const memberOf = ({ key }: Tenant, person: Person) => ({ ...profileOf(person), t
 const columns = ["id", "email", "first_name", "last_name", "created_at", "updated_at"] as const;
 type Db = Kysely<UserTables>;
 
-/** A page of the tenant's users, oldest first, and how many there are. */
+/** One page of the tenant's users, oldest first, and their total number. */
 export async function usersPage(db: Db, tenant: Tenant, query: PageNumbers) {
   const { page, size, offset } = pageOf(query);
   const [people, count] = await Promise.all([
@@ -114,7 +114,7 @@ type WithTimesAsText = Omit<Person, "created_at" | "updated_at"> & {
   readonly updated_at: string;
 };
 
-/** A user as the feature answers it. */
+/** A user in this dialect's form. */
 function memberIn(tenant: Tenant, answer: Json | undefined) {
   if (!answer) throw userNotFound();
   const person = answer.toJSON() as WithTimesAsText; // PostgreSQL made it of the columns of a user
@@ -125,7 +125,7 @@ function memberIn(tenant: Tenant, answer: Json | undefined) {
   });
 }
 
-/** `tenant_acme_corp`, as long as PostgreSQL takes it whole. */
+/** `tenant_acme_corp`, unless the name is too long for PostgreSQL. */
 function placementName(key: string): NewTenant["placementName"] {
   const name = `tenant_${key.toLowerCase().replaceAll("-", "_")}`;
   return name.length > 63 ? undefined : () => name;
@@ -142,7 +142,8 @@ export async function makeDatabaseTenant(
   try {
     return await makeTenant(context, { ...wanted, placementName: placementName(id) });
   } catch (error) {
-    // Another's, such as of a deleted tenant that is still kept, or no name that PostgreSQL takes.
+    // The name is taken (perhaps by a deleted tenant that is still kept) or invalid: use the
+    // default name.
     if (!isError(error, "placement_name_taken", "placement_name_invalid")) throw error;
     return makeTenant(context, wanted);
   }
@@ -166,7 +167,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
         permission: "public",
         context: "core",
         audit: "tenant.created",
-        summary: "Makes a tenant with a database of its own",
+        summary: "Creates a tenant with its own database",
         body: Type.Object({
           id: Type.String({ minLength: 1, maxLength: 63, examples: ["acme_corp"] }),
           name: nameText(255),
@@ -193,7 +194,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
       "/api/users/count",
       {
         permission: "users:read",
-        summary: "Counts users, or those whose e-mail has a text in it",
+        summary: "Counts users, or those whose e-mail contains a text",
         query: Type.Object({ email: Type.Optional(Type.String({ maxLength: 254 })) }),
         response: Type.Object({ count: Type.Integer() }),
         errorShape,
@@ -228,7 +229,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
         permission: "users:write",
         impersonators: false,
         audit: "user.changed",
-        summary: "Changes a user, whose id is in the body",
+        summary: "Changes the user whose id is in the body",
         body: Type.Object(
           {
             id: uuid,
@@ -253,7 +254,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
       {
         permission: "users:write",
         audit: "user.deleted",
-        summary: "Deletes a user, whose id is in the query",
+        summary: "Deletes the user whose id is in the query",
         query: Type.Object({ id: uuid }),
         response: { 204: null },
         errors: [userNotFound, lastOwner, ownsTenant, roleAboveOwn, permissionNotHeld],

@@ -1,6 +1,6 @@
 /**
- * Paths that two dialects have. One handler decides by what only one of them can mean, and where
- * nothing does, answers with the fields of both.
+ * Paths that two dialects share. One handler decides by properties that only one of them has. If
+ * there are none, the response has the fields of both.
  *
  *     POST /auth/register    X-Tenant ─► that tenant's user (core-organizations)
  *                            names ─► a user of DEFAULT_TENANT (master-tenant)
@@ -69,10 +69,14 @@ const logInErrors = errorsOf("LogInError", masterErrors, coreErrors, addressBook
 
 const Password = Type.String({ minLength: 1, maxLength: 128 });
 
-/** The fields of a log-in by a form (RFC 6749, section 4.3.2); what is about the client is dropped. */
+/** The fields of a form log-in (RFC 6749, section 4.3.2). Those about the client are ignored. */
 const formFields = {
   username: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 254, description: "Or the e-mail: as OAuth 2 has it." }),
+    Type.String({
+      minLength: 1,
+      maxLength: 254,
+      description: "The username or the e-mail (the name of this field is OAuth 2's).",
+    }),
   ),
   grant_type: Type.Optional(Type.Union([Type.Literal("password"), Type.Literal("")])),
   scope: Type.Optional(Type.String({ maxLength: 500 })),
@@ -80,14 +84,17 @@ const formFields = {
   client_secret: Type.Optional(Type.String({ maxLength: 200 })),
 };
 
-const token = secretText("The same as `access_token`.");
+const token = secretText("Same as `access_token`.");
 const tokens = {
   access_token: Type.Optional(secretText("For `Authorization: Bearer …`.")),
   refresh_token: Type.Optional(secretText("For `POST /api/auth/refresh`, once.")),
   token_type: Type.Optional(Type.Literal("bearer")),
 };
 
-/** A person with the fields of both; where both have one (`created_at`), it is the profile's. */
+/**
+ * A person with the fields of both dialects; if both have one (`created_at`), the profile's form
+ * wins.
+ */
 const Both = Type.Object(
   { ...Type.Partial(Person).properties, ...Profile.properties },
   { $id: "MasterTenantOrCorePerson" },
@@ -107,7 +114,7 @@ const LoggedIn = Type.Object(
   { token: Type.Optional(token), ...tokens, user: Both },
   { $id: "MasterTenantOrCoreLoggedIn" },
 );
-/** The address book's clients are given more. */
+/** The address book's clients need more fields. */
 const LoggedInAnywhere = Type.Object(
   { ...LoggedIn.properties, ...Type.Partial(SessionTokens).properties, user: Both },
   { $id: "DialectLoggedIn" },
@@ -129,7 +136,7 @@ interface Setting {
 
 const byNameOf = (name: string): Credentials["by"] => (name.includes("@") ? "email" : "username");
 
-/** The name that is given, in whichever field. @throws validationFailed without one */
+/** The name, from whichever field has it. @throws validationFailed without one */
 function credentialsOf({
   email,
   username,
@@ -146,7 +153,7 @@ function credentialsOf({
   return { by: email === undefined ? byNameOf(name) : "email", name, password };
 }
 
-/** The account that has the e-mail, and the tenant's user who has it. */
+/** The account with the e-mail, and the tenant's user with it. */
 async function whoHas({ control, withTenant }: Platform, home: Tenant | undefined, name: string) {
   const email = findCanonicalEmail(name) ?? "";
   const account = await findAccountByEmail(control, email);
@@ -159,9 +166,10 @@ async function whoHas({ control, withTenant }: Platform, home: Tenant | undefine
 }
 
 /**
- * Logs in an account, or a user of `DEFAULT_TENANT`: one of them, chosen before the password is compared,
- * since the time of a second hash would tell who has an account. It is the account, unless only the user
- * has proved that the e-mail is theirs: nobody is locked out by an account that a stranger registered.
+ * Logs in an account or a user of `DEFAULT_TENANT`. It chooses one before comparing the password,
+ * because the time of a second hash would reveal who has an account. It chooses the account, unless
+ * only the user has verified the e-mail: otherwise somebody could lock out the user by registering
+ * an account with it.
  */
 async function logInSomewhere(setting: Setting, credentials: Credentials) {
   const home = await findDefault(setting.platform);
@@ -174,7 +182,7 @@ async function logInSomewhere(setting: Setting, credentials: Credentials) {
     : logIn(setting, undefined, credentials, { core: true });
 }
 
-/** With the cookie that its browsers show at the WebSocket. */
+/** Logs in with the cookie that browsers send with the WebSocket handshake. */
 async function logInToAddressBook(
   setting: Setting & { readonly header: (name: string, value: string) => void },
   tenant: Tenant,
@@ -189,8 +197,8 @@ async function logInToAddressBook(
 }
 
 /**
- * The same at plain `localhost`, where an account is somebody as well, such as a platform administrator:
- * of those that no tenant is named for, whoever is no user of `DEFAULT_TENANT`.
+ * The same at plain `localhost`, where accounts, such as platform administrators, can log in too:
+ * if no tenant is named and the name is not a user of `DEFAULT_TENANT`.
  */
 async function logInToAddressBookOrCore(
   setting: Parameters<typeof logInToAddressBook>[0],
@@ -201,7 +209,7 @@ async function logInToAddressBookOrCore(
   if (!home || credentials.by === "username") {
     return logInToAddressBook(setting, await tenantOrDefault(setting.platform, home), named);
   }
-  // One of them, chosen before the password is compared: see `logInSomewhere`.
+  // Choose one before comparing the password: see `logInSomewhere`.
   const { user, account } = await whoHas(setting.platform, home, named.name);
   return account && !user
     ? logIn(setting, undefined, credentials, { core: true })
@@ -225,7 +233,7 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
             first_name: Type.Optional(PersonName),
             last_name: Type.Optional(PersonName),
             is_owner: Type.Optional(
-              Type.Boolean({ description: "An account is meant; it may own tenants." }),
+              Type.Boolean({ description: "Registers an account, which may own tenants." }),
             ),
           }),
           unknownTenant() {
@@ -294,7 +302,8 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
         context: "any",
         limit: "credentials",
         audit: "auth.logged_in",
-        summary: "Logs in: by `username_or_email` to the tenant, or by `email` as POST /auth/login",
+        summary:
+          "Logs in: with `username_or_email` to the tenant, or with `email` like POST /auth/login",
         body: Type.Object(
           {
             username_or_email: Type.Optional(Type.String({ minLength: 1, maxLength: 254 })),

@@ -1,7 +1,6 @@
 /**
- * What dialects have in common. A dialect is the API of another system, by its documentation: its
- * paths, fields, statuses and errors, as thin routes over what the features do. Nothing of it leaks
- * into them.
+ * What dialects share. A dialect is the documented API of another system: its paths, fields,
+ * statuses and errors, as thin routes on top of the features, which know nothing about dialects.
  */
 import { Type } from "typebox";
 import type { TenantAudit } from "../kernel/audit/audit.ts";
@@ -12,7 +11,7 @@ import { validationFailed } from "../kernel/lib/http-errors.ts";
 import { tenantAccessDenied } from "../kernel/tenancy/errors.ts";
 import type { Tenant } from "../kernel/tenancy/tenant.ts";
 
-/** Which tenant that is, and whether it is there, is nobody's secret. */
+/** Which tenant is the default, and whether it exists, is not secret. */
 export const noDefaultTenant = defineError(
   "no_default_tenant",
   404,
@@ -20,10 +19,10 @@ export const noDefaultTenant = defineError(
 );
 
 /**
- * The tenant of a request that says none: these systems' documents call plain `localhost`, and mean
+ * The tenant of a request that names none: these systems' documents call plain `localhost` and mean
  * `DEFAULT_TENANT` (default `demo_tenant`, in production none).
  *
- * @throws noDefaultTenant, with what to do, while it is not there
+ * @throws noDefaultTenant, saying what to do, if it does not exist
  */
 export async function tenantOrDefault(
   platform: Platform,
@@ -49,12 +48,12 @@ export async function findDefault({ config, tenants }: Platform): Promise<Tenant
 const NamedTenant = Type.Optional(
   nullable(
     Type.Union([Type.String({ minLength: 1, maxLength: 63 }), Type.Integer({ minimum: 1 })], {
-      description: "Never chooses the tenant: it has to be the one that host and headers name.",
+      description: "Never selects the tenant: must match the one that host and headers name.",
     }),
   ),
 );
 
-/** The tenant that a client names in the body of a log-in or sign-up. */
+/** The tenant named in the body of a log-in or registration. */
 export const namedTenant = { tenant: NamedTenant, tenant_id: NamedTenant };
 
 export const namesTenant = ({ tenant, tenant_id }: Naming): boolean =>
@@ -66,7 +65,7 @@ interface Naming {
 }
 
 /**
- * Refuses a body that names another tenant than the one the server found, or none that exists.
+ * Refuses a body that names an unknown tenant or a different one than the request.
  *
  * @throws tenantAccessDenied
  */
@@ -90,18 +89,18 @@ export async function refuseOtherTenant(
   }
 }
 
-/** Whether it is this error, as against one that something else has thrown. */
+/** Whether it is an AppError with one of these codes. */
 export const isError = (error: unknown, ...codes: readonly string[]): error is AppError =>
   error instanceof AppError && codes.includes(error.code);
 
 /**
- * What a dialect says of an error: what is wrong here, and which permission, limit or setting it is about.
- * One refusal's words are prescribed, and a client may compare them.
+ * The message of an error in a dialect: the detail, with the permission, limit or setting
+ * concerned. For one refusal the words are prescribed, because a client may compare them.
  */
 export const messageOf = ({ code, title, detail }: AppError): string =>
   code === tenantAccessDenied.code ? title : (detail ?? title);
 
-/** Pages by number, as two of the systems have them. */
+/** Page numbers, as two of the systems use them. */
 export const pageNumbers = {
   page: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
   page_size: Type.Optional(Type.Integer({ minimum: 1, maximum: 200 })),
@@ -120,7 +119,7 @@ export const pageOf = ({ page = 1, page_size: size = 25 }: PageNumbers) => ({
 
 const Place = Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 }));
 
-/** All the ways to ask for a part of a list that the address book's clients have. */
+/** All the paging parameters that the address book's clients use. */
 export const listParts = {
   page: pageNumbers.page,
   page_num: pageNumbers.page,
@@ -133,12 +132,12 @@ export const listParts = {
 interface ListParts extends PageNumbers {
   readonly page_num?: number;
   readonly offset?: number;
-  /** How many items come before: 0, then the `next_cursor` of an answer. */
+  /** The number of items to skip: 0, then the `next_cursor` of a response. */
   readonly cursor?: number;
   readonly limit?: number;
 }
 
-/** @throws validationFailed if it is asked for in two ways at once */
+/** @throws validationFailed if two kinds of paging are combined */
 export function partOf(query: ListParts, defaultSize: number) {
   const size = only(query, ["limit", "page_size"]) ?? defaultSize;
   only(query, ["page", "page_num", "offset", "cursor"]);
@@ -146,20 +145,20 @@ export function partOf(query: ListParts, defaultSize: number) {
   return { size, offset, page: Math.floor(offset / size) + 1 };
 }
 
-/** The one of them that is given. */
+/** The one that is given. @throws validationFailed if several are */
 export function only<Name extends string, Value>(
   given: { readonly [N in Name]?: Value },
   names: readonly Name[],
 ): Value | undefined {
   const [first, second] = names.filter((name) => given[name] !== undefined);
   if (first !== undefined && second !== undefined) {
-    const message = `can't be given together with ${first}`;
+    const message = `cannot be combined with ${first}`;
     throw validationFailed({ errors: [{ pointer: `/query/${second}`, message }] });
   }
   return first && given[first];
 }
 
-/** What is said of a part of a list, in all the words that clients look for. */
+/** Paging information, under all the names that clients read. */
 export const partShown = {
   total: Type.Integer(),
   page: Type.Integer(),
@@ -199,7 +198,7 @@ export function bracketFilters(fields: readonly string[]) {
   const names = Array.from({ length: maxFilters }, (_, at) =>
     filterParts.map((part) => [filterName(at, part), Type.Optional(schemas[part])] as const),
   );
-  // Their names are read by `filtersOf` alone.
+  // Only `filtersOf` reads them.
   return Object.fromEntries(names.flat()) as Record<never, never>;
 }
 
@@ -211,7 +210,7 @@ export interface Filter {
   readonly value: string;
 }
 
-/** @throws validationFailed for a filter with a part missing */
+/** @throws validationFailed for an incomplete filter */
 export function filtersOf(query: object): Filter[] {
   return Array.from({ length: maxFilters }, (_, at) => {
     const [field, operator, value] = filterParts.map((part): unknown =>

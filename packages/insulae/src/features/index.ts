@@ -33,7 +33,7 @@ import { usage } from "./usage/usage.feature.ts";
 import { users } from "./users/users.feature.ts";
 import { webhooks } from "./webhooks/webhooks.feature.ts";
 
-/** What every app has: without accounts, tenants, users and roles nothing else works. */
+/** Features of every app. Without accounts, tenants, users and roles nothing else works. */
 export const coreFeatures: readonly Feature[] = [
   idempotency,
   quotas,
@@ -63,10 +63,10 @@ export const coreFeatures: readonly Feature[] = [
   webhooks,
 ];
 
-/** What is for development and tests, and no server in production has. */
+/** Features for development and tests, never present in production. */
 export const developmentFeatures: readonly Feature[] = [capturedMails];
 
-/** What the server offers beside, and an app may leave out. */
+/** Features that come with Insulae and that an app may leave out. */
 export const standardFeatures: readonly Feature[] = [
   contacts,
   products,
@@ -76,7 +76,7 @@ export const standardFeatures: readonly Feature[] = [
   search,
 ];
 
-/** All features of an application. @param given those that it chooses */
+/** All features of an application. @param given those that the application chose */
 export const featuresOf = (
   { env }: Pick<Config, "env">,
   given: readonly Feature[],

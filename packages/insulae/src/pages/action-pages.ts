@@ -1,6 +1,7 @@
 /**
- * Where the links in mails lead, until APP_URL says that a front end has these pages: each is a form that calls
- * the API (`browser/forms.js`). They are the same for everybody; the token stays in the browser.
+ * The pages behind links in e-mails, used until APP_URL names a front end. Each is a form that
+ * calls the API (`browser/forms.js`). They are the same for everybody; the token stays in the
+ * browser.
  */
 
 import type { Page } from "../kernel/http/server/html-pages.ts";
@@ -12,14 +13,14 @@ interface Action {
   readonly about: string;
   readonly fields: Html;
   readonly button: string;
-  /** Whether it needs the token of a mail's link. */
+  /** Whether it needs the token of a link. */
   readonly byLink: boolean;
-  /** What is shown once it is done. */
+  /** Shown once it is done. */
   readonly next: Html;
 }
 
 const email = html`<label>E-mail <input name="email" type="email" autocomplete="username" required></label>`;
-const tenant = html`<label>Tenant, if it is about one <input name="tenant" autocomplete="organization" autocapitalize="none" maxlength="63"></label>`;
+const tenant = html`<label>Tenant (optional) <input name="tenant" autocomplete="organization" autocapitalize="none" maxlength="63"></label>`;
 const code = html`<label hidden>Code <input name="code" autocomplete="one-time-code" required disabled></label>
 <button type="button" hidden>Use a passkey</button>`;
 const password = (autocomplete: "current-password" | "new-password", label: string): Html =>
@@ -44,7 +45,7 @@ const actions: Readonly<Record<string, Action>> = {
   },
   "password-reset": {
     title: "Set a new password",
-    about: "It ends all sign-ins, on all devices.",
+    about: "This signs you out on all devices.",
     fields: password("new-password", "New password"),
     button: "Set",
     byLink: true,
@@ -52,9 +53,9 @@ const actions: Readonly<Record<string, Action>> = {
   },
   "forgot-password": {
     title: "Forgotten password",
-    about: "A mail with a link lets you choose a new one.",
+    about: "We will e-mail you a link to choose a new one.",
     fields: html`${email}${tenant}`,
-    button: "Send the mail",
+    button: "Send the e-mail",
     byLink: false,
     next: html``,
   },
@@ -69,7 +70,7 @@ const actions: Readonly<Record<string, Action>> = {
   invitation: {
     title: "Invitation",
     about: "",
-    fields: html`${password("new-password", "Password")}${nameField("first_name", "given-name", "First name, if you like")}${nameField("last_name", "family-name", "Last name, if you like")}${code}`,
+    fields: html`${password("new-password", "Password")}${nameField("first_name", "given-name", "First name (optional)")}${nameField("last_name", "family-name", "Last name (optional)")}${code}`,
     button: "Accept",
     byLink: true,
     next: tokenNext,
@@ -95,7 +96,9 @@ ${shown.next}
 </main>`,
   });
 
-/** By their paths: those that mails name (`link("/login")`). @param name the application's */
+/**
+ * The pages by the paths that e-mails use (`link("/login")`). @param name the application's name
+ */
 export const actionPages = (name: string): Readonly<Record<string, Page>> =>
   Object.fromEntries(
     Object.entries(actions).map(([action, shown]) => [`/${action}`, pageFor(name, action, shown)]),

@@ -7,14 +7,14 @@ const read = (name: string): string =>
 
 export interface Document {
   readonly title: string;
-  /** The name of its script, in `browser/`. */
+  /** The file name of its script in `browser/`. */
   readonly script: string;
   readonly body: (origin: string) => Html;
-  /** Directives of its policy besides the strictest. */
+  /** Additions to the strictest content security policy. */
   readonly policy?: readonly string[];
 }
 
-/** A whole page, with its script and the style that all pages share in it. */
+/** A complete page with its script and the shared style inline. */
 export function pageOf({ title, script: name, body, policy = [] }: Document): Page {
   const script = read(name);
   const style = read("page.css");
@@ -24,7 +24,7 @@ export function pageOf({ title, script: name, body, policy = [] }: Document): Pa
 <title>${title}</title>
 <link rel="icon" href="data:,">`;
   return {
-    // What the two have in them ends no element of theirs (pages.test.ts).
+    // Script and style can't close their elements early (pages.test.ts).
     html: (origin) => `<!doctype html>
 <html lang="en">
 <head>

@@ -1,4 +1,4 @@
-/** What a browser meets at a server in development: what runs, and what to try. */
+/** The start page of a development server: what runs, and what to try. */
 
 import type { Page } from "../kernel/http/server/html-pages.ts";
 import { type Html, html } from "../kernel/lib/html.ts";
@@ -8,12 +8,12 @@ export interface FirstPage {
   readonly name: string;
   readonly version: string;
   readonly environment: string;
-  /** Whether the server has started its PostgreSQL itself. */
+  /** Whether the server runs the embedded PostgreSQL. */
   readonly embedded: boolean;
   readonly since: Date;
-  /** Whether there are captured mails to read. */
+  /** Whether e-mails are captured. */
   readonly mails: boolean;
-  /** Whether `/metrics` wants METRICS_TOKEN. */
+  /** Whether `/metrics` requires METRICS_TOKEN. */
   readonly metricsToken: boolean;
 }
 
@@ -50,7 +50,7 @@ const json = " \\\n  -H 'content-type: application/json'";
 const person = `"email":"owner@example.com","password":"correct-horse-battery"`;
 const takeToken = `sed -E 's/.*"access_token":"([^"]+)".*/\\1/'`;
 
-/** Each is good a second time as well: what is there already is refused, and the rest goes on. */
+/** The steps can be repeated: what exists is refused, and the next step works. */
 const stepsAt = (origin: string) => {
   const post = (path: string, body: string, more = "") =>
     `curl -s -w '\\n' ${origin}/api/v1${path}${more}${json} \\\n  -d '{${body}}'`;
@@ -60,11 +60,11 @@ const stepsAt = (origin: string) => {
       commands: post("/auth/register", person),
     },
     {
-      title: "Log in, and keep the token:",
+      title: "Log in and keep the token:",
       commands: `ACCOUNT=$(${post("/auth/login", person)} |\n  ${takeToken})`,
     },
     {
-      title: "Make a tenant:",
+      title: "Create a tenant:",
       commands: post(
         "/tenants",
         `"key":"first","name":"First"`,
@@ -76,18 +76,18 @@ const stepsAt = (origin: string) => {
       commands: `OWNER=$(${post("/auth/login", `${person},\n      "tenant":"first"`)} |\n  ${takeToken})`,
     },
     {
-      title: "Ask for something of that tenant's, which nobody else can see:",
+      title: "Read the tenant's data, which nobody else can see:",
       commands: `curl -s -w '\\n' ${origin}/api/v1/users \\\n  -H "authorization: Bearer $OWNER"`,
     },
   ];
 };
 
 const linksOf = ({ mails, metricsToken }: FirstPage): readonly Html[] => [
-  link("/swagger-ui", "Swagger UI", "all requests, to read and to try"),
-  link("/redoc", "ReDoc", "the same, to read"),
+  link("/swagger-ui", "Swagger UI", "all requests, to read and try"),
+  link("/redoc", "ReDoc", "the same, for reading"),
   link("/api-docs/openapi.json", "OpenAPI document", "the same, for programs"),
-  ...(mails ? [link("/dev/mails", "Captured mails", "what would be sent")] : []),
-  link("/health/ready", "Health", "of the server and what it depends on"),
+  ...(mails ? [link("/dev/mails", "Captured mails", "e-mails that would have been sent")] : []),
+  link("/health/ready", "Health", "the server and its dependencies"),
   link(
     "/metrics",
     "Metrics",

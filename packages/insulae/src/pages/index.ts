@@ -6,14 +6,14 @@ import { mailsPage } from "./mails-page.ts";
 
 interface PagesOptions {
   readonly config: Config;
-  /** The application's. */
+  /** The application's name. */
   readonly name: string;
   readonly version: string;
 }
 
 /**
- * The pages that the server has, by their paths. In production these are at most those that links in mails
- * lead to, which say nothing of the server.
+ * The server's pages by path. In production these are at most the ones behind links in e-mails,
+ * which reveal nothing about the server.
  */
 export function pagesOf({ config, name, version }: PagesOptions): Readonly<Record<string, Page>> {
   const mails = config.mail === "capture";

@@ -2,14 +2,17 @@ import type { Page } from "../kernel/http/server/html-pages.ts";
 import { html } from "../kernel/lib/html.ts";
 import { pageOf } from "./document.ts";
 
-/** The captured mails, to be read by people. Everybody who reaches the server can, so it is for development alone. */
+/**
+ * Shows the captured e-mails. Everybody who can reach the server can read them, so it is for
+ * development only.
+ */
 export const mailsPage = (name: string): Page =>
   pageOf({
     title: `${name}: captured mails`,
     script: "mails.js",
     policy: [
       "connect-src 'self'",
-      // The frame of a mail is under this policy too, and its layout is in attributes.
+      // The iframe of an e-mail inherits this policy, and e-mails use inline styles.
       "style-src-attr 'unsafe-inline'",
     ],
     body: () => html`<main>

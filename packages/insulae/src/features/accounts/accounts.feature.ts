@@ -42,7 +42,7 @@ export { siteFor, sitesOf } from "./sites.ts";
 export { accountOf, emailNotVerified, noAccount, switchTo } from "./switch.ts";
 export { tenantOf } from "./tenant-of.ts";
 
-/** Who people are: registering, logging in, moving between tenants. */
+/** Accounts and sign-in: registration, log-in, sessions, switching between tenants. */
 export const accounts = feature("accounts", {
   dependsOn: ["users"],
   mails: [newSignInMail],

@@ -5,7 +5,7 @@ import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 
 type Control = Kysely<ControlTables>;
 
-/** What may be shown of an account. */
+/** The columns of an account that API responses may contain. */
 const columns = [
   "id",
   "email",
@@ -32,8 +32,12 @@ export const insertAccount = (
     .executeTakeFirstOrThrow();
 
 /**
- * Whether the account was made. If the e-mail is taken, its row is locked and left as it is: that
- * costs a write of the log as the making does, and takes as long.
+ * Inserts an account unless its e-mail is taken.
+ *
+ * If it is taken, the existing row is locked but not changed. That writes one WAL record, as an
+ * insert does, so timing does not reveal which of the two happened.
+ *
+ * @returns whether the account was created
  */
 export async function insertAccountUnlessTaken(
   control: Control,
@@ -60,7 +64,7 @@ export const findAccount = (control: Control, by: "id" | "email", value: string)
     .where(by, "=", value)
     .executeTakeFirst();
 
-/** By an e-mail as somebody typed it. */
+/** @param email as typed; it is normalised here */
 export async function findAccountByEmail(
   control: Control,
   email: string,
@@ -72,7 +76,7 @@ export async function findAccountByEmail(
     .executeTakeFirst();
 }
 
-/** What counts of an active account at each request. */
+/** The part of an active account that authorisation reads on each request. */
 export async function findAccountStanding(control: Control, id: AccountId) {
   const account = await control
     .selectFrom("control.accounts")
@@ -100,7 +104,7 @@ export const findAccountOfUser = (control: Control, tenantId: TenantId, userId: 
     .where("is_active", "=", true)
     .executeTakeFirst();
 
-/** Ends all sessions of the account, and of the users that are linked to it. */
+/** Ends all sessions of the account and of every user linked to it. */
 export const endAccountSessions = (control: Control, id: AccountId) =>
   control
     .updateTable("control.accounts")
@@ -108,7 +112,7 @@ export const endAccountSessions = (control: Control, id: AccountId) =>
     .where("id", "=", id)
     .execute();
 
-/** What counts of a member's account when the member signs in. */
+/** The part of a user's linked account that sign-in needs. */
 export const findLinkedAccount = (
   control: Control,
   accountId: AccountId,
@@ -124,7 +128,7 @@ export const findLinkedAccount = (
     .where("user_id", "=", userId)
     .executeTakeFirst();
 
-/** The active tenants that an account is a user of. */
+/** The active tenants that an account has a user in. */
 export const listMemberships = (control: Control, accountId: AccountId) =>
   control
     .selectFrom("control.memberships")
@@ -133,7 +137,7 @@ export const listMemberships = (control: Control, accountId: AccountId) =>
     .where("account_id", "=", accountId)
     .where("status", "=", "active")
     .orderBy("number")
-    // Far more than anybody has, so that a reply has a bound.
+    // A bound for the response, far above any realistic number of memberships.
     .limit(1_000)
     .execute();
 

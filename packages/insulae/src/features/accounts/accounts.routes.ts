@@ -29,9 +29,9 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       limit: "credentials",
       audit: "auth.registered",
-      summary: "Registers, and signs in",
+      summary: "Registers a user or an account and signs in",
       description:
-        "Where a tenant is known (by host, header or `tenant`), as its user with the role `user`; otherwise as an account of the platform, which may make tenants. Where e-mails must be verified first, nobody is signed in, and the answer is the same for an address that is registered already: a mail says what happened.",
+        "If the request names a tenant (by host, header or `tenant`), this registers a user of that tenant with the role `user`; otherwise it registers a platform account, which may create tenants. If e-mail verification is required, the response contains no tokens and is the same for an address that is already registered; an e-mail says what happened.",
       body: Registration,
       unknownTenant() {
         throw invitationOnly();
@@ -65,9 +65,9 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       limit: "credentials",
       audit: "auth.logged_in",
-      summary: "Logs in, with an e-mail or a username",
+      summary: "Logs in with an e-mail or a username",
       description:
-        "Where a tenant is known (by host, header or `tenant`), as its user. Otherwise as an account: one that is in a single tenant gets a token for that tenant; one that is in several gets a token for the platform, and the list `tenants` to switch to.",
+        "If the request names a tenant (by host, header or `tenant`), this logs in a user of that tenant; otherwise it logs in an account. An account in exactly one tenant gets a token for that tenant. Any other account gets a token for the platform and the list `tenants` to switch to.",
       body: LogIn,
       unknownTenant: ({ platform, request, audit, log, body }) =>
         refuseLogIn({ platform, request, audit, log }, credentialsOf(body).password),
@@ -91,7 +91,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       personal: false,
-      summary: "Says who is signed in, where, and what they may do",
+      summary: "Returns the caller, their tenant and their permissions",
       response: Me,
     },
     async ({ platform, user, tenant, credential }) => ({
@@ -107,11 +107,11 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "core",
-      summary: "The public keys that verify access tokens (RFC 7517)",
+      summary: "Returns the public keys that verify access tokens (RFC 7517)",
       response: Jwks,
     },
     ({ platform, header }) => {
-      // New keys are published for longer than this before they sign.
+      // Shorter than the time for which a new key is published before it signs.
       header("cache-control", "public, max-age=300");
       return platform.tokens.jwks();
     },

@@ -9,13 +9,13 @@ export const TenantReference = Type.String({
   description: "A tenant's id, key, slug or number.",
 });
 
-/** How the caller wants to show who they are from now on. */
+/** How the client will present its session from now on. */
 export const SessionChoice = Type.Union([Type.Literal("token"), Type.Literal("cookie")], {
   description:
-    "`token` (the default): tokens in the reply. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` that each change has to send as `X-CSRF-Token`.",
+    "`token` (the default): tokens in the response. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` to send as `X-CSRF-Token` with every request that changes something.",
 });
 
-/** Strange fields (`role`, `tenant_id`, `permissions`, …) are refused like any unknown one. */
+/** Unknown properties are rejected, so `role`, `tenant_id` or `permissions` can't be injected. */
 export const Registration = Type.Object(
   {
     email: Email,
@@ -42,7 +42,7 @@ export const LogIn = Type.Object(
 
 export const Switch = Type.Object(
   { tenant: nullable(TenantReference) },
-  { $id: "Switch", description: "`tenant: null` leaves all tenants, for the platform itself." },
+  { $id: "Switch", description: "`tenant: null` switches to the platform, outside all tenants." },
 );
 
 export const Refresh = Type.Object(
@@ -54,21 +54,23 @@ export const SessionView = Type.Object(
   {
     id: uuid,
     amr: Type.Array(Type.String(), {
-      description: "How the person has proved who they are (RFC 8176); `mfa`: by two factors.",
+      description: "How the person authenticated (RFC 8176); `mfa`: with two factors.",
     }),
-    kind: Type.String({ description: "How it is shown: `token`, …" }),
+    kind: Type.String({ description: "How the client presents it: `token` or `cookie`." }),
     ip: nullable(Type.String()),
     user_agent: nullable(Type.String()),
     created_at: timestamp,
     last_used_at: { ...timestamp, description: "When it was last refreshed." },
     expires_at: timestamp,
-    current: Type.Boolean({ description: "Whether this request is part of it." }),
-    impersonated: Type.Boolean({ description: "Whether an administrator acts as the user." }),
+    current: Type.Boolean({ description: "Whether this request uses it." }),
+    impersonated: Type.Boolean({
+      description: "Whether an administrator is impersonating the user.",
+    }),
   },
   { $id: "Session" },
 );
 
-/** A user of a tenant, or an account; what only one of them has is absent from the other. */
+/** A user of a tenant or an account. Properties that only the other kind has are absent. */
 const Person = Type.Object(
   {
     id: uuid,
@@ -101,25 +103,27 @@ export const TenantSummary = Type.Object(
 const whoAndWhere = {
   user: Person,
   tenant: Type.Union([TenantSummary, Type.Null()], {
-    description: "The tenant that the token is valid in; null: the platform itself.",
+    description: "The tenant for which the token is valid; null: the platform.",
   }),
   tenants: Type.Optional(
-    Type.Array(TenantSummary, { description: "Of an account: the tenants to switch to." }),
+    Type.Array(TenantSummary, { description: "For an account: the tenants it can switch to." }),
   ),
 };
 
 const csrfToken = secretText(
-  "For the header `X-CSRF-Token` of each change. Only where a cookie proves who calls.",
+  "Send it as `X-CSRF-Token` with every request that changes something. Only for cookie sessions.",
 );
 
 export const SignedIn = Type.Object(
   {
-    token: Type.Optional(secretText("The same as `access_token`.")),
+    token: Type.Optional(secretText("Same as `access_token`.")),
     access_token: Type.Optional(
-      secretText("Proves who calls, as `Authorization: Bearer …`. Absent where a cookie does."),
+      secretText("Send it as `Authorization: Bearer …`. Absent for cookie sessions."),
     ),
     refresh_token: Type.Optional(
-      secretText("For `POST /auth/refresh`, once. Absent where a session can't be prolonged."),
+      secretText(
+        "For `POST /auth/refresh`; single use. Absent if the session cannot be refreshed.",
+      ),
     ),
     token_type: Type.Optional(Type.Literal("bearer")),
     csrf_token: Type.Optional(csrfToken),
@@ -132,11 +136,11 @@ export const SignedIn = Type.Object(
 export const VerificationPending = Type.Object(
   {
     verification_required: Type.Literal(true),
-    email: Type.String({ description: "Where the mail goes." }),
+    email: Type.String({ description: "The address that the e-mail is sent to." }),
   },
   {
     $id: "VerificationPending",
-    description: "Before anybody can log in, the e-mail has to be verified.",
+    description: "The e-mail must be verified before the first log-in.",
   },
 );
 
@@ -149,7 +153,7 @@ export const Me = Type.Object(
     impersonator: Type.Optional(
       Type.Object(
         { id: uuid, email: Type.String() },
-        { description: "The administrator of the platform who acts as the user." },
+        { description: "The platform administrator who is impersonating the user." },
       ),
     ),
   },

@@ -5,18 +5,18 @@ import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import { canonicalEmail } from "../../kernel/validation/email.ts";
 
 export interface FirstAdmin {
-  /** False if there is a platform administrator already. */
+  /** False if a platform administrator exists already. */
   readonly created: boolean;
   readonly email: string;
-  /** Only if it was generated now: nobody will ever see it again. */
+  /** Present only if this call generated it. It is stored as a hash and can't be shown again. */
   readonly password?: string;
 }
 
 /**
- * Makes the first platform administrator, if there is none. An account that somebody registered
- * under this e-mail before becomes it, with the new password.
+ * Creates the first platform administrator if there is none. If the e-mail already has an account,
+ * that account becomes the administrator and gets the new password.
  *
- * @param given the e-mail (default `admin@localhost.test`) and the password (default: a new one)
+ * @param given the e-mail (default `admin@localhost.test`) and the password (default: generated)
  * @throws invalidEmail, weakPassword
  */
 export async function ensureAdmin(
@@ -45,7 +45,7 @@ export async function ensureAdmin(
     .insertInto("control.accounts")
     .values({ email, ...values })
     .onConflict((conflict) =>
-      // Of two nodes that start together, one makes the administrator.
+      // If two nodes start together, only one creates the administrator.
       conflict
         .column("email")
         .doUpdateSet(values)

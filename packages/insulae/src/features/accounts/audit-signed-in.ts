@@ -2,7 +2,7 @@ import type { AuditAction, TenantAudit } from "../../kernel/audit/audit.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import type { SignedInReply } from "./sign-in.ts";
 
-/** Notes who came in otherwise than by a log-in, in the log of where they came to. */
+/** Audits a sign-in other than a log-in, in the log of the tenant (or platform) signed in to. */
 export const auditSignedIn = (
   audit: TenantAudit,
   action: AuditAction,

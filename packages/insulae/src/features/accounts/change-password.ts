@@ -13,7 +13,7 @@ import type { SignInContext } from "./sign-in-subject.ts";
 export const wrongPassword = defineError(
   "wrong_password",
   400,
-  "This is not your current password. Try again, or reset it by e-mail.",
+  "The current password is wrong. Try again, or reset it by e-mail.",
 );
 
 interface PasswordChange {
@@ -22,8 +22,8 @@ interface PasswordChange {
 }
 
 /**
- * Changes the caller's password, which ends all their sessions, and signs them in anew where they
- * were. Of a user who is linked to an account, it is the account's.
+ * Changes the caller's password, ends all their sessions, and opens a new session in the same
+ * context. For a user who is linked to an account, this is the account's password.
  *
  * @throws wrongPassword, weakPassword, passwordsBusy
  */
@@ -44,7 +44,7 @@ export async function changePassword(
     throw wrongPassword({ errors: [error] });
   }
   const hash = await passwords.hash(chosen);
-  // Of two changes at once, the second finds another password than it has verified.
+  // If two changes run at once, the second no longer matches the hash that it has verified.
   if (!(await replace(context, tenant, held, hash))) throw wrongPassword();
   await platform.oneTimeTokens.revoke(resetPurpose, held.subject);
   await notify(platform, tenant, held.email);
@@ -53,7 +53,7 @@ export async function changePassword(
   return signIn(context, subject, proof);
 }
 
-/** Whether it is the password that the caller logs in with. @throws passwordsBusy */
+/** Whether this is the password that the caller logs in with. @throws passwordsBusy */
 export async function isOwnPassword(
   context: SignInContext,
   principal: Principal,
@@ -70,7 +70,7 @@ interface Held {
   readonly hash: string | null;
 }
 
-/** The password that the caller logs in with. */
+/** The hash of the password that the caller logs in with. */
 async function findPassword(
   { platform }: SignInContext,
   principal: Principal,

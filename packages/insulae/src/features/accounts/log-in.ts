@@ -1,10 +1,10 @@
 /**
- * Logging in. Where a tenant is known, its user logs in, by a password of their own or by that of
- * the account that they are linked to. Where none is known, an account logs in.
+ * Log-in by password. With a tenant, one of its users logs in, with their own password or that of
+ * their linked account. Without a tenant, an account logs in.
  *
- * Whatever is wrong (no such person, no password, a wrong one, not active, an e-mail that has to be
- * verified first, a tenant that takes no passwords) the answer is the same, and comes after the same work: the same queries, one hash,
- * and an entry in the audit log of the tenant, or in the platform's.
+ * Every failure (no such person, no password, wrong password, inactive, e-mail not verified,
+ * password log-in off) gives the same response after the same work: the same queries, one hash, and
+ * one entry in the tenant's or the platform's audit log.
  */
 import type { AuditActor, TenantAudit } from "../../kernel/audit/audit.ts";
 import { epochOf } from "../../kernel/identity/authority.ts";
@@ -26,51 +26,52 @@ import type { SignInContext } from "./sign-in-subject.ts";
 
 export interface Credentials {
   readonly by: "email" | "username";
-  /** As it was typed. */
+  /** As typed by the user. */
   readonly name: string;
   readonly password: string;
 }
 
-interface Setting extends SignInContext {
+interface LogInContext extends SignInContext {
   readonly audit: TenantAudit;
   readonly log: Logger;
 }
 
-/** Who is, or seems to be, logging in, and where; undefined: the core. */
+/** Who tries to log in, and where; without a tenant: at the platform. */
 interface Attempt {
   readonly tenant: Tenant | undefined;
   readonly person: { readonly id: string; readonly email: string } | undefined;
 }
 
-/** An id and a name that nobody has, to ask for where there is nobody to ask for. */
+/** An id and a name that match no row, for queries that run only to take the same time. */
 const nobody = { id: "00000000-0000-0000-0000-000000000000" as AccountId & UserId, name: "" };
 
 /**
- * Logs in a user of the tenant; without one an account, into its one tenant or the core.
+ * Logs in a user of the tenant. Without a tenant, logs in an account: into its tenant if it has
+ * exactly one, otherwise at the platform.
  *
- * @param options.core leaves an account in the core.
+ * @param options.core keeps an account at the platform even if it has exactly one tenant
  * @throws invalidCredentials, passwordsBusy
  */
 export const logIn = (
-  setting: Setting,
+  context: LogInContext,
   tenant: Tenant | undefined,
   credentials: Credentials,
   { core = false }: { readonly core?: boolean } = {},
 ): Promise<SignedInReply> =>
-  tenant ? logInUser(setting, tenant, credentials) : logInAccount(setting, credentials, core);
+  tenant ? logInUser(context, tenant, credentials) : logInAccount(context, credentials, core);
 
-/** For a tenant that there is not: as much work as for somebody whom a tenant doesn't know. */
-export const refuseLogIn = (setting: Setting, password: string): Promise<never> =>
-  logInAccount(setting, { by: "username", name: nobody.name, password }, true).then(() => {
+/** Refuses a log-in at an unknown tenant after as much work as for an unknown user. */
+export const refuseLogIn = (context: LogInContext, password: string): Promise<never> =>
+  logInAccount(context, { by: "username", name: nobody.name, password }, true).then(() => {
     throw invalidCredentials();
   });
 
 async function logInUser(
-  setting: Setting,
+  context: LogInContext,
   tenant: Tenant,
   { by, name, password }: Credentials,
 ): Promise<SignedInReply> {
-  const { platform } = setting;
+  const { platform } = context;
   const found = await platform.withTenant<UserTables, Awaited<ReturnType<typeof findCredentials>>>(
     tenant,
     ({ db }) => findCredentials(db, by, canonical(by, name)),
@@ -84,51 +85,51 @@ async function logInUser(
   const hash = found?.password_hash ?? (linked?.is_active ? linked.password_hash : undefined);
   const right = await platform.passwords.of(tenant).verify(password, hash);
   const attempt = { tenant, person: found };
-  if (!found || !right) throw await refuse(setting, attempt, reasonFor(found, hash));
+  if (!found || !right) throw await refuse(context, attempt, reasonFor(found, hash));
   const { password_hash: _hash, account_id: accountId, sessions_valid_from, ...user } = found;
-  if (!user.is_active) throw await refuse(setting, attempt, "user_inactive");
+  if (!user.is_active) throw await refuse(context, attempt, "user_inactive");
   if (isVerificationRequired(platform.config, tenant) && !isVerified(user, linked)) {
-    throw await refuse(setting, attempt, "email_not_verified");
+    throw await refuse(context, attempt, "email_not_verified");
   }
   if (!mayEnterBy(["pwd"], { tenant, user })) {
-    throw await refuse(setting, attempt, "password_login_off");
+    throw await refuse(context, attempt, "password_login_off");
   }
   const holder = accountId === null ? { tenant, userId: user.id } : { accountId };
   await renewPassword(platform, holder, password, hash);
   const epoch = linked
     ? epochOf(sessions_valid_from, linked.sessions_valid_from)
     : epochOf(sessions_valid_from);
-  const signedIn = await signIn(setting, { tenant, user, accountId, epoch });
-  await note(setting, { tenant, person: user });
+  const signedIn = await signIn(context, { tenant, user, accountId, epoch });
+  await note(context, { tenant, person: user });
   return signedIn;
 }
 
 async function logInAccount(
-  setting: Setting,
+  context: LogInContext,
   { by, name, password }: Credentials,
   core: boolean,
 ): Promise<SignedInReply> {
-  const { platform } = setting;
-  // Accounts have no usernames, and it takes as long to say so.
+  const { platform } = context;
+  // Accounts have no usernames. Query for one all the same, so that the refusal takes as long.
   const email = by === "email" ? canonical(by, name) : nobody.name;
   const found = await findAccount(platform.control, "email", email);
   const right = await platform.passwords.verify(password, found?.password_hash);
   const attempt = { tenant: undefined, person: found };
   if (!found || !right) {
-    throw await refuse(setting, attempt, reasonFor(found, found?.password_hash));
+    throw await refuse(context, attempt, reasonFor(found, found?.password_hash));
   }
-  if (!found.is_active) throw await refuse(setting, attempt, "user_inactive");
+  if (!found.is_active) throw await refuse(context, attempt, "user_inactive");
   if (isVerificationRequired(platform.config, undefined) && !found.email_verified) {
-    throw await refuse(setting, attempt, "email_not_verified");
+    throw await refuse(context, attempt, "email_not_verified");
   }
   const { password_hash: _hash, sessions_valid_from, ...account } = found;
   await renewPassword(platform, { accountId: account.id }, password, found.password_hash);
   const epoch = epochOf(sessions_valid_from);
   const from = { account, epoch };
   const subject = core ? from : await destinationOf(platform, from, ["pwd"]);
-  const signedIn = await signIn(setting, subject);
+  const signedIn = await signIn(context, subject);
   const where = "tenant" in subject ? subject.tenant : undefined;
-  await note(setting, { tenant: where, person: signedIn.user });
+  await note(context, { tenant: where, person: signedIn.user });
   return signedIn;
 }
 
@@ -142,13 +143,13 @@ const reasonFor = (found: object | undefined, hash: string | null | undefined): 
   return hash ? "invalid_password" : "no_password";
 };
 
-async function note({ audit, log }: Setting, { tenant, person }: Attempt): Promise<void> {
+async function note({ audit, log }: LogInContext, { tenant, person }: Attempt): Promise<void> {
   log.info({ user_id: person?.id, tenant_id: tenant?.id }, "User logged in successfully");
   const actor = actorOf({ tenant, person });
   await audit({ action: "auth.logged_in", tenant: tenant ?? null, actor });
 }
 
-async function refuse({ audit, log }: Setting, attempt: Attempt, reason: string) {
+async function refuse({ audit, log }: LogInContext, attempt: Attempt, reason: string) {
   log.warn({ reason, user_id: attempt.person?.id }, "Failed login attempt");
   const tenant = attempt.tenant ?? null;
   const [outcome, actor, detail] = ["failed" as const, actorOf(attempt), { reason }];
@@ -156,7 +157,7 @@ async function refuse({ audit, log }: Setting, attempt: Attempt, reason: string)
   return invalidCredentials();
 }
 
-/** What was typed where nobody has that name is not written: it may be a password. */
+/** Don't log a name that matches nobody: it may be a password typed into the wrong field. */
 const actorOf = ({ tenant, person }: Attempt): AuditActor =>
   person
     ? { kind: tenant ? "user" : "account", id: person.id, name: person.email }

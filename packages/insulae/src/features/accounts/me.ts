@@ -7,7 +7,7 @@ import { findUser, type UserTables, type UserView } from "../users/users.feature
 import { findAccount, listMemberships } from "./accounts.queries.ts";
 import { summaryOf } from "./sign-in.ts";
 
-/** Who is signed in, where, and what they may do there. */
+/** The caller, their tenant and their permissions. */
 export async function describeMe(
   platform: Platform,
   principal: Principal,

@@ -1,4 +1,4 @@
-/** Tells somebody of a sign-in from where they have not signed in before. */
+/** E-mails people about a sign-in from a device or network that they have not used before. */
 
 import type { Platform } from "../../kernel/feature/platform.ts";
 import { keptUserAgent } from "../../kernel/identity/sessions.ts";
@@ -18,12 +18,12 @@ export const newSignInMail = mailTemplate<{
 }>(
   {
     name: "new_sign_in",
-    about: "After a sign-in from where somebody has not been before",
-    subject: "{{ tenant }}: a new sign-in",
+    about: "Sent after a sign-in from a new device or network",
+    subject: "{{ tenant }}: new sign-in",
     body: [
-      "Somebody signed in with your account, from where you have not been before.",
+      "Someone signed in to your account from a device or network that you have not used before.",
       "When: {{ at }}. Address: {{ ip }}. Device: {{ device }}.",
-      "If it was not you, set a new password: that ends all sign-ins.",
+      "If this was not you, set a new password. That signs out every device.",
       "{{ link }}",
     ],
     values: { at: "Fri, 02 Jan 2026 10:00:00 GMT", ip: "192.0.2.1", device: "Firefox" },
@@ -32,7 +32,7 @@ export const newSignInMail = mailTemplate<{
   (values, { link }) => ({ ...values, link: link("/forgot-password") }),
 );
 
-/** To be called once the session is open. The first sign-in of all is not news. */
+/** Call this once the session is open. A person's very first sign-in is not reported. */
 export async function tellIfNew(
   { control, mail }: Platform,
   subject: Subject,
@@ -51,7 +51,7 @@ export async function tellIfNew(
         .where("tenant_id", tenantId === null ? "is" : "=", tenantId)
         .where("id", "<>", session.id)
         .where("impersonator_id", "is", null)
-        // As the index has it: null orders nothing.
+        // No effect on the result: `tenant_id` is fixed. It makes the order match the index.
         .orderBy("tenant_id", "desc")
         .orderBy("id", "desc")
         .limit(50)
@@ -73,7 +73,9 @@ export async function tellIfNew(
   });
 }
 
-/** A device in a network: a browser's next version, or another address of the /24 or /64, is no news. */
+/**
+ * A device in a network. A browser update, or another address in the same /24 or /64, is not new.
+ */
 function placeOf({ ip, user_agent }: Origin): string {
   const address = ip ?? "";
   const network = address.includes(":")

@@ -1,4 +1,4 @@
-/** What somebody may do about their own sessions: see them, end one, end all. */
+/** Lists and ends the caller's own sessions. */
 
 import type { Page } from "../../kernel/feature/page.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
@@ -10,7 +10,11 @@ import { defineError } from "../../kernel/lib/errors.ts";
 import { endUserSessions, type UserTables } from "../users/users.feature.ts";
 import { endAccountSessions, findAccountOfUser } from "./accounts.queries.ts";
 
-export const sessionNotFound = defineError("session_not_found", 404, "There is no such session");
+export const sessionNotFound = defineError(
+  "session_not_found",
+  404,
+  "You have no session with this id",
+);
 
 const ownerOf = (principal: Principal): SessionOwner & { readonly epoch: string } => ({
   tenantId: principal.kind === "tenant" ? principal.tenantId : undefined,
@@ -40,7 +44,7 @@ const viewOf = ({ impersonator_id, ...session }: SessionRow, { sessionId }: Sess
   impersonated: impersonator_id !== null,
 });
 
-/** @throws sessionNotFound, for somebody else's as for one that does not exist */
+/** @throws sessionNotFound if the session does not exist or belongs to somebody else */
 export async function endOwnSession(
   { sessions }: Platform,
   principal: Principal,
@@ -50,8 +54,8 @@ export async function endOwnSession(
 }
 
 /**
- * Ends all sessions of the person: a user's, or those of an account in the core and in all its
- * tenants, which for a user who is linked to one is the account.
+ * Ends all sessions of the caller. For an account, or a user linked to one, that is every session
+ * of the account, at the platform and in all its tenants.
  */
 export async function endAllSessions(platform: Platform, principal: Principal): Promise<void> {
   if (principal.kind === "core") {
@@ -63,7 +67,7 @@ export async function endAllSessions(platform: Platform, principal: Principal): 
   await endSessionsOf(platform, account ? { tenantId: null, id: account.id } : { tenantId, id });
 }
 
-/** Ends all sessions of an account, and of the users linked to it; or of a user. */
+/** Ends all sessions of an account and the users linked to it, or of one user. */
 export async function endSessionsOf(
   { control, authority, withTenant, tenants, forgetUser }: Platform,
   { tenantId, id }: Subject,

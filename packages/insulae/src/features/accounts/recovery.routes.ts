@@ -9,16 +9,20 @@ import { changePassword, wrongPassword } from "./change-password.ts";
 import { invalidLink, type Redeemed, resetPassword, verifyEmail } from "./recovery.ts";
 import { tenantOf } from "./tenant-of.ts";
 
-const Token = Type.String({ minLength: 1, maxLength: 200, description: "Of the mail's link." });
+const Token = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  description: "The token from the link in the e-mail.",
+});
 const Address = Type.Object(
   { email: Email, tenant: Type.Optional(TenantReference) },
   { $id: "Address" },
 );
 
-/** More would only fill a mailbox: the newest link is good for longer than that. */
+/** More would only fill a mailbox: each link is valid for longer than an hour. */
 const atMostHourly = 5;
 
-/** Who did it, and in whose log it belongs. */
+/** The actor and the log of the audit entry. */
 const auditOf = ({ subject, tenant }: Redeemed) => {
   const type = subject.tenantId === null ? "account" : "user";
   return {
@@ -36,7 +40,7 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       audit: "auth.email_verified",
       limit: "credentials",
-      summary: "Verifies an e-mail, with the token out of the mail",
+      summary: "Verifies an e-mail with the token from the message",
       body: Type.Object({ token: Token }, { $id: "EmailVerification" }),
       unknownTenant() {
         throw invalidLink();
@@ -57,11 +61,11 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       audit: "auth.verification_requested",
       limit: "credentials",
-      summary: "Sends the mail that verifies an e-mail once more",
+      summary: "Resends the verification e-mail",
       description:
-        "The answer is the same for every address. A mail is sent to one that is registered (in the tenant, if one is known, otherwise as an account) and not verified yet.",
+        "The response is the same for every address. An e-mail is sent only if the address is registered (with the tenant, if the request names one, otherwise as an account) and not verified yet.",
       body: Address,
-      // As if nobody had the address.
+      // The same response as for an address that is not registered.
       unknownTenant: ({ body }) => void canonicalEmail(body.email),
       response: { 202: null },
       errors: [invalidEmail, tenantNotFound, tenantAccessDenied],
@@ -85,9 +89,9 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       audit: "auth.password_reset_requested",
       limit: "credentials",
-      summary: "Sends a mail with a link that sets a new password",
+      summary: "E-mails a link for setting a new password",
       description:
-        "The answer is the same for every address. A mail is sent to one that is registered: in the tenant, if one is known, otherwise as an account.",
+        "The response is the same for every address. An e-mail is sent only if the address is registered: with the tenant, if the request names one, otherwise as an account.",
       body: Address,
       unknownTenant: ({ body }) => void canonicalEmail(body.email),
       response: { 202: null },
@@ -112,9 +116,9 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       audit: "auth.password_reset",
       limit: "credentials",
-      summary: "Sets a new password, with the token out of the mail",
+      summary: "Sets a new password with the token from the e-mail",
       description:
-        "Ends all sign-ins, and verifies the e-mail. A user who is linked to an account sets the account's password.",
+        "Ends all sessions and marks the e-mail as verified. For a user linked to an account, this sets the account's password.",
       body: Type.Object({ token: Token, password: NewPassword }, { $id: "PasswordReset" }),
       unknownTenant() {
         throw invalidLink();
@@ -137,7 +141,7 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
       limit: "credentials",
       summary: "Changes the caller's password",
       description:
-        "Ends all sign-ins, and gives new tokens to the caller. A user who is linked to an account changes the account's password.",
+        "Ends all sessions and returns new tokens. For a user linked to an account, this changes the account's password.",
       body: Type.Object(
         {
           current_password: Type.String({ minLength: 1, maxLength: maxPasswordLength }),

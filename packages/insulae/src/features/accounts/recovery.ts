@@ -1,8 +1,8 @@
 /**
- * Verifying an e-mail, and setting or changing a password.
+ * Verifies e-mails and resets passwords.
  *
- * What is asked for by e-mail is only noted: the same for every address, whether or not it is
- * anybody's. Whose it is is found out when the mail is sent, to the stored address.
+ * A request by e-mail only queues a message: the same work for every address, registered or not.
+ * The sender looks up the recipient later and mails the stored address, not the one typed.
  */
 
 import type { Platform } from "../../kernel/feature/platform.ts";
@@ -24,13 +24,13 @@ export const invalidLink = defineError(
   "This link was used, has expired, or was replaced by a newer one. Request another.",
 );
 
-/** Whom a link was for. */
+/** The person that a redeemed link was issued to. */
 export interface Redeemed {
   readonly subject: Subject;
   readonly tenant: Tenant | undefined;
 }
 
-/** @param known the tenant of the request; another tenant's link is not valid there. */
+/** @param known the tenant of the request; links issued for other tenants are invalid there */
 export async function verifyEmail(
   platform: Platform,
   known: Tenant | undefined,
@@ -49,10 +49,10 @@ export async function verifyEmail(
 }
 
 /**
- * Sets the password, and with it ends all sessions. Whoever read the mail has also proved that the
- * address is theirs. Nothing else is lifted: who is not active stays so.
+ * Sets a new password and ends all sessions. Since the link was read in the mailbox, the address
+ * counts as verified too. An inactive person stays inactive.
  *
- * @throws invalidLink, weakPassword (the link stays good), passwordsBusy
+ * @throws invalidLink, weakPassword (the link stays valid), passwordsBusy
  */
 export async function resetPassword(
   platform: Platform,
@@ -61,7 +61,7 @@ export async function resetPassword(
   password: string,
 ): Promise<Redeemed> {
   const { subject, tenant, email } = await holderOf(platform, known, resetPurpose, token);
-  // Before the token is used: a password that is refused must not cost it.
+  // Before the token is redeemed: a password that is too weak must not use it up.
   const password_hash = await platform.passwords.of(tenant).hash(password);
   const redeemed = await platform.oneTimeTokens.redeem(resetPurpose, token);
   const values = { password_hash, email_verified: true };
@@ -83,7 +83,7 @@ export const notify = (
     variables: { what: "password_changed", at: new Date().toUTCString() },
   });
 
-/** Whose token it is, if it is good here and now; it is not used yet. */
+/** The holder of a token that is valid here and now. Does not redeem it. */
 async function holderOf(
   { oneTimeTokens, tenants }: Platform,
   known: Tenant | undefined,
@@ -104,7 +104,7 @@ interface Values {
   readonly email_verified: boolean;
 }
 
-/** False if they are gone, not active, or have another e-mail by now. */
+/** @returns false if the person is gone, inactive, or has changed their e-mail */
 async function change(
   { control, withTenant }: Platform,
   { subject, tenant }: Redeemed,

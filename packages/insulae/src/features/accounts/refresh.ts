@@ -23,10 +23,11 @@ interface Setting extends SignInContext {
 }
 
 /**
- * Goes on with a session: new tokens for the one that is shown. Whether its subject may (still there,
- * active, a member, not logged out everywhere) is read from the database, not from what this node
- * remembers; and so is whether a second factor is asked for by now that they have not proved. A session
- * that is refused for that is over; one of a suspended tenant waits for it.
+ * Refreshes a session: issues new tokens for the refresh token presented.
+ *
+ * Reads from the database, not from this node's caches, whether the subject may continue (exists,
+ * active, still a member, not logged out everywhere) and whether a second factor has become
+ * mandatory. If not, the session ends; only a suspended tenant leaves it open for later.
  *
  * @param selected the tenant that the request's host or header names
  * @throws invalidToken, tenantInactive, tenantAccessDenied
@@ -68,11 +69,11 @@ export async function refresh(
 }
 
 /**
- * The same for a client that shows nothing but its access token, which still counts. The refresh token
- * that its session had is replaced: should it be shown after all, the session ends.
+ * The same for a client that presents only its still valid access token. The session's previous
+ * refresh token is superseded; if somebody presents it afterwards, the session ends.
  *
- * @throws authenticationRequired, invalidToken: without a token of the person's own (a machine's, a
- *   cookie's, an administrator's who acts as them)
+ * @throws authenticationRequired, invalidToken if the token is not a person's own: an API key or
+ *   certificate, a cookie, or an impersonation
  */
 export async function refreshByAccessToken(
   setting: Setting,
@@ -107,7 +108,7 @@ function subjectOf(
   { tenantId, subjectId }: RefreshableSession,
   tenant: Tenant | undefined,
 ) {
-  // The table has two kinds of subjects, and the tenant tells which.
+  // The session table holds both kinds of subjects; a tenant id means a user.
   if (tenantId === undefined) return findAccountSubject(platform, subjectId as AccountId);
   return tenant && findUserSubject(platform, tenant, subjectId as UserId);
 }

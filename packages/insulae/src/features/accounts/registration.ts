@@ -37,18 +37,18 @@ import type { SignInContext } from "./sign-in-subject.ts";
 export const registrationClosed = defineError(
   "registration_closed",
   403,
-  "This tenant is not open for registration",
+  "This tenant does not accept registrations",
 );
-/** What is possible instead. Which domains are a tenant's stands in the public DNS. */
+/** Alternatives to offer. A tenant's domains are no secret: they are in the public DNS. */
 const waysIn = {
   domain:
     "Register without a tenant, verify your e-mail address, and join by its domain: POST /api/v1/tenants/{id}/join.",
   invitation: "Ask for an invitation.",
 } as const;
-/** What strangers hear at a tenant that takes no registrations, and at one that there is not. */
+/** The same refusal for a tenant that takes no registrations and for one that does not exist. */
 export const invitationOnly = () => registrationClosed({ detail: waysIn.invitation });
 
-/** Anybody can register with any address, again and again where the answer tells nothing. */
+/** Anybody can register any address, repeatedly, because the response does not say it is taken. */
 const atMostHourly = 5;
 
 type Person = Omit<Static<typeof Registration>, "tenant" | "session">;
@@ -59,12 +59,12 @@ interface Setting extends SignInContext {
 }
 
 export interface RegistrationOptions {
-  /** Whether the first user of a tenant that has none is its owner. Never in production. */
+  /** Whether the first user of an empty tenant becomes its owner. Never in production. */
   readonly firstOwns?: boolean;
 }
 
 /**
- * Registers somebody, as a user of the tenant, or without one as an account, and signs them in.
+ * Registers a user of the tenant, or without a tenant an account, and signs them in.
  *
  * @throws registrationClosed, emailTaken, usernameTaken, invalidEmail, invalidUsername,
  *   weakPassword, passwordsBusy
@@ -98,12 +98,13 @@ export async function register(
 }
 
 /**
- * Nobody is signed in: the reply is the same whether or not there is somebody new. Only where e-mails
- * need not be verified is a taken one said (`emailTaken`): who signs up is signed in at once there.
+ * Nobody is signed in yet, and the response is the same whether or not a user was created. Where no
+ * verification is needed, registration signs in at once and can't hide a taken e-mail
+ * (`emailTaken`).
  */
 interface Pending {
   readonly reply: Static<typeof VerificationPending>;
-  /** The address was registered already; for the audit log, never for a reply. */
+  /** The address was already registered. For the audit log, never for a response. */
   readonly taken: boolean;
 }
 
@@ -113,7 +114,8 @@ const pending = (email: string, made: boolean): Pending => ({
 });
 
 /**
- * Makes a user of the tenant, with the role `user` unless they are the first and that one owns it.
+ * Creates a user of the tenant with the role `user`, or `owner` for the first one under
+ * `firstOwns`.
  *
  * @throws registrationClosed, invalidEmail, invalidUsername, weakPassword, passwordsBusy
  */
@@ -135,7 +137,7 @@ async function registerUser(
   };
   if (isVerificationRequired(platform.config, tenant)) {
     return platform.withTenant<UserTables, Pending>(tenant, async ({ db, mail }) => {
-      // Whatever the e-mail is, or it would tell.
+      // Checked whether or not the e-mail is taken: otherwise the error would reveal which.
       if (values.username !== undefined && (await isUsernameTaken(db, values.username))) {
         throw usernameTaken();
       }
@@ -160,7 +162,7 @@ async function registerUser(
 }
 
 /**
- * Makes an account, which may then make tenants (it is an owner to be) or join some.
+ * Creates an account, which may then create tenants (`is_owner`) or join existing ones.
  *
  * @throws invalidEmail, weakPassword, passwordsBusy
  */
@@ -170,7 +172,7 @@ async function registerAccount(
 ): Promise<SignedInReply | Pending> {
   const { platform } = context;
   if (username !== undefined) {
-    const message = "only the users of a tenant have usernames";
+    const message = "only users of a tenant have a username; leave it out";
     throw validationFailed({ errors: [{ pointer: "/body/username", message }] });
   }
   const { control, mail } = platform;
@@ -199,9 +201,10 @@ interface NewAccount extends Pick<Person, "email" | "password"> {
 }
 
 /**
- * Makes an account for somebody who has proved that the e-mail is theirs.
+ * Creates an account whose e-mail address has already been proved.
  *
- * @returns undefined if there is one. @throws weakPassword, passwordsBusy
+ * @returns undefined if the e-mail has an account already
+ * @throws weakPassword, passwordsBusy
  */
 export async function createVerifiedAccount(
   platform: Platform,

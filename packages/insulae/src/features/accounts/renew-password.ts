@@ -2,14 +2,14 @@ import type { Platform } from "../../kernel/feature/platform.ts";
 import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import type { UserTables } from "../users/users.feature.ts";
 
-/** Whose password it is: an account's, or a user's own. */
+/** Where the password is stored: in an account or in a user of its own tenant. */
 type Holder =
   | { readonly accountId: AccountId }
   | { readonly tenant: Tenant; readonly userId: UserId };
 
 /**
- * Hashes a password anew that was right, where its hash is of a kind or cost that is not made any
- * more. It stays the same password: nobody's sessions end.
+ * Rehashes a password that has just been verified if its hash uses an outdated algorithm or cost.
+ * The password stays the same, so no sessions end.
  */
 export async function renewPassword(
   { control, passwords, withTenant }: Platform,
@@ -20,7 +20,7 @@ export async function renewPassword(
   const tenant = "tenant" in holder ? holder.tenant : undefined;
   const renewed = old ? await passwords.of(tenant).renew(password, old) : undefined;
   if (!old || renewed === undefined) return;
-  // By `renewed_hash` the trigger that ends sessions knows that it is the same password.
+  // `renewed_hash` tells the trigger that ends sessions that the password has not changed.
   const values = { password_hash: renewed, renewed_hash: renewed };
   if ("accountId" in holder) {
     await control

@@ -1,12 +1,12 @@
 /**
- * The gate in `signIn`. Whoever has a factor beside their password is asked for it, and so is everybody
- * in a tenant that says `second_factor: required`; whoever has none there may set one up, and nothing
- * else. Until then there is no session: the answer is 401 `second_factor_required` with an `mfa_token`,
- * a one-time token that is good for the next step only (`features/factors`).
+ * The second-factor check in `signIn`. It asks everybody who has a second factor, and everybody in
+ * a tenant with `second_factor: required`; there, people without a factor may only set one up.
+ * Until then there is no session: the response is 401 `second_factor_required` with an `mfa_token`,
+ * a one-time token that is valid for the next step only (`features/factors`).
  *
  *     signIn ── mfa in amr? ── yes ─────────────────────────────────► session
  *                  │ no
- *                  ├─ nobody asks for one ──────────────────────────► session
+ *                  ├─ not required, none set up─────────────────────► session
  *                  ├─ has factors ──► mfa_token ──► POST second-factor ──► signIn
  *                  └─ has none ─────► mfa_token ──► set one up ──────────► signIn
  */
@@ -21,7 +21,7 @@ import type { AccountId } from "../../kernel/tenancy/tenant.ts";
 import type { SignInContext, Subject } from "./sign-in-subject.ts";
 import { siteFor } from "./sites.ts";
 
-/** What an `mfa_token` is for. */
+/** The purposes of an `mfa_token`. */
 export const secondFactorPurpose = "second-factor";
 export const enrolmentPurpose = "second-factor-enrolment";
 
@@ -33,7 +33,7 @@ export const administratorNeedsFactor = defineError(
   "This tenant requires a second factor. Sign in with yours first.",
 );
 
-/** Whose factors count: of a user who is linked to an account, the account's. */
+/** The owner of the factors to check: the linked account if there is one, otherwise the user. */
 export function ownerOf(subject: Subject): Owner {
   if (!("tenant" in subject)) return { tenantId: null, id: subject.account.id };
   const { tenant, user, accountId } = subject;
@@ -45,7 +45,7 @@ export function ownerOf(subject: Subject): Owner {
 const isRequired = (subject: Subject): boolean =>
   "tenant" in subject && subject.tenant.settings.second_factor === "required";
 
-/** Whether somebody who has proved this much has to prove more, now. */
+/** Whether sign-in needs another factor beyond `amr`. */
 export async function isMoreAsked(
   { factors }: Pick<Platform, "factors">,
   subject: Subject,
@@ -56,8 +56,9 @@ export async function isMoreAsked(
 }
 
 /**
- * Lets pass whoever has proved enough. An administrator who acts as somebody can't have their factors;
- * where the tenant asks for a second one, it is the administrator's own that counts.
+ * Passes if the factors proved so far are enough, otherwise throws. An impersonating administrator
+ * can't present the user's factors; in a tenant that requires two, the administrator's own are
+ * checked.
  *
  * @throws secondFactorRequired, administratorNeedsFactor
  */
@@ -92,7 +93,9 @@ export async function passGate(
   });
 }
 
-/** What they may answer with. The token is the challenge of a passkey: as fresh, and good once. */
+/**
+ * The factors they can answer with. The token doubles as the passkey challenge: fresh, single use.
+ */
 async function methodsOf(
   { platform, request }: SignInContext,
   subject: Subject,
@@ -119,7 +122,7 @@ async function methodsOf(
   };
 }
 
-/** A right password is worth a line in the log, however it goes on. */
+/** Audits the correct password even if the second factor never follows. */
 const note = ({ platform, request }: SignInContext, subject: Subject): Promise<void> =>
   platform.audit({
     action: "auth.second_factor_requested",
@@ -133,7 +136,7 @@ const note = ({ platform, request }: SignInContext, subject: Subject): Promise<v
     requestId: request.id,
   });
 
-/** Who signs in, as one-time tokens know them. */
+/** The subject as one-time tokens identify it. */
 const idOf = (subject: Subject): Owner =>
   "tenant" in subject
     ? { tenantId: subject.tenant.id, id: subject.user.id }

@@ -11,17 +11,19 @@ import { endAllSessions, endOwnSession, listOwnSessions, sessionNotFound } from 
 import { refresh } from "./refresh.ts";
 import { emailNotVerified, noAccount, passwordLoginOff, switchTo } from "./switch.ts";
 
-/** What happens to a session between log-in and log-out. */
+/** Session routes: refresh, switch tenant, log out, list, end. */
 export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
   r.post(
     "/auth/refresh",
     {
       permission: "public",
       context: "any",
-      audit: { none: "the session's log-in is in the log; a token that was copied is logged" },
-      summary: "Gives new tokens for a refresh token, which is good once",
+      audit: {
+        none: "the log-in that began the session is audited, and so is the reuse of a refresh token",
+      },
+      summary: "Exchanges a refresh token (single use) for new tokens",
       description:
-        "If the answer is lost, the same token gives the same successor for ten seconds. One that comes again later, or after its successor was used, was copied: its session ends.",
+        "If the response is lost, the same token returns the same successor for ten seconds. A token presented later than that, or after its successor was used, is treated as stolen: the session ends.",
       body: Refresh,
       unknownTenant() {
         throw invalidToken();
@@ -39,7 +41,7 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       audit: "auth.switched",
-      summary: "Gives a token for another tenant of the same account, in a session of its own",
+      summary: "Opens a session in another tenant of the same account",
       body: Switch,
       response: SignedIn,
       errors: [noAccount, emailNotVerified, passwordLoginOff, tenantNotFound, tenantInactive],
@@ -61,8 +63,7 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       personal: false,
       audit: "auth.logged_out",
-      summary:
-        "Ends the session: its access tokens or its cookie, everywhere, and its refresh token",
+      summary: "Ends the session and revokes its access tokens, cookie and refresh token",
       response: { 204: null },
     },
     async ({ platform, credential, header }) => {
@@ -77,8 +78,8 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       audit: "auth.logged_out_everywhere",
-      summary: "Ends all sessions of the person, this one too",
-      description: "Of an account: in the core and in all its tenants.",
+      summary: "Ends all of the caller's sessions, including this one",
+      description: "For an account: at the platform and in all its tenants.",
       response: { 204: null },
     },
     async ({ platform, user }) => {
@@ -91,7 +92,7 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "authenticated",
       context: "any",
-      summary: "Lists one's own sessions here that are open, newest first",
+      summary: "Lists the caller's open sessions here, newest first",
       query: pageQuery({}),
       response: pageOf(SessionView),
     },
@@ -104,7 +105,7 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       audit: "session.ended",
-      summary: "Ends one of one's own sessions",
+      summary: "Ends one of the caller's sessions",
       params: idParams,
       response: { 204: null },
       errors: [sessionNotFound],

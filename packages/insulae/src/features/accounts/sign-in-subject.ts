@@ -4,7 +4,7 @@ import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
 import type { UserView } from "../users/users.feature.ts";
 import type { AccountView } from "./accounts.queries.ts";
 
-/** Who signs in, and in which epoch: a user of a tenant, or an account in the core. */
+/** Who signs in, in which epoch: a user of a tenant, or an account at the platform. */
 export type Subject = UserSubject | AccountSubject;
 
 export interface UserSubject {
@@ -20,12 +20,12 @@ export interface AccountSubject {
   readonly epoch: string;
 }
 
-/** The request that signs somebody in. */
+/** The request that signs somebody in, and how to answer it. */
 export interface SignInContext {
   readonly platform: Platform;
   readonly request: RequestInfo;
-  /** Sets a header of the answer; there where a browser asked for a cookie instead of tokens. */
+  /** Sets a response header. Present if the client asked for a cookie instead of tokens. */
   readonly browser?: ((name: string, value: string) => void) | undefined;
-  /** The access token shows names as well; see `ShownNames`. */
+  /** Put names into the access token; see `ShownNames`. */
   readonly showNames?: boolean | undefined;
 }

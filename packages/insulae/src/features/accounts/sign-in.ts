@@ -1,11 +1,10 @@
 /**
- * The one way in. Whatever somebody proved who they are by (a password, a registration, a switch),
- * it ends in `signIn`, which makes their session and what they are given: tokens for one context,
- * and a look around.
+ * The single path to a session. Password, registration, identity provider, invitation and tenant
+ * switch all end in `signIn`, which opens the session and issues tokens for one context.
  *
- * A `Subject` is who they are *together with* their epoch. It has to be read before (or with) what
- * they prove: should they be logged out everywhere or change the password meanwhile, the session
- * that is made here belongs to an epoch that is over, and is no good from the start.
+ * A `Subject` combines the person with their epoch. Read it before (or together with) verifying
+ * their proof: if they log out everywhere or change the password meanwhile, the new session belongs
+ * to a past epoch and is invalid from the start.
  */
 
 import type { Static } from "typebox";
@@ -38,7 +37,7 @@ import { tellIfNew } from "./new-sign-in.ts";
 import { passGate } from "./second-factor.ts";
 import type { AccountSubject, SignInContext, Subject, UserSubject } from "./sign-in-subject.ts";
 
-// Times are dates here and text on the wire.
+// Timestamps are dates here and text in JSON.
 export type SignedInReply = Omit<Static<typeof SignedIn>, "user"> & {
   readonly user: UserView | AccountView;
 };
@@ -47,21 +46,23 @@ export interface SignInOptions {
   /** Default `token`. */
   readonly kind?: SessionKind;
   /**
-   * How they have proved who they are; default: by a password, or what counts as much. One who has
-   * proved a second factor elsewhere (at an outside provider, in an earlier session) has `mfa` in it.
+   * How the person authenticated; default: password or equivalent. Contains `mfa` if they proved a
+   * second factor elsewhere (at an identity provider, in an earlier session).
    */
   readonly amr?: Amr;
-  /** When they did, if not just now. */
+  /** When they authenticated; default: now. */
   readonly provedAt?: Date | undefined;
-  /** The platform administrator who acts as the subject; then `amr` is how they have proved it. */
+  /** The platform administrator impersonating the subject; `amr` is then the administrator's. */
   readonly impersonator?: AccountId;
-  /** The session ends then, and there is no refresh token; default: as long as it is refreshed. */
+  /** Ends the session after this time, without a refresh token; default: refreshable. */
   readonly lifetimeSeconds?: number;
 }
 
 /**
- * @throws invalidCredentials for a user who is not active (any more)
- * @throws secondFactorRequired if they, or the tenant, ask for more than they have proved
+ * Opens a session for the subject and returns its tokens or sets its cookie.
+ *
+ * @throws invalidCredentials if the user is no longer active
+ * @throws secondFactorRequired if the person or the tenant requires more than `amr` proves
  */
 export async function signIn(
   context: SignInContext,
@@ -90,24 +91,24 @@ export async function signIn(
   return replyFor(context, subject, session);
 }
 
-/** The tokens of somebody who did not ask for a cookie. */
+/** The tokens of a reply to a client that did not ask for a cookie. */
 export function bearerOf({ access_token, refresh_token, token_type, expires_in }: SignedInReply) {
   if (access_token === undefined || token_type === undefined) {
-    throw new Error("the reply is a browser's, whose session is shown by a cookie");
+    throw new Error("this reply has no tokens: the session uses a cookie");
   }
   return { access_token, refresh_token, token_type, expires_in };
 }
 
-/** From where a session is used. */
+/** The client's address and user agent, as stored with the session. */
 export const clientOf = ({ ip, headers }: RequestInfo) => ({
   ip,
   userAgent: headers["user-agent"]?.toString(),
 });
 
 /**
- * What the subject of a session is given: at sign-in, and each time that it is refreshed.
+ * The tokens and the view of the subject, at sign-in and on each refresh.
  *
- * @throws invalidCredentials for a user who is not active (any more)
+ * @throws invalidCredentials if the user is no longer active
  */
 export async function replyFor(
   { platform, showNames }: Pick<SignInContext, "platform" | "showNames">,
@@ -129,9 +130,8 @@ export async function replyFor(
 }
 
 /**
- * The same for a browser: its session is shown by a cookie. Each sign-in makes a new one, and the one
- * that the browser had before ends, so nobody can be made to go on in a session that somebody else
- * knows.
+ * The same with a session cookie. Each sign-in opens a new session and ends the one that the
+ * browser had before, which prevents session fixation.
  */
 async function signInBrowser(
   { platform, request, browser }: Required<Omit<SignInContext, "showNames">>,
@@ -159,7 +159,7 @@ async function signInBrowser(
   };
 }
 
-/** What a token for the subject says, and what they are shown. */
+/** The token's claims and the view of the subject in the response. */
 async function contextOf(platform: Platform, subject: Subject, showNames = false) {
   if ("tenant" in subject) {
     const { tenant, user } = subject;
@@ -186,8 +186,8 @@ async function contextOf(platform: Platform, subject: Subject, showNames = false
 }
 
 /**
- * A user as they are now, for signing them in; undefined if there is no such user, or they or the
- * account that they are linked to are not active, or the account is no longer a member.
+ * The current state of a user, for sign-in; undefined if the user does not exist, if they or their
+ * linked account are inactive, or if the account is no longer a member.
  */
 export async function findUserSubject(
   { control, withTenant }: Platform,
@@ -206,7 +206,7 @@ export async function findUserSubject(
   return { tenant, user, accountId, epoch: epochOf(validFrom, linked.sessions_valid_from) };
 }
 
-/** Whether an account may be signed in as a user that it is linked to, as far as e-mails count. */
+/** Whether the tenant's e-mail verification rule lets the account in as its linked user. */
 export const mayEnter = (
   { config }: Pick<Platform, "config">,
   { tenant, user }: UserSubject,
@@ -214,8 +214,8 @@ export const mayEnter = (
 ): boolean => !isVerificationRequired(config, tenant) || isVerified(user, account);
 
 /**
- * Whether what they have proved is enough to be signed in as this user. A password is not in a tenant
- * that says `password_login: off`, but for owners, who don't sign in by a tenant's provider.
+ * Whether this kind of proof lets the user in. A password does not in a tenant with
+ * `password_login: off`, except for owners, who don't use the tenant's identity provider.
  */
 export const mayEnterBy = (
   amr: Amr,
@@ -223,7 +223,7 @@ export const mayEnterBy = (
 ): boolean =>
   tenant.settings.password_login !== "off" || user.role === "owner" || !amr.includes("pwd");
 
-/** An account as it is now, for signing it in; undefined if there is none or it is not active. */
+/** The current state of an account, for sign-in; undefined if it does not exist or is inactive. */
 export async function findAccountSubject(
   { control }: Platform,
   id: AccountId,
@@ -234,7 +234,7 @@ export async function findAccountSubject(
   return { account, epoch: epochOf(validFrom) };
 }
 
-/** Whoever it is, as they are now, for signing them in. */
+/** The current state of a user or account, for sign-in. */
 export async function findSubject(
   platform: Platform,
   { tenantId, id }: Id,
@@ -245,9 +245,8 @@ export async function findSubject(
 }
 
 /**
- * Where an account is signed in that has proved itself so and has not said where: one that is in one tenant, there; one that is
- * in several, or in none, into the core, from where it switches. So is a platform administrator, whose
- * work is there.
+ * Where to sign in an account that named no tenant: into its tenant if it has exactly one and may
+ * enter it; otherwise, and for platform administrators, at the platform, where it can switch.
  */
 export async function destinationOf(
   platform: Platform,
@@ -260,7 +259,7 @@ export async function destinationOf(
   const tenant = only && others.length === 0 ? await platform.tenants.find(only.id) : undefined;
   const user = tenant && only && (await findUserSubject(platform, tenant, only.user_id));
   if (!user || !mayEnter(platform, user, account) || !mayEnterBy(amr, user)) return from;
-  // What ends the account's sessions may have happened since the account was read.
+  // The account's sessions may have been ended since the account was read.
   return isOfAccount(user.epoch, epoch) ? user : from;
 }
 

@@ -1,10 +1,10 @@
 /**
- * Where passkeys may be made and used (WebAuthn's relying parties), from configuration only: the
- * platform's own pages, and the hosts of a tenant.
+ * The WebAuthn relying parties where passkeys may be created and used, from configuration only: the
+ * platform's own pages and a tenant's hosts.
  *
- * A tenant's host is good for the tenant's own users, those with a password of their own. For accounts
- * there is the platform's site alone: a custom domain is in its owner's hands, who could point it at a
- * server of theirs and have a passkey that was made there answer a challenge for the whole account.
+ * A tenant's host serves only the tenant's own users, those with a password of their own. Accounts
+ * use the platform's site alone: the owner of a custom domain could point it at another server and
+ * use a passkey created there to answer a challenge for the whole account.
  */
 import type { Settings } from "../../config/settings.ts";
 import type { RequestInfo } from "../../kernel/feature/feature.ts";
@@ -13,7 +13,7 @@ import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
 type Configured = Pick<Settings, "appUrl" | "baseUrl" | "baseDomain">;
 
-/** The platform's first. @param tenant of users with a password of their own. */
+/** The platform's site first. @param tenant the tenant of a user with their own password */
 export function sitesOf(
   { appUrl, baseUrl, baseDomain }: Configured,
   tenant: Tenant | undefined,
@@ -35,7 +35,7 @@ export function sitesOf(
   ];
 }
 
-/** The one whose page sends the request; the platform's, if it is no page of any. */
+/** The site whose page sent the request; the platform's if none matches. */
 export function siteFor(
   config: Configured,
   tenant: Tenant | undefined,

@@ -19,7 +19,7 @@ import type { SignInContext } from "./sign-in-subject.ts";
 export const noAccount = defineError(
   "no_account",
   403,
-  "This user belongs to one tenant and has no account to switch with",
+  "This user has no account and cannot switch tenants",
 );
 
 export const emailNotVerified = defineError(
@@ -35,12 +35,13 @@ export const passwordLoginOff = defineError(
 );
 
 /**
- * From one context into another one of the same account, in a session of its own.
+ * Opens a session of its own for the same account in another tenant, or at the platform.
  *
- * @param reference the tenant's id, key, slug or number; null: the core.
- * @param options.invited they have accepted an invitation there, which is as good as any other way in.
- * @throws noAccount, tenantInactive, emailNotVerified, passwordLoginOff, secondFactorRequired; tenantNotFound, for a tenant that the account
- *   is not in as for one that does not exist
+ * @param reference the tenant's id, key, slug or number; null: the platform
+ * @param options.invited they have just accepted an invitation there, which any tenant accepts as
+ * proof
+ * @throws noAccount, tenantInactive, emailNotVerified, passwordLoginOff, secondFactorRequired;
+ *   tenantNotFound if the tenant does not exist or the account is not a member
  */
 export async function switchTo(
   context: SignInContext,
@@ -51,7 +52,8 @@ export async function switchTo(
 ): Promise<SignedInReply> {
   const { platform } = context;
   const { account, epoch } = await accountOf(platform, principal);
-  // This node may not have heard yet, and what begins now would outlive what has ended.
+  // Check the database: this node may not know yet that the old session ended, and the new one
+  // would outlive it.
   const proof = await platform.sessions.findProof(credential.sessionId);
   if (!proof || !isOfAccount(principal.epoch, epoch)) throw invalidToken();
   if (reference === null) return signIn(context, { account, epoch }, proof);
@@ -68,10 +70,10 @@ export async function switchTo(
 }
 
 /**
- * Whose account it is. A user that is linked to one can only have logged in with its password: the
- * table `users` allows no second one.
+ * The caller's account. A user linked to an account has no password of their own (a constraint on
+ * `users`), so they can only have logged in with the account's.
  *
- * @throws noAccount, invalidToken if it is not active
+ * @throws noAccount, invalidToken if the account is inactive
  */
 export async function accountOf(platform: Platform, principal: Principal) {
   const linked =

@@ -3,8 +3,8 @@ import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
 /**
- * The tenant that a sign-up, a log-in or a mail is for. One that the body names only selects: it has to
- * agree with what host, header or token say.
+ * The tenant of a sign-up, log-in or e-mail request. A tenant named in the body only selects: it
+ * must agree with the host, header and token.
  */
 export async function tenantOf(
   { tenants }: Platform,
@@ -14,7 +14,7 @@ export async function tenantOf(
   if (reference === undefined) return known;
   const selected = await tenants.find(reference);
   if (known && selected?.id !== known.id) throw tenantAccessDenied();
-  // Strangers are not told that a tenant is suspended.
+  // Don't reveal to unauthenticated callers that a tenant is suspended.
   if (selected?.status !== "active") throw tenantNotFound();
   return selected;
 }

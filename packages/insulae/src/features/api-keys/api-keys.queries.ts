@@ -18,7 +18,7 @@ export interface ApiKeyTables {
 
 type Db = Kysely<ApiKeyTables>;
 
-/** All but the hash of the secret. */
+/** All columns except the hash of the secret. */
 const columns = [
   "id",
   "user_id",
@@ -38,7 +38,7 @@ const newestApiKeys = statement(
   },
 );
 
-/** A page, newest first, and whether there is another. */
+/** One page, newest first, and whether another follows. */
 export async function listApiKeys(db: Db, { limit, after }: Page) {
   const found = await newestApiKeys.all(db, { limit: limit + 1, after: after[0] });
   return { rows: found.slice(0, limit), more: found.length > limit };
@@ -59,7 +59,7 @@ export const deleteApiKey = statement((db: Db, p: Params<{ id: string }>) =>
   db.deleteFrom("api_keys").where("id", "=", p.id).returning(["id", "name", "user_id"]),
 );
 
-/** Writes down when keys were used; never an earlier time than another node has written. */
+/** Records when keys were last used. Never replaces a later time written by another node. */
 export async function noteUse(db: Db, usedAt: ReadonlyMap<string, Date>): Promise<void> {
   const times = [...usedAt.values()].map((time) => time.toISOString());
   await sql`

@@ -47,22 +47,28 @@ export const tooManyApiKeys = defineError(
   "A user can have at most 50 API keys. Revoke one that is no longer used.",
 );
 
-/** They are all read with their maker's standing. */
+/**
+ * Bounds the work of one request: all of a user's keys are read together with their permissions.
+ */
 const maxKeysOfUser = 50;
 
 const properties = {
   id: uuid,
   name: Type.String(),
-  prefix: Type.String({ description: "What the key begins with." }),
-  scopes: Type.Array(Type.String(), { description: "The permissions that it was made for." }),
-  user_id: Type.String({ format: "uuid", description: "Who made it." }),
+  prefix: Type.String({ description: "The first characters of the key." }),
+  scopes: Type.Array(Type.String(), {
+    description: "The permissions that the key was created with.",
+  }),
+  user_id: Type.String({ format: "uuid", description: "The user who created it." }),
   expires_at: nullable(timestamp),
-  last_used_at: Type.Union([timestamp, Type.Null()], { description: "To a minute or two." }),
+  last_used_at: Type.Union([timestamp, Type.Null()], {
+    description: "Accurate to a minute or two.",
+  }),
   created_at: timestamp,
 };
 const ApiKey = Type.Object(properties, { $id: "ApiKey" });
 const MadeApiKey = Type.Object(
-  { ...properties, key: secretText("The key itself. It is shown now, and never again.") },
+  { ...properties, key: secretText("The key itself. It is shown only once.") },
   { $id: "MadeApiKey" },
 );
 const NewApiKey = Type.Object(
@@ -105,9 +111,9 @@ export const apiKeyRoutes = (r: RouteBuilder<ApiKeyTables>) => [
       permission: "api-keys:write",
       personal: true,
       audit: "api_key.created",
-      summary: "Makes an API key, of permissions that you hold yourself",
+      summary: "Creates an API key with permissions that you hold yourself",
       description:
-        "The key is sent as `Authorization: Bearer ik_…` or `X-API-Key: ik_…`. It may do what its scopes say as far as its maker may at that moment, and ends with its maker.",
+        "Send the key as `Authorization: Bearer ik_…` or `X-API-Key: ik_…`. It grants those of its scopes that its creator holds at the time of the request, and stops working when the creator is deactivated or deleted.",
       body: NewApiKey,
       response: { 201: MadeApiKey },
       errors: [unknownPermission, permissionNotHeld, expiryPassed, tooManyApiKeys, personalOnly],
@@ -130,7 +136,7 @@ export const apiKeyRoutes = (r: RouteBuilder<ApiKeyTables>) => [
           expires_at: expiresAt,
         });
       });
-      if (!row) throw new Error("the API key was not made");
+      if (!row) throw new Error("the API key was not created");
       await forgetUser(user.id);
       await audit({
         action: "api_key.created",
@@ -147,7 +153,7 @@ export const apiKeyRoutes = (r: RouteBuilder<ApiKeyTables>) => [
     {
       permission: "api-keys:write",
       audit: "api_key.revoked",
-      summary: "Revokes an API key, whoever made it; it counts from its next request on",
+      summary: "Revokes an API key, whoever created it. The key's next request is refused.",
       params: idParams,
       response: { 204: null },
       errors: [apiKeyNotFound],

@@ -2,7 +2,7 @@ import { feature } from "../../kernel/feature/feature.ts";
 import type { AuditTables } from "./audit.queries.ts";
 import { auditRoutes } from "./audit.routes.ts";
 
-/** The tenant's audit log. Its entries are written by `kernel/audit`. */
+/** Reads the audit logs of tenants and of the platform. `kernel/audit` writes their entries. */
 export const audit = feature<AuditTables>("audit", {
   permissions: {
     "audit:read": {

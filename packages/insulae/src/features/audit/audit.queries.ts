@@ -4,27 +4,27 @@ import { chainPlatformLog } from "../../kernel/audit/platform-chain.ts";
 import { type Given, given, type Params, statement } from "../../kernel/data/statement.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 
-/** A tenant's log; the platform's is of the same form, under another name. */
+/** A tenant's log. The platform's log has the same columns under another name. */
 export interface AuditTables {
   audit_log: ControlTables["control.audit_log"];
 }
 
 type Db = Kysely<AuditTables>;
 
-/** What entries are chosen by. */
+/** Filters for the list and the export. */
 export interface AuditFilter {
   readonly action?: string | undefined;
   readonly outcome?: AuditOutcome | undefined;
-  /** The id of whoever did it. */
+  /** The id of the actor. */
   readonly actor?: string | undefined;
-  /** The id of what it was done to. */
+  /** The id of the object acted on. */
   readonly target?: string | undefined;
   readonly from?: string | undefined;
   readonly to?: string | undefined;
 }
 
 const columns = [
-  // A bigint: a number in JSON, which is all that these columns are read as.
+  // A bigint; typed as a number because these rows are only ever read as JSON.
   sql<number>`seq`.as("seq"),
   "id",
   "at",
@@ -44,14 +44,14 @@ const columns = [
   "hash",
 ] as const;
 
-/** The statements on one of the two tables. */
+/** The statements for one of the two logs. */
 function auditQueries(table: "audit_log" | "control.audit_log") {
   const matching = (db: Db, p: Params<AuditFilter>) => {
     // Both tables have the same columns.
     let entries = db
       .selectFrom(table as "audit_log")
       .select(columns)
-      // Those of the platform's that wait for their place in the chain.
+      // Skip platform entries that have not been chained yet.
       .where("seq", "is not", null);
     if (given(p.action)) entries = entries.where("action", "=", p.action);
     if (given(p.outcome)) entries = entries.where("outcome", "=", p.outcome);
@@ -74,10 +74,10 @@ function auditQueries(table: "audit_log" | "control.audit_log") {
   );
 
   /**
-   * All entries as lines of JSON, oldest first, some hundred at a time: the next are fetched when
-   * these have been taken, and no connection is held in between.
+   * Streams all matching entries as JSON lines, oldest first. Fetches the next batch only once the
+   * reader has taken the last, and holds no connection in between.
    *
-   * @param respell gets entries as a list.
+   * @param respell rewrites each batch, given as a JSON array
    */
   async function* lines(
     db: Db,
@@ -86,7 +86,7 @@ function auditQueries(table: "audit_log" | "control.audit_log") {
   ): AsyncGenerator<string> {
     for (let after = "0"; ; ) {
       const { items, last } = await oldest.part(db, { ...filter, after, limit: linesAtOnce });
-      // No line break but those between the rows: a `jsonb` keeps none.
+      // The only line breaks are those between rows: `jsonb` output contains none.
       if (items !== "") yield `${respell(`[${items}]`).slice(1, -1).replaceAll(",\n", "\n")}\n`;
       if (last === undefined) return;
       after = String((JSON.parse(last) as { readonly seq: number }).seq); // a row of the statement
@@ -101,9 +101,9 @@ const linesAtOnce = 500;
 export const tenantAudit = auditQueries("audit_log");
 export const platformAudit = auditQueries("control.audit_log");
 
-/** The control plane, for the statements on its log, whose entries all have their place in the chain. */
+/** Chains the pending entries of the platform's log, then returns a database to query it. */
 export async function platformLog(control: Kysely<ControlTables>): Promise<Db> {
   await chainPlatformLog(control);
-  // The statements name no other table than control.audit_log, which it has.
+  // Safe: the statements name no table except control.audit_log, which the control plane has.
   return control as unknown as Db;
 }

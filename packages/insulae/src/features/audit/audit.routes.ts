@@ -10,7 +10,7 @@ const Text = nullable(Type.String());
 
 const AuditEntry = Type.Object(
   {
-    seq: Type.Integer({ description: "1, 2, 3 … without a gap, in the order of commits." }),
+    seq: Type.Integer({ description: "1, 2, 3 … without gaps, in commit order." }),
     id: uuid,
     at: timestamp,
     action: Type.String({ examples: ["user.deleted"] }),
@@ -19,8 +19,10 @@ const AuditEntry = Type.Object(
       description: "user, account, api_key, certificate, system or anonymous",
     }),
     actor_id: Text,
-    actor_name: nullable(Type.String({ description: "The e-mail or name, as it was then." })),
-    impersonator: nullable(Type.String({ description: "The account that acted as the actor." })),
+    actor_name: nullable(Type.String({ description: "The actor's e-mail or name at that time." })),
+    impersonator: nullable(
+      Type.String({ description: "The account that was impersonating the actor." }),
+    ),
     target_type: Text,
     target_id: Text,
     ip: Text,
@@ -28,7 +30,9 @@ const AuditEntry = Type.Object(
     request_id: Text,
     detail: Type.Record(Type.String(), Type.Unknown()),
     previous_hash: Text,
-    hash: Type.String({ description: "SHA-256 over the entry and the hash before it, in hex." }),
+    hash: Type.String({
+      description: "SHA-256 of the entry and the previous entry's hash, in hexadecimal.",
+    }),
   },
   { $id: "AuditEntry" },
 );
@@ -36,12 +40,14 @@ const AuditEntry = Type.Object(
 const filters = {
   action: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
   outcome: Type.Optional(AuditEntry.properties.outcome),
-  actor: Type.Optional(Type.String({ maxLength: 100, description: "The id of who did it." })),
-  target: Type.Optional(Type.String({ maxLength: 500, description: "The id of what it was." })),
+  actor: Type.Optional(Type.String({ maxLength: 100, description: "The id of the actor." })),
+  target: Type.Optional(
+    Type.String({ maxLength: 500, description: "The id of the object acted on." }),
+  ),
   from: Type.Optional(timestamp),
   to: Type.Optional(Type.String({ format: "date-time", description: "Before this time." })),
 };
-/** Ids are written in lower case; what else an entry may be about is written as it is. */
+/** UUIDs are stored in lower case. Other target ids are stored as given. */
 const idIn = (text: string | undefined) =>
   text !== undefined && /^[0-9A-F-]{36}$/i.test(text) ? text.toLowerCase() : text;
 
@@ -49,7 +55,7 @@ const Filter = Type.Object(filters);
 const List = pageQuery(filters);
 
 const Lines = mediaText("application/x-ndjson", {
-  description: "One entry a line, as JSON, oldest first.",
+  description: "One entry per line, as JSON, oldest first.",
 });
 
 const respell = textRespellerOf(Type.Array(AuditEntry));

@@ -2,8 +2,8 @@ import { feature } from "../../kernel/feature/feature.ts";
 import { clientCertificateRoutes } from "./client-certificates.routes.ts";
 
 /**
- * A tenant's client certificates (mTLS): what a machine shows in the handshake to say whose it is,
- * and, where it was given permissions, to act.
+ * A tenant's client certificates (mTLS). A registered certificate identifies the connection's
+ * tenant; registered with permissions, it is a credential too.
  */
 export const clientCertificates = feature("client-certificates", {
   permissions: {

@@ -15,7 +15,9 @@ import {
   tooManyClientCertificates,
 } from "./client-certificates.service.ts";
 
-/** The registrations are in the control plane, so the routes run in `any`; callers are users. */
+/**
+ * The registrations are in the control plane, so the routes run in `any`; only users may call them.
+ */
 function memberOf(user: Principal): TenantPrincipal {
   if (user.kind !== "tenant") throw wrongContext();
   return user;
@@ -27,7 +29,7 @@ export const clientCertificateRoutes = (r: RouteBuilder<Record<never, never>>) =
     {
       permission: "client-certificates:read",
       context: "any",
-      summary: "Lists the tenant's client certificates and their authorities",
+      summary: "Lists the tenant's client certificates and certificate authorities",
       response: Type.Object({ items: Type.Array(ClientCertificate) }),
     },
     async ({ platform, user }) => ({
@@ -42,9 +44,9 @@ export const clientCertificateRoutes = (r: RouteBuilder<Record<never, never>>) =
       context: "any",
       personal: true,
       audit: "client_certificate.registered",
-      summary: "Registers a client certificate, or an authority that issues them",
+      summary: "Registers a client certificate or a certificate authority",
       description:
-        "A connection that shows the certificate is of this tenant: requests for another are refused. With scopes it is a credential as well.",
+        "A connection that presents the certificate belongs to this tenant; requests for another tenant are refused. With scopes, the certificate is a credential too.",
       body: NewClientCertificate,
       response: { 201: ClientCertificate },
       errors: [
@@ -72,7 +74,7 @@ export const clientCertificateRoutes = (r: RouteBuilder<Record<never, never>>) =
       permission: "client-certificates:manage",
       context: "any",
       audit: "client_certificate.removed",
-      summary: "Removes a client certificate; it counts no more within a second",
+      summary: "Removes a client certificate. Connections that use it lose access within a second.",
       params: idParams,
       response: { 204: null },
       errors: [clientCertificateNotFound],

@@ -9,7 +9,7 @@ const Attribute = Type.String({
 });
 const Kind = Type.Union([Type.Literal("certificate"), Type.Literal("authority")], {
   description:
-    "certificate: this one, by its fingerprint; authority: all client certificates that it issues.",
+    "certificate: only this one, by its fingerprint; authority: every client certificate that it issues.",
 });
 
 export const NewClientCertificate = Type.Object({
@@ -20,7 +20,8 @@ export const NewClientCertificate = Type.Object({
     Type.Array(Attribute, {
       maxItems: 10,
       uniqueItems: true,
-      description: "What the subject of a certificate that the authority issued must have.",
+      description:
+        "Attributes that the subject of a certificate issued by this authority must have.",
     }),
   ),
   scopes: Type.Optional(
@@ -28,7 +29,7 @@ export const NewClientCertificate = Type.Object({
       maxItems: 100,
       uniqueItems: true,
       description:
-        "Permissions that you hold: whoever shows the certificate acts as you, with no more than these. Without scopes it says which tenant is meant, and nothing else.",
+        "A subset of your permissions. A client that presents the certificate acts as you with these permissions. Without scopes, the certificate only identifies the tenant.",
     }),
   ),
 });

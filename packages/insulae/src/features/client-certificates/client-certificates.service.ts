@@ -28,7 +28,10 @@ export const tooManyClientCertificates = defineError(
 );
 
 const maxCertificates = 1_000;
-/** An authority that is being replaced has two; what a stranger shows is compared with each. */
+/**
+ * Two suffice to rotate a CA. The bound limits how many CAs an unknown certificate is verified
+ * against.
+ */
 const maxOfOneSubject = 4;
 
 const columns = [
@@ -75,8 +78,8 @@ export const listClientCertificates = async (
 ): Promise<Static<typeof ClientCertificate>[]> => (await findRows(control, tenantId)).map(viewOf);
 
 /**
- * Registers a certificate, or an authority, for the user's tenant. With scopes its holder acts as
- * the user who registers it, with no more than these permissions.
+ * Registers a certificate or certificate authority for the user's tenant. With scopes, its holder
+ * acts as this user with at most these permissions.
  *
  * @throws unfitCertificate, permissionNotHeld, clientCertificateExists, tooManyClientCertificates
  */
@@ -89,7 +92,7 @@ export async function registerClientCertificate(
   refuseUnheld(user, scopes);
   const x509 = readCertificate(input.certificate);
   if (kind === "authority" && !x509.ca) {
-    throw unfitCertificate({ detail: "The certificate is not a certificate authority's." });
+    throw unfitCertificate({ detail: "This is not the certificate of a certificate authority." });
   }
   if (kind === "certificate" && x509.ca) {
     throw unfitCertificate({
@@ -151,14 +154,16 @@ function readCertificate(pem: string): X509Certificate {
   if (Date.parse(x509.validTo) <= Date.now()) {
     throw unfitCertificate({ detail: "The certificate has expired." });
   }
-  // An index has room for 2,700 bytes.
+  // An index entry holds at most 2,700 bytes.
   if (Buffer.byteLength(x509.subject) > 2_000) {
     throw unfitCertificate({ detail: "The certificate's subject is too long." });
   }
   return x509;
 }
 
-/** From the announcement on it counts no more, on open connections either. */
+/**
+ * Removes the registration. Open connections lose access as soon as they receive the notification.
+ */
 export async function removeClientCertificate(
   { control, clientCertificates }: Pick<Platform, "control" | "clientCertificates">,
   tenantId: TenantId,

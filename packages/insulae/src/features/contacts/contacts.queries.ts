@@ -103,7 +103,7 @@ export function listContacts(
   );
 }
 
-/** Those before `after`, newest first. */
+/** Contacts older than `after`, newest first. */
 export const nextContacts = (
   db: Db,
   wanted: { q?: string },
@@ -141,10 +141,10 @@ const insertingContacts = (db: Db, { rows }: Params<{ rows: string }>) =>
           gender text, notes text)`,
     );
 
-/** @param rows as a JSON array; what a row has not is null. */
+/** @param rows a JSON array; missing columns become null */
 export const insertContacts = statement(insertingContacts);
 
-/** The same, and gives them. */
+/** The same, returning the new rows. */
 export const createContacts = statement((db: Db, p: Params<{ rows: string }>) =>
   insertingContacts(db, p).returning(columns),
 );

@@ -78,7 +78,7 @@ const ContactChanges = Type.Object(
   { $id: "ContactChanges", minProperties: 1 },
 );
 
-/** A row of a file, in which nothing is null. Compiled when the first file comes. */
+/** Validates a row of an imported file, which has no nulls. Compiled on first use. */
 const checkContact = createValidators()(
   Type.Object({ name: Name, ...Type.Partial(Type.Object(fields)).properties }),
   "body",
@@ -97,7 +97,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
     {
       permission: "contacts:read",
       summary: "Lists contacts, newest first or by name",
-      description: "`q` is looked for in name, e-mail, phone and company, in upper or lower case.",
+      description: "`q` searches name, e-mail, phone and company, ignoring case.",
       query: pageQuery({
         q: searchText,
         sort: Type.Optional(Type.Union([Type.Literal("newest"), Type.Literal("name")])),
@@ -133,11 +133,11 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
     {
       permission: "contacts:write",
       audit: "contacts.imported",
-      summary: "Imports contacts from CSV: all rows, or none",
-      description: `The first line names the columns: \`name\`, and any of \`email\`, \`phone\`, \`company\`, \`address\`, \`age\`, \`gender\`, \`notes\`; those that only an export has are passed over. In UTF-8, at most ${maxImportBytes} bytes. If rows are refused, nothing is imported, and the problem has the report as its members.`,
+      summary: "Imports contacts from CSV: all rows or none",
+      description: `The first line names the columns: \`name\`, and any of \`email\`, \`phone\`, \`company\`, \`address\`, \`age\`, \`gender\`, \`notes\`; columns that only an export has are ignored. UTF-8, at most ${maxImportBytes} bytes. If any row is invalid, nothing is imported and the problem response contains the report.`,
       query: Type.Object({
-        dry_run: flag("Only says what would happen."),
-        partial: flag("Imports the good rows where others are refused, all of them or none."),
+        dry_run: flag("Only reports what an import would do."),
+        partial: flag("Imports the valid rows, in one transaction, even if others are invalid."),
       }),
       body: bytesBody({ maxBytes: maxImportBytes, type: "text/csv" }),
       response: ImportReport,
@@ -173,7 +173,7 @@ export const contactRoutes = (r: RouteBuilder<ContactTables>) => [
     "/contacts/:id",
     {
       permission: "contacts:read",
-      summary: "Shows a contact",
+      summary: "Returns a contact",
       params: idParams,
       response: Contact,
       etag: "contacts",

@@ -66,7 +66,7 @@ describe("rows that are not acceptable", () => {
   const refused = [
     { line: 3, field: "name", reason: expect.any(String) },
     { line: 4, field: "email", reason: expect.any(String) },
-    { line: 5, field: null, reason: "has 3 cells, and the first line 2" },
+    { line: 5, field: null, reason: "has 3 cells, but the first line has 2" },
     { line: 6, field: "name", reason: "has a character that can't be stored" },
   ];
 

@@ -1,8 +1,8 @@
 /**
- * Contacts from CSV. The file is read and checked as it comes, and only when all of it is here and good
- * does a transaction begin: a slow client holds no connection, and what is refused leaves nothing. What
- * waits is JSON in bytes, outside the heap and about as large as the file, of which a process reads few at a
- * time; rows are made of it a batch at a time.
+ * Imports contacts from CSV. Rows are read and checked as the file arrives. The transaction begins
+ * only once the whole file is valid, so that a slow client holds no connection and an invalid file
+ * changes nothing. Checked rows wait as JSON in buffers outside the heap, about as large as the
+ * file; a process reads only a few files at a time. The import inserts them batch by batch.
  */
 import { type Static, Type } from "typebox";
 import type { Audit } from "../../kernel/audit/audit.ts";
@@ -22,27 +22,27 @@ export const importRefused = defineError(
 export const maxImportBytes = 10_485_760;
 const maxRows = 100_000;
 const rowsAtOnce = 500;
-/** Of a batch's JSON, in characters; with one row more. */
+/** Maximum size of a batch in characters of JSON; the last row may exceed it. */
 const batchLength = 262_144;
-/** So many are named; all are counted. */
+/** At most this many problems are listed; all are counted. */
 const maxNamed = 1_000;
 
 const columns = ["name", "email", "phone", "company", "address", "age", "gender", "notes"] as const;
-/** An export has them, and they are not for a client to choose. */
+/** Columns that an export contains and clients can't set. */
 const ignored = ["id", "created_at", "updated_at"];
 
 const Refused = Type.Object({
-  line: Type.Integer({ description: "On which the row begins; the line of names is 1." }),
+  line: Type.Integer({ description: "The line on which the row begins; the header is line 1." }),
   field: Type.Union([Type.String(), Type.Null()]),
   reason: Type.String(),
 });
 
 export const ImportReport = Type.Object(
   {
-    rows: Type.Integer({ description: "In the file, without the line of names." }),
+    rows: Type.Integer({ description: "The number of rows, without the header." }),
     imported: Type.Integer(),
     refused_rows: Type.Integer(),
-    refused: Type.Array(Refused, { description: `What is wrong, up to ${maxNamed} times.` }),
+    refused: Type.Array(Refused, { description: `The problems; at most ${maxNamed} are listed.` }),
   },
   { $id: "ImportReport" },
 );
@@ -50,11 +50,11 @@ export const ImportReport = Type.Object(
 export interface ImportOptions {
   readonly db: TenantDatabase<ContactTables>;
   readonly bytes: AsyncIterable<Uint8Array>;
-  /** Of a new contact. */
+  /** Validates a new contact. */
   readonly check: Validator;
-  /** Only says what would happen. */
+  /** Only report what would happen. */
   readonly dryRun: boolean;
-  /** Imports the rows that are good, if others are not. */
+  /** Import the valid rows even if others are invalid. */
   readonly partial: boolean;
   readonly audit: Audit;
   readonly events: Events<ContactTables>;
@@ -70,10 +70,10 @@ export async function importContacts(options: ImportOptions): Promise<Static<typ
   }
   if (report.refused_rows > 0 && !partial) throw importRefused({ members: report });
   const imported = report.rows - report.refused_rows;
-  const told = await events.isWanted("contact.created");
+  const isWanted = await events.isWanted("contact.created");
   await db.transaction().execute(async (tx) => {
     for (const rows of batches) {
-      if (!told) await insertContacts.all(tx, { rows: rows.toString() });
+      if (!isWanted) await insertContacts.all(tx, { rows: rows.toString() });
       else {
         const made = await createContacts.jsonList(tx, { rows: rows.toString() });
         await events.recordAll("contact.created", made, tx);
@@ -124,7 +124,7 @@ async function readContacts({ bytes, check }: ImportOptions) {
   return { ...report, batches };
 }
 
-/** What is no number stays text, which the check refuses. */
+/** Anything that is not a number stays text, which validation rejects. */
 const cellValue = (name: string, cell: string): string | number =>
   name === "age" && /^(0|[1-9]\d{0,2})$/.test(cell) ? Number(cell) : cell;
 
@@ -133,7 +133,7 @@ function namesOf(cells: readonly string[]): string[] {
   const known: readonly string[] = [...columns, ...ignored];
   if (names.some((name) => !known.includes(name)) || new Set(names).size < names.length) {
     throw malformedCsv({
-      detail: `The first line must name each column once, out of: ${columns.join(", ")}.`,
+      detail: `The first line must name each column once. Known columns: ${columns.join(", ")}.`,
     });
   }
   if (!names.includes("name")) throw malformedCsv({ detail: "The column name is missing." });
@@ -144,7 +144,7 @@ type Problem = Omit<Static<typeof Refused>, "line">;
 
 function problemsOf(contact: object, cells: number, expected: number, check: Validator): Problem[] {
   if (cells !== expected) {
-    return [{ field: null, reason: `has ${cells} cells, and the first line ${expected}` }];
+    return [{ field: null, reason: `has ${cells} cells, but the first line has ${expected}` }];
   }
   for (const [field, text] of Object.entries(contact)) {
     if (String(text).includes("\0"))

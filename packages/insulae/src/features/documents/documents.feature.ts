@@ -4,7 +4,7 @@ import { documentEvents, documentRoutes } from "./documents.routes.ts";
 
 export { createDocument, type DocumentTables, documentSearch } from "./documents.queries.ts";
 
-/** Texts that a tenant's users write. */
+/** Text documents written by a tenant's users. */
 export const documents = feature<DocumentTables>("documents", {
   permissions: {
     "documents:read": "See documents",

@@ -52,7 +52,7 @@ const countDocuments = statement((db: Db, p: Params<Filter>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
-/** With their content: whatever is before `after`, newest first. */
+/** Documents with content that are older than `after`, newest first. */
 export const wholeDocuments = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
@@ -102,7 +102,7 @@ export const documentSearch = {
   type: "documents",
   permission: "documents:read",
   async find(db, { text, limit }) {
-    // The excerpt is made of what is shown only, and of the beginning of what is very long.
+    // `ts_headline` runs only for the rows of this page, on a prefix of very long documents.
     const { rows } = await sql<Found>`
       select id, title, score, ts_headline(
         'simple', left(content, 50000), app.search_query(),

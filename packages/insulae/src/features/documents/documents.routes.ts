@@ -27,7 +27,7 @@ export const documentNotFound = defineError("document_not_found", 404, "There is
 const bodyLimit = 256 * 1024;
 
 const Title = nameText(300);
-// No shorter bound than the body's.
+// Only the body limit applies.
 const Content = Type.String({ maxLength: bodyLimit });
 
 const head = {
@@ -48,7 +48,7 @@ const DocumentChanges = Type.Object(
   { $id: "DocumentChanges", minProperties: 1 },
 );
 
-/** Without the content, which may be long. */
+/** Events carry no content, which may be long. */
 export const documentEvents = {
   "document.created": { permission: "documents:read", data: DocumentHead },
   "document.updated": { permission: "documents:read", data: DocumentHead },
@@ -61,7 +61,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
     {
       permission: "documents:read",
       summary: "Lists documents without their content, newest first",
-      description: "`q` is looked for in title and content, in upper or lower case.",
+      description: "`q` searches title and content, ignoring case.",
       query: pageQuery({ q: searchText, created_by: Type.Optional(uuid), total: totalWanted }),
       response: pageOf(DocumentHead),
     },
@@ -108,7 +108,7 @@ export const documentRoutes = (r: RouteBuilder<DocumentTables>) => [
     "/documents/:id",
     {
       permission: "documents:read",
-      summary: "Shows a document",
+      summary: "Returns a document",
       params: idParams,
       response: Document,
       etag: "documents",

@@ -3,5 +3,5 @@ import { emailDomainRoutes } from "./email-domains.routes.ts";
 
 export { isDomainOf, listJoinable } from "./email-domains.service.ts";
 
-/** The e-mail domains of a tenant, whose people may join it. */
+/** E-mail domains whose people may join a tenant without an invitation. */
 export const emailDomains = feature("email-domains", { routes: emailDomainRoutes });

@@ -28,7 +28,7 @@ import {
 
 const Domain = Type.String({ minLength: 3, maxLength: 253, examples: ["acme.example"] });
 const JoinRole = Type.Union([Type.Literal("user"), Type.Literal("viewer")], {
-  description: "What those who join become.",
+  description: "The role of users who join by this domain.",
 });
 const EmailDomain = Type.Object(
   {
@@ -46,7 +46,7 @@ const EmailDomain = Type.Object(
 );
 const DomainParams = Type.Object({ domain: Domain });
 
-/** Domains are in the control plane, so the routes run in `any`; callers are users. */
+/** Domains are in the control plane, so the routes run in `any`; only users may call them. */
 function memberOf(user: Principal): TenantPrincipal {
   if (user.kind !== "tenant") throw wrongContext();
   return user;
@@ -78,7 +78,7 @@ export const emailDomainRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "email_domain.claimed",
       summary: "Claims an e-mail domain",
       description:
-        "Publish the TXT record that the answer names, then ask for `…/verify`. Keep it published: it is looked for whenever somebody joins.",
+        "Publish the TXT record named in the response, then call `…/verify`. Keep the record published: it is checked whenever somebody joins.",
       body: Type.Object({ domain: Domain, role: Type.Optional(JoinRole) }),
       response: { 201: EmailDomain },
       errors: [
@@ -91,7 +91,8 @@ export const emailDomainRoutes = (r: RouteBuilder<Record<never, never>>) => [
       ],
     },
     async ({ platform, permissions, user, body, audit }) => {
-      // Whoever joins by it gets the role.
+      // Everybody who joins by the domain gets this role, so the caller must be allowed to grant
+      // it.
       refuseRole({ permissions, user: memberOf(user) }, body.role ?? defaultJoinRole);
       const claimed = await claimEmailDomain(platform, tenantOf(user), body);
       const { domain, role } = claimed;
@@ -107,7 +108,7 @@ export const emailDomainRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       impersonators: false,
       audit: "email_domain.verified",
-      summary: "Looks for the DNS record that proves an e-mail domain",
+      summary: "Verifies an e-mail domain by its DNS record",
       params: DomainParams,
       response: EmailDomain,
       errors: [emailDomainNotFound, domainNotProven, dnsUnavailable],
@@ -125,7 +126,7 @@ export const emailDomainRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "tenants:manage",
       context: "any",
       audit: "email_domain.removed",
-      summary: "Removes an e-mail domain; those who joined by it stay",
+      summary: "Removes an e-mail domain. Users who joined by it stay.",
       params: DomainParams,
       response: { 204: null },
       errors: [emailDomainNotFound],
@@ -142,8 +143,8 @@ export const emailDomainRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "core",
       audit: "membership.joined",
-      summary: "Makes your account a user of a tenant, by the domain of your verified e-mail",
-      description: "Then `POST /auth/switch` gives a token for the tenant.",
+      summary: "Joins a tenant by the domain of your verified e-mail",
+      description: "Afterwards, `POST /auth/switch` issues a token for the tenant.",
       params: Type.Object({ id: Type.String({ minLength: 1, maxLength: 63 }) }),
       response: {
         201: Type.Object({ tenant_id: uuid, user_id: uuid, role: JoinRole }, { $id: "Joined" }),

@@ -1,11 +1,11 @@
 /**
- * A tenant's e-mail domains: whoever has a verified address in one may join the tenant, without an
- * invitation.
+ * A tenant's e-mail domains. Anybody with a verified address in one of them may join the tenant
+ * without an invitation.
  *
- * claim → pending → (the DNS shows the record) → verified
+ * claim → pending → (the DNS has the record) → verified
  *
- * Domains are sold and run out, and with them go all addresses in them; so the record has to be
- * there each time that somebody joins, not only the first time.
+ * Domains are sold and expire, and their addresses go to the new owner. The record is therefore
+ * checked each time that somebody joins, not only once.
  */
 import type { Kysely } from "kysely";
 import type { Platform } from "../../kernel/feature/platform.ts";
@@ -98,7 +98,7 @@ export async function claimEmailDomain(
 }
 
 /**
- * Looks for the record. A domain that was verified is so no more where the record is gone.
+ * Looks up the DNS record. If it is gone, a verified domain becomes unverified.
  *
  * @throws emailDomainNotFound, domainNotProven, dnsUnavailable
  */
@@ -123,7 +123,7 @@ export async function verifyEmailDomain(
   return viewOf(changed);
 }
 
-/** Nobody joins by it from now on; those who did stay. @throws emailDomainNotFound */
+/** Removes a domain. Users who joined by it stay. @throws emailDomainNotFound */
 export async function removeEmailDomain(
   { control }: Platform,
   tenantId: TenantId,
@@ -137,7 +137,7 @@ export async function removeEmailDomain(
   if (numDeletedRows === 0n) throw emailDomainNotFound();
 }
 
-/** Whether an e-mail is in one of the tenant's verified domains. */
+/** Whether the e-mail is in one of the tenant's verified domains. */
 export async function isDomainOf(
   control: Kysely<ControlTables>,
   { id }: Tenant,
@@ -153,7 +153,9 @@ export async function isDomainOf(
   return found !== undefined;
 }
 
-/** The active tenants that a verified e-mail lets an account join that is not in them. */
+/**
+ * The active tenants that an account may join by its verified e-mail and is not yet a member of.
+ */
 export const listJoinable = (
   control: Kysely<ControlTables>,
   account: { readonly id: AccountId; readonly email: string },
@@ -176,15 +178,16 @@ export const listJoinable = (
       ),
     )
     .orderBy("t.number")
-    // Far more than there are, so that a reply has a bound.
+    // A bound for the response, far above any realistic number.
     .limit(1_000)
     .execute();
 
 /**
- * Makes an account with a verified e-mail in one of the tenant's domains its user.
+ * Makes an account with a verified e-mail in one of the tenant's domains a user of the tenant.
  *
- * @throws tenantNotFound, to whoever may not join as for a tenant that does not exist; alreadyMember;
- *   domainNotProven while the DNS does not show the record, dnsUnavailable
+ * @throws tenantNotFound if the tenant does not exist or the account may not join it;
+ * alreadyMember;
+ *   domainNotProven if the DNS lacks the record; dnsUnavailable
  */
 export async function joinByEmail(
   platform: Platform,
@@ -204,7 +207,7 @@ export async function joinByEmail(
     .execute();
   const by = found.find(({ email, domain }) => domainOf(email) === domain);
   if (!by || tenant.status !== "active") throw tenantNotFound();
-  // The record's text is the owners' business.
+  // Don't reveal the expected record: it concerns the owners only.
   if (!(await isProven(dns, by.domain, by.token))) throw domainNotProven();
   const userId = await linkAccount(platform, tenant, account, by.role);
   if (!userId) throw alreadyMember();

@@ -1,4 +1,4 @@
-/** Where anybody gets an address: these say nothing about who somebody's colleagues are. */
+/** Public e-mail providers. Anybody can get an address there, so none of these can be claimed. */
 const domains = `
   126.com 139.com 163.com aol.com att.net bluewin.ch bol.com.br comcast.net cox.net daum.net
   duck.com earthlink.net fastmail.com fastmail.fm free.fr freenet.de gmail.com gmx.at gmx.ch gmx.com

@@ -1,6 +1,6 @@
 /**
- * Setting up a factor, in two steps: what begins it (a secret for an app, a challenge for a passkey) is
- * a one-time token until the factor has proved that it works; then it counts.
+ * Sets up a factor in two steps. The first issues a TOTP secret or a passkey challenge, kept as a
+ * one-time token. The second stores the factor, once a code or passkey response proves it works.
  */
 
 import type { RequestInfo } from "../../kernel/feature/feature.ts";
@@ -38,7 +38,7 @@ interface Setting {
 const emailOf = (subject: Subject): string =>
   "tenant" in subject ? subject.user.email : subject.account.email;
 
-/** The tenant of a user with a password of their own. */
+/** The tenant of a user with a password of their own; undefined for an account. */
 const tenantOf = (subject: Subject) =>
   ownerOf(subject).tenantId !== null && "tenant" in subject ? subject.tenant : undefined;
 
@@ -80,11 +80,11 @@ export interface NewFactor {
 export interface Added {
   readonly factor: Factor;
   readonly method: AuthenticationMethod;
-  /** With the first factor. */
+  /** Only with the first factor. */
   readonly recoveryCodes: readonly string[] | undefined;
 }
 
-/** @throws wrongFactor, tooManyFactors */
+/** Verifies and stores the factor. @throws wrongFactor, tooManyFactors */
 export async function addFactor(
   setting: Setting,
   subject: Subject,
@@ -159,7 +159,7 @@ async function preparePasskey(
   };
 }
 
-/** What the same person has begun with this token. @throws wrongFactor */
+/** The setup that the same person began with this token. @throws wrongFactor */
 async function begunBy(
   { oneTimeTokens }: Platform,
   subject: Subject,

@@ -1,6 +1,6 @@
 /**
- * An authenticator in software, for tests: it makes and uses one passkey (ES256, attestation `none`)
- * as WebAuthn, level 3, sections 5.8.1, 6.1 and 6.5 say, and lies wherever it is told to.
+ * A software authenticator for tests. It creates and uses one passkey (ES256, attestation `none`)
+ * as in WebAuthn level 3, sections 5.8.1, 6.1 and 6.5, and can be told to send wrong data.
  */
 import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { isoCBOR } from "@simplewebauthn/server/helpers";
@@ -18,10 +18,10 @@ export interface Lies {
   readonly userVerified?: boolean;
   readonly userPresent?: boolean;
   readonly counter?: number;
-  /** Whether it may be, and is, on several devices. */
+  /** Whether the passkey can be, or is, synced to other devices. */
   readonly backup?: "eligible" | "done";
   readonly userHandle?: string;
-  /** Of the attestation. */
+  /** The attestation format. */
   readonly format?: string;
   readonly statement?: Map<string, Uint8Array>;
 }
@@ -29,7 +29,7 @@ export interface Lies {
 const sha256 = (data: string | Buffer) => createHash("sha256").update(data).digest();
 const text = (data: Uint8Array) => Buffer.from(data).toString("base64url");
 
-/** @param counts whether it counts its uses; many say 0 each time */
+/** @param counts whether it has a signature counter; many authenticators always send 0 */
 export function createAuthenticator(origin: string, counts = true) {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const { x = "", y = "" } = publicKey.export({ format: "jwk" });
@@ -58,7 +58,7 @@ export function createAuthenticator(origin: string, counts = true) {
     return attested ? Buffer.concat([head, attested]) : head;
   };
 
-  /** The credential's id and COSE key, behind an AAGUID of zeros. */
+  /** The AAGUID (zeros), the credential id and the COSE key. */
   const attestedData = () => {
     const length = Buffer.alloc(2);
     length.writeUInt16BE(id.length);
@@ -88,7 +88,7 @@ export function createAuthenticator(origin: string, counts = true) {
           ["fmt", lies.format ?? "none"],
           ["attStmt", lies.statement ?? new Map()],
           ["authData", Uint8Array.from(data)],
-          // The library's types know only some values.
+          // The library's types list only some of the values.
         ]) as never,
       );
       return {

@@ -1,4 +1,4 @@
-/** People with second factors, for tests. */
+/** Test users with second factors. */
 import { Secret, TOTP } from "otpauth";
 import { expect, vi } from "vitest";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
@@ -6,11 +6,11 @@ import type { TestPeople } from "../../testing/test-people.ts";
 
 export const auth = "/api/v1/auth";
 
-/** The clock of this process, which codes are made and judged by; `later` moves it. */
+/** Fakes the clock that codes are generated and checked with; `later` advances it. */
 export function stopClock() {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
   return {
-    /** By a code's step, unless it says otherwise. */
+    /** By one TOTP step unless given. */
     later: (seconds = 30) => vi.setSystemTime(Date.now() + seconds * 1000),
     go: () => vi.useRealTimers(),
   };
@@ -19,7 +19,9 @@ export function stopClock() {
 export const codeOf = (secret: string): string =>
   TOTP.generate({ secret: Secret.fromBase32(secret), timestamp: Date.now() });
 
-/** Somebody who is signed in sets up an app. The clock is one step on, so the next code is good. */
+/**
+ * Sets up an app for a signed-in user and advances the clock one step, so the next code is valid.
+ */
 export async function addApp(people: TestPeople, token: string, tenant?: Tenant) {
   const request = { token, ...(tenant && { tenant: tenant.key }) };
   const begun = await people.post(`${auth}/factors/totp`, request);
@@ -39,7 +41,7 @@ export async function addApp(people: TestPeople, token: string, tenant?: Tenant)
   };
 }
 
-/** A log-in with the right password, however it is answered. */
+/** Logs in with the correct password; returns any response. */
 export const logIn = (people: TestPeople, email: string, tenant?: Tenant, more: object = {}) =>
   people.post(`${auth}/login`, {
     ...(tenant && { tenant: tenant.key }),

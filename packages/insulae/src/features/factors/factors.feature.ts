@@ -6,7 +6,7 @@ import { secondStepRoutes } from "./second-step.routes.ts";
 
 export { reauthenticationRequired, requireFreshProof } from "./own-factors.ts";
 
-/** Second factors, and passkeys instead of a password. */
+/** Second factors (TOTP, passkeys, recovery codes), and log-in with a passkey alone. */
 export const factors = feature("factors", {
   dependsOn: ["users"],
   routes: (r) => [

@@ -6,22 +6,22 @@ import { SignedIn } from "../accounts/accounts.feature.ts";
 export const MfaToken = Type.String({
   minLength: 1,
   maxLength: 200,
-  description: "Of the answer `second_factor_required`.",
+  description: "The `mfa_token` of the response `second_factor_required`.",
 });
 
 const Code = Type.String({
   pattern: "^\\d{6}$",
-  description: "What the app shows, once.",
+  description: "The code shown by the app; single use.",
   examples: ["287082"],
 });
 const RecoveryCode = Type.String({ minLength: 16, maxLength: 40 });
 const FactorName = nameText(100);
 
-// Browsers send more than is looked at, and will send more yet.
+// Browsers send properties that we don't read, and will add more.
 const open = { additionalProperties: true } as const;
-/** Unpadded, as `toJSON()` writes it: passkeys are found by the text of their id. */
+/** Unpadded, as `toJSON()` writes it: passkeys are looked up by the text of their id. */
 const Base64Url = Type.String({ maxLength: 20_000, pattern: "^[\\w-]+$" });
-/** Of the body with a passkey in it: an authenticator's chain of certificates may be in it as well. */
+/** For a body with a passkey: it may contain the authenticator's certificate chain. */
 export const passkeyBodyLimit = 128 * 1024;
 const credential = {
   id: Base64Url,
@@ -81,7 +81,7 @@ export const Reauthentication = Type.Object(
   },
   {
     $id: "Reauthentication",
-    description: "With a factor; whoever has none, with `password`.",
+    description: "With a factor, or with `password` if you have none.",
   },
 );
 
@@ -125,21 +125,23 @@ export const Factors = Type.Object(
 
 export const BegunTotp = Type.Object(
   {
-    token: secretText("For adding it, with the first code that the app shows; for ten minutes."),
-    secret: secretText("Base32, for typing."),
+    token: secretText(
+      "Send it with the app's first code to add the factor. Valid for ten minutes.",
+    ),
+    secret: secretText("Base32, for manual entry."),
     uri: secretText("`otpauth://totp/…`, for a QR code."),
   },
   { $id: "BegunTotp" },
 );
 
-/** What a browser's `PublicKeyCredential.parse…OptionsFromJSON()` takes. */
+/** The input of a browser's `PublicKeyCredential.parse…OptionsFromJSON()`. */
 export const PasskeyOptions = Type.Object(
-  { challenge: secretText("Good once, for ten minutes.") },
+  { challenge: secretText("Single use, valid for ten minutes.") },
   { ...open, $id: "PasskeyOptions" },
 );
 
-const recoveryCodes = Type.Array(secretText("Good once, when the other factors are gone."), {
-  description: "With the first factor. They are shown now, and never again.",
+const recoveryCodes = Type.Array(secretText("Single use, for when the other factors are lost."), {
+  description: "Only with the first factor. They are shown only once.",
 });
 
 export const RecoveryCodes = Type.Object(

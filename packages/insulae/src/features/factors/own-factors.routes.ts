@@ -34,7 +34,7 @@ const own = { permission: "authenticated", context: "any" } as const;
 export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
   r.get(
     "/auth/factors",
-    { ...own, summary: "Lists one's own factors", response: Factors },
+    { ...own, summary: "Lists the caller's factors", response: Factors },
     async (setting) => {
       const { owner } = await callerOf(setting);
       const { factors } = setting.platform;
@@ -49,8 +49,8 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
     "/auth/factors/totp",
     {
       ...own,
-      audit: { none: "nothing counts before the app has proved itself" },
-      summary: "Begins to set up an app that makes codes (RFC 6238)",
+      audit: { none: "the factor takes effect only when it is confirmed, which is audited" },
+      summary: "Begins setting up an authenticator app (TOTP, RFC 6238)",
       response: BegunTotp,
       errors: [reauthenticationRequired],
     },
@@ -64,8 +64,8 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
     "/auth/factors/passkey",
     {
       ...own,
-      audit: { none: "nothing counts before the passkey has proved itself" },
-      summary: "Begins to make a passkey (WebAuthn)",
+      audit: { none: "the factor takes effect only when it is confirmed, which is audited" },
+      summary: "Begins creating a passkey (WebAuthn)",
       response: PasskeyOptions,
       errors: [reauthenticationRequired],
     },
@@ -81,9 +81,9 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       ...own,
       limit: "credentials",
       audit: "factor.added",
-      summary: "Adds the factor that was begun, now that it works",
+      summary: "Confirms and adds the factor",
       description:
-        "An app proves itself with its first code, and takes the place of an app that was there. Ends all sign-ins, and gives a new one to the caller; with the first factor also ten recovery codes.",
+        "An app is confirmed with its first code and replaces any previous app. Ends all sessions and returns a new one; with the first factor, also ten recovery codes.",
       body: NewFactor,
       bodyLimit: passkeyBodyLimit,
       response: { 201: AddedFactor },
@@ -125,8 +125,8 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       ...own,
       audit: "factor.removed",
-      summary: "Removes a factor; with the last one, the recovery codes too",
-      description: "Ends all sign-ins, and gives a new one to the caller.",
+      summary: "Removes a factor, and with the last one the recovery codes",
+      description: "Ends all sessions and returns a new one.",
       params: idParams,
       response: SignedIn,
       errors: [reauthenticationRequired, factorNotFound],
@@ -146,7 +146,7 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       ...own,
       audit: "recovery_codes.renewed",
-      summary: "Makes ten new recovery codes, in the place of the old ones",
+      summary: "Replaces the recovery codes with ten new ones",
       response: RecoveryCodes,
       errors: [reauthenticationRequired, factorNotFound],
     },
@@ -167,8 +167,8 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       ...own,
       limit: "credentials",
       audit: "auth.reauthenticated",
-      summary: "Proves once more who calls, for what asks for a fresh proof; good for ten minutes",
-      description: "With a factor; whoever has none, with the password.",
+      summary: "Re-authenticates the caller for sensitive changes; valid for ten minutes",
+      description: "With a factor, or with the password if you have none.",
       body: Reauthentication,
       bodyLimit: passkeyBodyLimit,
       response: { 204: null },
@@ -181,8 +181,8 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
     "/auth/reauthenticate/passkey",
     {
       ...own,
-      audit: { none: "nothing is proved yet" },
-      summary: "What a browser is to ask a passkey for, before `reauthenticate`",
+      audit: { none: "nothing is proved yet; `reauthenticate` is audited" },
+      summary: "Returns the WebAuthn options for `reauthenticate`",
       response: PasskeyOptions,
     },
     (setting) => reauthenticationOptions(setting),

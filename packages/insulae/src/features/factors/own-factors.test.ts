@@ -205,7 +205,7 @@ describe("an administrator", () => {
     await vi.waitFor(async () => expect((await me(app.token)).status).toBe(401));
     expect((await people.logIn(tenant, user.email)).token).toBeTruthy();
     const mails = await people.mailsTo(user.email, 3);
-    expect(mails.map(({ text }) => text).join()).toContain("An administrator has removed");
+    expect(mails.map(({ text }) => text).join()).toContain("An administrator removed");
     const log = await people.onTenant(tenant, (db) =>
       db.query<{ target_id: string }>(
         "select target_id from audit_log where action = 'factors.reset'",

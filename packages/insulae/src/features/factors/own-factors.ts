@@ -1,7 +1,7 @@
 /**
- * What somebody may do about their own factors. It takes a fresh proof of who they are, so that a
- * session that somebody left open, or lost, is not enough to take the account over; and a change of
- * what they need for signing in ends their sessions, but for a new one in the place of the present one.
+ * Users' changes to their own factors. Each needs a recent re-authentication, so that an unlocked
+ * screen or a stolen session is not enough to take over the account. A change of sign-in factors
+ * ends all sessions and opens a new one for the caller.
  */
 
 import type { BaseContext } from "../../kernel/feature/handler.ts";
@@ -33,14 +33,14 @@ import { tell } from "./tell.ts";
 export const reauthenticationRequired = defineError(
   "reauthentication_required",
   403,
-  "Confirm your identity first: POST /api/v1/auth/reauthenticate",
+  "This needs a recent proof of identity. Call POST /api/v1/auth/reauthenticate, then retry.",
 );
 export const factorNotFound = defineError("factor_not_found", 404, "There is no such factor");
 
 const freshSeconds = 600;
 const purpose = "reauthentication";
 
-/** A request of somebody who is signed in. */
+/** A request by a signed-in caller. */
 export interface OwnSetting {
   readonly platform: Platform;
   readonly request: BaseContext<never, never, never, never>["request"];
@@ -50,14 +50,16 @@ export interface OwnSetting {
   readonly credential: SessionCredential;
 }
 
-/** The caller, as the one whom factors belong to or who signs in. */
+/** The caller as a sign-in subject and as the owner of factors. */
 export async function callerOf({ platform, user }: Pick<OwnSetting, "platform" | "user">) {
   const subject = await findSubject(platform, idOf(user));
   if (!subject) throw invalidToken();
   return { subject, owner: ownerOf(subject) };
 }
 
-/** @throws reauthenticationRequired unless they have proved within minutes who they are */
+/**
+ * @throws reauthenticationRequired unless the caller has re-authenticated within the last minutes
+ */
 export async function requireFreshProof({
   platform,
   credential,
@@ -69,7 +71,7 @@ export async function requireFreshProof({
 }
 
 /**
- * Proves once more who calls: with a factor, or, for whoever has none, with the password.
+ * Re-authenticates the caller with a factor, or with the password if they have none.
  *
  * @throws wrongFactor, tooManyAttempts, passwordsBusy
  */
@@ -94,7 +96,7 @@ export async function reauthenticate(
   await platform.sessions.prove(credential.sessionId, withMethods(proof.amr, method, "mfa"));
 }
 
-/** The challenge that a passkey has answered, if it was given to this caller; it is used up. */
+/** Redeems the challenge that a passkey has answered, if it was issued to this caller. */
 async function challenge(setting: OwnSetting, { passkey }: Answer): Promise<string | undefined> {
   const token = passkey && challengeOf(passkey);
   if (token === undefined) return undefined;
@@ -102,14 +104,14 @@ async function challenge(setting: OwnSetting, { passkey }: Answer): Promise<stri
   return redeemed?.detail.session === setting.credential.sessionId ? token : undefined;
 }
 
-/** What a browser is to ask a passkey for, before `reauthenticate`. */
+/** The WebAuthn options for `reauthenticate`. */
 export async function reauthenticationOptions(setting: OwnSetting) {
   const { platform, request, credential } = setting;
   const { subject, owner } = await callerOf(setting);
   const site = siteFor(platform.config, tenantOf(subject), request);
   const challenge = await platform.oneTimeTokens.issue({
     purpose,
-    // One for each session: a person may be asked on two devices at once.
+    // Per session, because a person may re-authenticate on two devices at once.
     subject: subjectOf({ tenant_id: owner.tenantId, subject_id: credential.sessionId }),
     ttlSeconds: freshSeconds,
     detail: { session: credential.sessionId },
@@ -141,7 +143,7 @@ export async function removeOwnFactor(setting: OwnSetting, id: string): Promise<
   return startAnew(setting, proof);
 }
 
-/** Ends all sessions of the caller, and begins one where they are. */
+/** Ends all of the caller's sessions and opens a new one in the same context. */
 async function startAnew(
   setting: OwnSetting,
   proof: { readonly amr: Amr; readonly provedAt: Date | undefined },

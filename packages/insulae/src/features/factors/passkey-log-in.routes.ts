@@ -26,8 +26,8 @@ export const passkeyLogInRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "any",
-      audit: { none: "nobody has said who they are" },
-      summary: "What a browser is to ask for, to log in with a passkey",
+      audit: { none: "nobody is identified yet" },
+      summary: "Returns the WebAuthn options for logging in with a passkey",
       body: Where,
       unknownTenant: (context) => logInOptions(context, undefined),
       response: PasskeyOptions,
@@ -46,7 +46,7 @@ export const passkeyLogInRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "auth.logged_in",
       summary: "Logs in with a passkey, without a name or a password",
       description:
-        "Where a tenant is known, as its user; otherwise as with an account's password. It counts as two factors.",
+        "If the request names a tenant, this logs in a user of that tenant; otherwise an account, as with its password. A passkey satisfies the second-factor requirement.",
       body: LogIn,
       bodyLimit: passkeyBodyLimit,
       unknownTenant() {

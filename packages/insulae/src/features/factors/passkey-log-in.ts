@@ -1,6 +1,6 @@
 /**
- * Logging in with a passkey alone. Nobody says who they are: the authenticator does, after its owner
- * has shown it that it is them (by a finger, a face or a PIN), which makes it two factors.
+ * Log-in with a passkey alone. The passkey identifies its owner, and the authenticator has verified
+ * them (fingerprint, face or PIN): possession and verification together make two factors.
  */
 import { randomUUID } from "node:crypto";
 import { isOfAccount } from "../../kernel/identity/authority.ts";
@@ -28,11 +28,11 @@ import { isVerificationRequired, isVerified } from "../users/users.feature.ts";
 import { provePasskey } from "./prove.ts";
 import type { Setting } from "./second-step.ts";
 
-/** Whatever is wrong with it. */
+/** The same error whatever is wrong with the passkey. */
 export const invalidPasskey = defineError(
   "invalid_passkey",
   401,
-  "The passkey is unknown, or it answers another challenge. Start again, or log in another way.",
+  "The passkey is unknown or the challenge has expired. Start again, or log in another way.",
 );
 
 const purpose = "passkey-log-in";
@@ -44,7 +44,7 @@ export async function logInOptions(
 ) {
   const challenge = await platform.oneTimeTokens.issue({
     purpose,
-    // It is nobody's yet: an id that is used for nothing else.
+    // The owner is not known yet, so the token belongs to a random id.
     subject: { tenantId: null, id: randomUUID() as AccountId },
     ttlSeconds: challengeSeconds,
   });
@@ -52,7 +52,7 @@ export async function logInOptions(
   return authenticationOptions({ site, challenge, known: undefined });
 }
 
-/** @param where the tenant to log in to, if one is known. @throws invalidPasskey */
+/** @param where the tenant to log in to, if the request names one. @throws invalidPasskey */
 export async function logInByPasskey(
   setting: Setting,
   where: Tenant | undefined,
@@ -65,7 +65,7 @@ export async function logInByPasskey(
     challenge !== undefined && (await platform.oneTimeTokens.redeem(purpose, challenge));
   const passkey = redeemed && (await platform.factors.findPasskey(response.id));
   if (!challenge || !passkey) throw invalidPasskey();
-  // Before the proof: what ends sessions from now on ends this one.
+  // Read before the proof is verified: whatever ends sessions from now on ends this one too.
   const subject = await subjectOf(setting, where, passkey.subject);
   const right =
     subject &&
@@ -85,7 +85,7 @@ export async function logInByPasskey(
   return signedIn;
 }
 
-/** As whom the owner of a passkey is signed in; undefined if not here. */
+/** The subject that a passkey's owner signs in as; undefined if they can't here. */
 async function subjectOf(
   { platform }: Setting,
   where: Tenant | undefined,
@@ -105,7 +105,7 @@ async function subjectOf(
     : destinationOf(platform, found, ["hwk"]);
 }
 
-/** The user that an account is in a tenant. */
+/** An account's user in a tenant. */
 async function memberOf(
   platform: Setting["platform"],
   tenant: Tenant,

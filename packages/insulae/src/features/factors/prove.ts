@@ -1,6 +1,6 @@
 /**
- * Proving a factor: a code of the app, a recovery code, or a passkey's answer. It is the same at
- * log-in, and where somebody who is signed in has to prove once more that it is them.
+ * Verifies a factor: a TOTP code, a recovery code or a passkey response. Used at log-in and for
+ * re-authentication.
  */
 
 import type { Platform } from "../../kernel/feature/platform.ts";
@@ -35,7 +35,8 @@ export interface Answer {
 }
 
 /**
- * @param challenge what a passkey has to have answered.
+ * @param challenge the challenge that a passkey must have answered
+ * @returns how the owner authenticated
  * @throws wrongFactor, tooManyAttempts
  */
 export async function proveFactor(
@@ -63,7 +64,7 @@ export async function proveFactor(
 }
 
 /**
- * Looks at a secret that could be guessed, if that is allowed now.
+ * Checks a guessable secret, unless the owner has to wait after too many wrong ones.
  *
  * @throws tooManyAttempts
  */
@@ -95,7 +96,7 @@ export async function provePasskey(
 ): Promise<"hwk" | "swk"> {
   const { subject } = passkey;
   const tenant = subject.tenantId === null ? undefined : await tenants.find(subject.tenantId);
-  // A host that the tenant has no more is no site of its passkeys.
+  // A host that the tenant no longer has is no relying party either.
   const site = sitesOf(config, tenant).find(({ rpId }) => rpId === passkey.rpId);
   const right = site && (await verifyAuthentication({ ...answer, site, passkey, subject }));
   if (!right || !(await factors.usePasskey(passkey.id, right))) throw wrongFactor();
@@ -105,9 +106,9 @@ export async function provePasskey(
 const isSame = (one: Owner, other: Owner): boolean =>
   one.id === other.id && one.tenantId === other.tenantId;
 
-/** @throws validationFailed unless exactly one of them is there */
+/** @throws validationFailed unless exactly one property is given */
 export function onlyOne(given: object): void {
   if (Object.values(given).filter((value) => value !== undefined).length === 1) return;
-  const message = `give one of ${Object.keys(given).join(", ") || "them"}, and only one`;
+  const message = `give exactly one of ${Object.keys(given).join(", ") || "them"}`;
   throw validationFailed({ errors: [{ pointer: "/body", message }] });
 }

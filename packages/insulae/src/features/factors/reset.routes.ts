@@ -24,7 +24,7 @@ export const factorsOfAccount = defineError(
   "This user signs in with an account. Ask a platform administrator to reset the account's factors.",
 );
 
-/** For somebody who has lost all of theirs. */
+/** Removes all factors of somebody who has lost them. */
 async function reset(platform: Platform, owner: Owner): Promise<void> {
   await platform.factors.reset(owner);
   await endSessionsOf(platform, owner);
@@ -39,8 +39,9 @@ export const resetRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       personal: true,
       audit: "factors.reset",
-      summary: "Removes all second factors of a user who has lost them, and ends their sign-ins",
-      description: "Of a user with a password of their own, by somebody whose role is no lower.",
+      summary: "Removes all second factors of a user and ends their sessions",
+      description:
+        "For users with a password of their own, who have lost their factors. The caller's role must not be lower than the user's.",
       params: idParams,
       response: { 204: null },
       errors: [
@@ -72,14 +73,14 @@ export const resetRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "platform",
       context: "core",
       audit: "factors.reset",
-      summary: "Removes all second factors of an account whose owner has lost them",
+      summary: "Removes all second factors of an account and ends its sessions",
       params: idParams,
       response: { 204: null },
       errors: [accountNotFound, reauthenticationRequired],
     },
     async ({ platform, credential, params, audit }) => {
       await requireFreshProof({ platform, credential });
-      // As a client sent it: the query says whether it is anybody's.
+      // The id is the client's text; the query finds out whether it is an account's.
       const owner = { tenantId: null, id: params.id as AccountId };
       if (!(await findSubject(platform, owner))) throw accountNotFound();
       await reset(platform, owner);

@@ -201,7 +201,7 @@ describe("a code", () => {
       await node.close();
     }
     const mails = await people.mailsTo(user.email, 3);
-    expect(mails.at(-1)?.text).toContain("tried several wrong codes");
+    expect(mails.at(-1)?.text).toContain("entered several wrong codes");
   });
 
   it("after each pause may be guessed once, and the pause doubles", async () => {

@@ -24,9 +24,9 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       limit: "credentials",
       audit: "auth.second_factor_used",
-      summary: "Finishes a log-in that was answered `second_factor_required`",
+      summary: "Completes a log-in after `second_factor_required`",
       description:
-        "With the answer's `mfa_token` and one of its `methods`. A wrong code leaves the token as it is; after five of them each next one has to wait longer, wherever it comes from.",
+        "Send the response's `mfa_token` and one of its `methods`. A wrong code does not use up the token. After five wrong codes the wait doubles with each further one, whatever address they come from.",
       body: SecondFactor,
       bodyLimit: passkeyBodyLimit,
       unknownTenant() {
@@ -44,8 +44,8 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "any",
-      audit: { none: "nothing counts before the app has proved itself" },
-      summary: "Begins to set up an app, for a log-in that asks for a factor one does not have",
+      audit: { none: "the factor takes effect only when it is confirmed, which is audited" },
+      summary: "Begins setting up an authenticator app during a log-in that requires a factor",
       body: Token,
       unknownTenant() {
         throw invalidMfaToken();
@@ -64,8 +64,8 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "any",
-      audit: { none: "nothing counts before the passkey has proved itself" },
-      summary: "Begins to make a passkey, for a log-in that asks for a factor one does not have",
+      audit: { none: "the factor takes effect only when it is confirmed, which is audited" },
+      summary: "Begins creating a passkey during a log-in that requires a factor",
       body: Token,
       unknownTenant() {
         throw invalidMfaToken();
@@ -86,7 +86,7 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       limit: "credentials",
       audit: "factor.added",
-      summary: "Adds the first factor, and finishes the log-in that asked for one",
+      summary: "Adds the first factor and completes the log-in",
       body: Enrolment,
       bodyLimit: passkeyBodyLimit,
       unknownTenant() {

@@ -1,4 +1,4 @@
-/** What follows on a right first step: a second factor, or setting one up. Both end in `signIn`. */
+/** The second step of a log-in: prove a factor or set one up. Both end in `signIn`. */
 
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import type { RequestInfo } from "../../kernel/feature/feature.ts";
@@ -32,11 +32,11 @@ export const invalidMfaToken = defineError(
   "The mfa_token was used, has expired, or was replaced by a newer log-in. Log in again.",
 );
 
-/** A request of somebody who is not signed in yet. */
+/** A request by somebody whose log-in is not complete. */
 export interface Setting {
   readonly platform: Platform;
   readonly request: RequestInfo;
-  /** The tenant that host or header name. */
+  /** The tenant that the host or header names. */
   readonly tenant: Tenant | undefined;
   readonly header: BaseContext<never, never, never, never>["header"];
   readonly audit: TenantAudit;
@@ -67,7 +67,10 @@ export async function finish(
   return signedIn;
 }
 
-/** Who may set up a factor with this token, and do nothing else. @throws invalidMfaToken */
+/**
+ * The person who may set up a first factor, and nothing else, with this token. @throws
+ * invalidMfaToken
+ */
 export const enrollee = async (setting: Setting, token: string): Promise<Subject> =>
   (await pendingOf(setting, enrolmentPurpose, token)).subject;
 
@@ -79,13 +82,13 @@ export async function enrol(
   const { platform } = setting;
   const pending = await pendingOf(setting, enrolmentPurpose, token);
   const owner = ownerOf(pending.subject);
-  // Somebody else may have been faster, with the same password.
+  // Somebody else with the same password may have set up a factor first.
   if ((await platform.factors.list(owner)).length > 0) throw invalidMfaToken();
   const added = await addFactor(setting, pending.subject, given);
   if (!(await platform.oneTimeTokens.redeem(enrolmentPurpose, token))) throw invalidMfaToken();
   await endSessionsOf(platform, owner);
   await tell(platform, owner, "factor_added");
-  // In the epoch that has just begun.
+  // Adding the factor has begun a new epoch: read the subject again.
   const subject = await findSubject(platform, idOf(pending.subject));
   if (!subject) throw invalidToken();
   const amr = withMethods(pending.amr, added.method, "mfa");
@@ -94,14 +97,14 @@ export async function enrol(
   return replyOf(added, session);
 }
 
-/** What somebody is answered who has added a factor. */
+/** The response to adding a factor. */
 export const replyOf = (
   { factor, recoveryCodes }: Awaited<ReturnType<typeof addFactor>>,
   session: SignedInReply,
 ) => ({ factor, ...(recoveryCodes && { recovery_codes: [...recoveryCodes] }), session });
 
 /**
- * Who has come so far with this token, if nothing has happened since that ends their sessions.
+ * The subject of a pending log-in, unless their sessions have been ended since.
  *
  * @throws invalidMfaToken
  */

@@ -3,7 +3,7 @@ import type { Subject as Owner } from "../../kernel/identity/subject.ts";
 import { findSubject } from "../accounts/accounts.feature.ts";
 import { type Notice, noticeMail } from "../users/users.feature.ts";
 
-/** Writes to the owner of factors that something happened to them. */
+/** E-mails the owner of factors about a change or a suspected attack. */
 export async function tell(platform: Platform, owner: Owner, what: Notice): Promise<void> {
   const subject = await findSubject(platform, owner);
   if (!subject) return;

@@ -1,18 +1,18 @@
-/** What people call a file: any text that looks like what it is. */
+/** Display names of files: any text without control or invisible characters. */
 import { validationFailed } from "../../kernel/lib/http-errors.ts";
 import { isLonger, nameProblem } from "../../kernel/lib/text.ts";
 
-/** In characters (code points), as the database counts. */
+/** In characters (code points), as PostgreSQL counts them. */
 export const maxNameLength = 255;
 
-/** Of a path in either notation; whoever sends one means the file at its end, as browsers did. */
+/** The last segment of a POSIX or Windows path; some clients send a whole path as the name. */
 const lastPart = (path: string): string =>
   path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
 
 /**
- * The last part of a path, in its composed form (NFC): that of a file from macOS is not.
+ * The last segment of a path, normalised to NFC (macOS sends decomposed names).
  *
- * @param pointer where the request says it
+ * @param pointer JSON pointer to the name in the request
  * @throws validationFailed
  */
 export function fileName(text: string, pointer: string): string {
@@ -28,10 +28,10 @@ export function fileName(text: string, pointer: string): string {
   return name;
 }
 
-/** File systems take no more, so nobody could keep a longer name. */
+/** The limit of common file systems. */
 const maxNameBytes = 255;
 
-/** `Content-Disposition` (RFC 6266): its name both as ASCII and, where that is not all, as UTF-8. */
+/** `Content-Disposition` (RFC 6266) with an ASCII name and, if that loses anything, a UTF-8 one. */
 export function dispositionOf(shown: "inline" | "attachment", name: string): string {
   const base = shortened(lastPart(name).toWellFormed()) || "file";
   const plain = base.replaceAll(/[^ !#-[\]-~]|%/g, "_");
@@ -43,7 +43,7 @@ export function dispositionOf(shown: "inline" | "attachment", name: string): str
   return `${shown}; filename="${plain}"${extended}`;
 }
 
-/** As much of a name as `maxNameBytes` allow, with its extension, in whole characters. */
+/** The name cut to `maxNameBytes` in whole characters, keeping the extension. */
 function shortened(name: string): string {
   if (Buffer.byteLength(name) <= maxNameBytes) return name;
   const extension = /\.[^.]{1,20}$/.exec(name)?.[0] ?? "";

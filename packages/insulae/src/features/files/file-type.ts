@@ -1,17 +1,18 @@
 /**
- * What a file is, by its first bytes. A type that has a signature must have it: a page or a program
- * that calls itself a picture is refused. What has none is what its uploader says, and is never shown
- * by a browser in its own right: only what cannot run anything is `inline`, the rest is an attachment.
+ * Checks declared media types against a file's first bytes. A type with a known signature must have
+ * it, so that a page or program can't pass as a picture. Types without a signature are taken as
+ * declared; browsers may display (`inline`) only types that can't run scripts, and download the
+ * rest.
  */
 import { charsetOf, essenceOf } from "../../kernel/lib/media-type.ts";
 
-/** Enough to know any of the signatures. */
+/** Enough bytes for every signature below. */
 export const signatureBytes = 64;
 
 const ascii = (text: string, at = 0) => ({ at, bytes: Buffer.from(text, "latin1") });
 const hex = (text: string, at = 0) => ({ at, bytes: Buffer.from(text, "hex") });
 
-/** Each a choice of what must all be there. */
+/** For each type, alternatives; every part of one alternative must match. */
 const signatures: Readonly<Record<string, readonly (readonly ReturnType<typeof hex>[])[]>> = {
   "image/png": [[hex("89504e470d0a1a0a")]],
   "image/jpeg": [[hex("ffd8ff")]],
@@ -35,7 +36,7 @@ const signatures: Readonly<Record<string, readonly (readonly ReturnType<typeof h
   "video/webm": [[hex("1a45dfa3")]],
 };
 
-/** Whether a file that begins so can be of the type. */
+/** Whether a file with these first bytes can be of the type. */
 export function fitsType(start: Uint8Array, type: string): boolean {
   const essence = essenceOf(type);
   const known = Object.hasOwn(signatures, essence) ? signatures[essence] : undefined;
@@ -47,7 +48,7 @@ export function fitsType(start: Uint8Array, type: string): boolean {
   return !isWithoutNul(type) || !start.includes(0);
 }
 
-/** Text of any kind has no NUL, but in encodings of wider units. */
+/** Text contains no NUL, except in encodings with wider code units. */
 export const isWithoutNul = (type: string): boolean =>
   type.startsWith("text/") && !/^(utf-16|utf-32|ucs-2)/.test(charsetOf(type) ?? "");
 
@@ -66,5 +67,5 @@ const shown = new Set([
   "text/plain",
 ]);
 
-/** Whether a browser may show it. */
+/** Whether browsers may display it. */
 export const isShown = (type: string): boolean => shown.has(essenceOf(type));

@@ -1,9 +1,9 @@
 /**
- * Removes bytes that nobody reads any more.
+ * Deletes objects that no file uses any more.
  *
- * An S3 takes what a signed request sends until that expires, whatever became of its file meanwhile. So a
- * deleted file's row, and the room that it takes of the quota, stay until then (`expires_at`); `endUpload`
- * runs for each signed request when it is over. A local folder takes nothing for a file that is gone.
+ * S3 accepts a signed upload until it expires, even if the file has been deleted meanwhile. A
+ * deleted file's row therefore stays, and counts towards the quota, until `expires_at`; `endUpload`
+ * runs when a signed request expires. A local folder accepts no upload for a deleted file.
  */
 import type { TenantScope } from "../../kernel/feature/platform.ts";
 import {
@@ -16,22 +16,24 @@ import {
 
 type Scope = Pick<TenantScope<FileTables>, "db" | "storage">;
 
-/** No upload is as old as this. */
+/** Longer than any upload can take. */
 const orphanMs = 86_400_000;
 
-/** Where the bytes of a signed request go. */
+/** The object that a signed upload writes to. */
 export const incoming = (id: string): string => `incoming/${id}`;
 
-/** A signed request for a file is over: what it brought goes, but for the file that was made of it. */
+/**
+ * Runs when a signed request has expired: deletes its object, and the file if it was not confirmed.
+ */
 export async function endUpload(scope: Scope, id: string): Promise<void> {
   await scope.storage.delete(incoming(id));
   for (const file of await listRemains.all(scope.db, { id, limit: 1 })) await clear(scope, file);
 }
 
 /**
- * Removes what was deleted or never came.
+ * Removes deleted files and uploads that never arrived.
  *
- * @returns how many files it was
+ * @returns the number of files
  */
 export async function cleanUpFiles(scope: Scope): Promise<number> {
   let removed = 0;
@@ -44,9 +46,9 @@ export async function cleanUpFiles(scope: Scope): Promise<number> {
 }
 
 /**
- * Removes bytes that no row knows of: of uploads that came after their file was given up or confirmed.
+ * Deletes objects without a row: uploads that arrived after their file was given up or confirmed.
  *
- * @returns how many objects it was
+ * @returns the number of objects
  */
 export async function removeOrphans(scope: Scope, olderThan = Date.now() - orphanMs) {
   let removed = 0;
@@ -68,18 +70,24 @@ export async function removeOrphans(scope: Scope, olderThan = Date.now() - orpha
   return removed;
 }
 
-/** Of a pending one, unless it was confirmed meanwhile. */
+/** Removes a file. If it is pending, only unless it has been confirmed meanwhile. */
 async function clear(scope: Scope, { id, status }: { id: string; status: string }): Promise<void> {
   const ours =
     status === "deleted" || (await markDeleted(scope.db, { id, from: "pending", over: true }));
   if (ours) await removeFile(scope, id);
 }
 
-/** The bytes first: as long as there are any, a row says so. It stays where some may still come. */
+/**
+ * Deletes the objects first, so that a row exists as long as they do. The row stays while an upload
+ * may still arrive.
+ */
 export async function removeFile({ db, storage }: Scope, id: string): Promise<void> {
   await storage.delete(id, incoming(id));
   await dropFile(db, id);
 }
 
 export const leave = ({ log }: Pick<TenantScope<FileTables>, "log">, error: unknown, id: string) =>
-  log.warn({ err: error, file_id: id }, "A file's bytes are left to the clean-up");
+  log.warn(
+    { err: error, file_id: id },
+    "Could not delete a file's bytes; the clean-up job will retry",
+  );

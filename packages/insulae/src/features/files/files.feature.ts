@@ -3,7 +3,9 @@ import { cleanUp, endUploadJob, lookForOrphans } from "./files.jobs.ts";
 import type { FileTables } from "./files.queries.ts";
 import { fileEvents, fileRoutes } from "./files.routes.ts";
 
-/** Files that a tenant's users upload. Their bytes are in the storage, what is known of them is here. */
+/**
+ * Files uploaded by a tenant's users. Object storage has their bytes, the database their metadata.
+ */
 export const files = feature<FileTables>("files", {
   permissions: {
     "files:read": "See and download files",

@@ -1,8 +1,9 @@
 /**
- * What is done after uploads and deletions. Nothing looks through all tenants for what they left: whoever is about
- * to upload or delete something has it looked after (`expectRemains`), whatever becomes of the process then.
+ * Clean-up jobs for uploads and deletions. No job scans all tenants: each upload or deletion first
+ * schedules the clean-up of its own tenant (`expectRemains`), so that it runs even if the process
+ * dies.
  *
- *   upload, deletion ──► clean-up, once for each hour, at least one after it ──► orphans, once for each day
+ *   upload, deletion ──► clean-up (per hour, at least 1 h later) ──► orphans (per day)
  */
 import { Type } from "typebox";
 import { uuid } from "../../kernel/feature/fields.ts";
@@ -13,17 +14,17 @@ import type { FileTables } from "./files.queries.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
-/** A storage may be away for days. */
+/** The storage may be unavailable for days. */
 const rules = { uncounted: true, priority: -1, retries: 20 } as const;
 
-/** Sent with each signed request for an upload, for when it is over. */
+/** Sent with each signed upload; due when it expires. */
 export const endUploadJob = job("files.end-upload", {
   data: Type.Object({ file_id: uuid }),
   uncounted: true,
   run: ({ file_id }, scope: JobScope<FileTables>) => endUpload(scope, file_id),
 });
 
-/** Lists all that a tenant has in the storage: not for every hour. */
+/** Lists all of a tenant's objects, which is too expensive for every hour. */
 export const lookForOrphans = job("files.look-for-orphans", {
   ...rules,
   run: async (_data, scope: JobScope<FileTables>) => ({ removed: await removeOrphans(scope) }),
@@ -33,13 +34,16 @@ export const cleanUp = job("files.clean-up", {
   ...rules,
   async run(_data, scope: JobScope<FileTables>) {
     const removed = await cleanUpFiles(scope);
-    // When all that may come of this day is more than a day old.
+    // Due when everything uploaded on this day is more than a day old.
     await scope.jobs.send(lookForOrphans, {}, slot(dayMs, 2 * dayMs + 2 * hourMs));
     return { removed };
   },
 });
 
-/** To be called before something begins that may leave bytes or rows behind; nothing takes an hour. */
+/**
+ * Schedules a clean-up. Call it before an operation (of under an hour) that may leave bytes or rows
+ * behind.
+ */
 export function expectRemains({
   cache,
   jobs,
@@ -49,7 +53,10 @@ export function expectRemains({
   return cache.getOrSet(`files.clean-up ${options.key}`, send, { ttl: hourMs / 1_000 });
 }
 
-/** One job for all that happens within the slot, so long after the first that it is after the last, too. */
+/**
+ * One job per time slot. It runs so long after the slot's first operation that the last has ended
+ * too.
+ */
 const slot = (ms: number, afterMs: number, now = Date.now()) => ({
   key: String(Math.floor(now / ms)),
   after: new Date(now + afterMs),

@@ -1,7 +1,7 @@
 /**
- * What files take counts towards the quota `storage_bytes` by their rows (`app.counts_towards`): from
- * when room is kept for a file to when its bytes are gone. The tenant's counter is locked in every
- * statement that changes the sum, so that it is right however many uploads begin and end at once.
+ * File rows count towards the quota `storage_bytes` (`app.counts_towards`) from the reservation
+ * until the bytes are deleted. Every statement that changes the sum locks the tenant's counter, so
+ * concurrent uploads can't exceed the quota.
  */
 import { type ColumnType, type ExpressionBuilder, type Generated, type Kysely, sql } from "kysely";
 import { containingAny } from "../../kernel/data/like.ts";
@@ -38,7 +38,7 @@ const columns = [
   "file_size",
   "sha256",
   "metadata",
-  // Deleted ones are shown nowhere.
+  // Queries never return deleted files.
   sql<"pending" | "ready">`status`.as("status"),
   "created_at",
   "updated_at",
@@ -50,11 +50,11 @@ export interface NewFile {
   readonly type: string;
   readonly size: number;
   readonly metadata: object;
-  /** For how long the bytes may come. */
+  /** How long the upload may take. */
   readonly seconds: number;
 }
 
-/** Keeps room for a file. @throws quotaExceeded, by the table's trigger */
+/** Inserts a pending file and reserves its quota. @throws quotaExceeded, by the table's trigger */
 export async function reserveFile(db: Db, file: NewFile): Promise<string> {
   const { id } = await db
     .insertInto("files")
@@ -73,13 +73,13 @@ export async function reserveFile(db: Db, file: NewFile): Promise<string> {
 
 interface Ending {
   readonly id: string;
-  /** No bytes will come for the file any more; otherwise it stays known until when they may. */
+  /** No bytes can arrive any more. Otherwise the row stays until the signed upload expires. */
   readonly over: boolean;
 }
 
 /**
- * The bytes are there: what they took less than was kept is free again. Gives nothing if it was settled,
- * or given up, meanwhile.
+ * Marks an uploaded file as ready and releases unused quota. Returns nothing if it has been settled
+ * or given up meanwhile.
  */
 export const settleFile = statement(
   (db: Db, p: Params<Ending & { size: number; sha256: string | null }>) =>
@@ -99,7 +99,7 @@ export const settleFile = statement(
 const isOver = (file: ExpressionBuilder<FileTables, "files">) =>
   file.or([file("expires_at", "is", null), file("expires_at", "<", sql<Date>`now()`)]);
 
-/** The file is nowhere any more, and nothing will come for it: its room is free. */
+/** Deletes the row of a deleted file that no upload can still reach, and releases its quota. */
 export const dropFile = (db: Db, id: string) =>
   db
     .deleteFrom("files")
@@ -108,7 +108,10 @@ export const dropFile = (db: Db, id: string) =>
     .where(isOver)
     .execute();
 
-/** Nobody sees it any more, and its bytes are to be removed. @returns undefined if it is not there. */
+/**
+ * Hides a file and leaves its bytes to be removed. @returns undefined if there is none in that
+ * status
+ */
 export const markDeleted = (
   db: Db,
   { id, from, over }: Ending & { readonly from: Exclude<FileStatus, "deleted"> },
@@ -180,7 +183,7 @@ export function listFiles(
   return wanted.total ? withTotal(items, countFiles.first(db, filter)) : items;
 }
 
-/** Those whose bytes are to be removed: deleted, or not come in time. */
+/** Files whose bytes have to be removed: deleted, or not uploaded in time. */
 export const listRemains = statement((db: Db, p: Params<{ limit: number; id?: string }>) => {
   const remains = db
     .selectFrom("files")
@@ -191,7 +194,7 @@ export const listRemains = statement((db: Db, p: Params<{ limit: number; id?: st
   return given(p.id) ? remains.where("id", "=", p.id) : remains;
 });
 
-/** Which of the ids are no files'. */
+/** Those of the ids that no file has. */
 export async function unknownFiles(db: Db, ids: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select wanted.id::text from unnest(${ids}::uuid[]) as wanted (id)

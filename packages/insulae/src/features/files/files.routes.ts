@@ -38,28 +38,28 @@ const FileName = Type.String({
   minLength: 1,
   maxLength: maxNameLength,
   description:
-    "What people call it; no part of any path. It is kept in its composed form (NFC), and has no control characters, none that turn the direction of text, and none that are not seen.",
+    "The display name, not part of any path. It is normalised to NFC and must not contain control, bidirectional or invisible characters.",
 });
 const MimeType = Type.String({
   maxLength: maxTypeLength,
   pattern: mediaTypePattern,
-  description: "With its parameters, as in `text/plain; charset=utf-8`.",
+  description: "The media type with its parameters, as in `text/plain; charset=utf-8`.",
 });
 const FileSize = Type.Integer({ minimum: 0, maximum: maxFileBytes, description: "In bytes." });
 const Metadata = Type.Record(Type.String({ maxLength: 100 }), Type.String({ maxLength: 1_000 }), {
   maxProperties: 50,
-  description: "Whatever else is to be known of it, by name.",
+  description: "Additional data of your own, by name.",
 });
 
 const File = Type.Object(
   {
     id: uuid,
     user_id: nullable(uuid),
-    file_key: Type.String({ description: "Where the bytes are in the storage." }),
+    file_key: Type.String({ description: "The object's key in the storage." }),
     file_name: FileName,
     mime_type: MimeType,
     file_size: FileSize,
-    sha256: nullable(Type.String({ description: "Of the bytes, in hexadecimal." })),
+    sha256: nullable(Type.String({ description: "SHA-256 of the content, in hexadecimal." })),
     metadata: Metadata,
     status: Type.Union([Type.Literal("pending"), Type.Literal("ready")]),
     created_at: timestamp,
@@ -86,14 +86,14 @@ const SignedUpload = Type.Object(
     file: File,
     upload: Type.Object({
       method: Type.Union([Type.Literal("POST"), Type.Literal("PUT")]),
-      url: secretText("Where the bytes go; good for this file alone, and for 15 minutes."),
+      url: secretText("Upload the content to this URL. Valid for this file only, for 15 minutes."),
       headers: Type.Unsafe<Record<string, string>>({
         ...Texts,
-        description: "Of a PUT, whose body is the bytes.",
+        description: "For PUT, with the content as the body.",
       }),
       fields: Type.Unsafe<Record<string, string>>({
         ...Texts,
-        description: "Of a POST, whose body is a form: these, and then the part `file`.",
+        description: "For POST, with a form as the body: these fields first, then the part `file`.",
       }),
       expires_at: timestamp,
     }),
@@ -113,8 +113,7 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
     {
       permission: "files:read",
       summary: "Lists files, newest first",
-      description:
-        "`q` is looked for in their names. Those whose bytes have not come are `pending`.",
+      description: "`q` searches the names. Files whose upload is not complete are `pending`.",
       query: pageQuery({
         q: searchText,
         status: Type.Optional(
@@ -133,7 +132,7 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
       permission: "files:write",
       audit: "file.uploaded",
       summary: "Uploads a file",
-      description: `A form (\`multipart/form-data\`): what is to be said of the file, and then its bytes in a part named \`file\`, at most ${maxFileBytes}. The name and the type are the part's, unless fields say others; a \`file_size\` is checked. The bytes must fit the type where the type has a signature.`,
+      description: `Send a form (\`multipart/form-data\`): the metadata fields first, then the content in a part named \`file\`, at most ${maxFileBytes} bytes. Name and type default to those of the part; \`file_size\`, if given, must match. If the type has a known signature, the content must begin with it.`,
       body: uploadForm(
         Type.Object({
           file_name: Type.Optional(FileName),
@@ -153,10 +152,10 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
     "/files",
     {
       permission: "files:write",
-      audit: { none: "nothing is there before the upload is confirmed, which is audited" },
-      summary: "Asks for an upload straight to the storage",
+      audit: { none: "the file exists only once the upload is confirmed, which is audited" },
+      summary: "Requests a signed upload directly to the storage",
       description:
-        "Keeps room for the file, and gives the request to send its bytes with; the storage takes no other size or type. Afterwards, `POST /api/v1/files/{id}/confirm`.",
+        "Reserves quota and returns the signed request to send the content with. The storage accepts exactly this size and type. Afterwards call `POST /api/v1/files/{id}/confirm`.",
       body: NewFile,
       response: { 201: SignedUpload },
       errors: [quotaExceeded],
@@ -177,9 +176,9 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
     {
       permission: "files:write",
       audit: "file.uploaded",
-      summary: "Says that a file's bytes are in the storage",
+      summary: "Confirms a signed upload",
       description:
-        "Their size and type are looked up there, not believed. What does not fit is removed. May be repeated.",
+        "The server checks size and type in the storage and deletes content that does not match. Safe to repeat.",
       params: idParams,
       response: File,
       errors: [fileNotFound, fileNotUploaded, sizeMismatch, typeMismatch],
@@ -194,7 +193,7 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
     "/files/:id",
     {
       permission: "files:read",
-      summary: "Shows what is known of a file",
+      summary: "Returns a file's metadata",
       params: idParams,
       response: File,
       etag: "files",
@@ -207,9 +206,9 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
     "/files/:id/download",
     {
       permission: "files:read",
-      summary: "Leads to a file's bytes",
+      summary: "Redirects to a file's content",
       description:
-        "To a signed URL, which needs no credentials and is good for at most an hour. Pictures, sound, films and plain text may be shown; everything else is an attachment.",
+        "The redirect leads to a signed URL that needs no credentials and is valid for at most an hour. Browsers may display images, audio, video and plain text; everything else is downloaded.",
       params: idParams,
       response: { 302: null },
       errors: [fileNotFound, fileNotReady],
@@ -224,7 +223,7 @@ export const fileRoutes = (r: RouteBuilder<FileTables>) => [
     {
       permission: "files:write",
       audit: { none: "everyday data" },
-      summary: "Renames a file, or changes its metadata",
+      summary: "Renames a file or changes its metadata",
       params: idParams,
       body: FileChanges,
       response: File,

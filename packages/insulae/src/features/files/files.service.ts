@@ -1,13 +1,13 @@
 /**
- * How a file comes to be. Room for it is kept first, so that however many come at once they never exceed
- * the quota; then its bytes come; then it is settled, with the size that they have.
+ * The life of an upload. First reserve the quota, so that concurrent uploads can't exceed it; then
+ * receive the bytes; then settle the file with its actual size.
  *
- *   through the server    reserve ─► bytes to <id> ─► settle
- *   by a signed request   reserve ─► client: bytes to incoming/<id> ─► confirm: check, copy to <id>, settle
+ *   through the server   reserve ─► bytes to <id> ─► settle
+ *   by a signed request  reserve ─► client: bytes to incoming/<id> ─► check, copy to <id>, settle
  *
- * What a client may still write to is never what others read: a signed request is good for `incoming`
- * alone. Whatever goes wrong in between leaves a row that says so (`pending`, `deleted`); the clean-up
- * (`files.clean-up.ts`) removes the bytes first and then the row, so that none are forgotten.
+ * Readers never read an object that a client can still write: signed requests write only to
+ * `incoming`. A failure in between leaves a row (`pending` or `deleted`). The clean-up
+ * (`files.clean-up.ts`) deletes the bytes first and then the row, so that no object is forgotten.
  */
 import { createHash } from "node:crypto";
 import type { TenantScope } from "../../kernel/feature/platform.ts";
@@ -49,15 +49,15 @@ export const typeMismatch = defineError(
   415,
   "The file's content does not match its declared type. Upload it again with the right mime_type.",
 );
-/** What a handler's context and a job's scope have in common. */
+/** The part that a handler's context and a job's scope share. */
 type Scope = Pick<TenantScope<FileTables>, "db" | "storage" | "log" | "events" | "cache" | "jobs">;
 
-/** For how long a signed request for an upload may begin, and its bytes may take to come then. */
+/** How long a signed upload may be started, and how long its transfer may then take. */
 const signedSeconds = 900;
 const transferSeconds = 600;
-/** Longer than the bytes of a request may take to come. */
+/** Longer than a request may take to send its body. */
 const streamedSeconds = 1_800;
-/** Of `mime_type`; it is all ASCII. */
+/** For `mime_type`, which is ASCII. */
 export const maxTypeLength = 100;
 
 export interface UploadFields {
@@ -67,13 +67,13 @@ export interface UploadFields {
   readonly metadata?: object;
 }
 
-/** Stores a file whose bytes come through the server: all of them, or nothing. */
+/** Stores a file uploaded through the server, completely or not at all. */
 export async function uploadFile(scope: Scope, userId: string, form: UploadForm<UploadFields>) {
   await expectRemains(scope);
   let reserved: string | undefined;
   try {
     const { id, ...stored } = await form.receive(async ({ fields, name, type, bytes, signal }) => {
-      // The whole form is longer than the file in it.
+      // An upper bound: the form is longer than the file in it.
       const size = fields.file_size ?? form.length;
       if (size === undefined) {
         throw lengthRequired({ detail: "Send Content-Length, or file_size before the file." });
@@ -99,21 +99,21 @@ export async function uploadFile(scope: Scope, userId: string, form: UploadForm<
     const file = await settle(scope, { id, ...stored, over: true });
     if (file) return file;
     await scope.storage.delete(id);
-    throw fileNotFound({ detail: "The file was deleted while it was uploaded." });
+    throw fileNotFound({ detail: "The file was deleted during the upload. Upload it again." });
   } catch (error) {
     if (reserved !== undefined) await giveUp(scope, reserved, true);
     throw error;
   }
 }
 
-/** From now on it can be read, and whoever wants to know hears of it. */
+/** Makes the file readable and publishes `file.created`. */
 const settle = ({ events }: Scope, file: Parameters<typeof settleFile.json>[1]) =>
   events.recording("file.created", (db) => settleFile.json(db, file));
 
 /**
- * Keeps room for a file, and signs the request that its bytes may come with.
+ * Reserves quota for a file and signs the request that uploads its bytes.
  *
- * @returns also until when room is kept: `endUpload` is due then.
+ * @returns also until when the quota is reserved; `endUpload` is due then
  */
 export async function requestUpload(scope: Scope, userId: string, fields: Required<UploadFields>) {
   const file = {
@@ -136,7 +136,7 @@ export async function requestUpload(scope: Scope, userId: string, fields: Requir
   }
 }
 
-/** Looks at what has come by a signed request, and makes a file of it. */
+/** Checks the object that a signed request uploaded and makes it the file's content. */
 export async function confirmUpload(scope: Scope, id: string): Promise<void> {
   const { db, storage } = scope;
   const file = await findFile.first(db, { id });
@@ -152,7 +152,7 @@ export async function confirmUpload(scope: Scope, id: string): Promise<void> {
       return;
     }
   }
-  // Perhaps somebody else has confirmed it at the same moment, or deleted it.
+  // Another request may have confirmed or deleted the file at the same moment.
   const again = await findFile.first(db, { id });
   if (!again) {
     await storage.delete(id, incoming(id)).catch((error) => leave(scope, error, id));
@@ -179,7 +179,7 @@ async function checkedCopy(
   return storage.copy(incoming(file.id), file.id, found.tag);
 }
 
-/** @returns a URL from which the file can be fetched for a while. */
+/** @returns a URL that serves the file for a limited time */
 export async function downloadUrl(
   { db, storage }: Pick<Scope, "db" | "storage">,
   id: string,
@@ -192,11 +192,12 @@ export async function downloadUrl(
   return storage.signDownload(id, { type, disposition });
 }
 
-/** Nobody sees it from now on; its bytes go at once, or with the next clean-up. */
+/** Hides the file at once. Deletes its bytes now or, if that fails, in the next clean-up. */
 export async function deleteFile(scope: Scope, id: string): Promise<void> {
   await expectRemains(scope);
   const over = scope.storage.revokes;
-  // One whose bytes never came was there for nobody. It may become ready meanwhile, and not the reverse.
+  // Deleting a pending file publishes no event. Try it first: pending can become ready, not the
+  // reverse.
   const deleted =
     (await markDeleted(scope.db, { id, from: "pending", over })) ??
     (await scope.events.recording("file.deleted", (db) =>
@@ -207,9 +208,9 @@ export async function deleteFile(scope: Scope, id: string): Promise<void> {
 }
 
 /**
- * An upload came to nothing; unless it was settled in spite of that, its room is free again.
+ * Gives up an upload and releases its quota, unless it was settled nevertheless.
  *
- * @param over nothing more will come for it
+ * @param over no bytes can arrive any more
  */
 async function giveUp(scope: Scope, id: string, over: boolean): Promise<void> {
   try {
@@ -219,7 +220,7 @@ async function giveUp(scope: Scope, id: string, over: boolean): Promise<void> {
   }
 }
 
-/** What a part says of its type is not among the fields that were checked. */
+/** The part's own content type is not validated with the fields: fall back if it is unusable. */
 function typeFrom(field: string | undefined, part: string): string {
   if (field !== undefined) return checkedType(field);
   const type = mediaType(part);
@@ -233,7 +234,7 @@ function checkedType(field: string): string {
   throw validationFailed({ errors: [{ pointer: "/body/mime_type", message }] });
 }
 
-/** The first bytes, and all of them, with these. */
+/** The first bytes, and a stream of all bytes including these. */
 async function startOf(bytes: AsyncIterable<Buffer>) {
   const iterator = bytes[Symbol.asyncIterator]();
   const read: Buffer[] = [];
@@ -252,7 +253,7 @@ async function startOf(bytes: AsyncIterable<Buffer>) {
   return { start: Buffer.concat(read).subarray(0, signatureBytes), all };
 }
 
-/** Lets bytes pass, and counts and hashes them. */
+/** Counts and hashes the bytes as they pass. */
 function measured(
   bytes: () => AsyncIterable<Buffer>,
   {
@@ -271,7 +272,7 @@ function measured(
         size += chunk.length;
         if (size > atMost) throw bodyTooLarge({ detail: "The file is larger than declared." });
         if (withoutNul && chunk.includes(0))
-          throw typeMismatch({ detail: "A text file cannot contain NUL bytes." });
+          throw typeMismatch({ detail: "A text file must not contain NUL bytes." });
         hash.update(chunk);
         yield chunk;
       }

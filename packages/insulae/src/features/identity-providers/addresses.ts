@@ -1,4 +1,4 @@
-/** Where browsers are sent, all of it from configuration: never where a request alone says. */
+/** Redirect targets for browsers. They come from configuration, never from the request alone. */
 import type { Settings } from "../../config/settings.ts";
 import { canonicalOrigin, originsOfTenant } from "../../kernel/http/request/origins.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
@@ -17,10 +17,11 @@ type Configured = Pick<Settings, "appUrl" | "baseUrl" | "baseDomain" | "corsOrig
 export function permittedReturn(config: Configured, tenant: Tenant, text: string): URL {
   const origins = originsOfTenant(tenant, config);
   const platform = [config.appUrl, ...config.corsOrigins].map((url) => new URL(url).origin);
-  // As browsers read it: what they take for a path or a user's name must not be an origin here.
+  // Parse as browsers do, so that a path or user name in disguise can't pass for an allowed origin.
   if (!URL.canParse(text)) throw returnRefused();
   const url = new URL(text);
-  // A `blob:` has the origin of the page that made it, and leads to whatever that page put there.
+  // Only http(s): a `blob:` URL has the origin of the page that made it but leads to arbitrary
+  // content.
   const origin = /^https?:$/.test(url.protocol) ? canonicalOrigin(url.origin) : undefined;
   const known = origin !== undefined && (origins.has(origin) || platform.includes(origin));
   if (!known || url.username || url.password) throw returnRefused();
@@ -29,14 +30,14 @@ export function permittedReturn(config: Configured, tenant: Tenant, text: string
 
 const path = (providerId: string) => `/api/v1/auth/oidc/${providerId}/callback`;
 
-/** Where a tenant's provider may send browsers back: here, or at a host of the tenant. */
+/** Where the tenant's provider may send browsers back: PUBLIC_URL, or a host of the tenant. */
 export function callbackUrls(config: Configured, tenant: Tenant, providerId: string): string[] {
   return [config.baseUrl, ...hostsOf(config, tenant).values()].map(
     (base) => `${base}${path(providerId)}`,
   );
 }
 
-/** The one at the host that is asked: the cookie of the sign-in is there and nowhere else. */
+/** The callback at the requested host, because the browser's sign-in cookie exists only there. */
 export function callbackUrl(
   config: Configured,
   tenant: Tenant,
@@ -47,7 +48,7 @@ export function callbackUrl(
   return `${base}${path(providerId)}`;
 }
 
-/** A tenant's hosts, with the scheme and port of PUBLIC_URL. */
+/** The tenant's hosts, with the scheme and port of PUBLIC_URL. */
 function hostsOf({ baseUrl, baseDomain }: Configured, tenant: Tenant): ReadonlyMap<string, string> {
   const { protocol, port } = new URL(baseUrl);
   return new Map(

@@ -5,7 +5,7 @@ import { signInRoutes } from "./sign-in.routes.ts";
 
 export { hasProvider, type IdentityTables } from "./identity-providers.queries.ts";
 
-/** Signing in with outside OpenID Connect providers, which each tenant configures for itself. */
+/** Sign-in through external OpenID Connect providers, which each tenant configures for itself. */
 export const identityProviders = feature<IdentityTables>("identity-providers", {
   dependsOn: ["users", "roles"],
   permissions: {
@@ -14,7 +14,7 @@ export const identityProviders = feature<IdentityTables>("identity-providers", {
       role: "admin",
     },
     "identity-providers:write": {
-      description: "Configure identity providers; only owners and administrators may",
+      description: "Configure identity providers (only effective for owners and administrators)",
       role: "admin",
     },
   },

@@ -61,7 +61,7 @@ const columns = [
 export const findProvider = (db: Db, id: string) =>
   db.selectFrom("identity_providers").select(columns).where("id", "=", id).executeTakeFirst();
 
-/** The row, locked until the transaction ends. */
+/** The provider's row, locked until the transaction ends. */
 export const lockProvider = (tx: Db, id: string) =>
   tx
     .selectFrom("identity_providers")
@@ -70,11 +70,11 @@ export const lockProvider = (tx: Db, id: string) =>
     .forUpdate()
     .executeTakeFirst();
 
-/** All that a tenant has. */
+/** All providers of the tenant. */
 export const listProviders = (db: Db) =>
   db.selectFrom("identity_providers").select(columns).orderBy("id").execute();
 
-/** Whether there is one to sign in by. */
+/** Whether the tenant has a provider to sign in with. */
 export const hasProvider = async (db: Db): Promise<boolean> =>
   (await db
     .selectFrom("identity_providers")
@@ -97,15 +97,15 @@ export const deleteProvider = (db: Db, id: string) =>
   db.deleteFrom("identity_providers").where("id", "=", id).execute();
 
 /**
- * One sign-in of a person at a time, until the transaction ends. The first ones make the user and the
- * identity, and would otherwise wait for each other in two orders.
+ * Serialises the sign-ins of one person until the transaction ends. Concurrent first sign-ins
+ * create both a user and an identity and could otherwise deadlock.
  */
 export const takeTurn = (tx: Db, email: string) =>
   sql`select pg_advisory_xact_lock(hashtextextended(${email}, 0) # hashtextextended(app.current_tenant_id()::text, 1))`.execute(
     tx,
   );
 
-/** Whose identity it is, locked until the transaction ends. */
+/** The user with this identity, locked until the transaction ends. */
 export const lockUserOfIdentity = (tx: Db, issuer: string, subject: string) =>
   tx
     .selectFrom("identities")
@@ -116,7 +116,7 @@ export const lockUserOfIdentity = (tx: Db, issuer: string, subject: string) =>
     .forUpdate()
     .executeTakeFirst();
 
-/** Whose e-mail it is, locked until the transaction ends. */
+/** The user with this e-mail, locked until the transaction ends. */
 export const lockUserOfEmail = (tx: Db, email: string) =>
   tx
     .selectFrom("users")
@@ -130,7 +130,9 @@ export const lockUserOfEmail = (tx: Db, email: string) =>
     .forUpdate()
     .executeTakeFirst();
 
-/** Whether it is the user's now; false if they have another identity of this issuer. */
+/**
+ * Links the identity to the user. @returns false if the user has another identity of this issuer
+ */
 export async function insertIdentity(
   tx: Db,
   identity: Insertable<IdentityTables["identities"]>,
@@ -176,11 +178,11 @@ export const setSystemRole = (tx: Db, id: UserId, role: GivenRole) =>
     .updateTable("users")
     .set({ role })
     .where("id", "=", id)
-    // The mapping makes no owner, and unmakes none.
+    // A mapping neither makes nor demotes owners.
     .where("role", "not in", ["owner", role])
     .execute();
 
-/** Of the tenant's own roles that a mapping knows, the user has these; what it does not know stays. */
+/** Sets the tenant's own roles that the mapping mentions. Other roles of the user stay. */
 export async function setOwnRoles(
   tx: Db,
   userId: UserId,
@@ -196,7 +198,7 @@ export async function setOwnRoles(
   await tx
     .insertInto("user_roles")
     .columns(["user_id", "role_id"])
-    // A role that was deleted since is in no mapping's gift.
+    // Skip roles that have been deleted since they were mapped.
     .expression((eb) =>
       eb
         .selectFrom("roles")

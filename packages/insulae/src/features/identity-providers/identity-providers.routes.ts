@@ -48,10 +48,13 @@ import {
 export const identityNotFound = defineError(
   "identity_not_found",
   404,
-  "The user has no such identity",
+  "The user has no identity with this id",
 );
 
-/** The secret's sealing and the provider's address are the platform's, so the routes run in `any`. */
+/**
+ * Encryption of the client secret and provider discovery are the platform's, so the routes run in
+ * `any`.
+ */
 function settingOf({
   platform,
   tenant,
@@ -75,7 +78,7 @@ const viewOf = (
 ) => ({ ...provider, redirect_uris: callbackUrls(config, tenant, provider.id) });
 
 const target = ({ id }: { readonly id: string }) => ({ type: "identity_provider", id });
-/** What the audit log keeps of it. */
+/** The part of a provider that the audit log records. */
 const detailOf = ({
   name,
   issuer,
@@ -98,7 +101,7 @@ const refusals = [
   personalOnly,
 ];
 const identityParams = Type.Object({ id: uuid, identity: uuid });
-/** As PostgreSQL writes it. */
+/** In lower case, as PostgreSQL writes UUIDs. */
 const userIdOf = ({ id }: { readonly id: string }) => id as UserId; // checked as a uuid
 
 export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
@@ -107,7 +110,7 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
     {
       permission: "identity-providers:read",
       context: "any",
-      summary: "Lists the OpenID Connect providers by which users may sign in",
+      summary: "Lists the tenant's OpenID Connect providers",
       response: Type.Object({ items: Type.Array(ProviderView) }),
     },
     async (context) => {
@@ -126,7 +129,7 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
       audit: "identity_provider.created",
       summary: "Adds an OpenID Connect provider",
       description:
-        "For owners and administrators. The provider is asked for its document. Register one of `redirect_uris` there. See docs/authentication.md.",
+        "For owners and administrators. The server fetches the provider's discovery document. Register one of `redirect_uris` at the provider. See docs/authentication.md.",
       body: NewProvider,
       response: { 201: ProviderView },
       errors: [...refusals, tooManyProviders],
@@ -148,7 +151,7 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
     {
       permission: "identity-providers:read",
       context: "any",
-      summary: "Shows a provider; its client's secret is never shown",
+      summary: "Returns a provider without its client secret",
       params: idParams,
       response: ProviderView,
       etag: true,
@@ -169,7 +172,7 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
       context: "any",
       personal: true,
       audit: "identity_provider.changed",
-      summary: "Changes a provider; it counts from the next sign-in on",
+      summary: "Changes a provider, with effect from the next sign-in",
       params: idParams,
       body: ProviderChanges,
       response: ProviderView,
@@ -197,7 +200,7 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
       context: "any",
       personal: true,
       audit: "identity_provider.deleted",
-      summary: "Removes a provider; its users stay, and what they are there is kept",
+      summary: "Removes a provider. Its users and their linked identities stay.",
       params: idParams,
       response: { 204: null },
       errors: [providerNotFound, administratorsOnly, personalOnly],
@@ -220,7 +223,7 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
     "/users/:id/identities",
     {
       permission: "identity-providers:read",
-      summary: "Lists who the user is at identity providers",
+      summary: "Lists the user's linked identities",
       params: idParams,
       response: Type.Object({ items: Type.Array(Identity) }),
     },
@@ -232,8 +235,9 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
     {
       permission: "users:write",
       audit: "identity.unlinked",
-      summary: "Forgets who the user is at a provider",
-      description: "Whoever signs in there next with the user's e-mail is linked anew.",
+      summary: "Unlinks an identity from a user",
+      description:
+        "The next person who signs in there with the user's verified e-mail is linked again.",
       params: identityParams,
       response: { 204: null },
       errors: [identityNotFound, userNotFound, roleAboveOwn, permissionNotHeld],

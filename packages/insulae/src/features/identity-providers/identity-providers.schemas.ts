@@ -3,13 +3,13 @@ import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/feature
 import { SessionChoice, TenantReference } from "../accounts/accounts.feature.ts";
 
 const GivenRole = oneOf(["admin", "manager", "user", "viewer"], {
-  description: "A system role; never owner.",
+  description: "A system role other than owner.",
 });
 const Mapping = Type.Object({
   claim: Type.Array(Type.String({ minLength: 1, maxLength: 200 }), {
     minItems: 1,
     maxItems: 5,
-    description: "The names that lead to the claim, outermost first.",
+    description: "The path to the claim, outermost name first.",
     examples: [["groups"], ["realm_access", "roles"]],
   }),
   values: Type.Array(
@@ -18,7 +18,8 @@ const Mapping = Type.Object({
       role: Type.String({
         minLength: 1,
         maxLength: 63,
-        description: "The name of a system role (never owner), or the id of a role of your own.",
+        description:
+          "The name of a system role (except owner), or the id of one of the tenant's own roles.",
       }),
     }),
     { maxItems: 100 },
@@ -27,7 +28,7 @@ const Mapping = Type.Object({
 const Issuer = Type.String({
   maxLength: 300,
   pattern: "^https?://[^\\s?#@]+$",
-  description: "As the provider names itself, without `/.well-known/…`.",
+  description: "The issuer URL, without `/.well-known/…`.",
   examples: ["https://accounts.google.com"],
 });
 const Scope = Type.String({ maxLength: 100, pattern: "^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$" });
@@ -44,30 +45,30 @@ const settings = {
   scopes: Type.Array(Scope, { maxItems: 20, description: "Default openid, email, profile." }),
   allowed_domains: Type.Array(AllowedDomain, {
     maxItems: 50,
-    description: "The domains of the e-mails that may sign in; empty: any.",
+    description: "The e-mail domains that may sign in; empty: any.",
   }),
   trust_email: Type.Boolean({
     description:
-      "Believes the provider about e-mails in `allowed_domains` where it does not say `email_verified`. Only for a provider in which nobody can choose their address.",
+      "Treats e-mails in `allowed_domains` as verified if the provider does not send `email_verified`. Use it only if users can't choose their address at the provider.",
   }),
   create_users: Type.Boolean({
-    description: "Whether somebody unknown becomes a user at the first sign-in; default false.",
+    description: "Whether the first sign-in of an unknown person creates a user; default false.",
   }),
   default_role: GivenRole,
   role_mapping: nullable(Mapping),
   update_roles: Type.Boolean({
-    description: "Whether each sign-in sets the roles anew, or only the first.",
+    description: "Whether every sign-in updates the roles, or only the first one sets them.",
   }),
   trust_second_factor: Type.Boolean({
-    description: "The provider always asks for a second factor.",
+    description: "Trust that the provider always requires a second factor.",
   }),
   second_factor_acr: Type.Array(Scope, {
     maxItems: 10,
-    description: "Values of `acr` that stand for a second factor; they are asked for as well.",
+    description: "Values of `acr` that mean a second factor. They are sent as `acr_values` too.",
   }),
   enabled: Type.Boolean(),
 };
-const secret = Type.String({ minLength: 1, maxLength: 1_000, description: "Never shown again." });
+const secret = Type.String({ minLength: 1, maxLength: 1_000, description: "Never returned." });
 
 export const ProviderView = Type.Object(
   {
@@ -75,7 +76,7 @@ export const ProviderView = Type.Object(
     ...settings,
     name: Type.String(),
     redirect_uris: Type.Array(Type.String(), {
-      description: "What to register at the provider: where it may send browsers back.",
+      description: "The redirect URIs to register at the provider.",
     }),
     created_at: timestamp,
     updated_at: timestamp,
@@ -108,7 +109,7 @@ export const Identity = Type.Object(
   {
     id: uuid,
     issuer: Type.String(),
-    subject: Type.String({ description: "Who they are there." }),
+    subject: Type.String({ description: "The user's `sub` at the provider." }),
     created_at: timestamp,
     last_used_at: timestamp,
   },
@@ -119,17 +120,17 @@ export const StartQuery = Type.Object({
   return_to: Type.String({
     maxLength: 2_000,
     description:
-      "The page that goes on: of APP_URL, of a host of the tenant, or of an origin that CORS allows.",
+      "The page to return to. Its origin must be that of APP_URL, a host of the tenant, or allowed by CORS_ORIGINS.",
   }),
   code_challenge: Type.String({
     pattern: "^[\\w-]{43}$",
     description:
-      "The page makes a secret of 43 to 128 letters, keeps it, and sends its SHA-256 in base64url (S256 of RFC 7636).",
+      "The PKCE challenge (RFC 7636, S256): the page generates and keeps a secret of 43 to 128 characters and sends its SHA-256 in base64url.",
   }),
   tenant: Type.Optional(TenantReference),
 });
 
-/** Providers add what they like (`session_state`, `scope`, …). */
+/** Providers add parameters of their own (`session_state`, `scope`, …). */
 export const CallbackQuery = Type.Object(
   { state: Type.String({ minLength: 1, maxLength: 200 }) },
   { additionalProperties: Type.String({ maxLength: 5_000 }) },

@@ -1,7 +1,8 @@
 /**
- * A tenant's providers. Who configures one decides whom it is believed about, and so could become
- * anybody who signs in by it: only owners and administrators do, in person. For the same reason owners
- * don't sign in by one (see linking.ts), and it gives nobody more than an administrator has.
+ * A tenant's identity providers. A provider vouches for people, so whoever configures one could
+ * sign in as anybody who uses it. Therefore only owners and administrators may, in person; owners
+ * can't sign in through a provider (see linking.ts); and it grants at most an administrator's
+ * permissions.
  */
 
 import { type OidcClient, providerFaulty } from "../../kernel/identity/oidc.ts";
@@ -84,14 +85,14 @@ const defaults = {
   enabled: true,
 } as const;
 
-/** @throws whatever `checked` throws; tooManyProviders, issuerUnusable, providerUnavailable */
+/** @throws the errors of `checked`; tooManyProviders, issuerUnusable, providerUnavailable */
 export async function addProvider(
   setting: ProviderSetting,
   { client_secret, ...body }: NewProviderBody,
 ): Promise<ProviderRow> {
   const { db, oidc, tenant } = setting;
   const wanted = await checked(setting, { ...defaults, ...body });
-  // Nobody is asked for one that there is no room for; what counts is the count below.
+  // Avoid the discovery request if the limit is reached; the count below, under the lock, decides.
   if ((await listProviders(db)).length >= maxProviders) throw tooManyProviders();
   const issuer = await discovered(oidc, body.issuer);
   const sealed_secret = oidc.seal(tenant.id, client_secret);
@@ -102,11 +103,11 @@ export async function addProvider(
 }
 
 /**
- * What comes of the change is checked as a whole, so that nobody takes over what they could not have
- * made: with another issuer, a mapping means other people.
+ * Checks the result of a change as a whole. With another issuer, the same mapping means other
+ * people, so the caller must be allowed to create the provider as it will be.
  *
- * @param seen may refuse what there is before the change.
- * @throws whatever `checked` throws; providerNotFound, issuerUnusable, providerUnavailable
+ * @param seen may refuse the provider as it is before the change
+ * @throws the errors of `checked`; providerNotFound, issuerUnusable, providerUnavailable
  */
 export async function changeProvider(
   setting: ProviderSetting,
@@ -115,7 +116,7 @@ export async function changeProvider(
   seen: (current: ProviderRow) => void,
 ): Promise<ProviderRow> {
   const { db, oidc, tenant } = setting;
-  // Asked before the row is locked: nobody waits for another's provider.
+  // Discover before the row is locked: no request should wait for a slow provider.
   const issuer = changes.issuer && (await discovered(oidc, changes.issuer));
   return db.transaction().execute(async (tx) => {
     const before = await lockProvider(tx, id);
@@ -131,7 +132,7 @@ export async function changeProvider(
   });
 }
 
-/** @param seen may refuse it. @throws administratorsOnly, providerNotFound */
+/** @param seen may refuse the removal. @throws administratorsOnly, providerNotFound */
 export function removeProvider(
   setting: ProviderSetting,
   id: string,
@@ -155,7 +156,7 @@ function refuseUnlessAdministrator({ user }: Pick<ProviderSetting, "user">): voi
 type Settings = Omit<ProviderRow, "id" | "sealed_secret" | "created_at" | "updated_at">;
 
 /**
- * The settings as they are stored.
+ * Validates the settings and returns them as stored.
  *
  * @throws administratorsOnly, domainsRequired, invalidEmailDomain, ownerNotMapped, roleNotFound
  */
@@ -177,7 +178,7 @@ async function checked(
   };
 }
 
-/** As the domain of an e-mail is written here. */
+/** The domain in the form in which e-mail addresses are stored. */
 function canonicalDomain(domain: string): string {
   const email = findCanonicalEmail(`somebody@${domain}`);
   if (email === undefined || domain.includes("@")) throw invalidEmailDomain();
@@ -190,7 +191,8 @@ const canonicalMapping = ({ claim, values }: RoleMapping): RoleMapping => ({
 });
 
 /**
- * To the roles of administrators at most; so nobody maps to more than they have themselves.
+ * Mapped roles must not exceed an administrator's permissions, so that nobody maps more than they
+ * hold.
  *
  * @throws ownerNotMapped, roleNotFound
  */

@@ -1,19 +1,19 @@
 /**
- * Which user somebody is whom a provider knows. Known by (issuer, subject) from then on; the first
- * time by e-mail, which two people can come to claim, so:
+ * Finds or creates the user for an external identity. A known identity is found by (issuer,
+ * subject). The first sign-in goes by e-mail, which two different people may claim:
  *
  *     known identity ──► its user
- *     a user with this e-mail ──► theirs, if the e-mail is proven on both sides
- *     nobody ──► a new user, where the provider may make users
+ *     a user with this e-mail ──► that user, if the e-mail is proven on both sides
+ *     nobody ──► a new user, if the provider may create users
  *
- * "Proven on both sides": the provider says so (or the tenant believes it about the domain), and here
- * the user has verified the address, or nobody can have signed in as them yet. Otherwise somebody could
- * register with another's address and a password of their own, wait for the owner of the address to
- * sign in by the provider, and read along in what they take for theirs (pre-registration hijacking).
+ * "Proven on both sides" means that the provider vouches for the address (or the tenant trusts it
+ * for the domain) and that, here, the user has verified it or nobody can have signed in as them
+ * yet. Otherwise an attacker could register the address with a password, wait for its owner to sign
+ * in through the provider, and share the account (pre-registration hijacking).
  *
- * Owners, users who may what only owners may, and users who are linked to an account don't sign in by a
- * tenant's provider at all: whoever configures it could become an owner, or somebody in all the tenants
- * that the account is in. It also keeps a way in when the provider is gone.
+ * Owners, users with permissions beyond an administrator's, and users linked to an account can't
+ * sign in through a tenant's provider: whoever configures it could become an owner, or enter all
+ * tenants of the account. This also keeps a way in if the provider is gone.
  */
 
 import type { OutsideIdentity } from "../../kernel/identity/oidc.ts";
@@ -85,7 +85,7 @@ interface EntrySetting extends Told {
 
 export interface Entry {
   readonly userId: UserId;
-  /** What happened the first time. */
+  /** Whether this first sign-in created the user or linked an existing one. */
   readonly first: "made" | "linked" | undefined;
   readonly rolesChanged: boolean;
 }
@@ -112,7 +112,7 @@ export async function enter(
       await setSystemRole(tx, userId, roles.system);
       await setOwnRoles(tx, userId, roles.own);
     }
-    // As they are now: a role that has grown since it was mapped counts as it is.
+    // Check the roles' current permissions: a role may have grown since it was mapped.
     await refuseUnfit(tx, userId, permissions);
     await noteIdentityUse(tx, who.issuer, who.subject);
     const user =
@@ -145,7 +145,7 @@ async function enterFirst(tx: Db, { provider, who, email, role }: Newcomer) {
   }
   const { issuer, subject } = who;
   if (!(await insertIdentity(tx, { user_id: user.id, issuer, subject }))) {
-    // Of two first sign-ins at once, the other was here first.
+    // A concurrent first sign-in may have linked the identity already.
     const now = await lockUserOfIdentity(tx, issuer, subject);
     if (now?.id !== user.id) throw identityConflict();
   }
@@ -164,8 +164,8 @@ async function refuseUnfit(tx: Db, id: UserId, permissions: Permissions): Promis
 }
 
 /**
- * The address, in its one form. The rules count at each sign-in, so a domain that is taken out of the
- * list keeps its people out.
+ * The canonical address. The rules apply at every sign-in, so removing a domain from the list also
+ * locks out its existing users.
  *
  * @throws outsideEmailUnverified, emailDomainRefused
  */
@@ -176,20 +176,20 @@ function acceptedEmail(provider: ProviderRow, { email }: OutsideIdentity): strin
   const domain = canonical.slice(canonical.lastIndexOf("@") + 1);
   const listed = provider.allowed_domains.includes(domain);
   if (provider.allowed_domains.length > 0 && !listed) throw emailDomainRefused();
-  // The boolean, as the standard says. Some send the text "true"; with `trust_email` that is as good as nothing.
+  // The standard demands a boolean. Treat the text "true", which some send, like a missing claim.
   const unsaid = verified === undefined || verified === "true";
   const vouched = verified === true || (unsaid && provider.trust_email && listed);
   if (!vouched) throw outsideEmailUnverified();
   return canonical;
 }
 
-/** The parts of a name; some providers know only the whole. */
+/** First and last name; some providers send only the full name. */
 function namesIn({ given_name, family_name, name }: OutsideIdentity["claims"]) {
   const [first_name, last_name] = [nameIn(given_name), nameIn(family_name)];
   return { first_name: first_name || last_name ? first_name : nameIn(name), last_name };
 }
 
-/** A name as users may have one; what is none is left out. */
+/** The claim if it is a valid name, otherwise empty. */
 const nameIn = (claim: unknown): string =>
   typeof claim === "string" && !isLonger(claim, 100) && nameProblem(claim) === undefined
     ? claim.trim()

@@ -1,6 +1,6 @@
 /**
- * A real OpenID Connect provider on this machine, at which one person is signed in, and a browser that
- * goes there and back. What the provider answers can be edited, and it can be away.
+ * A real OpenID Connect provider on this machine, with one signed-in person, and a browser that
+ * visits it. Tests can edit its responses and take it down.
  */
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { createServer, type RequestListener } from "node:http";
@@ -19,19 +19,19 @@ export interface Person {
 
 export interface TestProvider {
   readonly issuer: string;
-  /** Who is signed in there, from now on. */
+  /** Who is signed in there. */
   person: Person;
-  /** How they proved who they are. */
+  /** How they authenticated. */
   proof: { amr?: string[]; acr?: string };
-  /** Edits the answer of the token endpoint. */
+  /** Edits the response of the token endpoint. */
   editTokens: ((answer: Record<string, unknown>) => unknown) | undefined;
-  /** Stands in for the provider. */
+  /** Answers in place of the provider. */
   instead: RequestListener | undefined;
-  /** What it signs with. */
+  /** The signing key. */
   key: JWK;
-  /** The paths that were asked for. */
+  /** The paths requested so far. */
   readonly asked: string[];
-  /** From now on it signs with another key, and shows only that. */
+  /** Signs with a new key from now on and publishes only that one. */
   rotateKeys(): void;
   close(): Promise<void>;
 }
@@ -47,7 +47,7 @@ const newKey = (): JWK => ({
   use: "sig",
 });
 
-/** @param claimsInToken whether e-mail and groups are in the ID token, or have to be asked for. */
+/** @param claimsInToken whether the ID token has e-mail and groups, or userinfo must be asked */
 export async function openTestProvider(claimsInToken = false): Promise<TestProvider> {
   let handle: RequestListener | undefined;
   const server = createServer((request, response) => {
@@ -55,7 +55,7 @@ export async function openTestProvider(claimsInToken = false): Promise<TestProvi
     (provider.instead ?? handle)?.(request, response);
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  // It listens on an address of the family IP.
+  // A TCP server's address is an AddressInfo.
   const { port } = server.address() as AddressInfo;
   const issuer = `http://127.0.0.1:${port}`;
 
@@ -116,12 +116,12 @@ function handlerOf(issuer: string, current: TestProvider, inToken: boolean): Req
     },
   };
   const provider = new Provider(issuer, configuration);
-  // The address is known only once the tenant has configured the provider.
+  // The client's address is known only once the tenant has configured the provider.
   provider.Client.prototype.redirectUriAllowed = () => true;
   provider.use(async (context, next) => {
     await next();
     if (context.path === "/token" && current.editTokens) {
-      context.body = current.editTokens(context.body as Record<string, unknown>); // what it answers
+      context.body = current.editTokens(context.body as Record<string, unknown>); // the endpoint's response
     }
   });
   const answer = provider.callback();
@@ -132,7 +132,9 @@ function handlerOf(issuer: string, current: TestProvider, inToken: boolean): Req
   };
 }
 
-/** Goes to the provider as a browser does, until it is sent elsewhere: with a code, or an error. */
+/**
+ * Follows redirects at the provider like a browser, until one leads back with a code or an error.
+ */
 export async function visit(provider: TestProvider, start: string): Promise<URL> {
   const cookies = new Map<string, string>();
   let at = new URL(start);

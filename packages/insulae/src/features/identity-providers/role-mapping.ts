@@ -1,20 +1,20 @@
 /**
- * From what a provider says of somebody to the roles that they have: one claim, and for each of its
- * values a role. Of several system roles the highest counts, and the default where there is none; of
- * the tenant's own roles all do.
+ * Maps a provider's claim to roles. Each value of the claim may map to a role. Of several system
+ * roles the highest applies, or the default if there is none; all matching roles of the tenant's
+ * own apply.
  */
 
 import { type SystemRole, systemRoles } from "../../kernel/feature/feature.ts";
 
-/** The roles that a provider may lead to. */
+/** The system roles that a provider may grant. */
 export type GivenRole = Exclude<SystemRole, "owner">;
 
 export interface RoleMapping {
-  /** The names that lead to the claim, outermost first: `["realm_access", "roles"]`. */
+  /** The path to the claim, outermost name first: `["realm_access", "roles"]`. */
   readonly claim: readonly string[];
   readonly values: readonly {
     readonly value: string;
-    /** The name of a system role, or the id of one of the tenant's own. */
+    /** The name of a system role, or the id of one of the tenant's own roles. */
     readonly role: string;
   }[];
 }
@@ -22,7 +22,7 @@ export interface RoleMapping {
 export interface MappedRoles {
   readonly system: GivenRole;
   readonly own: {
-    /** Those that the mapping knows. */
+    /** All of the tenant's own roles that the mapping mentions. */
     readonly known: readonly string[];
     readonly given: readonly string[];
   };
@@ -47,7 +47,7 @@ export function mapRoles(
   );
   const all = new Set(mapping?.values.map(({ role }) => role));
   return {
-    // `owner` is not looked for, so whatever a row says, nobody becomes one.
+    // `owner` is not among the candidates, so no mapping can grant it, whatever the row says.
     system: givenRoles.find((role) => matched.has(role)) ?? fallback,
     own: { known: [...all].filter(isOwn), given: [...matched].filter(isOwn) },
   };
@@ -56,7 +56,7 @@ export function mapRoles(
 const givenRoles = ["admin", "manager", "user", "viewer"] as const;
 const isOwn = (role: string) => !isSystemRole(role);
 
-/** The texts at the path: one, or a list of them. Own properties only. */
+/** The strings at the path: one, or a list. Reads own properties only. */
 function valuesAt(claims: unknown, path: readonly string[]): ReadonlySet<unknown> {
   let at = claims;
   for (const name of path) {

@@ -1,4 +1,4 @@
-/** A tenant with a real provider, and a browser that signs in by it. */
+/** A tenant with a real provider, and a browser that signs in through it. */
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { onTestFinished } from "vitest";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
@@ -9,11 +9,11 @@ export interface Configured {
   readonly tenant: Tenant;
   readonly owner: Awaited<ReturnType<TestPeople["newOwner"]>>;
   readonly provider: TestProvider;
-  /** Of the tenant's provider. */
+  /** The id of the tenant's provider. */
   readonly id: string;
 }
 
-/** A sign-in that was begun. */
+/** A sign-in that has been started. */
 export interface Begun {
   readonly location: string;
   readonly cookie: string;
@@ -22,11 +22,11 @@ export interface Begun {
 
 interface Outcome {
   readonly status: number;
-  /** Where the browser goes on. */
+  /** Where the callback sends the browser. */
   readonly next: URL | undefined;
-  /** For the page. */
+  /** The code for the page. */
   readonly code: string;
-  /** With which it comes back to the page, or stays. */
+  /** The error, either in the redirect to the page or on the callback itself. */
   readonly error: string | null;
 }
 
@@ -40,7 +40,7 @@ export function signInTools(people: TestPeople) {
     given_name: "Ada",
   });
 
-  /** A tenant, and a provider that knows somebody with a verified e-mail. */
+  /** Creates a tenant and a provider that knows a person with a verified e-mail. */
   const configure = async (more: object = {}, claimsInToken = false): Promise<Configured> => {
     const provider = await openTestProvider(claimsInToken);
     onTestFinished(provider.close);
@@ -89,7 +89,7 @@ export function signInTools(people: TestPeople) {
     return { location: String(answer.headers.location), cookie, verifier };
   };
 
-  /** The browser comes back. @returns where it goes on, or with which error it stays. */
+  /** Calls the callback. @returns where it redirects, or the error it shows */
   const finish = async (
     back: URL,
     cookie: string | undefined,
@@ -119,13 +119,13 @@ export function signInTools(people: TestPeople) {
           "select action, outcome, detail from audit_log order by id",
         ),
       ),
-    /** As far as the code for the page. */
+    /** Signs in up to the code for the page. */
     async reachPage(configured: Configured): Promise<Outcome & { readonly verifier: string }> {
       const { location, cookie, verifier } = await begin(configured);
       const back = await visit(configured.provider, location);
       return { ...(await finish(back, cookie)), verifier };
     },
-    /** All the way: the answer of the exchange, or the error with which the browser came back. */
+    /** Signs in completely. @returns the response of the exchange, or the callback's error */
     async signIn(configured: Configured) {
       const { location, cookie, verifier } = await begin(configured);
       const back = await visit(configured.provider, location);

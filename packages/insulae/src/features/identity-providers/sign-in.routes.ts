@@ -47,7 +47,7 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
     {
       permission: "public",
       context: "any",
-      summary: "Lists the providers by which the tenant's users may sign in, for a log-in page",
+      summary: "Lists the tenant's identity providers for a log-in page",
       query: Type.Object({ tenant: Type.Optional(TenantReference) }),
       unknownTenant: () => ({ items: [] }),
       response: Type.Object({ items: Type.Array(Type.Object({ id: uuid, name: Type.String() })) }),
@@ -68,9 +68,9 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
       permission: "public",
       context: "any",
       limit: "credentials",
-      summary: "Sends the browser to an identity provider, to sign in there",
+      summary: "Redirects the browser to an identity provider",
       description:
-        "For a browser to go to, not for scripts to fetch. It comes back to `return_to` with `code`, for `POST /auth/oidc/exchange`, or with `error` and `error_description`.",
+        "Navigate to it; don't fetch it. The browser returns to `return_to` with `code`, for `POST /auth/oidc/exchange`, or with `error` and `error_description`.",
       params,
       query: StartQuery,
       unknownTenant() {
@@ -106,7 +106,7 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
     {
       permission: "public",
       context: "any",
-      summary: "Where the identity provider sends the browser back to",
+      summary: "Receives the browser back from the identity provider",
       params,
       query: CallbackQuery,
       unknownTenant() {
@@ -121,7 +121,11 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
         { providerId: params.provider, tenant, query },
       );
       const { failure } = finished.outcome;
-      if (failure) log.warn({ err: failure, provider: params.provider }, "Failed outside sign-in");
+      if (failure)
+        log.warn(
+          { err: failure, provider: params.provider },
+          "Sign-in through an identity provider failed",
+        );
       await noteFirst(audit, params.provider, finished);
       header("cache-control", "no-store");
       header("location", finished.location);
@@ -135,7 +139,7 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
       permission: "public",
       context: "any",
       audit: "auth.logged_in",
-      summary: "Signs in with the code that came back, and the secret that the page kept",
+      summary: "Exchanges the returned code and the page's secret for a session",
       body: Exchange,
       unknownTenant() {
         throw invalidCode();
@@ -161,7 +165,9 @@ export const signInRoutes = (r: RouteBuilder<IdentityTables>) => [
   ),
 ];
 
-/** Who came for the first time; that they came in is noted at the exchange. */
+/**
+ * Audits a first sign-in, which created or linked a user. The exchange audits the sign-in itself.
+ */
 async function noteFirst(
   audit: TenantAudit,
   provider: string,

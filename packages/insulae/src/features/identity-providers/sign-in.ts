@@ -1,5 +1,5 @@
 /**
- * Signing in with an outside provider.
+ * Sign-in through an external OpenID Connect provider.
  *
  *     page            browser              here                       provider
  *      │ verifier ─ start?code_challenge ──►│ state, nonce, PKCE          │
@@ -11,12 +11,12 @@
  *      │◄── 302 return_to?code=… ───────────┤ which user?                 │
  *      ├── POST exchange { code, code_verifier } ──► signIn ──► tokens or a cookie
  *
- * What was begun is a one-time token, the `state`: it says for which tenant, which provider and which
- * browser. The browser's cookie holds a secret, of which nonce and PKCE's verifier are derived, so
- * neither is stored, and nobody can go on with another's sign-in (login CSRF). The callback's address
- * names the provider, so that a code of one provider is never shown to another (mix-up, RFC 9700,
- * section 4.4), not even where `iss` is missing. The code that the page gets is good once, for a minute,
- * and only with the secret that the page kept: who reads it in a history or a log has nothing.
+ * The `state` is a one-time token for one tenant, provider and browser. The browser's cookie holds
+ * a secret from which nonce and PKCE verifier are derived, so neither is stored and nobody can
+ * continue another browser's sign-in (login CSRF). The callback's address names the provider, so a
+ * code is never sent to a different one (mix-up, RFC 9700, section 4.4), even where `iss` is
+ * missing. The page's code is valid once, for a minute, and only with the secret that the page
+ * kept: reading it in a history or log is useless.
  */
 import { createHash, createHmac, randomBytes, randomUUID } from "node:crypto";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
@@ -59,7 +59,7 @@ const codePurpose = "oidc-code";
 export const stateSeconds = 600;
 const codeSeconds = 60;
 
-/** The request of a browser that comes back. */
+/** The request of a browser that returns from the provider. */
 interface Setting extends Pick<SignInContext, "platform" | "request"> {
   readonly audit: TenantAudit;
 }
@@ -67,12 +67,12 @@ interface Setting extends Pick<SignInContext, "platform" | "request"> {
 interface Start {
   readonly providerId: string;
   readonly returnTo: string;
-  /** Of the page: SHA-256 of what it will show at the exchange. */
+  /** SHA-256 of the secret that the page will present at the exchange. */
   readonly challenge: string;
 }
 
 /**
- * @returns where to send the browser, and the secret for its cookie.
+ * @returns the address to send the browser to, and the secret for its cookie
  * @throws providerNotFound, returnRefused, providerUnavailable, providerFaulty
  */
 export async function startSignIn(
@@ -83,11 +83,11 @@ export async function startSignIn(
   const provider = await findEnabled(platform, tenant, providerId);
   const back = permittedReturn(platform.config, tenant, returnTo);
   const redirectUri = callbackUrl(platform.config, tenant, provider.id, request.host);
-  // Of a sign-in in another tab, which goes on.
+  // Keep the secret of a sign-in in another tab, so that it can still be completed.
   const secret = browserSecret(request.headers.cookie) ?? randomBytes(32).toString("base64url");
   const state = await platform.oneTimeTokens.issue({
     purpose: statePurpose,
-    // Whoever it will turn out to be: each sign-in that is begun is one by itself.
+    // The user is not known yet: a random id makes each sign-in independent.
     subject: { tenantId: tenant.id, id: randomUUID() as UserId },
     ttlSeconds: stateSeconds,
     detail: {
@@ -106,21 +106,21 @@ export async function startSignIn(
 }
 
 interface Callback {
-  /** In the callback's address. */
+  /** From the callback's address. */
   readonly providerId: string;
-  /** That the host names. */
+  /** The tenant that the host names. */
   readonly tenant: Tenant | undefined;
   readonly query: Readonly<Record<string, string>> & { readonly state: string };
 }
 
-/** What became of it: in either case the browser goes on to `location`. */
+/** The outcome. In either case the browser goes on to `location`. */
 export interface Finished {
   readonly location: string;
   readonly tenant: Tenant;
   readonly outcome: (Entry & { readonly failure?: never }) | { readonly failure: AppError };
 }
 
-/** @throws invalidState, tenantNotFound: nothing is known then of where the browser should go on */
+/** @throws invalidState, tenantNotFound: the page to return to is not known then */
 export async function finishSignIn(
   { platform, request, audit }: Setting,
   { providerId, tenant: hostTenant, query }: Callback,
@@ -132,7 +132,7 @@ export async function finishSignIn(
   const tenant = await platform.tenants.find(begun.subject.tenantId ?? "");
   if (tenant?.status !== "active") throw tenantNotFound();
   const sameTenant = hostTenant === undefined || hostTenant.id === tenant.id;
-  // Which names the provider.
+  // The address names the provider.
   const sameAddress =
     redirectUri === callbackUrl(platform.config, tenant, providerId, request.host);
   if (!sameTenant || !sameAddress || browser !== hashOf(secret)) {
@@ -177,7 +177,7 @@ export async function finishSignIn(
   }
 }
 
-/** @throws invalidCode; what signIn throws, so that a second factor is asked for here */
+/** @throws invalidCode, and the errors of `signIn`: this is where a second factor is required */
 export async function exchangeCode(
   context: SignInContext & Setting,
   hostTenant: Tenant | undefined,
@@ -194,16 +194,16 @@ export async function exchangeCode(
     await noteFailure(audit, { tenant, provider: detail.provider, reason: invalidCode.code });
     throw invalidCode();
   }
-  // The id of a user, since the subject has a tenant.
+  // The subject has a tenant, so this is a user's id.
   const subject = await findUserSubject(platform, tenant, id.id as UserId);
-  // What ended their sessions in this minute ended this one too.
+  // If the user's sessions were ended since the callback, this sign-in ends with them.
   if (!subject || subject.epoch !== detail.epoch) throw invalidCode();
   const amr = authenticationMethods.filter((method) => detail.amr?.split(" ").includes(method));
   const reply = await signIn(context, subject, { amr });
   return { reply, tenant, user: subject.user, provider: detail.provider };
 }
 
-/** Somebody's who is not known: what a provider says of them has not been believed. */
+/** The audit entry names nobody: the provider's claims have not been accepted. */
 const noteFailure = (
   audit: TenantAudit,
   failure: {
@@ -220,7 +220,7 @@ const noteFailure = (
     detail: { identity_provider: failure.provider, reason: failure.reason },
   });
 
-/** @throws providerNotFound, for one that is switched off as well */
+/** @throws providerNotFound, also if the provider is disabled */
 async function findEnabled(
   { withTenant }: Platform,
   tenant: Tenant,
@@ -240,7 +240,7 @@ const asOidc = ({ id: tenantId }: Tenant, provider: ProviderRow): OidcProvider =
   sealedSecret: provider.sealed_secret,
 });
 
-/** The browser's secret, if its cookie is there, once, and of ours. */
+/** The browser's secret, if the request has exactly one such cookie in our format. */
 function browserSecret(header: string | string[] | undefined): string | undefined {
   const text = cookieIn(header?.toString(), browserCookie);
   return typeof text === "string" && /^[\w-]{43}$/.test(text) ? text : undefined;
@@ -253,8 +253,8 @@ function flowOf(secret: string, state: string, redirectUri: string): OidcFlow {
 }
 
 /**
- * How they proved who they are (RFC 8176), as far as it counts here: a second factor, if the provider
- * says so or the tenant trusts it to have asked.
+ * The authentication methods (RFC 8176) to record: `mfa` if the provider's `amr` or `acr` says so,
+ * or the tenant trusts that it always requires a second factor.
  */
 function amrOf(provider: ProviderRow, { claims }: OutsideIdentity): Amr {
   const said = Array.isArray(claims.amr) && claims.amr.includes("mfa");

@@ -1,16 +1,16 @@
 import { feature } from "../../kernel/feature/feature.ts";
 import { impersonationRoutes } from "./impersonations.routes.ts";
 
-/** Administrators of the platform who act as a tenant's user, in the tenant's sight. */
+/** Impersonation: platform administrators act as a tenant's user, visibly to the tenant. */
 export const impersonations = feature("impersonations", {
   dependsOn: ["users"],
   permissions: {
     "impersonations:read": {
-      description: "See which administrators of the platform have acted as a user",
+      description: "See which platform administrators have impersonated users",
       role: "admin",
     },
     "impersonations:end": {
-      description: "End what an administrator of the platform does as a user",
+      description: "End a platform administrator's impersonation",
       role: "owner",
     },
   },

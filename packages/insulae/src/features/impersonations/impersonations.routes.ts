@@ -31,7 +31,7 @@ const Impersonation = Type.Object(
     reason: Type.String(),
     created_at: timestamp,
     ends_at: timestamp,
-    ended_at: Type.Union([timestamp, Type.Null()], { description: "If before its time." }),
+    ended_at: Type.Union([timestamp, Type.Null()], { description: "Set if it was ended early." }),
   },
   { $id: "Impersonation" },
 );
@@ -49,7 +49,10 @@ const Impersonating = Type.Object(
   { $id: "Impersonating" },
 );
 
-/** What happens in the tenant is in the control plane, so its routes run in `any`; callers are users. */
+/**
+ * Impersonations are in the control plane, so the tenant's routes run in `any`; only users may call
+ * them.
+ */
 function tenantIdOf(user: Principal): TenantId {
   if (user.kind !== "tenant") throw wrongContext();
   return user.tenantId;
@@ -62,9 +65,9 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "platform",
       context: "core",
       audit: "impersonation.started",
-      summary: "Acts as a user of a tenant, for at most an hour",
+      summary: "Impersonates a user of a tenant for at most an hour",
       description:
-        "Gives an access token for the tenant, which names the administrator, and no refresh token. What only the person themself may do stays refused. The tenant sees it in its audit log and in `GET /impersonations`.",
+        "Issues an access token for the tenant that names the administrator, and no refresh token. Actions reserved to the person themself stay refused. The tenant sees the impersonation in its audit log and in `GET /impersonations`.",
       body: NewImpersonation,
       response: { 201: Impersonating },
       errors: [tenantNotFound, tenantInactive, userNotFound, administratorNeedsFactor],
@@ -90,7 +93,7 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "platform",
       context: "core",
       audit: "impersonation.renewed",
-      summary: "Gives another access token for one's own impersonation, until it ends",
+      summary: "Issues another access token for the caller's own running impersonation",
       params: idParams,
       response: Impersonating,
       errors: [impersonationNotFound, impersonationOver],
@@ -117,7 +120,7 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "impersonations:read",
       context: "any",
-      summary: "Lists who of the platform has acted as a user of the tenant, newest first",
+      summary: "Lists impersonations of the tenant's users, newest first",
       query: pageQuery(),
       response: pageOf(Impersonation),
     },

@@ -1,8 +1,8 @@
 /**
- * An administrator of the platform acts as a user of a tenant, to see what they see. It is a session
- * like any other, but for three things: it ends within the hour, its tokens name the administrator
- * (`act`, RFC 8693, section 4.1), and the tenant is told, in its audit log and in a list of its own.
- * Every request asks whether the administrator still is one.
+ * Impersonation: a platform administrator acts as a user of a tenant, to see what they see. It is a
+ * session like any other, except that it ends within an hour, its tokens name the administrator
+ * (`act`, RFC 8693, section 4.1), and the tenant sees it in its audit log and in a list of its own.
+ * Every request checks that the administrator still is one.
  */
 import { type Kysely, sql } from "kysely";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
@@ -46,10 +46,10 @@ export interface NewImpersonation {
 }
 
 /**
- * The user's factors are not asked for; where the tenant asks for a second one, it is the
- * administrator's own that counts.
+ * Does not ask for the user's factors. If the tenant requires a second factor, the administrator
+ * must have proved their own.
  *
- * @throws tenantNotFound, tenantInactive, userNotFound (also for a user who is not active)
+ * @throws tenantNotFound, tenantInactive, userNotFound (also for an inactive user)
  * @throws administratorNeedsFactor
  */
 export async function startImpersonation(
@@ -60,7 +60,7 @@ export async function startImpersonation(
 ) {
   const tenant = await platform.tenants.get(reference);
   if (tenant.status !== "active") throw tenantInactive();
-  // As a client sent it: the query says whether it is anybody's.
+  // The id is the client's text; the query finds out whether it is a user's.
   const subject = await findUserSubject(platform, tenant, user_id as UserId);
   if (!subject) throw userNotFound();
   const lifetimeSeconds = minutes * 60;
@@ -71,7 +71,7 @@ export async function startImpersonation(
     impersonator: administrator.id,
     lifetimeSeconds,
   });
-  if (!reply.access_token) throw new Error("an impersonation is shown by a token");
+  if (!reply.access_token) throw new Error("an impersonation must use tokens");
   const { sessionId: id } = await platform.tokens.verify(reply.access_token);
   const { ends_at } = await platform.control
     .insertInto("control.impersonations")
@@ -90,15 +90,15 @@ export async function startImpersonation(
     target: { type: "user", id: subject.user.id },
     detail: { impersonation_id: id, tenant_id: tenant.id, reason, minutes },
   } as const;
-  // Nobody has the token before both logs have the entry.
+  // Both logs have the entry before the administrator gets the token.
   await audit({ ...event, tenant });
   await audit({ ...event, tenant: null });
   return { ...reply, id, ends_at };
 }
 
 /**
- * Another access token, which lives shorter than an impersonation may: for the administrator who
- * began it, until it ends.
+ * Issues another access token to the administrator who began the impersonation, until it ends: an
+ * access token is shorter-lived than the impersonation.
  *
  * @throws impersonationNotFound, impersonationOver
  */
@@ -133,9 +133,9 @@ export async function renewImpersonation(
 }
 
 /**
- * Ends it before its time, on every node. Nothing happens to one that has ended.
+ * Ends an impersonation early, on every node. Does nothing if it has ended already.
  *
- * @param tenantId only if it is in this tenant
+ * @param tenantId find it only in this tenant
  * @throws impersonationNotFound
  */
 export async function endImpersonation(
@@ -158,7 +158,7 @@ export async function endImpersonation(
   await audit({ ...event, tenant: null });
 }
 
-/** Newest first. @param tenantId only those in this tenant */
+/** One page, newest first. @param tenantId only those in this tenant */
 export async function pageOfImpersonations(
   control: Control,
   { limit, after: [after], cursor }: Page,

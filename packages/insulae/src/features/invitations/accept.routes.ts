@@ -21,7 +21,7 @@ import {
 import type { InvitationTables } from "./invitations.queries.ts";
 import { Acceptance, InvitationPreview, InvitationToken } from "./invitations.schemas.ts";
 
-/** For those who were invited: they belong to no tenant yet. */
+/** Routes for invited people, who don't belong to the tenant yet. */
 export const acceptRoutes = (r: RouteBuilder<InvitationTables>) => [
   r.get(
     "/invitations/preview",
@@ -29,7 +29,7 @@ export const acceptRoutes = (r: RouteBuilder<InvitationTables>) => [
       permission: "public",
       context: "any",
       limit: "credentials",
-      summary: "Shows whoever has the mail's link what they are invited to",
+      summary: "Returns the invitation behind the link in the e-mail",
       query: Type.Object({ token: InvitationToken }),
       unknownTenant() {
         throw invalidLink();
@@ -47,9 +47,9 @@ export const acceptRoutes = (r: RouteBuilder<InvitationTables>) => [
       context: "any",
       limit: "credentials",
       audit: "invitation.accepted",
-      summary: "Accepts an invitation, and signs in to the tenant",
+      summary: "Accepts an invitation and signs in to the tenant",
       description:
-        "Somebody new gives `token` and `password`: they get an account, whose e-mail is verified by that. Whoever has an account with the invitation's e-mail, verified, signs in first, and gives `token` or `invitation_id`.",
+        "New people send `token` and `password`; they get an account with a verified e-mail. People with an account whose verified e-mail is the invitation's sign in first and send `token` or `invitation_id`.",
       body: Acceptance,
       unknownTenant() {
         throw invalidLink();

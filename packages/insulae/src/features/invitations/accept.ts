@@ -1,13 +1,13 @@
 /**
- * Accepting an invitation, by somebody new or by an account. It goes over two databases:
+ * Accepting an invitation, as a new person or with an account. It spans two databases:
  *
- *   1 control  the account, where there is none
- *   2 tenant   the invitation is locked; the user and its roles are made; the invitation is deleted
- *   3 control  the membership is noted; the token is deleted
+ *   1 control  create the account if there is none
+ *   2 tenant   lock the invitation, create the user and its roles, delete the invitation
+ *   3 control  record the membership, delete the token
  *
- * After a crash behind 1 there is an account: whoever it is signs in and accepts. Behind 2, the token
- * is still good and finds no invitation but the account's user, and goes on with 3. Of several at
- * once, one gets through 3.
+ * After a crash following step 1 the account exists: its owner signs in and accepts again. After
+ * step 2 the token is still valid; the next attempt finds no invitation but the account's user, and
+ * goes on with step 3. Of several concurrent attempts, one completes step 3.
  */
 import { type Kysely, sql } from "kysely";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
@@ -65,7 +65,7 @@ export const accountWaits = defineError(
 export const invitationForAnother = defineError(
   "invitation_for_another",
   403,
-  "This invitation was sent to another e-mail address than your account's. Sign in with the account it was sent to.",
+  "This invitation was sent to a different e-mail address. Sign in with the account that has that address.",
 );
 export const invitationLapsed = defineError(
   "invitation_lapsed",
@@ -77,7 +77,7 @@ interface Setting extends SignInContext {
   readonly audit: TenantAudit;
 }
 
-/** Who accepts, if they are signed in. */
+/** The caller, if they are signed in. */
 interface Caller {
   readonly user: Principal;
   readonly credential: SessionCredential;
@@ -91,7 +91,7 @@ interface Acceptance {
   readonly last_name?: string;
 }
 
-/** What a token, or a row of it, is good for. */
+/** The invitation that a token, or a waiting row, stands for. */
 interface Held {
   readonly id: string;
   readonly tenant: Tenant;
@@ -99,7 +99,10 @@ interface Held {
   readonly sending: string;
 }
 
-/** @param known the tenant of the request: another's invitation is void there. @throws invalidLink */
+/**
+ * @param known the tenant of the request; other tenants' invitations are invalid there. @throws
+ * invalidLink
+ */
 export async function previewInvitation(
   platform: Platform,
   known: Tenant | undefined,
@@ -113,7 +116,7 @@ export async function previewInvitation(
   return { ...shown, email: held.email, has_account: account !== undefined };
 }
 
-/** The invitations that wait for an account's e-mail, which has to be verified. */
+/** The open invitations to an account's e-mail, which must be verified. */
 export async function listWaiting(
   platform: Platform,
   { email }: Pick<AccountView, "email">,
@@ -129,8 +132,9 @@ export async function listWaiting(
 }
 
 /**
- * @param known the tenant of the request; where it is only that of the caller's token, the invitation
- *   may be another's.
+ * @param known the tenant of the request; if only the caller's token names it, the invitation may
+ * be
+ *   another tenant's
  * @throws invalidLink, accountWaits, invitationForAnother, emailNotVerified, invitationLapsed,
  *   alreadyMember, weakPassword, passwordsBusy
  */
@@ -163,21 +167,21 @@ export async function acceptInvitation(
   return signIn(setting, subject);
 }
 
-/** Step 1, for somebody new: whoever has the token has read the mail. */
+/** Step 1, for a new person. Having the token proves that they received the e-mail. */
 async function register(
   platform: Platform,
   { tenant, id, email, sending }: Held,
   { password, first_name, last_name }: Omit<Acceptance, "token" | "invitation_id">,
 ): Promise<AccountView> {
   if (await findAccountByEmail(platform.control, email)) throw accountWaits();
-  // No account for an invitation that is void.
+  // Don't create an account for an invalid invitation.
   await platform.withTenant<InvitationTables, void>(tenant, async ({ db }) => {
     const invitation = await findInvitation(db, id);
     if (!invitation || !isGood(invitation, sending)) throw invalidLink();
     await refuseLapsed(platform, db, invitation);
   });
   if (password === undefined) {
-    const message = "choose a password, or sign in first";
+    const message = "choose a password, or sign in first if you have an account";
     throw validationFailed({ errors: [{ pointer: "/body/password", message }] });
   }
   const made = await createVerifiedAccount(platform, { email, password, first_name, last_name });
@@ -229,15 +233,18 @@ async function join(
 
 interface Joined {
   readonly userId: UserId;
-  /** Undefined: an attempt before this one came as far as the user. */
+  /** Undefined if an earlier attempt already created the user. */
   readonly invitation: InvitationRow | undefined;
 }
 
-/** Its newest link, in time. */
+/** Whether the token is from the latest link and has not expired. */
 const isGood = ({ sendings, expired }: InvitationRow, sending: string): boolean =>
   !expired && String(sendings) === sending;
 
-/** Refuses what its sender may not give at present: they were demoted, switched off or deleted. */
+/**
+ * Refuses grants that the sender may no longer make, because they were demoted, deactivated or
+ * deleted.
+ */
 async function refuseLapsed(
   { control, permissions }: Platform,
   db: Db,
@@ -257,7 +264,7 @@ async function refuseLapsed(
   }
 }
 
-/** What the invitation is to who was invited; undefined if it is void. */
+/** The invitation as shown to the invited person; undefined if it is invalid. */
 async function show({ withTenant }: Platform, { tenant, id, sending }: Held) {
   const found = await withTenant<InvitationTables, Shown | undefined>(tenant, async ({ db }) => {
     const invitation = await findInvitation(db, id);
@@ -278,7 +285,7 @@ async function heldBy({ tenants }: Platform, found: OneTimeToken | undefined) {
   return { id: found.subject.id, tenant, email, sending };
 }
 
-/** One of those that wait for the account, by its id. */
+/** An open invitation to the account's e-mail, by its id. */
 async function findWaiting(platform: Platform, { email }: AccountView, id: string) {
   const row = await selectTokens(platform, email).where("subject_id", "=", id).executeTakeFirst();
   return row && heldBy(platform, { subject: subjectOfRow(row), detail: row.detail });

@@ -7,7 +7,7 @@ import { invitationMail } from "./mails.ts";
 export { listWaiting } from "./accept.ts";
 export { WaitingInvitation } from "./invitations.schemas.ts";
 
-/** Asking somebody into the tenant, by e-mail. */
+/** Invites people into the tenant by e-mail. */
 export const invitations = feature<InvitationTables>("invitations", {
   dependsOn: ["users", "roles"],
   migrations: new URL("./migrations/", import.meta.url),

@@ -20,14 +20,15 @@ export interface InvitationTables extends RoleTables {
 
 export type Db = Kysely<InvitationTables>;
 
-/** By name. */
+/** The names of the invitation's own roles, sorted. */
 const roleNames = sql<string[]>`array(
   select name from roles where roles.id = any(invitations.role_ids) order by app.sort_key(name)
 )`.as("roles");
 
 /**
- * Nobody can accept it: whoever sent it is gone, or who was invited has become a user here since. Who was
- * one before is not told to whoever invites.
+ * Nobody can accept it: its sender is gone, or the invited person has become a user since. An
+ * invitation to somebody who was a user before stays valid here, so that inviters can't find out
+ * who is one.
  */
 const isVoid = sql<boolean>`(invitations.sent_by is null or exists (
   select from users
@@ -49,7 +50,7 @@ const newestInvitations = statement(
   },
 );
 
-/** A page, newest first; those that have expired too, since they can be sent again. */
+/** One page, newest first, including expired invitations, which can be sent again. */
 export const listInvitations = (db: Db, { limit, after, cursor }: Page) =>
   newestInvitations.page(
     db,
@@ -57,11 +58,11 @@ export const listInvitations = (db: Db, { limit, after, cursor }: Page) =>
     { limit, cursor, key: (invitation) => [invitation.id] },
   );
 
-/** What a client sees of it. */
+/** The invitation as clients see it. */
 export const findView = (db: Db, id: string) =>
   selectViews(db).where("id", "=", id).executeTakeFirst();
 
-/** @returns its id, or undefined if there is one for this e-mail that waits to be accepted */
+/** @returns its id, or undefined if this e-mail has an open invitation already */
 export async function insertInvitation(
   tx: Db,
   values: Insertable<InvitationTables["invitations"]>,
@@ -82,7 +83,7 @@ export async function insertInvitation(
 
 const columns = ["id", "email", "role", "role_ids", "sent_by", "sendings", "expires_at"] as const;
 
-/** All permissions of the roles that are still there, some perhaps twice. */
+/** All permissions of the roles that still exist, possibly with duplicates. */
 const addedPermissions = sql<string[]>`array(
   select unnest(roles.permissions) from roles where roles.id = any(invitations.role_ids)
 )`.as("added");
@@ -112,7 +113,7 @@ export const renewInvitation = (tx: Db, id: string, sentBy: UserId, expiresAt: D
 export const deleteInvitation = (tx: Db, id: string) =>
   tx.deleteFrom("invitations").where("id", "=", id).execute();
 
-/** Gives the user the invitation's roles, as far as they are still there. */
+/** Grants the user those of the invitation's roles that still exist. */
 export const giveRoles = (tx: Db, userId: UserId, roleIds: readonly string[]) =>
   tx
     .insertInto("user_roles")

@@ -18,13 +18,13 @@ import {
 
 const target = (id: string) => ({ type: "invitation", id });
 
-/** For those who may add users. */
+/** Routes for people who may add users. */
 export const invitationRoutes = (r: RouteBuilder<InvitationTables>) => [
   r.get(
     "/invitations",
     {
       permission: "users:write",
-      summary: "Lists the invitations that are not accepted, newest first",
+      summary: "Lists open invitations, newest first",
       query: pageQuery(),
       response: pageOf(Invitation),
     },
@@ -38,9 +38,9 @@ export const invitationRoutes = (r: RouteBuilder<InvitationTables>) => [
       limit: "credentials",
       impersonators: false,
       audit: "invitation.sent",
-      summary: "Invites somebody by e-mail, to a role up to your own",
+      summary: "Invites somebody by e-mail, with a role up to your own",
       description:
-        "The answer is the same whether or not the e-mail has an account or a user; the mail says. The link in it is good for seven days, or the tenant's `invitation_days`. When it is accepted, it gives no more than whoever sent it may give then.",
+        "The response is the same whether or not the e-mail has an account or a user; only the message says. Its link is valid for seven days, or the tenant's `invitation_days`. On acceptance it grants no more than its sender may grant at that time.",
       body: NewInvitation,
       response: { 201: Invitation },
       errors: [
@@ -69,8 +69,8 @@ export const invitationRoutes = (r: RouteBuilder<InvitationTables>) => [
       limit: "credentials",
       impersonators: false,
       audit: "invitation.sent",
-      summary: "Sends an invitation again, with a new link; the old ones are void",
-      description: "From now on it is the caller's, and gives no more than they may give.",
+      summary: "Resends an invitation with a new link; earlier links become invalid",
+      description: "The caller becomes its sender: it grants no more than the caller may grant.",
       params: idParams,
       response: Invitation,
       errors: [invitationNotFound, roleAboveOwn, permissionNotHeld, quotaExceeded],
@@ -89,7 +89,7 @@ export const invitationRoutes = (r: RouteBuilder<InvitationTables>) => [
     {
       permission: "users:write",
       audit: "invitation.revoked",
-      summary: "Revokes an invitation; its links are void",
+      summary: "Revokes an invitation and its links",
       params: idParams,
       response: { 204: null },
       errors: [invitationNotFound, roleAboveOwn, permissionNotHeld],

@@ -12,11 +12,12 @@ export const Invitation = Type.Object(
     role: Role,
     roles: OwnRoles,
     sent_by: Type.Union([uuid, Type.Null()], {
-      description: "Who sent it last; null: they are gone, and it has to be sent again.",
+      description:
+        "The last sender; null if they were deleted, in which case it has to be sent again.",
     }),
     state: Type.Union([Type.Literal("waiting"), Type.Literal("expired"), Type.Literal("void")], {
       description:
-        "`void`: nobody can accept it, since its sender is gone or the invited is a user already. What is expired or void doesn't keep anybody from being invited again.",
+        "`void`: nobody can accept it, because its sender is gone or the invited person is a user already. An expired or void invitation does not prevent a new one.",
     }),
     expires_at: timestamp,
     created_at: timestamp,
@@ -31,14 +32,14 @@ export const NewInvitation = Type.Object(
     roles: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
         maxItems: 50,
-        description: "Roles of the tenant's own to give as well, by id or name.",
+        description: "The tenant's own roles to grant in addition, by id or name.",
       }),
     ),
   },
   { $id: "NewInvitation" },
 );
 
-/** What waits for somebody. */
+/** An open invitation as its recipient sees it. */
 export const WaitingInvitation = Type.Object(
   { id: uuid, tenant: TenantSummary, role: Role, roles: OwnRoles, expires_at: timestamp },
   { $id: "WaitingInvitation" },
@@ -48,7 +49,9 @@ export const InvitationPreview = Type.Object(
   {
     ...WaitingInvitation.properties,
     email: Type.String(),
-    has_account: Type.Boolean({ description: "Whether to sign in first, instead of registering." }),
+    has_account: Type.Boolean({
+      description: "Whether the invited person has an account and should sign in first.",
+    }),
   },
   { $id: "InvitationPreview" },
 );
@@ -56,7 +59,7 @@ export const InvitationPreview = Type.Object(
 export const InvitationToken = Type.String({
   minLength: 1,
   maxLength: 200,
-  description: "Of the mail's link.",
+  description: "The token from the link in the e-mail.",
 });
 
 export const Acceptance = Type.Object(
@@ -65,7 +68,7 @@ export const Acceptance = Type.Object(
     invitation_id: Type.Optional({
       ...uuid,
       description:
-        "Instead of the token, for a signed-in account: as `GET /auth/tenants` shows it.",
+        "Instead of the token, for a signed-in account: the id from `GET /auth/tenants`.",
     }),
     password: Type.Optional(NewPassword),
     first_name: Type.Optional(PersonName),
@@ -74,6 +77,6 @@ export const Acceptance = Type.Object(
   },
   {
     $id: "InvitationAcceptance",
-    description: "Whoever is not signed in chooses a password, and has an account then.",
+    description: "For people who are not signed in: the password of their new account.",
   },
 );

@@ -1,8 +1,9 @@
 /**
- * Inviting somebody. An invitation gives what its sender may give: when it is sent, and again when it
- * is accepted, by what the sender may do then. Whoever sends it again is its sender from then on.
+ * Sends invitations. An invitation grants only what its sender may grant, checked when it is sent
+ * and again when it is accepted. Whoever resends it becomes its sender.
  *
- * Nothing here asks whether the e-mail is anybody's, so no answer tells. The mail does.
+ * Nothing here looks up whether the e-mail has an account, so no response reveals it. The e-mail
+ * does.
  */
 
 import type { SystemRole } from "../../kernel/feature/feature.ts";
@@ -37,7 +38,7 @@ export const invitationExists = defineError(
 export const tooManyInvitations = defineError(
   "too_many_invitations",
   409,
-  "A tenant can have at most 1,000 open invitations. Revoke some that nobody will accept.",
+  "A tenant can have at most 1,000 open invitations. Revoke some first.",
 );
 
 const maxInvitations = 1_000;
@@ -46,7 +47,7 @@ export interface Setting extends UserSetting<InvitationTables> {
   readonly user: Actor & { readonly id: UserId };
   readonly tenant: Tenant;
   readonly mail: TenantMail;
-  /** Counts what the tenant does in a day. It throws `quota_exceeded`. */
+  /** Counts the tenant's daily usage. @throws quota_exceeded */
   readonly countUsage: (metric: "notifications") => void;
 }
 
@@ -54,7 +55,7 @@ export interface NewInvitation {
   readonly email: string;
   /** Default `user`. */
   readonly role?: SystemRole | undefined;
-  /** The tenant's own, by id or name. */
+  /** The tenant's own roles, by id or name. */
   readonly roles?: readonly string[] | undefined;
 }
 
@@ -93,7 +94,7 @@ export async function invite(
 }
 
 /**
- * A new mail, with a new link; those before it are good for nothing.
+ * Sends the invitation again with a new link; earlier links become invalid.
  *
  * @throws invitationNotFound, roleAboveOwn, permissionNotHeld, quotaExceeded
  */
@@ -110,7 +111,9 @@ export async function sendAgain(
   return view(db, id);
 }
 
-/** @returns whose it was. @throws invitationNotFound, roleAboveOwn, permissionNotHeld */
+/**
+ * @returns the e-mail it was sent to. @throws invitationNotFound, roleAboveOwn, permissionNotHeld
+ */
 export async function revoke({ db, permissions, user }: Setting, id: string): Promise<string> {
   return db.transaction().execute(async (tx) => {
     const { email } = await lockGivable({ db: tx, permissions, user }, id);

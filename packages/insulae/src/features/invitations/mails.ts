@@ -1,5 +1,5 @@
 /**
- * The mail to who is invited. Its link proves that they read it, so accepting verifies the e-mail.
+ * The invitation e-mail. Following its link proves the address, so accepting verifies the e-mail.
  */
 import type { Subject } from "../../kernel/identity/subject.ts";
 import { mailTemplate } from "../../kernel/mail/template.ts";
@@ -7,29 +7,29 @@ import type { TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
 import { findCredentials } from "../users/users.feature.ts";
 import { findInvitation, type InvitationTables } from "./invitations.queries.ts";
 
-/** What its tokens are for. */
+/** The purpose of invitation tokens. */
 export const invitationPurpose = "invitation";
 
-/** An invitation stands for the user that it will make. */
+/** The token's subject: the invitation stands in for the user that it will create. */
 export const subjectOf = (tenantId: TenantId, invitationId: string): Subject => ({
   tenantId,
   id: invitationId as UserId,
 });
 
-/** Nothing for an invitation that was accepted, revoked or sent again meanwhile. */
+/** Sends nothing if the invitation was accepted, revoked or resent meanwhile. */
 export const invitationMail = mailTemplate<{ readonly id: string; readonly sending: number }>(
   {
     name: "invitation",
-    about: "To who is invited",
+    about: "Sent to the invited person",
     subject: "{{ tenant }}: an invitation",
     body: [
-      "You are invited to {{ tenant }}{% if login_link %}, where this address is registered already{% endif %}.",
+      "You are invited to {{ tenant }}{% if login_link %}, where this address is already registered{% endif %}.",
       "{{ login_link }}",
       "{{ link }}",
-      "{% if link %}The link works once, until {{ until }}. If you don't know them, do nothing.{% endif %}",
+      "{% if link %}The link works once, until {{ until }}. If you don't know the sender, ignore this message.{% endif %}",
     ],
     values: { until: "Fri, 09 Jan 2026 10:00:00 GMT" },
-    links: { link: "See the invitation", login_link: "Sign in" },
+    links: { link: "View the invitation", login_link: "Sign in" },
   },
   async ({ id, sending }, { platform, tenant, to, link }) => {
     if (!tenant) return undefined;

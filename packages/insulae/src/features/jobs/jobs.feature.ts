@@ -3,7 +3,7 @@ import { jobRoutes } from "./jobs.routes.ts";
 
 export { dropJob, findJob, type JobState, retryJob, someJobs } from "./jobs.queries.ts";
 
-/** What is done after the answer, and what became of it. The jobs are those of other features. */
+/** Lists, retries and drops background jobs. The jobs themselves belong to other features. */
 export const jobs = feature("jobs", {
   permissions: {
     "jobs:read": { description: "See the tenant's jobs", role: "admin" },

@@ -6,13 +6,13 @@ import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 
 type Control = Kysely<ControlTables>;
 
-/** parked: it failed too often, and waits for somebody to retry or drop it. */
+/** parked: out of retries; waits until somebody retries or drops it. */
 export const jobStates = ["waiting", "running", "completed", "parked"] as const;
 export type JobState = (typeof jobStates)[number];
 
 export interface JobView {
   readonly id: string;
-  /** Null: it is the platform's. */
+  /** Null: a job of the platform. */
   readonly tenant_id: string | null;
   readonly job: string;
   readonly state: JobState;
@@ -27,14 +27,14 @@ export interface JobView {
   readonly finished_at: Date | null;
 }
 
-/** Whose jobs: undefined is everybody's, and the platform's. */
+/** Whose jobs to select; undefined: everybody's, including the platform's. */
 type Owner = TenantId | undefined;
 
 const stateOf = sql<JobState>`case state
   when 'created' then 'waiting' when 'retry' then 'waiting' when 'active' then 'running'
   when 'completed' then 'completed' else 'parked' end`;
 
-/** In a list; what is longer is shown with the one job. */
+/** Maximum size in a list, in bytes; larger values are shown only with the single job. */
 const longest = 4_096;
 const short = (value: RawBuilder<unknown>) =>
   sql`case when octet_length((${value})::text) <= ${longest} then ${value} end`;
@@ -102,7 +102,7 @@ export async function findJob(
   return rows[0];
 }
 
-/** Lets a parked job be tried as often again. @returns whether it was parked. */
+/** Queues a parked job again with its full number of retries. @returns whether it was parked */
 export async function retryJob(
   control: Control,
   owner: Owner,
@@ -121,7 +121,10 @@ export async function retryJob(
   return true;
 }
 
-/** Whoever runs it is told, and what it does no longer counts. @returns whether there was one. */
+/**
+ * Deletes a job. A running one is asked to stop, and its result is discarded. @returns whether it
+ * existed
+ */
 export async function dropJob(control: Control, owner: Owner, id: string): Promise<boolean> {
   const { numAffectedRows } = await sql`
     delete from pgboss.job_common where ${ownedBy(owner)} and id = ${id}::uuid`.execute(control);

@@ -12,11 +12,11 @@ const found = orThrow(jobNotFound);
 const jobNotParked = defineError(
   "job_not_parked",
   409,
-  "The job is not parked. Only parked jobs can be retried.",
+  "Only parked jobs can be retried, and this job is not parked",
 );
 
 const State = oneOf(jobStates, {
-  description: "parked: it has failed too often, or for good, and is tried no more.",
+  description: "parked: it ran out of retries or failed permanently, and is not retried any more.",
 });
 
 const Job = Type.Object(
@@ -25,12 +25,12 @@ const Job = Type.Object(
     tenant_id: nullable(uuid),
     job: Type.String({ examples: ["files.clean-up"] }),
     state: State,
-    data: Type.Unknown({ description: "What it works on." }),
+    data: Type.Unknown({ description: "The job's input." }),
     attempts: Type.Integer(),
     progress: nullable(
-      Type.Number({ description: "How far it is, from 0 to 1, where it says so and runs." }),
+      Type.Number({ description: "Progress from 0 to 1, while the job runs and reports it." }),
     ),
-    result: Type.Unknown({ description: "What it has returned, once it is completed." }),
+    result: Type.Unknown({ description: "The job's return value, once it has completed." }),
     error: nullable(Type.String({ description: "Why the last attempt failed." })),
     due_at: timestamp,
     created_at: timestamp,
@@ -40,10 +40,10 @@ const Job = Type.Object(
   { $id: "Job" },
 );
 
-/** The tenant's own, or, in the core, everybody's. */
+/** The tenant's jobs; outside a tenant, everybody's. */
 const whose = (tenant: Tenant | undefined) => tenant?.id;
 
-/** What a retried job may cost, by its declaration. */
+/** The number of retries that the job declares. */
 const retriesOf = ({ jobs }: Platform, name: string) => jobs.declared.get(name)?.retries ?? 5;
 
 export const jobRoutes = (r: RouteBuilder<Record<never, never>>) => [
@@ -55,11 +55,11 @@ export const jobRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       summary: "Lists jobs, newest first",
       description:
-        "`data` and `result` of more than 4 KiB are null here, and shown with the job itself. The tenant's; for platform administrators outside a tenant, all. Completed jobs are kept for two days, parked ones for thirty.",
+        "Lists the tenant's jobs; for platform administrators outside a tenant, all jobs. `data` and `result` over 4 KiB are null here; fetch the job to see them. Completed jobs are kept for two days, parked jobs for thirty.",
       query: pageQuery({
         state: Type.Optional(State),
         job: Type.Optional(
-          Type.String({ minLength: 1, maxLength: 100, description: "Only those of this name." }),
+          Type.String({ minLength: 1, maxLength: 100, description: "Only jobs with this name." }),
         ),
       }),
       response: pageOf(Job),
@@ -73,7 +73,7 @@ export const jobRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "jobs:read",
       orPlatform: true,
       context: "any",
-      summary: "Shows a job: how far it is, and what came of it",
+      summary: "Returns a job with its progress and result",
       params: idParams,
       response: Job,
       errors: [jobNotFound],
@@ -89,7 +89,7 @@ export const jobRoutes = (r: RouteBuilder<Record<never, never>>) => [
       orPlatform: true,
       context: "any",
       audit: "job.retried",
-      summary: "Tries a parked job again, at once and as often as at first",
+      summary: "Retries a parked job at once, with its full number of retries",
       params: idParams,
       response: Job,
       errors: [jobNotFound, jobNotParked],
@@ -111,7 +111,7 @@ export const jobRoutes = (r: RouteBuilder<Record<never, never>>) => [
       context: "any",
       audit: "job.dropped",
       summary: "Drops a job",
-      description: "One that runs is told to stop; whatever it still does, it does not run again.",
+      description: "A running job is asked to stop. It does not run again.",
       params: idParams,
       response: { 204: null },
       errors: [jobNotFound],

@@ -1,4 +1,4 @@
-/** Viewers of the log stream, for tests of who may be one, and for how long. */
+/** Viewers of the log stream, for tests of who may watch and for how long. */
 import { once } from "node:events";
 import { onTestFinished } from "vitest";
 import { WebSocket as Client } from "ws";
@@ -7,14 +7,14 @@ import type { App } from "../../app/app.ts";
 export interface Handshake {
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: string;
-  /** Default: the usual one. */
+  /** Default: the usual port. */
   readonly port?: number;
   readonly path?: string;
 }
 
 export const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-/** @param usual the port of the server that is asked where a test says nothing. */
+/** @param usual the port of the server that a test uses by default */
 export const viewersAt = (usual: () => number) => ({
   watch: (handshake: Handshake) => watchAt(usual(), handshake),
   refusal: (handshake: Handshake) => refusalAt(usual(), handshake),
@@ -25,7 +25,7 @@ const open = (
   { headers = {}, query = "", path = "/api/ws/logs", port = usual }: Handshake,
 ): Client => new Client(`ws://localhost:${port}${path}${query}`, { headers });
 
-/** A viewer that was let in. */
+/** A viewer that was admitted. */
 async function watchAt(usual: number, handshake: Handshake) {
   const client = open(usual, handshake);
   const lines: string[] = [];
@@ -37,7 +37,7 @@ async function watchAt(usual: number, handshake: Handshake) {
     client,
     lines,
     ended,
-    /** The first line with the text, once it is there. */
+    /** Waits for the first line with the text. */
     async line(text: string): Promise<string> {
       for (;;) {
         const found = lines.find((line) => line.includes(text));
@@ -48,7 +48,7 @@ async function watchAt(usual: number, handshake: Handshake) {
   };
 }
 
-/** What a handshake is answered with that was not let in. */
+/** The response to a handshake that was refused. */
 async function refusalAt(usual: number, handshake: Handshake) {
   const client = open(usual, handshake);
   client.on("error", () => {});
@@ -61,6 +61,6 @@ async function refusalAt(usual: number, handshake: Handshake) {
   return `${response.statusCode} ${JSON.parse(body).code}`;
 }
 
-/** Serves an app on a port that is free. */
+/** Serves an app on a free port. */
 export const listenWith = async (app: App): Promise<number> =>
   Number(new URL(await app.listen({ port: 0 })).port);

@@ -1,4 +1,4 @@
-/** The log, as it is written, over a WebSocket: to the tenant whose lines they are, and to the platform. */
+/** Streams the log over a WebSocket: to each tenant its own lines, to the platform all. */
 import { pino } from "pino";
 import { Type } from "typebox";
 import { feature } from "../../kernel/feature/feature.ts";
@@ -19,13 +19,13 @@ const levels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 
 const Ticket = Type.Object(
   {
-    ticket: secretText("Opens one log stream, once."),
-    expires_in: Type.Integer({ description: "Seconds in which it has to be used." }),
+    ticket: secretText("Opens one log stream; single use."),
+    expires_in: Type.Integer({ description: "Seconds until the ticket expires." }),
   },
   { $id: "LogTicket" },
 );
 
-/** `WS_LOGS_ADMIN_USER` leaves some of those who have the permission. */
+/** `WS_LOGS_ADMIN_USER` restricts access to some of those who hold the permission. */
 function refuseUnlisted(listed: readonly string[], { id, email }: Principal): void {
   const own = [id.toLowerCase(), email.toLowerCase()];
   const found = listed.some((entry) => own.includes(entry.toLowerCase()));
@@ -48,22 +48,23 @@ export const logs = feature("logs", {
         context: "any",
         orPlatform: true,
         socket: { ticketsFor: purpose },
-        summary: "Streams the log as it is written, over a WebSocket",
+        summary: "Streams the log over a WebSocket",
         description:
-          "A user gets the lines of their tenant, a platform administrator all. Lines are text messages, one each. Whoever is not let in is answered 403. A page has to be of an allowed origin. `token` is an access token, for clients that can't send a header; addresses end up in the logs of proxies, so a page should rather use its cookie or a `ticket`. The stream ends within seconds when its session, its user's rights or the tenant do.",
+          "A user gets the lines of their tenant, a platform administrator all lines; each line is one text message. A refused handshake gets 403. A page must have an allowed origin. `token` is an access token, for clients that can't send a header. URLs end up in proxy logs, so pages should use their cookie or a `ticket` instead. The stream closes within seconds after the session ends, the permission is withdrawn or the tenant is suspended.",
         query: Type.Object({
           token: Type.Optional(secretText("An access token.", 7_000)),
           ticket: Type.Optional(secretText("Of `POST /api/v1/logs/tickets`.")),
           format: Type.Optional(
             Type.Union([Type.Literal("text"), Type.Literal("json")], {
-              description: "How a line is shown; by default as WS_LOG_FORMAT says.",
+              description: "The format of a line; default: WS_LOG_FORMAT.",
             }),
           ),
-          level: Type.Optional(Type.Enum(levels, { description: "From this level on." })),
+          level: Type.Optional(Type.Enum(levels, { description: "The minimum level." })),
           tenant_id: Type.Optional(
             Type.String({
               format: "uuid",
-              description: "Only this tenant's lines. A tenant's user gets no others' anyway.",
+              description:
+                "Only this tenant's lines, for platform administrators. Users get only their own tenant's lines anyway.",
             }),
           ),
         }),
@@ -93,9 +94,10 @@ export const logs = feature("logs", {
         context: "any",
         orPlatform: true,
         personal: true,
-        audit: { none: "it opens what its holder may open anyway" },
-        summary: "Makes a ticket that opens a log stream once, within half a minute",
-        description: "Another one replaces it. The stream is good for as long as the session is.",
+        audit: { none: "the ticket grants nothing that its holder could not open already" },
+        summary: "Creates a ticket that opens one log stream within half a minute",
+        description:
+          "A new ticket replaces the previous one. The stream lasts at most as long as the session.",
         response: { 201: Ticket },
         errors: [personalOnly],
       },

@@ -17,7 +17,7 @@ const amazonUnreachable = defineError(
   "The certificate could not be fetched from Amazon. Send the message again.",
 );
 
-/** SNS sends at most 262,144 bytes, which are a text in a text. */
+/** An SNS message has at most 262,144 bytes; encoded as JSON inside JSON it grows. */
 const maxBytes = 1_048_576;
 
 export const mailFeedbackRoutes = (r: RouteBuilder<Record<never, never>>) => {
@@ -35,10 +35,10 @@ export const mailFeedbackRoutes = (r: RouteBuilder<Record<never, never>>) => {
       {
         permission: "public",
         context: "core",
-        audit: { none: "Amazon says it, and the history of notifications has it" },
-        summary: "Takes Amazon SES's reports of bounces and complaints",
+        audit: { none: "the caller is Amazon, and the notification history records the outcome" },
+        summary: "Receives Amazon SES's bounce and complaint reports",
         description:
-          "Messages of the SNS topic `SES_FEEDBACK_TOPIC_ARN`, with Amazon's signature; without that setting it is not there. A subscription is confirmed. What is said twice counts once.",
+          "Accepts signed messages of the SNS topic `SES_FEEDBACK_TOPIC_ARN`; without that setting the route does not exist. Confirms subscriptions. Repeated reports have no further effect.",
         body: bytesBody({ maxBytes, type: "text/plain" }),
         response: { 204: null },
         errors: [messageRefused, amazonUnreachable, notFound, bodyTooLarge],
@@ -51,7 +51,10 @@ export const mailFeedbackRoutes = (r: RouteBuilder<Record<never, never>>) => {
           const message = await sns.read(Buffer.concat(chunks).toString("utf8"));
           if (message.Type === "SubscriptionConfirmation") await sns.confirm(message);
           if (message.Type !== "Notification") {
-            log.warn({ sns_message: message.Type }, "The topic of SES's reports");
+            log.warn(
+              { sns_message: message.Type },
+              "SNS sent a subscription message for the feedback topic",
+            );
             return;
           }
           const feedback = readFeedback(message.Message);

@@ -1,10 +1,10 @@
 /**
- * What becomes of a report. It names the mail as SES does; whose that is, and to whom it went, is what
- * was noted when SES took it, and never what the report says:
+ * Applies bounce and complaint reports. A report names an e-mail by SES's id. Its tenant and
+ * recipient come from our record of the hand-over to SES, never from the report:
  *
  *     report ─► handed_over_mails ─┬─► a tenant's notification: bounced, and its address suppressed
- *                                  └─► a mail of the system's own: failed; its tenant, if it has one,
- *                                      doesn't write notifications to that address any more
+ *                                  └─► a system e-mail: failed; its tenant, if any, sends no more
+ *                                      notifications to that address
  */
 import { type Kysely, sql } from "kysely";
 import { type Static, Type } from "typebox";
@@ -20,7 +20,7 @@ import {
 } from "../notifications/notifications.feature.ts";
 
 /**
- * SES's notifications, and its events, which call the kind by another name.
+ * SES's notifications and its events, which use different names for the kind.
  * https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
  */
 const Report = Type.Object({
@@ -40,11 +40,11 @@ const Report = Type.Object({
 });
 
 export interface Feedback extends Returned {
-  /** What SES calls the mail. */
+  /** The e-mail's id at SES. */
   readonly providerId: string;
 }
 
-/** @returns undefined if nothing follows from it: a delivery, a mailbox that was full. */
+/** @returns undefined for reports that need no action, such as a delivery or a full mailbox */
 export function readFeedback(text: string): Feedback | undefined {
   const report = parsed(text);
   if (!report) return undefined;
@@ -52,10 +52,10 @@ export function readFeedback(text: string): Feedback | undefined {
   const providerId = mail.messageId;
   if (kind === "Bounce" && bounce?.bounceType === "Permanent") {
     const said = bounce.bouncedRecipients[0]?.diagnosticCode ?? bounce.bounceSubType;
-    return { providerId, status: "bounced", reason: clean(said ?? "it came back") };
+    return { providerId, status: "bounced", reason: clean(said ?? "bounced") };
   }
   if (kind === "Complaint" && complaint) {
-    const said = complaint.complaintFeedbackType ?? "it was not wanted";
+    const said = complaint.complaintFeedbackType ?? "complaint";
     return { providerId, status: "complained", reason: clean(said) };
   }
   return undefined;
@@ -66,14 +66,14 @@ function parsed(text: string): Static<typeof Report> | undefined {
     const report: unknown = JSON.parse(text);
     return Check(Report, report) ? report : undefined;
   } catch {
-    // SES tries a topic out with a sentence.
+    // SES tests a new topic with plain text.
     return undefined;
   }
 }
 
 const clean = (said: string): string => keptText(said, 500);
 
-/** A second time, it changes nothing; neither does what is about no mail of ours. */
+/** Applies a report. Does nothing if it was applied before or is not about an e-mail of ours. */
 export async function noteFeedback(
   { control, tenants, withTenant }: Platform,
   { providerId, ...returned }: Feedback,
@@ -90,11 +90,14 @@ export async function noteFeedback(
   await withTenant(tenant, async ({ db, log }: TenantScope<NotificationTables>) => {
     if (own) await suppress(db, own.recipient, returned);
     else if (!(await notificationReturned(db, mail.mail_id, returned))) return;
-    log.info({ mail_id: mail.mail_id, status: returned.status }, "A mail came back");
+    log.info(
+      { mail_id: mail.mail_id, status: returned.status },
+      "An e-mail bounced or was reported as spam",
+    );
   });
 }
 
-/** @returns undefined if it is none of the system's own, or it was heard of before. */
+/** @returns undefined if it is not a system e-mail or was reported before */
 const failMail = (control: Kysely<ControlTables>, id: string, { status, reason }: Returned) =>
   control
     .updateTable("control.mails")

@@ -9,7 +9,7 @@ type CapturedRow = JsonRow<
 >;
 type Channel = CapturedRow["channel"];
 
-/** Newest first. */
+/** One page, newest first. */
 export const newestMails = statement(
   (
     control: Control,
@@ -69,14 +69,14 @@ const newestCaptured = statement(
   },
 );
 
-/** Those that are kept, newest first, as many as a page has room for. */
+/** The captured messages, newest first. They are few enough for one page. */
 export async function listCaptured<C extends Channel>(
   control: Control,
   channels: readonly C[],
   to: string | undefined,
 ) {
   const { items } = await newestCaptured.part(control, { channels, to, limit: 200 });
-  // The statement's rows, of the channels that were asked for.
+  // The statement's rows, restricted to the requested channels.
   const found = JSON.parse(`[${items}]`) as (CapturedRow & { readonly channel: C })[];
   return found.map(({ content, ...message }) => ({ ...message, ...content }));
 }

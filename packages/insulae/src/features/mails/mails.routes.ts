@@ -13,7 +13,9 @@ const captured = {
 
 const State = Type.Union(
   [Type.Literal("waiting"), Type.Literal("sent"), Type.Literal("dropped"), Type.Literal("failed")],
-  { description: "dropped: there was nothing to send, such as where nobody has this address." },
+  {
+    description: "dropped: there was nothing to send, for example because nobody has this address.",
+  },
 );
 
 const Mail = Type.Object(
@@ -52,10 +54,10 @@ const CapturedMessage = Type.Object(
 );
 
 const recipient = Type.Optional(
-  Type.String({ maxLength: 254, description: "Only those to this address." }),
+  Type.String({ maxLength: 254, description: "Only e-mails to this address." }),
 );
 
-// What is no e-mail is nobody's.
+// Text that is not an e-mail address matches nothing.
 const addressOf = (to: string | undefined) =>
   to === undefined ? undefined : (findCanonicalEmail(to) ?? "");
 
@@ -65,8 +67,8 @@ export const mailRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "platform",
       context: "core",
-      summary: "Lists mails and what became of them, newest first",
-      description: "Where mails are captured and not sent, with their text.",
+      summary: "Lists e-mails and their delivery status, newest first",
+      description: "Includes the text if e-mails are captured instead of sent.",
       query: pageQuery({ to: recipient, state: Type.Optional(State) }),
       response: pageOf(Mail),
     },
@@ -85,9 +87,9 @@ export const capturedMailRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "core",
-      summary: "The newest captured mails (not in production)",
+      summary: "Lists the newest captured e-mails (not in production)",
       description:
-        "Without a mail server, mails are not sent but kept, the newest 200 of them, to be read here.",
+        "Without a mail server, e-mails are not sent. The newest 200 are kept and listed here.",
       query: Type.Object({ to: recipient }),
       response: Type.Object({ items: Type.Array(CapturedMail) }),
     },
@@ -100,9 +102,9 @@ export const capturedMailRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "core",
-      summary: "The newest captured text messages and pushes (not in production)",
+      summary: "Lists the newest captured text messages and push messages (not in production)",
       description:
-        "Where they are not sent but kept, the newest 200 of each, to be read here. `to` is a number, a device's token or a browser's endpoint.",
+        "Without a driver, messages are not sent. The newest 200 of each kind are kept and listed here. `to` is a phone number, a device token or a browser's endpoint.",
       query: Type.Object({ to: Type.Optional(Type.String({ maxLength: 2048 })) }),
       response: Type.Object({ items: Type.Array(CapturedMessage) }),
     },

@@ -1,6 +1,6 @@
 import { mailTemplate } from "../../kernel/mail/template.ts";
 
-/** To both: whoever gave a tenant away may not have been its owner. */
+/** Sent to both: a platform administrator may have made the transfer, not the previous owner. */
 export const ownershipMail = mailTemplate<{
   readonly from: string;
   readonly to: string;
@@ -8,12 +8,12 @@ export const ownershipMail = mailTemplate<{
 }>(
   {
     name: "ownership_transferred",
-    about: "To both, when a tenant has a new owner",
-    subject: "{{ tenant }}: a new owner",
+    about: "Sent to the old and the new owner when a tenant is transferred",
+    subject: "{{ tenant }}: new owner",
     body: [
-      "{{ from }} has given {{ tenant }} to {{ to }}, who owns it from now on.",
+      "{{ from }} has transferred {{ tenant }} to {{ to }}, who now owns it.",
       "When: {{ at }}.",
-      "If that should not have happened, write to us.",
+      "If this should not have happened, contact us.",
       "{{ link }}",
     ],
     values: {

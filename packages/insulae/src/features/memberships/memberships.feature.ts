@@ -2,7 +2,7 @@ import { feature } from "../../kernel/feature/feature.ts";
 import { ownershipMail } from "./mails.ts";
 import { membershipRoutes } from "./memberships.routes.ts";
 
-/** Which tenants an account is in, how it leaves them, and how it gives one away. */
+/** The tenants of an account: listing, leaving and transferring them. */
 export const memberships = feature("memberships", {
   dependsOn: ["users"],
   mails: [ownershipMail],

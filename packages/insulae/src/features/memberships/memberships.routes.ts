@@ -19,14 +19,20 @@ const OwnTenants = Type.Object(
   {
     memberships: Type.Array(
       Type.Object({ tenant: TenantSummary, user_id: uuid, is_owner: Type.Boolean() }),
-      { description: "Where the account is a user: `POST /auth/switch` gives a token." },
+      {
+        description:
+          "The tenants that the account is a user of. `POST /auth/switch` issues a token.",
+      },
     ),
     joinable: Type.Array(
       Type.Object({ tenant: TenantSummary, domain: Type.String(), role: Type.String() }),
-      { description: "By the domain of the verified e-mail: `POST /tenants/{id}/join`." },
+      {
+        description:
+          "The tenants that the account may join by the domain of its verified e-mail, with `POST /tenants/{id}/join`.",
+      },
     ),
     invitations: Type.Array(WaitingInvitation, {
-      description: "That wait for the verified e-mail: `POST /invitations/accept`.",
+      description: "Open invitations to the verified e-mail, for `POST /invitations/accept`.",
     }),
   },
   { $id: "OwnTenants" },
@@ -38,8 +44,8 @@ export const membershipRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "authenticated",
       context: "any",
-      summary: "Lists the tenants that the account is in, and those that are open to it",
-      description: "What an e-mail opens is shown once it is verified.",
+      summary: "Lists the account's tenants, and those it may join",
+      description: "Joinable tenants and invitations appear once the e-mail is verified.",
       response: OwnTenants,
       errors: [noAccount],
     },
@@ -52,9 +58,9 @@ export const membershipRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       audit: "membership.left",
-      summary: "Leaves a tenant: the caller's user there is deleted, and all its sessions end",
+      summary: "Leaves a tenant: deletes the caller's user there and ends its sessions",
       description:
-        "Nobody else has to agree, but an owner stays until another one is there. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).",
+        "The last owner cannot leave. Needs a token for the platform or for that tenant, and re-authentication within the last ten minutes (`/auth/reauthenticate`).",
       params: TenantParams,
       response: { 204: null },
       errors: [
@@ -79,9 +85,9 @@ export const membershipRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       audit: "tenant.transferred",
-      summary: "Gives a tenant to another of its users",
+      summary: "Transfers a tenant to another of its users",
       description:
-        "For the account that owns it, while it is an active owner there, and for platform administrators. The new owner has to be an active user who is linked to an account, and gets the role `owner`; the old one becomes an admin. Both get a mail. It takes a token of the core or of that tenant, and a proof of the last ten minutes (`/auth/reauthenticate`).",
+        "For the account that owns the tenant, while it is an active owner there, and for platform administrators. The new owner must be an active user linked to an account. They get the role `owner`, the previous owner becomes an admin, and both get an e-mail. Needs a token for the platform or for that tenant, and re-authentication within the last ten minutes (`/auth/reauthenticate`).",
       params: TenantParams,
       body: Type.Object({ user_id: uuid }, { $id: "TenantTransfer" }),
       response: TenantView,

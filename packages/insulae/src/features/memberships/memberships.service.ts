@@ -1,6 +1,6 @@
 /**
- * The tenants of a person: where they are, where they could be, leaving one, giving one away. How a
- * membership is made and mended, over two databases, is in `users/membership.ts`.
+ * The tenants of an account: listing, leaving and transferring them. `users/membership.ts` creates
+ * and repairs memberships across the two databases.
  */
 
 import type { Platform } from "../../kernel/feature/platform.ts";
@@ -33,11 +33,11 @@ export const notTransferable = defineError(
   "The new owner must be another active user of the tenant, linked to an account",
 );
 
-/** Where the caller's account is, and what its e-mail opens. @throws noAccount */
+/** The account's tenants, and those that its verified e-mail lets it join. @throws noAccount */
 export async function describeTenants(platform: Platform, principal: Principal) {
   const { account } = await accountOf(platform, principal);
   const memberships = await listMemberships(platform.control, account.id);
-  // Anybody can register with any address.
+  // Anybody can register any address, so an unverified one opens nothing.
   const verified = account.email_verified;
   const joinable = verified ? await listJoinable(platform.control, account) : [];
   const invitations = verified ? await listWaiting(platform, account) : [];
@@ -59,8 +59,8 @@ export async function describeTenants(platform: Platform, principal: Principal) 
 /**
  * Deletes the caller's user in the tenant, and with it the membership.
  *
- * @throws tenantNotFound to whoever is not in it, tenantInactive, lastOwner, ownsTenant; userNotFound
- *   for who was switched off, and where the user was gone already
+ * @throws tenantNotFound if the caller is not a member, tenantInactive, lastOwner, ownsTenant;
+ *   userNotFound if their user is deactivated or already deleted
  */
 export async function leaveTenant(
   platform: Platform,
@@ -76,21 +76,23 @@ export async function leaveTenant(
   try {
     await platform.withTenant<UserTables, void>(tenant, (scope) => removeThemself(scope, userId));
   } finally {
-    // Also where an earlier attempt got no further than the user.
+    // Also completes an earlier attempt that stopped after deleting the user.
     await platform.forgetUser(tenant, userId);
   }
   return { tenant, userId };
 }
 
 /**
- * Gives the tenant to another user's account. The roles are the tenant's data, and who owns it is
- * the control plane's; so the tenant's row in the control plane is held while the roles change, and
- * changes last. A crash in between leaves the roles changed and the owner as before, who may ask again.
+ * Transfers the tenant to another user's account. The roles are in the tenant's database, the owner
+ * in the control plane. The tenant's control row is locked while the roles change, and is updated
+ * last: a crash in between leaves the roles changed and the owner unchanged, and the request can be
+ * repeated.
  *
- * A platform administrator may do it for the owner, also where nobody owns the tenant.
+ * Platform administrators may do this for the owner, also if the tenant has no owner.
  *
- * @throws tenantNotFound to whoever does not own it (any more) or is no active user there,
- *   tenantInactive, notTransferable, tooManyTenants if the new owner may own no more
+ * @throws tenantNotFound if the caller does not own the tenant (any more) or is no active user
+ * there,
+ *   tenantInactive, notTransferable, tooManyTenants if the new owner's limit is reached
  */
 export async function transferTenant(
   platform: Platform,
@@ -136,7 +138,7 @@ export async function transferTenant(
 const isAdministrator = async ({ authority }: Platform, account: AccountId): Promise<boolean> =>
   (await authority.findAccount(account))?.platformAdmin === true;
 
-/** To a token of a tenant, there is no other tenant. */
+/** A token for one tenant can't see any other. */
 async function findVisible({ tenants }: Platform, principal: Principal, reference: string) {
   const tenant = await tenants.find(reference);
   return principal.kind === "core" || principal.tenantId === tenant?.id ? tenant : undefined;
@@ -148,7 +150,7 @@ async function findAccountId({ control }: Platform, principal: Principal) {
   return (await findAccountOfUser(control, principal.tenantId, principal.id))?.id;
 }
 
-/** Who the caller is in the tenant. */
+/** The caller's user in the tenant. */
 async function findUserIn(
   { control }: Platform,
   principal: Principal,

@@ -294,7 +294,7 @@ describe("a transfer of ownership", () => {
     for (const { account } of [owner, heir]) {
       const mails = await people.mailsTo(account.email, 2);
       const mail = mails.find(({ template }) => template === "ownership_transferred");
-      expect(mail?.text).toContain(`${owner.account.email} has given`);
+      expect(mail?.text).toContain(`${owner.account.email} has transferred`);
     }
     const log = await people.get("/api/v1/audit?action=tenant.transferred", { token: heir.token });
     expect(log.body.items).toMatchObject([

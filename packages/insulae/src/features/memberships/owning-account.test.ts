@@ -90,7 +90,7 @@ describe("an account that owns a tenant on paper only", () => {
       const given = await transfer(admin.token, tenant, second.user);
       expect(given.body).toMatchObject({ owner_account_id: second.account.id });
       const mails = await people.mailsTo(second.account.email, 2);
-      expect(mails.at(-1)?.text).toContain("A platform administrator has given");
+      expect(mails.at(-1)?.text).toContain("A platform administrator has transferred");
     },
   );
 

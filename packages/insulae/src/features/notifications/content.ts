@@ -1,4 +1,4 @@
-/** From texts and values to what a notification says. */
+/** Renders a notification's content from texts and values. */
 import { defineError } from "../../kernel/lib/errors.ts";
 import { isLonger } from "../../kernel/lib/text.ts";
 import { commonValues, layOut, paragraphsOf } from "../../kernel/mail/layout.ts";
@@ -29,18 +29,18 @@ const longest: Readonly<Record<Channel, { readonly subject: number; readonly tex
   push: { subject: 200, text: 800 },
 };
 
-/** A push service takes 4,096 bytes in all, encrypted (RFC 8291); some of them are ours. */
+/** Push services accept 4,096 bytes, encrypted (RFC 8291); the rest is our overhead. */
 const pushBytes = 3_600;
 
-/** The values of a template: those given, and the usual ones of those that are not. */
+/** A template's values: those given, with the declared defaults for the rest. */
 export function valuesOf(declared: DeclaredVariables, given: Values): Values {
   const errors = [
     ...Object.keys(given)
       .filter((name) => !Object.hasOwn(declared, name))
-      .map((name) => ({ name, message: "The template declares no such variable" })),
+      .map((name) => ({ name, message: "The template does not declare this variable" })),
     ...Object.entries(declared)
       .filter(([name, { default: usual }]) => usual === undefined && !Object.hasOwn(given, name))
-      .map(([name]) => ({ name, message: "The template needs a value for this" })),
+      .map(([name]) => ({ name, message: "The template requires a value" })),
   ];
   if (errors.length > 0) {
     throw invalidVariables({
@@ -56,7 +56,7 @@ export function valuesOf(declared: DeclaredVariables, given: Values): Values {
   return { ...Object.fromEntries(usual), ...given };
 }
 
-/** @throws invalidContent; and as `Texts` */
+/** @throws invalidContent, and the errors of `Texts` */
 export async function fillInTexts(
   mail: TenantMail,
   channel: Channel,
@@ -73,7 +73,7 @@ export async function fillInTexts(
   });
 }
 
-/** What texts without variables make. @throws invalidContent */
+/** The content of texts without variables. @throws invalidContent */
 export function contentOf(
   { brand }: TenantMail,
   channel: Channel,
@@ -89,7 +89,7 @@ export function contentOf(
     (channel !== "push" || Buffer.byteLength(line) + Buffer.byteLength(text) <= pushBytes) &&
     (line.length > 0 || limits.subject === 0) &&
     (html === null || channel === "email");
-  // Where a header would end and another begin.
+  // Line breaks would allow header injection.
   if (!fits || /[\p{Cc}\p{Zl}\p{Zp}]/u.test(line)) throw invalidContent();
   if (channel === "sms") return { text };
   if (channel === "push") return { subject: line, text };

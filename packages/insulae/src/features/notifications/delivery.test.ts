@@ -165,7 +165,7 @@ it("a push service that answers with no status holds up nobody's other browsers,
   await expect.poll(async () => (await shown()).attempts, { timeout: 20_000 }).toBe(1);
   expect(await shown()).toMatchObject({
     status: "queued",
-    error_message: "the push service's answer was none to a request by HTTP",
+    error_message: "the push service's response was not valid HTTP",
   });
   expect(pushes.filter((path) => path === "/three")).toHaveLength(1);
 });

@@ -25,7 +25,7 @@ export const historyRoutes = (r: RouteBuilder<NotificationTables>) => [
     "/notifications/history",
     {
       permission: "notifications:read",
-      summary: "Lists notifications and what became of them, newest first",
+      summary: "Lists notifications and their delivery status, newest first",
       query: pageQuery({
         type: Type.Optional(ChannelName),
         status: Type.Optional(StatusName),
@@ -61,7 +61,7 @@ export const historyRoutes = (r: RouteBuilder<NotificationTables>) => [
     "/notifications/history/:id",
     {
       permission: "notifications:read",
-      summary: "Shows a notification and what became of it",
+      summary: "Returns a notification and its delivery status",
       params: idParams,
       response: Notification,
       errors: [notificationNotFound],
@@ -74,7 +74,7 @@ export const historyRoutes = (r: RouteBuilder<NotificationTables>) => [
     {
       permission: "notifications:send",
       audit: "notification.retried",
-      summary: "Sends a notification again that failed or was suppressed",
+      summary: "Resends a notification that failed or was suppressed",
       params: idParams,
       response: Notification,
       errors: [notificationNotFound, notRetryable],

@@ -1,4 +1,4 @@
-/** Tenants with people who send, and what becomes of what they send. */
+/** Tenants with users who send notifications, and helpers that wait for the outcome. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { App } from "../../app/app.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
@@ -8,7 +8,7 @@ export async function newSenders(app: App) {
   return { tenant: user.tenant, user, admin: await addMember(app, user.tenant, "admin") };
 }
 
-/** The notification, once it is in that state. */
+/** Waits until the notification has the status. */
 export async function settled({ call }: TestMember, id: string, status = "sent") {
   for (;;) {
     const { body } = await call("GET", `/notifications/history/${id}`);
@@ -18,7 +18,7 @@ export async function settled({ call }: TestMember, id: string, status = "sent")
   }
 }
 
-/** What was captured for somebody. */
+/** The messages captured for a recipient. */
 export async function capturedFor(app: App, to: string, place: "mails" | "messages" = "mails") {
   const reply = await app.inject({ url: `/api/v1/dev/${place}?to=${encodeURIComponent(to)}` });
   return reply.json().items;

@@ -11,21 +11,21 @@ export type { NotificationTables } from "./notifications.tables.ts";
 export { notificationReturned, type Returned, suppress } from "./returned.ts";
 export { findOwnTexts } from "./templates.queries.ts";
 
-/** What a tenant tells people, by e-mail, text message and push. */
+/** Notifications that tenants send to people, by e-mail, text message and push. */
 export const notifications = feature<NotificationTables>("notifications", {
   dependsOn: ["users"],
   permissions: {
     "notifications:read": {
-      description: "See what was sent to whom, and who is not written to",
+      description: "See the notification history and suppressed addresses",
       role: "manager",
     },
     "notifications:send": {
-      description: "Send notifications, and say who is not written to",
+      description: "Send notifications and manage suppressed addresses",
       role: "manager",
     },
-    "notification-templates:read": "See the templates of notifications",
+    "notification-templates:read": "See notification templates",
     "notification-templates:write": {
-      description: "Write the templates of notifications and of the system's mails",
+      description: "Edit the templates of notifications and system e-mails",
       role: "admin",
     },
   },

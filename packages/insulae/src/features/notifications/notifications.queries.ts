@@ -60,7 +60,7 @@ export const findNotification = statement((db: Db, p: Params<{ id: string }>) =>
   db.selectFrom("notifications").select(columns).where("id", "=", p.id),
 );
 
-/** With what it says, to be sent. */
+/** A notification with its content, for sending. */
 export const findToSend = (db: Db, id: string): Promise<Notification | undefined> =>
   db
     .selectFrom("notifications")
@@ -92,7 +92,7 @@ export const createNotification = (db: Db, one: NewNotification) =>
     .returning(columns)
     .executeTakeFirstOrThrow();
 
-/** Makes one that was not sent wait again. @returns undefined if there is no such one. */
+/** Queues a notification that was not sent. @returns undefined if there is none */
 export const requeue = (db: Db, id: string) =>
   db
     .updateTable("notifications")
@@ -105,7 +105,7 @@ export const requeue = (db: Db, id: string) =>
 const waiting = (db: Db, id: string) =>
   db.updateTable("notifications").where("id", "=", id).where("status", "=", "queued");
 
-/** The last word on it. What it said is kept only as long as it may be sent again. */
+/** Sets the final status. Content is kept only while the notification can be sent again. */
 export const finish = (db: Db, id: string, status: Exclude<Status, "queued">, reason?: string) =>
   waiting(db, id)
     .set((eb) => ({
@@ -117,9 +117,9 @@ export const finish = (db: Db, id: string, status: Exclude<Status, "queued">, re
     .execute();
 
 /**
- * What was heard of one after it was sent, or while it was noted that it is.
+ * Records a bounce or complaint, which may arrive even before `sent` is recorded.
  *
- * @returns undefined if there is no such one, or it was heard of before.
+ * @returns undefined if there is no such notification or it was reported before
  */
 export const noteReturned = (
   db: Db,

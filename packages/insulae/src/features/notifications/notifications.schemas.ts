@@ -32,7 +32,9 @@ export const Notification = Type.Object(
     priority: PriorityName,
     status: StatusName,
     attempts: Type.Integer(),
-    error_message: nullable(Type.String({ description: "Why it was not sent, or came back." })),
+    error_message: nullable(
+      Type.String({ description: "Why it was not sent, or why it bounced." }),
+    ),
     sent_at: nullable(timestamp),
     created_at: timestamp,
   },
@@ -60,7 +62,8 @@ export const DeclaredVariables = Type.Record(
   }),
   {
     maxProperties: 100,
-    description: "What the texts may name. Without a `default`, a value has to be given.",
+    description:
+      "The variables that the texts may use. Those without a `default` are required when sending.",
     examples: [{ name: { example: "Ada" }, city: { default: "London" } }],
   },
 );

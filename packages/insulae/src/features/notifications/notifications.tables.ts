@@ -2,7 +2,7 @@ import type { ColumnType, Generated, JSONColumnType } from "kysely";
 import type { Message } from "../../kernel/mail/layout.ts";
 import type { UserTables } from "../users/users.feature.ts";
 
-/** A value that a template names: what stands there where none is given, or else one must be. */
+/** A variable of a template. Without a default, a value is required when sending. */
 export interface DeclaredVariable {
   readonly description?: string;
   readonly default?: string | number | boolean;
@@ -23,7 +23,7 @@ export type Priority = (typeof priorities)[number];
 
 export type Status = "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
 
-/** What a notification says, ready to be sent. A text message has no subject; a push's is its title. */
+/** Content ready to send. A text message has no subject; a push message's subject is its title. */
 export type Content = Pick<Message, "text"> & Partial<Message>;
 
 export interface NotificationTables extends UserTables {

@@ -1,4 +1,4 @@
-/** Mails that came back after they were sent: the address is not written to any more. */
+/** Handles bounced e-mails: records them and suppresses the address. */
 import type { TenantDatabase } from "../../kernel/data/tenant-database.ts";
 import { noteReturned } from "./notifications.queries.ts";
 import type { NotificationTables } from "./notifications.tables.ts";
@@ -6,11 +6,11 @@ import { noteSuppression } from "./suppressions.queries.ts";
 
 export interface Returned {
   readonly status: "bounced" | "complained";
-  /** What the other side said. */
+  /** The reason given by the receiving server or mailbox provider. */
   readonly reason: string;
 }
 
-/** Notes it of a notification; a second time, it changes nothing. */
+/** Records it with the notification. Has no effect the second time. */
 export const notificationReturned = (
   db: TenantDatabase<NotificationTables>,
   id: string,
@@ -22,7 +22,7 @@ export const notificationReturned = (
     return found !== undefined;
   });
 
-/** The tenant's notifications don't go to this address any more. */
+/** Stops the tenant's notifications to this address. */
 export const suppress = (
   db: Parameters<typeof noteSuppression>[0],
   recipient: string,

@@ -1,11 +1,11 @@
 /**
- * Sends a notification: a job that was sent in the transaction that wrote the notification.
+ * Sends a notification, as a job that is enqueued in the transaction that inserts the notification.
  *
  *   queued ──► suppressed? ──► driver ──► sent
- *     ▲                          ├─ refused for good, or too often ──► failed (and suppressed, where
- *     └───── later, by the job ──┘                                     there is nobody at that address)
+ *     ▲                          ├─ permanent error, or out of retries ──► failed (and suppressed
+ *     └───── retry ──────────────┘                                     if the address does not exist)
  *
- * A crash between the driver's yes and the note of it sends it once more, never not at all.
+ * At least once: after a crash between the driver's success and its record, it is sent again.
  */
 import { Type } from "typebox";
 import { Undeliverable } from "../../kernel/delivery/message.ts";
@@ -27,9 +27,12 @@ import { findSuppression, noteSuppression } from "./suppressions.queries.ts";
 
 type Scope = JobScope<NotificationTables>;
 
-/** 15 s, 30 s, 1 min, … over half an hour in all. */
+/** 15 s, 30 s, 1 min, …: over half an hour in total. */
 const retries = 7;
-/** Within the job's time, so that the notification says what went wrong, whatever hangs. */
+/**
+ * Shorter than the job's timeout, so that the notification records the error even if a driver
+ * hangs.
+ */
 const deliverMs = 90_000;
 
 const sendAs = (priority: Priority, order: number) =>
@@ -39,12 +42,12 @@ const sendAs = (priority: Priority, order: number) =>
     backoffSeconds: 15,
     timeoutSeconds: 120,
     priority: order,
-    // It counts as a notification.
+    // Not charged as a job, because the notification is charged already.
     uncounted: true,
     run: ({ notification_id }, scope: Scope) => send(notification_id, scope),
   });
 
-/** By priority: of what waits, the more urgent goes first. */
+/** One job per priority; more urgent ones run first. */
 export const sendNotification = {
   low: sendAs("low", -10),
   normal: sendAs("normal", 0),
@@ -55,7 +58,7 @@ export const sendNotification = {
 async function send(id: string, scope: Scope): Promise<void> {
   const { db } = scope;
   const one = await findToSend(db, id);
-  // Sent by an earlier attempt, or no longer there.
+  // Sent by an earlier attempt, or deleted.
   if (one?.status !== "queued") return;
   const suppression = await findSuppression(db, one.type, one.recipient);
   if (suppression) {
@@ -71,7 +74,7 @@ async function send(id: string, scope: Scope): Promise<void> {
   await keepTrying(() => finish(db, id, "sent"));
 }
 
-/** @throws the error, where it is to be tried again. */
+/** @throws the error, if the job is to be retried */
 async function fail(one: Notification, error: unknown, { db, job, log }: Scope): Promise<void> {
   const reason = keptText(error instanceof Error ? error.message : String(error), 500);
   const forGood = error instanceof Undeliverable;
@@ -84,7 +87,7 @@ async function fail(one: Notification, error: unknown, { db, job, log }: Scope):
     await noteSuppression(db, { type, recipient, reason: "bounced", detail: reason });
   }
   await finish(db, one.id, "failed", reason);
-  log.warn({ notification_id: one.id, reason }, "A notification could not be sent");
+  log.warn({ notification_id: one.id, reason }, "A notification failed");
 }
 
 async function deliver(one: Notification, scope: Scope): Promise<void> {
@@ -107,7 +110,10 @@ async function deliver(one: Notification, scope: Scope): Promise<void> {
 
 type Push = Omit<Parameters<Scope["delivery"]["push"]>[0], "to">;
 
-/** To all of a user's browsers at once, each one time; one that is gone is forgotten. */
+/**
+ * Pushes to all of a user's browsers at once, each time skipping those that have it. Forgets
+ * browsers that are gone.
+ */
 async function pushToBrowsers(
   userId: string,
   { id, delivered }: Notification,
@@ -132,6 +138,6 @@ async function pushToBrowsers(
   const again = failures.find((failure) => !(failure instanceof Undeliverable));
   if (again !== undefined) throw again;
   if (delivered.length + pushed.length > failures.length) return;
-  // The next browser of theirs is to be pushed to: they are not suppressed.
-  throw new Undeliverable("no browser of this user takes pushes", { cause: failures[0] });
+  // Don't suppress the user: their next browser may accept pushes.
+  throw new Undeliverable("none of this user's browsers accepts pushes", { cause: failures[0] });
 }

@@ -25,7 +25,7 @@ export const invalidRecipient = defineError(
 export const unknownTemplate = defineError(
   "unknown_notification_template",
   400,
-  "There is no active template of this name for this channel",
+  "There is no active template with this name for this channel",
 );
 export const systemTemplate = defineError(
   "system_template",
@@ -47,7 +47,7 @@ const refusals = [
 
 const Sent = Type.Object(
   { message_id: uuid, status: StatusName, created_at: timestamp },
-  { $id: "SentNotification", description: "`message_id` is its id in the history." },
+  { $id: "SentNotification", description: "`message_id` is the notification's id in the history." },
 );
 
 const what = {
@@ -65,9 +65,9 @@ const EmailBody = Type.Object(
     recipient: text(320, "An e-mail address."),
     user_id: user,
     ...what,
-    subject: text(255, "Without a template."),
-    body: text(100_000, "Without a template: text, in paragraphs."),
-    html: text(200_000, "Without a template: HTML that you have made safe."),
+    subject: text(255, "Only without a template."),
+    body: text(100_000, "Only without a template: text; blank lines separate paragraphs."),
+    html: text(200_000, "Only without a template: HTML that you have sanitised."),
   },
   { $id: "EmailNotification" },
 );
@@ -76,11 +76,11 @@ const SmsBody = Type.Object(
     recipient: Type.String({
       maxLength: 40,
       description:
-        "A telephone number, as E.164 has it; blanks, dots, hyphens and brackets are left out.",
+        "A telephone number in E.164 format; blanks, dots, hyphens and brackets are removed.",
       examples: ["+41791234567"],
     }),
     ...what,
-    body: text(1_600, "Without a template: the text."),
+    body: text(1_600, "Only without a template: the text."),
   },
   { $id: "SmsNotification" },
 );
@@ -91,18 +91,18 @@ const PushBody = Type.Object(
         minLength: 1,
         maxLength: 2_000,
         pattern: "^[\\x21-\\x7e]+$",
-        description: "The token of a device, in ASCII.",
+        description: "A device token, in ASCII.",
       }),
     ),
     user_id: Type.Optional(
       Type.String({
         format: "uuid",
-        description: "A user of the tenant, in all their browsers, instead of `recipient`.",
+        description: "A user of the tenant, instead of `recipient`: pushes to all their browsers.",
       }),
     ),
     ...what,
-    subject: text(200, "Without a template: the title."),
-    body: text(800, "Without a template: the text."),
+    subject: text(200, "Only without a template: the title."),
+    body: text(800, "Only without a template: the text."),
   },
   { $id: "PushNotification" },
 );
@@ -115,9 +115,9 @@ export const sendRoutes = (r: RouteBuilder<NotificationTables>) => [
     {
       permission: "notifications:send",
       audit: "notification.sent",
-      summary: "Sends an e-mail, from a template or as it is given",
+      summary: "Sends an e-mail, from a template or with the given text",
       description:
-        "It is sent soon, at least once; what became of it is in the history. An `Idempotency-Key` keeps a repeated request from sending a second one.",
+        "Queues the e-mail; it is sent at least once, and the history has its delivery status. Send an `Idempotency-Key` so that a repeated request does not send a second one.",
       body: EmailBody,
       response: { 201: Sent },
       errors: refusals,
@@ -133,7 +133,7 @@ export const sendRoutes = (r: RouteBuilder<NotificationTables>) => [
     {
       permission: "notifications:send",
       audit: "notification.sent",
-      summary: "Sends a text message, from a template or as it is given",
+      summary: "Sends a text message, from a template or with the given text",
       body: SmsBody,
       response: { 201: Sent },
       errors: refusals,
@@ -149,7 +149,7 @@ export const sendRoutes = (r: RouteBuilder<NotificationTables>) => [
     {
       permission: "notifications:send",
       audit: "notification.sent",
-      summary: "Pushes to a device, or to a user's browsers",
+      summary: "Sends a push message to a device or to a user's browsers",
       body: PushBody,
       response: { 201: Sent },
       errors: refusals,
@@ -199,7 +199,7 @@ function canonical(type: Channel, given: string): string {
   return recipient;
 }
 
-/** Writes the notification and sends its job, in one transaction: both are there or neither. */
+/** Inserts the notification and enqueues its job in one transaction. */
 async function send({ db, mail, jobs, countUsage, body }: Sending, type: Channel, to: To) {
   const { template_name: templateName, priority = "normal" } = body;
   const content = await saying({ db, mail, body }, type);

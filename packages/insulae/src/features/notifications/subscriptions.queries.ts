@@ -14,7 +14,7 @@ export const listOwnSubscriptions = (db: Db, userId: string) =>
     .orderBy("id", "desc")
     .execute();
 
-/** A browser is one person's: whoever signs in there last. */
+/** A browser belongs to one user: the one who subscribed it last. */
 export const saveSubscription = (
   db: Db,
   userId: string,
@@ -31,7 +31,7 @@ export const saveSubscription = (
     .returning(columns)
     .executeTakeFirstOrThrow();
 
-/** All but the newest of a user. */
+/** Deletes all but the user's newest subscriptions. */
 export const keepNewest = (db: Db, userId: string, count: number) =>
   db
     .deleteFrom("push_subscriptions")
@@ -55,7 +55,7 @@ export const deleteOwnSubscription = (db: Db, userId: string, id: string) =>
     .returning("id")
     .executeTakeFirst();
 
-/** The user's browsers, but for those that have the message already. */
+/** The user's browsers, except those that already have the message. */
 export const subscriptionsOf = (db: Db, userId: string, without: readonly string[]) =>
   db
     .selectFrom("push_subscriptions")

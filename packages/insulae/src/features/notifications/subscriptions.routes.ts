@@ -14,10 +14,10 @@ import {
 export const subscriptionNotFound = defineError(
   "push_subscription_not_found",
   404,
-  "You have no such subscription",
+  "You have no push subscription with this id",
 );
 
-/** Browsers make new ones now and then, and don't take the old ones back. */
+/** Browsers renew their subscriptions now and then and don't withdraw the old ones. */
 const maxSubscriptions = 20;
 
 const Subscription = Type.Object(
@@ -30,7 +30,7 @@ const NewSubscription = Type.Object(
       maxLength: 2_000,
       format: "uri",
       pattern: "^https?://",
-      description: "Https, at a public address.",
+      description: "An HTTPS URL at a public address.",
     }),
     expirationTime: Type.Optional(nullable(Type.Number())),
     keys: Type.Object({
@@ -47,7 +47,7 @@ export const subscriptionRoutes = (r: RouteBuilder<NotificationTables>) => [
     {
       permission: "public",
       context: "core",
-      summary: "The key with which a browser subscribes (`applicationServerKey`)",
+      summary: "Returns the key for a browser's subscription (`applicationServerKey`)",
       response: Type.Object({ public_key: Type.String() }),
     },
     ({ platform }) => ({ public_key: platform.delivery.vapidPublicKey }),
@@ -57,7 +57,7 @@ export const subscriptionRoutes = (r: RouteBuilder<NotificationTables>) => [
     "/notifications/push/subscriptions",
     {
       permission: "authenticated",
-      summary: "Lists your browsers that are pushed to",
+      summary: "Lists your push subscriptions",
       response: Type.Object({ items: Type.Array(Subscription) }),
     },
     async ({ db, user }) => ({ items: await listOwnSubscriptions(db, user.id) }),
@@ -67,10 +67,10 @@ export const subscriptionRoutes = (r: RouteBuilder<NotificationTables>) => [
     "/notifications/push/subscriptions",
     {
       permission: "authenticated",
-      audit: { none: "a browser of one's own" },
-      summary: "Has this browser pushed to",
+      audit: { none: "only the caller's own browser" },
+      summary: "Subscribes this browser to push messages",
       description:
-        "A browser that was another user's is yours from now on. 20 are kept, the newest.",
+        "If another user had subscribed the browser, the subscription becomes yours. Your newest 20 are kept.",
       body: NewSubscription,
       response: { 201: Subscription },
     },
@@ -87,8 +87,8 @@ export const subscriptionRoutes = (r: RouteBuilder<NotificationTables>) => [
     "/notifications/push/subscriptions/:id",
     {
       permission: "authenticated",
-      audit: { none: "a browser of one's own" },
-      summary: "Has a browser of yours pushed to no longer",
+      audit: { none: "only the caller's own browser" },
+      summary: "Deletes one of your push subscriptions",
       params: idParams,
       response: { 204: null },
       errors: [subscriptionNotFound],

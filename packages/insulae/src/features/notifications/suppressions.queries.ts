@@ -35,7 +35,7 @@ export const addSuppression = (db: Db, one: NewSuppression) =>
     .returning(columns)
     .executeTakeFirstOrThrow();
 
-/** What a driver says of an address; what is known of it already stays. */
+/** Suppresses an address that a driver reported. An existing entry stays as it is. */
 export const noteSuppression = (db: Db, one: NewSuppression) =>
   db
     .insertInto("notification_suppressions")

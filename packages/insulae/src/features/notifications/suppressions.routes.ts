@@ -13,7 +13,7 @@ import { addSuppression, listSuppressions, removeSuppression } from "./suppressi
 export const suppressionNotFound = defineError(
   "notification_suppression_not_found",
   404,
-  "There is no such suppression",
+  "There is no such suppressed address",
 );
 export const suppressed = defineError(
   "notification_suppression_exists",
@@ -61,7 +61,7 @@ export const suppressionRoutes = (r: RouteBuilder<NotificationTables>) => [
     "/notifications/suppressions",
     {
       permission: "notifications:read",
-      summary: "Lists the addresses that are not written to, newest first",
+      summary: "Lists suppressed addresses, newest first",
       query: pageQuery({
         type: Type.Optional(ChannelName),
         recipient: Type.Optional(Type.String({ maxLength: 4_096 })),
@@ -88,9 +88,9 @@ export const suppressionRoutes = (r: RouteBuilder<NotificationTables>) => [
     {
       permission: "notifications:send",
       audit: "notification_suppression.added",
-      summary: "Adds an address that is not to be written to",
+      summary: "Suppresses an address",
       description:
-        "Mails of the system's own are sent nevertheless: whoever asks for a new password gets it.",
+        "Notifications to it are no longer sent. System e-mails, such as a password reset, still are.",
       body: NewSuppression,
       response: { 201: Suppression },
       errors: [invalidRecipient, suppressed, tooManySuppressions],
@@ -111,7 +111,7 @@ export const suppressionRoutes = (r: RouteBuilder<NotificationTables>) => [
     {
       permission: "notifications:send",
       audit: "notification_suppression.removed",
-      summary: "Lets an address be written to again",
+      summary: "Removes an address from the suppressed ones",
       params: idParams,
       response: { 204: null },
       errors: [suppressionNotFound],

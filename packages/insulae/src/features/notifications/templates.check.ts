@@ -1,8 +1,8 @@
 /**
- * Whether a template can be used: said when it is saved, not when somebody waits for a message.
+ * Checks a template when it is saved, not when a message has to be sent.
  *
- * A mail of the system's own has its values from the system, and its links are put in afterwards, into
- * paragraphs of their own; all of them have to have a place, and none can be put anywhere else.
+ * A system e-mail gets its values from the system. Its links are inserted afterwards as paragraphs
+ * of their own, so the body must have a place for each of them, and nothing else may contain one.
  */
 import { defineError } from "../../kernel/lib/errors.ts";
 import { fillIn, layOut } from "../../kernel/mail/layout.ts";
@@ -21,7 +21,7 @@ export const systemTemplateShape = defineError(
 
 const common = ["tenant", "support_email"];
 
-/** @throws invalidContent, systemTemplateShape; and as `Texts` */
+/** @throws invalidContent, systemTemplateShape, and the errors of `Texts` */
 export async function checkTemplate(mail: TenantMail, template: TemplateValues): Promise<void> {
   const { subject, body, html, type, variables } = template;
   const system = mail.templates.get(template.name);
@@ -51,7 +51,7 @@ export async function checkTemplate(mail: TenantMail, template: TemplateValues):
   await preview(mail, template, {});
 }
 
-/** What it looks like, with examples for what is not given. @throws as above */
+/** Renders the template with examples for missing values. @throws the errors of `checkTemplate` */
 export async function preview(
   mail: TenantMail,
   { name, type, subject, body, html, variables }: TemplateValues,
@@ -63,12 +63,12 @@ export async function preview(
   }
   if (subject === null) throw systemTemplateShape();
   const filled = await fillInSystem(mail, system, { subject, body }, given);
-  // Its bounds are those of all mails.
+  // The limits of all e-mails apply.
   contentOf(mail, "email", { subject: filled.subject, body: "-", html: null });
   return layOut(filled, mail.brand);
 }
 
-/** A mail of the system's own, with examples, and links that lead nowhere. */
+/** A system e-mail with example values, and links that lead nowhere. */
 const fillInSystem = async (
   mail: TenantMail,
   { values, links }: AnyMailTemplate,

@@ -50,7 +50,7 @@ export const namesOfTemplates = async (db: Db): Promise<ReadonlySet<string>> => 
   return new Set(rows.map(({ name }) => name));
 };
 
-/** A tenant's own texts of a mail that the system sends. */
+/** A tenant's own texts for a system e-mail. */
 export async function findOwnTexts(db: Db, name: string): Promise<MailTexts | undefined> {
   const found = await findTemplateByName.first(db, { name });
   if (!found?.is_active || found.subject === null) return undefined;

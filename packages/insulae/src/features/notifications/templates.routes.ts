@@ -46,24 +46,24 @@ const Subject = nullable(
     minLength: 1,
     maxLength: 255,
     pattern: oneLine,
-    description: "In Liquid. An e-mail's subject, a push's title; a text message has none.",
+    description: "Liquid. An e-mail's subject or a push message's title; text messages have none.",
   }),
 );
 const Body = Type.String({
   minLength: 1,
   maxLength: 20_000,
-  description: "In Liquid. An e-mail's is paragraphs, with empty lines between.",
+  description: "Liquid. In an e-mail, blank lines separate paragraphs.",
 });
 const Html = nullable(
   Type.String({
     minLength: 1,
     maxLength: 50_000,
-    description: "In Liquid, in which values are text. Of an e-mail; default: made of the body.",
+    description: "Liquid, with values escaped. For e-mails only; default: generated from the body.",
   }),
 );
 const Name = Type.String({
   pattern: "^[a-z][a-z0-9_]{0,99}$",
-  description: "One of the system's own mails, to be overridden, or any other.",
+  description: "The name of a system e-mail, to override it, or any other name.",
   examples: ["order_shipped", "password_reset"],
 });
 
@@ -101,7 +101,9 @@ const TemplateChanges = Type.Object(
     html: Type.Optional(Html),
     variables: Type.Optional(DeclaredVariables),
     is_active: Type.Optional(
-      Type.Boolean({ description: "Of one of the system's own mails: false brings that back." }),
+      Type.Boolean({
+        description: "Set it to false to use the system e-mail again that this template overrides.",
+      }),
     ),
   },
   { $id: "NotificationTemplateChanges", minProperties: 1 },
@@ -113,12 +115,13 @@ const SystemTemplate = Type.Object(
     subject: Type.String(),
     body: Type.String(),
     values: Type.Record(Type.String(), Type.Unknown(), {
-      description: "What the texts may name, beside `tenant` and `support_email`, with examples.",
+      description:
+        "The variables that the texts may use besides `tenant` and `support_email`, with examples.",
     }),
     links: Type.Record(Type.String(), Type.String(), {
-      description: "The links, each of which has a paragraph of its own, and what stands on them.",
+      description: "The links, each in a paragraph of its own, and their labels.",
     }),
-    overridden: Type.Boolean({ description: "Whether the tenant has a template of this name." }),
+    overridden: Type.Boolean({ description: "Whether the tenant has a template with this name." }),
   },
   { $id: "SystemTemplate" },
 );
@@ -137,8 +140,9 @@ const refusals = [
 ] as const;
 
 /**
- * The check waits for the tenant's turn, so it comes before the transaction, which makes sure that what
- * was checked is still there. If it isn't, somebody else's change was made meanwhile.
+ * Changes a template optimistically. The check renders the template, which may have to queue, so it
+ * runs before the transaction. The transaction then verifies that the row is unchanged, and
+ * otherwise the whole change is tried again.
  */
 async function changeTemplate(
   { db, mail }: { readonly db: TenantDatabase<NotificationTables>; readonly mail: TenantMail },
@@ -182,9 +186,9 @@ export const templateRoutes = (r: RouteBuilder<NotificationTables>) => [
     "/notifications/templates/system",
     {
       permission: "notification-templates:read",
-      summary: "Lists the mails that the system sends by itself",
+      summary: "Lists the system e-mails",
       description:
-        "A template of the same name takes a mail's place. Its links and who gets it stay the system's.",
+        "A template with the same name overrides the e-mail's texts. Its links and recipients stay the system's.",
       response: Type.Object({ items: Type.Array(SystemTemplate) }),
     },
     async ({ db, mail }) => {
@@ -206,7 +210,7 @@ export const templateRoutes = (r: RouteBuilder<NotificationTables>) => [
       audit: "notification_template.created",
       summary: "Adds a template",
       description:
-        "A template of the name of one of the system's mails (`GET /notifications/templates/system`) takes its place.",
+        "A template with the name of a system e-mail (`GET /notifications/templates/system`) overrides it.",
       body: NewTemplate,
       response: { 201: Template },
       errors: [...refusals, templateNameTaken, tooManyTemplates],
@@ -227,7 +231,7 @@ export const templateRoutes = (r: RouteBuilder<NotificationTables>) => [
     "/notifications/templates/:id",
     {
       permission: "notification-templates:read",
-      summary: "Shows a template",
+      summary: "Returns a template",
       params: idParams,
       response: Template,
       etag: "notification_templates",
@@ -269,9 +273,9 @@ export const templateRoutes = (r: RouteBuilder<NotificationTables>) => [
     "/notifications/templates/:id/preview",
     {
       permission: "notification-templates:read",
-      audit: { none: "nothing is kept or sent" },
-      summary: "Shows what a template makes, with examples for what is not given",
-      description: "Other texts can be tried before they are saved.",
+      audit: { none: "nothing is stored or sent" },
+      summary: "Previews a template with examples for missing values",
+      description: "Accepts changed texts, so that they can be tried before they are saved.",
       params: idParams,
       body: Type.Object({
         subject: Type.Optional(Subject),

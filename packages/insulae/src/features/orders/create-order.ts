@@ -1,11 +1,11 @@
 /**
- * An order is made by one statement, so in one transaction and one round trip: it looks the products
- * up, checks them, takes the next number and inserts the order with its lines.
+ * Creates an order in one statement, hence one transaction and one round trip: look up and check
+ * the products, take the next number, insert the order and its lines.
  *
- * The products are locked (`for key share`) so that none can be deleted meanwhile; changes of their
- * prices are not held up, and each line has one price or the other. The total is the sum of the very
- * lines that are inserted. Orders of one tenant wait for each other at its counter, until the
- * statement's commit; that is what keeps the numbers without gaps.
+ * The products are locked `for key share`, so they can't be deleted meanwhile; price changes are
+ * not blocked, and each line has either the old or the new price. The total is summed from the
+ * inserted lines. Orders of one tenant queue at its counter until the commit, which keeps numbers
+ * without gaps.
  */
 import { type Kysely, sql } from "kysely";
 import { Json } from "../../kernel/lib/json.ts";
@@ -18,7 +18,7 @@ export interface NewOrder {
 
 export type OrderProblem = "product_not_found" | "product_inactive" | "currencies_differ";
 
-/** @returns the order, or what is wrong with its products; then nothing was inserted. */
+/** @returns the order, or the problem with its products, in which case nothing was inserted */
 export async function createOrder(
   db: Kysely<OrderTables>,
   { user_id = null, lines }: NewOrder,

@@ -3,7 +3,7 @@ import { productInUse } from "../products/products.feature.ts";
 import type { OrderTables } from "./orders.queries.ts";
 import { orderEvents, orderRoutes, orderUserNotFound } from "./orders.routes.ts";
 
-/** Who ordered what, at which price. */
+/** Orders for products, at the prices of the time. */
 export const orders = feature<OrderTables>("orders", {
   permissions: {
     "orders:read": "See orders",
@@ -14,7 +14,7 @@ export const orders = feature<OrderTables>("orders", {
   dependsOn: ["users", "products"],
   constraints: {
     orders_user_id_fkey: orderUserNotFound,
-    // Only a product's deletion meets this: an order locks the products that it refers to first.
+    // Only deleting a product can violate this: creating an order locks its products first.
     order_lines_product_id_fkey: productInUse,
   },
   events: orderEvents,

@@ -11,7 +11,7 @@ export interface OrderTables {
     user_id: ColumnType<string | null, never, never>;
     status: ColumnType<OrderStatus, never, OrderStatus>;
     currency: ColumnType<string, never, never>;
-    /** numeric: text, and never a float. */
+    /** numeric: text, never a float. */
     total: ColumnType<string, never, never>;
     created_at: ColumnType<Date, never, never>;
     updated_at: ColumnType<Date, never, never>;
@@ -31,7 +31,7 @@ type Db = Kysely<OrderTables>;
 
 const headColumns = [
   "id",
-  // A bigint: a number in JSON, which is all that these columns are read as.
+  // A bigint; typed as a number because these rows are only ever read as JSON.
   sql<number>`number`.as("number"),
   "user_id",
   "status",
@@ -84,7 +84,7 @@ const countOrders = statement((db: Db, p: Params<Filter>) =>
   matching(db, p).select(sql<number>`count(*)::integer`.as("total")),
 );
 
-/** With their lines: whatever is before `after`, newest first. */
+/** Orders with their lines that are older than `after`, newest first. */
 export const wholeOrders = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p).select(columns).orderBy("id", "desc").limit(p.limit);
@@ -117,7 +117,7 @@ export const findOrder = statement((db: Db, p: Params<{ id: string }>) =>
 
 export type OrderRow = NonNullable<Awaited<ReturnType<typeof findOrder.first>>>;
 
-/** @param from the statuses that it may have now. */
+/** @param from the current statuses that allow the change */
 export const changeStatus = statement(
   (db: Db, p: Params<{ id: string; status: OrderStatus; from: readonly OrderStatus[] }>) =>
     db
@@ -128,7 +128,7 @@ export const changeStatus = statement(
       .returning(columns),
 );
 
-/** Its lines go with it. @param from the statuses that it may have now. */
+/** Deletes an order and its lines. @param from the statuses that allow it */
 export const deleteOrder = statement(
   (db: Db, p: Params<{ id: string; from: readonly OrderStatus[] }>) =>
     db

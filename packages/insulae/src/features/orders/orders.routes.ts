@@ -57,7 +57,7 @@ const Quantity = Type.Integer({ minimum: 1, maximum: 10_000 });
 
 const head = {
   id: uuid,
-  number: Type.Integer({ description: "1, 2, 3 … within the tenant." }),
+  number: Type.Integer({ description: "1, 2, 3 … within the tenant, without gaps." }),
   user_id: nullable(uuid),
   status: Status,
   currency: Type.String(),
@@ -136,7 +136,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
     {
       permission: "orders:write",
       audit: { none: "everyday data" },
-      summary: "Orders products at their present prices",
+      summary: "Creates an order at the products' current prices",
       body: NewOrder,
       response: { 201: Order },
       errors: [
@@ -157,7 +157,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
     "/orders/:id",
     {
       permission: "orders:read",
-      summary: "Shows an order with its lines",
+      summary: "Returns an order with its lines",
       params: idParams,
       response: Order,
       etag: "orders",
@@ -172,7 +172,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
       permission: "orders:write",
       audit: { none: "everyday data" },
       summary: "Changes an order's status",
-      description: "draft → placed → paid → shipped; cancelled from each of the first three.",
+      description: "draft → placed → paid → shipped; the first three can be cancelled.",
       params: idParams,
       body: OrderChanges,
       response: Order,
@@ -205,7 +205,7 @@ export const orderRoutes = (r: RouteBuilder<OrderTables>) => [
   ),
 ];
 
-/** Says why nothing happened to an order. */
+/** Throws the reason why an order could not be changed. */
 async function refuse(db: TenantDatabase<OrderTables>, id: string): Promise<never> {
   await findOrder.first(db, { id }).then(orThrow(orderNotFound));
   throw orderStatusConflict();

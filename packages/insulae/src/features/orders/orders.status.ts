@@ -1,4 +1,4 @@
-/** What an order may become, by what it is. It starts as a draft. */
+/** The allowed transitions of an order's status. It starts as a draft. */
 export const transitions = {
   draft: ["placed", "cancelled"],
   placed: ["paid", "cancelled"],
@@ -9,12 +9,12 @@ export const transitions = {
 
 export type OrderStatus = keyof typeof transitions;
 
-// The keys of a literal are what its type says.
+// Safe: the literal's type lists exactly its keys.
 export const orderStatuses = Object.keys(transitions) as readonly OrderStatus[];
 
-/** The orders that may be deleted: those that bind nobody. */
+/** The statuses in which an order may be deleted, because it binds nobody. */
 export const deletable: readonly OrderStatus[] = ["draft", "cancelled"];
 
-/** The statuses from which an order may become `status`. */
+/** The statuses from which an order may change to `status`. */
 export const statusesBefore = (status: OrderStatus): readonly OrderStatus[] =>
   orderStatuses.filter((from) => transitions[from].some((to) => to === status));

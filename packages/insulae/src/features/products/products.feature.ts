@@ -4,7 +4,7 @@ import { productEvents, productInUse, productRoutes, skuTaken } from "./products
 
 export { productSearch } from "./products.queries.ts";
 export { productInUse };
-/** What a tenant sells. */
+/** The products that a tenant sells. */
 export const products = feature<ProductTables>("products", {
   permissions: {
     "products:read": "See products",

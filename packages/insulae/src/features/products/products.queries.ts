@@ -24,7 +24,7 @@ export interface ProductTables {
     name: string;
     sku: string | null;
     description: string | null;
-    /** numeric(12, 2): text, and never a float. */
+    /** numeric(12, 2): text, never a float. */
     price: string;
     currency: Generated<string>;
     is_active: Generated<boolean>;
@@ -110,7 +110,7 @@ export function listProducts(
   );
 }
 
-/** Those before `after`, newest first. */
+/** Products older than `after`, newest first. */
 export const nextProducts = (
   db: Db,
   wanted: { q?: string; is_active?: boolean },

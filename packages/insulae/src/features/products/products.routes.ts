@@ -27,7 +27,7 @@ export const skuTaken = defineError(
   409,
   "Another product has this SKU. Choose another.",
 );
-/** What has been ordered stays on record. */
+/** Orders keep referring to their products. */
 export const productInUse = defineError(
   "product_in_use",
   409,
@@ -37,7 +37,7 @@ export const productInUse = defineError(
 const Name = nameText(200);
 const Sku = nullable(nameText(100));
 const Description = nullable(Type.String({ maxLength: 10_000 }));
-// Text, so that no reader takes it for a binary fraction: 0.1 + 0.2 is 0.30 here.
+// Text, so that no client parses it as a binary float: 0.1 + 0.2 is 0.30 here.
 const Price = Type.String({
   pattern: "^(0|[1-9][0-9]{0,9})(\\.[0-9]{1,2})?$",
   maxLength: 13,
@@ -77,9 +77,9 @@ const ProductChanges = Type.Object(
   { $id: "ProductChanges", minProperties: 1 },
 );
 
-/** A SKU as it is compared: without blanks around it, and its letters composed (NFC), as one types them. */
+/** The SKU in the form in which it is compared: trimmed, NFC. */
 const withCanonicalSku = <Body extends { readonly sku?: string | null }>(body: Body): Body =>
-  // Bounded: by the schema.
+  // The schema bounds its length.
   body.sku ? { ...body, sku: body.sku.trim().normalize("NFC") } : body;
 
 export const productEvents = {
@@ -94,7 +94,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
     {
       permission: "products:read",
       summary: "Lists products, newest first or by name",
-      description: "`q` is looked for in name, SKU and description, in upper or lower case.",
+      description: "`q` searches name, SKU and description, ignoring case.",
       query: pageQuery({
         q: searchText,
         is_active: Type.Optional(Type.Boolean()),
@@ -146,7 +146,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
     "/products/:id",
     {
       permission: "products:read",
-      summary: "Shows a product",
+      summary: "Returns a product",
       params: idParams,
       response: Product,
       etag: "products",
@@ -160,7 +160,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
     {
       permission: "products:write",
       audit: { none: "everyday data" },
-      summary: "Changes a product; orders keep the price they were made at",
+      summary: "Changes a product. Existing orders keep their prices.",
       params: idParams,
       body: ProductChanges,
       response: Product,
@@ -179,7 +179,7 @@ export const productRoutes = (r: RouteBuilder<ProductTables>) => [
     {
       permission: "products:write",
       audit: { none: "everyday data" },
-      summary: "Deletes a product that was never ordered",
+      summary: "Deletes a product that is not part of any order",
       params: idParams,
       response: { 204: null },
       errors: [productNotFound, productInUse],

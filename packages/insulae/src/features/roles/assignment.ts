@@ -1,7 +1,7 @@
 /**
- * Which roles a user has: one system role, which is part of the user, and any number of the tenant's
- * own. The rules are those for users: nobody acts on somebody more powerful, or gives what they
- * don't hold.
+ * Assigns roles to users. Each user has exactly one system role, stored with the user, and any
+ * number of the tenant's own roles. As for users, nobody may act on somebody more powerful or grant
+ * what they don't hold.
  */
 import { defineError } from "../../kernel/lib/errors.ts";
 import { normalised } from "../../kernel/lib/text.ts";
@@ -60,7 +60,7 @@ export async function rolesOfUser(
 }
 
 /**
- * Gives the user a role; a system role takes the place of the one they have.
+ * Grants the user a role; a system role replaces their current one.
  *
  * @param reference a role's id or name
  * @throws userNotFound, roleNotFound, roleAboveOwn, permissionNotHeld, lastOwner,
@@ -89,7 +89,7 @@ export async function giveRole(
 }
 
 /**
- * Takes a role away from the user; of the system roles, all but the least.
+ * Revokes a role. Revoking the system role makes the user a viewer, the lowest.
  *
  * @throws userNotFound, roleNotAssigned, roleRequired, roleAboveOwn, permissionNotHeld, lastOwner,
  *   ownsTenant
@@ -129,7 +129,7 @@ const onUsers = (
   db: db.$pickTables<"users">(),
 });
 
-/** One of the tenant's own, by id or name. */
+/** One of the tenant's own roles, by id or name. */
 export const findOwnRole = (
   { db }: Pick<RoleSetting, "db">,
   reference: string,

@@ -13,13 +13,13 @@ export {
   unknownPermission,
 } from "./roles.service.ts";
 
-/** What users may do: the system roles, and the tenant's own. */
+/** Roles and their permissions: the system roles and the tenant's own. */
 export const roles = feature<RoleTables>("roles", {
   dependsOn: ["users"],
   permissions: {
     "roles:read": { description: "See roles, and who has them", role: "user" },
     "roles:write": {
-      description: "Make and change roles, and give them to users",
+      description: "Create and change roles, and grant them to users",
       role: "admin",
       aliases: ["ManageRoles"],
     },

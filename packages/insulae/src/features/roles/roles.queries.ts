@@ -23,10 +23,10 @@ export type Db = Kysely<RoleTables>;
 
 const columns = ["id", "name", "description", "permissions", "created_at", "updated_at"] as const;
 
-/** A role of the tenant's own. */
+/** One of the tenant's own roles. */
 export type RoleRow = NonNullable<Awaited<ReturnType<typeof findRole.first>>>;
 
-/** By name. */
+/** One page, sorted by name. */
 export const listRoles = statement(
   (db: Db, p: Params<{ limit: number; after?: string | undefined }>) => {
     const roles = db.selectFrom("roles").select(columns);

@@ -39,7 +39,7 @@ import {
 
 const RolesOfUser = Type.Object({ items: Type.Array(Role) }, { $id: "RolesOfUser" });
 
-/** As PostgreSQL writes it: what is cached under an id is forgotten under the same. */
+/** In lower case, as PostgreSQL writes UUIDs: cache keys contain the id in this form. */
 const userIdOf = ({ id }: { id: string }) => asId(id);
 
 const changing = [roleNotFound, systemRoleFixed, permissionNotHeld];
@@ -49,7 +49,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     "/permissions",
     {
       permission: "roles:read",
-      summary: "Lists all permissions that there are, with the least system role that holds each",
+      summary: "Lists all permissions, each with the lowest system role that holds it",
       response: Type.Object({ items: Type.Array(Permission) }),
     },
     ({ permissions }) => ({ items: permissions.all.map(viewOfPermission) }),
@@ -71,7 +71,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     {
       permission: "roles:write",
       audit: "role.created",
-      summary: "Makes a role, of permissions that you hold yourself",
+      summary: "Creates a role with permissions that you hold yourself",
       body: NewRole,
       response: { 201: Role },
       errors: [roleExists, invalidRoleName, unknownPermission, permissionNotHeld, tooManyRoles],
@@ -83,7 +83,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     "/roles/:id",
     {
       permission: "roles:read",
-      summary: "Shows a role",
+      summary: "Returns a role",
       params: idParams,
       response: Role,
       etag: "roles",
@@ -98,7 +98,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       permission: "roles:write",
       impersonators: false,
       audit: "role.changed",
-      summary: "Changes a role; it counts from the next request of whoever has it",
+      summary: "Changes a role, with effect from its holders' next requests",
       params: idParams,
       body: RoleChanges,
       response: Role,
@@ -122,7 +122,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     {
       permission: "roles:write",
       audit: "role.deleted",
-      summary: "Deletes a role; nobody has it any more",
+      summary: "Deletes a role and revokes it from all users",
       params: idParams,
       response: { 204: null },
       errors: changing,
@@ -163,7 +163,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     {
       permission: "roles:write",
       audit: "role.permission_removed",
-      summary: "Takes a permission out of a role",
+      summary: "Removes a permission from a role",
       params: Type.Object({ id: uuid, permission_id: PermissionReference }),
       response: { 204: null },
       errors: [...changing, permissionNotInRole],
@@ -198,7 +198,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       permission: "roles:write",
       impersonators: false,
       audit: "user.role_given",
-      summary: "Gives a user a role; a system role takes the place of the one they have",
+      summary: "Grants a user a role; a system role replaces the current one",
       params: idParams,
       body: Type.Object(
         {
@@ -228,7 +228,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
     {
       permission: "roles:write",
       audit: "user.role_taken",
-      summary: "Takes a role away from a user; without a higher system role they are a viewer",
+      summary: "Revokes a role from a user; revoking the system role makes them a viewer",
       params: Type.Object({ id: uuid, role_id: uuid }),
       response: { 204: null },
       errors: [

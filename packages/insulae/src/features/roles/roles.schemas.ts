@@ -24,7 +24,7 @@ export const Role = Type.Object(
     created_at: nullable(timestamp),
     updated_at: nullable(timestamp),
   },
-  { $id: "Role", description: "A system role has no times: it was always there." },
+  { $id: "Role", description: "System roles have no timestamps: they always exist." },
 );
 
 export const NewRole = Type.Object(
@@ -42,7 +42,7 @@ export const RoleChanges = Type.Object(
     description: Type.Optional(Description),
     permissions: Type.Optional(PermissionReferences),
   },
-  { $id: "RoleChanges", minProperties: 1, description: "What is absent stays as it is." },
+  { $id: "RoleChanges", minProperties: 1, description: "Absent properties stay unchanged." },
 );
 
 export const Permission = Type.Object(
@@ -53,7 +53,7 @@ export const Permission = Type.Object(
     resource: Type.String(),
     action: Type.String(),
     aliases: Type.Array(Type.String()),
-    role: oneOf(systemRoles, { description: "The least of the system roles that holds it." }),
+    role: oneOf(systemRoles, { description: "The lowest system role that holds it." }),
   },
   { $id: "Permission" },
 );

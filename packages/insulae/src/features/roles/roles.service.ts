@@ -1,7 +1,7 @@
 /**
- * A tenant's own roles. Nobody makes, changes or deletes a role with a permission that they don't
- * hold themselves, neither before nor after the change: otherwise `roles:write` were every
- * permission there is.
+ * A tenant's own roles. Nobody may create, change or delete a role that contains, before or after
+ * the change, a permission that they don't hold themselves. Otherwise `roles:write` would amount to
+ * every permission.
  */
 
 import { systemRoles } from "../../kernel/feature/feature.ts";
@@ -34,7 +34,7 @@ export const roleExists = defineError(
 export const invalidRoleName = defineError(
   "invalid_role_name",
   400,
-  "A role's name cannot look like a UUID, which would be read as a role's id. Choose another.",
+  "A role's name must not look like a UUID, because it would be read as a role's id. Choose another.",
 );
 export const tooManyRoles = defineError(
   "too_many_roles",
@@ -62,7 +62,7 @@ const maxRoles = 200;
 export type RoleSetting = Setting<RoleTables>;
 type Reading = Pick<RoleSetting, "db" | "permissions">;
 
-/** The role as a client sees it: without permissions that no feature declares any more. */
+/** The role as clients see it, without permissions that no feature declares any more. */
 export const viewOfRole = (permissions: Permissions, role: RoleRow): RoleView => ({
   ...role,
   permissions: declaredNames(permissions, role.permissions),
@@ -72,14 +72,14 @@ export const viewOfRole = (permissions: Permissions, role: RoleRow): RoleView =>
 const declared = (permissions: Permissions, names: readonly string[]) =>
   permissions.of("no system role", names);
 
-/** Those of the names that a feature still declares, in order. */
+/** The names that a feature still declares, sorted. */
 export const declaredNames = (permissions: Permissions, names: readonly string[]): string[] =>
   [...declared(permissions, names)].sort();
 
 /** The system roles, most powerful first, then the tenant's own by name. */
 export async function pageOfRoles({ db, permissions }: Reading, page: Page) {
   const { limit, after, cursor } = page;
-  // A role has a name, so an empty one stands for the system roles.
+  // Names of roles are never empty, so the cursor uses an empty name for the system roles.
   const [name, index = "-1"] = after;
   const inSystem = name === undefined || name === "";
   const start = inSystem ? Number(index) + 1 : systemRoles.length;
@@ -128,7 +128,7 @@ export async function addRole(
     await refuseBeyond(tx, "roles", maxRoles, tooManyRoles);
     return createRole.first(tx, values);
   });
-  if (!role) throw new Error("the role was not made");
+  if (!role) throw new Error("the role was not created");
   return viewOfRole(permissions, role);
 }
 
@@ -211,7 +211,10 @@ async function lock(tx: Db, id: string): Promise<RoleRow> {
   return role;
 }
 
-/** The names of what a client has named in any way. @throws unknownPermission, which says which */
+/**
+ * Resolves permissions given by name, alias or id. @throws unknownPermission, which names the
+ * unknown one
+ */
 export function namesOfPermissions(
   permissions: Permissions,
   references: readonly string[],
@@ -224,7 +227,7 @@ export function namesOfPermissions(
   return [...new Set(names)].sort();
 }
 
-/** @throws roleExists for the name of a system role */
+/** @throws roleExists if a system role has this name */
 function canonicalName(name: string): string {
   const canonical = normalised(name.trim());
   if (findSystemRoleByReference(canonical)) throw roleExists();

@@ -1,6 +1,6 @@
 /**
- * The system roles as the API shows them: the same in every tenant, in no table, and not to be
- * changed. Their ids are made of their names.
+ * The system roles as the API shows them. They are the same in every tenant, not stored in a table
+ * and not changeable. Their ids are derived from their names.
  */
 
 import { type SystemRole, systemRoles } from "../../kernel/feature/feature.ts";
@@ -9,14 +9,14 @@ import { uuidV5 } from "../../kernel/lib/uuid.ts";
 import type { RoleRow } from "./roles.queries.ts";
 
 const descriptions: Readonly<Record<SystemRole, string>> = {
-  owner: "May do everything in the tenant; a tenant always has one",
-  admin: "Runs the tenant: its users, roles and settings",
-  manager: "Works with everything, and sees how others do",
+  owner: "Can do everything in the tenant; every tenant has at least one",
+  admin: "Manages the tenant: its users, roles and settings",
+  manager: "Works with all data and sees the other users",
   user: "Works with the tenant's data",
-  viewer: "Sees the tenant's data",
+  viewer: "Can only read the tenant's data",
 };
 
-/** What a role is to a client. */
+/** A role as clients see it. */
 export interface RoleView extends Omit<RoleRow, "created_at" | "updated_at"> {
   readonly is_system_role: boolean;
   readonly created_at: Date | null;
@@ -25,7 +25,7 @@ export interface RoleView extends Omit<RoleRow, "created_at" | "updated_at"> {
 
 const idOf = (role: SystemRole): string => uuidV5(role);
 
-/** @param reference a system role's id or name, in upper or lower case */
+/** @param reference a system role's id or name; case-insensitive */
 export const findSystemRoleByReference = (reference: string): SystemRole | undefined => {
   const wanted = reference.toLowerCase();
   return systemRoles.find((role) => role === wanted || idOf(role) === wanted);

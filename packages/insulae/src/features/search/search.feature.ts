@@ -9,7 +9,9 @@ import { userSearch } from "../users/users.feature.ts";
 
 const sources = [contactSearch, productSearch, documentSearch, userSearch];
 
-/** How similar a longer text is takes long to say, and it is no name that somebody has mistyped. */
+/**
+ * Maximum length for similarity search: longer queries are expensive and hardly a mistyped name.
+ */
 const mostSimilar = 64;
 
 const SearchType = oneOf(sources.map(({ type }) => type));
@@ -20,32 +22,32 @@ const Result = Type.Object(
     id: uuid,
     title: Type.String(),
     detail: Type.Union([Type.String(), Type.Null()], {
-      description: "An e-mail, a SKU; of a document the place that was found, as plain text.",
+      description: "An e-mail or SKU; for a document, the matching excerpt as plain text.",
     }),
     score: Type.Number({ minimum: 0, maximum: 1 }),
   },
   { $id: "SearchResult" },
 );
 
-/** Everything that is searched, at once. */
+/** Searches several types at once. */
 export const search = feature("search", {
-  permissions: { "search:read": "Search what one may see" },
+  permissions: { "search:read": "Search the data that the user may read" },
   dependsOn: ["contacts", "products", "documents", "users"],
   routes: (r) => [
     r.get(
       "/search",
       {
         permission: "search:read",
-        summary: "Searches contacts, products, documents and users, the best first",
+        summary: "Searches contacts, products, documents and users, best matches first",
         description:
-          'Of those types whose lists the caller may see. Contacts, products and users are found by a part of what they are found by in their lists; documents by their words, as one types them into a search engine (`"a phrase"`, `or`, `-without`). Where nothing is found, what is similar is: `Hoper` finds Hopper.',
+          'Searches the types that the caller may list. Contacts, products and users match by part of the same fields as in their lists; documents match by words, in search-engine syntax (`"a phrase"`, `or`, `-without`). If nothing matches, similar names do: `Hoper` finds Hopper.',
         query: Type.Object({
           q: Type.String({ minLength: 2, maxLength: 200, pattern: "\\S" }),
           types: Type.Optional(
             Type.Array(SearchType, {
               maxItems: sources.length,
               uniqueItems: true,
-              description: "Only these; may be given several times. Default all.",
+              description: "Only these types; can be repeated. Default: all.",
             }),
           ),
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 50, default: 20 })),

@@ -2,6 +2,7 @@ import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { oneOf, uuid } from "../../kernel/feature/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import type { Server } from "../../kernel/tenancy/server.ts";
 import {
   serverDiffers,
   serverExists,
@@ -11,23 +12,26 @@ import {
 } from "../../kernel/tenancy/server-changes.ts";
 import { serverInUse } from "../../kernel/tenancy/server-removal.ts";
 import { serverNotFound } from "../../kernel/tenancy/servers.ts";
-import { type Server } from "../../kernel/tenancy/server.ts";
 
-/** Of those who are left, so many are shown by `drain`. */
+/** `drain` lists at most this many of the remaining tenants. */
 const mostLeft = 100;
 
 const ServerView = Type.Object(
   {
     id: uuid,
     name: Type.String(),
-    address: Type.String({ description: "Its host and port.", examples: ["eu.example:5432"] }),
-    weight: Type.Integer({ description: "Its share of new tenants, beside the others' weights." }),
+    address: Type.String({ description: "Host and port.", examples: ["eu.example:5432"] }),
+    weight: Type.Integer({
+      description: "The server's share of new tenants, relative to the other weights.",
+    }),
     accepting: Type.Boolean({ description: "Whether new tenants are placed on it." }),
     answers: Type.Boolean({
       description:
-        "False while the node that answers this finds that the server does not answer: its tenants get 503.",
+        "False while the responding node cannot reach the server; the server's tenants get 503.",
     }),
-    tenants: Type.Integer({ description: "How many are placed on it, without deleted ones." }),
+    tenants: Type.Integer({
+      description: "The number of tenants placed on it, without deleted ones.",
+    }),
   },
   { $id: "Server" },
 );
@@ -38,7 +42,7 @@ const ServerTenant = Type.Object(
     key: Type.String(),
     name: Type.String(),
     status: oneOf(["provisioning", "active", "suspended", "deleted"], {
-      description: "deleted: its rows are there until they are erased.",
+      description: "deleted: its rows are still on the server until they are erased.",
     }),
     isolation: Type.Union([Type.Literal("pool"), Type.Literal("schema"), Type.Literal("database")]),
     database: Type.String(),
@@ -55,9 +59,9 @@ const urlOf = (description: string) =>
     description,
     examples: ["postgresql://admin:password@eu.example:5432/insulae?sslmode=verify-full"],
   });
-const Url = urlOf("The administrator's connection URL. It is kept sealed, and never shown.");
+const Url = urlOf("The administrator's connection URL. Stored encrypted and never returned.");
 const DirectUrl = Type.Optional(
-  urlOf("That of PostgreSQL itself, where `url` leads to a connection pooler."),
+  urlOf("The URL of PostgreSQL itself, if `url` leads to a connection pooler."),
 );
 const Weight = Type.Integer({ minimum: 1, maximum: 1_000_000 });
 
@@ -84,9 +88,9 @@ export const serverRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       ...platformOnly,
       audit: "server.added",
-      summary: "Prepares a PostgreSQL server, and places tenants on it from now on",
+      summary: "Adds a PostgreSQL server and starts placing tenants on it",
       description:
-        "Its roles, the database of the main server's name and its tables are made, which takes some seconds. It can be repeated if it failed.",
+        "Creates the roles, a database with the name of the main server's, and its tables, which takes some seconds. Safe to repeat after a failure.",
       body: Type.Object({
         name: Type.String({ pattern: "^[a-z0-9][a-z0-9_-]{0,62}$", examples: ["eu"] }),
         url: Url,
@@ -109,7 +113,7 @@ export const serverRoutes = (r: RouteBuilder<Record<never, never>>) => [
     "/servers/:id",
     {
       ...platformOnly,
-      summary: "Shows a server",
+      summary: "Returns a server",
       params: ServerParams,
       response: ServerView,
       errors: [serverNotFound],
@@ -124,7 +128,7 @@ export const serverRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "server.changed",
       summary: "Changes a server's URL, its weight, or whether new tenants are placed on it",
       description:
-        "A new URL is another password, or where the same databases have moved to; what is placed on the server has to be there. All nodes connect to it from now on, and what runs on the old one may finish. The main server's URL is `DATABASE_URL`.",
+        "Use a new URL for a new password, or after moving the same databases; everything placed on the server must be there. All nodes open new connections to it, while running statements finish on the old one. The main server's URL is `DATABASE_URL`.",
       params: ServerParams,
       body: Type.Object(
         {
@@ -150,7 +154,8 @@ export const serverRoutes = (r: RouteBuilder<Record<never, never>>) => [
     "/servers/:id/tenants",
     {
       ...platformOnly,
-      summary: "Lists who is placed on a server, deleted tenants that are not erased yet included",
+      summary:
+        "Lists the tenants placed on a server, including deleted ones that are not erased yet",
       params: ServerParams,
       query: pageQuery(),
       response: pageOf(ServerTenant),
@@ -171,13 +176,13 @@ export const serverRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       ...platformOnly,
       audit: "server.drained",
-      summary: "Places no new tenants on a server, and says who is left",
-      description: "Whoever names the server when a tenant is made still gets it there.",
+      summary: "Stops placing new tenants on a server and lists the remaining ones",
+      description: "A request that creates a tenant and names this server still places it there.",
       params: ServerParams,
       response: Type.Object({
         server: ServerView,
         left: Type.Array(ServerTenant, {
-          description: `Who is placed on it: the first ${mostLeft}. \`GET /servers/:id/tenants\` lists all.`,
+          description: `The tenants placed on it: the first ${mostLeft}. \`GET /servers/:id/tenants\` lists all.`,
         }),
       }),
       errors: [serverNotFound],
@@ -196,9 +201,9 @@ export const serverRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       ...platformOnly,
       audit: "server.removed",
-      summary: "Forgets a server that nobody is placed on",
+      summary: "Removes a server without tenants",
       description:
-        "What was made on it (the database, its roles) stays there. `lost=true`: it never comes back, so nobody waits until what deleted tenants have on it is erased.",
+        "The database and roles on it stay. `lost=true`: the server is lost for good, so don't wait until the rows of deleted tenants are erased from it.",
       params: ServerParams,
       query: Type.Object({ lost: Type.Optional(Type.Boolean()) }),
       response: { 204: null },

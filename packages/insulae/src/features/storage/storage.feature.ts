@@ -1,6 +1,7 @@
 /**
- * The signed URLs of the local folder. Whoever has one may use it, signed in or not; it is good for one
- * object, one way, a while, and as long as its tenant is. An S3 answers its own.
+ * Serves the signed URLs of the local folder. Anybody who has one may use it, signed in or not.
+ * Each is valid for one object and one direction, for a limited time, and only while its tenant is
+ * active. S3 serves its own signed URLs.
  */
 import type { IncomingHttpHeaders } from "node:http";
 import type { FastifyRequest } from "fastify";
@@ -29,7 +30,7 @@ import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 
 const maxGrantLength = 4_000;
 const Grant = Type.Object({
-  grant: Type.String({ maxLength: maxGrantLength, description: "What the URL was signed for." }),
+  grant: Type.String({ maxLength: maxGrantLength, description: "The signed grant." }),
 });
 const Bytes = mediaText("*/*");
 
@@ -41,9 +42,9 @@ export const storageFeature = feature("storage", {
         permission: "public",
         context: "core",
         limit: "signed",
-        summary: "Gives a file to whoever has its signed URL",
+        summary: "Downloads a file by a signed URL",
         description:
-          "Where files are in a local folder. The URL comes from `GET /api/v1/files/{id}/download`. A `Range` of bytes is answered with 206, and the whole file if `If-Range` is not its `ETag`.",
+          "Only if files are stored in a local folder. `GET /api/v1/files/{id}/download` issues the URL. A byte `Range` gets 206, unless `If-Range` differs from the file's `ETag`.",
         query: Grant,
         response: { 200: Bytes, 206: Bytes, 304: null },
         errors: [signedUrlRefused, rangeNotSatisfiable, preconditionFailed, invalidEntityTag],
@@ -73,7 +74,7 @@ export const storageFeature = feature("storage", {
         header("content-disposition", disposition);
         header("content-length", String(last - first + 1));
         header("accept-ranges", "bytes");
-        // It may be shown in pages of anybody's, and run nothing in any.
+        // Any site may embed it, and it can't run scripts in any of them.
         header("cross-origin-resource-policy", "cross-origin");
         header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox");
         return files.read(key, first, isGet ? last : first - 1);
@@ -86,10 +87,10 @@ export const storageFeature = feature("storage", {
         permission: "public",
         context: "core",
         limit: "signed",
-        audit: { none: "nothing is there before the upload is confirmed, which is audited" },
-        summary: "Takes a file from whoever has a signed URL for it",
+        audit: { none: "the file exists only once the upload is confirmed, which is audited" },
+        summary: "Uploads a file by a signed URL",
         description:
-          "Where files are in a local folder. The URL comes from `POST /api/v1/files`; the body is the file, of exactly the size and `Content-Type` that were given there.",
+          "Only if files are stored in a local folder. `POST /api/v1/files` issues the URL; the body is the file, with exactly the size and `Content-Type` given there.",
         query: Grant,
         body: bytesBody({ maxBytes: maxFileBytes }),
         response: { 204: null },
@@ -100,7 +101,7 @@ export const storageFeature = feature("storage", {
         const grant = files.upload(query.grant);
         await mustBeActive(platform, grant.tenantId);
         if (mediaType(body.type) !== grant.type || (body.length ?? grant.size) !== grant.size) {
-          throw signedUrlRefused({ detail: "The URL was signed for another type or size." });
+          throw signedUrlRefused({ detail: "The URL was signed for a different type or size." });
         }
         await files.write(grant, body.bytes);
       },
@@ -108,7 +109,7 @@ export const storageFeature = feature("storage", {
   ],
 });
 
-/** The tenant of a signed URL, if the URL is valid: for the rate limits. */
+/** The tenant of a valid signed URL, for the rate limits. */
 export function signedFor({ storage }: Platform, { method, query }: FastifyRequest) {
   const { grant } = Object(query) as Readonly<Record<string, unknown>>; // nothing has validated it yet
   return typeof grant === "string" && grant.length <= maxGrantLength
@@ -127,9 +128,9 @@ async function mustBeActive(platform: Platform, tenantId: TenantId): Promise<voi
 }
 
 /**
- * The one range that is asked for (RFC 9110, sections 13.1.5 and 14.2); undefined: all of it, also where
- * the header is not understood, asks for several, or for a part of another version. Ours have no date, and
- * a weak tag is none of ours.
+ * The requested range (RFC 9110, sections 13.1.5 and 14.2). Undefined means the whole file: also if
+ * the header is malformed, asks for several ranges, or `If-Range` names another version. `If-Range`
+ * dates and weak tags never match.
  */
 function rangeOf(
   { range, "if-range": ifRange }: IncomingHttpHeaders,

@@ -1,13 +1,13 @@
 /**
- * A tenant's own hosts. Whoever administers the platform gives a host to a tenant at once; an owner
- * claims one, and it is routed when the DNS shows the claim's record.
+ * A tenant's hosts. A platform administrator assigns a host at once. An owner claims one, and
+ * requests are routed to the tenant once the DNS shows the claim's record.
  *
  * claim → pending → (the record is seen) → active
  *
- * A claim takes nothing from anybody: there may be many of one name, and whoever runs the DNS wins.
- * A host that another tenant has proven stays there for as long as its record does; without it, the
- * one who has the record now is the owner (a domain that was sold). A host that the platform gave
- * away is not taken by any proof.
+ * A claim takes nothing from anybody: several tenants may claim the same name, and whoever controls
+ * the DNS wins. A host stays with the tenant that proved it as long as its record is published; if
+ * it is gone, the tenant whose record is there now gets the host (a domain that was sold). No proof
+ * takes away a host that the platform assigned.
  */
 import type { Kysely } from "kysely";
 import type { Platform } from "../../kernel/feature/platform.ts";
@@ -39,12 +39,12 @@ const maxHosts = 100;
 export interface TenantHost {
   readonly hostname: string;
   readonly status: "active" | "pending";
-  /** What to publish; null for a host that the platform gave. */
+  /** The record to publish; null for a host that the platform assigned. */
   readonly verification: ProofRecord | null;
   readonly certificate: { readonly fingerprint: string; readonly expires_at: string } | null;
 }
 
-/** The hosts that a tenant has or claims, by name. */
+/** The hosts that a tenant has or claims, sorted by name. */
 export async function listHosts(
   control: Kysely<ControlTables>,
   tenant: Tenant,
@@ -90,9 +90,9 @@ async function getHost(
 }
 
 /**
- * Notes that a tenant says a host is its own, and makes the record that proves it.
+ * Stores a tenant's claim to a host and creates the DNS record to prove it.
  *
- * @throws hostTaken if it is the tenant's already; reservedHost, invalidDomain, tooManyHosts
+ * @throws hostTaken if the tenant has it already; reservedHost, invalidDomain, tooManyHosts
  */
 export async function claimHost(
   { config, control }: Platform,
@@ -119,7 +119,7 @@ export async function claimHost(
 }
 
 /**
- * Looks for the claim's record, and gives the host to the tenant if it is there.
+ * Looks up the claim's DNS record and assigns the host to the tenant if it is published.
  *
  * @throws domainNotProven, hostTaken, hostNotFound, dnsUnavailable
  */
@@ -146,7 +146,7 @@ export async function verifyHost(
   await control.transaction().execute(async (tx) => {
     if (holder !== tenant.id) {
       if (holder !== undefined) {
-        // Its certificate goes with it.
+        // Its certificate is deleted with it.
         await tx
           .deleteFrom("control.hosts")
           .where("hostname", "=", hostname)
@@ -154,7 +154,7 @@ export async function verifyHost(
           .execute();
         await claimOf(tx, holder, hostname).set({ proven_at: null }).execute();
       }
-      // A free host may be left of another tenant, who has the key.
+      // An unassigned host may still have a certificate of its former tenant, who has the key.
       await tx.deleteFrom("control.host_certificates").where("hostname", "=", hostname).execute();
       await claimHosts(tx, [hostname], { tenant, baseDomain: config.baseDomain });
     }
@@ -164,7 +164,7 @@ export async function verifyHost(
   return getHost(control, tenant, hostname);
 }
 
-/** Gives up a host, or the claim to one. @throws hostNotFound */
+/** Removes a host or the claim to one. @throws hostNotFound */
 export async function releaseHost(
   { control, hosts }: Platform,
   tenant: Tenant,
@@ -182,7 +182,7 @@ export async function releaseHost(
   else if (claims === 0n) throw hostNotFound();
 }
 
-/** Gives a host its certificate. @throws hostNotFound, unfitCertificate */
+/** Stores a host's TLS certificate. @throws hostNotFound, unfitCertificate */
 export async function putCertificate(
   { control, certificates }: Platform,
   tenant: Tenant,
@@ -191,7 +191,7 @@ export async function putCertificate(
 ): Promise<TenantHost> {
   const hostname = canonicalHost(raw);
   await control.transaction().execute(async (tx) => {
-    // It stays the tenant's until the certificate is written.
+    // Lock the host, so that it stays the tenant's until the certificate is stored.
     const mine = await tx
       .selectFrom("control.hosts")
       .select("hostname")

@@ -33,7 +33,7 @@ const HostView = Type.Object(
         Type.Object({ name: Type.String(), type: Type.Literal("TXT"), value: Type.String() }),
         Type.Null(),
       ],
-      { description: "The DNS record that proves the host; null where the platform gave it." },
+      { description: "The DNS record that proves the host; null if the platform assigned it." },
     ),
     certificate: Type.Union(
       [
@@ -43,7 +43,7 @@ const HostView = Type.Object(
         }),
         Type.Null(),
       ],
-      { description: "What the server shows for the host where it ends TLS itself." },
+      { description: "The host's certificate, for servers that terminate TLS themselves." },
     ),
   },
   { $id: "Host" },
@@ -54,11 +54,11 @@ const HostParams = Type.Object({ ...TenantParams.properties, hostname: Hostname 
 const CertificateBody = Type.Object({
   certificate: Type.String({
     maxLength: 65_536,
-    description: "PEM: the host's certificate, then those that lead to its authority.",
+    description: "PEM: the host's certificate, followed by its chain.",
   }),
   private_key: Type.String({
     maxLength: 16_384,
-    description: "PEM, not encrypted. It is kept sealed and never shown.",
+    description: "PEM, without a passphrase. Stored encrypted and never returned.",
   }),
 });
 
@@ -76,7 +76,7 @@ export const hostRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "authenticated",
       context: "any",
-      summary: "Lists a tenant's hosts, and those it has yet to prove",
+      summary: "Lists a tenant's hosts and unproven claims",
       params: TenantParams,
       response: Type.Object({ items: Type.Array(HostView) }),
       errors: [tenantNotFound],
@@ -93,9 +93,9 @@ export const hostRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       audit: "host.registered",
-      summary: "Registers a host for a tenant",
+      summary: "Assigns or claims a host for a tenant",
       description:
-        "Platform administrators register a host at once (201, the tenant). An owner claims one (202): publish the TXT record that the answer names, then ask for `…/verify`. Until then nothing is routed.",
+        "Platform administrators assign a host at once (201, the tenant). Owners claim one (202): publish the TXT record named in the response, then call `…/verify`. Requests are routed only after that.",
       params: TenantParams,
       body: Type.Object({ hostname: Hostname }),
       response: { 201: TenantView, 202: HostView },
@@ -121,7 +121,7 @@ export const hostRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       audit: "host.verified",
-      summary: "Looks for a host's DNS record, and routes the host to the tenant if it is there",
+      summary: "Verifies a host by its DNS record and routes it to the tenant",
       params: HostParams,
       response: HostView,
       errors: [tenantNotFound, hostNotFound, hostTaken, domainNotProven, dnsUnavailable],
@@ -140,7 +140,7 @@ export const hostRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       audit: "host.unregistered",
-      summary: "Takes a host, or the claim to one, from a tenant",
+      summary: "Removes a host or a claim from a tenant",
       params: HostParams,
       response: { 204: null },
       errors: [tenantNotFound, hostNotFound],
@@ -158,9 +158,9 @@ export const hostRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       audit: "host.certificate_given",
-      summary: "Gives a host its TLS certificate, in place of the one it has",
+      summary: "Sets a host's TLS certificate",
       description:
-        "For servers that end TLS themselves (`TLS_PORT`). New connections have it within a second, on every node.",
+        "For servers that terminate TLS themselves (`TLS_PORT`). New connections use it within a second, on every node.",
       params: HostParams,
       body: CertificateBody,
       response: HostView,

@@ -27,17 +27,17 @@ export const isolationNotPermitted = defineError(
 export const noOtherWayIn = defineError(
   "no_other_way_in",
   409,
-  "Without passwords only owners could sign in. Set up an identity provider or a passkey first.",
+  "Without passwords nobody but owners could sign in. Set up an identity provider or a passkey first.",
 );
 
 export const isPlatformAdmin = (user: Principal | undefined): boolean =>
   user?.kind === "core" && user.platformAdmin;
 
 /**
- * The tenant that somebody may see or manage: platform administrators any, accounts those they own and
- * are an active owner in, users their own with the permission.
+ * The tenant, if the caller may see or manage it: platform administrators any tenant, accounts
+ * those that they own and are an active owner in, users their own if they have the permission.
  *
- * @throws tenantNotFound, for a tenant that is none of the caller's business as for an unknown one
+ * @throws tenantNotFound, whether the tenant is unknown or not the caller's
  */
 export async function tenantFor(
   platform: Platform,
@@ -49,7 +49,7 @@ export async function tenantFor(
   if (isPlatformAdmin(user)) return tenant;
   if (user.kind === "core") {
     const isOwned = tenant.ownerAccountId === user.id;
-    // Whoever was demoted or switched off in the tenant doesn't rule it from outside.
+    // An account that was demoted or deactivated in the tenant can't manage it from outside.
     const own = isOwned ? await findActiveUserOf(platform, tenant, user.id) : undefined;
     if (own?.role === "owner") return tenant;
     throw tenantNotFound();
@@ -64,7 +64,7 @@ export async function tenantFor(
   return tenant;
 }
 
-/** What only platform administrators may decide, however somebody came by a tenant. */
+/** Refuses settings that only platform administrators may change. */
 export function refuseUnlessAdmin(user: Principal | undefined, ...wanted: unknown[]): void {
   if (wanted.every((value) => value === undefined) || isPlatformAdmin(user)) return;
   throw permissionDenied({
@@ -74,8 +74,9 @@ export function refuseUnlessAdmin(user: Principal | undefined, ...wanted: unknow
 }
 
 /**
- * @param tenant as it is; undefined: there is none yet, so nobody signs in to it by anything.
- * @throws noOtherWayIn if passwords are to count no more, and nothing else does
+ * @param tenant the current tenant; undefined: it does not exist yet and has no other way to sign
+ * in
+ * @throws noOtherWayIn if password log-in would be disabled and nothing else is set up
  */
 export async function refuseLockOut(
   { control, withTenant }: Platform,
@@ -96,8 +97,8 @@ export async function refuseLockOut(
 }
 
 /**
- * Whoever makes it easier to get in as a user gives others what a user has, so they need to have it
- * themselves: by opening registration, or by asking less of those who register or sign in.
+ * Opening registration, or asking less of people who register or sign in, gives others what a user
+ * may do. The caller must hold these permissions themselves.
  *
  * @throws roleAboveOwn, permissionNotHeld
  */
@@ -107,14 +108,14 @@ export function refuseGivingMore(
   before: Tenant,
   settings: Readonly<Record<string, unknown>>,
 ): void {
-  // Administrators and accounts that own the tenant have it all.
+  // Platform administrators and owning accounts hold every permission.
   if (user.kind === "core") return;
   const now = waysIn(config, before);
   const wanted = waysIn(config, { settings });
   if (wanted.some((isWay, at) => isWay && !now[at])) refuseRole({ permissions, user }, "user");
 }
 
-/** What makes it easier to get in. */
+/** The settings that make it easier to become a user, as flags. */
 const waysIn = (
   config: Platform["config"],
   tenant: Pick<Tenant, "settings">,
@@ -126,11 +127,11 @@ const waysIn = (
 ];
 
 /**
- * Makes a tenant for whoever asks. In development anybody may; in production it takes an account. An
- * account owns it then, and is its first user. What costs the installation something is bounded for
- * all but platform administrators: how many an account owns, and how far apart its rows are kept.
+ * Creates a tenant. In development anybody may; in production only an account, which then owns the
+ * tenant and is its first user. What costs the installation resources is limited except for
+ * platform administrators: the number of tenants per account, and the isolation.
  *
- * @throws permissionDenied, isolationNotPermitted, noOtherWayIn, and whatever `Tenants.create` throws
+ * @throws permissionDenied, isolationNotPermitted, noOtherWayIn, and the errors of `Tenants.create`
  */
 export async function makeTenant(
   { platform, user }: { readonly platform: Platform; readonly user: CorePrincipal | undefined },
@@ -155,13 +156,13 @@ export async function makeTenant(
   );
 }
 
-/** Whoever had it would have everybody who names no tenant. @throws reservedTenantKey */
+/** The tenant with this key gets every request that names no tenant. @throws reservedTenantKey */
 function refuseDefaultKey(wanted: string, defaultTenant: string | undefined): void {
   const isIt = defaultTenant && slugOf(canonicalTenantKey(wanted)) === slugOf(defaultTenant);
   if (isIt) throw reservedTenantKey();
 }
 
-/** @throws isolationNotPermitted if the plan keeps rows no farther apart than that */
+/** @throws isolationNotPermitted if the plan does not include this isolation */
 function refuseFarIsolation(
   { planIsolations, defaultPlan }: Platform["config"],
   { isolation = "pool", plan = defaultPlan }: Pick<NewTenant, "isolation" | "plan">,
@@ -170,7 +171,7 @@ function refuseFarIsolation(
   const farthest = known.get(plan) ?? known.get("free") ?? "pool";
   if (isolations.indexOf(isolation) <= isolations.indexOf(farthest)) return;
   throw isolationNotPermitted({
-    detail: `The plan ${plan} allows the isolation ${farthest}, not ${isolation} (PLAN_ISOLATIONS).`,
+    detail: `The plan ${plan} allows isolation up to ${farthest}, not ${isolation} (PLAN_ISOLATIONS).`,
     members: { plan, isolation: farthest },
   });
 }

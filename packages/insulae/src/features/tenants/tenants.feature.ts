@@ -5,7 +5,7 @@ import { tenantRoutes } from "./tenants.routes.ts";
 export { isolationNotPermitted, isPlatformAdmin, makeTenant, tenantFor } from "./tenants.access.ts";
 export { Hostname, TenantParams, TenantView, viewOf } from "./tenants.schemas.ts";
 
-/** The tenants themselves: made, read and changed by their owners, managed by the platform. */
+/** Tenants: their owners create, read and change them; the platform manages them. */
 export const tenants = feature("tenants", {
   permissions: {
     "tenants:read": { description: "See the tenant and its settings", role: "viewer" },

@@ -33,7 +33,7 @@ import {
   viewOf,
 } from "./tenants.schemas.ts";
 
-/** Of all that a tenant may be given at once, most is its settings. */
+/** In bytes. Most of it is for the settings. */
 const bodyLimit = 128 * 1024;
 
 export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
@@ -72,9 +72,9 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "public",
       context: "core",
       audit: "tenant.created",
-      summary: "Makes a tenant",
+      summary: "Creates a tenant",
       description:
-        "In development anybody may; in production it takes an account, which then owns the tenant and is its first user, with the role `owner`. How many tenants an account may own (`TENANTS_PER_ACCOUNT`) and which isolation its plan allows (`PLAN_ISOLATIONS`) is for the installation to say; platform administrators are not bound by it.",
+        "In development anybody may create one. In production it takes an account, which then owns the tenant and is its first user, with the role `owner`. The installation limits how many tenants an account may own (`TENANTS_PER_ACCOUNT`) and the isolation that a plan allows (`PLAN_ISOLATIONS`); platform administrators are exempt.",
       body: NewTenantBody,
       bodyLimit,
       response: { 201: TenantView },
@@ -100,7 +100,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       personal: false,
-      summary: "Shows a tenant",
+      summary: "Returns a tenant",
       params: TenantParams,
       response: TenantView,
       etag: true,
@@ -116,8 +116,8 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       personal: false,
-      summary: "Shows a tenant's name, plan and settings",
-      description: "Read through Redis where there is one, in which it is `tenant:{id}:config`.",
+      summary: "Returns a tenant's name, plan and settings",
+      description: "Read through Redis, if configured, under the key `tenant:{id}:config`.",
       params: TenantParams,
       response: TenantConfigView,
       errors: [tenantNotFound],
@@ -148,7 +148,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       async ({ platform, user, params, body, audit, precondition, log }) => {
         const tenant = await tenantFor(platform, user, params.id, "tenants:manage");
         const { limits, ...settings } = body.settings ?? {};
-        // Whoever gives back what they were shown changes nothing.
+        // Sending back unchanged limits is not a change.
         const same = isDeepStrictEqual(limits, tenant.settings.limits);
         refuseUnlessAdmin(user, body.plan, same ? undefined : limits);
         await refuseLockOut(platform, tenant, settings);
@@ -166,9 +166,10 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         const detail = changesOf(tenant, changed);
         await audit({ action: "tenant.changed", target: targetOf(changed), detail });
         if (platform.plans.settingOf(changed) !== undefined) {
-          // Otherwise each statement that is refused would count all that the tenant has.
+          // With a new quota, the counters must be measured; otherwise each refused statement would
+          // count all rows.
           await measureTenant(platform, changed).catch((error: unknown) =>
-            log.warn({ err: error }, "The tenant is measured later"),
+            log.warn({ err: error }, "Could not measure the tenant now; the hourly job will"),
           );
         }
         return viewOf(changed);
@@ -182,7 +183,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "platform",
       context: "core",
       audit: "tenant.deleted",
-      summary: "Deletes a tenant; its rows are erased after the grace period",
+      summary: "Deletes a tenant. Its rows are erased after the grace period.",
       params: TenantParams,
       response: { 204: null },
       errors: [tenantNotFound],
@@ -227,7 +228,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
 
 const targetOf = ({ id }: Tenant) => ({ type: "tenant", id });
 
-/** What the audit log says of a change: what was changed, and of what is short from what to what. */
+/** The changed properties for the audit log; short values with their old and new state. */
 function changesOf(before: Tenant, after: Tenant): Readonly<Record<string, unknown>> {
   const from = { name: before.name, plan: before.plan, ...namedSettings(before) };
   const to = { name: after.name, plan: after.plan, ...namedSettings(after) };

@@ -17,7 +17,7 @@ const Isolation = Type.Union(
   [Type.Literal("pool"), Type.Literal("schema"), Type.Literal("database")],
   {
     description:
-      "pool: rows among others'; schema: a schema of its own; database: a database of its own.",
+      "pool: tables shared with other tenants; schema: its own schema; database: its own database.",
   },
 );
 
@@ -25,7 +25,7 @@ export const Settings = Type.Object(
   {
     registration: Type.Optional(
       Type.Union([Type.Literal("open"), Type.Literal("closed")], {
-        description: "Whether strangers may sign up as users of the tenant.",
+        description: "Whether anybody may register as a user of the tenant.",
       }),
     ),
     cors_origins: Type.Optional(
@@ -40,26 +40,26 @@ export const Settings = Type.Object(
     email_verification: Type.Optional(
       Type.Union([Type.Literal("required"), Type.Literal("optional")], {
         description:
-          "Whether the tenant's users verify their e-mail before they may log in; default as EMAIL_VERIFICATION says.",
+          "Whether the tenant's users must verify their e-mail before they can log in; default: EMAIL_VERIFICATION.",
       }),
     ),
     password_login: Type.Optional(
       Type.Union([Type.Literal("on"), Type.Literal("off")], {
         description:
-          "Off, only owners sign in here by a password: everybody else by an identity provider, a passkey or an invitation. It takes a provider that is enabled, or a passkey. Sessions that are there stay.",
+          "`off`: only owners sign in with a password; everybody else uses an identity provider, a passkey or an invitation. Requires an enabled provider or a passkey. Existing sessions stay.",
       }),
     ),
     second_factor: Type.Optional(
       Type.Union([Type.Literal("required"), Type.Literal("optional")], {
         description:
-          "Whether everybody who signs in here needs a second factor. Required, it ends the sessions that were made without one.",
+          "`required`: everybody who signs in here needs a second factor, and sessions opened without one end.",
       }),
     ),
     invitation_days: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: 365,
-        description: "For how many days an invitation can be accepted; default 7.",
+        description: "How many days an invitation is valid; default 7.",
       }),
     ),
     features: Type.Optional(
@@ -69,7 +69,7 @@ export const Settings = Type.Object(
       Type.Record(Type.String({ maxLength: 100 }), Type.Number({ minimum: 0 }), {
         maxProperties: 100,
         description:
-          "For platform administrators; kept where settings are given without. `requests_per_minute`, and each quota by its name (`users`, `storage_bytes`, …), stands in for the plan's; 0: no limit.",
+          "For platform administrators; stays unchanged if absent. `requests_per_minute` and each quota by its name (`users`, `storage_bytes`, …) override the plan's; 0: no limit.",
         examples: [{ requests_per_minute: 5000, users: 50 }],
       }),
     ),
@@ -81,7 +81,7 @@ export const Settings = Type.Object(
     custom: Type.Optional(
       Type.Record(Type.String({ maxLength: 100 }), Type.Unknown(), {
         maxProperties: 100,
-        description: "Whatever else an application sets for its tenants.",
+        description: "Settings of the application itself.",
       }),
     ),
   },
@@ -107,7 +107,7 @@ export const TenantView = Type.Object(
   { $id: "Tenant" },
 );
 
-/** What other programs may know; in Redis it is the value of `tenant:{id}:config`. */
+/** The part that other programs may read; in Redis it is the value of `tenant:{id}:config`. */
 export const TenantConfigView = Type.Object(
   {
     ...Type.Pick(TenantView, ["id", "key", "slug", "name", "status", "plan", "settings"])
@@ -120,7 +120,7 @@ export const NewTenantBody = Type.Object({
   key: Type.String({
     minLength: 1,
     maxLength: 63,
-    description: "Unique; a-z, 0-9, _ and -. The slug, a DNS label, is made from it.",
+    description: "Unique; a-z, 0-9, _ and -. The slug, a DNS label, is derived from it.",
     examples: ["acme_corp"],
   }),
   name: TenantName,
@@ -129,7 +129,10 @@ export const NewTenantBody = Type.Object({
   hosts: Type.Optional(Type.Array(Hostname, { maxItems: 20, uniqueItems: true })),
   settings: Type.Optional(Settings),
   server: Type.Optional(
-    Type.String({ maxLength: 63, description: "For platform administrators: where to place it." }),
+    Type.String({
+      maxLength: 63,
+      description: "For platform administrators: the server to place the tenant on.",
+    }),
   ),
 });
 

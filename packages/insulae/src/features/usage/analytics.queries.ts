@@ -5,7 +5,7 @@ import type { Days } from "./days.ts";
 
 type Control = Kysely<ControlTables>;
 
-/** How many living tenants there are of each kind. */
+/** The number of living tenants by status, plan and isolation. */
 export async function countTenants(control: Control) {
   const { rows } = await sql<{ status: string; plan: string; isolation: string; count: number }>`
     select tenants.status, tenants.plan, placements.isolation, count(*)::integer as count
@@ -26,7 +26,7 @@ export async function countTenants(control: Control) {
   };
 }
 
-/** What happened on each day on the whole platform. */
+/** The platform's activity on each day. */
 export async function listDays(control: Control, { from, to }: Days) {
   const { rows } = await sql<Record<DayNumber, number> & { day: string }>`
     select days.day::date::text as day,
@@ -74,7 +74,7 @@ export interface RankedTenant {
   readonly amount: number;
 }
 
-/** The living tenants of whom there is most: of what is counted in the sum, otherwise at the end. */
+/** The tenants with the largest amounts: sums for counts, the value at the end for levels. */
 export async function rankTenants(
   control: Control,
   { from, to }: Days,
@@ -99,13 +99,15 @@ export async function rankTenants(
   return rows;
 }
 
-/** Of a tenant by its last measurement until then: nobody measures those that have done nothing since. */
+/**
+ * The last level measured by that day. Inactive tenants are not measured: theirs has not changed.
+ */
 const levelOf = (metric: RawBuilder<unknown>, to: string) => sql`(
   select amount from control.usage_daily
   where tenant_id = tenants.id and metric = ${metric} and day <= ${to}::date
   order by day desc limit 1)`;
 
-/** What all living tenants have together, by the last measurement of each. */
+/** The sum over all living tenants of each one's last measurement. */
 export async function totalLevels(control: Control, { to }: Days) {
   const { rows } = await sql<{ metric: string; amount: number }>`
     select wanted.metric, sum(level.amount)::float8 as amount

@@ -29,7 +29,7 @@ const Analytics = Type.Object(
     }),
     levels: Type.Object(
       { users: Amount, rows: Amount, storage_bytes: Amount },
-      { description: "What all tenants have together, by the last measurement of each." },
+      { description: "The sum over all tenants of each one's last measurement." },
     ),
     days: Type.Array(
       Type.Object({
@@ -61,9 +61,9 @@ export const analyticsRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "platform",
       context: "core",
-      summary: "Shows how the platform is used: tenants, activity by day, who uses most",
+      summary: "Returns platform statistics: tenants, daily activity, heaviest users",
       description:
-        "Days are UTC's, by default the last thirty; at most 92. A tenant is active on a day on which its users made a request; a user, on a day on which they signed in or a session of theirs was renewed. `top` has ten tenants each.",
+        "Days are in UTC, by default the last thirty, at most 92. A tenant is active on a day if its users made a request; a user, if they signed in or refreshed a session. `top` lists ten tenants for each metric.",
       query: Type.Object({ from: Type.Optional(Day), to: Type.Optional(Day) }),
       response: Analytics,
     },

@@ -1,6 +1,6 @@
 import { validationFailed } from "../../kernel/lib/http-errors.ts";
 
-/** Days of UTC, from the first to the last. */
+/** A range of days in UTC, both ends included. */
 export interface Days {
   readonly from: string;
   readonly to: string;
@@ -15,9 +15,9 @@ const dateOf = (time: number): string => new Date(time).toISOString().slice(0, 1
 export const today = (now = Date.now()): string => dateOf(now);
 
 /**
- * The days that are asked for; by default the last thirty, today among them.
+ * The requested days; by default the last thirty, including today.
  *
- * @throws validationFailed if the first is after the last, or they are too many
+ * @throws validationFailed if the first is after the last, or the range is too long
  */
 export function daysOf(
   wanted: { readonly from?: string; readonly to?: string },
@@ -28,7 +28,7 @@ export function daysOf(
   const from = wanted.from ?? dateOf(Date.parse(to) - (usualDays - 1) * dayMs);
   const count = (Date.parse(to) - Date.parse(from)) / dayMs + 1;
   if (!(count >= 1 && count <= maxDays)) {
-    const message = `must be a day before \`to\`, and at most ${maxDays} days with it`;
+    const message = `must not be after \`to\`; the range may have at most ${maxDays} days`;
     throw validationFailed({ errors: [{ pointer: "/query/from", message }] });
   }
   const all = Array.from({ length: count }, (_, i) => dateOf(Date.parse(from) + i * dayMs));

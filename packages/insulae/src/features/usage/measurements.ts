@@ -1,11 +1,12 @@
 /**
- * What tenants have: users, rows, bytes. It is measured in the tenant's own scope by its tables
- * (`app.measure_usage`), and the last measurement of a day stays as that day's.
+ * Measures levels: how many users, rows and bytes a tenant has. Its tables are measured in the
+ * tenant's own scope (`app.measure_usage`); the last measurement of a day is kept as that day's.
  *
- *   something counted (`counts.ts`), activated ──► wanted ──once an hour──► claimed, twenty at a time ──► measured
+ *   counted (`counts.ts`) or activated ──► wanted ──hourly──► claimed, twenty at a time ──► measured
  *
- * Nobody measures a tenant that has done nothing since the last time: what it has is what it had. When somebody
- * asks, it is measured if the last time is a minute ago. Of several nodes the one that writes down the time does it.
+ * A tenant without activity since its last measurement is not measured again, because nothing
+ * changed. A request for usage measures it if the last measurement is over a minute old. The node
+ * that updates the timestamp first does the work.
  */
 import { type Kysely, sql } from "kysely";
 import { deleteInBatches } from "../../kernel/data/delete-in-batches.ts";
@@ -19,21 +20,21 @@ import { measureTenant } from "../../kernel/usage/measure.ts";
 type Control = Kysely<ControlTables>;
 type Services = Pick<Platform, "control" | "withTenant">;
 
-/** A month can be compared with that of the year before. */
+/** Long enough to compare a month with the same month of the previous year. */
 const keptDays = 400;
 const forgottenAtOnce = 5_000;
 const askedSeconds = 60;
-/** The hourly job must not find that the last one was a moment less than an hour ago. */
+/** A little under an hour, so that the hourly job does not skip a tenant by a second. */
 const hourlySeconds = 3_000;
 const claimedAtOnce = 20;
 const measuredAtOnce = 4;
 
-/** Measures the tenant, if nobody has within a minute. */
+/** Measures the tenant, unless it was measured within the last minute. */
 export async function refreshMeasurement(services: Services, tenant: Tenant): Promise<void> {
   if (await claimOne(services.control, tenant.id)) await measure(services, tenant);
 }
 
-/** Measures active tenants that have done something and nobody has measured within the hour; forgets what is old. */
+/** Measures the active tenants that are due, and deletes old measurements. */
 export async function measureAll(
   services: Services,
   { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
@@ -45,10 +46,10 @@ export async function measureAll(
       claimed = rows.length;
       for (const { tenant_id: id, status } of rows) {
         if (signal.aborted) return;
-        // Whoever is activated again is wanted again.
+        // A tenant that is activated again becomes wanted again.
         if (status !== "active") continue;
         await measure(services, id).catch(async (error: unknown) => {
-          log.warn({ err: error, tenant_id: id }, "A tenant could not be measured");
+          log.warn({ err: error, tenant_id: id }, "Could not measure a tenant's usage");
           await wantAgain(control, id);
         });
       }
@@ -74,7 +75,7 @@ async function measure(services: Services, tenant: Tenant | TenantId): Promise<v
   );
 }
 
-/** @returns whether it is this node's to measure now. */
+/** @returns whether this node may measure it now */
 async function claimOne(control: Control, id: TenantId): Promise<boolean> {
   const { rows } = await sql`
     insert into control.usage_measured as last (tenant_id, at)
@@ -85,7 +86,7 @@ async function claimOne(control: Control, id: TenantId): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** @returns those that are this node's now, those that have waited longest first. */
+/** @returns the tenants that this node has claimed, longest waiting first */
 async function claimWanted(control: Control) {
   const { rows } = await sql<{ tenant_id: TenantId; status: TenantStatus }>`
     update control.usage_measured as last set at = now(), wanted = false
@@ -104,7 +105,7 @@ async function claimWanted(control: Control) {
 const wantAgain = (control: Control, id: TenantId) =>
   sql`update control.usage_measured set wanted = true where tenant_id = ${id}`.execute(control);
 
-/** Of what there is the last measurement stays, under today's date, until there is another. */
+/** Keeps a level's last measurement by moving it to today, until there is a newer one. */
 async function forgetOld(control: Control): Promise<void> {
   const first = sql`(now() at time zone 'UTC')::date - ${keptDays}::integer`;
   for (let forgotten = forgottenAtOnce; forgotten === forgottenAtOnce; ) {
@@ -130,11 +131,11 @@ async function forgetOld(control: Control): Promise<void> {
       select count(*)::integer as forgotten from old`.execute(control);
     forgotten = rows[0]?.forgotten ?? 0;
   }
-  // A node that is away for longer than this is not coming back.
+  // A node that has been away for longer than this does not return.
   await deleteInBatches(control, "control.usage_flushes", sql`at < now() - interval '7 days'`);
 }
 
-/** People who were here today, by their sign-in sessions. */
+/** Counts today's active people by their sign-in sessions. */
 async function countActiveUsers(control: Control): Promise<void> {
   await sql`
     insert into control.usage_daily as known (tenant_id, day, metric, amount)

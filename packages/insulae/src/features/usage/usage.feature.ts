@@ -9,10 +9,10 @@ const measureTenants = platformJob("usage.measure", {
   run: (_, { platform, log, signal }) => measureAll(platform, { log, signal }),
 });
 
-/** What tenants use and may use, and what that comes to for the platform. */
+/** Tenants' usage and quotas, and statistics for the platform. */
 export const usage = feature("usage", {
   permissions: {
-    "usage:read": { description: "See what the tenant uses, and its quotas", role: "admin" },
+    "usage:read": { description: "See the tenant's usage and quotas", role: "admin" },
   },
   jobs: [measureTenants],
   routes: (r) => [...usageRoutes(r), ...analyticsRoutes(r)],

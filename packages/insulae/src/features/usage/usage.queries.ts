@@ -4,21 +4,21 @@ import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 import { countedMetrics } from "../../kernel/usage/counts.ts";
 import type { Days } from "./days.ts";
 
-/** What is added up over days; of the rest the last day says how much there is. */
+/** Counts are summed over days; for levels the last day's value applies. */
 const counted: ReadonlySet<string> = new Set(countedMetrics);
 
-/** All that is shown even where there was nothing yet. */
+/** Metrics that are returned even if there is no data yet. */
 const usualMetrics = [...countedMetrics, "active_users", "users", "rows", "storage_bytes"];
 
 export interface Series {
   readonly metric: string;
   readonly kind: "count" | "level";
-  /** Of a count the sum, of a level the last; null where it was never measured. */
+  /** For counts the sum, for levels the last value; null if never measured. */
   readonly total: number | null;
   readonly points: readonly { readonly day: string; readonly amount: number }[];
 }
 
-/** @param metric only this one. */
+/** @param metric return only this one */
 export async function listSeries(
   control: Kysely<ControlTables>,
   tenantId: TenantId,
@@ -50,7 +50,7 @@ export async function listSeries(
       amount: Number(amount),
     }));
     if (!counted.has(name)) {
-      // On days on which it did nothing a tenant is not measured: it has what it had.
+      // A tenant is not measured on days without activity: its level stays the same.
       const total = points.at(-1)?.amount ?? levelBefore.get(name) ?? null;
       return { metric: name, kind: "level", total, points };
     }
@@ -64,7 +64,7 @@ export async function listSeries(
   });
 }
 
-/** What there is of everything by the last measurement, and what was counted today. */
+/** The last measurement of each level, and today's counts. */
 export async function currentUsage(
   control: Kysely<ControlTables>,
   tenantId: TenantId,

@@ -16,13 +16,15 @@ const Series = Type.Object(
   {
     metric: Type.String({ examples: ["requests", "users", "storage_bytes"] }),
     kind: Type.Union([Type.Literal("count"), Type.Literal("level")], {
-      description: "count: what happened in a day. level: what there was at its end.",
+      description: "count: events during the day. level: the amount at its end.",
     }),
     total: nullable(
-      Type.Integer({ description: "Of a count the sum of the days, of a level the last." }),
+      Type.Integer({
+        description: "For a count the sum over the days, for a level the last value.",
+      }),
     ),
     points: Type.Array(Type.Object({ day: Day, amount: Amount }), {
-      description: "Of a count every day, of a level those on which it was measured.",
+      description: "For a count every day, for a level the days on which it was measured.",
     }),
   },
   { $id: "UsageSeries" },
@@ -31,7 +33,7 @@ const Series = Type.Object(
 const QuotaView = Type.Object(
   {
     name: oneOf(quotaNames),
-    limit: nullable(Type.Integer({ description: "null: as much as the tenant likes." })),
+    limit: nullable(Type.Integer({ description: "null: no limit." })),
     used: Amount,
   },
   { $id: "Quota" },
@@ -49,7 +51,7 @@ const Usage = Type.Object(
   { $id: "TenantUsage" },
 );
 
-/** As long as it is kept. */
+/** The retention of measurements. */
 const maxDays = 400;
 
 export const usageRoutes = (r: RouteBuilder<Record<never, never>>) => [
@@ -59,9 +61,9 @@ export const usageRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "authenticated",
       context: "any",
       personal: false,
-      summary: "Shows what a tenant uses, day by day, and its quotas",
+      summary: "Returns a tenant's usage by day and its quotas",
       description:
-        "For whoever holds `usage:read` in the tenant, its owner's account, and platform administrators. Days are UTC's, by default the last thirty; at most 400. Other nodes' counts are ten seconds old at most, and what there is (users, rows, storage) was measured within a minute.",
+        "For users with `usage:read`, the owner's account, and platform administrators. Days are in UTC, by default the last thirty, at most 400. Counts of other nodes are at most ten seconds old, levels (users, rows, storage) at most a minute.",
       params: TenantParams,
       query: Type.Object({
         from: Type.Optional(Day),
@@ -69,7 +71,7 @@ export const usageRoutes = (r: RouteBuilder<Record<never, never>>) => [
         metric: Type.Optional(
           Type.String({
             pattern: "^[a-z][a-z_]{0,62}$",
-            description: "Only this one: `requests`, `users`, `rows`, `storage_bytes` …",
+            description: "Only this metric: `requests`, `users`, `rows`, `storage_bytes` …",
           }),
         ),
       }),

@@ -1,7 +1,8 @@
 /**
- * Whose an e-mail is, and whose password goes with it. A user who is linked to an account logs in
- * with the account's password, so that is what they reset; and only where both have one address, or
- * whoever may change the users of one tenant could have the reset of an account sent to themselves.
+ * Resolves an e-mail to a user or account and to the password behind it. A user linked to an
+ * account logs in with the account's password, so a reset sets that one, but only if both have the
+ * same address: otherwise an administrator of one tenant could redirect the reset of somebody's
+ * account.
  */
 import type { Settings } from "../../config/settings.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
@@ -13,11 +14,11 @@ export interface Identity {
   /** The user of the tenant, or without a tenant the account. */
   readonly subject: Subject;
   readonly emailVerified: boolean;
-  /** Whose password they log in with; undefined where it can't be set by way of this e-mail. */
+  /** The owner of their password; undefined if it can't be reset by this e-mail. */
   readonly passwordOf: Subject | undefined;
 }
 
-/** @param email in its canonical form. Undefined if it is nobody's who is active. */
+/** @param email in canonical form. @returns undefined if no active user or account has it */
 export async function findIdentity(
   platform: Pick<Platform, "control" | "withTenant">,
   tenant: Tenant | undefined,
@@ -52,22 +53,22 @@ interface Address {
   readonly email_verified: boolean;
 }
 
-/** What an account has proved counts for the users that are linked to it, where it is one address. */
+/** An account's verification extends to its linked users that have the same address. */
 export const isVerified = (user: Address, linked: Address | undefined): boolean =>
   user.email_verified || (linked?.email === user.email && linked.email_verified);
 
-/** Whether an e-mail has to be verified before its owner may log in. */
+/** Whether people must verify their e-mail before they can log in. */
 export const isVerificationRequired = (
   { emailVerification }: Pick<Settings, "emailVerification">,
   tenant: Pick<Tenant, "settings"> | undefined,
 ): boolean => (tenant?.settings.email_verification ?? emailVerification) === "required";
 
-/** Strangers may sign up where the tenant says so; where it says nothing, not in production. */
+/** Whether anybody may register: the tenant's setting; by default yes, except in production. */
 export const isRegistrationOpen = (
   { env }: Pick<Settings, "env">,
   { settings }: Pick<Tenant, "settings">,
 ): boolean => {
-  // Who registers does so with a password.
+  // Registration sets a password.
   if (settings.password_login === "off") return false;
   if (settings.registration === undefined) return env !== "production";
   return settings.registration === "open";

@@ -1,27 +1,27 @@
 /**
- * The mails about somebody's address and password. Nobody is addressed by name: a stranger who signs
- * up with another's address must not be able to choose what is written there.
+ * E-mails about addresses and passwords. They contain no personal name: somebody who registers with
+ * another person's address must not be able to choose the text that this person receives.
  */
 import { mailTemplate } from "../../kernel/mail/template.ts";
 import { findIdentity } from "./identity.ts";
 
-/** What its tokens are for. */
+/** The purposes of the tokens in their links. */
 export const verifyPurpose = "verify-email";
 export const resetPurpose = "password-reset";
 
 const day = 86_400;
 const resetSeconds = 3_600;
 
-/** Asks whoever reads it to prove it; nothing for an address that is nobody's, or is verified. */
+/** Asks the recipient to verify the address. Sends nothing if nobody has it or it is verified. */
 export const verificationMail = mailTemplate(
   {
     name: "verification",
-    about: "To an address that has to be verified",
+    about: "Sent to an address that has to be verified",
     subject: "{{ tenant }}: verify your e-mail",
     body: [
-      "This address was given for {{ tenant }}. If that was you, verify it:",
+      "Someone entered this address at {{ tenant }}. If that was you, verify it:",
       "{{ link }}",
-      "The link works once, for three days. If it was not you, do nothing.",
+      "The link works once and expires in three days. If this was not you, ignore this message.",
     ],
     links: { link: "Verify this e-mail" },
   },
@@ -39,13 +39,13 @@ export const verificationMail = mailTemplate(
   },
 );
 
-/** To an address that has just been proved. */
+/** Sent to an address that has just been verified. */
 export const welcomeMail = mailTemplate(
   {
     name: "welcome_email",
-    about: "To who has just verified their e-mail",
+    about: "Sent when somebody has verified their e-mail",
     subject: "Welcome to {{ tenant }}",
-    body: ["This e-mail is verified, and you can sign in to {{ tenant }}.", "{{ link }}"],
+    body: ["Your e-mail is verified. You can now sign in to {{ tenant }}.", "{{ link }}"],
     links: { link: "Sign in" },
   },
   (_, { link }) => ({ link: link("/login") }),
@@ -53,7 +53,7 @@ export const welcomeMail = mailTemplate(
 
 type Setting = Parameters<typeof verificationMail.compose>[1];
 
-/** A link that sets a password; nothing for an address whose owner has none to set. */
+/** A link for setting a password; undefined if the owner of the address has none to set. */
 async function resetLink({ platform, tenant, to, link }: Setting): Promise<string | undefined> {
   const identity = await findIdentity(platform, tenant, to);
   if (!identity?.passwordOf) return undefined;
@@ -69,12 +69,12 @@ async function resetLink({ platform, tenant, to, link }: Setting): Promise<strin
 export const passwordResetMail = mailTemplate(
   {
     name: "password_reset",
-    about: "When somebody asks for a new password",
+    about: "Sent when somebody requests a new password",
     subject: "{{ tenant }}: set a new password",
     body: [
-      "Somebody asked for a new password for this address. If that was you, choose one:",
+      "Someone requested a new password for this address. If that was you, choose one:",
       "{{ link }}",
-      "The link works once, for one hour, and ends all sign-ins. If it was not you, do nothing: the password stays as it is.",
+      "The link works once and expires in one hour. Using it signs out every device. If this was not you, ignore this message; your password stays the same.",
     ],
     links: { link: "Set a new password" },
   },
@@ -84,14 +84,14 @@ export const passwordResetMail = mailTemplate(
   },
 );
 
-/** As the one below, it says what an answer must not: that is the same for every address. */
+/** Like the next one, it tells the address's owner what the HTTP response must not reveal. */
 export const noRoomMail = mailTemplate(
   {
     name: "no_room",
-    about: "When somebody signs up and the plan allows no more users",
-    subject: "{{ tenant }}: there is no room",
+    about: "Sent when somebody registers and the plan allows no more users",
+    subject: "{{ tenant }}: no more users possible",
     body: [
-      "Somebody signed up for {{ tenant }} with this address. It has as many users as its plan allows, so nobody was registered. If that was you, ask those who run it.",
+      "Someone registered at {{ tenant }} with this address, but its plan allows no more users, so the registration failed. If that was you, contact an administrator of {{ tenant }}.",
     ],
   },
   () => ({}),
@@ -100,14 +100,14 @@ export const noRoomMail = mailTemplate(
 export const alreadyRegisteredMail = mailTemplate(
   {
     name: "already_registered",
-    about: "When somebody signs up with an address that is registered",
-    subject: "{{ tenant }}: you are registered already",
+    about: "Sent when somebody registers with an address that is already registered",
+    subject: "{{ tenant }}: you are already registered",
     body: [
-      "Somebody signed up for {{ tenant }} with this address, which is registered already. Nothing has changed.",
+      "Someone registered at {{ tenant }} with this address, which is already registered. Nothing has changed.",
       "{{ link }}",
-      "{% if reset_link %}If you don't know the password (any more), choose a new one. The link works once, for one hour.",
+      "{% if reset_link %}If you have forgotten your password, choose a new one. The link works once and expires in one hour.",
       "{{ reset_link }}",
-      "{% endif %}If it was not you, do nothing.",
+      "{% endif %}If this was not you, ignore this message.",
     ],
     links: { link: "Sign in", reset_link: "Set a new password" },
   },
@@ -118,31 +118,31 @@ export const alreadyRegisteredMail = mailTemplate(
 );
 
 const notices = {
-  password_changed: "Your password was changed, and all sign-ins were ended.",
-  email_changed: "Your e-mail address was changed; this was the old one.",
-  factor_added: "A second factor was added to your sign-in, and all other sign-ins were ended.",
+  password_changed: "Your password was changed, and every device was signed out.",
+  email_changed: "Your e-mail address was changed. This message goes to the old one.",
+  factor_added: "A second factor was added to your sign-in, and every other device was signed out.",
   factor_removed:
-    "A second factor was removed from your sign-in, and all other sign-ins were ended.",
+    "A second factor was removed from your sign-in, and every other device was signed out.",
   factors_reset:
-    "An administrator has removed your second factors and recovery codes, and ended all sign-ins.",
-  recovery_codes_renewed: "You have new recovery codes; the old ones are no longer good.",
-  recovery_code_used: "You were signed in with a recovery code, which is not good a second time.",
-  codes_guessed:
-    "Somebody who knows your password, or has your device, has tried several wrong codes.",
+    "An administrator removed your second factors and recovery codes, and every device was signed out.",
+  recovery_codes_renewed: "You have new recovery codes. The old ones no longer work.",
+  recovery_code_used:
+    "Someone signed in to your account with a recovery code. That code no longer works.",
+  codes_guessed: "Someone who knows your password or has your device entered several wrong codes.",
 } as const;
 
 export type Notice = keyof typeof notices;
 
-/** Says that something of an account or a user was changed, so that its owner may object. */
+/** Notifies the owner of a user or account about a security change, so that they can react. */
 export const noticeMail = mailTemplate<{ readonly what: Notice; readonly at: string }>(
   {
     name: "security_notice",
-    about: "After a change to somebody's sign-in",
-    subject: "{{ tenant }}: a change to your sign-in",
+    about: "Sent after a change to somebody's sign-in",
+    subject: "{{ tenant }}: your sign-in has changed",
     body: [
       "{{ what }}",
       "When: {{ at }}.",
-      "If it was not you, set a new password and write to us.",
+      "If this was not you, set a new password and contact us.",
       "{{ link }}",
     ],
     values: { what: notices.password_changed, at: "Fri, 02 Jan 2026 10:00:00 GMT" },

@@ -1,12 +1,15 @@
 /**
- * An account that is a user of a tenant: a user in the tenant's data, linked to the account, and a
- * row of `control.memberships`. These are two databases, so there is an order, and whatever a crash
- * leaves in between is of no use to anybody and is mended by the next attempt:
+ * Membership: an account that is a user of a tenant. It consists of a user in the tenant's data,
+ * linked
+ * to the account, and a row in `control.memberships`. These are two databases, so the order
+ * matters;
+ * what a crash leaves in between is harmless, and the next attempt completes it:
  *
- *   joining   user, then membership     a user without a membership can't sign in; whoever joins
- *                                       again goes on with that user
- *   going     user, then membership     a membership without a user leads nowhere; whoever leaves, is
- *                                       removed or joins again mends it
+ *   joining   user, then membership     a user without a membership can't sign in; joining again
+ *                                       continues with that user
+ *   leaving   user, then membership     a membership without a user leads nowhere; leaving,
+ *   removing
+ *                                       or joining again repairs it
  */
 import type { Kysely } from "kysely";
 import type { SystemRole } from "../../kernel/feature/feature.ts";
@@ -27,8 +30,8 @@ type Services = Pick<Platform, "control" | "withTenant">;
 type Control = Kysely<ControlTables>;
 
 /**
- * Makes the account a user of the tenant, with the role `owner`. It is for a tenant that is being
- * made: if it fails half-way, the tenant is taken back, and its user with it.
+ * Makes the account an owner of a tenant that is being created. If this fails half-way, the
+ * creation is rolled back together with the user.
  */
 export async function createOwnerUser(
   services: Services,
@@ -36,13 +39,14 @@ export async function createOwnerUser(
   account: { readonly id: AccountId },
 ): Promise<void> {
   const made = await linkAccount(services, tenant, account, "owner");
-  if (!made) throw new Error("the owner's user was not made");
+  if (!made) throw new Error("the owner's user was not created");
 }
 
 /**
- * Makes the account a user of the tenant, and notes the membership in the control plane.
+ * Makes the account a user of the tenant and records the membership in the control plane.
  *
- * @returns undefined if the account is a member. @throws emailTaken if another user has its e-mail
+ * @returns undefined if the account is a member already
+ * @throws emailTaken if another user has its e-mail
  */
 export async function linkAccount(
   { control, withTenant }: Services,
@@ -63,7 +67,7 @@ export async function linkAccount(
 
 type Person = Awaited<ReturnType<typeof findPerson>>;
 
-/** What a user has of the account that it is linked to. */
+/** The properties that a linked user takes from the account. */
 export const findPerson = (control: Control, accountId: AccountId) =>
   control
     .selectFrom("control.accounts")
@@ -71,18 +75,18 @@ export const findPerson = (control: Control, accountId: AccountId) =>
     .where("id", "=", accountId)
     .executeTakeFirstOrThrow();
 
-/** The first step. @throws emailTaken if another user has the e-mail */
+/** Step 1. @throws emailTaken if another user has the e-mail */
 export async function createLinkedUser(
   db: Kysely<UserTables>,
   person: Person,
   role: SystemRole,
 ): Promise<UserView> {
   const user = await createUser.first(db, { ...person, role });
-  if (!user) throw new Error("the account's user was not made");
+  if (!user) throw new Error("the account's user was not created");
   return user;
 }
 
-/** The user that an account is in a tenant, if they are active. */
+/** The account's user in a tenant, if active. */
 export async function findActiveUserOf(
   { withTenant }: Pick<Platform, "withTenant">,
   tenant: Tenant,
@@ -101,7 +105,7 @@ interface Member {
   readonly userId: UserId;
 }
 
-/** The second step. @returns whether it was not noted yet */
+/** Step 2. @returns whether it was not recorded yet */
 export async function noteMembership(
   control: Control,
   { accountId, tenantId, userId }: Member,
@@ -110,7 +114,7 @@ export async function noteMembership(
     .insertInto("control.memberships")
     .values({ account_id: accountId, tenant_id: tenantId, user_id: userId })
     .onConflict((conflict) =>
-      // Of a user who was deleted since, a membership may be left.
+      // The membership of a user who was deleted since may still be there.
       conflict
         .columns(["account_id", "tenant_id"])
         .doUpdateSet({ user_id: userId })
@@ -124,8 +128,8 @@ export async function noteMembership(
 export const profileKey = (userId: string): string => `user:profile:${userId}`;
 
 /**
- * Of a user who is gone, everything that the control plane has of them goes too: the membership,
- * sessions, factors, tokens. To be called whenever a user may have been deleted.
+ * Deletes everything that the control plane stores about a deleted user: membership, sessions,
+ * factors, tokens. Call it whenever a user may have been deleted.
  */
 export async function forgetGoneUser(
   { control, db }: { readonly control: Control; readonly db: Kysely<UserTables> },

@@ -4,11 +4,12 @@ import { normalised } from "../../kernel/lib/text.ts";
 export const invalidUsername = defineError(
   "invalid_username",
   400,
-  "The username is invalid. Use 1 to 64 characters: a-z and 0-9, after the first also dots, underscores and hyphens.",
+  "The username is invalid. Use 1 to 64 characters: a-z and 0-9 and, except at the start, dots, underscores and hyphens.",
 );
 
 /**
- * The one form of a username: NFKC, lower case. It has no `@`, so it is never taken for an e-mail.
+ * The canonical form of a username: NFKC, lower case. It has no `@`, so it can't be confused with
+ * an e-mail.
  *
  * @throws invalidUsername
  */

@@ -34,7 +34,9 @@ export interface UserTables {
     email: string;
     username: string | null;
     password_hash: string | null;
-    /** Written together with a hash of the same password; never stored. */
+    /**
+     * Write-only: set together with a rehash of the same password, for the trigger; never stored.
+     */
     renewed_hash: ColumnType<never, never, string>;
     account_id: AccountId | null;
     first_name: Generated<string>;
@@ -42,7 +44,7 @@ export interface UserTables {
     role: Generated<string>;
     is_active: Generated<boolean>;
     email_verified: Generated<boolean>;
-    /** All sessions of the user end with a change of this. */
+    /** Updating it ends all sessions of the user. */
     sessions_valid_from: ColumnType<Date, never, Date>;
     created_at: ColumnType<Date, never, never>;
     updated_at: ColumnType<Date, never, never>;
@@ -51,7 +53,7 @@ export interface UserTables {
 
 type Db = Kysely<UserTables>;
 
-/** What may be shown of a user; neither the password's hash nor the account. */
+/** The columns that API responses may contain: neither the password hash nor the account. */
 const columns = [
   "id",
   "email",
@@ -100,7 +102,7 @@ interface WantedUsers {
 
 const filterOf = (wanted: WantedUsers) => ({
   search: soughtText(wanted.q),
-  // What is no e-mail is nobody's.
+  // Text that is not an e-mail address matches nobody.
   email: wanted.email === undefined ? undefined : (findCanonicalEmail(wanted.email) ?? ""),
   role: wanted.role,
   active: wanted.is_active,
@@ -108,7 +110,7 @@ const filterOf = (wanted: WantedUsers) => ({
 
 type UserRow = Awaited<ReturnType<typeof newestUsers.all>>[number];
 
-// The return type is written out, since the compiler's own can't be read in the package's .d.ts files.
+// The return type is explicit because the inferred one is unreadable in the package's .d.ts files.
 export function listUsers(
   db: Db,
   wanted: WantedUsers & { total?: boolean },
@@ -125,7 +127,7 @@ export function listUsers(
   });
 }
 
-/** Those before `after`, newest first. */
+/** Users older than `after`, newest first. */
 export const nextUsers = (
   db: Db,
   wanted: WantedUsers,
@@ -135,7 +137,7 @@ export const nextUsers = (
     newestUsers.part(from, { ...filterOf(wanted), ...page }),
   );
 
-/** As a client sent it; the schema said that it is a uuid, the query says whether it is anybody's. */
+/** Brands a client's UUID as a user id; the query finds out whether it is one. */
 export const asId = (id: string) => id as UserId;
 const asIdParameter = (id: Expression<string>) => id as Expression<UserId>; // as above
 
@@ -151,7 +153,7 @@ export const createUser = statement((db: Db, p: Params<UserValues>) =>
   db.insertInto("users").values(onlyGiven(p)).returning(columns),
 );
 
-/** Why a user could not be made: who has the e-mail or the username, and whether there are `limit` users. */
+/** Reasons why a user can't be created: e-mail or username taken, or `limit` users reached. */
 export async function findHindrances(
   db: Db,
   p: { readonly email: string; readonly username: string | null; readonly limit: number },
@@ -166,7 +168,7 @@ export async function findHindrances(
     .executeTakeFirstOrThrow();
 }
 
-/** The user that an account is in this tenant. */
+/** The account's user in this tenant. */
 export const findUserOfAccount = (db: Db, accountId: AccountId) =>
   db
     .selectFrom("users")
@@ -184,7 +186,7 @@ export const deleteUser = statement((db: Db, p: Params<{ id: UserId }>) =>
   db.deleteFrom("users").where("id", "=", p.id),
 );
 
-/** The permissions that the user's custom roles add. The tables are those of the feature `roles`. */
+/** The permissions that the user's own roles add. The tables belong to the feature `roles`. */
 const addedPermissions = sql<string[]>`array(
   select distinct unnest(roles.permissions)
   from user_roles
@@ -192,7 +194,10 @@ const addedPermissions = sql<string[]>`array(
   where user_roles.user_id = users.id
 )`.as("added");
 
-/** What counts of the user's API keys. The table is that of the feature `api-keys`. */
+/**
+ * The user's API keys, as far as authorisation needs them. The table belongs to the feature
+ * `api-keys`.
+ */
 const apiKeys = sql<
   { id: string; hash: string; scopes: string[]; expires_at: number | null }[]
 >`coalesce(
@@ -224,7 +229,7 @@ export const lockUserAndOwners = (db: Db, id: UserId) =>
     .forUpdate()
     .execute();
 
-/** What counts of an active user at each request. */
+/** The part of an active user that authorisation reads on each request. */
 export const findStanding = async (db: Db, id: UserId): Promise<UserStanding | undefined> => {
   const user = await db
     .selectFrom("users")
@@ -249,7 +254,7 @@ export const findStanding = async (db: Db, id: UserId): Promise<UserStanding | u
   };
 };
 
-/** What a log-in compares. */
+/** The columns that a log-in checks. */
 export const findCredentials = (db: Db, by: "email" | "username", value: string) =>
   db
     .selectFrom("users")
@@ -264,7 +269,7 @@ export const endUserSessions = (db: Db, id: UserId) =>
     .where("id", "=", id)
     .execute();
 
-/** What a sign-in by other means than a password needs. */
+/** The columns that a sign-in without a password needs. */
 export const findSignInUser = (db: Db, id: UserId) =>
   db
     .selectFrom("users")
@@ -272,7 +277,7 @@ export const findSignInUser = (db: Db, id: UserId) =>
     .where("id", "=", id)
     .executeTakeFirst();
 
-/** The password that somebody has of their own. */
+/** The user's own password hash. */
 export const findSecret = (db: Db, id: UserId) =>
   db.selectFrom("users").select(["email", "password_hash"]).where("id", "=", id).executeTakeFirst();
 
@@ -284,8 +289,12 @@ export const isUsernameTaken = async (db: Db, username: string): Promise<boolean
     .executeTakeFirst()) !== undefined;
 
 /**
- * Whether the user was made. If the e-mail is taken, its row is locked and left as it is: that costs
- * a write of the log as the making does, and takes as long.
+ * Creates a user unless the e-mail is taken.
+ *
+ * If it is taken, the existing row is locked but not changed. That writes one WAL record, as an
+ * insert does, so timing does not reveal which of the two happened.
+ *
+ * @returns whether the user was created
  */
 export async function createUserUnlessTaken(db: Db, values: UserValues): Promise<boolean> {
   const made = await db

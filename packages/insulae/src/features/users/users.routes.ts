@@ -59,10 +59,10 @@ const New = Type.Object(
   { $id: "NewUser" },
 );
 
-/** As PostgreSQL writes it: what is cached under an id is forgotten under the same. */
+/** In lower case, as PostgreSQL writes UUIDs: cache keys contain the id in this form. */
 const userIdOf = ({ id }: { id: string }) => asId(id);
 
-/** The old address, since somebody may have taken the user over; the new one, to be proved. */
+/** Notifies the old address, in case somebody has taken over the user, and verifies the new one. */
 async function tellBoth(mail: TenantMail, { from, to }: { from: string; to: string }) {
   const at = new Date().toUTCString();
   await mail.send(noticeMail, { to: from, variables: { what: "email_changed", at } });
@@ -82,18 +82,18 @@ interface Handling extends Setting, Told, Owned {
 }
 
 interface Sending {
-  /** Counts what the tenant does in a day. It throws `quota_exceeded`. */
+  /** Counts the tenant's daily usage. @throws quota_exceeded */
   readonly countUsage: (metric: "notifications") => void;
 }
 
-/** Changes a user, tells their mailboxes if it is another one, and makes the change count at once. */
+/** Changes a user with immediate effect. A change of e-mail sends messages to both addresses. */
 export async function editUser(
   setting: Handling & Sending,
   params: { readonly id: string },
   changes: UserChanges,
 ) {
   const id = userIdOf(params);
-  // Another address gets a mail.
+  // A new address gets an e-mail.
   if (changes.email !== undefined) setting.countUsage("notifications");
   const { changed, moved } = await changeUser(setting, id, changes);
   if (moved) await tellBoth(setting.mail, moved);
@@ -101,13 +101,14 @@ export async function editUser(
   return changed;
 }
 
-/** Deletes a user, who is refused at once. */
+/** Deletes a user and ends their access at once. */
 export async function dropUser(setting: Handling, params: { readonly id: string }): Promise<void> {
   const id = userIdOf(params);
   try {
     await removeUser(setting, id);
   } finally {
-    // Also where an earlier attempt got no further than the user: the membership goes with it.
+    // Also completes an earlier attempt that stopped after deleting the user: it deletes the
+    // membership.
     await setting.forgetUser(id);
   }
 }
@@ -118,7 +119,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     {
       permission: "users:read",
       summary: "Lists users, newest first",
-      description: "`q` is looked for in e-mail, username and name, in upper or lower case.",
+      description: "`q` searches e-mail, username and name, ignoring case.",
       query: pageQuery({ ...filters, total: totalWanted }),
       response: pageOf(User),
     },
@@ -172,10 +173,10 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
     "/users/:id",
     {
       permission: "users:read",
-      summary: "Shows a user",
+      summary: "Returns a user",
       params: idParams,
       response: User,
-      // All that a change locks, in the one order in which they can't wait for each other.
+      // Locks all rows that the change locks, in the one order that can't deadlock.
       etag: (tx, id) => lockUserAndOwners(tx, userIdOf({ id })),
       errors: [userNotFound],
     },
@@ -188,7 +189,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
       permission: "users:write",
       impersonators: false,
       audit: "user.changed",
-      summary: "Changes a user's details, role or status; it counts from their next request on",
+      summary: "Changes a user's details, role or status, with effect from their next request",
       params: idParams,
       body: Changes,
       response: User,

@@ -3,18 +3,19 @@ import { systemRoles } from "../../kernel/feature/feature.ts";
 import { nameText, nullable, oneOf, timestamp, uuid } from "../../kernel/feature/fields.ts";
 import { maxPasswordLength, minPasswordLength } from "../../kernel/identity/passwords.ts";
 
-// What an e-mail and a username are is decided where they are made canonical: `ａnna@example.org`
-// is one, and no pattern here would know.
+// The canonicalisers decide whether an e-mail or username is valid. A pattern could not: for
+// example, `ａnna@example.org` (full-width a) is valid.
 export const Email = Type.String({ minLength: 3, maxLength: 254, examples: ["ada@example.org"] });
 export const Username = Type.String({
   minLength: 1,
   maxLength: 64,
-  description: "a-z, 0-9, then also . _ and -; unique in the tenant, in upper or lower case.",
+  description:
+    "a-z and 0-9 and, except at the start, . _ and -; unique in the tenant, ignoring case.",
 });
 export const NewPassword = Type.String({
   minLength: minPasswordLength,
   maxLength: maxPasswordLength,
-  description: "8 to 128 characters, and none that everybody tries first.",
+  description: "8 to 128 characters, and not a commonly used password.",
 });
 export const PersonName = nameText(100, { minLength: 0 });
 export const Role = oneOf(systemRoles);

@@ -1,7 +1,7 @@
 /**
- * The rules about users. Nobody gives, changes or takes away a role above their own, or a permission
- * that they don't hold: who could change the e-mail of somebody more powerful could become them. And
- * a tenant keeps at least one active owner.
+ * The rules about users. Nobody may grant, change or revoke a role above their own, or a permission
+ * that they don't hold: changing the e-mail of somebody more powerful would allow taking them over.
+ * And a tenant keeps at least one active owner.
  */
 import type { Kysely } from "kysely";
 import type { Audit } from "../../kernel/audit/audit.ts";
@@ -61,7 +61,7 @@ export const ownsTenant = defineError(
 type Db = Kysely<UserTables>;
 export type Actor = Pick<TenantPrincipal, "role" | "permissions">;
 
-/** In what the rules are applied: the tenant's rows, the permissions there are, and who acts. */
+/** The context of the rules: the tenant's rows, the declared permissions, and the actor. */
 export interface Setting<Tables = UserTables> {
   readonly db: Kysely<Tables>;
   readonly permissions: Permissions;
@@ -69,12 +69,12 @@ export interface Setting<Tables = UserTables> {
   readonly audit: Audit;
 }
 
-/** Where it is told what becomes of users. */
+/** Publishes events about users. */
 export interface Told {
   readonly events: Pick<Events<UserTables>, "record">;
 }
 
-/** The tenant that the users are in, for rules about the account that owns it. */
+/** The users' tenant, for rules about its owning account. */
 export interface Owned {
   readonly tenant: Pick<Tenant, "ownerAccountId">;
 }
@@ -83,17 +83,17 @@ interface Services {
   readonly events: Events<UserTables>;
   readonly passwords: Passwords;
   readonly mail: TenantMail;
-  /** Counts what the tenant does in a day. It throws `quota_exceeded`. */
+  /** Counts the tenant's daily usage. @throws quota_exceeded */
   readonly countUsage: (metric: "notifications") => void;
   readonly tenant: Pick<Tenant, "plan">;
-  /** How many users the tenant may have. */
+  /** The maximum number of users of the tenant. */
   readonly quota: (name: "users") => number | undefined;
 }
 
 export interface NewUser {
   readonly email: string;
   readonly username?: string | null | undefined;
-  /** Without one, the user can't log in yet. */
+  /** Without a password, the user can't log in yet. */
   readonly password?: string | undefined;
   readonly first_name?: string | undefined;
   readonly last_name?: string | undefined;
@@ -106,8 +106,9 @@ export interface UserChanges extends Omit<Partial<NewUser>, "password"> {
 }
 
 /**
- * @throws roleAboveOwn, permissionNotHeld, emailTaken, usernameTaken, invalidEmail, invalidUsername,
- *   weakPassword; quotaExceeded, also where the tenant may send no more mails today
+ * @throws roleAboveOwn, permissionNotHeld, emailTaken, usernameTaken, invalidEmail,
+ * invalidUsername,
+ *   weakPassword; quotaExceeded, also if the tenant may send no more e-mails today
  */
 export async function addUser(
   setting: Setting & Services,
@@ -116,7 +117,7 @@ export async function addUser(
   const { events, mail, passwords } = setting;
   refuseRole(setting, role);
   const user = { ...canonical(fields), email: canonicalEmail(fields.email), role };
-  // A hash costs a hundred times as much as a query: what would be refused anyway gets none.
+  // A hash costs a hundred times as much as a query, so check first whether the insert would fail.
   if (password !== undefined) await refuseUnmakeable(setting, user);
   setting.countUsage("notifications");
   const passwordHash = password === undefined ? null : await passwords.hash(password);
@@ -127,7 +128,7 @@ export async function addUser(
   return made;
 }
 
-/** @throws emailTaken, usernameTaken, quotaExceeded, as the table itself would later */
+/** @throws emailTaken, usernameTaken, quotaExceeded, as the insert would later */
 async function refuseUnmakeable(
   { db, tenant, quota }: Pick<Setting & Services, "db" | "tenant" | "quota">,
   { email, username }: Pick<NewUser, "email" | "username">,
@@ -143,7 +144,7 @@ async function refuseUnmakeable(
 
 export interface ChangedUser {
   readonly changed: Awaited<ReturnType<typeof updateUser.jsonOrThrow>>;
-  /** If the e-mail is another one now: both are to be told. */
+  /** Set if the e-mail has changed; both addresses are to be notified. */
   readonly moved?: { readonly from: string; readonly to: string };
 }
 
@@ -165,7 +166,7 @@ export async function changeUser(
     if (isLastOwner && !(role === "owner" && is_active)) throw lastOwner();
     const isDemoted = role !== user.role && role !== "owner";
     if (isDemoted || (user.is_active && !is_active)) refuseOwningAccount(tenant, user);
-    // Somebody has to prove again that the mailbox is theirs.
+    // A new address has to be verified again.
     const moved = values.email !== undefined && values.email !== user.email;
     const changed = await updateUser.jsonOrThrow(tx, {
       ...values,
@@ -202,8 +203,8 @@ export async function removeUser(
 }
 
 /**
- * The same for somebody who goes by themselves, which takes nobody's permission. Who was switched off
- * stays so: they could come back as somebody new.
+ * Deletes a user at their own request, which needs no permission. An inactive user can't: deleting
+ * and registering again would undo the deactivation.
  *
  * @throws userNotFound, lastOwner
  */
@@ -221,12 +222,11 @@ export async function removeThemself(
 }
 
 /**
- * Makes one user an owner, and another, if they are one, an admin: both or neither. Done again, it
- * changes nothing.
+ * Makes one user an owner and demotes the previous one to admin, in one transaction. Idempotent.
  *
- * @returns false unless who is to be the owner is there and active; also where `from` has to be an
- *   owner (`mustOwn`) and is none. An earlier attempt may have changed both roles, so an admin may
- *   still pass the tenant to somebody who is an owner already.
+ * @returns false if the new owner does not exist or is inactive, or if `from` must be an owner
+ *   (`mustOwn`) and is not. After an earlier attempt that changed both roles, `from` is an admin
+ *   and the new owner an owner already; that is accepted too.
  */
 export function passOwnership(
   { db, events }: Pick<Setting, "db"> & Told,
@@ -250,8 +250,8 @@ export function passOwnership(
 }
 
 /**
- * The user, and whether they are the last active owner. The owners' rows stay locked until the
- * transaction ends: of two owners who remove each other, the second waits, and then is the last.
+ * Locks the user and all owners, and determines whether the user is the last active owner. If two
+ * owners remove each other, the second waits here and then is the last.
  */
 async function lock(tx: Db, id: UserId) {
   const rows = await lockUserAndOwners(tx, id);
@@ -261,7 +261,10 @@ async function lock(tx: Db, id: UserId) {
   return { user, isLastOwner: owners.length === 1 && owners[0] === user };
 }
 
-/** The account would go on ruling the tenant from outside, and nobody in it could stop that. */
+/**
+ * Otherwise the account would keep managing the tenant from outside, and nobody inside could stop
+ * it.
+ */
 function refuseOwningAccount(
   { ownerAccountId }: Owned["tenant"],
   { account_id }: { readonly account_id: AccountId | null },
@@ -270,8 +273,8 @@ function refuseOwningAccount(
 }
 
 /**
- * Refuses whoever is not at least as powerful as a user with the role and what custom roles add to
- * it. A role that is not known here counts as above everybody's.
+ * Refuses an actor who is less powerful than a user with the role and the permissions that own
+ * roles add. An unknown role counts as above everybody's.
  *
  * @throws roleAboveOwn, permissionNotHeld
  */
@@ -304,7 +307,7 @@ export async function lockInferior(
   refuseRole({ permissions, user: actor }, user.role, user.added);
 }
 
-/** The fields as they are stored; what is absent stays absent. */
+/** The fields in the form in which they are stored; absent ones stay absent. */
 function canonical({ email, username, ...others }: UserChanges) {
   return {
     ...others,

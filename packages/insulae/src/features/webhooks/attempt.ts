@@ -1,4 +1,4 @@
-/** One request to a receiver, and what came of it. */
+/** Sends one request to a receiver and interprets the response. */
 
 import type { TenantSecrets } from "../../kernel/lib/secrets.ts";
 import { beginning } from "../../kernel/lib/text.ts";
@@ -6,31 +6,31 @@ import { type Outbound, OutboundError, type OutboundFailure } from "../../kernel
 import { type Message, signedHeaders } from "./signature.ts";
 import type { Attempt, EndpointRow } from "./webhooks.queries.ts";
 
-/** What a secret is sealed for. */
+/** The purpose under which webhook secrets are encrypted. */
 export const secretPurpose = "webhook";
 
-/** Receivers answer first and work afterwards. */
+/** Receivers should respond first and process afterwards. */
 const timeoutMs = 15_000;
-/** How much of an answer is kept. */
+/** How much of a response is stored, in bytes. */
 const excerptBytes = 1_024;
 
 export interface AttemptSetting {
   readonly outbound: Outbound;
   readonly secrets: TenantSecrets;
-  /** Aborts where there is no time left for it; then it is no attempt. */
+  /** Aborted when time runs out; the request then does not count as an attempt. */
   readonly signal?: AbortSignal;
 }
 
 const reasons: Readonly<Record<OutboundFailure, string>> = {
-  // No more: whoever configures webhooks must not find out what is in our network.
-  address_refused: "The URL does not lead to a public address over https",
-  unreachable: "No connection, or it was broken off",
-  timeout: `No answer within ${timeoutMs / 1000} seconds`,
-  too_large: "The answer was too large",
-  not_http: "The answer was none to a request by HTTP",
+  // Deliberately vague: webhooks must not reveal what is in our network.
+  address_refused: "The URL does not lead to a public address over HTTPS",
+  unreachable: "The connection failed or was interrupted",
+  timeout: `No response within ${timeoutMs / 1000} seconds`,
+  too_large: "The response was too large",
+  not_http: "The response was not valid HTTP",
 };
 
-/** Sends the message. It never throws because of the receiver. */
+/** Sends the message. Never throws because of the receiver. */
 export async function attempt(
   { outbound, secrets, signal }: AttemptSetting,
   { url, sealed_secret, previous_sealed_secret }: EndpointRow,
@@ -68,8 +68,8 @@ function outcomeOf(status: number): Attempt["outcome"] {
 
 function reasonOf(status: number): string | null {
   if (status >= 200 && status < 300) return null;
-  if (status === 410) return "The receiver answered 410: it wants to hear no more";
+  if (status === 410) return "The receiver answered 410 (Gone) and wants no more events";
   if (status >= 300 && status < 400)
-    return "The receiver answered with a redirect: none is followed";
+    return "The receiver answered with a redirect; redirects are not followed";
   return `The receiver answered ${status}`;
 }

@@ -122,7 +122,7 @@ describe("a delivery that fails", () => {
     [
       "a redirect",
       { status: 307, location: "/elsewhere" },
-      "The receiver answered with a redirect: none is followed",
+      "The receiver answered with a redirect; redirects are not followed",
     ],
   ])("with %s is tried again, with the same id and body", async (_, answer, reason) => {
     const hooks = await newHooks(people);
@@ -165,7 +165,7 @@ describe("a delivery that fails", () => {
     const waits: number[] = [];
     for (let attempts = 1; attempts < 8; attempts += 1) {
       const { next_attempt_at, tried_at, reason } = await hooks.delivery(id, { attempts });
-      expect(reason).toBe("No connection, or it was broken off");
+      expect(reason).toBe("The connection failed or was interrupted");
       waits.push((Date.parse(next_attempt_at) - Date.parse(tried_at)) / 1_000);
       await hooks.pass(id);
     }
@@ -243,7 +243,7 @@ describe("a webhook that fails", () => {
     const { host } = new URL(receiver.url);
     await expect
       .poll(async () => (await people.mailsTo(hooks.owner.account.email)).at(-1)?.text)
-      .toContain(`The webhook at ${host} was switched off`);
+      .toContain(`The webhook at ${host} was disabled`);
 
     // What was waiting goes out when somebody has switched it on again; what happened meanwhile doesn't.
     await hooks.happen("Meanwhile");

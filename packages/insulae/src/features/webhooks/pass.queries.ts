@@ -1,30 +1,33 @@
 import { sql } from "kysely";
 import type { Attempt, Db, DisabledReason } from "./webhooks.queries.ts";
 
-/** Longer than any pass takes. */
+/** Longer than any delivery run. */
 const leaseSeconds = 60;
 
 /**
- * One pass of a tenant begins at a time: of two that began at once, neither would see the other.
- * A statement of its own, since one that waits still counts what it saw before.
+ * Serialises the start of a tenant's delivery runs, so that two that start together see each other.
+ * A separate statement, because a statement that waited for a lock still sees its earlier snapshot.
  */
 export const lockStates = (tx: Db) =>
   tx.selectFrom("webhook_states").select("webhook_id").orderBy("webhook_id").forUpdate().execute();
 
-/** Who else is at work, in the transaction that decides: the row is locked until its end. */
+/**
+ * The state of a webhook, locked until the deciding transaction ends, and of the tenant's other
+ * runs.
+ */
 export async function lockState(tx: Db, webhookId: string, jobId: string) {
   const { rows } = await sql<{
     enabled: boolean;
     failures: number;
-    /** Its receiver took long to answer the last time. */
+    /** The receiver was slow in the last run. */
     slow: boolean;
     failing_for: number;
     resting: boolean;
-    /** Somebody else delivers to it. */
+    /** Another job has the lease. */
     taken: boolean;
-    /** The lease is this job's, also if it has run out. */
+    /** This job has the lease, even if it has expired. */
     mine: boolean;
-    /** How many of the tenant's other webhooks that failed or were slow have a pass. */
+    /** How many of the tenant's other failing or slow webhooks have a run now. */
     retrying: number;
   }>`
     select
@@ -58,8 +61,8 @@ export const beginPass = (tx: Db, webhookId: string, jobId: string) =>
     .execute();
 
 /**
- * @param resting seconds in which nothing is sent to it.
- * @returns until when; in whole milliseconds, so that the job for that time finds it rested.
+ * @param resting how many seconds to send nothing to the webhook
+ * @returns the end of the rest, rounded up to milliseconds so that the job due then finds it over
  */
 export async function endPass(
   tx: Db,
@@ -86,7 +89,7 @@ export async function endPass(
   return rows[0]?.rests_until ?? null;
 }
 
-/** When the next attempt is due, and whether that is now. */
+/** When the next attempt is due, and whether that time has come. */
 export async function findNextDue(db: Db, webhookId: string) {
   const { rows } = await sql<{ at: Date; now: boolean }>`
     select due_at as at, due_at <= now() as now
@@ -110,9 +113,9 @@ export const listDue = (db: Db, webhookId: string, limit: number) =>
     .execute();
 
 /**
- * Notes an attempt, unless somebody else has made it meanwhile.
+ * Records an attempt, unless another run has recorded one meanwhile.
  *
- * @param again in how many seconds it is tried again; undefined: no more.
+ * @param again seconds until the next attempt; undefined: give up
  */
 export const noteAttempt = (
   db: Db,
@@ -143,7 +146,7 @@ export const disableWebhook = (tx: Db, id: string, reason: DisabledReason) =>
     .where("id", "=", id)
     .execute();
 
-/** Those to which something is due. */
+/** Webhooks with deliveries that are due. */
 export async function listStuck(db: Db): Promise<readonly string[]> {
   const { rows } = await sql<{ id: string }>`
     select id from webhooks
@@ -154,7 +157,7 @@ export async function listStuck(db: Db): Promise<readonly string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** Who is told what happens to the tenant. The table is that of the feature `users`. */
+/** The tenant's active owners, for notices. The table belongs to the feature `users`. */
 export async function listOwnerEmails(db: Db): Promise<readonly string[]> {
   const { rows } = await sql<{ email: string }>`
     select email from users where role = 'owner' and is_active order by id`.execute(db);

@@ -1,20 +1,21 @@
 /**
- * How deliveries leave. They wait in the tenant's own data; a job is only the alarm that says which
+ * Delivers events to webhooks. Deliveries wait in the tenant's own data; a job only says which
  * webhook to look at:
  *
  *     event committed ──► job(webhook) ──► pass: what is due, up to four at once ──► 2xx: delivered
  *                            ▲                  └─► anything else: due again later, at most 8 times
  *                            └── when the next is due, or the webhook has rested ──┘
  *
- * A webhook has one pass at a time, under a lease in its state: a slow receiver holds up nobody else's.
- * One that fails rests, longer each time, up to ten minutes, one that is slow for a moment. Of those that
- * have failed or were slow a tenant has two passes at a time, on all nodes together; one that has failed for three days, or answers 410, is
- * switched off, and so is one whose maker is gone. What its maker may not read at that moment is not sent.
+ * A pass is one delivery run. Each webhook has at most one at a time, under a lease in its state,
+ * so a slow receiver delays nobody else. A failing webhook rests after each run, longer each time
+ * up to ten minutes; a slow one rests briefly. Over all nodes, a tenant runs at most two passes for
+ * webhooks that are failing or slow. A webhook is disabled if it fails for three days, answers 410,
+ * or its maker is gone. Events that its maker may not read at that moment are not sent.
  *
- * Who finds a pass under way goes away: the pass doesn't end while anything is due, and it looks under
- * the same lock. Who finds the webhook at rest goes away too: whoever sent it to rest has sent a job for
- * the end of that. A process that dies leaves a job that another takes over, and the lease is that
- * job's; at worst a receiver gets an event twice, with the same id.
+ * A job that finds a running pass stops: the pass does not end while anything is due, and it checks
+ * that under the same lock. A job that finds the webhook resting stops too: a job for the end of
+ * the rest is already scheduled. If a process dies, another takes over its job and with it the
+ * lease; at worst a receiver gets an event twice, with the same id.
  */
 import type { QueryExecutorProvider } from "kysely";
 import { Type } from "typebox";
@@ -47,12 +48,12 @@ import {
   type WebhookTables,
 } from "./webhooks.queries.ts";
 
-/** Seconds between the attempts; so 8 of them, within a day and a half. */
+/** Delays between attempts in seconds: 8 attempts within a day and a half. */
 const retryAfter = [5, 60, 300, 1_800, 7_200, 28_800, 86_400] as const;
 const atOnce = 4;
-/** Of webhooks that have failed, or were slow. */
+/** How many passes of failing or slow webhooks a tenant may have at once. */
 const retriesOfTenant = 2;
-/** Most receivers answer within a second. */
+/** A pass is slow if its requests take longer than this; most receivers answer within a second. */
 const slowMs = 5_000;
 const passSeconds = 20;
 const restSeconds = { first: 5, longest: 600, crowded: 3, slow: 3 } as const;
@@ -68,21 +69,21 @@ export const deliver = job("webhooks.deliver", {
   data: Type.Object({ webhook: uuid }),
   retries: 10,
   timeoutSeconds: 120,
-  // Sent in the transaction of whatever happened, which is not to fail for it.
+  // Not charged: enqueued in the transaction of the change, which must not fail because of it.
   uncounted: true,
   async run({ webhook }, scope: Scope): Promise<void> {
     await expectCleanUp(scope);
     const before = await begin(scope, webhook);
     if (!before) return;
     const endpoint = await findEndpoint(scope.db, webhook);
-    // Deleted since, and its deliveries with it.
+    // If the webhook has been deleted, so have its deliveries.
     if (endpoint) await pass(scope, endpoint, before);
   },
 });
 
 /**
- * Once a day, for as long as the tenant has events: what is old goes, and what was forgotten is remembered. The
- * first delivery has it begin (`expectCleanUp`).
+ * Daily, for as long as the tenant has events: deletes old events, and wakes webhooks with overdue
+ * deliveries in case their job was lost. The first delivery schedules it (`expectCleanUp`).
  */
 export const cleanUp = job("webhooks.clean-up", {
   uncounted: true,
@@ -98,11 +99,14 @@ export const cleanUp = job("webhooks.clean-up", {
 const cleanUpTomorrow = (jobs: Jobs) =>
   jobs.send(cleanUp, {}, { key: "tomorrow", after: new Date(Date.now() + dayMs) });
 
-/** While there are events a clean-up waits: to ask for one twice a day is enough. */
+/**
+ * Schedules the clean-up. Half a day of caching suffices, because one is waiting while there are
+ * events.
+ */
 const expectCleanUp = ({ cache, jobs }: Scope): Promise<string> =>
   cache.getOrSet("webhooks.clean-up", () => cleanUpTomorrow(jobs), { ttl: dayMs / 2_000 });
 
-/** Tells the owners that a webhook was switched off. */
+/** Notifies the owners that a webhook was disabled. */
 export const tellOwners = job("webhooks.tell-owners", {
   data: Type.Object({
     webhook: uuid,
@@ -119,23 +123,23 @@ export const tellOwners = job("webhooks.tell-owners", {
   },
 });
 
-/** Has what is due to a webhook delivered. @param tx the transaction that makes it due. */
+/** Schedules delivery of what is due to a webhook. @param tx the transaction that makes it due */
 export const wake = (jobs: Jobs, webhook: string, tx?: QueryExecutorProvider) =>
-  // Of one key only one waits: it will see all that is due by then.
+  // Only one job per key waits; when it runs, it sees everything that is due by then.
   jobs.send(deliver, { webhook }, { key: webhook, ...(tx && { tx }) });
 
 const wakeAt = (jobs: Jobs, webhook: string, at: Date, tx: QueryExecutorProvider) =>
   jobs.send(deliver, { webhook }, { key: `${webhook} ${at.toISOString()}`, after: at, tx });
 
-/** How it went with a webhook. */
+/** The outcome of a webhook's previous passes. */
 interface History {
-  /** How many times in a row nothing got through. */
+  /** How many passes in a row delivered nothing. */
   readonly failures: number;
-  /** Whether an attempt of the last took longer than `slowMs`. */
+  /** Whether the requests of the last pass took longer than `slowMs`. */
   readonly slow: boolean;
 }
 
-/** Takes the lease. @returns how it went before; undefined: there is nothing to do here. */
+/** Takes the lease. @returns the history; undefined if there is nothing to do here */
 const begin = ({ db, job, jobs }: Scope, webhook: string): Promise<History | undefined> =>
   db.transaction().execute(async (tx) => {
     await lockStates(tx);
@@ -151,7 +155,7 @@ const begin = ({ db, job, jobs }: Scope, webhook: string): Promise<History | und
     return { failures, slow };
   });
 
-/** Sends what is due, until nothing is, or nothing gets through, or it is others' turn. */
+/** Sends until nothing is due, the receiver fails or is slow, or the time is up. */
 async function pass(scope: Scope, endpoint: EndpointRow, before: History): Promise<void> {
   const { db, signal } = scope;
   const until = performance.now() + passSeconds * 1_000;
@@ -171,7 +175,7 @@ async function pass(scope: Scope, endpoint: EndpointRow, before: History): Promi
       });
       return;
     }
-    // One that has failed is asked once, to see.
+    // Probe a failing webhook with a single delivery.
     const due = await listDue(db, endpoint.id, failures > 0 ? 1 : atOnce);
     const sentAt = performance.now();
     const outcomes = await Promise.all(
@@ -202,7 +206,7 @@ async function pass(scope: Scope, endpoint: EndpointRow, before: History): Promi
 
 const deliveries = counter(
   "insulae_webhook_deliveries_total",
-  "Deliveries of events to webhooks, by what became of an attempt",
+  "Webhook deliveries by outcome of the attempt",
   ["outcome"],
 );
 
@@ -213,7 +217,7 @@ async function send(
 ) {
   const made = await attempt({ outbound, secrets, signal }, endpoint, { id: event_id, payload });
   const again = made.outcome === "delivered" ? undefined : retryAfter[delivery.attempts];
-  // All that failed together need not come back together.
+  // Jitter, so that deliveries that failed together are not retried together.
   const againIn = again && again * (1 + Math.random() / 5);
   await keepTrying(() => noteAttempt(db, delivery, made, againIn));
   const waits = again === undefined ? "failed" : "delayed";
@@ -222,12 +226,12 @@ async function send(
   return made.outcome;
 }
 
-/** What its maker may not read (any more) is not sent, and not tried again. */
+/** Fails a delivery, without retries, because the webhook's maker may not read the event. */
 async function withhold(
   { db, metrics }: Scope,
   { id, attempts }: { readonly id: string; readonly attempts: number },
 ): Promise<"withheld"> {
-  const reason = "Not sent: whoever answers for the webhook may not read this";
+  const reason = "Not sent: the webhook's responsible user may not read this event";
   const made = { outcome: "failed", status: null, excerpt: null, reason } as const;
   await noteAttempt(db, { id, attempts }, made, undefined);
   metrics.counter(deliveries, { outcome: "withheld" }).add();
@@ -235,22 +239,25 @@ async function withhold(
 }
 
 interface Course extends History {
-  /** Whether something was sent just now. */
+  /** Whether anything was sent in this round. */
   readonly tried: boolean;
-  /** Whether nothing of it got through. */
+  /** Whether something was sent and nothing was delivered. */
   readonly failed: boolean;
-  /** Why nothing more is to be sent to it. */
+  /** Why the webhook is to be disabled. */
   readonly off: Exclude<DisabledReason, "failing"> | undefined;
-  /** Whether the pass ends even if something is due. */
+  /** Whether the pass ends even if more is due. */
   readonly last: boolean;
 }
 
-/** Gives the lease back, and says when somebody has to look again. @returns false: go on. */
+/**
+ * Releases the lease and schedules the next pass. @returns false if more is due and the pass goes
+ * on
+ */
 async function end(scope: Scope, webhook: string, course: Course): Promise<boolean> {
   const { db, jobs, job, events, log } = scope;
   const ended = await db.transaction().execute(async (tx) => {
     const state = await lockState(tx, webhook, job.id);
-    // Deleted, or somebody else's since.
+    // The webhook was deleted, or another job has taken over.
     if (!state?.mine) return true;
     const next = await findNextDue(tx, webhook);
     if (next?.now && !course.last) return false;
@@ -264,7 +271,7 @@ async function end(scope: Scope, webhook: string, course: Course): Promise<boole
     return reason ?? true;
   });
   if (typeof ended === "boolean") return ended;
-  log.warn({ webhook_id: webhook, reason: ended }, "A webhook was switched off");
+  log.warn({ webhook_id: webhook, reason: ended }, "A webhook was disabled");
   await events.forget();
   return true;
 }
@@ -281,10 +288,10 @@ async function switchOff(
   await audit({ action: "webhook.disabled", target, detail: { reason } }, tx);
 }
 
-/** How long nothing is sent to it, in seconds. */
+/** How many seconds to send nothing to the webhook. */
 function restOf({ failures, failed, slow, tried }: Course): number {
   if (failed) return Math.min(restSeconds.first * 2 ** (failures - 1), restSeconds.longest);
-  // Whoever else of the tenant's is slow has its turn.
+  // Gives the tenant's other slow webhooks a turn.
   return tried && slow ? restSeconds.slow : 0;
 }
 

@@ -1,4 +1,4 @@
-/** Who may hear of which event: whoever may read what it is about. */
+/** Decides who may receive which event: those who may read the data that it contains. */
 
 import type { EventDefinition } from "../../kernel/feature/events.ts";
 import type { Maker } from "../../kernel/identity/makers.ts";
@@ -9,13 +9,16 @@ import type { EndpointRow } from "./webhooks.queries.ts";
 export const eventNotReadable = defineError(
   "event_not_readable",
   403,
-  "You lack a permission to read what these events contain",
+  "You lack a permission to read the data in these events",
 );
 
 type Catalogue = readonly EventDefinition[];
 type Reader = Pick<TenantPrincipal, "permissions">;
 
-/** @param names of events; `*` stands for all. @throws eventNotReadable, which names what is lacking */
+/**
+ * @param names event names; `*` stands for all. @throws eventNotReadable, which names the missing
+ * permissions
+ */
 export function refuseUnreadable(
   catalogue: Catalogue,
   user: Reader,
@@ -35,7 +38,7 @@ export function refuseUnreadable(
   });
 }
 
-/** Of an event that no feature declares any more, nobody. */
+/** Nobody may read an event that no feature declares any more. */
 export const mayRead = (
   catalogue: Catalogue,
   permissions: ReadonlySet<string>,
@@ -43,7 +46,7 @@ export const mayRead = (
 ): boolean =>
   catalogue.some(({ name, permission }) => name === event && permissions.has(permission));
 
-/** Who answers for it; undefined: it isn't known. */
+/** The webhook's maker, who answers for it; undefined for old webhooks without one. */
 export const makerOfEndpoint = (row: EndpointRow): Maker | undefined =>
   row.made_by === null
     ? undefined

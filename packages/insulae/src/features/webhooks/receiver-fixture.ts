@@ -1,4 +1,7 @@
-/** A receiver of webhooks: a real HTTP server, which answers as the test says and keeps what it got. */
+/**
+ * A webhook receiver for tests: a real HTTP server with configurable responses that records
+ * requests.
+ */
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
@@ -12,10 +15,10 @@ export interface Received {
   readonly url: string;
 }
 
-/** A status; undefined: no answer at all. */
+/** A response; undefined: none at all. */
 type Answer = { readonly status: number; readonly body?: string; readonly location?: string };
 
-/** @param answer what is answered; by default 200. */
+/** @param answer chooses the response; default 200 */
 export async function openReceiver(
   answer: (
     received: Received,
@@ -40,7 +43,7 @@ export async function openReceiver(
     server.closeAllConnections();
     server.close();
   });
-  // An address of the family IP, since it listens on one.
+  // A TCP server's address is an AddressInfo.
   const { port } = server.address() as AddressInfo;
   return { url: `http://127.0.0.1:${port}/hook`, received };
 }
@@ -53,7 +56,7 @@ export const openWebhookPeople = () => openTestPeople({ features: [contacts] });
 const atWork = "select from webhook_states where webhook_id = $1 and pass_by is not null";
 const soon = () => new Promise((resolve) => setTimeout(resolve, 20));
 
-/** A tenant whose owner sets up webhooks, and what a test does there. */
+/** A tenant whose owner sets up webhooks, with the helpers of the tests. */
 export async function newHooks(
   people: TestPeople,
   isolation: "pool" | "schema" | "database" = "pool",
@@ -71,7 +74,7 @@ export async function newHooks(
   return {
     tenant,
     owner,
-    /** Who calls the API. */
+    /** The caller. */
     as: { token },
     sql,
     deliveries,
@@ -82,7 +85,7 @@ export async function newHooks(
       if (status !== 201) throw new Error(text);
       return made;
     },
-    /** Adds a contact, which is an event. */
+    /** Adds a contact, which publishes an event. */
     async happen(name = "Ada") {
       const { status, body, text } = await people.post("/api/v1/contacts", {
         token,
@@ -91,7 +94,7 @@ export async function newHooks(
       if (status !== 201) throw new Error(text);
       return body;
     },
-    /** The newest delivery, once it is as wanted. */
+    /** Waits until the newest delivery matches. */
     async delivery(id: string, wanted: object) {
       const matches = (found: object | undefined) =>
         found && Object.entries(wanted).every(([key, value]) => Reflect.get(found, key) === value);
@@ -103,9 +106,9 @@ export async function newHooks(
     },
     wake: (id: string) => people.app.withTenant(tenant, ({ jobs }) => wake(jobs, id)),
     cleanUp: () => people.app.withTenant(tenant, ({ jobs }) => jobs.send(cleanUp, {})),
-    /** Resolves when nobody is at work for it. */
+    /** Resolves when no pass is running for it. */
     settled,
-    /** As if the time had come: what waits is due, the webhook has rested, and somebody looks. */
+    /** Moves time on: makes waiting deliveries due, ends the rest, and wakes the webhook. */
     async pass(id: string) {
       await settled(id);
       await sql("update webhook_states set rests_until = null where webhook_id = $1", [id]);

@@ -4,7 +4,9 @@ import type { TenantJobs } from "../../kernel/jobs/jobs.ts";
 import { wake } from "./pass.ts";
 import { insertEvents } from "./webhooks.queries.ts";
 
-/** Writes events down in the transaction of the change, for whoever wants them by then. */
+/**
+ * Stores events, in the transaction of the change, for the webhooks that want them at that time.
+ */
 export async function recordEvents(
   jobs: TenantJobs,
   events: RecordedEvents,

@@ -1,25 +1,26 @@
 /**
- * Signatures after Standard Webhooks (https://github.com/standard-webhooks/standard-webhooks, version
- * 1.0.0): HMAC-SHA-256 over id, time and body, so that nobody else can make such a request and an old
- * one can't be sent again later. While a secret is being replaced both sign.
+ * Signatures as in Standard Webhooks 1.0.0
+ * (https://github.com/standard-webhooks/standard-webhooks): HMAC-SHA-256 over id, time and body, so
+ * that nobody can forge a request or replay an old one. While a secret is being replaced, both
+ * sign.
  */
 import { createHmac, randomBytes } from "node:crypto";
 
 const prefix = "whsec_";
 
-/** A new secret, in the form in which receivers configure it. */
+/** A new secret in the format that receivers configure. */
 export const newSecret = (): string => `${prefix}${randomBytes(32).toString("base64")}`;
 
 export interface Message {
-  /** The event's id: the same each time it is sent. */
+  /** The event's id, the same for every attempt. */
   readonly id: string;
   readonly payload: string;
 }
 
 /**
- * The headers by which a receiver knows the message for ours.
+ * The headers by which a receiver authenticates the message.
  *
- * @param at when it is sent: receivers refuse what is more than a few minutes old.
+ * @param at the time of sending; receivers refuse messages that are more than a few minutes old
  */
 export function signedHeaders(
   { id, payload }: Message,

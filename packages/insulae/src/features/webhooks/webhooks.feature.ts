@@ -8,11 +8,11 @@ import { webhookRoutes } from "./webhooks.routes.ts";
 export { recordEvents } from "./record.ts";
 export { findWantedEvents, type WebhookTables } from "./webhooks.queries.ts";
 
-/** Events of a tenant, sent to addresses of its choice. */
+/** Sends a tenant's events to URLs of its choice. */
 export const webhooks = feature<WebhookTables>("webhooks", {
   dependsOn: ["users"],
   permissions: {
-    "webhooks:read": { description: "See webhooks and what was sent to them", role: "admin" },
+    "webhooks:read": { description: "See webhooks and their deliveries", role: "admin" },
     "webhooks:write": { description: "Set up webhooks", role: "admin" },
   },
   migrations: new URL("./migrations/", import.meta.url),

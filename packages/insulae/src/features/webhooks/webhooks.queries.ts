@@ -13,7 +13,7 @@ import type { Maker } from "../../kernel/identity/makers.ts";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 
 export interface Attempt {
-  /** `gone`: the receiver says that it wants to hear no more. */
+  /** `gone`: the receiver answered 410 and wants no more events. */
   readonly outcome: "delivered" | "failed" | "gone";
   readonly status: number | null;
   readonly excerpt: string | null;
@@ -67,7 +67,9 @@ export interface WebhookTables {
   };
 }
 
-/** Why the server switched it off: it failed for days, its server answered 410, or nobody answers for it. */
+/**
+ * Why the server disabled it: it failed for days, its server answered 410, or its maker is gone.
+ */
 export type DisabledReason = "failing" | "gone" | "maker_gone";
 export type DeliveryState = "waiting" | "delivered" | "failed";
 
@@ -77,7 +79,7 @@ const failingSince = sql<Date | null>`(
   select failing_since from webhook_states where webhook_id = webhooks.id
 )`.as("failing_since");
 
-/** All but the secrets. */
+/** All columns except the secrets. */
 const columns = [
   "id",
   "url",
@@ -99,7 +101,7 @@ export const findWebhook = (db: Db, id: string) =>
 
 export type WebhookRow = NonNullable<Awaited<ReturnType<typeof findWebhook>>>;
 
-/** What a request to it needs. */
+/** The webhook as a delivery needs it. */
 export const findEndpoint = (db: Db, id: string) =>
   db
     .selectFrom("webhooks")
@@ -119,7 +121,7 @@ type Values = Pick<
   "url" | "events" | "description" | "enabled" | "sealed_secret"
 >;
 
-/** Who answers for it. */
+/** The columns that record the maker. */
 const madeBy = ({ userId, apiKeyId, certificateId }: Maker) => ({
   made_by: userId,
   made_with_key: apiKeyId,
@@ -134,14 +136,14 @@ export async function insertWebhook(tx: Db, values: Values, maker: Maker): Promi
     .executeTakeFirstOrThrow();
   await tx.insertInto("webhook_states").values({ webhook_id: id }).execute();
   const made = await findWebhook(tx, id);
-  if (!made) throw new Error("a webhook was made, and is not there");
+  if (!made) throw new Error("the webhook was created but cannot be found");
   return made;
 }
 
 /**
- * What was wrong with it before is forgotten where it is switched on or leads elsewhere.
+ * Enabling a webhook or changing its URL resets its failures.
  *
- * @param maker who answers for it from now on; undefined: who did so before.
+ * @param maker the new maker, who answers for it; undefined: unchanged
  */
 export async function updateWebhook(
   tx: Db,
@@ -152,7 +154,7 @@ export async function updateWebhook(
   const fresh = changes.enabled === true || changes.url !== undefined;
   await tx
     .updateTable("webhooks")
-    // Whatever it is now, a person has said so.
+    // A person has just decided whether it is enabled, so the server's reason no longer applies.
     .set({
       ...changes,
       ...(maker && madeBy(maker)),
@@ -173,7 +175,7 @@ export async function updateWebhook(
 export const deleteWebhook = (db: Db, id: string) =>
   db.deleteFrom("webhooks").where("id", "=", id).returning(["id", "url"]).executeTakeFirst();
 
-/** The secret that it has now goes on signing for a day. */
+/** The current secret keeps signing for a day. */
 export const replaceSecret = (db: Db, id: string, sealed: string) =>
   db
     .updateTable("webhooks")
@@ -187,7 +189,7 @@ export const replaceSecret = (db: Db, id: string, sealed: string) =>
     .$narrowType<{ previous_until: NotNull }>()
     .executeTakeFirst();
 
-/** What somebody wants to hear of. */
+/** The events that some webhook wants. */
 export async function findWantedEvents(db: Db): Promise<readonly string[]> {
   const { rows } = await sql<{ name: string }>`
     select distinct unnest(events) as name from webhooks where enabled`.execute(db);
@@ -195,15 +197,15 @@ export async function findWantedEvents(db: Db): Promise<readonly string[]> {
 }
 
 /**
- * Writes an event down for those who want it at this moment.
+ * Stores an event for the webhooks that want it now.
  *
- * @returns the webhooks that it is to be delivered to.
+ * @returns the webhooks to deliver it to
  */
 export async function insertEvents(
   tx: QueryExecutorProvider,
   { name, payloads }: { readonly name: string; readonly payloads: readonly string[] },
 ): Promise<readonly string[]> {
-  // Locked, so that one that is being deleted meanwhile is either gone here or waits.
+  // Locks the webhooks: one that is being deleted is either gone here or its deletion waits.
   const { rows } = await sql<{ id: string }>`
     with
       wanting as (
@@ -228,7 +230,7 @@ export async function insertEvents(
   return rows.map(({ id }) => id);
 }
 
-/** An event that is for one webhook alone. @returns its id. */
+/** Stores an event for a single webhook. @returns its id */
 export async function insertLoneEvent(
   db: Db,
   event: { readonly name: string; readonly payload: string },
@@ -241,7 +243,7 @@ export async function insertLoneEvent(
   return id;
 }
 
-/** A delivery that has been tried, once and for all. @returns its id, unless the webhook is gone. */
+/** Stores a delivery with its only attempt. @returns its id; undefined if the webhook is gone */
 export async function insertTriedDelivery(
   db: Db,
   webhookId: string,
@@ -288,7 +290,7 @@ export const findDelivery = (db: Db, webhookId: string, id: string) =>
     .where("webhook_deliveries.id", "=", id)
     .executeTakeFirst();
 
-/** Newest first. */
+/** One page, newest first. */
 export async function listDeliveries(
   db: Db,
   { webhookId, state }: { readonly webhookId: string; readonly state: DeliveryState | undefined },
@@ -305,7 +307,7 @@ export async function listDeliveries(
   return { items, next_cursor: last && found.length > limit ? cursor.encode([last.id]) : null };
 }
 
-/** The same event once more, as a delivery of its own. */
+/** Queues the same event again as a new delivery. */
 export async function copyDelivery(
   tx: Db,
   webhookId: string,
@@ -319,11 +321,11 @@ export async function copyDelivery(
   return rows[0]?.id;
 }
 
-/** Deletes the events of the past, and with them their deliveries. */
+/** Deletes old events together with their deliveries. */
 export const deleteOldEvents = (db: Db, days: number) =>
   deleteInBatches(db, "webhook_events", sql`created_at < now() - make_interval(days => ${days})`);
 
-/** Whether anything was recorded that is still kept. */
+/** Whether any stored event remains. */
 export async function hasEvents(db: Db): Promise<boolean> {
   return (await db.selectFrom("webhook_events").select("id").limit(1).execute()).length > 0;
 }

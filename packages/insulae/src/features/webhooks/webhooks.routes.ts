@@ -40,7 +40,7 @@ import {
   webhookNotFound,
 } from "./webhooks.service.ts";
 
-/** An address may have a password in its path or query: the audit log gets the host. */
+/** A URL's path or query may contain a secret, so the audit log gets only the host. */
 const aboutOf = ({ id, url, ...row }: { id: string; url: string; events?: string[] }) => ({
   target: { type: "webhook", id },
   detail: { host: new URL(url).host, ...(row.events && { events: row.events }) },
@@ -61,9 +61,9 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     "/webhooks/events",
     {
       permission: "webhooks:read",
-      summary: "Lists the events that there are, with the schemas of their data",
+      summary: "Lists all events with the schemas of their data",
       description:
-        "A request's body is `{ type, timestamp, data }`; this is about `data`, what the event is about as it is after the change.",
+        "The body of a webhook request is `{ type, timestamp, data }`. The schemas describe `data`, the object after the change.",
       response: Type.Object({ items: Type.Array(EventType) }),
     },
     ({ events }) => ({
@@ -82,7 +82,7 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       audit: "webhook.created",
       summary: "Adds a webhook",
       description:
-        "Its address is asked for each event, signed after Standard Webhooks with the `secret` that this answers once. It takes the permission to read what the events are about, now and at each delivery: whoever sets it up answers for it.",
+        "Each event is sent to its URL, signed as in Standard Webhooks with the `secret` that this response contains, which is shown only once. The caller becomes responsible for the webhook and needs the permissions to read the events' data, now and at each delivery.",
       body: NewWebhook,
       response: { 201: MadeWebhook },
       errors: [webhookAddressRefused, unknownEvent, eventNotReadable, tooManyWebhooks],
@@ -98,7 +98,7 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     "/webhooks/:id",
     {
       permission: "webhooks:read",
-      summary: "Shows a webhook",
+      summary: "Returns a webhook",
       params: idParams,
       response: Webhook,
       etag: "webhooks",
@@ -113,9 +113,9 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       permission: "webhooks:write",
       impersonators: false,
       audit: "webhook.changed",
-      summary: "Changes a webhook, or switches it on or off",
+      summary: "Changes, enables or disables a webhook",
       description:
-        "Whoever changes `url` or `events`, or switches it on, answers for it from then on, and has to be permitted to read what its events are about.",
+        "A caller who changes `url` or `events`, or enables the webhook, becomes responsible for it and needs the permissions to read its events' data.",
       params: idParams,
       body: WebhookChanges,
       response: Webhook,
@@ -123,7 +123,7 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     },
     async (setting) => {
       const changed = await changeWebhook(setting, setting.params.id, setting.body);
-      // What waits for it goes out.
+      // Deliver what has been waiting.
       if (changed.enabled) await wake(setting.jobs, changed.id);
       await setting.audit({ action: "webhook.changed", ...aboutOf(changed) });
       return changed;
@@ -135,7 +135,7 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     {
       permission: "webhooks:write",
       audit: "webhook.deleted",
-      summary: "Deletes a webhook, and what is known of its deliveries",
+      summary: "Deletes a webhook and its deliveries",
       params: idParams,
       response: { 204: null },
       errors: [webhookNotFound],
@@ -154,9 +154,9 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       permission: "webhooks:write",
       impersonators: false,
       audit: "webhook.secret_rotated",
-      summary: "Gives the webhook another secret",
+      summary: "Replaces the webhook's secret",
       description:
-        "For 24 hours the one before signs too: requests have both signatures. It takes the permission to read what the webhook's events are about.",
+        "For 24 hours requests carry the signatures of both secrets. Needs the permissions to read the data of the webhook's events.",
       params: idParams,
       response: RotatedSecret,
       errors: [webhookNotFound, eventNotReadable],
@@ -169,8 +169,8 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     {
       permission: "webhooks:write",
       audit: "webhook.tested",
-      summary: "Sends the event `webhook.tested` at once, and says what came of it",
-      description: "Once, whether or not the webhook is switched on.",
+      summary: "Sends the event `webhook.tested` at once and returns the outcome",
+      description: "One attempt, even if the webhook is disabled.",
       params: idParams,
       response: Delivery,
       errors: [webhookNotFound],
@@ -182,7 +182,7 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     "/webhooks/:id/deliveries",
     {
       permission: "webhooks:read",
-      summary: "Lists what was sent to a webhook, newest first; for 30 days",
+      summary: "Lists a webhook's deliveries of the last 30 days, newest first",
       params: idParams,
       query: pageQuery({ state: Type.Optional(State) }),
       response: pageOf(DeliveryHead),
@@ -191,7 +191,7 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     async ({ db, user, events, params: { id }, query: { state }, page }) => {
       await findWebhook(db, id).then(orThrow(webhookNotFound));
       const { items, next_cursor } = await listDeliveries(db, { webhookId: id, state }, page);
-      // A receiver may answer with what it was sent.
+      // A response may echo the event's data.
       const shown = items.map((item) =>
         mayRead(events.catalogue, user.permissions, item.event)
           ? item
@@ -205,8 +205,8 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     "/webhooks/:id/deliveries/:delivery",
     {
       permission: "webhooks:read",
-      summary: "Shows what was sent to a webhook, with its body",
-      description: "It takes the permission to read what the event is about.",
+      summary: "Returns a delivery with its body",
+      description: "Needs the permission to read the event's data.",
       params: deliveryParams,
       response: Delivery,
       errors: [deliveryNotFound, eventNotReadable],
@@ -223,9 +223,9 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
     {
       permission: "webhooks:write",
       audit: "webhook.redelivered",
-      summary: "Sends an event once more",
+      summary: "Sends an event again",
       description:
-        "As a delivery of its own, with the same `webhook-id` and body, so that a receiver that had it knows it again.",
+        "Creates a new delivery with the same `webhook-id` and body, so that the receiver can recognise a duplicate.",
       params: deliveryParams,
       response: { 201: Delivery },
       errors: [deliveryNotFound, webhookNotFound, webhookDisabled, eventNotReadable],

@@ -11,7 +11,7 @@ import {
 const Url = Type.String({
   format: "uri",
   maxLength: 2_000,
-  description: "`https` at a public address; nothing that it redirects to is asked.",
+  description: "`https` at a public address. Redirects are not followed.",
   examples: ["https://example.com/webhooks"],
 });
 const EventNames = Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
@@ -23,7 +23,7 @@ const EventNames = Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
 const Description = nullable(Type.String({ maxLength: 500 }));
 const Enabled = Type.Boolean({
   description:
-    "What happens while it is off is not sent to it, and what was waiting waits. Once it is on again, so is the count of its failures.",
+    "Events that occur while it is disabled are not sent to it; deliveries that were waiting keep waiting. Enabling it resets its failures.",
 });
 
 const properties = {
@@ -36,15 +36,15 @@ const properties = {
     [Type.Literal("failing"), Type.Literal("gone"), Type.Literal("maker_gone"), Type.Null()],
     {
       description:
-        "Why the server switched it off: nothing got through for three days, the receiver answered 410, or whoever answers for it (or the key they showed) is gone.",
+        "Why the server disabled it: it failed for three days, the receiver answered 410, or the responsible user (or the key that they used) no longer exists.",
     },
   ),
   failing_since: Type.Union([timestamp, Type.Null()], {
-    description: "Since when nothing gets through; null while it does.",
+    description: "Since when every delivery has failed; null if the last one succeeded.",
   }),
   made_by: Type.Union([uuid, Type.Null()], {
     description:
-      "The user who answers for it. What they may not read is not sent to it; null for one that was there before this was asked.",
+      "The responsible user. Events that they may not read are not sent. Null for webhooks older than this rule.",
   }),
   created_at: timestamp,
   updated_at: timestamp,
@@ -53,14 +53,14 @@ export const Webhook = Type.Object(properties, { $id: "Webhook" });
 export const MadeWebhook = Type.Object(
   {
     ...properties,
-    secret: secretText("What requests are signed with. It is shown now, and never again."),
+    secret: secretText("The signing secret. It is shown only once."),
   },
   { $id: "MadeWebhook" },
 );
 export const RotatedSecret = Type.Object(
   {
-    secret: secretText("The new secret. It is shown now, and never again."),
-    previous_until: time("Until then the secret before signs too."),
+    secret: secretText("The new signing secret. It is shown only once."),
+    previous_until: time("Until then the previous secret signs too."),
   },
   { $id: "RotatedSecret" },
 );
@@ -87,7 +87,7 @@ export const WebhookChanges = Type.Object(
 export const EventType = Type.Object(
   {
     name: Type.String(),
-    permission: Type.String({ description: "Without it nobody hears of the event." }),
+    permission: Type.String({ description: "The permission needed to receive the event." }),
     schema: Type.Record(Type.String(), Type.Unknown(), {
       description: "The JSON Schema of the event's `data`.",
     }),
@@ -102,15 +102,15 @@ export const State = Type.Union([
 ]);
 const delivery = {
   id: uuid,
-  event_id: Type.String({ format: "uuid", description: "The header `webhook-id`." }),
+  event_id: Type.String({ format: "uuid", description: "Sent as the header `webhook-id`." }),
   event: Type.String({ description: "What happened." }),
   state: State,
   attempts: Type.Integer(),
   next_attempt_at: nullable(timestamp),
-  tried_at: Type.Union([timestamp, Type.Null()], { description: "The last attempt." }),
+  tried_at: Type.Union([timestamp, Type.Null()], { description: "The time of the last attempt." }),
   response_status: nullable(Type.Integer()),
   response_excerpt: Type.Union([Type.String(), Type.Null()], {
-    description: "The first kilobyte of the last answer.",
+    description: "The first kilobyte of the last response.",
   }),
   reason: Type.Union([Type.String(), Type.Null()], {
     description: "Why the last attempt failed.",

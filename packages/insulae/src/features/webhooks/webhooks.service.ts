@@ -1,7 +1,6 @@
 /**
- * The rules about webhooks: where they may lead, what they may ask for, and their secrets. An address
- * is looked at when it is configured, so that who does it hears of it, and again at each request,
- * which is what protects.
+ * The rules about webhooks: allowed URLs, events and secrets. A URL's address is checked when it is
+ * configured, to give feedback, and again at each request, which is the actual protection.
  */
 
 import type { Events } from "../../kernel/feature/events.ts";
@@ -56,7 +55,7 @@ export const webhookDisabled = defineError(
 const maxWebhooks = 20;
 const lookUpMs = 5_000;
 
-/** Who sets it up, and so answers for what is sent to it. */
+/** The caller who sets up a webhook and answers for what is sent to it. */
 export interface Making {
   readonly user: TenantPrincipal;
   readonly credential: Credential;
@@ -88,7 +87,7 @@ export async function addWebhook(
 }
 
 /**
- * Whoever says where it leads, what it asks for, or switches it on answers for it from then on.
+ * A caller who changes the URL or events, or enables the webhook, becomes its maker.
  *
  * @throws webhookNotFound, webhookAddressRefused, unknownEvent, eventNotReadable
  */
@@ -112,7 +111,8 @@ export async function changeWebhook(
 }
 
 /**
- * The new secret, once. Whoever has it can forge what the receiver takes for the webhook's events.
+ * Replaces the secret and returns the new one, the only time. Since it allows forging events, this
+ * needs the permissions to read them.
  *
  * @throws webhookNotFound, eventNotReadable
  */
@@ -130,7 +130,7 @@ export async function rotateSecret(
   return { secret, previous_until: replaced.previous_until };
 }
 
-/** Sends `webhook.tested`, now and once. @throws webhookNotFound */
+/** Sends `webhook.tested` once, at once. @throws webhookNotFound */
 export async function testWebhook({ db, outbound, secrets }: WebhookSetting, id: string) {
   const endpoint = await findEndpoint(db, id);
   if (!endpoint) throw webhookNotFound();
@@ -167,7 +167,7 @@ async function checked(
   };
 }
 
-/** As it is asked for: without a fragment, which is never sent. */
+/** The URL as requested: without its fragment, which is never sent. */
 function canonicalUrl(text: string): string {
   const url = new URL(text);
   url.hash = "";

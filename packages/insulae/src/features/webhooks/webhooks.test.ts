@@ -219,7 +219,7 @@ describe("an address that is not public is refused (attack 78)", () => {
     expect(await hooks.delivery(id, { attempts: 1 })).toMatchObject({
       state: "waiting",
       response_status: null,
-      reason: "The URL does not lead to a public address over https",
+      reason: "The URL does not lead to a public address over HTTPS",
     });
     // In production neither this machine.
     const app = await openProduction();

@@ -1,10 +1,10 @@
 /**
- * The audit log: who did what to what, from where, and how it ended. Each tenant has one, among its
- * own rows, and the platform another; both are chains of hashes that the database makes (see
- * `migrations/app/0004_audit.sql`, `platform-chain.ts` and docs/audit.md).
+ * The audit log: who did what to what, from where, and with which outcome. Each tenant has one
+ * among its own rows, and the platform has another. Both are hash chains computed by the database
+ * (see `migrations/app/0004_audit.sql`, `platform-chain.ts` and docs/audit.md).
  *
- * Nothing is acknowledged that is not in the log: an entry that can't be written fails what it is
- * about. Only a refusal stays the refusal that it is.
+ * Nothing is acknowledged without its entry: if the entry can't be written, the operation fails.
+ * Only a refusal stays a refusal.
  */
 import { type Kysely, type QueryExecutorProvider, sql } from "kysely";
 import type { TenantDatabase } from "../data/tenant-database.ts";
@@ -17,7 +17,7 @@ import type { Tenant } from "../tenancy/tenant.ts";
 /** `<noun>.<past participle>`: `user.deleted`, `auth.login_failed`. */
 export type AuditAction = `${string}.${string}`;
 
-/** `failed`: it was tried and did not work; `refused`: it was not allowed. */
+/** `failed`: attempted without success; `refused`: not allowed. */
 export const auditOutcomes = ["succeeded", "failed", "refused"] as const;
 export type AuditOutcome = (typeof auditOutcomes)[number];
 
@@ -25,35 +25,37 @@ export interface AuditActor {
   /** `system`: the CLI, a job, the server itself. */
   readonly kind: "user" | "account" | "api_key" | "certificate" | "system" | "anonymous";
   readonly id?: string | undefined;
-  /** E-mail or name, as it is now. */
+  /** The e-mail or name at that time. */
   readonly name?: string | undefined;
 }
 
-/** What happened; the rest is known from the request. */
+/** The event. The request supplies the rest. */
 export interface AuditEvent {
   readonly action: AuditAction;
   /** Default `succeeded`. */
   readonly outcome?: AuditOutcome | undefined;
   readonly target?: { readonly type: string; readonly id: string } | undefined;
-  /** Never secrets; what looks like one is left out. Of more than 4 KiB as JSON the rest is cut off. */
+  /** Without secrets; what looks like one is removed. Cut to 4 KiB of JSON. */
   readonly detail?: Readonly<Record<string, unknown>> | undefined;
-  /** Default: who makes the request. For those who are not signed in yet, or no more. */
+  /** Default: the caller. For people who are not signed in yet, or no longer. */
   readonly actor?: AuditActor | undefined;
 }
 
 /**
- * Writes an entry to the log of the request's tenant, or to the platform's where there is none.
+ * Writes an entry to the log of the request's tenant, or of the platform if it has none.
  *
- * @param tx the transaction that it belongs to, of the same database. Entries of a tenant's log wait for each
- *   other until the end of their transactions, so make it the last thing that the transaction does.
- * @throws whatever kept the entry from being written, unless its outcome is `failed` or `refused`
- *   and there is no `tx`: that is logged.
+ * @param tx the transaction that it belongs to, in the same database. Entries of one tenant's log
+ * serialise
+ *   transactions until they end, so write them last.
+ * @throws the error that prevented the entry, unless its outcome is `failed` or `refused` and there
+ * is no `tx`;
+ *   then the error is logged
  * @example
  * await audit({ action: "user.deleted", target: { type: "user", id } }, tx);
  */
 export type Audit = (event: AuditEvent, tx?: QueryExecutorProvider) => Promise<void>;
 
-/** An event of a request without a tenant's handler may say whose log it belongs to. */
+/** Outside tenants' handlers, an event may name the log that it belongs to. */
 export interface TenantAuditEvent extends AuditEvent {
   /** Default: the request's, if it has one; `null` is the platform's log. */
   readonly tenant?: Tenant | null | undefined;
@@ -61,23 +63,23 @@ export interface TenantAuditEvent extends AuditEvent {
 
 export type TenantAudit = (event: TenantAuditEvent, tx?: QueryExecutorProvider) => Promise<void>;
 
-/** An entry that no request makes, or that says itself what the request would. */
+/** An entry written without a request, or with its own values instead of the request's. */
 export interface AuditEntry extends AuditEvent {
-  /** Whose log; without one, the platform's. */
+  /** The tenant whose log it goes to; undefined: the platform's. */
   readonly tenant?: Tenant | undefined;
-  /** The id of the account that acts as the actor. */
+  /** The id of the account that is impersonating the actor. */
   readonly impersonator?: string | undefined;
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
   readonly requestId?: string | undefined;
 }
 
-/** The same outside a request: the actor is `system`, unless the entry says otherwise. */
+/** The same outside a request: the actor is `system` unless given. */
 export type WriteAudit = (entry: AuditEntry, tx?: QueryExecutorProvider) => Promise<void>;
 
 export interface AuditLog {
   readonly write: WriteAudit;
-  /** Resolves when nothing is being written any more. */
+  /** Resolves when no entry is being written. */
   readonly settled: () => Promise<void>;
 }
 
@@ -87,7 +89,9 @@ export interface AuditOptions {
   readonly log: Logger;
 }
 
-/** @param grown is told of each log that has got an entry: a tenant's, or the platform's (undefined). */
+/**
+ * @param grown called with each log that got an entry: a tenant's, or the platform's (undefined)
+ */
 export function createAudit(
   { control, databaseOf, log }: AuditOptions,
   grown: (tenant: Tenant | undefined) => void,
@@ -128,12 +132,12 @@ export function createAudit(
 
 const maxText = 500;
 const maxDetailBytes = 4_096;
-/** Of a text that is cut, in UTF-16 code units. */
+/** The length to which long texts are cut, in UTF-16 code units. */
 const cutText = 200;
 
 /**
- * The detail as JSON. What is too long for an entry loses its largest members: texts but for their
- * beginning, others as a whole. `truncated: true` says so.
+ * The detail as JSON. If it is too long, its largest members are cut (texts) or removed (others),
+ * and `truncated: true` is added.
  */
 function keptDetail(detail: Readonly<Record<string, unknown>>): string {
   const text = JSON.stringify(redact(detail));

@@ -325,7 +325,7 @@ describeWithRedis("the cache in Redis", () => {
     expect(await caches.of(b).get("key")).toBeUndefined();
     expect(await caches.of(b).getOrSet("key", () => "b's")).toBe("b's");
     expect(lines.map(({ msg }) => msg)).toContain(
-      "The cache had another tenant's value; it was not used",
+      "The cache returned another tenant's value; ignoring it",
     );
   });
 

@@ -9,12 +9,12 @@
  *                             ▼
  *                 load ──► keep, unless it was forgotten meanwhile
  *
- * Where entries are: in Redis, if there is one, and then nowhere else, so that all nodes see the same.
- * Otherwise in the process (`local-entries.ts`); then `delete` and `deleteTag` are announced to the other
- * nodes. While Redis is away the process stands in for it, and believes nothing for longer than a
- * second: what others forget in Redis it does not hear of.
+ * Entries are in Redis if there is one, so that all nodes see the same. Otherwise they are in the
+ * process (`local-entries.ts`), and `delete` and `deleteTag` are announced to the other nodes.
+ * While Redis is unavailable, the process stands in for it and keeps entries for at most a second,
+ * because it does not learn what others delete in Redis.
  *
- * Keys and tags are known below here by a hash, so that an announcement tells nothing.
+ * Below this level keys and tags are hashed, so that an announcement reveals nothing.
  */
 import { hash } from "node:crypto";
 import type { FollowAnnouncements } from "../announcements/announcements.ts";
@@ -26,42 +26,43 @@ import { createLocalEntries } from "./local-entries.ts";
 import type { RedisEntries } from "./redis-entries.ts";
 
 export interface CacheOptions {
-  /** How many seconds it counts; default 300, at most 86,400. */
+  /** Lifetime in seconds; default 300, at most 86,400. */
   readonly ttl?: number;
-  /** What it depends on: `deleteTag` forgets all that has the tag. At most 16. */
+  /** Tags of the entry: `deleteTag` deletes all entries with a tag. At most 16. */
   readonly tags?: readonly string[];
 }
 
 /**
- * What one tenant keeps to save itself work. Values are JSON, and what comes back has been through it:
- * a `Date` is text. Anything may be forgotten at any time.
+ * A per-tenant cache for handlers and jobs. Values are serialised as JSON, so a `Date` comes back
+ * as a string. Any entry may disappear at any time.
  */
 export interface Cache {
   /** The value, or undefined. */
   get<T>(key: string): Promise<T | undefined>;
   /**
-   * Keeps a value. Without Redis, the other nodes don't hear of it: where they may have kept another
-   * one, `delete` instead, after the change.
+   * Stores a value. Without Redis, the other nodes don't learn of it: if they may have cached
+   * another value, use `delete` after the change instead.
    */
   set(key: string, value: unknown, options?: CacheOptions): Promise<void>;
-  /** Forgets the value, on every node. What is being loaded now is not kept either. */
+  /** Deletes the value on every node. A value being loaded now is not stored either. */
   delete(key: string): Promise<void>;
-  /** Forgets all that has the tag, on every node. */
+  /** Deletes all entries with the tag, on every node. */
   deleteTag(tag: string): Promise<void>;
-  /** Forgets all of it, on every node. */
+  /** Deletes all entries of the tenant, on every node. */
   clear(): Promise<void>;
   /**
-   * Adds to a whole number that is kept; where there is none, to 0, which is kept as `set` would.
-   * Many who add at once all count. Without Redis, each process has a number of its own.
+   * Adds to a stored whole number; if there is none, to 0, which is stored as by `set`. Concurrent
+   * increments all count. Without Redis, each process has a number of its own.
    *
-   * @param by default 1; negative, to take away.
-   * @returns the number now
-   * @throws TypeError where something else is kept
+   * @param by default 1; may be negative
+   * @returns the new number
+   * @throws TypeError if the stored value is not a number
    */
   increment(key: string, by?: number, options?: CacheOptions): Promise<number>;
   /**
-   * The value, or else what `load` gives, which is kept. However many ask at once, a process loads it
-   * once. An error is everybody's who waited, and is not kept; nor is undefined.
+   * The value; if there is none, the result of `load`, which is stored. However many callers ask
+   * concurrently, a process loads it once. An error goes to all waiting callers and is not stored;
+   * nor is undefined.
    *
    * @example
    * const rates = await cache.getOrSet("rates", () => fetchRates(), { ttl: 3600, tags: ["prices"] });
@@ -71,7 +72,7 @@ export interface Cache {
 
 export interface Caches {
   of(tenantId: TenantId): Cache;
-  /** Another node has forgotten this. */
+  /** Call this when another node has deleted something. */
   forgotten(tenantId: TenantId, id: string): void;
   /** Since the start. */
   readonly counts: { readonly hits: number; readonly misses: number };
@@ -80,10 +81,10 @@ export interface Caches {
 
 export interface CachesOptions {
   readonly redis: RedisEntries | undefined;
-  /** Tells the other nodes that this is forgotten. */
+  /** Announces a deletion to the other nodes. */
   readonly announce: (tenantId: TenantId, id: string) => Promise<void>;
   readonly follow: FollowAnnouncements;
-  /** How much the process may keep. */
+  /** The maximum size in this process. */
   readonly maxBytes: number;
   readonly log: Logger;
 }
@@ -91,7 +92,7 @@ export interface CachesOptions {
 const defaultTtlSeconds = 300;
 const maxKeyLength = 1_000;
 const maxTags = 16;
-/** What is larger, as JSON, is not kept. */
+/** Larger values (as JSON) are not stored. */
 const maxValueLength = 1_048_576;
 
 interface Load {
@@ -109,9 +110,9 @@ export function createCaches(options: CachesOptions): Caches {
   });
   const counts = { hits: 0, misses: 0 };
 
-  /** Where the tenant's entries are at this moment. */
+  /** Where the tenant's entries are now. */
   const entriesOf = (tenantId: TenantId): Entries => (redis?.isHere(tenantId) ? redis : local);
-  /** With the entries in Redis, or in the process if Redis turns out to be away. */
+  /** Uses the entries in Redis, or in the process if Redis turns out to be unavailable. */
   const withEntries = async <T>(tenantId: TenantId, ask: (entries: Entries) => Promise<T>) => {
     try {
       return await ask(entriesOf(tenantId));
@@ -120,7 +121,7 @@ export function createCaches(options: CachesOptions): Caches {
       throw error;
     }
   };
-  /** Who asks from now on must not be given what was begun before. */
+  /** Later callers must not get the result of a load that began before the deletion. */
   const forgetLoads = (tenantId: TenantId, id: string): void => {
     loads.delete(`${tenantId} ${id}`);
     if (id.startsWith("k")) return;
@@ -145,21 +146,21 @@ export function createCaches(options: CachesOptions): Caches {
         if (!(error instanceof RedisAbsent)) throw error;
       }
     }
-    // What Redis still has must not come back with it.
+    // What Redis still has must not reappear when it comes back.
     redis?.owe(tenantId);
     await announce(tenantId, id);
   };
 
-  /** The value's JSON, if it is this tenant's. */
+  /** The value's JSON, if it belongs to this tenant. */
   const unwrap = (tenantId: TenantId, text: string | undefined): string | undefined => {
     if (text === undefined) return undefined;
     const prefix = `${tenantId} `;
     if (text.startsWith(prefix)) return text.slice(prefix.length);
-    log.error({ tenant_id: tenantId }, "The cache had another tenant's value; it was not used");
+    log.error({ tenant_id: tenantId }, "The cache returned another tenant's value; ignoring it");
     return undefined;
   };
 
-  /** @param isWanted whether it has not been forgotten since */
+  /** @param isWanted whether it has not been deleted since */
   const load = async (slot: Slot, make: () => unknown, ttlMs: number, isWanted: () => boolean) => {
     const { tenantId } = slot;
     const opened = await withEntries(tenantId, (entries) => entries.open(slot));
@@ -180,7 +181,7 @@ export function createCaches(options: CachesOptions): Caches {
         const text = await withEntries(tenantId, (entries) => entries.find(slot));
         const found = unwrap(tenantId, text);
         counts[found === undefined ? "misses" : "hits"] += 1;
-        // It is what somebody has set under this key; the caller says what that was.
+        // The caller states the type of what is stored under this key.
         return found === undefined ? undefined : (JSON.parse(found) as T);
       },
       async set(key, value, set = {}) {
@@ -226,7 +227,7 @@ export function createCaches(options: CachesOptions): Caches {
     }),
     forgotten(tenantId, id) {
       forgotten(tenantId, id);
-      // Whoever announces it could not tell Redis.
+      // Whoever announces it could not reach Redis.
       redis?.owe(tenantId);
     },
     counts,

@@ -4,7 +4,7 @@ import { withDeadline } from "../lib/deadline.ts";
 import { readBody } from "../net/exchange.ts";
 import { Undeliverable } from "./message.ts";
 
-/** What each client of Amazon's services gets. Trying again is the sender's business. */
+/** Common options of AWS clients. They don't retry; the sender does. */
 export const clientOptions = (
   { endpoint, credentials }: AwsSettings,
   region: string | undefined,
@@ -18,7 +18,7 @@ export const clientOptions = (
 const requestMs = 30_000;
 const maxAnswerBytes = 1_000_000;
 
-/** What the types of the SDK say of a command, as far as it matters here. */
+/** The part of the SDK's command types that we use. */
 interface Command {
   readonly middlewareStack: { add(middleware: never, options: never): void };
 }
@@ -28,11 +28,12 @@ type Send = (
 ) => Promise<{ readonly response: { statusCode: number; body: unknown } }>;
 
 /**
- * Sends a command, to an answer within a deadline: the SDK's own `requestTimeout` only warns, and
- * counts no body. An answer that breaks off is none, even if its status says that all went well.
+ * Sends a command and reads the whole response within a deadline. The SDK's own `requestTimeout`
+ * only warns and does not include the body. An interrupted response is an error, even with a status
+ * of success.
  *
- * @param send calls the client's own `send`, with the options.
- * @param onStatus is told the status as soon as it is there.
+ * @param send calls the client's own `send` with the options
+ * @param onStatus called with the status as soon as it arrives
  */
 export async function sendCommand<C extends Command, Result>(
   command: C,
@@ -50,17 +51,17 @@ export async function sendCommand<C extends Command, Result>(
     response.body = Buffer.concat(chunks);
     return result;
   };
-  // Between the connection and whatever reads the answer. Its types want each command's own.
+  // Between the connection and the deserialiser. Its types are specific to each command.
   const place = { step: "deserialize", priority: "low", name: "bounded" };
   command.middlewareStack.add(bounded as never, place as never);
   return withDeadline(timeoutMs, (abortSignal) => send(command, { abortSignal }));
 }
 
 /**
- * As `sendCommand`, for a message: with a status of 2xx it is Amazon's, whatever becomes of the rest of
- * the answer; sent again, the recipient would have it twice.
+ * Like `sendCommand`, for messages. After a status of 2xx Amazon is responsible for the message,
+ * even if the rest of the response is lost; sending again would deliver it twice.
  *
- * @returns undefined if the answer broke off after that.
+ * @returns undefined if the response was interrupted after the status
  */
 export async function handOver<C extends Command, Result>(
   command: C,
@@ -78,7 +79,7 @@ export async function handOver<C extends Command, Result>(
   }
 }
 
-/** What Amazon will refuse again, however often it is asked. */
+/** Errors for which retrying is pointless. */
 const finalErrors = new Set([
   "MessageRejected",
   "BadRequestException",
@@ -92,8 +93,9 @@ const finalErrors = new Set([
 ]);
 
 /**
- * A device whose endpoint was switched off, because it is gone, is found as one with other attributes.
- * An identity that is not verified yet is for somebody to put right, and says so in a rejection.
+ * Classifies SDK errors. If the endpoint of a device that is gone was disabled, SNS reports it as
+ * one that exists with different attributes. An identity that is not verified yet can be corrected
+ * and appears as a rejection.
  */
 export function failureOf(error: unknown): unknown {
   if (!(error instanceof Error) || !finalErrors.has(error.name)) return error;

@@ -6,7 +6,7 @@ type Captured = Pick<OutgoingMail, "id" | "tenant" | "template">;
 
 const keptMessages = 200;
 
-/** Sends nothing: the newest messages of all tenants are kept, to be read. */
+/** Sends nothing: stores the newest messages of all tenants for reading. */
 export function captureMessages(
   control: Kysely<ControlTables>,
 ): Pick<Delivery, "mail" | "text" | "push"> {
@@ -26,7 +26,7 @@ export function captureMessages(
         recipient,
         content: JSON.stringify(content),
       })
-      // As a server would take it twice, if it was sent twice.
+      // A message sent again replaces nothing and is stored once.
       .onConflict((conflict) => conflict.column("id").doNothing())
       .execute();
     await forgetOld(control, channel);
@@ -45,7 +45,7 @@ export function captureMessages(
   };
 }
 
-/** All but the newest of a channel. */
+/** Deletes all but the newest messages of a channel. */
 const forgetOld = (control: Kysely<ControlTables>, channel: "email" | "sms" | "push") =>
   control
     .deleteFrom("control.captured_messages")

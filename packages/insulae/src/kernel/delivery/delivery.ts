@@ -1,12 +1,12 @@
 /**
- * How messages leave: mails, text messages, pushes. Whoever sends (the queue of mails, the job of a
- * notification) knows what to say and to whom, and tries again; a driver knows one way out.
+ * Delivery of e-mails, text messages and push messages. The sender (mail queue, notification job)
+ * composes messages and retries; a driver knows one way to deliver them.
  *
  *     mail ──► smtp · ses · sns topic ──┐
  *     sms  ──► sns ─────────────────────┼──► or captured: kept in control.captured_messages
  *     push ──► Web Push · sns ──────────┘
  *
- * Drivers that need a large library load it with their first message.
+ * Drivers with large dependencies load them with the first message.
  */
 
 import type { Kysely } from "kysely";
@@ -72,7 +72,10 @@ function mailDriver(
   return { deliver: mail === "sns" ? topic : capture, close() {} };
 }
 
-/** So that reports of bounces find it. One that can't be noted was sent all the same. */
+/**
+ * Records the hand-over, so that bounce reports can be attributed. Failing to record it does not
+ * fail the delivery.
+ */
 const noteHandedOver =
   (control: Kysely<ControlTables>, log: Logger) =>
   async (providerId: string, { id, tenant }: OutgoingMail): Promise<void> => {
@@ -80,9 +83,14 @@ const noteHandedOver =
       .insertInto("control.handed_over_mails")
       .values({ provider_id: providerId, mail_id: id, tenant_id: tenant?.id ?? null })
       .execute()
-      .catch((error) => log.warn({ err: error, mail_id: id }, "A bounce of this mail won't count"));
+      .catch((error) =>
+        log.warn(
+          { err: error, mail_id: id },
+          "Could not record an e-mail's hand-over; its bounces will be ignored",
+        ),
+      );
   };
 
 const refuseText: Delivery["text"] = async () => {
-  throw new Undeliverable("text messages can't be sent: see the setting SMS");
+  throw new Undeliverable("text messages can't be sent; configure SMS");
 };

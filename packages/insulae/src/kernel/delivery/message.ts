@@ -1,26 +1,29 @@
-/** What drivers are given, and how they refuse it. */
+/** The messages that drivers deliver, and the error by which they refuse one. */
 import type { Tenant } from "../tenancy/tenant.ts";
 
 /**
- * Each resolves once somebody else is responsible for the message.
+ * Each resolves once another system is responsible for the message.
  *
- * @throws Undeliverable where trying again makes no sense.
+ * @throws Undeliverable if retrying is pointless
  */
 export interface Delivery {
   readonly mail: (mail: OutgoingMail) => Promise<void>;
   readonly text: (text: OutgoingText) => Promise<void>;
   readonly push: (push: OutgoingPush) => Promise<void>;
-  /** With what browsers subscribe, so that only this installation can push to them (RFC 8292). */
+  /**
+   * The key for browsers' subscriptions, so that only this installation can push to them (RFC
+   * 8292).
+   */
   readonly vapidPublicKey: string;
   readonly close: () => Promise<void>;
 }
 
 interface Outgoing {
-  /** Names the message; the same when it is sent again. */
+  /** The message's id, the same on every retry. */
   readonly id: string;
-  /** Whose it is; undefined: the platform's. */
+  /** The tenant that sends it; undefined: the platform. */
   readonly tenant: Pick<Tenant, "id"> | undefined;
-  /** What it was made from. */
+  /** The name of its template. */
   readonly template: string | undefined;
 }
 
@@ -32,28 +35,28 @@ export interface OutgoingMail extends Outgoing {
 }
 
 export interface OutgoingText extends Outgoing {
-  /** A telephone number, as E.164 has it: `+41791234567`. */
+  /** A telephone number in E.164 format: `+41791234567`. */
   readonly to: string;
   readonly text: string;
 }
 
-/** What a browser gave when it agreed to be pushed to (W3C Push API). */
+/** A browser's push subscription (W3C Push API). */
 export interface PushSubscription {
   readonly endpoint: string;
   readonly keys: { readonly p256dh: string; readonly auth: string };
 }
 
 export interface OutgoingPush extends Outgoing {
-  /** A device's token, or a browser. */
+  /** A device token or a browser's subscription. */
   readonly to: string | PushSubscription;
   readonly title: string;
   readonly text: string;
   readonly urgency: "low" | "normal" | "high";
 }
 
-/** The other side refused the message for good. */
+/** The receiving service refused the message permanently. */
 export class Undeliverable extends Error {
-  /** There is nobody at that address (any more): it isn't to be written to again. */
+  /** The recipient does not exist (any more); don't send to it again. */
   readonly noSuchRecipient: boolean;
 
   constructor(

@@ -145,7 +145,7 @@ describe("by SMTP", () => {
       ),
     );
     await makeDue(address);
-    expect((await people.mailRow(address, "failed")).reason).toContain("no mail is called unknown");
+    expect((await people.mailRow(address, "failed")).reason).toContain("no mail template unknown");
   });
 
   it("several nodes send each mail once", async () => {

@@ -1,7 +1,7 @@
 /**
- * Web Push (RFC 8030): a message is encrypted for one browser (RFC 8291) and handed to the push
- * service that the browser named, with a token that says who we are (RFC 8292). The address is a
- * client's choice, so it is asked as such addresses are (`outbound.ts`).
+ * Web Push (RFC 8030). A message is encrypted for one browser (RFC 8291) and sent to the push
+ * service that the browser named, with a token that identifies us (RFC 8292). The client chooses
+ * that URL, so requests to it go through `outbound.ts`.
  */
 import { createECDH } from "node:crypto";
 import type { Secrets } from "../lib/secrets.ts";
@@ -13,10 +13,13 @@ interface Vapid {
   readonly privateKey: string;
 }
 
-/** The installation's key: the same on every node, without being kept anywhere. */
+/**
+ * The installation's key, derived from the master secret: the same on every node, and stored
+ * nowhere.
+ */
 export function createVapid(secrets: Secrets): Vapid {
   const curve = createECDH("prime256v1");
-  // 32 bytes are out of the curve's range once in 2^32: then the next ones are taken.
+  // 32 bytes are outside the curve's range once in 2^32; then try the next ones.
   for (let attempt = 0; ; attempt++) {
     try {
       curve.setPrivateKey(secrets.derive(`vapid:${attempt}`, 32));
@@ -31,22 +34,22 @@ export function createVapid(secrets: Secrets): Vapid {
 
 export interface WebPushOptions {
   readonly vapid: Vapid;
-  /** Whom the push service may write to: `mailto:…`. */
+  /** The contact for the push service: `mailto:…`. */
   readonly contact: string;
   readonly outbound: Outbound;
   readonly timeoutMs?: number;
 }
 
-/** What a notification's history says. */
+/** The errors in a notification's history. */
 const reasons: Readonly<Record<OutboundFailure, string>> = {
-  address_refused: "the subscription's address is not a public one over https",
-  unreachable: "the push service could not be reached, or broke the connection off",
-  timeout: "the push service did not answer in time",
-  too_large: "the push service's answer was too large",
-  not_http: "the push service's answer was none to a request by HTTP",
+  address_refused: "the subscription's URL does not lead to a public address over HTTPS",
+  unreachable: "the push service could not be reached, or interrupted the connection",
+  timeout: "the push service did not respond in time",
+  too_large: "the push service's response was too large",
+  not_http: "the push service's response was not valid HTTP",
 };
 
-/** How long a push service keeps a message for a browser that is not there. */
+/** How long a push service keeps a message for an offline browser. */
 const ttlSeconds = 86_400;
 
 export function webPushDriver(options: WebPushOptions) {
@@ -85,7 +88,8 @@ export function webPushDriver(options: WebPushOptions) {
     });
     if (answer.ok) return;
     const message = `the push service answered ${answer.status}`;
-    // Gone, or never there; 400, 413 and the like will be the same tomorrow.
+    // Gone or never existed. Other client errors, such as 400 and 413, won't change on retry
+    // either.
     if (answer.status === 404 || answer.status === 410) {
       throw new Undeliverable(message, { noSuchRecipient: true });
     }
@@ -96,12 +100,12 @@ export function webPushDriver(options: WebPushOptions) {
   };
 }
 
-/** Keys that no browser made. */
+/** Fails for keys that no browser generated. */
 function encrypted<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw new Undeliverable("nothing can be encrypted for this subscription", {
+    throw new Undeliverable("the subscription's keys are invalid", {
       cause: error,
       noSuchRecipient: true,
     });

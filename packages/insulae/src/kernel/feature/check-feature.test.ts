@@ -66,7 +66,7 @@ describe("a feature is refused by its name and the option, where", () => {
     [
       "a job is undefined",
       { jobs: [undefined] },
-      "jobs[0] is undefined: its import is misspelt, or part of an import circle",
+      "jobs[0] is undefined: its import is misspelt or part of an import cycle",
     ],
     [
       "a mail is none",

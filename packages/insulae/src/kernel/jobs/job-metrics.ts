@@ -1,4 +1,4 @@
-/** What `/metrics` and traces say of jobs. */
+/** Metrics and traces of jobs. */
 import { type Kysely, sql } from "kysely";
 import type { ControlTables } from "../schema/control-tables.ts";
 import {
@@ -10,29 +10,28 @@ import {
 } from "../telemetry/metrics.ts";
 import type { TraceAttributes, Tracing } from "../telemetry/tracing.ts";
 
-const attempts = counter(
-  "insulae_jobs_total",
-  "Jobs that this process has run, by how that ended",
-  ["job", "outcome"],
-);
+const attempts = counter("insulae_jobs_total", "Jobs run by this process, by outcome", [
+  "job",
+  "outcome",
+]);
 const durations = histogram(
   "insulae_job_duration_seconds",
-  "How long jobs ran",
+  "Duration of job runs",
   ["job"],
   [0.01, 0.05, 0.25, 1, 5, 30, 120, 600],
 );
-const queued = gauge("insulae_jobs_queued", "Jobs of all processes that wait, run or were parked", [
+const queued = gauge("insulae_jobs_queued", "Jobs in the queue of all processes, by state", [
   "state",
 ]);
 
-/** Runs a job, and keeps how it went. */
+/** Runs a job and records its outcome. */
 export type WatchJob = <T>(
   name: string,
   attributes: TraceAttributes,
   work: () => Promise<T>,
 ) => Promise<T>;
 
-/** @param jobs the names of those that there are. */
+/** @param jobs the names of the declared jobs */
 export function watchJobs(
   metrics: Metrics,
   tracing: Tracing | undefined,
@@ -60,12 +59,12 @@ export function watchJobs(
 }
 
 const states = ["waiting", "active", "failed"] as const;
-/** More than this are shown as this many. */
+/** Counting stops here. */
 const mostCounted = 100_000;
 
-/** Has the queue counted whenever the metrics are read. */
+/** Counts the queue whenever the metrics are read. */
 export function measureQueue(metrics: MetricsRegistry, control: Kysely<ControlTables>): void {
-  // Each condition has an index, which holds nothing else.
+  // Each condition has a partial index of its own.
   const count = (condition: string) => sql<number>`
     (select count(*)::float8 from (
       select from pgboss.job_common where ${sql.raw(condition)} limit ${mostCounted}) counted)`;

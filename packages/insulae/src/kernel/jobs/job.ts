@@ -1,10 +1,10 @@
 /**
- * A job is work that is done after the answer: it has a name, the shape of its data, and a function
- * that runs in its tenant's scope. A feature declares its jobs (`feature("…", { jobs: [cleanUp] })`),
- * and handlers, scripts and other jobs send them: `await jobs.send(cleanUp, data, { tx })`.
+ * A job is background work: a name, a schema for its data, and a function that runs in its tenant's
+ * scope. A feature declares its jobs (`feature("…", { jobs: [cleanUp] })`); handlers, scripts and
+ * other jobs send them: `await jobs.send(cleanUp, data, { tx })`.
  *
- * A job runs at least once: a process may die after the work and before it has said so. So write it
- * such that a second run does no harm.
+ * A job runs at least once: a process may die after the work and before recording it. Write jobs so
+ * that a second run does no harm.
  */
 import { type Static, type TSchema, Type } from "typebox";
 import { Value } from "typebox/value";
@@ -13,34 +13,34 @@ import { describeValue, refuse, unknownNames } from "../lib/declaration-error.ts
 import type { Logger } from "../telemetry/log.ts";
 
 export interface JobOptions<Data extends TSchema> {
-  /** What it works on: small, and no secrets, since it is kept and shown. Default: nothing. */
+  /** The job's input: small, and without secrets, because it is stored and shown. Default: none. */
   readonly data?: Data;
-  /** How often a failed attempt is repeated; default 5. */
+  /** How often a failed job is retried; default 5. */
   readonly retries?: number;
-  /** The wait before the first repetition; each further one is twice as long, plus chance. Default 15. */
+  /** Seconds before the first retry; doubles each time, plus jitter. Default 15. */
   readonly backoffSeconds?: number;
   /**
-   * Of a tenant's waiting jobs, those with more go first. With less than 0 it is a background job: it waits
-   * for everybody's jobs of 0 or more, and background jobs take half of the places at most. Default 0; of a
+   * Jobs of a tenant with a higher priority run first. Below 0 it is a background job, which waits
+   * for everybody's jobs of 0 or more and uses at most half of the places. Default 0; for a
    * scheduled job -1.
    */
   readonly priority?: number;
-  /** Then `signal` aborts, and the attempt has failed. Default 900. */
+  /** Seconds until `signal` aborts and the attempt fails. Default 900. */
   readonly timeoutSeconds?: number;
   /**
-   * When it runs by itself, with no data, as cron says it, in UTC: `"0 3 * * *"`. A tenant's job runs
-   * once for each active tenant, however idle: where only some have something to do, send them the job when
-   * that comes up, with a `key` and `after`.
+   * A cron expression in UTC (`"0 3 * * *"`) for running without data. A tenant's job runs once for
+   * every active tenant, however idle. If only some tenants have work, send them the job when it
+   * arises, with `key` and `after`.
    */
   readonly schedule?: string;
   /**
-   * It is part of something that has a quota of its own, or that must not fail for want of one: it is
-   * neither counted nor refused by `jobs_per_day`.
+   * The job is neither counted nor refused by `jobs_per_day`: for work that has a quota of its own,
+   * or that must not fail because of one.
    */
   readonly uncounted?: boolean;
 }
 
-/** What every attempt knows of itself. */
+/** What every attempt gets. */
 export interface JobRun {
   readonly job: {
     readonly id: string;
@@ -48,16 +48,16 @@ export interface JobRun {
     /** 1 for the first. */
     readonly attempt: number;
   };
-  /** Aborts when the time is over, when somebody else has taken the job over, and at shutdown. */
+  /** Aborts at the timeout, when another worker has taken over the job, and at shutdown. */
   readonly signal: AbortSignal;
-  /** Says how far it is, from 0 to 1, and keeps what `GET /jobs/:id` shows of it at most a second old. */
+  /** Reports progress from 0 to 1. `GET /jobs/:id` shows it at most a second late. */
   readonly progress: (done: number) => void;
 }
 
-/** What a tenant's job works with. */
+/** The scope of a tenant's job. */
 export interface JobScope<Tables> extends TenantScope<Tables>, JobRun {}
 
-/** What a job of the platform works with: no tenant's rows, but `platform.withTenant`. */
+/** The scope of a platform job: no tenant's rows, except through `platform.withTenant`. */
 export interface PlatformJobScope extends JobRun {
   readonly platform: Platform;
   readonly log: Logger;
@@ -74,7 +74,7 @@ export interface JobDefinition {
   readonly timeoutSeconds: number;
   readonly schedule: string | undefined;
   readonly uncounted: boolean;
-  // The types of data and scope were checked where the job was declared.
+  // `job` and `platformJob` have checked the types of data and scope.
   readonly run: (data: never, scope: never) => Promise<unknown>;
 }
 
@@ -93,7 +93,7 @@ const nothing = Type.Object({});
 /**
  * Declares a tenant's job.
  *
- * @param name `feature.what-it-does`. It must not change while jobs of this name may be waiting.
+ * @param name `feature.what-it-does`. Don't change it while such jobs may be queued.
  * @example
  * const remind = job("invoices.remind", {
  *   data: Type.Object({ invoice_id: uuid }),
@@ -103,15 +103,15 @@ const nothing = Type.Object({});
 export const job = <Data extends TSchema = typeof nothing, Tables = Record<never, never>>(
   name: string,
   options: JobOptions<Data> & {
-    /** @returns what is kept as the job's result; small, since it is shown. */
+    /** @returns the job's stored result; keep it small, because it is shown */
     readonly run: (data: Static<Data>, scope: JobScope<Tables>) => Promise<unknown>;
   },
 ): Job<Data> => Object.freeze({ ...define(name, options), of: "tenant" as const });
 
 /**
- * Declares a job of the platform, for no tenant: `platform.jobs.send(sweep)`.
+ * Declares a platform job, which belongs to no tenant: `platform.jobs.send(sweep)`.
  *
- * @param name as of a tenant's job.
+ * @param name as for a tenant's job
  */
 export const platformJob = <Data extends TSchema = typeof nothing>(
   name: string,
@@ -130,7 +130,7 @@ function define<Data extends TSchema>(
   refuse(jobProblems(options).map((problem) => `job ${name}: ${problem}`));
   return {
     name,
-    // Without a schema Data is that of no data.
+    // Without a schema, Data is the type of no data.
     data: options.data ?? (nothing as TSchema as Data),
     retries: options.retries ?? 5,
     backoffSeconds: options.backoffSeconds ?? 15,
@@ -165,19 +165,19 @@ function jobProblems(options: JobOptions<TSchema> & Pick<JobDefinition, "run">):
     ...(typeof run === "function" ? [] : [`run is ${describeValue(run)}; give a function`]),
     ...numbers
       .filter((option) => options[option] !== undefined && !isAmount(options[option]))
-      .map((option) => `${option} is not a number of 0 or more`),
+      .map((option) => `${option} must be a number of at least 0`),
     ...(schedule === undefined || isSchedule(schedule)
       ? []
       : [
-          `schedule ${JSON.stringify(schedule)} is not cron's five fields, such as "0 3 * * *" (every day at 3:00 UTC)`,
+          `schedule ${JSON.stringify(schedule)} is not a cron expression of five fields, such as "0 3 * * *" (every day at 3:00 UTC)`,
         ]),
     ...(schedule !== undefined && data && !Value.Check(data, {})
-      ? ["it has a schedule, and runs without data then: make all of its data optional"]
+      ? ["a scheduled job runs without data: make all properties of its data optional"]
       : []),
   ];
 }
 
-/** Of minute, hour, day of the month, month, day of the week. */
+/** Ranges of minute, hour, day of the month, month, day of the week. */
 const ranges = [
   [0, 59],
   [0, 23],
@@ -191,7 +191,7 @@ function isSchedule(cron: string): boolean {
   return fields.length === 5 && ranges.every((range, at) => isField(fields[at] ?? "", range));
 }
 
-/** A list of `*`, numbers, names (`mon`) and ranges of them, each perhaps with a step. */
+/** A list of `*`, numbers, names (`mon`) or ranges, each with an optional step. */
 const isField = (field: string, [least, most]: readonly [number, number]): boolean =>
   field.split(",").every((part) => {
     const [, from, to, step] =
@@ -202,13 +202,13 @@ const isField = (field: string, [least, most]: readonly [number, number]): boole
     );
   });
 
-/** By name. @throws Error if two have one name. */
+/** The jobs by name. @throws Error if two have the same name */
 export function jobsOf(
   features: readonly { readonly jobs: readonly JobDefinition[] }[],
 ): ReadonlyMap<string, JobDefinition> {
   const jobs = new Map<string, JobDefinition>();
   for (const each of features.flatMap((feature) => feature.jobs)) {
-    if (jobs.has(each.name)) throw new Error(`two jobs are called ${each.name}`);
+    if (jobs.has(each.name)) throw new Error(`two jobs have the name ${each.name}`);
     jobs.set(each.name, each);
   }
   return jobs;

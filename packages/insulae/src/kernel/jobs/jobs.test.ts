@@ -146,7 +146,7 @@ describe("a job", () => {
           people.app.withTenant(b, ({ jobs }) => jobs.send(note, { note: "wrong" }, { tx })),
         ),
     );
-    await expect(sending).rejects.toThrow("not of the tenant");
+    await expect(sending).rejects.toThrow("does not belong to the tenant");
     const outside = people.app.withTenant(a, ({ db, jobs }) =>
       jobs.send(note, { note: "no transaction" }, { tx: db }),
     );

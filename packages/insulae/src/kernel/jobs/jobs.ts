@@ -1,7 +1,7 @@
 /**
- * Sending jobs. Outside a transaction a job goes straight into the queue; in a tenant's transaction
- * it goes by way of the tenant's outbox (`outbox.ts`), in one of the control plane it is added to the
- * queue in that transaction, which is the same database.
+ * Sends jobs. Outside a transaction, a job goes straight into the queue. In a tenant's transaction
+ * it goes through the tenant's outbox (`outbox.ts`). In a transaction of the control plane, which
+ * has the queue in the same database, it is inserted directly.
  */
 import type { QueryExecutorProvider } from "kysely";
 import type { Static, TSchema } from "typebox";
@@ -16,20 +16,20 @@ import { platformQueue } from "./queue-names.ts";
 export interface SendOptions {
   /** A transaction: the job exists if and only if it commits. */
   readonly tx?: QueryExecutorProvider | undefined;
-  /** Not before this time. */
+  /** Don't run it before this time. */
   readonly after?: Date | undefined;
-  /** While a job of this key waits for its first attempt, no other is added. */
+  /** Don't add it while a job with the same key waits for its first attempt. */
   readonly key?: string | undefined;
 }
 
-/** Sends jobs of the tenant that a handler or a job works for. */
+/** Sends jobs of the current tenant. */
 export interface TenantJobs {
   /**
-   * Sends a job; it runs as soon as a worker is free, at least once.
+   * Sends a job. It runs at least once, as soon as a worker is free.
    *
-   * @returns its id. (With a `key`, of the job that there would be, were there no other.)
-   * @throws TypeError if the data doesn't have the job's shape, or no feature declares the job;
-   *   quotaExceeded if the tenant's plan allows no more of them today.
+   * @returns its id (also if it was not added because of its `key`)
+   * @throws TypeError if the data doesn't match the job's schema, or no feature declares the job;
+   *   quotaExceeded if the tenant's plan allows no more jobs today
    * @example
    * await db.transaction().execute(async (tx) => {
    *   await tx.insertInto("invoices").values(invoice).execute();
@@ -43,22 +43,22 @@ export interface TenantJobs {
   ): Promise<string>;
 }
 
-/** Sends jobs of the platform, and those of any tenant. */
+/** Sends platform jobs, and jobs of any tenant. */
 export interface PlatformJobs {
-  /** @param options.tx a transaction of the control plane. */
+  /** @param options.tx a transaction of the control plane */
   send<Data extends TSchema>(
     job: PlatformJob<Data>,
     data: Static<Data>,
     options?: SendOptions,
   ): Promise<string>;
-  /** @param options.tx a transaction of the tenant's. */
+  /** @param options.tx a transaction of the tenant */
   sendTo<Data extends TSchema>(
     tenant: Tenant,
     job: Job<Data>,
     data: Static<Data>,
     options?: SendOptions,
   ): Promise<string>;
-  /** Which there are, by name. */
+  /** All declared jobs, by name. */
   readonly declared: ReadonlyMap<string, JobDefinition>;
 }
 
@@ -66,7 +66,7 @@ export interface JobsOptions {
   readonly declared: ReadonlyMap<string, JobDefinition>;
   readonly queue: JobQueue;
   readonly outbox: Outbox;
-  /** Counts a job of the tenant's. @throws quotaExceeded */
+  /** Counts a job of the tenant. @throws quotaExceeded */
   readonly count: (tenant: Tenant) => void;
 }
 
@@ -111,7 +111,7 @@ export function createJobs({ declared, queue, outbox, count }: JobsOptions): Pla
   };
 }
 
-/** What rules a job is under; one that only a newer version knows gets the usual ones. */
+/** A job's options. A job that only a newer version knows gets the defaults. */
 export const withRules = (
   job: SentJob,
   {

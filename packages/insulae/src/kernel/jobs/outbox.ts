@@ -1,21 +1,21 @@
 /**
- * Jobs that are sent in a tenant's transaction exist if and only if it commits. The queue may be in
- * another database, so there is a row of the tenant's own between them:
+ * Jobs sent in a tenant's transaction exist if and only if it commits. The queue may be in another
+ * database, so the job is first a row in the tenant's own outbox:
  *
  *   tenant's transaction: … insert into outbox … commit ──► queue (the row's id is the job's)
  *                                                      └──► delete the row
  *
- * The process that sent the job passes it on as soon as it hears of the commit, from its memory. If
- * it dies before, the row stays, and somebody has to find it among a thousand databases without asking
- * them all: so before a process writes to a tenant's outbox it leaves a mark in the control plane
- * (`control.outbox_marks`), for two minutes, once for all that it sends in the first of them. Whoever
- * finds a mark that has run out looks into that tenant's outbox. A process that lives takes its marks
- * away itself once all that it sent has arrived, so only the tenants of the dead are visited.
+ * The sending process forwards the job to the queue from memory as soon as the commit succeeds. If
+ * it dies first, the row stays, and must be found among a thousand databases without querying them
+ * all. So before a process writes to a tenant's outbox it sets a mark in the control plane
+ * (`control.outbox_marks`), once for everything it sends to this tenant within a minute; the mark
+ * expires after two. A sweep visits the tenants whose marks have expired. A live process deletes
+ * its marks when everything it sent has arrived, so only the tenants of dead processes are visited.
  *
- * A row is never written under a mark that has run out: the statement that inserts it asks the clock
- * while it holds a lock, shared until the end of the transaction, which the visitor waits for.
+ * No row is ever inserted under an expired mark: the insert checks the mark's expiry while holding
+ * a shared lock until the end of its transaction, and the sweep takes the same lock exclusively.
  *
- * What can't be passed on at the moment is tried again; what is passed on twice is one job.
+ * Forwarding is retried until it succeeds, and forwarding twice adds one job.
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -36,11 +36,11 @@ export interface SentJob {
 }
 
 export interface Outbox {
-  /** Writes the job in the transaction, and passes it on when that has committed. */
+  /** Writes the job in the transaction and forwards it after the commit. */
   write(tenant: Tenant, job: SentJob, tx: QueryExecutorProvider): Promise<void>;
-  /** Looks into the outboxes whose marks have run out. @returns how many tenants it visited. */
+  /** Visits the outboxes whose marks have expired. @returns the number of tenants visited */
   sweep(): Promise<number>;
-  /** Passes on what is under way, and takes the marks away. */
+  /** Forwards pending jobs and deletes the marks. */
   close(): Promise<void>;
 }
 
@@ -48,10 +48,10 @@ export interface OutboxOptions {
   readonly control: Kysely<ControlTables>;
   readonly databaseOf: (tenant: Tenant) => TenantDatabase<OutboxTables>;
   readonly findTenant: (id: TenantId) => Promise<Tenant | undefined>;
-  /** Puts jobs into the queue; those that are there already are left alone. */
+  /** Adds jobs to the queue; existing ones are left alone. */
   readonly pass: (tenant: Tenant, jobs: readonly SentJob[]) => Promise<void>;
   readonly log: Logger;
-  /** How long a mark lasts. */
+  /** The lifetime of a mark. */
   readonly markSeconds?: number;
 }
 
@@ -69,26 +69,26 @@ const columns = ["id", "job", "data", "key", "start_after"] as const;
 type Row = Selectable<OutboxTables["outbox"]>;
 
 interface Mark {
-  /** As the database wrote it: a `Date` would lose its microseconds. */
+  /** As text from the database: a `Date` would lose its microseconds. */
   readonly until: Promise<string>;
-  /** By the clock of this process. */
+  /** By this process's monotonic clock. */
   readonly renewAt: number;
 }
 
-/** What this process has written for a tenant and not yet passed on. */
+/** What this process has written for a tenant and not forwarded yet. */
 interface Pending {
   readonly tenant: Tenant;
-  /** Transactions that are not over yet. */
+  /** The number of open transactions. */
   open: number;
   committed: string[];
-  /** A commit whose outcome is not known. */
+  /** Whether the outcome of a commit is unknown. */
   inDoubt: boolean;
   relaying: Promise<void> | undefined;
 }
 
-/** So many jobs are passed on at once. */
+/** Number of jobs forwarded at once. */
 const batch = 500;
-/** How long closing waits for what is being passed on. */
+/** How long closing waits for jobs that are being forwarded. */
 const closeGraceMs = 1_000;
 
 const key = (id: TenantId) => sql`hashtextextended(${`insulae outbox ${id}`}, 0)`;
@@ -100,7 +100,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const pending = new Map<TenantId, Pending>();
   const closing = new AbortController();
 
-  /** @returns until when the process may write to the tenant's outbox. */
+  /** @returns until when this process may write to the tenant's outbox */
   const mark = (id: TenantId): Promise<string> => {
     const known = marks.get(id);
     if (known && performance.now() < known.renewAt) return known.until;
@@ -116,7 +116,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     return until;
   };
 
-  /** @returns whether the mark was still good, and the transaction is the tenant's. */
+  /** @returns whether the mark was still valid, and whether the transaction is the tenant's */
   const insert = async (
     { id }: Tenant,
     { startAfter, ...job }: SentJob,
@@ -165,16 +165,19 @@ export function createOutbox(options: OutboxOptions): Outbox {
           await visit(of.tenant);
           of.inDoubt = false;
         }
-        // Not from memory: a savepoint may have taken the row back.
+        // Read the rows again: a savepoint may have rolled some back.
         if (ids.length > 0) await passOn(of.tenant, await rowsOf(of.tenant, ids));
         failures = 0;
       } catch (error) {
         of.committed.unshift(...ids);
-        log.warn({ err: error, tenant_id: of.tenant.id }, "Jobs could not be passed on yet");
+        log.warn(
+          { err: error, tenant_id: of.tenant.id },
+          "Could not forward jobs to the queue yet; will retry",
+        );
         const waitMs = Math.min(100 * 2 ** failures, 10_000) * (0.5 + Math.random());
         failures += 1;
         await sleep(waitMs, undefined, { ref: false, signal: closing.signal }).catch(() => {});
-        // Whoever finds the mark passes them on.
+        // A sweep that finds the mark will forward them.
         if (closing.signal.aborted) return;
       }
     }
@@ -183,7 +186,9 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const rowsOf = (tenant: Tenant, ids: readonly string[]): Promise<Row[]> =>
     databaseOf(tenant).selectFrom("outbox").select(columns).where("id", "in", ids).execute();
 
-  /** Passes on what is in the tenant's outbox, whoever wrote it, and whoever is still writing. */
+  /**
+   * Forwards the rows in the tenant's outbox, whoever wrote them, after waiting for open writers.
+   */
   const visit = async (tenant: Tenant): Promise<void> => {
     for (;;) {
       const rows = await databaseOf(tenant)
@@ -209,7 +214,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     await databaseOf(tenant).deleteFrom("outbox").where("id", "in", ids).execute();
   };
 
-  /** Takes away the marks of this process for tenants of whom nothing is under way. */
+  /** Deletes this process's marks for tenants with nothing pending. */
   const unmark = async (): Promise<void> => {
     const now = performance.now();
     const done = [...marks].filter(
@@ -219,7 +224,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     for (const [id] of done) marks.delete(id);
     const ids = done.map(([id]) => id);
     const untils = await Promise.all(done.map(([, { until }]) => until));
-    // Not those that were renewed meanwhile.
+    // Except marks that were renewed meanwhile.
     await sql`
       delete from control.outbox_marks
       where node = ${node}
@@ -238,7 +243,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       if (await insert(tenant, job, tx)) return;
       marks.delete(tenant.id);
       if (await insert(tenant, job, tx)) return;
-      throw new Error(`the transaction is not of the tenant ${tenant.id}`);
+      throw new Error(`the transaction does not belong to the tenant ${tenant.id}`);
     },
     async sweep() {
       await unmark();
@@ -255,7 +260,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
             control,
           );
         } catch (error) {
-          log.warn({ err: error, tenant_id: id }, "An outbox could not be looked into yet");
+          log.warn({ err: error, tenant_id: id }, "Could not read an outbox yet; will retry");
         }
       }
       return marked.rows.length;
@@ -265,7 +270,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
       const relaying = [...pending.values()].map((of) => of.relaying);
       await Promise.race([Promise.all(relaying), sleep(closeGraceMs, undefined, { ref: false })]);
       await unmark().catch((error: unknown) => {
-        log.warn({ err: error }, "Marks of outboxes were left; somebody will look into them");
+        log.warn(
+          { err: error },
+          "Could not delete outbox marks; another node will visit the outboxes",
+        );
       });
     },
   };

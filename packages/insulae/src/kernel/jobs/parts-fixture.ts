@@ -1,4 +1,4 @@
-/** A node without HTTP, on whose queue and outboxes a test works by hand. */
+/** A node without HTTP, for tests that operate its queue and outboxes directly. */
 import pg from "pg";
 import { pino } from "pino";
 import { openInstallation } from "../../app/installation.ts";
@@ -17,7 +17,7 @@ export async function openJobParts() {
   const app = await createTestApp({ features: [], config: { jobsConcurrency: 0 } });
   const installation = await openInstallation(app.config, coreFeatures, log);
   const services = await createServices(installation);
-  /** Past everything. */
+  /** A connection that bypasses everything. */
   const database = new pg.Client({ connectionString: app.config.databaseUrl });
   await database.connect();
   const { control, broker, main, databaseOf } = installation;

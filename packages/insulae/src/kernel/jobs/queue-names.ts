@@ -1,2 +1,2 @@
-/** The name of the queue of the platform's own jobs; a tenant's has the tenant's id. */
+/** The queue of the platform's own jobs. A tenant's queue is named by the tenant's id. */
 export const platformQueue = "platform";

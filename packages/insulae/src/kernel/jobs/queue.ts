@@ -1,12 +1,12 @@
 /**
- * The queue: pg-boss in the control plane's database, over our own connections. pg-boss isn't
- * started: it runs no timer, polls nothing and changes no table; it is asked to take, complete and
- * fail. Each tenant has a queue of its own, named by its id, and the platform has one; so taking
- * turns between tenants is taking turns between queues (see `worker.ts`). A queue is a row that the
- * first job brings with it; nothing reads all of them.
+ * The queue: pg-boss in the control plane's database, over our own connections. pg-boss is not
+ * started: it runs no timers, polls nothing and changes no tables; we only call it to fetch,
+ * complete and fail jobs. Each tenant has a queue named by its id, and so has the platform, which
+ * makes turns between tenants turns between queues (see `worker.ts`). A queue is a row created with
+ * its first job; nothing lists all of them.
  *
- * What it lacks is a statement of ours on its tables: adding jobs of many queues at once, which queues
- * have something to do, whose lease has ended, how far a job is.
+ * For what pg-boss lacks, we run our own statements on its tables: add jobs to many queues at once,
+ * find queues with work, find expired leases, report progress.
  */
 import { type Kysely, type QueryExecutorProvider, sql } from "kysely";
 import type { Db, PgBoss } from "pg-boss";
@@ -16,7 +16,7 @@ import type { Target } from "../engine/target.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import { platformQueue } from "./queue-names.ts";
 
-/** What is put into a queue: which job, and what it works on. */
+/** The content of a queued job: its name and data. */
 export interface Payload {
   readonly job: string;
   readonly data: unknown;
@@ -24,7 +24,7 @@ export interface Payload {
 
 export interface NewJob extends Payload {
   readonly id: string;
-  /** No other job of this key is added while one waits for its first attempt. */
+  /** Don't add it while a job with the same key waits for its first attempt. */
   readonly key?: string | undefined;
   readonly startAfter?: Date | undefined;
   readonly retries: number;
@@ -33,16 +33,16 @@ export interface NewJob extends Payload {
   readonly timeoutSeconds: number;
 }
 
-/** A background job is one whose priority is below 0. */
+/** A background job has a priority below 0. */
 export type JobKind = "ordinary" | "background";
 
-/** A job that this process has under its lease. */
+/** A job that this process has leased. */
 export interface TakenJob {
   readonly id: string;
   /** The tenant's id, or `platformQueue`. */
   readonly queue: string;
   readonly payload: Payload;
-  /** Goes up with every taking, and tells a late finisher that the job is no longer its own. */
+  /** Incremented each time the job is taken; tells a late finisher that it has lost the job. */
   readonly retryCount: number;
 }
 
@@ -53,53 +53,52 @@ export interface QueuedJob extends NewJob {
 
 export interface JobQueue {
   /**
-   * Adds jobs; those whose ids are there already are not added again.
+   * Adds jobs. A job whose id exists is skipped.
    *
-   * @param tx a transaction of the control plane.
+   * @param tx a transaction of the control plane
    */
   add(queue: string, jobs: readonly NewJob[], tx?: QueryExecutorProvider): Promise<void>;
   /** The same for many queues, in one statement. */
   addEach(jobs: readonly QueuedJob[], tx?: QueryExecutorProvider): Promise<void>;
   /**
-   * Queues, in the order of their names, in which a job of this kind can be taken now; of active tenants
-   * only.
+   * The queues of active tenants with a job of this kind that can run now, in order of their names.
    *
-   * @param down servers that don't answer: their tenants' jobs wait.
+   * @param down unreachable servers: jobs of their tenants wait
    */
   ready(kind: JobKind, after: string, limit: number, down?: readonly string[]): Promise<string[]>;
   /**
-   * Makes jobs whose time has come ready.
+   * Makes jobs ready whose time has come.
    *
-   * @returns in how many milliseconds the next one is due; undefined if none is.
+   * @returns the milliseconds until the next one is due; undefined if there is none
    */
   release(): Promise<number | undefined>;
   take(queue: string): Promise<TakenJob | undefined>;
-  /** Each of these returns whether the job was still the taker's. */
+  /** Each of these returns whether the caller still held the job. */
   complete(job: TakenJob, result: unknown): Promise<boolean>;
-  /** @param forGood no further attempt */
+  /** @param forGood don't retry */
   fail(job: TakenJob, reason: string, forGood: boolean): Promise<boolean>;
-  /** Undoes the taking: it was no attempt. */
+  /** Returns the job without counting an attempt. */
   handBack(job: TakenJob): Promise<boolean>;
-  /** Prolongs the lease. @param progress undefined: as it was */
+  /** Renews the lease. @param progress undefined: unchanged */
   prolong(job: TakenJob, progress: number | undefined): Promise<boolean>;
-  /** Takes jobs away from workers that are gone. @returns how many. */
+  /** Releases jobs with expired leases. @returns their number */
   takeOver(): Promise<number>;
-  /** Deletes what is no longer of use. */
+  /** Deletes old jobs. */
   sweep(): Promise<void>;
-  /** When a cron expression is next due; undefined if never. */
+  /** The next time of a cron expression; undefined if never. */
   nextTime(cron: string): Promise<Date | undefined>;
 }
 
-/** How long a worker may be silent before its job is given to another; pg-boss takes no less than 10. */
+/** How long a lease lasts without renewal; pg-boss's minimum is 10. */
 const leaseSeconds = 30;
-/** For ever, nearly: a job waits as long as its tenant is suspended. */
+/** Practically forever: a job waits as long as its tenant is suspended. */
 const waitsSeconds = 10 * 365 * 86_400;
 const keptDays = 30;
 const keptCompletedDays = 2;
 const longestBackoffSeconds = 6 * 3600;
-/** pg-boss's own default; `sweep` is what deletes here. */
+/** pg-boss's default. Deletion here is done by `sweep`. */
 const deletionSeconds = 7 * 86_400;
-/** pg-boss remembers each queue that it was asked about, for ever: about 1 KB. */
+/** pg-boss caches each queue it was asked about forever, about 1 KB each. */
 const mostRememberedQueues = 10_000;
 const releasedAtOnce = 1_000;
 
@@ -117,7 +116,7 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
   const boss = (): Promise<PgBoss> => {
     opened ??= import("pg-boss").then(({ PgBoss }) => {
       const made = new PgBoss({ db: overBroker(broker, target), schema: "pgboss", migrate: false });
-      made.on("error", () => {}); // whoever asked hears of it
+      made.on("error", () => {}); // the caller gets the error
       return made;
     });
     return opened;
@@ -135,8 +134,8 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
   const own = ({ id, queue, retryCount }: TakenJob) =>
     sql`name = ${queue} and id = ${id} and retry_count = ${retryCount} and state = 'active'`;
 
-  // As pg-boss's own insert does it, for queues that need not be there yet. Queues of the policy `short`: a
-  // key is taken by one job that waits for its first attempt. A job without a key has its id for one.
+  // Like pg-boss's own insert, but for queues that need not exist yet. With the policy `short`,
+  // only one job per key waits for its first attempt. A job without a key uses its id.
   const addEach: JobQueue["addEach"] = async (jobs, tx = control) => {
     const rows = jobs.map(({ queue, job, data, key, startAfter, ...rules }) => ({
       ...rules,
@@ -175,8 +174,8 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
       ),
     addEach,
     async ready(kind, after, limit, down = []) {
-      // From one queue's name to the next one's: as many probes of the index as there are queues with
-      // something to do, however much that is, and however many there are without.
+      // A loose index scan: one probe per queue that has work, however many jobs it has, and
+      // however many other queues there are.
       const isReady = sql`state < 'active' and not blocked and start_after <= now()
         and ${kind === "ordinary" ? sql`priority >= 0` : sql`priority < 0`}`;
       const { rows } = await sql<{ name: string }>`
@@ -223,7 +222,7 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
       return Number(row?.released) === releasedAtOnce ? 0 : (row?.ms ?? undefined);
     },
     async take(queue) {
-      // A job was put into it, perhaps by another process, so there is such a queue.
+      // The queue exists: a job was added to it, perhaps by another process.
       const [job] = await (await bossFor(queue)).fetch<Payload>(queue);
       return job && { id: job.id, queue, payload: job.data, retryCount: job.retryCount };
     },
@@ -278,11 +277,11 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
   };
 }
 
-/** What the types of pg-boss leave out: how many jobs a command changed. */
+/** The number of jobs that a command changed, which pg-boss's types leave out. */
 const affected = (answer: object): number =>
   (answer as { readonly affected?: number }).affected ?? 0;
 
-/** Several statements may be sent at once, with a transaction of their own. */
+/** Runs pg-boss's SQL, which may contain several statements with a transaction of their own. */
 const overBroker = (broker: Broker, target: Target): Db => ({
   async executeSql(text, values) {
     const lease = await broker.lease(target);

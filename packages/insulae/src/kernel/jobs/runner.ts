@@ -1,6 +1,6 @@
 /**
- * What a node does about jobs: it looks after outboxes, and, unless it leaves that to others, works the
- * queue off and adds what is scheduled.
+ * The jobs side of a node: sweeps outboxes and, unless left to other nodes, works on the queue and
+ * adds scheduled jobs.
  */
 import type { Platform } from "../feature/platform.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -12,13 +12,13 @@ import { createSchedules } from "./schedules.ts";
 import { createJobWorker } from "./worker.ts";
 
 export interface JobRunner {
-  /** Begins; before that, jobs are only sent. */
+  /** Starts. Before that, jobs are only sent. */
   start(): void;
-  /** There may be something to do. */
+  /** Call this when there may be work. */
   wake(): void;
-  /** Deletes what is no longer of use. */
+  /** Deletes old jobs. */
   sweep(): Promise<void>;
-  /** Finishes what is running, or hands it back. */
+  /** Lets running jobs finish, or returns them to the queue. */
   close(): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export interface JobRunnerOptions {
   readonly outbox: Outbox;
   readonly declared: ReadonlyMap<string, JobDefinition>;
   readonly platform: Platform;
-  /** How many jobs run at once; 0: none. */
+  /** The number of jobs run in parallel; 0: none. */
   readonly concurrency: number;
   readonly tracing?: Tracing | undefined;
   readonly log: Logger;
@@ -47,7 +47,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
       .sweep()
       .then(
         () => {},
-        (error: unknown) => log.warn({ err: error }, "The marks of outboxes can't be read"),
+        (error: unknown) => log.warn({ err: error }, "Could not read the outbox marks"),
       )
       .finally(() => {
         looking = undefined;
@@ -61,7 +61,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
       if (concurrency === 0) return;
       worker.start();
       schedules.start().catch((error: unknown) => {
-        log.error({ err: error }, "The schedules of jobs can't be used");
+        log.error({ err: error }, "Could not start the job schedules");
       });
     },
     wake: worker.wake,

@@ -88,6 +88,6 @@ describe("a scheduled job", () => {
 
   it("has a schedule that can be read", () => {
     const made = () => job("tests.never", { schedule: "now and then", run: async () => {} });
-    expect(made).toThrow("cron's five fields");
+    expect(made).toThrow("cron expression of five fields");
   });
 });

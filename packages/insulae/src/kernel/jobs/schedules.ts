@@ -1,9 +1,9 @@
 /**
- * Jobs that run by themselves. Every node knows when the next one is due, and adds it to the queue
- * then; that all of them do so adds it once, since its id is made of its name and its time. A tenant's
- * scheduled job is added for each active tenant by a job of the platform, a thousand at a time.
+ * Scheduled jobs. Every node computes the next time and adds the job then. It is added only once,
+ * because its id derives from its name and time. For a tenant's scheduled job, a platform job adds
+ * it for each active tenant, a thousand at a time.
  *
- * What was due while no node ran is not made up for.
+ * Runs that were due while no node was up are not made up for.
  */
 import { sql } from "kysely";
 import { type Static, Type } from "typebox";
@@ -39,21 +39,21 @@ const perPage = 1_000;
 
 const Occurrence = Type.Object({ job: Type.String(), at: Type.String() });
 
-/** The same on every node, and for no other occurrence. */
+/** The same on every node, and different for every occurrence. */
 const occurrence = (definition: JobDefinition, at: Date, whose: string) =>
   withRules(
     {
       id: uuidV7(at.getTime(), `${definition.name} ${whose}`),
       job: definition.name,
       data: {},
-      // One that is still waiting, such as for its tenant to be active again, is enough.
+      // One waiting job is enough, for example until its tenant is active again.
       key: "schedule",
       startAfter: at,
     },
     definition,
   );
 
-/** Adds a tenants' scheduled job for each of them. */
+/** Adds a tenants' scheduled job for every tenant. */
 export const scheduleForTenants = (
   queue: JobQueue,
   find: (name: string) => JobDefinition | undefined,
@@ -63,7 +63,7 @@ export const scheduleForTenants = (
     priority: -1,
     async run({ job, at }: Static<typeof Occurrence>, { platform, signal }) {
       const definition = find(job);
-      if (!definition) throw new Error(`no job is called ${job}`);
+      if (!definition) throw new Error(`there is no job ${job}`);
       for await (const ids of activeTenants(platform)) {
         signal.throwIfAborted();
         await queue.addEach(
@@ -127,7 +127,7 @@ export function createSchedules({ declared, queue, log }: SchedulesOptions): Sch
       for (const { at } of schedules) waitMs = Math.min(waitMs, at.getTime() - Date.now());
     } catch (error) {
       waitMs = retryMs;
-      log.warn({ err: error }, "A scheduled job could not be added; it will be tried again");
+      log.warn({ err: error }, "Could not add a scheduled job; will retry");
     }
     if (open) timer = setTimeout(tick, Math.max(waitMs, 1)).unref();
   };

@@ -1,11 +1,12 @@
 /**
- * Whose turn it is: rounds over the queues that have something to do, one job of each.
+ * Round-robin over the queues that have work, one job from each queue per round.
  *
  *   ordinary    [acme, beta, …] [acme, …] …   first
- *   background  [acme, beta, gamma, …] …      where nothing ordinary waits, and every eighth time, so that it
- *                                             does not wait for ever; in half of the places at most
+ *   background  [acme, beta, gamma, …] …      when no ordinary job waits, and every eighth time, so
+ *   that it
+ *                                             does not starve; in at most half of the places
  *
- * So a hundred thousand jobs that run by themselves hold up nobody's own.
+ * So a hundred thousand scheduled jobs delay nobody's own jobs.
  */
 import type { JobKind, JobQueue } from "./queue.ts";
 
@@ -15,7 +16,7 @@ export interface Turn {
 }
 
 export interface Turns {
-  /** The next of which a job may begin; undefined if there is none. */
+  /** The next queue of which a job may start; undefined if there is none. */
   next(mayBegin: (turn: Turn) => boolean): Promise<Turn | undefined>;
 }
 
@@ -23,9 +24,11 @@ const backgroundEvery = 8;
 
 export interface TurnsOptions {
   readonly queue: Pick<JobQueue, "ready">;
-  /** Of a round: more than may be under way, so that in each somebody may begin. */
+  /**
+   * Of a round: larger than the maximum under way, so that every round has a queue that may start.
+   */
   readonly length: number;
-  /** Servers that don't answer: their tenants have no turn. */
+  /** Unreachable servers: their tenants get no turn. */
   readonly down: () => readonly string[];
 }
 

@@ -1,17 +1,17 @@
 /**
- * A job that waits for somebody outside (a webhook's receiver, a mail server) does no work meanwhile,
- * so it gives its place to another: receivers that don't answer can't fill all places.
+ * A job that waits for an outside service (a webhook's receiver, a mail server) gives its place to
+ * another meanwhile, so that receivers that don't respond can't occupy all places.
  */
 import type { TenantScope } from "../feature/platform.ts";
 
 export interface Waiting {
-  /** How many calls it is waiting for. */
+  /** The number of calls it is waiting for. */
   waiting: number;
 }
 
-/** Most calls are answered by then: for those it isn't worth looking for another job. */
+/** Most calls return sooner; for those, starting another job isn't worthwhile. */
 const momentMs = 200;
-/** So many jobs may be under way for each place, with those that wait; it bounds their memory. */
+/** How many jobs may be under way per place, including waiting ones; bounds memory. */
 const underWayPerPlace = 10;
 
 export const mostUnderWay = (places: number): number => places * underWayPerPlace;
@@ -19,15 +19,16 @@ export const mostUnderWay = (places: number): number => places * underWayPerPlac
 const working = (jobs: readonly Waiting[]): number =>
   jobs.filter(({ waiting }) => waiting === 0).length;
 
-/** Whether a job of whatever tenant may begin beside these. */
+/** Whether a job of any tenant may start. */
 export const isRoom = (all: readonly Waiting[], places: number): boolean =>
   working(all) < places && all.length < mostUnderWay(places);
 
 /**
- * Whether a tenant may begin another job where there is room. It works in half of the places at most. Of
- * the jobs that may be under way it has a tenth, more while half of them are free, and of the last tenth one.
+ * Whether a tenant may start another job, given room. It may work in at most half of the places. Of
+ * the jobs that may be under way it may have a tenth, or more while half are free, but only one of
+ * the last tenth.
  *
- * @param own the tenant's jobs among all.
+ * @param own the tenant's jobs among all
  */
 export function mayBegin(
   own: readonly Waiting[],
@@ -41,14 +42,15 @@ export function mayBegin(
   return own.length < tenth && all.length < most - tenth;
 }
 
-/** Whether another background job may begin beside these: they work in half of the places at most. */
+/** Whether another background job may start: they work in at most half of the places. */
 export const mayBeginInBackground = (background: readonly Waiting[], places: number): boolean =>
   working(background) < Math.ceil(places / 2);
 
 /**
- * What of a job's scope leads outside, such that the job counts as waiting while it does.
+ * The parts of a job's scope that call outside services, wrapped so that the job counts as waiting
+ * meanwhile.
  *
- * @param onWait is told when it begins to wait: there may be room now.
+ * @param onWait called when it begins to wait: there may be room for another job
  */
 export function outsideOf(
   job: Waiting,

@@ -286,7 +286,7 @@ describe("a worker", () => {
     const id = await add(await parts.newTenant(), "tests.new", {});
     work(1);
     while ((await stateOf(id))?.output === null) await sleep(20);
-    expect(await stateOf(id)).toMatchObject({ output: { error: "no job is called tests.new" } });
+    expect(await stateOf(id)).toMatchObject({ output: { error: "there is no job tests.new" } });
   });
 
   it("hands back what it runs when its node stops, and another does it", async () => {

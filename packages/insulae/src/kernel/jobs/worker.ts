@@ -1,19 +1,19 @@
 /**
- * Works the queues off, so many jobs at once, taking turns between the tenants:
+ * Works on the queues, several jobs in parallel, in turns between the tenants:
  *
- *   round: [acme, beta, …]  the queues that have something to do; one job of each, then a new round
- *      │ take (a lease of 30 s, prolonged every 10 s)
+ *   round: [acme, beta, …]  the queues that have work; one job of each, then a new round
+ *      │ take (a lease of 30 s, renewed every 10 s)
  *      ▼
  *   run in the tenant's scope ──► completed
- *      ├── failed ──► again later, twice as late each time; at last parked (`failed`)
- *      └── the process stops ──► handed back, as if it had not been taken
+ *      ├── failed ──► retried with exponential backoff; finally parked (`failed`)
+ *      └── the process stops ──► returned, without counting an attempt
  *
- * However much one tenant has waiting, another's job waits for one job of each tenant in the round at
- * most; no tenant has more than half of the places, and neither have background jobs (`turns.ts`). A job
- * that waits for somebody outside takes none, and some of what may be under way so is kept for tenants
- * that have nothing under way (`waiting.ts`). Tenants whose database server does not answer have no turn. It
- * looks for work when jobs are announced, when one ends or begins to wait, when the next one is due, and by
- * itself every half minute.
+ * However many jobs one tenant has queued, another's job waits at most for one job of each tenant
+ * in the round. A tenant uses at most half of the places, and so do background jobs (`turns.ts`). A
+ * job that waits for an outside service uses none, and part of the jobs under way is reserved for
+ * tenants without any (`waiting.ts`). Tenants on unreachable servers get no turn. The worker looks
+ * for work when jobs are announced, when one ends or begins to wait, when the next one is due, and
+ * every half minute.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Value } from "typebox/value";
@@ -37,16 +37,16 @@ import {
   type Waiting,
 } from "./waiting.ts";
 
-/** Thrown by a job where trying again makes no sense: it is parked at once. */
+/** Thrown by a job if retrying makes no sense: it is parked at once. */
 export class PermanentFailure extends Error {
   override readonly name = "PermanentFailure";
 }
 
 export interface JobWorker {
   start(): void;
-  /** There may be something to do. */
+  /** Call this when there may be work. */
   wake(): void;
-  /** Lets what is running finish for a moment, and hands the rest back. */
+  /** Lets running jobs finish for a moment and returns the rest to the queue. */
   close(): Promise<void>;
 }
 
@@ -54,11 +54,11 @@ export interface JobWorkerOptions {
   readonly queue: JobQueue;
   readonly declared: ReadonlyMap<string, JobDefinition>;
   readonly platform: Platform;
-  /** How many jobs run at once in this process. */
+  /** The number of jobs that this process runs in parallel. */
   readonly concurrency: number;
   readonly tracing?: Tracing | undefined;
   readonly log: Logger;
-  /** How long closing waits for what is running. */
+  /** How long closing waits for running jobs. */
   readonly graceMs?: number;
 }
 
@@ -66,7 +66,7 @@ interface Running extends Waiting {
   readonly taken: TakenJob;
   readonly kind: JobKind;
   readonly stop: AbortController;
-  /** Somebody else's by now: nothing that it does counts any more. */
+  /** Another worker has taken over the job; discard whatever it still does. */
   lost: boolean;
   progress: number | undefined;
   written: number | undefined;
@@ -79,7 +79,8 @@ const progressEveryMs = 1_000;
 export function createJobWorker(options: JobWorkerOptions): JobWorker {
   const { queue, declared, platform, concurrency, log, graceMs = 1_000 } = options;
   const watch = watchJobs(platform.metrics, options.tracing, declared.keys());
-  // Fewer tenants than that have something under way, so that in each round somebody may begin.
+  // Longer than the number of tenants that can have jobs under way, so that every round has one
+  // that may start.
   const roundLength = mostUnderWay(concurrency);
   const running = new Map<Running, Promise<void>>();
   const turns = createTurns({ queue, length: roundLength, down: platform.servers.down });
@@ -98,13 +99,13 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     });
   };
 
-  /** Fills the free places. */
+  /** Starts jobs while there are free places. */
   const look = async (): Promise<void> => {
     let dueAt = inMs(lookEveryMs);
     try {
       while (again && open) {
         again = false;
-        // Asked first, so that a job that becomes due meanwhile is missed by one of the two at most.
+        // Before taking: a job that becomes due in between is then found by one of the two.
         if (hasRoom()) dueAt = inMs((await queue.release()) ?? lookEveryMs);
         while (open && hasRoom()) {
           const turn = await turns.next(isFree);
@@ -116,7 +117,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     } catch (error) {
       again = false;
       dueAt = inMs(5_000 * (0.5 + Math.random()));
-      log.warn({ err: error }, "The queue of jobs can't be reached; it will be tried again");
+      log.warn({ err: error }, "Could not read the job queue; will retry");
     }
     clearTimeout(timer);
     if (!open) return;
@@ -146,8 +147,8 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     };
     const ended = work(run)
       .catch((error: unknown) => {
-        // Its lease ends, and somebody takes it over.
-        log.warn({ err: error, job_id: taken.id }, "What became of a job could not be noted");
+        // Its lease will expire and another worker take it over.
+        log.warn({ err: error, job_id: taken.id }, "Could not record the outcome of a job");
       })
       .finally(() => {
         running.delete(run);
@@ -163,7 +164,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     const tenant = name === platformQueue ? undefined : await platform.tenants.find(name);
     const isAway = () => tenant && platform.servers.down().includes(tenant.placement.serverId);
     if (name !== platformQueue && (tenant?.status !== "active" || isAway())) {
-      // Until it is active again, or its server answers: till then it has no turn.
+      // It gets no turn until its tenant is active or its server responds.
       await queue.handBack(taken);
       return;
     }
@@ -183,7 +184,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     } catch (error) {
       if (run.lost) return;
       if (isAway()) {
-        // It was no attempt: the job waits until the server answers.
+        // Not an attempt: the job waits until the server responds.
         await persist(() => queue.handBack(taken));
         return;
       }
@@ -201,9 +202,9 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     const { id, payload, retryCount } = run.taken;
     const definition = declared.get(payload.job);
     // A node of a newer version may know it.
-    if (!definition) throw new Error(`no job is called ${payload.job}`);
+    if (!definition) throw new Error(`there is no job ${payload.job}`);
     if (!Value.Check(definition.data, payload.data)) {
-      throw new PermanentFailure(`the data is not what ${payload.job} works on`);
+      throw new PermanentFailure(`the data does not match the schema of ${payload.job}`);
     }
     const { timeoutSeconds } = definition;
     const timer = setTimeout(
@@ -219,7 +220,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
       },
     };
     const fields = { job_id: id, job: payload.job };
-    // The types of data and scope were checked where the job was declared.
+    // `job` and `platformJob` have checked the types of data and scope.
     const call = (scope: object) => definition.run(payload.data as never, scope as never);
     const working =
       tenant === undefined
@@ -235,7 +236,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     return Promise.race([working, aborted(signal)]).finally(() => clearTimeout(timer));
   };
 
-  /** Not when it closes: then whoever takes the job over does it again. */
+  /** Retries until it closes. After that, whoever takes over the job runs it again. */
   const persist = (note: () => Promise<boolean>) => keepTrying(note, () => open);
 
   const prolongAll = async (all: boolean): Promise<void> => {
@@ -263,7 +264,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
         await prolongAll(all);
         if (all && (await queue.takeOver()) > 0) wake();
       } catch (error) {
-        log.warn({ err: error }, "The leases of jobs could not be prolonged");
+        log.warn({ err: error }, "Could not renew the leases of jobs");
       } finally {
         busy = false;
       }
@@ -288,9 +289,9 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
       ]);
       for (const run of running.keys()) {
         run.lost = true;
-        run.stop.abort(new Error("the server stops"));
+        run.stop.abort(new Error("the server is stopping"));
         await queue.handBack(run.taken).catch((error: unknown) => {
-          log.warn({ err: error, job_id: run.taken.id }, "A job could not be handed back");
+          log.warn({ err: error, job_id: run.taken.id }, "Could not return a job to the queue");
         });
       }
     },
@@ -302,10 +303,10 @@ const aborted = (signal: AbortSignal): Promise<never> =>
     signal.addEventListener("abort", () => reject(signal.reason));
   });
 
-/** By the clock of this process. */
+/** By this process's monotonic clock. */
 const inMs = (ms: number): number => performance.now() + ms;
 
-/** What an administrator of the tenant may read. */
+/** The error as the tenant's administrators may read it. */
 const reasonOf = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error);
   return keptText(error instanceof AppError ? `${error.code}: ${text}` : text, 500);

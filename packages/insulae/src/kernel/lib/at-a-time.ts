@@ -1,8 +1,9 @@
 /**
- * Bounds expensive work: how much of it runs at a time in this process, how much of that for one tenant,
- * and how much waits. A place that becomes free goes to the accounts in turn, and within an account to its
- * tenants, so a tenant's second waits for everybody's first. When the line is full, whoever has most in
- * it loses their last to a newcomer (`fair-shares.ts`). What finds no place is refused before it begins.
+ * A fair semaphore for expensive work. It limits how much runs in parallel in this process, how
+ * much of that for one tenant, and how much waits. Free places go to the accounts round-robin, and
+ * within an account to its tenants, so a tenant's second request waits for everybody's first. If
+ * the queue is full, a newcomer displaces the last entry of whoever has the most
+ * (`fair-shares.ts`). Work without a place is refused before it begins.
  */
 
 import { type AppError, defineError } from "./errors.ts";
@@ -21,48 +22,48 @@ export const serverBusy = defineError(
 );
 
 export interface AtATimeOptions {
-  /** What is bounded, in the plural; errors name it: `imports`. */
+  /** What is limited, in the plural, for error messages: `imports`. */
   readonly what: string;
-  /** How many run at a time in this process. */
+  /** How many run in parallel in this process. */
   readonly process: number;
-  /** How many of these for one tenant. Default: all, as long as nobody else waits. */
+  /** How many of these for one tenant. Default: all, while nobody else waits. */
   readonly tenant?: number;
-  /** How many more wait. Default 0. */
+  /** How many more may wait. Default 0. */
   readonly waiting?: number;
-  /** How many of these for one tenant. Default: all, as long as nobody else waits. */
+  /** How many of these for one tenant. Default: all, while nobody else waits. */
   readonly tenantWaiting?: number;
-  /** Seconds after which a client that was refused should retry. Default 1. */
+  /** Retry-After for refused clients, in seconds. Default 1. */
   readonly retryAfter?: number;
 }
 
-/** Gives the place back; once, however often it is called. */
+/** Releases the place. Further calls have no effect. */
 export type Leave = () => void;
 
 export interface AtATime {
   /**
    * Waits for a place, if there is room to wait.
    *
-   * @param signal ends the waiting, which then fails with `serverBusy`.
+   * @param signal stops waiting, which then fails with `serverBusy`
    * @throws tooManyAtOnce, serverBusy, each naming the limit
    */
   enter(holder: Holder, signal?: AbortSignal): Promise<Leave>;
-  /** Runs the task when there is a place for it. @throws as `enter` */
+  /** Runs the task once it has a place. @throws as `enter` */
   run<T>(holder: Holder, task: () => Promise<T>): Promise<T>;
 }
 
 interface Waiter {
   readonly start: (leave: Leave) => void;
-  /** Of those that may wait. */
+  /** Its part of the places in the queue. */
   readonly part: Part;
 }
 
-/** A holder's. */
+/** The queue of one holder. */
 interface Line {
   running: number;
   readonly waiting: Fifo<Waiter>;
 }
 
-/** A group's, whose turn comes first. */
+/** The queues of a group's holders; the next to run is first. */
 type Lines = Map<string, Line>;
 
 /**
@@ -152,7 +153,7 @@ export function createAtATime(options: AtATimeOptions): AtATime {
     const lines = groups.get(group) ?? new Map<string, Line>();
     const line = lines.get(name) ?? { running: 0, waiting: new Fifo<Waiter>() };
     if (line.running + line.waiting.size >= mostOfOne + mostWaitingOfOne) {
-      const whose = name === "" ? "what belongs to no tenant" : "a tenant";
+      const whose = name === "" ? "requests without a tenant" : "a tenant";
       throw refusal(mostOfOne, mostWaitingOfOne, whose);
     }
     groups.set(group, lines.set(name, line));
@@ -174,7 +175,7 @@ export function createAtATime(options: AtATimeOptions): AtATime {
   };
 }
 
-/** Its next one waits for everybody else's. */
+/** Moves the entry to the end, so that its next one waits for everybody else's. */
 function toTheEnd<V>(map: Map<string, V>, key: string, value: V): void {
   map.delete(key);
   map.set(key, value);

@@ -1,25 +1,29 @@
 /**
- * Where in an application's code something is: for errors whose own stack does not say so. What PostgreSQL
- * refuses is heard of in a socket's callback, so the stack of that error is pg's; whoever awaits the
- * statement is found when it fails (V8 follows the chain of awaiting functions), and costs nothing before.
+ * Finds the place in an application's code behind an error whose own stack does not have it.
+ * PostgreSQL's errors arrive in a socket callback, so their stack is pg's. The code that awaits the
+ * statement is found when it fails (V8 follows the chain of async frames), which costs nothing
+ * while it succeeds.
  */
 import { fileURLToPath } from "node:url";
 
-/** A place in the code; its text is only made when somebody asks for it. */
+/** A place in the code. Its text is created lazily. */
 export interface CallSite {
   readonly stack?: string;
 }
 
 type Callee = (...args: never[]) => unknown;
 
-/** Where `callee`, which is running, was called. */
+/** The place where the running function `callee` was called. */
 export function callSite(callee: Callee): CallSite {
   const site = {};
   capture(site, callee, 1);
   return site;
 }
 
-/** Gives the error the stack of those who await it, and of where its statement is declared. */
+/**
+ * Gives the error the stack of the code that awaits it, and the place where its statement is
+ * declared.
+ */
 export function relocate(error: Error, declared: CallSite | undefined, callee: Callee): void {
   capture(error, callee, 30);
   const place = declared && placesIn(declared.stack)[0];
@@ -36,8 +40,9 @@ function capture(target: object, callee: Callee, frames: number): void {
 const kernel = fileURLToPath(new URL("../", import.meta.url));
 
 /**
- * The first frame of an application's code, or of a feature: `src/notes/notes.queries.ts:12:5`, from the
- * working directory if it is below.
+ * The first frame of application or feature code, such as `src/notes/notes.queries.ts:12:5`;
+ * relative to the
+ * working directory if below it.
  */
 export function applicationFrame(at: Thrown | undefined): string | undefined {
   const places = placesIn(framesOf(at)).map((place) =>
@@ -51,13 +56,13 @@ export function applicationFrame(at: Thrown | undefined): string | undefined {
   return own?.startsWith(folder) ? own.slice(folder.length) : own;
 }
 
-/** An error, or a place. */
+/** An error or a call site. */
 interface Thrown {
   readonly stack?: string;
   readonly message?: string;
 }
 
-/** The stack without the error's message before it: a client may have chosen that, and let it look like frames. */
+/** The stack without the message, which a client may have made to look like frames. */
 function framesOf({ stack = "", message = "" }: Thrown = {}): string {
   const at = message === "" ? -1 : stack.indexOf(message);
   return at === -1 ? stack : stack.slice(at + message.length);

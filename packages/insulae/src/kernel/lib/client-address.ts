@@ -1,7 +1,7 @@
 /**
- * Where a request comes from: the peer, or what trusted proxies say (`TRUST_PROXY`; Fastify goes
- * through `X-Forwarded-For` from the right, as far as each hop is trusted). However it is written, an
- * address has one form here, for the audit log, the list of sessions, and the limits of a client.
+ * The client's address: the peer's, or the one that trusted proxies report (`TRUST_PROXY`; Fastify
+ * reads `X-Forwarded-For` from the right as long as each hop is trusted). Addresses have one
+ * canonical form here, used by the audit log, the list of sessions and the rate limits.
  */
 import { isIP } from "node:net";
 import type { FastifyRequest } from "fastify";
@@ -12,11 +12,11 @@ export interface ClientAddress {
   /** `203.0.113.7`, or as RFC 5952 writes it: `2001:db8::7`. */
   readonly address: string;
   /**
-   * What counts as one client: the address, or the /64 of an IPv6 address, in which whoever has one
-   * address has 2^64.
+   * The unit of rate limits: the address, or its /64 for IPv6, because whoever has one address
+   * usually has all 2^64 of them.
    */
   readonly block: string;
-  /** The larger networks that the address is in: of an IPv6 address its /56 and /48. */
+  /** The larger networks around an IPv6 address: its /56 and /48. */
   readonly networks: readonly string[];
 }
 
@@ -24,10 +24,12 @@ export type ClientOf = (request: FastifyRequest) => ClientAddress;
 
 const v4 = (address: string): ClientAddress => ({ address, block: address, networks: [] });
 
-/** A peer that has no address, such as one on a Unix socket. */
+/** For a peer without an address, such as one on a Unix socket. */
 const nowhere = v4("0.0.0.0");
 
-/** The address in its one form; undefined if it is none. An IPv4 address in IPv6 is itself. */
+/**
+ * The canonical address; undefined if the text is not one. IPv4-mapped IPv6 addresses become IPv4.
+ */
 export function parseAddress(text: string): ClientAddress | undefined {
   const bare = withoutPort(text);
   const kind = isIP(bare);
@@ -53,7 +55,9 @@ export function parseAddress(text: string): ClientAddress | undefined {
 const withoutPort = (text: string): string =>
   text.replace(/^\[(.+)\](:\d+)?$/, "$1").replace(/^([\d.]+):\d+$/, "$1");
 
-/** What a proxy writes that is no address (`unknown`) counts as the proxy's own. */
+/**
+ * If a proxy writes something that is not an address (`unknown`), the proxy's own address is used.
+ */
 export function createClientOf(): ClientOf {
   const known = new LRUCache<string, ClientAddress>({ max: 10_000 });
   return (request) => {

@@ -1,14 +1,14 @@
 /**
- * Cookies (RFC 6265bis). All of this server's are named `__Host-…`: a browser takes such a one only
- * from the host itself, over https, with `Path=/` and without `Domain`, so that neither a sibling
- * subdomain nor a plain http page can set or shadow it. (On `http://localhost` Chromium and Firefox
- * take them as well, which is what development needs.)
+ * Cookies (RFC 6265bis). All of this server's are named `__Host-…`. Browsers accept such cookies
+ * only from the host itself, over HTTPS, with `Path=/` and without `Domain`, so neither a sibling
+ * subdomain nor a plain HTTP page can set or shadow them. (On `http://localhost`, Chromium and
+ * Firefox accept them too, which development needs.)
  */
 
-/** Twice the same name in one header: somebody has put one beside the other. */
+/** The same name occurs twice in the header: somebody may have injected one. */
 export const doubled = Symbol("a cookie that was sent twice");
 
-/** The value of a cookie, as it was sent. */
+/** The value of a cookie, exactly as sent. */
 export function cookieIn(
   header: string | undefined,
   name: string,

@@ -1,14 +1,14 @@
 /**
- * CSV (RFC 4180), out and in.
+ * Writes and reads CSV (RFC 4180).
  *
- * A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@` for a formula, also one that somebody has
- * registered as their name. Such a cell gets an apostrophe in front, which spreadsheets take for "this is
- * text" and don't show; what looks like that already gets one more. Numbers and telephone numbers
- * (`-3.50`, `+49 30 1234`) can do nothing and stay as they are. Reading takes the apostrophe away again, so
- * what was written comes back as it was.
+ * Formula injection: spreadsheets treat a cell that begins with `=`, `+`, `-` or `@` as a formula,
+ * even if it is somebody's registered name. The writer prefixes such cells with an apostrophe,
+ * which spreadsheets read as "text" and don't display; cells that already look like that get
+ * another one. Numbers and telephone numbers (`-3.50`, `+49 30 1234`) are harmless and stay
+ * unchanged. The reader removes the apostrophe again, so a round trip preserves the values.
  *
- * A spreadsheet that is told to separate by something else than the comma (`;`, tab) cuts cells in two, quoted or
- * not, and what follows may be a formula. No CSV prevents that and is still read as it was written.
+ * A spreadsheet configured to split at another separator (`;`, tab) splits cells even within
+ * quotes, and the rest may be a formula. No CSV can prevent that and still be read back unchanged.
  */
 import { Readable } from "node:stream";
 import { setImmediate } from "node:timers/promises";
@@ -30,39 +30,39 @@ const cellOf = (value: unknown): string => {
 
 const textOf = (cell: string): string => (escapedFormula.test(cell) ? cell.slice(1) : cell);
 
-/** One line each, ending in CR LF. Null is an empty cell. */
+/** One line per row, ending in CR LF. Null becomes an empty cell. */
 export const csvText = (rows: readonly (readonly unknown[])[]): string =>
   stringify(
     rows.map((row) => row.map(cellOf)),
-    // Half of a line's end is one to many readers, too.
+    // Quote lone CR and LF too: many readers treat them as line ends.
     { record_delimiter: "windows", quoted_match: /[\r\n]/ },
   );
 
 export interface CsvRecord {
-  /** On which it begins; the first is 1. */
+  /** The line on which it begins, from 1. */
   readonly line: number;
   readonly cells: readonly string[];
 }
 
-/** A cell and its neighbours, before anybody looks at them. */
+/** The maximum length of a record. */
 const maxRecordLength = 65_536;
 
-/** A share of the event loop's time; other requests have theirs in between. */
+/** How long to parse before yielding to other requests. */
 const sliceMs = 5;
-/** The parser reads so much without a pause: less than a slice, whatever it is. */
+/** The parser reads this much without a pause: always less than a slice. */
 const pieceBytes = 4_096;
 
 interface Parsed {
   readonly cells: readonly string[];
-  /** In the file so far. */
+  /** So far in the file. */
   readonly emptyLines: number;
 }
 
 /**
- * The records, as they come; empty lines are none. Parsing them, and whatever the caller does with them,
- * lets the event loop turn every few milliseconds.
+ * Yields the records as they arrive, skipping empty lines. Yields to the event loop every few
+ * milliseconds, including the time that the caller spends on a record.
  *
- * @throws malformedCsv, or what reading the bytes throws
+ * @throws malformedCsv, and errors from reading the bytes
  */
 export async function* csvRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<CsvRecord> {
   const rest = createRest();
@@ -72,8 +72,8 @@ export async function* csvRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenera
     relax_column_count: true,
     max_record_size: maxRecordLength,
     on_record(cells: string[], { empty_lines: emptyLines }) {
-      // The parser makes an error, with its stack, for each record of another length than the first one,
-      // also where it throws none: 35 µs. To it, each is the first.
+      // For each record whose length differs from the first one's, the parser creates an error with
+      // a stack, even if it doesn't throw it: 35 µs. Make every record look like the first.
       Object.assign(parser.info, { records: 0 });
       return { cells, emptyLines } as unknown as string[]; // typed for the parser, which passes it on
     },
@@ -82,7 +82,7 @@ export async function* csvRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenera
   source.on("error", (error) => parser.destroy(error));
   source.pipe(parser);
   try {
-    // The parser's own count takes a CR LF within quotes for two.
+    // Count here: the parser counts a CR LF within quotes as two.
     let line = 1;
     for await (const { cells, emptyLines } of parser as AsyncIterable<Parsed>) {
       if (cells.length > 1 || cells[0] !== "") {
@@ -93,7 +93,7 @@ export async function* csvRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenera
     }
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    // Its message may quote the file; the code says the same.
+    // The parser's message may quote the file; its code has the same information.
     const reason = error.code.replace("CSV_", "").replaceAll("_", " ").toLowerCase();
     throw malformedCsv({ detail: `Line ${String(error.lines)}: ${reason}.`, cause: error });
   } finally {
@@ -102,7 +102,10 @@ export async function* csvRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenera
   }
 }
 
-/** Text in small pieces, without a mark at its beginning. @throws malformedCsv if it is not UTF-8 */
+/**
+ * Decodes the text in small pieces, without a byte order mark. @throws malformedCsv if it is not
+ * UTF-8
+ */
 async function* utf8(
   bytes: AsyncIterable<Uint8Array>,
   rest: () => Promise<void> | undefined,
@@ -124,7 +127,7 @@ async function* utf8(
   yield decode();
 }
 
-/** What waits for a turn of the event loop when a slice of its time is over. */
+/** Returns a promise to wait for when a slice is used up. */
 function createRest(): () => Promise<void> | undefined {
   let begun = performance.now();
   return () => {

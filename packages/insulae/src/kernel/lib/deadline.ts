@@ -1,22 +1,22 @@
 /**
- * Deadlines of our own. Timeouts of libraries are often none: they measure how long nothing comes, end
- * when a request is written, or wait for an event that the other side has to cause. This one ends
- * the call whatever the other side does.
+ * Deadlines enforced by this process. Timeouts of libraries often don't bound a call: they measure
+ * silence, stop once the request is written, or depend on an event that the other side has to
+ * cause.
  */
 
-/** The time for something outside this process is over. */
+/** A call to another system took too long. */
 export class DeadlineExceeded extends Error {
   constructor(milliseconds: number) {
-    super(`there was no complete answer within ${milliseconds / 1000} s`);
+    super(`there was no complete response within ${milliseconds / 1000} s`);
     this.name = "DeadlineExceeded";
   }
 }
 
 /**
- * Gives the work so much time. It gets a signal, so that it can end; nobody waits until it does.
+ * Runs the work with a deadline. The work gets a signal to stop, but nobody waits until it does.
  *
- * @param outer ends it earlier, with its own reason.
- * @throws DeadlineExceeded, the reason of `outer`, or what the work throws
+ * @param outer ends it earlier, with its own reason
+ * @throws DeadlineExceeded, the reason of `outer`, or the error of the work
  * @example
  * await withDeadline(30_000, (abortSignal) => client.send(command, { abortSignal }));
  */
@@ -29,12 +29,12 @@ export async function withDeadline<Result>(
   const controller = new AbortController();
   const ended = Promise.withResolvers<never>();
   const end = (reason: unknown): void => {
-    // First, so that what the work throws because of it doesn't hide why.
+    // Reject first: the work's own reaction to the abort must not hide the reason.
     ended.reject(reason);
     controller.abort(reason);
   };
   const endWithOuter = () => end(outer?.reason);
-  // Not AbortSignal.timeout: its timer doesn't keep a process that waits for nothing else.
+  // Not AbortSignal.timeout: its timer does not keep the process alive.
   const timer = setTimeout(() => end(new DeadlineExceeded(milliseconds)), milliseconds);
   outer?.addEventListener("abort", endWithOuter, { once: true });
   try {

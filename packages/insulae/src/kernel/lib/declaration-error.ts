@@ -1,14 +1,14 @@
-/** What an application's author declared, and what keeps it from being served. */
+/** Errors in an application's declarations that prevent it from starting. */
 
-/** Thrown before anything is opened or migrated. It lists all problems at once. */
+/** Thrown before anything is opened or migrated. Lists all problems at once. */
 export class DeclarationError extends Error {
   override readonly name = "DeclarationError";
-  /** Each says what is wrong, where, and what to do about it. */
+  /** Each says what is wrong, where, and how to fix it. */
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
     super(
-      `The application is not well declared:\n${problems.map((each) => `- ${each}`).join("\n")}`,
+      `The application's declarations are invalid:\n${problems.map((each) => `- ${each}`).join("\n")}`,
     );
     this.problems = problems;
   }
@@ -19,7 +19,7 @@ export function refuse(problems: readonly string[]): void {
   if (problems.length > 0) throw new DeclarationError([...new Set(problems)]);
 }
 
-/** Adds the problems that the work throws to those found so far. @returns undefined if there were any */
+/** Adds the problems that the work throws to the list. @returns undefined if there were any */
 export async function collecting<Result>(
   problems: string[],
   work: () => Result | Promise<Result>,
@@ -33,7 +33,7 @@ export async function collecting<Result>(
   }
 }
 
-/** Those of an object's names that mean nothing, each with the name that was probably meant. */
+/** The unknown names among an object's properties, each with a suggestion. */
 export function unknownNames(given: object, known: Iterable<string>): string[] {
   const names = [...known];
   return Object.keys(given)
@@ -41,14 +41,14 @@ export function unknownNames(given: object, known: Iterable<string>): string[] {
     .map((name) => `${name} is not an option${hint(name, names)}`);
 }
 
-/** `; did you mean tables?`, or nothing if none of the names is similar. */
+/** `; did you mean tables?`, or empty if no name is similar. */
 export function hint(name: string, names: Iterable<string>): string {
   const distances = [...names].map((each) => ({ each, far: distance(name, each) }));
   const [best] = distances.toSorted((a, b) => a.far - b.far);
   return best && best.far <= Math.max(1, name.length / 3) ? `; did you mean ${best.each}?` : "";
 }
 
-/** How many letters have to be changed, added or taken away (Levenshtein). */
+/** The edit distance (Levenshtein). */
 function distance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, at) => at);
   for (const [i, letter] of [...from].entries()) {
@@ -62,9 +62,9 @@ function distance(from: string, to: string): number {
   return row.at(-1) ?? 0;
 }
 
-/** What a value is that should have been something else; undefined mostly comes of an import circle. */
+/** Describes an unexpected value. Undefined is mostly caused by an import cycle. */
 export function describeValue(value: unknown): string {
-  if (value === undefined) return "undefined: its import is misspelt, or part of an import circle";
+  if (value === undefined) return "undefined: its import is misspelt or part of an import cycle";
   if (value === null) return "null";
   if (value instanceof Promise) return "a promise: await it";
   if (typeof value === "function") return "a function";

@@ -1,7 +1,8 @@
 /**
- * @param above a share of the time, from 0 to 1.
- * @returns tells whether this process's event loop has been busy for more than that since it was asked
- *   last.
+ * @param above a share of the time, from 0 to 1
+ * @returns a function that tells whether this process's event loop has been busier than that since
+ * the last
+ *   call
  */
 export function busyLoop(above: number): () => boolean {
   let before = performance.eventLoopUtilization();

@@ -1,10 +1,10 @@
 /**
- * Divides among many what the process has a bound of: bytes, or places in a line. A holder may have all of it
- * while nobody else needs it. When it is used up, whoever holds most gives up one part to whoever would
- * then hold less, again and again (max-min fairness). So nobody keeps others out by filling it: a newcomer
- * always gets in as long as somebody holds more than they ask for.
+ * Max-min fairness for a limited resource: bytes, or places in a queue. A holder may use all of it
+ * while nobody else needs it. Once it is used up, the holder with the most gives up parts to
+ * holders that would then have less. So nobody can lock out others by filling it: a newcomer gets
+ * in as long as somebody holds more.
  *
- * Tenants of one account are one group: first groups are compared, then the holders within the group.
+ * Tenants of one account form a group: groups are compared first, then the holders within a group.
  */
 
 import type { Tenant } from "../tenancy/tenant.ts";
@@ -12,39 +12,41 @@ import type { ClientAddress } from "./client-address.ts";
 
 /** Who has a share. */
 export interface Holder {
-  /** Those who share one share: a new tenant of an account is no new share. */
+  /** Holders in the same group have one share together: more tenants don't give an account more. */
   readonly group: string;
   readonly name: string;
 }
 
-/** @param tenant undefined: the platform, which has a share like a tenant. */
+/** @param tenant undefined: the platform, which has a share like a tenant */
 export function holderOf(tenant: Pick<Tenant, "id" | "ownerAccountId"> | undefined): Holder {
   const name = tenant?.id ?? "";
   return { group: tenant?.ownerAccountId ?? name, name };
 }
 
-/** Somebody of whom only the address is known. Whoever has an IPv6 address may have a whole /48. */
+/**
+ * A client of which only the address is known. Whoever has an IPv6 address may have a whole /48.
+ */
 export const holderAt = ({ block, networks }: ClientAddress): Holder => ({
   group: networks.at(-1) ?? block,
   name: block,
 });
 
-/** Something that takes a part of its holder's share. */
+/** A part of a holder's share that is in use. */
 export interface Part {
   /**
-   * Takes so much more of it; where there is no more, from whoever holds most.
+   * Takes more; if nothing is left, from whoever holds most.
    *
-   * @returns false: nobody holds more than the holder would, and nothing was taken.
+   * @returns false if nobody holds more than this holder would; then nothing changes
    */
   grow(by: number): boolean;
-  /** Gives it back. */
+  /** Gives the part back. */
   end(): void;
 }
 
 export interface FairShares {
-  /** @param lose hears that another needs the part, which has been given back. */
+  /** @param lose called when the part was taken away for another holder */
   begin(holder: Holder, lose: () => void): Part;
-  /** Whether a part may grow by so much now. */
+  /** Whether a part could grow by this much now. */
   hasRoom(holder: Holder, more: number): boolean;
   heldBy(holder: Holder): number;
 }
@@ -56,7 +58,7 @@ interface Held {
 
 interface Share {
   amount: number;
-  /** The oldest first. */
+  /** Oldest first. */
   readonly parts: Set<Held>;
 }
 
@@ -66,7 +68,7 @@ interface Group {
 }
 
 /**
- * @param loses which part of the holder with most is given up.
+ * @param loses which part of the largest holder is taken away
  * @example
  * const bytes = createFairShares(1_000_000, "oldest");
  * const part = bytes.begin(holderOf(tenant), () => socket.destroy());
@@ -89,7 +91,7 @@ export function createFairShares(size: number, loses: "oldest" | "newest"): Fair
     if (group.shares.size === 0) groups.delete(holder.group);
   };
 
-  /** Whoever holds most, if that is more than the holder would with so much more. */
+  /** The largest holder, if it holds more than `holder` would after growing by `more`. */
   const richerThan = (holder: Holder, more: number): Holder | undefined => {
     const own = groups.get(holder.group);
     const [group, most] = largest(groups);

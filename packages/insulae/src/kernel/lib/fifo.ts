@@ -1,14 +1,14 @@
 /**
- * What is under way, in the order of its coming; mostly the first is the next to leave.
+ * A queue as a ring buffer, with removal in the middle.
  *
- * Not a `Set`: one that is always in use is copied into a new table every few items, and the old table
- * goes on pointing to the new one. Once such a table has reached V8's old generation, all tables after
- * it do, and with them all that they ever held: a flood's answers, megabytes of them, were copied over
- * and over, and everybody's p99 was that of the collector. An array that is shifted, or cut now and then,
- * leaves such copies too. So it is a ring, which is copied only when more wait than ever did.
+ * Not a `Set`: V8 copies a busy one into a new table every few items, and the old table keeps
+ * pointing to the new one. Once such a table is in the old generation, so are all later ones with
+ * everything they ever held. Under a flood, megabytes of responses were copied again and again, and
+ * the collector determined everybody's p99. A shifted or spliced array leaves such copies too. The
+ * ring is copied only when it has to grow.
  */
 export class Fifo<Item> {
-  /** Its length is a power of two; undefined where there is nothing. */
+  /** Its length is a power of two; free slots are undefined. */
   #ring: (Item | undefined)[] = new Array(8).fill(undefined);
   #head = 0;
   #size = 0;
@@ -25,7 +25,7 @@ export class Fifo<Item> {
     return this.#indexOf(item) >= 0;
   }
 
-  /** The first that matches. */
+  /** The first item that matches. */
   find(match: (item: Item) => boolean): Item | undefined {
     for (let i = 0; i < this.#size; i += 1) {
       const item = this.#ring[this.#at(i)] as Item; // none is undefined
@@ -40,7 +40,7 @@ export class Fifo<Item> {
     this.#size += 1;
   }
 
-  /** Puts it ahead of all others. */
+  /** Inserts at the front. */
   unshift(item: Item): void {
     this.#makeRoom();
     this.#head = this.#at(-1);
@@ -60,17 +60,17 @@ export class Fifo<Item> {
   delete(item: Item): void {
     const index = this.#indexOf(item);
     if (index < 0) return;
-    // Those before it move up.
+    // Shift the items before it by one.
     for (let i = index; i > 0; i -= 1) this.#ring[this.#at(i)] = this.#ring[this.#at(i - 1)];
     this.shift();
   }
 
-  /** A copy. */
+  /** A copy of the items in order. */
   toArray(): Item[] {
     return Array.from({ length: this.#size }, (_, i) => this.#ring[this.#at(i)] as Item); // none is undefined
   }
 
-  /** Where the one is that comes so many after the first. */
+  /** The slot of the item at this index. */
   #at(index: number): number {
     return (this.#head + index) & (this.#ring.length - 1);
   }

@@ -1,6 +1,6 @@
-/** HTML that is put together here: what is put into it is escaped. */
+/** Builds HTML with everything inserted escaped. */
 
-/** What stands for itself in HTML; everything else that `html` is given is escaped. */
+/** Trusted HTML, which `html` inserts unescaped. */
 export class Html {
   readonly text: string;
   constructor(text: string) {
@@ -9,7 +9,7 @@ export class Html {
 }
 
 /**
- * HTML, with what is put into it escaped.
+ * An HTML template that escapes its values.
  *
  * @example html`<p>${name}</p>`
  */
@@ -38,6 +38,6 @@ const entities: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Also good within an attribute in quotes. */
+/** Also safe within a quoted attribute. */
 export const escapeHtml = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => entities[character] ?? "");

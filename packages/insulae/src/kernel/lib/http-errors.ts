@@ -1,6 +1,6 @@
 import { defineError } from "./errors.ts";
 
-/** Errors of HTTP itself; those of features are defined by the features. */
+/** Errors of HTTP itself. Features define their own. */
 export const validationFailed = defineError(
   "validation_failed",
   400,
@@ -48,7 +48,7 @@ export const unsupportedMediaType = defineError(
   415,
   "The body has an unsupported media type or encoding",
 );
-/** The errors of a body of another type than this one, and of one that is compressed. */
+/** Errors for a body of the wrong type, and for a compressed one. */
 export const wrongMediaType = (wanted: string) =>
   unsupportedMediaType({ detail: `Send the body as ${wanted}.` });
 export const encodedBody = () =>

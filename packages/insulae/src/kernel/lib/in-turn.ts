@@ -2,12 +2,13 @@ import { type QueryExecutorProvider, sql } from "kysely";
 import type { ErrorFactory } from "./errors.ts";
 
 /**
- * Makes transactions that count before they insert take turns, so that a limit holds for several at
- * once: call it first, then count. Whoever waited sees what those before it have committed (READ
- * COMMITTED). It lasts until the transaction ends, and in a tenant's scope it is the tenant's alone.
+ * Serialises transactions that count rows before they insert, so that a limit holds under
+ * concurrency. Call it first, then count. A transaction that waited sees what those before it
+ * committed (READ COMMITTED). The lock lasts until the transaction ends; in a tenant's scope it is
+ * that tenant's alone.
  *
- * @param what is counted, such as `webhooks`.
- * @param whose they are, where that is not the tenant of the scope.
+ * @param what what is counted, such as `webhooks`
+ * @param whose the owner, if that is not the scope's tenant
  * @example
  * await inTurn(tx, "api_keys", user.id);
  * if ((await countApiKeysOf(tx, user.id)) >= 50) throw tooManyApiKeys();
@@ -19,8 +20,8 @@ export const inTurn = (tx: QueryExecutorProvider, what: string, whose = "") =>
     ))`.execute(tx);
 
 /**
- * Refuses another row to a tenant that has as many as it may; to be called in the transaction that
- * inserts it.
+ * Refuses another row to a tenant that has reached a limit. Call it in the transaction that
+ * inserts.
  *
  * @throws error
  * @example

@@ -1,4 +1,4 @@
-/** The names of an object's properties: of a list's items and a page's `items`, too. */
+/** The property names of an object, of a list's items, or of a page's `items`. */
 export type NamesIn<T> = unknown extends T
   ? unknown
   : T extends readonly (infer Item)[]
@@ -8,17 +8,18 @@ export type NamesIn<T> = unknown extends T
       : keyof T;
 
 /**
- * JSON text that PostgreSQL has built, on its way to the client untouched: it is neither parsed nor
- * serialised again. The HTTP layer sends `text` as the body.
+ * JSON text built by PostgreSQL that is sent to the client without being parsed and serialised
+ * again. The HTTP layer sends `text` as the body.
  *
- * @typeParam T what the text describes; only the types know it. The names that are in the text have to be
- *   names of what the route declares, since nothing takes a column too many out of it.
+ * @typeParam T the type that the text represents; it exists at compile time only. The names in the
+ * text must be
+ *   names that the route declares, because nothing removes a column too many at run time.
  * @example
  * return new Json<{ id: number }>('{"id":1}');
  */
 export class Json<out T = unknown, out Names = NamesIn<T>> {
   readonly text: string;
-  /** Types only: these are never set. */
+  /** Only types; never set. */
   declare readonly "the text describes"?: T;
   declare readonly "and has the names"?: Names;
 
@@ -26,12 +27,12 @@ export class Json<out T = unknown, out Names = NamesIn<T>> {
     this.text = text;
   }
 
-  /** What the text describes; its times are text. */
+  /** The parsed value. Timestamps are strings. */
   value(): T {
     return JSON.parse(this.text);
   }
 
-  /** So that `JSON.stringify` of something that holds one gives its value, not its text. */
+  /** Makes `JSON.stringify` of an enclosing object include the value, not the text. */
   toJSON(): unknown {
     return JSON.parse(this.text);
   }

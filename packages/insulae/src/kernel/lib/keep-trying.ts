@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** After the first attempt; six seconds in all. */
+/** After the first attempt; six seconds in total. */
 const retries = 6;
 
 /**
- * Notes what has been done outside, such as a message that was sent: it shall not be done twice because
- * the database was away for a moment.
+ * Retries recording something that has happened outside, such as a sent message, so that a short
+ * database outage does not cause it to be done twice.
  *
- * @param isWorthIt whether to go on. @throws what the last attempt threw
+ * @param isWorthIt whether to continue
+ * @throws the error of the last attempt
  */
 export async function keepTrying<Result>(
   note: () => Promise<Result>,

@@ -1,35 +1,35 @@
 import { LRUCache } from "lru-cache";
 import type { MaybePromise } from "./maybe-promise.ts";
 
-/** How long an answer is kept that came while announcements could not be heard. */
+/** How long to keep a value loaded while announcements were not being received. */
 const unheardMs = 1_000;
 
-/** How exactly lifetimes are kept, in milliseconds: asking for the time at each hit would cost more. */
+/** The precision of lifetimes in milliseconds. Reading the clock on each hit would cost more. */
 const ttlResolution = 100;
 
 export interface Answers<Answer extends object> {
   find(key: string, load: () => Promise<Answer | undefined>): MaybePromise<Answer | undefined>;
   forget(key: string): void;
-  /** Forgets those whose key begins so. It looks at all: under a millisecond for 50,000. */
+  /** Removes all keys with the prefix. Scans all keys: under a millisecond for 50,000. */
   forgetAll(prefix: string): void;
   clear(): void;
 }
 
 export interface AnswersOptions {
-  /** How many are kept. */
+  /** The maximum number of entries. */
   readonly max: number;
   readonly ttlMs: number;
   /**
-   * Whether changes are heard of, as `FollowAnnouncements` says; while they are not, an answer is kept for
-   * a second only.
+   * Whether announcements of changes are being received (see `FollowAnnouncements`). If not, values
+   * are kept for a second only.
    */
   readonly listening?: () => boolean;
 }
 
 /**
- * Answers that are asked for once, however many wait, and kept for a while; "nobody" is an answer
- * too. An answer that was asked for before something was forgotten is given to those who waited for
- * it, and not kept.
+ * A cache that loads each value once, however many callers wait for it; "not found" is cached too.
+ * If an entry is invalidated while it is being loaded, the waiting callers get the value, but it is
+ * not cached.
  */
 export function createAnswers<Answer extends object>({
   max,
@@ -63,7 +63,7 @@ export function createAnswers<Answer extends object>({
 
   return {
     find(key, load) {
-      listening(); // If it is found only now that nothing is heard, this empties them.
+      listening(); // Empties the cache if it turns out that announcements are not being received.
       const hit = known.get(key);
       return hit ? hit.answer : (waiting.get(key) ?? ask(key, load));
     },

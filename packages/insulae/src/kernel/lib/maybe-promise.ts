@@ -1,17 +1,17 @@
 /**
- * Answers that are mostly at hand: a cache's hit is a plain value, a miss a promise. Code on the path
- * of a request goes on at once with the one and waits only for the other; an `await` would put every
- * request through the microtask queue a few times for nothing.
+ * Values that are mostly available at once: a cache hit is a plain value, a miss a promise. Code on
+ * the request path continues synchronously with a value and waits only for a promise; `await` would
+ * send every request through the microtask queue several times.
  */
 export type MaybePromise<T> = T | Promise<T>;
 
-/** Goes on with the value, now if it is here. */
+/** Continues with the value, synchronously if possible. */
 export const chain = <T, R>(
   value: MaybePromise<T>,
   next: (value: T) => MaybePromise<R>,
 ): MaybePromise<R> => (value instanceof Promise ? value.then(next) : next(value));
 
-/** All the values, now if they are all here. */
+/** All the values, synchronously if none is a promise. */
 export const all = <T extends readonly unknown[]>(
   values: T,
 ): MaybePromise<{ -readonly [K in keyof T]: Awaited<T[K]> }> =>

@@ -9,15 +9,15 @@ test("what was sealed is opened again, and never looks the same", () => {
   expect(secrets.seal("server-url", "postgres://admin:pass@db/ü")).not.toBe(sealed);
 });
 
-test("a sealed value cannot be opened for another purpose, with another secret, or when changed", () => {
+test("a sealed value cannot decrypt for another purpose, with another secret, or when changed", () => {
   const sealed = secrets.seal("server-url", "postgres://");
   const other = createSecrets("another master secret of more than 32 chars");
   const bytes = Buffer.from(sealed.slice(3), "base64url");
   bytes[14] = (bytes[14] ?? 0) ^ 1;
-  expect(() => secrets.open("signing-key", sealed)).toThrow("cannot be opened");
-  expect(() => other.open("server-url", sealed)).toThrow("cannot be opened");
+  expect(() => secrets.open("signing-key", sealed)).toThrow("cannot decrypt");
+  expect(() => other.open("server-url", sealed)).toThrow("cannot decrypt");
   expect(() => secrets.open("server-url", `v1.${bytes.toString("base64url")}`)).toThrow(
-    "cannot be opened",
+    "cannot decrypt",
   );
   for (const text of ["", "v1.", "v2.AAAA", "postgres://admin@db/main"]) {
     expect(() => secrets.open("server-url", text)).toThrow("not a sealed value");

@@ -1,28 +1,28 @@
 /**
- * One master secret, from which all others are derived (HKDF-SHA-256, RFC 5869), each for one
- * purpose: knowing one says nothing about another, and nothing derived has to be stored.
+ * Derives all secrets from one master secret (HKDF-SHA-256, RFC 5869), one per purpose. Knowing one
+ * reveals nothing about another, and none has to be stored.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
 import type { TenantId } from "../tenancy/tenant.ts";
 
 export interface Secrets {
-  /** Key material for one purpose; always the same for the same master secret. */
+  /** Key material for one purpose, always the same for the same master secret. */
   derive(purpose: string, bytes: number): Buffer;
   /** The password of a database role: 256 bits, derived from the role's name. */
   rolePassword(role: string): string;
   /**
-   * Encrypts and authenticates (AES-256-GCM). What was sealed for one purpose can't be opened for
-   * another, so a stored value cannot be put in another's place.
+   * Encrypts and authenticates (AES-256-GCM). The result can be opened for the same purpose only,
+   * so a stored value can't be moved to another place.
    */
   seal(purpose: string, plaintext: string): string;
-  /** @throws Error if it was sealed for another purpose, with another secret, or changed since. */
+  /** @throws Error if it was sealed for another purpose or with another secret, or was modified */
   open(purpose: string, sealed: string): string;
 }
 
-/** The same for what a tenant keeps: sealed for that tenant only. */
+/** Encryption of a tenant's stored secrets, bound to that tenant. */
 export type TenantSecrets = Pick<Secrets, "seal" | "open">;
 
-/** A tenant's secrets can't be put in another tenant's row, nor in a place for another purpose. */
+/** The result can't be used in another tenant's row or for another purpose. */
 export const tenantSecrets = (secrets: TenantSecrets, tenantId: TenantId): TenantSecrets => ({
   seal: (purpose, plaintext) => secrets.seal(`${purpose}:${tenantId}`, plaintext),
   open: (purpose, sealed) => secrets.open(`${purpose}:${tenantId}`, sealed),
@@ -33,7 +33,7 @@ const nonceBytes = 12;
 const tagBytes = 16;
 
 /**
- * @param masterSecret at least 32 characters or bytes of it.
+ * @param masterSecret at least 32 characters or bytes
  * @example
  * const secrets = createSecrets(config.masterSecret);
  * secrets.open("server-url", secrets.seal("server-url", url)) === url;
@@ -75,7 +75,7 @@ export function createSecrets(masterSecret: string | Buffer): Secrets {
         );
       } catch (cause) {
         throw new Error(
-          "a sealed value cannot be opened: the master secret is another one, or the value was changed",
+          "cannot decrypt a value: the master secret differs, or the value was modified",
           { cause },
         );
       }

@@ -1,11 +1,12 @@
 import type { ServerResponse } from "node:http";
 
-/** For a piece of an answer, and what of it is still on its way. */
+/** How long a client may take for one piece of a response. */
 const takenWithinMs = 120_000;
 
 /**
- * The pieces of an answer, as the client takes them. One that takes none for two minutes is cut off: it
- * holds a page of rows or a file's descriptor, and perhaps a place that others wait for.
+ * Yields the pieces of a response as the client takes them. Disconnects a client that takes none
+ * for two minutes: it holds a page of rows or a file descriptor, and perhaps a place that others
+ * wait for.
  */
 export async function* takeInTime<Piece>(
   pieces: AsyncIterable<Piece>,

@@ -1,21 +1,21 @@
 /**
- * The one encoder of a tenant's keys, for whatever lives outside PostgreSQL: rate limits, sessions,
- * caches. A key is `insulae:<tenant>:<part>:<part>…`, and no two lists of parts have the same key:
- * what separates parts can't be in one, nor what Redis would not keep apart (half of a surrogate
- * pair becomes U+FFFD in UTF-8).
+ * The only encoder of tenant-scoped keys outside PostgreSQL: rate limits, sessions, caches. A key
+ * is `insulae:<tenant>:<part>:<part>…`. The encoding is injective: parts can't contain the
+ * separator, nor anything that Redis would not distinguish (half a surrogate pair becomes U+FFFD in
+ * UTF-8).
  */
 import type { TenantId } from "../tenancy/tenant.ts";
 
 const prefix = "insulae";
 
-/** The place of the tenant's id in keys of the platform. No id is encoded as this. */
+/** Stands for the tenant's id in keys of the platform. No id is encoded as this. */
 const platform = "%";
 
 const special = /[%:]|\p{Surrogate}/u;
 // Bounded: it is a single character.
 const everySpecial = new RegExp(special.source, "gu");
 
-/** Always four digits, so that what follows can't be taken for one of them. */
+/** Always four digits, so that what follows can't be read as one of them. */
 const spelled = (character: string): string =>
   `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 
@@ -23,7 +23,7 @@ const encode = (part: string): string =>
   special.test(part) ? part.replaceAll(everySpecial, spelled) : part;
 
 /**
- * The key of something of a tenant's, or of the platform's where `tenant` is undefined.
+ * The key of something of a tenant, or of the platform if `tenant` is undefined.
  *
  * @example
  * tenantKey(tenant.id, "session", id); // insulae:0190…:session:0191…

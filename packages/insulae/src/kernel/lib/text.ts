@@ -1,11 +1,11 @@
 /**
- * Text from outside. Limits count characters, as JSON Schema, PostgreSQL's `char_length` and people do:
- * code points, of which an emoji is one where JavaScript's `length` says two.
+ * Text from outside. Limits count characters like JSON Schema, PostgreSQL's `char_length` and
+ * people do: code points. An emoji is one, where JavaScript's `length` counts two.
  */
 
 /**
- * The beginning of a text, of so many UTF-16 code units at most: never half a character, and no lone
- * surrogate, which neither JSON nor PostgreSQL takes.
+ * The beginning of a text, at most this many UTF-16 code units. Never ends in half a character, and
+ * contains no lone surrogates, which neither JSON nor PostgreSQL accepts.
  */
 export function beginning(text: string, units: number): string {
   if (text.length <= units) return text.toWellFormed();
@@ -13,7 +13,7 @@ export function beginning(text: string, units: number): string {
   return text.slice(0, isHigh ? units - 1 : units).toWellFormed();
 }
 
-/** Whether a text has more than so many characters; looks at no more of it than that takes. */
+/** Whether a text has more than this many characters. Reads no more of it than necessary. */
 export function isLonger(text: string, characters: number): boolean {
   if (text.length <= characters) return false;
   if (text.length > 2 * characters) return true;
@@ -22,25 +22,26 @@ export function isLonger(text: string, characters: number): boolean {
   return false;
 }
 
-/** Longer than any name, in characters; what normalising or checking such a text costs is bounded by it. */
+/** Longer than any name, in characters. Bounds the cost of normalising and checking. */
 const longestName = 1_000;
 
 /**
- * A name as it is compared: NFKC. Only of names: sorting a long run of combining marks takes the square
- * of its length (40,000 of them: two seconds), so that a longer text is returned as it is.
+ * A name in the form for comparisons: NFKC. For names only: sorting a long run of combining marks
+ * takes quadratic time (40,000 of them: two seconds), so longer texts are returned unchanged.
  */
 export const normalised = (name: string): string =>
   name.length > longestName ? name : name.normalize("NFKC"); // Bounded: see above.
 
-/** Part of emoji and of many scripts, though nobody sees them. */
+/** Invisible, but part of emoji and of many scripts. */
 const selectors = String.raw`\u180b-\u180d\ufe00-\ufe0f\u{e0100}-\u{e01ef}`;
 const joiners = String.raw`\u200c\u200d`;
 
 /**
- * Control characters, ends of lines, what turns the direction of text (`exe.gpj` that reads `jpg.exe`), and
- * what is not seen. A joiner after ASCII joins nothing, and of ASCII only digits, `#` and `*` have variants.
+ * Control characters, line ends, bidirectional controls (`exe.gpj` displayed as `jpg.exe`), and
+ * invisible characters. A joiner after ASCII joins nothing, and of ASCII only digits, `#` and `*`
+ * have variants.
  */
-// Bounded: it is of one character.
+// Bounded: matches a single character.
 const misleading = new RegExp(
   [
     String.raw`[[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]--[${selectors}${joiners}]]`,
@@ -50,17 +51,17 @@ const misleading = new RegExp(
   "v",
 );
 
-/** The first invisible or control character in a name that lets it look like another, as `U+200B`. */
+/** The first invisible or control character that makes a name look like another, as `U+200B`. */
 function findMisleading(name: string): string | undefined {
   const found = misleading.exec(name)?.[0].codePointAt(0);
   return found === undefined ? undefined : `U+${found.toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
-/** What shows nothing, such as the empty pattern of Braille. */
+/** Characters that display nothing, such as the empty Braille pattern. */
 // Bounded: it has no two ways to match a text.
 const blank = /^[\s\u2800]*$/;
 
-/** What is wrong with a name in one line, for whoever sent it; the empty text is for `minLength` to refuse. */
+/** The problem of a single-line name, for its author. `minLength` refuses the empty one. */
 export function nameProblem(name: string): string | undefined {
   if (isLonger(name, longestName)) return `must not have more than ${longestName} characters`;
   const found = findMisleading(name);
@@ -71,15 +72,21 @@ export function nameProblem(name: string): string | undefined {
 }
 
 /**
- * What a terminal would obey or a reader take for another line: control characters (those of ESC sequences, C1 and
- * DEL among them), ends of lines, what turns the direction of text, and halves of characters.
+ * Characters that a terminal would interpret or that could fake a new line: control characters
+ * (including ESC, C1 and DEL), line ends, bidirectional controls, and lone surrogates.
  */
 const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
-/** A text as it may be printed, on one line, whoever chose it: what is no text is written as JSON escapes it. */
+/**
+ * The text on one line, safe to print whoever chose it: unprintable characters are escaped as in
+ * JSON.
+ */
 export const printable = (text: string): string => text.replaceAll(unprintable, escaped);
 
-/** Several lines, of which each but the first is indented, so that none looks like a line of its own. */
+/**
+ * The same for several lines. All but the first are indented, so that none looks like a line of its
+ * own.
+ */
 export const printableLines = (text: string): string =>
   text
     .split("\n")

@@ -1,8 +1,9 @@
 /**
- * Respells the times in JSON text without parsing it (times.ts). Most schemas say by a member's name whether it is a
- * time; then `"name":"` is looked for, which takes 10 µs for a page of 25 rows with two times each. Where a name does
- * not tell, such as beside JSON of other people's, the text is read from its beginning to its end, by the schema, in
- * about four times as long. Either way it is read once, and a text that merely looks like a time stays as it is.
+ * Rewrites timestamps in JSON text without parsing it (times.ts). In most schemas the property name
+ * tells whether a value is a timestamp; then this searches for `"name":"`, which takes 10 µs for a
+ * page of 25 rows with two timestamps each. Otherwise, for example next to arbitrary JSON, it scans
+ * the text along the schema, which takes four times as long. Either way it reads the text once, and
+ * strings that only look like timestamps stay unchanged.
  */
 import {
   isObject,
@@ -14,28 +15,32 @@ import {
   timePlacesOf,
 } from "./times.ts";
 
-/** For JSON text of what the schema describes. Text that is no JSON is left as it is. */
+/** For JSON text that matches the schema. Text that is not JSON stays unchanged. */
 export function textRespellerOf(schema: object): (json: string) => string {
   const places = timePlacesOf(schema);
   if (places === undefined) return (json) => json;
   const names = tellingNames(schema);
   if (names === undefined) return (json) => new Reader(json).respell(places);
-  // As `JSON.stringify`, PostgreSQL's `row_to_json` and its `json_build_object` write it, and with indentation.
+  // Spacing as in `JSON.stringify`, PostgreSQL's `row_to_json` and `json_build_object`, and
+  // indented JSON.
   const heads = [...names].flatMap((name) =>
     [":", " : ", ": "].map((colon) => JSON.stringify(name) + colon + quotation),
   );
   return (json) =>
-    // PostgreSQL writes the one, `toISOString()` the other.
+    // The suffixes of PostgreSQL and of `toISOString()`.
     ['+00:00"', 'Z"']
       .filter((suffix) => json.includes(suffix))
       .reduce((text, suffix) => respellByHeads(text, heads, suffix), json);
 }
 
-/** The names of the members that are times; undefined: there may be other texts with these names. */
+/**
+ * The property names that always are timestamps; undefined if another string may have one of these
+ * names.
+ */
 function tellingNames(schema: object): Set<string> | undefined {
   const times = new Set<string>();
   const texts = new Set<string>();
-  /** Whether all that the schema allows is seen. */
+  /** Returns whether everything that the schema allows has been examined. */
   const look = (part: unknown, name?: string): boolean => {
     if (!isObject(part)) return false;
     const { type, format, items, properties = {}, patternProperties, additionalProperties } = part;
@@ -54,7 +59,7 @@ function tellingNames(schema: object): Set<string> | undefined {
   return look(schema) && ![...times].some((name) => texts.has(name)) ? times : undefined;
 }
 
-/** What a time with this many characters lacks, up to six digits of a second. */
+/** What to append to a timestamp of this length to get six fractional digits. */
 const lacking: Readonly<Record<number, string>> = {
   19: ".000000Z",
   21: "00000Z",
@@ -84,7 +89,7 @@ function respellByHeads(json: string, heads: readonly string[], suffix: string):
   return pieces.join("");
 }
 
-/** What no time is longer than. */
+/** The maximum length of a timestamp. */
 const longestTime = 32;
 
 const quotation = '"';
@@ -95,7 +100,7 @@ class Reader {
   readonly #json: string;
   #at = 0;
   #pieces = "";
-  /** How far the pieces are. */
+  /** The end of the part that has been copied. */
   #done = 0;
 
   constructor(json: string) {
@@ -112,7 +117,7 @@ class Reader {
     return this.#done === 0 ? this.#json : this.#pieces + this.#json.slice(this.#done);
   }
 
-  /** It goes as deep as the schema does. */
+  /** Recurses as deep as the schema. */
   #value(places: TimePlaces | undefined): void {
     const code = this.#next();
     if (code === quote) {
@@ -161,7 +166,7 @@ class Reader {
     this.#done = end;
   }
 
-  /** The next character that is no white space. */
+  /** The next character that is not white space. */
   #next(): number {
     let code = this.#json.charCodeAt(this.#at);
     while (code <= 32) {
@@ -176,7 +181,7 @@ class Reader {
     this.#at += 1;
   }
 
-  /** Passes over a string. */
+  /** Skips a string. */
   #string(): void {
     const start = this.#at;
     let end = start;
@@ -190,7 +195,7 @@ class Reader {
     this.#at = end + 1;
   }
 
-  /** Passes over an object or a list, however deep. */
+  /** Skips an object or list of any depth. */
   #skip(): void {
     let depth = 0;
     do {
@@ -205,12 +210,12 @@ class Reader {
     } while (depth > 0);
   }
 
-  /** Passes over a number, `true`, `false` or `null`. */
+  /** Skips a number, `true`, `false` or `null`. */
   #word(): void {
     const start = this.#at;
     for (;;) {
       const code = this.#json.charCodeAt(this.#at);
-      // Also false at the end of the text.
+      // NaN at the end of the text, which makes this false.
       const goesOn = code > 32 && code !== comma && code !== closeObject && code !== closeList;
       if (!goesOn) break;
       this.#at += 1;

@@ -1,40 +1,40 @@
 /**
- * Times in answers, events and exports have one spelling: RFC 3339 in UTC with microseconds,
- * `2026-11-30T20:41:09.441021Z`. Where they are is what the schema says (`timestamp`): what it doesn't describe,
- * such as JSON of other people's in a column or a setting, is left as it is.
+ * Timestamps in responses, events and exports have one format: RFC 3339 in UTC with microseconds,
+ * `2026-11-30T20:41:09.441021Z`. The schema says where they are (`timestamp`). Everything that it
+ * doesn't describe, such as arbitrary JSON in a column or setting, stays unchanged.
  *
- * PostgreSQL's JSON has `+00:00` and no trailing zeros, and no setting changes that. `to_char` for each value
- * took 40 µs for 25 rows with two times each (of 125); so the text is respelled on its way through
- * (times-in-text.ts).
+ * PostgreSQL's JSON has `+00:00` and no trailing zeros, and no setting changes that. `to_char` for
+ * each value took 40 µs for 25 rows with two timestamps each (of 125), so the text is rewritten on
+ * its way through (times-in-text.ts).
  */
 
-/** The one spelling of a time. A `Date` has no more than milliseconds. */
+/** A `Date` in this format. It has only milliseconds. */
 export const timeText = (date: Date): string => `${date.toISOString().slice(0, -1)}000Z`;
 
-/** A text as PostgreSQL or `toISOString()` writes it in UTC. */
+/** A UTC timestamp as written by PostgreSQL or `toISOString()`. */
 const utc = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:Z|\+00:00)$/;
 
-/** The text in the one spelling, if it is a time. */
+/** The text in this format if it is a timestamp, otherwise unchanged. */
 export function respellTime(text: string): string {
   const [, seconds, fraction = ""] = utc.exec(text) ?? [];
   return seconds === undefined ? text : `${seconds}.${fraction.padEnd(6, "0")}Z`;
 }
 
-/** Where a value has times. */
+/** Where a value has timestamps. */
 export interface TimePlaces {
-  /** It is one itself. */
+  /** The value is one itself. */
   readonly isTime: boolean;
-  /** By their place in a list; those after them are `items`. */
+  /** By position in a tuple; further items are `items`. */
   readonly tuple: readonly (TimePlaces | undefined)[];
   readonly items: TimePlaces | undefined;
-  /** Members by their names, those without times too; others are `others`. */
+  /** Properties by name, including those without timestamps; all others are `others`. */
   readonly members: ReadonlyMap<string, TimePlaces | undefined>;
   readonly others: TimePlaces | undefined;
 }
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** Undefined: the schema has no times. Of a union it has the places of all parts. */
+/** Undefined if the schema has no timestamps. For a union, the places of all parts together. */
 export function timePlacesOf(schema: unknown): TimePlaces | undefined {
   if (!isObject(schema)) return undefined;
   const { format, items, additionalItems, properties, patternProperties } = schema;
@@ -80,15 +80,15 @@ function mergeBoth(a: TimePlaces, b: TimePlaces | undefined): TimePlaces {
   };
 }
 
-/** Those of a list's item. */
+/** The places in a list's item. */
 export const placesAt = ({ tuple, items }: TimePlaces, index: number): TimePlaces | undefined =>
   index < tuple.length ? tuple[index] : items;
 
-/** Those of a member. */
+/** The places in a property. */
 export const placesIn = ({ members, others }: TimePlaces, name: string): TimePlaces | undefined =>
   members.has(name) ? members.get(name) : others;
 
-/** Gives the value with its times in the one spelling; a copy where it has any. */
+/** Returns the value with its timestamps in this format, as a copy if it has any. */
 export type RespellValue = (value: unknown) => unknown;
 
 /** For values of the schema. */

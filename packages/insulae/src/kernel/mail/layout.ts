@@ -1,6 +1,7 @@
 /**
- * From texts to a mail, in a tenant's layout: the one place that escapes. A link's place in a text is
- * a mark that nobody can guess, in a paragraph of its own, which becomes the link here.
+ * Lays out texts as an e-mail in the tenant's branding; the only place that escapes HTML. A link's
+ * place in a text is an unguessable marker in a paragraph of its own, which is replaced by the link
+ * here.
  */
 import { randomUUID } from "node:crypto";
 import { escapeHtml } from "../lib/html.ts";
@@ -8,7 +9,7 @@ import type { Tenant } from "../tenancy/tenant.ts";
 import { invalidTemplate, type Texts, type Values } from "./renderer.ts";
 import type { Composed, MailTexts } from "./template.ts";
 
-/** A paragraph, or a link that stands as a button in HTML. */
+/** A paragraph, or a link, which becomes a button in HTML. */
 export type Part = string | { readonly label: string; readonly url: string };
 
 export interface Message {
@@ -17,7 +18,7 @@ export interface Message {
   readonly html: string;
 }
 
-/** How mails of a tenant, or of the platform, look. */
+/** The branding of a tenant's or the platform's e-mails. */
 export interface Brand {
   readonly name: string;
   readonly supportEmail: string | undefined;
@@ -45,15 +46,15 @@ export function brandOf(tenant: Tenant | undefined, supportEmail: string | undef
   };
 }
 
-/** The values that every text may name. */
+/** The values available in every text. */
 export const commonValues = ({ name, supportEmail }: Brand): Values => ({
   tenant: oneLine(name),
   support_email: supportEmail ?? "",
 });
 
 /**
- * @param links the labels of those of the composed values that are links.
- * @throws invalidTemplate where a link doesn't stand alone; and as `Texts`
+ * @param links the labels of those composed values that are links
+ * @throws invalidTemplate if a link isn't alone in its paragraph; and the errors of `Texts`
  */
 export async function fillIn(
   texts: Texts,
@@ -88,7 +89,7 @@ export async function fillIn(
   return { subject: oneLine(line), parts };
 }
 
-/** Empty lines end a paragraph; a single line end stays in it. */
+/** Splits at empty lines; single line breaks stay. */
 export const paragraphsOf = (text: string): readonly string[] =>
   text
     .replaceAll(/\r\n?/g, "\n")
@@ -103,7 +104,7 @@ const cleanLines = (paragraph: string): string =>
     .filter((line) => line !== "")
     .join("\n");
 
-/** @param html what stands in the place of the parts in HTML; it is safe already. */
+/** @param html HTML to use in place of the parts; it must be safe already */
 export function layOut(
   { subject, parts }: { readonly subject: string; readonly parts: readonly Part[] },
   brand: Brand,
@@ -136,6 +137,6 @@ function asHtml(part: Part, { color }: Brand): string {
   return `<p><a href="${url}"${style}>${escapeHtml(oneLine(part.label))}</a></p><p style="font-size:smaller;word-break:break-all">${url}</p>`;
 }
 
-/** Control characters could begin a header, or hide what follows. */
+/** Removes control characters, which could start a header or hide text. */
 export const oneLine = (text: string): string =>
   text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]+/gu, " ").trim();

@@ -1,21 +1,21 @@
 /**
- * Texts with variables (Liquid), which a tenant may have written: so they do nothing but put values
- * in their places. There are conditions and loops over lists, and filters for text, numbers and
- * dates; there are no files, includes, assignments or captures, so that a text can't grow on itself.
- * What is read and what comes out have bounds. What it takes to get from one to the other has one in
- * `renderer.ts`: the library's own limits are looked at between two steps, and a step can be long. A value
- * is a value: what looks like Liquid in it is text.
+ * Renders Liquid texts, which tenants may write. They can only insert values: conditions, loops
+ * over lists, and filters for text, numbers and dates. There are no files, includes, assignments or
+ * captures, so a text can't amplify itself. Input and output sizes are limited here. `renderer.ts`
+ * limits the time and memory in between, because the library checks its own limits only between
+ * steps, and a step can be long. Values are never interpreted: Liquid syntax in a value is plain
+ * text.
  */
 import { Liquid } from "liquidjs";
 import { beginning } from "../lib/text.ts";
 import { invalidTemplate, type Values } from "./renderer.ts";
 
 export interface TextEngine {
-  /** @throws invalidTemplate for anything but a text with values in it. */
+  /** @throws invalidTemplate if the source is not a valid text with values */
   render(source: string, values: Values): string;
-  /** The same for HTML, in which values are text. */
+  /** The same for HTML; values are escaped. */
   renderHtml(source: string, values: Values): string;
-  /** The names of the variables in it. @throws invalidTemplate */
+  /** The names of the variables used. @throws invalidTemplate */
   variables(source: string): readonly string[];
 }
 
@@ -29,11 +29,11 @@ const filters = [
 export const maxSource = 50_000;
 export const maxTags = 1_000;
 const maxOutput = 262_144;
-/** The library makes a formatter for each name of a day or month. */
+/** The library creates a formatter for each name of a day or month. */
 const maxDateFormat = 100;
 const bounds = { parseLimit: maxSource, renderLimit: 200, memoryLimit: 1_000_000 };
 
-/** Only for a thread that can be ended. */
+/** Use it only in a thread that can be terminated. */
 export function createTextEngine(): TextEngine {
   const options = {
     ...bounds,
@@ -41,14 +41,14 @@ export function createTextEngine(): TextEngine {
     strictVariables: true,
     lenientIf: true,
     ownPropertyOnly: true,
-    // Nothing is looked for in files.
+    // No file lookups.
     templates: {},
     timezoneOffset: 0,
     locale: "en",
   };
   const plain = only(new Liquid(options));
   const html = only(new Liquid({ ...options, outputEscape: "escape" }));
-  // What it makes is escaped, so that it isn't escaped once more.
+  // Marked raw, because its result is escaped already.
   html.registerFilter("escape", { raw: true, handler: html.filters.escape as typeof String });
 
   const render = (engine: Liquid, source: string, values: Values) => {
@@ -69,7 +69,7 @@ export function createTextEngine(): TextEngine {
   };
 }
 
-/** Looking for variables takes the square of their number. */
+/** Finding variables takes time quadratic in the number of tags. */
 function refuseTags(source: string): void {
   const tags = source.match(/\{[{%]/g)?.length ?? 0;
   if (tags > maxTags) {
@@ -84,11 +84,11 @@ function only(engine: Liquid): Liquid {
   for (const name of Object.keys(engine.filters)) {
     if (!filters.includes(name)) engine.unregisterFilter(name);
   }
-  // The library's own; it exports no type for what its filters are.
+  // The library's own filter; it exports no type for it.
   const date = engine.filters.date as (this: unknown, ...given: unknown[]) => unknown;
   engine.registerFilter("date", function (value, format, ...others) {
     if (String(format).length > maxDateFormat) {
-      throw new Error(`a date's format has at most ${maxDateFormat} characters`);
+      throw new Error(`a date format may have at most ${maxDateFormat} characters`);
     }
     return date.call(this, inUtc(value), format, ...others);
   });
@@ -102,10 +102,10 @@ function only(engine: Liquid): Liquid {
 }
 
 const offset =
-  // Bounded: by `inUtc`, to 100 characters.
+  // `inUtc` bounds the length to 100 characters.
   /:\d\d.*(?:z|utc?|gmt|[ecmp][sd]t|(?<!-\d\d)[+-]\d\d(?::?\d\d)?)(?:\s*\([^)]*\))?\s*$/i;
 
-/** JavaScript takes a time without an offset for the host's. */
+/** JavaScript would interpret a time without an offset in the host's time zone. */
 function inUtc(value: unknown): unknown {
   if (typeof value !== "string" || value.length > 100) return value;
   if (/^\d+$/.test(value) || offset.test(value)) return value;
@@ -113,7 +113,7 @@ function inUtc(value: unknown): unknown {
   return [`${time}Z`, `${time} UTC`].find((text) => !Number.isNaN(Date.parse(text))) ?? value;
 }
 
-/** 3 × 19.9 is 59.699999999999996 in binary; 15 digits are those that a double keeps. */
+/** 3 × 19.9 is 59.699999999999996 in binary; a double is exact to 15 digits. */
 const asDecimal = (result: unknown): unknown =>
   typeof result === "number" && !Number.isInteger(result) ? Number(result.toPrecision(15)) : result;
 
@@ -121,7 +121,7 @@ function orInvalid<T>(work: () => T): T {
   try {
     return work();
   } catch (cause) {
-    // Its first line says what is wrong and where; those after it show the text.
+    // The first line has the problem and its place; the others show the source.
     const [detail = ""] = (cause instanceof Error ? cause.message : "").split("\n");
     throw invalidTemplate({ detail: beginning(detail, 300), cause });
   }

@@ -1,4 +1,4 @@
-/** A thread of `renderer.ts`: says that it is ready, then answers one question after another. */
+/** The thread of `renderer.ts`: reports that it is ready, then answers questions one by one. */
 import { parentPort } from "node:worker_threads";
 import { AppError } from "../lib/errors.ts";
 import { createTextEngine } from "./liquid.ts";

@@ -113,7 +113,7 @@ describe("a mail", () => {
     );
     await expect(sending).rejects.toThrow("not among any feature's mails");
     expect(() => mailTemplates([greetings, feature("others", { mails: [hello] })])).toThrow(
-      "two mails are called hello",
+      "two mail templates have the name hello",
     );
   });
 });

@@ -1,7 +1,6 @@
 /**
- * Mail: a durable queue in the control plane (`control.mails`), and on every node a sender that
- * works it off (`sender.ts`). To send a mail is to insert a row, in the caller's transaction where
- * there is one: both happen or neither.
+ * E-mail: a durable queue in the control plane (`control.mails`) and a sender on every node
+ * (`sender.ts`). To send is to insert a row, in the caller's transaction if there is one.
  */
 import { type Kysely, sql } from "kysely";
 import { inTurn } from "../lib/in-turn.ts";
@@ -15,55 +14,57 @@ import type { AnyMailTemplate, MailTemplate } from "./template.ts";
 
 export interface NewMail<Variables> {
   readonly to: string;
-  /** The tenant it is about; while that is not active, the mail is not sent. */
+  /**
+   * The tenant it is about. If that is not active at the time of sending, the e-mail is dropped.
+   */
   readonly tenant?: Pick<Tenant, "id"> | undefined;
-  /** They are kept until the mail is sent, so no secret belongs here that can be made then. */
+  /** Stored until the e-mail is sent: leave out secrets that can be created at that time. */
   readonly variables: Variables;
   /**
-   * For a mail that anybody can have sent to an address: how many of its kind the address gets in an
-   * hour. What is more is not sent, and whoever asked for it isn't told.
+   * For e-mails that anybody can trigger for any address: how many of this kind an address gets per
+   * hour. Further ones are dropped silently.
    */
   readonly atMostHourly?: number | undefined;
 }
 
 export interface Mail {
   /**
-   * Enqueues a mail. It is sent at once, or as soon as it can be, at least once.
+   * Enqueues an e-mail. It is sent at least once, as soon as possible.
    *
-   * @param tx a transaction of the control plane to do it in.
-   * @throws invalidEmail if `to` is not an address that we would write to.
+   * @param tx a transaction of the control plane to enqueue it in
+   * @throws invalidEmail if `to` is not a valid address
    */
   send<Variables>(
     template: MailTemplate<Variables>,
     mail: NewMail<Variables>,
     tx?: Kysely<ControlTables>,
   ): Promise<void>;
-  /** All that may be sent, by name. */
+  /** All templates, by name. */
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
-  /** Fills in texts, in the turn of a tenant or of the platform. */
+  /** Renders texts, in turn with other tenants and the platform. */
   readonly textsOf: Renderer["of"];
-  /** Ends what renders texts. */
+  /** Stops the renderer. */
   readonly close: () => Promise<void>;
-  /** How mails of the tenant look. */
+  /** The branding of the tenant's e-mails. */
   readonly brandOf: (tenant: Tenant | undefined) => Brand;
 }
 
-/** Mail about the tenant that a request is for, or about none. */
+/** E-mail about the tenant of a request, or about none. */
 export interface TenantMail {
-  /** @throws invalidEmail if `to` is not an address that we would write to. */
+  /** @throws invalidEmail if `to` is not a valid address */
   send<Variables>(
     template: MailTemplate<Variables>,
     mail: Omit<NewMail<Variables>, "tenant">,
   ): Promise<void>;
-  /** What the system sends by itself, by name. */
+  /** The templates of system e-mails, by name. */
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
-  /** Fills in texts. */
+  /** Renders texts. */
   readonly texts: Texts;
-  /** How the tenant's mails look. */
+  /** The branding of the tenant's e-mails. */
   readonly brand: Brand;
 }
 
-/** What a request or a job for the tenant sends mail with. */
+/** The mail interface of a request or job of the tenant. */
 export const tenantMail = (mail: Mail, tenant: Tenant | undefined): TenantMail => ({
   send: (template, message) => mail.send(template, { ...message, tenant }),
   templates: mail.templates,
@@ -75,10 +76,10 @@ export const tenantMail = (mail: Mail, tenant: Tenant | undefined): TenantMail =
 
 export interface MailOptions {
   readonly control: Kysely<ControlTables>;
-  /** All that may be sent. */
+  /** All templates. */
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
   readonly supportEmail: string | undefined;
-  /** Of the node. Default 1. */
+  /** The number of worker processes on this node. Default 1. */
   readonly workers?: number;
 }
 
@@ -132,13 +133,14 @@ async function countOfLastHour(db: Kysely<ControlTables>, template: string, reci
   return count;
 }
 
-/** By name. @throws Error if two have one name. */
+/** The templates by name. @throws Error if two have the same name */
 export function mailTemplates(
   features: readonly { readonly name: string; readonly mails: readonly AnyMailTemplate[] }[],
 ): ReadonlyMap<string, AnyMailTemplate> {
   const templates = new Map<string, AnyMailTemplate>();
   for (const template of features.flatMap(({ mails }) => mails)) {
-    if (templates.has(template.name)) throw new Error(`two mails are called ${template.name}`);
+    if (templates.has(template.name))
+      throw new Error(`two mail templates have the name ${template.name}`);
     templates.set(template.name, template);
   }
   return templates;

@@ -1,6 +1,7 @@
 /**
- * The queue's SQL. To take a mail is to move its `due_at` on by a lease: if the taker dies, it is due
- * again. `attempts` counts the takings, and tells a late finisher that the mail is no longer its own.
+ * The SQL of the mail queue. Taking an e-mail moves its `due_at` ahead by a lease: if the taker
+ * dies, it becomes due again. `attempts` counts how often it was taken and tells a late finisher
+ * that it lost it.
  */
 import { type Kysely, type Selectable, sql } from "kysely";
 import { deleteInBatches } from "../data/delete-in-batches.ts";
@@ -16,13 +17,19 @@ export type TakenMail = Pick<
 const after = (ms: number) =>
   sql<Date>`now() + make_interval(secs => ${ms / 1000}::double precision)`;
 
-/** Whose turn a mail goes out in: its tenant's id, or `platformTurn`. As the index `mails_turn` has it. */
+/**
+ * The turn of an e-mail: its tenant's id, or `platformTurn`. The same expression as in the index
+ * `mails_turn`.
+ */
 const turnOfMail = sql<string>`coalesce(tenant_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)`;
 export const platformTurn = "ffffffff-ffff-ffff-ffff-ffffffffffff";
-/** Before the first. */
+/** Sorts before every turn. */
 export const noTurn = "00000000-0000-0000-0000-000000000000";
 
-/** Turns after this one that have a mail due. It reads one index entry a turn, however many mails wait. */
+/**
+ * The turns after this one with an e-mail due. A loose index scan: one entry per turn, however many
+ * wait.
+ */
 export const listTurnsAfter = (after: string, limit: number) => sql<{ turn: string }>`
     with recursive next (turn, due_at) as (
       (select ${turnOfMail}, due_at from control.mails
@@ -44,7 +51,7 @@ export async function listTurns(control: Control, after: string, limit: number):
   return rows.map(({ turn }) => turn);
 }
 
-/** Takes the mail of this turn that has been due longest, for `leaseMs`. */
+/** Takes the turn's e-mail that has been due longest, for `leaseMs`. */
 export const takeDue = (
   control: Control,
   turn: string,
@@ -69,7 +76,7 @@ export const takeDue = (
     .executeTakeFirst()
     .then((mail) => mail && { ...mail, turn });
 
-/** In how many milliseconds the next mail is due; undefined if none is waiting. */
+/** Milliseconds until the next e-mail is due; undefined if none is waiting. */
 export async function nextDueMs(control: Control): Promise<number | undefined> {
   const { ms } = await control
     .selectFrom("control.mails")
@@ -91,7 +98,7 @@ export interface Outcome {
   readonly reason?: string;
 }
 
-/** The last word on a mail. What it was made from goes, since it may hold secrets. */
+/** Sets the final state. Deletes the variables, since they may contain secrets. */
 export const finish = (control: Control, mail: TakenMail, { state, reason }: Outcome) =>
   own(control, mail)
     .set({
@@ -107,7 +114,7 @@ export const tryLater = (control: Control, mail: TakenMail, reason: string, wait
     .set({ reason, due_at: after(waitMs) })
     .execute();
 
-/** Deletes what was finished, or handed over, so many days ago. */
+/** Deletes e-mails that were finished or handed over this many days ago. */
 export async function deleteFinished(control: Control, days: number): Promise<void> {
   const then = sql`now() - make_interval(days => ${days}::integer)`;
   const finished = sql`state <> 'waiting' and finished_at < ${then}`;

@@ -1,12 +1,13 @@
 /**
- * Renders templates where they can be stopped: in worker threads. A tenant writes its templates, and no
- * limit that the library looks at between two steps bounds the step itself; a thread can be ended at any.
+ * Renders templates in worker threads, which can be terminated. Tenants write templates, and the
+ * library checks its limits only between steps, which does not limit a single step.
  *
  *   render ──► the tenant's turn ──► an idle thread, or a new one ──► texts, or invalid_template
- *                                          └── after a second, or out of memory: ended ──► template_too_expensive
+ *                                          └── after a second, out of memory: template_too_expensive
  *
- * At most two threads run, one of them for one tenant, and tenants take turns. A thread starts with the
- * first template and stays (about 100 ms, 15 MB). It sees no environment and no secret.
+ * At most two threads run, at most one for the same tenant, and tenants take turns. A thread starts
+ * with the first template and stays (about 100 ms, 15 MB). It has no access to the environment or
+ * secrets.
  */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
@@ -19,7 +20,7 @@ export const invalidTemplate = defineError("invalid_template", 400, "The templat
 export const templateTooExpensive = defineError(
   "template_too_expensive",
   400,
-  "The template takes too much time or memory to render. Make it simpler.",
+  "The template takes too much time or memory to render. Simplify it.",
 );
 
 export type Value = string | number | boolean | null | readonly (string | number | boolean)[];
@@ -27,11 +28,11 @@ export type Values = Readonly<Record<string, Value>>;
 
 export interface Text {
   readonly source: string;
-  /** Values are escaped. */
+  /** HTML: values are escaped. */
   readonly html?: boolean;
 }
 
-/** What a thread is asked, and answers. */
+/** The messages between the renderer and a thread. */
 export type Question =
   | { readonly render: readonly Text[]; readonly values: Values }
   | { readonly variablesOf: readonly string[] };
@@ -39,12 +40,12 @@ export type Reply<Result = readonly string[] | readonly (readonly string[])[]> =
   | { readonly result: Result }
   | { readonly invalid: string };
 
-/** Fills in texts, in the turn of one tenant or of the platform. */
+/** Renders texts in the turn of one tenant or of the platform. */
 export interface Texts {
   /**
-   * Puts the values into the texts.
+   * Inserts the values into the texts.
    *
-   * @throws invalidTemplate for anything but texts with values in them
+   * @throws invalidTemplate if a text is not valid
    * @throws templateTooExpensive, tooManyAtOnce, serverBusy
    * @example
    * const [subject] = await texts.render([{ source: "Dear {{ name }}" }], { name: "Ada" });
@@ -53,29 +54,29 @@ export interface Texts {
     texts: T,
     values: Values,
   ): Promise<{ readonly [K in keyof T]: string }>;
-  /** The names of the variables in each. @throws as `render` */
+  /** The names of the variables in each source. @throws as `render` */
   variablesOf<const T extends readonly string[]>(
     sources: T,
   ): Promise<{ readonly [K in keyof T]: readonly string[] }>;
 }
 
 export interface Renderer {
-  /** @param tenant undefined: the platform, whose templates the product ships. */
+  /** @param tenant undefined: the platform, for the product's own templates */
   of(tenant: Pick<Tenant, "id" | "ownerAccountId"> | undefined): Texts;
-  /** Ends the threads. */
+  /** Terminates the threads. */
   close(): Promise<void>;
 }
 
 export interface RendererOptions {
   /** How long a thread may work on one question. */
   readonly deadlineMs?: number;
-  /** How many threads there may be. Default 2. */
+  /** The maximum number of threads. Default 2. */
   readonly threads?: number;
 }
 
 const startMs = 10_000;
 const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16 };
-/** As this file: TypeScript in the repository, JavaScript in the package. */
+/** Like this file: TypeScript in the repository, JavaScript in the package. */
 const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const script = new URL(`liquid.worker.${extension}`, import.meta.url);
 
@@ -92,7 +93,7 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
   const start = async (): Promise<Worker> => {
     const thread = new Worker(script, { env: {}, execArgv: [], argv: [], resourceLimits });
     threads.add(thread);
-    // One that fails while it is idle is not to end the process.
+    // An error in an idle thread must not end the process.
     thread.on("error", () => undefined);
     thread.on("exit", () => {
       threads.delete(thread);
@@ -143,7 +144,7 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
   };
 }
 
-/** Rejects if the thread fails, or says nothing for so long. */
+/** Rejects if the thread fails or sends nothing in time. */
 async function nextMessage(thread: Worker, ms: number): Promise<unknown> {
   const [message] = await once(thread, "message", { signal: AbortSignal.timeout(ms) });
   return message;

@@ -1,14 +1,14 @@
 /**
- * Works the queue of mails off: takes what is due, in turns between the tenants (`turns.ts`), composes
- * it, gives it to the driver, and notes what became of it. Any number of nodes do so at once.
+ * Works on the mail queue: takes what is due, in turns between the tenants (`turns.ts`), composes
+ * it, hands it to the driver and records the outcome. Any number of nodes do so in parallel.
  *
  *   waiting ──take──► (leased) ──250──► sent
- *      ▲                  ├──nothing to say──► dropped
- *      └──4xx, no answer──┴──5xx, or too often──► failed
+ *      ▲                  ├──nothing to send──► dropped
+ *      └──4xx, timeout────┴──5xx, or out of retries──► failed
  *
- * It wakes when a mail is announced and when the next one is due, and looks by itself every half
- * minute, should an announcement be lost. A crash between the server's 250 and the note here sends a
- * mail twice, never not at all.
+ * It wakes when an e-mail is announced, when the next one is due, and every half minute in case an
+ * announcement was lost. At least once: after a crash between the server's 250 and the record here,
+ * the e-mail is sent again.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Kysely } from "kysely";
@@ -36,13 +36,16 @@ import type { AnyMailTemplate, Composed, MailTemplate, MailTexts } from "./templ
 import { createMailTurns } from "./turns.ts";
 
 export interface MailSender {
-  /** Begins; before that, mails are only enqueued. */
+  /** Starts. Before that, e-mails are only enqueued. */
   start(): void;
-  /** There may be something to do. */
+  /** Call this when there may be work. */
   wake(): void;
-  /** Deletes what is no longer of use. */
+  /** Deletes old e-mails. */
   sweep(): Promise<void>;
-  /** Lets what is being sent finish for a moment; the rest is due again when its lease ends. */
+  /**
+   * Lets deliveries in progress finish for a moment; the rest becomes due again when its lease
+   * expires.
+   */
   close(): Promise<void>;
 }
 
@@ -50,33 +53,35 @@ export interface MailSenderOptions {
   readonly control: Kysely<ControlTables>;
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
   readonly delivery: Pick<Delivery, "mail">;
-  /** A tenant's own texts of a mail, if it has some. */
+  /** A tenant's own texts for a system e-mail, if it has any. */
   readonly textsOf: (tenant: Tenant, name: string) => Promise<MailTexts | undefined>;
   readonly platform: Platform;
   readonly log: Logger;
-  /** How many mails are sent at once. */
+  /** How many e-mails are sent in parallel. */
   readonly concurrency?: number;
-  /** Longer than any delivery takes, with the driver's timeouts. */
+  /** Longer than any delivery, given the driver's timeouts. */
   readonly leaseMs?: number;
   readonly maxAttempts?: number;
-  /** How long to wait after the n-th failed attempt. */
+  /** The delay after the n-th failed attempt. */
   readonly backoffMs?: (attempts: number) => number;
 }
 
-const mails = counter("insulae_mails_total", "Mails, by what became of an attempt to send them", [
+const mails = counter("insulae_mails_total", "E-mails by outcome of the attempt to send them", [
   "outcome",
 ]);
 
 const lookEveryMs = 30_000;
-/** How often an idle sender looks while others work. */
+/** How often an idle sender polls while others work. */
 const lookBesideMs = 1_000;
 const closeGraceMs = 1_000;
 const keptDays = 30;
 
-/** 15 s, 1 min, 4 min, … over four hours in all, each half more or less, so that nodes don't meet. */
+/**
+ * 15 s, 1 min, 4 min, …: over four hours in total, with ±50 % jitter so that nodes don't collide.
+ */
 const backoff = (attempts: number): number => 15_000 * 4 ** (attempts - 1) * (0.5 + Math.random());
 
-/** In one process. */
+/** Per process. */
 export const mailsAtATime = 4;
 
 export function createMailSender(options: MailSenderOptions): MailSender {
@@ -106,27 +111,28 @@ export function createMailSender(options: MailSenderOptions): MailSender {
     workers.add(worker);
   };
 
-  /** Sends mails, one after another, until there is none for it. */
+  /** Sends e-mails one by one until there is none left for it. */
   const work = async (): Promise<void> => {
     try {
       while (running) {
         const mail = await turns.take();
         if (!mail) break;
-        // Where one is due there may be another.
+        // If one is due, there may be more.
         wake();
         await handle(mail).finally(() => turns.release(mail));
       }
     } catch (error) {
-      // Whatever was taken is due again when its lease ends.
-      log.warn({ err: error }, "The queue of mails can't be reached; it will be tried again");
+      // Whatever was taken becomes due again when its lease expires.
+      log.warn({ err: error }, "Could not read the mail queue; will retry");
     }
   };
 
-  /** Until the next mail is due. */
+  /** Sleeps until the next e-mail is due. */
   const rest = (): void => {
     if (!running) return;
     const wakeIn = (ms: number) => {
-      // Beside others what is due may be more than its tenant's share: then it waits for one of them.
+      // While others work, what is due may exceed its tenant's share and have to wait for one of
+      // them.
       const least = workers.size > 0 ? lookBesideMs : 10;
       clearTimeout(timer);
       timer = setTimeout(wake, Math.min(Math.max(ms, least), lookEveryMs)).unref();
@@ -136,7 +142,7 @@ export function createMailSender(options: MailSenderOptions): MailSender {
       .then(() => nextDueMs(control))
       .then(
         (ms) => void (ms !== undefined && running && workers.size < concurrency && wakeIn(ms)),
-        (error: unknown) => log.warn({ err: error }, "The queue of mails can't be reached"),
+        (error: unknown) => log.warn({ err: error }, "Could not read the mail queue"),
       );
   };
 
@@ -153,7 +159,7 @@ export function createMailSender(options: MailSenderOptions): MailSender {
       await fail(mail, error);
       return;
     }
-    // It has left: what goes wrong from here on doesn't call it back.
+    // It has been sent; a later error must not undo that.
     count(outcome.state);
     await keepTrying(
       () => finish(control, mail, outcome),
@@ -162,10 +168,10 @@ export function createMailSender(options: MailSenderOptions): MailSender {
   };
 
   const deliver = async (mail: TakenMail): Promise<Outcome> => {
-    // By its name, it is the template that the variables were written for.
+    // The name identifies the template that the variables were written for.
     const template = options.templates.get(mail.template) as MailTemplate<unknown> | undefined;
     // A node of a newer version may know it.
-    if (!template) throw new Error(`no mail is called ${mail.template}`);
+    if (!template) throw new Error(`there is no mail template ${mail.template}`);
     const tenant = mail.tenant_id ? await platform.tenants.find(mail.tenant_id) : undefined;
     if (mail.tenant_id && tenant?.status !== "active") {
       return { state: "dropped", reason: "the tenant is not active" };
@@ -190,7 +196,7 @@ export function createMailSender(options: MailSenderOptions): MailSender {
     return { state: "sent" };
   };
 
-  /** In the tenant's own texts; in ours if it has none, or they can't be rendered. */
+  /** Renders the tenant's own texts, or the built-in ones if it has none or they fail. */
   const write = async (
     template: MailTemplate<unknown>,
     composed: Composed,
@@ -202,11 +208,12 @@ export function createMailSender(options: MailSenderOptions): MailSender {
     try {
       if (own) return layOut(await fillIn(platform.mail.textsOf(tenant), own, filling), brand);
     } catch (error) {
-      // Invalid, too expensive, or behind too many others of the tenant: the mail goes out in any case.
+      // Invalid, too expensive, or queued behind too many others of the tenant: send the e-mail
+      // anyway.
       if (!(error instanceof AppError)) throw error;
       log.warn(
         { tenant_id: tenant?.id, template: template.name, code: error.code, reason: error.message },
-        "A tenant's own mail can't be rendered; the built-in one is sent in its place",
+        "Could not render a tenant's own e-mail; sending the built-in one instead",
       );
     }
     return layOut(await fillIn(platform.mail.textsOf(undefined), template, filling), brand);
@@ -215,18 +222,18 @@ export function createMailSender(options: MailSenderOptions): MailSender {
   const fail = async (mail: TakenMail, error: unknown): Promise<void> => {
     const reason = keptText(error instanceof Error ? error.message : String(error), 500);
     const about = { mail_id: mail.id, template: mail.template, attempts: mail.attempts, reason };
-    // A database that is away says nothing of the mail: it waits for it, a quarter of an hour at a time.
+    // An unreachable database says nothing about the e-mail: retry every quarter of an hour.
     const isAway = error instanceof AppError && error.code === databaseUnavailable.code;
     if (error instanceof Undeliverable || (mail.attempts >= maxAttempts && !isAway)) {
       count("failed");
       await finish(control, mail, { state: "failed", reason });
-      log.error(about, "A mail could not be sent, and was given up");
+      log.error(about, "Could not send an e-mail; gave up");
       return;
     }
     count("delayed");
     const waitMs = backoffMs(isAway ? Math.min(mail.attempts, 4) : mail.attempts);
     await tryLater(control, mail, reason, waitMs);
-    log.warn(about, "A mail could not be sent; it will be tried again");
+    log.warn(about, "Could not send an e-mail; will retry");
   };
 
   return {

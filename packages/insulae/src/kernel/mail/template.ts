@@ -1,10 +1,11 @@
 /**
- * What a mail says. Its texts name values and links; the values are found when the mail is sent, not
- * when it is asked for: so a link's token is made at the last moment and is never in the queue, and a
- * request that asks for a mail doesn't find out, and can't tell, whether there is anybody to write to.
+ * E-mail templates. Texts refer to values and links, which are computed when the e-mail is sent,
+ * not when it is requested: a link's token is created at the last moment and never stored in the
+ * queue, and a request that triggers an e-mail can't find out or reveal whether the address belongs
+ * to anybody.
  *
- * A tenant may have texts of its own. A text never holds a link, only the place of one: what is put
- * there is made afterwards (`layout.ts`), so no text can carry a link's token anywhere else.
+ * A tenant may override the texts. A text contains only the place of a link, which is inserted
+ * afterwards (`layout.ts`), so no text can leak a link's token elsewhere.
  */
 
 import type { Platform } from "../feature/platform.ts";
@@ -12,20 +13,21 @@ import { describeValue, hint, refuse } from "../lib/declaration-error.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { Values } from "./renderer.ts";
 
-/** A subject and paragraphs, in Liquid; an empty line ends a paragraph, a single line end stays. */
+/** A subject and paragraphs in Liquid. An empty line ends a paragraph; single line breaks stay. */
 export interface MailTexts {
   readonly subject: string;
   readonly body: string;
 }
 
-/** What a template has at hand when its mail is sent. */
+/** What a template can use when its e-mail is sent. */
 export interface MailSetting {
   readonly to: string;
   /** The tenant that the mail is about. */
   readonly tenant: Tenant | undefined;
   readonly platform: Platform;
   /**
-   * A page of the front end, from configuration (`APP_URL`). Without a query it is told which tenant it is about.
+   * The URL of a page of the front end, from configuration (`APP_URL`). Without a query it gets the
+   * tenant.
    *
    * @example link("/verify-email", { token })
    */
@@ -33,39 +35,41 @@ export interface MailSetting {
 }
 
 export interface MailDescription {
-  /** Lower case, with underscores; a tenant overrides it by this name. */
+  /** Lower case, with underscores. A tenant overrides the template by this name. */
   readonly name: string;
   /** When it is sent, in a few words. */
   readonly about: string;
   readonly subject: string;
-  /** Paragraphs. A link stands alone in one. */
+  /** Paragraphs. A link must be alone in one. */
   readonly body: readonly string[];
-  /** The values that the texts may name, beside `tenant` and `support_email`, each with an example. */
+  /**
+   * The values that the texts may use besides `tenant` and `support_email`, each with an example.
+   */
   readonly values?: Values;
-  /** The links that the texts may name, and what is written on each. */
+  /** The links that the texts may use, and their labels. */
   readonly links?: Readonly<Record<string, string>>;
 }
 
-/** What a mail is made of: its values, and its links' addresses; a link may be left out. */
+/** The values and the links' URLs of an e-mail. Links may be left out. */
 export type Composed = Readonly<Record<string, Values[string] | undefined>>;
 
 export interface MailTemplate<Variables> extends Required<Omit<MailDescription, "body">> {
   readonly body: string;
-  /** Undefined: there is nothing to send. What it throws is tried again later. */
+  /** Returns undefined if there is nothing to send. If it throws, sending is retried later. */
   readonly compose: (
     variables: Variables,
     setting: MailSetting,
   ) => Composed | undefined | Promise<Composed | undefined>;
 }
 
-/** A template whose variables are known to nobody but its `send`. */
+/** A template whose variables only its sender knows. */
 export type AnyMailTemplate = MailTemplate<never>;
 
 /**
- * Defines a mail; the feature that it belongs to names it in `mails`.
+ * Defines an e-mail. Its feature lists it in `mails`.
  *
- * @throws DeclarationError if a text names a value that isn't described
- * @param compose the variables come out of the queue as JSON.
+ * @throws DeclarationError if a text uses an undeclared value
+ * @param compose receives the variables as parsed from JSON
  * @example
  * const planMail = mailTemplate<{ plan: string }>(
  *   {
@@ -99,6 +103,8 @@ export function mailTemplate<Variables extends object>(
   return { ...description, body, values, links, compose };
 }
 
-/** The values that a text names. One with tags (`{% for … %}`) may make names of its own: those are left out. */
+/**
+ * The values that a text uses. Texts with tags (`{% for … %}`) are skipped: tags may define names.
+ */
 const namesIn = (text: string): readonly string[] =>
   text.includes("{%") ? [] : [...text.matchAll(/\{\{-?\s*(\w+)/g)].map(([, name = ""]) => name);

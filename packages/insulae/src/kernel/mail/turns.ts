@@ -1,23 +1,24 @@
 /**
- * Takes mails in turns: a round has one mail of each tenant that has one due, and one of the platform.
- * However many mails one tenant has waiting, another's waits for that round at most; and no tenant holds
- * more than `share` senders of this process, so that its slow mails leave senders to the others.
+ * Takes e-mails in turns: a round has one e-mail of each tenant with one due, and one of the
+ * platform. However many one tenant has queued, another's waits at most for one round. A tenant
+ * occupies at most `share` senders of this process, so that slow deliveries leave senders for the
+ * others.
  */
 import type { Kysely } from "kysely";
 import type { ControlTables } from "../schema/control-tables.ts";
 import { listTurns, noTurn, type TakenMail, takeDue } from "./queue.ts";
 
 export interface MailTurns {
-  /** Takes the mail whose turn it is; undefined: none is due, or its tenant holds its share. */
+  /** Takes the next e-mail; undefined: none is due, or its tenant has reached its share. */
   take(): Promise<TakenMail | undefined>;
-  /** The mail was handled. */
+  /** Call this when the e-mail has been handled. */
   release(mail: TakenMail): void;
 }
 
 export interface MailTurnsOptions {
   readonly control: Kysely<ControlTables>;
   readonly leaseMs: number;
-  /** How many mails of one tenant may be under way at once. */
+  /** How many e-mails of one tenant may be in progress at once. */
   readonly share: number;
 }
 
@@ -38,7 +39,7 @@ export function createMailTurns({ control, leaseMs, share }: MailTurnsOptions): 
     for (let turn = round.shift(); turn !== undefined; turn = round.shift()) {
       if ((underWay.get(turn) ?? 0) >= share) continue;
       last = turn;
-      // Before it is taken: several senders ask at once.
+      // Reserve before taking, because several senders take concurrently.
       add(turn, 1);
       const mail = await takeDue(control, turn, leaseMs).catch((error: unknown) => {
         add(turn, -1);

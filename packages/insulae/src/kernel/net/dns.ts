@@ -1,7 +1,7 @@
 /**
- * The DNS, asked by ourselves: the operating system's look-ups can't be cancelled, and each holds one
- * of the few threads on which the process also hashes passwords and reads files. So a name whose
- * servers are silent must never get there if somebody else has chosen it.
+ * DNS queries by our own resolver. The operating system's look-ups can't be cancelled, and each
+ * occupies one of the few threads that also hash passwords and read files. A name chosen by
+ * somebody else, whose name servers may never respond, must not block those.
  */
 import { Resolver } from "node:dns/promises";
 import { withDeadline } from "../lib/deadline.ts";
@@ -13,24 +13,24 @@ export const dnsUnavailable = defineError(
   "The DNS does not respond. Try again later.",
 );
 
-/** The part of the DNS that proofs of ownership need. */
+/** The DNS queries that proofs of ownership need. */
 export interface Dns {
-  /** The TXT records of a name, each as one text; none where there is no such name. */
+  /** The TXT records of a name, each as one string; empty if the name does not exist. */
   txt(name: string): Promise<readonly string[]>;
 }
 
 export interface DnsOptions {
-  /** Default: the machine's. */
+  /** Default: the machine's name servers. */
   readonly servers?: readonly string[];
-  /** For an answer, however many servers are asked for it, and how often. */
+  /** For a query in total, however many servers are asked. */
   readonly timeoutMs?: number;
 }
 
-/** A question that gets lost is repeated early enough for a deadline of a few seconds. */
+/** Lost packets are resent early enough for a deadline of a few seconds. */
 const askAgain = { timeout: 1_500, tries: 3 };
 const nothing = new Set(["ENOTFOUND", "ENODATA"]);
 
-/** Asks the machine's name servers, for five seconds. @throws dnsUnavailable */
+/** Queries the machine's name servers, for at most five seconds. @throws dnsUnavailable */
 export function createDns({ servers, timeoutMs = 5_000 }: DnsOptions = {}): Dns {
   return {
     async txt(name) {
@@ -38,7 +38,8 @@ export function createDns({ servers, timeoutMs = 5_000 }: DnsOptions = {}): Dns 
         const found = await withDeadline(timeoutMs, (signal) =>
           openResolver(signal, servers).resolveTxt(name),
         );
-        // A record over 255 bytes comes in pieces that are one text (RFC 7208, section 3.3).
+        // A record over 255 bytes is split into strings that belong together (RFC 7208, section
+        // 3.3).
         return found.map((pieces) => pieces.join(""));
       } catch (error) {
         if (isNothing(error)) return [];
@@ -49,16 +50,16 @@ export function createDns({ servers, timeoutMs = 5_000 }: DnsOptions = {}): Dns 
 }
 
 /**
- * All addresses of a name. Nothing but the DNS is asked, so that names in a hosts file are unknown.
+ * All addresses of a name, from the DNS only: names in a hosts file are unknown.
  *
- * @throws Error if there are none, or the DNS does not answer before the signal.
+ * @throws Error if there are none, or the DNS does not respond before the signal
  */
 export async function lookUpAddresses(
   name: string,
   signal: AbortSignal,
   servers?: readonly string[],
 ): Promise<readonly string[]> {
-  // This machine, as RFC 6761 has it, and no server is asked for it.
+  // The local machine without any query, as in RFC 6761.
   if (/(^|\.)localhost\.?$/i.test(name)) return ["127.0.0.1", "::1"];
   const resolver = openResolver(signal, servers);
   const found = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);

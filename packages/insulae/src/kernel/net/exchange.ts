@@ -1,11 +1,11 @@
 /**
- * One HTTP request to a server that may do anything: stay silent, send interim answers or a body for
- * ever, switch protocols, close early. The exchange ends by a deadline of ours, and so do its memory
- * and its work.
+ * One HTTP request to a server that may misbehave in any way: stay silent, send interim responses
+ * or a body forever, switch protocols, close early. Our own deadline ends the exchange and bounds
+ * its memory and work.
  *
- * By `node:http` and not by a library: those that there are measure each phase, or silence, so that
- * the deadline for the whole would still be ours; and no connection is used twice, so that there is
- * nothing to pool.
+ * It uses `node:http` instead of a library: the existing ones measure single phases or silence, so
+ * the overall deadline would still be ours, and there are no connections to pool, since none is
+ * used twice.
  */
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
@@ -18,19 +18,19 @@ export interface ExchangeRequest {
   readonly body?: string | Uint8Array | undefined;
   /** From the connection to the last byte. */
   readonly timeoutMs: number;
-  /** Of the answer's body. */
+  /** The maximum size of the response's body. */
   readonly maxBytes: number;
   /**
-   * The status is the answer, and the body only for showing: what has come of it when it is too
-   * large, broken off or late is enough.
+   * Only the status matters; the body is for display. A body that is too large, interrupted or late
+   * is cut off instead of failing the exchange.
    */
   readonly statusDecides?: boolean | undefined;
-  /** Aborts where nobody wants the answer any more. */
+  /** Aborts the exchange. */
   readonly signal?: AbortSignal | undefined;
   readonly lookup?: LookupFunction | undefined;
 }
 
-/** The answer is not one to a request by HTTP. */
+/** The response is not valid HTTP. */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
 }
@@ -39,12 +39,12 @@ export class AnswerTooLarge extends Error {
   override readonly name = "AnswerTooLarge";
 }
 
-/** RFC 9110 has four of them, and no server needs many. */
+/** RFC 9110 defines four, and no server needs many. */
 const mostInterimAnswers = 20;
-/** How long the body of an answer may take of which only the status is needed. */
+/** How long to read a body if only the status matters. */
 const shownBodyMs = 1_000;
 
-/** @throws DeadlineExceeded, AnswerTooLarge, ProtocolError, and what the network throws */
+/** @throws DeadlineExceeded, AnswerTooLarge, ProtocolError, and network errors */
 export async function exchange(url: URL, request: ExchangeRequest): Promise<Response> {
   const { timeoutMs, maxBytes, statusDecides = false, signal: outer } = request;
   const chunks: Buffer[] = [];
@@ -79,39 +79,39 @@ function send(
     method,
     headers: { ...headers },
     signal,
-    // No agent: a connection that is kept open may have been pinned for another request.
+    // No agent: a kept-alive connection may have been pinned for another request.
     agent: false,
     ...(lookup && { lookup }),
   })
     .on("response", (answer) => {
       const { statusCode: status = 0 } = answer;
       if (status >= 200 && status <= 599) return resolve(answer);
-      request.destroy(new ProtocolError(`the status ${status} is none of HTTP's`));
+      request.destroy(new ProtocolError(`the status ${status} is not valid`));
     })
     .on("information", () => {
       interimAnswers += 1;
       if (interimAnswers <= mostInterimAnswers) return;
-      request.destroy(new ProtocolError("the server sends interim answers without end"));
+      request.destroy(new ProtocolError("the server sends too many interim responses"));
     })
     .on("upgrade", ({ statusCode }, socket) => {
       socket.destroy();
-      reject(new ProtocolError(`the server answered ${statusCode}, and nobody asked for that`));
+      reject(new ProtocolError(`the server answered ${statusCode} unasked`));
     })
     .on("error", (error) => reject(isOfParser(error) ? asProtocolError(error) : error))
-    // Whatever it was: with the connection gone nothing else comes.
-    .on("close", () => reject(new Error("the connection was closed without an answer")));
+    // Whatever happened: the connection is gone, so nothing more will arrive.
+    .on("close", () => reject(new Error("the connection was closed without a response")));
   request.end(body);
   return promise;
 }
 
-/** `HPE_…`: Node's parser could not read the answer. */
+/** `HPE_…`: Node's parser could not read the response. */
 const isOfParser = (error: Error): boolean => "code" in error && /^HPE_/.test(String(error.code));
 
 const asProtocolError = (cause: Error) =>
-  new ProtocolError(`the answer can't be read: ${cause.message}`, { cause });
+  new ProtocolError(`the response can't be parsed: ${cause.message}`, { cause });
 
 /**
- * Reads a body into `chunks`; what is too much destroys the stream, and the connection with it.
+ * Reads a body into `chunks`. If it is too large, destroys the stream and with it the connection.
  *
  * @throws AnswerTooLarge
  */
@@ -124,7 +124,7 @@ export async function readBody(
   for await (const chunk of body) {
     chunks.push(chunk.subarray(0, room));
     room -= chunk.length;
-    if (room < 0) throw new AnswerTooLarge(`the answer has more than ${maxBytes} bytes`);
+    if (room < 0) throw new AnswerTooLarge(`the response has more than ${maxBytes} bytes`);
   }
 }
 

@@ -9,11 +9,12 @@ export const invalidHost = defineError(
 );
 
 /**
- * The one form of a host name: lower case, punycode, without port and trailing dot.
+ * The canonical form of a host name: lower case, punycode, without port and trailing dot.
  *
- * @param raw a Host header or a host name somebody registers.
- * @param detail of the error: where the name comes from, if no field or parameter of the request gave it.
- * @returns the name, or an IP address as it is written.
+ * @param raw a Host header, or a host name to register
+ * @param detail for the error: where the name comes from, if not from a field or parameter of the
+ * request
+ * @returns the name, or an IP address unchanged
  * @throws invalidHost
  * @example canonicalHost("ACME.Example.COM.:8000") === "acme.example.com"
  */
@@ -29,10 +30,10 @@ export function canonicalHost(raw: string, detail?: string): string {
   return ascii;
 }
 
-/** What the error says where the name is that of the request. */
+/** The error's detail if the name is from the request's Host header. */
 export const badHostHeader = "The Host header is not a host name";
 
-/** `_` is in names that DNS answers for and mail doesn't go to. */
+/** `_` occurs in DNS names, but not in e-mail domains. */
 const hostLabel = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?$/;
 const domainLabel = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 
@@ -40,10 +41,13 @@ const hasLabels = (ascii: string, label: RegExp): boolean =>
   ascii.length <= 253 &&
   ascii.split(".").every((text) => text.length <= 63 && label.test(text) && isReadable(text));
 
-/** `xn--a` stands for nothing: Node's `domainToASCII` lets it through. */
+/** Rejects punycode that decodes to nothing, such as `xn--a`: Node's `domainToASCII` accepts it. */
 const isReadable = (label: string): boolean =>
   !label.startsWith("xn--") || domainToUnicode(label) !== label;
 
-/** Whether it is a domain in ASCII, of letters, digits and hyphens (RFC 1123, 2.1), and no IP address. */
+/**
+ * Whether it is an ASCII domain of letters, digits and hyphens (RFC 1123, 2.1), and not an IP
+ * address.
+ */
 export const isDomain = (ascii: string): boolean =>
   hasLabels(ascii, domainLabel) && !/(^|\.)\d+$/.test(ascii);

@@ -1,12 +1,12 @@
 /**
- * Requests to addresses that a tenant has chosen: an OpenID Connect provider, a webhook. Whoever may
- * choose an address could make this server ask its own network (SSRF). So:
+ * HTTP requests to URLs chosen by tenants: OpenID Connect providers, webhooks. Without protection,
+ * whoever chooses a URL could make this server send requests to its own network (SSRF). So:
  *
- *     URL ─► https? ─► name → all its addresses ─► every one public? ─► connect to those, by address
+ *     URL ─► https? ─► name → all its addresses ─► every one public? ─► connect by address
  *
- * The name is looked up once, and the connection goes to what was checked (pinned), so that a second
- * answer of the DNS (rebinding) is never used. A redirect is never followed: it is an answer like any
- * other, for the caller to refuse. Time and size have a bound (see `exchange.ts`).
+ * The name is resolved once and the connection pinned to the checked addresses, so a second DNS
+ * response (rebinding) has no effect. Redirects are never followed: they are responses like any
+ * other, for the caller to refuse. Time and size are bounded (see `exchange.ts`).
  */
 import { isIP, type LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
@@ -15,21 +15,21 @@ import { lookUpAddresses } from "./dns.ts";
 import { AnswerTooLarge, type ExchangeRequest, exchange, ProtocolError } from "./exchange.ts";
 
 export interface OutboundOptions {
-  /** Whether this machine itself may be asked, and without TLS: for development and tests. */
+  /** Allow this machine itself, and without TLS: for development and tests. */
   readonly allowLoopback: boolean;
-  /** All addresses of a name; default: as the DNS knows them. */
+  /** All addresses of a name; default: from the DNS. */
   readonly resolve?: (name: string, signal: AbortSignal) => Promise<readonly string[]>;
 }
 
-/** `timeoutMs` is from the look-up of the name to the last byte. */
+/** `timeoutMs` is from resolving the name to the last byte. */
 export type OutboundRequest = Omit<ExchangeRequest, "lookup">;
 
 export interface Outbound {
   /** @throws OutboundError */
   (url: string, request: OutboundRequest): Promise<Response>;
   /**
-   * Looks up where the URL leads now, without asking there: for when it is configured. What it leads
-   * to later is looked at by each request.
+   * Resolves the URL now without sending a request, to give feedback when it is configured. Each
+   * request checks again.
    *
    * @throws OutboundError
    */
@@ -41,10 +41,12 @@ export type OutboundFailure =
   | "unreachable"
   | "timeout"
   | "too_large"
-  /** The server speaks, but doesn't answer as HTTP asks for. */
+  /** The server responded, but not with valid HTTP. */
   | "not_http";
 
-/** Nothing came back. The message is for logs: it may say what is in the network. */
+/**
+ * There was no valid response. The message is for logs only: it may reveal what is in the network.
+ */
 export class OutboundError extends Error {
   readonly failure: OutboundFailure;
 
@@ -64,10 +66,10 @@ export function createOutbound({
   allowLoopback,
   resolve = lookUpAddresses,
 }: OutboundOptions): Outbound {
-  /** The addresses of the URL's host, all of which may be asked. */
+  /** The addresses of the URL's host, if all of them are allowed. */
   const permitted = async (url: URL, signal: AbortSignal): Promise<readonly string[]> => {
     if (!/^https?:$/.test(url.protocol) || url.username || url.password) {
-      throw refused(url, "it is no https address");
+      throw refused(url, "it is not an https URL");
     }
     if (url.port === "0") throw refused(url, "nothing listens on port 0");
     const host = url.hostname.replace(/^\[|\]$/g, "");
@@ -98,9 +100,9 @@ export function createOutbound({
   });
 }
 
-/** Gives what the work throws a name. */
+/** Classifies errors as `OutboundError`. */
 async function named<Result>(text: string, work: (url: URL) => Promise<Result>): Promise<Result> {
-  if (!URL.canParse(text)) throw new OutboundError("address_refused", "it is no URL");
+  if (!URL.canParse(text)) throw new OutboundError("address_refused", "it is not a URL");
   const url = new URL(text);
   try {
     return await work(url);
@@ -118,19 +120,19 @@ function failureOf(error: unknown): OutboundFailure {
 }
 
 const refused = (url: URL, why: string) =>
-  new OutboundError("address_refused", `${url.origin} is not asked: ${why}`);
+  new OutboundError("address_refused", `${url.origin} is refused: ${why}`);
 
-/** `unicast` is the one kind that is public; an IPv4 address inside an IPv6 one counts as itself. */
+/** Only `unicast` is public. An IPv4 address inside an IPv6 one is judged as itself. */
 function kindOf(address: string): string {
   if (!ipaddr.isValid(address)) return "invalid";
   const parsed = ipaddr.process(address);
   const kind = parsed.range();
-  // Of IPv6, only 2000::/3 has been given out (RFC 4291); `::7f00:1` is 127.0.0.1 in an old form.
+  // Of IPv6, only 2000::/3 is allocated (RFC 4291); `::7f00:1` is 127.0.0.1 in an old notation.
   if (kind !== "unicast" || parsed.kind() === "ipv4") return kind;
   return (parsed.toByteArray()[0] ?? 0) >> 5 === 1 ? kind : "reserved";
 }
 
-/** Answers whatever is looked up with the addresses that were checked. */
+/** A look-up function that always returns the checked addresses. */
 const pinned =
   (addresses: readonly string[]): LookupFunction =>
   (_name, options, callback) => {

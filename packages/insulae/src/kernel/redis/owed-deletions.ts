@@ -1,14 +1,14 @@
 /**
- * Keys that have to go, also if Redis is away at the moment: what it still has of them must not come
- * back with it. They are tried every second until they are gone. There is at most one for each tenant
- * and purpose, so the list is bounded by the tenants.
+ * Deletions that must happen even if Redis is unavailable now: the old values must not reappear
+ * with it. Retried every second. There is at most one key per tenant and purpose, which bounds the
+ * list.
  */
 import type { Redis } from "./redis.ts";
 
 export interface OwedDeletions {
-  /** Deletes the key now if that can be; otherwise as soon as it can. */
+  /** Deletes the key now if possible, otherwise as soon as possible. */
   delete(key: string): Promise<void>;
-  /** Whether the key is still to be deleted, and what it holds not to be believed. */
+  /** Whether the key is still to be deleted; then its value must be ignored. */
   has(key: string): boolean;
   close(): void;
 }

@@ -40,7 +40,10 @@ describeWithRedis("redis itself", () => {
     await server.restart();
     await here();
     expect(await ping()).toBe("PONG");
-    expect(lines).toEqual(["Redis is away; going on without it", "Redis is back"]);
+    expect(lines).toEqual([
+      "Redis is unavailable; continuing without it",
+      "Redis is available again",
+    ]);
   });
 
   test("costs those who wait one timeout when it hangs, and nobody after them", async () => {

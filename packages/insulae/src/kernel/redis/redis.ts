@@ -1,14 +1,13 @@
 /**
- * Redis, or Valkey: one connection for the whole process, on which nobody may rely.
+ * Redis or Valkey: one connection per process, on which nothing may depend.
  *
  *            connected          late · lost
- *   absent ────────────► here ──────────────► absent      (tried again, with backoff, for ever)
+ *   absent ────────────► here ──────────────► absent      (retried with backoff, forever)
  *
- * Who asks gets a reply within `timeoutMs`, or an error: while there is no connection nothing is
- * queued and nothing waits. A reply that is late (Redis is paused, the network is gone) takes the
- * connection down. So a Redis that hangs costs those who are waiting one timeout, and nobody after
- * them anything, until it greets again. After a reply that is an error (`READONLY`, `OOM`,
- * `LOADING` …) Redis is left alone for a second.
+ * Callers get a reply within `timeoutMs` or an error. Without a connection, nothing is queued and
+ * nothing waits. A late reply (Redis is paused, the network is gone) closes the connection. So a
+ * hanging Redis costs the current callers one timeout, and later ones nothing, until it responds
+ * again. After an error reply (`READONLY`, `OOM`, `LOADING` …) Redis is not used for a second.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RedisClientType } from "redis";
@@ -19,30 +18,31 @@ import type { Logger } from "../telemetry/log.ts";
 export type RedisCommands = Pick<RedisClientType, "sendCommand">;
 
 export interface Redis {
-  /** Whether it is worth asking at this moment. */
+  /** Whether Redis is usable now. */
   readonly isHere: () => boolean;
   /**
-   * Runs a command, or a few.
+   * Runs one or a few commands.
    *
-   * @throws RedisAbsent if there is no reply in time, or an error. It is not known then whether the
-   *   commands were carried out.
+   * @throws RedisAbsent if there is no reply in time, or an error reply; whether the commands were
+   * executed is
+   *   unknown then
    */
   run<T>(commands: (client: RedisCommands) => Promise<T>): Promise<T>;
-  /** Hears a channel whenever there is a connection; what is said in between is lost. */
+  /** Subscribes whenever there is a connection. Messages in between are lost. */
   subscribe(channel: string, onMessage: (message: string) => void): void;
   close(): Promise<void>;
 }
 
 export interface RedisOptions {
   readonly url: string;
-  /** How long a reply may take. */
+  /** The timeout of a reply. */
   readonly timeoutMs: number;
   readonly log: Logger;
-  /** How long it may take until a connection is one, with TLS, greetings and subscriptions. */
+  /** The timeout of a connection, including TLS, handshake and subscriptions. */
   readonly connectMs?: number;
 }
 
-/** Redis can't be asked now; whoever asked goes on without it. */
+/** Redis is unavailable; callers continue without it. */
 export class RedisAbsent extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, { cause });
@@ -60,10 +60,10 @@ interface Connection {
   readonly drop: (cause: Error) => void;
 }
 
-/** Resolves when the connection is made, or the first attempt has failed; the others go on. */
+/** Resolves when connected, or when the first attempt has failed; further attempts go on. */
 export async function connectRedis(options: RedisOptions): Promise<Redis> {
   const { url, timeoutMs, log, connectMs = 5_000 } = options;
-  // Loaded only where there is a Redis: a start without one need not wait for it.
+  // Load the client only if it is used.
   const { createClient } = await import("redis");
   const closing = new AbortController();
   const channels = new Map<string, (message: string) => void>();
@@ -81,7 +81,7 @@ export async function connectRedis(options: RedisOptions): Promise<Redis> {
       // Its own timeout ends when a command is written; `run` waits for the reply.
       commandOptions: { timeout: 0 },
       commandsQueueMaxLength: 10_000,
-      // A connection on which nothing moves for 5 seconds is dead.
+      // A connection without traffic for 5 seconds is dead.
       pingInterval: 2_000,
       socket: { reconnectStrategy: false, connectTimeout: 2_000, socketTimeout: 5_000 },
     });
@@ -110,7 +110,7 @@ export async function connectRedis(options: RedisOptions): Promise<Redis> {
       current = connection;
       restUntil = 0;
       tried.resolve();
-      if (saidAway) log.warn("Redis is back");
+      if (saidAway) log.warn("Redis is available again");
       saidAway = false;
       return await lost.promise;
     } finally {
@@ -126,13 +126,13 @@ export async function connectRedis(options: RedisOptions): Promise<Redis> {
       const began = performance.now();
       await connectOnce().catch((error: unknown) => {
         if (!saidAway && !closing.signal.aborted) {
-          log.warn({ err: error }, "Redis is away; going on without it");
+          log.warn({ err: error }, "Redis is unavailable; continuing without it");
           saidAway = true;
         }
       });
       tried.resolve();
-      if (performance.now() - began > 10_000) wait = 50; // It had lasted.
-      // Not all nodes at the same moment.
+      if (performance.now() - began > 10_000) wait = 50; // The connection had been stable.
+      // Jitter, so that nodes don't reconnect at the same moment.
       const jittered = wait * (0.5 + Math.random() / 2);
       await sleep(jittered, undefined, { signal: closing.signal }).catch(() => undefined);
     }
@@ -148,7 +148,7 @@ export async function connectRedis(options: RedisOptions): Promise<Redis> {
     isHere,
     async run(commands) {
       const connection = current;
-      if (!connection || !isHere()) throw new RedisAbsent("Redis is away");
+      if (!connection || !isHere()) throw new RedisAbsent("Redis is unavailable");
       try {
         return await inTime(commands(connection.client), timeoutMs);
       } catch (error) {
@@ -169,10 +169,10 @@ export async function connectRedis(options: RedisOptions): Promise<Redis> {
   };
 }
 
-/** @throws RedisAbsent if the reply has not come by then */
+/** @throws RedisAbsent if there is no reply in time */
 function inTime<T>(reply: Promise<T>, milliseconds: number): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
-  // If it was this process that was held up, the reply is here, and only has to be read.
+  // If this process was blocked, the reply may have arrived and only has to be read.
   const late = setTimeout(
     () => setImmediate(() => reject(new RedisAbsent(`no reply in ${milliseconds} ms`))),
     milliseconds,

@@ -77,7 +77,7 @@ test.each([
 ])("a folder with %j is refused", async (files: Files, message) => {
   const refused = expect(readMigrations("notes", await folder(files))).rejects;
   await refused.toThrow(message);
-  await refused.toThrow(/^The application is not well declared:\n- notes: /);
+  await refused.toThrow(/^The application's declarations are invalid:\n- notes: /);
 });
 
 test("a folder that is not there is refused with its feature and its path", async () => {

@@ -1,7 +1,7 @@
 /**
- * Whose session a request has: that of the sign-in, if somebody is signed in, however they show it;
- * otherwise a visitor's, whom a cookie of their own makes known again. The two never meet: what a
- * visitor's session holds is not taken over by a sign-in, nor left behind by one.
+ * The session of a request: that of the sign-in if the caller is signed in, otherwise a visitor's,
+ * identified by a cookie of its own. They are separate: a sign-in neither takes over a visitor's
+ * data nor leaves data to it.
  */
 import { createHash, randomBytes } from "node:crypto";
 import type { ResolvedRequest } from "../http/request/request-state.ts";
@@ -17,7 +17,7 @@ export interface RequestParts {
   readonly ttlSeconds: number;
 }
 
-/** @returns undefined where no tenant is known. */
+/** @returns undefined if the request has no tenant */
 export function openRequestSession(
   open: OpenSession,
   { tenant, db, credential }: ResolvedRequest,
@@ -26,7 +26,7 @@ export function openRequestSession(
   if (!tenant || !db) return undefined;
   const owner = { tenantId: tenant.id, db };
   if (credential) {
-    // A machine has none: nothing is found, and nothing can be saved.
+    // Machines have no session: nothing is found, and saving fails.
     const id = isMachine(credential) ? undefined : `user.${credential.sessionId}`;
     return open({ ...owner, id });
   }
@@ -42,6 +42,6 @@ export function openRequestSession(
   });
 }
 
-/** The store doesn't learn what the browser holds. */
+/** A hash, so that the store does not contain the browser's secret. */
 const visitorId = (secret: string): string =>
   `visitor.${createHash("sha256").update(secret).digest("base64url")}`;

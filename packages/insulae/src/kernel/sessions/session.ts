@@ -1,13 +1,13 @@
 /**
- * What handlers keep of somebody from one request to the next: `session.get("cart")`.
+ * Per-person data that handlers keep between requests: `session.get("cart")`.
  *
- * Nothing is read before the handler asks, and nothing written unless it has changed something; what
- * it changed is saved once, after it. Two requests of one session at once don't lose each other's
- * keys: who saves compares what is there with what was read, and where somebody was faster makes the
- * same changes to that. For one key, the last one wins.
+ * Data is read when a handler first asks for it. Changes are saved once, after the handler.
+ * Concurrent requests don't lose each other's keys: saving compares the stored revision with the
+ * one that was read, and if somebody was faster, applies the same changes to the newer data. For
+ * the same key, the last one wins.
  *
- * The data is encrypted (AES-256-GCM) with a key for this one session of this one tenant, so that
- * what is stored can neither be read nor put in another's place.
+ * The data is encrypted (AES-256-GCM) with a key for this session of this tenant, so a stored
+ * session can't be read, nor moved to another place.
  */
 import { randomUUID } from "node:crypto";
 import type { TenantDatabase } from "../data/tenant-database.ts";
@@ -18,24 +18,25 @@ import type { TenantId } from "../tenancy/tenant.ts";
 import type { Place, SessionStore, Stored } from "./store.ts";
 
 export interface Session {
-  /** Names the session to `withTenant`; undefined for a visitor for whom nothing was set yet. */
+  /** The session's id for `withTenant`; undefined for a visitor without data. */
   readonly id: string | undefined;
   get<T = unknown>(key: string): Promise<T | undefined>;
-  /** @param value anything that JSON can hold; undefined deletes. */
+  /** @param value a JSON value; undefined deletes */
   set(key: string, value: unknown): void;
   delete(key: string): void;
   /** Deletes all keys. */
   clear(): void;
-  /** Deletes the session, at once. */
+  /** Deletes the session at once. */
   destroy(): Promise<void>;
   /**
-   * Gives a visitor a new id and keeps the data: after anything that makes the session worth more. A
-   * signed-in user's belongs to their sign-in, which has no id that anybody could have planted.
+   * Gives a visitor a new id and keeps the data. Call it after anything that makes the session more
+   * valuable. A signed-in user's session belongs to the sign-in, whose id nobody could have
+   * planted.
    */
   regenerate(): Promise<void>;
 }
 
-/** Outside a request nobody saves but who has opened it. */
+/** Outside a request, whoever opens a session must save it. */
 export interface OpenedSession extends Session {
   save(): Promise<void>;
 }
@@ -44,7 +45,9 @@ export interface SessionOwner {
   readonly tenantId: TenantId;
   readonly db: TenantDatabase<Record<never, never>>;
   readonly id: string | undefined;
-  /** Makes a new id, and tells the browser; undefined where the id is not the browser's to hold. */
+  /**
+   * Creates a new id and sends it to the browser; undefined if the browser does not hold the id.
+   */
   readonly newId?: (() => string) | undefined;
 }
 
@@ -82,7 +85,7 @@ export function createSessions({ store, secrets, ttlSeconds, log }: SessionsOpti
     try {
       return Object.assign(emptyData(), JSON.parse(secrets.open(purpose(place), stored.sealed)));
     } catch (error) {
-      log.warn({ err: error }, "A session cannot be read, and begins anew");
+      log.warn({ err: error }, "Could not decrypt a session; starting with an empty one");
       return emptyData();
     }
   };
@@ -114,7 +117,8 @@ export function createSessions({ store, secrets, ttlSeconds, log }: SessionsOpti
         const text = JSON.stringify(data);
         if (Buffer.byteLength(text) > maxBytes) throw sessionTooLarge();
         if (!stored && Object.keys(data).length === 0) break;
-        // An id that leads nowhere was not given by this server, or has expired: it is not taken up.
+        // An id without data was not issued by this server, or has expired: don't adopt it
+        // (fixation).
         if (!stored && newId) id = newId();
         if (id === undefined) throw noSession();
         const place = placeOf(id);
@@ -143,11 +147,11 @@ export function createSessions({ store, secrets, ttlSeconds, log }: SessionsOpti
         return id;
       },
       async get<T>(key: string) {
-        // What was set is what JSON makes of it; the caller says what that is.
+        // The caller states the type of what was set.
         return (await present())[key] as T | undefined;
       },
       set(key, value) {
-        // A copy: what becomes of the object later is not part of the session.
+        // A copy, so that later changes of the object don't affect the session.
         const text = JSON.stringify(value);
         change((data) => {
           if (text === undefined) delete data[key];
@@ -172,5 +176,5 @@ export function createSessions({ store, secrets, ttlSeconds, log }: SessionsOpti
   };
 }
 
-/** Keys come from handlers, perhaps from requests: `__proto__` is one like any other. */
+/** Without a prototype: keys may come from requests, and `__proto__` is one like any other. */
 const emptyData = (): Data => Object.create(null);

@@ -1,9 +1,9 @@
 /**
- * Where sessions are kept: with the tenant's data in PostgreSQL, or in Redis where there is one.
+ * Stores sessions with the tenant's data in PostgreSQL, or in Redis if there is one.
  *
- * Nobody relies on Redis. While it is away, sessions are read and saved in PostgreSQL, where those
- * that were in Redis are not: their data begins anew. When it is back, what it still has counts
- * again, and a session that only PostgreSQL has moves to it with its next change.
+ * Nothing depends on Redis. While it is unavailable, sessions are stored in PostgreSQL, where those
+ * in Redis are missing: their data starts empty. When Redis is back, its sessions apply again, and
+ * a session that only PostgreSQL has moves to Redis with its next change.
  */
 import type { TenantDatabase } from "../data/tenant-database.ts";
 import { tenantKey } from "../lib/tenant-keys.ts";
@@ -26,7 +26,7 @@ export interface Stored {
 
 export interface SessionStore {
   load(place: Place): Promise<Stored | undefined>;
-  /** @returns false if somebody else has saved since `before` was loaded. */
+  /** @returns false if somebody else has saved since `before` was loaded */
   save(place: Place, before: Stored | undefined, next: Next): Promise<boolean>;
   destroy(place: Place): Promise<void>;
 }
@@ -59,7 +59,7 @@ const postgres: SessionStore = {
           [id, revision, sealed, ttlSeconds, before.revision],
         )
       : await db.query(
-          // What has expired goes by the way, so that nobody has to sweep.
+          // Deletes some expired sessions too, so that no sweep is needed.
           `with expired as (
              select id from session_data where expires_at < now() and id <> $1 limit 100
            ),
@@ -82,7 +82,7 @@ const postgres: SessionStore = {
   },
 };
 
-/** The revision, a uuid, stands before what is sealed. */
+/** The revision, a UUID, precedes the encrypted data. */
 const revisionLength = 36;
 
 const compareAndSet = defineScript(`
@@ -94,7 +94,7 @@ const compareAndSet = defineScript(`
 
 function withRedis(redis: Redis): SessionStore {
   const keyOf = ({ tenantId, id }: Place) => tenantKey(tenantId, "session", id);
-  /** @returns what the fallback does, while Redis is away */
+  /** @returns the result of the fallback while Redis is unavailable */
   const orElse = async <T>(ask: () => Promise<T>, fallback: () => Promise<T>): Promise<T> => {
     try {
       return await ask();

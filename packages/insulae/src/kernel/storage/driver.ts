@@ -1,47 +1,47 @@
 export interface StoredObject {
   readonly size: number;
-  /** Undefined where the storage keeps none. */
+  /** Undefined if the storage does not record it. */
   readonly type: string | undefined;
-  /** Another one whenever the object is replaced. */
+  /** Changes whenever the object is replaced. */
   readonly tag: string;
 }
 
-/** What a client has to send to put an object where it belongs. */
+/** The request by which a client uploads an object. */
 export interface SignedUpload {
   readonly method: "POST" | "PUT";
   readonly url: string;
-  /** Of a PUT, whose body is the bytes. */
+  /** For PUT, with the content as the body. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Of a POST, whose body is a form of these, and then the part `file`. */
+  /** For POST: the form's fields, which precede the part `file`. */
   readonly fields: Readonly<Record<string, string>>;
   readonly expiresAt: Date;
 }
 
 export interface UploadTerms {
-  /** The only size that is taken. */
+  /** The exact size that is accepted. */
   readonly size: number;
   readonly type: string;
   readonly seconds: number;
 }
 
 export interface DownloadTerms {
-  /** The headers that the bytes come with. */
+  /** The headers of the download. */
   readonly type: string;
   readonly disposition: string;
 }
 
-/** What a driver does; a key is `<tenant>/<name>`. */
+/** The interface of drivers. A key is `<tenant>/<name>`. */
 export interface StorageDriver {
   /**
-   * Whether `delete` also ends what `signUpload` signed for the key. Where it doesn't, bytes may still
-   * come until the request expires.
+   * Whether `delete` also revokes what `signUpload` signed for the key. Otherwise bytes may still
+   * arrive until the request expires.
    */
   readonly revokes: boolean;
   /**
-   * It is all there when this is done, or nothing is.
+   * Stores an object completely or not at all.
    *
-   * @param signal aborts when nobody will send the rest of the bytes.
-   * @throws storageFull, or what `bytes` throws
+   * @param signal aborts if the client will not send the rest
+   * @throws storageFull, or the error of `bytes`
    */
   put(
     key: string,
@@ -50,37 +50,37 @@ export interface StorageDriver {
     signal?: AbortSignal,
   ): Promise<void>;
   stat(key: string): Promise<StoredObject | undefined>;
-  /** The first so many bytes; undefined: it is not there. */
+  /** The first bytes; undefined if the object does not exist. */
   start(key: string, bytes: number): Promise<Buffer | undefined>;
   /**
-   * Makes `to` what `from` is.
+   * Copies `from` to `to`.
    *
-   * @param tag what `from` has to be; if it was replaced meanwhile, nothing is copied.
-   * @returns the SHA-256 in hexadecimal, if the storage tells; undefined: nothing was copied.
+   * @param tag the expected tag of `from`; if it was replaced meanwhile, nothing is copied
+   * @returns the SHA-256 in hexadecimal if the storage has it; undefined if nothing was copied
    */
   copy(from: string, to: string, tag: string): Promise<{ sha256: string | null } | undefined>;
-  /** What is not there is no error. */
+  /** Missing objects are no error. */
   delete(...keys: readonly string[]): Promise<void>;
-  /** Keys and their ages. */
+  /** Keys and their modification times. */
   list(prefix: string): AsyncIterable<{ readonly key: string; readonly changedAt: Date }>;
   deleteAll(prefix: string): Promise<void>;
-  /** The first parts of the keys that there are, each once. */
+  /** The distinct first segments of all keys. */
   folders(): AsyncIterable<string>;
   signUpload(key: string, terms: UploadTerms): Promise<SignedUpload>;
-  /** @returns a URL that is good for at most an hour, and the same one for some minutes. */
+  /** @returns a URL that is valid for at most an hour, and stays the same for some minutes */
   signDownload(key: string, terms: DownloadTerms): Promise<string>;
-  /** Removes what uploads left that never ended. */
+  /** Deletes the remains of uploads that never completed. */
   sweep(): Promise<void>;
-  /** Fails if the storage does not answer. Absent where it is this machine's own. */
+  /** Fails if the storage does not respond. Absent for a local folder. */
   readonly check?: () => Promise<void>;
   close(): void;
 }
 
-/** How long a signed URL of a download is good, at most. */
+/** How long a signed download URL is valid, at most. */
 export const downloadSeconds = 3_600;
 
 /**
- * The beginning of the quarter of an hour. URLs that are signed within it are the same, so that
- * browsers and a CDN know them again.
+ * Rounds down to a quarter of an hour. URLs signed within it are identical, so browsers and CDNs
+ * can cache them.
  */
 export const signingTime = (now: number): Date => new Date(Math.floor(now / 900_000) * 900_000);

@@ -1,7 +1,8 @@
 /**
- * What a signed URL of the local folder says: which object, for what, until when. It is signed, not
- * hidden: `<claims>.<signature>`, JSON and its HMAC-SHA-256. Any node knows its own. A download ends with
- * its object; that an upload is still wanted, the folder says (`local-driver.ts`).
+ * The grants inside the local folder's signed URLs: object, method, expiry. A grant is signed, not
+ * encrypted: `<claims>.<signature>`, JSON and its HMAC-SHA-256; every node can verify it. A
+ * download ends with its object. Whether an upload is still wanted is recorded in the folder
+ * (`local-driver.ts`).
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 
@@ -26,7 +27,7 @@ type Grant = DownloadGrant | UploadGrant;
 
 export interface Grants {
   readonly sign: (grant: Grant) => string;
-  /** Undefined: not ours, for something else, or over. */
+  /** Undefined if the grant is invalid, expired, or for another method. */
   readonly read: <Method extends Grant["method"]>(
     text: string,
     method: Method,

@@ -1,11 +1,11 @@
 /**
- * The catalogue: what this process knows of the tenants.
+ * The catalogue: this process's cache of tenants.
  *
- * Names (host, key, slug, number) lead to ids, ids to tenants. A hit is synchronous, so that an
- * ordinary request waits for nothing. A miss asks the control plane once, however many wait for it.
- * Unknown names are remembered too, in a small cache of their own, so that a scan can't push the
- * tenants out. Every change is announced in the transaction that makes it (`NOTIFY insulae`); while
- * the announcements can't be heard, nothing is believed for longer than a second.
+ * It maps names (host, key, slug, number) to ids, and ids to tenants. A hit is synchronous, so most
+ * requests never wait. A miss queries the control plane once, however many requests wait for it.
+ * Unknown names are cached separately, in a small cache, so that a scan can't evict tenants. Every
+ * change is announced in the transaction that makes it (`NOTIFY insulae`); while this process can't
+ * receive announcements, entries live for at most a second.
  */
 import { LRUCache } from "lru-cache";
 import type { FollowAnnouncements } from "../announcements/announcements.ts";
@@ -16,11 +16,11 @@ import type { Tenant, TenantId } from "./tenant.ts";
 import type { TenantLookup } from "./tenant-queries.ts";
 
 export interface Catalogue {
-  /** The tenant, undefined if there is none, or a promise of that where it must be asked for. */
+  /** The tenant or undefined; a promise of it if the control plane has to be queried. */
   find(lookup: TenantLookup): MaybePromise<Tenant | undefined>;
-  /** The tenant, if it is in memory at this moment: asks nobody. */
+  /** The tenant if it is cached; never queries. */
   findKnown(lookup: TenantLookup): Tenant | undefined;
-  /** Finds by whatever somebody calls a tenant: id, number, key or slug. */
+  /** Finds by id, number, key or slug. */
   findByReference(reference: string): MaybePromise<Tenant | undefined>;
   forget(id: TenantId): void;
   forgetAll(): void;
@@ -32,7 +32,7 @@ export interface CatalogueOptions {
   readonly maxTenants?: number;
 }
 
-/** Which lookups a reference may stand for; more than one only for key and slug. */
+/** The lookups that a reference may stand for; more than one only for key and slug. */
 export function lookupsOf(reference: string): readonly TenantLookup[] {
   if (isUuid(reference)) return [{ by: "id", value: reference.toLowerCase() }];
   if (/^\d{1,15}$/.test(reference)) return [{ by: "number", value: String(Number(reference)) }];
@@ -46,12 +46,15 @@ export function lookupsOf(reference: string): readonly TenantLookup[] {
       ];
 }
 
-/** A name may have moved on since it was remembered: the tenant itself has the last word. */
+/**
+ * Whether the tenant still has the name, which may have moved to another tenant since it was
+ * cached.
+ */
 function isCalled(tenant: Tenant, { by, value }: TenantLookup): boolean {
   return by === "host" ? tenant.hosts.includes(value) : String(tenant[by]) === value;
 }
 
-/** How exactly lifetimes are kept, in milliseconds: asking for the time at each hit would cost more. */
+/** The precision of lifetimes in milliseconds. Reading the clock on each hit would cost more. */
 const ttlResolution = 100;
 
 export function createCatalogue(options: CatalogueOptions): Catalogue {
@@ -60,7 +63,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   const names = new LRUCache<string, string>({ max: maxTenants * 4, ttlResolution });
   const unknown = new LRUCache<string, true>({ max: 10_000, ttlResolution });
   const loading = new Map<string, Promise<Tenant | undefined>>();
-  // Counts what was forgotten: an answer that was asked for before must not be kept after.
+  // Incremented by each invalidation: results of queries that began earlier must not be cached.
   let generation = 0;
 
   const forgetAll = (): void => {
@@ -89,7 +92,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
 
   const nameOf = ({ by, value }: TenantLookup) => `${by}:${value}`;
   const findKnown: Catalogue["findKnown"] = (lookup) => {
-    listening(); // If it is found only now that nothing is heard, this empties all.
+    listening(); // Empties the cache if it turns out that announcements are not being received.
     const id = lookup.by === "id" ? lookup.value : names.get(nameOf(lookup));
     const tenant = id === undefined ? undefined : tenants.get(id);
     return tenant && isCalled(tenant, lookup) ? tenant : undefined;

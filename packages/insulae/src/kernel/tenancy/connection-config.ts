@@ -9,18 +9,18 @@ import type { DatabaseRole } from "../engine/target.ts";
 import type { Secrets } from "../lib/secrets.ts";
 import { appRole, controlRole } from "../schema/roles.ts";
 
-/** Time limits that the server sets for itself on each connection, in milliseconds; 0 is none. */
+/** Timeouts that the server enforces on each connection, in milliseconds; 0: none. */
 export interface ConnectionSettings {
   readonly statementTimeoutMs: number;
   readonly idleInTransactionTimeoutMs: number;
   readonly lockTimeoutMs: number;
 }
 
-/** Where a server is; host, port and TLS (`sslmode`) of a URL are everybody's who connects by it. */
+/** A server's URLs. Their host, port and TLS mode (`sslmode`) apply to every role that connects. */
 export interface ServerUrls {
-  /** The administrator's, of PostgreSQL itself. */
+  /** The administrator's URL of PostgreSQL itself. */
   readonly url: string;
-  /** Of a connection pooler, for what needs no session: requests and jobs. */
+  /** The URL of a connection pooler, for work that needs no session: requests and jobs. */
   readonly poolerUrl?: string | undefined;
 }
 
@@ -28,7 +28,10 @@ export interface ServerUrls {
 export const serverUrls = (url: string, directUrl: string | undefined): ServerUrls =>
   directUrl === undefined ? { url } : { url: directUrl, poolerUrl: url };
 
-/** Both in one text, to be sealed: the administrator's, and after a space that of the pooler, if there is one. */
+/**
+ * Both URLs in one string, to be encrypted together: the administrator's, then a space and the
+ * pooler's.
+ */
 export const writeUrls = ({ url, poolerUrl }: ServerUrls): string =>
   poolerUrl === undefined ? url : `${url} ${poolerUrl}`;
 
@@ -40,16 +43,16 @@ export function readUrls(text: string): ServerUrls {
 export interface ConnectionOptions extends ServerUrls {
   readonly database: string;
   readonly role: DatabaseRole;
-  /** The database in which the pool and the schemas are; others are tenants' own. */
+  /** The database of the pool and the schemas. All others are tenants' own. */
   readonly mainDatabase: string;
   readonly secrets: Secrets;
   readonly settings: ConnectionSettings;
 }
 
 /**
- * How to log in. All settings are given at start-up, so they are what RESET goes back to, and no
- * statement is needed to make a new connection ready. A pooler hands connections from one to another,
- * and takes no such settings: there they are the role's (`roleSettings`).
+ * The connection parameters for a role. All settings are given at start-up, which makes them the
+ * defaults that RESET restores, and no statement is needed on a new connection. A pooler shares
+ * connections and accepts no such settings; there they are set on the role (`roleSettings`).
  */
 export function connectionConfig(options: ConnectionOptions): ConnectionConfig {
   const { url, poolerUrl, database, role, secrets } = options;
@@ -69,12 +72,12 @@ export function connectionConfig(options: ConnectionOptions): ConnectionConfig {
 }
 
 /**
- * JIT compilation pays for queries of seconds. Those of the owner, of catalogues with many schemas, look
- * expensive to the planner: compiling one took 2.8 s, and running it 0.1.
+ * JIT compilation pays off only for queries of seconds. The planner overestimates the owner's
+ * queries on catalogues with many schemas: compiling one took 2.8 s, running it 0.1 s.
  */
 const everybodys = { TimeZone: "UTC", jit: "off" };
 
-/** How the administrator logs in, in whichever database. */
+/** The administrator's connection parameters for any database. */
 export function ownerConfig(url: string, database?: string): ConnectionConfig {
   const settings = { ...everybodys, search_path: "pg_catalog" };
   return {
@@ -91,7 +94,7 @@ export interface RoleSettings {
   readonly control: SessionSettings;
 }
 
-/** The settings of those who log in as the application, and for the control plane. */
+/** The settings of the application's roles and of the control plane's. */
 export function roleSettings(limits: ConnectionSettings): RoleSettings {
   const common = {
     ...everybodys,
@@ -103,9 +106,9 @@ export function roleSettings(limits: ConnectionSettings): RoleSettings {
 }
 
 /**
- * A tenant's rows are always read through an index, since each leads with tenant_id. The planner would
- * read a small table whole; prepared while a table was (nearly) empty, such a plan stays in use until
- * the next ANALYZE, however the table grows meanwhile.
+ * Forces index scans. Every index leads with tenant_id, but the planner would read a small table
+ * sequentially; a plan prepared while a table was nearly empty would stay in use until the next
+ * ANALYZE, however large the table becomes.
  */
 const appSettings = {
   search_path: dataSchema,

@@ -1,14 +1,14 @@
 /**
  * The control plane's part of the register of data places (`data-places.ts`): every table of the
- * schemas `control` and `pgboss`, and what erasing a tenant does with it. A table that is missing here
- * turns `data-places.test.ts` red. The row in `control.tenants` stays after an erasure, so nothing may
+ * schemas `control` and `pgboss`, and how erasing a tenant treats it. `data-places.test.ts` fails
+ * if a table is missing here. The row in `control.tenants` stays after an erasure, so nothing may
  * rely on `on delete cascade` from it.
  */
 
 export type ControlTable =
-  /** Its rows with the tenant's id in `tenant_id` are deleted. */
+  /** Rows with the tenant's id in `tenant_id` are deleted. */
   | { readonly erased: "by tenant_id"; readonly holds: string }
-  /** Another table's or place's erasure takes its rows along. */
+  /** Rows are deleted together with another table's or place's. */
   | { readonly erased: "with"; readonly place: string; readonly holds: string }
   /** The rows stay, for this reason. */
   | { readonly kept: string };

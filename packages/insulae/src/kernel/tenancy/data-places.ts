@@ -1,12 +1,12 @@
 /**
- * The register of data places: everywhere that something of a tenant's can be. Erasing a tenant is
- * erasing each of them, in this order, and asking each whether anything is left:
+ * The register of data places: every place that may store data of a tenant. Erasing a tenant erases
+ * each place in this order and then asks each whether anything is left:
  *
  *   files → rows → placement → control plane → jobs → redis → caches
  *
- * Whatever keeps something of a tenant's in a new place adds a place here, and a new table of the
- * control plane an entry in `control-places.ts`. What no place covers, and why, is in
- * docs/erasure.md: the tombstone, the platform's audit log, log lines, traces, backups.
+ * Code that stores tenant data in a new place adds it here; a new table of the control plane gets
+ * an entry in `control-places.ts`. docs/erasure.md lists what no place covers, and why: the
+ * tombstone, the platform's audit log, log lines, traces, backups.
  */
 import { type Kysely, sql } from "kysely";
 import { type Connect, withOwner } from "../engine/connect.ts";
@@ -19,7 +19,7 @@ import type { Provisioning } from "./provisioning.ts";
 import type { Placement, TenantId } from "./tenant.ts";
 import { asOwnerOf, countedRows, countRows, eraseRows } from "./tenant-rows.ts";
 
-/** A tenant, and where its rows are; without a placement, they are erased or were never placed. */
+/** A tenant and its placement. Without a placement, its rows are erased or never existed. */
 export interface PlacedTenant {
   readonly id: TenantId;
   readonly placement: Placement | undefined;
@@ -27,14 +27,11 @@ export interface PlacedTenant {
 
 export interface DataPlace {
   readonly name: string;
-  /** What of a tenant's is there. */
+  /** Which data of a tenant it stores. */
   readonly holds: string;
-  /** Erases it. Done again, it goes on where it stopped; where nothing is, it changes nothing. */
+  /** Erases the tenant's data. Idempotent; after a failure it continues where it stopped. */
   erase(tenant: PlacedTenant): Promise<void>;
-  /**
-   * How much is left, of whatever there is; it stops counting at a thousand of a kind. Absent where
-   * nobody can count.
-   */
+  /** How much is left; counts at most a thousand of each kind. Absent if it can't be counted. */
   readonly residue?: (tenant: PlacedTenant) => Promise<number>;
 }
 
@@ -46,7 +43,7 @@ export interface DataPlacesOptions {
   readonly provisioning: Pick<Provisioning, "retire" | "exists">;
   readonly storage: Pick<Storage, "of" | "erase">;
   readonly redis: Redis | undefined;
-  /** Tells all nodes to forget what they remember of the tenant. */
+  /** Makes all nodes drop what they have cached of the tenant. */
   readonly announceErased: (id: TenantId) => Promise<void>;
 }
 
@@ -107,7 +104,10 @@ const placement = ({ provisioning }: DataPlacesOptions): DataPlace => ({
   },
 });
 
-/** As the owner: the control plane's own role may not delete all of it, such as impersonations. */
+/**
+ * Runs as the owner: the control plane's own role may not delete everything, such as
+ * impersonations.
+ */
 function controlPlane({ connect, main }: DataPlacesOptions): DataPlace {
   const database = { serverId: main.id, database: main.database };
   const counts = tablesByTenant.map(

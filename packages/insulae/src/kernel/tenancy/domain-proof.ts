@@ -1,6 +1,6 @@
 /**
- * Proof that a tenant may speak for a domain: a TXT record that only whoever runs its DNS can
- * publish. Each claim has a token of its own, so that one tenant's record proves nothing for another.
+ * Proves that a tenant controls a domain by a TXT record in its DNS. Each claim has a token of its
+ * own, so one tenant's record proves nothing for another.
  */
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
@@ -20,7 +20,7 @@ export const invalidDomain = defineError(
   "This is not a public domain name. Use a name such as shop.example.com.",
 );
 
-/** What the tenant publishes. */
+/** The record that the tenant has to publish. */
 export interface ProofRecord {
   readonly name: string;
   readonly type: "TXT";
@@ -35,14 +35,14 @@ export const proofRecord = (domain: string, token: string): ProofRecord => ({
   value: `insulae-verification=${token}`,
 });
 
-/** Whether the record is there at this moment. @throws dnsUnavailable */
+/** Whether the record is published now. @throws dnsUnavailable */
 export async function isProven(dns: Dns, domain: string, token: string): Promise<boolean> {
   const { name, value } = proofRecord(domain, token);
   const records = await dns.txt(name);
   return records.some((record) => record.trim() === value);
 }
 
-/** @throws domainNotProven, saying which record is missing */
+/** @throws domainNotProven, naming the missing record */
 export async function requireProof(dns: Dns, domain: string, token: string): Promise<void> {
   if (!(await isProven(dns, domain, token))) throw notProven(domain, token);
 }
@@ -54,7 +54,10 @@ export function notProven(domain: string, token: string): AppError {
   });
 }
 
-/** Names that no public DNS answers for (RFC 6761, RFC 6762, RFC 8375, and habit). */
+/**
+ * Suffixes that the public DNS does not resolve (RFC 6761, RFC 6762, RFC 8375, and common
+ * practice).
+ */
 const privateSuffixes = new Set([
   "localhost",
   "local",
@@ -68,9 +71,10 @@ const privateSuffixes = new Set([
 ]);
 
 /**
- * The canonical form of a domain that somebody claims.
+ * The canonical form of a claimed domain.
  *
- * @throws invalidDomain for an IP address, a name without a dot, or one no public DNS answers for
+ * @throws invalidDomain for an IP address, a name without a dot, or one that is not in the public
+ * DNS
  */
 export function claimableDomain(raw: string): string {
   const domain = canonicalHost(raw);
@@ -79,7 +83,7 @@ export function claimableDomain(raw: string): string {
   if (isIP(domain) || labels.length < 2 || privateSuffixes.has(last) || /^\d/.test(last)) {
     throw invalidDomain();
   }
-  // The record's own label has to fit in front; punycode that stands for nothing is refused.
+  // Leave room for the record's own label in front, and reject invalid punycode.
   if (domain.length > 240 || domainToUnicode(domain) === "") throw invalidDomain();
   return domain;
 }

@@ -25,7 +25,7 @@ export const hostTaken = defineError(
 export const hostsRequired = defineError(
   "hosts_required",
   400,
-  "tenant must have at least one host",
+  "The tenant needs at least one host. Name a registered one.",
 );
 export const hostNotFound = defineError("host_not_found", 404, "There is no such host");
 export const reservedHost = defineError(

@@ -4,12 +4,13 @@ import type { TenantLookup } from "./tenant-queries.ts";
 
 export interface HostLookupOptions {
   readonly baseDomain: string;
-  /** The platform's own hosts, such as that of `PUBLIC_URL`: they name no tenant. */
+  /** The platform's own hosts, such as that of `PUBLIC_URL`. They name no tenant. */
   readonly platformHosts: readonly string[];
 }
 
 /**
- * What a Host header names: a slug below the base domain, a host that may be registered, or nothing.
+ * Resolves a Host header: to a slug below the base domain, to a possibly registered host, or to
+ * nothing.
  *
  * @throws invalidHost
  */
@@ -22,7 +23,7 @@ export function createHostLookup({ baseDomain, platformHosts }: HostLookupOption
   const lookupOf = (raw: string): TenantLookup | undefined => {
     const host = canonicalHost(raw, badHostHeader);
     if (host === baseDomain || platformHosts.includes(host)) return undefined;
-    // A name further down (`a.b.BASE_DOMAIN`) is nobody's slug.
+    // A deeper name (`a.b.BASE_DOMAIN`) is not a slug.
     return host.endsWith(suffix)
       ? { by: "slug", value: host.slice(0, -suffix.length) }
       : { by: "host", value: host };

@@ -1,8 +1,8 @@
 /**
- * What is set for one host alone, beside its tenant's own rules: it is kept with the host, comes into
- * the process with the tenant that the host leads to, and counts for requests for that tenant at that
- * host. Whose a request is and what they may, no host has a say in. A tenant none of whose hosts has
- * settings has no map of them, and its requests look no further.
+ * Settings of a single host, in addition to its tenant's. They are stored with the host, are loaded
+ * with its tenant, and apply to requests for that tenant at that host. They never affect who the
+ * caller is or what they may do. A tenant without such settings has no map of them, so its requests
+ * skip the lookup.
  */
 import { Type } from "typebox";
 import { canonicalHost } from "../net/hostname.ts";
@@ -10,17 +10,20 @@ import { createValidators } from "../validation/validation.ts";
 import type { Tenant } from "./tenant.ts";
 
 export interface HostSettings {
-  /** Of all requests for the tenant at this host together, strangers' too, on top of other limits. */
+  /**
+   * For all requests to the tenant at this host together, anonymous ones too, on top of other
+   * limits.
+   */
   readonly rateLimit?: {
     readonly requestsPerSecond: number;
-    /** How many may come at once; default what comes in a second, at least 1. */
+    /** Maximum burst; default: one second's worth, at least 1. */
     readonly burst?: number;
   };
-  /** Whose frames may show answers: nobody's, or those of pages of the host itself. */
+  /** Which frames may embed responses: none, or those of pages of the same host. */
   readonly frameOptions?: "DENY" | "SAMEORIGIN";
-  /** Origins whose pages may use the API at this host, beside the tenant's. */
+  /** Origins allowed to use the API at this host, in addition to the tenant's. */
   readonly corsOrigins?: readonly string[];
-  /** The largest body; the route's own limit counts as well. */
+  /** Maximum body size in bytes; the route's own limit applies too. */
   readonly maxRequestBytes?: number;
 }
 
@@ -40,14 +43,14 @@ const schema = Type.Object({
   maxRequestBytes: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
 });
 
-/** Refuses what is no settings of a host. @throws validationFailed, with the path of what is wrong */
+/** Validates a host's settings. @throws validationFailed, with the path of the invalid value */
 export const checkHostSettings: (settings: HostSettings) => void = createValidators()(
   schema,
   "body",
   "settings",
 );
 
-/** What is set for the host that a request names, if it is one of the tenant's. @throws invalidHost */
+/** The settings of the requested host, if it is one of the tenant's. @throws invalidHost */
 export const hostSettingsOf = (
   { hostSettings }: Tenant,
   hostHeader: string,

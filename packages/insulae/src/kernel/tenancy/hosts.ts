@@ -10,35 +10,36 @@ import { checkHostSettings, type HostSettings } from "./host-settings.ts";
 import type { TenantId } from "./tenant.ts";
 import { canonicalTenantKey } from "./tenant-key.ts";
 
-/** The registered hosts: which host is which tenant's. A host may be registered before its tenant. */
+/** The registry of hosts and their tenants. A host may be registered before its tenant exists. */
 export interface Hosts {
   /**
-   * Registers a host: for a tenant, for one that is yet to come, or free.
+   * Registers a host for a tenant, for a future tenant, or as free.
    *
-   * @throws hostTaken if it is registered already, unless it is free and this gives it to a tenant;
+   * @throws hostTaken if it is registered already, unless it is free and is now given to a tenant;
    *   reservedHost, invalidHost, tenantNotFound, unfitCertificate, validationFailed
    * @example
    * await app.hosts.register("shop.acme.example", { tenant: "acme", tls: { cert, key } });
    */
   register(hostname: string, options?: HostRegistration): Promise<void>;
-  /** Sets what counts at this host alone, in place of what was set. @throws hostNotFound */
+  /** Replaces the host's settings. @throws hostNotFound */
   update(hostname: string, settings: HostSettings): Promise<void>;
   find(hostname: string): Promise<RegisteredHost | undefined>;
   /**
-   * Forgets a host; with a tenant, only if it is that tenant's. The tenant stays, also without hosts.
+   * Removes a host; if a tenant is given, only if the host is that tenant's. The tenant stays, even
+   * without hosts.
    *
    * @throws hostNotFound
    */
   unregister(hostname: string, options?: { readonly tenantId?: TenantId }): Promise<void>;
   list(options?: { readonly tenantId?: TenantId }): Promise<readonly RegisteredHost[]>;
-  /** To be called after a change that was made past this. */
+  /** Call this after a change that bypassed this interface. */
   forget(): void;
 }
 
 export interface HostRegistration {
-  /** The tenant's id, key, slug or number; or the key of one that is yet to come. */
+  /** The tenant's id, key, slug or number, or the key of a future tenant. */
   readonly tenant?: string;
-  /** What the server shows for this host where it ends TLS itself. */
+  /** The host's certificate, for servers that terminate TLS themselves. */
   readonly tls?: CertificatePair;
   readonly settings?: HostSettings;
 }
@@ -46,7 +47,7 @@ export interface HostRegistration {
 export interface RegisteredHost {
   readonly hostname: string;
   readonly tenantId: TenantId | undefined;
-  /** The key of the tenant that it is kept for. */
+  /** The key of the future tenant that it is reserved for. */
   readonly waitsFor: string | undefined;
   readonly settings: HostSettings;
 }
@@ -61,7 +62,7 @@ export interface HostsOptions {
 export function createHosts(options: HostsOptions): Hosts {
   const { control, catalogue, certificates, baseDomain } = options;
 
-  /** The tenant, or the key of one that is yet to come. */
+  /** The tenant, or the key of a future one. */
   const ownerOf = async (reference: string) => {
     const tenant = await catalogue.findByReference(reference);
     if (tenant) return { tenant };
@@ -133,16 +134,19 @@ const notRegistered = (hostname: string) =>
   hostNotFound({ detail: `host ${hostname} is not registered` });
 
 export interface HostClaim {
-  /** Whose the hosts become; undefined: nobody's yet. */
+  /** The new owner of the hosts; undefined: none yet. */
   readonly tenant?: { readonly id: TenantId; readonly key: string };
-  /** The key of the tenant whose they may become. */
+  /** The key of the future tenant that they are reserved for. */
   readonly waitsFor?: string;
   readonly baseDomain: string;
-  /** They have to be there already. */
+  /** The hosts must be registered already. */
   readonly registered?: boolean;
 }
 
-/** Whether a name is the platform's own, the machine's, or a tenant's slug: not for registering. */
+/**
+ * Whether the name belongs to the platform or this machine, or is a tenant's slug, and can't be
+ * registered.
+ */
 export const isReserved = (hostname: string, baseDomain: string): boolean =>
   hostname === baseDomain ||
   hostname.endsWith(`.${baseDomain}`) ||
@@ -150,9 +154,9 @@ export const isReserved = (hostname: string, baseDomain: string): boolean =>
   isIP(hostname) !== 0;
 
 /**
- * Gives new and free hosts to a tenant (or registers them free); all of them, or an error. Names
- * below the base domain are not for registering: they are the tenants' slugs. Nor are `localhost` and IP
- * addresses, by which the server itself is asked.
+ * Assigns new and free hosts to a tenant, or registers them as free: all of them or none. Names
+ * below the base domain (the tenants' slugs), `localhost` and IP addresses (which reach the server
+ * itself) can't be registered.
  *
  * @throws hostTaken, hostNotFound, reservedHost, invalidHost
  */
@@ -162,7 +166,7 @@ export async function claimHosts(
   claim: HostClaim,
 ): Promise<void> {
   const { tenant, waitsFor, baseDomain, registered } = claim;
-  // In one order: two who claim the same ones at once must not wait for each other in a circle.
+  // Sorted, so that two concurrent claims of the same hosts can't deadlock.
   for (const hostname of [...new Set(hostnames.map((name) => canonicalHost(name)))].sort()) {
     if (isReserved(hostname, baseDomain)) throw reservedHost();
     if (tenant && (await takeFree(db, hostname, tenant))) continue;
@@ -178,7 +182,7 @@ export async function claimHosts(
   }
 }
 
-/** Gives a host to the tenant that is nobody's, and waits for no other. */
+/** Assigns a host that belongs to nobody and is not reserved for another tenant. */
 async function takeFree(
   db: Kysely<ControlTables>,
   hostname: string,

@@ -1,7 +1,7 @@
 /**
- * The main server as it is: for whoever may only look (`insulae doctor`, `insulae migrate status`),
- * and for a server that must not migrate when it starts. Nothing is made or changed here; that is
- * `bootMainServer`.
+ * Reads the main server without creating or changing anything: for commands that only look
+ * (`insulae doctor`, `insulae migrate status`), and for servers that must not migrate at start.
+ * `bootMainServer` is the counterpart that sets it up.
  */
 import type pg from "pg";
 import { inTransaction, openClient } from "../engine/connect.ts";
@@ -14,12 +14,12 @@ import type { Logger } from "../telemetry/log.ts";
 import { ownerConfig } from "./connection-config.ts";
 import { type MainServer, noteFindings } from "./prepare.ts";
 
-/** The database is there, and Insulae has never been set up in it. */
+/** The database exists, but Insulae has never been set up in it. */
 export class NotSetUp extends Error {
   override readonly name = "NotSetUp";
 }
 
-/** This version brings migrations that the main database lacks, and it was not to migrate. */
+/** Migrations of this version are pending in the main database, and migrating was not allowed. */
 export class MigrationsDue extends Error {
   override readonly name = "MigrationsDue";
 
@@ -32,14 +32,16 @@ export interface FindMainServerOptions {
   /** The administrator's URL. */
   readonly url: string;
   readonly migrations: Migrations;
-  /** Whether migrations must not be due, and tenants must be isolated. */
+  /** Refuse pending migrations and a lack of isolation. */
   readonly check: boolean;
-  /** Whether the application must have all features that the database has. */
+  /** Refuse if the database has features that the application lacks. */
   readonly refuseForeign?: boolean;
   readonly log?: Logger;
 }
 
-/** @throws NotSetUp; FeaturesMissing; where it is to check, MigrationsDue, IsolationError and TablesDiffer. */
+/**
+ * @throws NotSetUp, FeaturesMissing; with `check` also MigrationsDue, IsolationError, TablesDiffer
+ */
 export async function findMainServer(options: FindMainServerOptions): Promise<MainServer> {
   const { url, migrations, check, refuseForeign = false } = options;
   const client = await openClient(ownerConfig(url));
@@ -70,7 +72,7 @@ export interface SchemaPlan extends MigrationPlan {
   readonly schema: string;
 }
 
-/** What the main database has and lacks: its functions, the control plane, and the pool. */
+/** The applied and pending migrations of the main database: functions, control plane, pool. */
 export async function mainPlans(
   client: pg.Client,
   migrations: Migrations,
@@ -88,10 +90,10 @@ export async function mainPlans(
 }
 
 /**
- * Runs `fn` as the owner, in a transaction that can't write.
+ * Runs `fn` as the owner in a read-only transaction.
  *
- * @param client the administrator, in a database of Insulae's.
- * @throws NotSetUp if it is not, or not yet.
+ * @param client the administrator, in an Insulae database
+ * @throws NotSetUp if it is not set up
  */
 export async function asOwner<Result>(
   client: pg.Client,
@@ -108,4 +110,4 @@ export async function asOwner<Result>(
   });
 }
 
-const notSetUp = "Insulae is not set up in this database yet: run `insulae migrate up`.";
+const notSetUp = "Insulae is not set up in this database yet. Run `insulae migrate up`.";

@@ -1,10 +1,10 @@
 /**
- * Migrates every placement of every server. Each stands for itself: one that fails is named in the
- * report and doesn't stop the others, and a rerun goes on with what is missing, because each
- * placement's own ledger says what it has.
+ * Migrates every placement of every server, independently. A failure is reported and does not stop
+ * the others; running it again applies what is missing, because each placement records its own
+ * migrations.
  *
- * Placements come and go meanwhile. The list is read again until it names none that is new, so a
- * tenant created by an older node is found; one that is dropped is reported as `gone`.
+ * Placements may be added and dropped meanwhile. The list is read again until it has no new ones,
+ * so a tenant created by an older node is found; a dropped one is reported as `gone`.
  */
 import { type Kysely, sql } from "kysely";
 import { type Connect, withOwner, withOwnerOnce } from "../engine/connect.ts";
@@ -25,9 +25,9 @@ export interface MigrateAllOptions extends MigrateOptions {
   readonly connect: Connect;
   readonly control: Kysely<ControlTables>;
   readonly migrations: Migrations;
-  /** How many placements at once; default 2. Each holds one connection. */
+  /** Number of placements in parallel, each on one connection; default 2. */
   readonly concurrency?: number;
-  /** Called after each placement. `total` grows when placements are added meanwhile. */
+  /** Called after each placement. `total` grows if placements are added meanwhile. */
   readonly onProgress?: (done: number, total: number, outcome: PlacementOutcome) => void;
 }
 
@@ -59,10 +59,10 @@ export async function migrateAll(options: MigrateAllOptions): Promise<readonly P
   }
 }
 
-/** So many schemas of a database are looked at together. */
+/** At most this many schemas of a database are checked in one query. */
 const mostTogether = 50;
 
-/** Placements of the same database, up to fifty together. */
+/** Groups placements by database, up to fifty in a group. */
 export function byDatabase(placements: readonly Placement[]): readonly (readonly Placement[])[] {
   const databases = Map.groupBy(placements, ({ serverId, database }) => `${serverId}/${database}`);
   return [...databases.values()].flatMap((all) =>
@@ -72,7 +72,7 @@ export function byDatabase(placements: readonly Placement[]): readonly (readonly
   );
 }
 
-/** What can't be found out together is left to each one's own attempt, which says why. */
+/** If a group can't be read together, each placement's own attempt reports why. */
 const currentVersions = (
   placements: readonly Placement[],
   { connect, migrations }: MigrateAllOptions,
@@ -85,7 +85,7 @@ const currentVersions = (
   );
 };
 
-/** @param current its version, if nothing is to be done. */
+/** @param current its version if nothing is pending */
 async function migrateOne(
   placement: Placement,
   options: MigrateAllOptions,
@@ -112,7 +112,8 @@ async function migrateOne(
       .leftJoin("control.tenants as t", "t.placement_id", "p.id")
       .select("p.id")
       .where("p.id", "=", id)
-      // Its row goes after its database: one that is being erased is gone already.
+      // The database is dropped before its row: while a tenant is being erased, it may be gone
+      // already.
       .where(sql<boolean>`(p.isolation = 'pool' or t.erase_after is null or t.erase_after > now())`)
       .executeTakeFirst();
     return row ? { placement, state: "failed", error } : { placement, state: "gone" };

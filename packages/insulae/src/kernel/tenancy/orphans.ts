@@ -7,11 +7,11 @@ import { isLocked, tenantMark } from "./physical.ts";
 import { findPlacement, type Place, placementColumns, placementOf } from "./placements.ts";
 
 /**
- * What a crash left behind on one server: databases and schemas of this installation that have no
- * row, and rows that no tenant has had for a quarter of an hour. What somebody is at work on is left
- * out.
+ * Finds leftovers of crashes on one server: databases and schemas of this installation without a
+ * row, and rows without a tenant for over a quarter of an hour. Places being created or removed are
+ * skipped.
  *
- * @param client the administrator, in the server's main database.
+ * @param client the administrator, in the server's main database
  */
 export async function findOrphans(
   client: pg.Client,
@@ -28,7 +28,7 @@ export async function findOrphans(
     .execute();
   const names = new Set(known.map(nameOfPlace));
   for (const place of found.filter((each) => !names.has(nameOfPlace(each)))) {
-    // In this order: the row is written before the lock is given up.
+    // In this order, because the row is written before the lock is released.
     if (await isLocked(client, place)) continue;
     if (!(await findPlacement(control, place))) orphans.push(place);
   }

@@ -6,14 +6,14 @@ import type { AccountId } from "./tenant.ts";
 export const tooManyTenants = defineError(
   "too_many_tenants",
   409,
-  "The account owns as many tenants as it may. Delete one, or ask a platform administrator.",
+  "The account owns the maximum number of tenants. Delete one, or ask a platform administrator.",
 );
 
 /**
- * Refuses another tenant to an account that owns as many as it may. The account's row stays locked
- * until the transaction ends, so that of several requests at once only so many get one.
+ * Refuses a further tenant if the account owns the maximum. Locks the account's row until the
+ * transaction ends, so that concurrent requests can't exceed it.
  *
- * @param limit how many it may own; 0: no limit.
+ * @param limit the maximum; 0: no limit
  * @throws tooManyTenants
  */
 export async function refuseBeyond(

@@ -1,4 +1,6 @@
-/** The databases, schemas and logins that placements are made of: DDL, as the administrator. */
+/**
+ * Creates and drops the databases, schemas and logins behind placements: DDL as the administrator.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { inTransaction } from "../engine/connect.ts";
@@ -18,16 +20,16 @@ import {
 import { dropDatabase } from "../schema/template.ts";
 import type { Place } from "./placements.ts";
 
-/** The name of what is made for the tenant alone. */
+/** The name of the tenant's own database or schema. */
 export const nameOf = (place: Place): string =>
   place.isolation === "schema" ? place.schema : place.database;
 
-/** How long somebody else may be at work on a place. */
+/** How long to wait while another process creates or removes the place. */
 const lockWaitMs = 60_000;
 
 /**
- * Runs `fn` while nobody else makes or removes the place; see `isLocked`. Whoever waits for a connection
- * that hangs gives up after a minute: others' places have to go on.
+ * Runs `fn` under the place's lock, so that nobody else creates or removes it; see `isLocked`.
+ * Gives up after a minute if the lock's holder hangs, so that work on other places can go on.
  */
 export async function withNameLock<Result>(
   client: pg.Client,
@@ -35,7 +37,7 @@ export async function withNameLock<Result>(
   fn: () => Promise<Result>,
 ): Promise<Result> {
   const key = lockKey(place);
-  // A session's lock, which outlives the transaction that bounds its wait.
+  // A session-level lock: it outlives the transaction that limits the wait.
   await inTransaction(client, async () => {
     await client.query(`set local lock_timeout = ${lockWaitMs}`);
     await client.query("select pg_advisory_lock(hashtextextended($1, 0))", [key]);
@@ -49,7 +51,7 @@ export async function withNameLock<Result>(
   }
 }
 
-/** Whether somebody is making or removing the place at this moment. */
+/** Whether somebody is creating or removing the place now. */
 export async function isLocked(client: pg.Client, place: Place): Promise<boolean> {
   const { rows } = await client.query<{ free: boolean }>(
     `select free and pg_advisory_unlock(key) as free
@@ -83,14 +85,14 @@ export async function makeSchema(
 export interface MakeDatabaseOptions {
   readonly mainDatabase: string;
   readonly secrets: Secrets;
-  /** Builds the template if need be. */
+  /** The template's name; builds it if necessary. */
   readonly template: () => Promise<string>;
 }
 
 /**
- * A copy of the template with a login of its own. The login comes first, marked: whatever happens then,
- * `findOrphans` knows whose it is. Nobody can connect to the copy before the rights are set, because a
- * new database lets everybody in.
+ * Creates a copy of the template and a login for it. The login is created first, with a mark, so
+ * that `findOrphans` can attribute it after a crash. Connections to the copy are disallowed until
+ * its privileges are set, because a new database lets everybody connect.
  */
 export async function makeDatabase(
   client: pg.Client,
@@ -114,19 +116,19 @@ export async function makeDatabase(
   });
 }
 
-/** Marks the logins, and so the databases, of one installation among others on the same server. */
+/** The mark of one installation's logins and databases, for servers shared by several. */
 export const tenantMark = (mainDatabase: string): string => `Tenant of ${mainDatabase}`;
 
 /**
- * SQLSTATEs of a template that is gone (another version's node dropped it) or still in use (by the
- * connection that built it, which takes a moment to end).
+ * SQLSTATEs of a template that is gone (dropped by a node of another version) or still in use (the
+ * connection that built it takes a moment to close).
  */
 const templateGone = "3D000";
 const templateInUse = "55006";
 
 /**
- * Copied through the write-ahead log: 40 to 150 ms. FILE_COPY took longer (160 to 340 ms) where files
- * are synced to the disk, and it makes everybody wait for two checkpoints.
+ * Copies by WAL_LOG: 40 to 150 ms. FILE_COPY took longer (160 to 340 ms) where files are synced to
+ * disk, and it forces two checkpoints, which slow down everybody.
  */
 async function copyTemplate(
   client: pg.Client,
@@ -150,9 +152,9 @@ async function copyTemplate(
 }
 
 /**
- * Drops the schema or database, all in it, and its role.
+ * Drops a schema or database with all its contents, and its role.
  *
- * @param client the administrator, in the main database `main` of the place's server.
+ * @param client the administrator, in the main database `main` of the place's server
  */
 export async function removePlace(
   client: pg.Client,
@@ -185,7 +187,7 @@ async function removeDatabase(
   inDatabase: InDatabase,
 ): Promise<void> {
   const role = pg.escapeIdentifier(name);
-  // To end the login's sessions, an administrator that isn't a superuser must be in the role.
+  // A non-superuser must be a member of the role to terminate its sessions.
   await client.query(`
     do $$ begin
       if to_regrole(${pg.escapeLiteral(role)}) is not null

@@ -4,7 +4,7 @@ import type { ControlTables } from "../schema/control-tables.ts";
 import { schemaRole } from "../schema/roles.ts";
 import type { Placement, TenantId } from "./tenant.ts";
 
-/** A placement as the control plane's row has it. */
+/** A placement as stored in the control plane. */
 export const placementColumns = [
   "id",
   "server_id",
@@ -29,7 +29,7 @@ export const placementOf = (
 export const placementNameInvalid = defineError(
   "placement_name_invalid",
   400,
-  "This name cannot be used for a database or schema. Use at most 63 characters: a-z, after the first also 0-9 and _. Reserved names are refused.",
+  "This name cannot be used for a database or schema. Use at most 63 characters: a-z and, except at the start, 0-9 and _. Reserved names are refused.",
 );
 export const placementNameTaken = defineError(
   "placement_name_taken",
@@ -41,17 +41,20 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const reserved =
   /^(postgres|template[0-9]*|pg_.*|insulae.*|information_schema|public|data|app|control|t_[0-9a-f]{32})$/;
 
-/** The database or schema of a tenant: from its id, which is never used again, not from its key. */
+/**
+ * The name of a tenant's database or schema. It comes from the id, which is never reused, not from
+ * the key.
+ */
 export function physicalName(tenantId: TenantId): string {
   if (!uuid.test(tenantId)) throw placementNameInvalid();
   return `t_${tenantId.replaceAll("-", "")}`;
 }
 
 /**
- * A name that somebody chose, such as `tenant_acme_corp`: letters, digits and underscores, at most 63
- * bytes (PostgreSQL would cut off the rest, and two names could become one), none of the system's.
+ * Validates a chosen name, such as `tenant_acme_corp`: letters, digits and underscores, at most 63
+ * bytes (PostgreSQL would truncate longer ones, and two names could collide), not reserved.
  *
- * @throws AppError 400 `placement_name_invalid`.
+ * @throws AppError 400 `placement_name_invalid`
  */
 export function chosenName(name: string, mainDatabase: string): string {
   if (!/^[a-z][a-z0-9_]{0,62}$/.test(name) || reserved.test(name) || name === mainDatabase) {
@@ -60,7 +63,7 @@ export function chosenName(name: string, mainDatabase: string): string {
   return name;
 }
 
-/** A placement by what it is made of, whether or not it has a row. */
+/** A placement identified by its location, whether or not it has a row. */
 export type Place = Pick<Placement, "serverId" | "database" | "schema" | "isolation">;
 
 export async function findPlacement(
@@ -96,11 +99,11 @@ export async function writePlacement(
     .executeTakeFirst();
   if (row) return placementOf(row);
   const existing = await findPlacement(control, place);
-  if (!existing) throw new Error("a placement was removed while it was written");
+  if (!existing) throw new Error("a placement was removed while it was being stored");
   return existing;
 }
 
-/** Forgets the placement, and that it is a tenant's. */
+/** Deletes the placement's row and the tenant's reference to it. */
 export async function deletePlacement(control: Kysely<ControlTables>, place: Place): Promise<void> {
   const placement = await findPlacement(control, place);
   if (!placement) return;
@@ -114,7 +117,7 @@ export async function deletePlacement(control: Kysely<ControlTables>, place: Pla
   });
 }
 
-/** Notes how many migrations the placement has now. */
+/** Stores the number of migrations that the placement has. */
 export async function writeVersion(
   control: Kysely<ControlTables>,
   { id }: Pick<Placement, "id">,

@@ -1,28 +1,29 @@
 /**
- * What a tenant may have, and do in a day: what its plan says (`config.quotas`), or what platform
- * administrators have set for it alone (`settings.limits`, where its own rate stands too).
+ * Tenants' quotas, standing and daily: those of the plan (`config.quotas`), overridden by the
+ * limits that platform administrators set for a tenant (`settings.limits`, which also holds its
+ * request rate).
  */
 import { type QuotaName, type Quotas, quotaNames } from "../../config/quotas.ts";
 import { type AppError, defineError } from "../lib/errors.ts";
 import type { Tenant } from "./tenant.ts";
 
 /**
- * One code and status for all quotas, those of a day and those that stand: 429, with Retry-After only
- * where waiting helps. The members say which quota it is, how much it allows, and the plan.
+ * All quotas, standing or daily, share one code and status 429. Retry-After is sent only where
+ * waiting helps. The members name the quota, its limit and the plan.
  */
 export const quotaExceeded = defineError(
   "quota_exceeded",
   429,
-  "The tenant has used up a quota of its plan",
+  "The tenant has reached a quota of its plan",
 );
 
-/** The SQLSTATE of the trigger that counts; see migrations/app/0006_quotas.sql. */
+/** The SQLSTATE raised by the counting trigger; see migrations/app/0006_quotas.sql. */
 export const quotaUsedUp = "QX001";
 
 export const isQuotaUsedUp = (error: unknown): boolean =>
   error instanceof Error && "code" in error && error.code === quotaUsedUp;
 
-/** What the trigger refused, for the client. Its detail holds nothing of a row. */
+/** The trigger's error for the client. Its detail contains no data of the row. */
 export function quotaError(cause: unknown): AppError {
   const usedUp: unknown = JSON.parse(String(Reflect.get(Object(cause), "detail")));
   return quotaExceededBy(usedUp as UsedUp, Date.now(), cause); // the trigger made it
@@ -36,7 +37,7 @@ interface UsedUp {
 
 const dayMs = 86_400_000;
 
-/** The error that names the quota, how much it allows, and the plan. */
+/** The error, naming the quota, its limit and the plan. */
 export function quotaExceededBy(usedUp: UsedUp, now = Date.now(), cause?: unknown): AppError {
   const { quota, limit, plan } = usedUp;
   const daily = quota.endsWith("_per_day");
@@ -49,18 +50,18 @@ export function quotaExceededBy(usedUp: UsedUp, now = Date.now(), cause?: unknow
 }
 
 export interface Plans {
-  /** How much of it the tenant may have; undefined: as much as it likes. */
+  /** The tenant's limit; undefined: no limit. */
   quotaOf(tenant: Tenant, name: QuotaName): number | undefined;
-  /** All that are limited. */
+  /** All quotas with a limit. */
   quotasOf(tenant: Tenant): Quotas;
-  /** The same for the triggers that count, in `app.quotas`; undefined: they have nothing to count. */
+  /** The same for the counting triggers (`app.quotas`); undefined: nothing to count. */
   settingOf(tenant: Tenant): string | undefined;
 }
 
-/** @param table the plans; one that is missing has the quotas of `free`. */
+/** @param table the quotas by plan; a plan that is missing has those of `free` */
 export function createPlans(table: Readonly<Record<string, Quotas>>): Plans {
   const plans = new Map(Object.entries(table));
-  // A tenant's object is replaced when anything about the tenant changes.
+  // Keyed by object: a tenant's object is replaced whenever the tenant changes.
   const known = new WeakMap<Tenant, { readonly quotas: Quotas; readonly setting?: string }>();
 
   const find = (tenant: Tenant) => {
@@ -70,7 +71,7 @@ export function createPlans(table: Readonly<Record<string, Quotas>>): Plans {
       const limited = quotaNames
         .map((name) => [name, ownLimit(tenant, name) ?? plan[name] ?? 0] as const)
         .filter(([, amount]) => amount > 0);
-      // Requests are counted by the server, not by a table.
+      // The server counts requests; no table does.
       const held = limited.filter(([name]) => name !== "requests_per_day");
       const about = { plan: tenant.plan, basis: tenant.updatedAt };
       found = {
@@ -90,7 +91,7 @@ export function createPlans(table: Readonly<Record<string, Quotas>>): Plans {
   };
 }
 
-/** What platform administrators have set for this tenant; 0 stands for no limit. */
+/** The limit that platform administrators set for this tenant; 0: no limit. */
 export function ownLimit(tenant: Tenant, name: string): number | undefined {
   const own: unknown = tenant.settings.limits;
   if (typeof own !== "object" || own === null || !Object.hasOwn(own, name)) return undefined;

@@ -1,8 +1,8 @@
 /**
- * Makes a server ready to hold tenants: roles, the database, the tables, and the check that refuses
- * to go on when tenants would not be isolated. It opens a connection of its own, as there is no
- * broker yet at boot, and no known server yet when one is added. All of it can be done by several
- * nodes at once, and again.
+ * Prepares a server for tenants: creates the roles, the database and the tables, and refuses to
+ * continue if tenants would not be isolated. It opens its own connection, because there is no
+ * broker yet at boot, and no known server yet when one is added. Safe to run again, and on several
+ * nodes at once.
  */
 import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
@@ -33,24 +33,25 @@ export interface MainServer extends ServerUrls {
 }
 
 export interface PrepareOptions extends MigrateOptions {
-  /** The administrator's URL, of PostgreSQL itself. */
+  /** The administrator's URL of PostgreSQL itself. */
   readonly url: string;
-  /** Those of the roles, which connections through a pooler go by. */
+  /** Settings stored on the roles, for connections through a pooler. */
   readonly roleSettings?: RoleSettings | undefined;
   readonly secrets: Secrets;
   readonly migrations: Migrations;
 }
 
 export interface BootOptions extends PrepareOptions {
-  /** Whether the application must have all features that the database has. */
+  /** Refuse if the database has features that the application lacks. */
   readonly refuseForeign?: boolean;
 }
 
 /**
- * Boot: makes the main database (if it is missing) and the roles, migrates the control plane and the
- * pool, and checks the isolation.
+ * Boot: creates the main database (if missing) and the roles, migrates the control plane and the
+ * pool, and verifies the isolation.
  *
- * @throws IsolationError and TablesDiffer with all problems; MigrationRefused; FeaturesMissing; Error if the administrator lacks a right.
+ * @throws IsolationError and TablesDiffer, listing all problems; MigrationRefused; FeaturesMissing;
+ *   Error if the administrator lacks a privilege
  * @example
  * const main = await bootMainServer({ url: config.databaseUrl, secrets, migrations, log });
  * const servers = createServers({ main, control, secrets, migrations, settings });
@@ -77,7 +78,7 @@ export async function bootMainServer(options: BootOptions): Promise<MainServer> 
   });
 }
 
-/** Before anything is made. */
+/** Checks before anything is created. */
 async function refuseIfSetUp(client: pg.Client, migrations: Migrations): Promise<void> {
   const { rows } = await client.query<{ there: boolean }>(
     "select to_regrole('insulae_owner') is not null and to_regnamespace('app') is not null as there",
@@ -89,7 +90,7 @@ async function refuseIfSetUp(client: pg.Client, migrations: Migrations): Promise
   });
 }
 
-/** The same for a further server, which has no control plane. */
+/** The same for an additional server, which has no control plane. */
 export async function prepareDataServer(
   options: PrepareOptions & { readonly database: string },
 ): Promise<void> {
@@ -115,9 +116,9 @@ async function prepareRoles(
 }
 
 /**
- * Compares the tables with the features' lists, and logs what is no reason not to start.
+ * Compares the tables with the features' lists, and logs findings that don't prevent a start.
  *
- * @param client the owner, in a database with a pool.
+ * @param client the owner, in a database with a pool
  * @throws TablesDiffer
  */
 export async function noteFindings(
@@ -137,7 +138,7 @@ export async function noteFindings(
   }
 }
 
-/** The row of the main server and the one of its pool. */
+/** Creates the rows of the main server and its pool. */
 async function registerMainServer(
   client: pg.Client,
   database: string,
@@ -168,7 +169,7 @@ function databaseOf(url: string): string {
   return database;
 }
 
-/** Runs `fn` as the administrator in the database, which is made if it is missing. */
+/** Runs `fn` as the administrator in the database, creating it if it is missing. */
 export async function withAdministrator<Result>(
   url: string,
   database: string,
@@ -188,7 +189,7 @@ async function openAdministrator(url: string, database: string): Promise<pg.Clie
   } catch (error) {
     if (!(error instanceof pg.DatabaseError && error.code === "3D000")) throw error;
   }
-  // Every server has a database `postgres`, which is there to be connected to.
+  // The maintenance database, which every server has.
   const maintenance = await openClient(ownerConfig(url, "postgres"));
   try {
     await retryConcurrent(async () => {
@@ -204,7 +205,7 @@ async function openAdministrator(url: string, database: string): Promise<pg.Clie
   return openClient(ownerConfig(url, database));
 }
 
-/** Another node made it first. */
+/** Another node created it first. */
 function ignoreExisting(error: unknown): void {
   if (error instanceof pg.DatabaseError && error.code === "42P04") return;
   throw error;

@@ -1,12 +1,13 @@
 /**
- * Gives a tenant its place, and takes it back.
+ * Creates and removes tenants' placements.
  *
- * - `pool`: the row of the server's pool, which all its tenants share. Nothing is made.
+ * - `pool`: the server's pool, shared by all its tenants. Nothing is created.
  * - `schema`: a schema in the server's main database, migrated in one transaction.
  * - `database`: a copy of the template, and a login that can connect to nothing else.
  *
- * The row in `control.placements` is written last. Whoever is at work on a name holds its advisory
- * lock, so what exists, has no row and isn't locked was left behind by a crash: `findOrphans`.
+ * The row in `control.placements` is written last. Whoever creates or removes a place holds its
+ * advisory lock, so a place without a row and without a lock was left behind by a crash:
+ * `findOrphans`.
  */
 import type { Kysely } from "kysely";
 import type pg from "pg";
@@ -53,16 +54,16 @@ export const serverUnavailable = defineError(
   "The database server that you named does not respond. Retry later, or name another.",
 );
 
-/** A tenant's schema or database would lack their tables. */
+/** Otherwise a tenant's new schema or database would lack the tables of these features. */
 export const featuresMissing = defineError(
   "features_missing",
   503,
-  "This server lacks features that the database has. Ask a server of the current version",
+  "This node lacks features that the database has. Send the request to a node of the current version.",
 );
 
 export interface PlaceOptions {
   readonly isolation: Isolation;
-  /** The id or name of a server that answers; default: the one that `Servers.pick` names. */
+  /** The id or name of a reachable server; default: the choice of `Servers.pick`. */
   readonly server?: string | undefined;
   /** A database or schema name prescribed from outside, such as `tenant_acme_corp`. */
   readonly name?: string | undefined;
@@ -70,26 +71,23 @@ export interface PlaceOptions {
 
 export interface Provisioning {
   /**
-   * Gives the tenant a place that is migrated and ready. Asked again, it gives the same.
+   * Creates a migrated placement for the tenant. Idempotent.
    *
    * @throws AppError `placement_name_invalid`, `placement_name_taken`, `server_not_found`,
-   *   `server_unavailable`, `no_server_accepts`, `features_missing`. Then nothing was made.
+   *   `server_unavailable`, `no_server_accepts`, `features_missing`; then nothing was created
    */
   place(tenantId: TenantId, options: PlaceOptions): Promise<Placement>;
-  /**
-   * Drops a schema or database and all in it, and forgets whose it was. A pool stays, and who shares
-   * it. Can be repeated.
-   */
+  /** Drops a schema or database with its contents, and its row. A pool stays. Idempotent. */
   retire(place: Place): Promise<void>;
-  /** Whether there is such a database or schema, or a role of its name. */
+  /** Whether the database or schema, or a role of its name, exists. */
   exists(place: Place): Promise<boolean>;
   /**
-   * What a crash left behind: places without a row, and rows that no tenant has.
+   * Finds leftovers of crashes: places without a row, and rows without a tenant.
    *
-   * @param serverIds where to look.
+   * @param serverIds the servers to search
    */
   findOrphans(serverIds: readonly string[]): Promise<readonly Place[]>;
-  /** Builds the server's template, so that the first tenant doesn't wait for it. */
+  /** Builds the server's template in advance, so that the first tenant doesn't wait for it. */
   prepareTemplate(serverId: string): Promise<void>;
 }
 
@@ -99,9 +97,9 @@ export interface ProvisioningOptions {
   readonly servers: Pick<Servers, "idOf" | "pick">;
   readonly migrations: Migrations;
   readonly secrets: Secrets;
-  /** The name of the database of pool and schemas, the same on each server. */
+  /** The name of the database of pool and schemas, the same on every server. */
   readonly mainDatabase: string;
-  /** Closes the process's own connections to a database that is about to be dropped. */
+  /** Closes this process's connections to a database that is about to be dropped. */
   readonly closeTarget?: (match: (target: Target) => boolean) => Promise<void>;
 }
 
@@ -123,7 +121,7 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
     throw serverUnavailable({ headers: { "Retry-After": "5" } });
   };
 
-  /** To make or drop tables. */
+  /** Creates or drops tables. */
   const asAdministratorOnce = <Result>(
     { serverId, isolation }: Place,
     fn: (client: pg.Client) => Promise<Result>,
@@ -132,7 +130,7 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
       ? withOwnerOnce(connect, { serverId, database: mainDatabase }, fn)
       : asAdministrator(serverId, fn);
 
-  /** In another database of the server. */
+  /** Connects to another database of the server. */
   const inDatabaseOf =
     (serverId: string): InDatabase =>
     (database, fn) =>
@@ -177,7 +175,8 @@ export function createProvisioning(options: ProvisioningOptions): Provisioning {
         const existing = await findPlacement(control, place);
         if (existing && !chosen) return existing;
         if (await isTaken(client, nameOf(place))) {
-          // A name from the tenant's id can only be what a crash of the first attempt left behind.
+          // A name derived from the tenant's id can only be left over from a crash of an earlier
+          // attempt.
           if (chosen) throw placementNameTaken();
           await remove(client, place);
         }

@@ -1,4 +1,4 @@
-/** How servers are added, changed and removed. */
+/** Adds, changes and removes servers. */
 import { type Kysely, sql } from "kysely";
 import pg from "pg";
 import { checkConnections } from "../engine/pooler.ts";
@@ -27,7 +27,7 @@ export const serverExists = defineError("server_exists", 409, "This server is al
 export const serverNameInvalid = defineError(
   "server_name_invalid",
   400,
-  "The server's name is invalid. Use at most 63 characters: a-z and 0-9, after the first also _ and -. It cannot look like an id.",
+  "The server's name is invalid. Use at most 63 characters: a-z and 0-9 and, except at the start, _ and -. It must not look like an id.",
 );
 export const serverUnusable = defineError(
   "server_unusable",
@@ -49,27 +49,27 @@ export interface NewServer {
   readonly name: string;
   /** The administrator's connection URL. */
   readonly url: string;
-  /** If `url` leads to a connection pooler: the administrator's of PostgreSQL itself. */
+  /** PostgreSQL's own URL, if `url` leads to a connection pooler. */
   readonly directUrl?: string | undefined;
   readonly weight?: number | undefined;
 }
 
 export interface ServerUpdate {
-  /** Another URL of the same databases: a new password, or where they have moved. */
+  /** A new URL of the same databases: after a change of password, or a move. */
   readonly url?: string | undefined;
-  /** If `url` leads to a connection pooler: the administrator's of PostgreSQL itself. */
+  /** PostgreSQL's own URL, if `url` leads to a connection pooler. */
   readonly directUrl?: string | undefined;
   readonly weight?: number | undefined;
-  /** Whether new tenants are placed on it by themselves. */
+  /** Whether new tenants are placed on it automatically. */
   readonly accepting?: boolean | undefined;
 }
 
-/** A tenant as a server's operator wants to know it. */
+/** The properties of a tenant that a server's operator needs. */
 export interface ServerTenant {
   readonly id: TenantId;
   readonly key: string;
   readonly name: string;
-  /** `deleted`: its rows are there until they are erased. */
+  /** `deleted`: its rows are still there until they are erased. */
   readonly status: TenantStatus;
   readonly isolation: Isolation;
   readonly database: string;
@@ -77,29 +77,31 @@ export interface ServerTenant {
 }
 
 export interface RemovedServer extends Server {
-  /** So many deleted tenants' rows were given up with it. */
+  /** The number of deleted tenants whose rows were given up with it. */
   readonly given_up: number;
 }
 
 export interface ServerChanges {
   /**
-   * Prepares the server (roles, database, tables) and adds it, unless it is in the list by another name.
-   * Can be repeated if it failed.
+   * Prepares the server (roles, database, tables) and adds it, unless it is listed under another
+   * name. Safe to repeat after a failure.
    *
    * @throws serverNameInvalid, serverExists, serverUnusable
    */
   add(server: NewServer): Promise<Server>;
   /**
-   * Changes a server. All nodes connect to a new URL from now on; what runs on the old one may finish.
+   * Changes a server. All nodes open new connections to a new URL; running statements finish on the
+   * old one.
    *
-   * @param server its id or name.
+   * @param server its id or name
    * @throws serverNotFound, serverIsMain, serverUnusable, serverDiffers
    */
   update(server: string, change: ServerUpdate): Promise<Server>;
   /**
-   * Forgets the server. What Insulae made on it (the database, its roles) stays there.
+   * Removes the server from the list. Its database and roles stay.
    *
-   * @param how.lost it never comes back: what was on it of deleted tenants is given up, and no longer waited for.
+   * @param how.lost the server is lost for good: don't wait until deleted tenants are erased from
+   * it
    * @throws serverNotFound, serverIsMain, serverInUse
    */
   remove(server: string, how?: { readonly lost?: boolean }): Promise<RemovedServer>;
@@ -107,9 +109,9 @@ export interface ServerChanges {
 
 export const sealPurpose = "server-url";
 const prepareMs = 120_000;
-/** How long a server may take to be asked which it is, and how many are asked at once. */
+/** The timeout and parallelism for asking servers who they are. */
 const asked = { ms: 10_000, atOnce: 8 } as const;
-/** So many databases and schemas are looked for at a new URL. */
+/** At most this many databases and schemas are checked at a new URL. */
 const mostLookedFor = 1_000;
 
 export function createServerChanges(
@@ -136,7 +138,9 @@ export function createServerChanges(
       ]);
     });
 
-  /** @throws serverDiffers unless the databases and schemas that are placed on the server are there. */
+  /**
+   * @throws serverDiffers unless the databases and schemas placed on the server exist at the URL
+   */
   const refuseOther = async (id: string, url: string): Promise<void> => {
     const placed = await control
       .selectFrom("control.placements")
@@ -171,7 +175,7 @@ export function createServerChanges(
     throw serverDiffers({ detail: `The server lacks ${lacking.slice(0, 3).join(", ")}${more}.` });
   };
 
-  /** Marks the servers that an earlier version has added, as far as they answer. */
+  /** Marks the reachable servers that an earlier version added without a mark. */
   const markKnown = async (): Promise<void> => {
     const known = await control
       .selectFrom("control.servers")
@@ -183,12 +187,12 @@ export function createServerChanges(
         const { url } =
           sealed_url === null ? main : readUrls(secrets.open(sealPurpose, sealed_url));
         await inMainDatabase(url, database, async (client) => {
-          // One that has a mark, even another's, keeps it.
+          // Don't overwrite a mark, even another server's.
           if ((await readMark(client)) === undefined) await writeMark(client, id);
         });
       }).catch(() => undefined);
     };
-    // Whatever is main is main, also where it is in the list twice.
+    // The main server first: if it is listed twice, the mark is main's.
     await eachOf(known.slice(0, 1), 1, mark);
     await eachOf(known.slice(1), asked.atOnce, mark);
   };
@@ -204,7 +208,7 @@ export function createServerChanges(
     return row?.name;
   };
 
-  /** @throws serverExists if the server at the URL is in the list. */
+  /** @throws serverExists if the server at the URL is listed already */
   const refuseKnown: Refuse = async (tx, mark) => {
     const known = mark === undefined ? undefined : await nameOf(tx, mark);
     if (known === undefined) return;
@@ -214,7 +218,7 @@ export function createServerChanges(
     });
   };
 
-  /** @throws serverDiffers if the server at the URL is another than `id`. */
+  /** @throws serverDiffers if the server at the URL is not `id` */
   const refuseAnother =
     (id: string): Refuse =>
     async (tx, mark) => {
@@ -227,7 +231,7 @@ export function createServerChanges(
       throw serverDiffers({ detail: `The database at this URL belongs to ${whose}.` });
     };
 
-  /** Before anything is changed there. */
+  /** Checks before anything is changed there. */
   const look = async (url: string, refuse: Refuse): Promise<void> => {
     await markKnown();
     const mark = await attempt(() => inMainDatabase(url, database, readMark), asked.ms);
@@ -246,7 +250,7 @@ export function createServerChanges(
       asked.ms,
     );
 
-  /** One change of the list at a time: whoever comes second finds the first one's mark, and its row. */
+  /** Serialises changes of the list: a second one sees the first one's mark and row. */
   const exclusively = <Result>(work: (tx: Kysely<ControlTables>) => Promise<Result>) =>
     control.transaction().execute(async (tx) => {
       await sql`select pg_advisory_xact_lock(hashtextextended('insulae servers', 0))`.execute(tx);
@@ -269,7 +273,7 @@ export function createServerChanges(
           .returning("id")
           .executeTakeFirst();
         if (!server) throw serverExists();
-        // Its pool is migrated from now on with all others, also while no tenant is in it.
+        // From now on its pool is migrated with all others, even while it has no tenants.
         await tx
           .insertInto("control.placements")
           .values({
@@ -323,7 +327,7 @@ export function createServerChanges(
   };
 }
 
-/** What the other side says is for the operator who has given the URL. @throws serverUnusable */
+/** Includes the server's error, for the operator who gave the URL. @throws serverUnusable */
 async function attempt<Result>(work: () => Promise<Result>, ms = prepareMs): Promise<Result> {
   try {
     return await withDeadline(ms, work);
@@ -338,7 +342,7 @@ async function attempt<Result>(work: () => Promise<Result>, ms = prepareMs): Pro
 function reasonOf(error: unknown): string {
   if (error instanceof pg.DatabaseError) return error.message;
   const { code, message } = error as { code?: unknown; message?: unknown };
-  // An attempt on several addresses has no message of its own.
+  // The error for several addresses has no message of its own.
   return String(message || code || error);
 }
 

@@ -1,6 +1,7 @@
 /**
- * Which server of the list a main database is: the server's id, in a comment of its schema `app`. A URL
- * says only where a server is today; the mark goes with the data (a base backup, a dump) wherever they move.
+ * Identifies which listed server a main database is, by the server's id in a comment on its schema
+ * `app`. A URL only says where a server is today; the mark travels with the data (a base backup, a
+ * dump).
  */
 import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
@@ -9,7 +10,9 @@ import { ownerRole } from "../schema/roles.ts";
 
 const prefix = "Insulae server ";
 
-/** In a main database, as the administrator. @returns undefined where there is no mark, or no schema `app`. */
+/**
+ * Call as the administrator in a main database. @returns undefined without a mark or schema `app`
+ */
 export async function readMark(client: pg.ClientBase): Promise<string | undefined> {
   const { rows } = await client.query<{ id: string | null }>(
     `select substr(mark, length($1) + 1) as id
@@ -28,9 +31,9 @@ export const writeMark = (client: pg.Client, id: string): Promise<unknown> =>
   );
 
 /**
- * As the administrator in the main database of the server.
+ * Runs `fn` as the administrator in the server's main database.
  *
- * @returns undefined where there is no such database.
+ * @returns undefined if there is no such database
  */
 export async function inMainDatabase<Result>(
   url: string,

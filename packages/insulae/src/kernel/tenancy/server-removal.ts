@@ -1,4 +1,4 @@
-/** How a server is forgotten. */
+/** Removes a server from the list. */
 import { type Kysely, sql } from "kysely";
 import { type AppError, defineError } from "../lib/errors.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
@@ -10,10 +10,10 @@ export const serverInUse = defineError(
 );
 
 /**
- * Deletes the server's row and its places'.
+ * Deletes the rows of the server and its placements.
  *
- * @param lost whether what was on it of deleted tenants is given up.
- * @returns how many tenants' rows were.
+ * @param lost give up the rows of deleted tenants on it
+ * @returns the number of such tenants
  * @throws serverInUse
  */
 export async function forgetServer(
@@ -22,7 +22,7 @@ export async function forgetServer(
   lost: boolean,
 ): Promise<number> {
   return control.transaction().execute(async (tx) => {
-    // Nobody is placed on it meanwhile.
+    // Lock it, so that nobody is placed on it meanwhile.
     await tx.selectFrom("control.servers").select("id").where("id", "=", id).forUpdate().execute();
     const given = lost ? await giveUp(tx, id) : 0;
     const left = await placedOn(tx, id, lost);
@@ -38,7 +38,7 @@ interface Placed {
   readonly deleted: number;
 }
 
-/** @param lost whether places that are nobody's don't count. */
+/** @param lost don't count places without a living tenant */
 async function placedOn(tx: Kysely<ControlTables>, id: string, lost: boolean): Promise<Placed> {
   const placed = await tx
     .selectFrom("control.placements as p")
@@ -56,8 +56,8 @@ async function placedOn(tx: Kysely<ControlTables>, id: string, lost: boolean): P
 }
 
 /**
- * Deleted tenants, and those whose creation was cut short, have nothing on the server any more; the rest
- * of them is erased in its time.
+ * Detaches deleted tenants, and those whose creation was interrupted, from the server. The rest of
+ * their data is erased when it is due.
  */
 async function giveUp(tx: Kysely<ControlTables>, id: string): Promise<number> {
   const { numUpdatedRows } = await tx

@@ -9,13 +9,13 @@ import type { MainServer } from "./prepare.ts";
 export interface Server {
   readonly id: string;
   readonly name: string;
-  /** `host:port`, or the folder of its socket. */
+  /** `host:port`, or the directory of its socket. */
   readonly address: string;
   readonly weight: number;
   readonly accepting: boolean;
-  /** Whether it answers, as far as this process knows. */
+  /** Whether it responds, as far as this process knows. */
   readonly answers: boolean;
-  /** How many tenants are placed on it; the deleted ones don't count. */
+  /** The number of tenants placed on it, without deleted ones. */
   readonly tenants: number;
 }
 
@@ -25,6 +25,6 @@ export interface ServersOptions {
   readonly migrations: Migrations;
   readonly secrets: Secrets;
   readonly settings: ConnectionSettings;
-  /** What knows whether servers answer. Default: they do. */
+  /** Knows whether servers respond. Default: they do. */
   readonly broker?: Pick<Broker, "servers" | "isDown" | "renew">;
 }

@@ -1,7 +1,7 @@
 /**
- * The PostgreSQL servers that tenants are placed on. The first, `main`, is the one in DATABASE_URL and
- * holds the control plane; of the others the control plane keeps the URL, sealed. How they are added,
- * changed and removed is in `server-changes.ts`.
+ * The PostgreSQL servers that tenants are placed on. The first, `main`, is that of DATABASE_URL and
+ * holds the control plane, which stores the others' URLs, encrypted. `server-changes.ts` adds,
+ * changes and removes them.
  */
 
 import { parseIntoClientConfig } from "pg-connection-string";
@@ -27,40 +27,44 @@ export const noServerAccepts = defineError(
 
 export interface Servers extends ServerChanges {
   list(): Promise<readonly Server[]>;
-  /** @param server its id or name. @throws AppError 404 `server_not_found`. */
+  /** @param server its id or name. @throws AppError 404 `server_not_found` */
   get(server: string): Promise<Server>;
-  /** The same without counting. @throws AppError 404 `server_not_found`. */
+  /** The same without counting tenants. @throws AppError 404 `server_not_found` */
   idOf(server: string): Promise<string>;
   /**
-   * Where the next tenant goes: of the servers that accept tenants and answer, the one with the fewest
-   * tenants for its weight; of equal ones, the first by name. Tenants are counted once a minute, and not
-   * at all where there is no choice; those that are placed in between by this process count.
+   * Chooses the server for the next tenant: of those that accept tenants and respond, the one with
+   * the fewest tenants for its weight, then the first by name. Tenants are counted at most once a
+   * minute, plus those that this process has placed since, and not at all if there is only one
+   * candidate.
    *
-   * @param answers asks a server; default: those are left out that are known not to answer.
-   * @throws AppError 503 `no_server_accepts`.
+   * @param answers asks a server; default: skip servers known not to respond
+   * @throws AppError 503 `no_server_accepts`
    */
   pick(answers?: (serverId: string) => Promise<boolean>): Promise<{ readonly id: string }>;
-  /** Who is placed on it, the deleted ones whose rows are there still included; by id. */
+  /** The tenants on it, including deleted ones whose rows are still there; ordered by id. */
   tenantsOn(
     serverId: string,
     page: { readonly after?: string | undefined; readonly limit: number },
   ): Promise<readonly ServerTenant[]>;
-  /** How to log in to a target: the broker's `resolve`. */
+  /** The connection parameters of a target: the broker's `resolve`. */
   connectionConfig(target: Target): Promise<ConnectionConfig>;
-  /** What people call the server; its id where this process has not heard of it yet. */
+  /** The server's name; its id if this process does not know the server yet. */
   nameOf(serverId: string): string;
-  /** The ids of those that don't answer. */
+  /** The ids of the servers that don't respond. */
   down(): readonly string[];
-  /** Reads the server's URLs again (default: all servers'), and connects anew if they have changed. */
+  /** Reloads the server's URLs (default: all servers') and reconnects if they have changed. */
   refresh(serverId?: string): Promise<void>;
 }
 
 const countedForMs = 60_000;
 
-/** @param options.control a connection to the control plane, which `main` must not need to resolve. */
+/**
+ * @param options.control a connection to the control plane; it must not depend on resolving `main`
+ * here
+ */
 export function createServers(options: ServersOptions): Servers {
   const { control, main, secrets, settings, broker } = options;
-  /** As `writeUrls` writes them. */
+  /** In the format of `writeUrls`. */
   const urls = new Map<string, Promise<string>>([[main.id, Promise.resolve(writeUrls(main))]]);
   const names = new Map<string, string>([[main.id, "main"]]);
   let counted: { readonly at: number; readonly tenants: Map<string, number> } | undefined;
@@ -76,7 +80,7 @@ export function createServers(options: ServersOptions): Servers {
     return secrets.open(sealPurpose, row.sealed_url);
   };
 
-  // Kept until others are announced; failures aren't kept.
+  // Cached until a change is announced; failures are not cached.
   const urlsOf = (serverId: string): Promise<string> => {
     const known = urls.get(serverId);
     if (known) return known;
@@ -148,7 +152,7 @@ export function createServers(options: ServersOptions): Servers {
     return viewOf(row, Number(tenants));
   };
 
-  /** Those that accept tenants, the best first. */
+  /** The servers that accept tenants, best first. */
   const candidates = async () => {
     const accepting = await rows().where("accepting", "=", true).execute();
     if (accepting.length < 2) return accepting.map((row) => ({ ...row, tenants: 0 }));
@@ -170,7 +174,7 @@ export function createServers(options: ServersOptions): Servers {
 
     async pick(answers = async (id) => !broker?.isDown(id)) {
       for (const { id } of await candidates()) {
-        // The control plane has just answered.
+        // The main server has just responded: it is the control plane.
         if (id !== main.id && !(await answers(id))) continue;
         counted?.tenants.set(id, (counted.tenants.get(id) ?? 0) + 1);
         return { id };
@@ -207,7 +211,7 @@ export function addressOf(url: string): string {
   return host?.startsWith("/") ? host : `${host || "localhost"}:${port || 5432}`;
 }
 
-/** The rule of `Servers.pick`, for those that accept tenants: the best first. */
+/** Sorts servers that accept tenants by the rule of `Servers.pick`, best first. */
 export function rankServers<
   S extends { readonly name: string; readonly weight: number; readonly tenants: number },
 >(servers: readonly S[]): S[] {

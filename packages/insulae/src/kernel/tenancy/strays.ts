@@ -1,8 +1,8 @@
 /**
- * What is left of tenants that do not exist any more, or are not placed where their rows are. A sound
- * installation has none: erasing asks each place (`data-places.ts`). These look from the other side, for
- * what was put back by hand, by a restore, or by a statement that came too late. They read indexes, a
- * step for each tenant of a table, and change nothing.
+ * Finds data of tenants that no longer exist or are placed elsewhere. A sound installation has
+ * none, because an erasure checks each place (`data-places.ts`). These functions search from the
+ * other side, for data that came back by hand, by a restore or by a late statement. They read
+ * indexes, one step per tenant in a table, and change nothing.
  */
 import { type Kysely, sql } from "kysely";
 import pg from "pg";
@@ -24,18 +24,18 @@ export interface Stray {
 
 type Control = Kysely<ControlTables>;
 
-/** So many tenants of a table are looked at, and so many strays are named. */
+/** Limits: tenants examined per table, and strays reported. */
 const mostTenants = 100_000;
 const mostNamed = 10;
-/** So many tenants are asked for one by one, where the administrator sees no rows itself. */
+/** How many tenants to probe one by one, if the administrator can't see rows itself. */
 const mostProbed = 1_000;
 
 /**
- * Rows in placements' schemas of tenants that are not placed there. A superuser (or a role with
- * BYPASSRLS) sees whose rows there are. Another administrator has to ask for tenants that it knows, in
- * their scopes: those that were deleted or are placed elsewhere, the latest thousand, in pools only.
+ * Finds rows in placements' schemas of tenants that are not placed there. A superuser (or a role
+ * with BYPASSRLS) sees all rows. Any other administrator probes for known tenants in their scopes:
+ * the latest thousand that were deleted or are placed elsewhere, and in pools only.
  *
- * @param client the administrator, in the placements' database.
+ * @param client the administrator, in the placements' database
  */
 export async function findStrayRows(
   client: pg.ClientBase,
@@ -61,8 +61,8 @@ export async function findStrayRows(
 }
 
 /**
- * The tables with rows of anybody but the one tenant that is placed there: of a thousand schemas hardly
- * any. A statement for each schema that has rows at all; tables without any have an empty file.
+ * The tables with rows of other tenants than the one placed there; of a thousand schemas hardly
+ * any. One statement per schema that has rows at all: a table without rows has an empty file.
  */
 async function findHeld(
   client: pg.ClientBase,
@@ -97,8 +97,9 @@ async function findHeld(
 }
 
 /**
- * The tables of each schema whose files are not empty; a partitioned one has none of its own. Whoever may
- * asks for the file: for its size PostgreSQL would look up all that there is to the table (130 kB of it).
+ * The tables of each schema whose files are not empty (a partitioned table has none). Asks for the
+ * file, not its size: for that, PostgreSQL would load the table's whole catalogue entry (130 kB
+ * each).
  */
 async function listFilled(
   client: pg.ClientBase,
@@ -126,7 +127,7 @@ async function listFilled(
   return new Map([...found].map(([schema, list]) => [schema, list.map(({ table }) => table)]));
 }
 
-/** Before every tenant. */
+/** Sorts before every tenant. */
 const nobody = "00000000-0000-0000-0000-000000000000";
 
 async function findByIndex(
@@ -139,7 +140,7 @@ async function findByIndex(
   for (const table of tables) {
     const present = await inTransaction(client, async () => {
       await client.query("set transaction read only; set local enable_seqscan = off");
-      // From one tenant to the next: as many probes of the index as there are tenants.
+      // A loose index scan: one probe per tenant present.
       const { rows } = await client.query<{ id: TenantId }>(
         `with recursive present as (
            (select tenant_id as id from ${table} order by tenant_id limit 1)
@@ -196,7 +197,7 @@ const plain = (table: string): string => table.replaceAll('"', "");
 
 const isErased = sql`tenants.status = 'deleted' and tenants.erase_after is null`;
 
-/** Rows of the control plane and queues of tenants that were erased, or that never were. */
+/** Rows of the control plane, and queues, of tenants that were erased or never existed. */
 export async function findControlStrays(control: Control): Promise<readonly Stray[]> {
   const strays: Stray[] = [];
   const note = (where: string, rows: readonly { readonly id: string }[]) => {
@@ -219,7 +220,7 @@ export async function findControlStrays(control: Control): Promise<readonly Stra
   return strays;
 }
 
-/** Files of tenants that were erased, or that never were. */
+/** Files of tenants that were erased or never existed. */
 export async function findStrayFiles(
   control: Control,
   storage: Pick<Storage, "tenants">,

@@ -1,11 +1,12 @@
 /**
- * What programs beside this one may know of a tenant: in Redis under `tenant:{id}:config`, as JSON, for
- * an hour at most, read through and gone when the tenant changes.
+ * The part of a tenant that other programs may read: JSON in Redis under `tenant:{id}:config`, for
+ * at most an hour, filled on demand and deleted when the tenant changes.
  *
- * It is a copy. The truth is the control plane, and what this process goes by is the catalogue, which it
- * is filled from: a request is never routed, permitted or limited by what Redis says. Every node deletes
- * it when it hears of the change; a node that has filled it from an older catalogue hears it as well, and
- * deletes after it has filled. A node that may have missed a change deletes all that it has filled.
+ * It is a copy. The control plane is the truth, and this process uses its catalogue, from which the
+ * copy is filled; it never routes, authorises or limits a request by what Redis says. Every node
+ * deletes the copy when a change is announced. A node that filled it from a stale catalogue
+ * receives the announcement too and deletes it afterwards. A node that may have missed an
+ * announcement deletes all copies that it wrote.
  */
 
 import type { FollowAnnouncements } from "../announcements/announcements.ts";
@@ -25,9 +26,9 @@ export interface TenantConfig {
 }
 
 export interface TenantConfigs {
-  /** Of a tenant that lives, active or suspended. */
+  /** The config of a living tenant, active or suspended. */
   find(id: TenantId): Promise<TenantConfig | undefined>;
-  /** The tenant has changed. */
+  /** Call this when the tenant has changed. */
   forget(id: TenantId): void;
   close(): void;
 }
@@ -39,18 +40,18 @@ export interface TenantConfigsOptions {
 }
 
 const lifetimeSeconds = 3_600;
-/** A node remembers whose copies it wrote, so it writes no more than these. */
+/** A node remembers the tenants whose copies it wrote, so it writes at most this many. */
 const maxWritten = 10_000;
 
-/** As other programs know it; a tenant's id has nothing that would have to be encoded. */
+/** The key as other programs know it. An id needs no encoding. */
 export const tenantConfigKey = (id: TenantId): string => `tenant:${id}:config`;
 
 export function createTenantConfigs(options: TenantConfigsOptions): TenantConfigs {
   const { redis, catalogue, follow } = options;
   const owed = redis && createOwedDeletions(redis);
-  // Counts what was forgotten: what was asked for before must not be kept after.
+  // Incremented by each invalidation: results of queries that began earlier must not be stored.
   let generation = 0;
-  /** Whose copies this node has written since they were last deleted. */
+  /** The tenants whose copies this node has written since they were last deleted. */
   const written = new Set<TenantId>();
 
   const forget = (id: TenantId): void => {
@@ -89,7 +90,7 @@ export function createTenantConfigs(options: TenantConfigsOptions): TenantConfig
       const known = await read(redis, id).catch(ifAbsent);
       if (known) return known;
       const config = await load(id);
-      // A node that hears of no change could not take back what it writes.
+      // Without announcements, this node could not delete what it writes.
       if (config && asked === generation && listening()) await write(redis, config).catch(ifAbsent);
       return config;
     },
@@ -98,12 +99,12 @@ export function createTenantConfigs(options: TenantConfigsOptions): TenantConfig
   };
 }
 
-/** What somebody else has put there is not believed: it has to be this tenant's at least. */
+/** Ignores values that are not this tenant's: somebody else may have written them. */
 function parse(text: string, id: TenantId): TenantConfig | undefined {
   try {
     const value: unknown = JSON.parse(text);
     const isConfig = typeof value === "object" && value !== null && "id" in value;
-    // This server wrote it, or a program that knows its form.
+    // Written by this server or a program that knows the format.
     return isConfig && value.id === id ? (value as TenantConfig) : undefined;
   } catch {
     return undefined;

@@ -15,10 +15,10 @@ export interface ErasureOptions {
 }
 
 /**
- * Erases all that there is of the tenant, but for its row in `control.tenants`. May be repeated after
- * it failed half-way: the row says where the rest is until nothing is left.
+ * Erases all data of the tenant except its row in `control.tenants`. Safe to repeat after a
+ * failure: the row keeps the placement until nothing is left.
  *
- * @throws Error if something is left; its message says where.
+ * @throws Error if something is left; the message says where
  */
 async function eraseData({ control, places }: ErasureOptions, id: TenantId): Promise<void> {
   const tenant = await findPlaced(control, id);
@@ -28,7 +28,7 @@ async function eraseData({ control, places }: ErasureOptions, id: TenantId): Pro
     const count = (await residue?.(tenant)) ?? 0;
     if (count > 0) left.push(`${name}: ${count}`);
   }
-  if (left.length > 0) throw new Error(`something of the tenant is left (${left.join(", ")})`);
+  if (left.length > 0) throw new Error(`data of the tenant is left (${left.join(", ")})`);
 }
 
 async function findPlaced(control: Kysely<ControlTables>, id: TenantId): Promise<PlacedTenant> {
@@ -41,7 +41,7 @@ async function findPlaced(control: Kysely<ControlTables>, id: TenantId): Promise
   return { id, placement: row && placementOf(row) };
 }
 
-/** What becomes of a tenant's hosts: they are forgotten with it, or stay registered for another. */
+/** What happens to a tenant's hosts: they are removed, or stay registered for another tenant. */
 export type HostsFate = "given up" | "kept";
 
 export async function leaveHosts(
@@ -54,7 +54,7 @@ export async function leaveHosts(
     : tx.deleteFrom("control.hosts").where("tenant_id", "=", id).execute());
 }
 
-/** Takes back a creation that failed: nothing of the tenant is left, and its key is free. */
+/** Rolls back a failed creation: nothing of the tenant is left, and its key is free. */
 export async function discardTenant(
   options: ErasureOptions,
   id: TenantId,
@@ -65,15 +65,15 @@ export async function discardTenant(
   await options.control.deleteFrom("control.tenants").where("id", "=", id).execute();
 }
 
-/** So many are looked for, and erased, at once. */
+/** How many tenants to fetch, and to erase in parallel. */
 const batch = { found: 100, atOnce: 4 } as const;
 
 /**
- * Erases deleted tenants whose time has come, and discards creations that a crash cut short. A
- * deleted tenant's row stays as a tombstone, so that what refers to its id still finds a name. One that can't be
- * erased is tried again by the next sweep, and holds up no other.
+ * Erases deleted tenants whose grace period is over, and discards interrupted creations. A deleted
+ * tenant's row stays as a tombstone, so that references to its id still resolve to a name. A
+ * failure does not stop the others; the next sweep tries again.
  *
- * @param signal ends it, after what is being erased.
+ * @param signal stops it after the erasures in progress
  */
 export async function sweepTenants(options: ErasureOptions, signal?: AbortSignal): Promise<void> {
   const tried = new Set<TenantId>();
@@ -90,7 +90,7 @@ interface Due {
   readonly status: TenantStatus;
 }
 
-/** By an index each: most tenants are neither. */
+/** Uses one index each: most tenants are neither. */
 async function findDue({ control }: ErasureOptions, tried: readonly TenantId[]): Promise<Due[]> {
   const { rows } = await sql<Due>`
     select id, status from control.tenants
@@ -114,14 +114,11 @@ async function eraseOne(options: ErasureOptions, { id, status }: Due): Promise<v
     await bury(options, id);
     log.info({ tenant_id: id }, "A deleted tenant was erased");
   } catch (error) {
-    log.error(
-      { err: error, tenant_id: id },
-      "A tenant could not be erased; it will be tried again",
-    );
+    log.error({ err: error, tenant_id: id }, "Could not erase a tenant; will retry");
   }
 }
 
-/** What stays of an erased tenant: see `control.tenants` in `control-places.ts`. */
+/** Reduces an erased tenant's row to a tombstone: see `control.tenants` in `control-places.ts`. */
 const bury = ({ control, audit }: ErasureOptions, id: TenantId): Promise<void> =>
   control.transaction().execute(async (tx) => {
     const { numUpdatedRows } = await tx
@@ -130,7 +127,7 @@ const bury = ({ control, audit }: ErasureOptions, id: TenantId): Promise<void> =
       .where("id", "=", id)
       .where("erase_after", "is not", null)
       .executeTakeFirst();
-    // Another node was faster.
+    // Another node has done it.
     if (numUpdatedRows === 0n) return;
     await audit({ action: "tenant.erased", target: { type: "tenant", id } }, tx);
   });

@@ -1,7 +1,7 @@
 /**
- * A tenant's key is chosen by people and ends up in hosts (as the slug) and in messages, so it has
- * one canonical form, and names that mean something elsewhere are refused. Physical names never
- * come from it.
+ * A tenant's key is chosen by people and appears in host names (as the slug) and messages. It
+ * therefore has one canonical form, and names with a meaning elsewhere are refused. Database and
+ * schema names never derive from it.
  */
 import { defineError } from "../lib/errors.ts";
 import { normalised } from "../lib/text.ts";
@@ -10,7 +10,7 @@ import { isUuid } from "../lib/uuid.ts";
 export const invalidTenantKey = defineError(
   "invalid_tenant_key",
   400,
-  "The tenant's key is invalid. Use 1 to 63 characters: a-z and 0-9, and between them _ and -.",
+  "The tenant's key is invalid. Use 1 to 63 characters: a-z and 0-9 and, except at the start and end, _ and -.",
 );
 
 export const reservedTenantKey = defineError(
@@ -27,10 +27,10 @@ const reserved = new Set(
 );
 
 /**
- * The one form of a tenant's key: NFKC, lower case.
+ * The canonical form of a tenant's key: NFKC, lower case.
  *
- * @throws invalidTenantKey, or reservedTenantKey for names such as `www`, `pg_x`, `xn--x`; digits only and
- *   the form of a UUID are not valid: these are numbers and ids.
+ * @throws invalidTenantKey, also for digits only (a number) or the form of a UUID (an id);
+ *   reservedTenantKey for names such as `www`, `pg_x`, `xn--x`
  * @example canonicalTenantKey("Ａcme_Corp") === "acme_corp"
  */
 export function canonicalTenantKey(input: string): string {
@@ -42,13 +42,14 @@ export function canonicalTenantKey(input: string): string {
   if (/^(pg-|template|..--)/.test(slug)) throw reservedTenantKey();
   if (/^\d+$/.test(key)) {
     throw invalidTenantKey({
-      detail: "A key of digits alone could be taken for a tenant's number. Add a letter.",
+      detail:
+        "A key that consists of digits could be mistaken for a tenant's number. Add a letter.",
     });
   }
-  // Whoever meant that id would get this tenant, or the other way round.
+  // Otherwise a reference to that id could find this tenant, or vice versa.
   if (isUuid(slug)) {
     throw invalidTenantKey({
-      detail: "A key in the form of a UUID could be taken for a tenant's id. Choose another.",
+      detail: "A key in the form of a UUID could be mistaken for a tenant's id. Choose another.",
     });
   }
   return key;

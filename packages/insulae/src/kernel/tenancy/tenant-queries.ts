@@ -4,7 +4,7 @@ import type { HostSettings } from "./host-settings.ts";
 import { placementOf } from "./placements.ts";
 import type { Tenant, TenantStatus } from "./tenant.ts";
 
-/** How somebody may name a tenant: by exactly one of these. */
+/** One way to identify a tenant. */
 export type TenantLookup = {
   readonly by: "id" | "key" | "slug" | "number" | "host";
   readonly value: string;
@@ -60,7 +60,7 @@ const toTenant = (row: TenantRow): Tenant => ({
   updatedAt: row.updated_at,
 });
 
-/** The tenant, if it has one of the statuses; by default, if it lives. */
+/** The tenant if it has one of the statuses; default: if it is alive (active or suspended). */
 export async function findTenant(
   control: Kysely<ControlTables>,
   { by, value }: TenantLookup,
@@ -84,12 +84,12 @@ export async function findTenant(
 export interface TenantFilter {
   readonly status?: "active" | "suspended" | undefined;
   readonly ownerAccountId?: string | undefined;
-  /** The id of the last tenant of the page before. */
+  /** The id of the last tenant of the previous page. */
   readonly after?: string | undefined;
   readonly limit: number;
 }
 
-/** Tenants that live, newest first. */
+/** Living tenants, newest first. */
 export async function listTenants(
   control: Kysely<ControlTables>,
   filter: TenantFilter,

@@ -1,8 +1,8 @@
 /**
- * A tenant's rows in a schema of the data plane. Which tables there are is asked of the database and
- * not of the features: a table that no feature lists, or whose feature is not loaded any more, is
- * erased as well. It is the owner who does it, in the tenant's scope like anybody: the application may
- * not delete an audit log.
+ * Erases and counts a tenant's rows in a data-plane schema. The list of tables comes from the
+ * database, not from the features, so tables that no loaded feature lists are erased too. It runs
+ * as the owner, because the application's role may not delete audit logs, in the tenant's scope
+ * like every statement.
  */
 import pg from "pg";
 import { inTransaction } from "../engine/connect.ts";
@@ -10,10 +10,10 @@ import { listDataTables } from "../schema/data-tables.ts";
 import { ownerRole } from "../schema/roles.ts";
 import type { TenantId } from "./tenant.ts";
 
-/** How far rows are counted. */
+/** The limit of counting. */
 export const countedRows = 1_000;
 
-/** The tables of a data-plane schema, quoted and with their schema. */
+/** The tables of a data-plane schema, as qualified and quoted names. */
 export const listTables = async (client: pg.ClientBase, schema: string): Promise<string[]> =>
   (await listDataTables(client, schema)).map((table) => qualified(schema, table));
 
@@ -40,12 +40,12 @@ export async function eraseRows(
 ): Promise<void> {
   const tables = await listTables(client, schema);
   if (tables.length === 0) return;
-  // One statement: foreign keys are checked at its end, in whatever order they point.
+  // One statement, because foreign keys are checked at its end, whatever their direction.
   const deletions = tables.map((table, index) => `t${index} as (delete from ${table})`);
   await asOwnerOf(client, id, () => client.query(`with ${deletions.join(", ")} select 1`));
 }
 
-/** How many rows the tenant has in the schema: exact up to a thousand a table. */
+/** How many rows the tenant has in the schema: exact up to a thousand per table. */
 export async function countRows(
   client: pg.ClientBase,
   schema: string,

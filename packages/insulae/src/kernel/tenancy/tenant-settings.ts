@@ -1,7 +1,7 @@
 /**
- * The shape of what an application sets for each tenant, said once: what is written is checked against
- * it, and what is read has its types. Every setting has a default or may be missing, so that a tenant
- * from before the shape was said has it too.
+ * The schema of an application's per-tenant settings, declared once: writes are validated against
+ * it, and reads get its types. Every setting has a default or is optional, so tenants older than
+ * the schema are valid too.
  */
 import { type Static, type TObject, Type } from "typebox";
 import { quotaNames } from "../../config/quotas.ts";
@@ -9,11 +9,13 @@ import { AppError } from "../lib/errors.ts";
 import { createValidators } from "../validation/validation.ts";
 import type { Tenant } from "./tenant.ts";
 
-/** The parts of a tenant's settings that are an application's to shape. */
+/** The parts of a tenant's settings that the application defines. */
 export interface SettingsShape {
-  /** What is switched on: booleans. */
+  /** Feature flags: booleans. */
   readonly features?: TObject;
-  /** How much: numbers. For platform administrators, beside the quotas and rates of the plan. */
+  /**
+   * Limits: numbers. Only for platform administrators, in addition to the plan's quotas and rates.
+   */
   readonly limits?: TObject;
   /** How it looks: texts. Mails have their own: `name`, `logo_url`, `color`, … */
   readonly branding?: TObject;
@@ -108,10 +110,12 @@ export function tenantSettings<const Shape extends SettingsShape>(
         try {
           values = complete(tenant.settings) as ValuesOf<Shape>; // it has been validated
         } catch (error) {
-          // It was written before the shape was said, or was another.
-          throw new Error(`tenant ${tenant.key}: its settings don't fit: ${pointersOf(error)}`);
+          // Stored before the schema was declared, or under a different one.
+          throw new Error(
+            `tenant ${tenant.key}: its settings don't match the schema: ${pointersOf(error)}`,
+          );
         }
-        // A tenant's object is replaced when anything about the tenant changes.
+        // Keyed by object: a tenant's object is replaced whenever the tenant changes.
         known.set(tenant, values);
       }
       return values;

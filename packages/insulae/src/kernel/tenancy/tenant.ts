@@ -12,16 +12,16 @@ export type AccountId = string & { readonly __brand: "AccountId" };
 
 export { type Isolation, isolations };
 
-/** Where rows are: a schema in a database on a server. The three isolations are kinds of it. */
+/** Where a tenant's rows are: a schema in a database on a server, for all three isolations. */
 export interface Placement {
   readonly id: string;
   readonly serverId: string;
   readonly database: string;
   readonly schema: string;
   readonly isolation: Isolation;
-  /** The role that uses the schema, where it is the tenant's own; elsewhere the login does. */
+  /** The role that uses a tenant's own schema; undefined where the login itself does. */
   readonly role: string | undefined;
-  /** The number of data-plane migrations that the placement has. */
+  /** The number of data-plane migrations applied to it. */
   readonly version: number;
 }
 
@@ -29,7 +29,7 @@ export type TenantStatus = "provisioning" | "active" | "suspended" | "deleted";
 
 export type Plan = string;
 
-/** One customer of the platform, as the catalogue knows it. */
+/** A tenant, one customer of the platform, as cached in the catalogue. */
 export interface Tenant {
   readonly id: TenantId;
   readonly key: string;
@@ -39,7 +39,7 @@ export interface Tenant {
   readonly status: TenantStatus;
   readonly plan: Plan;
   readonly hosts: readonly string[];
-  /** By the host; absent where none of them has any. */
+  /** Settings by host; absent if no host has any. */
   readonly hostSettings?: ReadonlyMap<string, HostSettings>;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly ownerAccountId: AccountId | undefined;

@@ -1,9 +1,10 @@
 /**
- * A tenant's life: provisioning → active ⇄ suspended → deleted → erased.
+ * The life cycle of tenants: provisioning → active ⇄ suspended → deleted → erased.
  *
- * A tenant is written down first (`provisioning`, so that its key is taken), then placed, then
- * prepared by whoever creates it (its first user), then made active. Only an active tenant is in the
- * catalogue; a creation that fails is taken back, and one that a crash cut short is swept.
+ * A tenant is first stored as `provisioning`, which reserves its key; then it is placed, prepared
+ * by the caller (its first user), and activated. Only active and suspended tenants are in the
+ * catalogue. A failed creation is rolled back; one interrupted by a crash is discarded by the
+ * sweep.
  */
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
 import type { ControlTables } from "../schema/control-tables.ts";
@@ -26,7 +27,7 @@ import { findTenant, listTenants, type TenantFilter } from "./tenant-queries.ts"
 import type { TenantSettings } from "./tenant-settings.ts";
 
 export interface NewTenant {
-  /** Chosen by people; made canonical. See `canonicalTenantKey`. */
+  /** Chosen by people and canonicalised; see `canonicalTenantKey`. */
   readonly key: string;
   readonly name: string;
   /** Default `pool`. */
@@ -35,15 +36,15 @@ export interface NewTenant {
   readonly hosts?: readonly string[] | undefined;
   readonly settings?: Readonly<Record<string, unknown>> | undefined;
   readonly ownerAccountId?: AccountId | undefined;
-  /** How many tenants the owner may own with this one; absent, or 0: any number. */
+  /** How many tenants the owner may own, including this one; absent or 0: no limit. */
   readonly ownerLimit?: number | undefined;
   /** The name of the server to place it on; default: by the placement rule. */
   readonly server?: string | undefined;
-  /** Of its database or schema, where another system prescribes it; default: from its id. */
+  /** The name of its database or schema if another system prescribes it; default: from its id. */
   readonly placementName?: ((tenant: { readonly number: number }) => string) | undefined;
 }
 
-/** Of a tenant whose hosts are registered already. */
+/** A tenant whose hosts are registered already. */
 export interface TenantRegistration extends Omit<NewTenant, "key" | "name"> {
   readonly hosts: readonly string[];
   /** Default: the key. */
@@ -53,7 +54,7 @@ export interface TenantRegistration extends Omit<NewTenant, "key" | "name"> {
 export interface TenantChanges {
   readonly name?: string | undefined;
   readonly plan?: Plan | undefined;
-  /** Replace all but `limits`, which stays unless it is given. */
+  /** Replace all settings except `limits`, which stays unless given. */
   readonly settings?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -61,44 +62,46 @@ type TenantCheck = (current: Tenant) => void;
 
 export interface Tenants {
   /**
-   * Makes a tenant: placed, migrated, ready.
+   * Creates a tenant, ready to use.
    *
-   * @param prepare runs in the new tenant before it is active, such as to make its first user; if
-   *   it throws, there is no tenant.
+   * @param prepare runs in the new tenant before it is activated, for example to create its first
+   * user; if
+   *   it throws, the creation is rolled back
    * @throws tenantExists, hostTaken, invalidTenantKey, reservedTenantKey, tooManyTenants,
    *   settingsTooLarge
    */
   create(tenant: NewTenant, prepare?: (tenant: Tenant) => Promise<void>): Promise<Tenant>;
   /**
-   * Makes a tenant of hosts that have been registered, and are free or wait for it.
+   * Creates a tenant for hosts that are registered and either free or reserved for it.
    *
-   * @throws hostsRequired, hostNotFound, and what `create` throws
+   * @throws hostsRequired, hostNotFound, and the errors of `create`
    * @example
    * await app.hosts.register("acme.example.com");
    * await app.tenants.register("acme", { hosts: ["acme.example.com"] });
    */
   register(key: string, tenant: TenantRegistration): Promise<Tenant>;
-  /** @param reference its id, key, slug or number. */
+  /** @param reference its id, key, slug or number */
   find(reference: string): Promise<Tenant | undefined>;
   /** @throws tenantNotFound */
   get(reference: string): Promise<Tenant>;
-  /** What programs beside this one may know of it; see `tenant-config.ts`. @throws tenantNotFound */
+  /** The part that other programs may read; see `tenant-config.ts`. @throws tenantNotFound */
   config(reference: string): Promise<TenantConfig>;
   /** Newest first. */
   list(filter: TenantFilter): Promise<Tenant[]>;
   count(filter: Pick<TenantFilter, "status" | "ownerAccountId">): Promise<number>;
   /**
-   * @param check gets the tenant as it is, locked; what it throws keeps it so.
+   * @param check receives the current tenant, locked; if it throws, nothing changes
    * @throws tenantNotFound, settingsTooLarge
    */
   update(id: TenantId, changes: TenantChanges, check?: TenantCheck): Promise<Tenant>;
   /**
-   * Gives the tenant to another account.
+   * Transfers the tenant to another account.
    *
-   * @param hand what has to be done with it; of several at once, one at a time, and only while the
-   *   tenant is `from`'s (undefined: nobody's). If it throws, the tenant stays.
-   * @param limit how many tenants `to` may own with this one; 0: any number.
-   * @throws tenantNotFound if it is not, or not any more; tooManyTenants
+   * @param hand the work that goes with it. Runs one at a time, and only while the tenant is owned
+   * by `from`
+   *   (undefined: nobody); if it throws, the owner stays
+   * @param limit how many tenants `to` may own, including this one; 0: no limit
+   * @throws tenantNotFound if `from` does not own it (any more); tooManyTenants
    */
   transfer(
     id: TenantId,
@@ -111,11 +114,13 @@ export interface Tenants {
   ): Promise<Tenant>;
   suspend(id: TenantId): Promise<Tenant>;
   resume(id: TenantId): Promise<Tenant>;
-  /** Nothing answers for it from now on; its rows are erased after the grace period. */
+  /**
+   * Deletes the tenant: requests to it fail at once; its rows are erased after the grace period.
+   */
   delete(id: TenantId, check?: TenantCheck): Promise<void>;
-  /** Deletes it, but its hosts stay registered, without a tenant. @throws tenantNotFound */
+  /** Deletes the tenant but keeps its hosts registered, as free. @throws tenantNotFound */
   unregister(reference: string): Promise<void>;
-  /** Erases what is past its grace period, and what a crash left half made. @param signal ends it. */
+  /** Erases tenants past their grace period and interrupted creations. @param signal stops it */
   sweep(signal?: AbortSignal): Promise<void>;
 }
 
@@ -125,7 +130,7 @@ export interface TenantsOptions extends ErasureOptions {
   readonly configs: TenantConfigs;
   readonly baseDomain: string;
   readonly defaultPlan: Plan;
-  /** What the application says of settings. @throws validationFailed */
+  /** Validates the application's settings. @throws validationFailed */
   readonly checkSettings?: TenantSettings<unknown>["check"] | undefined;
   readonly deletedTenantDays: number;
 }
@@ -133,7 +138,7 @@ export interface TenantsOptions extends ErasureOptions {
 export function createTenants(options: TenantsOptions): Tenants {
   const { control, catalogue, configs, log } = options;
 
-  /** In this process at once, in the others when they are told. */
+  /** Takes effect at once in this process, and in the others when they receive the announcement. */
   const forget = (id: TenantId): void => {
     catalogue.forget(id);
     configs.forget(id);
@@ -194,7 +199,10 @@ export function createTenants(options: TenantsOptions): Tenants {
       await row.set({ status: "active" }).execute();
     } catch (error) {
       await discardTenant(options, id, registered ? "kept" : "given up").catch((cause: unknown) =>
-        log.error({ err: cause, tenant_id: id }, "A half-made tenant is left to the sweep"),
+        log.error(
+          { err: cause, tenant_id: id },
+          "Could not roll back a failed creation; the sweep will",
+        ),
       );
       throw error;
     }
@@ -269,7 +277,7 @@ export function createTenants(options: TenantsOptions): Tenants {
   };
 }
 
-/** The tenant, which nobody else changes until the transaction ends. @throws tenantNotFound */
+/** The tenant, locked until the transaction ends. @throws tenantNotFound */
 async function lockTenant(tx: Kysely<ControlTables>, id: TenantId): Promise<Tenant> {
   await tx.selectFrom("control.tenants").select("id").where("id", "=", id).forUpdate().execute();
   const tenant = await findTenant(tx, { by: "id", value: id });
@@ -277,7 +285,10 @@ async function lockTenant(tx: Kysely<ControlTables>, id: TenantId): Promise<Tena
   return tenant;
 }
 
-/** They are in every process's memory, in Redis, in each list of tenants, and some are for everybody to see. */
+/**
+ * Settings are kept in every process's memory and in Redis, are in every list of tenants, and are
+ * partly public.
+ */
 const maxSettingsBytes = 32 * 1024;
 
 /** @throws settingsTooLarge */
@@ -290,12 +301,15 @@ function refuseLarge(settings: NewTenant["settings"]): void {
   });
 }
 
-/** What replaces a tenant's settings: without limits of its own, those that it has stay. */
+/** The new settings. If they contain no limits, the tenant's current limits stay. */
 const withLimits = (settings: Readonly<Record<string, unknown>>): RawBuilder<string> =>
   sql`jsonb_strip_nulls(jsonb_build_object('limits', settings -> 'limits'))
       || ${JSON.stringify(settings)}::jsonb`;
 
-/** Writes the tenant down, so that its key, slug and hosts are taken. @param registered its hosts are. */
+/**
+ * Inserts the tenant, which reserves its key, slug and hosts. @param registered the hosts exist
+ * already
+ */
 async function reserve(
   options: TenantsOptions,
   input: NewTenant,

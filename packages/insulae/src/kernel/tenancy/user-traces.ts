@@ -1,20 +1,20 @@
 /**
- * What the control plane has of a tenant's user. The user's row is with the tenant's data, perhaps in
- * another database, and no foreign key leads there; so whoever deletes a user has this erased. A table
- * that names users and is missing here turns `data-places.test.ts` red.
+ * Erases what the control plane stores about a tenant's user. The user's row is in the tenant's
+ * database and no foreign key leads there, so code that deletes a user calls this.
+ * `data-places.test.ts` fails if a table that refers to users is missing here.
  */
 import { type Kysely, sql } from "kysely";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { TenantId, UserId } from "./tenant.ts";
 
 type UserTable =
-  /** Its rows with the user's id in this column are deleted. */
+  /** Rows with the user's id in this column are deleted. */
   | { readonly erasedBy: "user_id" | "subject_id" }
   /** The rows stay, for this reason. */
   | { readonly kept: string };
 
 export const userTables: Readonly<Record<string, UserTable>> = {
-  // Its trigger ends the sessions, of which all nodes hear; so it comes before them.
+  // First, because its trigger ends the sessions and announces it to all nodes.
   "control.memberships": { erasedBy: "user_id" },
   "control.sessions": { erasedBy: "subject_id" },
   "control.factors": { erasedBy: "subject_id" },
@@ -27,14 +27,15 @@ export const userTables: Readonly<Record<string, UserTable>> = {
   },
 };
 
-/** Erases it. May be repeated. */
+/** Idempotent. */
 export async function eraseUserTraces(
   control: Kysely<ControlTables>,
   tenantId: TenantId,
   userId: UserId,
 ): Promise<void> {
   await control.transaction().execute(async (tx) => {
-    // Ended first: what is open with them (a stream of the log) ends on every node.
+    // End sessions before deleting them, so that open connections (log streams) close on every
+    // node.
     await sql`
       update control.sessions set ended_at = clock_timestamp()
       where tenant_id = ${tenantId} and subject_id = ${userId} and ended_at is null`.execute(tx);

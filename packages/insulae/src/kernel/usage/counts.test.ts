@@ -146,7 +146,7 @@ describe("nothing is lost, and nothing counted twice,", () => {
     usage.count(a, "requests", 4);
     await usage.flush();
     expect(await written(a)).toEqual({});
-    expect(lines.join()).toContain("could not be written yet");
+    expect(lines.join()).toContain("Could not write usage counts");
     fault.at = undefined;
     await usage.flush();
     expect(await written(a)).toEqual({ "2026-03-01 requests": 7 });

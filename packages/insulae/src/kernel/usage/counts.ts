@@ -1,16 +1,17 @@
 /**
- * What tenants do in a day, counted without a write for each time:
+ * Counts tenants' daily usage without a write per event:
  *
  *   count() ──► numbers in memory ──every 10 s──► a batch, numbered ──► one statement: added up
  *                                                  │      ▲
- *                                                  └──────┘ again, while it is not known to have arrived
+ *                                                  └──────┘ resent until it is known to have
+ *                                                  arrived
  *
- * A batch does not change once it was sent, and the database remembers the number of the last one that
- * it has added for each node. So whatever becomes of a statement, nothing is lost and nothing is added
- * twice. What a process that is killed has not sent yet (ten seconds at most) is lost.
+ * A batch never changes once it was sent, and the database remembers the last batch number that it
+ * added for each node. So nothing is lost or added twice, whatever happens to a statement. A
+ * process that is killed loses what it has not sent yet (at most ten seconds).
  *
- * Days are UTC's. The reply to a batch says what all nodes have counted so far, which is what quotas of
- * a day are compared with: they may be overstepped by what happens within those ten seconds.
+ * Days are in UTC. The reply to a batch contains the totals of all nodes, which daily quotas are
+ * compared with: a quota may be exceeded by what happens within those ten seconds.
  */
 import { randomUUID } from "node:crypto";
 import { type QueryExecutorProvider, sql } from "kysely";
@@ -24,12 +25,12 @@ export type CountedMetric = (typeof countedMetrics)[number];
 
 export interface UsageCounts {
   /**
-   * Counts what the tenant does.
+   * Counts usage of the tenant.
    *
-   * @throws quotaExceeded if its plan allows no more of it today; then nothing is counted
+   * @throws quotaExceeded if its plan allows no more today; then nothing is counted
    */
   count(tenant: Tenant, metric: CountedMetric, amount?: number): void;
-  /** Writes what was counted so far. It does not throw: what can't be written stays. */
+  /** Writes what has been counted. Does not throw: what can't be written is kept. */
   flush(): Promise<void>;
   start(): void;
   /** Writes what is left. */
@@ -43,7 +44,7 @@ export interface UsageCountsOptions {
   readonly log: Logger;
   /** The time in milliseconds since 1970. */
   readonly now?: () => number;
-  /** Of how many tenants a batch can be. What is more is not counted, and the log says so. */
+  /** How many tenants a batch can contain. Further ones are not counted, which is logged. */
   readonly maxTenants?: number;
 }
 
@@ -67,7 +68,7 @@ const quotaNames = {
   jobs: "jobs_per_day",
 } as const satisfies Record<CountedMetric, QuotaName>;
 
-/** The date of a day that is counted from 1970. */
+/** The date of a day number since 1970. */
 const dateOf = (day: number): string => new Date(day * dayMs).toISOString().slice(0, 10);
 
 export function createUsageCounts(options: UsageCountsOptions): UsageCounts {
@@ -77,7 +78,9 @@ export function createUsageCounts(options: UsageCountsOptions): UsageCounts {
   let waiting = new Map<number, Day>();
   let sending: Batch | undefined;
   let sequence = 0;
-  /** What is in batches of `totalsDay`: this node's, and by the last reply all nodes'. */
+  /**
+   * The totals of `totalsDay` in batches: this node's, and all nodes' according to the last reply.
+   */
   let totals: Day = new Map();
   let totalsDay = 0;
   let isFull = false;
@@ -91,7 +94,8 @@ export function createUsageCounts(options: UsageCountsOptions): UsageCounts {
     const known = tenants.get(id);
     if (known) return known;
     if (tenants.size >= maxTenants) {
-      if (!isFull) log.warn({ tenants: maxTenants }, "Too many tenants: usage is not counted");
+      if (!isFull)
+        log.warn({ tenants: maxTenants }, "Too many tenants; the usage of some is not counted");
       isFull = true;
       return undefined;
     }
@@ -132,7 +136,7 @@ export function createUsageCounts(options: UsageCountsOptions): UsageCounts {
     };
   };
 
-  /** In an order that two nodes share, so that neither waits for the other. */
+  /** Sorted, so that two nodes can't deadlock. */
   const add = (batch: Batch) =>
     sql<{ tenant_id: TenantId; day: string; metric: CountedMetric; amount: string }>`
       with accepted as (
@@ -176,12 +180,12 @@ export function createUsageCounts(options: UsageCountsOptions): UsageCounts {
 
   const send = async (): Promise<void> => {
     try {
-      // One that may have arrived: then it is not added again.
+      // It may have arrived already; then it is not added again.
       if (sending) await deliver(sending);
       sending = toBatch();
       if (sending) await deliver(sending);
     } catch (error) {
-      log.warn({ err: error }, "Usage could not be written yet");
+      log.warn({ err: error }, "Could not write usage counts; will retry");
     }
   };
 

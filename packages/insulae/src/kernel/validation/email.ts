@@ -6,26 +6,29 @@ import { isDomain } from "../net/hostname.ts";
 export const invalidEmail = defineError(
   "invalid_email",
   400,
-  "This is not an e-mail address. Use the form name@example.com.",
+  "The e-mail address is invalid. Use the form name@example.com.",
 );
 
-// Of RFC 5321 and 6531: letters of any script, no quotes, comments, address literals or white space
-// (`"x@evil y"@corp` is read differently by different mailers).
+// The part of RFC 5321 and 6531 that mailers agree on: letters of any script, but no quotes,
+// comments, address literals or white space (`"x@evil y"@corp` is read differently by different
+// mailers).
 const localPart =
   /^[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*$/u;
-// What reading a host as part of a URL would leave out or decode, and so make another domain of it.
+// Characters that parsing the host as part of a URL would drop or decode, yielding a different
+// domain.
 const otherThanHost = /[\s\p{Cc}/\\?#:%@]/u;
 
 /**
- * The one form of an e-mail address, by which it is stored, compared and unique: trimmed, NFKC,
- * lower case, its domain in ASCII (IDNA). Its lengths are in bytes, as SMTP counts (RFC 5321, 4.5.3.1).
+ * The canonical form of an e-mail address, in which it is stored, compared and unique: trimmed,
+ * NFKC, lower case, domain in ASCII (IDNA). Lengths are limited in bytes, as in SMTP (RFC 5321,
+ * 4.5.3.1).
  *
- * @returns undefined if it is not an address that we would write to.
+ * @returns undefined if it is not an address that we would write to
  * @example canonicalEmail(" Ａnna@Exämple.org ") === "anna@xn--exmple-cua.org"
  */
 export function findCanonicalEmail(input: string): string | undefined {
   if (input.length > 320) return undefined;
-  // Lower case can undo composition (İ becomes i and a dot), so it is composed once more.
+  // Lower-casing can decompose (İ becomes i and a dot), so normalise again.
   const email = normalised(normalised(input.trim()).toLowerCase());
   const at = email.lastIndexOf("@");
   const local = email.slice(0, at);
@@ -44,7 +47,7 @@ export function findCanonicalEmail(input: string): string | undefined {
   return Buffer.byteLength(canonical) <= 254 ? canonical : undefined;
 }
 
-/** As `findCanonicalEmail`. @throws invalidEmail */
+/** The same. @throws invalidEmail */
 export function canonicalEmail(input: string): string {
   const email = findCanonicalEmail(input);
   if (email) return email;

@@ -1,30 +1,33 @@
 /**
- * Which numbers of a JSON text JavaScript keeps. It reads all of them as doubles: 9007199254740993 would
- * become 9007199254740992, and 1e400 infinity, which JSON writes as null. A number is kept if its double,
- * written again, has the same decimal value.
+ * Finds numbers in JSON text that JavaScript can't represent. It parses all numbers as doubles:
+ * 9007199254740993 would become 9007199254740992, and 1e400 infinity, which JSON writes as null. A
+ * number is exact if its double, written again, has the same decimal value.
  */
 import { beginning } from "../lib/text.ts";
 
 const digit = (code: number): boolean => code >= 0x30 && code <= 0x39;
 
-/** @param start at a digit. @returns where the number ends that begins there, without its sign. */
+/** @param start at a digit. @returns the end of the number that begins there, without its sign */
 export function endOfNumber(text: string, start: number): number {
   let end = start + 1;
   for (; end < text.length; end++) {
     const code = text.charCodeAt(end);
-    // `.`, `+`, `-`, `e`, `E`; what is no number at all is for the parser to refuse.
+    // `.`, `+`, `-`, `e`, `E`. The parser refuses what is not a number at all.
     const isPart = digit(code) || code === 0x2e || code === 0x2b || code === 0x2d;
     if (!isPart && (code | 0x20) !== 0x65) break;
   }
   return end;
 }
 
-/** At most so many digits are always kept, unless the exponent is among the largest. */
+/** A number with at most this many digits is exact, unless its exponent is extreme. */
 const safeDigits = 15;
 const safeExponent = 290;
 const smallestSafe = 1e-290;
 
-/** Whether JavaScript keeps the number, without its sign, that stands there. What is none the parser refuses. */
+/**
+ * Whether JavaScript represents the number, without its sign, exactly. The parser refuses anything
+ * else.
+ */
 export function isExact(text: string, start: number, end: number): boolean {
   if (isPlain(text, start, end)) return true;
   const number = text.slice(start, end);
@@ -38,7 +41,7 @@ export function isExact(text: string, start: number, end: number): boolean {
   return before.digits === after.digits && (before.digits === "" || before.point === after.point);
 }
 
-/** So few digits and so small an exponent that nothing has to be compared. */
+/** Whether the number has so few digits and so small an exponent that it is exact for certain. */
 function isPlain(text: string, start: number, end: number): boolean {
   let digits = 0;
   let at = start;
@@ -55,7 +58,7 @@ function isPlain(text: string, start: number, end: number): boolean {
   return exponent < safeExponent;
 }
 
-/** Its digits without zeros at either end, and how many stand before the point. */
+/** Its digits without leading and trailing zeros, and the position of the decimal point. */
 function decimal(number: string): { readonly digits: string; readonly point: number } {
   const e = Math.max(number.indexOf("e"), number.indexOf("E"));
   const mantissa = e === -1 ? number : number.slice(0, e);
@@ -72,7 +75,7 @@ function decimal(number: string): { readonly digits: string; readonly point: num
 
 const maxName = 100;
 
-/** The JSON pointer (RFC 6901) to the value that begins at a position of an acceptable JSON text. */
+/** The JSON pointer (RFC 6901) to the value at a position of a valid JSON text. */
 export function pointerTo(text: string, position: number): string {
   const path: { isList: boolean; at: number; name: string }[] = [];
   const token = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/gy; // Bounded: it was parsed, so that each string in it ends.

@@ -1,10 +1,10 @@
 /**
- * Schemas of what comes in are closed and bounded before they are used: what a schema does not name
- * is refused, and text and lists that its author left unbounded get a bound.
+ * Closes and bounds request schemas: unknown properties are refused, and strings and lists that the
+ * author left unbounded get a bound.
  */
 import { stringFormats } from "./formats.ts";
 
-/** A part of a request. Only the body arrives with types; the others are text. */
+/** A part of a request. Only the body has types; params and query are text. */
 export type RequestPart = "params" | "query" | "body";
 
 interface Bounds {
@@ -18,17 +18,17 @@ const bounds: Readonly<Record<RequestPart, Bounds>> = {
   body: { maxLength: 10_000, maxItems: 1_000 },
 };
 
-/** JSON Schema as plain data; what TypeBox adds to it is not enumerable and stays behind. */
+/** JSON Schema as plain data. TypeBox's own additions are not enumerable and are dropped. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** Has the validator write a text in lower case. */
+/** Makes the validator convert a string to lower case. */
 export const lowerCase = "x-lower-case";
 
-/** A copy in which every object is closed, and every string and array has a bound. */
+/** A copy in which every object is closed and every string and array is bounded. */
 export const closedSchema = (schema: object, part: RequestPart): JsonSchema =>
   closed(schema, bounds[part]);
 
-/** A copy in which every object is closed: what the server itself says needs no bounds. */
+/** A copy in which every object is closed. Responses need no bounds. */
 export const closedAnswer = (schema: object): JsonSchema => closed(schema, undefined);
 
 function closed(schema: object, bound: Bounds | undefined): JsonSchema {
@@ -45,22 +45,22 @@ function closed(schema: object, bound: Bounds | undefined): JsonSchema {
   if (source.type === "string" && !("enum" in source || "const" in source)) {
     copy.maxLength ??= bound.maxLength;
   }
-  // An id has one form, so that it may be compared as text.
+  // Ids get one form, so that they can be compared as text.
   if (source.format === "uuid") copy[lowerCase] = true;
   if (source.type === "array") copy.maxItems ??= bound.maxItems;
   return copy;
 }
 
 /**
- * What would make the schema fail, or not do what its author thinks, once it is used. Checked when
- * the server starts, since validators are only compiled at their first request.
+ * Finds mistakes in a schema. Called at start, because validators are compiled only on their first
+ * request.
  */
 export function schemaProblems(schema: object): string[] {
   const problems: string[] = [];
   visit(schema as JsonSchema, (inner) => {
     if (hasUndefinedPart(inner)) {
       problems.push(
-        "a schema in it is undefined: its import is misspelt, or part of an import circle",
+        "a schema in it is undefined: its import is misspelt or part of an import cycle",
       );
     }
     const format = inner.format;
@@ -96,7 +96,7 @@ const single = new Set(["items", "additionalItems", "additionalProperties", "not
 const several = new Set(["anyOf", "oneOf", "allOf", "items", "prefixItems"]);
 const named = new Set(["properties", "patternProperties", "$defs", "definitions"]);
 
-/** Applies `change` to the schemas inside a keyword's value; other values stay as they are. */
+/** Applies `change` to the schemas inside a keyword's value. Other values stay unchanged. */
 export function mapSubschemas(
   keyword: string,
   value: unknown,
@@ -118,7 +118,7 @@ function compiles(pattern: string): boolean {
   }
 }
 
-/** A copy without `$id`, which schemas that are used in several places may not repeat. */
+/** A copy without `$id`, which must not be repeated where a schema is used several times. */
 export function plainSchema(schema: object): JsonSchema {
   const copy: Record<string, unknown> = {};
   for (const [keyword, value] of Object.entries(schema)) {
@@ -136,7 +136,10 @@ export function hasSecret(schema: object): boolean {
   return found;
 }
 
-/** The schemas in it that have a name (`$id`), with their text: what two of one name must share. */
+/**
+ * The named schemas (`$id`) in it with their text: schemas of the same name must have the same
+ * text.
+ */
 export function namedSchemas(schema: object): readonly (readonly [id: string, text: string])[] {
   const found: (readonly [string, string])[] = [];
   visit(schema as JsonSchema, (part) => {
@@ -145,7 +148,9 @@ export function namedSchemas(schema: object): readonly (readonly [id: string, te
   return found;
 }
 
-/** What a response of this schema is sent as: text that is not JSON says so by `contentMediaType`. */
+/**
+ * The media types of a response. Text that is not JSON declares its type with `contentMediaType`.
+ */
 export function mediaTypesOf(schema: object): string[] {
   const { anyOf = [], contentMediaType } = schema as JsonSchema; // a schema is an object of keywords
   const types = [contentMediaType, ...(anyOf as JsonSchema[]).map((each) => each.contentMediaType)];

@@ -1,8 +1,7 @@
 /**
- * Validates the parts of a request. A validator stops at the first thing that is wrong, which bounds
- * its work whatever is sent; only for a small value is a second one run, that finds all that is
- * wrong. Validators are compiled when they are first needed: compiling those of all routes is what
- * a start would otherwise wait for.
+ * Validates the parts of a request. A validator stops at the first error, which bounds its work.
+ * Only for small values a second one runs that finds all errors. Validators are compiled on first
+ * use: compiling those of all routes would delay the start.
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import type { DataValidationCxt } from "ajv/dist/types/index.js";
@@ -12,18 +11,18 @@ import { beginning } from "../lib/text.ts";
 import { formatChecks, stringFormats } from "./formats.ts";
 import { closedSchema, type JsonSchema, lowerCase, type RequestPart } from "./schemas.ts";
 
-/** Fills in defaults, converts text where the part is text. @throws validationFailed */
+/** Fills in defaults, and converts text in parts that are text. @throws validationFailed */
 export type Validator = (value: unknown) => void;
 
 /**
- * Makes a validator; each route makes its own at boot, which costs nothing until it is used.
+ * Creates a validator. Routes do this at boot; it costs nothing until it is used.
  *
- * @param name of what is validated, in the errors; default the part's.
+ * @param name the name of the value in errors; default: the part's
  */
 export type Validators = (schema: object, part: RequestPart, name?: string) => Validator;
 
 const maxErrors = 20;
-/** Texts and members that a value may have for all its errors to be looked for. */
+/** The maximum size, in characters and members, of a value of which all errors are reported. */
 const smallValue = 10_000;
 
 export function createValidators(): Validators {
@@ -33,7 +32,7 @@ export function createValidators(): Validators {
       if (ajv) return ajv;
       ajv = new Ajv({
         allErrors,
-        // `?tag=a` is a list of one; JSON has types, and nothing is converted there.
+        // `?tag=a` becomes a list of one. JSON has types, so nothing is converted.
         coerceTypes: part === "body" ? false : "array",
         useDefaults: true,
         removeAdditional: false,
@@ -41,7 +40,7 @@ export function createValidators(): Validators {
         validateSchema: false,
         unicodeRegExp: true,
         formats: { ...formatChecks },
-        // Errors have the text that is wrong: some messages say what of it.
+        // Include the invalid value in errors: some messages quote it.
         verbose: true,
       });
       ajv.addKeyword({
@@ -88,7 +87,10 @@ export function createValidators(): Validators {
   };
 }
 
-/** Decimal notation alone: Ajv takes whatever JavaScript's `Number` does, such as `0x10`, `1e2` and ` 1`. */
+/**
+ * Decimal notation only: Ajv accepts whatever JavaScript's `Number` does, such as `0x10`, `1e2` and
+ * ` 1`.
+ */
 const numberTexts: Readonly<Record<string, RegExp>> = {
   integer: /^-?\d+$/,
   number: /^-?\d+(\.\d+)?$/,
@@ -98,7 +100,7 @@ type FindWrongNumber = (
   value: unknown,
 ) => { readonly field: string; readonly message: string } | undefined;
 
-/** What finds a text that stands for a number and isn't written as one, for each field that is a number. */
+/** For each numeric field, a check for text that is not a number in this notation. */
 function numberPatterns(schema: object): FindWrongNumber[] {
   const { properties = {} } = schema as JsonSchema; // a schema is an object of keywords
   return Object.entries(properties as JsonSchema).flatMap(([field, inner]) => {
@@ -114,7 +116,7 @@ function numberPatterns(schema: object): FindWrongNumber[] {
   });
 }
 
-/** @param root the pointer to what was validated. */
+/** @param root the JSON pointer to the validated value */
 export function fieldErrors(errors: readonly ErrorObject[], root: string): FieldError[] {
   return errors.slice(0, maxErrors).map((error) => ({
     pointer: `${root}${error.instancePath}${missing(error)}`,
@@ -122,7 +124,7 @@ export function fieldErrors(errors: readonly ErrorObject[], root: string): Field
   }));
 }
 
-/** A missing or unknown member is reported at its own place, not at its parent's. */
+/** Reports a missing or unknown property at its own place, not at its parent's. */
 function missing(error: ErrorObject): string {
   const name =
     error.keyword === "required"
@@ -157,7 +159,7 @@ function list(values: unknown): string {
     : "those known";
 }
 
-/** How many characters and members a value has, counted no further than `limit`. */
+/** Counts the characters and members of a value, up to `limit`. */
 function sizeOf(value: unknown, limit: number): number {
   if (typeof value === "string") return value.length;
   if (typeof value !== "object" || value === null) return 1;

@@ -1,8 +1,8 @@
 /**
- * What the primary of a node does for its workers: it keeps the buckets of rate limits, so that limits hold
- * over all workers; tells each who has WebSockets open at the others; passes lines of the log on to the workers
- * whose viewers want them; and puts the metrics of all together for whichever is asked. A worker is told
- * what it follows once it has said so: before, it would not hear it.
+ * The primary's services for the workers of a node: it keeps the rate limits' buckets, so that
+ * limits apply to all workers together; tells each worker who has WebSockets open at the others;
+ * forwards log lines to workers whose viewers want them; and merges the metrics of all for
+ * whichever worker is asked. A worker receives messages only after it has said that it listens.
  */
 
 import { type Charge, createLocalBuckets } from "../http/limits/local-buckets.ts";
@@ -14,16 +14,16 @@ import { mergeMetrics } from "./merge-metrics.ts";
 import type { Peer } from "./peer.ts";
 
 export interface WorkersHub {
-  /** @returns what to call when the worker has ended. */
+  /** @returns a function to call when the worker has exited */
   add(id: number, peer: Peer): () => void;
   /** For the primary's own lines. */
   readonly logs: LogPeers;
 }
 
 export interface WorkersHubOptions {
-  /** The primary's own. */
+  /** The primary's own metrics. */
   readonly metrics: () => Promise<string>;
-  /** How long a worker may take to give its metrics; one that hangs is left out. Default 2 s. */
+  /** How long to wait for a worker's metrics; one that hangs is left out. Default 2 s. */
   readonly metricsTimeoutMs?: number;
 }
 
@@ -31,11 +31,11 @@ interface Member {
   readonly peer: Peer;
   followsLogs: boolean;
   followsSockets: boolean;
-  /** The WebSockets that are open there, by the JSON of their owners. */
+  /** The WebSockets open at the worker, by the JSON of their owners. */
   readonly sockets: Map<string, number>;
   /** Whether somebody watches the log at this worker. */
   watching: boolean;
-  /** Whether this worker was told that somebody watches elsewhere. */
+  /** Whether this worker knows that somebody watches elsewhere. */
   watched: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What a worker shares with the other workers of its node, by way of the primary (`hub.ts`): rate limits,
- * who has WebSockets open, the lines of the log, and the metrics.
+ * The state that a worker shares with the other workers of its node through the primary (`hub.ts`):
+ * rate limits, open WebSockets, log lines and metrics.
  */
 import type { Charge, Outcome } from "../http/limits/local-buckets.ts";
 import type { SocketOwner, SocketPeers } from "../http/sockets/socket-shares.ts";
@@ -16,7 +16,7 @@ export interface SocketChange {
 export interface WorkerLink {
   /** 1, 2, … */
   readonly id: number;
-  /** How many there are. */
+  /** The number of workers. */
   readonly workers: number;
   /** Charges a request to buckets that the primary keeps for all workers. */
   readonly take: (charges: readonly Charge[]) => Promise<Outcome>;

@@ -46,7 +46,7 @@ describe("a feature", () => {
     ],
     ["its handler is null", withRoute(good, "/notes", "GET", null)],
     [
-      "errors[0] is undefined: its import is misspelt, or part of an import circle",
+      "errors[0] is undefined: its import is misspelt or part of an import cycle",
       withRoute({ ...good, errors: [undefined] }),
     ],
     [
