@@ -19,8 +19,8 @@ import { median, quantile } from "../statistics.ts";
 const atOnce = 32;
 const largestMicroseconds = 10;
 
-type Around = RequestLimits["around"];
-type Parameter = Parameters<Around>;
+type ChargeCaller = RequestLimits["chargeCaller"];
+type Parameter = Parameters<ChargeCaller>;
 
 interface Cost {
   /** Time in all, by the number of requests. */
@@ -50,32 +50,31 @@ const rates = {
 };
 
 /** One user of each tenant, as the server would know them by now. */
-function requests(around: Around): (() => ReturnType<Around>)[] {
+function requests(chargeCaller: ChargeCaller): (() => ReturnType<ChargeCaller>)[] {
   return Array.from({ length: tenantCount }, (_, i) => {
     const id = tenantId(i + 1);
-    const resolved = {
+    const caller = {
       tenant: { id, plan: "free", settings: {} },
       user: { kind: "tenant", tenantId: id },
     };
     const request = {
       headers: { authorization: `Bearer ${"x".repeat(500)}${id}${"y".repeat(50)}` },
       socket: {},
-      state: { client: { address: "192.0.2.1", block: "192.0.2.1", networks: [] } },
     };
-    const parts = [request, { header() {} }, { options: {} }, () => resolved];
     // Only what limiting looks at.
-    return () => around(...(parts as unknown as Parameter));
+    const parts = [{ request, reply: { header() {} }, caller, isPaidAhead: false }, undefined];
+    return () => chargeCaller(...(parts as unknown as Parameter));
   });
 }
 
 async function inMemory(): Promise<Cost> {
-  const { around } = createRequestLimits({
+  const { chargeCaller } = createRequestLimits({
     findTenant: () => undefined,
     limits: rates,
     metrics: createMetrics(),
     limiter: createLimiter(),
   });
-  const calls = requests(around);
+  const calls = requests(chargeCaller);
   const round = (): number => {
     const began = performance.now();
     for (let i = 0; i < 200; i += 1) for (const call of calls) call();
@@ -88,13 +87,13 @@ async function inMemory(): Promise<Cost> {
 async function withRedis(url: string): Promise<Cost> {
   const redis = await connectRedis({ url, timeoutMs: 1_000, log: createLogger("warn") });
   try {
-    const { around } = createRequestLimits({
+    const { chargeCaller } = createRequestLimits({
       findTenant: () => undefined,
       limits: rates,
       metrics: createMetrics(),
       limiter: createLimiter({ redis }),
     });
-    const calls = requests(around);
+    const calls = requests(chargeCaller);
     const waits: number[] = [];
     let next = 0;
     const client = async (count: number) => {

@@ -20,9 +20,10 @@ let port: number;
 
 const httpOptions = {
   metrics: createMetrics(),
-  resolve: () => {
-    throw new Error("nothing is resolved here");
+  identify: () => {
+    throw new Error("nobody is identified here");
   },
+  authorise() {},
   health: { database: async () => {} },
   cors: { origins: { judge: () => "foreign" as const, isKnown: () => false }, credentials: false },
   limits: unlimited,

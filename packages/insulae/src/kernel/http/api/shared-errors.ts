@@ -26,6 +26,7 @@ import {
   malformedJson,
   notFound,
   originRefused,
+  rateLimitExceeded,
   unsupportedMediaType,
   uriTooLong,
   validationFailed,
@@ -39,7 +40,6 @@ import {
 } from "../../tenancy/errors.ts";
 import { quotaExceeded } from "../../tenancy/plans.ts";
 import { invalidClientCertificate, misdirectedRequest } from "../../tls/presented-certificate.ts";
-import { rateLimitExceeded } from "../limits/request-limits.ts";
 import {
   concurrentChange,
   conflict,

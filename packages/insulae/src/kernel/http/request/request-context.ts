@@ -28,8 +28,8 @@ import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Tenant } from "../../tenancy/tenant.ts";
 import type { CountedMetric } from "../../usage/counts.ts";
 import type { Cursors } from "../api/cursor.ts";
+import { type Caller, findState, requestLog } from "../state/request-state.ts";
 import { requestAudit } from "./request-audit.ts";
-import { findState, type ResolvedRequest, requestLog } from "./request-state.ts";
 
 type AnyBase = Omit<BaseContext<never, never, never, never>, "params" | "query" | "body">;
 
@@ -52,14 +52,14 @@ export class RequestContext implements AnyBase {
   readonly body: unknown;
   readonly precondition: ((current: unknown) => void) | undefined;
   readonly #setting: RouteSetting;
-  readonly #resolved: ResolvedRequest;
+  readonly #resolved: Caller;
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
   #session: OpenedSession | undefined;
 
   constructor(
     setting: RouteSetting,
-    resolved: ResolvedRequest,
+    resolved: Caller,
     request: FastifyRequest,
     reply: FastifyReply,
     precondition?: (current: unknown) => void,
@@ -81,7 +81,7 @@ export class RequestContext implements AnyBase {
     return this.#setting.context === "core" ? undefined : this.#resolved.tenant;
   }
 
-  get db(): ResolvedRequest["db"] {
+  get db(): Caller["db"] {
     return this.#setting.context === "core" ? undefined : this.#resolved.db;
   }
 

@@ -381,7 +381,7 @@ describe("the log hub", () => {
     });
     for (const tenant of [testTenant("tenant-a"), undefined]) {
       const log = hub.tap(pino({ base: null }, { write() {} }));
-      const { app } = testServer([logging], { log, resolve: () => resolvedFor(tenant) });
+      const { app } = testServer([logging], { log, identify: () => resolvedFor(tenant) });
       expect((await app.inject({ url: "/api/v1/log" })).statusCode).toBe(204);
     }
     const last = hub.tap(pino({ base: null }, { write() {} }));

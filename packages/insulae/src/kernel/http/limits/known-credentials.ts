@@ -10,13 +10,13 @@ export type Payer =
   | { readonly tenantId: TenantId; readonly accountId?: undefined }
   | { readonly tenantId?: undefined; readonly accountId: AccountId };
 
-export const payerOf = (user: Principal): Payer =>
+const payerOf = (user: Principal): Payer =>
   user.kind === "core" ? { accountId: user.id } : { tenantId: user.tenantId };
 
-export interface GoodCredentials {
-  /** Whether the request shows credentials, of whatever kind and value. */
-  shown(request: FastifyRequest): boolean;
-  /** Who was charged for those that it shows, when they were last good. They may have ended since. */
+export interface KnownCredentials {
+  /** Whether the request presents credentials, of whatever kind and value. */
+  isPresented(request: FastifyRequest): boolean;
+  /** Who was charged for those that it presents, when they were last good. They may have ended since. */
   payer(request: FastifyRequest): Payer | undefined;
   add(request: FastifyRequest, user: Principal): void;
   /** They are no good any more. */
@@ -33,7 +33,7 @@ const nameLength = 64;
 const nameOf = (text: string): string => text.slice(-nameLength);
 
 /** Remembers credentials that somebody was known by; a certificate, by its connection. */
-export function createGoodCredentials(): GoodCredentials {
+export function createKnownCredentials(): KnownCredentials {
   const known = new LRUCache<string, Known>({
     max: 20_000,
     maxSize: 16 * 1024 * 1024,
@@ -48,7 +48,7 @@ export function createGoodCredentials(): GoodCredentials {
   };
   return {
     payer: (request) => payerBy(request, textOf(request)),
-    shown: (request) => textOf(request) !== undefined || isCertified(request.socket),
+    isPresented: (request) => textOf(request) !== undefined || isCertified(request.socket),
     add(request, user) {
       const text = textOf(request);
       const before = payerBy(request, text);
