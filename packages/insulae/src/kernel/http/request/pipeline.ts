@@ -102,12 +102,13 @@ export function takeThrough(
   refusal: (error: unknown) => Error = asError,
 ): OnRequest {
   const go = (state: RequestState, from: number, done: (error?: Error) => void): void => {
+    if (state.isGone) return;
     try {
       for (let at = from; at < steps.length; at += 1) {
         const waiting = steps[at]?.(state);
         if (!waiting) continue;
         waiting.then(
-          () => state.isGone || go(state, at + 1, done),
+          () => go(state, at + 1, done),
           (error: unknown) => state.isGone || done(refusal(error)),
         );
         return;
