@@ -3,12 +3,7 @@ import { TLSSocket } from "node:tls";
 import type { FastifyRequest } from "fastify";
 import { LRUCache } from "lru-cache";
 import type { Principal } from "../../identity/principal.ts";
-import type { AccountId, TenantId } from "../../tenancy/tenant.ts";
-
-/** Who is charged: a tenant for its users, or an account outside tenants. */
-export type Payer =
-  | { readonly tenantId: TenantId; readonly accountId?: undefined }
-  | { readonly tenantId?: undefined; readonly accountId: AccountId };
+import type { Payer } from "../state/request-state.ts";
 
 const payerOf = (user: Principal): Payer =>
   user.kind === "core" ? { accountId: user.id } : { tenantId: user.tenantId };
@@ -18,7 +13,8 @@ export interface KnownCredentials {
   isPresented(request: FastifyRequest): boolean;
   /** Who was charged for those that it presents, when they were last good. They may have ended since. */
   payer(request: FastifyRequest): Payer | undefined;
-  add(request: FastifyRequest, user: Principal): void;
+  /** @param before what `payer` gave for the request, if it was asked. */
+  add(request: FastifyRequest, user: Principal, before?: Payer): void;
   /** They are no good any more. */
   forget(request: FastifyRequest): void;
 }
@@ -49,10 +45,9 @@ export function createKnownCredentials(): KnownCredentials {
   return {
     payer: (request) => payerBy(request, textOf(request)),
     isPresented: (request) => textOf(request) !== undefined || isCertified(request.socket),
-    add(request, user) {
-      const text = textOf(request);
-      const before = payerBy(request, text);
+    add(request, user, before) {
       if (before && isPaidBy(before, user)) return;
+      const text = textOf(request);
       const payer = payerOf(user);
       if (text === undefined) connections.set(request.socket, payer);
       else known.set(nameOf(text), { text, payer });

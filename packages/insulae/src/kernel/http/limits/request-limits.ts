@@ -26,9 +26,9 @@ import { chain, type MaybePromise } from "../../lib/maybe-promise.ts";
 import { counter, type Metrics } from "../../telemetry/metrics.ts";
 import { tenantInactive } from "../../tenancy/errors.ts";
 import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
-import type { RequestState } from "../state/request-state.ts";
+import type { Payer, RequestState } from "../state/request-state.ts";
 import { createCharges, explain, hostCharge } from "./charges.ts";
-import { createKnownCredentials, type Payer } from "./known-credentials.ts";
+import { createKnownCredentials } from "./known-credentials.ts";
 import type { Limiter } from "./limiter.ts";
 import type { Charge, Outcome, Policy } from "./local-buckets.ts";
 import { rateHeaders, remainingOf, retryAfterSeconds, windowSeconds } from "./rate-headers.ts";
@@ -111,13 +111,14 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   };
 
   /** What a request would be charged to, as far as can be told before anybody is looked up. */
-  const chargesBefore = ({ request, client }: RequestState, limit: Limit) => {
+  const chargesBefore = (state: RequestState, limit: Limit) => {
+    const { request, client } = state;
     if (limit === "signed") {
       return signedFor?.(request) ? undefined : charges.stranger(client, "anonymous");
     }
     if (limit) return charges.stranger(client, limit);
-    const payer = known.payer(request);
-    if (payer) return knownCharges(request, payer);
+    state.payer = known.payer(request);
+    if (state.payer) return knownCharges(request, state.payer);
     // New credentials may be good ones, for which strangers leave a part of the installation's bucket.
     return known.isPresented(request)
       ? charges.client(client, "anonymous")
@@ -146,13 +147,13 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
 
   /** Whose fault it is pays: the caller, if they are known, or else the client. */
   const payForFailure = (
-    { request, reply, client }: RequestState,
+    { request, reply, client, payer }: RequestState,
     error: unknown,
   ): MaybePromise<void> => {
     if (!(error instanceof AppError) || error.status >= 500) return;
     if (error instanceof CallerRefused) {
       const { caller } = error;
-      known.add(request, caller);
+      known.add(request, caller, payer);
       if (caller.kind === "core") return take(reply, charges.account(caller.id));
       return chain(findTenant(caller.tenantId), (tenant) => take(reply, charges.tenant(tenant)));
     }
@@ -177,7 +178,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
       );
     },
     chargeCaller(state, limit) {
-      const { request, reply, client, caller } = state;
+      const { request, reply, client, caller, payer } = state;
       const { user, tenant } = caller ?? {};
       if (state.isPaidAhead) {
         // The bucket of a signed URL is its tenant's, whatever the host.
@@ -185,7 +186,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
       }
       if (!user)
         return take(reply, withHost(charges.stranger(client, "anonymous"), request, tenant));
-      known.add(request, user);
+      known.add(request, user, payer);
       const own = user.kind === "core" ? charges.account(user.id) : charges.tenant(tenant);
       const taken = take(reply, withHost(own, request, tenant));
       if (!tenant || user.kind === "core") return taken;

@@ -12,6 +12,7 @@ import type { ClientAddress } from "../../lib/client-address.ts";
 import type { MaybePromise } from "../../lib/maybe-promise.ts";
 import { type Logger, ownedLog } from "../../telemetry/log.ts";
 import type { TraceSpan } from "../../telemetry/tracing.ts";
+import type { AccountId, TenantId } from "../../tenancy/tenant.ts";
 
 /**
  * Who calls, for which tenant, and what they work with. `db` and `platform` may be getters: only handlers that use
@@ -29,6 +30,11 @@ export interface Caller extends Identity {
  * microtask queue. @throws AppError if the request is refused.
  */
 export type Identify = (request: FastifyRequest, route: Route) => MaybePromise<Caller>;
+
+/** Who is charged: a tenant for its users, or an account outside tenants. */
+export type Payer =
+  | { readonly tenantId: TenantId; readonly accountId?: undefined }
+  | { readonly tenantId?: undefined; readonly accountId: AccountId };
 
 /** The parts of a request that are known when it begins. */
 interface Beginning {
@@ -52,6 +58,8 @@ export class RequestState {
   readonly span: TraceSpan | undefined;
   /** Once `identify` has found out. */
   caller: Caller | undefined = undefined;
+  /** Who was charged for its credentials when they were last good. */
+  payer: Payer | undefined = undefined;
   /** The client was charged before anybody was looked up, so that a refusal costs nothing more. */
   isPaidAhead = false;
   log: Logger | undefined = undefined;
