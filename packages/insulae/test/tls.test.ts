@@ -25,7 +25,10 @@ const httpOptions = {
   },
   authorise() {},
   health: { database: async () => {} },
-  cors: { origins: { judge: () => "foreign" as const, isKnown: () => false }, credentials: false },
+  cors: {
+    origins: { classify: () => "foreign" as const, isKnown: () => false },
+    credentials: false,
+  },
   limits: unlimited,
   cursorSecret: "a secret of at least thirty-two bytes",
   baseUrl: () => "http://localhost:8000",

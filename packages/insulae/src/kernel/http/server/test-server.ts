@@ -50,7 +50,7 @@ export function testServer(
     authorise: () => {},
     health: { database: async () => {} },
     metrics: createMetrics(),
-    cors: { origins: { judge: () => "foreign", isKnown: () => false }, credentials: false },
+    cors: { origins: { classify: () => "foreign", isKnown: () => false }, credentials: false },
     limits: unlimited,
     cursorSecret: "a secret of at least thirty-two bytes",
     baseUrl: () => "http://localhost:8000",
