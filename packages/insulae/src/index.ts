@@ -65,7 +65,6 @@ export {
   uploadForm,
 } from "./kernel/http/body/stream-body.ts";
 export { exported, exportList, exportQuery } from "./kernel/http/reply/export.ts";
-export { textFrame } from "./kernel/http/sockets/text-frame.ts";
 export type { Principal } from "./kernel/identity/principal.ts";
 export {
   type Job,
@@ -79,6 +78,7 @@ export type { PlatformJobs, SendOptions, TenantJobs } from "./kernel/jobs/jobs.t
 export { PermanentFailure } from "./kernel/jobs/worker.ts";
 export { AppError, defineError, orThrow } from "./kernel/lib/errors.ts";
 export { Json } from "./kernel/lib/json.ts";
+export { textFrame } from "./kernel/lib/text-frame.ts";
 export { type MailTemplate, mailTemplate } from "./kernel/mail/template.ts";
 export type { OpenedSession, Session } from "./kernel/sessions/session.ts";
 export type { TenantStorage } from "./kernel/storage/storage.ts";

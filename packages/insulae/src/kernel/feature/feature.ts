@@ -10,7 +10,6 @@
  */
 import type { TSchema } from "typebox";
 import type { AuditAction } from "../audit/audit.ts";
-import type { BoundedWork } from "../http/api/bounded-routes.ts";
 import type { JobDefinition } from "../jobs/job.ts";
 import { type CallSite, callSite } from "../lib/call-site.ts";
 import type { ErrorFactory } from "../lib/errors.ts";
@@ -33,6 +32,9 @@ export {
 export type { ErrorShape, RequestInfo } from "./request-info.ts";
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** What a route's requests count as, where only so many run at a time; all routes of a kind share its limits. */
+export type BoundedWork = "imports" | "exports";
 
 export interface RouteOptions<
   A extends Access = Access,

@@ -14,7 +14,7 @@
  * At a tenant's own limit, its client loses the place that moves less than 8 KiB/s.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Route } from "../../feature/feature.ts";
+import type { BoundedWork, Route } from "../../feature/feature.ts";
 import { type AtATimeOptions, createAtATime, type Leave } from "../../lib/at-a-time.ts";
 import { type Holder, holderOf } from "../../lib/fair-shares.ts";
 import { requestTimeout } from "../../lib/http-errors.ts";
@@ -24,10 +24,7 @@ import type { Tenant } from "../../tenancy/tenant.ts";
 const limits = {
   imports: { tenant: 1, process: 4, waiting: 32, tenantWaiting: 0, retryAfter: 5 },
   exports: { tenant: 8, process: 16, waiting: 32, tenantWaiting: 0, retryAfter: 5 },
-} as const satisfies Record<string, Sizes>;
-
-/** What a route's requests count as; all routes of a kind share its limits. */
-export type BoundedWork = keyof typeof limits;
+} as const satisfies Record<BoundedWork, Sizes>;
 
 type Sizes = Required<Omit<AtATimeOptions, "what">>;
 

@@ -9,6 +9,7 @@ import {
   statementTimeout,
   writeOutcomeUnknown,
 } from "../../engine/errors.ts";
+import { invalidCursor } from "../../feature/cursor.ts";
 import {
   authenticationRequired,
   csrfRefused,
@@ -48,7 +49,6 @@ import {
   stillReferenced,
   valueRefused,
 } from "../reply/database-errors.ts";
-import { invalidCursor } from "./cursor.ts";
 
 /** Any route's. */
 export const sharedErrors: readonly ErrorFactory[] = [

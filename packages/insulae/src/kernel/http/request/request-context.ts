@@ -7,6 +7,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { QuotaName } from "../../../config/quotas.ts";
 import type { TenantAudit } from "../../audit/audit.ts";
 import type { Cache } from "../../cache/cache.ts";
+import type { Cursors } from "../../feature/cursor.ts";
 import type { Events } from "../../feature/events.ts";
 import type { RequestInfo } from "../../feature/feature.ts";
 import type { BaseContext, RouteContext } from "../../feature/handler.ts";
@@ -27,7 +28,6 @@ import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Tenant } from "../../tenancy/tenant.ts";
 import type { CountedMetric } from "../../usage/counts.ts";
-import type { Cursors } from "../api/cursor.ts";
 import { type Caller, findState, requestLog } from "../state/request-state.ts";
 import { requestAudit } from "./request-audit.ts";
 

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import type { Cursors } from "../../feature/cursor.ts";
 import type { Feature, Route } from "../../feature/feature.ts";
 import type { Authorise } from "../../identity/authorise.ts";
 import { AppError, asError } from "../../lib/errors.ts";
@@ -14,7 +15,6 @@ import { within } from "../../telemetry/tracing.ts";
 import { tenantNotFound } from "../../tenancy/errors.ts";
 import type { Validator, Validators } from "../../validation/validation.ts";
 import { boundRoutes } from "../api/bounded-routes.ts";
-import type { Cursors } from "../api/cursor.ts";
 import { responsesOf, routePath } from "../api/declarations.ts";
 import { errorSchemas } from "../api/declared-errors.ts";
 import { type EtagSources, etagSourceOf, etagSources, taggedAnswers } from "../api/etag-sources.ts";

@@ -16,6 +16,7 @@
 import type { IncomingMessage } from "node:http";
 import { type WebSocket, WebSocketServer } from "ws";
 import { AppError, defineError } from "../../lib/errors.ts";
+import type { OutgoingSocket } from "../../lib/outgoing-socket.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import {
   createSocketShares,
@@ -30,17 +31,6 @@ export const upgradeRequired = defineError(
   426,
   "This address is a WebSocket. Open it with a WebSocket handshake.",
 );
-
-/** What the handler of a socket's route talks to. */
-export interface OutgoingSocket {
-  /**
-   * @param frames whole messages, as `textFrame` makes them.
-   * @param sent is called when they have left the process, or never will.
-   */
-  readonly send: (frames: Buffer, sent: () => void) => void;
-  /** @param left is called once, as soon as nothing may be sent any more. */
-  readonly onLeft: (left: () => void) => void;
-}
 
 /** What the handler of a socket's route gives: what to do with the socket. */
 export type Talk = (socket: OutgoingSocket) => void;
