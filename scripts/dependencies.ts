@@ -29,6 +29,11 @@ const partOf = (file: string): string => {
   return rest.length > 0 || name in allowed ? name : "app";
 };
 
+/** Of `kernel/http`: each imports only those before it. */
+const httpRooms = "state sockets body reply api idempotency limits request server".split(" ");
+const httpRoomOf = (file: string): number =>
+  httpRooms.indexOf(/^kernel\/http\/([^/]+)\//.exec(relative(source, file))?.[1] ?? "");
+
 const featureOf = (file: string): string | undefined =>
   /^features\/([^/]+)\//.exec(relative(source, file))?.[1];
 
@@ -47,6 +52,9 @@ function problemOf(file: string, imported: string): string | undefined {
   const may = isTest(file) ? allowedInTests : (allowed[from] ?? []);
   if (from !== to && !may.includes(to)) {
     return `${says}: ${from} may import ${may.join(", ") || "nothing else"}`;
+  }
+  if (!isTest(file) && httpRoomOf(file) >= 0 && httpRoomOf(file) < httpRoomOf(imported)) {
+    return `${says}: a room of kernel/http imports only those before it: ${httpRooms.join(", ")}`;
   }
   const feature = featureOf(imported);
   if (feature && feature !== featureOf(file) && !imported.endsWith(".feature.ts")) {

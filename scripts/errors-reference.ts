@@ -17,11 +17,11 @@ import {
 import type { Feature, Route } from "../packages/insulae/src/kernel/feature/feature.ts";
 import { routePath } from "../packages/insulae/src/kernel/http/api/declarations.ts";
 import { ownErrors } from "../packages/insulae/src/kernel/http/api/declared-errors.ts";
+import { etagSources } from "../packages/insulae/src/kernel/http/api/etag-sources.ts";
 import {
   sharedErrors,
   sharedErrorsOfChanges,
 } from "../packages/insulae/src/kernel/http/api/shared-errors.ts";
-import { shownResources } from "../packages/insulae/src/kernel/http/reply/conditional.ts";
 import { remedies } from "./errors-remedies.ts";
 
 const page = "docs/errors.md";
@@ -80,7 +80,7 @@ const features: readonly Feature[] = [
   ...standardFeatures,
   ...dialects,
 ];
-const shown = shownResources(features);
+const shown = etagSources(features);
 
 /** By code: the routes that answer with the error. */
 const declared = Map.groupBy(

@@ -19,8 +19,7 @@ import { median, quantile } from "../statistics.ts";
 const atOnce = 32;
 const largestMicroseconds = 10;
 
-type Around = RequestLimits["around"];
-type Parameter = Parameters<Around>;
+type State = Parameters<RequestLimits["chargeCaller"]>[0];
 
 interface Cost {
   /** Time in all, by the number of requests. */
@@ -50,32 +49,35 @@ const rates = {
 };
 
 /** One user of each tenant, as the server would know them by now. */
-function requests(around: Around): (() => ReturnType<Around>)[] {
+function requests(limits: RequestLimits): (() => Promise<void> | void)[] {
   return Array.from({ length: tenantCount }, (_, i) => {
     const id = tenantId(i + 1);
-    const resolved = {
+    const caller = {
       tenant: { id, plan: "free", settings: {} },
       user: { kind: "tenant", tenantId: id },
     };
     const request = {
       headers: { authorization: `Bearer ${"x".repeat(500)}${id}${"y".repeat(50)}` },
       socket: {},
-      state: { client: { address: "192.0.2.1", block: "192.0.2.1", networks: [] } },
     };
-    const parts = [request, { header() {} }, { options: {} }, () => resolved];
-    // Only what limiting looks at.
-    return () => around(...(parts as unknown as Parameter));
+    const client = { address: "192.0.2.1", block: "192.0.2.1", networks: [] };
+    const state = { request, reply: { header() {} }, client, caller, isPaidAhead: false };
+    return () => {
+      const known = state as unknown as State; // only what limiting looks at
+      limits.refuseIfExhausted(known);
+      return limits.chargeCaller(known, undefined);
+    };
   });
 }
 
 async function inMemory(): Promise<Cost> {
-  const { around } = createRequestLimits({
+  const steps = createRequestLimits({
     findTenant: () => undefined,
     limits: rates,
     metrics: createMetrics(),
     limiter: createLimiter(),
   });
-  const calls = requests(around);
+  const calls = requests(steps);
   const round = (): number => {
     const began = performance.now();
     for (let i = 0; i < 200; i += 1) for (const call of calls) call();
@@ -88,13 +90,13 @@ async function inMemory(): Promise<Cost> {
 async function withRedis(url: string): Promise<Cost> {
   const redis = await connectRedis({ url, timeoutMs: 1_000, log: createLogger("warn") });
   try {
-    const { around } = createRequestLimits({
+    const steps = createRequestLimits({
       findTenant: () => undefined,
       limits: rates,
       metrics: createMetrics(),
       limiter: createLimiter({ redis }),
     });
-    const calls = requests(around);
+    const calls = requests(steps);
     const waits: number[] = [];
     let next = 0;
     const client = async (count: number) => {

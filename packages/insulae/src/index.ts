@@ -78,6 +78,7 @@ export type { PlatformJobs, SendOptions, TenantJobs } from "./kernel/jobs/jobs.t
 export { PermanentFailure } from "./kernel/jobs/worker.ts";
 export { AppError, defineError, orThrow } from "./kernel/lib/errors.ts";
 export { Json } from "./kernel/lib/json.ts";
+export { textFrame } from "./kernel/lib/text-frame.ts";
 export { type MailTemplate, mailTemplate } from "./kernel/mail/template.ts";
 export type { OpenedSession, Session } from "./kernel/sessions/session.ts";
 export type { TenantStorage } from "./kernel/storage/storage.ts";

@@ -10,7 +10,7 @@ import { expect, test, vi } from "vitest";
 import { dialects } from "../src/dialects/index.ts";
 import { coreFeatures, standardFeatures } from "../src/features/index.ts";
 import { containing } from "../src/kernel/data/like.ts";
-import { createCursors } from "../src/kernel/http/api/cursor.ts";
+import { createCursors } from "../src/kernel/feature/cursor.ts";
 import { parseJsonBody } from "../src/kernel/http/body/json-body.ts";
 import { receiveForm } from "../src/kernel/http/body/multipart.ts";
 import { canonicalOrigin } from "../src/kernel/http/request/origins.ts";

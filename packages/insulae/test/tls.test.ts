@@ -20,11 +20,15 @@ let port: number;
 
 const httpOptions = {
   metrics: createMetrics(),
-  resolve: () => {
-    throw new Error("nothing is resolved here");
+  identify: () => {
+    throw new Error("nobody is identified here");
   },
+  authorise() {},
   health: { database: async () => {} },
-  cors: { origins: { judge: () => "foreign" as const, isKnown: () => false }, credentials: false },
+  cors: {
+    origins: { classify: () => "foreign" as const, isKnown: () => false },
+    credentials: false,
+  },
   limits: unlimited,
   cursorSecret: "a secret of at least thirty-two bytes",
   baseUrl: () => "http://localhost:8000",

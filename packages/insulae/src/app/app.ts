@@ -19,8 +19,10 @@ import type { Platform } from "../kernel/feature/platform.ts";
 import { createLimiter } from "../kernel/http/limits/limiter.ts";
 import { createRequestLimits } from "../kernel/http/limits/request-limits.ts";
 import { createOrigins } from "../kernel/http/request/origins.ts";
+import { requestSource } from "../kernel/http/request/request-audit.ts";
 import { type AdmitHost, createDevelopmentHosts } from "../kernel/http/server/development-hosts.ts";
 import { createHttpServer } from "../kernel/http/server/server.ts";
+import { createAuthorise } from "../kernel/identity/authorise.ts";
 import { createFactsOf } from "../kernel/identity/request-facts.ts";
 import { createResolver } from "../kernel/identity/resolution.ts";
 import { redeemTicket } from "../kernel/identity/tickets.ts";
@@ -38,12 +40,12 @@ import { type Application, stockApplication } from "./application.ts";
 import { checkAppOptions } from "./check-application.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
 import { followPort } from "./follow-port.ts";
+import { createIdentify } from "./identify.ts";
 import { type Installation, migratePlacements, openInstallation } from "./installation.ts";
 import type { ListenOptions } from "./listen-error.ts";
 import { createListen, createRun } from "./listening.ts";
 import { createLogPort } from "./log-port.ts";
 import { openLogging } from "./logging.ts";
-import { Resolved } from "./resolved-request.ts";
 import { withStoredSecrets } from "./secret-store.ts";
 import { createServices, type Services } from "./services.ts";
 import { shutdownTimes } from "./shutdown.ts";
@@ -201,6 +203,7 @@ async function assemble(
   );
   const crossTenant = createCrossTenantAudit({
     audit: platform.audit,
+    sourceOf: requestSource,
     log,
     metrics: installation.metrics,
   });
@@ -209,7 +212,6 @@ async function assemble(
     catalogue,
     hostLookup,
     defaultTenant: config.defaultTenant,
-    rolesWith: config.env === "production" ? undefined : platform.permissions.rolesWith,
     authenticate,
     onCrossTenantAttempt: crossTenant.note,
   });
@@ -221,13 +223,10 @@ async function assemble(
   const http = createHttpServer({
     features,
     admitHost,
-    resolve: (request, route) =>
-      chain(
-        chain(admitHost?.(request), () =>
-          chain(factsOf(request, route), (facts) => resolver(facts, route)),
-        ),
-        (found) => new Resolved(found, platform, databaseOf),
-      ),
+    identify: createIdentify({ factsOf, resolver, platform, databaseOf }),
+    authorise: createAuthorise(
+      config.env === "production" ? undefined : platform.permissions.rolesWith,
+    ),
     // Whichever worker is asked, it is about all.
     metrics: { ...installation.metrics, ...(worker && { text: worker.allMetrics }) },
     metricsToken: config.metricsToken,

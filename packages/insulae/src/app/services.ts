@@ -66,6 +66,7 @@ import { createJobQueue } from "../kernel/jobs/queue.ts";
 import { createJobRunner, type JobRunner } from "../kernel/jobs/runner.ts";
 import { scheduleForTenants } from "../kernel/jobs/schedules.ts";
 import { tenantSecrets } from "../kernel/lib/secrets.ts";
+import { shareOf } from "../kernel/lib/worker-share.ts";
 import { createMail, mailTemplates } from "../kernel/mail/mail.ts";
 import { createMailSender, type MailSender, mailsAtATime } from "../kernel/mail/sender.ts";
 import { createDns, type Dns } from "../kernel/net/dns.ts";
@@ -86,7 +87,6 @@ import { createTenants } from "../kernel/tenancy/tenants.ts";
 import { createClientCertificates } from "../kernel/tls/client-certificates.ts";
 import { createHostCertificates } from "../kernel/tls/host-certificates.ts";
 import { createUsageCounts } from "../kernel/usage/counts.ts";
-import { shareOf } from "../kernel/workers/share.ts";
 import type { Installation } from "./installation.ts";
 
 export interface Services {

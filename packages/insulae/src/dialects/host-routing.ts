@@ -20,12 +20,12 @@ import {
 } from "../features/users/users.feature.ts";
 import { type ErrorShape, feature, type RouteBuilder } from "../kernel/feature/feature.ts";
 import { nameText, nullable, uuid } from "../kernel/feature/fields.ts";
-import { rateLimitExceeded } from "../kernel/http/limits/request-limits.ts";
 import { hostNotAllowed } from "../kernel/http/server/development-hosts.ts";
 import { sessionCookie } from "../kernel/identity/cookie-sessions.ts";
 import { invalidCredentials, permissionDenied } from "../kernel/identity/errors.ts";
 import { setCookie } from "../kernel/lib/cookies.ts";
 import { defineError } from "../kernel/lib/errors.ts";
+import { rateLimitExceeded } from "../kernel/lib/http-errors.ts";
 import { counter } from "../kernel/telemetry/metrics.ts";
 import { tenantRequired } from "../kernel/tenancy/errors.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";

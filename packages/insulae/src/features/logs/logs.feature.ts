@@ -4,12 +4,13 @@ import { Type } from "typebox";
 import { feature } from "../../kernel/feature/feature.ts";
 import { secretText } from "../../kernel/feature/fields.ts";
 import { tooManySockets } from "../../kernel/http/sockets/socket-shares.ts";
-import { type OutgoingSocket, upgradeRequired } from "../../kernel/http/sockets/sockets.ts";
+import { upgradeRequired } from "../../kernel/http/sockets/sockets.ts";
 import { isMachine } from "../../kernel/identity/credential.ts";
 import { permissionDenied, personalOnly } from "../../kernel/identity/errors.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
 import { issueTicket, ticketSeconds } from "../../kernel/identity/tickets.ts";
 import { originRefused } from "../../kernel/lib/http-errors.ts";
+import type { OutgoingSocket } from "../../kernel/lib/outgoing-socket.ts";
 
 export const logStreamPath = "/api/ws/logs";
 

@@ -9,12 +9,12 @@
  * beyond that are counted in a metric, and the log says so once a minute.
  */
 
-import { requestSource } from "../http/request/request-audit.ts";
+import type { FastifyRequest } from "fastify";
 import type { CrossTenantAttempt } from "../identity/resolution.ts";
 import { Fifo } from "../lib/fifo.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { counter, type Metrics } from "../telemetry/metrics.ts";
-import type { AuditActor, WriteAudit } from "./audit.ts";
+import type { AuditActor, AuditEntry, WriteAudit } from "./audit.ts";
 
 export interface CrossTenantAudit {
   /** Notes an attempt. The refusal doesn't wait for it. */
@@ -25,6 +25,10 @@ export interface CrossTenantAudit {
 
 export interface CrossTenantAuditOptions {
   readonly audit: WriteAudit;
+  /** From where a request came. */
+  readonly sourceOf: (
+    request: FastifyRequest,
+  ) => Pick<AuditEntry, "ip" | "userAgent" | "requestId">;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
@@ -182,7 +186,7 @@ const actorOf = (user: string): AuditActor =>
  */
 function entriesOf(
   { user, userTenant, requestTenant, named, request }: CrossTenantAttempt,
-  { audit, log }: CrossTenantAuditOptions,
+  { audit, log, sourceOf }: CrossTenantAuditOptions,
 ): Pair["write"] {
   const attempt = {
     user,
@@ -193,7 +197,7 @@ function entriesOf(
     action: "auth.cross_tenant_refused",
     outcome: "refused",
     actor: actorOf(user),
-    ...(request && requestSource(request)),
+    ...(request && sourceOf(request)),
   } as const;
   const target = { type: "tenant", id: requestTenant?.id ?? attempt.request_tenant };
   return async (count) => {

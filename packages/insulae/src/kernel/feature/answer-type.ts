@@ -7,8 +7,8 @@
  * of an object out; `Json` is sent as it is, so its type carries the names that its text has.
  */
 import type { Static, TSchema } from "typebox";
-import type { OutgoingSocket } from "../http/sockets/sockets.ts";
 import type { Json, NamesIn } from "../lib/json.ts";
+import type { OutgoingSocket } from "../lib/outgoing-socket.ts";
 
 /** One schema (status 200), or schemas by status; `null` is an answer without a body (204). */
 export type ResponseSchemas = TSchema | { readonly [status: number]: TSchema | null };

@@ -30,7 +30,7 @@ describe("a page", () => {
 
   it("of tenant A cannot be gone on with by tenant B", async () => {
     let tenant = "a";
-    const { app } = testServer([items], { resolve: () => resolvedFor(testTenant(tenant)) });
+    const { app } = testServer([items], { identify: () => resolvedFor(testTenant(tenant)) });
     const cursor = (await app.inject("/api/v1/items")).json().next_cursor;
     tenant = "b";
     const answer = await app.inject(`/api/v1/items?cursor=${cursor}`);

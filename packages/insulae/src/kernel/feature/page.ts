@@ -22,8 +22,8 @@
  */
 import { type TProperties, type TSchema, Type } from "typebox";
 import type { ListPage } from "../data/statement.ts";
-import { type CursorCodec, maxCursorLength } from "../http/api/cursor.ts";
 import { Json } from "../lib/json.ts";
+import { type CursorCodec, maxCursorLength } from "./cursor.ts";
 
 export const defaultPageLimit = 25;
 const maxPageLimit = 200;

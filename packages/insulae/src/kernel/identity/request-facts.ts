@@ -30,11 +30,13 @@ const textOf = (header: string | string[] | undefined): string | undefined =>
 /** Redeems a ticket for a purpose; undefined if it is no good. */
 export type RedeemTicket = (purpose: string, ticket: string) => Promise<Claims | undefined>;
 
+export type FactsOf = (request: FastifyRequest, route: Route) => MaybePromise<RequestFacts>;
+
 /**
  * What requests say of themselves. For a handshake that is found out once: its ticket is used up by
  * it. Asked again for the same one, it says that nobody has just done anything.
  */
-export function createFactsOf(findPresented: FindPresented, redeem: RedeemTicket) {
+export function createFactsOf(findPresented: FindPresented, redeem: RedeemTicket): FactsOf {
   const handshakes = new WeakMap<FastifyRequest, RequestFacts>();
 
   const handshakeFacts = (request: FastifyRequest, purpose: string): MaybePromise<RequestFacts> => {
@@ -61,7 +63,7 @@ export function createFactsOf(findPresented: FindPresented, redeem: RedeemTicket
     );
   };
 
-  return (request: FastifyRequest, route: Route): MaybePromise<RequestFacts> => {
+  return (request, route) => {
     const { socket } = route.options;
     return socket
       ? handshakeFacts(request, socket.ticketsFor)

@@ -4,11 +4,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Access, Route, RouteContext } from "../feature/feature.ts";
-import type { MaybePromise } from "../lib/maybe-promise.ts";
+import { chain, type MaybePromise } from "../lib/maybe-promise.ts";
 import { createHostLookup } from "../tenancy/host-lookup.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
 import type { Registration } from "../tls/client-certificates.ts";
 import type { Proof } from "./authentication.ts";
+import { createAuthorise } from "./authorise.ts";
 import { CallerRefused } from "./errors.ts";
 import type { Principal } from "./principal.ts";
 import { type CrossTenantAttempt, createResolver, type RequestFacts } from "./resolution.ts";
@@ -102,7 +103,7 @@ const accountOf = (id: string): Principal => ({
 function resolverFor(cached: boolean) {
   const attempts: CrossTenantAttempt[] = [];
   const later = <T>(value: T): T | Promise<T> => (cached ? value : Promise.resolve(value));
-  const resolve = createResolver({
+  const resolver = createResolver({
     defaultTenant: "none",
     hostLookup: createHostLookup({
       baseDomain: "insulae.example",
@@ -137,6 +138,12 @@ function resolverFor(cached: boolean) {
     },
     onCrossTenantAttempt: (attempt) => attempts.push(attempt),
   });
+  const authorise = createAuthorise();
+  const resolve: typeof resolver = (given, to) =>
+    chain(resolver(given, to), (identity) => {
+      authorise(to, identity);
+      return identity;
+    });
   return { attempts, resolve };
 }
 

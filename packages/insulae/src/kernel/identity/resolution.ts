@@ -1,5 +1,5 @@
 /**
- * Whose request is it, and may they? The first two steps of a request's path.
+ * Whose request is it? Whether they may use the route is in `authorise.ts`.
  *
  * The host, the credential (`authentication.ts`), a client certificate and the headers `X-Tenant` and
  * `X-Tenant-ID` may each name a tenant. Host, credential and certificate are trusted, a header only
@@ -9,15 +9,9 @@
  */
 import type { FastifyRequest } from "fastify";
 import type { Route } from "../feature/feature.ts";
-import type { AppError } from "../lib/errors.ts";
 import { all, chain, type MaybePromise } from "../lib/maybe-promise.ts";
 import type { Catalogue } from "../tenancy/catalogue.ts";
-import {
-  tenantAccessDenied,
-  tenantInactive,
-  tenantNotFound,
-  tenantRequired,
-} from "../tenancy/errors.ts";
+import { tenantAccessDenied, tenantInactive, tenantNotFound } from "../tenancy/errors.ts";
 import type { HostLookup } from "../tenancy/host-lookup.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { ClientCertificates, Registration } from "../tls/client-certificates.ts";
@@ -26,18 +20,8 @@ import {
   type PresentedCertificate,
 } from "../tls/presented-certificate.ts";
 import type { Authenticate, Proof, Shown } from "./authentication.ts";
-import { type Credential, impersonatorOf, isMachine } from "./credential.ts";
-import {
-  authenticationRequired,
-  CallerRefused,
-  invalidToken,
-  needsPermission,
-  needsPlatform,
-  personalOnly,
-  wrongContext,
-} from "./errors.ts";
-import { takesImpersonators, takesMachines } from "./personal.ts";
-import type { Principal } from "./principal.ts";
+import { authenticationRequired, CallerRefused, invalidToken } from "./errors.ts";
+import type { Identity } from "./identity.ts";
 
 /** What a request says about itself. */
 export interface RequestFacts extends Shown {
@@ -49,15 +33,6 @@ export interface RequestFacts extends Shown {
   readonly certificate: PresentedCertificate | undefined;
   /** Where it came from, for the audit log. */
   readonly request?: FastifyRequest;
-}
-
-export interface Caller {
-  readonly tenant: Tenant | undefined;
-  readonly user: Principal | undefined;
-  /** How they proved who they are; there if and only if `user` is. */
-  readonly credential: Credential | undefined;
-  /** A stranger named a tenant that there is not, and the route answers as if there were. */
-  readonly isUnknownTenant?: boolean;
 }
 
 /** Somebody with a credential of one tenant asked for another. */
@@ -77,14 +52,12 @@ export interface ResolverOptions {
   readonly hostLookup: HostLookup;
   /** The key of `DEFAULT_TENANT`, if one is set. */
   readonly defaultTenant: string | undefined;
-  /** The roles that hold a permission; given, whoever lacks it is told. */
-  readonly rolesWith?: ((permission: string) => readonly string[]) | undefined;
   readonly authenticate: Authenticate;
   readonly certificates: Pick<ClientCertificates, "find" | "proofOf">;
   readonly onCrossTenantAttempt: (attempt: CrossTenantAttempt) => void;
 }
 
-export type Resolver = (facts: RequestFacts, route: Route) => MaybePromise<Caller>;
+export type Resolver = (facts: RequestFacts, route: Route) => MaybePromise<Identity>;
 
 /** The tenants that a request names; `undefined` where it names none, `null` where there is no such. */
 interface Candidates {
@@ -97,8 +70,7 @@ interface Candidates {
 }
 
 export function createResolver(options: ResolverOptions): Resolver {
-  const { catalogue, hostLookup, authenticate, certificates, onCrossTenantAttempt, rolesWith } =
-    options;
+  const { catalogue, hostLookup, authenticate, certificates, onCrossTenantAttempt } = options;
 
   /** The host's tenant. A host that nobody registered names none; a subdomain that is no slug is an error. */
   const tenantOfHost = (
@@ -253,7 +225,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     const resolve = (
       registered: readonly Registration[] | undefined,
       proof: Proof | undefined,
-    ): MaybePromise<Caller> => {
+    ): MaybePromise<Identity> => {
       const core = proof !== undefined && proof.tenantId === undefined;
       // In the core no tenant is involved, and a core credential is good nowhere else; a route that
       // is open to all lets its host or header select a tenant in spite of one.
@@ -278,10 +250,7 @@ export function createResolver(options: ResolverOptions): Resolver {
           const proven = proof ?? machineProof(counted, tenant);
           return chain(proven?.findPrincipal(tenant), (user) => {
             if (proven && !user && !open) throw invalidToken();
-            const credential = user && proven?.credential;
-            const refusal = refusalOf(route, { tenant, user, credential }, rolesWith);
-            if (refusal) throw user ? new CallerRefused(refusal, user) : refusal;
-            return { tenant, user, credential };
+            return { tenant, user, credential: user && proven?.credential };
           });
         });
       });
@@ -292,8 +261,8 @@ export function createResolver(options: ResolverOptions): Resolver {
   };
 }
 
-const anonymous: Caller = { tenant: undefined, user: undefined, credential: undefined };
-const ofUnknownTenant: Caller = { ...anonymous, isUnknownTenant: true };
+const anonymous: Identity = { tenant: undefined, user: undefined, credential: undefined };
+const ofUnknownTenant: Identity = { ...anonymous, isUnknownTenant: true };
 const noCandidates: Candidates = {
   host: undefined,
   header: undefined,
@@ -306,53 +275,3 @@ const accessDenied = () =>
   tenantAccessDenied({
     detail: "The host, X-Tenant and your credential must name the same tenant",
   });
-
-/** Why the caller may not use the route; undefined: they may. */
-function refusalOf(
-  route: Route,
-  caller: Caller,
-  rolesWith: ResolverOptions["rolesWith"],
-): AppError | undefined {
-  const { credential } = caller;
-  return lacking(route, caller, rolesWith) ?? (credential && standIn(route, credential));
-}
-
-/**
- * Some things only the person themself may do; see `personal` and `impersonators` in `feature.ts`. A machine has the
- * permissions that it was given, and nothing that is a person's alone.
- */
-function standIn(route: Route, credential: Credential): AppError | undefined {
-  const refused = isMachine(credential)
-    ? !takesMachines(route)
-    : impersonatorOf(credential) !== undefined && !takesImpersonators(route);
-  return refused ? personalOnly() : undefined;
-}
-
-/** What the caller lacks, in the context that the route runs in. */
-function lacking(
-  route: Route,
-  { tenant, user }: Caller,
-  rolesWith: ResolverOptions["rolesWith"],
-): AppError | undefined {
-  const { permission, context = "tenant", orPlatform } = route.options;
-  if (permission !== "public") {
-    if (!user) return authenticationRequired();
-    if (orPlatform && user.kind === "core" && user.platformAdmin) return undefined;
-    if (permission === "platform") {
-      return user.kind === "core" && user.platformAdmin ? undefined : needsPlatform();
-    }
-  }
-  if (user && context !== "any" && user.kind !== context) {
-    return wrongContext({ detail: expectedToken[context] });
-  }
-  if (context === "tenant" && !tenant) return tenantRequired();
-  if (permission === "public" || permission === "authenticated") return undefined;
-  return user?.kind === "tenant" && user.permissions.has(permission)
-    ? undefined
-    : needsPermission(permission, rolesWith?.(permission));
-}
-
-const expectedToken = {
-  tenant: "This route belongs to a tenant. Sign in to that tenant.",
-  core: "This route is outside tenants. Sign in without a tenant.",
-};

@@ -88,6 +88,11 @@ export function defineError(code: string, status: number, title: string): ErrorF
   return Object.assign((detail?: ErrorDetail) => new AppError(definition, detail), definition);
 }
 
+/** What was thrown, as an error: Fastify takes nothing else for one. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
 /**
  * For what a query may not have found.
  *

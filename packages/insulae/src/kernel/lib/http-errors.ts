@@ -58,6 +58,8 @@ export const expectationFailed = defineError(
   417,
   "The server does not support this Expect header. Send the request without it.",
 );
+/** With `policy`, `limit`, `window` and `setting`: which limit it is, and what an operator changes. */
+export const rateLimitExceeded = defineError("rate_limit_exceeded", 429, "Rate limit exceeded");
 export const headersTooLarge = defineError(
   "headers_too_large",
   431,

@@ -4,12 +4,20 @@
  * data nor leaves data to it.
  */
 import { createHash, randomBytes } from "node:crypto";
-import type { ResolvedRequest } from "../http/request/request-state.ts";
-import { isMachine } from "../identity/credential.ts";
+import type { TenantDatabase } from "../data/tenant-database.ts";
+import { type Credential, isMachine } from "../identity/credential.ts";
 import { cookieIn, setCookie } from "../lib/cookies.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
 import type { OpenedSession, OpenSession } from "./session.ts";
 
 export const visitorCookie = "__Host-insulae-visitor";
+
+/** Whose request it is. */
+interface Whose {
+  readonly tenant: Tenant | undefined;
+  readonly db: TenantDatabase<Record<never, never>> | undefined;
+  readonly credential: Credential | undefined;
+}
 
 export interface RequestParts {
   readonly cookies: string | undefined;
@@ -20,7 +28,7 @@ export interface RequestParts {
 /** @returns undefined if the request has no tenant */
 export function openRequestSession(
   open: OpenSession,
-  { tenant, db, credential }: ResolvedRequest,
+  { tenant, db, credential }: Whose,
   { cookies, setHeader, ttlSeconds }: RequestParts,
 ): OpenedSession | undefined {
   if (!tenant || !db) return undefined;

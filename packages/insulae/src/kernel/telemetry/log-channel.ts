@@ -8,7 +8,7 @@
  *                    ▲        ▲        ▲             ▲
  *                  viewer   viewer  viewers       viewers
  */
-import { textFrame } from "../http/sockets/text-frame.ts";
+import { textFrame } from "../lib/text-frame.ts";
 import { type Fields, formatDropped, formatLine, type LogFormat, readLine } from "./log-line.ts";
 
 export interface Wanted {

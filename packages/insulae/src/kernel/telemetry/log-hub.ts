@@ -19,9 +19,9 @@
  * A worker's lines go to the viewers of the other workers of its node as well (`peers`), while there are any.
  */
 import { pino } from "pino";
-import type { OutgoingSocket } from "../http/sockets/sockets.ts";
 import { busyLoop } from "../lib/event-loop.ts";
 import { Fifo } from "../lib/fifo.ts";
+import type { OutgoingSocket } from "../lib/outgoing-socket.ts";
 import { type Logger, type LogModule, leastOf, ownerOf, withModules } from "./log.ts";
 import { type Channel, createChannel, lineOf, type Wanted } from "./log-channel.ts";
 import type { LogFormat } from "./log-line.ts";

@@ -3,13 +3,13 @@ import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { createLimiter } from "../http/limits/limiter.ts";
 import { createSocketShares } from "../http/sockets/socket-shares.ts";
+import { exactShareOf, shareOf } from "../lib/worker-share.ts";
 import { createLogHub } from "../telemetry/log-hub.ts";
 import { counter, createMetrics } from "../telemetry/metrics.ts";
 import { createWorkersHub } from "./hub.ts";
 import { createLineBatches, type OwnedLine } from "./line-batches.ts";
 import { createWorkerLink } from "./link.ts";
 import { type Channel, createPeer } from "./peer.ts";
-import { exactShareOf, shareOf } from "./share.ts";
 
 /** Both ends of a channel between processes: what is sent arrives later, as JSON. */
 function channels(): [Channel, Channel] {

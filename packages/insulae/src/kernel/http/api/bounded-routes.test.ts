@@ -63,7 +63,7 @@ function work() {
     ],
   });
   const { app } = testServer([routes], {
-    resolve: ({ headers }) => {
+    identify: ({ headers }) => {
       const [account, tenant = account] = String(headers["x-tenant"]).split("/");
       return resolvedFor({
         ...testTenant(String(tenant)),

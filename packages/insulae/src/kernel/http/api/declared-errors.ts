@@ -4,19 +4,19 @@ import type { Route } from "../../feature/feature.ts";
 import { serverBusy, tooManyAtOnce } from "../../lib/at-a-time.ts";
 import type { ErrorFactory } from "../../lib/errors.ts";
 import { requestTimeout } from "../../lib/http-errors.ts";
+import { responsesOf } from "./declarations.ts";
+import { conditionErrors, type EtagSources, etagSourceOf } from "./etag-sources.ts";
 import {
   idempotencyErrors,
   keyNotTaken,
   refusesIdempotencyKey,
   takesIdempotencyKey,
-} from "../idempotency/idempotency.ts";
-import { conditionErrors, type ShownResources, shownBefore } from "../reply/conditional.ts";
-import { responsesOf } from "./declarations.ts";
+} from "./idempotency-key.ts";
 import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 
 /** The errors that the route declares, and those that come with the headers it takes. */
-export function ownErrors(route: Route, shown: ShownResources): readonly ErrorFactory[] {
-  const conditional = route.options.etag !== undefined || shownBefore(route, shown);
+export function ownErrors(route: Route, sources: EtagSources): readonly ErrorFactory[] {
+  const conditional = route.options.etag !== undefined || etagSourceOf(route, sources);
   const errors = route.options.errors ?? [];
   return [
     ...errors,
@@ -31,12 +31,12 @@ export function ownErrors(route: Route, shown: ShownResources): readonly ErrorFa
 /** The shape of each error that the route may answer with, by its status. */
 export function errorSchemas(
   route: Route,
-  shown: ShownResources,
+  sources: EtagSources,
   problem: object,
 ): ReadonlyMap<number, object> {
   const schema = route.options.errorShape?.schema ?? problem;
   const errors = [
-    ...ownErrors(route, shown),
+    ...ownErrors(route, sources),
     ...sharedErrors,
     ...(route.method === "GET" ? [] : sharedErrorsOfChanges),
   ];

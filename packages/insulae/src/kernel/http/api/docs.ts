@@ -7,12 +7,9 @@
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from "fastify";
 import type { Feature } from "../../feature/feature.ts";
 import { escapeHtml } from "../../lib/html.ts";
-import type { RequestLimits } from "../limits/request-limits.ts";
-import type { EnterAt } from "../request/entrance.ts";
-import { docsPolicy } from "../request/security-headers.ts";
 import { type OpenApiOptions, openApiDocument } from "./openapi.ts";
 
 export interface DocsOptions extends Omit<OpenApiOptions, "title" | "baseUrl"> {
@@ -22,14 +19,23 @@ export interface DocsOptions extends Omit<OpenApiOptions, "title" | "baseUrl"> {
   readonly dialects?: ReadonlySet<Feature> | undefined;
   readonly production: boolean;
   readonly baseUrl: () => string;
-  readonly enterAt: EnterAt;
-  readonly limits: RequestLimits;
+  /** What a request for one of the paths goes through first. */
+  readonly onRequest: (path: string) => onRequestHookHandler;
 }
 
 interface Asset {
   readonly type: string;
   readonly body: () => Promise<Buffer> | Buffer;
 }
+
+/**
+ * For the two pages of the API reference: scripts of this server only. Both build their styles in
+ * the page, and ReDoc searches in a worker that it makes from a blob.
+ */
+const docsPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+  "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src blob:; " +
+  "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 const html = "text/html; charset=utf-8";
 const script = "text/javascript; charset=utf-8";
@@ -41,7 +47,7 @@ const dialectsPath = "/api-docs/dialects.json";
 /** @returns the paths that it answers, all of them to GET. */
 export function registerDocs(
   app: FastifyInstance,
-  { enterAt, limits, baseUrl, name = "Insulae", dialects, production, ...options }: DocsOptions,
+  { onRequest, baseUrl, name = "Insulae", dialects, production, ...options }: DocsOptions,
 ): string[] {
   const documents = documentsOf(options.features, name, dialects);
   const assets: Readonly<Record<string, Asset>> = {
@@ -88,14 +94,7 @@ export function registerDocs(
     },
   };
   for (const [path, asset] of Object.entries(assets)) {
-    const enter = enterAt(path);
-    app.get(path, {
-      onRequest: async (request, reply) => {
-        enter(request, reply);
-        await limits.stranger(request, reply);
-      },
-      handler: assetHandler(asset, baseUrl),
-    });
+    app.get(path, { onRequest: onRequest(path), handler: assetHandler(asset, baseUrl) });
   }
   return Object.keys(assets);
 }

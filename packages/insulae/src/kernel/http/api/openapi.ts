@@ -9,21 +9,15 @@
 import type { Feature, Route } from "../../feature/feature.ts";
 import { takesMachines } from "../../identity/personal.ts";
 import type { ErrorFactory } from "../../lib/errors.ts";
-import { validationFailed } from "../../lib/http-errors.ts";
+import { rateLimitExceeded, validationFailed } from "../../lib/http-errors.ts";
 import { quotaExceeded } from "../../tenancy/plans.ts";
 import { closedSchema, type JsonSchema } from "../../validation/schemas.ts";
 import { formMediaType, isBodyOptional, takesForm } from "../body/form-body.ts";
 import { streamKindOf, streamMediaType } from "../body/stream-body.ts";
-import { takesIdempotencyKey } from "../idempotency/idempotency.ts";
-import { rateLimitExceeded } from "../limits/request-limits.ts";
-import {
-  type ShownResources,
-  shownBefore,
-  shownResources,
-  taggedAnswers,
-} from "../reply/conditional.ts";
 import { pathParameters, responsesOf, routePath } from "./declarations.ts";
 import { ownErrors } from "./declared-errors.ts";
+import { type EtagSources, etagSourceOf, etagSources, taggedAnswers } from "./etag-sources.ts";
+import { takesIdempotencyKey } from "./idempotency-key.ts";
 import { asComponent, type Components } from "./openapi-schemas.ts";
 import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 
@@ -38,21 +32,21 @@ export interface OpenApiOptions {
 
 interface Document {
   readonly components: Components;
-  readonly shown: ShownResources;
+  readonly sources: EtagSources;
 }
 
 export function openApiDocument(options: OpenApiOptions): JsonSchema {
   const components: Components = new Map([["Problem", problemSchema]]);
   const paths: Record<string, Record<string, unknown>> = {};
   const operationIds = new Set<string>();
-  const shown = shownResources(options.features);
+  const sources = etagSources(options.features);
   for (const feature of options.features) {
     for (const route of feature.routes) {
       const path = routePath(route).replaceAll(/:([^/]+)/g, "{$1}");
       const item = paths[path] ?? {};
       paths[path] = item;
       const id = unique(operationIdOf(route), operationIds);
-      item[route.method.toLowerCase()] = operation(route, feature, id, { components, shown });
+      item[route.method.toLowerCase()] = operation(route, feature, id, { components, sources });
     }
   }
   return {
@@ -125,7 +119,7 @@ function accessText(route: Route): string {
   return `Needs the permission \`${permission}\`.${others}${alone}`;
 }
 
-function parameters(route: Route, { components, shown }: Document): unknown[] {
+function parameters(route: Route, { components, sources }: Document): unknown[] {
   const from = (part: "params" | "query", place: "path" | "query", only?: readonly string[]) => {
     const schema = route.options[part];
     if (!schema) return [];
@@ -146,7 +140,7 @@ function parameters(route: Route, { components, shown }: Document): unknown[] {
     ...from("query", "query"),
     ...(takesIdempotencyKey(route) ? [idempotencyKeyParameter] : []),
     ...(route.options.etag === undefined ? [] : [ifNoneMatchParameter]),
-    ...(shownBefore(route, shown) ? [ifMatchParameter] : []),
+    ...(etagSourceOf(route, sources) ? [ifMatchParameter] : []),
   ];
 }
 
@@ -212,8 +206,8 @@ function closedBody(body: object): JsonSchema {
   return { ...closedSchema(body, "body"), ...(typeof id === "string" ? { $id: id } : {}) };
 }
 
-function responses(route: Route, { components, shown }: Document): JsonSchema {
-  const tagged = taggedAnswers(route, shown);
+function responses(route: Route, { components, sources }: Document): JsonSchema {
+  const tagged = taggedAnswers(route, sources);
   const declared = [...responsesOf(route.options.response)].map(([status, schema]) => [
     String(status),
     {
@@ -228,7 +222,7 @@ function responses(route: Route, { components, shown }: Document): JsonSchema {
     },
   ]);
   return {
-    ...problemResponses(route, shown, errorContent(route, components)),
+    ...problemResponses(route, sources, errorContent(route, components)),
     ...(tagged?.read
       ? { 304: { description: "The client has it", headers: { ETag: etagHeader } } }
       : {}),
@@ -259,7 +253,7 @@ function outcome(status: number): string {
 
 const isRedirect = (status: number): boolean => status >= 300 && status < 400;
 
-function problemResponses(route: Route, shown: ShownResources, content: JsonSchema): JsonSchema {
+function problemResponses(route: Route, sources: EtagSources, content: JsonSchema): JsonSchema {
   const { permission, params, query, body } = route.options;
   const byStatus = new Map<number, string[]>();
   const add = (status: number, text: string) =>
@@ -272,7 +266,7 @@ function problemResponses(route: Route, shown: ShownResources, content: JsonSche
   add(rateLimitExceeded.status, explain(rateLimitExceeded));
   // A day's requests have a quota, too.
   const quota = permission !== "public" && route.options.context !== "core" ? [quotaExceeded] : [];
-  for (const error of new Set([...ownErrors(route, shown), ...quota])) {
+  for (const error of new Set([...ownErrors(route, sources), ...quota])) {
     add(error.status, explain(error));
   }
   return Object.fromEntries(

@@ -9,6 +9,7 @@ import {
   statementTimeout,
   writeOutcomeUnknown,
 } from "../../engine/errors.ts";
+import { invalidCursor } from "../../feature/cursor.ts";
 import {
   authenticationRequired,
   csrfRefused,
@@ -26,6 +27,7 @@ import {
   malformedJson,
   notFound,
   originRefused,
+  rateLimitExceeded,
   unsupportedMediaType,
   uriTooLong,
   validationFailed,
@@ -39,7 +41,6 @@ import {
 } from "../../tenancy/errors.ts";
 import { quotaExceeded } from "../../tenancy/plans.ts";
 import { invalidClientCertificate, misdirectedRequest } from "../../tls/presented-certificate.ts";
-import { rateLimitExceeded } from "../limits/request-limits.ts";
 import {
   concurrentChange,
   conflict,
@@ -48,7 +49,6 @@ import {
   stillReferenced,
   valueRefused,
 } from "../reply/database-errors.ts";
-import { invalidCursor } from "./cursor.ts";
 
 /** Any route's. */
 export const sharedErrors: readonly ErrorFactory[] = [

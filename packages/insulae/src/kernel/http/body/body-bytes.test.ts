@@ -20,7 +20,7 @@ function reading(limits = { process: 10_000, payer: 4_000 }) {
       routeOptions: { bodyLimit: 3_000 },
       state: {
         client: { block: client, networks: [] },
-        resolved: tenant && {
+        caller: tenant && {
           user: {},
           tenant: { id: tenant, ownerAccountId: tenant.split("/")[1] && tenant.split("/")[0] },
         },

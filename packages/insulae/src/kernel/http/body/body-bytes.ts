@@ -11,7 +11,7 @@ import { serverBusy, tooManyAtOnce } from "../../lib/at-a-time.ts";
 import type { AppError } from "../../lib/errors.ts";
 import { createFairShares, type Holder, holderAt, holderOf } from "../../lib/fair-shares.ts";
 import { badRequest, bodyTooLarge } from "../../lib/http-errors.ts";
-import { findState } from "../request/request-state.ts";
+import { findState } from "../state/request-state.ts";
 
 export interface BodyBytesLimits {
   /** How many bytes of bodies may be under way in this process. */
@@ -78,6 +78,6 @@ export function createBodyReader(limits: BodyBytesLimits): ReadBytes {
 /** Strangers don't take a tenant's share. */
 function payerOf(request: FastifyRequest): Holder {
   const state = findState(request);
-  const tenant = state?.resolved?.user && state.resolved.tenant;
+  const tenant = state?.caller?.user && state.caller.tenant;
   return tenant || !state ? holderOf(tenant) : holderAt(state.client);
 }

@@ -9,9 +9,8 @@
 import { isUtf8 } from "node:buffer";
 import type { FastifyInstance } from "fastify";
 import type { Route } from "../../feature/feature.ts";
-import { defineError } from "../../lib/errors.ts";
+import { asError, defineError } from "../../lib/errors.ts";
 import { encodedBody, wrongMediaType } from "../../lib/http-errors.ts";
-import { asError } from "../reply/answer.ts";
 
 export const malformedFields = defineError(
   "malformed_fields",

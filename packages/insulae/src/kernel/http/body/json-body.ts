@@ -12,11 +12,10 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { FastifyInstance } from "fastify";
-import { defineError, type FieldError } from "../../lib/errors.ts";
+import { asError, defineError, type FieldError } from "../../lib/errors.ts";
 import { bodyTooLarge, encodedBody, malformedJson } from "../../lib/http-errors.ts";
+import { shareOf } from "../../lib/worker-share.ts";
 import { endOfNumber, isExact, pointerTo } from "../../validation/json-numbers.ts";
-import { shareOf } from "../../workers/share.ts";
-import { asError } from "../reply/answer.ts";
 import { createBodyReader } from "./body-bytes.ts";
 
 /** Bytes of bodies that have not come in as a whole; a quarter for each tenant or client. */

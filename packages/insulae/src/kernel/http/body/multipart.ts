@@ -8,10 +8,9 @@ import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { Busboy, type BusboyInstance, type Dicer } from "@fastify/busboy";
 import type { TProperties } from "typebox";
-import { AppError, defineError } from "../../lib/errors.ts";
+import { AppError, asError, defineError } from "../../lib/errors.ts";
 import { bodyTooLarge, malformedJson } from "../../lib/http-errors.ts";
 import type { Validator } from "../../validation/validation.ts";
-import { asError } from "../reply/answer.ts";
 import { parseJsonBody } from "./json-body.ts";
 
 export const malformedForm = defineError(

@@ -130,17 +130,17 @@ async function* capped(raw: IncomingMessage, maxBytes: number): AsyncGenerator<B
 /**
  * A server within the server, whose routes get their bodies unread.
  *
- * @param takeTime is told of each request: it may take longer to come in than others.
+ * @param allowSlowBody is called with each request: it may take longer to come in than others.
  */
 export function registerStreams(
   app: FastifyInstance,
-  takeTime: (request: IncomingMessage) => void,
+  allowSlowBody: (request: IncomingMessage) => void,
   register: (app: FastifyInstance) => void,
 ): void {
   app.register((streams, _options, done) => {
     streams.removeAllContentTypeParsers();
     streams.addContentTypeParser("*", ({ raw }, _payload, parsed) => {
-      takeTime(raw);
+      allowSlowBody(raw);
       parsed(null);
     });
     streams.addHook("onSend", (request, reply, _payload, next) => {

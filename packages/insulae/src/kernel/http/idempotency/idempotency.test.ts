@@ -8,7 +8,7 @@ import { createTestApp } from "../../../testing/test-app.ts";
 import { writeOutcomeUnknown } from "../../engine/errors.ts";
 import { defineError } from "../../lib/errors.ts";
 import { routePath } from "../api/declarations.ts";
-import { takesIdempotencyKey } from "./idempotency.ts";
+import { takesIdempotencyKey } from "../api/idempotency-key.ts";
 
 /** What the handler of `/things` does next; each test says. */
 let next: () => unknown = () => undefined;

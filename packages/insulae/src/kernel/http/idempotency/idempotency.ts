@@ -16,75 +16,21 @@
 import { hash, randomUUID } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { writeOutcomeUnknown } from "../../engine/errors.ts";
-import type { Route } from "../../feature/feature.ts";
-import { AppError, defineError } from "../../lib/errors.ts";
+import { AppError } from "../../lib/errors.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { hasSecret } from "../../validation/schemas.ts";
-import { responsesOf } from "../api/declarations.ts";
-import { streamKindOf } from "../body/stream-body.ts";
+import { answerTooLarge, inProgress, invalidKey, keyReused } from "../api/idempotency-key.ts";
 import type { Payload } from "../reply/answer.ts";
-import type { ResolvedRequest } from "../request/request-state.ts";
+import type { Caller } from "../state/request-state.ts";
 import { type Claim, dropClaim, findAnswer, keepAnswer, takeClaim } from "./idempotency.queries.ts";
-
-const invalidKey = defineError(
-  "invalid_idempotency_key",
-  400,
-  "The Idempotency-Key is invalid. Use 1 to 255 visible ASCII characters, with or without quotes.",
-);
-const keyReused = defineError(
-  "idempotency_key_reused",
-  422,
-  "This Idempotency-Key was used for a different request. Use a new key for each request.",
-);
-const inProgress = defineError(
-  "idempotent_request_in_progress",
-  409,
-  "The first request with this Idempotency-Key is still running. Retry when it is done.",
-);
-const answerTooLarge = defineError(
-  "idempotent_answer_too_large",
-  409,
-  "The request was already done, but its response was too large to store. Fetch the result instead of repeating the request.",
-);
-
-/** For changes that would be made twice by a client who believes in its key. */
-export const keyNotTaken = defineError(
-  "idempotency_key_not_taken",
-  400,
-  "This route does not support Idempotency-Key. Send the request without the header, and check its outcome before you repeat it.",
-);
-
-/** What a route that takes the header may answer because of it. */
-export const idempotencyErrors = [invalidKey, keyReused, inProgress, answerTooLarge] as const;
 
 /** The headers of an answer that are part of it. */
 const keptHeaders = ["content-type", "location", "etag"] as const;
 const maxBody = 262_144;
 
-/** Whether a route takes the header. */
-export function takesIdempotencyKey(route: Route): boolean {
-  const { permission, context = "tenant", response } = route.options;
-  const responses = responsesOf(response);
-  return (
-    route.method === "POST" &&
-    streamKindOf(route) === undefined &&
-    context === "tenant" &&
-    permission !== "public" &&
-    responses.has(201) &&
-    ![...responses.values()].some((schema) => schema !== null && hasSecret(schema))
-  );
-}
-
-const changing = new Set<string>(["POST", "PUT", "PATCH"]);
-
-/** Whether a route refuses the header, because its client would rely on it in vain. */
-export const refusesIdempotencyKey = (route: Route): boolean =>
-  changing.has(route.method) && !takesIdempotencyKey(route);
-
 export interface OnceOptions {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  readonly resolved: ResolvedRequest;
+  readonly caller: Caller;
   readonly log: Logger;
   /** Runs the handler, and makes its answer ready to be sent. */
   readonly run: () => Promise<Payload>;
@@ -96,8 +42,8 @@ export interface OnceOptions {
  * @throws one of `idempotencyErrors`, or what `run` throws
  */
 export async function answerOnce(options: OnceOptions): Promise<Payload> {
-  const { request, reply, resolved, log, run } = options;
-  const { db, user } = resolved;
+  const { request, reply, caller, log, run } = options;
+  const { db, user } = caller;
   if (!db || !user) throw new Error("an Idempotency-Key was taken without a tenant or a caller");
   const claim: Claim = {
     callerId: user.id,

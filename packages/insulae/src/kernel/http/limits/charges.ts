@@ -6,8 +6,7 @@ import { tenantKey } from "../../lib/tenant-keys.ts";
 import { canonicalHost } from "../../net/hostname.ts";
 import { hostSettingsOf } from "../../tenancy/host-settings.ts";
 import { ownLimit } from "../../tenancy/plans.ts";
-import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
-import type { Payer } from "./good-credentials.ts";
+import type { AccountId, Tenant, TenantId } from "../../tenancy/tenant.ts";
 import type { Charge, Policy } from "./local-buckets.ts";
 
 /** How a client without an identity is limited. */
@@ -29,22 +28,25 @@ const strangersShare: Readonly<Record<ClientPolicy, number>> = {
 const networkFactors = [8, 64];
 
 export interface Charges {
-  /** The installation's. */
-  readonly all: Charge | undefined;
   /** A client's own, as a stranger: its address's, and those of the networks that this is in. */
-  client(client: ClientAddress | undefined, policy: ClientPolicy): readonly Charge[];
+  client(client: ClientAddress, policy: ClientPolicy): readonly Charge[];
   /** The same after the installation's and the strangers' part of it. */
-  stranger(client: ClientAddress | undefined, policy: ClientPolicy): readonly Charge[];
-  payer(payer: Payer, tenant: Tenant | undefined): Charge | undefined;
+  stranger(client: ClientAddress, policy: ClientPolicy): readonly Charge[];
+  /** Outside tenants: the installation's and the account's. */
+  account(id: AccountId): readonly Charge[];
+  /** The installation's and the tenant's. */
+  tenant(tenant: Tenant | undefined): readonly Charge[];
   /** A bucket of its own, so that whoever has a signed URL can't spend what the tenant's users have. */
-  signed(tenant: Tenant): Charge | undefined;
-  host(request: FastifyRequest, tenant: Tenant | undefined): Charge | undefined;
+  signed(tenant: Tenant): readonly Charge[];
 }
 
 /** A page that asks for one list shows many files. */
 const signedFactor = 10;
 
-/** No charge where there is no limit. */
+/**
+ * The charges are made once for each tenant and client, whose objects are replaced when anything about them
+ * changes: a key takes several regular expressions. No charge where there is no limit.
+ */
 export function createCharges(limits: RateLimits): Charges {
   const plans = new Map(Object.entries(limits.plans));
   const all = charge("global", undefined, limits.global);
@@ -54,35 +56,64 @@ export function createCharges(limits: RateLimits): Charges {
       : charge("global", undefined, Math.ceil(limits.global * strangersShare[policy]), policy);
   const shares = { anonymous: share("anonymous"), credentials: share("credentials") };
 
-  const client: Charges["client"] = (client, policy) => {
-    const own = charge(policy, undefined, limits[policy], client?.block);
+  const clientCharges = (client: ClientAddress, policy: ClientPolicy): readonly Charge[] => {
+    const own = charge(policy, undefined, limits[policy], client.block);
     if (!own) return [];
-    const networks = client?.networks ?? [];
     return [
       own,
-      ...networks.map((network, index) => ({
+      ...client.networks.map((network, index) => ({
         policy,
         key: tenantKey(undefined, "limit", policy, network),
         perMinute: own.perMinute * (networkFactors[index] ?? 1),
       })),
     ];
   };
-
+  const clients = {
+    anonymous: remembered((client: ClientAddress) => clientCharges(client, "anonymous")),
+    credentials: remembered((client: ClientAddress) => clientCharges(client, "credentials")),
+  };
+  const strangerCharges = (policy: ClientPolicy) =>
+    remembered((client: ClientAddress) =>
+      present([all, shares[policy], ...clients[policy](client)]),
+    );
+  const strangers = {
+    anonymous: strangerCharges("anonymous"),
+    credentials: strangerCharges("credentials"),
+  };
+  const ofTenant = remembered((tenant: Tenant) =>
+    present([all, charge("tenant", tenant.id, tenantRate(plans, tenant))]),
+  );
+  const ofNoTenant = present([all]);
   return {
-    all,
-    client,
-    stranger: (address, policy) => present([all, shares[policy], ...client(address, policy)]),
-    payer: (payer, tenant) =>
-      payer.tenantId === undefined
-        ? charge("account", undefined, limits.account, payer.accountId)
-        : charge("tenant", payer.tenantId, tenantRate(plans, tenant)),
-    signed: (tenant) =>
-      charge("tenant", tenant.id, tenantRate(plans, tenant) * signedFactor, "signed"),
-    host: hostCharge,
+    client: (client, policy) => clients[policy](client),
+    stranger: (client, policy) => strangers[policy](client),
+    account: (id) => present([all, charge("account", undefined, limits.account, id)]),
+    tenant: (tenant) => (tenant ? ofTenant(tenant) : ofNoTenant),
+    signed: remembered((tenant: Tenant) =>
+      present([
+        all,
+        charge("tenant", tenant.id, tenantRate(plans, tenant) * signedFactor, "signed"),
+      ]),
+    ),
   };
 }
 
-export const present = (charges: readonly (Charge | undefined)[]): readonly Charge[] =>
+/** The same function, asked once for each object. */
+function remembered<T extends object>(
+  make: (of: T) => readonly Charge[],
+): (of: T) => readonly Charge[] {
+  const made = new WeakMap<T, readonly Charge[]>();
+  return (of) => {
+    let found = made.get(of);
+    if (!found) {
+      found = make(of);
+      made.set(of, found);
+    }
+    return found;
+  };
+}
+
+const present = (charges: readonly (Charge | undefined)[]): readonly Charge[] =>
   charges.filter((one) => one !== undefined);
 
 function charge(
@@ -97,8 +128,8 @@ function charge(
 }
 
 /** No charge where the host has no limit of its own. */
-function hostCharge({ host }: FastifyRequest, tenant: Tenant | undefined): Charge | undefined {
-  const limit = tenant?.hostSettings && hostSettingsOf(tenant, host)?.rateLimit;
+export function hostCharge({ host }: FastifyRequest, tenant: Tenant): Charge | undefined {
+  const limit = hostSettingsOf(tenant, host)?.rateLimit;
   if (!limit) return undefined;
   const { requestsPerSecond, burst = Math.max(1, Math.ceil(requestsPerSecond)) } = limit;
   return {
@@ -110,10 +141,10 @@ function hostCharge({ host }: FastifyRequest, tenant: Tenant | undefined): Charg
 }
 
 /** What platform administrators set for this tenant, or what its plan says. */
-function tenantRate(plans: ReadonlyMap<string, number>, tenant: Tenant | undefined): number {
-  const own = tenant && ownLimit(tenant, "requests_per_minute");
+function tenantRate(plans: ReadonlyMap<string, number>, tenant: Tenant): number {
+  const own = ownLimit(tenant, "requests_per_minute");
   if (own !== undefined) return Math.min(own, 1_000_000_000);
-  return plans.get(tenant?.plan ?? "") ?? plans.get("free") ?? 0;
+  return plans.get(tenant.plan) ?? plans.get("free") ?? 0;
 }
 
 /** What each limit is, for whoever was refused, and which setting an operator changes it with. */

@@ -8,9 +8,9 @@ import type { Principal } from "../../identity/principal.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import { tenantAccessDenied } from "../../tenancy/errors.ts";
 import type { Tenant, TenantId, UserId } from "../../tenancy/tenant.ts";
-import type { Resolve } from "../request/request-state.ts";
 import type { HttpServerOptions } from "../server/server.ts";
 import { resolvedFor, testServer } from "../server/test-server.ts";
+import type { Identify } from "../state/request-state.ts";
 import { createLimiter } from "./limiter.ts";
 import { createRequestLimits, type RequestLimitsOptions } from "./request-limits.ts";
 
@@ -63,7 +63,7 @@ export function serve(
   findTenant: RequestLimitsOptions["findTenant"] = (id) => tenants.find((one) => one.id === id),
 ) {
   const looked = vi.fn();
-  const resolve: Resolve = ({ headers }) => {
+  const identify: Identify = ({ headers }) => {
     looked();
     const name =
       headers.authorization?.slice("Bearer ".length) ??
@@ -85,7 +85,7 @@ export function serve(
   };
   const limiter = createLimiter({ clock: () => clock.now });
   const { app } = testServer([routes], {
-    resolve,
+    identify,
     limits: createRequestLimits({
       limits: { ...defaults, ...limits },
       metrics: createMetrics(),

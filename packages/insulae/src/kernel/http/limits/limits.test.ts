@@ -163,7 +163,7 @@ describe("the other limits", () => {
       [],
       {},
       {
-        resolve: () => {
+        identify: () => {
           throw new Error("the database is away");
         },
       },

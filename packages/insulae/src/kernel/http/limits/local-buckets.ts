@@ -99,15 +99,18 @@ export function createLocalBuckets(options: LocalBucketsOptions = {}): LocalBuck
         buckets.push(bucket);
         if (isEmpty(bucket, charge)) return outcome(buckets.length - 1, buckets);
       }
-      for (const [index, bucket] of buckets.entries()) {
-        const charge = charges[index];
-        if (charge) setSpent(bucket, bucket.spent + unitsOfRequest, charge);
+      let at = 0;
+      for (const charge of charges) {
+        const bucket = buckets[at++];
+        if (bucket) setSpent(bucket, bucket.spent + unitsOfRequest, charge);
       }
       return outcome(-1, buckets);
     },
     refusal(charges) {
       const now = clock();
-      for (const [index, charge] of charges.entries()) {
+      let index = -1;
+      for (const charge of charges) {
+        index += 1;
         const bucket = tableOf(charge).find(charge);
         if (bucket && isEmpty(settle(bucket, charge, now), charge)) {
           const spent: number[] = [];

@@ -180,7 +180,7 @@ function serve(redis: Redis) {
       }),
     ],
     {
-      resolve: () => resolvedFor(undefined),
+      identify: () => resolvedFor(undefined),
       limits: createRequestLimits({
         findTenant: () => undefined,
         limits: { global: 1_000, plans: {}, account: 0, anonymous: 0, credentials: 3 },

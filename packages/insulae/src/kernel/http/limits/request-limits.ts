@@ -10,32 +10,30 @@
  *
  * and to the host's, where that has a limit of its own: it is everybody's at that host.
  *
- * A request that will be refused costs next to nothing: the gate looks at the buckets before anybody is
+ * A request that will be refused costs next to nothing: `refuseIfExhausted` looks at the buckets before anybody is
  * looked up. For credentials that were good before, it looks at those that they were charged to; for all others, at the
  * client's. A refusal of somebody who is known (another tenant, a permission they lack) is charged to
- * them like what they are granted, so that it soon becomes a 429, and held back like one while there are
+ * them like what they are granted, so that it soon becomes a 429, and delayed like one while there are
  * many. Strangers don't spend what a tenant has: else anybody could spend it for them.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { RateLimits } from "../../../config/config.ts";
 import type { Route } from "../../feature/feature.ts";
 import { CallerRefused } from "../../identity/errors.ts";
-import { AppError, defineError } from "../../lib/errors.ts";
+import { AppError } from "../../lib/errors.ts";
+import { rateLimitExceeded } from "../../lib/http-errors.ts";
 import { chain, type MaybePromise } from "../../lib/maybe-promise.ts";
 import { counter, type Metrics } from "../../telemetry/metrics.ts";
 import { tenantInactive } from "../../tenancy/errors.ts";
 import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
-import { findState, type Resolve, type ResolvedRequest } from "../request/request-state.ts";
-import { type ClientPolicy, createCharges, explain, present } from "./charges.ts";
-import { createConcurrency, type Queue } from "./concurrency.ts";
-import { createGoodCredentials, type Payer, payerOf } from "./good-credentials.ts";
-import { createHold } from "./hold.ts";
+import type { Payer, RequestState } from "../state/request-state.ts";
+import { createCharges, explain, hostCharge } from "./charges.ts";
+import { createKnownCredentials } from "./known-credentials.ts";
 import type { Limiter } from "./limiter.ts";
 import type { Charge, Outcome, Policy } from "./local-buckets.ts";
 import { rateHeaders, remainingOf, retryAfterSeconds, windowSeconds } from "./rate-headers.ts";
-
-/** With `policy`, `limit`, `window` and `setting`: which limit it is, and what an operator changes. */
-export const rateLimitExceeded = defineError("rate_limit_exceeded", 429, "Rate limit exceeded");
+import { createRefusalDelay } from "./refusal-delay.ts";
+import { createTenantThrottle, type TenantThrottle } from "./tenant-throttle.ts";
 
 const refusals = counter(
   "insulae_rate_limited_requests_total",
@@ -46,29 +44,25 @@ const refusals = counter(
 /** So many 403 of known callers are answered at once in a second. */
 const callersRefusedPerSecond = 500;
 
+type Limit = Route["options"]["limit"];
+
+/** The steps of a request that limit it, in the order in which they come. */
 export interface RequestLimits {
   /**
-   * Refuses whoever would be refused anyway: what they showed was charged to a bucket that is empty now, or
+   * Refuses whoever would be refused anyway: what they present was charged to a bucket that is empty now, or
    * they are a stranger whose client's is.
    */
-  gate(request: FastifyRequest, reply: FastifyReply, route?: Route): MaybePromise<void>;
-  /** Charges the client if the work fails, and it is their fault. @throws what the work throws */
-  atOwnCost<T>(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    work: () => MaybePromise<T>,
-  ): MaybePromise<T>;
-  /** Finds out who asks, and charges them. @throws what `resolve` throws */
-  around(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    route: Route,
-    resolve: Resolve,
-  ): MaybePromise<ResolvedRequest>;
-  /** Has the request wait while its tenant has enough others at work. */
-  readonly queue: Queue;
-  /** For what is answered to everybody alike. */
-  stranger(request: FastifyRequest, reply: FastifyReply): MaybePromise<void>;
+  refuseIfExhausted(state: RequestState, limit?: Limit): MaybePromise<void>;
+  /** Charges those whom it makes no difference to who they are: strangers, log-ins, signed URLs. */
+  chargeAhead(state: RequestState, limit: Limit): MaybePromise<void>;
+  /** Charges the caller, or the client if nobody is known, and the host. */
+  chargeCaller(state: RequestState, limit: Limit): MaybePromise<void>;
+  /** Charges whose fault it is that a step failed, unless that is paid for. @throws the error, now or later */
+  chargeFailure(state: RequestState, error: unknown): MaybePromise<never>;
+  /** Charges the client, for what is answered to everybody alike. */
+  chargeAnonymous(state: RequestState): MaybePromise<void>;
+  /** Has the request wait while enough others of its tenant run. */
+  readonly throttle: TenantThrottle;
 }
 
 export interface RequestLimitsOptions {
@@ -92,49 +86,43 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
     metrics.counter(refusals, { policy });
   }
   const charges = createCharges(limits);
-  const good = createGoodCredentials();
-  const hold = createHold();
-  const holdCallers = createHold({ perSecond: callersRefusedPerSecond });
-
-  const strangerCharges = (request: FastifyRequest, policy: ClientPolicy) =>
-    charges.stranger(findState(request)?.client, policy);
-
-  const payerCharges = (payer: Payer, tenant: Tenant | undefined, host?: Charge) =>
-    present([charges.all, charges.payer(payer, tenant), host]);
+  const known = createKnownCredentials();
+  const delay = createRefusalDelay();
+  const delayCallers = createRefusalDelay({ perSecond: callersRefusedPerSecond });
 
   /** What a known caller's request would be charged to; undefined where that isn't at hand. */
   const knownCharges = (request: FastifyRequest, payer: Payer): readonly Charge[] | undefined => {
-    if (payer.tenantId === undefined) return payerCharges(payer, undefined);
+    if (payer.tenantId === undefined) return charges.account(payer.accountId);
     const tenant = findTenant(payer.tenantId);
     if (tenant instanceof Promise) {
-      // Resolving asks for it again, and hears of it if that fails.
+      // Identifying the caller asks for it again, and hears of it if that fails.
       tenant.catch(() => {});
       return undefined;
     }
-    if (!tenant) return undefined;
-    return payerCharges(payer, tenant, charges.host(request, tenant));
+    return tenant && withHost(charges.tenant(tenant), request, tenant);
   };
 
   /** What the request of a signed URL is charged to; undefined where it isn't valid, or its tenant is gone. */
   const signedCharges = (request: FastifyRequest): MaybePromise<readonly Charge[] | undefined> => {
     const id = signedFor?.(request);
     return chain(id && findTenant(id), (tenant) =>
-      tenant?.status === "active" ? present([charges.all, charges.signed(tenant)]) : undefined,
+      tenant?.status === "active" ? charges.signed(tenant) : undefined,
     );
   };
 
   /** What a request would be charged to, as far as can be told before anybody is looked up. */
-  const chargesAtGate = (request: FastifyRequest, limit: Route["options"]["limit"]) => {
+  const chargesBefore = (state: RequestState, limit: Limit) => {
+    const { request, client } = state;
     if (limit === "signed") {
-      return signedFor?.(request) ? undefined : strangerCharges(request, "anonymous");
+      return signedFor?.(request) ? undefined : charges.stranger(client, "anonymous");
     }
-    if (limit) return strangerCharges(request, limit);
-    const payer = good.payer(request);
-    if (payer) return knownCharges(request, payer);
+    if (limit) return charges.stranger(client, limit);
+    state.payer = known.payer(request);
+    if (state.payer) return knownCharges(request, state.payer);
     // New credentials may be good ones, for which strangers leave a part of the installation's bucket.
-    return good.shown(request)
-      ? charges.client(findState(request)?.client, "anonymous")
-      : strangerCharges(request, "anonymous");
+    return known.isPresented(request)
+      ? charges.client(client, "anonymous")
+      : charges.stranger(client, "anonymous");
   };
 
   /** Refuses, if that is the outcome; sooner or later, so that a flood's retries come slower. */
@@ -143,121 +131,115 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
     some: readonly Charge[],
     outcome: Outcome,
   ): MaybePromise<void> => {
-    const refusal = tell(reply, some, outcome, countRefused);
+    const refusal = setRateHeaders(reply, some, outcome, countRefused);
     if (!refusal) return;
-    return chain(hold(), () => {
+    return chain(delay(), () => {
       throw refusal;
     });
   };
-  const take = (reply: FastifyReply, some: readonly Charge[]): MaybePromise<void> =>
-    some.length === 0
-      ? undefined
-      : chain(limiter.take(some), (outcome) => settle(reply, some, outcome));
+  const take = (reply: FastifyReply, some: readonly Charge[]): MaybePromise<void> => {
+    if (some.length === 0) return;
+    const outcome = limiter.take(some);
+    return outcome instanceof Promise
+      ? outcome.then((taken) => settle(reply, some, taken))
+      : settle(reply, some, outcome);
+  };
 
   /** Whose fault it is pays: the caller, if they are known, or else the client. */
   const payForFailure = (
-    request: FastifyRequest,
-    reply: FastifyReply,
+    { request, reply, client, payer }: RequestState,
     error: unknown,
   ): MaybePromise<void> => {
     if (!(error instanceof AppError) || error.status >= 500) return;
     if (error instanceof CallerRefused) {
       const { caller } = error;
-      good.add(request, caller);
-      const tenant = caller.kind === "core" ? undefined : findTenant(caller.tenantId);
-      return chain(tenant, (found) => take(reply, payerCharges(payerOf(caller), found)));
+      known.add(request, caller, payer);
+      if (caller.kind === "core") return take(reply, charges.account(caller.id));
+      return chain(findTenant(caller.tenantId), (tenant) => take(reply, charges.tenant(tenant)));
     }
-    if (error.status === 401 || error.code === tenantInactive.code) good.forget(request);
-    return take(reply, strangerCharges(request, "anonymous"));
+    if (error.status === 401 || error.code === tenantInactive.code) known.forget(request);
+    return take(reply, charges.stranger(client, "anonymous"));
   };
 
-  const atOwnCost: RequestLimits["atOwnCost"] = (request, reply, work) => {
-    const failed = (error: unknown): MaybePromise<never> =>
-      chain(payForFailure(request, reply, error), (): MaybePromise<never> => {
+  return {
+    throttle: createTenantThrottle({ metrics }),
+    refuseIfExhausted(state, limit) {
+      const some = chargesBefore(state, limit);
+      const outcome = some && limiter.refusal(some);
+      return outcome && settle(state.reply, some, outcome);
+    },
+    chargeAhead(state, limit) {
+      const { request, reply, client } = state;
+      if (!limit && known.isPresented(request)) return;
+      state.isPaidAhead = true;
+      if (limit !== "signed") return take(reply, charges.stranger(client, limit ?? "anonymous"));
+      return chain(signedCharges(request), (some) =>
+        take(reply, some ?? charges.stranger(client, "anonymous")),
+      );
+    },
+    chargeCaller(state, limit) {
+      const { request, reply, client, caller, payer } = state;
+      const { user, tenant } = caller ?? {};
+      if (state.isPaidAhead) {
+        // The bucket of a signed URL is its tenant's, whatever the host.
+        return limit === "signed" ? undefined : take(reply, withHost([], request, tenant));
+      }
+      if (!user)
+        return take(reply, withHost(charges.stranger(client, "anonymous"), request, tenant));
+      known.add(request, user, payer);
+      const own = user.kind === "core" ? charges.account(user.id) : charges.tenant(tenant);
+      const taken = take(reply, withHost(own, request, tenant));
+      if (!tenant || user.kind === "core") return taken;
+      if (taken) return taken.then(() => count?.(tenant));
+      count?.(tenant);
+    },
+    chargeFailure(state, error) {
+      if (state.isPaidAhead) throw error;
+      return chain(payForFailure(state, error), (): MaybePromise<never> => {
         // Others have few enough before their client's bucket is empty; a plan may grant ten thousand.
-        const wait = error instanceof CallerRefused ? holdCallers() : undefined;
+        const wait = error instanceof CallerRefused ? delayCallers() : undefined;
         return chain(wait, () => {
           throw error;
         });
       });
-    try {
-      const done = work();
-      return done instanceof Promise ? done.catch(failed) : done;
-    } catch (error) {
-      return failed(error);
-    }
-  };
-
-  return {
-    atOwnCost,
-    queue: createConcurrency({ metrics }),
-    stranger: (request, reply) => take(reply, strangerCharges(request, "anonymous")),
-    gate(request, reply, route) {
-      const some = chargesAtGate(request, route?.options.limit);
-      const outcome = some && limiter.refusal(some);
-      return outcome && settle(reply, some, outcome);
     },
-    around(request, reply, route, resolve) {
-      const { limit } = route.options;
-      if (limit === "signed") {
-        const paid = chain(signedCharges(request), (some) =>
-          take(reply, some ?? strangerCharges(request, "anonymous")),
-        );
-        return chain(paid, () => resolve(request, route));
-      }
-      if (limit || !good.shown(request)) {
-        const paid = take(reply, strangerCharges(request, limit ?? "anonymous"));
-        return chain(
-          chain(paid, () => resolve(request, route)),
-          (found) => {
-            const host = charges.host(request, found.tenant);
-            return host ? chain(take(reply, [host]), () => found) : found;
-          },
-        );
-      }
-      return chain(
-        atOwnCost(request, reply, () => resolve(request, route)),
-        (found) => {
-          const { user, tenant } = found;
-          const host = charges.host(request, tenant);
-          if (!user) {
-            const some = present([...strangerCharges(request, "anonymous"), host]);
-            return chain(take(reply, some), () => found);
-          }
-          good.add(request, user);
-          return chain(take(reply, payerCharges(payerOf(user), tenant, host)), () => {
-            if (tenant && user.kind !== "core") count?.(tenant);
-            return found;
-          });
-        },
-      );
-    },
+    chargeAnonymous: ({ reply, client }) => take(reply, charges.stranger(client, "anonymous")),
   };
 }
 
+/** These, and the host's, if it has a limit of its own. */
+function withHost(
+  some: readonly Charge[],
+  request: FastifyRequest,
+  tenant: Tenant | undefined,
+): readonly Charge[] {
+  const host = tenant?.hostSettings && hostCharge(request, tenant);
+  return host ? [...some, host] : some;
+}
+
 /**
- * Tells the client of the bucket that refused it, or of that with the least left of its own.
+ * Names the bucket that refused the client, or the one of its own with the least left.
  *
  * @returns the refusal, if it is one.
  */
-function tell(
+function setRateHeaders(
   reply: FastifyReply,
   charges: readonly Charge[],
   { refused, spent }: Outcome,
   countRefused: (policy: Policy) => void,
 ): AppError | undefined {
   const index = refused >= 0 ? refused : scarcest(charges, spent);
-  const [told, missing = 0] = [charges[index], spent[index]];
+  const [named, missing = 0] = [charges[index], spent[index]];
   // What is left for all is nobody's business, while there is something left.
-  if (!told || (told.policy === "global" && refused < 0)) return undefined;
-  const headers = rateHeaders(told, missing, Date.now());
+  if (!named || (named.policy === "global" && refused < 0)) return undefined;
+  const headers = rateHeaders(named, missing, Date.now());
   for (const [name, value] of headers) reply.header(name, value);
   if (refused < 0) return undefined;
-  countRefused(told.policy);
-  const retryAfter = retryAfterSeconds(told, missing);
+  countRefused(named.policy);
+  const retryAfter = retryAfterSeconds(named, missing);
   return rateLimitExceeded({
     headers: { "retry-after": String(retryAfter) },
-    ...explain(told, windowSeconds(told), retryAfter),
+    ...explain(named, windowSeconds(named), retryAfter),
   });
 }
 
@@ -277,9 +259,12 @@ function scarcest(charges: readonly Charge[], spent: readonly number[]): number 
 
 /** Nothing is limited: for what a load balancer asks. */
 export const unlimited: RequestLimits = {
-  gate() {},
-  atOwnCost: (_request, _reply, work) => work(),
-  around: (request, _reply, route, resolve) => resolve(request, route),
-  queue: () => undefined,
-  stranger() {},
+  refuseIfExhausted() {},
+  chargeAhead() {},
+  chargeCaller() {},
+  chargeFailure(_state, error) {
+    throw error;
+  },
+  chargeAnonymous() {},
+  throttle: () => undefined,
 };

@@ -1,13 +1,10 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ErrorShape } from "../../feature/feature.ts";
 import type { CallSite } from "../../lib/call-site.ts";
-import type { AppError } from "../../lib/errors.ts";
+import { type AppError, asError } from "../../lib/errors.ts";
 import { internalError } from "../../lib/http-errors.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import type { Cors } from "../request/cors.ts";
-import type { Entrance } from "../request/entrance.ts";
-import { findState, requestLog } from "../request/request-state.ts";
-import { asError } from "./answer.ts";
+import { findState, requestLog } from "../state/request-state.ts";
 import type { CheckJson } from "./answer-check.ts";
 import { type ConstraintErrors, isDatabaseError, isRefusedValue } from "./database-errors.ts";
 import {
@@ -29,8 +26,10 @@ declare module "fastify" {
 
 export interface AnswerErrorOptions {
   readonly constraints: ConstraintErrors;
-  readonly stray: Entrance["stray"];
-  readonly admitError: Cors["admitError"];
+  /** Begins a request that the router refused, before there was a route. */
+  readonly beginUnrouted: (request: FastifyRequest, reply: FastifyReply) => void;
+  /** Lets pages of other origins read the error. */
+  readonly admitError: (request: FastifyRequest, reply: FastifyReply) => void;
   /** Whether problems say what was wrong: not in production. */
   readonly debug: boolean;
   readonly log: Logger;
@@ -39,7 +38,7 @@ export interface AnswerErrorOptions {
 /** Fastify's error handler: the one place where errors become answers. */
 export function createAnswerError({
   constraints,
-  stray,
+  beginUnrouted,
   admitError,
   debug,
   log,
@@ -53,7 +52,7 @@ export function createAnswerError({
 
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     // Errors of the router come before any route.
-    if (!findState(request)) stray(request, reply);
+    if (!findState(request)) beginUnrouted(request, reply);
     admitError(request, reply);
     let thrown = error;
     let visible = visibleError(error, constraints);

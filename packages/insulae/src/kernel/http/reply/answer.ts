@@ -6,6 +6,7 @@
  */
 import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
+import { asError } from "../../lib/errors.ts";
 import { Json } from "../../lib/json.ts";
 import { takeInTime } from "../../lib/take-in-time.ts";
 import { respellerOf } from "../../lib/times.ts";
@@ -175,11 +176,6 @@ export function createAnswer(
 export async function settle(value: unknown): Promise<unknown> {
   const settled = await value;
   return isQuery(settled) ? settled.execute() : settled;
-}
-
-/** What was thrown, as an error: Fastify takes nothing else for one. */
-export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {

@@ -1,58 +1,53 @@
 /**
- * What is kept of a request that has ended: its figures, and, where the log wants them, one line: which
+ * When a response closes: records its metrics, ends its span and, at level info, writes one access-log line: which
  * route, for whom, how it ended. Never the query, which may hold what people search for, and never
  * headers.
  */
-import type { FastifyReply, FastifyRequest } from "fastify";
 import type { CountRequest } from "../../telemetry/http-metrics.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { type RequestState, standIn } from "./request-state.ts";
+import { type RequestState, standIn } from "../state/request-state.ts";
 
-/** Counts the request, and writes the line, when the answer has left or the client has gone. */
-export function keepWhenDone(
-  request: FastifyRequest,
-  reply: FastifyReply,
+/** @param log where the access-log line goes, if it is wanted. */
+export function recordRequest(
   state: RequestState,
   count: CountRequest,
   log: Logger | undefined,
 ): void {
-  const { raw } = reply;
-  raw.on("close", () => {
-    const { startedAt, resolved, span } = state;
-    const endedAt = performance.now();
-    // `inject()` has a socket that never closes, and does not wait for it.
-    const aborted = !raw.writableEnded || (!raw.writableFinished && raw.socket?.destroyed === true);
-    count({
-      method: request.method,
-      status: raw.statusCode,
-      aborted,
-      startedAt,
-      endedAt,
-      tenant: resolved?.tenant,
-    });
-    span?.end(
-      {
-        "http.response.status_code": raw.statusCode,
-        "insulae.tenant.id": resolved?.tenant?.id,
-        "user.id": resolved?.user?.id,
-        ...(aborted && { "insulae.aborted": true }),
-      },
-      raw.statusCode >= 500 ? `${raw.statusCode}` : undefined,
-    );
-    log?.info(
-      {
-        request_id: request.id,
-        tenant_id: resolved?.tenant?.id,
-        user_id: resolved?.user?.id,
-        ...standIn(resolved?.credential),
-        ...(span && { trace_id: span.traceId }),
-        method: request.method,
-        route: state.path,
-        status: raw.statusCode,
-        duration_ms: Math.round((endedAt - startedAt) * 100) / 100,
-        ...(aborted && { aborted: true }),
-      },
-      "request",
-    );
+  const { startedAt, request, caller, span } = state;
+  const { raw } = state.reply;
+  const endedAt = performance.now();
+  // `inject()` has a socket that never closes, and does not wait for it.
+  const aborted = !raw.writableEnded || (!raw.writableFinished && raw.socket?.destroyed === true);
+  count({
+    method: request.method,
+    status: raw.statusCode,
+    aborted,
+    startedAt,
+    endedAt,
+    tenant: caller?.tenant,
   });
+  span?.end(
+    {
+      "http.response.status_code": raw.statusCode,
+      "insulae.tenant.id": caller?.tenant?.id,
+      "user.id": caller?.user?.id,
+      ...(aborted && { "insulae.aborted": true }),
+    },
+    raw.statusCode >= 500 ? `${raw.statusCode}` : undefined,
+  );
+  log?.info(
+    {
+      request_id: request.id,
+      tenant_id: caller?.tenant?.id,
+      user_id: caller?.user?.id,
+      ...standIn(caller?.credential),
+      ...(span && { trace_id: span.traceId }),
+      method: request.method,
+      route: state.path,
+      status: raw.statusCode,
+      duration_ms: Math.round((endedAt - startedAt) * 100) / 100,
+      ...(aborted && { aborted: true }),
+    },
+    "request",
+  );
 }

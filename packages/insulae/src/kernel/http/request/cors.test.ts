@@ -19,7 +19,7 @@ const server = (credentials = false, refuseEverybody = false) =>
       credentials,
     },
     ...(refuseEverybody && {
-      resolve: () => {
+      identify: () => {
         throw authenticationRequired();
       },
     }),

@@ -100,7 +100,7 @@ export function createCors(options: CorsSetting): Cors {
       return;
     }
     if (localPages && isLocal(origin)) return;
-    return chain(origins.judge(origin, host), (verdict) => {
+    return chain(origins.classify(origin, host), (verdict) => {
       if (verdict === "foreign") refuse(origin);
     });
   };
@@ -121,11 +121,11 @@ export function createCors(options: CorsSetting): Cors {
           onForeign?.(origin);
         }
       };
-      return chain(origins.judge(origin, request.host), settle);
+      return chain(origins.classify(origin, request.host), settle);
     },
     preflight(request, reply) {
       const { origin = "" } = request.headers;
-      return chain(origins.judge(origin, request.host), (verdict) => {
+      return chain(origins.classify(origin, request.host), (verdict) => {
         if (verdict === "foreign") refuse(origin);
         grant(reply, origin);
       });

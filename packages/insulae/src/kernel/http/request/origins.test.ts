@@ -42,7 +42,7 @@ describe("in development", () => {
     "http://a.localhost",
   ])("%s is allowed", (origin) => {
     expect([
-      local.judge(origin, "localhost:8000"),
+      local.classify(origin, "localhost:8000"),
       local.isKnown(origin, "localhost:8000"),
     ]).toEqual(["allowed", true]);
   });
@@ -57,7 +57,7 @@ describe("in development", () => {
     "file://localhost",
   ])("%s is foreign", (origin) => {
     expect([
-      local.judge(origin, "localhost:8000"),
+      local.classify(origin, "localhost:8000"),
       local.isKnown(origin, "localhost:8000"),
     ]).toEqual(["foreign", false]);
   });
@@ -95,29 +95,29 @@ describe("an origin", () => {
 
   // Shows S2-046, S1-167
   it("is allowed if it is on the platform's list", () => {
-    expect(origins.judge("https://app.example.org", platformHost)).toBe("allowed");
-    expect(origins.judge("http://localhost:3000", "shop.acme.example")).toBe("allowed");
+    expect(origins.classify("https://app.example.org", platformHost)).toBe("allowed");
+    expect(origins.classify("http://localhost:3000", "shop.acme.example")).toBe("allowed");
   });
 
   it("is the API's own if the host is the same", () => {
-    expect(origins.judge("https://api.example.com:8443", platformHost)).toBe("own");
-    expect(origins.judge("https://unknown.example", "unknown.example")).toBe("own");
-    expect(origins.judge("http://api.example.com:8443", platformHost)).toBe("foreign");
+    expect(origins.classify("https://api.example.com:8443", platformHost)).toBe("own");
+    expect(origins.classify("https://unknown.example", "unknown.example")).toBe("own");
+    expect(origins.classify("http://api.example.com:8443", platformHost)).toBe("foreign");
   });
 
   it("of a tenant's list counts at that tenant's hosts, and nowhere else", () => {
-    expect(origins.judge("https://partner.example", "shop.acme.example")).toBe("allowed");
-    expect(origins.judge("https://spelled.example", "acme.example.com")).toBe("allowed");
-    expect(origins.judge("https://partner.example", platformHost)).toBe("foreign");
-    expect(origins.judge("https://partner.example", "other.example.com")).toBe("foreign");
-    expect(origins.judge("https://partner.example", "gone.example.com")).toBe("foreign");
+    expect(origins.classify("https://partner.example", "shop.acme.example")).toBe("allowed");
+    expect(origins.classify("https://spelled.example", "acme.example.com")).toBe("allowed");
+    expect(origins.classify("https://partner.example", platformHost)).toBe("foreign");
+    expect(origins.classify("https://partner.example", "other.example.com")).toBe("foreign");
+    expect(origins.classify("https://partner.example", "gone.example.com")).toBe("foreign");
   });
 
   it("of another host of the same tenant is allowed", () => {
-    expect(origins.judge("https://www.acme.example:8443", "shop.acme.example")).toBe("allowed");
-    expect(origins.judge("https://acme.example.com:8443", "shop.acme.example")).toBe("allowed");
-    expect(origins.judge("https://www.acme.example:8443", platformHost)).toBe("foreign");
-    expect(origins.judge("http://www.acme.example:8443", "shop.acme.example")).toBe("foreign");
+    expect(origins.classify("https://www.acme.example:8443", "shop.acme.example")).toBe("allowed");
+    expect(origins.classify("https://acme.example.com:8443", "shop.acme.example")).toBe("allowed");
+    expect(origins.classify("https://www.acme.example:8443", platformHost)).toBe("foreign");
+    expect(origins.classify("http://www.acme.example:8443", "shop.acme.example")).toBe("foreign");
   });
 
   it.each([
@@ -132,7 +132,7 @@ describe("an origin", () => {
     "https://app.example.org%2eevil.example",
     "https://app.example.org@evil.example",
   ])("%s only looks like an allowed one", (text) => {
-    expect(origins.judge(text, platformHost)).toBe("foreign");
+    expect(origins.classify(text, platformHost)).toBe("foreign");
   });
 
   // Shows S1-167
@@ -166,14 +166,14 @@ describe("an origin", () => {
     const pair = origin.chain((one) => fc.tuple(fc.constant(one), neighbour(one)));
     fc.assert(
       fc.property(pair, ([listed, asking]) => {
-        const { judge } = createOrigins({
+        const { classify } = createOrigins({
           platform: [text(listed)],
           baseUrl: () => "https://api.invalid",
           baseDomain: "invalid",
           findTenant: () => undefined,
           findKnownTenant: () => undefined,
         });
-        const allowed = judge(text(asking), "api.invalid") === "allowed";
+        const allowed = classify(text(asking), "api.invalid") === "allowed";
         expect(allowed).toBe(parts(listed) === parts(asking));
       }),
       { numRuns: 500 },
@@ -187,7 +187,7 @@ describe("an origin", () => {
         fc.constantFrom("", "https://", "https://app.example.org"),
         (tail, head) => {
           const asking = head + tail;
-          const verdict = origins.judge(asking, platformHost);
+          const verdict = origins.classify(asking, platformHost);
           if (canonicalOrigin(asking) !== "https://app.example.org")
             expect(verdict).toBe("foreign");
         },

@@ -22,8 +22,8 @@ export interface Origins {
    * @param origin the header `Origin` as it came. @param host the header `Host`.
    * @throws invalidHost
    */
-  judge(origin: string, host: string): MaybePromise<OriginVerdict>;
-  /** Whether `judge` says `allowed`, as far as memory can tell: it looks nothing up and never throws. */
+  classify(origin: string, host: string): MaybePromise<OriginVerdict>;
+  /** Whether `classify` says `allowed`, as far as memory can tell: it looks nothing up and never throws. */
   isKnown(origin: string, host: string): boolean;
 }
 
@@ -114,7 +114,7 @@ export function createOrigins(options: OriginsOptions): Origins {
     (listOf(tenant).has(origin) || hostListOf(tenant, host).has(origin));
 
   return {
-    judge(header, host) {
+    classify(header, host) {
       const origin = canonicalOrigin(header);
       if (origin === undefined) return "foreign";
       if (isOwn(origin, host, protocol)) return "own";

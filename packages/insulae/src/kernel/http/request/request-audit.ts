@@ -4,7 +4,7 @@ import type { RouteContext } from "../../feature/feature.ts";
 import { type Credential, impersonatorOf } from "../../identity/credential.ts";
 import type { Principal } from "../../identity/principal.ts";
 import { Json } from "../../lib/json.ts";
-import { findState, type ResolvedRequest } from "./request-state.ts";
+import { type Caller, findState } from "../state/request-state.ts";
 
 /** From where a request came. */
 export const requestSource = (
@@ -18,7 +18,7 @@ export const requestSource = (
 /** What an entry knows from its request: who, and from where. */
 function requestOrigin(
   request: FastifyRequest,
-  { user, credential }: Pick<ResolvedRequest, "user" | "credential">,
+  { user, credential }: Pick<Caller, "user" | "credential">,
 ): Pick<AuditEntry, "actor" | "impersonator" | "ip" | "userAgent" | "requestId"> {
   return {
     actor: actorOf(user, credential),
@@ -30,10 +30,10 @@ function requestOrigin(
 /** The handler's `audit`. */
 export function requestAudit(
   request: FastifyRequest,
-  resolved: ResolvedRequest,
+  caller: Caller,
   context: RouteContext,
 ): TenantAudit {
-  const { tenant: known, platform } = resolved;
+  const { tenant: known, platform } = caller;
   return ({ tenant = context === "core" ? null : known, ...event }, tx) => {
     // The types don't let a tenant's handler name another; nor do we.
     if (context === "tenant" && tenant?.id !== known?.id) {
@@ -41,7 +41,7 @@ export function requestAudit(
     }
     const state = findState(request);
     if (state) state.audited = true;
-    const { actor = undefined, ...origin } = requestOrigin(request, resolved);
+    const { actor = undefined, ...origin } = requestOrigin(request, caller);
     return platform.audit(
       { ...origin, ...event, actor: event.actor ?? actor, tenant: tenant ?? undefined },
       tx,

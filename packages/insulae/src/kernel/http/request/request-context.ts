@@ -7,6 +7,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { QuotaName } from "../../../config/quotas.ts";
 import type { TenantAudit } from "../../audit/audit.ts";
 import type { Cache } from "../../cache/cache.ts";
+import type { Cursors } from "../../feature/cursor.ts";
 import type { Events } from "../../feature/events.ts";
 import type { RequestInfo } from "../../feature/feature.ts";
 import type { BaseContext, RouteContext } from "../../feature/handler.ts";
@@ -27,9 +28,8 @@ import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Tenant } from "../../tenancy/tenant.ts";
 import type { CountedMetric } from "../../usage/counts.ts";
-import type { Cursors } from "../api/cursor.ts";
+import { type Caller, findState, requestLog } from "../state/request-state.ts";
 import { requestAudit } from "./request-audit.ts";
-import { findState, type ResolvedRequest, requestLog } from "./request-state.ts";
 
 type AnyBase = Omit<BaseContext<never, never, never, never>, "params" | "query" | "body">;
 
@@ -52,14 +52,14 @@ export class RequestContext implements AnyBase {
   readonly body: unknown;
   readonly precondition: ((current: unknown) => void) | undefined;
   readonly #setting: RouteSetting;
-  readonly #resolved: ResolvedRequest;
+  readonly #resolved: Caller;
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
   #session: OpenedSession | undefined;
 
   constructor(
     setting: RouteSetting,
-    resolved: ResolvedRequest,
+    resolved: Caller,
     request: FastifyRequest,
     reply: FastifyReply,
     precondition?: (current: unknown) => void,
@@ -81,7 +81,7 @@ export class RequestContext implements AnyBase {
     return this.#setting.context === "core" ? undefined : this.#resolved.tenant;
   }
 
-  get db(): ResolvedRequest["db"] {
+  get db(): Caller["db"] {
     return this.#setting.context === "core" ? undefined : this.#resolved.db;
   }
 

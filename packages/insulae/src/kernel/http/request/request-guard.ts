@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { AppError } from "../../lib/errors.ts";
 import { badRequest, uriTooLong } from "../../lib/http-errors.ts";
+import type { RequestState } from "../state/request-state.ts";
 
 const maxUrlLength = 8_000;
 const slash = 0x2f;
@@ -22,12 +23,18 @@ export function takeOriginForm(request: IncomingMessage): void {
   request.url = rest.startsWith("/") ? rest : `/${rest}`;
 }
 
+/** The first check of a request. @throws AppError */
+export function refuseMalformed({ request }: RequestState): void {
+  const problem = requestProblem(request.raw);
+  if (problem) throw problem;
+}
+
 /**
- * Refuses what only an attacker or a broken proxy sends, before anything is made of it: an address
+ * Finds what only an attacker or a broken proxy sends, before anything is made of it: an address
  * that is not a path, is too long, or has a NUL, which PostgreSQL could not store; a query that can't be
  * decoded; two headers where one decides; and encodings that a proxy may read in another way.
  */
-export function requestProblem(request: IncomingMessage): AppError | undefined {
+function requestProblem(request: IncomingMessage): AppError | undefined {
   const url = request.url ?? "";
   if (url.length > maxUrlLength) return uriTooLong();
   if (url.charCodeAt(0) !== slash) {

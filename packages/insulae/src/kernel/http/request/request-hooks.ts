@@ -1,17 +1,15 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Feature, Route } from "../../feature/feature.ts";
 import { type AnsweredRequest, type HookedRequest, inTurn } from "../../feature/hooks.ts";
-import type { MaybePromise } from "../../lib/maybe-promise.ts";
 import { routePath } from "../api/declarations.ts";
+import { findState, requestLog } from "../state/request-state.ts";
+import type { Step } from "./pipeline.ts";
 import { RequestContext, type RouteSetting } from "./request-context.ts";
-import { findState, type ResolvedRequest, requestLog } from "./request-state.ts";
 
 /** The hooks of all features, for one route; undefined where no feature has one. */
 export interface RouteHooks {
   /** @throws what a hook throws */
-  readonly before:
-    | ((request: FastifyRequest, reply: FastifyReply, found: ResolvedRequest) => MaybePromise<void>)
-    | undefined;
+  readonly before: Step | undefined;
   readonly after: ((request: FastifyRequest, reply: FastifyReply) => void) | undefined;
 }
 
@@ -29,13 +27,14 @@ export function createRouteHooks(
       before:
         requestHooks.length === 0
           ? undefined
-          : (request, reply, found) => {
+          : (state) => {
+              const { request, reply, caller } = state;
+              if (!caller) return;
               const refused = (error: unknown): never => {
-                const state = findState(request);
-                if (state) state.refusedByHook = true;
+                state.refusedByHook = true;
                 throw error;
               };
-              const context = new HookContext(about, narrow, found, request, reply);
+              const context = new HookContext(about, narrow, caller, request, reply);
               try {
                 // Each was declared for its own feature's tables, which are this tenant's.
                 const waiting = inTurn<never>(requestHooks, context as never);
@@ -49,8 +48,8 @@ export function createRouteHooks(
           ? undefined
           : (request, reply) => {
               const state = findState(request);
-              if (!state?.resolved) return;
-              const context = new HookContext(about, narrow, state.resolved, request, reply);
+              if (!state?.caller) return;
+              const context = new HookContext(about, narrow, state.caller, request, reply);
               context.response = {
                 status: reply.raw.statusCode,
                 milliseconds: performance.now() - state.startedAt,

@@ -1,95 +1,78 @@
 /**
- * Registers the routes of features. What happens to a request here, in this order: it is admitted (from
- * which page?), resolved (for whom, and may they?), waits for its tenant's turn, takes a place where only
- * so many may run at a time, is shown to the hooks,
- * its body is read, its parts are validated, the handler runs, and what it returned is sent. Nothing of
- * it waits unless it has to.
+ * Registers the routes of features. A request goes through the steps of `pipeline.ts`; then its body is read,
+ * its parts are validated, the handler runs, and what it returned is sent. Nothing of it waits unless it has to.
  */
 import type { IncomingMessage } from "node:http";
-import type {
-  FastifyInstance,
-  FastifyReply,
-  FastifyRequest,
-  HookHandlerDoneFunction,
-} from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import type { Cursors } from "../../feature/cursor.ts";
 import type { Feature, Route } from "../../feature/feature.ts";
-import { AppError } from "../../lib/errors.ts";
-import { chain, type MaybePromise } from "../../lib/maybe-promise.ts";
+import type { Authorise } from "../../identity/authorise.ts";
+import { AppError, asError } from "../../lib/errors.ts";
+import { chain } from "../../lib/maybe-promise.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { within } from "../../telemetry/tracing.ts";
 import { tenantNotFound } from "../../tenancy/errors.ts";
 import type { Validator, Validators } from "../../validation/validation.ts";
 import { boundRoutes } from "../api/bounded-routes.ts";
-import type { Cursors } from "../api/cursor.ts";
 import { responsesOf, routePath } from "../api/declarations.ts";
 import { errorSchemas } from "../api/declared-errors.ts";
+import { type EtagSources, etagSourceOf, etagSources, taggedAnswers } from "../api/etag-sources.ts";
+import { keyNotTaken, refusesIdempotencyKey, takesIdempotencyKey } from "../api/idempotency-key.ts";
 import { problemSchema } from "../api/openapi.ts";
 import { formConfigOf, isBodyOptional } from "../body/form-body.ts";
 import { registerStreams, streamKindOf, streamReader } from "../body/stream-body.ts";
-import {
-  answerOnce,
-  keyNotTaken,
-  refusesIdempotencyKey,
-  takesIdempotencyKey,
-} from "../idempotency/idempotency.ts";
+import { answerOnce } from "../idempotency/idempotency.ts";
 import type { RequestLimits } from "../limits/request-limits.ts";
-import { asError, createAnswer, settle } from "../reply/answer.ts";
+import { createAnswer, settle } from "../reply/answer.ts";
 import type { AnswerChecks } from "../reply/answer-check.ts";
-import {
-  createConditional,
-  type ShownResources,
-  shownBefore,
-  shownResources,
-  taggedAnswers,
-} from "../reply/conditional.ts";
 import { type OpenSocket, refusalOf } from "../sockets/socket-route.ts";
+import { type Caller, findState, type Identify, requestLog } from "../state/request-state.ts";
+import type { BeginAt } from "./begin-request.ts";
+import { createConditional } from "./conditional.ts";
 import type { Cors } from "./cors.ts";
-import type { EnterAt } from "./entrance.ts";
-import { obeyHost } from "./host-rules.ts";
+import { type RoutePipeline, routeSteps, type Step, takeThrough } from "./pipeline.ts";
 import { targetOf } from "./request-audit.ts";
 import { RequestContext, type RouteSetting } from "./request-context.ts";
-import { createRouteHooks, type RouteHooks } from "./request-hooks.ts";
-import {
-  findState,
-  type RequestState,
-  type Resolve,
-  type ResolvedRequest,
-  requestLog,
-} from "./request-state.ts";
+import { createRouteHooks } from "./request-hooks.ts";
 
 export interface RoutesOptions {
   readonly features: readonly Feature[];
-  readonly enterAt: EnterAt;
+  readonly beginAt: BeginAt;
   readonly limits: RequestLimits;
-  readonly admit: Cors["admit"];
+  readonly admitOrigin: Cors["admit"];
+  readonly admitHost: RoutePipeline["admitHost"];
   readonly openSocket: OpenSocket;
-  readonly resolve: Resolve;
+  readonly identify: Identify;
+  readonly authorise: Authorise;
   readonly cursors: Cursors;
   readonly validators: Validators;
   /** Absent in production. */
   readonly answerChecks: AnswerChecks | undefined;
   /** See `registerStreams`. */
-  readonly takeTime: (request: IncomingMessage) => void;
+  readonly allowSlowBody: (request: IncomingMessage) => void;
   readonly baseUrl: () => string;
   /** Of the node. */
   readonly workers: number;
+  /** Whether traces are collected. */
+  readonly traced: boolean;
   readonly log: Logger;
 }
 
 /** Registers the routes; they must have passed `checkDeclarations`. */
 export function registerRoutes(app: FastifyInstance, options: RoutesOptions): void {
-  const shown = shownResources(options.features);
+  const sources = etagSources(options.features);
   const hooks = createRouteHooks(options.features);
   const bounded = boundRoutes(options.workers);
   const routes = options.features.flatMap((feature) => feature.routes);
   const [streams = [], others = []] = [true, false].map((wanted) =>
     routes.filter((route) => (streamKindOf(route) !== undefined) === wanted),
   );
-  for (const route of others) registerRoute(app, route, options, shown, hooks, bounded(route));
+  for (const route of others) registerRoute(app, route, options, sources, hooks, bounded(route));
   if (streams.length === 0) return;
-  registerStreams(app, options.takeTime, (inner) => {
-    for (const route of streams) registerRoute(inner, route, options, shown, hooks, bounded(route));
+  registerStreams(app, options.allowSlowBody, (inner) => {
+    for (const route of streams)
+      registerRoute(inner, route, options, sources, hooks, bounded(route));
   });
 }
 
@@ -101,9 +84,9 @@ function registerRoute(
   app: FastifyInstance,
   route: Route,
   options: RoutesOptions,
-  shown: ShownResources,
+  sources: EtagSources,
   hooks: ReturnType<typeof createRouteHooks>,
-  begin: ReturnType<ReturnType<typeof boundRoutes>>,
+  place: ReturnType<ReturnType<typeof boundRoutes>>,
 ): void {
   const url = routePath(route);
   const responses = responsesOf(route.options.response);
@@ -121,37 +104,41 @@ function registerRoute(
   };
   const validate = requestValidator(route, options.validators);
   const check = options.answerChecks?.(responses, list);
-  const answer = createAnswer(responses, list, taggedAnswers(route, shown), check);
-  const changed = shownBefore(route, shown);
+  const answer = createAnswer(responses, list, taggedAnswers(route, sources), check);
+  const changed = etagSourceOf(route, sources);
   const conditional = changed && createConditional(changed);
   const idempotent = takesIdempotencyKey(route);
   const handle = audited(route);
   const { before, after } = hooks(route, setting);
+  const takePlace: Step | undefined = place && ((state) => place(state.caller?.tenant, state));
 
   const answerTo = (request: FastifyRequest, reply: FastifyReply): void => {
     // The client went away while its body was read.
     if (reply.raw.destroyed) return;
-    const resolved = findState(request)?.resolved;
-    if (!resolved || (context === "tenant" && !resolved.tenant)) {
+    const caller = findState(request)?.caller;
+    if (!caller || (context === "tenant" && !caller.tenant)) {
       throw new Error(`${list} was reached without a tenant`);
     }
     validate(request);
     if (route.options.socket) {
-      const { openSocket, resolve } = options;
-      const ask = (now: ResolvedRequest) =>
-        handle(new RequestContext(setting, now, request, reply));
-      openSocket({ request, reply, route, resolved, resolve, ask });
+      const ask = (now: Caller) => handle(new RequestContext(setting, now, request, reply));
+      const checkCaller = () =>
+        chain(options.identify(request, route), (now) => {
+          options.authorise(route, now);
+          return now;
+        });
+      options.openSocket({ request, reply, route, caller, checkCaller, ask });
       return;
     }
     if (status !== 200) reply.code(status);
     const condition = conditional?.conditionOf(request);
     if (conditional && condition) {
-      const call = { setting, resolved, request, reply };
+      const call = { setting, caller, request, reply };
       const { context, value } = conditional.run(call, condition, handle);
       answer.send(reply, value, () => context.finish());
       return;
     }
-    const called = new RequestContext(setting, resolved, request, reply);
+    const called = new RequestContext(setting, caller, request, reply);
     if (!idempotent || request.headers["idempotency-key"] === undefined) {
       answer.send(reply, handle(called), () => called.finish());
       return;
@@ -160,7 +147,7 @@ function registerRoute(
     answerOnce({
       request,
       reply,
-      resolved,
+      caller,
       log,
       // A handler that throws at once is to be caught like one that rejects.
       async run() {
@@ -182,16 +169,22 @@ function registerRoute(
       errorShape: route.options.errorShape,
       ...formConfigOf(route),
       declaredAt: route.at,
-      checkError: options.answerChecks?.(errorSchemas(route, shown, openProblem), list),
+      checkError: options.answerChecks?.(errorSchemas(route, sources, openProblem), list),
     },
-    onRequest: entrance(route, options, before, begin),
+    onRequest: takeThrough(
+      options.beginAt(url),
+      routeSteps({ ...options, route, takePlace, runHooks: before }),
+      (error) => refusalOf(route, error),
+    ),
     ...(after && {
       onResponse: (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
         after(request, reply);
         done();
       },
     }),
-    handler: (request, reply) => within(findState(request)?.span, () => answerTo(request, reply)),
+    handler: options.traced
+      ? (request, reply) => within(findState(request)?.span, () => answerTo(request, reply))
+      : answerTo,
   });
 }
 
@@ -202,66 +195,6 @@ function bodyLimitOf({ options }: Route, standard: number): number {
   const isForStrangers = options.permission === "public" || options.limit === "credentials";
   return options.bodyLimit ?? (isForStrangers ? Math.min(strangersBodyLimit, standard) : standard);
 }
-
-function entrance(
-  route: Route,
-  { enterAt, limits, admit, resolve }: RoutesOptions,
-  before: RouteHooks["before"],
-  begin: ReturnType<ReturnType<typeof boundRoutes>>,
-) {
-  const enter = enterAt(routePath(route));
-
-  /** It is known for whom the request is, and that it may go on. */
-  const letIn = (
-    request: FastifyRequest,
-    reply: FastifyReply,
-    state: RequestState,
-    found: ResolvedRequest,
-  ): MaybePromise<void> => {
-    state.resolved = found;
-    if (found.tenant?.hostSettings) obeyHost(request, reply, found.tenant);
-    return whileWanted(
-      reply,
-      whileWanted(reply, limits.queue(found.tenant?.id, reply.raw), () =>
-        begin?.(found.tenant, { request, reply }),
-      ),
-      () => before && within(state.span, () => before(request, reply, found)),
-    );
-  };
-
-  return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void => {
-    let waiting: MaybePromise<void>;
-    try {
-      const state = enter(request, reply);
-      const admitted = whileWanted(reply, limits.gate(request, reply, route), () =>
-        limits.atOwnCost(request, reply, () => admit(request, reply, route)),
-      );
-      const resolved = whileWanted(reply, admitted, () =>
-        within(state.span, () => limits.around(request, reply, route, resolve)),
-      );
-      waiting = whileWanted(reply, resolved, (found) => letIn(request, reply, state, found));
-    } catch (error) {
-      done(refusalOf(route, error));
-      return;
-    }
-    if (!waiting) {
-      done();
-      return;
-    }
-    waiting.then(
-      () => reply.raw.destroyed || done(),
-      (error: unknown) => reply.raw.destroyed || done(refusalOf(route, error)),
-    );
-  };
-}
-
-/** What comes next, while somebody waits for the answer; when the client has gone, it never comes. */
-const whileWanted = <T, R>(
-  reply: FastifyReply,
-  value: MaybePromise<T>,
-  next: (value: T) => MaybePromise<R>,
-): MaybePromise<R> =>
-  chain(value, (found) => (reply.raw.destroyed ? new Promise<never>(() => {}) : next(found)));
 
 type Handle = (context: RequestContext) => unknown;
 

@@ -22,12 +22,3 @@ export function securityHeaders(tls: boolean): SecurityHeaders {
 /** The answer of an API runs nothing; whose frames show it may be said for a host. */
 export const framePolicy = (frames: "DENY" | "SAMEORIGIN"): string =>
   `default-src 'none'; frame-ancestors ${frames === "DENY" ? "'none'" : "'self'"}`;
-
-/**
- * For the two pages of the API reference: scripts of this server only. Both build their styles in
- * the page, and ReDoc searches in a worker that it makes from a blob.
- */
-export const docsPolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
-  "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src blob:; " +
-  "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";

@@ -7,7 +7,7 @@ describe("health", () => {
   // Shows S4-023, S4-024, S4-035, S1-085, S1-086, S1-087, S2-044
   it("is told to anybody, without asking who it is", async () => {
     const { app } = testServer([], {
-      resolve: () => {
+      identify: () => {
         throw new Error("the control plane is down");
       },
     });

@@ -3,12 +3,9 @@
  * named in its policy by their hashes, so that nothing else runs, and nothing comes from elsewhere.
  */
 import { createHash } from "node:crypto";
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from "fastify";
 import { notFound } from "../../lib/http-errors.ts";
 import type { MaybePromise } from "../../lib/maybe-promise.ts";
-import type { RequestLimits } from "../limits/request-limits.ts";
-import type { EnterAt } from "../request/entrance.ts";
-import type { AdmitHost } from "./development-hosts.ts";
 
 export interface Page {
   /** The whole document. @param origin where the browser asks, such as `http://localhost:8000` */
@@ -24,26 +21,16 @@ export interface PagesOptions {
   readonly isPlatformHost: (host: string) => MaybePromise<boolean>;
 }
 
-interface Context {
-  readonly enterAt: EnterAt;
-  readonly limits: RequestLimits;
-  readonly admitHost: AdmitHost | undefined;
-}
-
-/** Registers them, for GET. */
+/** Registers them, for GET. @param onRequest what a request for one of the paths goes through first. */
 export function registerPages(
   app: FastifyInstance,
   { pages, isPlatformHost }: PagesOptions,
-  { enterAt, limits, admitHost }: Context,
+  onRequest: (path: string) => onRequestHookHandler,
 ): void {
   for (const [path, page] of Object.entries(pages)) {
-    const enter = enterAt(path);
     app.get(path, {
-      onRequest: async (request, reply) => {
-        enter(request, reply);
-        await limits.gate(request, reply);
-        await limits.stranger(request, reply);
-        await admitHost?.(request);
+      onRequest: onRequest(path),
+      preHandler: async (request) => {
         if (!(await isPlatformHost(request.host))) throw notFound();
       },
       // `no-store` and `no-referrer` are headers of every answer.

@@ -13,13 +13,7 @@
  */
 import { constants } from "node:crypto";
 import { once } from "node:events";
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import { Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
@@ -52,7 +46,7 @@ export interface NodeServers {
   /** One that ends TLS. Clients are asked for a certificate, and served without one, too. */
   readonly createTls: (handler: RequestListener, tls: TlsOptions) => TlsServer;
   /** This request may take long to come in. */
-  readonly takeTime: (request: IncomingMessage) => void;
+  readonly allowSlowBody: (request: IncomingMessage) => void;
   /** How many connections are open. */
   readonly connections: () => number;
   /** From now on each answer is the last one on its connection, and says so. */
@@ -105,10 +99,15 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
     sockets.set(socket, performance.now());
     socket.once("close", () => sockets.delete(socket));
   };
-  const begin = (request: IncomingMessage, response: ServerResponse): void => {
-    if (draining) response.setHeader("connection", "close");
-    incoming.add(request);
-  };
+  /** The one listener for requests: Node copies the list of listeners for each request if there are two. */
+  const listener =
+    (handler: RequestListener): RequestListener =>
+    (request, response) => {
+      if (draining) response.setHeader("connection", "close");
+      // Before the handler, which may give the request time.
+      incoming.add(request);
+      handler(request, response);
+    };
   const prepared = (handler: RequestListener): RequestListener =>
     pipelining.bounded((request, response) => {
       takeOriginForm(request);
@@ -119,8 +118,6 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
     server.on("clientError", answerConnectionError);
     server.on("checkExpectation", pipelining.bounded(refuseExpectation));
     server.on("connection", remember);
-    // Before the handler, which may give the request time.
-    server.prependListener("request", begin);
     servers.push(server);
     return server;
   };
@@ -128,7 +125,7 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   return {
     create(given) {
       const handler = prepared(given);
-      return equip(createServer(http, handler), handler);
+      return equip(createServer(http, listener(handler)), handler);
     },
     createTls(given, { sniCallback, certificate }) {
       const handler = prepared(given);
@@ -148,13 +145,13 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
           // A connection's certificate is that of its beginning.
           secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
         },
-        handler,
+        listener(handler),
       );
       // Bytes of the handshake are no request: what counts is what comes out of it.
       server.on("secureConnection", remember);
       return equip(server, handler);
     },
-    takeTime: incoming.delete,
+    allowSlowBody: incoming.delete,
     connections: () => sockets.size,
     drain() {
       draining = true;

@@ -225,7 +225,7 @@ it("what waits behind another answer gives its place back when the client goes",
   gate.resolve();
 });
 
-it.each(["gate", "around", "queue"] as const)(
+it.each(["refuseIfExhausted", "chargeCaller", "throttle"] as const)(
   "nothing is begun for a client that has gone while its request waited (%s)",
   async (stage) => {
     const turn = Promise.withResolvers<void>();
@@ -236,14 +236,7 @@ it.each(["gate", "around", "queue"] as const)(
     };
     const { open, begun, gate } = await listening({
       ...unlimited,
-      ...(stage === "gate" && { gate: wait }),
-      ...(stage === "queue" && { queue: wait }),
-      ...(stage === "around" && {
-        around: async (request, _reply, route, resolve) => {
-          await wait();
-          return resolve(request, route);
-        },
-      }),
+      [stage]: wait,
     });
     gate.resolve();
     const socket = await open();

@@ -330,20 +330,20 @@ describe("an error", () => {
 
   it("of the resolver is answered before the body is read", async () => {
     const refused = defineError("refused", 401, "Refused");
-    for (const resolve of [
+    for (const identify of [
       () => {
         throw refused();
       },
       () => Promise.reject(refused()),
     ]) {
-      const { app } = testServer([echo], { resolve });
+      const { app } = testServer([echo], { identify });
       const request = { method: "POST", url: "/api/v1/echo", headers: json, payload: "{" } as const;
       expect((await app.inject(request)).json().code).toBe("refused");
     }
   });
 
   it("is made of a tenant's route that was resolved to no tenant", async () => {
-    const { app } = testServer([items], { resolve: () => resolvedFor(undefined) });
+    const { app } = testServer([items], { identify: () => resolvedFor(undefined) });
     expect((await app.inject("/api/v1/items/7")).statusCode).toBe(500);
   });
 });

@@ -7,11 +7,12 @@ import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import proxyAddress from "@fastify/proxy-addr";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { createCursors } from "../../feature/cursor.ts";
 import type { Feature } from "../../feature/feature.ts";
 import type { Platform } from "../../feature/platform.ts";
+import type { Authorise } from "../../identity/authorise.ts";
 import type { ErrorFactory } from "../../lib/errors.ts";
 import { notFound } from "../../lib/http-errors.ts";
-import { chain } from "../../lib/maybe-promise.ts";
 import { createHttpMetrics } from "../../telemetry/http-metrics.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { gauge, type MetricsRegistry } from "../../telemetry/metrics.ts";
@@ -19,7 +20,6 @@ import type { Tracing } from "../../telemetry/tracing.ts";
 import type { CertificatePair } from "../../tls/certificate-pair.ts";
 import { createValidators } from "../../validation/validation.ts";
 import { checkDeclarations } from "../api/check-declarations.ts";
-import { createCursors } from "../api/cursor.ts";
 import { routePath } from "../api/declarations.ts";
 import { registerDocs } from "../api/docs.ts";
 import { acceptForms } from "../body/form-body.ts";
@@ -27,16 +27,18 @@ import { acceptOnlyJson } from "../body/json-body.ts";
 import { type RequestLimits, unlimited } from "../limits/request-limits.ts";
 import { createAnswerChecks } from "../reply/answer-check.ts";
 import { createAnswerError } from "../reply/answer-error.ts";
+import { createBeginRequest } from "../request/begin-request.ts";
 import { type CorsOptions, createCors, isPreflight, tellOfForeign } from "../request/cors.ts";
-import { createEntrance } from "../request/entrance.ts";
+import { type Step, takeThrough } from "../request/pipeline.ts";
+import { refuseMalformed } from "../request/request-guard.ts";
 import { createRequestId } from "../request/request-id.ts";
-import { type Resolve, type ResolvedRequest, stateKey } from "../request/request-state.ts";
 import { registerRoutes } from "../request/routes.ts";
 import { securityHeaders } from "../request/security-headers.ts";
 import { createOpenSocket } from "../sockets/socket-route.ts";
 import type { SocketPeers } from "../sockets/socket-shares.ts";
 import { createSockets, type SocketTimes } from "../sockets/sockets.ts";
 import { createUpgrades } from "../sockets/upgrades.ts";
+import { type Caller, type Identify, stateKey } from "../state/request-state.ts";
 import { answerProblem } from "./connection-errors.ts";
 import type { AdmitHost } from "./development-hosts.ts";
 import { type HealthChecks, healthFeature } from "./health.ts";
@@ -47,8 +49,9 @@ import { createNotFound, isAnswered, shadowedAddresses } from "./not-found.ts";
 
 export interface HttpServerOptions {
   readonly features: readonly Feature[];
-  readonly resolve: Resolve;
-  /** Whether the server answers for the host at all; `resolve` has to ask it as well. */
+  readonly identify: Identify;
+  readonly authorise: Authorise;
+  /** Whether the server answers for the host at all. */
   readonly admitHost?: AdmitHost | undefined;
   readonly health: HealthChecks;
   readonly metrics: MetricsRegistry;
@@ -150,7 +153,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const features = [health, metrics, ...options.features];
   checkDeclarations(features);
 
-  const { enterAt, stray } = createEntrance({
+  const beginAt = createBeginRequest({
     headers: securityHeaders(options.production && options.baseUrl().startsWith("https:")),
     log,
     metrics: createHttpMetrics(options.metrics),
@@ -165,7 +168,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   );
   const answerError = createAnswerError({
     constraints,
-    stray,
+    beginUnrouted: beginAt(undefined),
     admitError: cors.admitError,
     debug: !options.production,
     log,
@@ -207,31 +210,37 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     validators: createValidators(),
     answerChecks: options.production ? undefined : createAnswerChecks(),
     baseUrl: options.baseUrl,
-    enterAt,
-    admit: cors.admit,
+    beginAt,
+    admitOrigin: cors.admit,
+    authorise: options.authorise,
     openSocket: createOpenSocket({ upgrades, sockets, log }),
-    takeTime: servers.takeTime,
+    allowSlowBody: servers.allowSlowBody,
     workers,
+    traced: options.tracing !== undefined,
     log,
   };
-  const { limits } = options;
+  const { limits, admitHost, identify } = options;
   registerRoutes(app, {
     ...shared,
     features: [health],
-    resolve: () => nobody,
+    identify: () => nobody,
+    admitHost: undefined,
     limits: unlimited,
   });
   registerRoutes(app, {
     ...shared,
     features: [metrics],
-    resolve: (request) => chain(options.admitHost?.(request), () => nobody),
+    identify: () => nobody,
+    admitHost,
     limits: unlimited,
   });
-  registerRoutes(app, { ...shared, features: options.features, resolve: options.resolve, limits });
-  const { name, dialects, baseUrl, production, admitHost } = options;
+  registerRoutes(app, { ...shared, features: options.features, identify, admitHost, limits });
+  const { name, dialects, baseUrl, production } = options;
+  const refuseIfExhausted: Step = (state) => limits.refuseIfExhausted(state);
+  const chargeAnonymous: Step = (state) => limits.chargeAnonymous(state);
   const docs = registerDocs(app, {
     ...{ features, name, dialects, version, baseUrl, production },
-    ...{ enterAt, limits },
+    onRequest: (path) => takeThrough(beginAt(path), [refuseMalformed, chargeAnonymous]),
   });
   const routes = features.flatMap((feature) =>
     feature.routes.map((route) => ({
@@ -244,7 +253,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     Object.entries(options.pages?.pages ?? {}).filter(([path]) => !isAnswered(routes, "GET", path)),
   );
   if (options.pages) {
-    registerPages(app, { ...options.pages, pages }, { enterAt, limits, admitHost });
+    const steps = [refuseMalformed, refuseIfExhausted, chargeAnonymous];
+    if (admitHost) steps.push(({ request }) => admitHost(request));
+    registerPages(app, { ...options.pages, pages }, (path) => takeThrough(beginAt(path), steps));
   }
 
   const addresses = [
@@ -252,19 +263,24 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     ...[...docs, ...Object.keys(pages)].map((path) => ({ method: "GET", path })),
   ];
   const missing = createNotFound(addresses);
-  const enter = enterAt(undefined);
+  const beginUnrouted = beginAt(undefined);
   const answerNothing = async (request: FastifyRequest, reply: FastifyReply) => {
-    const state = enter(request, reply);
+    const state = beginUnrouted(request, reply);
+    refuseMalformed(state);
     // It costs less than a refusal, and without it a page can't read the refusal of its request.
     if (cors.preflightAtOnce(request, reply)) return reply;
-    await limits.gate(request, reply);
+    await limits.refuseIfExhausted(state);
     if (isPreflight(request)) {
-      await limits.atOwnCost(request, reply, () => cors.preflight(request, reply));
+      try {
+        await cors.preflight(request, reply);
+      } catch (error) {
+        await limits.chargeFailure(state, error);
+      }
       return reply;
     }
     // Looking through all paths is work, which whoever asks pays for first.
-    await limits.stranger(request, reply);
-    if (reply.raw.destroyed) return new Promise<never>(() => {}); // nobody waits for it
+    await limits.chargeAnonymous(state);
+    if (state.isGone) return new Promise<never>(() => {}); // nobody waits for it
     await cors.admit(request, reply);
     const { error, errorShape } = missing(request.url);
     state.errorShape = errorShape;
@@ -322,7 +338,7 @@ const only =
   };
 
 /** Health and metrics are asked for by nobody in particular, even when the control plane is down. */
-const nobody: ResolvedRequest = Object.freeze({
+const nobody: Caller = Object.freeze({
   tenant: undefined,
   user: undefined,
   credential: undefined,

@@ -8,7 +8,7 @@ import type { Principal } from "../../identity/principal.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import type { Tenant, TenantId } from "../../tenancy/tenant.ts";
 import { unlimited } from "../limits/request-limits.ts";
-import type { ResolvedRequest } from "../request/request-state.ts";
+import type { Caller } from "../state/request-state.ts";
 import { createHttpServer, type HttpServerOptions } from "./server.ts";
 
 export interface TestServer {
@@ -21,7 +21,7 @@ export interface TestServer {
 export const testTenant = (id: string): Tenant => ({ id: id as TenantId }) as Tenant;
 
 /** What the real resolver would find out; by default, for nobody in the tenant. */
-export function resolvedFor(tenant: Tenant | undefined, user?: Principal): ResolvedRequest {
+export function resolvedFor(tenant: Tenant | undefined, user?: Principal): Caller {
   return {
     tenant,
     user,
@@ -46,10 +46,11 @@ export function testServer(
   });
   const app = createHttpServer({
     features,
-    resolve: () => resolvedFor(testTenant("tenant-a")),
+    identify: () => resolvedFor(testTenant("tenant-a")),
+    authorise: () => {},
     health: { database: async () => {} },
     metrics: createMetrics(),
-    cors: { origins: { judge: () => "foreign", isKnown: () => false }, credentials: false },
+    cors: { origins: { classify: () => "foreign", isKnown: () => false }, credentials: false },
     limits: unlimited,
     cursorSecret: "a secret of at least thirty-two bytes",
     baseUrl: () => "http://localhost:8000",

@@ -8,7 +8,7 @@ import { createUpgrades } from "./upgrades.ts";
 const tenant = { id: "t1" };
 
 /** As whose a socket of this caller counts. */
-function ownerOf(resolved: object): SocketOwner | undefined {
+function ownerOf(caller: object): SocketOwner | undefined {
   let owner: SocketOwner | undefined;
   const open = createOpenSocket({
     upgrades: createUpgrades(),
@@ -22,7 +22,7 @@ function ownerOf(resolved: object): SocketOwner | undefined {
     log: pino({ enabled: false }),
   });
   // It is asked for nothing else before it is admitted.
-  const request = { request: {}, route: { path: "/" }, resolved, ask: () => () => undefined };
+  const request = { request: {}, route: { path: "/" }, caller, ask: () => () => undefined };
   expect(() => open(request as unknown as SocketRequest)).toThrow(tooManySockets().message);
   return owner;
 }
@@ -48,6 +48,6 @@ test.each([
     { user: { kind: "core", id: "a1", platformAdmin: false } },
     { person: "undefined/a1", group: "", isPlatformAdmin: false },
   ],
-])("a WebSocket is that of %s", (_, resolved, owner) => {
-  expect(ownerOf(resolved)).toEqual(owner);
+])("a WebSocket is that of %s", (_, caller, owner) => {
+  expect(ownerOf(caller)).toEqual(owner);
 });

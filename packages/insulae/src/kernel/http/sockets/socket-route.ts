@@ -4,17 +4,11 @@
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Route } from "../../feature/feature.ts";
-import { AppError } from "../../lib/errors.ts";
+import { AppError, asError } from "../../lib/errors.ts";
 import { holderOf } from "../../lib/fair-shares.ts";
-import { chain } from "../../lib/maybe-promise.ts";
+import { chain, type MaybePromise } from "../../lib/maybe-promise.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { asError } from "../reply/answer.ts";
-import {
-  findState,
-  type Resolve,
-  type ResolvedRequest,
-  requestLog,
-} from "../request/request-state.ts";
+import { type Caller, findState, requestLog } from "../state/request-state.ts";
 import { type Sockets, type Talk, upgradeRequired } from "./sockets.ts";
 import type { Upgrades } from "./upgrades.ts";
 
@@ -22,10 +16,11 @@ export interface SocketRequest {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly route: Route;
-  readonly resolved: ResolvedRequest;
-  readonly resolve: Resolve;
+  readonly caller: Caller;
+  /** Finds out who calls now, and whether they still may. */
+  readonly checkCaller: () => MaybePromise<Caller>;
   /** Asks the route's handler. */
-  readonly ask: (resolved: ResolvedRequest) => unknown;
+  readonly ask: (caller: Caller) => unknown;
 }
 
 /** @throws what the handler throws; upgradeRequired; tooManySockets */
@@ -37,10 +32,10 @@ export function createOpenSocket(options: {
   readonly log: Logger;
 }): OpenSocket {
   const { upgrades, sockets, log } = options;
-  return ({ request, reply, route, resolved, resolve, ask }) => {
-    const talk = ask(resolved);
+  return ({ request, reply, route, caller, checkCaller, ask }) => {
+    const talk = ask(caller);
     if (!isTalk(talk)) throw new Error(`the handler of ${route.path} gave no function`);
-    const { tenant, user } = resolved;
+    const { tenant, user } = caller;
     const owner = {
       person: `${tenant?.id}/${user?.id ?? findState(request)?.client.block}`,
       group: holderOf(tenant).group,
@@ -54,7 +49,7 @@ export function createOpenSocket(options: {
       owner,
       request: { ...taken, raw: request.raw },
       talk,
-      check: () => chain(resolve(request, route), ask),
+      check: () => chain(checkCaller(), ask),
       log: requestLog(request, log).child({
         route: findState(request)?.path,
         ip: findState(request)?.client.address,

@@ -16,6 +16,7 @@
 import type { IncomingMessage } from "node:http";
 import { type WebSocket, WebSocketServer } from "ws";
 import { AppError, defineError } from "../../lib/errors.ts";
+import type { OutgoingSocket } from "../../lib/outgoing-socket.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import {
   createSocketShares,
@@ -23,7 +24,7 @@ import {
   type SocketPeers,
   tooManySockets,
 } from "./socket-shares.ts";
-import { textFrame } from "./text-frame.ts";
+import { textFrame } from "../../lib/text-frame.ts";
 import type { Handshake } from "./upgrades.ts";
 
 export const upgradeRequired = defineError(
@@ -31,20 +32,6 @@ export const upgradeRequired = defineError(
   426,
   "This address is a WebSocket. Open it with a WebSocket handshake.",
 );
-
-/** What the handler of a socket's route talks to. */
-export interface OutgoingSocket {
-  /**
-   * Sends a text message.
-   *
-   * @param sent is called when it has left the process, or never will.
-   */
-  readonly send: (text: string, sent?: () => void) => void;
-  /** Sends messages that are framed already, by `textFrame`: what goes to many viewers is framed once. */
-  readonly sendFrames: (frames: Buffer, sent: () => void) => void;
-  /** @param left is called once, as soon as nothing may be sent any more. */
-  readonly onLeft: (left: () => void) => void;
-}
 
 /** What the handler of a socket's route gives: what to do with the socket. */
 export type Talk = (socket: OutgoingSocket) => void;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-export interface HoldOptions {
+export interface RefusalDelayOptions {
   /** So many refusals a second are given at once. Default 100. */
   readonly perSecond?: number;
   /** How long the others wait on average, each half more or less, so that they don't come in waves. Default 250. */
@@ -10,13 +10,15 @@ export interface HoldOptions {
 }
 
 /**
- * Holds refusals back while there are many. Whoever asks again as soon as they are refused, as a flood
+ * Delays refusals while there are many. Whoever asks again as soon as they are refused, as a flood
  * does, and a client whose retries make no pause, then asks four times a second on each connection, and
  * not as often as this process can refuse, which would be all that it does.
  *
  * @returns what to wait for before refusing; undefined: refuse at once.
  */
-export function createHold(options: HoldOptions = {}): () => Promise<void> | undefined {
+export function createRefusalDelay(
+  options: RefusalDelayOptions = {},
+): () => Promise<void> | undefined {
   const { perSecond = 100, ms = 250, most = 10_000 } = options;
   let [atOnce, counted, waiting] = [perSecond, performance.now(), 0];
   return () => {

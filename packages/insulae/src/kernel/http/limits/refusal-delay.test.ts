@@ -1,20 +1,20 @@
 import { expect, test, vi } from "vitest";
-import { createHold } from "./hold.ts";
+import { createRefusalDelay } from "./refusal-delay.ts";
 
 test("a few refusals a second are given at once; the next wait, and no more of them than is allowed", async () => {
   vi.useFakeTimers({ toFake: ["performance"] });
   try {
-    const hold = createHold({ perSecond: 2, ms: 1, most: 3 });
-    const first = Array.from({ length: 7 }, hold);
+    const delay = createRefusalDelay({ perSecond: 2, ms: 1, most: 3 });
+    const first = Array.from({ length: 7 }, delay);
     expect(first.map((wait) => wait !== undefined)).toEqual([
       ...[false, false],
       ...[true, true, true],
       ...[false, false],
     ]);
     await Promise.all(first);
-    expect(hold()).toBeDefined();
+    expect(delay()).toBeDefined();
     vi.advanceTimersByTime(1_000);
-    expect(hold()).toBeUndefined();
+    expect(delay()).toBeUndefined();
   } finally {
     vi.useRealTimers();
   }

@@ -10,13 +10,13 @@
  * upload or a slow statement, of which a tenant may have as many as ever. A tenant alone is never held
  * up.
  */
-import type { ServerResponse } from "node:http";
 import { busyLoop } from "../../lib/event-loop.ts";
 import { Fifo } from "../../lib/fifo.ts";
 import { counter, type Metrics } from "../../telemetry/metrics.ts";
 import type { TenantId } from "../../tenancy/tenant.ts";
+import type { RequestState } from "../state/request-state.ts";
 
-export interface ConcurrencyOptions {
+export interface TenantThrottleOptions {
   readonly metrics: Metrics;
   /** @returns whether the event loop has been busy since it was asked last. */
   readonly isBusy?: () => boolean;
@@ -27,10 +27,13 @@ export interface ConcurrencyOptions {
  * @returns what to wait for before the request is begun; undefined: begin at once. If the client goes
  *   meanwhile, it waits for ever.
  */
-export type Queue = (
+export type TenantThrottle = (
   tenant: TenantId | undefined,
-  answer: ServerResponse,
+  request: ThrottledRequest,
 ) => Promise<void> | undefined;
+
+/** A part of its `RequestState`. */
+export type ThrottledRequest = Pick<RequestState, "isGone" | "onClose">;
 
 /** A tenant's, while it is not alone. */
 interface Line {
@@ -52,7 +55,7 @@ const queued = counter(
   "Requests that waited until others of their tenant were over",
 );
 
-export function createConcurrency(options: ConcurrencyOptions): Queue {
+export function createTenantThrottle(options: TenantThrottleOptions): TenantThrottle {
   const { metrics, isBusy = busyLoop(busyAbove) } = options;
   const countQueued = metrics.counter(queued);
   const lines = new Map<TenantId, Line>();
@@ -87,13 +90,12 @@ export function createConcurrency(options: ConcurrencyOptions): Queue {
     timer ??= setTimeout(tick, tickMs).unref();
   };
 
-  /** @returns false: nobody waits for the answer any more. */
-  const begin = (line: Line, answer: ServerResponse): boolean => {
-    if (answer.destroyed) return false;
+  /** @returns false: the client has gone. */
+  const begin = (line: Line, request: ThrottledRequest): boolean => {
+    if (request.isGone) return false;
     line.atWork += 1;
     const begun = ticks;
-    // It comes once; `once` would make two more objects for each request.
-    answer.on("close", () => {
+    request.onClose(() => {
       if (begun !== ticks) return;
       line.atWork -= 1;
       beginNext(line);
@@ -109,7 +111,7 @@ export function createConcurrency(options: ConcurrencyOptions): Queue {
     }
   };
 
-  return (tenant, answer) => {
+  return (tenant, request) => {
     if (tenant !== last) {
       if (last !== "nobody") othersAt = performance.now();
       last = tenant;
@@ -127,14 +129,14 @@ export function createConcurrency(options: ConcurrencyOptions): Queue {
     }
     const own = line;
     if (own.atWork < most && !own.waiting?.size) {
-      begin(own, answer);
+      begin(own, request);
       return undefined;
     }
     countQueued.add();
     own.waiting ??= new Fifo();
     const { waiting } = own;
     return new Promise((resolve) => {
-      waiting.push(() => begin(own, answer) && resolve());
+      waiting.push(() => begin(own, request) && resolve());
     });
   };
 }

@@ -1,9 +1,7 @@
-import { EventEmitter } from "node:events";
-import type { ServerResponse } from "node:http";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import type { TenantId } from "../../tenancy/tenant.ts";
-import { createConcurrency } from "./concurrency.ts";
+import { createTenantThrottle } from "./tenant-throttle.ts";
 
 const [a, b] = ["a" as TenantId, "b" as TenantId];
 const tickMs = 50;
@@ -18,17 +16,23 @@ afterEach(() => {
 /** A server whose event loop is as busy as `loop` says. */
 function open(loop = { busy: true }) {
   const metrics = createMetrics();
-  const queue = createConcurrency({ metrics, isBusy: () => loop.busy });
+  const throttle = createTenantThrottle({ metrics, isBusy: () => loop.busy });
   const begun: string[] = [];
   /** A request, and what ends it, or has its client go. */
   const request = (tenant: TenantId | undefined, name: string) => {
-    const answer = Object.assign(new EventEmitter(), { destroyed: false });
-    const turn = queue(tenant, answer as unknown as ServerResponse);
+    let end = () => {};
+    const answer = {
+      isGone: false,
+      onClose(work: () => void) {
+        end = work;
+      },
+    };
+    const turn = throttle(tenant, answer);
     if (turn) turn.then(() => begun.push(name));
     else begun.push(name);
     return () => {
-      answer.destroyed = true;
-      answer.emit("close");
+      answer.isGone = true;
+      end();
     };
   };
   const requests = (tenant: TenantId, count: number) =>

@@ -3,22 +3,18 @@ import { TLSSocket } from "node:tls";
 import type { FastifyRequest } from "fastify";
 import { LRUCache } from "lru-cache";
 import type { Principal } from "../../identity/principal.ts";
-import type { AccountId, TenantId } from "../../tenancy/tenant.ts";
+import type { Payer } from "../state/request-state.ts";
 
-/** Who is charged: a tenant for its users, or an account outside tenants. */
-export type Payer =
-  | { readonly tenantId: TenantId; readonly accountId?: undefined }
-  | { readonly tenantId?: undefined; readonly accountId: AccountId };
-
-export const payerOf = (user: Principal): Payer =>
+const payerOf = (user: Principal): Payer =>
   user.kind === "core" ? { accountId: user.id } : { tenantId: user.tenantId };
 
-export interface GoodCredentials {
-  /** Whether the request shows credentials, of whatever kind and value. */
-  shown(request: FastifyRequest): boolean;
-  /** Who was charged for those that it shows, when they were last good. They may have ended since. */
+export interface KnownCredentials {
+  /** Whether the request presents credentials, of whatever kind and value. */
+  isPresented(request: FastifyRequest): boolean;
+  /** Who was charged for those that it presents, when they were last good. They may have ended since. */
   payer(request: FastifyRequest): Payer | undefined;
-  add(request: FastifyRequest, user: Principal): void;
+  /** @param before what `payer` gave for the request, if it was asked. */
+  add(request: FastifyRequest, user: Principal, before?: Payer): void;
   /** They are no good any more. */
   forget(request: FastifyRequest): void;
 }
@@ -33,7 +29,7 @@ const nameLength = 64;
 const nameOf = (text: string): string => text.slice(-nameLength);
 
 /** Remembers credentials that somebody was known by; a certificate, by its connection. */
-export function createGoodCredentials(): GoodCredentials {
+export function createKnownCredentials(): KnownCredentials {
   const known = new LRUCache<string, Known>({
     max: 20_000,
     maxSize: 16 * 1024 * 1024,
@@ -48,11 +44,10 @@ export function createGoodCredentials(): GoodCredentials {
   };
   return {
     payer: (request) => payerBy(request, textOf(request)),
-    shown: (request) => textOf(request) !== undefined || isCertified(request.socket),
-    add(request, user) {
-      const text = textOf(request);
-      const before = payerBy(request, text);
+    isPresented: (request) => textOf(request) !== undefined || isCertified(request.socket),
+    add(request, user, before) {
       if (before && isPaidBy(before, user)) return;
+      const text = textOf(request);
       const payer = payerOf(user);
       if (text === undefined) connections.set(request.socket, payer);
       else known.set(nameOf(text), { text, payer });

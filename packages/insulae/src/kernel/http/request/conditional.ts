@@ -12,57 +12,21 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { sql } from "kysely";
 import { guardWrites, type TenantDatabase } from "../../data/tenant-database.ts";
-import type { Feature, Route } from "../../feature/feature.ts";
-import type { ErrorFactory } from "../../lib/errors.ts";
+import type { Route } from "../../feature/feature.ts";
 import { responsesOf, routePath } from "../api/declarations.ts";
-import { RequestContext, type RouteSetting } from "../request/request-context.ts";
-import type { ResolvedRequest } from "../request/request-state.ts";
-import { createAnswer, settle, type TaggedAnswers } from "./answer.ts";
+import { createAnswer, settle } from "../reply/answer.ts";
 import {
   type Condition,
   conditionOf,
   entityTagOf,
-  invalidEntityTag,
-  preconditionFailed,
   requireCondition,
-} from "./preconditions.ts";
-
-/** What a route that takes the headers may answer because of them. */
-export const conditionErrors: readonly ErrorFactory[] = [invalidEntityTag, preconditionFailed];
-
-/** The GETs that declare `etag`, by path. */
-export type ShownResources = ReadonlyMap<string, Route>;
-
-export const shownResources = (features: readonly Feature[]): ShownResources =>
-  new Map(
-    features
-      .flatMap(({ routes }) => routes)
-      .filter(({ options }) => options.etag !== undefined)
-      .map((route) => [routePath(route), route]),
-  );
-
-/** The GET of what a route changes, if it takes `If-Match`. */
-export function shownBefore(route: Route, shown: ShownResources): Route | undefined {
-  const { method } = route;
-  const changes = method === "PUT" || method === "PATCH" || method === "DELETE";
-  return changes ? shown.get(routePath(route)) : undefined;
-}
-
-/** Those that have the whole of what the GET shows. */
-export function taggedAnswers(route: Route, shown: ShownResources): TaggedAnswers | undefined {
-  const read = route.options.etag !== undefined;
-  const source = read ? route : shownBefore(route, shown);
-  const schema = source && responsesOf(source.options.response).get(200);
-  if (!schema) return undefined;
-  const statuses = [...responsesOf(route.options.response)].flatMap(([status, each]) =>
-    each === schema ? [status] : [],
-  );
-  return { statuses: new Set(statuses), read };
-}
+} from "../reply/preconditions.ts";
+import type { Caller } from "../state/request-state.ts";
+import { RequestContext, type RouteSetting } from "./request-context.ts";
 
 export interface ConditionalCall {
   readonly setting: RouteSetting;
-  readonly resolved: ResolvedRequest;
+  readonly caller: Caller;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
 }
@@ -90,7 +54,7 @@ export function createConditional(get: Route): Conditional {
   return {
     conditionOf: ({ headers }) => conditionOf(headers),
     run(call, condition, handle) {
-      const { setting, request, reply, resolved } = call;
+      const { setting, request, reply, caller } = call;
       const { etag } = get.options;
       let checked = false;
       const check = (value: unknown): void => {
@@ -98,16 +62,16 @@ export function createConditional(get: Route): Conditional {
         checked = true;
       };
       const guarded =
-        resolved.db && etag !== undefined && etag !== true
-          ? guardWrites(resolved.db, async (tx) => {
+        caller.db && etag !== undefined && etag !== true
+          ? guardWrites(caller.db, async (tx) => {
               await lock(etag, tx, idOf(request));
-              const inside = { ...call, resolved: new OnDatabase(resolved, tx) };
+              const inside = { ...call, caller: new OnDatabase(caller, tx) };
               check(await settle(show(contextOf(inside))));
             })
           : undefined;
       const context = new RequestContext(
         setting,
-        guarded ? new OnDatabase(resolved, guarded.db) : resolved,
+        guarded ? new OnDatabase(caller, guarded.db) : caller,
         request,
         reply,
         check,
@@ -123,8 +87,8 @@ export function createConditional(get: Route): Conditional {
   };
 }
 
-const contextOf = ({ setting, resolved, request, reply }: ConditionalCall) =>
-  new RequestContext(setting, resolved, request, reply);
+const contextOf = ({ setting, caller, request, reply }: ConditionalCall) =>
+  new RequestContext(setting, caller, request, reply);
 
 /** The path has an id, which its schema was checked for. */
 const idOf = ({ params }: FastifyRequest): string => (params as { id: string }).id;
@@ -142,22 +106,22 @@ async function lock(
 }
 
 /** For the same request, on another database; what is a getter stays one. */
-class OnDatabase implements ResolvedRequest {
-  readonly tenant: ResolvedRequest["tenant"];
-  readonly user: ResolvedRequest["user"];
-  readonly credential: ResolvedRequest["credential"];
+class OnDatabase implements Caller {
+  readonly tenant: Caller["tenant"];
+  readonly user: Caller["user"];
+  readonly credential: Caller["credential"];
   readonly db: Db;
-  readonly #resolved: ResolvedRequest;
+  readonly #caller: Caller;
 
-  constructor(resolved: ResolvedRequest, db: Db) {
-    this.tenant = resolved.tenant;
-    this.user = resolved.user;
-    this.credential = resolved.credential;
+  constructor(caller: Caller, db: Db) {
+    this.tenant = caller.tenant;
+    this.user = caller.user;
+    this.credential = caller.credential;
     this.db = db;
-    this.#resolved = resolved;
+    this.#caller = caller;
   }
 
   get platform() {
-    return this.#resolved.platform;
+    return this.#caller.platform;
   }
 }

@@ -5,7 +5,7 @@
  * not encrypted: the client has seen the row that the key belongs to.
  */
 import { hash, timingSafeEqual } from "node:crypto";
-import { defineError } from "../../lib/errors.ts";
+import { defineError } from "../lib/errors.ts";
 
 export const invalidCursor = defineError(
   "invalid_cursor",

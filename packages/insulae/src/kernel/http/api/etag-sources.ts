@@ -1,0 +1,39 @@
+/** Which GET shows what a route changes: its entity tags are what `If-Match` is compared with. */
+import type { Feature, Route } from "../../feature/feature.ts";
+import type { ErrorFactory } from "../../lib/errors.ts";
+import type { TaggedAnswers } from "../reply/answer.ts";
+import { invalidEntityTag, preconditionFailed } from "../reply/preconditions.ts";
+import { responsesOf, routePath } from "./declarations.ts";
+
+/** What a route that takes the headers may answer because of them. */
+export const conditionErrors: readonly ErrorFactory[] = [invalidEntityTag, preconditionFailed];
+
+/** The GETs that declare `etag`, by path. */
+export type EtagSources = ReadonlyMap<string, Route>;
+
+export const etagSources = (features: readonly Feature[]): EtagSources =>
+  new Map(
+    features
+      .flatMap(({ routes }) => routes)
+      .filter(({ options }) => options.etag !== undefined)
+      .map((route) => [routePath(route), route]),
+  );
+
+/** The GET of what a route changes, if it takes `If-Match`. */
+export function etagSourceOf(route: Route, sources: EtagSources): Route | undefined {
+  const { method } = route;
+  const changes = method === "PUT" || method === "PATCH" || method === "DELETE";
+  return changes ? sources.get(routePath(route)) : undefined;
+}
+
+/** Those that have the whole of what the GET shows. */
+export function taggedAnswers(route: Route, sources: EtagSources): TaggedAnswers | undefined {
+  const read = route.options.etag !== undefined;
+  const source = read ? route : etagSourceOf(route, sources);
+  const schema = source && responsesOf(source.options.response).get(200);
+  if (!schema) return undefined;
+  const statuses = [...responsesOf(route.options.response)].flatMap(([status, each]) =>
+    each === schema ? [status] : [],
+  );
+  return { statuses: new Set(statuses), read };
+}

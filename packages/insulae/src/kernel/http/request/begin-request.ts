@@ -1,0 +1,58 @@
+/** The first step of every request, whichever route it is for: its state, the answer's headers, its end. */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { createClientOf } from "../../lib/client-address.ts";
+import type { HttpMetrics } from "../../telemetry/http-metrics.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Tracing } from "../../telemetry/tracing.ts";
+import { RequestState, setState } from "../state/request-state.ts";
+import { recordRequest } from "./access-log.ts";
+import type { SecurityHeaders } from "./security-headers.ts";
+
+export interface BeginRequestOptions {
+  readonly headers: SecurityHeaders;
+  readonly log: Logger;
+  readonly metrics: HttpMetrics;
+  readonly tracing: Tracing | undefined;
+}
+
+/** @param path the route's pattern; undefined where there is none. */
+export type BeginAt = (path: string | undefined) => BeginRequest;
+
+/** Gives a request its state, and the answer its headers. */
+export type BeginRequest = (request: FastifyRequest, reply: FastifyReply) => RequestState;
+
+export function createBeginRequest(options: BeginRequestOptions): BeginAt {
+  const { headers, log, metrics, tracing } = options;
+  const entries = Object.entries(headers);
+  const clientOf = createClientOf();
+
+  return (path) => {
+    const count = metrics.of(path);
+    return (request, reply) => {
+      const state = new RequestState({
+        request,
+        reply,
+        path,
+        client: clientOf(request),
+        span: tracing?.request({
+          method: request.method,
+          route: path,
+          headers: request.headers,
+          requestId: request.id,
+          scheme: request.protocol,
+        }),
+      });
+      setState(request, state);
+      for (const [name, value] of entries) reply.header(name, value);
+      reply.header("x-request-id", request.id);
+      // A line for each request costs about as much as a third of the rest of it; its figures, 1 %.
+      const accessLog = log.isLevelEnabled("info") ? log : undefined;
+      // It comes once; `once` would make two more objects for each request.
+      reply.raw.on("close", () => {
+        recordRequest(state, count, accessLog);
+        state.close();
+      });
+      return state;
+    };
+  };
+}

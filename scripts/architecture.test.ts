@@ -1,0 +1,21 @@
+/** docs/architecture.md says what the code says. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+const source = "packages/insulae/src";
+const page = readFileSync("docs/architecture.md", "utf8");
+
+test("the page quotes the steps of a request as pipeline.ts has them", () => {
+  const [, quoted = ""] = /^```ts\n([\s\S]*?)^```$/m.exec(page) ?? [];
+  expect(quoted).toContain("refuseMalformed");
+  expect(readFileSync(join(source, "kernel/http/request/pipeline.ts"), "utf8")).toContain(quoted);
+});
+
+test("the files on the path of a request are there, 25 at most, each named once", () => {
+  const files = [...page.matchAll(/^\| \d+ \| `([^`]+)` \|/gm)].map(([, file = ""]) => file);
+  expect(files.length).toBeGreaterThan(0);
+  expect(files.length).toBeLessThanOrEqual(25);
+  expect(files.filter((file) => !existsSync(join(source, file)))).toEqual([]);
+  expect(new Set(files).size).toBe(files.length);
+});
