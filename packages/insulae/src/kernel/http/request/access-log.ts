@@ -5,7 +5,7 @@
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { CountRequest } from "../../telemetry/http-metrics.ts";
-import type { Logger } from "../../telemetry/log.ts";
+import type { LogRequest } from "../../telemetry/request-line.ts";
 import { type RequestState, standIn } from "./request-state.ts";
 
 /** Counts the request, and writes the line, when the answer has left or the client has gone. */
@@ -14,7 +14,7 @@ export function keepWhenDone(
   reply: FastifyReply,
   state: RequestState,
   count: CountRequest,
-  log: Logger | undefined,
+  log: LogRequest,
 ): void {
   const { raw } = reply;
   raw.on("close", () => {
@@ -39,20 +39,16 @@ export function keepWhenDone(
       },
       raw.statusCode >= 500 ? `${raw.statusCode}` : undefined,
     );
-    log?.info(
-      {
-        request_id: request.id,
-        tenant_id: resolved?.tenant?.id,
-        user_id: resolved?.user?.id,
-        ...standIn(resolved?.credential),
-        ...(span && { trace_id: span.traceId }),
-        method: request.method,
-        route: state.path,
-        status: raw.statusCode,
-        duration_ms: Math.round((endedAt - startedAt) * 100) / 100,
-        ...(aborted && { aborted: true }),
-      },
-      "request",
-    );
+    log({
+      request_id: request.id,
+      tenant_id: resolved?.tenant?.id,
+      user_id: resolved?.user?.id,
+      standIn: standIn(resolved?.credential),
+      trace_id: span?.traceId,
+      method: request.method,
+      status: raw.statusCode,
+      duration_ms: Math.round((endedAt - startedAt) * 100) / 100,
+      aborted,
+    });
   });
 }
