@@ -22,7 +22,15 @@ import { pino } from "pino";
 import { busyLoop } from "../lib/event-loop.ts";
 import { Fifo } from "../lib/fifo.ts";
 import type { OutgoingSocket } from "../lib/outgoing-socket.ts";
-import { type Logger, type LogModule, leastOf, ownerOf, withModules } from "./log.ts";
+import {
+  type Destination,
+  type Logger,
+  type LogModule,
+  leastOf,
+  ownerOf,
+  wantsMetadata,
+  withModules,
+} from "./log.ts";
 import { type Channel, createChannel, lineOf, type Wanted } from "./log-channel.ts";
 import type { LogFormat } from "./log-line.ts";
 
@@ -79,17 +87,6 @@ interface Viewer {
   readonly socket: ViewerSocket;
 }
 
-/** The part of a destination that pino speaks to; it leaves what it knows of the line in it. */
-interface Destination {
-  write(line: string): void;
-  lastLevel?: number;
-  lastObj?: unknown;
-  lastMsg?: string;
-  lastTime?: string;
-  lastLogger?: Logger;
-}
-
-const wantsMetadata = Symbol.for("pino.metadata");
 const info = 30;
 
 export function createLogHub(options: LogHubOptions): LogHub {
@@ -208,7 +205,7 @@ export function createLogHub(options: LogHubOptions): LogHub {
       through.write = (line) => {
         const { lastLevel = 0, lastObj, lastLogger } = through;
         if (lastLevel >= (leastOf(lastLogger) ?? least)) {
-          if (Reflect.get(destination, wantsMetadata)) Object.assign(destination, through);
+          if (destination[wantsMetadata]) passMetadata(through, destination);
           destination.write(line);
           file?.(line);
         }
@@ -217,7 +214,7 @@ export function createLogHub(options: LogHubOptions): LogHub {
         if (viewers.size > 0) publish(line, lastLevel, tenantId);
         if (watchedElsewhere) peers?.send(line, lastLevel, tenantId);
       };
-      Reflect.set(through, wantsMetadata, true);
+      through[wantsMetadata] = true;
       const own = withModules(log.child({}), (module, child) => {
         const level = levels[module] ?? log.level;
         tapped.push({ log: child, level });
@@ -242,6 +239,14 @@ export function createLogHub(options: LogHubOptions): LogHub {
     },
     stats: () => ({ viewers: viewers.size, dropped }),
   };
+}
+
+function passMetadata(from: Destination, to: Destination): void {
+  to.lastLevel = from.lastLevel ?? 0;
+  to.lastObj = from.lastObj;
+  to.lastMsg = from.lastMsg;
+  to.lastTime = from.lastTime;
+  if (from.lastLogger) to.lastLogger = from.lastLogger;
 }
 
 const rankOf = (level: string): number => pino.levels.values[level] ?? Number.POSITIVE_INFINITY;

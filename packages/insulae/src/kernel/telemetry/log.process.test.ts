@@ -25,3 +25,19 @@ test.each([
     .map((line) => JSON.parse(line).i);
   expect(said).toEqual(Array.from({ length: 3_000 }, (_, i) => i));
 });
+
+test("a warning is written at the end of its turn, with what was said before it", () => {
+  const code = `
+    import { createLogger } from ${JSON.stringify(module)};
+    const log = createLogger("info");
+    log.info("before");
+    log.warn("now");
+    setImmediate(() => process.kill(process.pid, "SIGKILL"));
+  `;
+  const ended = spawnSync(process.execPath, ["--input-type=module", "-e", code], {
+    encoding: "utf8",
+  });
+  expect(ended.signal).toBe("SIGKILL");
+  const said = ended.stdout.trimEnd().split("\n");
+  expect(said.map((line) => JSON.parse(line).msg)).toEqual(["before", "now"]);
+});

@@ -75,9 +75,9 @@ test("lines that come together are written at once, in their order", async () =>
   one.info("a");
   another.info("b");
   one.info("c");
-  await new Promise((resolve) => setImmediate(resolve));
+  await expect.poll(() => write.mock.calls).toHaveLength(1);
   one.info("d");
-  await new Promise((resolve) => setImmediate(resolve));
+  await expect.poll(() => write.mock.calls).toHaveLength(2);
   const written = write.mock.calls.map(([lines]) =>
     String(lines)
       .trimEnd()

@@ -13,19 +13,32 @@ export const createLogger = (level: string): Logger => {
   return createLoggerTo(level, stdout ?? (() => {}));
 };
 
-let stdout: ((lines: string) => void) | undefined;
+let stdout: WriteLine | undefined;
 
-const maxWaiting = 65_536;
+/** @param line ends with its line break. @param level as pino counts. */
+export type WriteLine = (line: string, level: number) => void;
+
+const writeAtLength = 16_384;
+const writeAfterMs = 10;
+const warn = 40;
 
 /**
- * Writes once for all lines that come together, of several requests mostly: it is a system call that
- * the process waits for, as dear as a tenth of a request. At the process's end nothing waits any more.
+ * Writes many lines at once: a write is a system call that the process waits for, as dear as a tenth of a request.
+ * Lines wait for 10 ms or 16 KiB; from `warn` on, and with them all before, until the end of the turn, as they may
+ * be the last. At the process's end nothing waits any more. The write itself is synchronous: one that is under way
+ * in a thread would be lost at the end (sonic-boom with `sync: false`), and shared between so many lines it costs
+ * next to nothing.
  */
-function openStdout(): (lines: string) => void {
+function openStdout(): WriteLine {
   let read = true;
   let ending = false;
   let waiting = "";
+  let isUrgent = false;
+  let timer: NodeJS.Timeout | undefined;
   const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    isUrgent = false;
     const lines = waiting;
     waiting = "";
     if (read && lines !== "") process.stdout.write(lines);
@@ -37,22 +50,64 @@ function openStdout(): (lines: string) => void {
     ending = true;
     flush();
   });
-  return (line) => {
-    if (waiting === "") setImmediate(flush);
+  return (line, level) => {
     waiting += line;
-    if (ending || waiting.length > maxWaiting) flush();
+    if (ending || waiting.length > writeAtLength) flush();
+    else if (level >= warn) {
+      if (!isUrgent) setImmediate(flush);
+      isUrgent = true;
+    } else timer ??= setTimeout(flush, writeAfterMs).unref();
   };
 }
 
-/** The same, to another place. @param write gets whole lines, each with its line break. */
-export const createLoggerTo = (level: string, write: (line: string) => void): Logger =>
-  pino(loggerOptions(level), { write: (line: string) => write(oneLine(line)) });
+/** The same, to another place. @param write gets whole lines. */
+export function createLoggerTo(level: string, write: WriteLine): Logger {
+  const time = createTime();
+  const destination: Destination = {
+    [wantsMetadata]: true,
+    write(line) {
+      write(oneLine(line), destination.lastLevel ?? 0);
+    },
+  };
+  return Object.assign(pino(loggerOptions(level, time), destination), { [lineTime]: time });
+}
+
+/** The part of a destination that pino speaks to; it leaves what it knows of the line in it. */
+export interface Destination {
+  write(line: string): void;
+  [wantsMetadata]?: boolean;
+  lastLevel?: number;
+  lastObj?: unknown;
+  lastMsg?: string | undefined;
+  lastTime?: string | undefined;
+  lastLogger?: Logger;
+}
+
+export const wantsMetadata = Symbol.for("pino.metadata");
+
+const lineTime = Symbol("gives the time as this server's own loggers write it");
+
+/** What writes the time of a line; undefined: the logger is not this server's, and writes lines of its own kind. */
+export const lineTimeOf = (log: Logger): (() => string) | undefined =>
+  (log as Logger & { readonly [lineTime]?: () => string })[lineTime]; // set above, on it or its parent
+
+/** As `pino.stdTimeFunctions.isoTime`; many lines have the same millisecond. */
+function createTime(): () => string {
+  let last = 0;
+  let text = "";
+  return () => {
+    const now = Date.now();
+    if (now !== last) text = `,"time":"${new Date(now).toISOString()}"`;
+    last = now;
+    return text;
+  };
+}
 
 /** What every logger does with what it is given: secrets are taken out before anything is written. */
-const loggerOptions = (level: string): LoggerOptions => ({
+const loggerOptions = (level: string, timestamp: () => string): LoggerOptions => ({
   level,
   base: null,
-  timestamp: pino.stdTimeFunctions.isoTime,
+  timestamp,
   // What child loggers are bound to is ours: ids.
   formatters: { log: fieldsForLog },
   hooks: {

@@ -4,15 +4,10 @@
  * headers.
  */
 import type { CountRequest } from "../../telemetry/http-metrics.ts";
-import type { Logger } from "../../telemetry/log.ts";
+import type { LogRequest } from "../../telemetry/request-line.ts";
 import { type RequestState, standIn } from "../state/request-state.ts";
 
-/** @param log where the access-log line goes, if it is wanted. */
-export function recordRequest(
-  state: RequestState,
-  count: CountRequest,
-  log: Logger | undefined,
-): void {
+export function recordRequest(state: RequestState, count: CountRequest, log: LogRequest): void {
   const { startedAt, request, caller, span } = state;
   const { raw } = state.reply;
   const endedAt = performance.now();
@@ -35,19 +30,15 @@ export function recordRequest(
     },
     raw.statusCode >= 500 ? `${raw.statusCode}` : undefined,
   );
-  log?.info(
-    {
-      request_id: request.id,
-      tenant_id: caller?.tenant?.id,
-      user_id: caller?.user?.id,
-      ...standIn(caller?.credential),
-      ...(span && { trace_id: span.traceId }),
-      method: request.method,
-      route: state.path,
-      status: raw.statusCode,
-      duration_ms: Math.round((endedAt - startedAt) * 100) / 100,
-      ...(aborted && { aborted: true }),
-    },
-    "request",
-  );
+  log({
+    request_id: request.id,
+    tenant_id: caller?.tenant?.id,
+    user_id: caller?.user?.id,
+    standIn: standIn(caller?.credential),
+    trace_id: span?.traceId,
+    method: request.method,
+    status: raw.statusCode,
+    duration_ms: Math.round((endedAt - startedAt) * 100) / 100,
+    aborted,
+  });
 }

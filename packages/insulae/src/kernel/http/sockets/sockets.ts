@@ -17,6 +17,7 @@ import type { IncomingMessage } from "node:http";
 import { type WebSocket, WebSocketServer } from "ws";
 import { AppError, defineError } from "../../lib/errors.ts";
 import type { OutgoingSocket } from "../../lib/outgoing-socket.ts";
+import { textFrame } from "../../lib/text-frame.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import {
   createSocketShares,
@@ -24,7 +25,6 @@ import {
   type SocketPeers,
   tooManySockets,
 } from "./socket-shares.ts";
-import { textFrame } from "../../lib/text-frame.ts";
 import type { Handshake } from "./upgrades.ts";
 
 export const upgradeRequired = defineError(
