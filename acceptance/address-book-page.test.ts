@@ -97,7 +97,6 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
       localStorage.setItem("insulae", JSON.stringify({ ...kept, ...changes }));
     }, changes);
 
-  // Shows S2-009, S2-018
   test("the host says whose address book it is", async () => {
     await signIn(url.replace("localhost", "globex.localhost"));
     expect(await contacts()).toEqual(["Of Globex"]);
@@ -105,7 +104,6 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
     expect(await page.isVisible("#tenants")).toBe(false);
   });
 
-  // Shows S2-018
   test("another tenant gets another header, and nothing of the first is left, nor comes late", async () => {
     await signIn();
     expect(await contacts()).toEqual(["Of Acme"]);
@@ -182,7 +180,6 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
     expect(requests.filter((sent) => sent.method() === "DELETE")).toHaveLength(1);
   });
 
-  // Shows S2-072
   test("the log is shown as it is written", async () => {
     await signIn();
     await page.fill("#add [name=name]", "Logged");

@@ -51,7 +51,6 @@ test("the first five minutes, also when they are pasted again", () => {
   expect(still).toContain('"role":"owner"');
 });
 
-// Shows S0-007, S3-007, S3-014, S3-016, S3-017, S3-023
 test("your own tables and routes", async () => {
   // Inside the workspace, so that "insulae" is found as it is where it was installed.
   const place = join(import.meta.dirname, `.snippets/readme-${process.pid}`);

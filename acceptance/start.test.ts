@@ -50,7 +50,6 @@ const untilNone = async (dataDir: string): Promise<string[]> => {
   return processesOf(dataDir);
 };
 
-// Shows S2-032, S0-094
 test("says what to do next, stops, and keeps what it was given", async () => {
   const port = await freePort();
   const first = await startServer({ dataDir: folder.path, port });

@@ -74,7 +74,6 @@ const suite = (redisUrl: () => string | undefined) => {
     return (await app.inject({ url: `/api/v1/rates/${name}`, headers })).json();
   };
 
-  // Shows S3-006, S3-028
   test("a handler's cache is its tenant's, and the same as a job's", async () => {
     const first = await get(one, a);
     expect(await get(one, a)).toEqual(first);
@@ -93,7 +92,6 @@ const suite = (redisUrl: () => string | undefined) => {
     await vi.waitFor(async () => expect((await get(two, a)).load).toBeGreaterThan(load));
   });
 
-  // Shows S3-002, S3-004, S3-055
   test("a tenant's configuration follows its changes, on every node", async () => {
     const { id, key, slug } = a.tenant;
     const config = { id, key, slug, name: key, status: "active", plan: a.tenant.plan };
@@ -130,7 +128,6 @@ describeWithRedis("two nodes with Redis", () => {
     });
     afterAll(() => app.close());
 
-    // Shows S4-038
     test("is JSON, is read through, lasts an hour, and goes with a change", async () => {
       const { tenant } = await createMember(app);
       const key = `tenant:${tenant.id}:config`;

@@ -101,7 +101,6 @@ const get = async (url: string, headers: Record<string, string> = {}) => {
 };
 
 describe("a hook for requests", () => {
-  // Shows S3-023
   test("runs before the handler and after the answer, of every feature's routes", async () => {
     const { body } = await member.call("GET", "/things/1");
     expect(body).toEqual({ tenant: member.tenant.key });
@@ -116,7 +115,6 @@ describe("a hook for requests", () => {
     expect(calls).toEqual([]);
   });
 
-  // Shows S3-032
   test("answers in the handler's place by throwing, at once or later", async () => {
     for (const refuse of [
       () => {

@@ -82,7 +82,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-// Shows S0-019, S0-060, S1-035, S2-018, S4-026, S4-027, S2-001, S3-001, S3-006, S3-050
 test("a thousand requests of many tenants at once each see their own", {
   timeout: 60_000,
 }, async () => {

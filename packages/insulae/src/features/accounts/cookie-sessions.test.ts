@@ -171,7 +171,6 @@ describe("a cookie that came twice", () => {
 });
 
 describe("a change by cookie", () => {
-  // Shows S1-170
   it("needs the CSRF token of that very session", async () => {
     const browser = await register(one);
     const other = await register(one);

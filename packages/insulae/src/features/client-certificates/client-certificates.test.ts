@@ -95,7 +95,6 @@ async function register(
 }
 
 describe("a machine with a registered certificate", () => {
-  // Shows S2-010
   test("acts with the permissions that it was given, and no more", async () => {
     const client = await makeCertificate({ subject: "CN=machine" });
     await register(client);

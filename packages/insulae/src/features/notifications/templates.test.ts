@@ -31,7 +31,6 @@ const add = (more: object = {}) =>
   });
 
 describe("a template", () => {
-  // Shows S1-111, S1-118, S1-119
   it("is added, read, changed, listed and deleted by who may", async () => {
     const { status, body: made } = await add({ name: "aaa" });
     expect([status, made]).toMatchObject([201, { ...shipped, name: "aaa", is_active: true }]);

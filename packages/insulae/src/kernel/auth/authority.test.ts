@@ -52,7 +52,6 @@ function setUp({ listening = () => true, ...options }: SetUp = {}) {
 }
 
 describe("the authority", () => {
-  // Shows S4-014, S1-050
   it("knows a user's role and permissions, at once the second time", async () => {
     const { authority, loadUser } = setUp();
     const first = authority.findUser(tenant, ada);
@@ -70,7 +69,6 @@ describe("the authority", () => {
     expect(loadUser).toHaveBeenCalledTimes(1);
   });
 
-  // Shows S4-014
   it("knows an account, at once the second time", async () => {
     const { authority } = setUp();
     const expected = {

@@ -50,7 +50,6 @@ const contract = (make: () => Caches) => {
   });
   afterEach(() => caches.close());
 
-  // Shows S3-013
   test("keeps JSON until its time is up, or it is deleted", async () => {
     const cache = caches.of(a);
     expect(await cache.get("none")).toBeUndefined();
@@ -112,7 +111,6 @@ const contract = (make: () => Caches) => {
     });
   });
 
-  // Shows S3-006
   test("one tenant never gets another's, whatever the keys", async () => {
     await caches.of(a).set("key", "a's");
     expect(await caches.of(b).get("key")).toBeUndefined();
@@ -126,7 +124,6 @@ const contract = (make: () => Caches) => {
     for (const key of keys) expect(await cache.get(key)).toBe(key);
   });
 
-  // Shows S0-075
   test("many who ask at once wait for one load", async () => {
     const { load, resolve } = held();
     const cache = caches.of(a);
@@ -284,7 +281,6 @@ describeWithRedis("the cache in Redis", () => {
 
   contract(() => open(redis));
 
-  // Shows S4-032, S1-007
   test("is one for all nodes, and nothing is announced", async () => {
     const [one, two] = [open(redis), open(redis)];
     await one.of(a).set("key", 1, { tags: ["tag"] });
@@ -329,7 +325,6 @@ describeWithRedis("the cache in Redis", () => {
     );
   });
 
-  // Shows S3-013
   test("every key has a time to live, a value's five minutes if nothing else is said", async () => {
     await open(redis)
       .of(a)

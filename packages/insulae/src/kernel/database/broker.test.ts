@@ -38,7 +38,6 @@ const backends = async () => {
 const pidOf = async (lease: Lease): Promise<number> =>
   (await lease.client.query("select pg_backend_pid() as pid")).rows[0].pid;
 
-// Shows S2-007
 test("a connection that comes back is used again, for the same target only", async () => {
   const broker = make();
   const first = await broker.lease(engine.target);
@@ -52,7 +51,6 @@ test("a connection that comes back is used again, for the same target only", asy
   expect(broker.stats()).toEqual({ open: 2, leased: 0, idle: 2, waiting: 0, budget: 10 });
 });
 
-// Shows S0-091, S2-007, S2-019, S4-031
 test("1000 databases in turn never need more than the budget", async () => {
   const broker = make({ budget: 6 });
   let most = 0;
@@ -74,7 +72,6 @@ test("1000 databases in turn never need more than the budget", async () => {
   expect(most).toBeLessThanOrEqual(6);
 }, 60_000);
 
-// Shows S0-049
 test("who waits is served first in, first out, and in time or told to come back", async () => {
   const broker = make({ budget: 1, acquireTimeoutMs: 300 });
   const held = await broker.lease(engine.target);
@@ -182,7 +179,6 @@ test("an idle connection is closed after a while", async () => {
   await expect.poll(() => broker.stats().open).toBe(0);
 });
 
-// Shows S0-091
 test("holders of idle connections are asked first, then those who can finish soon", async () => {
   const broker = make({ budget: 2, holdMs: 10 });
   const asked: string[] = [];

@@ -281,7 +281,6 @@ const terminate = (like: string) =>
     [`%${like}%`],
   );
 
-// Shows S0-061
 test("reads on a connection that is lost are tried once more, writes are reported", async () => {
   const read = rows(tenantA, "select text, pg_sleep(0.3) is null as slept from notes where id = 1");
   const write = run(tenantA, "insert into notes (id, text) select 50, 'lost' from pg_sleep(0.3)");
@@ -360,7 +359,6 @@ test("who was slow lately is in nobody's way", async () => {
   await Promise.all(slow);
 });
 
-// Shows S3-056, S3-062
 test("a flood of one tenant leaves another its turn", async () => {
   await restart({ maxReadLanes: 1, readDepth: 8 });
   await rows(tenantB, "select 1");

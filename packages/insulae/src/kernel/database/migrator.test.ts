@@ -51,7 +51,6 @@ beforeAll(async () => {
 });
 afterAll(() => installation.close());
 
-// Shows S0-051, S2-027, S2-029, S1-155
 test("up does what is missing, once; down takes it back; status says what is where", async () => {
   const one = await withTexts(first);
   const two = await withTexts(

@@ -50,7 +50,6 @@ test("Kysely's statements run in the scope, and tell how many rows they changed"
   expect(await idsOf(b)).toEqual([2]);
 });
 
-// Shows S0-063, S1-168, S2-048, S3-026, S3-027, S3-050
 test("SQL runs in the scope, as text and as a template", async () => {
   await add(a, 1);
   expect(await a.query("select text from notes where id = $1", [1])).toEqual([{ text: "note 1" }]);

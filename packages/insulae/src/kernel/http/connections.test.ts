@@ -164,7 +164,6 @@ describe("a connection", () => {
     expect(await exchange(port, get("/health", ""))).toMatch(/^HTTP\/1.1 400 /);
   });
 
-  // Shows S1-076
   it("that declares a body too large is stopped before it sends it", async () => {
     const { port } = await listening();
     const answer = await exchange(
@@ -228,7 +227,6 @@ describe("a connection", () => {
     clearInterval(drip);
   });
 
-  // Shows S3-008
   it("that sends a byte at a time is closed, while others are served", async () => {
     const { port } = await listening([echo], { requestTimeoutMs: 400 });
     const slow = await Promise.all(Array.from({ length: 500 }, () => open(port)));

@@ -237,7 +237,6 @@ describe("the log hub", () => {
     return texts;
   }
 
-  // Shows S2-067, S2-084
   it("drops the oldest lines for a reader who is too slow, says how many, and goes on", async () => {
     const hub = createLogHub({ format: "text", bufferSize: 100 });
     const log = hub.tap(pino({ base: null }, { write() {} }));
@@ -270,7 +269,6 @@ describe("the log hub", () => {
     expect(got.length - warnings.length + sum).toBe(count);
   });
 
-  // Shows S2-067, S2-084
   it("keeps what its bound allows for one that does not read at all", async () => {
     const hub = createLogHub({ format: "json", bufferSize: 10 });
     const log = hub.tap(pino({ base: null }, { write() {} }));
@@ -296,7 +294,6 @@ describe("the log hub", () => {
     expect(hub.stats()).toEqual({ viewers: 1, dropped: 1_000 - underWay });
   });
 
-  // Shows S2-072
   it.each([
     { loop: "has time", isBusy: false, viewers: 400, sendMs: 0.1, share: 0.05 },
     { loop: "is busy", isBusy: true, viewers: 20, sendMs: 0.5, share: 0.01 },

@@ -153,7 +153,6 @@ describe("a job", () => {
     await expect(outside).rejects.toThrow("not a transaction");
   });
 
-  // Shows S1-110
   it("that fails is tried again, and then parked with the reason", async () => {
     const tenant = tenantOf("pool");
     const send = (text: string) =>

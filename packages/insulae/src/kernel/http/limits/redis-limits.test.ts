@@ -42,7 +42,6 @@ describeWithRedis("limits in redis", () => {
     await server.stop();
   });
 
-  // Shows S1-097, S1-181
   test("are exact over two nodes", async () => {
     const config = {
       redisUrl: server.url,
@@ -131,7 +130,6 @@ describeWithRedis("limits, while redis is away", () => {
     await server.stop();
   });
 
-  // Shows S1-098
   test.each(Object.entries(outages))("go on in the process when it %s", async (_how, outage) => {
     const redis = await connect(250);
     const asked = vi.spyOn(redis, "run");
