@@ -15,6 +15,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { startEmbedded } from "../kernel/database/embedded/supervisor.ts";
 import { freePort } from "../testing/free-port.ts";
+import { until } from "../testing/until.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "insulae-cli-"));
@@ -84,16 +85,19 @@ let port = 0;
 let server: ReturnType<typeof launch>;
 let started: Record<string, unknown>;
 
-async function untilDocument({ child, ended, stdout }: ReturnType<typeof launch>) {
-  while (child.exitCode === null) {
-    try {
-      return JSON.parse(stdout());
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-  throw new Error((await ended).stderr);
-}
+const untilDocument = ({ child, ended, stdout }: ReturnType<typeof launch>) =>
+  until(
+    () => `its document is whole: ${stdout()}`,
+    async () => {
+      if (child.exitCode !== null) throw new Error((await ended).stderr);
+      try {
+        return JSON.parse(stdout());
+      } catch {
+        return undefined;
+      }
+    },
+    60_000,
+  );
 
 beforeAll(async () => {
   port = await freePort();

@@ -109,15 +109,17 @@ test("a wait that is aborted takes nothing", async () => {
 });
 
 test("a connection that is ready too late for who asked is there for the next", async () => {
+  const gate = Promise.withResolvers<void>();
   const broker = make({
     budget: 1,
-    acquireTimeoutMs: 1_000,
+    acquireTimeoutMs: 100,
     resolve: async (target) => {
-      await sleep(1_200);
+      await gate.promise;
       return engine.resolve(target);
     },
   });
   await expect(broker.lease(engine.target)).rejects.toMatchObject({ code: "database_busy" });
+  gate.resolve();
   await expect.poll(() => broker.stats()).toMatchObject({ open: 1, leased: 0, idle: 1 });
   (await broker.lease(engine.target)).release();
 });
@@ -197,7 +199,7 @@ test("holders of idle connections are asked first, then those who can finish soo
   await lane("idle", true);
   const first = await broker.lease(targetNumber(2), { purpose: "lane" });
   expect(asked).toEqual(["busy", "idle"]);
-  await sleep(20);
+  await sleep(20); // For longer than `holdMs`.
   const second = await broker.lease(targetNumber(3), { purpose: "lane" });
   expect(asked).toContain("busy urgently");
   expect(asked).not.toContain("idle urgently");
@@ -358,10 +360,12 @@ test("a target that is busy all the time does not keep another waiting", async (
     }
   };
   const all = Promise.all([busy(), busy(), busy(), busy(), busy()]);
-  const lease = await broker.lease(targetNumber(2), { purpose: "lane" });
-  // The busy ones have not stopped: it came between them, and was not told to come back.
-  lease.release();
-  stop = true;
+  try {
+    // The busy ones have not stopped: it came between them, and was not told to come back.
+    (await broker.lease(targetNumber(2), { purpose: "lane" })).release();
+  } finally {
+    stop = true;
+  }
   await all;
 });
 

@@ -274,25 +274,48 @@ test("a timeout of the server is 503", async () => {
   });
 }, 15_000);
 
-const terminate = (like: string) =>
-  engine.admin(
-    `select pg_terminate_backend(pid) from pg_stat_activity
-     where datname = current_database() and pid <> pg_backend_pid() and query like $1`,
-    [`%${like}%`],
-  );
+/** Holds up each statement `atGate` until it is opened. */
+const closeGate = async () => {
+  const keeper = new pg.Client({ connectionString: engine.url });
+  await keeper.connect();
+  await keeper.query("select pg_advisory_lock(7)");
+  const at = (what: string) =>
+    keeper.query(`select ${what} from pg_locks where locktype = 'advisory' and not granted
+      and database = (select oid from pg_database where datname = current_database())`);
+  const arrived = async (count = 1) =>
+    void (await expect.poll(async () => (await at("1")).rowCount).toBe(count));
+  return {
+    /** Resolves when the server has so many statements at the gate. */
+    arrived,
+    /** Ends the connections of those at the gate. */
+    terminate: () => at("pg_terminate_backend(pid)"),
+    /** Resolves when the server has had a statement at the gate for longer than the lanes like. */
+    async isSlow() {
+      await expect.poll(async () => (await at("1")).rowCount).toBeGreaterThan(0);
+      await sleep(30);
+    },
+    open: () => keeper.end(),
+  };
+};
+const atGate = "select pg_advisory_xact_lock(7)";
 
 test("reads on a connection that is lost are tried once more, writes are reported", async () => {
-  const read = rows(tenantA, "select text, pg_sleep(0.3) is null as slept from notes where id = 1");
-  const write = run(tenantA, "insert into notes (id, text) select 50, 'lost' from pg_sleep(0.3)");
+  const gate = await closeGate();
+  const read = rows(tenantA, "select text from notes, pg_advisory_xact_lock(7) where id = 1");
+  const write = run(
+    tenantA,
+    "insert into notes (id, text) select 50, 'lost' from pg_advisory_xact_lock(7)",
+  );
   const reported = expect(write).rejects.toMatchObject({
     code: "write_outcome_unknown",
     status: 503,
     headers: { "Retry-After": "1" },
   });
-  await sleep(150);
-  await terminate("pg_sleep(0.3)");
+  await gate.arrived(2);
+  await gate.terminate();
   await reported;
-  expect(await read).toEqual([{ text: tenantA, slept: false }]);
+  await gate.open();
+  expect(await read).toEqual([{ text: tenantA }]);
   expect(await rows(tenantA, "select * from notes where id = 50")).toEqual([]);
   await expect
     .poll(() => broker.stats().open - broker.stats().idle - broker.stats().leased)
@@ -310,24 +333,6 @@ test("a write that was never sent is sent elsewhere", async () => {
   expect((await write).rows).toEqual([{ id: 60 }]);
   await run(tenantA, "delete from notes where id = 60");
 });
-
-/** Holds up each statement `atGate` until it is opened. */
-const closeGate = async () => {
-  const keeper = new pg.Client({ connectionString: engine.url });
-  await keeper.connect();
-  await keeper.query("select pg_advisory_lock(7)");
-  const waiting = () =>
-    keeper.query("select 1 from pg_locks where locktype = 'advisory' and not granted");
-  return {
-    /** Resolves when the server has had a statement at the gate for longer than the lanes like. */
-    async isSlow() {
-      await expect.poll(async () => (await waiting()).rowCount).toBeGreaterThan(0);
-      await sleep(30);
-    },
-    open: () => keeper.end(),
-  };
-};
-const atGate = "select pg_advisory_xact_lock(7)";
 
 test("a slow statement is avoided: others get another lane", async () => {
   await restart({ maxReadLanes: 3, slowMs: 5 });
@@ -418,9 +423,12 @@ test("a lane that others wait for is given back as soon as nothing is under way 
   await broker.close();
   broker = engine.broker({ budget: 1, holdMs: 60_000 });
   lanes = engine.lanes(broker);
-  const busy = rows(tenantA, "select pg_sleep(0.2)");
-  await sleep(100);
-  (await broker.lease(engine.target, { purpose: "lane" })).release();
+  const gate = await closeGate();
+  const busy = rows(tenantA, atGate);
+  await gate.arrived();
+  const lease = broker.lease(engine.target, { purpose: "lane" });
+  await gate.open();
+  (await lease).release();
   await busy;
 });
 

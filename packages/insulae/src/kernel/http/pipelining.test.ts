@@ -51,6 +51,8 @@ async function listening(limits: RequestLimits = unlimited) {
   });
   const { app, lines } = testServer([waiting], { limits });
   await app.listen({ port: 0, host: "127.0.0.1" });
+  const peers: Socket[] = [];
+  app.server.on("connection", (socket: Socket) => peers.push(socket));
   let made = 0;
   app.server.on("request", () => {
     made += 1;
@@ -71,7 +73,7 @@ async function listening(limits: RequestLimits = unlimited) {
     await once(socket, kind === "TLS" ? "secureConnect" : "connect");
     return socket;
   };
-  return { app, open, gate, begun, lines, made: () => made };
+  return { app, open, gate, begun, lines, peers, made: () => made };
 }
 
 const get = (name: string | number, path = "/api/v1/wait", more = "") =>
@@ -234,7 +236,7 @@ it.each(["gate", "around", "queue"] as const)(
       asked();
       return turn.promise;
     };
-    const { open, begun, gate } = await listening({
+    const { open, begun, gate, peers } = await listening({
       ...unlimited,
       ...(stage === "gate" && { gate: wait }),
       ...(stage === "queue" && { queue: wait }),
@@ -250,7 +252,7 @@ it.each(["gate", "around", "queue"] as const)(
     socket.write(pipelined(3));
     await vi.waitFor(() => expect(asked).toHaveBeenCalledTimes(3));
     socket.destroy();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await vi.waitFor(() => expect(peers[0]?.closed).toBe(true));
     turn.resolve();
     const next = await open();
     const answer = received(next);

@@ -8,6 +8,7 @@ import { constants, deflateRawSync } from "node:zlib";
 import { pino } from "pino";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket as Client } from "ws";
+import { until } from "../../testing/until.ts";
 import { AppError } from "../errors.ts";
 import { feature } from "../feature.ts";
 import { ownedLog } from "../telemetry/log.ts";
@@ -155,7 +156,7 @@ describe("a WebSocket is closed", () => {
     await once(client, "open");
     const silent = await openRaw(port);
     await ended(silent.resume());
-    while (pings < 6) await once(client, "ping");
+    await until("six pings have come", () => pings >= 6);
     expect(client.readyState).toBe(Client.OPEN);
     expect(left()).toBe(1);
     client.terminate();
@@ -260,7 +261,7 @@ describe("the log hub", () => {
     const got: string[] = [];
     client.on("message", (data) => got.push(String(data)));
     client.resume();
-    while (!got.at(-1)?.includes(`line ${count - 1} `)) await once(client, "message");
+    await until("the last line has come", () => got.at(-1)?.includes(`line ${count - 1} `));
 
     const warnings = got.filter((line) => line.startsWith("[WARNING] "));
     const dropped = warnings.map((line) => Number(/(\d+) lines? w/.exec(line)?.[1]));
