@@ -12,12 +12,14 @@ import { createApp } from "./app.ts";
 import { feature } from "./kernel/feature.ts";
 import { createMember, type TestMember } from "./testing/fixtures.ts";
 import { createTestApp } from "./testing/index.ts";
+import { randomFrom, seed } from "./testing/random.ts";
 import type { TestApp as App } from "./testing/test-app.ts";
 
 interface PlaceTables {
   places: { name: string };
 }
 
+const random = randomFrom(seed);
 let folder: string;
 let app: App;
 let members: TestMember[];
@@ -39,7 +41,7 @@ const placesIn = (migrations: URL) =>
           const heard = once(emitter, "seen");
           emitter.once("ask", () => see().then((names) => emitter.emit("seen", names)));
           const seen = [await see()];
-          await setTimeout(Math.random() * 5);
+          await setTimeout(random.below(5));
           seen.push(await see());
           emitter.emit("ask");
           seen.push(...(await heard));

@@ -7,15 +7,11 @@ import { addApp, auth, codeOf, logIn, secondFactor, stopClock } from "./factors-
 const origin = "http://localhost";
 
 let people: TestPeople;
-let clock: ReturnType<typeof stopClock>;
 beforeAll(async () => {
   people = await openTestPeople({ config: { baseUrl: origin, appUrl: origin } });
-  clock = stopClock();
 });
-afterAll(async () => {
-  clock.go();
-  await people.close();
-});
+afterAll(() => people?.close());
+stopClock();
 
 const me = (token: string) => people.get(`${auth}/me`, { token });
 const list = async (token: string) => (await people.get(`${auth}/factors`, { token })).body;

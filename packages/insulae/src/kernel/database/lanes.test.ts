@@ -476,7 +476,9 @@ test("when the server is restarted nothing is thrown into the void, and it goes 
 
 test("whatever is run in whatever order, every answer is its own tenant's", async () => {
   await restart({ maxReadLanes: 3, maxWriteLanes: 3, slowMs: 2, readDepth: 4, writeDepth: 4 });
-  const act = async (tenant: typeof tenantA, what: string): Promise<void> => {
+  const act = async (tenant: typeof tenantA, what: string, log: fc.ContextValue) => {
+    const name = `${what} of ${tenant}`;
+    log.log(name);
     const text = {
       read: "select text as tenant from notes where id = 1",
       write: "update notes set text = text where id = 2 returning text as tenant",
@@ -488,8 +490,10 @@ test("whatever is run in whatever order, every answer is its own tenant's", asyn
     }[what];
     try {
       const answer = await rows(tenant, text ?? "", what === "bad value" ? ["x"] : []);
+      log.log(`${name} → ${JSON.stringify(answer)}`);
       if (what !== "kill") expect(answer.map((row) => row.tenant)).toEqual([tenant]);
     } catch (error) {
+      log.log(`${name} → ${error}`);
       const { status, code } = error as { status?: number; code?: string };
       expect([503, undefined]).toContain(status);
       if (status === undefined) expect(["22012", "22P02"]).toContain(code);
@@ -501,14 +505,19 @@ test("whatever is run in whatever order, every answer is its own tenant's", asyn
     pause: fc.boolean(),
   });
   await fc.assert(
-    fc.asyncProperty(fc.array(action, { minLength: 20, maxLength: 60 }), async (actions) => {
-      const pending: Promise<void>[] = [];
-      for (const { tenant, what, pause } of actions) {
-        pending.push(act(tenant, what));
-        if (pause) await sleep(1);
-      }
-      await Promise.all(pending);
-    }),
+    // What happens when is not the seed's alone: a failure shows the order in its log.
+    fc.asyncProperty(
+      fc.array(action, { minLength: 20, maxLength: 60 }),
+      fc.context(),
+      async (actions, log) => {
+        const pending: Promise<void>[] = [];
+        for (const { tenant, what, pause } of actions) {
+          pending.push(act(tenant, what, log));
+          if (pause) await sleep(1);
+        }
+        await Promise.all(pending);
+      },
+    ),
     { numRuns: 15, interruptAfterTimeLimit: 12_000 },
   );
 }, 30_000);
