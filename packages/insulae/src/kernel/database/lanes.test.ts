@@ -375,7 +375,9 @@ test("a flood of one tenant leaves another its turn", async () => {
     rows(tenantB, "select 1").then(() => order.push("b")),
   );
   await Promise.all(other);
-  expect(order.filter((each) => each === "a").length).toBeLessThan(30);
+  // One that was under way, and one for each turn of the other's five: the order does not depend on the machine. Eight
+  // more were the flood to fill the lane, all of them without turns.
+  expect(order.filter((each) => each === "a").length).toBeLessThanOrEqual(8);
   await Promise.all(flood);
 });
 
