@@ -60,7 +60,7 @@ async function clients(port: number, token: string, load: Load, signal: AbortSig
       load.sent += 1;
       const status = await ask(method).catch((error: Error) => error.message);
       if (status !== (method === "GET" ? 200 : 201)) load.failures.push(`${method} ${status}`);
-      await sleep(pauseMs);
+      await sleep(pauseMs); // The load's pace.
     }
   };
   await Promise.all(Array.from({ length: clientsOfEach }, client));

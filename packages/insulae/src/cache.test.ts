@@ -89,7 +89,7 @@ const suite = (redisUrl: () => string | undefined) => {
     const { load } = await get(two, a);
     expect((await get(two, a)).load).toBe(load);
     expect((await a.call("DELETE", "/rates")).status).toBe(204);
-    await vi.waitFor(async () => expect((await get(two, a)).load).toBeGreaterThan(load));
+    await expect.poll(async () => (await get(two, a)).load).toBeGreaterThan(load);
   });
 
   test("a tenant's configuration follows its changes, on every node", async () => {
@@ -131,8 +131,7 @@ describeWithRedis("two nodes with Redis", () => {
     test("is JSON, is read through, lasts an hour, and goes with a change", async () => {
       const { tenant } = await createMember(app);
       const key = `tenant:${tenant.id}:config`;
-      const gone = () =>
-        vi.waitFor(async () => expect(await server.command("GET", key)).toBeNull());
+      const gone = () => expect.poll(() => server.command("GET", key)).toBeNull();
       await gone();
       const config = await app.tenants.config(tenant.key);
       const text = String(await server.command("GET", key));

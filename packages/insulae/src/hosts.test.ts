@@ -188,13 +188,13 @@ describe("registration", () => {
     expect(await tenantAt(host, second)).toBe("nodes");
     expect(await tenantAt("later.example", second)).toBe("");
     await app.hosts.register("later.example", { tenant: "nodes" });
-    await vi.waitFor(async () => expect(await tenantAt("later.example", second)).toBe("nodes"));
+    await expect.poll(() => tenantAt("later.example", second)).toBe("nodes");
     await app.hosts.update("later.example", { frameOptions: "DENY" });
     await vi.waitFor(async () =>
       expect((await ask("later.example", { by: second })).headers["x-frame-options"]).toBe("DENY"),
     );
     await app.tenants.unregister("nodes");
-    await vi.waitFor(async () => expect(await tenantAt(host, second)).toBe(""));
+    await expect.poll(() => tenantAt(host, second)).toBe("");
   });
 });
 

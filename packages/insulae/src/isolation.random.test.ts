@@ -154,7 +154,7 @@ async function killConnections(signal: AbortSignal): Promise<number> {
   const databases = [...new Set(tenants.map(({ placement }) => placement.database))];
   let killed = 0;
   while (!signal.aborted) {
-    await sleep(60);
+    await sleep(60); // A pace, not a wait.
     const { rows } = await killer.query<{ pid: number; query: string }>(
       `select pid, query from pg_stat_activity
        where datname = any($1) and application_name like 'insulae app%' order by backend_start, pid`,
