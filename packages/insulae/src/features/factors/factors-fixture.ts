@@ -1,18 +1,21 @@
 /** People with second factors, for tests. */
 import { Secret, TOTP } from "otpauth";
-import { expect, vi } from "vitest";
+import { afterAll, beforeAll, expect, vi } from "vitest";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import type { TestPeople } from "../../testing/test-people.ts";
 
 export const auth = "/api/v1/auth";
 
-/** The clock of this process, which codes are made and judged by; `later` moves it. */
+/**
+ * Stops the clock of this process, which codes are made and judged by, for the file or the `describe` that it is
+ * called in. `later` moves it.
+ */
 export function stopClock() {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  beforeAll(() => void vi.useFakeTimers({ toFake: ["Date"], now: Date.now() }));
+  afterAll(() => void vi.useRealTimers());
   return {
     /** By a code's step, unless it says otherwise. */
     later: (seconds = 30) => vi.setSystemTime(Date.now() + seconds * 1000),
-    go: () => vi.useRealTimers(),
   };
 }
 

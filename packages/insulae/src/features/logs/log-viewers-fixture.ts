@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { onTestFinished } from "vitest";
 import { WebSocket as Client } from "ws";
 import type { App } from "../../app/app.ts";
+import { until } from "../../testing/until.ts";
 
 export interface Handshake {
   readonly headers?: Readonly<Record<string, string>>;
@@ -38,13 +39,8 @@ async function watchAt(usual: number, handshake: Handshake) {
     lines,
     ended,
     /** The first line with the text, once it is there. */
-    async line(text: string): Promise<string> {
-      for (;;) {
-        const found = lines.find((line) => line.includes(text));
-        if (found !== undefined) return found;
-        await once(client, "message");
-      }
-    },
+    line: (text: string): Promise<string> =>
+      until(`a line says ${text}`, () => lines.find((line) => line.includes(text))),
   };
 }
 
