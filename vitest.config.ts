@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: [
-      "packages/*/{src,test,template}/**/*.test.ts",
+      "packages/*/{src,template}/**/*.test.ts",
       "examples/**/*.test.ts",
       "scripts/**/*.test.ts",
     ],
@@ -18,7 +18,16 @@ export default defineConfig({
     ],
     // One PostgreSQL for the run; each file works on databases of its own (insulae/testing).
     globalSetup: ["packages/insulae/src/testing/global-setup.ts"],
-    setupFiles: ["packages/insulae/src/testing/no-leaks.ts"],
+    setupFiles: [
+      "packages/insulae/src/testing/no-leaks.ts",
+      "packages/insulae/src/testing/seed-properties.ts",
+    ],
+    reporters: ["default", "./scripts/test-times.ts"],
+    // What is random is the same in each run with the same seed.
+    env: {
+      INSULAE_TEST_SEED:
+        process.env.INSULAE_TEST_SEED ?? String(Math.floor(Math.random() * 2 ** 31)),
+    },
     pool: "forks",
     isolate: false,
     // A third of the time a test waits for PostgreSQL or for time to pass.

@@ -4,12 +4,12 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { BrowserContext, Page, Request } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { browserPath, launchBrowser } from "./chromium.ts";
 import { type Client, clientOf } from "./client.ts";
 import { freePort, temporaryFolder } from "./server.ts";
+import { until } from "./until.ts";
 
 const person = { email: "ada@example.com", password: "a-Fine-passphrase-7" };
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -36,10 +36,10 @@ async function startExample(): Promise<void> {
     },
     stdio: ["ignore", "inherit", "inherit"],
   });
-  while (!(await fetch(`${url}/health`).catch(() => undefined))?.ok) {
+  await until("the example answers", async () => {
     if (child.exitCode !== null) throw new Error("the example did not start");
-    await sleep(50);
-  }
+    return (await fetch(`${url}/health`).catch(() => undefined))?.ok;
+  });
 }
 
 /** Ada's account owns two tenants, with a contact each; globex has a user of its own as well. */
@@ -97,7 +97,6 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
       localStorage.setItem("insulae", JSON.stringify({ ...kept, ...changes }));
     }, changes);
 
-  // Shows S2-009, S2-018
   test("the host says whose address book it is", async () => {
     await signIn(url.replace("localhost", "globex.localhost"));
     expect(await contacts()).toEqual(["Of Globex"]);
@@ -105,7 +104,6 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
     expect(await page.isVisible("#tenants")).toBe(false);
   });
 
-  // Shows S2-018
   test("another tenant gets another header, and nothing of the first is left, nor comes late", async () => {
     await signIn();
     expect(await contacts()).toEqual(["Of Acme"]);
@@ -182,7 +180,6 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
     expect(requests.filter((sent) => sent.method() === "DELETE")).toHaveLength(1);
   });
 
-  // Shows S2-072
   test("the log is shown as it is written", async () => {
     await signIn();
     await page.fill("#add [name=name]", "Logged");

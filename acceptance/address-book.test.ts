@@ -71,7 +71,6 @@ const logIn = (username_or_email: string, secret = password) =>
 const uuid = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 
 describe("its command lines", () => {
-  // Shows S2-033, S2-034, S2-035, S2-036, S2-037, S2-038, S2-039, S2-017
   test("sign up, log in, keep contacts", () => {
     const [signedUp = "", , empty = "", added = "", listed = "", shown = ""] = shell([
       `# Register a new user (tenant context derived server-side)
@@ -114,7 +113,6 @@ curl -X POST http://localhost:8000/api/address-book \\
     expect([exp - iat, tenant_id]).toEqual([604_800, "demo_tenant"]);
   });
 
-  // Shows S2-040, S2-041, S2-042, S2-043
   test("are refused in its words", async () => {
     await client("POST", "/tenants", { body: { id: "tenant2", name: "Two" } });
     const other = await client("POST", "/auth/register", {
@@ -143,7 +141,6 @@ curl -X POST http://localhost:8000/api/address-book \\
     ]);
   });
 
-  // Shows S2-009, S2-014
   test("belong to the host's tenant, and are refused where their body names another", async () => {
     const [status = ""] = shell([
       `curl -s -X POST http://localhost:8000/api/auth/login -H "Host: tenant2.localhost" \\
@@ -162,7 +159,6 @@ curl -X POST http://localhost:8000/api/address-book \\
   });
 });
 
-// Shows S2-034, S2-036
 test("a person signs up once, and logs in by username or e-mail", async () => {
   const person = { username: "grace", email: "grace@tenant1.com", password };
   expect((await signUp(person)).status).toBe(201);
@@ -177,7 +173,6 @@ test("a person signs up once, and logs in by username or e-mail", async () => {
   expect(wrong.status).toBe(401);
 });
 
-// Shows S2-039, S2-047
 test("a contact is added, changed and deleted, and what is none leaves nothing", async () => {
   const contact = { name: "Ada", email: "ada@example.com", phone: "+4412345" };
   const made = await client("POST", "/api/address-book", { token, body: contact });
@@ -200,7 +195,6 @@ test("a contact is added, changed and deleted, and what is none leaves nothing",
   expect((await client("GET", path, { token })).body).toMatchObject({ status: 404 });
 });
 
-// Shows S2-044, S2-087
 test("it says that it is healthy, pong, and that the old address of the log is gone", async () => {
   expect((await client("GET", "/health")).status).toBe(200);
   expect((await client("GET", "/api/ping")).body).toEqual({ message: "pong" });
@@ -230,7 +224,6 @@ const untilLine = (say: () => string, line = /Log: \[/) =>
     .toMatch(line);
 
 describe("the log stream", () => {
-  // Shows S2-073, S2-086
   test("comes to its program for Node", async () => {
     const program = `
 const WebSocket = require('ws');
@@ -311,7 +304,6 @@ ws.onclose = () => {
       return { opened, said };
     };
 
-    // Shows S2-074
     test("comes to its page with the token in the address", async () => {
       const { opened, said } = await openPage();
       await opened.addScriptTag({ content: filledIn(byQuery + rest) });
@@ -320,7 +312,6 @@ ws.onclose = () => {
       await opened.close();
     });
 
-    // Shows S2-075
     test("comes to its page with the cookie of the log-in, which no script can read", async () => {
       const { opened, said } = await openPage();
       const refused = await handshake(stream(), { origin: `http://localhost:${portOf(page)}` });
@@ -341,7 +332,6 @@ ws.onclose = () => {
     });
   });
 
-  // Shows S2-070, S2-071, S2-072, S2-082, S2-085
   test("gives the same lines to all who watch, at both addresses, as its text", async () => {
     const addresses = [stream(), stream(), `${server.url.replace("http", "ws")}/api/ws/logs`];
     const viewers = addresses.map((url) => new WebSocket(url, { headers: bearer(token) }));
@@ -356,7 +346,6 @@ ws.onclose = () => {
     for (const viewer of viewers) viewer.close();
   });
 
-  // Shows S2-076, S2-091
   test("is refused with 403 to who shows no token, or none that is valid", async () => {
     const none = await handshake(stream());
     const wrong = await handshake(stream(), bearer("not-a-token"));
@@ -368,7 +357,6 @@ ws.onclose = () => {
     expect(String(error)).toContain("403");
   });
 
-  // Shows S2-060, S2-079, S2-080
   test("leaves who connected in the log file, and no token or password", async () => {
     const viewer = new WebSocket(`${stream()}?token=${token}`);
     await once(viewer, "open");
@@ -397,13 +385,11 @@ describe("with its settings of the log stream", () => {
     adminToken = (await client("POST", "/api/v1/auth/login", { body })).body.token;
   });
 
-  // Shows S2-069, S2-077
   test("WS_LOGS_ADMIN_USER lets in whom it names, and nobody else", async () => {
     expect((await handshake(stream(), bearer(token))).status).toBe(403);
     expect((await handshake(stream(), bearer(adminToken))).status).toBe(101);
   });
 
-  // Shows S2-063, S2-078
   test("CORS_ALLOWED_ORIGINS are compared whole", async () => {
     const from = async (origin: string) =>
       (await handshake(stream(), { ...bearer(adminToken), origin })).status;
@@ -427,7 +413,6 @@ describe("with its settings of the log stream", () => {
     expect(text).not.toContain("app.example.com");
   });
 
-  // Shows S2-067, S2-068, S2-083, S2-084
   test("WS_LOG_FORMAT=json shows objects, and a slow reader is warned of what it missed", async () => {
     const viewer = new WebSocket(stream(), { headers: bearer(adminToken) });
     const lines: string[] = [];

@@ -66,7 +66,6 @@ describe("from the core to an organization's user", () => {
   let organization: string;
   let token: string;
 
-  // Shows S4-001, S4-020, S4-005
   test("who registers without the header is of the core, and gets a token at once", async () => {
     const { status, body } = await register(owner);
     expect([status, body]).toMatchObject([
@@ -79,7 +78,6 @@ describe("from the core to an organization's user", () => {
     ]);
   });
 
-  // Shows S4-005
   test("the mailed token verifies the address, once; another one is not found", async () => {
     const mailed = await mailedToken(owner);
     expect((await client("GET", `/auth/verify?token=${mailed}`)).status).toBe(200);
@@ -89,7 +87,6 @@ describe("from the core to an organization's user", () => {
     }
   });
 
-  // Shows S4-009, S4-012, S4-019, S4-030
   test("the log-in of the core gives a token that says whether they own", async () => {
     const { status, body } = await logIn(owner);
     expect([status, body.token_type]).toEqual([200, "bearer"]);
@@ -101,7 +98,6 @@ describe("from the core to an organization's user", () => {
     expect(shown).toMatchObject({ email: owner, is_owner: true, is_verified: true });
   });
 
-  // Shows S4-006, S4-021, S4-025
   test("an owner makes an organization, the first of which is number 1", async () => {
     const made = await client("POST", "/organizations", { token: core, body: { name: "Acme" } });
     const owner_id = claimsOf(core).sub;
@@ -111,13 +107,11 @@ describe("from the core to an organization's user", () => {
     expect((await client("POST", "/organizations", { body: { name: "B" } })).status).toBe(401);
   });
 
-  // Shows S4-029
   test("its owner is a user there, with the same password", async () => {
     const { status, body } = await logIn(owner, organization);
     expect([status, body.user]).toMatchObject([200, { email: owner, is_active: true }]);
   });
 
-  // Shows S4-007, S4-010, S4-022
   test("who registers with the header is the organization's user", async () => {
     const { status, body } = await register(member, organization);
     expect([status, body]).toMatchObject([
@@ -130,7 +124,6 @@ describe("from the core to an organization's user", () => {
     expect((await me(token, organization)).body).toMatchObject({ email: member, is_active: true });
   });
 
-  // Shows S4-007
   test("a user who is not active can't log in, and is out at once", async () => {
     const { body } = await logIn(owner, organization);
     const user = await me(token, organization);
@@ -144,7 +137,6 @@ describe("from the core to an organization's user", () => {
     token = (await logIn(member, organization)).body.access_token;
   });
 
-  // Shows S4-013, S4-014
   test("an expired token is rejected, wherever it was good", async () => {
     const { exp } = claimsOf(token);
     expect((await me(resigned(token, secret, { exp }), organization)).status).toBe(200);
@@ -159,7 +151,6 @@ describe("from the core to an organization's user", () => {
   });
 });
 
-// Shows S4-003, S4-004
 test("the header decides: none is the core, a number an organization, anything else nobody's", async () => {
   const { token, number } = await newOrganization("decides@core.example");
   expect((await me(token)).body).toHaveProperty("is_owner");
@@ -184,7 +175,6 @@ describe("a token is good in its own context only", () => {
     await register("first@two.example", two.number);
   });
 
-  // Shows S4-011, S4-026, S4-037
   test("one organization's is refused by the other", async () => {
     const there = await me(member.access_token, two.number);
     expect([there.status, there.body]).toEqual([403, { detail: "Tenant access denied" }]);
@@ -195,7 +185,6 @@ describe("a token is good in its own context only", () => {
     expect(status).toBe(403);
   });
 
-  // Shows S4-011
   test("the core's is refused in an organization, an organization's in the core", async () => {
     expect((await me(one.token, one.number)).status).toBe(401);
     const token = member.access_token;
@@ -203,7 +192,6 @@ describe("a token is good in its own context only", () => {
     expect(made.status).toBe(401);
   });
 
-  // Shows S1-020
   test("a refresh token is no access token", async () => {
     const body = { email: "first@one.example", password };
     const login = await client("POST", "/api/v1/auth/login", { tenant: one.number, body });
@@ -211,7 +199,6 @@ describe("a token is good in its own context only", () => {
     expect((await me(login.body.refresh_token, one.number)).status).toBe(401);
   });
 
-  // Shows S2-013
   test("and a header that contradicts the host is refused, whoever calls", async () => {
     const key = async ({ number, token }: typeof one) =>
       (await client("GET", `/api/v1/tenants/${number}`, { token })).body.slug;
@@ -229,7 +216,6 @@ describe("a token is good in its own context only", () => {
   });
 });
 
-// Shows S4-023, S4-024, S4-035
 test("it says how it and its database are", async () => {
   const health = await client("GET", "/health");
   expect(health.body).toEqual({
@@ -241,7 +227,6 @@ test("it says how it and its database are", async () => {
   expect([database.status, database.body]).toEqual([200, { database: "healthy" }]);
 });
 
-// Shows S4-041, S4-042, S4-043
 test("each request is in its metrics, by their names", async () => {
   const count = async () => {
     const { body } = await client("GET", "/metrics");
@@ -255,7 +240,6 @@ test("each request is in its metrics, by their names", async () => {
   await expect.poll(count).toBe(before + 1);
 });
 
-// Shows S4-005
 test("where e-mails are verified first, nobody logs in before, and everybody after", async () => {
   await server.stop();
   server = await start({ EMAIL_VERIFICATION: "required" });

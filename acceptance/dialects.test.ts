@@ -90,7 +90,6 @@ POST /tenants
 GET /users/me
 `;
 
-// Shows S1-162, S1-163, S1-164, S1-165
 test("every documented address is in the reference, and answered", async () => {
   const documents = ["/api-docs/openapi.json", "/api-docs/dialects.json"];
   const paths = await Promise.all(
@@ -139,7 +138,6 @@ describe("host-routing: the routes of its document", () => {
     return [Number(status), JSON.parse(body)];
   };
 
-  // Shows S3-003, S3-005, S3-018, S3-020, S3-030, S3-035, S3-039, S3-040
   test("a tenant registered while the server runs answers at its hosts", async () => {
     const register = (tenant_id: string, names: readonly string[]) =>
       client("POST", "/admin/tenants", { body: { tenant_id, hosts: names } });
@@ -169,7 +167,6 @@ describe("host-routing: the routes of its document", () => {
     expect([wrong.status, wrong.body]).toEqual([400, { error: "Invalid request" }]);
   });
 
-  // Shows S3-035, S3-039
   test("where there is no tenant, none is found", () => {
     const none = { error: "Tenant not found" };
     const [data, info] = shell([
@@ -182,7 +179,6 @@ describe("host-routing: the routes of its document", () => {
     ]);
   });
 
-  // Shows S3-036, S3-037, S3-038, S3-041, S3-042
   test("people log in at their host, see what is theirs, and nothing at another's", async () => {
     const registered = await client("POST", "/api/v1/auth/register", {
       tenant: "tenant-1",

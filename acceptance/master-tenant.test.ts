@@ -76,7 +76,6 @@ describe("the documented requests, in their order", () => {
   let id: string;
   const send = (block: string) => sendBlock(client, block, { authorization: `Bearer ${token}` });
 
-  // Shows S0-020, S0-021
   test("Create Tenant", async () => {
     const made = await sendBlock(
       client,
@@ -96,7 +95,6 @@ Content-Type: application/json
     ]);
   });
 
-  // Shows S0-022, S0-023, S0-024, S0-087
   test("Register User, once there is the demo_tenant of its workaround", async () => {
     const early = await sendBlock(client, registration);
     expect(early.body).toMatchObject({ error: "Not Found", status_code: 404 });
@@ -108,7 +106,6 @@ Content-Type: application/json
     id = made.body.id;
   });
 
-  // Shows S0-018, S0-025, S0-026, S0-044, S0-059
   test("Login", async () => {
     const { status, body } = await sendBlock(client, login);
     expect([status, body.user]).toMatchObject([200, { ...john, id }]);
@@ -121,7 +118,6 @@ Content-Type: application/json
     expect(claims.exp - claims.iat).toBe(3600);
   });
 
-  // Shows S0-027, S0-028, S0-029, S0-030
   test("List Users", async () => {
     const { status, body } = await send("GET /api/users?page=1&page_size=25");
     expect([status, body]).toEqual([
@@ -138,13 +134,11 @@ Content-Type: application/json
     expect(second.body).toMatchObject({ users: [], total_count: 1, page: 2 });
   });
 
-  // Shows S0-031
   test("Get User Count", async () => {
     expect((await send("GET /api/users/count?email=john")).body).toEqual({ count: 1 });
     expect((await send("GET /api/users/count?email=jane")).body).toEqual({ count: 0 });
   });
 
-  // Shows S0-032
   test("Create User Profile", async () => {
     const made = await send(`
 POST /api/users
@@ -164,7 +158,6 @@ Content-Type: application/json
     expect((await send("GET /api/users/count")).body).toEqual({ count: 2 });
   });
 
-  // Shows S0-033, S0-015
   test("Update User", async () => {
     const changed = await send(`
 PATCH /api/users
@@ -182,7 +175,6 @@ Content-Type: application/json
     expect(changed.body.updated_at >= changed.body.created_at).toBe(true);
   });
 
-  // Shows S0-034
   test("Delete User", async () => {
     const { body } = await send("GET /api/users?page=1&page_size=25");
     const jane = body.users.find((user: { email: string }) => user.email === "jane@example.com");
@@ -190,7 +182,6 @@ Content-Type: application/json
     expect((await send("GET /api/users/count")).body).toEqual({ count: 1 });
   });
 
-  // Shows S0-035, S0-036, S0-037
   test("Error Responses", async () => {
     const expired = await client("GET", "/api/users", { token: "expired" });
     expect([expired.status, expired.body]).toEqual([
@@ -222,7 +213,6 @@ Content-Type: application/json
     return (await client("POST", "/auth/login", { body: person })).body.token;
   }
 
-  // Shows S0-045, S0-078
   test("pages of its CORS_ORIGINS, and no others, may send each of its methods", async () => {
     const ask = (origin: string, method: string) =>
       client("OPTIONS", "/api/users", {
@@ -240,7 +230,6 @@ Content-Type: application/json
   });
 });
 
-// Shows S0-060, S0-062, S0-070, S0-095
 test("the full lifecycle of a tenant, which nobody gets into once it is not active", async () => {
   const tenant = "lifecycle_corp";
   const password = "SecurePassword123!";

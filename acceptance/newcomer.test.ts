@@ -75,7 +75,6 @@ describe.each(["pool", "schema", "database"] as const)(
   },
 );
 
-// Shows S1-033
 test("a tenant is reached by its subdomain", async () => {
   const tenant = await newTenantWithUser(client, { key: "by_host", isolation: "pool" });
   const port = new URL(server.url).port;
@@ -89,7 +88,6 @@ test("a tenant is reached by its subdomain", async () => {
   expect(me.status).toBe(200);
 });
 
-// Shows S1-001, S1-162, S1-163, S1-164, S1-165
 test("the API reference is served from the package and names every route", async () => {
   const { body } = await client("GET", "/api-docs/openapi.json");
   expect(body.openapi).toMatch(/^3\.1/);

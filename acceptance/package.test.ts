@@ -221,7 +221,6 @@ describe("the package alone", () => {
     run("npm", "install", "--no-save", tarballs.client);
   });
 
-  // Shows S3-014
   test("makes an application", () => {
     writeFileSync(
       join(project, "app.ts"),
@@ -267,7 +266,6 @@ describe("the package alone", () => {
     expect(printed).toMatch(/^# pass 1$/m);
   });
 
-  // Shows S2-032
   test("has the command", () => {
     expect(run("npx", "insulae", "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
   });

@@ -93,7 +93,6 @@ async function mailed(to: string, text: RegExp): Promise<string> {
 }
 
 describe("authentication", () => {
-  // Shows S1-008, S1-023, S1-161
   test("its test of a registration", async () => {
     const body = { email: "test@example.com", password: "SecurePass123", first_name: "Test" };
     const { status, body: made } = await api("POST", "/auth/register", { body });
@@ -112,7 +111,6 @@ describe("authentication", () => {
     }
   });
 
-  // Shows S1-014, S1-015, S1-016, S1-017, S1-018, S1-019, S1-020, S1-024, S1-142
   test("a log-in gives a pair of tokens, and the access token its claims", async () => {
     const { status, body } = await api("POST", "/auth/login", {
       body: { email: acme.email, password },
@@ -132,7 +130,6 @@ describe("authentication", () => {
     expect(claims.exp - claims.iat).toBe(86_400);
   });
 
-  // Shows S1-010, S1-013, S1-025, S1-026
   test("a refresh rotates the pair; a log-out revokes both of it", async () => {
     const login = await api("POST", "/auth/login", { body: { email: acme.email, password } });
     const refresh = (refresh_token: string) =>
@@ -153,7 +150,6 @@ describe("authentication", () => {
     expect((await refresh(again.body.refresh_token)).status).toBe(401);
   });
 
-  // Shows S1-012, S1-027, S1-028
   test("a password is reset by a mail", async () => {
     const email = "forgetful@example.com";
     await api("POST", "/auth/register", { body: { email, password, first_name: "F" } });
@@ -172,7 +168,6 @@ describe("authentication", () => {
     expect((await logIn("AnotherPass456")).status).toBe(200);
   });
 
-  // Shows S1-029
   test("an e-mail is verified by a mail", async () => {
     const email = "verified@example.com";
     const { body } = await api("POST", "/auth/register", {
@@ -186,7 +181,6 @@ describe("authentication", () => {
 });
 
 describe("tenants", () => {
-  // Shows S1-039, S1-040, S1-041, S1-042, S1-043
   test("are listed and deleted by administrators, made, shown and changed by their owners", async () => {
     const { token, tenant } = acme;
     expect((await api("GET", "/tenants", { token })).status).toBe(403);
@@ -206,7 +200,6 @@ describe("tenants", () => {
     expect((await api("GET", `/tenants/${tenant}`, { token })).body.name).toBe("Acme Inc.");
   });
 
-  // Shows S1-044
   test("show what they use, to their own people", async () => {
     const path = `/tenants/${acme.tenant}/usage`;
     const { status, body } = await api("GET", path, { token: acme.token });
@@ -215,7 +208,6 @@ describe("tenants", () => {
     expect((await api("GET", path, { token: other.token })).status).toBe(404);
   });
 
-  // Shows S1-033, S1-046
   test("are known by the token, or else by a subdomain or a domain of their own", async () => {
     const body = { hostname: "shop.acme.example" };
     await api("POST", `/tenants/${acme.tenant}/hosts`, { token: admin, body });
@@ -239,7 +231,6 @@ describe("tenants", () => {
 });
 
 describe("roles", () => {
-  // Shows S1-047, S1-054, S1-061
   test("there are its four, and an owner; nobody changes them", async () => {
     const { token } = acme;
     const { body } = await api("GET", "/roles", { token });
@@ -253,7 +244,6 @@ describe("roles", () => {
     expect((await api("GET", path, { token })).body.name).toBe("admin");
   });
 
-  // Shows S1-049, S1-052, S1-053, S1-055, S1-056, S1-057, S1-058, S1-059, S1-060
   test("of one's own are made of permissions by its names, and count at once", async () => {
     const { token } = acme;
     const { status, body: role } = await api("POST", "/roles", {
@@ -296,7 +286,6 @@ describe("roles", () => {
   });
 });
 
-// Shows S1-066, S1-067, S1-068, S1-069, S1-073
 test("errors have its statuses, as problems", async () => {
   const { token } = acme;
   const email = "viewer2@acme.example";
@@ -323,7 +312,6 @@ test("errors have its statuses, as problems", async () => {
   }
 });
 
-// Shows S1-085, S1-086, S1-087
 test("its probes", async () => {
   const health = await client("GET", "/health");
   expect(health.body).toEqual({
@@ -339,7 +327,6 @@ test("its probes", async () => {
   expect((await client("GET", "/health/live")).body).toEqual({ status: "alive" });
 });
 
-// Shows S1-088, S1-089, S1-090, S1-091, S1-092, S1-093, S1-094
 test("its metrics", async () => {
   const { headers, body } = await client("GET", "/metrics");
   expect(headers.get("content-type")).toMatch(/^text\/plain; version=0\.0\.4/);
@@ -364,7 +351,6 @@ describe("rate limits", () => {
     return member;
   };
 
-  // Shows S1-095, S1-100, S1-101, S1-103, S1-104, S1-105, S1-106
   test("are those of the tenant's plan, in its headers", async () => {
     for (const [plan, limit] of [
       ["standard", 1000],
@@ -379,7 +365,6 @@ describe("rate limits", () => {
     }
   });
 
-  // Shows S1-072, S1-099, S1-106
   test("refuse what is over them, and say when to come again", async () => {
     const { token } = await planned("free-one", "free");
     let answer = await api("GET", "/contacts", { token });
@@ -396,8 +381,6 @@ describe("rate limits", () => {
 });
 
 describe("notifications", () => {
-  // Shows S1-107, S1-108, S1-109, S1-111, S1-113, S1-114, S1-115, S1-116, S1-117
-  // Shows S1-118, S1-119, S1-120
   test("go by e-mail, text message and push, from templates, and are in the history", async () => {
     const { token } = acme;
     const template = {
@@ -447,7 +430,6 @@ describe("notifications", () => {
 });
 
 describe("files", () => {
-  // Shows S1-123, S1-124, S1-125, S1-126, S1-130, S1-131, S1-132, S1-133, S1-134
   test("are uploaded, listed, shown, downloaded by a signed URL, and deleted", async () => {
     const { token } = acme;
     const upload = (fields: Readonly<Record<string, string>>, content: string) => {
@@ -495,7 +477,6 @@ describe("files", () => {
   });
 });
 
-// Shows S1-078, S1-080, S1-081, S1-082, S1-084
 test("the log says what its document says, and whose request it was", async () => {
   const wrong = { email: acme.email, password: "a-wrong-password" };
   await api("POST", "/auth/login", { tenant: "acme", body: wrong });

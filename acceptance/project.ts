@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "./until.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -78,13 +78,14 @@ export async function startProject({ cwd, command, port, env, user }: Start): Pr
     });
   }
   const url = `http://localhost:${port}`;
-  const deadline = Date.now() + 60_000;
-  while (!(await isReady(url))) {
-    if (child.exitCode === null && Date.now() < deadline) await sleep(50);
-    else {
-      await stop(child);
-      throw new Error(`${command.join(" ")} is not ready:\n${output}`);
-    }
+  const ready = () => `${command.join(" ")} is ready:\n${output}`;
+  const isReadyOrOver = async () => (await isReady(url)) || child.exitCode !== null;
+  try {
+    await until(ready, isReadyOrOver);
+    if (child.exitCode !== null) throw new Error(`It has ended before ${ready()}`);
+  } catch (error) {
+    await stop(child);
+    throw error;
   }
   return { url, stop: () => stop(child) };
 }

@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { findProgram } from "./on-path.ts";
 import { freePort } from "./server.ts";
+import { until } from "./until.ts";
 
 export const haproxy = findProgram("haproxy", "INSULAE_TEST_PROXIES");
 export const nginx = findProgram("nginx", "INSULAE_TEST_PROXIES");
@@ -38,10 +38,13 @@ async function run(program: string, args: readonly string[], port: number): Prom
   child.stderr.on("data", (text) => {
     output += text;
   });
-  while (!(await isListening(port))) {
-    if (child.exitCode !== null) throw new Error(`${program} has ended:\n${output}`);
-    await sleep(20);
-  }
+  await until(
+    () => `${program} listens:\n${output}`,
+    () => {
+      if (child.exitCode !== null) throw new Error(`${program} has ended:\n${output}`);
+      return isListening(port);
+    },
+  );
   const stop = async () => {
     if (child.exitCode !== null) return;
     child.kill("SIGTERM");

@@ -2,10 +2,10 @@
 import { execFileSync, spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Block, blocksOf, writeBlock } from "./page-blocks.ts";
 import { freePort, type StartedServer, startServer, temporaryFolder } from "./server.ts";
+import { until } from "./until.ts";
 
 let readme: readonly Block[];
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -51,7 +51,6 @@ test("the first five minutes, also when they are pasted again", () => {
   expect(still).toContain('"role":"owner"');
 });
 
-// Shows S0-007, S3-007, S3-014, S3-016, S3-017, S3-023
 test("your own tables and routes", async () => {
   // Inside the workspace, so that "insulae" is found as it is where it was installed.
   const place = join(import.meta.dirname, `.snippets/readme-${process.pid}`);
@@ -78,11 +77,8 @@ test("your own tables and routes", async () => {
   }
 });
 
-async function untilAnswered(url: string): Promise<{ paths: Record<string, unknown> }> {
-  for (let tries = 0; tries < 300; tries += 1) {
+const untilAnswered = (url: string): Promise<{ paths: Record<string, unknown> }> =>
+  until(`${url} answers`, async () => {
     const response = await fetch(url).catch(() => undefined);
-    if (response?.ok) return (await response.json()) as { paths: Record<string, unknown> };
-    await sleep(100);
-  }
-  throw new Error(`${url} did not answer`);
-}
+    return response?.ok && ((await response.json()) as { paths: Record<string, unknown> });
+  });

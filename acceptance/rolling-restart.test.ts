@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { clientOf, newTenantWithUser } from "./client.ts";
 import { haproxy, nginx, startHaproxy, startNginx } from "./proxies.ts";
 import { freePort, startServer, temporaryFolder } from "./server.ts";
+import { until } from "./until.ts";
 
 const clientsOfEach = 8;
 const pauseMs = 4;
@@ -59,7 +60,7 @@ async function clients(port: number, token: string, load: Load, signal: AbortSig
       load.sent += 1;
       const status = await ask(method).catch((error: Error) => error.message);
       if (status !== (method === "GET" ? 200 : 201)) load.failures.push(`${method} ${status}`);
-      await sleep(pauseMs);
+      await sleep(pauseMs); // The load's pace.
     }
   };
   await Promise.all(Array.from({ length: clientsOfEach }, client));
@@ -104,15 +105,21 @@ test.skipIf(!haproxy || !nginx)(
     const asking = proxies.map((port, at) =>
       clients(port, token, loads[at] ?? { sent: 0, failures: [] }, ended.signal),
     );
+    const sent = () => loads.reduce((sum, load) => sum + load.sent, 0);
     for (const port of ports) {
-      await sleep(1_000);
+      const before = sent();
+      await until("both proxies have had requests", () => sent() > before + 100);
       const stopped = await nodes.get(port)?.stop("SIGTERM");
       expect(stopped?.ms).toBeGreaterThan(drainSeconds * 1_000);
       nodes.set(port, await start(port));
-      // Until both proxies have it back.
+      // Until both proxies have it back: four of HAProxy's checks. nginx shows nobody what it thinks.
       await sleep(2_000);
     }
-    while (loads.reduce((sum, { sent }) => sum + sent, 0) < leastRequests) await sleep(100);
+    await until(
+      () => `${leastRequests} requests have been sent, and not ${sent()}`,
+      () => sent() >= leastRequests,
+      120_000,
+    );
     ended.abort();
     await Promise.all(asking);
     const [behindHaproxy, behindNginx] = loads;

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "./until.ts";
 
 export interface StartedServer {
   readonly url: string;
@@ -76,13 +76,19 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
     });
   }
   const url = `http://localhost:${port}`;
-  // The last thing that the server says is how to stop it.
-  while (!(await answers(url)) || !output.includes("Ctrl-C")) {
-    if (child.exitCode !== null || performance.now() - began > 30_000) {
-      if (child.exitCode === null) signalGroup("SIGKILL");
-      throw new Error(`the server did not start:\n${output}`);
-    }
-    await sleep(20);
+  try {
+    await until(
+      () => `the server has started:\n${output}`,
+      async () => {
+        if (child.exitCode !== null) throw new Error(`the server did not start:\n${output}`);
+        // The last thing that it says is how to stop it.
+        return (await answers(url)) && output.includes("Ctrl-C");
+      },
+      30_000,
+    );
+  } catch (error) {
+    if (child.exitCode === null) signalGroup("SIGKILL");
+    throw error;
   }
   return {
     url,

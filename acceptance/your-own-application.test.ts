@@ -5,11 +5,11 @@
 import { spawn, spawnSync } from "node:child_process";
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { tsc } from "../scripts/tools.ts";
 import { type Block, blocksOf, writeBlock } from "./page-blocks.ts";
 import { freePort } from "./server.ts";
+import { until } from "./until.ts";
 
 const root = join(import.meta.dirname, "..");
 const command = join(root, "packages/insulae/src/cli/main.ts");
@@ -200,11 +200,9 @@ test("it is served, and answers what the page asks; programs run on its data", a
 }, 180_000);
 
 async function untilReady(url: string, isOver: () => boolean): Promise<void> {
-  const deadline = Date.now() + 120_000;
-  while (!isOver() && Date.now() < deadline) {
-    const answer = await fetch(`${url}/health/ready`).catch(() => undefined);
-    if (answer?.ok) return;
-    await sleep(100);
-  }
-  throw new Error(`${url} does not answer`);
+  const isReady = async () => {
+    if (isOver()) throw new Error("the server has ended");
+    return (await fetch(`${url}/health/ready`).catch(() => undefined))?.ok;
+  };
+  await until(`${url} is ready`, isReady, 120_000);
 }

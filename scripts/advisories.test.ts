@@ -44,7 +44,6 @@ it("passes where the registry knows of nothing", async () => {
   expect([said.trim(), code]).toEqual(["No dependency has a known vulnerability", 0]);
 });
 
-// Shows S0-068, S1-174
 it("fails where a dependency has a known vulnerability, and names it", async () => {
   const { said, code } = await ask({ status: 200, body: { ws: [advisory] } });
   expect(said).toContain("high  ws: A hole, https://example.com/advisory");

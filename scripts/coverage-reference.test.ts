@@ -1,72 +1,34 @@
 import { describe, expect, it } from "vitest";
-import { annotationsIn } from "./annotations.ts";
 import { pageOf, problemsOf } from "./coverage-reference.ts";
 import { type Requirement, sourceIn, sources } from "./requirements.ts";
+import { shownIn } from "./shown-by.ts";
 
-const shownIn = (...lines: string[]) => annotationsIn("a.test.ts", lines.join("\n"));
+const files = [
+  ["packages/a/src/a.test.ts", 'describe("a tenant", () => {\n  test("can\\\'t", () => {});\n});'],
+  ["acceptance/a.test.ts", "it.each([1])(`answers %s`, () => {});"],
+] as const;
 
-describe("an annotation", () => {
-  it.each([
-    ["test", 'test("it works", () => {});'],
-    ["it in a describe", '  it("it works", async () => {'],
-    ["describe", 'describe("it works", () => {'],
-    ["describe that may be left out", 'describe.skipIf(!there)("it works", () => {'],
-    ["table", "it.each([\n  [1, 2],\n])('it works', () => {"],
-    ["typed table", "test.each<[string, (a: string) => void]>([\n  [1],\n])(\n  `it works`,"],
-  ])("is read above a %s", (_, code) => {
-    const { shown, problems } = shownIn("// Shows S1-023, S1-024", "  // Shows S0-001", code);
-    expect(problems).toEqual([]);
-    expect(shown).toEqual(
-      ["S1-023", "S1-024", "S0-001"].map((id) => ({ id, file: "a.test.ts", test: "it works" })),
-    );
-  });
-
-  it("names the describes that its test is in, and no others", () => {
-    const { shown } = shownIn(
-      'describe("before", () => {',
-      '  test("a", () => {});',
-      "});",
-      'describe.each([1, 2])("a tenant", (n) => {',
-      "  describe(",
-      '    "that is suspended",',
-      "    () => {",
-      "      // Shows S1-001",
-      '      test("waits", () => {});',
-      "    },",
-      "  );",
-      "});",
-      "describeWithRedis.each([",
-      "  [1],",
-      '])("on %i nodes", () => {',
-      "  const text = `",
-      "{",
-      "}`;",
-      "  // Shows S1-002",
-      '  test("goes on", () => {});',
-      "});",
-      "for (const one of [1, 2]) {",
-      "  // Shows S1-003",
-      '  test("stands alone", () => {});',
-    );
-    expect(shown.map(({ test }) => test)).toEqual([
-      "a tenant › that is suspended › waits",
-      "on %i nodes › goes on",
-      "stands alone",
-    ]);
+describe("a test that shows requirements", () => {
+  it("is found by the base name of its file, wherever it is, and by its names", () => {
+    const yaml = 'a.test.ts:\n  "a tenant › can\'t": [S1-023, S1-024]\n  "answers %s": [S0-001]\n';
+    expect(shownIn(yaml, files)).toEqual({
+      problems: [],
+      shown: [
+        { id: "S1-023", file: "packages/a/src/a.test.ts", test: "a tenant › can't" },
+        { id: "S1-024", file: "packages/a/src/a.test.ts", test: "a tenant › can't" },
+        { id: "S0-001", file: "acceptance/a.test.ts", test: "answers %s" },
+      ],
+    });
   });
 
   it.each([
-    ["a line in between", ["// Shows S1-023", "", 'test("a", () => {});']],
-    ["a comment in between", ["// Shows S1-023", "// and why", 'test("a", () => {});']],
-    ["something that is no test", ["// Shows S1-023", "const a = 1;"]],
-    ["a name that can't be read", ["// Shows S1-023", "test(name, () => {});"]],
-    ["more than the ids", ["// Shows S1-023: well", 'test("a", () => {});']],
-    ["another spelling", ["// shows S1-23", 'test("a", () => {});']],
-    ["a comment of another kind", ["/* Shows S1-023 */", 'test("a", () => {});']],
-  ])("is refused with %s", (_, lines) => {
-    const { shown, problems } = shownIn(...lines);
+    ["has been renamed", 'a.test.ts:\n  "a tenant › can": [S1-023]\n', 'has no test "a tenant'],
+    ["is in no such describe", 'a.test.ts:\n  "a user › answers %s": [S1-023]\n', "has no test"],
+    ["is in no such file", "b.test.ts:\n  answers %s: [S1-023]\n", "names b.test.ts"],
+  ])("is refused where it %s", (_, yaml, problem) => {
+    const { shown, problems } = shownIn(yaml, files);
     expect(shown).toEqual([]);
-    expect(problems).toHaveLength(1);
+    expect(problems).toEqual([expect.stringContaining(problem)]);
   });
 });
 

@@ -1,12 +1,12 @@
 /**
  * `docs/coverage.md`: every requirement of the five sources with where it is done, the tests that
- * show it, or the decision that replaced it. The requirements are in `docs/requirements/`, what
- * shows them is written above the tests (see annotations.ts). Run it to write the page;
- * `npm run check` fails while it is another, and where a requirement has neither test nor decision.
+ * show it, or the decision that replaced it, from `docs/requirements/`. Run it to write the page;
+ * `npm run check` fails while it is another, where a requirement has neither test nor decision, and where a
+ * test that shows one does not exist.
  */
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
-import { annotationsIn, type Shown } from "./annotations.ts";
 import { type Requirement, type Source, sources } from "./requirements.ts";
+import { type Shown, shownIn } from "./shown-by.ts";
 
 const page = "docs/coverage.md";
 
@@ -87,17 +87,19 @@ ${rows.map((row) => rowOf(row, shown)).join("\n")}
 }
 
 function read() {
-  const files = globSync("{packages,examples,acceptance,scripts}/**/*.test.{ts,tsx}", {
+  const files = globSync("{packages,examples,acceptance,scripts}/**/*.test.ts", {
     exclude: ["**/node_modules/**"],
   }).toSorted();
-  const found = files.map((file) => annotationsIn(file, readFileSync(file, "utf8")));
-  const shown = found.flatMap((one) => one.shown);
+  const { shown, problems: unshown } = shownIn(
+    readFileSync("docs/requirements/shown-by.yaml", "utf8"),
+    files.map((file) => [file, readFileSync(file, "utf8")]),
+  );
   const { sources: all, problems } = sources();
   return {
     text: pageOf(all, shown),
     problems: [
       ...problems,
-      ...found.flatMap((one) => one.problems),
+      ...unshown,
       ...problemsOf(
         all.flatMap((source) => source.requirements),
         shown,
@@ -107,7 +109,7 @@ function read() {
   };
 }
 
-/** What is wrong with the requirements, their annotations and the page, if anything. */
+/** What is wrong with the requirements, the tests that show them and the page, if anything. */
 export function coverageProblems(): string[] {
   const { text, problems } = read();
   if (existsSync(page) && readFileSync(page, "utf8") === text) return problems;

@@ -85,7 +85,6 @@ describe("compose", () => {
   const servicesOf = (name: string): Fields =>
     fieldsOf(fieldsOf(parse(read(`deploy/compose.${name}.yml`), { merge: true })).services);
 
-  // Shows S0-072, S1-156, S2-053, S4-040
   test.each(["dev", "prod"])("for %s has the server, its PostgreSQL and its Redis", (name) => {
     const services = servicesOf(name);
     const { environment, ports } = fieldsOf(services.insulae);
@@ -101,14 +100,12 @@ describe("compose", () => {
     expect(fieldsOf(services.redis).image).toMatch(/^redis:/);
   });
 
-  // Shows S2-052, S1-158
   test("for development loads what changes again", () => {
     const { command, volumes } = fieldsOf(servicesOf("dev").insulae);
     expect(command).toContain("--watch-path=packages/insulae/src");
     expect(String(volumes)).toContain("../packages/insulae/src:");
   });
 
-  // Shows S2-050
   test("for tests has a PostgreSQL for them", () => {
     const settings = Object.values(servicesOf("test")).map((service) =>
       JSON.stringify(fieldsOf(service).environment ?? {}),
@@ -128,7 +125,6 @@ describe("deploy/Dockerfile", () => {
     .split(/^(?=FROM )/m)
     .slice(1);
 
-  // Shows S0-071, S1-157
   test("builds on pinned images, and on its own stages", () => {
     const version = /^ARG NODE=(\S+)$/m.exec(instructions.join("\n"))?.[1];
     expect(version).toMatch(/^24\.\d+\.\d+$/);
@@ -141,7 +137,6 @@ describe("deploy/Dockerfile", () => {
     }
   });
 
-  // Shows S0-071, S1-157
   test("leaves every stage to a user who is not root", () => {
     for (const stage of stages) {
       const users = [...stage.matchAll(/^USER (\S+)/gm)].map(([, user]) => user);
@@ -159,7 +154,6 @@ describe("deploy/Dockerfile", () => {
     for (const source of copied) expect([source, existsSync(source)]).toEqual([source, true]);
   });
 
-  // Shows S0-083, S2-006, S4-039
   test("has a health check, for the port that is exposed", () => {
     expect(instructions.join("\n")).toMatch(
       /^EXPOSE 8000 9000\n(?:.*\n)*HEALTHCHECK .*health-check\.mjs/m,
@@ -167,7 +161,6 @@ describe("deploy/Dockerfile", () => {
   });
 });
 
-// Shows S1-003, S1-181
 describe("deploy/kubernetes", () => {
   const folder = "deploy/kubernetes";
   const kustomization: Fields = parse(read(`${folder}/kustomization.yaml`));
@@ -239,7 +232,6 @@ describe("deploy/kubernetes", () => {
     expect(Number(pod?.terminationGracePeriodSeconds) * 1_000).toBeGreaterThan(deadlineMs);
   });
 
-  // Shows S2-081, S0-083
   test("asks the health routes, and keeps the log port within the policy", () => {
     const [server] = ofKind("Deployment")
       .map(podsOf)
@@ -295,7 +287,6 @@ describe("deploy/aws", () => {
       ),
   );
 
-  // Shows S1-003, S1-177, S1-182
   test("allows the server what it asks of Amazon, and nothing else", () => {
     expect([...sent].sort()).toEqual(Object.keys(taken).sort());
     expect([...new Set(actionsIn("server-policy.json"))].sort()).toEqual(
@@ -357,7 +348,6 @@ describe("commands in docs/runbooks and docs/deploy.md", () => {
       .map((command) => command.split(" ")),
   );
 
-  // Shows S0-086
   test.each([...new Set(commands.map((words) => words.slice(0, 2).join(" ")))])(
     "insulae %s is one",
     (command) => {

@@ -1,4 +1,4 @@
-/** What the five sources ask for, a line each: `docs/requirements/*.yaml`. */
+/** What the five sources ask for, a line each: `docs/requirements/s0.yaml` to `s4.yaml`. */
 import { globSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 
@@ -50,7 +50,7 @@ export function sourceIn(name: string, text: string): { source: Source; problems
 
 /** All sources in their order. */
 export function sources(): { sources: Source[]; problems: string[] } {
-  const read = globSync("docs/requirements/s*.yaml")
+  const read = globSync("docs/requirements/s[0-9].yaml")
     .toSorted()
     .map((file) => sourceIn(file.slice(-7, -5).toUpperCase(), readFileSync(file, "utf8")));
   return {

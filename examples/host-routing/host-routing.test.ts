@@ -67,13 +67,11 @@ test("each host is its tenant's, and has what is set for it", async () => {
   });
 });
 
-// Shows S3-033, S3-045
 test("a host that is nobody's has no tenant: the middleware says so", async () => {
   const { status, body } = await app.visitor.absolute.get("/api/data", at("nobody"));
   expect([status, body]).toEqual([404, { error: "Tenant not found", code: "TENANT_NOT_FOUND" }]);
 });
 
-// Shows S3-025
 test("who logs in has a session, documents and a profile there, and nowhere else", async () => {
   const pages = app.visitor.absolute;
   const ada = await register("acme", "ada@example.com");

@@ -60,7 +60,6 @@ test("each route that changes something is tried", () => {
   expect(all.filter((route) => !tried.has(route))).toEqual([]);
 });
 
-// Shows S1-173
 test("what succeeded has left an entry where its route says so, once, and none elsewhere", async () => {
   const byRequest = Map.groupBy(await entries(), ({ request_id }) => request_id);
   const declared = new Map(

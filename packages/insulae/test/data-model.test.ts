@@ -48,7 +48,6 @@ const times = {
 const own = { id: "uuid", tenant_id: "uuid" };
 
 describe("the control plane has", () => {
-  // Shows S0-009, S0-055, S1-045, S2-015, S4-006
   test("tenants, their hosts, and where their rows are", () => {
     expect(tables["control.tenants"]).toMatchObject({
       id: "uuid",
@@ -68,7 +67,6 @@ describe("the control plane has", () => {
     expect(tables["control.signing_keys"]).toMatchObject({ sealed_private_jwk: "text" });
   });
 
-  // Shows S0-010, S4-005
   test("accounts, with an e-mail that is unique, and tokens to verify it", () => {
     expect(tables["control.accounts"]).toMatchObject({
       id: "uuid",
@@ -82,7 +80,6 @@ describe("the control plane has", () => {
     expect(tables["control.one_time_tokens"]).toMatchObject({ hash: "bytea" });
   });
 
-  // Shows S1-031
   test("sessions, with the hash of a refresh token", () => {
     expect(tables["control.sessions"]).toMatchObject({
       refresh_hash: "bytea",
@@ -93,7 +90,6 @@ describe("the control plane has", () => {
 });
 
 describe("a tenant has", () => {
-  // Shows S0-012, S1-030, S2-016, S4-007
   test("users, with an e-mail that is unique among them", () => {
     expect(tables["data.users"]).toMatchObject({
       ...own,
@@ -108,7 +104,6 @@ describe("a tenant has", () => {
     expect(keys["data.users"]).toContain("tenant_id, email");
   });
 
-  // Shows S0-013, S0-014, S3-043
   test("products, orders of a user, and documents", () => {
     expect(tables["data.products"]).toMatchObject({
       ...{ ...own, name: "text", description: "text", price: "numeric(12,2)" },
@@ -122,7 +117,6 @@ describe("a tenant has", () => {
     expect(tables["data.documents"]).toMatchObject({ ...own, title: "text", content: "text" });
   });
 
-  // Shows S1-062, S1-064, S1-065
   test("roles, with a name that is unique among them, and who has which, once", () => {
     expect(tables["data.roles"]).toMatchObject({
       ...{ ...own, name: "text", description: "text", permissions: "text[]" },
@@ -136,7 +130,6 @@ describe("a tenant has", () => {
     expect(keys["data.user_roles"]).toContain("tenant_id, user_id, role_id");
   });
 
-  // Shows S1-121, S1-122
   test("templates of messages, with a name that is unique among them, and a log of messages", () => {
     expect(tables["data.notification_templates"]).toMatchObject({
       ...{ ...own, name: "text", type: "text", subject: "text", body: "text" },
@@ -152,7 +145,6 @@ describe("a tenant has", () => {
     });
   });
 
-  // Shows S1-125, S1-135
   test("files, with what is known of them", async () => {
     expect(tables["data.files"]).toMatchObject({
       ...{ ...own, user_id: "uuid", file_key: "character varying(500)" },
@@ -169,7 +161,6 @@ describe("a tenant has", () => {
   });
 });
 
-// Shows S1-052
 test("permissions go by the platform's names, too", async () => {
   const { call } = await createMember(app);
   const { items } = (await call("GET", "/permissions")).body;
@@ -180,7 +171,6 @@ test("permissions go by the platform's names, too", async () => {
   );
 });
 
-// Shows S0-015
 test("all tables that have times keep them by themselves", async () => {
   const touched = await rowsOf<{ table: string }>(`
     select nspname || '.' || relname as table from pg_trigger
@@ -200,7 +190,6 @@ test("all tables that have times keep them by themselves", async () => {
   expect(Date.parse(changed.updated_at)).toBeGreaterThanOrEqual(Date.parse(made.updated_at));
 });
 
-// Shows S1-034, S1-036, S1-037, S1-038, S3-044, S3-058
 test("every tenant's table has the tenant first, and a policy that is forced", async () => {
   const rows = await rowsOf<{ name: string; secured: boolean; policies: string[]; using: string }>(`
     select relname as name, relrowsecurity and relforcerowsecurity as secured,

@@ -69,7 +69,6 @@ const open = (databaseUrl: string) =>
     },
   });
 
-// Shows S1-172
 test("every connection of every role is encrypted, also to a tenant's own database", async () => {
   const url = urlOf("localhost", { sslmode: "verify-full", sslrootcert: file("authority.pem") });
   const app = await open(url);

@@ -22,7 +22,6 @@ function registeredRoutes(tree: string): string[] {
   });
 }
 
-// Shows S1-162
 test("every route that is registered, absolute ones too, is in one of the OpenAPI documents", async () => {
   const features = [...coreFeatures, ...developmentFeatures, ...standardFeatures, ...dialects];
   const { app } = testServer(features, { dialects: new Set(dialects) });

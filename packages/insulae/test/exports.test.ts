@@ -51,7 +51,6 @@ const fill = async ({ call }: TestMember, name: string) => {
 };
 
 describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
-  // Shows S2-023
   test("every list is exported as it is shown, and nothing of another tenant's", async () => {
     const [a, b] = await Promise.all([createMember(app, isolation), createMember(app, isolation)]);
     await fill(a, "mine");
@@ -110,7 +109,6 @@ test("who may not see a list may not export it; who may is on record", async () 
   expect(JSON.stringify(await lines(admin, "/users/export?format=jsonl"))).not.toContain("hash");
 });
 
-// Shows S3-009
 test("a client that is slow, or goes, holds no connection", async () => {
   const few = await createTestApp({ config: { databaseConnections: 5 } });
   try {

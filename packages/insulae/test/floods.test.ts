@@ -87,7 +87,9 @@ test("slow statements of one tenant leave another its turn", async () => {
   for (let i = 0; i < 5; i += 1) {
     expect((await other.call("GET", "/contacts")).status).toBe(200);
   }
-  expect(done).toBeLessThan(200);
+  // About 27 of them: what was under way, and a turn for each statement of the other's. Without its share of the lanes
+  // the flood is nearly over.
+  expect(done).toBeLessThan(100);
   await Promise.all(flood);
 });
 

@@ -48,7 +48,6 @@ async function value(start: string): Promise<number> {
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }
 
-// Shows S3-059, S3-062
 it("counts each tenant's requests apart", async () => {
   const of = ({ tenant }: TestMember) =>
     value(`insulae_tenant_requests_total{tenant_id="${tenant.id}",tenant="${tenant.key}"}`);
@@ -58,13 +57,11 @@ it("counts each tenant's requests apart", async () => {
   expect([await of(acme), await of(globex)]).toEqual([(before[0] ?? 0) + 3, (before[1] ?? 0) + 2]);
 });
 
-// Shows S3-030
 it("counts what a feature counts", async () => {
   expect((await acme.call("GET", "/bells")).status).toBe(200);
   expect(await value('bells_rung_total{size="large"}')).toBe(1);
 });
 
-// Shows S0-076, S1-092, S1-094
 it("measures statements on lanes and in transactions, and knows the connections", async () => {
   const lane = 'insulae_db_statement_duration_seconds_count{plane="data",way="lane"}';
   const before = await value(lane);
@@ -85,7 +82,6 @@ it("measures statements on lanes and in transactions, and knows the connections"
   expect(await value("insulae_db_lanes{")).toBeGreaterThan(0);
 });
 
-// Shows S1-093
 it("knows how often the cache had what was asked of it", async () => {
   const outcome = (name: string) => value(`cache_lookups_total{outcome="${name}"}`);
   const before = [await outcome("hit"), await outcome("miss")];
@@ -100,7 +96,6 @@ it("knows how often the cache had what was asked of it", async () => {
   ]);
 });
 
-// Shows S1-091
 it("knows the process", async () => {
   expect(await value("process_resident_memory_bytes")).toBeGreaterThan(10_000_000);
   expect(await value("process_cpu_seconds_total")).toBeGreaterThan(0);
@@ -142,7 +137,6 @@ const rules = deployed("prometheus/rules.yml");
 const dashboard = deployed("grafana/insulae.json");
 
 describe("deploy/", () => {
-  // Shows S0-084, S1-175, S1-183, S2-006
   it("names no metric that is not exported", async () => {
     const { body } = await app.inject("/metrics");
     const exported = new Set([...body.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));

@@ -201,7 +201,6 @@ async function ask(route: Route, { headers }: Caller): Promise<string> {
 }
 
 describe("the matrix of roles and routes", () => {
-  // Shows S1-047, S1-048, S1-051, S1-067, S0-037
   it.each(routes.map((route) => [`${route.method} ${routePath(route)}`, route] as const))(
     "%s lets in those whom it declares, and nobody else",
     async (_name, route) => {
@@ -215,7 +214,6 @@ describe("the matrix of roles and routes", () => {
     },
   );
 
-  // Shows S1-051
   it("has no undeclared route: an app with one does not start", async () => {
     const undeclared = feature("undeclared", {
       routes: (r) => [

@@ -10,6 +10,7 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 import { freePort } from "../src/testing/free-port.ts";
 import { createTestDatabase } from "../src/testing/index.ts";
 import { testMasterSecret } from "../src/testing/test-secret.ts";
+import { until } from "../src/testing/until.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "insulae-running-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -36,12 +37,15 @@ function start(settings: Readonly<Record<string, string>>, args: readonly string
   }
   const ended = once(child, "close").then(([code]) => ({ code, ...output }));
   return {
-    async until(text: string) {
-      while (!`${output.stdout}${output.stderr}`.includes(text)) {
-        if (child.exitCode !== null) throw new Error(JSON.stringify(await ended));
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    },
+    until: (text: string) =>
+      until(
+        () => `it says ${text}: ${JSON.stringify(output)}`,
+        async () => {
+          if (`${output.stdout}${output.stderr}`.includes(text)) return true;
+          if (child.exitCode !== null) throw new Error(JSON.stringify(await ended));
+        },
+        60_000,
+      ),
     stop(signal: NodeJS.Signals) {
       child.kill(signal);
       return ended;

@@ -27,7 +27,6 @@ const codeOf = (work: Promise<unknown>) =>
     (error: { code?: string }) => error.code,
   );
 
-// Shows S3-051
 describe.each([
   ["another schema's tenant", () => a],
   ["a tenant of the pool", () => pool],

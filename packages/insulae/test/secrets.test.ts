@@ -181,7 +181,6 @@ async function callers(): Promise<readonly Record<string, string>[]> {
   ];
 }
 
-// Shows S2-079
 test("a secret in any place of any route is in no error, no log and no audit log", async () => {
   const asked = await callers();
   const tenants = asked.flatMap((headers) => headers["x-tenant"] ?? []).slice(0, 1);

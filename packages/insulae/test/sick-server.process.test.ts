@@ -3,7 +3,6 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { Type } from "typebox";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -13,6 +12,7 @@ import { feature } from "../src/kernel/feature/feature.ts";
 import { job } from "../src/kernel/jobs/job.ts";
 import { createMember, type TestMember } from "../src/testing/fixtures.ts";
 import { createTestApp, type TestApp } from "../src/testing/test-app.ts";
+import { until } from "../src/testing/until.ts";
 
 const budget = 20;
 /** Half of what the control plane's reserve leaves. */
@@ -156,13 +156,14 @@ test("a server that hangs is its tenants' trouble alone, and they are served aga
       }),
     );
     let answered = 0;
-    while (refusedAll < sick.length) {
+    const allAreRefused = async () => {
       expect(await statusesOf(healthy)).toEqual(new Set([200]));
       expect(await statusesOf(healthy, "POST")).toEqual(new Set([201]));
       expect(await readiness()).toEqual([200, "ready"]);
       answered += 2 * healthy.length;
-      await sleep(5);
-    }
+      return refusedAll === sick.length;
+    };
+    await until("each was refused three times", allAreRefused, 90_000);
     await pressing;
     // They went on all the while, rather than in between.
     expect(answered).toBeGreaterThan(3 * sick.length);

@@ -44,7 +44,6 @@ const pointersOf = async (work: Promise<unknown>) => {
 };
 
 describe("settings of a tenant", () => {
-  // Shows S3-004, S3-055
   test("are typed, have defaults, and are each tenant's own", async () => {
     const one = await addMember(app, await newTenant("one"));
     const two = await addMember(

@@ -104,7 +104,6 @@ async function get(host: string, path: string, headers: Record<string, string> =
 }
 
 describe("a host with a certificate", () => {
-  // Shows S3-019
   test("shows it to those who ask for the host, and a client that checks is content", async () => {
     const pair = await makeCertificate({ hosts: ["shop.acme.example"] });
     await app.hosts.register("shop.acme.example", { tenant: "acme", tls: pair });

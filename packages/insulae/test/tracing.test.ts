@@ -133,7 +133,6 @@ async function askTraced(url: string, payload?: object) {
 }
 
 describe("a trace", () => {
-  // Shows S0-076, S1-080, S3-061
   it("has a span for the request, and below it one for each statement", async () => {
     await ask("/api/v1/contacts");
     const { reply, spans } = await askTraced("/api/v1/contacts?limit=5");

@@ -43,7 +43,6 @@ describeWithMoto("settings in AWS Secrets Manager", () => {
     );
   afterEach(() => store("{}"));
 
-  // Shows S0-066, S1-171
   test("are added to the environment's, once", async () => {
     await store('{"MASTER_SECRET": "from the store", "REDIS_URL": "rediss://cache"}');
     const env = await withStoredSecrets({

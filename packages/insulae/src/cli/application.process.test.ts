@@ -4,10 +4,10 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { freePort } from "../testing/free-port.ts";
+import { until } from "../testing/until.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 const root = mkdtempSync(join(tmpdir(), "insulae-application-"));
@@ -178,16 +178,18 @@ test("a development server is replaced when a file changes, and waits for one th
     child.kill("SIGKILL");
     await ended;
   });
-  const answers = async (expected: string) => {
-    for (;;) {
-      if (child.exitCode !== null) throw new Error(`It has ended:\n${stderr()}`);
-      const answer = await fetch(`http://localhost:${port}/api/v1/greeting`)
-        .then((reply) => reply.text())
-        .catch(() => undefined);
-      if (answer?.includes(expected)) return;
-      await sleep(50);
-    }
-  };
+  const answers = (expected: string) =>
+    until(
+      () => `it answers ${expected}:\n${stderr()}`,
+      async () => {
+        if (child.exitCode !== null) throw new Error(`It has ended:\n${stderr()}`);
+        const answer = await fetch(`http://localhost:${port}/api/v1/greeting`)
+          .then((reply) => reply.text())
+          .catch(() => undefined);
+        return answer?.includes(expected);
+      },
+      60_000,
+    );
   await answers("hello");
   write("notes.feature.ts", feature('"good day"'));
   await answers("good day");
@@ -201,7 +203,9 @@ test("a development server is replaced when a file changes, and waits for one th
   write("notes.feature.ts", feature('"good morning"'));
   await answers("good morning");
   write("notes.feature.ts", "export const notes = ;");
-  while (!stderr().includes("It will start again when a file changes")) await sleep(50);
+  await until("it says that it waits for a change", () =>
+    stderr().includes("It will start again when a file changes"),
+  );
   write("notes.feature.ts", feature('"hello again"'));
   await answers("hello again");
   child.kill("SIGTERM");

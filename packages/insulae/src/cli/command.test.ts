@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { readEnvironment } from "./command.ts";
 
-// Shows S0-047, S2-026
 test(".env of the folder adds to the environment, and takes nothing from it", () => {
   const folder = mkdtempSync(join(tmpdir(), "insulae-env-"));
   const before = process.cwd();

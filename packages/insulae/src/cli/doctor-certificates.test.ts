@@ -6,7 +6,6 @@ import { createTestApp } from "../testing/index.ts";
 import { makeCertificate } from "../testing/test-certificates.ts";
 import { checkCertificates } from "./doctor-certificates.ts";
 
-// Shows S0-079
 test("the doctor warns of certificates that end soon, and finds those that can't be used", async () => {
   const dir = await mkdtemp(join(tmpdir(), "insulae-doctor-"));
   onTestFinished(() => rm(dir, { recursive: true }));

@@ -38,7 +38,6 @@ test("a configuration that is fit has nothing but the user who asks to be wrong"
   expect(user).toBe(process.geteuid?.() === 0 ? "warning" : "ok");
 });
 
-// Shows S0-065, S0-077, S0-078, S0-079, S0-080, S0-081, S1-166, S1-176
 test.each<[string, Record<string, string>, string, "warning" | "failure"]>([
   [
     "a secret that was copied",
@@ -87,7 +86,6 @@ test("no secret is printed", () => {
 
 const stock = { application: async () => stockApplication, applicationFile: undefined };
 
-// Shows S0-082, S0-084, S1-176, S1-178, S0-081, S0-085, S0-086, S1-184
 test("what would be missing in production is named where it is development", async () => {
   const { document, text, exitCode } = await doctor(
     {
@@ -110,7 +108,6 @@ test("what would be missing in production is named where it is development", asy
   }
 });
 
-// Shows S0-082, S1-178, S1-179
 test("a database is looked at: durability, archive, vacuum; administrators need a second factor", async () => {
   const app = await createTestApp();
   onTestFinished(() => app.close());
@@ -149,14 +146,12 @@ test("a database is looked at: durability, archive, vacuum; administrators need 
   expect(await states()).toMatchObject({ administrators: "ok" });
 });
 
-// Shows S0-083, S1-178
 test("a server that can't be reached from outside is told of", async () => {
   const config = loadConfig({ ...fit, PUBLIC_URL: "http://localhost:1" });
   expect(await checkHealth(config)).toMatchObject({ name: "health", state: "warning" });
 });
 
 describeWithRedis("Redis", () => {
-  // Shows S1-180
   test("has to have a limit, a policy that spares sessions, and a copy", async () => {
     const redis = await startTestRedis();
     onTestFinished(() => redis.stop());

@@ -23,7 +23,6 @@ const refused = Object.assign(new Error("connect ECONNREFUSED ::1:1"), {
 
 const lost = "database_connection_lost";
 
-// Shows S0-092
 test.each([
   ["a wrong configuration", new ConfigError(["PORT is wrong"]), "configuration", 1],
   ["tables that are not isolated", new IsolationError([]), "not_isolated", 5],

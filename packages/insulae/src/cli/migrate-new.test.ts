@@ -17,7 +17,6 @@ beforeEach(async () => {
 });
 afterEach(() => rm(feature, { recursive: true }));
 
-// Shows S2-028, S1-155
 test("numbers go on from the last one, and the migrator takes what was made", async () => {
   await make("Add VAT-id", feature);
   const folder = join(feature, "migrations");

@@ -11,7 +11,6 @@ const problemsOf = (env: Record<string, string>): readonly string[] => {
 };
 
 describe("the configuration", () => {
-  // Shows S3-011
   test("has a default for everything in development", () => {
     expect(loadConfig({})).toMatchObject({
       env: "development",

@@ -16,7 +16,6 @@ const problemsOf = (env: Readonly<Record<string, string | undefined>>): readonly
 
 const secret = "a secret that is long enough for anybody";
 
-// Shows S0-038, S0-039, S0-040, S0-041, S0-042, S0-043, S0-044, S0-045, S0-046
 test("the environment of a database for each tenant is taken as it stands", () => {
   const text = `
 # Database Configuration
@@ -46,8 +45,6 @@ RUST_LOG=debug
   expect(loadConfig({ RUST_LOG: "debug,sea_orm=debug" })).toMatchObject({ logLevel: "debug" });
 });
 
-// Shows S1-136, S1-137, S1-138, S1-139, S1-140, S1-141, S1-142, S1-143, S1-144, S1-145
-// Shows S1-146, S1-147, S1-148, S1-149, S1-150, S1-151, S1-152, S1-153, S1-154
 test("the environment of the platform is taken as it stands", () => {
   const text = `
 RUST_ENV=development
@@ -103,8 +100,6 @@ FROM_EMAIL=noreply@example.com
   expect(problemsOf({ API_VERSION: "v2" })).toEqual(["API_VERSION must be one of v1"]);
 });
 
-// Shows S2-054, S2-055, S2-056, S2-057, S2-058, S2-059, S2-060, S2-061, S2-062, S2-063, S2-064
-// Shows S2-065, S2-066, S2-067, S2-068, S2-069, S2-092, S2-093
 test("the environment of an address book with live logs is taken as it stands", () => {
   const text = `
 DATABASE_URL=postgres://user:password@localhost/dbname
@@ -156,7 +151,6 @@ CORS_CREDENTIALS=true
   expect(production.join("\n")).toMatch(/JWT_SECRET[\s\S]*MASTER_SECRET[\s\S]*PUBLIC_URL/);
 });
 
-// Shows S2-045
 test("bcrypt and its cost can be asked for", () => {
   expect(loadConfig({ PASSWORD_ALGORITHM: "bcrypt", BCRYPT_COST: "11" })).toMatchObject({
     passwordAlgorithm: "bcrypt",
@@ -165,7 +159,6 @@ test("bcrypt and its cost can be asked for", () => {
   expect(problemsOf({ BCRYPT_COST: "4" })).toHaveLength(1);
 });
 
-// Shows S4-012, S4-013
 test("the environment of a core and organizations is taken as it stands", () => {
   const env = { DATABASE_URL: "postgresql://user:pass@db:5432/core", SECRET_KEY: secret };
   expect(loadConfig({ ...env, ALGORITHM: "HS256" })).toMatchObject({
@@ -253,7 +246,6 @@ describe("a conflict", () => {
   });
 });
 
-// Shows S1-021, S1-022, S1-079, S1-099, S1-100, S1-101, S1-102, S2-033, S4-039
 test("what the sources promise without a word is the default", () => {
   const defaults: Partial<Config> = {
     port: 8_000,

@@ -27,7 +27,6 @@ const logIn = (name: string, password = person.password) =>
   call("POST", "/api/auth/login", { body: { username_or_email: name, password } });
 
 describe("signing up and logging in", () => {
-  // Shows S2-004, S2-034, S2-035, S2-036, S2-037
   it("takes the username or the e-mail", async () => {
     for (const name of ["demo", "DEMO", "demo@example.com"]) {
       const { status, body } = await logIn(name);
@@ -51,7 +50,6 @@ describe("signing up and logging in", () => {
     expect(wrong.body).toMatchObject({ status: 401, error: "Unauthorized" });
   });
 
-  // Shows S2-075
   it("gives a browser a cookie that scripts can't read, and that counts", async () => {
     const { cookies } = await logIn("demo");
     expect(cookies[0]).toMatch(/^__Host-.*; HttpOnly/i);
@@ -67,7 +65,6 @@ describe("signing up and logging in", () => {
     }
   });
 
-  // Shows S2-014
   it("takes no tenant from the body, and refuses one that is not the host's", async () => {
     const { tenant } = await createMember(app);
     const { password } = person;
@@ -102,7 +99,6 @@ describe("the address book", () => {
     ]);
   });
 
-  // Shows S2-038, S2-039
   it("keeps contacts: made, listed, read, changed, deleted", async () => {
     const made = await call("POST", "/api/address-book", { token, body: contact });
     expect([made.status, made.body]).toMatchObject([201, contact]);
@@ -124,7 +120,6 @@ describe("the address book", () => {
     });
   });
 
-  // Shows S2-004, S2-047
   it.each([
     ["no e-mail", { name: "A", phone: "1" }],
     ["an empty e-mail", { ...contact, email: "" }],
@@ -136,7 +131,6 @@ describe("the address book", () => {
     expect((await call("GET", "/api/address-book", { token })).body.contacts).toEqual([]);
   });
 
-  // Shows S2-040, S2-041, S2-042, S2-043
   it("is refused in the documented words", async () => {
     const list = (headers: Record<string, string>) => call("GET", "/api/address-book", { headers });
     expect((await list({})).body).toEqual({
@@ -158,7 +152,6 @@ describe("the address book", () => {
     });
   });
 
-  // Shows S2-009, S2-018, S2-042, S2-043
   it("is DEFAULT_TENANT's at plain localhost: another's token is refused there, and audited", async () => {
     const other = await createMember(app);
     const reply = await call("GET", "/api/address-book", { token: other.token });
@@ -176,7 +169,6 @@ describe("the address book", () => {
       .toHaveLength(1);
   });
 
-  // Shows S2-018
   it("answers for another tenant's contact as for none", async () => {
     const other = await createMember(app);
     const { body } = await other.call("POST", "/contacts", { name: "Hers" });
@@ -186,7 +178,6 @@ describe("the address book", () => {
   });
 });
 
-// Shows S2-087
 it("GET /api/logs is gone, and says where the stream is", async () => {
   const { status, body } = await call("GET", "/api/logs");
   expect(status).toBe(410);

@@ -31,8 +31,6 @@ async function owner() {
 }
 
 describe("the full flow", () => {
-  // Shows S4-001, S4-002, S4-004, S4-006, S4-008, S4-014, S4-015, S4-016, S4-018, S4-019, S4-020
-  // Shows S4-021, S4-022, S4-028, S4-029, S4-030, S4-036, S4-037
   it("register, verify, log in, make an organization, register there", async () => {
     const person = someone();
     const registered = await call("POST", "/auth/register", { body: person });
@@ -108,7 +106,6 @@ describe("organizations", () => {
     expect(new Set(ids).size).toBe(3);
   });
 
-  // Shows S4-021, S4-025
   it("are made by accounts only", async () => {
     expect((await call("POST", "/organizations", { body: { name: "A" } })).status).toBe(401);
     const { token } = await owner();
@@ -125,7 +122,6 @@ describe("organizations", () => {
 });
 
 describe("a token", () => {
-  // Shows S4-011, S4-026, S4-037
   it("is good in its own context only: the core, or one organization", async () => {
     const { token } = await owner();
     const make = async () =>
@@ -144,7 +140,6 @@ describe("a token", () => {
   });
 });
 
-// Shows S4-003
 it("an organization that there is not is answered like one to strangers", async () => {
   const named = async (name: string, path: string, body?: object) => {
     const headers = { "x-tenant": name };
@@ -157,7 +152,6 @@ it("an organization that there is not is answered like one to strangers", async 
   }
 });
 
-// Shows S4-023, S4-024
 it("GET /health and /health/db are as documented", async () => {
   expect((await call("GET", "/health")).body).toMatchObject({ status: "healthy" });
   expect((await call("GET", "/health/db")).body).toMatchObject({ database: "healthy" });

@@ -23,13 +23,11 @@ beforeAll(async () => {
 afterAll(() => app?.close());
 
 describe("POST /admin/tenants", () => {
-  // Shows S3-005, S3-040, S3-051
   it("gives the tenant a schema of its own, and works at once", async () => {
     const { placement } = await app.tenants.get("tenant1");
     expect(placement.isolation).toBe("schema");
   });
 
-  // Shows S3-040
   it.each([
     [409, "Failed to register host", { tenant_id: "other", hosts: ["tenant1.example.com"] }],
     [409, "Failed to register tenant", { tenant_id: "tenant1", hosts: ["new.example.com"] }],
@@ -42,7 +40,6 @@ describe("POST /admin/tenants", () => {
 });
 
 describe("the host says whose request it is", () => {
-  // Shows S3-003, S3-020, S3-035
   it.each([["tenant1.example.com"], ["TENANT1.example.com:8080"], ["www.tenant1.example.com"]])(
     "%s is tenant1's",
     async (host) => {
@@ -59,7 +56,6 @@ describe("the host says whose request it is", () => {
     expect(replies.map(({ body }) => body.tenant)).toEqual(names);
   });
 
-  // Shows S3-035, S3-039, S3-060
   it("and where it says nothing, there is no tenant", async () => {
     const data = await call("GET", "/api/data");
     expect([data.status, data.body]).toEqual([400, { error: "Tenant not found" }]);
@@ -67,7 +63,6 @@ describe("the host says whose request it is", () => {
     expect([info.status, info.body]).toEqual([404, { error: "Tenant not found" }]);
   });
 
-  // Shows S3-022, S3-039
   it("GET /api/tenant/info shows hosts and configuration", async () => {
     const tenant = await app.tenants.get("tenant2");
     await call("GET", "/api/tenant/info", { headers: at("tenant2") });
@@ -93,7 +88,6 @@ describe("who has logged in", () => {
     cookie = (reply.cookies[0] ?? "").split(";")[0] ?? "";
   });
 
-  // Shows S3-025, S3-036, S3-038, S3-041, S3-042
   it("sees what is theirs, by cookie, at their tenant's host", async () => {
     const headers = { ...at("tenant1"), cookie };
     const profile = { tenant: "tenant1", email: username, role: "user" };
@@ -142,7 +136,6 @@ describe("who has logged in", () => {
     expect((await call("GET", "/api/profile", { headers: mine })).status).toBe(401);
   });
 
-  // Shows S3-041, S3-047, S3-049
   it("is refused at another's: by cookie, and by token", async () => {
     const byCookie = await call("GET", "/api/secure/data", {
       headers: { ...at("tenant2"), cookie },
@@ -154,7 +147,6 @@ describe("who has logged in", () => {
     expect((await call("GET", "/api/secure/data", { headers: at("tenant1") })).status).toBe(401);
   });
 
-  // Shows S3-046
   it("hears that their tenant is inactive, and strangers that there is none", async () => {
     const { token, tenant } = await addMember(app, await app.tenants.get("tenant2"));
     await app.tenants.suspend(tenant.id);
@@ -184,7 +176,6 @@ describe("who has logged in", () => {
     await app.hosts.update(hostname, {});
   });
 
-  // Shows S3-042
   it("is not let in with a wrong password, or where there is no tenant", async () => {
     const body = { username, password: "wrong password" };
     const wrong = await call("POST", "/login", { headers: at("tenant1"), body });
@@ -193,7 +184,6 @@ describe("who has logged in", () => {
   });
 });
 
-// Shows S3-037
 it("documents are the tenant's own", async () => {
   const one = await addMember(app, await app.tenants.get("tenant1"));
   const two = await addMember(app, await app.tenants.get("tenant2"));

@@ -29,12 +29,10 @@ const profile = {
   updated_at: time,
 };
 
-// Shows S0-070
 describe("the documented requests, in their order", () => {
   let token: string;
   let id: string;
 
-  // Shows S0-087, S0-095
   it("registration says what to do while there is no demo_tenant", async () => {
     const reply = await call("POST", "/auth/register", { body: john });
     expect(reply.status).toBe(404);
@@ -42,7 +40,6 @@ describe("the documented requests, in their order", () => {
     expect(reply.body.message).toContain("demo_tenant");
   });
 
-  // Shows S0-001, S0-008, S0-020, S0-021, S0-069, S4-018
   it("POST /tenants makes a tenant with a database of that name", async () => {
     const body = { id: "acme_corp", name: "ACME Corporation" };
     const reply = await call("POST", "/tenants", { body });
@@ -62,7 +59,6 @@ describe("the documented requests, in their order", () => {
     });
   });
 
-  // Shows S0-017, S0-022, S0-023, S0-024, S0-087
   it("POST /auth/register makes a user of demo_tenant, and answers without a token", async () => {
     await call("POST", "/tenants", { body: { id: "demo_tenant", name: "Demo" } });
     const reply = await call("POST", "/auth/register", { body: john });
@@ -70,7 +66,6 @@ describe("the documented requests, in their order", () => {
     id = reply.body.id;
   });
 
-  // Shows S0-018, S0-025, S0-026
   it("POST /auth/login gives a token that names user, tenant and permissions", async () => {
     const { email, password } = john;
     const reply = await call("POST", "/auth/login", { body: { email, password } });
@@ -83,7 +78,6 @@ describe("the documented requests, in their order", () => {
     expect(claims.permissions).toContain("users:read");
   });
 
-  // Shows S0-028, S0-029, S0-030
   it("GET /api/users lists a page", async () => {
     const reply = await call("GET", "/api/users?page=1&page_size=25", { token });
     expect([reply.status, reply.body]).toEqual([
@@ -106,7 +100,6 @@ describe("the documented requests, in their order", () => {
     expect([status, Object.keys(body)]).toEqual([405, Object.keys(known.body)]);
   });
 
-  // Shows S0-031
   it("GET /api/users/count finds a part of an e-mail", async () => {
     expect((await call("GET", "/api/users/count?email=john", { token })).body).toEqual({
       count: 1,
@@ -117,7 +110,6 @@ describe("the documented requests, in their order", () => {
     expect((await call("GET", "/api/users/count", { token })).body).toEqual({ count: 1 });
   });
 
-  // Shows S0-032, S0-033, S0-034
   it("users are made, changed and deleted on the collection's path", async () => {
     const jane = { email: "jane@example.com", first_name: "Jane", last_name: "Smith" };
     const made = await call("POST", "/api/users", { token, body: jane });
@@ -152,7 +144,6 @@ describe("the documented requests, in their order", () => {
       expect(counted.get(`user.${action}`)).toHaveLength(1);
   });
 
-  // Shows S0-027, S0-035, S0-036
   it("errors have the documented shape", async () => {
     const unauthorized = { error: "Unauthorized", status_code: 401 };
     const bad = await call("GET", "/api/users", { token: "not-a-token" });
@@ -173,14 +164,12 @@ describe("the documented requests, in their order", () => {
 });
 
 describe("a tenant", () => {
-  // Shows S0-036, S0-037
   it("is owned by the first who registers where it has nobody, and by nobody else", async () => {
     const { token } = await addMember(app, await app.tenants.get("demo_tenant"));
     const refused = await call("POST", "/api/users", { token, body: { email: "x@example.com" } });
     expect(refused.body).toMatchObject({ error: "Forbidden", status_code: 403 });
   });
 
-  // Shows S0-019, S0-060
   it("never shows another's users", async () => {
     const acme = await addMember(app, await app.tenants.get("acme_corp"), "owner");
     const { token } = acme;

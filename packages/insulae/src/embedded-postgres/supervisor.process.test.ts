@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { until } from "../testing/until.ts";
 import { shutDown } from "./postmaster.ts";
 import { commandLine, workOf } from "./processes.ts";
 import { type Embedded, startEmbedded } from "./supervisor.ts";
@@ -36,12 +37,6 @@ async function query(url: string, sql: string): Promise<unknown[]> {
     return (await connection.query({ text: sql, rowMode: "array" })).rows.flat();
   } finally {
     await connection.end();
-  }
-}
-
-async function until(what: string, condition: () => boolean, withinMs: number): Promise<void> {
-  for (const end = Date.now() + withinMs; !condition(); await sleep(20)) {
-    if (Date.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
   }
 }
 
@@ -295,7 +290,7 @@ describe("kill -9", () => {
     const orphan = serverPid();
     killWatchdogOf(owner.pid);
     await owner.end("kill");
-    await sleep(200);
+    await sleep(200); // The chance for it to end.
     expect(isGone(orphan)).toBe(false);
     const next = await start();
     expect(next.started).toBe(true);

@@ -3,8 +3,6 @@
  * with all that it needs, so that it succeeds. For tests of what must hold of every route: what is
  * audited, and what is never kept.
  */
-
-import { setTimeout as sleep } from "node:timers/promises";
 import type { App } from "../app/app.ts";
 import type { Route } from "../kernel/feature/feature.ts";
 import { routePath } from "../kernel/http/api/declarations.ts";
@@ -14,6 +12,7 @@ import type { Call, Reply } from "./scenario-calls.ts";
 import { notify } from "./scenario-notifications.ts";
 import { makeCertificate } from "./test-certificates.ts";
 import { formOf } from "./test-files.ts";
+import { until } from "./until.ts";
 
 export interface Step {
   /** `POST /api/v1/contacts/:id`, as the route declares it. */
@@ -112,14 +111,14 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
   };
   /** The token of the newest link to somebody, once there are so many. */
   const linkTo = async (email: string, page: string, count = 1): Promise<string> => {
-    for (;;) {
+    const found = await until(`${email} has got ${count} links to ${page}`, async () => {
       const { body } = await call("GET /dev/mails", { query: `?to=${encodeURIComponent(email)}` });
-      const found = body.items.flatMap(({ text }: { text: string }) =>
+      const tokens = body.items.flatMap(({ text }: { text: string }) =>
         [...text.matchAll(new RegExp(`/${page}\\?token=([\\w-]+)`, "g"))].map(([, token]) => token),
       );
-      if (found.length >= count) return secret(found[0]);
-      await sleep(10);
-    }
+      return tokens.length >= count && tokens;
+    });
+    return secret(found[0]);
   };
 
   // The platform: an administrator, two accounts, a tenant.

@@ -1,4 +1,5 @@
-/** A migrator in a process of its own, to be killed. Says when it starts to migrate. */
+/** A migrator in a process of its own, to be killed. Says when it is ready, and migrates when it is told to. */
+import { once } from "node:events";
 import { openClient } from "../kernel/engine/connect.ts";
 import { loadMigrations } from "../kernel/schema/migration-files.ts";
 import { migratePlacement } from "../kernel/schema/migrator.ts";
@@ -7,6 +8,8 @@ const { CONFIG = "", SCHEMA = "", FOLDER = "" } = process.env;
 const client = await openClient(JSON.parse(CONFIG));
 const source = { name: "notes", dependsOn: [], tables: [], migrations: new URL(FOLDER) };
 const migrations = await loadMigrations([source]);
-process.send?.("migrating");
+process.send?.("ready");
+await once(process, "message");
 await migratePlacement(client, SCHEMA, migrations);
 await client.end();
+process.disconnect();

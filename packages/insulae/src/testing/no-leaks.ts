@@ -1,9 +1,10 @@
 /**
  * Vitest's `setupFiles`: a file of tests that leaves a server, a socket, a process or a timer behind
- * fails, since what leaks in a test leaks in production.
+ * fails, since what leaks in a test leaks in production; one that leaves the clock stopped, too, since the
+ * worker's next file would find it so.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll } from "vitest";
+import { afterAll, vi } from "vitest";
 
 const watched = [
   "TCPServerWrap",
@@ -34,6 +35,10 @@ void [process.stdin, process.stdout, process.stderr];
 const before = openResources();
 
 afterAll(async () => {
+  if (vi.isFakeTimers()) {
+    vi.useRealTimers();
+    throw new Error("This file of tests left the clock stopped");
+  }
   let left: string[];
   const deadline = Date.now() + 2000;
   do {

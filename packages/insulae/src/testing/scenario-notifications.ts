@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Call, Reply } from "./scenario-calls.ts";
+import { until } from "./until.ts";
 
 /** Templates, what is sent and what is not, and a browser that is pushed to. */
 export async function notify({
@@ -23,10 +23,10 @@ export async function notify({
   const wanted = { recipient, template_name: "hello", template_vars: { name: "Grace" } };
   const sent = (await call("POST /notifications/email", { token, body: wanted })).body;
   const one = { id: sent.message_id };
-  while (
-    (await call("GET /notifications/history/:id", { token, params: one })).body.status === "queued"
-  )
-    await sleep(10);
+  await until("the notification is no longer queued", async () => {
+    const { body } = await call("GET /notifications/history/:id", { token, params: one });
+    return body.status !== "queued";
+  });
   await call(`DELETE ${suppressions}/:id`, { token, params: { id: suppressed.id } });
   await call("POST /notifications/history/:id/retry", { token, params: one });
   const sms = { recipient: "+41791234567", body: "Hello" };

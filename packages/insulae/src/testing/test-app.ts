@@ -6,7 +6,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { type App, type AppOptions, createApp } from "../app/app.ts";
 import { checkAppOptions, loadDeclared } from "../app/check-application.ts";
@@ -35,6 +34,7 @@ import {
   type TestAccount,
   type TestTenant,
 } from "./test-tenants.ts";
+import { until } from "./until.ts";
 
 export interface TestAppOptions extends AppOptions {
   /**
@@ -149,14 +149,20 @@ async function mailsTo(
   email: string,
   count: number,
 ): Promise<readonly TestMail[]> {
-  for (const until = performance.now() + 10_000; ; await sleep(10)) {
-    const { status, body, text } = await visitor.get(`/dev/mails?to=${encodeURIComponent(email)}`);
-    if (status !== 200) throw new Error(`captured mails can't be read: ${text}`);
-    if (body.items.length >= count) return body.items.toReversed();
-    if (performance.now() > until) {
-      throw new Error(`${email} has got ${body.items.length} mails, and not ${count}`);
-    }
-  }
+  let got = 0;
+  const items = await until(
+    () => `${email} has got ${count} mails, and not ${got}`,
+    async () => {
+      const { status, body, text } = await visitor.get(
+        `/dev/mails?to=${encodeURIComponent(email)}`,
+      );
+      if (status !== 200) throw new Error(`captured mails can't be read: ${text}`);
+      got = body.items.length;
+      return got >= count && body.items;
+    },
+    10_000,
+  );
+  return items.toReversed();
 }
 
 async function templateOf(features: readonly Feature[]): Promise<TestTemplate> {

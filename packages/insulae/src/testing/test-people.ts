@@ -1,6 +1,5 @@
 /** An app with tenants, accounts and users in it, for tests of who may do what. */
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { pino } from "pino";
 import { type AppOptions, createApp } from "../app/app.ts";
@@ -11,6 +10,7 @@ import type { PlatformScope } from "../kernel/feature/platform.ts";
 import type { AccountId, Tenant } from "../kernel/tenancy/tenant.ts";
 import type { NewTenant } from "../kernel/tenancy/tenants.ts";
 import { createTestApp } from "./test-app.ts";
+import { until } from "./until.ts";
 
 export type TestPeople = Awaited<ReturnType<typeof openTestPeople>>;
 
@@ -65,11 +65,11 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
 
   /** The mails that were captured for somebody, oldest first, as soon as there are so many. */
   const mailsTo = async (email: string, count = 1): Promise<CapturedMail[]> => {
-    for (;;) {
+    const items = await until(`${email} has got ${count} mails`, async () => {
       const { body } = await send("GET", `/api/v1/dev/mails?to=${encodeURIComponent(email)}`);
-      if (body.items.length >= count) return body.items.toReversed();
-      await sleep(10);
-    }
+      return body.items.length >= count && body.items;
+    });
+    return items.toReversed();
   };
 
   const register = async (tenant: Tenant | undefined, more: object = {}) => {
@@ -129,8 +129,8 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
       ),
     mailsTo,
     /** The newest mail to somebody, as the queue has it, once it is in that state. */
-    async mailRow(email: string, state: "waiting" | "sent" | "dropped" | "failed") {
-      for (;;) {
+    mailRow: (email: string, state: "waiting" | "sent" | "dropped" | "failed") =>
+      until(`the newest mail to ${email} is ${state}`, async () => {
         const row = await onControl("a test", ({ control }) =>
           control
             .selectFrom("control.mails")
@@ -140,10 +140,8 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
             .limit(1)
             .executeTakeFirst(),
         );
-        if (row?.state === state) return row;
-        await sleep(10);
-      }
-    },
+        return row?.state === state && row;
+      }),
     /** The token in the link of the newest mail, once there are so many. */
     async tokenTo(email: string, count = 1): Promise<string> {
       const text = (await mailsTo(email, count)).at(-1)?.text ?? "";

@@ -16,11 +16,11 @@ import {
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import { freePort } from "./free-port.ts";
 import { describeWith, findPrograms } from "./left-out.ts";
+import { until } from "./until.ts";
 
 export interface TestPgBouncer {
   /** Of the same database as that of the server, by way of PgBouncer. */
@@ -123,10 +123,13 @@ export async function startPgBouncer(
   });
   const kill = () => void program.kill("SIGKILL");
   process.once("exit", kill);
-  while (!(await answers(own))) {
-    if (program.exitCode !== null) throw new Error(`PgBouncer did not start:\n${said}`);
-    await sleep(20);
-  }
+  await until(
+    () => `PgBouncer answers:\n${said}`,
+    () => {
+      if (program.exitCode !== null) throw new Error(`PgBouncer did not start:\n${said}`);
+      return answers(own);
+    },
+  );
   return {
     url: `postgresql://127.0.0.1:${own}/${database}`,
     async stop() {

@@ -9,7 +9,6 @@ beforeAll(async () => {
 afterAll(() => people?.close());
 
 describe("tenant B", () => {
-  // Shows S4-011, S4-026, S2-018
   it("can't use a token of tenant A", async () => {
     const [a, b] = [await people.newTenant(), await people.newTenant()];
     const { token } = await people.register(a);
@@ -18,7 +17,6 @@ describe("tenant B", () => {
     }
   });
 
-  // Shows S3-034, S3-048
   it("is said in the log to have been tried, with who, whose and which", async () => {
     const [a, b] = [await people.newTenant(), await people.newTenant()];
     const { token, user } = await people.register(a);
@@ -34,7 +32,6 @@ describe("tenant B", () => {
     );
   });
 
-  // Shows S4-011
   it("can't be reached with a core token", async () => {
     const b = await people.newTenant();
     const { token } = await people.newAccount();

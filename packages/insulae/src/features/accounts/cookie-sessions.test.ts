@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createApp, feature, Type } from "../../index.ts";
 import { cookieIn, doubled } from "../../kernel/lib/cookies.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
@@ -171,7 +171,6 @@ describe("a cookie that came twice", () => {
 });
 
 describe("a change by cookie", () => {
-  // Shows S1-170
   it("needs the CSRF token of that very session", async () => {
     const browser = await register(one);
     const other = await register(one);
@@ -298,7 +297,7 @@ describe("a session by cookie", () => {
       expect(reply.statusCode).toBe(204);
       expect(String(reply.headers["set-cookie"])).toMatch(/^__Host-insulae=; Path=\/; Max-Age=0/);
       expect((await me(browser)).statusCode).toBe(401);
-      await vi.waitFor(async () => expect((await elsewhere()).statusCode).toBe(401));
+      await expect.poll(async () => (await elsewhere()).statusCode).toBe(401);
     } finally {
       await node.close();
     }

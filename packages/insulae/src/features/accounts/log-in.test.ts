@@ -16,7 +16,6 @@ afterAll(() => people?.close());
 const withoutId = ({ request_id: _id, ...problem }: Record<string, unknown>) => problem;
 
 describe("logging in to a tenant", () => {
-  // Shows S1-008, S1-024
   it("takes the e-mail or the username, in any case", async () => {
     const tenant = await people.newTenant();
     const { user } = await people.register(tenant, { username: "grace" });
@@ -32,7 +31,6 @@ describe("logging in to a tenant", () => {
     }
   });
 
-  // Shows S1-066
   it("answers the same to a wrong password, an unknown, an inactive and another tenant's user", async () => {
     const [tenant, other] = [await people.newTenant(), await people.newTenant()];
     const owner = await people.newOwner(tenant);
@@ -108,7 +106,6 @@ describe("logging in to a tenant", () => {
     }
   });
 
-  // Shows S1-081, S1-082
   it("writes who logged in, and why somebody did not, and never a password", async () => {
     const tenant = await people.newTenant();
     const { user } = await people.register(tenant);
@@ -148,7 +145,6 @@ describe("each attempt", () => {
     detail: { reason?: string };
   }
 
-  // Shows S0-067
   it("is in the audit log of where it was made, and what was typed is not", async () => {
     const tenant = await people.newTenant();
     const { user } = await people.register(tenant);
@@ -206,7 +202,6 @@ describe("logging in without a tenant", () => {
     expect(await people.get("/api/v1/users", { token: body.token })).toMatchObject({ status: 200 });
   });
 
-  // Shows S0-090
   it("gives an account in several tenants a core token and the list", async () => {
     const [one, two] = [await people.newTenant(), await people.newTenant()];
     const { account } = await people.newOwner(one);
@@ -275,7 +270,6 @@ describe("a flood of log-ins", () => {
 });
 
 describe("a hash that was brought along", () => {
-  // Shows S4-017
   it("is renewed at the log-in, and ends nobody's session", async () => {
     const tenant = await people.newTenant();
     const { user } = await people.register(tenant);

@@ -37,7 +37,6 @@ const sidOf = (token: string) => String(decodeJwt(token).sid);
 const soon = { timeout: 1_000, interval: 10 };
 
 describe("logging out", () => {
-  // Shows S1-013, S1-026
   it("ends the session's tokens at once, on every node within a second, and no other session", async () => {
     const { account, token, refreshToken } = await people.newAccount();
     const other = await logInAgain(account);
@@ -49,7 +48,6 @@ describe("logging out", () => {
     expect([await status(other.token), await statusOnOther(other.token)]).toEqual([200, 200]);
   });
 
-  // Shows S1-181
   it("is known to a node that starts afterwards", async () => {
     const { token } = await people.newAccount();
     await post("logout", token);

@@ -35,7 +35,6 @@ describe("a password reset", () => {
     expect(await people.get(`${path}/me`, { token: session })).toMatchObject({ status: 401 });
   });
 
-  // Shows S1-012, S1-027, S1-028
   it("sets the password of a tenant's user, ends their sessions, and verifies their e-mail", async () => {
     const tenant = await people.newTenant();
     const { user, token: session } = await people.register(tenant);
@@ -71,7 +70,6 @@ describe("a password reset", () => {
     expect(await reset(token)).toMatchObject({ status: 204 });
   });
 
-  // Shows S1-027
   it("is asked for with one answer for all addresses, and mails only to stored ones", async () => {
     const tenant = await people.newTenant();
     const { user } = await people.register(tenant);

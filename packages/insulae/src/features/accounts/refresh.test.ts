@@ -39,7 +39,6 @@ const letPass = (token: string, seconds: number) =>
   );
 
 describe("refreshing", () => {
-  // Shows S1-010, S1-025
   it("gives new tokens of the same session, to users and to accounts", async () => {
     const tenant = await people.newTenant();
     const before = [await people.register(tenant), await people.newAccount()];
@@ -58,7 +57,6 @@ describe("refreshing", () => {
     }
   });
 
-  // Shows S1-031
   it("stores nothing that could be used", async () => {
     const { token, refreshToken } = await people.newAccount();
     const row = await people.app.withPlatform("a test", ({ control }) =>
@@ -96,7 +94,6 @@ describe("refreshing", () => {
     expect(new Set(replies.map(({ body }) => body.refresh_token)).size).toBe(1);
   });
 
-  // Shows S1-010
   it("gives the same successor again while the answer may have been lost, and then ends the session", async () => {
     const { token, refreshToken } = await people.newAccount();
     const first = await refresh(refreshToken);
@@ -160,7 +157,6 @@ describe("refreshing", () => {
     expect((await refresh(refreshToken)).status).toBe(200);
   });
 
-  // Shows S1-010, S1-022
   it("ends with the session", async () => {
     const { token, refreshToken } = await people.newAccount();
     await people.app.withPlatform("a test", ({ control }) =>

@@ -11,7 +11,6 @@ afterAll(() => people?.close());
 const password = "correct horse battery";
 
 describe("registering", () => {
-  // Shows S1-008, S1-023, S4-020
   it("without a tenant makes an account, and signs it in to the core", async () => {
     const { status, body } = await people.post("/api/v1/auth/register", {
       body: { email: "Ada@Example.org", password, first_name: "Ada" },
@@ -35,7 +34,6 @@ describe("registering", () => {
     expect(me.body).toMatchObject({ user: { email: "ada@example.org" }, tenant: null });
   });
 
-  // Shows S1-008, S1-023, S1-161
   it("with a tenant makes a user of it, with the role user", async () => {
     const tenant = await people.newTenant();
     const { status, body } = await people.post("/api/v1/auth/register", {
@@ -57,7 +55,6 @@ describe("registering", () => {
     expect(me.body.permissions).not.toContain("users:write");
   });
 
-  // Shows S0-087, S0-088, S1-073, S3-033, S3-045
   it("takes the tenant from the body, where nothing says otherwise", async () => {
     const [tenant, other] = [await people.newTenant(), await people.newTenant()];
     const body = { email: "eve@example.org", password, tenant: tenant.slug };
@@ -124,7 +121,6 @@ describe("registering", () => {
     }
   });
 
-  // Shows S1-023, S1-075
   it.each([
     ["a weak password", { password: "password1" }, "weak_password"],
     ["a short password", { password: "x7#kq2m" }, "validation_failed"],

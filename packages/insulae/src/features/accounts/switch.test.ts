@@ -15,7 +15,6 @@ describe("switching", () => {
   const switchTo = (token: string, tenant: string | null) =>
     people.post("/api/v1/auth/switch", { token, body: { tenant } });
 
-  // Shows S0-090
   it("goes from the core to a tenant, to another one, and back", async () => {
     const [one, two] = [await people.newTenant(), await people.newTenant()];
     const { account, token } = await people.newAccount();

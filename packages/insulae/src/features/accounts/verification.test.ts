@@ -83,7 +83,6 @@ describe("where e-mails must be verified", () => {
     }
   });
 
-  // Shows S1-029
   it("nobody logs in before, and is answered as with a wrong password", async () => {
     for (const tenant of [undefined, await people.newTenant()]) {
       const email = people.newEmail();

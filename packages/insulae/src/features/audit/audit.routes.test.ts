@@ -43,7 +43,7 @@ describe("the list", () => {
       const { body } = await admin.call("GET", `/audit?action=page.made&limit=3${cursor}`);
       seen.push(...targetsOf(body));
       cursor = body.next_cursor ? `&cursor=${body.next_cursor}` : "";
-    } while (cursor);
+    } while (cursor && seen.length < 10);
     expect(seen).toEqual(["6", "5", "4", "3", "2", "1", "0"]);
   });
 

@@ -15,7 +15,6 @@ afterAll(() => app?.close());
 const entriesOf = (tenant: string) =>
   app.withTenant(tenant, ({ db }) => db.sql`select * from audit_log order by seq`);
 
-// Shows S1-173
 describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
   test("a sensitive operation is in its audit log: who, what, on what, from where", async () => {
     const { tenant } = await createMember(app, isolation);

@@ -41,7 +41,6 @@ const emailOf = async ({ tenant, userId }: TestMember): Promise<string> => {
   return user?.email ?? "";
 };
 
-// Shows S0-067
 describe("an attempt to log in to a tenant", () => {
   test("is in its log when it succeeds: who, and from where", async () => {
     const email = await emailOf(member);
@@ -125,7 +124,6 @@ test("an account's attempts are in the platform's log", async () => {
   ]);
 });
 
-// Shows S3-052
 test("an attempt on another tenant is in the platform's log and in both tenants' (attack 29)", async () => {
   const victim = await createMember(app);
   const reply = await app.inject({

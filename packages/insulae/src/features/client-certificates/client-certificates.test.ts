@@ -95,7 +95,6 @@ async function register(
 }
 
 describe("a machine with a registered certificate", () => {
-  // Shows S2-010
   test("acts with the permissions that it was given, and no more", async () => {
     const client = await makeCertificate({ subject: "CN=machine" });
     await register(client);
@@ -184,7 +183,7 @@ describe("a machine with a registered certificate", () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     onTestFinished(() => agent.destroy());
     const asked = { client, agent, at: node };
-    await vi.waitFor(async () => expect(await outcome(acmeHost, asked)).toBe(200));
+    await expect.poll(() => outcome(acmeHost, asked)).toBe(200);
     expect((await rival.call("DELETE", `/client-certificates/${id}`)).status).toBe(404);
     expect(await outcome(acmeHost, asked)).toBe(200);
 
@@ -219,7 +218,7 @@ describe("a machine with a registered certificate", () => {
       expect(await outcome(acmeHost, { client, path: "/users" })).toBe("permission_denied"),
     );
     await owner.call("PATCH", `/users/${someone.userId}`, { is_active: false });
-    await vi.waitFor(async () => expect(await outcome(acmeHost, { client })).toBe("invalid_token"));
+    await expect.poll(() => outcome(acmeHost, { client })).toBe("invalid_token");
   });
 });
 

@@ -13,7 +13,6 @@ beforeAll(async () => {
 
 afterAll(() => app?.close());
 
-// Shows S3-043
 test("a document is added, shown, changed and deleted, and knows who wrote it", async () => {
   const added = await a.call("POST", "/documents", { title: "Plan", content: "First, …" });
   expect(added.status).toBe(201);

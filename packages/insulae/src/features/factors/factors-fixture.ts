@@ -1,18 +1,21 @@
 /** Test users with second factors. */
 import { Secret, TOTP } from "otpauth";
-import { expect, vi } from "vitest";
+import { afterAll, beforeAll, expect, vi } from "vitest";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import type { TestPeople } from "../../testing/test-people.ts";
 
 export const auth = "/api/v1/auth";
 
-/** Fakes the clock that codes are generated and checked with; `later` advances it. */
+/**
+ * Fakes the clock that codes are generated and checked with, for the file or the `describe` that calls it.
+ * `later` advances it.
+ */
 export function stopClock() {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  beforeAll(() => void vi.useFakeTimers({ toFake: ["Date"], now: Date.now() }));
+  afterAll(() => void vi.useRealTimers());
   return {
     /** By one TOTP step unless given. */
     later: (seconds = 30) => vi.setSystemTime(Date.now() + seconds * 1000),
-    go: () => vi.useRealTimers(),
   };
 }
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { createAuthenticator } from "./authenticator-fixture.ts";
@@ -7,15 +7,11 @@ import { addApp, auth, codeOf, logIn, secondFactor, stopClock } from "./factors-
 const origin = "http://localhost";
 
 let people: TestPeople;
-let clock: ReturnType<typeof stopClock>;
 beforeAll(async () => {
   people = await openTestPeople({ config: { baseUrl: origin, appUrl: origin } });
-  clock = stopClock();
 });
-afterAll(async () => {
-  clock.go();
-  await people.close();
-});
+afterAll(() => people?.close());
+stopClock();
 
 const me = (token: string) => people.get(`${auth}/me`, { token });
 const list = async (token: string) => (await people.get(`${auth}/factors`, { token })).body;
@@ -202,7 +198,7 @@ describe("an administrator", () => {
     expect((await people.delete(path, { token: app.token })).status).toBe(403);
     const reply = await people.delete(path, { token: owner.token });
     expect(reply.status, reply.text).toBe(204);
-    await vi.waitFor(async () => expect((await me(app.token)).status).toBe(401));
+    await expect.poll(async () => (await me(app.token)).status).toBe(401);
     expect((await people.logIn(tenant, user.email)).token).toBeTruthy();
     const mails = await people.mailsTo(user.email, 3);
     expect(mails.map(({ text }) => text).join()).toContain("An administrator removed");
@@ -240,7 +236,7 @@ describe("an administrator", () => {
     expect((await people.delete(path, { token: app.token })).status).toBe(403);
     const reply = await people.delete(path, { token: admin.token });
     expect(reply.status, reply.text).toBe(204);
-    await vi.waitFor(async () => expect((await me(app.token)).status).toBe(401));
+    await expect.poll(async () => (await me(app.token)).status).toBe(401);
     expect((await logIn(people, account.email)).status).toBe(200);
   });
 });

@@ -54,7 +54,6 @@ describe("a passkey", () => {
     expect(body.user.id).not.toContain(user.email);
   });
 
-  // Shows S1-186
   it("logs in alone, as two factors, without a name", async () => {
     const { user, authenticator } = await userWithPasskey();
     const asked = await options();

@@ -4,15 +4,11 @@ import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { addApp, auth, codeOf, logIn, secondFactor, stopClock } from "./factors-fixture.ts";
 
 let people: TestPeople;
-let clock: ReturnType<typeof stopClock>;
 beforeAll(async () => {
   people = await openTestPeople();
-  clock = stopClock();
 });
-afterAll(async () => {
-  clock.go();
-  await people.close();
-});
+afterAll(() => people?.close());
+stopClock();
 
 const me = (token: string) => people.get(`${auth}/me`, { token });
 const refresh = (refresh_token: string) =>
@@ -23,7 +19,7 @@ describe("a tenant that asks for a second factor", () => {
     const tenant = await people.newTenant();
     const { user, token, refreshToken } = await people.register(tenant);
     await people.app.tenants.update(tenant.id, { settings: { second_factor: "required" } });
-    await vi.waitFor(async () => expect((await me(token)).status).toBe(401));
+    await expect.poll(async () => (await me(token)).status).toBe(401);
     expect((await refresh(refreshToken)).status).toBe(401);
     const first = await logIn(people, user.email, tenant);
     expect(first.body).toMatchObject({ code: "second_factor_required", enrolment: true });
@@ -89,7 +85,7 @@ describe("a tenant that asks for a second factor", () => {
     const ask = () => people.app.inject({ url: `${auth}/me`, headers: { cookie } });
     expect((await ask()).statusCode).toBe(200);
     await people.app.tenants.update(tenant.id, { settings: { second_factor: "required" } });
-    await vi.waitFor(async () => expect((await ask()).statusCode).toBe(401));
+    await expect.poll(async () => (await ask()).statusCode).toBe(401);
   });
 
   it("ends sessions made without one at their next refresh, should one have slipped in", async () => {

@@ -4,15 +4,11 @@ import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { addApp, auth, codeOf, logIn, secondFactor, stopClock } from "./factors-fixture.ts";
 
 let people: TestPeople;
-let clock: ReturnType<typeof stopClock>;
 beforeAll(async () => {
   people = await openTestPeople();
-  clock = stopClock();
 });
-afterAll(async () => {
-  clock.go();
-  await people.close();
-});
+afterAll(() => people?.close());
+const clock = stopClock();
 
 const me = (token: string) => people.get(`${auth}/me`, { token });
 const refresh = (refresh_token: string) =>

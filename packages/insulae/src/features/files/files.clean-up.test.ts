@@ -41,7 +41,6 @@ const ask = async (member: TestMember) =>
   (await member.call("POST", "/files", { file_name: "a", file_size: 4, mime_type: "text/plain" }))
     .body;
 
-// Shows S1-128
 test("what was asked for and did not come in time is removed, with what came of it", async () => {
   const member = await createMember(app, "schema");
   const [late, sent, kept] = [await ask(member), await ask(member), await ask(member)];
@@ -135,7 +134,6 @@ test("each way to leave something has it looked after first", async () => {
   }
 });
 
-// Shows S1-128
 test("bytes that no row knows of are removed once they are old, and nothing else", async () => {
   const member = await createMember(app);
   const { id } = (await upload(app, member, { content: "kept" })).body;
@@ -240,7 +238,6 @@ test("a suspended tenant's signed URLs are refused while it is (attack 52)", asy
   expect(await send(app, signed, "four")).toBe(204);
 });
 
-// Shows S1-188
 test("webhooks hear of files that can be read, and of nothing before", async () => {
   const member = await createMember(app);
   const recorded = await recordEvents(app, member.tenant);

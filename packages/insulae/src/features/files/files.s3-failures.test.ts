@@ -1,7 +1,6 @@
 /** What becomes of files while the S3 fails, and of requests that it still takes. Between the server and moto is a proxy. */
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 import { Readable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   CreateBucketCommand,
   ListMultipartUploadsCommand,
@@ -16,6 +15,7 @@ import { createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { formOf, upload } from "../../testing/test-files.ts";
 import { describeWithMoto, startTestMoto, type TestMoto } from "../../testing/test-moto.ts";
+import { until } from "../../testing/until.ts";
 import { endUpload } from "./files.clean-up.ts";
 import type { FileTables } from "./files.queries.ts";
 import { confirmUpload } from "./files.service.ts";
@@ -136,17 +136,13 @@ describeWithMoto("while an S3 fails", () => {
   it("an upload that is still coming when the S3 goes is 503 too", async () => {
     const member = await createMember(app);
     const { headers, payload } = formOf({ content: Buffer.alloc(12_000_000, "x") });
-    const failed = Promise.withResolvers<void>();
-    fateOf = ({ url = "" }) => {
-      if (!url.includes("partNumber=2")) return "pass";
-      failed.resolve();
-      return "cut";
-    };
+    fateOf = ({ url = "" }) => (url.includes("partNumber=2") ? "cut" : "pass");
     async function* slowly() {
       yield payload.subarray(0, 11_000_000);
-      await failed.promise;
-      // So that the failure comes first.
-      await sleep(500);
+      // The failure comes first.
+      await until("the server has given up its parts", () =>
+        asked.some((one) => one.startsWith("DELETE ") && one.includes("uploadId=")),
+      );
       yield payload.subarray(11_000_000);
     }
     const reply = await fetch(`${address}/api/v1/files/upload`, {

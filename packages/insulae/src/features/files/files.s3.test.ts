@@ -262,7 +262,6 @@ describeWithMoto("files in an S3", () => {
     }
   });
 
-  // Shows S1-124
   it("the same download has the same URL for a while, and never for more than an hour", async () => {
     const { body } = await upload(app, a, { content: "x" });
     vi.useFakeTimers({ toFake: ["Date"], now: Math.ceil(Date.now() / 900_000) * 900_000 + 1_000 });

@@ -29,7 +29,6 @@ const limited = async (bytes: number): Promise<TestMember> => {
 describe.each(["pool", "schema", "database"] as const)(
   "in a tenant of isolation %s",
   (isolation) => {
-    // Shows S1-125, S1-128, S1-130, S1-131, S1-132, S1-133
     it("a file is uploaded, shown, renamed, downloaded and deleted", async () => {
       const member = await createMember(app, isolation);
       const { status, body } = await upload(app, member, {
@@ -115,7 +114,6 @@ describe.each(["pool", "schema", "database"] as const)(
   },
 );
 
-// Shows S1-134
 test("lists are searched, counted, and leave out what has not come", async () => {
   const member = await createMember(app);
   for (const name of ["Report.txt", "Photo.txt"])
@@ -135,7 +133,6 @@ test("lists are searched, counted, and leave out what has not come", async () =>
 });
 
 describe("a file's size", () => {
-  // Shows S1-123
   it("that is said has to be right", async () => {
     const member = await createMember(app);
     for (const [size, status, code] of [
@@ -255,7 +252,6 @@ describe("the quota", () => {
 });
 
 describe("tenant B", () => {
-  // Shows S1-126
   it("cannot see, download, confirm, change or delete A's files (attack 66)", async () => {
     const ready = (await upload(app, a, { content: "only A's" })).body;
     const pending = (
@@ -278,7 +274,6 @@ describe("tenant B", () => {
     expect((await a.call("GET", `/files/${ready.id}`)).body).toEqual(ready);
   });
 
-  // Shows S1-126, S1-129
   it("has a part of the storage of its own, and no name in it leads out", async () => {
     const { id } = (await upload(app, a, { content: "only A's" })).body;
     await app.withTenant(b.tenant, async ({ storage }) => {

@@ -138,7 +138,8 @@ function handlerOf(issuer: string, current: TestProvider, inToken: boolean): Req
 export async function visit(provider: TestProvider, start: string): Promise<URL> {
   const cookies = new Map<string, string>();
   let at = new URL(start);
-  while (at.origin === provider.issuer) {
+  for (let hops = 0; at.origin === provider.issuer; hops += 1) {
+    if (hops === 20) throw new Error(`The provider sends in circles, now to ${at}`);
     const answer = await fetch(at, {
       redirect: "manual",
       headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join("; ") },

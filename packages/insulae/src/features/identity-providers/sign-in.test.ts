@@ -11,7 +11,6 @@ beforeAll(async () => {
 });
 afterAll(() => people?.close());
 
-// Shows S1-186
 describe("signing in with an outside provider", () => {
   it.each([
     ["asked for at UserInfo", false],

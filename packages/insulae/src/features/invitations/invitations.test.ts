@@ -13,7 +13,6 @@ beforeAll(async () => {
 afterAll(() => people?.close());
 
 describe("an invitation", () => {
-  // Shows S0-089
   it("makes somebody new a user, with the roles it gives, and signs them in", async () => {
     const { tenant, owner } = await inviting.newTenant();
     const role = await people.post("/api/v1/roles", {

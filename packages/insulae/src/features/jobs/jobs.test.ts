@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { feature } from "../../kernel/feature/feature.ts";
@@ -6,6 +5,7 @@ import { job, platformJob } from "../../kernel/jobs/job.ts";
 import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { unknownId } from "../../testing/fixtures.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
+import { until } from "../../testing/until.ts";
 
 const released = new Map<string, () => void>();
 let mended = false;
@@ -58,14 +58,11 @@ afterAll(() => people?.close());
 
 const show = (id: string, token = owner.token) => people.get(`/api/v1/jobs/${id}`, { token });
 /** The job, once it is as it is expected to be. */
-const until = async (id: string, expected: object) => {
-  for (;;) {
+const reached = (id: string, expected: object) =>
+  until(`the job is ${JSON.stringify(expected)}`, async () => {
     const { body } = await show(id);
-    const is = Object.entries(expected).every(([key, value]) => body[key] === value);
-    if (is) return body;
-    await sleep(20);
-  }
-};
+    return Object.entries(expected).every(([key, value]) => body[key] === value) && body;
+  });
 const sendSlow = async (name: string) =>
   (await people.post("/api/v1/slow", { token: owner.token, body: { name } })).body.job_id as string;
 const sendBroken = () => people.app.withTenant(tenant, ({ jobs }) => jobs.send(broken, {}));
@@ -73,7 +70,7 @@ const sendBroken = () => people.app.withTenant(tenant, ({ jobs }) => jobs.send(b
 describe("a job over the API", () => {
   it("shows how far it is, and then what came of it", async () => {
     const id = await sendSlow("one");
-    const running = await until(id, { state: "running", progress: 0.5 });
+    const running = await reached(id, { state: "running", progress: 0.5 });
     expect(running).toMatchObject({
       id,
       tenant_id: tenant.id,
@@ -84,7 +81,7 @@ describe("a job over the API", () => {
       error: null,
     });
     released.get("one")?.();
-    expect(await until(id, { state: "completed" })).toMatchObject({
+    expect(await reached(id, { state: "completed" })).toMatchObject({
       progress: null,
       result: { name: "one" },
     });
@@ -92,7 +89,7 @@ describe("a job over the API", () => {
 
   it("that runs is stopped when it is dropped", async () => {
     const id = await sendSlow("two");
-    await until(id, { state: "running", progress: 0.5 });
+    await reached(id, { state: "running", progress: 0.5 });
     const dropped = await people.delete(`/api/v1/jobs/${id}`, { token: owner.token });
     expect(dropped.status).toBe(204);
     expect((await show(id)).status).toBe(404);
@@ -100,11 +97,11 @@ describe("a job over the API", () => {
 
   it("that is parked is tried again, and is not tried again where it is not", async () => {
     const id = await sendBroken();
-    expect(await until(id, { state: "parked" })).toMatchObject({ error: "it is broken" });
+    expect(await reached(id, { state: "parked" })).toMatchObject({ error: "it is broken" });
     mended = true;
     const path = `/api/v1/jobs/${id}/retry`;
     expect(await people.post(path, { token: owner.token })).toMatchObject({ status: 200 });
-    expect(await until(id, { state: "completed" })).toMatchObject({ attempts: 2, error: null });
+    expect(await reached(id, { state: "completed" })).toMatchObject({ attempts: 2, error: null });
     expect(await people.post(path, { token: owner.token })).toMatchObject({
       status: 409,
       body: { code: "job_not_parked" },
@@ -115,8 +112,8 @@ describe("a job over the API", () => {
   it("is listed, newest first, by state and name, in pages", async () => {
     const first = await sendBroken();
     const second = await sendBroken();
-    await until(first, { state: "parked" });
-    await until(second, { state: "parked" });
+    await reached(first, { state: "parked" });
+    await reached(second, { state: "parked" });
     const list = async (query: string) =>
       (await people.get(`/api/v1/jobs?${query}`, { token: owner.token })).body;
     const page = await list("state=parked&job=tests.broken&limit=1");
@@ -130,7 +127,7 @@ describe("a job over the API", () => {
     const admin = await people.admin();
     const theirs = await people.app.jobs.send(ours, {});
     const one = await sendBroken();
-    await until(one, { state: "parked" });
+    await reached(one, { state: "parked" });
     const { body } = await people.get("/api/v1/jobs?limit=200", admin);
     const about = (body.items as { id: string; tenant_id: string | null }[]).filter(({ id }) =>
       [theirs, one].includes(id),
@@ -143,7 +140,7 @@ describe("a job over the API", () => {
 describe("tenant B cannot", () => {
   it("see, list, retry or drop A's jobs, nor the platform's", async () => {
     const id = await sendBroken();
-    await until(id, { state: "parked" });
+    await reached(id, { state: "parked" });
     const theirs = await people.app.jobs.send(ours, {});
     const { token } = stranger;
     const unknown = await show(unknownId, token);

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { onTestFinished } from "vitest";
 import { WebSocket as Client } from "ws";
 import type { App } from "../../app/app.ts";
+import { until } from "../../testing/until.ts";
 
 export interface Handshake {
   readonly headers?: Readonly<Record<string, string>>;
@@ -37,14 +38,9 @@ async function watchAt(usual: number, handshake: Handshake) {
     client,
     lines,
     ended,
-    /** Waits for the first line with the text. */
-    async line(text: string): Promise<string> {
-      for (;;) {
-        const found = lines.find((line) => line.includes(text));
-        if (found !== undefined) return found;
-        await once(client, "message");
-      }
-    },
+    /** The first line with the text, once it is there. */
+    line: (text: string): Promise<string> =>
+      until(`a line says ${text}`, () => lines.find((line) => line.includes(text))),
   };
 }
 

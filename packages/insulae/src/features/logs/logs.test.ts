@@ -24,7 +24,6 @@ afterAll(() => people?.close());
 const request = (token: string) => people.get("/api/v1/auth/me", { token });
 
 describe("the handshake", () => {
-  // Shows S2-070, S2-073, S2-074, S2-075
   it("takes a header, a query parameter, a cookie and a ticket", async () => {
     const login = await people.app.inject({
       method: "POST",
@@ -50,7 +49,6 @@ describe("the handshake", () => {
     }
   });
 
-  // Shows S2-086
   it("is taken from the WebSocket of Node, which is that of browsers", async () => {
     const viewer = new WebSocket(`ws://localhost:${port}/api/ws/logs?token=${owner.token}`);
     await once(viewer, "open");
@@ -61,7 +59,6 @@ describe("the handshake", () => {
     await once(viewer, "close");
   });
 
-  // Shows S2-076, S2-091
   it("refuses with 403, never 401", async () => {
     const user = await people.addUser(a, owner, { role: "manager", password: people.password });
     const other = await people.newOwner(b);
@@ -96,7 +93,6 @@ describe("the handshake", () => {
     machine.client.close();
   });
 
-  // Shows S2-063, S2-064, S2-078
   it("refuses pages of foreign origins, whatever they show", async () => {
     const token = owner.token;
     const foreign = ["null", "https://evil.example", "https://pages.example.com.evil.example", ""];
@@ -121,7 +117,6 @@ describe("the handshake", () => {
     expect(await refusal({ headers: { cookie } })).toBe("403 origin_refused");
   });
 
-  // Shows S2-080
   it("takes a ticket once, on any node, and only of this purpose", async () => {
     const node = await people.openNode();
     onTestFinished(() => node.close());
@@ -173,7 +168,6 @@ describe("the handshake", () => {
 });
 
 describe("the port of the log stream", () => {
-  // Shows S2-066, S2-071
   it("serves the stream, and nothing else", async () => {
     const node = await people.openNode({ wsPort: await freePort() });
     onTestFinished(() => node.close());
@@ -204,7 +198,6 @@ describe("the port of the log stream", () => {
 });
 
 describe("a stream", () => {
-  // Shows S2-072
   it("gives a tenant its own lines, whatever others write in theirs", async () => {
     const other = await people.newOwner(b);
     const own = await watch({ headers: bearer(owner.token) });
@@ -227,7 +220,6 @@ describe("a stream", () => {
     await all.line("Cross-tenant work");
   });
 
-  // Shows S2-068, S2-082, S2-083, S2-089
   it("shows lines of text, or of JSON, each on one line", async () => {
     const node = await people.openNode({ wsLogFormat: "json" });
     onTestFinished(() => node.close());
@@ -259,7 +251,6 @@ describe("a stream", () => {
     expect(viewer.lines.join()).not.toContain("other node");
   });
 
-  // Shows S2-085
   it("shows info to a viewer where the log itself is at warn", async () => {
     const node = await people.openNode({ logLevel: "warn" });
     onTestFinished(() => node.close());
@@ -268,7 +259,6 @@ describe("a stream", () => {
     await viewer.line("route=/api/v1/auth/me");
   });
 
-  // Shows S2-079
   it("has no secrets in it, whatever logger the app was given", async () => {
     const viewer = await watch({ query: `?token=${owner.token}` });
     const secret = "hunter2-hunter2";
@@ -288,7 +278,6 @@ describe("a stream", () => {
     expect(shown).toContain("[redacted]");
   });
 
-  // Shows S2-069, S2-077
   it("is narrowed by WS_LOGS_ADMIN_USER", async () => {
     const admin = await people.addUser(a, owner, { role: "admin", password: people.password });
     const node = await people.openNode({ wsLogsAdminUsers: [admin.user.email.toUpperCase()] });

@@ -333,7 +333,6 @@ describeWithMoto("by moto, which signs as Amazon does", () => {
     if (!answer.ok) throw new Error(await answer.text());
   };
 
-  // Shows S1-107
   it("a bounce that the topic tells of counts", async () => {
     const origin = await app.listen({ port: 0, host: "127.0.0.1" });
     await ask("ses", { Action: "VerifyEmailIdentity", EmailAddress: "noreply@insulae.example" });

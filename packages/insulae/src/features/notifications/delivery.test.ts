@@ -111,7 +111,6 @@ it("one that the server took and that could not be noted is sent once more, not 
   expect(arrived()).toBe(2);
 });
 
-// Shows S1-188
 it("a push reaches each of a user's browsers once, and forgets those that are gone or private", async () => {
   const key = () => {
     const curve = createECDH("prime256v1");

@@ -1,7 +1,7 @@
 /** Tenants with users who send notifications, and helpers that wait for the outcome. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { App } from "../../app/app.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
+import { until } from "../../testing/until.ts";
 
 export async function newSenders(app: App) {
   const user = await createMember(app);
@@ -9,14 +9,12 @@ export async function newSenders(app: App) {
 }
 
 /** Waits until the notification has the status. */
-export async function settled({ call }: TestMember, id: string, status = "sent") {
-  for (;;) {
+export const settled = ({ call }: TestMember, id: string, status = "sent") =>
+  until(`the notification is ${status}`, async () => {
     const { body } = await call("GET", `/notifications/history/${id}`);
     if (body.status === status) return body;
     if (body.status !== "queued") throw new Error(`it is ${body.status}: ${body.error_message}`);
-    await sleep(20);
-  }
-}
+  });
 
 /** The messages captured for a recipient. */
 export async function capturedFor(app: App, to: string, place: "mails" | "messages" = "mails") {

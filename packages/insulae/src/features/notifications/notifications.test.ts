@@ -23,7 +23,6 @@ const send = (body: object, channel = "email", by = acme.admin) =>
   by.call("POST", `/notifications/${channel}`, body);
 
 describe("a notification", () => {
-  // Shows S1-111, S1-113, S1-114, S1-115
   it("by e-mail is written from a template, sent, and in the history without what it said", async () => {
     const to = newAddress();
     const { status, body } = await send({
@@ -86,7 +85,6 @@ describe("a notification", () => {
     }
   });
 
-  // Shows S1-116, S1-117
   it("by text message and push reaches a number and a device", async () => {
     const sms = await send({ recipient: "+41791234567", body: "Your code" }, "sms");
     const token = "device-token-1";
@@ -101,7 +99,6 @@ describe("a notification", () => {
     ]);
   });
 
-  // Shows S1-075
   it.each([
     ["email", { recipient: '"x@evil y"@corp.example' }],
     ["email", { recipient: "a@b.example\r\nBcc: c@d.example" }],
@@ -185,7 +182,6 @@ describe("a notification", () => {
     expect((await acme.user.call("GET", "/notifications/history")).status).toBe(403);
   });
 
-  // Shows S1-110, S1-113
   it("that is more urgent goes before those that wait", async () => {
     const busy = await newSenders(app);
     // A suspended tenant's jobs wait.
@@ -218,7 +214,6 @@ describe("a notification", () => {
 });
 
 describe("the history", () => {
-  // Shows S1-112, S1-120
   it("is searched by what it was, to whom, and when", async () => {
     const other = await newSenders(app);
     const to = newAddress();

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { App } from "../../app/app.ts";
 import { createMember, type TestMember, unknownId } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/test-app.ts";
+import { until } from "../../testing/until.ts";
 import { capturedFor, newSenders } from "./notifications-fixture.ts";
 
 let app: App;
@@ -31,7 +31,6 @@ const add = (more: object = {}) =>
   });
 
 describe("a template", () => {
-  // Shows S1-111, S1-118, S1-119
   it("is added, read, changed, listed and deleted by who may", async () => {
     const { status, body: made } = await add({ name: "aaa" });
     expect([status, made]).toMatchObject([201, { ...shipped, name: "aaa", is_active: true }]);
@@ -144,14 +143,11 @@ describe("an expensive template", () => {
 });
 
 /** The mail for a new password, once it is there. */
-async function resetMailTo(email: string) {
-  for (;;) {
+const resetMailTo = (email: string) =>
+  until("the mail for a new password is there", async () => {
     const mails = await capturedFor(app, email);
-    const mail = mails.find(({ template }: { template: string }) => template === "password_reset");
-    if (mail) return mail;
-    await sleep(20);
-  }
-}
+    return mails.find(({ template }: { template: string }) => template === "password_reset");
+  });
 
 describe("a mail of the system's own", () => {
   const override = (more: object) =>

@@ -45,7 +45,6 @@ const outcome = ({ status, body }: { status: number; body?: { code?: string } })
   status < 300 ? "done" : body?.code;
 
 describe("custom roles", () => {
-  // Shows S1-049, S1-053, S1-055, S1-056, S1-057, S1-058, S1-059, S1-060, S1-064
   it("are made, shown, changed and deleted", async () => {
     const { owner } = await newTenant();
     const { token } = owner;
@@ -118,7 +117,6 @@ describe("custom roles", () => {
     expect(same.body.name).toBe("CLERK");
   });
 
-  // Shows S1-054
   it("are listed after the system roles, in pages of any size", async () => {
     const { owner } = await newTenant();
     const names = ["Alpha", "beta", "Gamma"];
@@ -159,7 +157,6 @@ describe("custom roles", () => {
 });
 
 describe("system roles", () => {
-  // Shows S1-053, S1-061
   it("are in every tenant, and can't be changed, renamed or deleted", async () => {
     const { token } = (await newTenant()).owner;
     for (const name of systemRoles) {
@@ -179,7 +176,6 @@ describe("system roles", () => {
     }
   });
 
-  // Shows S0-011, S1-052, S1-063
   it("are shown with what they may; permissions with the other names that they go by", async () => {
     const { owner } = await newTenant();
     const { body } = await people.get("/api/v1/permissions", { token: owner.token });

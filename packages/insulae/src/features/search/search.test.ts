@@ -48,7 +48,6 @@ const fill = async ({ call }: TestMember) => {
 };
 
 describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
-  // Shows S2-022
   test("everything is found that fits, the best first, and nothing of another tenant's", async () => {
     const [a, b] = await Promise.all([createMember(app, isolation), createMember(app, isolation)]);
     await fill(a);
@@ -96,7 +95,6 @@ describe("finds", () => {
     await fill(member);
   });
 
-  // Shows S2-022
   test("what is misspelt", async () => {
     expect(await titles(member, "Hoper", "&types=contacts")).toEqual(["Grace Hopper"]);
     expect(await titles(member, "lovlace")).toEqual(["Ada Lovelace"]);

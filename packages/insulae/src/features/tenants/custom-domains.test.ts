@@ -99,7 +99,6 @@ async function isRouted(host: string): Promise<boolean> {
 }
 
 describe("a host that an owner claims", () => {
-  // Shows S1-046
   test("is routed when the DNS shows its record, and not before", async () => {
     const made = await claim(acme, "acme", "Shop.Acme.example.");
     expect(made.status).toBe(202);

@@ -65,7 +65,6 @@ beforeAll(async () => {
 afterAll(() => app?.close());
 
 describe("a tenant that an account makes", () => {
-  // Shows S1-040, S4-029
   test("belongs to the account, which is its first user and its owner", async () => {
     const made = await call("POST", "/tenants", {
       token: owner,
@@ -88,7 +87,6 @@ describe("a tenant that an account makes", () => {
     expect(users.body.items).toMatchObject([{ email: "owner@example.com", role: "owner" }]);
   });
 
-  // Shows S1-041, S1-042
   test("is shown and changed by its owner, and to others is as one that does not exist", async () => {
     await call("POST", "/tenants", { token: owner, body: { key: "seen", name: "Seen" } });
     const shown = await call("GET", "/tenants/seen", { token: owner });
@@ -177,7 +175,6 @@ describe("listing, suspending and deleting", () => {
     expect((await call(method, path, { token: stranger })).status).toBe(403);
   });
 
-  // Shows S1-039
   test("pages through all tenants, newest first", async () => {
     const keys: string[] = [];
     for (let cursor = ""; ; ) {
@@ -194,7 +191,6 @@ describe("listing, suspending and deleting", () => {
     expect(keys).toContain("twin_a");
   });
 
-  // Shows S0-062, S3-033, S3-046
   test("a suspended tenant refuses its users at once, and resumed serves them again", async () => {
     await call("POST", "/tenants", { token: owner, body: { key: "paused", name: "P" } });
     const { body } = await call("POST", "/auth/login", {
@@ -221,7 +217,6 @@ describe("listing, suspending and deleting", () => {
     expect((await call("GET", "/contacts", { token })).status).toBe(200);
   });
 
-  // Shows S1-043
   test("one that is made again with the key of a deleted one is another tenant", async () => {
     const first = await call("POST", "/tenants", {
       token: owner,
@@ -297,7 +292,6 @@ describe("what is past its grace period", () => {
 });
 
 describe("hosts", () => {
-  // Shows S2-009, S2-012, S1-046
   test("a registered host is its tenant's, and nobody else's", async () => {
     await app.tenants.create({ key: "hosted", name: "H", hosts: ["Shop.Hosted.example"] });
     const found = await app.inject({

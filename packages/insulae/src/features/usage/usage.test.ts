@@ -50,7 +50,6 @@ async function addContacts({ call }: TestMember, count: number): Promise<void> {
 }
 
 describe.each(isolations)("the usage of a tenant with isolation %s", (isolation) => {
-  // Shows S1-044
   test("has what was done and what there is, day by day", async () => {
     const member = await createMember(app, isolation);
     await addContacts(member, 3);
@@ -72,7 +71,6 @@ describe.each(isolations)("the usage of a tenant with isolation %s", (isolation)
 });
 
 describe("usage", () => {
-  // Shows S1-187
   test("has the quotas beside it, with what is used of them", async () => {
     const member = await createMember(app);
     await app.tenants.update(member.tenant.id, { plan: "free" });
@@ -260,7 +258,6 @@ test("tenants that have done something are measured within the hour, each once, 
 });
 
 describe("the platform's analytics", () => {
-  // Shows S2-024, S1-189
   test("say how many tenants there are of each kind, and who uses most", async () => {
     const [busy, large] = [await createMember(app), await createMember(app, "schema")];
     await app.tenants.update(busy.tenant.id, { plan: "gold" });

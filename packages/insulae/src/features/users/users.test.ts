@@ -25,7 +25,6 @@ const member = (tenant: Tenant, owner: Owner, role: string) =>
   people.addUser(tenant, owner, { role, password: people.password });
 
 describe("users", () => {
-  // Shows S1-005
   it("are added, shown, changed and deleted", async () => {
     const { owner } = await newTenant();
     const { token } = owner;

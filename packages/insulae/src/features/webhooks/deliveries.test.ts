@@ -25,7 +25,6 @@ const signedBy = (secret: string, received: Received): boolean => {
 };
 
 describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
-  // Shows S1-188
   it("an event is delivered, signed after Standard Webhooks", async () => {
     const hooks = await newHooks(people, isolation);
     const receiver = await openReceiver(() => ({ status: 202, body: "thank you" }));

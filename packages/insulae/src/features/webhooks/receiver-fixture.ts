@@ -6,6 +6,7 @@ import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
+import { until } from "../../testing/until.ts";
 import { contacts } from "../contacts/contacts.feature.ts";
 import { cleanUp, wake } from "./pass.ts";
 
@@ -54,7 +55,6 @@ const textsOf = (headers: IncomingHttpHeaders): Record<string, string> =>
 export const openWebhookPeople = () => openTestPeople({ features: [contacts] });
 
 const atWork = "select from webhook_states where webhook_id = $1 and pass_by is not null";
-const soon = () => new Promise((resolve) => setTimeout(resolve, 20));
 
 /** A tenant whose owner sets up webhooks, with the helpers of the tests. */
 export async function newHooks(
@@ -68,9 +68,8 @@ export async function newHooks(
     people.onTenant(tenant, (db) => db.query(text, values));
   const deliveries = async (id: string) =>
     (await people.get(`/api/v1/webhooks/${id}/deliveries`, { token })).body.items;
-  const settled = async (id: string) => {
-    while ((await sql(atWork, [id])).length > 0) await soon();
-  };
+  const settled = (id: string) =>
+    until("nobody delivers for the webhook", async () => (await sql(atWork, [id])).length === 0);
   return {
     tenant,
     owner,
@@ -98,11 +97,15 @@ export async function newHooks(
     async delivery(id: string, wanted: object) {
       const matches = (found: object | undefined) =>
         found && Object.entries(wanted).every(([key, value]) => Reflect.get(found, key) === value);
-      for (;;) {
-        const [newest] = await deliveries(id);
-        if (matches(newest)) return newest;
-        await soon();
-      }
+      let newest: object | undefined;
+      return await until(
+        () => `the newest delivery is ${JSON.stringify(wanted)}: ${JSON.stringify(newest)}`,
+        async () => {
+          const [first] = await deliveries(id);
+          newest = first;
+          return matches(first) && first;
+        },
+      );
     },
     wake: (id: string) => people.app.withTenant(tenant, ({ jobs }) => wake(jobs, id)),
     cleanUp: () => people.app.withTenant(tenant, ({ jobs }) => jobs.send(cleanUp, {})),

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { keepCurrent } from "./snapshot.ts";
 
 function setUp() {
@@ -7,6 +6,8 @@ function setUp() {
   const load = vi.fn(async () => {});
   return { state, load, copy: keepCurrent({ load, follow: () => () => state.listening }) };
 }
+
+afterEach(() => void vi.useRealTimers());
 
 describe("what is kept current", () => {
   it("is read when it is first asked for, once for all, and then believed", async () => {
@@ -35,16 +36,18 @@ describe("what is kept current", () => {
   });
 
   it("is believed for a second while announcements can't be heard", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
     const { copy, state, load } = setUp();
     state.listening = false;
     await copy.ready();
+    vi.advanceTimersByTime(999);
     expect(copy.ready()).toBeUndefined();
-    await sleep(1_010);
+    vi.advanceTimersByTime(1);
     await copy.ready();
     expect(load).toHaveBeenCalledTimes(2);
     // What was read unheard is not believed for longer once they are heard again.
     state.listening = true;
-    await sleep(1_010);
+    vi.advanceTimersByTime(1_000);
     expect(copy.ready()).toBeInstanceOf(Promise);
     await copy.ready();
     expect(load).toHaveBeenCalledTimes(3);

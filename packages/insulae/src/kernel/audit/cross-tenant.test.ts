@@ -124,10 +124,11 @@ describe("attempts on another tenant", () => {
     const closing = close().then(() => {
       closed = true;
     });
-    while (!closed) {
+    for (let round = 0; !closed && round < 1_000; round += 1) {
       for (const answer of answers.splice(0)) answer();
       await vi.advanceTimersByTimeAsync(0);
     }
+    expect(closed).toBe(true);
     await closing;
     const platform = entries.filter((entry) => entry.tenant === undefined);
     const counted = platform.map(({ detail }) => Number(detail?.count ?? 1));

@@ -50,7 +50,6 @@ const contract = (make: () => Caches) => {
   });
   afterEach(() => caches.close());
 
-  // Shows S3-013
   test("keeps JSON until its time is up, or it is deleted", async () => {
     const cache = caches.of(a);
     expect(await cache.get("none")).toBeUndefined();
@@ -61,7 +60,7 @@ const contract = (make: () => Caches) => {
     await cache.delete("value");
     expect(await cache.get("value")).toBeUndefined();
     await cache.set("short", 1, { ttl: 0.02 });
-    await vi.waitFor(async () => expect(await cache.get("short")).toBeUndefined());
+    await expect.poll(() => cache.get("short")).toBeUndefined();
     expect(caches.counts.hits).toBeGreaterThanOrEqual(6);
     expect(caches.counts.misses).toBeGreaterThanOrEqual(3);
   });
@@ -81,7 +80,7 @@ const contract = (make: () => Caches) => {
     expect(await cache.increment("hits")).toBe(1);
     await cache.increment("short", 1, { ttl: 0.02 });
     // Adding prolongs nothing.
-    await vi.waitFor(async () => expect(await cache.increment("short", 0)).toBe(0));
+    await expect.poll(() => cache.increment("short", 0)).toBe(0);
     await cache.set("text", "5");
     await expect(cache.increment("text")).rejects.toThrow(TypeError);
     await expect(cache.increment("hits", 0.5)).rejects.toThrow(TypeError);
@@ -92,7 +91,7 @@ const contract = (make: () => Caches) => {
     await caches.of(a).set("key", 1);
     await caches.of(b).set("key", 2);
     const loading = caches.of(a).getOrSet("slow", load);
-    await vi.waitFor(() => expect(load).toHaveBeenCalled());
+    await expect.poll(() => load).toHaveBeenCalled();
     await caches.of(a).clear();
     resolve("old");
     expect(await loading).toBe("old");
@@ -112,7 +111,6 @@ const contract = (make: () => Caches) => {
     });
   });
 
-  // Shows S3-006
   test("one tenant never gets another's, whatever the keys", async () => {
     await caches.of(a).set("key", "a's");
     expect(await caches.of(b).get("key")).toBeUndefined();
@@ -126,12 +124,11 @@ const contract = (make: () => Caches) => {
     for (const key of keys) expect(await cache.get(key)).toBe(key);
   });
 
-  // Shows S0-075
   test("many who ask at once wait for one load", async () => {
     const { load, resolve } = held();
     const cache = caches.of(a);
     const asked = Array.from({ length: 50 }, () => caches.of(a).getOrSet("key", load));
-    await vi.waitFor(() => expect(load).toHaveBeenCalled());
+    await expect.poll(() => load).toHaveBeenCalled();
     resolve("loaded");
     expect(new Set(await Promise.all(asked))).toEqual(new Set(["loaded"]));
     expect(load).toHaveBeenCalledTimes(1);
@@ -169,7 +166,7 @@ const contract = (make: () => Caches) => {
     const { load, resolve } = held();
     const cache = caches.of(a);
     const asked = cache.getOrSet("key", load, { tags: ["tag"] });
-    await vi.waitFor(() => expect(load).toHaveBeenCalled());
+    await expect.poll(() => load).toHaveBeenCalled();
     await forget(caches);
     expect(await cache.getOrSet("key", () => "new", { tags: ["tag"] })).toBe("new");
     resolve("old");
@@ -284,7 +281,6 @@ describeWithRedis("the cache in Redis", () => {
 
   contract(() => open(redis));
 
-  // Shows S4-032, S1-007
   test("is one for all nodes, and nothing is announced", async () => {
     const [one, two] = [open(redis), open(redis)];
     await one.of(a).set("key", 1, { tags: ["tag"] });
@@ -299,7 +295,7 @@ describeWithRedis("the cache in Redis", () => {
     for (const forget of ["delete", "deleteTag"] as const) {
       const { load, resolve } = held();
       const asked = one.of(a).getOrSet(forget, load, { tags: [forget] });
-      await vi.waitFor(() => expect(load).toHaveBeenCalled());
+      await expect.poll(() => load).toHaveBeenCalled();
       await two.of(a)[forget](forget);
       resolve("old");
       await asked;
@@ -329,7 +325,6 @@ describeWithRedis("the cache in Redis", () => {
     );
   });
 
-  // Shows S3-013
   test("every key has a time to live, a value's five minutes if nothing else is said", async () => {
     await open(redis)
       .of(a)

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { shortestRun } from "../../testing/processor-time.ts";
+import { until } from "../../testing/until.ts";
 import type { Broker } from "../engine/broker.ts";
 import {
   createEngine,
@@ -50,7 +50,6 @@ test("Kysely's statements run in the scope, and tell how many rows they changed"
   expect(await idsOf(b)).toEqual([2]);
 });
 
-// Shows S0-063, S1-168, S2-048, S3-026, S3-027, S3-050
 test("SQL runs in the scope, as text and as a template", async () => {
   await add(a, 1);
   expect(await a.query("select text from notes where id = $1", [1])).toEqual([{ text: "note 1" }]);
@@ -239,6 +238,7 @@ test("what a shared connection cannot do says what to do instead", async () => {
 });
 
 test("a commit whose answer is lost is reported as unknown, anything before it as not done", async () => {
+  let killing: Promise<unknown> | undefined;
   const killed = (during: "work" | "commit") =>
     a.transaction().execute(async (tx) => {
       await tx
@@ -246,55 +246,75 @@ test("a commit whose answer is lost is reported as unknown, anything before it a
         .values({ ...note(1), tenant_id: tenantA })
         .execute();
       const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
-      const kill = () => engine.admin("select pg_terminate_backend($1)", [rows[0]?.pid]);
+      /** As soon as it sleeps: in a statement, or in the trigger of its commit. */
+      const kill = () =>
+        until("it has been killed while it sleeps", async () => {
+          const killed = await engine.admin(
+            `select pg_terminate_backend(pid) from pg_stat_activity
+             where pid = $1 and wait_event = 'PgSleep'`,
+            [rows[0]?.pid],
+          );
+          return killed.length;
+        });
       if (during === "work") {
-        setTimeout(kill, 50);
-        await sql`select pg_sleep(2)`.execute(tx);
+        killing = kill();
+        await sql`select pg_sleep(30)`.execute(tx);
       } else {
         await sql`set constraints all deferred`.execute(tx);
-        setTimeout(kill, 50);
+        killing = kill();
       }
     });
   await engine.admin(`
     create or replace function data.slow_commit() returns trigger language plpgsql
-      as $$ begin perform pg_sleep(2); return null; end $$;
+      as $$ begin perform pg_sleep(30); return null; end $$;
     create or replace function data.nothing() returns void language sql as '';`);
   await expect(killed("work")).rejects.toMatchObject({ code: "database_unavailable", status: 503 });
+  await killing;
   await engine.admin(`create constraint trigger slow after insert on data.notes
     deferrable initially deferred for each row execute function data.slow_commit()`);
   await expect(killed("commit")).rejects.toMatchObject({
     code: "write_outcome_unknown",
     status: 503,
   });
+  await killing;
   await engine.admin("drop trigger slow on data.notes");
   expect(await idsOf(a)).toEqual([]);
 });
 
 test("a transaction whose handler hangs is ended by the server, and its connection is free", async () => {
   const before = broker.stats().leased;
+  const [begun, freed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const hanging = a.transaction().execute(async (tx) => {
     await sql`set local idle_in_transaction_session_timeout = 100`.execute(tx);
-    await sleep(400);
+    begun.resolve();
+    await freed.promise;
     await sql`select 1`.execute(tx);
   });
   const outcome = expect(hanging).rejects.toMatchObject({ code: "database_unavailable" });
-  await sleep(250);
-  expect(broker.stats().leased).toBeLessThanOrEqual(before);
+  await begun.promise;
+  expect(broker.stats().leased).toBe(before + 1);
+  await expect.poll(() => broker.stats().leased).toBe(before);
+  freed.resolve();
   await outcome;
 });
 
 test("one tenant's transactions leave connections for others", async () => {
   const release = Promise.withResolvers<void>();
+  let [begun, refused] = [0, 0];
   const held = Array.from({ length: 8 }, () =>
     a
       .transaction()
       .execute(async (tx) => {
         await sql`select 1`.execute(tx);
+        begun += 1;
         await release.promise;
       })
-      .catch((error: { code: string }) => error.code),
+      .catch(() => {
+        refused += 1;
+      }),
   );
-  await sleep(100);
+  // It has all that it can get.
+  await expect.poll(() => begun + broker.waiting() + refused).toBe(8);
   await b.transaction().execute((tx) => sql`select 1`.execute(tx));
   expect(await idsOf(b)).toEqual([]);
   release.resolve();

@@ -71,7 +71,6 @@ describeWithMoto("by Amazon's services", () => {
     }
   };
 
-  // Shows S1-107
   it("SES takes a mail from an identity that is verified; from another it may be tried again", () =>
     withDelivery({ MAIL: "ses" }, async (delivery) => {
       const refused = await delivery.mail(mail).catch((error: unknown) => error);
@@ -93,7 +92,6 @@ describeWithMoto("by Amazon's services", () => {
       );
     }));
 
-  // Shows S1-108
   it("SNS sends a text message, to a number that is one", () =>
     withDelivery({ SNS_REGION: "us-east-1" }, async (delivery) => {
       await delivery.text({ ...about, to: "+41791234567", text: "Your code" });
@@ -104,7 +102,6 @@ describeWithMoto("by Amazon's services", () => {
       await expect(refused).rejects.toBeInstanceOf(Undeliverable);
     }));
 
-  // Shows S1-109
   it("SNS pushes to a device, which becomes one endpoint of the application", async () => {
     const made = await ask("sns", {
       Action: "CreatePlatformApplication",
@@ -144,7 +141,6 @@ describeWithMoto("by Amazon's services", () => {
     );
   });
 
-  // Shows S1-107, S1-108, S1-109
   it("a topic gets messages of all kinds, with their recipients, for a subscriber to deliver", async () => {
     const made = await ask("sns", { Action: "CreateTopic", Name: "all" });
     const arn = /arn:aws:sns:[^<"\s]+/.exec(made)?.[0] ?? "";

@@ -115,7 +115,6 @@ describe("by SMTP", () => {
     expect(mail?.source).toContain("Hello, secret");
   });
 
-  // Shows S1-110
   it("one that is refused for now is tried again later", async () => {
     const address = to("later");
     await send(address);

@@ -99,7 +99,6 @@ const verbs = [
   ["copy", "copy notes to stdout", "0 rows"],
 ] as const;
 
-// Shows S0-060, S1-034
 describe("without a tenant no row is seen and none is written (attack 1)", () => {
   test.each(verbs)("%s", async (_, sql, outcome) => {
     expect(await outcomeOf(undefined, sql)).toBe(outcome);
@@ -254,7 +253,6 @@ test.each(["force_generic_plan", "force_custom_plan", "auto"])(
   },
 );
 
-// Shows S0-073
 test("a list is read from the primary key, and stays there when the statistics are stale", async () => {
   const client = await installation.open();
   const plan = async () => {

@@ -274,26 +274,48 @@ test("a timeout of the server is 503", async () => {
   });
 }, 15_000);
 
-const terminate = (like: string) =>
-  engine.admin(
-    `select pg_terminate_backend(pid) from pg_stat_activity
-     where datname = current_database() and pid <> pg_backend_pid() and query like $1`,
-    [`%${like}%`],
-  );
+/** Holds up each statement `atGate` until it is opened. */
+const closeGate = async () => {
+  const keeper = new pg.Client({ connectionString: engine.url });
+  await keeper.connect();
+  await keeper.query("select pg_advisory_lock(7)");
+  const at = (what: string) =>
+    keeper.query(`select ${what} from pg_locks where locktype = 'advisory' and not granted
+      and database = (select oid from pg_database where datname = current_database())`);
+  const arrived = async (count = 1) =>
+    void (await expect.poll(async () => (await at("1")).rowCount).toBe(count));
+  return {
+    /** Resolves when the server has so many statements at the gate. */
+    arrived,
+    /** Ends the connections of those at the gate. */
+    terminate: () => at("pg_terminate_backend(pid)"),
+    /** Resolves when the server has had a statement at the gate for longer than the lanes like. */
+    async isSlow() {
+      await expect.poll(async () => (await at("1")).rowCount).toBeGreaterThan(0);
+      await sleep(30);
+    },
+    open: () => keeper.end(),
+  };
+};
+const atGate = "select pg_advisory_xact_lock(7)";
 
-// Shows S0-061
 test("reads on a connection that is lost are tried once more, writes are reported", async () => {
-  const read = rows(tenantA, "select text, pg_sleep(0.3) is null as slept from notes where id = 1");
-  const write = run(tenantA, "insert into notes (id, text) select 50, 'lost' from pg_sleep(0.3)");
+  const gate = await closeGate();
+  const read = rows(tenantA, "select text from notes, pg_advisory_xact_lock(7) where id = 1");
+  const write = run(
+    tenantA,
+    "insert into notes (id, text) select 50, 'lost' from pg_advisory_xact_lock(7)",
+  );
   const reported = expect(write).rejects.toMatchObject({
     code: "write_outcome_unknown",
     status: 503,
     headers: { "Retry-After": "1" },
   });
-  await sleep(150);
-  await terminate("pg_sleep(0.3)");
+  await gate.arrived(2);
+  await gate.terminate();
   await reported;
-  expect(await read).toEqual([{ text: tenantA, slept: false }]);
+  await gate.open();
+  expect(await read).toEqual([{ text: tenantA }]);
   expect(await rows(tenantA, "select * from notes where id = 50")).toEqual([]);
   await expect
     .poll(() => broker.stats().open - broker.stats().idle - broker.stats().leased)
@@ -311,24 +333,6 @@ test("a write that was never sent is sent elsewhere", async () => {
   expect((await write).rows).toEqual([{ id: 60 }]);
   await run(tenantA, "delete from notes where id = 60");
 });
-
-/** Holds up each statement `atGate` until it is opened. */
-const closeGate = async () => {
-  const keeper = new pg.Client({ connectionString: engine.url });
-  await keeper.connect();
-  await keeper.query("select pg_advisory_lock(7)");
-  const waiting = () =>
-    keeper.query("select 1 from pg_locks where locktype = 'advisory' and not granted");
-  return {
-    /** Resolves when the server has had a statement at the gate for longer than the lanes like. */
-    async isSlow() {
-      await expect.poll(async () => (await waiting()).rowCount).toBeGreaterThan(0);
-      await sleep(30);
-    },
-    open: () => keeper.end(),
-  };
-};
-const atGate = "select pg_advisory_xact_lock(7)";
 
 test("a slow statement is avoided: others get another lane", async () => {
   await restart({ maxReadLanes: 3, slowMs: 5 });
@@ -360,7 +364,6 @@ test("who was slow lately is in nobody's way", async () => {
   await Promise.all(slow);
 });
 
-// Shows S3-056, S3-062
 test("a flood of one tenant leaves another its turn", async () => {
   await restart({ maxReadLanes: 1, readDepth: 8 });
   await rows(tenantB, "select 1");
@@ -372,7 +375,9 @@ test("a flood of one tenant leaves another its turn", async () => {
     rows(tenantB, "select 1").then(() => order.push("b")),
   );
   await Promise.all(other);
-  expect(order.filter((each) => each === "a").length).toBeLessThan(30);
+  // One that was under way, and one for each turn of the other's five: the order does not depend on the machine. Eight
+  // more were the flood to fill the lane, all of them without turns.
+  expect(order.filter((each) => each === "a").length).toBeLessThanOrEqual(8);
   await Promise.all(flood);
 });
 
@@ -420,9 +425,12 @@ test("a lane that others wait for is given back as soon as nothing is under way 
   await broker.close();
   broker = engine.broker({ budget: 1, holdMs: 60_000 });
   lanes = engine.lanes(broker);
-  const busy = rows(tenantA, "select pg_sleep(0.2)");
-  await sleep(100);
-  (await broker.lease(engine.target, { purpose: "lane" })).release();
+  const gate = await closeGate();
+  const busy = rows(tenantA, atGate);
+  await gate.arrived();
+  const lease = broker.lease(engine.target, { purpose: "lane" });
+  await gate.open();
+  (await lease).release();
   await busy;
 });
 
@@ -470,7 +478,9 @@ test("when the server is restarted nothing is thrown into the void, and it goes 
 
 test("whatever is run in whatever order, every answer is its own tenant's", async () => {
   await restart({ maxReadLanes: 3, maxWriteLanes: 3, slowMs: 2, readDepth: 4, writeDepth: 4 });
-  const act = async (tenant: typeof tenantA, what: string): Promise<void> => {
+  const act = async (tenant: typeof tenantA, what: string, log: fc.ContextValue) => {
+    const name = `${what} of ${tenant}`;
+    log.log(name);
     const text = {
       read: "select text as tenant from notes where id = 1",
       write: "update notes set text = text where id = 2 returning text as tenant",
@@ -482,8 +492,10 @@ test("whatever is run in whatever order, every answer is its own tenant's", asyn
     }[what];
     try {
       const answer = await rows(tenant, text ?? "", what === "bad value" ? ["x"] : []);
+      log.log(`${name} → ${JSON.stringify(answer)}`);
       if (what !== "kill") expect(answer.map((row) => row.tenant)).toEqual([tenant]);
     } catch (error) {
+      log.log(`${name} → ${error}`);
       const { status, code } = error as { status?: number; code?: string };
       expect([503, undefined]).toContain(status);
       if (status === undefined) expect(["22012", "22P02"]).toContain(code);
@@ -495,14 +507,19 @@ test("whatever is run in whatever order, every answer is its own tenant's", asyn
     pause: fc.boolean(),
   });
   await fc.assert(
-    fc.asyncProperty(fc.array(action, { minLength: 20, maxLength: 60 }), async (actions) => {
-      const pending: Promise<void>[] = [];
-      for (const { tenant, what, pause } of actions) {
-        pending.push(act(tenant, what));
-        if (pause) await sleep(1);
-      }
-      await Promise.all(pending);
-    }),
+    // What happens when is not the seed's alone: a failure shows the order in its log.
+    fc.asyncProperty(
+      fc.array(action, { minLength: 20, maxLength: 60 }),
+      fc.context(),
+      async (actions, log) => {
+        const pending: Promise<void>[] = [];
+        for (const { tenant, what, pause } of actions) {
+          pending.push(act(tenant, what, log));
+          if (pause) await sleep(1);
+        }
+        await Promise.all(pending);
+      },
+    ),
     { numRuns: 15, interruptAfterTimeLimit: 12_000 },
   );
 }, 30_000);

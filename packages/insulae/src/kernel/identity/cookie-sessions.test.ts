@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { pino } from "pino";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import type { App } from "../../index.ts";
 import { createTestApp } from "../../testing/test-app.ts";
 import { createSecrets } from "../lib/secrets.ts";
@@ -94,7 +94,7 @@ it("use prolongs a session, up to its last day", () =>
       expect(await sessions.find(cookie)).toBeDefined();
       const before = queries();
       sessions.find(cookie); // from memory, which prolongs
-      await vi.waitFor(() => expect(queries()).toBe(before + 1));
+      await expect.poll(() => queries()).toBe(before + 1);
     }
     await pass(hour / 2);
     expect(await node().find(cookie)).toBeUndefined();

@@ -15,7 +15,6 @@ const code = async (result: Promise<unknown>): Promise<unknown> =>
   );
 
 describe("passwords", () => {
-  // Shows S0-002, S0-056, S0-057, S1-011, S1-159
   it("are hashed with Argon2id, 19 MiB, two passes, and a salt of their own", async () => {
     const passwords = createPasswords();
     const [one, other] = await Promise.all([
@@ -28,7 +27,6 @@ describe("passwords", () => {
     expect(await passwords.verify("secure_password_124", one)).toBe(false);
   });
 
-  // Shows S1-075, S0-058
   it("have 8 to 128 characters, counted as people count them", async () => {
     const { hash } = createPasswords(cheap);
     expect(await code(hash("kq7zw2m"))).toBe(weakPassword.code);
@@ -55,7 +53,6 @@ describe("passwords", () => {
     expect(await passwords.verify(huge, undefined)).toBe(false);
   });
 
-  // Shows S2-090, S0-058, S1-075
   it("that everybody tries first are refused in any case and any width", async () => {
     const { hash } = createPasswords(cheap);
     const common = [
@@ -126,7 +123,6 @@ describe("passwords", () => {
 });
 
 describe("bcrypt", () => {
-  // Shows S4-017, S1-011
   it("hashes verify, whatever new ones are made by", async () => {
     const passwords = createPasswords(cheap);
     const made = await hash("correct horse battery", 4);
@@ -137,7 +133,6 @@ describe("bcrypt", () => {
     }
   });
 
-  // Shows S4-017, S2-045
   it("is what they must have who say so, up to 72 bytes and never in part", async () => {
     const passwords = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
     const longest = `${"0123456789abcdef".repeat(4)}01234567`;
@@ -184,7 +179,6 @@ describe("bcrypt", () => {
 describe("a hash is renewed", () => {
   const password = "correct horse battery";
 
-  // Shows S4-017
   it("when it is of another kind or cost than new ones are, and only then", async () => {
     const argon2 = createPasswords(cheap);
     const dearer = createPasswords({ memoryKib: 16, passes: 1 });

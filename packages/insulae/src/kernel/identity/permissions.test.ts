@@ -32,7 +32,6 @@ describe("the system roles", () => {
     expect([...permissions.of(role)].sort()).toEqual(expected);
   });
 
-  // Shows S1-047
   it("are in order", () => {
     expect(isAtLeast("owner", "admin")).toBe(true);
     expect(isAtLeast("admin", "admin")).toBe(true);

@@ -256,7 +256,6 @@ const withCertificates: readonly (readonly [string, Partial<RequestFacts>, Route
   ["one of a tenant that is gone", shows("acts:gone"), read, { error: "tenant_access_denied" }],
 ];
 
-// Shows S2-010
 test.each(withCertificates)("%s", async (_, given, to, outcome) => {
   expect(await outcomeOf(given, to)).toEqual(outcome);
   expect(await outcomeOf(given, to, false)).toEqual(outcome);
@@ -467,8 +466,6 @@ const cases: readonly (readonly [string, Partial<RequestFacts>, Route, Outcome])
   ["a Host header that is no host", { host: "a@b" }, open, { error: "invalid_host" }],
 ];
 
-// Shows S4-001, S4-003, S1-033, S1-035, S2-009, S2-011, S2-012, S2-013, S2-017, S2-018, S2-043
-// Shows S3-003, S3-024, S3-049
 describe.each([true, false])("with answers at hand: %s", (cached) => {
   test.each(cases)("%s", async (_name, given, to, expected) => {
     expect(await outcomeOf(given, to, cached)).toEqual(expected);
@@ -488,7 +485,6 @@ test("an attempt on another tenant is reported with who, whose and which", async
   ]);
 });
 
-// Shows S2-013, S2-018, S2-043
 test("no combination of host, header and token enters a tenant that one of them contradicts", async () => {
   const keys = ["a", "b", "late", "nobody"];
   const maybe = fc.option(fc.constantFrom(...keys), { nil: undefined });

@@ -29,7 +29,6 @@ describe("the signing keys of the control plane", () => {
     ).toHaveLength(1);
   });
 
-  // Shows S0-094
   it("verify on another node, and after a restart, what was signed on one", async () => {
     const token = await tokensOf(await load()).sign(account, { id: "s", epoch: "e" });
     const { subject } = await tokensOf(await load()).verify(token);

@@ -88,8 +88,6 @@ const outcome = async (verify: () => Claims | Promise<Claims>): Promise<string> 
 };
 
 describe("an access token", () => {
-  // Shows S0-018, S0-059, S1-009, S1-014, S1-015, S1-016, S1-017, S1-018, S1-019, S1-020, S1-160
-  // Shows S2-017, S4-010
   it("says who, in which tenant, with which role and permissions, and for how long", async () => {
     const token = await tokensOf(only(key)).sign(user, session);
     const { userId, tenantId } = user as Extract<TokenSubject, { userId: UserId }>;
@@ -123,7 +121,6 @@ describe("an access token", () => {
     });
   });
 
-  // Shows S4-009
   it("of an account names no tenant and says whether it owns any", async () => {
     const tokens = tokensOf(only(key));
     const token = await tokens.sign(account, session);
@@ -142,7 +139,6 @@ describe("an access token", () => {
     expect(first.tokenId).not.toBe(second.tokenId);
   });
 
-  // Shows S0-059
   it("ends when it expires, even if it was known before", async () => {
     let now = Date.now();
     const tokens = tokensOf(only(key), () => now);
@@ -166,7 +162,6 @@ describe("an access token", () => {
   });
 });
 
-// Shows S0-059, S1-009
 describe("a token is refused", () => {
   it("never, when nothing is wrong with it (or the rest of this block would prove nothing)", async () => {
     const token = await signRaw(goodClaims());

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createApp } from "../../app/app.ts";
 import type { TestApp as App } from "../../testing/test-app.ts";
 import { createTestApp } from "../../testing/test-app.ts";
+import { until } from "../../testing/until.ts";
 import { isolations, type Tenant } from "../tenancy/tenant.ts";
 
 const child = fileURLToPath(new URL("../../testing/send-jobs-in-child.ts", import.meta.url));
@@ -36,7 +37,7 @@ async function killAfter(ms: number): Promise<void> {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(sending.stdout, "data");
-  await sleep(ms);
+  await sleep(ms); // So that the kill falls somewhere in its work.
   sending.kill("SIGKILL");
   await once(sending, "close");
 }
@@ -65,7 +66,7 @@ describe("when a process is killed around its commits", () => {
     const log = pino({ level: "silent" });
     const next = await createApp({ env: {}, config: app.config, log });
     try {
-      while ((await marks()) !== 0) await sleep(20);
+      await until("no mark is left", async () => (await marks()) === 0);
     } finally {
       await next.close();
     }

@@ -1,11 +1,11 @@
 /** Sending and running jobs, in tenants of each isolation. */
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import pg from "pg";
 import { Type } from "typebox";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
+import { until } from "../../testing/until.ts";
 import { feature } from "../feature/feature.ts";
 import { type Isolation, isolations, type Tenant } from "../tenancy/tenant.ts";
 import { job, platformJob } from "./job.ts";
@@ -72,20 +72,20 @@ const row = async (id: string) => {
   );
   return rows[0];
 };
-const until = async (id: string, state: string) => {
-  for (;;) {
+const reached = (id: string, state: string) =>
+  until(`the job is ${state}`, async () => {
     const found = await row(id);
-    if (found?.state === state) return found;
-    await sleep(10);
-  }
-};
+    return found?.state === state && found;
+  });
 const outboxOf = (tenant: Tenant) => people.onTenant(tenant, (db) => db.sql`select id from outbox`);
+const outboxEmpties = (tenant: Tenant) =>
+  until("the outbox is empty", async () => (await outboxOf(tenant)).length === 0);
 
 describe.each(isolations)("a job of a tenant with isolation %s", (isolation) => {
   it("runs in the tenant's scope, and keeps its result", async () => {
     const [tenant, text] = [tenantOf(isolation), randomUUID()];
     const id = await people.app.withTenant(tenant, ({ jobs }) => jobs.send(note, { note: text }));
-    expect(await until(id, "completed")).toMatchObject({
+    expect(await reached(id, "completed")).toMatchObject({
       name: tenant.id,
       output: { result: { length: 36 } },
     });
@@ -97,9 +97,9 @@ describe.each(isolations)("a job of a tenant with isolation %s", (isolation) => 
     const id = await people.app.withTenant(tenant, ({ db, jobs }) =>
       db.transaction().execute((tx) => jobs.send(note, { note: text }, { tx })),
     );
-    await until(id, "completed");
+    await reached(id, "completed");
     expect(runs(text)).toHaveLength(1);
-    while ((await outboxOf(tenant)).length > 0) await sleep(10);
+    await outboxEmpties(tenant);
   });
 
   it("that is sent in a transaction does not exist if that is rolled back", async () => {
@@ -116,7 +116,7 @@ describe.each(isolations)("a job of a tenant with isolation %s", (isolation) => 
     const later = await people.app.withTenant(tenant, ({ db, jobs }) =>
       db.transaction().execute((tx) => jobs.send(note, { note: "later" }, { tx })),
     );
-    await until(later, "completed");
+    await reached(later, "completed");
     expect(await row(id)).toBeUndefined();
     expect(runs(text)).toEqual([]);
   });
@@ -133,7 +133,7 @@ describe("a job", () => {
         return [await jobs.send(note, { note: "kept" }, { tx }), inner] as const;
       }),
     );
-    await until(kept, "completed");
+    await reached(kept, "completed");
     expect(await row(lost)).toBeUndefined();
   });
 
@@ -153,17 +153,16 @@ describe("a job", () => {
     await expect(outside).rejects.toThrow("not a transaction");
   });
 
-  // Shows S1-110
   it("that fails is tried again, and then parked with the reason", async () => {
     const tenant = tenantOf("pool");
     const send = (text: string) =>
       people.app.withTenant(tenant, ({ jobs }) => jobs.send(note, { note: text }));
     const stumbling = await send("stumble");
-    await until(stumbling, "completed");
+    await reached(stumbling, "completed");
     expect(runs("stumble").map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
 
     const poisonous = await send("poison");
-    expect(await until(poisonous, "failed")).toMatchObject({
+    expect(await reached(poisonous, "failed")).toMatchObject({
       output: { error: "it is poisonous" },
     });
     expect(runs("poison")).toHaveLength(6);
@@ -173,7 +172,7 @@ describe("a job", () => {
     const id = await people.app.withTenant(tenantOf("pool"), ({ jobs }) =>
       jobs.send(note, { note: "hopeless" }),
     );
-    await until(id, "failed");
+    await reached(id, "failed");
     expect(runs("hopeless")).toHaveLength(1);
   });
 
@@ -182,7 +181,7 @@ describe("a job", () => {
     const id = await people.app.withTenant(tenantOf("pool"), ({ jobs }) =>
       jobs.send(note, { note: "in time" }, { after: at }),
     );
-    await until(id, "completed");
+    await reached(id, "completed");
     expect(Date.now()).toBeGreaterThanOrEqual(at.getTime());
   });
 
@@ -218,15 +217,15 @@ describe("a job", () => {
     const other = await people.app.withTenant(tenantOf("pool"), ({ jobs }) =>
       jobs.send(note, { note: "other" }),
     );
-    await until(other, "completed");
+    await reached(other, "completed");
     expect(await row(id)).toMatchObject({ state: "created" });
     await people.app.tenants.resume(tenant.id);
-    await until(id, "completed");
+    await reached(id, "completed");
   });
 
   it("of the platform runs once, and in a transaction of the control plane if that commits", async () => {
     const platform = people.app.jobs;
-    await until(await platform.send(sweep, { note: "swept" }), "completed");
+    await reached(await platform.send(sweep, { note: "swept" }), "completed");
     expect(runs("swept")).toHaveLength(1);
     const sending = people.onPlatform(({ control }) =>
       control.transaction().execute(async (tx) => {

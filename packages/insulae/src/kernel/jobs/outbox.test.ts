@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { until } from "../../testing/until.ts";
 import { uuidV7 } from "../lib/uuid.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { Outbox, SentJob } from "./outbox.ts";
@@ -28,6 +29,10 @@ const marksOf = ({ id }: Tenant) =>
   parts.rows<{ until: Date }>("select until from control.outbox_marks where tenant_id = $1", id);
 const rowsOf = ({ id }: Tenant) =>
   parts.rows("select id from data.outbox where tenant_id = $1", id);
+const emptied = (tenant: Tenant) =>
+  until("the outbox is empty", async () => (await rowsOf(tenant)).length === 0);
+const ranOut = (mark: { until: Date } | undefined) =>
+  until("the mark has run out", () => mark && Date.now() > mark.until.getTime());
 const runOut = ({ id }: Tenant) =>
   parts.rows("update control.outbox_marks set until = now() where tenant_id = $1", id);
 /** Passes jobs on to where the test sees them. */
@@ -46,7 +51,7 @@ describe("a tenant's outbox", () => {
     const [tenant, { passed, pass }] = [await parts.newTenant(), collector()];
     const outbox = parts.openOutbox(pass);
     const id = await send(outbox, tenant);
-    while ((await rowsOf(tenant)).length > 0) await sleep(10);
+    await emptied(tenant);
     expect(passed).toEqual([id]);
     await outbox.close();
     expect(await marksOf(tenant)).toEqual([]);
@@ -92,7 +97,7 @@ describe("a tenant's outbox", () => {
         await dying.write(tenant, job, tx);
         await runOut(tenant);
         sweeping = living.sweep();
-        // As long as the transaction is open it waits; without that it would be long done.
+        // As long as the transaction is open it waits: this is its chance not to.
         expect(await Promise.race([sweeping, sleep(300, "waiting")])).toBe("waiting");
       }),
     );
@@ -112,14 +117,16 @@ describe("a tenant's outbox", () => {
       tenant.id,
     );
     const sending = send(outbox, tenant);
-    while ((await marksOf(tenant)).length === 0) await sleep(10);
-    const [first] = await marksOf(tenant);
-    await sleep(600);
+    const [first] = await until("the outbox is marked", async () => {
+      const marks = await marksOf(tenant);
+      return marks.length > 0 && marks;
+    });
+    await ranOut(first);
     await parts.rows("commit");
     const id = await sending;
     const [second] = await marksOf(tenant);
     expect(second?.until.getTime()).toBeGreaterThan(first?.until.getTime() ?? Infinity);
-    while (!passed.includes(id)) await sleep(10);
+    await until("the job is passed on", () => passed.includes(id));
     await outbox.close();
   });
 
@@ -127,8 +134,10 @@ describe("a tenant's outbox", () => {
     const [tenant, { passed, pass }] = [await parts.newTenant(), collector()];
     const outbox = parts.openOutbox(pass, 0.05);
     await send(outbox, tenant);
-    while (passed.length === 0) await sleep(10);
-    await sleep(60);
+    const [mark] = await marksOf(tenant);
+    await until("the job is passed on", () => passed.length > 0);
+    await emptied(tenant);
+    await ranOut(mark);
     expect(await outbox.sweep()).toBe(0);
     expect(await marksOf(tenant)).toEqual([]);
     await outbox.close();
@@ -143,8 +152,8 @@ describe("a tenant's outbox", () => {
       await pass(...args);
     });
     const id = await send(outbox, tenant);
-    while (!passed.includes(id)) await sleep(10);
-    while ((await rowsOf(tenant)).length > 0) await sleep(10);
+    await until("the job is passed on", () => passed.includes(id));
+    await emptied(tenant);
     await outbox.close();
   });
 });

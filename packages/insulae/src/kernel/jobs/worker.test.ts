@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { until } from "../../testing/until.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import { job, jobsOf } from "./job.ts";
 import { type JobParts, openJobParts } from "./parts-fixture.ts";
@@ -94,16 +95,14 @@ const backlog = async (tenant: Tenant, length: number) => {
 };
 const stateOf = async (id: string) =>
   (await parts.rows("select state, output, retry_count from pgboss.job where id = $1", id))[0];
-const until = async (id: string, state: string) => {
-  for (;;) {
+const reached = (id: string, state: string) =>
+  until(`the job is ${state}`, async () => {
     const found = await stateOf(id);
-    if (found?.state === state) return found;
-    await sleep(10);
-  }
-};
-const untilStarted = async (name: string) => {
-  while (!started.includes(name)) await sleep(5);
-};
+    return found?.state === state && found;
+  });
+const outputOf = (id: string) =>
+  until("the job has an output", async () => (await stateOf(id))?.output);
+const untilStarted = (name: string) => until(`${name} has started`, () => started.includes(name));
 
 describe("turns", () => {
   it("are taken: however much A has waiting, B's job is among the next few", async () => {
@@ -214,7 +213,7 @@ describe("a lease", () => {
       id,
     );
     stuck.get("lost1")?.();
-    await sleep(100);
+    await sleep(100); // The chance for its result to be written.
     expect(await stateOf(id)).toMatchObject({ state: "active", retry_count: 1, output: null });
   });
 
@@ -222,10 +221,9 @@ describe("a lease", () => {
     const tenant = await parts.newTenant();
     const id = await add(tenant, stay.name, { of: "told" });
     work(1);
-    while ((await stateOf(id))?.output === null) await sleep(20);
-    expect(await stateOf(id)).toMatchObject({ output: { progress: 0.5 } });
+    expect(await outputOf(id)).toMatchObject({ progress: 0.5 });
     stuck.get("told1")?.();
-    await until(id, "completed");
+    await reached(id, "completed");
   });
 });
 
@@ -250,7 +248,7 @@ describe("a job that waits for somebody outside", () => {
     await untilStarted("works");
     const kept = await add(await parts.newTenant(), count.name, { of: "kept" });
     workers[0]?.wake();
-    await sleep(300);
+    await sleep(300); // The chance for it to start.
     expect(await stateOf(kept)).toMatchObject({ state: "created" });
     stuck.get("works1")?.();
     await untilStarted("kept");
@@ -262,9 +260,9 @@ describe("a job that waits for somebody outside", () => {
       await add(await parts.newTenant(), call.name, { of: `outside ${n}`, url });
     }
     work(1);
-    while (started.length < 10) await sleep(10);
+    await until("ten have started", () => started.length >= 10);
     workers[0]?.wake();
-    await sleep(500);
+    await sleep(300); // The chance for an eleventh to start.
     expect(started).toHaveLength(10);
   });
 });
@@ -273,7 +271,7 @@ describe("a worker", () => {
   it("parks a job that takes longer than it may, and has its place for others", async () => {
     const id = await add(await parts.newTenant(), brief.name, {}, 0);
     const worker = work(1);
-    expect(await until(id, "failed")).toMatchObject({
+    expect(await reached(id, "failed")).toMatchObject({
       output: { error: "it took longer than 0.05 s" },
     });
     // The job itself has never ended.
@@ -285,8 +283,7 @@ describe("a worker", () => {
   it("leaves a job that only a newer version knows to that", async () => {
     const id = await add(await parts.newTenant(), "tests.new", {});
     work(1);
-    while ((await stateOf(id))?.output === null) await sleep(20);
-    expect(await stateOf(id)).toMatchObject({ output: { error: "there is no job tests.new" } });
+    expect(await outputOf(id)).toMatchObject({ error: "there is no job tests.new" });
   });
 
   it("hands back what it runs when its node stops, and another does it", async () => {
@@ -298,9 +295,9 @@ describe("a worker", () => {
     stuck.get("handed1")?.();
     stuck.clear();
     work(1);
-    while (!stuck.has("handed1")) await sleep(10);
+    await until("the other runs it", () => stuck.has("handed1"));
     stuck.get("handed1")?.();
-    expect(await until(id, "completed")).toMatchObject({ retry_count: 0 });
+    expect(await reached(id, "completed")).toMatchObject({ retry_count: 0 });
   });
 
   it("begins a job that becomes due while it looks for what is due", async () => {
@@ -314,7 +311,7 @@ describe("a worker", () => {
       ...parts.queue,
       async release() {
         const ms = await parts.queue.release();
-        await sleep(300);
+        await sleep(300); // It becomes due meanwhile.
         return ms;
       },
     });
@@ -333,7 +330,7 @@ describe("a worker", () => {
       },
     };
     work(1, flaky);
-    await until(id, "completed");
+    await reached(id, "completed");
     expect(started).toEqual(["noted"]);
   });
 });

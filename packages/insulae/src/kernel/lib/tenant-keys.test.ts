@@ -14,7 +14,6 @@ const parts = fc.array(
 const stored = (key: string): string => Buffer.from(key).toString("hex");
 
 describe("a tenant's keys", () => {
-  // Shows S3-054
   test("are told apart, whatever their parts are", () => {
     const a = "a" as TenantId;
     const keys = [

@@ -54,7 +54,6 @@ describe("a text with variables", () => {
     expect(render("{{ 9007199254740990 | plus: 1 }}")).toBe("9007199254740991");
   });
 
-  // Shows S1-074, S1-169
   it("escapes a value once where the text escapes it, too", () => {
     const values = { n: "a < b & c" };
     expect(engine.renderHtml("{{ n | escape }}", values)).toBe("a &lt; b &amp; c");

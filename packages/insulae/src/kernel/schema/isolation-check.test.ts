@@ -37,7 +37,6 @@ test("a sound database has no problem", async () => {
   expect(await problemsAfter("select 1")).toEqual([]);
 });
 
-// Shows S1-034, S1-036
 describe("a table that is not isolated is found (attacks 6, 13)", () => {
   test.each([
     ["create table t (id int primary key)", "data.t has Row-Level Security switched off"],

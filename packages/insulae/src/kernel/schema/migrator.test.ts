@@ -1,6 +1,5 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -8,6 +7,7 @@ import {
   type TestInstallation,
   testFeature,
 } from "../../testing/test-installation.ts";
+import { until } from "../../testing/until.ts";
 import { inTransaction } from "../engine/connect.ts";
 import { loadMigrations, type Migrations } from "./migration-files.ts";
 import { migratePlacement, placementPlans, revertPlacement } from "./migrator.ts";
@@ -44,6 +44,16 @@ const columnsOf = async (schema: string) => {
   return rows.map(({ name }) => name);
 };
 
+/** Whether somebody waits for a lock of this kind; not by statistics, which a transaction reads once. */
+const isAwaited = async (kind: "relation" | "advisory") => {
+  const { rowCount } = await second.query(
+    `select from pg_locks where not granted and locktype = $1
+       and database = (select oid from pg_database where datname = current_database())`,
+    [kind],
+  );
+  return rowCount !== 0;
+};
+
 beforeAll(async () => {
   installation = await createTestInstallation([await testFeature("notes", [first])]);
   client = await installation.open("owner");
@@ -51,7 +61,6 @@ beforeAll(async () => {
 });
 afterAll(() => installation.close());
 
-// Shows S0-051, S2-027, S2-029, S1-155
 test("up does what is missing, once; down takes it back; status says what is where", async () => {
   const one = await withTexts(first);
   const two = await withTexts(
@@ -194,13 +203,14 @@ test("behind a long SELECT a migration gives up, traffic goes on, and it comes t
 
   const options = { lockTimeoutMs: 100, attempts: 2 };
   const refused = migratePlacement(client, schema, migrations, options);
-  await sleep(50);
+  await until("the migration waits", () => isAwaited("relation"));
   // It queues behind the waiting migration, and is answered although the long one goes on.
   await app.query(`select * from ${schema}.notes`);
   await expect(refused).rejects.toMatchObject({ code: "55P03" });
 
   const patient = migratePlacement(client, schema, migrations, { lockTimeoutMs: 100 });
-  await sleep(300);
+  await until("the migration waits", () => isAwaited("relation"));
+  await until("it has given up once", async () => !(await isAwaited("relation")));
   await second.query("commit");
   expect(await patient).toMatchObject({ applied: ["notes/0002_notes"] });
 });
@@ -219,7 +229,8 @@ test("of two migrators one waits, and then has nothing to do (attack 96)", async
 });
 
 test("a migrator that is killed leaves nothing half done, and the next goes on (attack 96)", async () => {
-  const text = "alter table notes add a int; select pg_sleep(0.5); alter table notes add b int;";
+  const text =
+    "alter table notes add a int; select pg_advisory_xact_lock(96); alter table notes add b int;";
   const source = await testFeature("notes", [first, text]);
   const schema = await schemaWith(await withTexts(first));
   const config = await installation.servers.connectionConfig({
@@ -235,12 +246,14 @@ test("a migrator that is killed leaves nothing half done, and the next goes on (
       FOLDER: `${source.migrations}`,
     },
   });
-  await once(child, "message");
-  await sleep(250);
+  await second.query("select pg_advisory_lock(96)");
+  child.send("migrate");
+  await until("the migrator is in the midst of it", () => isAwaited("advisory"));
   child.kill("SIGKILL");
   await once(child, "exit");
 
   expect(await columnsOf(schema)).not.toContain("a");
+  await second.query("select pg_advisory_unlock(96)");
   const result = await migratePlacement(client, schema, await loadMigrations([source]));
   expect(result.applied).toEqual(["notes/0002_notes"]);
   expect(await columnsOf(schema)).toEqual(expect.arrayContaining(["a", "b"]));

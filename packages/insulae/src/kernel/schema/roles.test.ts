@@ -38,7 +38,6 @@ test("nodes that start together all prepare the server, through whichever databa
   await another.drop();
 });
 
-// Shows S0-093
 test("an administrator without the right, or that doesn't own the database, is told so", async () => {
   const name = `weak_${randomBytes(4).toString("hex")}`;
   await administrator.query(`create role ${name} login password 'weak'`);

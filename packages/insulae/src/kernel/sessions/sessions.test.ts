@@ -107,7 +107,6 @@ const suite = (open: () => App) => {
     expect(await get(visitor(one.tenant, first.cookie), "b")).toBe(2);
   });
 
-  // Shows S3-029
   it("of one tenant is nothing in another, nor by its id", async () => {
     const { cookie } = await call(visitor(one.tenant), "/set", { key: "a", value: 1 });
     expect(await get(visitor(two.tenant, cookie), "a")).toBeUndefined();
@@ -254,7 +253,6 @@ describeWithRedis("a session, in Redis,", () => {
   });
   suite(() => app);
 
-  // Shows S4-032, S1-007
   it("is encrypted, lasts a day, and has its tenant's key", async () => {
     const member = await createMember(app);
     await app.withTenant(member.tenant, async ({ session, db }) => {

@@ -21,7 +21,6 @@ const content = "0123456789";
 const file = async () => (await upload(app, a, { content })).body.id;
 
 describe("a signed URL", () => {
-  // Shows S1-124
   it("is all that it takes, and without it there is nothing (attack 71)", async () => {
     const url = await downloadOf(app, a, await file());
     expect((await app.inject(url)).body).toBe(content);
@@ -67,7 +66,6 @@ describe("a signed URL", () => {
     }
   });
 
-  // Shows S1-124
   it("is good for an hour at most, and the same for a quarter of one", async () => {
     const id = await file();
     vi.useFakeTimers({ toFake: ["Date"], now: Math.ceil(Date.now() / 900_000) * 900_000 + 1_000 });
@@ -303,7 +301,6 @@ it("what was replaced since it was looked at is not copied", () =>
     expect(await storage.copy("incoming/one", "one", tag)).toBeUndefined();
   }));
 
-// Shows S1-127
 it("downloads lead to the CDN, where there is one, and may be kept by it", async () => {
   const behind = await createTestApp({ config: { cdnBaseUrl: "https://cdn.example.com/f" } });
   try {

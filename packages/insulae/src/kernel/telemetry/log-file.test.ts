@@ -14,7 +14,6 @@ function folder(): string {
 const line = (msg: string) => `${JSON.stringify({ level: 30, msg })}\n`;
 const read = (path: string) => readFileSync(path, "utf8");
 
-// Shows S2-060
 test("lines are added to the file, whose folder is made", async () => {
   const path = join(folder(), "logs", "app.log");
   for (const text of ["one", "two\u2028"]) {

@@ -144,7 +144,6 @@ describe("levels by module", () => {
     return { hub, log: hub.tap(base), written, files };
   }
 
-  // Shows S0-046, S2-065, S1-137
   test("are those of LOG_LEVEL, and the general one elsewhere", () => {
     const { log, written, files } = hubOf("warn", { http: "debug", database: "silent" });
     const http = moduleLog(log, "http");

@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { createRecent } from "./recent.ts";
 
-// Shows S1-091
 it("knows percentiles to within a few per cent", () => {
   const duration = fc.double({ min: 0.0005, max: 60, noNaN: true });
   fc.assert(

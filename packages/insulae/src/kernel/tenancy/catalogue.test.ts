@@ -48,7 +48,6 @@ function catalogueOver(tenants: Tenant[], listening = () => true) {
 }
 
 describe("the catalogue", () => {
-  // Shows S3-057, S3-062
   test("answers a second time at once, by whatever name", async () => {
     const { catalogue, asked } = catalogueOver([tenantOf("1", "acme_corp", ["acme.example"])]);
     for (const lookup of [

@@ -44,7 +44,6 @@ const versions = async () => {
   return rows.map(({ version }) => version).sort();
 };
 
-// Shows S0-016, S0-052
 test("one placement that fails is named, the others finish, a rerun does the rest (attack 95)", async () => {
   const [, broken] = [await place("schema"), await place("schema"), await place("database")];
   const table = `${broken?.schema}.notes`;

@@ -40,7 +40,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true, maxRetries: 3 });
 });
 
-// Shows S0-004, S0-093
 test.each(isolations)(
   "an administrator with CREATEROLE and CREATEDB, no superuser, can place in a %s and retire it",
   async (isolation) => {

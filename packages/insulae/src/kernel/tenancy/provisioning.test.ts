@@ -53,7 +53,6 @@ const exists = (name: string) =>
   );
 
 describe("a tenant is placed, migrated and ready", () => {
-  // Shows S1-032
   test("in the pool, which all share", async () => {
     const [a, b] = [tenantId(), tenantId()];
     const [placeA, placeB] = [
@@ -74,7 +73,6 @@ describe("a tenant is placed, migrated and ready", () => {
     expect(await installation.provisioning.place(id, { isolation: "schema" })).toEqual(placement);
   });
 
-  // Shows S0-020, S2-002, S2-016, S4-002, S4-028
   test("in a database of its own, with a login of its own", async () => {
     const id = tenantId();
     const placement = await installation.provisioning.place(id, { isolation: "database" });

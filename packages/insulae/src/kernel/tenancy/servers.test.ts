@@ -107,7 +107,6 @@ describe("a further server", () => {
     }
   };
 
-  // Shows S2-015, S3-063
   test("is prepared, kept with a sealed URL, and given tenants", async () => {
     const { servers, control, provisioning, main } = installation;
     const added = await servers.add({ name: "second", url: elsewhere.url, weight: 3 });

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { describeWithRedis, startTestRedis, type TestRedis } from "../../testing/test-redis.ts";
 import { connectRedis, type Redis } from "../redis/redis.ts";
 import type { Tenant, TenantId } from "./tenant.ts";
@@ -43,7 +43,7 @@ describeWithRedis("the copy of a tenant's configuration in Redis", () => {
     listening = false;
     expect(await name()).toBe("Acme");
     missedSomething();
-    await vi.waitFor(async () => expect(await server.command("GET", key)).toBeNull());
+    await expect.poll(() => server.command("GET", key)).toBeNull();
     expect(await name()).toBe("Acme");
     expect(await server.command("GET", key)).toBeNull();
     configs.close();

@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { shortestRun } from "../../testing/processor-time.ts";
 import { canonicalEmail, findCanonicalEmail, invalidEmail } from "./email.ts";
 
-// Shows S1-075
 describe("an e-mail address", () => {
   it("has one form, however it was typed", () => {
     const forms = [

@@ -78,7 +78,6 @@ const notes = feature("notes", {
   ],
 });
 
-// Shows S1-162, S1-164
 describe("the OpenAPI document", () => {
   const document = async () =>
     (await testServer([notes]).app.inject("/api-docs/openapi.json")).json();
@@ -213,7 +212,6 @@ describe("the OpenAPI document", () => {
   });
 });
 
-// Shows S1-163, S1-165
 describe("the API reference", () => {
   it.each(["/swagger-ui", "/redoc"])(
     "at %s loads nothing from elsewhere, and runs no inline script",

@@ -8,7 +8,6 @@ const json = { "content-type": "application/json" };
 const send = (payload: string, headers: Record<string, string> = json) =>
   testServer([echo]).app.inject({ method: "POST", url: "/api/v1/echo", headers, payload });
 
-// Shows S0-063, S1-077, S2-047, S1-069, S1-074
 describe("a body", () => {
   it("is taken as JSON, whatever follows the media type", async () => {
     for (const type of [
@@ -114,7 +113,6 @@ describe("a body", () => {
     expect([answer.statusCode, answer.json().code]).toEqual([400, "malformed_json"]);
   });
 
-  // Shows S1-076
   it("larger than its route allows is refused", async () => {
     const answer = await send(`{"text":"${"a".repeat(200_000)}"}`);
     expect([answer.statusCode, answer.json().code]).toEqual([413, "body_too_large"]);

@@ -2,9 +2,7 @@ import { describe, expect, test } from "vitest";
 import { notFound } from "../../lib/http-errors.ts";
 import { clock, granted, refused, serve, tenant } from "./limits-fixture.ts";
 
-// Shows S0-064, S4-033, S1-095, S3-053
 describe("a tenant's limit", () => {
-  // Shows S1-095, S1-103, S1-104, S1-105, S1-106
   test("is that of its plan, and says what is left of it", async () => {
     const { ask } = serve([tenant("a")]);
     const { headers, statusCode } = await ask({ token: "a" });
@@ -21,7 +19,6 @@ describe("a tenant's limit", () => {
     expect(Math.abs(seconds - 10)).toBeLessThan(5);
   });
 
-  // Shows S1-072, S1-104, S1-106
   test("when it is used up, refuses with the time to wait, and touches no other tenant", async () => {
     const { ask, statuses } = serve([tenant("a"), tenant("b")]);
     expect(granted(await statuses(20, { token: "a" }))).toBe(6);
@@ -109,7 +106,6 @@ describe("the other limits", () => {
     expect(granted(await statuses(30, { token: "account" }))).toBe(20);
   });
 
-  // Shows S1-096
   test("all requests have one together, which is not told of while it lasts", async () => {
     const { ask, statuses } = serve([tenant("a"), tenant("b")], { global: 8 });
     expect(granted(await statuses(5, { token: "a" }))).toBe(5);

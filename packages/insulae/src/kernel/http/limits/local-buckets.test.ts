@@ -21,7 +21,6 @@ function bucketsAt(max?: number) {
 }
 
 describe("a bucket", () => {
-  // Shows S1-097
   test("holds a minute's requests, and regains them evenly", () => {
     const { clock, granted } = bucketsAt();
     const a = charge("a", 60);

@@ -42,7 +42,6 @@ describeWithRedis("limits in redis", () => {
     await server.stop();
   });
 
-  // Shows S1-097, S1-181
   test("are exact over two nodes", async () => {
     const config = {
       redisUrl: server.url,
@@ -95,7 +94,7 @@ describeWithRedis("limits in redis", () => {
   test("leave nothing in redis once a bucket is full again", async () => {
     const limiter = createLimiter({ redis: await connect() });
     await limiter.take([charge("quick", 60_000)]);
-    await vi.waitFor(async () => expect(await server.command("DBSIZE")).toBe(0));
+    await expect.poll(() => server.command("DBSIZE")).toBe(0);
   });
 
   test("cost redis nothing once a bucket is known to be empty", async () => {
@@ -131,7 +130,6 @@ describeWithRedis("limits, while redis is away", () => {
     await server.stop();
   });
 
-  // Shows S1-098
   test.each(Object.entries(outages))("go on in the process when it %s", async (_how, outage) => {
     const redis = await connect(250);
     const asked = vi.spyOn(redis, "run");

@@ -11,7 +11,6 @@ const constraints = new Map([
   ["people_email_key_2", emailTaken],
 ]);
 
-// Shows S1-070
 describe("an error of PostgreSQL", () => {
   let database: TestDatabase;
   let client: pg.Client;

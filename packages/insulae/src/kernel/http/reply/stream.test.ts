@@ -51,7 +51,7 @@ test("an answer piece by piece waits for its client, and ends when the client go
   });
   expect(made).toBeLessThan(pieces / 2);
   reply.destroy();
-  await vi.waitFor(() => expect(ended).toBe(true));
+  await expect.poll(() => ended).toBe(true);
   await app.close();
 });
 

@@ -60,7 +60,6 @@ describe("a page of an allowed origin", () => {
     expect(missing.headers["access-control-allow-origin"]).toBe(allowed);
   });
 
-  // Shows S2-062
   it("may send cookies only where that is configured", async () => {
     const { headers } = await server(true).inject(post({ origin: allowed }));
     expect(headers["access-control-allow-credentials"]).toBe("true");
@@ -77,7 +76,6 @@ describe("a page of an allowed origin", () => {
   });
 });
 
-// Shows S0-002, S0-063, S2-004, S2-046, S1-167
 describe("a page of a foreign origin", () => {
   it.each(["null", "https://evil.example", "https://app.example.org.evil.example"])(
     "%s can neither change nor read anything",

@@ -93,7 +93,6 @@ describe("an origin", () => {
     expect(canonicalOrigin(text)).toBeUndefined();
   });
 
-  // Shows S2-046, S1-167
   it("is allowed if it is on the platform's list", () => {
     expect(origins.classify("https://app.example.org", platformHost)).toBe("allowed");
     expect(origins.classify("http://localhost:3000", "shop.acme.example")).toBe("allowed");
@@ -135,7 +134,6 @@ describe("an origin", () => {
     expect(origins.classify(text, platformHost)).toBe("foreign");
   });
 
-  // Shows S1-167
   it("is compared by scheme, host and port, each of them whole", () => {
     const label = fc.stringMatching(/^[a-z][a-z0-9]{0,6}$/);
     const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("."));

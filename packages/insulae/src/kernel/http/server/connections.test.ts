@@ -164,7 +164,6 @@ describe("a connection", () => {
     expect(await exchange(port, get("/health", ""))).toMatch(/^HTTP\/1.1 400 /);
   });
 
-  // Shows S1-076
   it("that declares a body too large is stopped before it sends it", async () => {
     const { port } = await listening();
     const answer = await exchange(
@@ -207,7 +206,7 @@ describe("a connection", () => {
         "POST /api/v1/echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n" +
           "content-length: 100\r\n\r\n{",
       );
-      await sleep(2);
+      await sleep(2); // So that some are at work on its body.
       socket.destroy();
     }
     expect(await exchange(port, get("/health/live"))).toContain("alive");
@@ -228,7 +227,6 @@ describe("a connection", () => {
     clearInterval(drip);
   });
 
-  // Shows S3-008
   it("that sends a byte at a time is closed, while others are served", async () => {
     const { port } = await listening([echo], { requestTimeoutMs: 400 });
     const slow = await Promise.all(Array.from({ length: 500 }, () => open(port)));
@@ -269,6 +267,8 @@ describe("a server that closes", () => {
   it("serves a request that comes meanwhile on an open connection, and then closes it", async () => {
     const { slow, open: openGate, reached } = gated();
     const { app, port } = await listening([slow]);
+    const peers: Socket[] = [];
+    app.server.on("connection", (socket) => peers.push(socket));
     const first = await open(port);
     const fresh = await open(port);
     const answerToFresh = received(fresh);
@@ -278,9 +278,9 @@ describe("a server that closes", () => {
     // Half of a request is not idle.
     late.write("GET /api/v1/slow HTTP/1.1\r\nhost: a\r\n");
     await reached;
-    await sleep(50);
+    await expect.poll(() => peers.filter(({ bytesRead }) => bytesRead > 0).length).toBe(2);
     const closed = app.close();
-    await sleep(50);
+    await expect.poll(() => app.server.listening).toBe(false);
     late.write("\r\n");
     fresh.write("GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n");
     openGate();
@@ -334,7 +334,7 @@ describe("a server that closes", () => {
       done = true;
     });
     await silentClosed;
-    await sleep(20);
+    await sleep(20); // The chance for it to be done.
     expect(done).toBe(false);
     response.end("finished");
     await closed;

@@ -4,7 +4,6 @@ import { testServer } from "./test-server.ts";
 const down = () => Promise.reject(new Error("password authentication failed"));
 
 describe("health", () => {
-  // Shows S4-023, S4-024, S4-035, S1-085, S1-086, S1-087, S2-044
   it("is told to anybody, without asking who it is", async () => {
     const { app } = testServer([], {
       identify: () => {
@@ -24,7 +23,6 @@ describe("health", () => {
     });
   });
 
-  // Shows S4-024, S1-086
   it("names what is down, and says nothing more about it", async () => {
     const { app, lines } = testServer([], {
       health: { database: down, others: { cache: async () => {} } },
@@ -45,7 +43,6 @@ describe("health", () => {
     expect((await app.inject("/health")).statusCode).toBe(200);
   });
 
-  // Shows S1-086
   it("is degraded, and ready, without what the server goes on without", async () => {
     const throwing = () => {
       throw new Error("at once");

@@ -43,7 +43,6 @@ async function series(app: App, name: string): Promise<Record<string, number>> {
 }
 
 describe("requests", () => {
-  // Shows S4-035, S4-041, S4-042, S4-043, S1-088, S1-089
   it("are counted by their route's pattern, S4's names exactly", async () => {
     const { app } = testServer([things]);
     for (const id of ["1", "2", "secret-3"]) await app.inject(`/api/v1/things/${id}?token=x`);
@@ -63,7 +62,6 @@ describe("requests", () => {
     expect(body).toMatch(/\nhttp_request_duration_seconds_bucket\{le="\+Inf"\} 5\n/);
   });
 
-  // Shows S1-090
   it("are counted by status, and with how long they took", async () => {
     const { app } = testServer([things, echo]);
     await app.inject("/api/v1/things/1");
@@ -169,7 +167,6 @@ describe("/metrics", () => {
   const asked = (app: App, authorization?: string) =>
     app.inject({ url: "/metrics", headers: authorization ? { authorization } : {} });
 
-  // Shows S1-088
   it("is open in development, and in Prometheus's format", async () => {
     const { app } = testServer([]);
     const reply = await asked(app);

@@ -51,6 +51,8 @@ async function listening(limits: RequestLimits = unlimited) {
   });
   const { app, lines } = testServer([waiting], { limits });
   await app.listen({ port: 0, host: "127.0.0.1" });
+  const peers: Socket[] = [];
+  app.server.on("connection", (socket: Socket) => peers.push(socket));
   let made = 0;
   app.server.on("request", () => {
     made += 1;
@@ -71,7 +73,7 @@ async function listening(limits: RequestLimits = unlimited) {
     await once(socket, kind === "TLS" ? "secureConnect" : "connect");
     return socket;
   };
-  return { app, open, gate, begun, lines, made: () => made };
+  return { app, open, gate, begun, lines, peers, made: () => made };
 }
 
 const get = (name: string | number, path = "/api/v1/wait", more = "") =>
@@ -95,7 +97,7 @@ it("ten requests that are sent without waiting are all answered, in order", asyn
   const socket = await open();
   const answers = received(socket);
   socket.write(pipelined(9) + get("last", undefined, "connection: close\r\n"));
-  await vi.waitFor(() => expect(begun).toHaveLength(10));
+  await expect.poll(() => begun).toHaveLength(10);
   gate.resolve();
   const names = [...(await answers).matchAll(/{"name":"(\w+)"}/g)].map(([, name]) => name);
   expect(names).toEqual(["0", "1", "2", "3", "4", "5", "6", "7", "8", "last"]);
@@ -111,7 +113,7 @@ it("a connection goes on after ten answers as before", async () => {
   });
   for (let round = 1; round <= 3; round += 1) {
     socket.write(pipelined(10));
-    await vi.waitFor(() => expect(text.match(/HTTP\/1.1 200/g)).toHaveLength(10 * round));
+    await expect.poll(() => text.match(/HTTP\/1.1 200/g)).toHaveLength(10 * round);
   }
   expect(begun).toHaveLength(30);
 });
@@ -201,7 +203,7 @@ it.each([
     socket.write(`${method} /api/v1/stream HTTP/1.1\r\nhost: a\r\n${headers}\r\nx`);
     await begun.promise;
     socket.resetAndDestroy();
-    await vi.waitFor(() => expect(lines.some(({ aborted }) => aborted === true)).toBe(true));
+    await expect.poll(() => lines.some(({ aborted }) => aborted === true)).toBe(true);
     gate.resolve();
     await new Promise(setImmediate);
     expect(lines.filter(({ level }) => Number(level) >= 50)).toEqual([]);
@@ -214,7 +216,7 @@ it("what waits behind another answer gives its place back when the client goes",
   socket.write(
     `${get("first")}POST /api/v1/import HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx`,
   );
-  await vi.waitFor(() => expect(begun).toEqual(["first", "import"]));
+  await expect.poll(() => begun).toEqual(["first", "import"]);
   expect((await app.inject({ method: "POST", url: "/api/v1/import" })).statusCode).toBe(429);
   socket.destroy();
   await vi.waitFor(async () => {
@@ -234,16 +236,16 @@ it.each(["refuseIfExhausted", "chargeCaller", "throttle"] as const)(
       asked();
       return turn.promise;
     };
-    const { open, begun, gate } = await listening({
+    const { open, begun, gate, peers } = await listening({
       ...unlimited,
       [stage]: wait,
     });
     gate.resolve();
     const socket = await open();
     socket.write(pipelined(3));
-    await vi.waitFor(() => expect(asked).toHaveBeenCalledTimes(3));
+    await expect.poll(() => asked).toHaveBeenCalledTimes(3);
     socket.destroy();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await expect.poll(() => peers[0]?.closed).toBe(true);
     turn.resolve();
     const next = await open();
     const answer = received(next);

@@ -102,7 +102,6 @@ const json = { "content-type": "application/json" };
 const asText =
   "a bigint or numeric is a number in PostgreSQL's JSON: select it as text (sql<string>`total::text`)";
 describe("an answer", () => {
-  // Shows S1-006
   it("has what its schema names, and nothing else", async () => {
     const answer = await testServer([items]).app.inject("/api/v1/items/7");
     expect(answer.statusCode).toBe(200);
@@ -168,7 +167,6 @@ describe("an answer", () => {
     expect(await status("PUT", "odd")).toBe(500);
   });
 
-  // Shows S1-169
   it("is kept by no cache, guessed at by no browser and shown in no frame", async () => {
     const { headers } = await testServer([items]).app.inject("/api/v1/items/7");
     expect(headers).toMatchObject({
@@ -186,7 +184,6 @@ describe("an answer", () => {
     expect(head.headers["content-length"]).toBe("10");
   });
 
-  // Shows S0-065, S1-166
   it("tells browsers to insist on TLS in production over https", async () => {
     const options = { production: true, baseUrl: () => "https://api.example.com" };
     const { headers } = await testServer([items], options).app.inject("/api/v1/nowhere");
@@ -241,7 +238,6 @@ describe("a request id", () => {
 });
 
 describe("an error", () => {
-  // Shows S1-006, S1-068, S1-069, S1-071
   it.each<[number, string, string | InjectOptions]>([
     [404, "item_missing", "/api/v1/items/missing"],
     [404, "not_found", "/nowhere"],
@@ -285,7 +281,6 @@ describe("an error", () => {
     expect(answer.body).not.toMatch(/secret|select|\.ts|node_modules|FST_/);
   });
 
-  // Shows S2-079
   it("that nobody foresaw is told to the log, with the request's id", async () => {
     const { app, lines } = testServer([items]);
     const answer = await app.inject("/api/v1/items/broken");
@@ -298,7 +293,6 @@ describe("an error", () => {
     );
   });
 
-  // Shows S1-070, S1-083
   it("of the database is told to the log as such, and to nobody else", async () => {
     const { app, lines } = testServer([items], { production: true });
     const answer = await app.inject("/api/v1/items/sql");
@@ -313,7 +307,6 @@ describe("an error", () => {
     expect(answer.body).not.toContain("zero");
   });
 
-  // Shows S3-032
   it("brings its own detail and headers", async () => {
     const answer = await testServer([items]).app.inject("/api/v1/items/missing");
     expect(answer.json().detail).toBe("It was never there");
@@ -361,7 +354,6 @@ describe("a body", () => {
 });
 
 describe("the log", () => {
-  // Shows S1-078, S1-084, S2-085, S4-034
   it("has a line for each request, and none of its query or headers", async () => {
     const { app, lines } = testServer([items]);
     const headers = { authorization: "Bearer planted", "user-agent": "a\r\nb" };
@@ -382,7 +374,6 @@ describe("the log", () => {
     expect(JSON.stringify(lines)).not.toMatch(/planted|limit|a\\r/);
   });
 
-  // Shows S4-034, S1-078
   it("knows the tenant and the request of a handler's line", async () => {
     const { app, lines } = testServer([items]);
     const answer = await app.inject("/api/v1/items/logged");

@@ -8,6 +8,7 @@ import { constants, deflateRawSync } from "node:zlib";
 import { pino } from "pino";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket as Client } from "ws";
+import { until } from "../../../testing/until.ts";
 import { feature } from "../../feature/feature.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { OutgoingSocket } from "../../lib/outgoing-socket.ts";
@@ -167,7 +168,7 @@ describe("a WebSocket is closed", () => {
     await once(client, "open");
     const silent = await openRaw(port);
     await ended(silent.resume());
-    while (pings < 6) await once(client, "ping");
+    await until("six pings have come", () => pings >= 6);
     expect(client.readyState).toBe(Client.OPEN);
     expect(left()).toBe(1);
     client.terminate();
@@ -249,7 +250,6 @@ describe("the log hub", () => {
     return texts;
   }
 
-  // Shows S2-067, S2-084
   it("drops the oldest lines for a reader who is too slow, says how many, and goes on", async () => {
     const hub = createLogHub({ format: "text", bufferSize: 100 });
     const log = hub.tap(pino({ base: null }, { write() {} }));
@@ -273,7 +273,7 @@ describe("the log hub", () => {
     const got: string[] = [];
     client.on("message", (data) => got.push(String(data)));
     client.resume();
-    while (!got.at(-1)?.includes(`line ${count - 1} `)) await once(client, "message");
+    await until("the last line has come", () => got.at(-1)?.includes(`line ${count - 1} `));
 
     const warnings = got.filter((line) => line.startsWith("[WARNING] "));
     const dropped = warnings.map((line) => Number(/(\d+) lines? w/.exec(line)?.[1]));
@@ -282,7 +282,6 @@ describe("the log hub", () => {
     expect(got.length - warnings.length + sum).toBe(count);
   });
 
-  // Shows S2-067, S2-084
   it("keeps what its bound allows for one that does not read at all", async () => {
     const hub = createLogHub({ format: "json", bufferSize: 10 });
     const log = hub.tap(pino({ base: null }, { write() {} }));
@@ -308,7 +307,6 @@ describe("the log hub", () => {
     expect(hub.stats()).toEqual({ viewers: 1, dropped: 1_000 - underWay });
   });
 
-  // Shows S2-072
   it.each([
     { loop: "has time", isBusy: false, viewers: 400, sendMs: 0.1, share: 0.05 },
     { loop: "is busy", isBusy: true, viewers: 20, sendMs: 0.5, share: 0.01 },
