@@ -4,35 +4,21 @@ import { dirname, join, relative, resolve } from "node:path";
 const source = resolve("packages/insulae/src");
 
 /**
- * What each part may import besides itself. Dependencies point one way. The files that stand beside
- * `app.ts` put the parts together, and belong to it.
+ * The rooms of the server, as docs/architecture.md lists them: each may import itself and those before it.
+ * Files directly in `src/` are the package's entries.
  */
-const allowed: Readonly<Record<string, readonly string[]>> = {
-  config: [],
-  kernel: ["config"],
-  features: ["kernel", "config"],
-  dialects: ["features", "kernel", "config"],
-  pages: ["kernel", "config"],
-  app: ["pages", "dialects", "features", "kernel", "config"],
-  index: ["app", "dialects", "features", "kernel", "config"],
-  testing: ["app", "features", "kernel", "config"],
-  cli: ["app", "features", "kernel", "config"],
+const rooms = [
+  ...readFileSync("docs/architecture.md", "utf8").matchAll(/^\| `((?:[a-z-]+\/)+)` \|/gm),
+].map(([, room = ""]) => room.slice(0, -1));
+
+const roomOf = (file: string): string | undefined => {
+  const folder = dirname(relative(source, file));
+  return folder === "." ? "entries" : rooms.find((room) => `${folder}/`.startsWith(`${room}/`));
 };
 
 /** Tests, and what only they use, may also use the harness and whole apps. */
-const isTest = (file: string): boolean => /[.-](test|fixture)\.ts$/.test(file);
-const allowedInTests = ["testing", "app", "index", "dialects", "features", "kernel", "config"];
-
-const partOf = (file: string): string => {
-  const [first = "", ...rest] = relative(source, file).split("/");
-  const name = first.replace(/\..*$/, "");
-  return rest.length > 0 || name in allowed ? name : "app";
-};
-
-/** Of `kernel/http`: each imports only those before it. */
-const httpRooms = "state sockets body reply api idempotency limits request server".split(" ");
-const httpRoomOf = (file: string): number =>
-  httpRooms.indexOf(/^kernel\/http\/([^/]+)\//.exec(relative(source, file))?.[1] ?? "");
+const isTest = (file: string): boolean =>
+  /[.-](test|fixture)\.ts$/.test(file) || /\/(testing|test-server\.ts)/.test(file);
 
 const featureOf = (file: string): string | undefined =>
   /^features\/([^/]+)\//.exec(relative(source, file))?.[1];
@@ -47,14 +33,13 @@ function importsOf(file: string): string[] {
 }
 
 function problemOf(file: string, imported: string): string | undefined {
-  const [from, to] = [partOf(file), partOf(imported)];
   const says = `${relative(".", file)} imports ${relative(".", imported)}`;
-  const may = isTest(file) ? allowedInTests : (allowed[from] ?? []);
-  if (from !== to && !may.includes(to)) {
-    return `${says}: ${from} may import ${may.join(", ") || "nothing else"}`;
-  }
-  if (!isTest(file) && httpRoomOf(file) >= 0 && httpRoomOf(file) < httpRoomOf(imported)) {
-    return `${says}: a room of kernel/http imports only those before it: ${httpRooms.join(", ")}`;
+  const [from, to] = [roomOf(file), roomOf(imported)];
+  if (from === undefined) return `${relative(".", file)} is in no room of docs/architecture.md`;
+  if (from !== to && from !== "entries" && !isTest(file)) {
+    if (to === "entries" || rooms.indexOf(to ?? "") > rooms.indexOf(from)) {
+      return `${says}: a room may import those before it in docs/architecture.md`;
+    }
   }
   const feature = featureOf(imported);
   if (feature && feature !== featureOf(file) && !imported.endsWith(".feature.ts")) {
