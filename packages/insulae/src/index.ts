@@ -57,7 +57,8 @@ export {
   totalWanted,
   withTotal,
 } from "./kernel/feature/page.ts";
-export type { PlatformScope, TenantScope } from "./kernel/feature/platform.ts";
+export type { PlatformScope } from "./kernel/feature/platform.ts";
+export type { TenantScope } from "./kernel/feature/tenant-scope.ts";
 export {
   type BodyBytes,
   bytesBody,

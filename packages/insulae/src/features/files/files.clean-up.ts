@@ -5,7 +5,7 @@
  * deleted file's row, and the room that it takes of the quota, stay until then (`expires_at`); `endUpload`
  * runs for each signed request when it is over. A local folder takes nothing for a file that is gone.
  */
-import type { TenantScope } from "../../kernel/feature/platform.ts";
+import type { TenantScope } from "../../kernel/feature/tenant-scope.ts";
 import {
   dropFile,
   type FileTables,

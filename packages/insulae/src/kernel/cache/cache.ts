@@ -17,7 +17,7 @@
  * Keys and tags are known below here by a hash, so that an announcement tells nothing.
  */
 import { hash } from "node:crypto";
-import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import type { FollowAnnouncements } from "../announcements/followers.ts";
 import { RedisAbsent } from "../redis/redis.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
@@ -71,8 +71,6 @@ export interface Cache {
 
 export interface Caches {
   of(tenantId: TenantId): Cache;
-  /** Another node has forgotten this. */
-  forgotten(tenantId: TenantId, id: string): void;
   /** Since the start. */
   readonly counts: { readonly hits: number; readonly misses: number };
   close(): void;
@@ -103,10 +101,6 @@ export function createCaches(options: CachesOptions): Caches {
   const { redis, announce, follow, maxBytes, log } = options;
   const local = createLocalEntries({ maxBytes, trusted: () => redis === undefined && listening() });
   const loads = new Map<string, Load>();
-  const listening = follow(() => {
-    loads.clear();
-    local.clear();
-  });
   const counts = { hits: 0, misses: 0 };
 
   /** Where the tenant's entries are at this moment. */
@@ -134,6 +128,22 @@ export function createCaches(options: CachesOptions): Caches {
     forgetLoads(tenantId, id);
     void local.forget(tenantId, id);
   };
+
+  const listening = follow({
+    cache(tenantId, id) {
+      forgotten(tenantId, id);
+      // Whoever announces it could not tell Redis.
+      redis?.owe(tenantId);
+    },
+    erased(tenantId) {
+      forgotten(tenantId, everything);
+      redis?.owe(tenantId);
+    },
+    anything() {
+      loads.clear();
+      local.clear();
+    },
+  });
 
   const forget = async (tenantId: TenantId, id: string): Promise<void> => {
     forgotten(tenantId, id);
@@ -224,11 +234,6 @@ export function createCaches(options: CachesOptions): Caches {
         return (text === undefined ? undefined : JSON.parse(text)) as T;
       },
     }),
-    forgotten(tenantId, id) {
-      forgotten(tenantId, id);
-      // Whoever announces it could not tell Redis.
-      redis?.owe(tenantId);
-    },
     counts,
     close: () => redis?.close(),
   };

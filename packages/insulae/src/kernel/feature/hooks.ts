@@ -19,21 +19,13 @@ import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { Feature, HttpMethod, RequestInfo } from "./feature.ts";
-import type { Platform } from "./platform.ts";
+import type { AppServices } from "./platform.ts";
 
 /** The app, to those who start and stop with it. */
-export type AppScope = Pick<
-  Platform,
-  | "config"
-  | "tenants"
-  | "hosts"
-  | "servers"
-  | "jobs"
-  | "metrics"
-  | "withTenant"
-  | "withPlatform"
-  | "audit"
-> & { readonly log: Logger };
+export interface AppScope extends AppServices {
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
 
 /** A request, to those who look at all of them. */
 interface SeenRequest {

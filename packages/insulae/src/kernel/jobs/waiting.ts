@@ -2,7 +2,7 @@
  * A job that waits for somebody outside (a webhook's receiver, a mail server) does no work meanwhile,
  * so it gives its place to another: receivers that don't answer can't fill all places.
  */
-import type { TenantScope } from "../feature/platform.ts";
+import type { TenantScope } from "../feature/tenant-scope.ts";
 
 export interface Waiting {
   /** How many calls it is waiting for. */

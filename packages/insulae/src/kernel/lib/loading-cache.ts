@@ -15,15 +15,15 @@ export interface Answers<Answer extends object> {
   clear(): void;
 }
 
-export interface AnswersOptions {
+export interface AnswersOptions<Answer extends object> {
   /** How many are kept. */
   readonly max: number;
   readonly ttlMs: number;
   /**
-   * Whether changes are heard of, as `FollowAnnouncements` says; while they are not, an answer is kept for
-   * a second only.
+   * Subscribes to what makes answers old. While `follow`'s result says that changes are not heard of, an answer is
+   * kept for a second only. Absent: answers are good for as long as they are kept.
    */
-  readonly listening?: () => boolean;
+  readonly follow?: (answers: Answers<Answer>) => () => boolean;
 }
 
 /**
@@ -34,8 +34,8 @@ export interface AnswersOptions {
 export function createAnswers<Answer extends object>({
   max,
   ttlMs,
-  listening = () => true,
-}: AnswersOptions): Answers<Answer> {
+  follow = () => () => true,
+}: AnswersOptions<Answer>): Answers<Answer> {
   const known = new LRUCache<string, { readonly answer: Answer | undefined }>({
     max,
     ttlResolution,
@@ -61,7 +61,7 @@ export function createAnswers<Answer extends object>({
     waiting.delete(key);
   };
 
-  return {
+  const answers: Answers<Answer> = {
     find(key, load) {
       listening(); // If it is found only now that nothing is heard, this empties them.
       const hit = known.get(key);
@@ -78,4 +78,6 @@ export function createAnswers<Answer extends object>({
       waiting.clear();
     },
   };
+  const listening = follow(answers);
+  return answers;
 }
