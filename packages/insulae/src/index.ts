@@ -51,13 +51,14 @@ export {
   totalWanted,
   withTotal,
 } from "./kernel/feature/page.ts";
-export type { PlatformScope, TenantScope } from "./kernel/feature/platform.ts";
+export type { PlatformScope } from "./kernel/feature/platform.ts";
 export type {
   CoreContext,
   Handler,
   HandlerContext,
   TenantContext,
 } from "./kernel/feature/route.ts";
+export type { TenantScope } from "./kernel/feature/tenant-scope.ts";
 export {
   type BodyBytes,
   bytesBody,

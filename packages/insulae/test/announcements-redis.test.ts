@@ -3,10 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { openInstallation } from "../src/app/installation.ts";
 import { loadConfig } from "../src/config/config.ts";
 import { coreFeatures } from "../src/features/index.ts";
-import {
-  type AnnouncementHandlers,
-  createAnnouncements,
-} from "../src/kernel/announcements/announcements.ts";
+import { createAnnouncements } from "../src/kernel/announcements/announcements.ts";
 import { createTestApp } from "../src/testing/test-app.ts";
 import { describeWithRedis, startTestRedis, type TestRedis } from "../src/testing/test-redis.ts";
 
@@ -29,9 +26,9 @@ describeWithRedis("a node that has lost its connection for announcements", () =>
         target: { serverId: deaf.main.id, database: deaf.main.database, role: "control" },
         control: deaf.control,
         redis: deaf.redis,
-        handlers: { onTenant, onAnything() {} } as unknown as AnnouncementHandlers,
         log,
       });
+      announcements.follow({ tenant: onTenant, anything() {} });
       expect(announcements.listening()).toBe(false);
       const tenant = await app.tenants.create({ key: "acme", name: "Acme" });
       // It may not have subscribed yet when the tenant was made.

@@ -3,6 +3,10 @@ import { X509Certificate } from "node:crypto";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { App } from "../src/app/app.ts";
+import {
+  createFollowers,
+  type FollowAnnouncements,
+} from "../src/kernel/announcements/followers.ts";
 import { keepCurrent } from "../src/kernel/announcements/snapshot.ts";
 import { createCaches } from "../src/kernel/cache/cache.ts";
 import { createEvents } from "../src/kernel/feature/events.ts";
@@ -35,13 +39,11 @@ const ways: readonly (readonly [string, Missing])[] = [
 
 /** Announcements that are heard, until the test says that some may have been missed. */
 function announcements(missing: Missing) {
-  const forgets: (() => void)[] = [];
+  const followers = createFollowers();
   let state: "heard" | "not found out" | "unheard" = "heard";
-  const forgetAll = () => {
-    for (const forget of forgets) forget();
-  };
-  const follow = (forget: () => void) => {
-    forgets.push(forget);
+  const forgetAll = followers.missSome;
+  const follow: FollowAnnouncements = (reactions) => {
+    followers.add(reactions);
     return () => {
       // As the listener does, once, where the clock tells it so.
       if (state === "not found out") {
@@ -157,7 +159,7 @@ describe.each(ways)("a node that %s asks again for", (_, missing) => {
   test("what is read whole: keys, and sessions that have ended", async () => {
     const { follow, missSome } = announcements(missing);
     const load = vi.fn(async () => undefined);
-    const copy = keepCurrent({ load, follow });
+    const copy = keepCurrent({ load, follow: (stale) => follow({ anything: stale }) });
     await copy.ready();
     expect(copy.ready()).toBeUndefined();
     missSome();

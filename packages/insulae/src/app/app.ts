@@ -7,7 +7,6 @@ import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
 import type { Config } from "../config/config.ts";
-import type { Settings } from "../config/settings.ts";
 import { dialects } from "../dialects/index.ts";
 import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
 import { featuresOf } from "../features/index.ts";
@@ -15,7 +14,7 @@ import { signedFor } from "../features/storage/storage.feature.ts";
 import { createCrossTenantAudit } from "../kernel/audit/cross-tenant.ts";
 import { requireWrites } from "../kernel/engine/require-writes.ts";
 import { startFeatures } from "../kernel/feature/hooks.ts";
-import type { Platform } from "../kernel/feature/platform.ts";
+import type { AppServices, Platform } from "../kernel/feature/platform.ts";
 import { createLimiter } from "../kernel/http/limits/limiter.ts";
 import { createRequestLimits } from "../kernel/http/limits/request-limits.ts";
 import { createOrigins } from "../kernel/http/request/origins.ts";
@@ -71,13 +70,7 @@ export interface AppOptions extends Partial<Application> {
   readonly worker?: WorkerLink;
 }
 
-export interface App
-  extends Pick<
-    Platform,
-    "tenants" | "hosts" | "servers" | "jobs" | "withTenant" | "withPlatform" | "audit"
-  > {
-  /** Without secrets. */
-  readonly config: Settings;
+export interface App extends AppServices {
   /** Serves a request without a port: `await app.inject({ method: "GET", url: "/health" })`. */
   readonly inject: FastifyInstance["inject"];
   /**

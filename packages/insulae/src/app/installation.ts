@@ -159,6 +159,8 @@ function wire(
   tracing: Tracing | undefined,
 ): Omit<Installation, "features" | "redis"> {
   const metrics = createMetrics();
+  // A cycle in fact: the broker connects to the servers that the control plane's tables name, and reads those over
+  // connections of its own, to the main server. It asks for no other server before it has been asked for one.
   const broker = createBroker({
     budget: config.databaseConnections,
     idleMs: 30_000,

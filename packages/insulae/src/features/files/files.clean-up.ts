@@ -5,7 +5,7 @@
  * deleted file's row therefore stays, and counts towards the quota, until `expires_at`; `endUpload`
  * runs when a signed request expires. A local folder accepts no upload for a deleted file.
  */
-import type { TenantScope } from "../../kernel/feature/platform.ts";
+import type { TenantScope } from "../../kernel/feature/tenant-scope.ts";
 import {
   dropFile,
   type FileTables,

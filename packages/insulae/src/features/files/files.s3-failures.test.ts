@@ -10,7 +10,7 @@ import {
 import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import type { App } from "../../app/app.ts";
-import type { TenantScope } from "../../kernel/feature/platform.ts";
+import type { TenantScope } from "../../kernel/feature/tenant-scope.ts";
 import { createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { formOf, upload } from "../../testing/test-files.ts";

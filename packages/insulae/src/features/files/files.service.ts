@@ -10,7 +10,7 @@
  * (`files.clean-up.ts`) deletes the bytes first and then the row, so that no object is forgotten.
  */
 import { createHash } from "node:crypto";
-import type { TenantScope } from "../../kernel/feature/platform.ts";
+import type { TenantScope } from "../../kernel/feature/tenant-scope.ts";
 import type { UploadForm } from "../../kernel/http/body/stream-body.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
 import { bodyTooLarge, lengthRequired, validationFailed } from "../../kernel/lib/http-errors.ts";

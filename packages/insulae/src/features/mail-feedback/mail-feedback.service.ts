@@ -9,7 +9,8 @@
 import { type Kysely, sql } from "kysely";
 import { type Static, Type } from "typebox";
 import { Check } from "typebox/value";
-import type { Platform, TenantScope } from "../../kernel/feature/platform.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import type { TenantScope } from "../../kernel/feature/tenant-scope.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import { keptText } from "../../kernel/telemetry/redact.ts";
 import {

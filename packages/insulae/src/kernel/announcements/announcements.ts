@@ -11,44 +11,12 @@ import { tenantKey } from "../lib/tenant-keys.ts";
 import type { Redis } from "../redis/redis.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { TenantId } from "../tenancy/tenant.ts";
+import { createFollowers, type FollowAnnouncements } from "./followers.ts";
 import { createListener } from "./listener.ts";
 
-export interface AnnouncementHandlers {
-  readonly onTenant: (id: TenantId) => void;
-  /** Nothing is to be remembered of the tenant. */
-  readonly onErased: (id: TenantId) => void;
-  /** @param userId undefined: any user of the tenant */
-  readonly onUser: (tenantId: TenantId, userId?: UserId) => void;
-  readonly onAccount: (id: AccountId) => void;
-  /** A mail is to be sent. */
-  readonly onMail: () => void;
-  /** There is a job to do. */
-  readonly onJob: () => void;
-  readonly onHostCertificate: (hostname: string) => void;
-  readonly onSessionEnded: (id: string) => void;
-  readonly onKeys: () => void;
-  /** It has another URL, or is gone. */
-  readonly onServer: (id: string) => void;
-  readonly onClientCertificate: () => void;
-  /** @param id of a key or tag of the tenant's cache */
-  readonly onCache: (tenantId: TenantId, id: string) => void;
-  /** Somebody in the tenant wants other events. */
-  readonly onEvents: (tenantId: TenantId) => void;
-  /** Anything may have changed. */
-  readonly onAnything: () => void;
-}
-
-/**
- * What a cache needs to go by announcements. Only who says how to forget learns whether they are heard.
- *
- * @param forgetAll is called whenever announcements may have been missed.
- * @returns whether announcements are heard at this moment. A cache asks before it looks: where they
- *   have just been found unheard, it is empty by then.
- */
-export type FollowAnnouncements = (forgetAll: () => void) => () => boolean;
-
 export interface Announcements {
+  readonly follow: FollowAnnouncements;
   /** Whether announcements are heard at this moment. */
   readonly listening: () => boolean;
   /** Begins, and resolves when announcements are heard for the first time. */
@@ -71,35 +39,16 @@ export interface AnnouncementsOptions {
   readonly control: Kysely<ControlTables>;
   /** A second way, for a node that can't hear the first. */
   readonly redis?: Redis | undefined;
-  readonly handlers: AnnouncementHandlers;
   readonly log: Logger;
 }
 
 const channel = "insulae";
 const redisChannel = tenantKey(undefined, "announcements");
 
+/** Hears nothing until `listen()`; whatever follows is made after it, and before that. */
 export function createAnnouncements(options: AnnouncementsOptions): Announcements {
-  const { broker, target, control, redis, handlers, log } = options;
-
-  const onMessage = (payload: string): void => {
-    const [kind, first = "", second = ""] = payload.split(":");
-    // The ids come from our own triggers and from the methods below.
-    if (kind === "tenant") handlers.onTenant(first as TenantId);
-    else if (kind === "erased") handlers.onErased(first as TenantId);
-    else if (kind === "users") handlers.onUser(first as TenantId);
-    else if (kind === "user") handlers.onUser(first as TenantId, second as UserId);
-    else if (kind === "account") handlers.onAccount(first as AccountId);
-    else if (kind === "mail") handlers.onMail();
-    else if (kind === "job") handlers.onJob();
-    else if (kind === "host_certificate") handlers.onHostCertificate(first);
-    else if (kind === "session") handlers.onSessionEnded(first);
-    else if (kind === "keys") handlers.onKeys();
-    else if (kind === "server") handlers.onServer(first);
-    else if (kind === "cache") handlers.onCache(first as TenantId, second);
-    else if (kind === "client_certificate") handlers.onClientCertificate();
-    else if (kind === "events") handlers.onEvents(first as TenantId);
-    else handlers.onAnything();
-  };
+  const { broker, target, control, redis, log } = options;
+  const followers = createFollowers();
 
   const notify = (to: string, payload: string) =>
     sql`select pg_notify(${to}, ${payload})`.execute(control);
@@ -108,10 +57,10 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     target,
     channel,
     onMessage(payload) {
-      onMessage(payload);
+      followers.hear(payload);
       tellByRedis(payload);
     },
-    onGap: handlers.onAnything,
+    onGap: followers.missSome,
     notify,
     log,
   });
@@ -123,7 +72,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     redis.run((client) => client.sendCommand(["PUBLISH", redisChannel, payload])).catch(() => {});
   };
   redis?.subscribe(redisChannel, (payload) => {
-    if (!listener.listening()) onMessage(payload);
+    if (!listener.listening()) followers.hear(payload);
   });
   const announce = async (payload: string): Promise<void> => {
     await notify(channel, payload);
@@ -131,6 +80,10 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
 
   return {
     ...listener,
+    follow: (reactions) => {
+      followers.add(reactions);
+      return listener.listening;
+    },
     announceErased: (id) => announce(`erased:${id}`),
     announceUser: (tenantId, userId) =>
       announce(userId === undefined ? `users:${tenantId}` : `user:${tenantId}:${userId}`),

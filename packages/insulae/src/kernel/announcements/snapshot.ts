@@ -1,5 +1,3 @@
-import type { FollowAnnouncements } from "./announcements.ts";
-
 /**
  * A copy of something in the database that must never be old: the signing keys, the sessions that
  * have ended. It is read whole; changes are announced, and what was read while announcements are
@@ -16,7 +14,8 @@ export interface KeptCurrent {
 export interface KeptCurrentOptions {
   /** Reads the copy anew. */
   readonly load: () => Promise<void>;
-  readonly follow: FollowAnnouncements;
+  /** Subscribes to the announcements that make the copy old. @returns whether they are heard. */
+  readonly follow: (stale: () => void) => () => boolean;
 }
 
 const believedUnheardMs = 1_000;

@@ -22,18 +22,16 @@ interface HeadRow {
 }
 
 export interface Anchors {
-  /** The tenant's log has grown. */
-  readonly note: (tenant: Tenant) => void;
-  /** Anchors the heads of those that have grown in this process since the last time. @param signal ends it. */
+  /** Anchors the heads of the logs that have grown in this process since the last time. @param signal ends it. */
   readonly anchor: (signal?: AbortSignal) => Promise<void>;
 }
 
+/** @param grown the tenants whose logs have grown; those that are anchored are taken away. */
 export function createAnchors(
   { control, databaseOf, log }: AuditOptions,
   write: WriteAudit,
+  grown: Map<TenantId, Tenant>,
 ): Anchors {
-  const grown = new Map<TenantId, Tenant>();
-
   const anchorOne = async (tenant: Tenant): Promise<void> => {
     const { rows } = await sql<HeadRow>`
       select seq, hash from audit_log order by seq desc limit 1`.execute(databaseOf(tenant));
@@ -47,7 +45,6 @@ export function createAnchors(
   };
 
   return {
-    note: (tenant) => void grown.set(tenant.id, tenant),
     async anchor(signal) {
       if (grown.size === 0) return;
       const anchorNext = (tenant: Tenant) => {

@@ -46,8 +46,7 @@ const anchor = () =>
   app.withTenant<Record<never, never>, void>(tenant, ({ db }) =>
     app.withPlatform("anchor", async ({ control }) => {
       const options = { control, databaseOf: () => db, log: createLogger("silent") };
-      const anchors = createAnchors(options, app.audit);
-      anchors.note(tenant);
+      const anchors = createAnchors(options, app.audit, new Map([[tenant.id, tenant]]));
       await anchors.anchor();
     }),
   );

@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { describeWithRedis, startTestRedis, type TestRedis } from "../../testing/test-redis.ts";
+import { createFollowers, type Followers } from "../announcements/followers.ts";
 import { tenantKey } from "../lib/tenant-keys.ts";
 import { connectRedis, type Redis } from "../redis/redis.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
@@ -14,8 +15,8 @@ const megabyte = 1_048_576;
 let lines: { msg: string }[];
 let announced: string[];
 let listening: boolean;
-/** As the node that was opened last hears it. */
-let missedSomething: () => void;
+/** What each node that was opened hears. */
+const heardBy = new Map<Caches, Followers>();
 const log = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) });
 
 beforeEach(() => {
@@ -24,17 +25,24 @@ beforeEach(() => {
   listening = true;
 });
 
-const open = (redis?: Redis, maxBytes = 64 * megabyte): Caches =>
-  createCaches({
+const open = (redis?: Redis, maxBytes = 64 * megabyte): Caches => {
+  const followers = createFollowers();
+  const caches = createCaches({
     redis: redis && createRedisEntries(redis),
     announce: async (tenantId, id) => void announced.push(`${tenantId}:${id}`),
-    follow: (forget) => {
-      missedSomething = forget;
+    follow: (reactions) => {
+      followers.add(reactions);
       return () => listening;
     },
     maxBytes,
     log,
   });
+  heardBy.set(caches, followers);
+  return caches;
+};
+
+const hear = (caches: Caches, tenantId: TenantId, id: string): void =>
+  heardBy.get(caches)?.hear(`cache:${tenantId}:${id}`);
 
 /** A load that the test lets go on. */
 const held = () => {
@@ -208,15 +216,15 @@ describe("the cache in the process", () => {
       expect.stringMatching(/:t[\w-]{27}$/),
     ]);
     const [key = "", tag = ""] = announced.map((each) => each.split(":")[1] ?? "");
-    there.forgotten(b, key);
+    hear(there, b, key);
     expect(await there.of(a).get("user:7:salary")).toBe(1);
-    there.forgotten(a, key);
+    hear(there, a, key);
     expect(await there.of(a).get("user:7:salary")).toBeUndefined();
     await there.of(a).set("again", 1, { tags: ["salaries"] });
-    there.forgotten(a, tag);
+    hear(there, a, tag);
     expect(await there.of(a).get("again")).toBeUndefined();
     expect(await there.of(a).get("other")).toBe(1);
-    missedSomething();
+    heardBy.get(there)?.missSome();
     expect(await there.of(a).get("other")).toBeUndefined();
   });
 
@@ -347,7 +355,7 @@ describeWithRedis("the cache in Redis", () => {
     expect(await one.of(a).getOrSet("key", () => "loaded")).toBe("loaded");
     await one.of(a).delete("key");
     expect(announced).toHaveLength(1);
-    two.forgotten(a, announced[0]?.split(":")[1] ?? "");
+    hear(two, a, announced[0]?.split(":")[1] ?? "");
     expect(await two.of(a).getOrSet("key", () => "new")).toBe("new");
     expect(await two.of(a).get("key")).toBe("new");
     server.resume();

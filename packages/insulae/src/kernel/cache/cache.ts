@@ -17,7 +17,7 @@
  * Below this level keys and tags are hashed, so that an announcement reveals nothing.
  */
 import { hash } from "node:crypto";
-import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import type { FollowAnnouncements } from "../announcements/followers.ts";
 import { RedisAbsent } from "../redis/redis.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { TenantId } from "../tenancy/tenant.ts";
@@ -72,8 +72,6 @@ export interface Cache {
 
 export interface Caches {
   of(tenantId: TenantId): Cache;
-  /** Call this when another node has deleted something. */
-  forgotten(tenantId: TenantId, id: string): void;
   /** Since the start. */
   readonly counts: { readonly hits: number; readonly misses: number };
   close(): void;
@@ -104,10 +102,6 @@ export function createCaches(options: CachesOptions): Caches {
   const { redis, announce, follow, maxBytes, log } = options;
   const local = createLocalEntries({ maxBytes, trusted: () => redis === undefined && listening() });
   const loads = new Map<string, Load>();
-  const listening = follow(() => {
-    loads.clear();
-    local.clear();
-  });
   const counts = { hits: 0, misses: 0 };
 
   /** Where the tenant's entries are now. */
@@ -135,6 +129,22 @@ export function createCaches(options: CachesOptions): Caches {
     forgetLoads(tenantId, id);
     void local.forget(tenantId, id);
   };
+
+  const listening = follow({
+    cache(tenantId, id) {
+      forgotten(tenantId, id);
+      // Whoever announces it could not tell Redis.
+      redis?.owe(tenantId);
+    },
+    erased(tenantId) {
+      forgotten(tenantId, everything);
+      redis?.owe(tenantId);
+    },
+    anything() {
+      loads.clear();
+      local.clear();
+    },
+  });
 
   const forget = async (tenantId: TenantId, id: string): Promise<void> => {
     forgotten(tenantId, id);
@@ -225,11 +235,6 @@ export function createCaches(options: CachesOptions): Caches {
         return (text === undefined ? undefined : JSON.parse(text)) as T;
       },
     }),
-    forgotten(tenantId, id) {
-      forgotten(tenantId, id);
-      // Whoever announces it could not reach Redis.
-      redis?.owe(tenantId);
-    },
     counts,
     close: () => redis?.close(),
   };

@@ -13,7 +13,7 @@
 import type { Kysely, QueryExecutorProvider } from "kysely";
 import type { TSchema } from "typebox";
 import { Clean } from "typebox/value";
-import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import type { FollowAnnouncements } from "../announcements/followers.ts";
 import type { TenantDatabase } from "../data/tenant-database.ts";
 import { hint } from "../lib/declaration-error.ts";
 import { Json } from "../lib/json.ts";
@@ -104,7 +104,6 @@ export interface EventsOptions extends EventSubscribers {
 
 export interface EventService {
   of<Tables>(tenant: Tenant, db: TenantDatabase<Tables>): Events<Tables>;
-  forget(id: TenantId): void;
 }
 
 export function createEvents(options: EventsOptions): EventService {
@@ -116,9 +115,8 @@ export function createEvents(options: EventsOptions): EventService {
   const known = createAnswers<ReadonlySet<string>>({
     max: maxTenants,
     ttlMs: 30_000,
-    listening: () => listening(),
+    follow: ({ forget, clear }) => follow({ events: forget, erased: forget, anything: clear }),
   });
-  const listening = follow(known.clear);
 
   const definitionOf = (name: EventName): EventDefinition => {
     const definition = definitions.get(name);
@@ -195,7 +193,6 @@ export function createEvents(options: EventsOptions): EventService {
         },
       };
     },
-    forget: known.forget,
   };
 }
 

@@ -4,29 +4,23 @@
  */
 import type { Kysely } from "kysely";
 import type { Static, TSchema } from "typebox";
-import type { QuotaName } from "../../config/quotas.ts";
-import type { Audit, TenantAudit } from "../audit/audit.ts";
-import type { Cache } from "../cache/cache.ts";
+import type { TenantAudit } from "../audit/audit.ts";
 import type { TenantDatabase } from "../data/tenant-database.ts";
 import type { Credential, SessionCredential } from "../identity/credential.ts";
 import type { Passwords } from "../identity/passwords.ts";
 import type { Permissions } from "../identity/permissions.ts";
 import type { CorePrincipal, Principal, TenantPrincipal } from "../identity/principal.ts";
-import type { TenantJobs } from "../jobs/jobs.ts";
-import type { TenantSecrets } from "../lib/secrets.ts";
 import type { TenantMail } from "../mail/mail.ts";
-import type { Outbound } from "../net/outbound.ts";
 import type { Session } from "../sessions/session.ts";
-import type { TenantStorage } from "../storage/storage.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
 import type { CountedMetric } from "../usage/counts.ts";
 import type { Checked, ResponseSchemas, StatusOf } from "./answer-type.ts";
-import type { Events } from "./events.ts";
 import type { Page } from "./page.ts";
 import type { Platform } from "./platform.ts";
 import type { RequestInfo } from "./request-info.ts";
+import type { ForTenant } from "./tenant-scope.ts";
 
 /**
  * Who may call a route: anybody (`public`), anybody signed in (`authenticated`), platform
@@ -111,29 +105,12 @@ export type ContextOf<
   /** How the caller proved who they are. */
   readonly credential: CredentialFor<A>;
 } & (C extends "tenant"
-    ? {
-        readonly tenant: Tenant;
-        /** What the tenant keeps to save itself work. */
-        readonly cache: Cache;
+    ? ForTenant<Tables> & {
         /** What is kept of the caller from one request to the next; saved after the handler. */
         readonly session: Session;
         readonly user: IfSignedIn<A, TenantPrincipal>;
-        readonly db: TenantDatabase<Tables>;
-        /** Sends jobs of the tenant. */
-        readonly jobs: TenantJobs;
         /** Counts what the tenant does in a day. It throws `quota_exceeded`. */
         readonly countUsage: (metric: CountedMetric) => void;
-        /** The tenant's part of where files are. */
-        readonly storage: TenantStorage;
-        readonly audit: Audit;
-        /** Tells of changes whoever wants to know: `events.recording("contact.created", …)`. */
-        readonly events: Events<Tables>;
-        /** Asks addresses that the tenant has chosen: public ones only. */
-        readonly outbound: Outbound;
-        /** Seals what the tenant's rows keep of others' secrets. */
-        readonly secrets: TenantSecrets;
-        /** How much of it the tenant's plan allows; undefined: as much as it likes. */
-        readonly quota: (name: QuotaName) => number | undefined;
       }
     : C extends "core"
       ? {

@@ -18,23 +18,15 @@ import { canonicalHost } from "../net/hostname.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Tenant } from "../tenancy/tenant.ts";
-import type { Platform } from "./platform.ts";
+import type { AppServices } from "./platform.ts";
 import type { RequestInfo } from "./request-info.ts";
 import type { HttpMethod } from "./route.ts";
 
 /** The app, to those who start and stop with it. */
-export type AppScope = Pick<
-  Platform,
-  | "config"
-  | "tenants"
-  | "hosts"
-  | "servers"
-  | "jobs"
-  | "metrics"
-  | "withTenant"
-  | "withPlatform"
-  | "audit"
-> & { readonly log: Logger };
+export interface AppScope extends AppServices {
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
 
 /** A request, to those who look at all of them. */
 interface SeenRequest {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, it, vi } from "vitest";
+import { createFollowers } from "../announcements/followers.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
 import { hashApiKeySecret } from "./api-key.ts";
 import { createAuthority, epochOf, type UserStanding } from "./authority.ts";
@@ -27,7 +28,7 @@ interface SetUp {
 
 /** An authority over users whose standing the test may change, with what it asked for. */
 function setUp({ listening = () => true, ...options }: SetUp = {}) {
-  let forgetAll: (() => void) | undefined;
+  const followers = createFollowers();
   const standings = new Map<string, UserStanding>([
     [`${tenant.id}/${ada}`, { email: "ada@example.org", role: "admin", ...own }],
   ]);
@@ -41,13 +42,13 @@ function setUp({ listening = () => true, ...options }: SetUp = {}) {
     loadUser,
     loadAccount,
     permissionsOf: (role, added) => new Set([...(permissions.get(role) ?? []), ...added]),
-    follow: (forget) => {
-      forgetAll = forget;
+    follow: (reactions) => {
+      followers.add(reactions);
       return listening;
     },
     ...options,
   });
-  return { authority, forgetAll: () => forgetAll?.(), standings, loadUser, loadAccount };
+  return { authority, forgetAll: followers.missSome, standings, loadUser, loadAccount };
 }
 
 describe("the authority", () => {

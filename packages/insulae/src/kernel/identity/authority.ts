@@ -19,7 +19,7 @@
  */
 
 import { timingSafeEqual } from "node:crypto";
-import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import type { FollowAnnouncements } from "../announcements/followers.ts";
 import { createAnswers } from "../lib/loading-cache.ts";
 import { chain, type MaybePromise } from "../lib/maybe-promise.ts";
 import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
@@ -95,12 +95,21 @@ export interface AuthorityOptions {
 /** Who may do what at present. @see Authority */
 export function createAuthority(options: AuthorityOptions): Authority {
   const { loadUser, loadAccount, permissionsOf, follow, max = 50_000, ttlMs = 30_000 } = options;
-  const kept = { max, ttlMs, listening: () => listening() };
-  const users = createAnswers<Member>(kept);
-  const accounts = createAnswers<CorePrincipal>(kept);
-  const listening = follow(() => {
-    users.clear();
-    accounts.clear();
+  const users = createAnswers<Member>({
+    max,
+    ttlMs,
+    follow: ({ forget, forgetAll, clear }) =>
+      follow({
+        user: (tenantId, id) => forget(nameOf(tenantId, id)),
+        users: (tenantId) => forgetAll(nameOf(tenantId)),
+        erased: (tenantId) => forgetAll(nameOf(tenantId)),
+        anything: clear,
+      }),
+  });
+  const accounts = createAnswers<CorePrincipal>({
+    max,
+    ttlMs,
+    follow: ({ forget, clear }) => follow({ account: forget, anything: clear }),
   });
 
   const askForUser = async (tenant: Tenant, id: UserId): Promise<Member | undefined> => {
@@ -141,7 +150,7 @@ export function createAuthority(options: AuthorityOptions): Authority {
   const findAccount = (id: AccountId) => accounts.find(id, () => askForAccount(id));
 
   const findMember = (tenant: Tenant, id: UserId) =>
-    users.find(`${tenant.id}/${id}`, () => askForUser(tenant, id));
+    users.find(nameOf(tenant.id, id), () => askForUser(tenant, id));
 
   /** The member as they are while their account is as it is. */
   const withAccount = (
@@ -173,10 +182,13 @@ export function createAuthority(options: AuthorityOptions): Authority {
       }),
     findAccount,
     forgetUser: (tenantId, id) =>
-      id === undefined ? users.forgetAll(`${tenantId}/`) : users.forget(`${tenantId}/${id}`),
+      id === undefined ? users.forgetAll(nameOf(tenantId)) : users.forget(nameOf(tenantId, id)),
     forgetAccount: (id) => accounts.forget(id),
   };
 }
+
+/** Without a user's id, what the names of all the tenant's users begin with. */
+const nameOf = (tenantId: TenantId, id = ""): string => `${tenantId}/${id}`;
 
 /** What is known of a user apart from their account. */
 interface Member {

@@ -4,7 +4,7 @@
  * (`session:<id>`).
  */
 import { type Kysely, sql } from "kysely";
-import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import type { FollowAnnouncements } from "../announcements/followers.ts";
 import { keepCurrent } from "../announcements/snapshot.ts";
 import type { MaybePromise } from "../lib/maybe-promise.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
@@ -48,7 +48,7 @@ export function createEndedSessions(options: EndedSessionsOptions): EndedSession
         .execute();
       for (const { id } of rows) if (!ended.has(id)) add(id);
     },
-    follow,
+    follow: (stale) => follow({ session: add, anything: stale }),
   });
 
   return {

@@ -39,14 +39,21 @@ beforeAll(async () => {
   key = await edDsaKey("first");
 });
 
-const tokensOf = (signing: SigningKeys, clock?: () => number) =>
-  createTokens({
+const tokensOf = (signing: SigningKeys, clock?: () => number) => {
+  let replaceKeys: (keys: SigningKeys) => void = () => undefined;
+  const tokens = createTokens({
     signing,
+    followKeys(replace) {
+      replaceKeys = replace;
+      return () => undefined;
+    },
     issuer: () => issuer,
     audience,
     accessTtlSeconds: 900,
     ...(clock && { clock }),
   });
+  return { ...tokens, replaceKeys };
+};
 
 /** What a well-meant token says; the tests change one thing at a time. */
 const goodClaims = () => ({

@@ -71,8 +71,6 @@ export interface Tokens {
   verify(token: string): Claims | Promise<Claims>;
   /** The public keys, for `/.well-known/jwks.json` (RFC 7517). */
   jwks(): Promise<{ readonly keys: readonly JWK[] }>;
-  /** From now on only these keys count. */
-  replaceKeys(signing: SigningKeys): void;
 }
 
 export interface TokensOptions {
@@ -84,8 +82,14 @@ export interface TokensOptions {
   readonly issuer: () => string;
   readonly audience: string;
   readonly accessTtlSeconds: number;
-  /** A promise while the keys may be old; `replaceKeys` is called before it resolves. */
-  readonly keysReady?: () => Promise<void> | undefined;
+  /**
+   * Keeps the keys current: from each `replace` on only its keys count.
+   *
+   * @returns a function that gives a promise while the keys may be old; it resolves after `replace` was called.
+   */
+  readonly followKeys?: (
+    replace: (signing: SigningKeys) => void,
+  ) => () => Promise<void> | undefined;
   /** How many tokens are remembered as verified. */
   readonly maxVerified?: number;
   /** Milliseconds since 1970. */
@@ -105,7 +109,7 @@ const usualLength = 1_600;
  */
 export function createTokens(options: TokensOptions): Tokens {
   const { issuer, audience, accessTtlSeconds, clock = Date.now } = options;
-  const { keysReady = () => undefined, maxVerified = 50_000 } = options;
+  const { followKeys = () => () => undefined, maxVerified = 50_000 } = options;
   // By signature, which is a tenth of the token: hashing the whole of it cost 3 µs a request. It names
   // the token, but proves nothing until the token is compared.
   const verified = new LRUCache<string, Verified>({
@@ -116,6 +120,10 @@ export function createTokens(options: TokensOptions): Tokens {
   });
   const firstIssuer = issuer();
   let signing = options.signing;
+  const keysReady = followKeys((keys) => {
+    signing = keys;
+    verified.clear();
+  });
 
   const check = async (token: string): Promise<Claims> => {
     if (!hasOneSpelling(token)) throw invalidToken();
@@ -179,10 +187,6 @@ export function createTokens(options: TokensOptions): Tokens {
     async jwks() {
       await keysReady();
       return { keys: acceptedKeys(signing, clock()).flatMap((key) => key.publicJwk ?? []) };
-    },
-    replaceKeys(keys) {
-      signing = keys;
-      verified.clear();
     },
   };
 }

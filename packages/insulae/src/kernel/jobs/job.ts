@@ -8,7 +8,8 @@
  */
 import { type Static, type TSchema, Type } from "typebox";
 import { Value } from "typebox/value";
-import type { Platform, TenantScope } from "../feature/platform.ts";
+import type { Platform } from "../feature/platform.ts";
+import type { TenantScope } from "../feature/tenant-scope.ts";
 import { describeValue, refuse, unknownNames } from "../lib/declaration-error.ts";
 import type { Logger } from "../telemetry/log.ts";
 

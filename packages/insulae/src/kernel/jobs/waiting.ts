@@ -2,7 +2,7 @@
  * A job that waits for an outside service (a webhook's receiver, a mail server) gives its place to
  * another meanwhile, so that receivers that don't respond can't occupy all places.
  */
-import type { TenantScope } from "../feature/platform.ts";
+import type { TenantScope } from "../feature/tenant-scope.ts";
 
 export interface Waiting {
   /** The number of calls it is waiting for. */

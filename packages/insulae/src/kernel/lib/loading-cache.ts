@@ -15,15 +15,15 @@ export interface Answers<Answer extends object> {
   clear(): void;
 }
 
-export interface AnswersOptions {
+export interface AnswersOptions<Answer extends object> {
   /** The maximum number of entries. */
   readonly max: number;
   readonly ttlMs: number;
   /**
-   * Whether announcements of changes are being received (see `FollowAnnouncements`). If not, values
-   * are kept for a second only.
+   * Subscribes to announcements of changes. While its result says that they are not being received, values
+   * are kept for a second only. Absent: values are kept for `ttlMs`.
    */
-  readonly listening?: () => boolean;
+  readonly follow?: (answers: Answers<Answer>) => () => boolean;
 }
 
 /**
@@ -34,8 +34,8 @@ export interface AnswersOptions {
 export function createAnswers<Answer extends object>({
   max,
   ttlMs,
-  listening = () => true,
-}: AnswersOptions): Answers<Answer> {
+  follow = () => () => true,
+}: AnswersOptions<Answer>): Answers<Answer> {
   const known = new LRUCache<string, { readonly answer: Answer | undefined }>({
     max,
     ttlResolution,
@@ -61,7 +61,7 @@ export function createAnswers<Answer extends object>({
     waiting.delete(key);
   };
 
-  return {
+  const answers: Answers<Answer> = {
     find(key, load) {
       listening(); // Empties the cache if it turns out that announcements are not being received.
       const hit = known.get(key);
@@ -78,4 +78,6 @@ export function createAnswers<Answer extends object>({
       waiting.clear();
     },
   };
+  const listening = follow(answers);
+  return answers;
 }

@@ -8,7 +8,7 @@
  * receive announcements, entries live for at most a second.
  */
 import { LRUCache } from "lru-cache";
-import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import type { FollowAnnouncements } from "../announcements/followers.ts";
 import type { MaybePromise } from "../lib/maybe-promise.ts";
 import { normalised } from "../lib/text.ts";
 import { isUuid } from "../lib/uuid.ts";
@@ -70,7 +70,13 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     generation += 1;
     for (const cache of [tenants, names, unknown, loading]) cache.clear();
   };
-  const listening = follow(forgetAll);
+  const forget = (id: TenantId): void => {
+    generation += 1;
+    tenants.delete(id);
+    unknown.clear();
+    loading.clear();
+  };
+  const listening = follow({ tenant: forget, anything: forgetAll });
   const ttl = () => ({ ttl: listening() ? 60_000 : 1_000 });
 
   const ask = async (name: string, lookup: TenantLookup): Promise<Tenant | undefined> => {
@@ -120,12 +126,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     find,
     findKnown,
     findByReference: (reference) => findFirst(lookupsOf(reference)),
-    forget(id) {
-      generation += 1;
-      tenants.delete(id);
-      unknown.clear();
-      loading.clear();
-    },
+    forget,
     forgetAll,
   };
 }

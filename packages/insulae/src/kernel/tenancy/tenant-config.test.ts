@@ -30,8 +30,8 @@ describeWithRedis("the copy of a tenant's configuration in Redis", () => {
     const configs = createTenantConfigs({
       redis,
       catalogue: { find: async () => ({ id, name: "Acme", status: "active" }) as Tenant },
-      follow: (forgetAll) => {
-        missedSomething = forgetAll;
+      follow: ({ anything }) => {
+        missedSomething = anything;
         return () => listening;
       },
     });

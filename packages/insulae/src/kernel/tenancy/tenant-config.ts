@@ -9,7 +9,7 @@
  * announcement deletes all copies that it wrote.
  */
 
-import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import type { FollowAnnouncements } from "../announcements/followers.ts";
 import { createOwedDeletions } from "../redis/owed-deletions.ts";
 import { type Redis, RedisAbsent } from "../redis/redis.ts";
 import type { Catalogue } from "./catalogue.ts";
@@ -63,7 +63,7 @@ export function createTenantConfigs(options: TenantConfigsOptions): TenantConfig
     generation += 1;
     for (const id of written) forget(id);
   };
-  const listening = follow(forgetWritten);
+  const listening = follow({ tenant: forget, anything: forgetWritten });
 
   const load = async (id: TenantId): Promise<TenantConfig | undefined> => {
     const tenant = await catalogue.find({ by: "id", value: id });

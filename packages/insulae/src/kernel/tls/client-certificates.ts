@@ -13,7 +13,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import { type Kysely, sql } from "kysely";
-import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import type { FollowAnnouncements } from "../announcements/followers.ts";
 import type { Proof } from "../identity/authentication.ts";
 import type { Authority } from "../identity/authority.ts";
 import { createAnswers } from "../lib/loading-cache.ts";
@@ -60,9 +60,8 @@ export function createClientCertificates(options: ClientCertificatesOptions): Cl
   const answers = createAnswers<readonly Registration[]>({
     max: 20_000,
     ttlMs: 60_000,
-    listening: () => listening(),
+    follow: ({ clear }) => follow({ client_certificate: clear, anything: clear }),
   });
-  const listening = follow(answers.clear);
   return {
     find(presented, named) {
       const now = Date.now();

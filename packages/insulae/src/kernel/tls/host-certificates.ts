@@ -8,7 +8,7 @@
  */
 import type { SecureContext } from "node:tls";
 import type { Kysely } from "kysely";
-import type { FollowAnnouncements } from "../announcements/announcements.ts";
+import type { FollowAnnouncements } from "../announcements/followers.ts";
 import { createAnswers } from "../lib/loading-cache.ts";
 import type { MaybePromise } from "../lib/maybe-promise.ts";
 import type { Secrets } from "../lib/secrets.ts";
@@ -33,7 +33,6 @@ export interface HostCertificates {
   contextFor(hostname: string): MaybePromise<SecureContext | undefined>;
   /** Certificates that end within three weeks, or have ended. */
   endingSoon(): Promise<readonly { hostname: string; notAfter: Date }[]>;
-  forget(hostname: string): void;
 }
 
 export interface HostCertificatesOptions {
@@ -51,9 +50,8 @@ export function createHostCertificates(options: HostCertificatesOptions): HostCe
   const contexts = createAnswers<SecureContext>({
     max: 2_000,
     ttlMs: 60_000,
-    listening: () => listening(),
+    follow: ({ forget, clear }) => follow({ host_certificate: forget, anything: clear }),
   });
-  const listening = follow(contexts.clear);
 
   const load = async (hostname: string): Promise<SecureContext | undefined> => {
     const row = await control
@@ -101,6 +99,5 @@ export function createHostCertificates(options: HostCertificatesOptions): HostCe
         .execute();
       return rows.map((row) => ({ hostname: row.hostname, notAfter: row.not_after }));
     },
-    forget: contexts.forget,
   };
 }

@@ -1,31 +1,19 @@
-/**
- * What a handler gets. It is made for every request, and most handlers use three or four parts of
- * it; so the parts that cost something are getters, which are made when they are asked for. That is
- * also why this is a class: its getters are made once, not once a request.
- */
+/** What a handler gets: its tenant's capabilities, and the parts of the request. */
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { QuotaName } from "../../../config/quotas.ts";
 import type { TenantAudit } from "../../audit/audit.ts";
-import type { Cache } from "../../cache/cache.ts";
 import type { Cursors } from "../../feature/cursor.ts";
-import type { Events } from "../../feature/events.ts";
 import type { RequestInfo } from "../../feature/feature.ts";
 import type { BaseContext, RouteContext } from "../../feature/handler.ts";
 import { defaultPageLimit, type Page } from "../../feature/page.ts";
 import type { Platform } from "../../feature/platform.ts";
+import { TenantCapabilities } from "../../feature/tenant-scope.ts";
 import type { Credential } from "../../identity/credential.ts";
 import type { Passwords } from "../../identity/passwords.ts";
 import type { Permissions } from "../../identity/permissions.ts";
 import type { Principal } from "../../identity/principal.ts";
-import type { TenantJobs } from "../../jobs/jobs.ts";
-import type { TenantSecrets } from "../../lib/secrets.ts";
-import { type TenantMail, tenantMail } from "../../mail/mail.ts";
-import type { Outbound } from "../../net/outbound.ts";
 import { openRequestSession } from "../../sessions/request-session.ts";
 import type { OpenedSession } from "../../sessions/session.ts";
-import type { TenantStorage } from "../../storage/storage.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Tenant } from "../../tenancy/tenant.ts";
 import type { CountedMetric } from "../../usage/counts.ts";
 import { type Caller, findState, requestLog } from "../state/request-state.ts";
@@ -44,8 +32,7 @@ export interface RouteSetting {
   readonly log: Logger;
 }
 
-export class RequestContext implements AnyBase {
-  readonly tenant: Tenant | undefined;
+export class RequestContext extends TenantCapabilities implements AnyBase {
   readonly user: Principal | undefined;
   readonly params: unknown;
   readonly query: unknown;
@@ -64,6 +51,7 @@ export class RequestContext implements AnyBase {
     reply: FastifyReply,
     precondition?: (current: unknown) => void,
   ) {
+    super(resolved, setting.context === "core" ? undefined : resolved.tenant);
     this.user = resolved.user;
     this.params = request.params;
     this.query = request.query;
@@ -72,7 +60,6 @@ export class RequestContext implements AnyBase {
     this.#resolved = resolved;
     this.#request = request;
     this.#reply = reply;
-    this.tenant = this.#tenant;
     this.precondition = precondition;
   }
 
@@ -81,30 +68,13 @@ export class RequestContext implements AnyBase {
     return this.#setting.context === "core" ? undefined : this.#resolved.tenant;
   }
 
-  get db(): Caller["db"] {
-    return this.#setting.context === "core" ? undefined : this.#resolved.db;
-  }
-
   get platform(): Platform | undefined {
     // A tenant's handler has no way to another tenant, not even past the types.
     return this.#setting.context === "tenant" ? undefined : this.#resolved.platform;
   }
 
-  get events(): Events<Record<never, never>> | undefined {
-    const [tenant, db] = [this.#tenant, this.db];
-    return tenant && db && this.#resolved.platform.events.of(tenant, db);
-  }
-
   get isUnknownTenant(): boolean {
     return this.#resolved.isUnknownTenant === true;
-  }
-
-  get outbound(): Outbound {
-    return this.#resolved.platform.outbound;
-  }
-
-  get secrets(): TenantSecrets | undefined {
-    return this.#tenant && this.#resolved.platform.secretsOf(this.#tenant);
   }
 
   get credential(): Credential | undefined {
@@ -113,27 +83,6 @@ export class RequestContext implements AnyBase {
 
   get passwords(): Passwords {
     return this.#resolved.platform.passwords.of(this.#tenant);
-  }
-
-  get mail(): TenantMail {
-    return tenantMail(this.#resolved.platform.mail, this.#tenant);
-  }
-
-  get cache(): Cache | undefined {
-    return this.#tenant && this.#setting.context === "tenant"
-      ? this.#resolved.platform.caches.of(this.#tenant.id)
-      : undefined;
-  }
-
-  get jobs(): TenantJobs | undefined {
-    const tenant = this.#tenant;
-    if (!tenant || this.#setting.context !== "tenant") return undefined;
-    const { jobs } = this.#resolved.platform;
-    return { send: (job, data, options) => jobs.sendTo(tenant, job, data, options) };
-  }
-
-  get storage(): TenantStorage | undefined {
-    return this.#tenant && this.#resolved.platform.storage.of(this.#tenant);
   }
 
   get countUsage(): ((metric: CountedMetric) => void) | undefined {
@@ -162,11 +111,6 @@ export class RequestContext implements AnyBase {
     return this.#resolved.platform.permissions;
   }
 
-  get forgetUser(): (userId?: string) => Promise<void> {
-    const { tenant, platform } = this.#resolved;
-    return async (userId) => tenant && platform.forgetUser(tenant, userId);
-  }
-
   get audit(): TenantAudit {
     return requestAudit(this.#request, this.#resolved, this.#setting.context);
   }
@@ -176,18 +120,8 @@ export class RequestContext implements AnyBase {
     return findState(this.#request)?.audited ?? false;
   }
 
-  get quota(): ((name: QuotaName) => number | undefined) | undefined {
-    const tenant = this.#tenant;
-    const { plans } = this.#resolved.platform;
-    return tenant && ((name) => plans.quotaOf(tenant, name));
-  }
-
   get log(): Logger {
     return requestLog(this.#request, this.#setting.log);
-  }
-
-  get metrics(): Metrics {
-    return this.#resolved.platform.metrics;
   }
 
   get request(): RequestInfo {

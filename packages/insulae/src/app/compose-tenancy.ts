@@ -1,0 +1,81 @@
+/** Tenants: which there are, under which names, where their rows are, and how they come and go. */
+import type { Announcements } from "../kernel/announcements/announcements.ts";
+import type {
+  DataServices,
+  RecordingServices,
+  TenancyServices,
+} from "../kernel/feature/capabilities.ts";
+import type { Dns } from "../kernel/net/dns.ts";
+import { moduleLog } from "../kernel/telemetry/log.ts";
+import { type Catalogue, createCatalogue } from "../kernel/tenancy/catalogue.ts";
+import { createDataPlaces } from "../kernel/tenancy/data-places.ts";
+import { createHosts } from "../kernel/tenancy/hosts.ts";
+import { createTenantConfigs } from "../kernel/tenancy/tenant-config.ts";
+import { findTenant } from "../kernel/tenancy/tenant-queries.ts";
+import type { TenantSettings } from "../kernel/tenancy/tenant-settings.ts";
+import { createTenants } from "../kernel/tenancy/tenants.ts";
+import { createHostCertificates } from "../kernel/tls/host-certificates.ts";
+import type { Installation } from "./installation.ts";
+
+export interface ComposedTenancy {
+  readonly services: TenancyServices;
+  readonly catalogue: Catalogue;
+  close(): void;
+}
+
+export interface TenancyParts {
+  readonly storage: DataServices["storage"];
+  readonly audit: RecordingServices["audit"];
+  readonly dns: Dns;
+  /** The application's own settings of tenants. */
+  readonly settings: Pick<TenantSettings<unknown>, "check"> | undefined;
+}
+
+export function composeTenancy(
+  installation: Installation,
+  announcements: Announcements,
+  { storage, audit, dns, settings }: TenancyParts,
+): ComposedTenancy {
+  const { config, control, redis, servers, log } = installation;
+  const { follow } = announcements;
+  const refreshServers = (id?: string) =>
+    void servers.refresh(id).catch((error: unknown) => {
+      log.warn({ err: error }, "The URLs of servers could not be read again");
+    });
+  follow({ server: refreshServers, anything: () => refreshServers() });
+  const catalogue = createCatalogue({
+    load: (lookup) => findTenant(control, lookup),
+    follow,
+    maxTenants: config.cachedTenants,
+  });
+  const configs = createTenantConfigs({ redis, catalogue, follow });
+  const certificates = createHostCertificates({ control, secrets: installation.secrets, follow });
+  return {
+    services: {
+      tenants: createTenants({
+        control,
+        catalogue,
+        configs,
+        provisioning: installation.provisioning,
+        places: createDataPlaces({
+          ...installation,
+          storage,
+          announceErased: announcements.announceErased,
+        }),
+        audit,
+        baseDomain: config.baseDomain,
+        checkSettings: settings?.check,
+        defaultPlan: config.defaultPlan,
+        deletedTenantDays: config.deletedTenantDays,
+        log: moduleLog(log, "tenancy"),
+      }),
+      hosts: createHosts({ control, catalogue, certificates, baseDomain: config.baseDomain }),
+      certificates,
+      dns,
+      servers,
+      plans: installation.plans,
+    },
+    catalogue,
+    close: () => configs.close(),
+  };
+}

@@ -1,0 +1,177 @@
+/**
+ * What is done for one tenant, and with what. A capability of a tenant is a getter of `TenantCapabilities` and a line
+ * of its interface: requests, jobs and scripts have it then.
+ *
+ * A class with getters, because it is made for every request and a handler uses three or four of its parts: those that
+ * cost something are made when they are asked for.
+ */
+import type { QuotaName } from "../../config/quotas.ts";
+import type { Audit } from "../audit/audit.ts";
+import type { Cache } from "../cache/cache.ts";
+import type { TenantDatabase } from "../data/tenant-database.ts";
+import type { Delivery } from "../delivery/message.ts";
+import { type Maker, permissionsOfMaker } from "../identity/makers.ts";
+import type { TenantJobs } from "../jobs/jobs.ts";
+import type { TenantSecrets } from "../lib/secrets.ts";
+import { type TenantMail, tenantMail } from "../mail/mail.ts";
+import type { Outbound } from "../net/outbound.ts";
+import type { OpenedSession } from "../sessions/session.ts";
+import type { TenantStorage } from "../storage/storage.ts";
+import { type Logger, ownedLog } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Tenant } from "../tenancy/tenant.ts";
+import type {
+  DataServices,
+  IdentityServices,
+  MessagingServices,
+  RecordingServices,
+  TenancyServices,
+} from "./capabilities.ts";
+import type { Events } from "./events.ts";
+
+/** What a handler, a job and a script have of their tenant. */
+export interface ForTenant<Tables> {
+  readonly tenant: Tenant;
+  readonly db: TenantDatabase<Tables>;
+  readonly log: Logger;
+  /** Counts what `counter()`, `gauge()` and `histogram()` describe, for `/metrics`. */
+  readonly metrics: Metrics;
+  /** The tenant's part of where files are. */
+  readonly storage: TenantStorage;
+  /** What the tenant keeps to save itself work. */
+  readonly cache: Cache;
+  /** Sends mail about the tenant. */
+  readonly mail: TenantMail;
+  /** Sends jobs of the tenant. */
+  readonly jobs: TenantJobs;
+  /** Writes to the tenant's audit log; outside a request the actor is `system`. */
+  readonly audit: Audit;
+  /** Tells of changes whoever wants to know: `events.recording("contact.created", …)`. */
+  readonly events: Events<Tables>;
+  /** Asks addresses that the tenant has chosen: public ones only. */
+  readonly outbound: Outbound;
+  /** Seals what the tenant's rows keep of others' secrets. */
+  readonly secrets: TenantSecrets;
+  /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
+  readonly forgetUser: (userId?: string) => Promise<void>;
+  /** How much of it the tenant's plan allows; undefined: as much as it likes. */
+  readonly quota: (name: QuotaName) => number | undefined;
+}
+
+/** What a job or a script works with inside one tenant. */
+export interface TenantScope<Tables> extends ForTenant<Tables> {
+  /** Hands messages to those who bring them. */
+  readonly delivery: Pick<Delivery, "mail" | "text" | "push">;
+  /** The session of a user or visitor of the tenant, by its `id`; `save()` it after changes. */
+  readonly session: (id: string) => OpenedSession;
+  /** What whoever has set something up may do at present; undefined: they are gone. */
+  readonly permissionsOf: (maker: Maker) => Promise<ReadonlySet<string> | undefined>;
+}
+
+/** The services that a tenant's capabilities are made of. */
+export interface ScopeServices
+  extends DataServices,
+    MessagingServices,
+    Pick<RecordingServices, "audit" | "metrics">,
+    Pick<TenancyServices, "plans">,
+    Pick<IdentityServices, "authority" | "forgetUser"> {}
+
+/** For whom something is done. `db` and `platform` may be getters: they are asked for only where they are used. */
+export interface ScopeSource<Tables> {
+  readonly tenant: Tenant | undefined;
+  readonly db: TenantDatabase<Tables> | undefined;
+  readonly platform: ScopeServices;
+}
+
+/** A tenant's capabilities; where there is no tenant, those that need one are undefined. */
+export class TenantCapabilities<Tables = Record<never, never>> {
+  readonly tenant: Tenant | undefined;
+  readonly #source: ScopeSource<Tables>;
+  /** What it is bound to, whatever somebody writes into `tenant`. */
+  readonly #tenant: Tenant | undefined;
+
+  constructor(source: ScopeSource<Tables>, tenant: Tenant | undefined) {
+    this.tenant = tenant;
+    this.#source = source;
+    this.#tenant = tenant;
+  }
+
+  get db(): TenantDatabase<Tables> | undefined {
+    return this.#tenant && this.#source.db;
+  }
+
+  get metrics(): Metrics {
+    return this.#source.platform.metrics;
+  }
+
+  get storage(): TenantStorage | undefined {
+    return this.#tenant && this.#source.platform.storage.of(this.#tenant);
+  }
+
+  get cache(): Cache | undefined {
+    return this.#tenant && this.#source.platform.caches.of(this.#tenant.id);
+  }
+
+  get mail(): TenantMail {
+    return tenantMail(this.#source.platform.mail, this.#tenant);
+  }
+
+  get jobs(): TenantJobs | undefined {
+    const tenant = this.#tenant;
+    const { jobs } = this.#source.platform;
+    return tenant && { send: (job, data, options) => jobs.sendTo(tenant, job, data, options) };
+  }
+
+  get events(): Events<Tables> | undefined {
+    const { db } = this;
+    return this.#tenant && db && this.#source.platform.events.of(this.#tenant, db);
+  }
+
+  get outbound(): Outbound {
+    return this.#source.platform.outbound;
+  }
+
+  get secrets(): TenantSecrets | undefined {
+    return this.#tenant && this.#source.platform.secretsOf(this.#tenant);
+  }
+
+  get forgetUser(): (userId?: string) => Promise<void> {
+    const tenant = this.#tenant;
+    const { forgetUser } = this.#source.platform;
+    return async (userId) => tenant && forgetUser(tenant, userId);
+  }
+
+  get quota(): ((name: QuotaName) => number | undefined) | undefined {
+    const tenant = this.#tenant;
+    const { plans } = this.#source.platform;
+    return tenant && ((name) => plans.quotaOf(tenant, name));
+  }
+}
+
+/**
+ * The scope of a job or a script. Its parts are properties of its own, so that it can be spread.
+ *
+ * @param root the log that the scope's own derives from.
+ */
+export function openTenantScope<Tables>(
+  platform: ScopeServices,
+  tenant: Tenant,
+  databaseOf: <Any>(tenant: Tenant) => TenantDatabase<Any>,
+  root: Logger,
+): TenantScope<Tables> {
+  const db = databaseOf<Tables>(tenant);
+  const capabilities = new TenantCapabilities({ tenant, db, platform }, tenant);
+  const scope: Omit<TenantScope<Tables>, keyof TenantCapabilities<Tables>> = {
+    log: ownedLog(root, { tenant_id: tenant.id }, tenant.id),
+    audit: (event, tx) => platform.audit({ ...event, tenant }, tx),
+    delivery: platform.delivery,
+    session: (id) => platform.openSession({ tenantId: tenant.id, db: databaseOf(tenant), id }),
+    permissionsOf: (maker) => permissionsOfMaker(platform, tenant, maker),
+  };
+  const getters = Object.getOwnPropertyDescriptors(TenantCapabilities.prototype);
+  const values = Object.entries(getters).flatMap(([name, { get }]) =>
+    get ? [[name, get.call(capabilities)] as const] : [],
+  );
+  // All of them: for a tenant none is undefined.
+  return { tenant, ...scope, ...Object.fromEntries(values) } as TenantScope<Tables>;
+}
