@@ -93,10 +93,7 @@ export class Batch {
     this.#scopeStatement = scoping?.statement;
     this.#statement = statement;
     let answers = "";
-    for (const name of prepared.takeClosed()) {
-      outbox.close(name);
-      answers += answerTo.close;
-    }
+    for (const name of prepared.takeClosed()) outbox.close(name);
     const mark = outbox.mark();
     try {
       if (begin !== undefined) {
@@ -149,7 +146,7 @@ export class Batch {
       } else if (type === code.readyForQuery) {
         this.#ready();
       }
-    } else {
+    } else if (type !== code.closeComplete) {
       this.#session.destroy(new Error(foreign));
     }
   }
@@ -249,9 +246,11 @@ export class Batch {
 
 const foreign = "an answer does not belong to its statement";
 
-/** The types of the messages that each message is answered with. */
+/**
+ * The types of the messages that each message is answered with. That a statement was closed is not among them: a
+ * pooler may say so before it has passed on what was to come first, and nobody waits for it.
+ */
 const answerTo = {
-  close: "3",
   parse: "1",
   describe: "tT",
   /** Bind and Execute; rows come before the `C`. */

@@ -299,6 +299,18 @@ test.each([
   for (const end of ends) expect(end).toMatchObject([{ name: "ConnectionLost", sent: true }]);
 });
 
+test("that a statement was closed may be said early, and late", async () => {
+  const connected = connect();
+  const ends = await ask(connected, 1, "text");
+  const closed = message("3");
+  const parsed = message("1");
+  for (const bytes of [closed, parsed, closed, own.subarray(parsed.length), closed]) {
+    connected.receive(bytes);
+  }
+  expect(ends).toMatchObject([[{ rows: [["a", "b"]] }]]);
+  expect(connected.session.isIdle).toBe(true);
+});
+
 test("what comes while nothing was sent is the client's", () => {
   const connected = connect();
   const ends: unknown[] = [];
