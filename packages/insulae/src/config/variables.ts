@@ -1,6 +1,6 @@
 /**
  * Every variable of the environment, with its other names; the reference in `docs/` is made from it.
- * Those of the ways out are in `channels.ts`, beside what they come to.
+ * Those of the ways out are in `config.channels.ts`, beside what they come to.
  */
 import { resolve } from "node:path";
 import { channelVariables } from "./channels.ts";

@@ -33,7 +33,7 @@ function capture(target: object, callee: Callee, frames: number): void {
   Error.stackTraceLimit = limit;
 }
 
-const kernel = fileURLToPath(new URL("../", import.meta.url));
+const kernel = fileURLToPath(new URL("./", import.meta.url));
 
 /**
  * The first frame of an application's code, or of a feature: `src/notes/notes.queries.ts:12:5`, from the
