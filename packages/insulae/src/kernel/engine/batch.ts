@@ -12,19 +12,13 @@
  * of it: the Sync commits or rolls back, and with that the setting is gone. One round trip.
  *
  * The first row that comes back says which tenant the answer is for. A batch takes an answer only if
- * that is its own tenant and if exactly its own commands completed; anything else means that answers
- * and statements on this connection no longer match, and the connection is destroyed.
+ * that is its own tenant and if exactly those messages come that answer its own, in their order; anything
+ * else means that answers and statements on this connection no longer match, and the connection is destroyed.
  */
-import { type Connection, type FieldDef, Query } from "pg";
+import type { DatabaseError } from "pg";
+import { code, errorOf, fieldsOf, startsWith, tagOf, textsOf } from "../database/pg-messages.ts";
 import { noteStatement } from "../lib/errors.ts";
-import {
-  ConnectionLost,
-  endsSession,
-  isDatabaseError,
-  isOutdated,
-  isStalePlan,
-  noteDeletion,
-} from "./errors.ts";
+import { ConnectionLost, endsSession, isOutdated, isStalePlan, noteDeletion } from "./errors.ts";
 import type { Session } from "./pipelined-connection.ts";
 import { type PreparedStatement, toColumns } from "./prepared.ts";
 import { dataSchema, type Scope } from "./scope.ts";
@@ -58,96 +52,121 @@ export interface StatementResult<Row = Record<string, unknown>> {
 /** The end of a batch: its result, or its error. Called exactly once. */
 export type BatchEnd = (error: Error | undefined, result: StatementResult | undefined) => void;
 
-interface Message {
-  readonly fields: (string | null)[];
-}
+/** What a batch needs of the connection that it is sent over. */
+type BatchSession = Pick<
+  Session,
+  "outbox" | "prepared" | "parserOf" | "destroy" | "remove" | "isClean"
+>;
 
-// pg calls these methods as the server's messages arrive (client.js); a batch is a `pg.Query`,
-// because that is what pg accepts in pipeline mode.
-export class Batch extends Query {
+export class Batch {
   readonly request: BatchRequest;
   /** It has left the process, or may have. */
   sent = false;
-  readonly #session: Session;
+  readonly #session: BatchSession;
   readonly #end: BatchEnd;
-  #statement: PreparedStatement | undefined;
-  #scopeStatement: PreparedStatement | undefined;
+  readonly #statement: PreparedStatement;
+  readonly #scopeStatement: PreparedStatement | undefined;
+  /** The types of the messages that the server answers with, but for rows and errors, and which is next. */
+  readonly #answers: string;
+  #next = 0;
   /** Commands whose completion comes before the statement's own. */
   #ahead = 0;
   #unproven: string | undefined;
   #rows: unknown[] = [];
-  #tag: string | undefined;
+  #tag = "";
   #error: Error | undefined;
-  /** Why it was not sent, if one of its values has no text. */
-  #refused: Error | undefined;
   #ended = false;
 
-  constructor(session: Session, request: BatchRequest, end: BatchEnd) {
-    super("");
+  /**
+   * Writes it to the session's outbox.
+   *
+   * @throws Error if one of its values has no text: then nothing of it is written.
+   */
+  constructor(session: BatchSession, request: BatchRequest, end: BatchEnd) {
     this.#session = session;
     this.request = request;
     this.#end = end;
-    this.submit = this.#submit;
-  }
-
-  #submit(): Error | null {
-    const { outbox, prepared } = this.#session;
-    const { text, values, schema, scope, begin, readOnly } = this.request;
+    const { outbox, prepared } = session;
+    const { text, values, schema, scope, begin, readOnly } = request;
     const scoping = scope && prepared.use(scopeStatement(scope, readOnly), "");
     const { statement, isNew } = prepared.use(text, schema);
+    this.#scopeStatement = scoping?.statement;
+    this.#statement = statement;
+    let answers = "";
     for (const name of prepared.takeClosed()) outbox.close(name);
     const mark = outbox.mark();
     try {
       if (begin !== undefined) {
         outbox.parse("", begin);
         outbox.execute("", []);
+        answers += answerTo.parse + answerTo.execute;
         this.#ahead += 1;
       }
       if (scope !== undefined && scoping !== undefined) {
-        if (scoping.isNew) outbox.parse(scoping.statement.name, scoping.statement.sql);
+        if (scoping.isNew) {
+          outbox.parse(scoping.statement.name, scoping.statement.sql);
+          answers += answerTo.parse;
+        }
         outbox.execute(scoping.statement.name, scopeValues(scope, readOnly));
+        answers += answerTo.execute;
         this.#unproven = scope.tenantId;
         this.#ahead += 1;
       }
       if (isNew) {
         outbox.parse(statement.name, statement.sql);
         outbox.describe(statement.name);
+        answers += answerTo.parse + answerTo.describe;
       }
       outbox.execute(statement.name, values);
       outbox.sync();
     } catch (error) {
-      // A value that has no text: nothing of this batch is sent, so what is new in it isn't parsed.
+      // What is new in it isn't parsed.
       outbox.rewind(mark);
       if (isNew) prepared.forget(statement);
       if (scoping?.isNew) prepared.forget(scoping.statement);
-      this.#refused = error instanceof Error ? error : new Error(String(error));
-      return this.#refused;
+      throw error;
     }
-    this.#scopeStatement = scoping?.statement;
-    this.#statement = statement;
-    return null;
+    this.#answers = answers + answerTo.execute + answerTo.sync;
   }
 
-  handleRowDescription(message: { fields: FieldDef[] }): void {
-    if (this.#statement !== undefined) {
-      this.#statement.columns = toColumns(message.fields, this.#session.parserOf);
+  /** Takes the next message of the server's answer. @throws MalformedMessage */
+  receive(type: number, bytes: Buffer, start: number, end: number): void {
+    const expected = this.#answers.charCodeAt(this.#next);
+    if (type === code.dataRow && expected === code.commandComplete) {
+      this.#row(bytes, start, end);
+    } else if (type === code.errorResponse) {
+      this.#fail(errorOf(bytes, start, end));
+    } else if (type === expected || type === insteadOf[expected]) {
+      this.#next += 1;
+      if (type === code.commandComplete) {
+        if (this.#ahead > 0) this.#ahead -= 1;
+        else this.#tag = tagOf(bytes, start, end);
+      } else if (type === code.rowDescription) {
+        this.#statement.columns = toColumns(fieldsOf(bytes, start, end), this.#session.parserOf);
+      } else if (type === code.readyForQuery) {
+        this.#ready();
+      }
+    } else if (type !== code.closeComplete) {
+      this.#session.destroy(new Error(foreign));
     }
   }
 
-  handleDataRow(message: Message): void {
+  #row(bytes: Buffer, start: number, end: number): void {
     if (this.#ahead > 0) {
-      if (message.fields[0] === this.#unproven) this.#unproven = undefined;
+      const tenant = this.#unproven;
+      if (tenant !== undefined && startsWith(tenant, bytes, start, end)) this.#unproven = undefined;
       return;
     }
     if (this.#unproven !== undefined) return; // refused at the end
+    const texts = textsOf(bytes, start, end);
     if (this.request.rows === "text") {
-      this.#rows.push(message.fields);
+      this.#rows.push(texts);
       return;
     }
-    const columns = this.#statement?.columns ?? [];
-    if (message.fields.length < columns.length) this.#misfit();
+    const { columns } = this.#statement;
+    if (texts.length < columns.length) this.#misfit();
     try {
-      this.#rows.push(toRow(columns, message.fields));
+      this.#rows.push(toRow(columns, texts));
     } catch (error) {
       this.#error ??= error as Error;
     }
@@ -158,58 +177,32 @@ export class Batch extends Query {
    * it was executed, and nobody knows which value is whose.
    */
   #misfit(): void {
-    if (this.#statement !== undefined) this.#session.prepared.outdate(this.#statement);
+    this.#session.prepared.outdate(this.#statement);
     this.#error ??= new ConnectionLost(
       true,
       new Error("a row has fewer columns than were described"),
     );
   }
 
-  handleCommandComplete(message: { text: string }): void {
-    if (this.#ahead > 0) this.#ahead -= 1;
-    else this.#tag = message.text;
-  }
-
-  handleEmptyQuery(): void {
-    this.#tag = "";
-  }
-
-  handleCopyInResponse(): void {
-    this.#session.destroy(new Error("COPY on a connection that is shared"));
-  }
-
-  handleCopyData(): void {
-    this.#session.destroy(new Error("COPY on a connection that is shared"));
-  }
-
-  /** An error of the server, or of the connection; pg's own signature. */
-  handleError(error: Error, _connection: Connection): void {
+  /** The server skips the rest of the batch, up to its Sync. */
+  #fail(error: DatabaseError): void {
     const session = this.#session;
-    if (this.#statement === undefined) {
-      // Nothing of it was sent: because of a value of its own, or because the connection is gone,
-      // which pg knows a moment before its `end` tells us.
-      if (error === this.#refused) this.end(error);
-      else session.destroy(error);
+    if (endsSession(error)) {
+      session.destroy(error);
       return;
     }
-    if (isDatabaseError(error) && !endsSession(error) && session.holds(this)) {
-      const isStale = isStalePlan(error);
-      if (isStale && this.#scopeStatement) session.prepared.forget(this.#scopeStatement);
-      if (isOutdated(error)) session.prepared.outdate(this.#statement);
-      else if (isStale || !this.#statement.ready) session.prepared.forget(this.#statement);
-      if (!isStale && this.#unproven !== undefined && !this.#isOfOwnRole(error)) {
-        session.destroy(new Error("an error does not belong to its statement", { cause: error }));
-        return;
-      }
-      noteDeletion(error, this.request.text);
-      noteStatement(error, this.request.text);
-      this.#error = error;
-      // pg is done with a query at its error. This one ends at its ReadyForQuery, which tells
-      // whether the connection is fit for the next.
-      session.awaitReady(this);
+    const isStale = isStalePlan(error);
+    if (isStale && this.#scopeStatement) session.prepared.forget(this.#scopeStatement);
+    if (isOutdated(error)) session.prepared.outdate(this.#statement);
+    else if (isStale || !this.#statement.ready) session.prepared.forget(this.#statement);
+    if (!isStale && this.#unproven !== undefined && !this.#isOfOwnRole(error)) {
+      session.destroy(new Error("an error does not belong to its statement", { cause: error }));
       return;
     }
-    session.destroy(error);
+    noteDeletion(error, this.request.text);
+    noteStatement(error, this.request.text);
+    this.#error = error;
+    this.#next = this.#answers.length - 1;
   }
 
   /**
@@ -221,15 +214,14 @@ export class Batch extends Query {
     return role !== undefined && error.message.includes(`"${role}"`);
   }
 
-  handleReadyForQuery(): void {
-    if (this.#ended) return;
+  #ready(): void {
     const session = this.#session;
     if (this.#error === undefined) {
-      if (this.#ahead !== 0 || this.#tag === undefined || this.#unproven !== undefined) {
-        session.destroy(new Error("an answer does not belong to its statement"));
+      if (this.#unproven !== undefined) {
+        session.destroy(new Error(foreign));
         return;
       }
-      if (this.#statement !== undefined) this.#statement.ready = true;
+      this.#statement.ready = true;
     }
     if (!session.isClean) {
       session.destroy(new Error("a statement left its transaction open"));
@@ -242,15 +234,35 @@ export class Batch extends Query {
     if (this.#ended) return;
     this.#ended = true;
     this.#session.remove(this);
-    if (error === undefined) this.#end(undefined, toResult(this.#tag ?? "", this.#rows));
+    if (error === undefined) this.#end(undefined, toResult(this.#tag, this.#rows));
     else this.#end(error, undefined);
   }
 
   /** Ends it without an answer. */
-  lose(sent: boolean, cause: Error): void {
-    this.end(this.#error ?? new ConnectionLost(sent, cause));
+  lose(cause: Error): void {
+    this.end(this.#error ?? new ConnectionLost(this.sent, cause));
   }
 }
+
+const foreign = "an answer does not belong to its statement";
+
+/**
+ * The types of the messages that each message is answered with. That a statement was closed is not among them: a
+ * pooler may say so before it has passed on what was to come first, and nobody waits for it.
+ */
+const answerTo = {
+  parse: "1",
+  describe: "tT",
+  /** Bind and Execute; rows come before the `C`. */
+  execute: "2C",
+  sync: "Z",
+};
+
+/** What may come for another: a statement without rows has no description, one without text no completion. */
+const insteadOf: Readonly<Record<number, number>> = {
+  [code.rowDescription]: code.noData,
+  [code.commandComplete]: code.emptyQuery,
+};
 
 const setTenant = "set_config('app.current_tenant_id', $1, true)";
 const setSchema = "set_config('search_path', $2, true), set_config('role', $3, true)";
@@ -290,7 +302,7 @@ function scopeValues({ tenantId, schema, role, quotas }: Scope, readOnly: boolea
 
 const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
-function toRow(columns: PreparedStatement["columns"], fields: Message["fields"]) {
+function toRow(columns: PreparedStatement["columns"], fields: readonly (string | null)[]) {
   const row: Record<string, unknown> = {};
   for (let i = 0; i < fields.length; i += 1) {
     const column = columns[i];

@@ -8,7 +8,7 @@ import { type ConnectionConfig, checkSettings, explained } from "./session-setti
 const pausesMs = [50, 150, 400];
 
 /**
- * A connected client in pipeline mode. What goes away by itself (connection refused, starting up,
+ * A connected client. What goes away by itself (connection refused, starting up,
  * too many clients) is tried again for about half a second.
  *
  * @param timeoutMs for each try, and for the look at its settings.
@@ -74,7 +74,6 @@ async function connectOnce(
     keepAlive: true,
     types: typeParsers,
     ...config,
-    pipeline: true,
   });
   const ignore = () => {};
   client.on("error", ignore);

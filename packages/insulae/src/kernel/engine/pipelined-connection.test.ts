@@ -145,18 +145,38 @@ test("the server refuses what writes where it was told that the statement reads"
   lease.release();
 });
 
-test("what is asked for while only pg knows that the connection is gone was not sent", async () => {
+test("a connection's client and its session take turns", async () => {
   const lease = await broker.lease(engine.target);
-  const pid = "select pg_backend_pid() as pid";
-  expect(await send(lease, pid)).toMatchObject({ command: "SELECT" });
-  // pg sets this a moment before it says so; after it, each statement is refused by pg itself.
-  Reflect.set(lease.client, "_queryable", false);
-  const cause = { message: expect.stringMatching("not queryable") };
-  const lost = { name: "ConnectionLost", sent: false, cause };
-  const outcomes = [1, 2].map(() => send(lease, pid).catch((error: unknown) => error));
-  expect(await Promise.all(outcomes)).toMatchObject([lost, lost]);
-  expect(lease.session.lost).toBeDefined();
+  const asked = lease.client.query("select pg_sleep(0.05), 1 as n");
+  await expect(send(lease, "select 2 as n")).rejects.toThrow("awaits an answer");
+  expect((await asked).rows).toMatchObject([{ n: 1 }]);
+  await lease.client.query("begin");
+  expect(lease.session.isIdle).toBe(false);
+  await lease.client.query("rollback");
+  expect((await send(lease, "select 3 as n")).rows).toEqual([{ n: 3 }]);
+  // What is behind a statement of the session's is answered behind it.
+  const first = send(lease, "select 4 as n");
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  const second = lease.client.query("select 5 as n");
+  expect((await first).rows).toEqual([{ n: 4 }]);
+  expect((await second).rows).toEqual([{ n: 5 }]);
+  expect(lease.session.isIdle).toBe(true);
   lease.release();
+});
+
+test("notices, new settings and notifications do not disturb an answer", async () => {
+  const lease = await broker.lease(engine.target);
+  const heard: unknown[] = [];
+  lease.client.on("notification", ({ payload }) => heard.push(payload));
+  await lease.client.query("listen here");
+  const noisy = `do $$ begin
+    raise notice 'a notice'; set application_name = 'renamed'; perform pg_notify('here', 'told');
+  end $$`;
+  const answers = await Promise.all([send(lease, noisy), send(lease, "select 1 as n")]);
+  expect(answers).toMatchObject([{ command: "DO" }, { rows: [{ n: 1 }] }]);
+  await expect.poll(() => heard).toEqual(["told"]);
+  lease.destroy();
 });
 
 test("an error of a foreign key says whether a deletion violated it", async () => {

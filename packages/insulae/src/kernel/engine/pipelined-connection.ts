@@ -4,8 +4,16 @@
  * load that is what fills the pipeline, and an idle loop gets there at once.
  */
 import type { Client } from "pg";
+import {
+  code,
+  createMessageReader,
+  headerLength,
+  isUnasked,
+  type Receive,
+} from "../database/pg-messages.ts";
 import { Fifo } from "../lib/fifo.ts";
 import { Batch, type BatchEnd, type BatchRequest } from "./batch.ts";
+import { ConnectionLost } from "./errors.ts";
 import { createPreparedStatements, type PreparedStatements } from "./prepared.ts";
 import { createOutbox, type Outbox } from "./wire-buffer.ts";
 
@@ -29,19 +37,14 @@ export interface Session {
   destroy(reason: Error): void;
 
   // For the batches of this session.
-  holds(batch: Batch): boolean;
   remove(batch: Batch): void;
-  awaitReady(batch: Batch): void;
+  /** No transaction is open, or one may be. */
   readonly isClean: boolean;
 }
 
-/** What pg keeps to itself; it is pinned exactly. */
-interface ClientInternals {
-  _activeQuery: unknown;
-  _sentQueryQueue: unknown[];
-  _queryQueue: unknown[];
-  /** The server has answered the last one in full; after an error that comes a little later. */
-  readyForQuery: boolean;
+/** What the types of pg leave out: false while it awaits an answer. */
+interface ReadyState {
+  readonly readyForQuery?: boolean;
 }
 
 /** Is told of each statement that has ended. */
@@ -51,24 +54,31 @@ export type StatementWatch = (
   failed: boolean,
 ) => void;
 
-/** @param client connected, in pipeline mode; `error` and `end` are listened to by the broker. */
+/**
+ * @param client connected, and nothing under way on it; `error` and `end` are listened to by the broker. Its
+ *   socket is read here from now on. What answers no statement of the session's is handed to the client, so
+ *   that it can be used as well, in turn.
+ */
 export function createSession(
   client: Client,
   maxPrepared: number,
   watch?: StatementWatch,
 ): Session {
   const outbox = createOutbox();
-  const internals = client as unknown as ClientInternals;
+  const { stream } = client.connection;
+  const clientsListeners = stream.listeners("data");
   const underway = new Fifo<Batch>();
   /** What is in the outbox is theirs. */
   const unsent: Batch[] = [];
+  let status = client.getTransactionStatus();
   let lost: Error | undefined;
   let scheduled = false;
+
+  const isClientBusy = () => (client as ReadyState).readyForQuery !== true;
 
   const flush = () => {
     scheduled = false;
     if (lost !== undefined) return;
-    const { stream } = client.connection;
     if (!stream.writable) {
       session.destroy(new Error("the socket is closed"));
       return;
@@ -78,6 +88,29 @@ export function createSession(
     unsent.length = 0;
     if (bytes !== undefined) stream.write(bytes);
   };
+
+  const receive: Receive = (type, bytes, start, end) => {
+    if (lost !== undefined) return;
+    if (type === code.readyForQuery) status = statusOf(bytes[start]);
+    const batch = underway.first;
+    if (batch?.sent === true && !isUnasked(type)) {
+      batch.receive(type, bytes, start, end);
+      return;
+    }
+    const message = bytes.subarray(start - headerLength, end);
+    for (const listener of clientsListeners) listener.call(stream, message);
+  };
+  const read = createMessageReader(receive);
+
+  stream.removeAllListeners("data");
+  stream.on("data", (chunk: Buffer) => {
+    if (lost !== undefined) return;
+    try {
+      read(chunk);
+    } catch (error) {
+      session.destroy(error instanceof Error ? error : new Error(String(error)));
+    }
+  });
 
   const watched = (end: BatchEnd): BatchEnd => {
     const since = performance.now();
@@ -93,15 +126,26 @@ export function createSession(
     prepared: createPreparedStatements(maxPrepared),
     parserOf: (oid) => client.getTypeParser(oid, "text") as (text: string) => unknown,
     inTransaction: false,
-    submit(request, end) {
-      const batch = new Batch(session, request, watch ? watched(end) : end);
+    submit(request, given) {
+      const end = watch ? watched(given) : given;
+      const refuse = (error: Error) => process.nextTick(end, error, undefined);
       if (lost !== undefined) {
-        batch.lose(false, lost);
+        end(new ConnectionLost(false, lost), undefined);
+        return;
+      }
+      if (isClientBusy()) {
+        refuse(new Error("the connection's client awaits an answer"));
+        return;
+      }
+      let batch: Batch;
+      try {
+        batch = new Batch(session, request, end);
+      } catch (error) {
+        refuse(error instanceof Error ? error : new Error(String(error)));
         return;
       }
       underway.push(batch);
       unsent.push(batch);
-      client.query(batch);
       if (!scheduled) {
         scheduled = true;
         setImmediate(flush);
@@ -114,37 +158,29 @@ export function createSession(
       return lost;
     },
     get isWaiting() {
-      return (
-        internals._activeQuery !== null ||
-        internals._sentQueryQueue.length > 0 ||
-        internals._queryQueue.length > 0
-      );
+      return underway.size > 0 || isClientBusy();
     },
     get isIdle() {
-      return (
-        lost === undefined &&
-        internals.readyForQuery &&
-        client.getTransactionStatus() === "I" &&
-        !session.isWaiting
-      );
+      return lost === undefined && status === "I" && !session.isWaiting;
     },
     destroy(reason) {
       if (lost !== undefined) return;
       lost = reason;
-      client.connection.stream.destroy();
-      for (const batch of underway.toArray()) batch.lose(batch.sent, reason);
+      stream.destroy();
+      for (const batch of underway.toArray()) batch.lose(reason);
       unsent.length = 0;
     },
-    holds: (batch) => underway.has(batch) && lost === undefined,
     remove(batch) {
       underway.delete(batch);
     },
-    awaitReady(batch) {
-      internals._activeQuery = batch;
-    },
     get isClean() {
-      return session.inTransaction || client.getTransactionStatus() === "I";
+      return session.inTransaction || status === "I";
     },
   };
   return session;
+}
+
+function statusOf(byte: number | undefined): "I" | "T" | "E" {
+  if (byte === 0x49) return "I";
+  return byte === 0x54 ? "T" : "E";
 }

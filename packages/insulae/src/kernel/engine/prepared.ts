@@ -10,7 +10,7 @@
  * gives statements of one text to PostgreSQL once for each of its connections, so the same text would lead
  * to the outdated statement again.
  */
-import type { FieldDef } from "pg";
+import type { Field } from "../database/pg-messages.ts";
 
 export interface PreparedStatement {
   readonly name: string;
@@ -123,7 +123,7 @@ export function createPreparedStatements(limit: number): PreparedStatements {
 }
 
 export const toColumns = (
-  fields: readonly FieldDef[],
+  fields: readonly Field[],
   parserOf: (oid: number) => (text: string) => unknown,
 ): readonly Column[] =>
-  fields.map((field) => ({ name: field.name, parse: parserOf(field.dataTypeID) }));
+  fields.map((field) => ({ name: field.name, parse: parserOf(field.typeOid) }));

@@ -5,13 +5,7 @@
  *
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
-import { createRequire } from "node:module";
-
-// The mapping of values to text is pg's own (dates, arrays, objects as JSON), so that a parameter
-// means the same on a lane as anywhere else. It is not part of its typed API; pg is pinned exactly.
-const { prepareValue } = createRequire(import.meta.url)("pg/lib/utils") as {
-  prepareValue: (value: unknown) => string | Buffer | null;
-};
+import { parameterText } from "../database/parameter-text.ts";
 
 export interface Outbox {
   parse(name: string, text: string): void;
@@ -106,7 +100,7 @@ export function createOutbox(): Outbox {
     execute(name, values) {
       // The protocol counts them in 16 bits: one more, and the rest would be read as other messages.
       if (values.length > 0xffff) throw new RangeError("a statement has more than 65535 values");
-      const mapped = values.map(toWire);
+      const mapped = values.map(parameterText);
       const body = begin(0x42); // B
       string(""); // the unnamed portal
       string(name);
@@ -143,9 +137,3 @@ export function createOutbox(): Outbox {
 
 /** Execute the unnamed portal, without a limit of rows. */
 const executeMessage = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
-
-function toWire(value: unknown): string | Buffer | null {
-  if (typeof value === "string") return value;
-  if (typeof value === "number") return String(value);
-  return prepareValue(value);
-}
