@@ -16,7 +16,7 @@
  * else means that answers and statements on this connection no longer match, and the connection is destroyed.
  */
 import type { DatabaseError } from "pg";
-import { code, errorOf, fieldsOf, startsWith, tagOf, textsOf } from "../database/pg-messages.ts";
+import { code, errorOf, fieldsOf, startsWith, tagOf, textsOf } from "./pg-messages.ts";
 import { noteStatement } from "../lib/errors.ts";
 import { ConnectionLost, endsSession, isOutdated, isStalePlan, noteDeletion } from "./errors.ts";
 import type { Session } from "./pipelined-connection.ts";

@@ -10,7 +10,7 @@ import {
   headerLength,
   isUnasked,
   type Receive,
-} from "../database/pg-messages.ts";
+} from "./pg-messages.ts";
 import { Fifo } from "../lib/fifo.ts";
 import { Batch, type BatchEnd, type BatchRequest } from "./batch.ts";
 import { ConnectionLost } from "./errors.ts";

@@ -10,7 +10,7 @@
  * gives statements of one text to PostgreSQL once for each of its connections, so the same text would lead
  * to the outdated statement again.
  */
-import type { Field } from "../database/pg-messages.ts";
+import type { Field } from "./pg-messages.ts";
 
 export interface PreparedStatement {
   readonly name: string;

@@ -5,7 +5,7 @@
  *
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
-import { parameterText } from "../database/parameter-text.ts";
+import { parameterText } from "./parameter-text.ts";
 
 export interface Outbox {
   parse(name: string, text: string): void;

@@ -3,9 +3,9 @@ import { EventEmitter } from "node:events";
 import fc from "fast-check";
 import pg from "pg";
 import { expect, test } from "vitest";
-import type { BatchRequest } from "../engine/batch.ts";
-import { scopeOf, tenantA, tenantB } from "../engine/engine-fixture.ts";
-import { createSession } from "../engine/pipelined-connection.ts";
+import type { BatchRequest } from "./batch.ts";
+import { scopeOf, tenantA, tenantB } from "./engine-fixture.ts";
+import { createSession } from "./pipelined-connection.ts";
 import { createMessageReader, errorOf, fieldsOf, textsOf } from "./pg-messages.ts";
 
 const int16 = (value: number) => Buffer.from([value >> 8, value & 255]);
