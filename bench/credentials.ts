@@ -7,7 +7,7 @@ import {
 import { epochOf } from "../packages/insulae/src/kernel/identity/authority.ts";
 import { sessionCookie } from "../packages/insulae/src/kernel/identity/cookie-sessions.ts";
 import type { RequestFacts } from "../packages/insulae/src/kernel/identity/resolution.ts";
-import type { TenantId, UserId } from "../packages/insulae/src/kernel/tenancy/tenant.ts";
+import type { TenantId, UserId } from "../packages/insulae/src/kernel/lib/ids.ts";
 import type { Database } from "./database.ts";
 import type { Caller } from "./dataset.ts";
 import type { Services } from "./insulae.ts";

@@ -18,9 +18,9 @@ import {
   signingKeySealer,
 } from "../packages/insulae/src/kernel/identity/signing-keys.ts";
 import { createTokens, type Tokens } from "../packages/insulae/src/kernel/identity/tokens.ts";
+import type { TenantId, UserId } from "../packages/insulae/src/kernel/lib/ids.ts";
 import { createSecrets } from "../packages/insulae/src/kernel/lib/secrets.ts";
 import { createLogger } from "../packages/insulae/src/kernel/telemetry/log.ts";
-import type { TenantId, UserId } from "../packages/insulae/src/kernel/tenancy/tenant.ts";
 import type { Database } from "./database.ts";
 import {
   type Caller,

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { epochOf } from "../../packages/insulae/src/kernel/identity/authority.ts";
-import type { TenantId, UserId } from "../../packages/insulae/src/kernel/tenancy/tenant.ts";
+import type { TenantId, UserId } from "../../packages/insulae/src/kernel/lib/ids.ts";
 import { tenantId } from "../dataset.ts";
 import { count, megabytes, milliseconds, percent, times } from "../format.ts";
 import { type LoadResult, runLoad } from "../load.ts";

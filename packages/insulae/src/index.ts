@@ -1,5 +1,5 @@
 /** The public API of Insulae. */
-import "./supported-node.ts";
+import "./kernel/lib/supported-node.ts";
 
 export { type ColumnType, type Generated, type Kysely, sql } from "kysely";
 export { type Static, type TSchema, Type } from "typebox";
@@ -78,9 +78,12 @@ export {
 export type { PlatformJobs, SendOptions, TenantJobs } from "./kernel/jobs/jobs.ts";
 export { PermanentFailure } from "./kernel/jobs/worker.ts";
 export { AppError, defineError, orThrow } from "./kernel/lib/errors.ts";
+export type { TenantId, UserId } from "./kernel/lib/ids.ts";
 export { Json } from "./kernel/lib/json.ts";
 export { textFrame } from "./kernel/lib/text-frame.ts";
 export { type MailTemplate, mailTemplate } from "./kernel/mail/template.ts";
+export type { HostSettings } from "./kernel/model/host-settings.ts";
+export type { Tenant } from "./kernel/model/tenant.ts";
 export type { OpenedSession, Session } from "./kernel/sessions/session.ts";
 export type { TenantStorage } from "./kernel/storage/storage.ts";
 export {
@@ -93,10 +96,8 @@ export {
   type Metrics,
 } from "./kernel/telemetry/metrics.ts";
 export { tenantExists, tenantInactive, tenantNotFound } from "./kernel/tenancy/errors.ts";
-export type { HostSettings } from "./kernel/tenancy/host-settings.ts";
 export type { HostRegistration, RegisteredHost } from "./kernel/tenancy/hosts.ts";
 export { quotaExceeded } from "./kernel/tenancy/plans.ts";
-export type { Tenant, TenantId, UserId } from "./kernel/tenancy/tenant.ts";
 export {
   type SettingsShape,
   type TenantSettings,

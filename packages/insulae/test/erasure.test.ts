@@ -4,7 +4,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { coreFeatures, standardFeatures } from "../src/features/index.ts";
-import { isolations, type Tenant } from "../src/kernel/tenancy/tenant.ts";
+import { isolations, type Tenant } from "../src/kernel/model/tenant.ts";
 import { userTables } from "../src/kernel/tenancy/user-traces.ts";
 import { createTestApp } from "../src/testing/index.ts";
 import {

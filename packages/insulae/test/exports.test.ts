@@ -3,7 +3,7 @@ import { request } from "node:http";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { App } from "../src/app/app.ts";
 import { csvRecords } from "../src/kernel/lib/csv.ts";
-import { isolations } from "../src/kernel/tenancy/tenant.ts";
+import { isolations } from "../src/kernel/model/tenant.ts";
 import { addMember, createMember, type TestMember } from "../src/testing/fixtures.ts";
 import { createTestApp } from "../src/testing/index.ts";
 

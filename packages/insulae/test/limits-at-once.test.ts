@@ -1,7 +1,7 @@
 /** Limits on how many a tenant or user has of something hold, also for several requests at once. */
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { UserId } from "../src/kernel/tenancy/tenant.ts";
+import type { UserId } from "../src/kernel/lib/ids.ts";
 import { openTestPeople, type TestPeople } from "../src/testing/test-people.ts";
 
 let people: TestPeople;

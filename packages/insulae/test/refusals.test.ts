@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { App } from "../src/app/app.ts";
 import { loadConfig } from "../src/config/config.ts";
-import type { Tenant } from "../src/kernel/tenancy/tenant.ts";
+import type { Tenant } from "../src/kernel/model/tenant.ts";
 import { createMember, type TestMember } from "../src/testing/fixtures.ts";
 import { createTestApp } from "../src/testing/index.ts";
 import { openTestPeople } from "../src/testing/test-people.ts";

@@ -6,7 +6,7 @@
 import { Socket } from "node:net";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { feature, Type } from "../src/index.ts";
-import type { Tenant } from "../src/kernel/tenancy/tenant.ts";
+import type { Tenant } from "../src/kernel/model/tenant.ts";
 import { openTestPeople, type TestPeople } from "../src/testing/test-people.ts";
 
 const reading = feature("reading", {

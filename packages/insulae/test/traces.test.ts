@@ -1,7 +1,7 @@
 /** What others on the same PostgreSQL could see of a tenant: statements' texts, and notifications. */
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { isolations } from "../src/kernel/tenancy/tenant.ts";
+import { isolations } from "../src/kernel/model/tenant.ts";
 import { addMember, createMember } from "../src/testing/fixtures.ts";
 import { createTestApp } from "../src/testing/index.ts";
 import type { TestApp as App } from "../src/testing/test-app.ts";

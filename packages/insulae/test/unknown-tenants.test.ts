@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { dialects } from "../src/dialects/index.ts";
 import { coreFeatures, standardFeatures } from "../src/features/index.ts";
 import { routePath } from "../src/kernel/http/api/declarations.ts";
-import type { Tenant } from "../src/kernel/tenancy/tenant.ts";
+import type { Tenant } from "../src/kernel/model/tenant.ts";
 import { openTestPeople, type TestPeople } from "../src/testing/test-people.ts";
 
 let people: TestPeople;

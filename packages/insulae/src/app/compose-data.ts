@@ -7,13 +7,14 @@ import { createCaches } from "../kernel/cache/cache.ts";
 import { countCache } from "../kernel/cache/cache-metrics.ts";
 import { createRedisEntries } from "../kernel/cache/redis-entries.ts";
 import type { DataServices, RecordingServices } from "../kernel/feature/capabilities.ts";
+import type { TenantId } from "../kernel/lib/ids.ts";
 import { tenantSecrets } from "../kernel/lib/secrets.ts";
+import type { Tenant } from "../kernel/model/tenant.ts";
 import { createSessions as createRequestSessions } from "../kernel/sessions/session.ts";
 import { createSessionStore } from "../kernel/sessions/store.ts";
 import { openStorage } from "../kernel/storage/open-storage.ts";
 import { moduleLog } from "../kernel/telemetry/log.ts";
 import type { LogHub } from "../kernel/telemetry/log-hub.ts";
-import type { Tenant, TenantId } from "../kernel/tenancy/tenant.ts";
 import { createUsageCounts } from "../kernel/usage/counts.ts";
 import type { Installation } from "./installation.ts";
 

@@ -8,6 +8,7 @@ import type { IdentityServices } from "../kernel/feature/capabilities.ts";
 import { createApiKeyUse } from "../kernel/identity/api-key-use.ts";
 import { type Authenticate, createAuthentication } from "../kernel/identity/authentication.ts";
 import { createAuthority } from "../kernel/identity/authority.ts";
+import { createClientCertificates } from "../kernel/identity/client-certificates.ts";
 import { createCookieSessions } from "../kernel/identity/cookie-sessions.ts";
 import { createEndedSessions } from "../kernel/identity/ended-sessions.ts";
 import { createFactors } from "../kernel/identity/factors/factors.ts";
@@ -28,7 +29,6 @@ import { createTokens } from "../kernel/identity/tokens.ts";
 import { shareOf } from "../kernel/lib/worker-share.ts";
 import type { Outbound } from "../kernel/net/outbound.ts";
 import { moduleLog } from "../kernel/telemetry/log.ts";
-import { createClientCertificates } from "../kernel/tls/client-certificates.ts";
 import type { Installation } from "./installation.ts";
 
 export interface ComposedIdentity {

@@ -19,6 +19,7 @@ import type { DataServices, IdentityServices } from "../kernel/feature/capabilit
 import { createPlatform, type Platform } from "../kernel/feature/platform.ts";
 import type { Authenticate } from "../kernel/identity/authentication.ts";
 import { createJobRunner, type JobRunner } from "../kernel/jobs/runner.ts";
+import type { UserId } from "../kernel/lib/ids.ts";
 import { shareOf } from "../kernel/lib/worker-share.ts";
 import { createMailSender, type MailSender, mailsAtATime } from "../kernel/mail/sender.ts";
 import { createDns, type Dns } from "../kernel/net/dns.ts";
@@ -26,7 +27,6 @@ import { createOutbound } from "../kernel/net/outbound.ts";
 import { moduleLog } from "../kernel/telemetry/log.ts";
 import { createLogHub, type LogHub } from "../kernel/telemetry/log-hub.ts";
 import type { Catalogue } from "../kernel/tenancy/catalogue.ts";
-import type { UserId } from "../kernel/tenancy/tenant.ts";
 import type { TenantSettings } from "../kernel/tenancy/tenant-settings.ts";
 import { composeData, composeRecording } from "./compose-data.ts";
 import { composeIdentity } from "./compose-identity.ts";

@@ -3,7 +3,7 @@
  * The installed command `insulae`. This file only checks Node's version, in syntax that any Node
  * understands, before it loads the rest.
  */
-import { nodeProblem } from "../node-version.ts";
+import { nodeProblem } from "../kernel/lib/node-version.ts";
 
 if (nodeProblem === undefined) import("./main.ts");
 else {

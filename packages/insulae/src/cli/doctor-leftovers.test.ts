@@ -5,7 +5,7 @@ import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { stockApplication } from "../app/application.ts";
 import { loadConfig } from "../config/config.ts";
-import type { Tenant } from "../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../kernel/model/tenant.ts";
 import { createTestApp } from "../testing/index.ts";
 import type { TestApp as App } from "../testing/test-app.ts";
 import { withDatabase } from "../testing/test-database.ts";

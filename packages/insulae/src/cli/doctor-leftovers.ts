@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import type pg from "pg";
 import type { Installation } from "../app/installation.ts";
 import { withOwner } from "../kernel/engine/connect.ts";
+import type { Placement } from "../kernel/model/tenant.ts";
 import { findLoginProblems } from "../kernel/schema/isolation-check.ts";
 import { openStorage } from "../kernel/storage/open-storage.ts";
 import { asOwner } from "../kernel/tenancy/main-server.ts";
@@ -13,7 +14,6 @@ import {
   findStrayRows,
   type Stray,
 } from "../kernel/tenancy/strays.ts";
-import type { Placement } from "../kernel/tenancy/tenant.ts";
 import { type Check, look, ok, warning } from "./check.ts";
 import { controlPlaneDue } from "./migrate-status.ts";
 

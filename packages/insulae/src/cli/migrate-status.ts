@@ -1,11 +1,11 @@
 import type pg from "pg";
 import type { Installation } from "../app/installation.ts";
 import { withOwner, withOwnerOnce } from "../kernel/engine/connect.ts";
+import type { Placement } from "../kernel/model/tenant.ts";
 import { label, type MigrationPlan, MigrationRefused } from "../kernel/schema/ledger.ts";
 import { placementPlans } from "../kernel/schema/migrator.ts";
 import { asOwner, mainPlans } from "../kernel/tenancy/main-server.ts";
 import { byDatabase, listPlacements } from "../kernel/tenancy/migrate-all.ts";
-import type { Placement } from "../kernel/tenancy/tenant.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { exitCodes, explain } from "./failure.ts";
 import { withInstallation } from "./open.ts";

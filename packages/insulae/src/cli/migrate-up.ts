@@ -1,5 +1,5 @@
+import type { Placement } from "../kernel/model/tenant.ts";
 import { migrateAll, type PlacementOutcome } from "../kernel/tenancy/migrate-all.ts";
-import type { Placement } from "../kernel/tenancy/tenant.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { exitCodes, explain } from "./failure.ts";
 import { auditCommand, withInstallation } from "./open.ts";

@@ -94,7 +94,7 @@ export async function startWorkers(
 
 /** One-time work before the workers start. Its modules are not needed afterwards. */
 async function prepare(application: Application, config: Config, log: Logger, note: Note) {
-  const { prepareNode } = await import("../prepare-node.ts");
+  const { prepareNode } = await import("./prepare-node.ts");
   return prepareNode(application, config, log, note, async (ensureAdmin) => ({
     name: application.name,
     admin: await firstAdmin(config, ensureAdmin, config.env !== "production"),

@@ -4,7 +4,7 @@ import { viewOf } from "../features/tenants/tenants.feature.ts";
 import { createOwnerUser, isVerificationRequired } from "../features/users/users.feature.ts";
 import type { AuditAction } from "../kernel/audit/audit.ts";
 import { timeText } from "../kernel/lib/times.ts";
-import type { Isolation, Tenant } from "../kernel/tenancy/tenant.ts";
+import type { Isolation, Tenant } from "../kernel/model/tenant.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { CommandError, exitCodes } from "./failure.ts";

@@ -17,7 +17,7 @@ import { searched, searching } from "../kernel/data/search.ts";
 import type { RouteBuilder } from "../kernel/feature/feature.ts";
 import { idParams, nameText, nullable, oneOf, timestamp, uuid } from "../kernel/feature/fields.ts";
 import { orThrow } from "../kernel/lib/errors.ts";
-import type { Tenant } from "../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../kernel/model/tenant.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
 import {
   bracketFilters,

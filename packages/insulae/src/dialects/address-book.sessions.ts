@@ -15,8 +15,8 @@ import { mayBeAbsent } from "../kernel/http/body/form-body.ts";
 import { sessionCookie } from "../kernel/identity/cookie-sessions.ts";
 import { invalidToken } from "../kernel/identity/errors.ts";
 import { cookieIn, setCookie } from "../kernel/lib/cookies.ts";
+import type { Tenant } from "../kernel/model/tenant.ts";
 import { tenantAccessDenied, tenantInactive } from "../kernel/tenancy/errors.ts";
-import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
 
 const tokens = {

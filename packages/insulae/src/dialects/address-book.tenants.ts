@@ -11,9 +11,9 @@ import type { RouteBuilder } from "../kernel/feature/feature.ts";
 import { nameText, timestamp } from "../kernel/feature/fields.ts";
 import { validationFailed } from "../kernel/lib/http-errors.ts";
 import { normalised } from "../kernel/lib/text.ts";
+import type { TenantStatus } from "../kernel/model/tenant.ts";
 import type { ControlTables } from "../kernel/schema/control-tables.ts";
 import { hostTaken, tenantExists, tenantNotFound } from "../kernel/tenancy/errors.ts";
-import type { TenantStatus } from "../kernel/tenancy/tenant.ts";
 import { Done, addressBookErrors as errorShape } from "./address-book.errors.ts";
 import { makeDatabaseTenant } from "./master-tenant.ts";
 import {

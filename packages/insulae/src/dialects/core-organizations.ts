@@ -19,8 +19,8 @@ import { wrongContext } from "../kernel/identity/errors.ts";
 import { defineError } from "../kernel/lib/errors.ts";
 import { validationFailed } from "../kernel/lib/http-errors.ts";
 import { normalised } from "../kernel/lib/text.ts";
+import type { Tenant } from "../kernel/model/tenant.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
-import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { isError, messageOf } from "./shared.ts";
 
 export const coreErrors: ErrorShape = {

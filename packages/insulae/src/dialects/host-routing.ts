@@ -26,10 +26,10 @@ import { invalidCredentials, permissionDenied } from "../kernel/identity/errors.
 import { setCookie } from "../kernel/lib/cookies.ts";
 import { defineError } from "../kernel/lib/errors.ts";
 import { rateLimitExceeded } from "../kernel/lib/http-errors.ts";
+import type { Tenant } from "../kernel/model/tenant.ts";
 import { counter } from "../kernel/telemetry/metrics.ts";
 import { tenantRequired } from "../kernel/tenancy/errors.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
-import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import { isError } from "./shared.ts";
 
 /** Its documented messages, used instead of our titles. */

@@ -27,10 +27,10 @@ import { containing } from "../kernel/data/like.ts";
 import { type ErrorShape, feature } from "../kernel/feature/feature.ts";
 import { nameText, uuid } from "../kernel/feature/fields.ts";
 import type { Json } from "../kernel/lib/json.ts";
+import type { Tenant } from "../kernel/model/tenant.ts";
 import { hostTaken, tenantExists } from "../kernel/tenancy/errors.ts";
 import { tooManyTenants } from "../kernel/tenancy/ownership.ts";
 import { quotaExceeded } from "../kernel/tenancy/plans.ts";
-import type { Tenant } from "../kernel/tenancy/tenant.ts";
 import type { NewTenant } from "../kernel/tenancy/tenants.ts";
 import { isError, messageOf, type PageNumbers, pageOf } from "./shared.ts";
 

@@ -8,8 +8,8 @@ import { nullable, oneOf } from "../kernel/feature/fields.ts";
 import type { Platform } from "../kernel/feature/platform.ts";
 import { AppError, defineError } from "../kernel/lib/errors.ts";
 import { validationFailed } from "../kernel/lib/http-errors.ts";
+import type { Tenant } from "../kernel/model/tenant.ts";
 import { tenantAccessDenied } from "../kernel/tenancy/errors.ts";
-import type { Tenant } from "../kernel/tenancy/tenant.ts";
 
 /** Which tenant is the default, and whether it exists, is not secret. */
 export const noDefaultTenant = defineError(

@@ -1,5 +1,5 @@
 /** The public API for tests, `insulae/testing`. See docs/testing.md. */
-import "../supported-node.ts";
+import "../kernel/lib/supported-node.ts";
 
 export { createTestApp, type TestApp, type TestAppOptions, type TestMail } from "./test-app.ts";
 export type { TestClient, TestReply, TestRequest } from "./test-client.ts";

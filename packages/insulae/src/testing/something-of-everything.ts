@@ -1,6 +1,6 @@
 /** A row in every table, and something in every other place, for one tenant: what an erasure has to find. */
 import pg from "pg";
-import type { Tenant } from "../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../kernel/model/tenant.ts";
 import { parkJob } from "./parked-job.ts";
 import type { TestApp as App } from "./test-app.ts";
 import { withDatabase } from "./test-database.ts";

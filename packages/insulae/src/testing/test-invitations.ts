@@ -1,6 +1,6 @@
 /** What the tests of invitations do: invite, read the mail, accept. */
 import { expect } from "vitest";
-import type { Tenant } from "../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../kernel/model/tenant.ts";
 import type { TestPeople } from "./test-people.ts";
 
 export interface Caller {

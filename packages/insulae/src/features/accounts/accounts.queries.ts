@@ -1,6 +1,6 @@
 import { type Insertable, type Kysely, sql } from "kysely";
+import type { AccountId, TenantId, UserId } from "../../kernel/lib/ids.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
-import type { AccountId, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
 import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 
 type Control = Kysely<ControlTables>;

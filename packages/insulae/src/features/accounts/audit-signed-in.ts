@@ -1,5 +1,5 @@
 import type { AuditAction, TenantAudit } from "../../kernel/audit/audit.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import type { SignedInReply } from "./sign-in.ts";
 
 /** Audits a sign-in other than a log-in, in the log of the tenant (or platform) signed in to. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createApp, feature, Type } from "../../index.ts";
 import { cookieIn, doubled } from "../../kernel/lib/cookies.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { createTestApp, type TestApp } from "../../testing/test-app.ts";
 
 const name = "__Host-insulae";

@@ -9,9 +9,10 @@
 import type { AuditActor, TenantAudit } from "../../kernel/audit/audit.ts";
 import { epochOf } from "../../kernel/identity/authority.ts";
 import { invalidCredentials } from "../../kernel/identity/errors.ts";
+import type { AccountId, UserId } from "../../kernel/lib/ids.ts";
 import { normalised } from "../../kernel/lib/text.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
-import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 import {
   findCredentials,

@@ -2,7 +2,7 @@ import type { Platform } from "../../kernel/feature/platform.ts";
 import type { SessionCredential } from "../../kernel/identity/credential.ts";
 import { invalidToken } from "../../kernel/identity/errors.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { findUser, type UserTables, type UserView } from "../users/users.feature.ts";
 import { findAccount, listMemberships } from "./accounts.queries.ts";
 import { summaryOf } from "./sign-in.ts";

@@ -8,7 +8,7 @@
 import type { Platform } from "../../kernel/feature/platform.ts";
 import type { Subject } from "../../kernel/identity/subject.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import {
   findUser,
   noticeMail,

@@ -5,8 +5,9 @@ import { authenticationRequired, invalidToken } from "../../kernel/identity/erro
 import type { Principal } from "../../kernel/identity/principal.ts";
 import type { RefreshableSession } from "../../kernel/identity/sessions.ts";
 import { idOf } from "../../kernel/identity/subject.ts";
+import type { AccountId, UserId } from "../../kernel/lib/ids.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { tenantAccessDenied, tenantInactive } from "../../kernel/tenancy/errors.ts";
-import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import { isMoreAsked } from "./second-factor.ts";
 import {
   clientOf,

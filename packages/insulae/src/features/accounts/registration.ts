@@ -4,9 +4,9 @@ import type { Platform } from "../../kernel/feature/platform.ts";
 import { invalidCredentials } from "../../kernel/identity/errors.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
 import { validationFailed } from "../../kernel/lib/http-errors.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
 import { isQuotaUsedUp } from "../../kernel/tenancy/plans.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { canonicalEmail } from "../../kernel/validation/email.ts";
 import { isDomainOf } from "../email-domains/email-domains.feature.ts";
 import {

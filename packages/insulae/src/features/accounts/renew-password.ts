@@ -1,5 +1,6 @@
 import type { Platform } from "../../kernel/feature/platform.ts";
-import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import type { AccountId, UserId } from "../../kernel/lib/ids.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import type { UserTables } from "../users/users.feature.ts";
 
 /** Where the password is stored: in an account or in a user of its own tenant. */

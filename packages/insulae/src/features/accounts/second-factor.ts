@@ -13,11 +13,11 @@
 
 import type { Platform } from "../../kernel/feature/platform.ts";
 import { secondFactorRequired } from "../../kernel/identity/errors.ts";
-import { type Amr, hasSecondFactor } from "../../kernel/identity/factors/methods.ts";
 import { authenticationOptions } from "../../kernel/identity/factors/passkeys.ts";
 import type { Subject as Owner } from "../../kernel/identity/subject.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
-import type { AccountId } from "../../kernel/tenancy/tenant.ts";
+import type { AccountId } from "../../kernel/lib/ids.ts";
+import { type Amr, hasSecondFactor } from "../../kernel/model/authentication-methods.ts";
 import type { SignInContext, Subject } from "./sign-in-subject.ts";
 import { siteFor } from "./sites.ts";
 

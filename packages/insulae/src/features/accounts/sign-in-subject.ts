@@ -1,6 +1,7 @@
 import type { RequestInfo } from "../../kernel/feature/feature.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
-import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { AccountId } from "../../kernel/lib/ids.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import type { UserView } from "../users/users.feature.ts";
 import type { AccountView } from "./accounts.queries.ts";
 

@@ -14,11 +14,12 @@ import { epochOf, isOfAccount } from "../../kernel/identity/authority.ts";
 import { sessionCookie } from "../../kernel/identity/cookie-sessions.ts";
 import type { SessionKind } from "../../kernel/identity/credential.ts";
 import { invalidCredentials } from "../../kernel/identity/errors.ts";
-import type { Amr } from "../../kernel/identity/factors/methods.ts";
 import type { Session } from "../../kernel/identity/sessions.ts";
 import type { Subject as Id } from "../../kernel/identity/subject.ts";
 import { cookieIn, setCookie } from "../../kernel/lib/cookies.ts";
-import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import type { AccountId, UserId } from "../../kernel/lib/ids.ts";
+import type { Amr } from "../../kernel/model/authentication-methods.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import {
   findSignInUser,
   isVerificationRequired,

@@ -9,7 +9,7 @@
 import type { Settings } from "../../config/settings.ts";
 import type { RequestInfo } from "../../kernel/feature/feature.ts";
 import type { Site } from "../../kernel/identity/factors/passkeys.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 
 type Configured = Pick<Settings, "appUrl" | "baseUrl" | "baseDomain">;
 

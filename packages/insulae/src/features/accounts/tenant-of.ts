@@ -1,6 +1,6 @@
 import type { Platform } from "../../kernel/feature/platform.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
 /**
  * The tenant of a sign-up, log-in or e-mail request. A tenant named in the body only selects: it

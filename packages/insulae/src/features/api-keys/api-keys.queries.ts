@@ -1,7 +1,7 @@
 import { type ColumnType, type Insertable, type Kysely, sql } from "kysely";
 import { given, onlyGiven, type Params, statement } from "../../kernel/data/statement.ts";
 import type { Page } from "../../kernel/feature/page.ts";
-import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
 
 export interface ApiKeyTables {
   api_keys: {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseApiKey, printApiKey } from "../../kernel/identity/api-key.ts";
 import { timeText } from "../../kernel/lib/times.ts";
-import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
+import { isolations, type Tenant } from "../../kernel/model/tenant.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;

@@ -1,7 +1,7 @@
 /** Every attempt to get in, and every attempt on another tenant, is in the log. */
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import type { TestApp as App } from "../../testing/test-app.ts";

@@ -2,8 +2,8 @@
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { App } from "../../app/app.ts";
+import { createClientCertificates } from "../../kernel/identity/client-certificates.ts";
 import { fingerprintOf } from "../../kernel/tls/certificate-pair.ts";
-import { createClientCertificates } from "../../kernel/tls/client-certificates.ts";
 import { addMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { makeCertificate, type TestCertificate } from "../../testing/test-certificates.ts";

@@ -1,6 +1,6 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { isolations } from "../../kernel/tenancy/tenant.ts";
+import { isolations } from "../../kernel/model/tenant.ts";
 import { addMember, createMember, recordEvents, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import type { TestApp as App } from "../../testing/test-app.ts";

@@ -3,10 +3,10 @@ import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { timestamp, uuid } from "../../kernel/feature/fields.ts";
 import { wrongContext } from "../../kernel/identity/errors.ts";
 import type { Principal, TenantPrincipal } from "../../kernel/identity/principal.ts";
+import type { TenantId } from "../../kernel/lib/ids.ts";
 import { dnsUnavailable } from "../../kernel/net/dns.ts";
 import { domainNotProven, invalidDomain } from "../../kernel/tenancy/domain-proof.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 import {
   alreadyMember,
   permissionNotHeld,

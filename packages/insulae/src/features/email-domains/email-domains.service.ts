@@ -11,7 +11,9 @@ import type { Kysely } from "kysely";
 import type { Platform } from "../../kernel/feature/platform.ts";
 import type { CorePrincipal } from "../../kernel/identity/principal.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
+import type { AccountId, TenantId, UserId } from "../../kernel/lib/ids.ts";
 import { inTurn } from "../../kernel/lib/in-turn.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { canonicalHost } from "../../kernel/net/hostname.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import {
@@ -23,7 +25,6 @@ import {
   proofRecord,
 } from "../../kernel/tenancy/domain-proof.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import type { AccountId, Tenant, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
 import { alreadyMember, linkAccount } from "../users/users.feature.ts";
 import { publicProviders } from "./public-providers.ts";
 

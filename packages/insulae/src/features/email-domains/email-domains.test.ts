@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { App } from "../../app/app.ts";
 import { uuidV5 } from "../../kernel/lib/uuid.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { dnsUnavailable } from "../../kernel/net/dns.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { addMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 

@@ -6,7 +6,6 @@
 import type { RequestInfo } from "../../kernel/feature/feature.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
 import type { Factor } from "../../kernel/identity/factors/factors.ts";
-import type { AuthenticationMethod } from "../../kernel/identity/factors/methods.ts";
 import {
   challengeOf,
   type RegistrationResponseJSON,
@@ -16,6 +15,7 @@ import {
 import type { TotpLabel } from "../../kernel/identity/factors/totp.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
 import { inTurn } from "../../kernel/lib/in-turn.ts";
+import type { AuthenticationMethod } from "../../kernel/model/authentication-methods.ts";
 import { ownerOf, type Subject, siteFor } from "../accounts/accounts.feature.ts";
 import { onlyOne, wrongFactor } from "./prove.ts";
 

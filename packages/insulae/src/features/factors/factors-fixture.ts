@@ -1,7 +1,7 @@
 /** Test users with second factors. */
 import { Secret, TOTP } from "otpauth";
 import { afterAll, beforeAll, expect, vi } from "vitest";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import type { TestPeople } from "../../testing/test-people.ts";
 
 export const auth = "/api/v1/auth";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { createAuthenticator } from "./authenticator-fixture.ts";
 import { addApp, auth, codeOf, logIn, secondFactor, stopClock } from "./factors-fixture.ts";

@@ -8,13 +8,13 @@ import type { BaseContext } from "../../kernel/feature/handler.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
 import type { SessionCredential } from "../../kernel/identity/credential.ts";
 import { invalidToken } from "../../kernel/identity/errors.ts";
-import { type Amr, withMethods } from "../../kernel/identity/factors/methods.ts";
 import { authenticationOptions, challengeOf } from "../../kernel/identity/factors/passkeys.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
 import type { SessionProof } from "../../kernel/identity/sessions.ts";
 import { idOf, subjectOf } from "../../kernel/identity/subject.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import { type Amr, withMethods } from "../../kernel/model/authentication-methods.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import {
   endSessionsOf,
   findSubject,

@@ -11,7 +11,8 @@ import {
 } from "../../kernel/identity/factors/passkeys.ts";
 import type { Subject as Owner } from "../../kernel/identity/subject.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
-import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { AccountId } from "../../kernel/lib/ids.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import {
   type AccountSubject,
   destinationOf,

@@ -1,6 +1,6 @@
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { createAuthenticator, type Lies } from "./authenticator-fixture.ts";
 import { auth, logIn, secondFactor } from "./factors-fixture.ts";

@@ -5,7 +5,6 @@
 
 import type { Platform } from "../../kernel/feature/platform.ts";
 import type { KnownPasskey } from "../../kernel/identity/factors/factors.ts";
-import type { AuthenticationMethod } from "../../kernel/identity/factors/methods.ts";
 import {
   type AuthenticationResponseJSON,
   type PasskeyAnswer,
@@ -14,6 +13,7 @@ import {
 import type { Subject as Owner } from "../../kernel/identity/subject.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
 import { validationFailed } from "../../kernel/lib/http-errors.ts";
+import type { AuthenticationMethod } from "../../kernel/model/authentication-methods.ts";
 import { sitesOf } from "../accounts/accounts.feature.ts";
 import { tell } from "./tell.ts";
 

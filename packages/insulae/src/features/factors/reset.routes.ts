@@ -4,7 +4,7 @@ import type { Platform } from "../../kernel/feature/platform.ts";
 import { wrongContext } from "../../kernel/identity/errors.ts";
 import type { Subject as Owner } from "../../kernel/identity/subject.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
-import type { AccountId } from "../../kernel/tenancy/tenant.ts";
+import type { AccountId } from "../../kernel/lib/ids.ts";
 import { endSessionsOf, findSubject, findUserSubject } from "../accounts/accounts.feature.ts";
 import {
   asId,

@@ -5,13 +5,13 @@ import type { RequestInfo } from "../../kernel/feature/feature.ts";
 import type { BaseContext } from "../../kernel/feature/handler.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
 import { invalidToken } from "../../kernel/identity/errors.ts";
+import { defineError } from "../../kernel/lib/errors.ts";
 import {
   type Amr,
   authenticationMethods,
   withMethods,
-} from "../../kernel/identity/factors/methods.ts";
-import { defineError } from "../../kernel/lib/errors.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+} from "../../kernel/model/authentication-methods.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import {
   endSessionsOf,
   enrolmentPurpose,

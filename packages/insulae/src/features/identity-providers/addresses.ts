@@ -2,8 +2,8 @@
 import type { Settings } from "../../config/settings.ts";
 import { canonicalOrigin, originsOfTenant } from "../../kernel/http/request/origins.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { canonicalHost } from "../../kernel/net/hostname.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 
 export const returnRefused = defineError(
   "return_refused",

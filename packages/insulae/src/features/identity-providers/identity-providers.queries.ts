@@ -1,5 +1,5 @@
 import { type ColumnType, type Generated, type Insertable, type Kysely, sql } from "kysely";
-import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
 import type { RoleTables } from "../roles/roles.feature.ts";
 import type { GivenRole, RoleMapping } from "./role-mapping.ts";
 

@@ -7,7 +7,8 @@ import { providerUnavailable } from "../../kernel/identity/oidc.ts";
 import type { Permissions } from "../../kernel/identity/permissions.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
-import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { roleNotFound } from "../roles/roles.feature.ts";
 import {
   lockInferior,

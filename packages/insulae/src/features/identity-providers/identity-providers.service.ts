@@ -10,7 +10,7 @@ import { isAtLeast, type Permissions } from "../../kernel/identity/permissions.t
 import type { TenantPrincipal } from "../../kernel/identity/principal.ts";
 import { AppError, defineError } from "../../kernel/lib/errors.ts";
 import { refuseBeyond } from "../../kernel/lib/in-turn.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 import { findOwnRole, roleNotFound } from "../roles/roles.feature.ts";
 import {

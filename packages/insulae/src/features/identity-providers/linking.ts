@@ -19,8 +19,8 @@
 import type { OutsideIdentity } from "../../kernel/identity/oidc.ts";
 import { isAtLeast, type Permissions } from "../../kernel/identity/permissions.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
 import { isLonger, nameProblem } from "../../kernel/lib/text.ts";
-import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 import {
   createUserUnlessTaken,

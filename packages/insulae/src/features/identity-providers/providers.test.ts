@@ -1,6 +1,6 @@
 /** Who configures providers, how, and which addresses the server asks for them. */
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { openTestProvider, testClient, visit } from "./provider-fixture.ts";
 import { type Configured, signInTools } from "./sign-in-fixture.ts";

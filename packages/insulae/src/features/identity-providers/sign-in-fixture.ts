@@ -1,7 +1,7 @@
 /** A tenant with a real provider, and a browser that signs in through it. */
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { onTestFinished } from "vitest";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import type { TestPeople } from "../../testing/test-people.ts";
 import { openTestProvider, type TestProvider, testClient, visit } from "./provider-fixture.ts";
 

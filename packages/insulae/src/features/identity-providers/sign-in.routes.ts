@@ -6,8 +6,8 @@ import type { Platform } from "../../kernel/feature/platform.ts";
 import { invalidCredentials } from "../../kernel/identity/errors.ts";
 import { providerFaulty, providerUnavailable } from "../../kernel/identity/oidc.ts";
 import { setCookie } from "../../kernel/lib/cookies.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { tenantAccessDenied, tenantNotFound, tenantRequired } from "../../kernel/tenancy/errors.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { SignedIn, TenantReference, tenantOf } from "../accounts/accounts.feature.ts";
 import { returnRefused } from "./addresses.ts";
 import {

@@ -21,7 +21,6 @@
 import { createHash, createHmac, randomBytes, randomUUID } from "node:crypto";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
-import { type Amr, authenticationMethods } from "../../kernel/identity/factors/methods.ts";
 import {
   type OidcFlow,
   type OidcProvider,
@@ -30,8 +29,10 @@ import {
 } from "../../kernel/identity/oidc.ts";
 import { cookieIn } from "../../kernel/lib/cookies.ts";
 import { AppError, defineError } from "../../kernel/lib/errors.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
+import { type Amr, authenticationMethods } from "../../kernel/model/authentication-methods.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import { findUserSubject, type SignInContext, signIn } from "../accounts/accounts.feature.ts";
 import { callbackUrl, permittedReturn } from "./addresses.ts";
 import {

@@ -4,8 +4,8 @@ import { idParams, timestamp, uuid } from "../../kernel/feature/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
 import { wrongContext } from "../../kernel/identity/errors.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
+import type { TenantId } from "../../kernel/lib/ids.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 import {
   administratorNeedsFactor,
   SignedIn,

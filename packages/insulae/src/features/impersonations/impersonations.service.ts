@@ -13,9 +13,9 @@ import type { SessionCredential } from "../../kernel/identity/credential.ts";
 import { invalidToken } from "../../kernel/identity/errors.ts";
 import type { CorePrincipal } from "../../kernel/identity/principal.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
+import type { TenantId, UserId } from "../../kernel/lib/ids.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import { tenantInactive } from "../../kernel/tenancy/errors.ts";
-import type { TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
 import { findUserSubject, replyFor, signIn } from "../accounts/accounts.feature.ts";
 import { userNotFound } from "../users/users.feature.ts";
 

@@ -18,8 +18,9 @@ import type { Principal } from "../../kernel/identity/principal.ts";
 import { subjectOf as subjectOfRow } from "../../kernel/identity/subject.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
 import { validationFailed } from "../../kernel/lib/http-errors.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
-import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import {
   type AccountView,
   accountOf,

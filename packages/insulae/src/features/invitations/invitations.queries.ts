@@ -2,7 +2,7 @@ import { type ColumnType, type Generated, type Insertable, type Kysely, sql } fr
 import { given, type Params, statement } from "../../kernel/data/statement.ts";
 import type { SystemRole } from "../../kernel/feature/feature.ts";
 import type { Page } from "../../kernel/feature/page.ts";
-import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
 import type { RoleTables } from "../roles/roles.feature.ts";
 
 export interface InvitationTables extends RoleTables {

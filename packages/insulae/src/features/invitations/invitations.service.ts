@@ -8,9 +8,10 @@
 
 import type { SystemRole } from "../../kernel/feature/feature.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
 import { refuseBeyond } from "../../kernel/lib/in-turn.ts";
 import type { TenantMail } from "../../kernel/mail/mail.ts";
-import type { Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { canonicalEmail } from "../../kernel/validation/email.ts";
 import { findOwnRole, type RoleRow, roleNotFound } from "../roles/roles.feature.ts";
 import { type Actor, refuseRole, type Setting as UserSetting } from "../users/users.feature.ts";

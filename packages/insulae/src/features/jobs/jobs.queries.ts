@@ -1,8 +1,8 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { Page } from "../../kernel/feature/page.ts";
 import { platformQueue } from "../../kernel/jobs/queue-names.ts";
+import type { TenantId } from "../../kernel/lib/ids.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
-import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 
 type Control = Kysely<ControlTables>;
 

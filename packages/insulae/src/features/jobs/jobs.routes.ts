@@ -4,7 +4,7 @@ import { idParams, nullable, oneOf, timestamp, uuid } from "../../kernel/feature
 import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
 import { defineError, orThrow } from "../../kernel/lib/errors.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { dropJob, findJob, jobStates, listJobs, retryJob } from "./jobs.queries.ts";
 
 const jobNotFound = defineError("job_not_found", 404, "There is no such job");

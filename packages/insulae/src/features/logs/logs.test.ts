@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { freePort } from "../../testing/free-port.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { bearer, type Handshake, listenWith, viewersAt } from "./log-viewers-fixture.ts";

@@ -6,8 +6,9 @@
 import type { Platform } from "../../kernel/feature/platform.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
+import type { AccountId, UserId } from "../../kernel/lib/ids.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import type { AccountId, Tenant, UserId } from "../../kernel/tenancy/tenant.ts";
 import {
   accountOf,
   findAccountOfUser,

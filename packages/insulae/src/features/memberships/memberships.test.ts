@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { AccountId, Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { AccountId } from "../../kernel/lib/ids.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { crashAt } from "../../testing/crash-at.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 

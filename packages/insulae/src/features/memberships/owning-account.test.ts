@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { masterTenant } from "../../dialects/master-tenant.ts";
 import { uuidV5 } from "../../kernel/lib/uuid.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;

@@ -4,9 +4,9 @@
  * what they don't hold.
  */
 import { defineError } from "../../kernel/lib/errors.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
 import { normalised } from "../../kernel/lib/text.ts";
 import { isUuid } from "../../kernel/lib/uuid.ts";
-import type { UserId } from "../../kernel/tenancy/tenant.ts";
 import {
   changeUser,
   lockInferior,

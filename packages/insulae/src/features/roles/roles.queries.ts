@@ -1,6 +1,6 @@
 import { type ColumnType, type Insertable, type Kysely, sql, type Updateable } from "kysely";
 import { given, onlyGiven, type Params, statement } from "../../kernel/data/statement.ts";
-import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
 import type { UserTables } from "../users/users.feature.ts";
 
 export interface RoleTables extends UserTables {

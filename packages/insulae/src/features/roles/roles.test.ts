@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemRoles } from "../../kernel/feature/feature.ts";
 import { uuidV5 } from "../../kernel/lib/uuid.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;

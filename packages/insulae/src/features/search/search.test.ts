@@ -3,7 +3,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { containing } from "../../kernel/data/like.ts";
 import { hasWords, searching } from "../../kernel/data/search.ts";
-import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
+import { isolations, type Tenant } from "../../kernel/model/tenant.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import type { TestApp as App } from "../../testing/test-app.ts";

@@ -17,6 +17,7 @@ import {
   preconditionFailed,
 } from "../../kernel/http/reply/preconditions.ts";
 import { notFound } from "../../kernel/lib/http-errors.ts";
+import type { TenantId } from "../../kernel/lib/ids.ts";
 import { mediaType } from "../../kernel/lib/media-type.ts";
 import {
   rangeNotSatisfiable,
@@ -26,7 +27,6 @@ import {
 } from "../../kernel/storage/errors.ts";
 import type { LocalFiles } from "../../kernel/storage/local-files.ts";
 import { maxFileBytes } from "../../kernel/storage/storage.ts";
-import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 
 const maxGrantLength = 4_000;
 const Grant = Type.Object({

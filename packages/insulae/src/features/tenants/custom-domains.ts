@@ -13,6 +13,7 @@ import type { Kysely } from "kysely";
 import type { Platform } from "../../kernel/feature/platform.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
 import { inTurn } from "../../kernel/lib/in-turn.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { canonicalHost } from "../../kernel/net/hostname.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import {
@@ -25,7 +26,6 @@ import {
 } from "../../kernel/tenancy/domain-proof.ts";
 import { hostNotFound, hostTaken, reservedHost } from "../../kernel/tenancy/errors.ts";
 import { claimHosts, isReserved } from "../../kernel/tenancy/hosts.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import type { CertificatePair } from "../../kernel/tls/certificate-pair.ts";
 
 export const tooManyHosts = defineError(

@@ -2,8 +2,8 @@ import type { Platform } from "../../kernel/feature/platform.ts";
 import { permissionDenied } from "../../kernel/identity/errors.ts";
 import type { CorePrincipal, Principal } from "../../kernel/identity/principal.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
+import { isolations, type Tenant } from "../../kernel/model/tenant.ts";
 import { tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import { isolations, type Tenant } from "../../kernel/tenancy/tenant.ts";
 import { canonicalTenantKey, reservedTenantKey, slugOf } from "../../kernel/tenancy/tenant-key.ts";
 import type { NewTenant } from "../../kernel/tenancy/tenants.ts";
 import {

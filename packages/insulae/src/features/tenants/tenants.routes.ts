@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { fitting, pageOf, pageQuery, totalWanted } from "../../kernel/feature/page.ts";
 import { permissionDenied } from "../../kernel/identity/errors.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import {
   hostTaken,
   settingsTooLarge,
@@ -12,7 +13,6 @@ import {
 import { tooManyTenants } from "../../kernel/tenancy/ownership.ts";
 import { serverUnavailable } from "../../kernel/tenancy/provisioning.ts";
 import { noServerAccepts, serverNotFound } from "../../kernel/tenancy/servers.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
 import { measureTenant } from "../../kernel/usage/measure.ts";
 import { permissionNotHeld, roleAboveOwn } from "../users/users.feature.ts";
 import {

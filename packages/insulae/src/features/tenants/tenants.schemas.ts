@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 import { nameText } from "../../kernel/feature/fields.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 
 const TenantName = nameText(255);
 const Plan = Type.String({

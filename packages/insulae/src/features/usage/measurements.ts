@@ -11,9 +11,10 @@
 import { type Kysely, sql } from "kysely";
 import { deleteInBatches } from "../../kernel/data/delete-in-batches.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
+import type { TenantId } from "../../kernel/lib/ids.ts";
+import type { Tenant, TenantStatus } from "../../kernel/model/tenant.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import type { Logger } from "../../kernel/telemetry/log.ts";
-import type { Tenant, TenantId, TenantStatus } from "../../kernel/tenancy/tenant.ts";
 import { countedMetrics } from "../../kernel/usage/counts.ts";
 import { measureTenant } from "../../kernel/usage/measure.ts";
 

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
+import type { TenantId } from "../../kernel/lib/ids.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
-import type { TenantId } from "../../kernel/tenancy/tenant.ts";
 import { countedMetrics } from "../../kernel/usage/counts.ts";
 import type { Days } from "./days.ts";
 

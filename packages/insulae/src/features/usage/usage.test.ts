@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { App } from "../../app/app.ts";
 import { feature } from "../../kernel/feature/feature.ts";
 import { job } from "../../kernel/jobs/job.ts";
-import { isolations } from "../../kernel/tenancy/tenant.ts";
+import { isolations } from "../../kernel/model/tenant.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { standardFeatures } from "../index.ts";

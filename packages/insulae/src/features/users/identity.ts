@@ -7,7 +7,7 @@
 import type { Settings } from "../../config/settings.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
 import type { Subject } from "../../kernel/identity/subject.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { findCredentials, type UserTables } from "./users.queries.ts";
 
 export interface Identity {

@@ -15,8 +15,9 @@ import type { Kysely } from "kysely";
 import type { SystemRole } from "../../kernel/feature/feature.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
+import type { AccountId, TenantId, UserId } from "../../kernel/lib/ids.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
-import type { AccountId, Tenant, TenantId, UserId } from "../../kernel/tenancy/tenant.ts";
 import { eraseUserTraces } from "../../kernel/tenancy/user-traces.ts";
 import { createUser, findUserOfAccount, type UserTables, type UserView } from "./users.queries.ts";
 

@@ -24,8 +24,8 @@ import {
 } from "../../kernel/data/statement.ts";
 import { type Page, withTotal } from "../../kernel/feature/page.ts";
 import type { UserStanding } from "../../kernel/identity/authority.ts";
+import type { AccountId, UserId } from "../../kernel/lib/ids.ts";
 import type { Json } from "../../kernel/lib/json.ts";
-import type { AccountId, UserId } from "../../kernel/tenancy/tenant.ts";
 import { findCanonicalEmail } from "../../kernel/validation/email.ts";
 
 export interface UserTables {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemRoles } from "../../kernel/feature/feature.ts";
-import type { Tenant } from "../../kernel/tenancy/tenant.ts";
+import type { Tenant } from "../../kernel/model/tenant.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 
 let people: TestPeople;

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { sql } from "kysely";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { isolations } from "../../kernel/tenancy/tenant.ts";
+import { isolations } from "../../kernel/model/tenant.ts";
 import type { TestPeople } from "../../testing/test-people.ts";
 import { newHooks, openReceiver, openWebhookPeople, type Received } from "./receiver-fixture.ts";
 

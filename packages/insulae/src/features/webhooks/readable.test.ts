@@ -1,6 +1,6 @@
 /** An event goes to whoever may read what it is about, when it is asked for and when it is sent. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
 import type { TestPeople } from "../../testing/test-people.ts";
 import { newHooks, openReceiver, openWebhookPeople } from "./receiver-fixture.ts";
 

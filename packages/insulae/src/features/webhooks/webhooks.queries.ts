@@ -10,7 +10,7 @@ import {
 import { deleteInBatches } from "../../kernel/data/delete-in-batches.ts";
 import type { Page } from "../../kernel/feature/page.ts";
 import type { Maker } from "../../kernel/identity/makers.ts";
-import type { UserId } from "../../kernel/tenancy/tenant.ts";
+import type { UserId } from "../../kernel/lib/ids.ts";
 
 export interface Attempt {
   /** `gone`: the receiver answered 410 and wants no more events. */

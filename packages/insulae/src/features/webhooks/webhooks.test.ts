@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { isolations } from "../../kernel/tenancy/tenant.ts";
+import { isolations } from "../../kernel/model/tenant.ts";
 import { unknownId } from "../../testing/fixtures.ts";
 import type { TestPeople } from "../../testing/test-people.ts";
 import { newHooks, openReceiver, openWebhookPeople } from "./receiver-fixture.ts";

@@ -7,11 +7,11 @@
 import { type Kysely, sql } from "kysely";
 import type { Broker } from "../engine/broker.ts";
 import type { Target } from "../engine/target.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { tenantKey } from "../lib/tenant-keys.ts";
 import type { Redis } from "../redis/redis.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
 import { createFollowers, type FollowAnnouncements } from "./followers.ts";
 import { createListener } from "./listener.ts";
 

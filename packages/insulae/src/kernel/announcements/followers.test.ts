@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { createFollowers } from "./followers.ts";
 
 const tenant = "0190aaaa-0000-7000-8000-00000000000a" as TenantId;

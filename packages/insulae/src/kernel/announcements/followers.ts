@@ -2,7 +2,7 @@
  * Who follows announcements, and what they do about them. Every cache that must not be old is a follower: it learns
  * whether announcements are heard only by following, and can't follow without saying what it does when some were missed.
  */
-import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 
 /** What is announced, by its name on the channel, and what each announcement says. */
 export interface AnnouncementKinds {

@@ -5,9 +5,10 @@
  */
 import { type Kysely, sql } from "kysely";
 import { eachOf } from "../lib/each-of.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { Tenant, TenantId } from "../tenancy/tenant.ts";
 import type { AuditOptions, WriteAudit } from "./audit.ts";
 import { chainPlatformLog } from "./platform-chain.ts";
 import type { Head } from "./verify.ts";

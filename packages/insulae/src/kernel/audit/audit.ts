@@ -9,10 +9,10 @@
 import { type Kysely, type QueryExecutorProvider, sql } from "kysely";
 import type { TenantDatabase } from "../data/tenant-database.ts";
 import { beginning } from "../lib/text.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { keptText, redact } from "../telemetry/redact.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
 
 /** `<noun>.<past participle>`: `user.deleted`, `auth.login_failed`. */
 export type AuditAction = `${string}.${string}`;

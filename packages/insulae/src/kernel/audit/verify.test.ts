@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { createMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import type { TestApp as App } from "../../testing/test-app.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { createLogger } from "../telemetry/log.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
 import { anchorsOf, createAnchors } from "./anchors.ts";
 import { verifyChain } from "./verify.ts";
 

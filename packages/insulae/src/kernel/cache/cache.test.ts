@@ -2,9 +2,9 @@ import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { describeWithRedis, startTestRedis, type TestRedis } from "../../testing/test-redis.ts";
 import { createFollowers, type Followers } from "../announcements/followers.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { tenantKey } from "../lib/tenant-keys.ts";
 import { connectRedis, type Redis } from "../redis/redis.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
 import { type Caches, createCaches } from "./cache.ts";
 import { createRedisEntries } from "./redis-entries.ts";
 

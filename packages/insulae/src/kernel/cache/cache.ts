@@ -18,9 +18,9 @@
  */
 import { hash } from "node:crypto";
 import type { FollowAnnouncements } from "../announcements/followers.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { RedisAbsent } from "../redis/redis.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
 import { type Entries, everything, maxTtlSeconds, type Slot } from "./entries.ts";
 import { createLocalEntries } from "./local-entries.ts";
 import type { RedisEntries } from "./redis-entries.ts";

@@ -1,5 +1,5 @@
 /** Where a cache keeps what it is given: in the process, or in Redis. */
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "../lib/ids.ts";
 
 /** What is asked for and depended on, by ids: `k…` of a key, `t…` of a tag, `all` of everything. */
 export interface Slot {

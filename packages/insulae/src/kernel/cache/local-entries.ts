@@ -6,7 +6,7 @@
  * An entry counts as at least half a kilobyte, so the number of entries is bounded with their size.
  */
 import { LRUCache } from "lru-cache";
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { type Entries, everything, numberIn, type Slot } from "./entries.ts";
 
 export interface LocalEntries extends Entries {

@@ -16,11 +16,11 @@
  * key. Until that is paid, the tenant does without Redis.
  */
 import { randomBytes } from "node:crypto";
+import type { TenantId } from "../lib/ids.ts";
 import { tenantKey } from "../lib/tenant-keys.ts";
 import { createOwedDeletions } from "../redis/owed-deletions.ts";
 import type { Redis } from "../redis/redis.ts";
 import { defineScript } from "../redis/script.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
 import { type Entries, everything, maxTtlSeconds, type Slot } from "./entries.ts";
 
 export interface RedisEntries extends Entries {

@@ -16,9 +16,10 @@ import {
 } from "../../testing/test-installation.ts";
 import { startTestServer } from "../../testing/test-server.ts";
 import { openClient } from "../engine/connect.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Placement } from "../model/tenant.ts";
 import { findIsolationProblems, findLoginProblems } from "../schema/isolation-check.ts";
 import { bootMainServer } from "../tenancy/prepare.ts";
-import type { Placement, TenantId } from "../tenancy/tenant.ts";
 
 // A server of its own: the rights on its databases are changed here.
 let folder: string;

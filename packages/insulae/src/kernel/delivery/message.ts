@@ -1,5 +1,5 @@
 /** The messages that drivers deliver, and the error by which they refuse one. */
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 
 /**
  * Each resolves once another system is responsible for the message.

@@ -16,9 +16,9 @@
  * else means that answers and statements on this connection no longer match, and the connection is destroyed.
  */
 import type { DatabaseError } from "pg";
-import { code, errorOf, fieldsOf, startsWith, tagOf, textsOf } from "./pg-messages.ts";
 import { noteStatement } from "../lib/errors.ts";
 import { ConnectionLost, endsSession, isOutdated, isStalePlan, noteDeletion } from "./errors.ts";
+import { code, errorOf, fieldsOf, startsWith, tagOf, textsOf } from "./pg-messages.ts";
 import type { Session } from "./pipelined-connection.ts";
 import { type PreparedStatement, toColumns } from "./prepared.ts";
 import { dataSchema, type Scope } from "./scope.ts";

@@ -4,7 +4,7 @@ import { parseIntoClientConfig } from "pg-connection-string";
 import { pino } from "pino";
 import { createTestDatabase } from "../../testing/index.ts";
 import { createTenantDatabase, type TenantDatabase } from "../data/tenant-database.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { type Broker, type BrokerOptions, createBroker } from "./broker.ts";
 import { createLanes, type Lanes, type LanesOptions } from "./lanes.ts";
 import { dataSchema, type Scope } from "./scope.ts";

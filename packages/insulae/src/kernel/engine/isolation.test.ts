@@ -9,8 +9,9 @@ import {
   type TestInstallation,
   testFeature,
 } from "../../testing/test-installation.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Placement } from "../model/tenant.ts";
 import { migrateAll } from "../tenancy/migrate-all.ts";
-import type { Placement, TenantId } from "../tenancy/tenant.ts";
 import { inTransaction, withOwner } from "./connect.ts";
 
 const A = "01900000-0000-7000-8000-00000000000a";

@@ -5,8 +5,8 @@ import pg from "pg";
 import { expect, test } from "vitest";
 import type { BatchRequest } from "./batch.ts";
 import { scopeOf, tenantA, tenantB } from "./engine-fixture.ts";
-import { createSession } from "./pipelined-connection.ts";
 import { createMessageReader, errorOf, fieldsOf, textsOf } from "./pg-messages.ts";
+import { createSession } from "./pipelined-connection.ts";
 
 const int16 = (value: number) => Buffer.from([value >> 8, value & 255]);
 const int32 = (value: number) => {

@@ -4,16 +4,10 @@
  * load that is what fills the pipeline, and an idle loop gets there at once.
  */
 import type { Client } from "pg";
-import {
-  code,
-  createMessageReader,
-  headerLength,
-  isUnasked,
-  type Receive,
-} from "./pg-messages.ts";
 import { Fifo } from "../lib/fifo.ts";
 import { Batch, type BatchEnd, type BatchRequest } from "./batch.ts";
 import { ConnectionLost } from "./errors.ts";
+import { code, createMessageReader, headerLength, isUnasked, type Receive } from "./pg-messages.ts";
 import { createPreparedStatements, type PreparedStatements } from "./prepared.ts";
 import { createOutbox, type Outbox } from "./wire-buffer.ts";
 

@@ -1,4 +1,4 @@
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "../lib/ids.ts";
 
 /** The schema of the data plane in a shared (pool) or in a tenant's own database. */
 export const dataSchema = "data";

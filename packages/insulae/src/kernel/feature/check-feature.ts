@@ -4,8 +4,9 @@
  * `http/declarations.ts`; what needs the files, `database/migration-files.ts`; what needs the database,
  * `database/feature-tables.ts`.
  */
+
+import { systemRoles } from "../identity/permission-definition.ts";
 import { describeValue, refuse, unknownNames } from "../lib/declaration-error.ts";
-import { systemRoles } from "./permission-definition.ts";
 import type { Route } from "./route.ts";
 
 /** The migrations of Insulae itself go by these in the ledger. */

@@ -16,11 +16,12 @@ import { Clean } from "typebox/value";
 import type { FollowAnnouncements } from "../announcements/followers.ts";
 import type { TenantDatabase } from "../data/tenant-database.ts";
 import { hint } from "../lib/declaration-error.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { Json } from "../lib/json.ts";
 import { createAnswers } from "../lib/loading-cache.ts";
 import { chain } from "../lib/maybe-promise.ts";
 import { respellerOf, timeText } from "../lib/times.ts";
-import type { Tenant, TenantId } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 
 /** `<noun>.<past participle>`: `contact.created`. */
 export type EventName = `${string}.${string}`;

@@ -2,22 +2,23 @@
  * A feature is a unit of product: permissions, migrations, tables and routes. The built-in features
  * and those of an application are made by the same `feature()` call.
  */
+
+import type { PermissionDefinition } from "../identity/permission-definition.ts";
 import type { JobDefinition } from "../jobs/job.ts";
 import type { ErrorFactory } from "../lib/errors.ts";
 import type { AnyMailTemplate } from "../mail/template.ts";
 import { checkFeature, checkRoutes } from "./check-feature.ts";
 import type { EventDeclaration, EventDefinition, EventName } from "./events.ts";
 import { type Hooks, pickHooks } from "./hooks.ts";
-import type { PermissionDefinition } from "./permission-definition.ts";
 import { type Route, type RouteBuilder, routeBuilder } from "./route.ts";
 
-export type { ResponseSchemas } from "./answer-type.ts";
-export type { Access, RouteContext } from "./handler.ts";
 export {
   type PermissionDefinition,
   type SystemRole,
   systemRoles,
-} from "./permission-definition.ts";
+} from "../identity/permission-definition.ts";
+export type { ResponseSchemas } from "./answer-type.ts";
+export type { Access, RouteContext } from "./handler.ts";
 export type { ErrorShape, RequestInfo } from "./request-info.ts";
 export type { HttpMethod, Route, RouteBuilder, RouteOptions } from "./route.ts";
 

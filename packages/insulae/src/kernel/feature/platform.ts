@@ -3,10 +3,10 @@ import type { Settings } from "../../config/settings.ts";
 import type { TenantDatabase } from "../data/tenant-database.ts";
 import type { PlatformJobs } from "../jobs/jobs.ts";
 import type { Mail } from "../mail/mail.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
 import type {
   DataServices,
   IdentityServices,

@@ -14,12 +14,12 @@ import { type Maker, permissionsOfMaker } from "../identity/makers.ts";
 import type { TenantJobs } from "../jobs/jobs.ts";
 import type { TenantSecrets } from "../lib/secrets.ts";
 import { type TenantMail, tenantMail } from "../mail/mail.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { Outbound } from "../net/outbound.ts";
 import type { OpenedSession } from "../sessions/session.ts";
 import type { TenantStorage } from "../storage/storage.ts";
 import { type Logger, ownedLog } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
 import type {
   DataServices,
   IdentityServices,

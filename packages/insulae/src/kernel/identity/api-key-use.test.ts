@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { Tenant, TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { createApiKeyUse } from "./api-key-use.ts";
 
 const [a, b] = ["a", "b"].map((id) => ({ id: id as TenantId }) as Tenant) as [Tenant, Tenant];

@@ -3,8 +3,9 @@
  * every minute, and when the process stops, so that no request waits for it and a key's row is
  * written once a minute at most, on each node.
  */
+
+import type { Tenant } from "../model/tenant.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
 
 export interface ApiKeyUse {
   /** Notes that the tenant's key is used now. */

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { anyText } from "../../testing/any-text.ts";
-import type { TenantId, UserId } from "../tenancy/tenant.ts";
+import type { TenantId, UserId } from "../lib/ids.ts";
 import {
   type ApiKey,
   looksLikeApiKey,

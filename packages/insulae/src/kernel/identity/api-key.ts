@@ -8,8 +8,8 @@
  * guessing dear, and what is random throughout can't be guessed, at any speed.
  */
 import { hash, randomBytes } from "node:crypto";
+import type { TenantId, UserId } from "../lib/ids.ts";
 import { bytesOfUuid, uuidOfBytes } from "../lib/uuid.ts";
-import type { TenantId, UserId } from "../tenancy/tenant.ts";
 
 export interface ApiKey {
   readonly id: string;

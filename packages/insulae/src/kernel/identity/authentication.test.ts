@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { createAuthentication } from "./authentication.ts";
 import type { CorePrincipal, TenantPrincipal } from "./principal.ts";
 import type { Claims } from "./tokens.ts";

@@ -4,8 +4,9 @@
  */
 import { timingSafeEqual } from "node:crypto";
 import { cookieIn, doubled } from "../lib/cookies.ts";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 import { chain, type MaybePromise } from "../lib/maybe-promise.ts";
-import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { looksLikeApiKey, parseApiKey } from "./api-key.ts";
 import type { Authority } from "./authority.ts";
 import { type CookieSession, type CookieSessions, sessionCookie } from "./cookie-sessions.ts";

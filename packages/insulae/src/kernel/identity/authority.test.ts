@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, it, vi } from "vitest";
 import { createFollowers } from "../announcements/followers.ts";
-import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { hashApiKeySecret } from "./api-key.ts";
 import { createAuthority, epochOf, type UserStanding } from "./authority.ts";
 

@@ -20,9 +20,10 @@
 
 import { timingSafeEqual } from "node:crypto";
 import type { FollowAnnouncements } from "../announcements/followers.ts";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 import { createAnswers } from "../lib/loading-cache.ts";
 import { chain, type MaybePromise } from "../lib/maybe-promise.ts";
-import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { type ApiKey, hashApiKeySecret } from "./api-key.ts";
 import type { CorePrincipal, TenantPrincipal } from "./principal.ts";
 

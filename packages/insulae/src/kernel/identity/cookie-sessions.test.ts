@@ -3,8 +3,8 @@ import { pino } from "pino";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { App } from "../../index.ts";
 import { createTestApp } from "../../testing/test-app.ts";
+import type { UserId } from "../lib/ids.ts";
 import { createSecrets } from "../lib/secrets.ts";
-import type { UserId } from "../tenancy/tenant.ts";
 import { createCookieSessions } from "./cookie-sessions.ts";
 import { createSessionCookies } from "./session-cookie.ts";
 

@@ -9,11 +9,11 @@
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import { LRUCache } from "lru-cache";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 import type { MaybePromise } from "../lib/maybe-promise.ts";
+import type { Amr } from "../model/authentication-methods.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
-import type { Amr } from "./factors/methods.ts";
 import type { SessionCookies } from "./session-cookie.ts";
 import { keptUserAgent } from "./sessions.ts";
 

@@ -2,7 +2,7 @@
  * How a caller proved who they are. Each way in is a kind of its own; a handler that cares which one
  * it was (a log-out, a change of password, the audit log) looks here.
  */
-import type { AccountId } from "../tenancy/tenant.ts";
+import type { AccountId } from "../lib/ids.ts";
 
 /** An access token (JWT), as an `Authorization: Bearer` header. */
 export interface TokenCredential {

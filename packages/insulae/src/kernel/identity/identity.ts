@@ -1,4 +1,4 @@
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { Credential } from "./credential.ts";
 import type { Principal } from "./principal.ts";
 

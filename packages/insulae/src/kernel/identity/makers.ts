@@ -3,8 +3,9 @@
  * may at that moment, and nothing once they, or the key they showed, are gone.
  */
 import { type Kysely, sql } from "kysely";
+import type { UserId } from "../lib/ids.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
-import type { Tenant, UserId } from "../tenancy/tenant.ts";
 import type { Authority } from "./authority.ts";
 import type { Credential } from "./credential.ts";
 

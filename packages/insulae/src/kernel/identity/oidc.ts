@@ -28,10 +28,10 @@ import {
   type ServerMetadata,
 } from "openid-client";
 import { type AppError, defineError } from "../lib/errors.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { createAnswers } from "../lib/loading-cache.ts";
 import type { Secrets } from "../lib/secrets.ts";
 import { type Outbound, OutboundError } from "../net/outbound.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
 
 export const providerUnavailable = defineError(
   "provider_unavailable",

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { processorTime } from "../../testing/processor-time.ts";
 import { tooManyAtOnce } from "../lib/at-a-time.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { loadCommonPasswords } from "./common-passwords.ts";
 import { createPasswords, passwordsBusy, weakPassword } from "./passwords.ts";
 

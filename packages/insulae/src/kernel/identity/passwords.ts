@@ -15,8 +15,8 @@ import { createAtATime, serverBusy, tooManyAtOnce } from "../lib/at-a-time.ts";
 import { AppError, defineError } from "../lib/errors.ts";
 import { holderOf } from "../lib/fair-shares.ts";
 import { isLonger, normalised } from "../lib/text.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { counter, type Metrics } from "../telemetry/metrics.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
 import { loadCommonPasswords } from "./common-passwords.ts";
 
 export const minPasswordLength = 8;

@@ -2,12 +2,13 @@
  * What permissions there are, and who holds them. Features declare permissions, each with the least
  * system role that holds it; a custom role of a tenant adds some to what a user's system role gives.
  */
+
+import { uuidV5 } from "../lib/uuid.ts";
 import {
   type PermissionDefinition,
   type SystemRole,
   systemRoles,
-} from "../feature/permission-definition.ts";
-import { uuidV5 } from "../lib/uuid.ts";
+} from "./permission-definition.ts";
 
 export interface Permission {
   /** The UUIDv5 of the name. */

@@ -1,4 +1,4 @@
-import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 
 /** Who is calling, in the one context that the token is valid in: a tenant, or the core. */
 export type Principal = TenantPrincipal | CorePrincipal;

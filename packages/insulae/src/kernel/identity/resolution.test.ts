@@ -4,12 +4,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Access, Route, RouteContext } from "../feature/feature.ts";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 import { chain, type MaybePromise } from "../lib/maybe-promise.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { createHostLookup } from "../tenancy/host-lookup.ts";
-import type { AccountId, Tenant, TenantId, UserId } from "../tenancy/tenant.ts";
-import type { Registration } from "../tls/client-certificates.ts";
 import type { Proof } from "./authentication.ts";
 import { createAuthorise } from "./authorise.ts";
+import type { Registration } from "./client-certificates.ts";
 import { CallerRefused } from "./errors.ts";
 import type { Principal } from "./principal.ts";
 import { type CrossTenantAttempt, createResolver, type RequestFacts } from "./resolution.ts";

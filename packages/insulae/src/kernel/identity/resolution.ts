@@ -10,16 +10,16 @@
 import type { FastifyRequest } from "fastify";
 import type { Route } from "../feature/feature.ts";
 import { all, chain, type MaybePromise } from "../lib/maybe-promise.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { Catalogue } from "../tenancy/catalogue.ts";
 import { tenantAccessDenied, tenantInactive, tenantNotFound } from "../tenancy/errors.ts";
 import type { HostLookup } from "../tenancy/host-lookup.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
-import type { ClientCertificates, Registration } from "../tls/client-certificates.ts";
 import {
   invalidClientCertificate,
   type PresentedCertificate,
 } from "../tls/presented-certificate.ts";
 import type { Authenticate, Proof, Shown } from "./authentication.ts";
+import type { ClientCertificates, Registration } from "./client-certificates.ts";
 import { authenticationRequired, CallerRefused, invalidToken } from "./errors.ts";
 import type { Identity } from "./identity.ts";
 

@@ -9,11 +9,12 @@
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import { deleteInBatches } from "../data/delete-in-batches.ts";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
+import type { Amr } from "../model/authentication-methods.ts";
+import type { TenantStatus } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import { keptText } from "../telemetry/redact.ts";
-import type { AccountId, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
 import type { SessionKind } from "./credential.ts";
-import type { Amr } from "./factors/methods.ts";
 import {
   hashRefreshSecret,
   newRefreshSecret,

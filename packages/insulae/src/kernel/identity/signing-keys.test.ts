@@ -1,8 +1,8 @@
 import { decodeProtectedHeader } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
+import type { AccountId } from "../lib/ids.ts";
 import { createSecrets } from "../lib/secrets.ts";
-import type { AccountId } from "../tenancy/tenant.ts";
 import { listKeys, retireKey, rotateKeys } from "./key-rotation.ts";
 import { loadSigningKeys, type SigningKeys, signingKeySealer } from "./signing-keys.ts";
 import { createTokens } from "./tokens.ts";

@@ -1,4 +1,4 @@
-import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 import type { Principal } from "./principal.ts";
 
 /**

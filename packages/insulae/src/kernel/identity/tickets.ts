@@ -3,7 +3,7 @@
  * for the session that asked for it, is good once, for one purpose, for half a minute, on every node,
  * and is worth nothing in a proxy's log.
  */
-import type { AccountId } from "../tenancy/tenant.ts";
+import type { AccountId } from "../lib/ids.ts";
 import type { SessionCredential } from "./credential.ts";
 import type { OneTimeTokens } from "./one-time-tokens.ts";
 import type { Principal } from "./principal.ts";

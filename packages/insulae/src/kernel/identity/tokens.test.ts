@@ -9,7 +9,7 @@ import {
   SignJWT,
 } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 import { type SigningKey, type SigningKeys, secretSigningKeys } from "./signing-keys.ts";
 import { type Claims, createTokens, type TokenSubject } from "./tokens.ts";
 

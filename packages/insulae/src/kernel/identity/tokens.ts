@@ -9,11 +9,11 @@
 import { randomUUID } from "node:crypto";
 import { type CompactJWSHeaderParameters, type JWK, jwtVerify, SignJWT } from "jose";
 import { LRUCache } from "lru-cache";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 import { isUuid } from "../lib/uuid.ts";
-import type { AccountId, TenantId, UserId } from "../tenancy/tenant.ts";
+import type { Amr } from "../model/authentication-methods.ts";
 import type { TokenCredential } from "./credential.ts";
 import { invalidToken } from "./errors.ts";
-import type { Amr } from "./factors/methods.ts";
 import { acceptedKeys, type SigningKey, type SigningKeys, signingKeyOf } from "./signing-keys.ts";
 
 /** Whom a token is for: a user of a tenant, or an account in the core. */

@@ -10,7 +10,7 @@ import { createApp } from "../../app/app.ts";
 import type { TestApp as App } from "../../testing/test-app.ts";
 import { createTestApp } from "../../testing/test-app.ts";
 import { until } from "../../testing/until.ts";
-import { isolations, type Tenant } from "../tenancy/tenant.ts";
+import { isolations, type Tenant } from "../model/tenant.ts";
 
 const child = fileURLToPath(new URL("../../testing/send-jobs-in-child.ts", import.meta.url));
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { until } from "../../testing/until.ts";
 import { feature } from "../feature/feature.ts";
-import { type Isolation, isolations, type Tenant } from "../tenancy/tenant.ts";
+import { type Isolation, isolations, type Tenant } from "../model/tenant.ts";
 import { job, platformJob } from "./job.ts";
 import { PermanentFailure } from "./worker.ts";
 

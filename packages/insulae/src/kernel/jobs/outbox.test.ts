@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../../testing/until.ts";
 import { uuidV7 } from "../lib/uuid.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { Outbox, SentJob } from "./outbox.ts";
 import { type JobParts, openJobParts } from "./parts-fixture.ts";
 

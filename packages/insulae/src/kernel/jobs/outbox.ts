@@ -22,9 +22,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Kysely, type QueryExecutorProvider, type Selectable, sql } from "kysely";
 import type { TenantDatabase } from "../data/tenant-database.ts";
 import { onSettled, type TransactionOutcome } from "../data/transaction.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { Tenant, TenantId } from "../tenancy/tenant.ts";
 
 /** A row of the outbox. */
 export interface SentJob {

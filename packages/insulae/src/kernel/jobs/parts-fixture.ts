@@ -6,7 +6,7 @@ import { createServices } from "../../app/services.ts";
 import { coreFeatures } from "../../features/index.ts";
 import { createTestApp } from "../../testing/test-app.ts";
 import { uuidV7 } from "../lib/uuid.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { createOutbox, type OutboxTables, type SentJob } from "./outbox.ts";
 import { createJobQueue, type NewJob } from "./queue.ts";
 

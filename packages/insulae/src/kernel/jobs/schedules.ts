@@ -8,9 +8,9 @@
 import { sql } from "kysely";
 import { type Static, Type } from "typebox";
 import type { Platform } from "../feature/platform.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { uuidV7 } from "../lib/uuid.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
 import { type JobDefinition, type PlatformJob, platformJob } from "./job.ts";
 import { withRules } from "./jobs.ts";
 import type { JobQueue } from "./queue.ts";

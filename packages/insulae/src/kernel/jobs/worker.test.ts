@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { until } from "../../testing/until.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { job, jobsOf } from "./job.ts";
 import { type JobParts, openJobParts } from "./parts-fixture.ts";
 import type { JobQueue } from "./queue.ts";

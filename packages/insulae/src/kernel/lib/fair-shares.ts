@@ -7,8 +7,8 @@
  * Tenants of one account form a group: groups are compared first, then the holders within a group.
  */
 
-import type { Tenant } from "../tenancy/tenant.ts";
 import type { ClientAddress } from "./client-address.ts";
+import type { AccountId, TenantId } from "./ids.ts";
 
 /** Who has a share. */
 export interface Holder {
@@ -18,7 +18,9 @@ export interface Holder {
 }
 
 /** @param tenant undefined: the platform, which has a share like a tenant */
-export function holderOf(tenant: Pick<Tenant, "id" | "ownerAccountId"> | undefined): Holder {
+export function holderOf(
+  tenant: { readonly id: TenantId; readonly ownerAccountId: AccountId | undefined } | undefined,
+): Holder {
   const name = tenant?.id ?? "";
   return { group: tenant?.ownerAccountId ?? name, name };
 }

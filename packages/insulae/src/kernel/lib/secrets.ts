@@ -3,7 +3,7 @@
  * reveals nothing about another, and none has to be stored.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "./ids.ts";
 
 export interface Secrets {
   /** Key material for one purpose, always the same for the same master secret. */

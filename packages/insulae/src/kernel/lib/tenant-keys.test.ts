@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { anyText } from "../../testing/any-text.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "./ids.ts";
 import { tenantKey } from "./tenant-keys.ts";
 
 const parts = fc.array(

@@ -4,7 +4,7 @@
  * separator, nor anything that Redis would not distinguish (half a surrogate pair becomes U+FFFD in
  * UTF-8).
  */
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "./ids.ts";
 
 const prefix = "insulae";
 

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { escapeHtml } from "../lib/html.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { invalidTemplate, type Texts, type Values } from "./renderer.ts";
 import type { Composed, MailTexts } from "./template.ts";
 

@@ -5,8 +5,8 @@
 import { type Kysely, sql } from "kysely";
 import { inTurn } from "../lib/in-turn.ts";
 import { shareOf } from "../lib/worker-share.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
 import { canonicalEmail } from "../validation/email.ts";
 import { type Brand, brandOf } from "./layout.ts";
 import { createRenderer, type Renderer, type Texts } from "./renderer.ts";

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { createRenderer, type Renderer } from "./renderer.ts";
 
 let renderer: Renderer | undefined;

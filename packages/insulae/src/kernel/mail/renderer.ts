@@ -14,7 +14,7 @@ import { Worker } from "node:worker_threads";
 import { createAtATime } from "../lib/at-a-time.ts";
 import { defineError } from "../lib/errors.ts";
 import { holderOf } from "../lib/fair-shares.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 
 export const invalidTemplate = defineError("invalid_template", 400, "The template cannot be used");
 export const templateTooExpensive = defineError(

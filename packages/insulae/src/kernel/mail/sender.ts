@@ -18,11 +18,11 @@ import { databaseUnavailable } from "../engine/errors.ts";
 import type { Platform } from "../feature/platform.ts";
 import { AppError } from "../lib/errors.ts";
 import { keepTrying } from "../lib/keep-trying.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { counter } from "../telemetry/metrics.ts";
 import { keptText } from "../telemetry/redact.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
 import { fillIn, layOut } from "./layout.ts";
 import {
   deleteFinished,

@@ -10,7 +10,7 @@
 
 import type { Platform } from "../feature/platform.ts";
 import { describeValue, hint, refuse } from "../lib/declaration-error.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { Values } from "./renderer.ts";
 
 /** A subject and paragraphs in Liquid. An empty line ends a paragraph; single line breaks stay. */

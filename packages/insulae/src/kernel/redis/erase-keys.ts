@@ -1,7 +1,7 @@
 /** A tenant's keys in Redis: `tenantKey` gives all of them one beginning. */
 
+import type { TenantId } from "../lib/ids.ts";
 import { tenantKey } from "../lib/tenant-keys.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
 import type { Redis } from "./redis.ts";
 
 /** How many keys Redis looks at in one step. */

@@ -1,7 +1,8 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
-import type { AuthenticationMethod } from "../identity/factors/methods.ts";
-import type { HostSettings } from "../tenancy/host-settings.ts";
-import type { AccountId, Isolation, TenantId, TenantStatus, UserId } from "../tenancy/tenant.ts";
+import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
+import type { AuthenticationMethod } from "../model/authentication-methods.ts";
+import type { HostSettings } from "../model/host-settings.ts";
+import type { Isolation, TenantStatus } from "../model/tenant.ts";
 
 type Stamp = ColumnType<Date, never, never>;
 type Id<T extends string> = ColumnType<T, T | undefined, never>;

@@ -7,7 +7,7 @@ import { createHash, randomBytes } from "node:crypto";
 import type { TenantDatabase } from "../data/tenant-database.ts";
 import { type Credential, isMachine } from "../identity/credential.ts";
 import { cookieIn, setCookie } from "../lib/cookies.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { OpenedSession, OpenSession } from "./session.ts";
 
 export const visitorCookie = "__Host-insulae-visitor";

@@ -12,9 +12,9 @@
 import { randomUUID } from "node:crypto";
 import type { TenantDatabase } from "../data/tenant-database.ts";
 import { defineError } from "../lib/errors.ts";
+import type { TenantId } from "../lib/ids.ts";
 import type { Secrets } from "../lib/secrets.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
 import type { Place, SessionStore, Stored } from "./store.ts";
 
 export interface Session {

@@ -6,10 +6,10 @@
  * a session that only PostgreSQL has moves to Redis with its next change.
  */
 import type { TenantDatabase } from "../data/tenant-database.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { tenantKey } from "../lib/tenant-keys.ts";
 import { type Redis, RedisAbsent } from "../redis/redis.ts";
 import { defineScript } from "../redis/script.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
 
 /** One session of one tenant. */
 export interface Place {

@@ -2,7 +2,7 @@
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { bodyTooLarge } from "../lib/http-errors.ts";
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "../lib/ids.ts";
 import type { StoredObject } from "./driver.ts";
 import { signedUrlRefused } from "./errors.ts";
 import type { DownloadGrant, Grants, UploadGrant } from "./grants.ts";

@@ -7,7 +7,7 @@
  * by a signed request (`signUpload`). They download by signed URLs.
  */
 
-import type { TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "../lib/ids.ts";
 import type { StorageDriver } from "./driver.ts";
 import type { LocalFiles } from "./local-files.ts";
 

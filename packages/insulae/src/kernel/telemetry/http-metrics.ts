@@ -3,7 +3,7 @@
  * What has no route is counted under one name. A route keeps its counters, so that a request costs a
  * few additions.
  */
-import type { Tenant } from "../tenancy/tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import {
   type Counter,
   counter,

@@ -5,7 +5,8 @@
  * while it is there. What a tenant did in a day is in the usage tables, for all of them.
  */
 
-import type { Tenant, TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { counter, type LabelValues, type MetricsRegistry } from "./metrics.ts";
 
 const labels = ["tenant_id", "tenant"] as const;

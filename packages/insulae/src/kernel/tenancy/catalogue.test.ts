@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
+import type { TenantId } from "../lib/ids.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { type Catalogue, createCatalogue, lookupsOf } from "./catalogue.ts";
-import type { Tenant, TenantId } from "./tenant.ts";
 import type { TenantLookup } from "./tenant-queries.ts";
 
 const id = (digit: string) => `${digit.repeat(8)}-0000-7000-8000-000000000000` as TenantId;

@@ -9,10 +9,11 @@
  */
 import { LRUCache } from "lru-cache";
 import type { FollowAnnouncements } from "../announcements/followers.ts";
+import type { TenantId } from "../lib/ids.ts";
 import type { MaybePromise } from "../lib/maybe-promise.ts";
 import { normalised } from "../lib/text.ts";
 import { isUuid } from "../lib/uuid.ts";
-import type { Tenant, TenantId } from "./tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { TenantLookup } from "./tenant-queries.ts";
 
 export interface Catalogue {

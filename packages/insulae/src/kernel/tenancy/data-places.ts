@@ -10,13 +10,14 @@
  */
 import { type Kysely, sql } from "kysely";
 import { type Connect, withOwner } from "../engine/connect.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Placement } from "../model/tenant.ts";
 import { countKeys, eraseKeys } from "../redis/erase-keys.ts";
 import type { Redis } from "../redis/redis.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Storage } from "../storage/storage.ts";
 import { tablesByTenant } from "./control-places.ts";
 import type { Provisioning } from "./provisioning.ts";
-import type { Placement, TenantId } from "./tenant.ts";
 import { asOwnerOf, countedRows, countRows, eraseRows } from "./tenant-rows.ts";
 
 /** A tenant and its placement. Without a placement, its rows are erased or never existed. */

@@ -1,13 +1,13 @@
 import { isIP } from "node:net";
 import type { Kysely } from "kysely";
+import type { TenantId } from "../lib/ids.ts";
+import { checkHostSettings, type HostSettings } from "../model/host-settings.ts";
 import { canonicalHost } from "../net/hostname.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { CertificatePair } from "../tls/certificate-pair.ts";
 import type { HostCertificates } from "../tls/host-certificates.ts";
 import { type Catalogue, lookupsOf } from "./catalogue.ts";
 import { hostNotFound, hostTaken, reservedHost, tenantNotFound } from "./errors.ts";
-import { checkHostSettings, type HostSettings } from "./host-settings.ts";
-import type { TenantId } from "./tenant.ts";
 import { canonicalTenantKey } from "./tenant-key.ts";
 
 /** The registry of hosts and their tenants. A host may be registered before its tenant exists. */

@@ -11,6 +11,8 @@ import {
   testFeature,
 } from "../../testing/test-installation.ts";
 import type { Connect } from "../engine/connect.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Placement } from "../model/tenant.ts";
 import { listDataTables } from "../schema/data-tables.ts";
 import { compareTables } from "../schema/feature-tables.ts";
 import { findProblemsOf } from "../schema/isolation-check.ts";
@@ -19,7 +21,6 @@ import { migrateAll } from "./migrate-all.ts";
 import { findOrphans } from "./orphans.ts";
 import { createProvisioning } from "./provisioning.ts";
 import { findStrayRows } from "./strays.ts";
-import type { Placement, TenantId } from "./tenant.ts";
 
 const few = 4;
 const many = 40;

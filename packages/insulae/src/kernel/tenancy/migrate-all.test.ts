@@ -7,9 +7,10 @@ import {
   testFeature,
 } from "../../testing/test-installation.ts";
 import { withOwner } from "../engine/connect.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Isolation, Placement } from "../model/tenant.ts";
 import { loadMigrations, type Migrations } from "../schema/migration-files.ts";
 import { migrateAll, type PlacementOutcome } from "./migrate-all.ts";
-import type { Isolation, Placement, TenantId } from "./tenant.ts";
 
 const first =
   "create table notes (id uuid primary key default app.uuid_v7()); select app.tenant_table('notes');";

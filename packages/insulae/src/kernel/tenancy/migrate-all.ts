@@ -8,11 +8,11 @@
  */
 import { type Kysely, sql } from "kysely";
 import { type Connect, withOwner, withOwnerOnce } from "../engine/connect.ts";
+import type { Placement } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Migrations } from "../schema/migration-files.ts";
 import { findCurrent, type MigrateOptions, migratePlacement } from "../schema/migrator.ts";
 import { placementColumns, placementOf, writeVersion } from "./placements.ts";
-import type { Placement } from "./tenant.ts";
 
 export type PlacementOutcome = { readonly placement: Placement } & (
   | { readonly state: "migrated"; readonly applied: readonly string[] }

@@ -11,8 +11,9 @@ import {
 } from "../../testing/test-installation.ts";
 import { startTestServer } from "../../testing/test-server.ts";
 import { openClient } from "../engine/connect.ts";
+import type { TenantId } from "../lib/ids.ts";
+import { isolations } from "../model/tenant.ts";
 import { prepareServer } from "../schema/roles.ts";
-import { isolations, type TenantId } from "./tenant.ts";
 
 // A server of its own: its roles are made and changed here.
 let folder: string;

@@ -1,7 +1,7 @@
 import type { Transaction } from "kysely";
 import { defineError } from "../lib/errors.ts";
+import type { AccountId } from "../lib/ids.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
-import type { AccountId } from "./tenant.ts";
 
 export const tooManyTenants = defineError(
   "too_many_tenants",

@@ -1,8 +1,9 @@
 import type { Kysely, Selectable } from "kysely";
 import { defineError } from "../lib/errors.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Placement } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import { schemaRole } from "../schema/roles.ts";
-import type { Placement, TenantId } from "./tenant.ts";
 
 /** A placement as stored in the control plane. */
 export const placementColumns = [

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import type { Tenant } from "../model/tenant.ts";
 import { createPlans } from "./plans.ts";
-import type { Tenant } from "./tenant.ts";
 
 const plans = createPlans({ free: { users: 3, rows: 100 }, gold: { users: 0, rows: 500 } });
 

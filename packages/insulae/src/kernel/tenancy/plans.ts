@@ -5,7 +5,7 @@
  */
 import { type QuotaName, type Quotas, quotaNames } from "../../config/quotas.ts";
 import { type AppError, defineError } from "../lib/errors.ts";
-import type { Tenant } from "./tenant.ts";
+import type { Tenant } from "../model/tenant.ts";
 
 /**
  * All quotas, standing or daily, share one code and status 429. Retry-After is sent only where

@@ -7,12 +7,13 @@ import {
   testFeature,
 } from "../../testing/test-installation.ts";
 import { withOwner } from "../engine/connect.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Placement } from "../model/tenant.ts";
 import { loadMigrations } from "../schema/migration-files.ts";
 import { ensureSchemaRole } from "../schema/roles.ts";
 import { templateName } from "../schema/template.ts";
 import { chosenName, physicalName } from "./placements.ts";
 import { createProvisioning } from "./provisioning.ts";
-import type { Placement, TenantId } from "./tenant.ts";
 
 const notes = `
   create table notes (id uuid primary key default app.uuid_v7(), text text not null default '');

@@ -21,7 +21,9 @@ import {
 import { dataSchema } from "../engine/scope.ts";
 import type { Target } from "../engine/target.ts";
 import { defineError } from "../lib/errors.ts";
+import type { TenantId } from "../lib/ids.ts";
 import type { Secrets } from "../lib/secrets.ts";
+import type { Isolation, Placement } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import { FeaturesMissing, refuseForeignFeatures } from "../schema/foreign-features.ts";
 import type { Migrations } from "../schema/migration-files.ts";
@@ -46,7 +48,6 @@ import {
   writePlacement,
 } from "./placements.ts";
 import type { Servers } from "./servers.ts";
-import type { Isolation, Placement, TenantId } from "./tenant.ts";
 
 export const serverUnavailable = defineError(
   "server_unavailable",

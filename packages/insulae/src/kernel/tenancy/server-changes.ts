@@ -6,7 +6,9 @@ import { dataSchema } from "../engine/scope.ts";
 import { withDeadline } from "../lib/deadline.ts";
 import { eachOf } from "../lib/each-of.ts";
 import { AppError, defineError } from "../lib/errors.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { isUuid } from "../lib/uuid.ts";
+import type { Isolation, TenantStatus } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import {
   connectionConfig,
@@ -21,7 +23,6 @@ import { prepareDataServer } from "./prepare.ts";
 import type { Server, ServersOptions } from "./server.ts";
 import { inMainDatabase, readMark, writeMark } from "./server-mark.ts";
 import { forgetServer } from "./server-removal.ts";
-import type { Isolation, TenantId, TenantStatus } from "./tenant.ts";
 
 export const serverExists = defineError("server_exists", 409, "This server is already registered");
 export const serverNameInvalid = defineError(

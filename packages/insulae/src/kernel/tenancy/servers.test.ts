@@ -16,10 +16,10 @@ import {
   startTestServer,
 } from "../../testing/test-server.ts";
 import { openClient } from "../engine/connect.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { createSecrets } from "../lib/secrets.ts";
 import { connectionConfig } from "./connection-config.ts";
 import { rankServers } from "./servers.ts";
-import type { TenantId } from "./tenant.ts";
 
 const server = (name: string, tenants: number, weight = 1) => ({ name, tenants, weight });
 

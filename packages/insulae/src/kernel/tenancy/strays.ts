@@ -8,11 +8,12 @@ import { type Kysely, sql } from "kysely";
 import pg from "pg";
 import { inTransaction } from "../engine/connect.ts";
 import { platformQueue } from "../jobs/queue-names.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Placement } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import { listTablesOf } from "../schema/data-tables.ts";
 import type { Storage } from "../storage/storage.ts";
 import { tablesByTenant } from "./control-places.ts";
-import type { Placement, TenantId } from "./tenant.ts";
 import { asOwnerOf, listTables, qualified } from "./tenant-rows.ts";
 
 export interface Stray {

@@ -1,8 +1,9 @@
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { describeWithRedis, startTestRedis, type TestRedis } from "../../testing/test-redis.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { connectRedis, type Redis } from "../redis/redis.ts";
-import type { Tenant, TenantId } from "./tenant.ts";
 import { createTenantConfigs } from "./tenant-config.ts";
 
 const id = "019c2f6e-8d5c-7c39-9c0f-3d8f0c1f7a11" as TenantId;

@@ -10,10 +10,10 @@
  */
 
 import type { FollowAnnouncements } from "../announcements/followers.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { createOwedDeletions } from "../redis/owed-deletions.ts";
 import { type Redis, RedisAbsent } from "../redis/redis.ts";
 import type { Catalogue } from "./catalogue.ts";
-import type { TenantId } from "./tenant.ts";
 
 export interface TenantConfig {
   readonly id: TenantId;

@@ -1,11 +1,12 @@
 import { type Kysely, sql } from "kysely";
 import type { WriteAudit } from "../audit/audit.ts";
 import { eachOf } from "../lib/each-of.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { TenantStatus } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { DataPlace, PlacedTenant } from "./data-places.ts";
 import { placementColumns, placementOf } from "./placements.ts";
-import type { TenantId, TenantStatus } from "./tenant.ts";
 
 export interface ErasureOptions {
   readonly control: Kysely<ControlTables>;

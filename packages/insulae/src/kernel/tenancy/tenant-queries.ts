@@ -1,8 +1,8 @@
 import { type Kysely, sql } from "kysely";
+import type { HostSettings } from "../model/host-settings.ts";
+import type { Tenant, TenantStatus } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
-import type { HostSettings } from "./host-settings.ts";
 import { placementOf } from "./placements.ts";
-import type { Tenant, TenantStatus } from "./tenant.ts";
 
 /** One way to identify a tenant. */
 export type TenantLookup = {

@@ -6,9 +6,9 @@
  */
 import pg from "pg";
 import { inTransaction } from "../engine/connect.ts";
+import type { TenantId } from "../lib/ids.ts";
 import { listDataTables } from "../schema/data-tables.ts";
 import { ownerRole } from "../schema/roles.ts";
-import type { TenantId } from "./tenant.ts";
 
 /** The limit of counting. */
 export const countedRows = 1_000;

@@ -6,8 +6,8 @@
 import { type Static, type TObject, Type } from "typebox";
 import { quotaNames } from "../../config/quotas.ts";
 import { AppError } from "../lib/errors.ts";
+import type { Tenant } from "../model/tenant.ts";
 import { createValidators } from "../validation/validation.ts";
-import type { Tenant } from "./tenant.ts";
 
 /** The parts of a tenant's settings that the application defines. */
 export interface SettingsShape {

@@ -7,13 +7,14 @@
  * sweep.
  */
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
+import type { AccountId, TenantId } from "../lib/ids.ts";
+import type { Isolation, Plan, Tenant, TenantStatus } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { hostsRequired, settingsTooLarge, tenantExists, tenantNotFound } from "./errors.ts";
 import { claimHosts } from "./hosts.ts";
 import { refuseBeyond } from "./ownership.ts";
 import type { Provisioning } from "./provisioning.ts";
-import type { AccountId, Isolation, Plan, Tenant, TenantId, TenantStatus } from "./tenant.ts";
 import type { TenantConfig, TenantConfigs } from "./tenant-config.ts";
 import {
   discardTenant,

@@ -4,8 +4,8 @@
  * `data-places.test.ts` fails if a table that refers to users is missing here.
  */
 import { type Kysely, sql } from "kysely";
+import type { TenantId, UserId } from "../lib/ids.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
-import type { TenantId, UserId } from "./tenant.ts";
 
 type UserTable =
   /** Rows with the user's id in this column are deleted. */

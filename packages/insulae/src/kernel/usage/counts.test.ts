@@ -3,9 +3,9 @@ import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { App } from "../../app/app.ts";
 import { createTestApp } from "../../testing/index.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import { createPlans } from "../tenancy/plans.ts";
-import type { Tenant } from "../tenancy/tenant.ts";
 import { createUsageCounts, type UsageCounts } from "./counts.ts";
 
 let app: App;

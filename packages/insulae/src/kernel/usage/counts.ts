@@ -16,9 +16,10 @@
 import { randomUUID } from "node:crypto";
 import { type QueryExecutorProvider, sql } from "kysely";
 import type { QuotaName } from "../../config/quotas.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Tenant } from "../model/tenant.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { type Plans, quotaExceededBy } from "../tenancy/plans.ts";
-import type { Tenant, TenantId } from "../tenancy/tenant.ts";
 
 export const countedMetrics = ["requests", "notifications", "jobs"] as const;
 export type CountedMetric = (typeof countedMetrics)[number];

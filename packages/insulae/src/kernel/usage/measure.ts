@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { Platform } from "../feature/platform.ts";
-import type { Tenant, TenantId } from "../tenancy/tenant.ts";
+import type { TenantId } from "../lib/ids.ts";
+import type { Tenant } from "../model/tenant.ts";
 
 export interface Measured {
   readonly tenantId: TenantId;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { App } from "../../app/app.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
-import { isolations } from "../tenancy/tenant.ts";
+import { isolations } from "../model/tenant.ts";
 
 let app: App;
 

@@ -4,7 +4,7 @@ import { type AddressInfo, connect } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { feature } from "../../feature/feature.ts";
 import { mediaText } from "../../feature/fields.ts";
-import type { AccountId } from "../../tenancy/tenant.ts";
+import type { AccountId } from "../../lib/ids.ts";
 import { bytesBody } from "../body/stream-body.ts";
 import { resolvedFor, testServer, testTenant } from "../server/test-server.ts";
 

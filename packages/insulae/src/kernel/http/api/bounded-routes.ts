@@ -19,7 +19,7 @@ import { type AtATimeOptions, createAtATime, type Leave } from "../../lib/at-a-t
 import { type Holder, holderOf } from "../../lib/fair-shares.ts";
 import { requestTimeout } from "../../lib/http-errors.ts";
 import { shareOf } from "../../lib/worker-share.ts";
-import type { Tenant } from "../../tenancy/tenant.ts";
+import type { Tenant } from "../../model/tenant.ts";
 
 const limits = {
   imports: { tenant: 1, process: 4, waiting: 32, tenantWaiting: 0, retryAfter: 5 },

@@ -3,7 +3,7 @@ import { describe, expectTypeOf, it } from "vitest";
 import { feature } from "../../feature/feature.ts";
 import { pageOf, pageQuery, searchText } from "../../feature/page.ts";
 import type { CorePrincipal, Principal, TenantPrincipal } from "../../identity/principal.ts";
-import type { Tenant } from "../../tenancy/tenant.ts";
+import type { Tenant } from "../../model/tenant.ts";
 
 const Note = Type.Object({ id: Type.String(), text: Type.String() });
 const NewNote = Type.Object({ text: Type.String(), stars: Type.Optional(Type.Integer()) });

@@ -2,11 +2,12 @@
 import type { FastifyRequest } from "fastify";
 import type { RateLimits } from "../../../config/config.ts";
 import type { ClientAddress } from "../../lib/client-address.ts";
+import type { AccountId, TenantId } from "../../lib/ids.ts";
 import { tenantKey } from "../../lib/tenant-keys.ts";
+import { hostSettingsOf } from "../../model/host-settings.ts";
+import type { Tenant } from "../../model/tenant.ts";
 import { canonicalHost } from "../../net/hostname.ts";
-import { hostSettingsOf } from "../../tenancy/host-settings.ts";
 import { ownLimit } from "../../tenancy/plans.ts";
-import type { AccountId, Tenant, TenantId } from "../../tenancy/tenant.ts";
 import type { Charge, Policy } from "./local-buckets.ts";
 
 /** How a client without an identity is limited. */

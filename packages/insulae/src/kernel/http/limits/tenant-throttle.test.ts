@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { TenantId } from "../../lib/ids.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
-import type { TenantId } from "../../tenancy/tenant.ts";
 import { createTenantThrottle } from "./tenant-throttle.ts";
 
 const [a, b] = ["a" as TenantId, "b" as TenantId];

@@ -12,8 +12,8 @@
  */
 import { busyLoop } from "../../lib/event-loop.ts";
 import { Fifo } from "../../lib/fifo.ts";
+import type { TenantId } from "../../lib/ids.ts";
 import { counter, type Metrics } from "../../telemetry/metrics.ts";
-import type { TenantId } from "../../tenancy/tenant.ts";
 import type { RequestState } from "../state/request-state.ts";
 
 export interface TenantThrottleOptions {

@@ -7,7 +7,7 @@ import { addMember, createMember, type TestMember, unknownId } from "../../../te
 import { createTestApp } from "../../../testing/index.ts";
 import { feature } from "../../feature/feature.ts";
 import { idParams } from "../../feature/fields.ts";
-import { isolations } from "../../tenancy/tenant.ts";
+import { isolations } from "../../model/tenant.ts";
 
 type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 

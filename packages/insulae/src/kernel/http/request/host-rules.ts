@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { bodyTooLarge, lengthRequired } from "../../lib/http-errors.ts";
-import { hostSettingsOf } from "../../tenancy/host-settings.ts";
-import type { Tenant } from "../../tenancy/tenant.ts";
+import { hostSettingsOf } from "../../model/host-settings.ts";
+import type { Tenant } from "../../model/tenant.ts";
 import { framePolicy } from "./security-headers.ts";
 
 /**

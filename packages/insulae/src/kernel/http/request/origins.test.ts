@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Tenant } from "../../tenancy/tenant.ts";
+import type { Tenant } from "../../model/tenant.ts";
 import { canonicalOrigin, createOrigins } from "./origins.ts";
 
 const acme = {

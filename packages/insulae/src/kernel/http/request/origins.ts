@@ -8,8 +8,8 @@
  * nobody knows yet whose list would count.
  */
 import { chain, type MaybePromise } from "../../lib/maybe-promise.ts";
-import { type HostSettings, hostSettingsOf } from "../../tenancy/host-settings.ts";
-import type { Tenant } from "../../tenancy/tenant.ts";
+import { type HostSettings, hostSettingsOf } from "../../model/host-settings.ts";
+import type { Tenant } from "../../model/tenant.ts";
 
 /** `own`: a page of this very host. `allowed`: of another origin that is on a list. */
 export type OriginVerdict = "own" | "allowed" | "foreign";

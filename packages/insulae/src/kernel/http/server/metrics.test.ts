@@ -1,9 +1,9 @@
 import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
 import { feature } from "../../feature/feature.ts";
+import type { TenantId } from "../../lib/ids.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import { createTenantMetrics } from "../../telemetry/tenant-metrics.ts";
-import type { TenantId } from "../../tenancy/tenant.ts";
 import { echo, testServer } from "./test-server.ts";
 
 const token = "a token for scrapers";

@@ -9,10 +9,10 @@ import type { Platform } from "../../feature/platform.ts";
 import { type Credential, impersonatorOf } from "../../identity/credential.ts";
 import type { Identity } from "../../identity/identity.ts";
 import type { ClientAddress } from "../../lib/client-address.ts";
+import type { AccountId, TenantId } from "../../lib/ids.ts";
 import type { MaybePromise } from "../../lib/maybe-promise.ts";
 import { type Logger, ownedLog } from "../../telemetry/log.ts";
 import type { TraceSpan } from "../../telemetry/tracing.ts";
-import type { AccountId, TenantId } from "../../tenancy/tenant.ts";
 
 /**
  * Who calls, for which tenant, and what they work with. `db` and `platform` may be getters: only handlers that use

@@ -14,13 +14,13 @@
 import { X509Certificate } from "node:crypto";
 import { type Kysely, sql } from "kysely";
 import type { FollowAnnouncements } from "../announcements/followers.ts";
-import type { Proof } from "../identity/authentication.ts";
-import type { Authority } from "../identity/authority.ts";
+import type { TenantId, UserId } from "../lib/ids.ts";
 import { createAnswers } from "../lib/loading-cache.ts";
 import { chain, type MaybePromise } from "../lib/maybe-promise.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
-import type { TenantId, UserId } from "../tenancy/tenant.ts";
-import type { PresentedCertificate } from "./presented-certificate.ts";
+import type { PresentedCertificate } from "../tls/presented-certificate.ts";
+import type { Proof } from "./authentication.ts";
+import type { Authority } from "./authority.ts";
 
 /** A registration that a presented certificate meets. */
 export interface Registration {

@@ -1,8 +1,8 @@
 /** What `/metrics` says of services that count for themselves. */
-import type { Announcements } from "../announcements/announcements.ts";
-import type { Redis } from "../redis/redis.ts";
-import type { LogHub } from "./log-hub.ts";
-import { counter, gauge, type MetricsRegistry } from "./metrics.ts";
+import type { Announcements } from "../kernel/announcements/announcements.ts";
+import type { Redis } from "../kernel/redis/redis.ts";
+import type { LogHub } from "../kernel/telemetry/log-hub.ts";
+import { counter, gauge, type MetricsRegistry } from "../kernel/telemetry/metrics.ts";
 
 const viewers = gauge("insulae_log_viewers", "Who watches the log of this process");
 const dropped = counter(

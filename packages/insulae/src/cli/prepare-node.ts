@@ -1,12 +1,12 @@
-import type { App } from "./app/app.ts";
-import type { Application } from "./app/application.ts";
-import { makeFirstAdmin } from "./app/first-admin.ts";
-import { migratePlacements, openInstallation } from "./app/installation.ts";
-import { createServices } from "./app/services.ts";
-import type { Note } from "./app/starting.ts";
-import type { Config } from "./config/config.ts";
-import { featuresOf } from "./features/index.ts";
-import type { Logger } from "./kernel/telemetry/log.ts";
+import type { App } from "../app/app.ts";
+import type { Application } from "../app/application.ts";
+import { makeFirstAdmin } from "../app/first-admin.ts";
+import { migratePlacements, openInstallation } from "../app/installation.ts";
+import { createServices } from "../app/services.ts";
+import type { Note } from "../app/starting.ts";
+import type { Config } from "../config/config.ts";
+import { featuresOf } from "../features/index.ts";
+import type { Logger } from "../kernel/telemetry/log.ts";
 
 /**
  * Does once what each server would do when it starts: migrates all that is to be migrated, and whatever `fn`
