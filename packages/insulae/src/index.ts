@@ -3,8 +3,9 @@ import "./kernel/lib/supported-node.ts";
 
 export { type ColumnType, type Generated, type Kysely, sql } from "kysely";
 export { type Static, type TSchema, Type } from "typebox";
-export { type App, type AppOptions, createApp } from "./app/app.ts";
-export { type Application, defineApp } from "./app/application.ts";
+export { createApp } from "./app/app.ts";
+export type { App, Application, AppOptions } from "./app/app-api.ts";
+export { defineApp } from "./app/application.ts";
 export { ListenError, type ListenOptions } from "./app/listen-error.ts";
 export { type Config, ConfigError } from "./config/config.ts";
 export type { QuotaName, Quotas } from "./config/quotas.ts";
@@ -43,6 +44,7 @@ export {
   type HookedRequest,
   type Hooks,
 } from "./kernel/feature/hooks.ts";
+export { type JobScope, job, type PlatformJobScope, platformJob } from "./kernel/feature/job.ts";
 export {
   type Page,
   pageOf,
@@ -67,16 +69,9 @@ export {
 } from "./kernel/http/body/stream-body.ts";
 export { exported, exportList, exportQuery } from "./kernel/http/reply/export.ts";
 export type { Principal } from "./kernel/identity/principal.ts";
-export {
-  type Job,
-  type JobScope,
-  job,
-  type PlatformJob,
-  type PlatformJobScope,
-  platformJob,
-} from "./kernel/jobs/job.ts";
+export { PermanentFailure } from "./kernel/job-worker/worker.ts";
+export type { Job, PlatformJob } from "./kernel/jobs/definition.ts";
 export type { PlatformJobs, SendOptions, TenantJobs } from "./kernel/jobs/jobs.ts";
-export { PermanentFailure } from "./kernel/jobs/worker.ts";
 export { AppError, defineError, orThrow } from "./kernel/lib/errors.ts";
 export type { TenantId, UserId } from "./kernel/lib/ids.ts";
 export { Json } from "./kernel/lib/json.ts";

@@ -1,7 +1,7 @@
 /** Whatever is changed over the API is in an audit log, by the routes' own declarations. */
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import { dialects } from "../src/dialects/index.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "../src/features/index.ts";
 import { routePath } from "../src/kernel/http/api/declarations.ts";

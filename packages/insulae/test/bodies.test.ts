@@ -4,7 +4,7 @@
  * themselves.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import { dialects } from "../src/dialects/index.ts";
 import { coreFeatures, standardFeatures } from "../src/features/index.ts";
 import type { Route } from "../src/kernel/feature/feature.ts";

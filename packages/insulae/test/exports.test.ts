@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import { csvRecords } from "../src/kernel/lib/csv.ts";
 import { isolations } from "../src/kernel/model/tenant.ts";
 import { addMember, createMember, type TestMember } from "../src/testing/fixtures.ts";

@@ -2,7 +2,7 @@
 import { sql } from "kysely";
 import { Type } from "typebox";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import { standardFeatures } from "../src/features/index.ts";
 import { feature } from "../src/kernel/feature/feature.ts";
 import { createMember, type TestMember } from "../src/testing/fixtures.ts";

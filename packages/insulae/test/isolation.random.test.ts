@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import { createTestApp } from "../src/testing/index.ts";
 import { randomFrom, seed } from "../src/testing/random.ts";
 

@@ -1,6 +1,6 @@
 /** What whoever registers may ask of the installation: how many tenants, how far apart, which keys. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import { dialects } from "../src/dialects/index.ts";
 import { standardFeatures } from "../src/features/index.ts";
 import { openTestPeople, type TestPeople } from "../src/testing/test-people.ts";

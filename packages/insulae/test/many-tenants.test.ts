@@ -2,10 +2,11 @@
 import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type App, createApp } from "../src/app/app.ts";
+import { createApp } from "../src/app/app.ts";
+import { type App } from "../src/app/app-api.ts";
 import { standardFeatures } from "../src/features/index.ts";
 import { feature } from "../src/kernel/feature/feature.ts";
-import { job } from "../src/kernel/jobs/job.ts";
+import { job } from "../src/kernel/feature/job.ts";
 import { createMember, type TestMember } from "../src/testing/fixtures.ts";
 import { createTestApp, type TestApp } from "../src/testing/test-app.ts";
 

@@ -2,7 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import {
   createFollowers,
   type FollowAnnouncements,

@@ -1,7 +1,7 @@
 /** What is refused is cheap, and says why. */
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import { loadConfig } from "../src/config/config.ts";
 import type { Tenant } from "../src/kernel/model/tenant.ts";
 import { createMember, type TestMember } from "../src/testing/fixtures.ts";

@@ -1,7 +1,7 @@
 /** A tenant's own schema is nobody else's to name, over the whole way of an application's statement. */
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import { createMember, type TestMember } from "../src/testing/fixtures.ts";
 import { createTestApp } from "../src/testing/index.ts";
 

@@ -6,7 +6,7 @@
  */
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import { dialects } from "../src/dialects/index.ts";
 import { coreFeatures, developmentFeatures, standardFeatures } from "../src/features/index.ts";
 import type { Route } from "../src/kernel/feature/feature.ts";

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Embedded, startEmbedded } from "../src/embedded-postgres/supervisor.ts";
 import { standardFeatures } from "../src/features/index.ts";
 import { feature } from "../src/kernel/feature/feature.ts";
-import { job } from "../src/kernel/jobs/job.ts";
+import { job } from "../src/kernel/feature/job.ts";
 import { createMember, type TestMember } from "../src/testing/fixtures.ts";
 import { createTestApp, type TestApp } from "../src/testing/test-app.ts";
 import { until } from "../src/testing/until.ts";

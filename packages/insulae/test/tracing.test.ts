@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 import { Type } from "typebox";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import { standardFeatures } from "../src/features/index.ts";
 import { feature } from "../src/kernel/feature/feature.ts";
 import { createLogger, createLoggerTo } from "../src/kernel/telemetry/log.ts";

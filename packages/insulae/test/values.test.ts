@@ -1,7 +1,7 @@
 /** What a client may send means the same wherever it is sent, and is kept or refused, never changed. */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../src/app/app.ts";
+import type { App } from "../src/app/app-api.ts";
 import { dialects } from "../src/dialects/index.ts";
 import { coreFeatures, standardFeatures } from "../src/features/index.ts";
 import { openApiDocument } from "../src/kernel/http/api/openapi.ts";

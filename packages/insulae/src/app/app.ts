@@ -2,19 +2,18 @@
  * `createApp()`: the composition root. The only place that knows all parts; what it wires together
  * is drawn in docs/architecture.md. Nothing is global: two apps can live in one process.
  */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import proxyAddress from "@fastify/proxy-addr";
 import type { FastifyInstance } from "fastify";
 import { sql } from "kysely";
 import type { Config } from "../config/config.ts";
 import { dialects } from "../dialects/index.ts";
-import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
 import { featuresOf } from "../features/index.ts";
 import { signedFor } from "../features/storage/storage.feature.ts";
-import { createCrossTenantAudit } from "../kernel/audit/cross-tenant.ts";
 import { requireWrites } from "../kernel/engine/require-writes.ts";
 import { startFeatures } from "../kernel/feature/hooks.ts";
-import type { AppServices, Platform } from "../kernel/feature/platform.ts";
+import type { Platform } from "../kernel/feature/platform.ts";
 import { createLimiter } from "../kernel/http/limits/limiter.ts";
 import { createRequestLimits } from "../kernel/http/limits/request-limits.ts";
 import { createOrigins } from "../kernel/http/request/origins.ts";
@@ -22,25 +21,24 @@ import { requestSource } from "../kernel/http/request/request-audit.ts";
 import { type AdmitHost, createDevelopmentHosts } from "../kernel/http/server/development-hosts.ts";
 import { createHttpServer } from "../kernel/http/server/server.ts";
 import { createAuthorise } from "../kernel/identity/authorise.ts";
+import { createCrossTenantAudit } from "../kernel/identity/cross-tenant.ts";
 import { createFactsOf } from "../kernel/identity/request-facts.ts";
 import { createResolver } from "../kernel/identity/resolution.ts";
 import { redeemTicket } from "../kernel/identity/tickets.ts";
-import { measureQueue } from "../kernel/jobs/job-metrics.ts";
+import { measureQueue } from "../kernel/job-worker/job-metrics.ts";
 import { chain } from "../kernel/lib/maybe-promise.ts";
-import type { Dns } from "../kernel/net/dns.ts";
-import { type Logger, moduleLog } from "../kernel/telemetry/log.ts";
+import { moduleLog } from "../kernel/telemetry/log.ts";
 import { measureProcess } from "../kernel/telemetry/process-metrics.ts";
 import { createHostLookup } from "../kernel/tenancy/host-lookup.ts";
 import { createFindPresented } from "../kernel/tls/presented-certificate.ts";
-import type { WorkerLink } from "../kernel/workers/link.ts";
 import { pagesOf } from "../pages/index.ts";
-import { type Application, stockApplication } from "./application.ts";
+import type { App, AppOptions } from "./app-api.ts";
+import { stockApplication } from "./application.ts";
 import { checkAppOptions } from "./check-application.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
 import { followPort } from "./follow-port.ts";
 import { createIdentify } from "./identify.ts";
 import { type Installation, migratePlacements, openInstallation } from "./installation.ts";
-import type { ListenOptions } from "./listen-error.ts";
 import { createListen, createRun } from "./listening.ts";
 import { createLogPort } from "./log-port.ts";
 import { openLogging } from "./logging.ts";
@@ -52,64 +50,6 @@ import { createDefaultLog, createNote, isWatched, type Start } from "./starting.
 import { createTlsEntrance } from "./tls-entrance.ts";
 import { startUpkeep } from "./upkeep.ts";
 import { version } from "./version.ts";
-
-/** Without features of its own it is the stock server: `standardFeatures`, and the dialects of four other systems. */
-export interface AppOptions extends Partial<Application> {
-  /** Settings that win over the environment's. */
-  readonly config?: Partial<Config>;
-  /** Where settings are read from. Default `process.env`. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /**
-   * A log of your own. The app then prints nothing besides: no steps, no banner, and no password of an administrator
-   * that it made up. Default: short lines on stderr; in production JSON on stdout.
-   */
-  readonly log?: Logger;
-  /** Where proofs of domains are looked up. Default: the machine's name servers. */
-  readonly dns?: Dns;
-  /** What connects it with the other workers of its node (`insulae start --workers`). */
-  readonly worker?: WorkerLink;
-}
-
-export interface App extends AppServices {
-  /** Serves a request without a port: `await app.inject({ method: "GET", url: "/health" })`. */
-  readonly inject: FastifyInstance["inject"];
-  /**
-   * Makes the first platform administrator, if there is none: by default the one of ADMIN_EMAIL and
-   * ADMIN_PASSWORD; without a password, with a new one.
-   */
-  ensureAdmin(admin?: {
-    readonly email?: string | undefined;
-    readonly password?: string | undefined;
-  }): Promise<FirstAdmin>;
-  /**
-   * Runs the app as this process: listens, and closes it on SIGINT, SIGTERM and SIGHUP, or when npm, which
-   * started it, has ended; then the process ends. A second signal ends it at once. If it can't listen, it is
-   * closed.
-   *
-   * @returns where it listens, once it does. @throws ListenError
-   */
-  run(options?: ListenOptions): Promise<string>;
-  /**
-   * Listens, by default as PORT, HOST and TLS_PORT say; nothing of the process changes, and whoever calls this
-   * calls `close()`. First it makes the administrator of ADMIN_EMAIL and ADMIN_PASSWORD, if there is none. In
-   * development one is made up where these are not set, and a banner shows the password. Without PUBLIC_URL,
-   * links, tokens and the API reference have the port that it listens on.
-   *
-   * @returns where it listens. @throws ListenError that names who has the port, and the setting.
-   */
-  listen(options?: ListenOptions): Promise<string>;
-  /** The port on which the server ends TLS, once it listens there. */
-  readonly tlsPort: () => number | undefined;
-  /** The port of the log stream alone, once it is listened on. */
-  readonly logPort: () => number | undefined;
-  /** Has LOG_FILE opened anew, after another program has moved it away. */
-  readonly reopenLog: () => void;
-  /**
-   * Serves for DRAIN_SECONDS more while `/health/ready` says 503, gives what is in flight 25 s (in development
-   * 1 s) to finish, and everything back; once, however often it is called.
-   */
-  close(): Promise<void>;
-}
 
 /**
  * Makes an app: opens (or starts) its databases, migrates and checks them, wires everything up. It changes nothing of

@@ -5,23 +5,8 @@
 
 import { dialects } from "../dialects/index.ts";
 import { standardFeatures } from "../features/index.ts";
-import type { Feature } from "../kernel/feature/feature.ts";
-import type { TenantSettings } from "../kernel/tenancy/tenant-settings.ts";
+import type { Application } from "./app-api.ts";
 import { checkApplication } from "./check-application.ts";
-
-export interface Application {
-  /** Shown in the API reference and when the server starts. Default: Insulae. */
-  readonly name?: string;
-  /** What it offers besides accounts, tenants and users. */
-  readonly features: readonly Feature[];
-  /** The shape of what is set for each tenant, by `tenantSettings()`. */
-  readonly settings?: Pick<TenantSettings<unknown>, "check">;
-  /**
-   * Names of features that it no longer has. Their tables stay, isolated and erased with their tenant. Without
-   * this, the CLI refuses to change databases that have them: another application may own them.
-   */
-  readonly retired?: readonly string[];
-}
 
 /**
  * Defines an application. Export it as the default of `insulae.config.ts` in the project's root, where the CLI

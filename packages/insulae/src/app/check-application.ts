@@ -14,8 +14,7 @@ import {
   unknownNames,
 } from "../kernel/lib/declaration-error.ts";
 import { loadMigrations, type Migrations } from "../kernel/schema/migration-files.ts";
-import type { AppOptions } from "./app.ts";
-import type { Application } from "./application.ts";
+import type { Application, AppOptions } from "./app-api.ts";
 
 const applicationOptions: Readonly<Record<keyof Application, true>> = {
   name: true,

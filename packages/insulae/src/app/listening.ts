@@ -3,7 +3,7 @@
 import type { Config } from "../config/config.ts";
 import type { HttpServer } from "../kernel/http/server/server.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
-import type { App } from "./app.ts";
+import type { App } from "./app-api.ts";
 import { cannotListen, type ListenOptions, refuseTakenPort } from "./listen-error.ts";
 import type { LogPort } from "./log-port.ts";
 import { shutdownTimes } from "./shutdown.ts";

@@ -18,7 +18,7 @@ import type { Anchors } from "../kernel/audit/anchors.ts";
 import type { DataServices, IdentityServices } from "../kernel/feature/capabilities.ts";
 import { createPlatform, type Platform } from "../kernel/feature/platform.ts";
 import type { Authenticate } from "../kernel/identity/authentication.ts";
-import { createJobRunner, type JobRunner } from "../kernel/jobs/runner.ts";
+import { createJobRunner, type JobRunner } from "../kernel/job-worker/runner.ts";
 import type { UserId } from "../kernel/lib/ids.ts";
 import { shareOf } from "../kernel/lib/worker-share.ts";
 import { createMailSender, type MailSender, mailsAtATime } from "../kernel/mail/sender.ts";

@@ -3,7 +3,7 @@
 import type { Config } from "../config/config.ts";
 import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
 import { createLogger, type Logger } from "../kernel/telemetry/log.ts";
-import type { App } from "./app.ts";
+import type { App } from "./app-api.ts";
 import { createTerminalLogger } from "./terminal-log.ts";
 
 /** Tells what begins now, and may take a while. */

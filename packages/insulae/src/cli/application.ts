@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { inspect } from "node:util";
-import type { Application } from "../app/application.ts";
+import type { Application } from "../app/app-api.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 
 /** Checked in this order. */

@@ -3,7 +3,7 @@
  * result as a document and as text, and this file prints one of them.
  */
 import { readFileSync } from "node:fs";
-import type { Application } from "../app/application.ts";
+import type { Application } from "../app/app-api.ts";
 import { withStoredSecrets } from "../app/secret-store.ts";
 import { ConfigError } from "../config/config.ts";
 import { printable, printableLines } from "../kernel/lib/text.ts";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
-import type { Application } from "../app/application.ts";
+import type { Application } from "../app/app-api.ts";
 import type { Config } from "../config/config.ts";
 import { startEmbedded } from "../embedded-postgres/supervisor.ts";
 import { openClient } from "../kernel/engine/connect.ts";

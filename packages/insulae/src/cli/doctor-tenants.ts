@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type pg from "pg";
-import type { Application } from "../app/application.ts";
+import type { Application } from "../app/app-api.ts";
 import { type Installation, openInstallation } from "../app/installation.ts";
 import { createTerminalLogger } from "../app/terminal-log.ts";
 import type { Config } from "../config/config.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 import { addMember, createMember, type TestMember } from "../testing/fixtures.ts";
 import { createTestApp } from "../testing/index.ts";
 

@@ -1,4 +1,5 @@
-import { type Application, stockApplication } from "../app/application.ts";
+import type { Application } from "../app/app-api.ts";
+import { stockApplication } from "../app/application.ts";
 import type { Installation } from "../app/installation.ts";
 import type { Config } from "../config/config.ts";
 import { coreFeatures } from "../features/index.ts";

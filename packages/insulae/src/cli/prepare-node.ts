@@ -1,5 +1,4 @@
-import type { App } from "../app/app.ts";
-import type { Application } from "../app/application.ts";
+import type { App, Application } from "../app/app-api.ts";
 import { makeFirstAdmin } from "../app/first-admin.ts";
 import { migratePlacements, openInstallation } from "../app/installation.ts";
 import { createServices } from "../app/services.ts";

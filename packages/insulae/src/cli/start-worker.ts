@@ -3,7 +3,8 @@
  * node's resources, controlled by the primary. It ignores signals, because terminals and some
  * supervisors send them to all processes; the primary handles them.
  */
-import { type App, createApp } from "../app/app.ts";
+import { createApp } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 import { createDefaultLog } from "../app/starting.ts";
 import { createTerminalLogger } from "../app/terminal-log.ts";
 import { type Config, loadConfig } from "../config/config.ts";

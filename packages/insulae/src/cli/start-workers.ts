@@ -2,7 +2,7 @@
  * `insulae start --workers`: this process is the primary. It owns the embedded PostgreSQL,
  * migrates, creates the first administrator, and then starts the workers, which serve.
  */
-import type { Application } from "../app/application.ts";
+import type { Application } from "../app/app-api.ts";
 import { refuseTakenPort } from "../app/listen-error.ts";
 import { openLogging } from "../app/logging.ts";
 import { shutdownTimes } from "../app/shutdown.ts";

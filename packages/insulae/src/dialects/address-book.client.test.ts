@@ -1,7 +1,7 @@
 /** What a client of that system goes on with, after what its document shows. */
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 import { createMember } from "../testing/fixtures.ts";
 import { createTestApp } from "../testing/index.ts";
 import { type Call, caller } from "./dialect-fixture.ts";

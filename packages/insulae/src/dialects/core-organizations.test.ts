@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 import { createTestApp } from "../testing/index.ts";
 import { type Call, caller } from "./dialect-fixture.ts";
 

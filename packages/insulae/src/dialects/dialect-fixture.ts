@@ -1,4 +1,4 @@
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 

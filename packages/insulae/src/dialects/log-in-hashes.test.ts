@@ -1,6 +1,6 @@
 /** How long a log-in takes must not tell who has an account: whoever it is, it costs one hash. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 import { createTestApp } from "../testing/index.ts";
 import { type Call, caller } from "./dialect-fixture.ts";
 

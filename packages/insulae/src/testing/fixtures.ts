@@ -1,5 +1,5 @@
 /** What tests of features begin with: tenants, each with a user who calls the API. */
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 import type { SystemRole } from "../kernel/feature/feature.ts";
 import type { Isolation, Tenant } from "../kernel/model/tenant.ts";
 import { createTestUser } from "./test-tenants.ts";

@@ -3,7 +3,7 @@
  * with all that it needs, so that it succeeds. For tests of what must hold of every route: what is
  * audited, and what is never kept.
  */
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 import type { Route } from "../kernel/feature/feature.ts";
 import { routePath } from "../kernel/http/api/declarations.ts";
 import { unknownId } from "./fixtures.ts";

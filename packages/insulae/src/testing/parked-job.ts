@@ -1,5 +1,5 @@
 import { CompiledQuery } from "kysely";
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 
 /** Makes a parked job of the tenant, as if it had failed too often. @returns its id. */
 export async function parkJob(

@@ -7,7 +7,7 @@ import { createApp } from "../app/app.ts";
 import type { Config } from "../config/config.ts";
 import { standardFeatures } from "../features/index.ts";
 import { feature } from "../kernel/feature/feature.ts";
-import { job } from "../kernel/jobs/job.ts";
+import { job } from "../kernel/feature/job.ts";
 
 interface Work {
   readonly config: Partial<Config>;

@@ -1,5 +1,5 @@
 /** Requests as a test sends them: without a port, as somebody. */
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 
 export interface TestReply {
   readonly status: number;

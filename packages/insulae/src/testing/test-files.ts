@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 import type { TestMember, TestReply } from "./fixtures.ts";
 
 export interface TestUpload {

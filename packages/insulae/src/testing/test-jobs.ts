@@ -1,7 +1,7 @@
 /** Has jobs run while a test waits. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 import { platformQueue } from "../kernel/jobs/queue-names.ts";
 
 const longestMs = 20_000;

@@ -2,7 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { pino } from "pino";
-import { type AppOptions, createApp } from "../app/app.ts";
+import { createApp } from "../app/app.ts";
+import type { AppOptions } from "../app/app-api.ts";
 import type { Config } from "../config/config.ts";
 import { createOwnerUser } from "../features/users/users.feature.ts";
 import type { TenantDatabase } from "../kernel/data/tenant-database.ts";

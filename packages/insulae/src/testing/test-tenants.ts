@@ -1,6 +1,6 @@
 /** Tenants, and people who are signed in. */
 import { randomUUID } from "node:crypto";
-import type { App } from "../app/app.ts";
+import type { App } from "../app/app-api.ts";
 import type { UserTables } from "../features/users/users.feature.ts";
 import type { SystemRole } from "../kernel/feature/feature.ts";
 import { createPasswords } from "../kernel/identity/passwords.ts";

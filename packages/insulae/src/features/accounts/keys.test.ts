@@ -1,6 +1,6 @@
 import { decodeProtectedHeader } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { listKeys, retireKey, rotateKeys } from "../../kernel/identity/key-rotation.ts";
 import { signingKeySealer } from "../../kernel/identity/signing-keys.ts";
 import { createSecrets } from "../../kernel/lib/secrets.ts";

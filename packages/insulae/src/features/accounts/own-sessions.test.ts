@@ -1,7 +1,7 @@
 import { decodeJwt } from "jose";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { createRefreshTokens } from "../../kernel/identity/refresh-tokens.ts";
 import { createSessions } from "../../kernel/identity/sessions.ts";
 import { createSecrets } from "../../kernel/lib/secrets.ts";

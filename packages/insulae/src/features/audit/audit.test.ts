@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { isolations } from "../../kernel/model/tenant.ts";
 import { addMember, createMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";

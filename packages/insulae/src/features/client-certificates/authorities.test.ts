@@ -1,7 +1,7 @@
 /** A stranger makes certificates for nothing: how many signatures they cost is bounded. */
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { createClientCertificates } from "../../kernel/identity/client-certificates.ts";
 import { fingerprintOf } from "../../kernel/tls/certificate-pair.ts";
 import { addMember } from "../../testing/fixtures.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { uuidV5 } from "../../kernel/lib/uuid.ts";
 import type { Tenant } from "../../kernel/model/tenant.ts";
 import { dnsUnavailable } from "../../kernel/net/dns.ts";

@@ -7,8 +7,8 @@
  */
 import { Type } from "typebox";
 import { uuid } from "../../kernel/feature/fields.ts";
+import { type JobScope, job } from "../../kernel/feature/job.ts";
 import type { TenantScope } from "../../kernel/feature/tenant-scope.ts";
-import { type JobScope, job } from "../../kernel/jobs/job.ts";
 import { cleanUpFiles, endUpload, removeOrphans } from "./files.clean-up.ts";
 import type { FileTables } from "./files.queries.ts";
 

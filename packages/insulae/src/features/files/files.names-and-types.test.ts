@@ -1,6 +1,6 @@
 /** What a file is called, and what it is: as its uploader says, and as others see it. */
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { downloadOf, png, send, storedOf, upload, usageOf } from "../../testing/test-files.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { addMember, createMember, type TestMember, unknownId } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { downloadOf, png, send, storedOf, upload, usageOf } from "../../testing/test-files.ts";

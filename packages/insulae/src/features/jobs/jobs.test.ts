@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { feature } from "../../kernel/feature/feature.ts";
-import { job, platformJob } from "../../kernel/jobs/job.ts";
+import { job, platformJob } from "../../kernel/feature/job.ts";
 import type { Tenant } from "../../kernel/model/tenant.ts";
 import { unknownId } from "../../testing/fixtures.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { onTestFinished } from "vitest";
 import { WebSocket as Client } from "ws";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { until } from "../../testing/until.ts";
 
 export interface Handshake {

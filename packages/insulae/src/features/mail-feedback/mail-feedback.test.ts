@@ -6,7 +6,7 @@ import { sign } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { addMember, createMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { makeCertificate, type TestCertificate } from "../../testing/test-certificates.ts";

@@ -1,5 +1,5 @@
 /** Tenants with users who send notifications, and helpers that wait for the outcome. */
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { until } from "../../testing/until.ts";
 

@@ -10,7 +10,7 @@
 import { Type } from "typebox";
 import { Undeliverable } from "../../kernel/delivery/message.ts";
 import { uuid } from "../../kernel/feature/fields.ts";
-import { type JobScope, job } from "../../kernel/jobs/job.ts";
+import { type JobScope, job } from "../../kernel/feature/job.ts";
 import { withDeadline } from "../../kernel/lib/deadline.ts";
 import { keepTrying } from "../../kernel/lib/keep-trying.ts";
 import { keptText } from "../../kernel/telemetry/redact.ts";

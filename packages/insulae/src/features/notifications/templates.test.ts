@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { createMember, type TestMember, unknownId } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/test-app.ts";
 import { until } from "../../testing/until.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { dnsUnavailable } from "../../kernel/net/dns.ts";
 import { createTestApp } from "../../testing/index.ts";
 import { makeCertificate } from "../../testing/test-certificates.ts";

@@ -1,5 +1,5 @@
 import { feature } from "../../kernel/feature/feature.ts";
-import { platformJob } from "../../kernel/jobs/job.ts";
+import { platformJob } from "../../kernel/feature/job.ts";
 import { analyticsRoutes } from "./analytics.routes.ts";
 import { measureAll } from "./measurements.ts";
 import { usageRoutes } from "./usage.routes.ts";

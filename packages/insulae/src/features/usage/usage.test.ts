@@ -1,9 +1,9 @@
 import { sql } from "kysely";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { App } from "../../app/app.ts";
+import type { App } from "../../app/app-api.ts";
 import { feature } from "../../kernel/feature/feature.ts";
-import { job } from "../../kernel/jobs/job.ts";
+import { job } from "../../kernel/feature/job.ts";
 import { isolations } from "../../kernel/model/tenant.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";

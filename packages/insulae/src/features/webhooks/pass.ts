@@ -20,7 +20,7 @@
 import type { QueryExecutorProvider } from "kysely";
 import { Type } from "typebox";
 import { uuid } from "../../kernel/feature/fields.ts";
-import { type JobScope, job } from "../../kernel/jobs/job.ts";
+import { type JobScope, job } from "../../kernel/feature/job.ts";
 import { keepTrying } from "../../kernel/lib/keep-trying.ts";
 import { counter } from "../../kernel/telemetry/metrics.ts";
 import { attempt } from "./attempt.ts";

@@ -1,10 +1,10 @@
 import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
-import { job } from "../jobs/job.ts";
 import { DeclarationError } from "../lib/declaration-error.ts";
 import { defineError } from "../lib/errors.ts";
 import { mailTemplate } from "../mail/template.ts";
 import { feature } from "./feature.ts";
+import { job } from "./job.ts";
 
 /** As an application in JavaScript may call it. */
 const declare = (options: unknown, name: unknown = "notes") =>

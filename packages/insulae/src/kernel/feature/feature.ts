@@ -4,7 +4,7 @@
  */
 
 import type { PermissionDefinition } from "../identity/permission-definition.ts";
-import type { JobDefinition } from "../jobs/job.ts";
+import type { JobDefinition } from "../jobs/definition.ts";
 import type { ErrorFactory } from "../lib/errors.ts";
 import type { AnyMailTemplate } from "../mail/template.ts";
 import { checkFeature, checkRoutes } from "./check-feature.ts";

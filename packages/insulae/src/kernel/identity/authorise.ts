@@ -1,5 +1,5 @@
 /** Whether whoever calls may use a route: its permission, its context, and what is a person's alone. */
-import type { Route } from "../feature/feature.ts";
+
 import type { AppError } from "../lib/errors.ts";
 import { tenantRequired } from "../tenancy/errors.ts";
 import { type Credential, impersonatorOf, isMachine } from "./credential.ts";
@@ -11,11 +11,12 @@ import {
   personalOnly,
   wrongContext,
 } from "./errors.ts";
+import type { GuardedRoute } from "./guarded-route.ts";
 import type { Identity } from "./identity.ts";
 import { takesImpersonators, takesMachines } from "./personal.ts";
 
 /** @throws CallerRefused where it is known who calls; else an AppError */
-export type Authorise = (route: Route, identity: Identity) => void;
+export type Authorise = (route: GuardedRoute, identity: Identity) => void;
 
 /** The roles that hold a permission. */
 type RolesWith = (permission: string) => readonly string[];
@@ -32,7 +33,7 @@ export const createAuthorise =
 
 /** What the caller lacks, in the context that the route runs in. */
 function lacking(
-  route: Route,
+  route: GuardedRoute,
   { tenant, user }: Identity,
   rolesWith: RolesWith | undefined,
 ): AppError | undefined {
@@ -63,7 +64,7 @@ const expectedToken = {
  * Some things only the person themself may do; see `personal` and `impersonators` in `feature.ts`. A machine has the
  * permissions that it was given, and nothing that is a person's alone.
  */
-function refuseStandIn(route: Route, credential: Credential): AppError | undefined {
+function refuseStandIn(route: GuardedRoute, credential: Credential): AppError | undefined {
   const refused = isMachine(credential)
     ? !takesMachines(route)
     : impersonatorOf(credential) !== undefined && !takesImpersonators(route);

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from "fastify";
-import type { Route } from "../feature/feature.ts";
 import type { MaybePromise } from "../lib/maybe-promise.ts";
 import type { FindPresented } from "../tls/presented-certificate.ts";
 import { looksLikeApiKey } from "./api-key.ts";
+import type { GuardedRoute } from "./guarded-route.ts";
 import type { RequestFacts } from "./resolution.ts";
 import type { Claims } from "./tokens.ts";
 
@@ -30,7 +30,7 @@ const textOf = (header: string | string[] | undefined): string | undefined =>
 /** Redeems a ticket for a purpose; undefined if it is no good. */
 export type RedeemTicket = (purpose: string, ticket: string) => Promise<Claims | undefined>;
 
-export type FactsOf = (request: FastifyRequest, route: Route) => MaybePromise<RequestFacts>;
+export type FactsOf = (request: FastifyRequest, route: GuardedRoute) => MaybePromise<RequestFacts>;
 
 /**
  * What requests say of themselves. For a handshake that is found out once: its ticket is used up by

@@ -8,7 +8,6 @@
  * acting is one. While everything is in the caches the answer is there at once, without a promise.
  */
 import type { FastifyRequest } from "fastify";
-import type { Route } from "../feature/feature.ts";
 import { all, chain, type MaybePromise } from "../lib/maybe-promise.ts";
 import type { Tenant } from "../model/tenant.ts";
 import type { Catalogue } from "../tenancy/catalogue.ts";
@@ -21,6 +20,7 @@ import {
 import type { Authenticate, Proof, Shown } from "./authentication.ts";
 import type { ClientCertificates, Registration } from "./client-certificates.ts";
 import { authenticationRequired, CallerRefused, invalidToken } from "./errors.ts";
+import type { GuardedRoute } from "./guarded-route.ts";
 import type { Identity } from "./identity.ts";
 
 /** What a request says about itself. */
@@ -57,7 +57,7 @@ export interface ResolverOptions {
   readonly onCrossTenantAttempt: (attempt: CrossTenantAttempt) => void;
 }
 
-export type Resolver = (facts: RequestFacts, route: Route) => MaybePromise<Identity>;
+export type Resolver = (facts: RequestFacts, route: GuardedRoute) => MaybePromise<Identity>;
 
 /** The tenants that a request names; `undefined` where it names none, `null` where there is no such. */
 interface Candidates {
@@ -75,7 +75,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   /** The host's tenant. A host that nobody registered names none; a subdomain that is no slug is an error. */
   const tenantOfHost = (
     { host, tenantHeader, tenantIdHeader }: RequestFacts,
-    { options: { defaultTenant } }: Route,
+    { options: { defaultTenant } }: GuardedRoute,
   ): MaybePromise<Tenant | null | undefined> => {
     const lookup = hostLookup(host);
     const found = lookup && catalogue.find(lookup);
@@ -90,7 +90,7 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   const candidatesOf = (
     facts: RequestFacts,
-    route: Route,
+    route: GuardedRoute,
     proof: Proof | undefined,
     registered: readonly Registration[] | undefined,
   ): MaybePromise<Candidates> => {
@@ -178,7 +178,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   /** The registrations of the certificate that is shown; undefined where none is. */
   const registeredFor = (
     facts: RequestFacts,
-    route: Route,
+    route: GuardedRoute,
     open: boolean,
   ): MaybePromise<readonly Registration[] | undefined> => {
     const { certificate, tenantHeader = facts.tenantIdHeader } = facts;
@@ -208,7 +208,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     return acting && certificates.proofOf(acting);
   };
 
-  const proofFor = (facts: RequestFacts, route: Route): MaybePromise<Proof | undefined> => {
+  const proofFor = (facts: RequestFacts, route: GuardedRoute): MaybePromise<Proof | undefined> => {
     // Who calls a public route need not prove anything, so what is no good is nothing.
     if (route.options.permission !== "public") return authenticate(facts);
     try {

@@ -7,9 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { until } from "../../testing/until.ts";
 import { feature } from "../feature/feature.ts";
+import { job, platformJob } from "../feature/job.ts";
+import { PermanentFailure } from "../job-worker/worker.ts";
 import { type Isolation, isolations, type Tenant } from "../model/tenant.ts";
-import { job, platformJob } from "./job.ts";
-import { PermanentFailure } from "./worker.ts";
 
 interface Ran {
   readonly note: string;

@@ -8,7 +8,7 @@ import type { Static, TSchema } from "typebox";
 import { Value } from "typebox/value";
 import { uuidV7 } from "../lib/uuid.ts";
 import type { Tenant } from "../model/tenant.ts";
-import type { Job, JobDefinition, PlatformJob } from "./job.ts";
+import type { Job, JobDefinition, PlatformJob } from "./definition.ts";
 import type { Outbox, SentJob } from "./outbox.ts";
 import type { JobQueue, NewJob } from "./queue.ts";
 import { platformQueue } from "./queue-names.ts";

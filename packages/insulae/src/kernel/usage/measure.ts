@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Platform } from "../feature/platform.ts";
+import type { TenantDatabase } from "../data/tenant-database.ts";
 import type { TenantId } from "../lib/ids.ts";
 import type { Tenant } from "../model/tenant.ts";
 
@@ -8,12 +8,22 @@ export interface Measured {
   readonly amounts: readonly { readonly name: string; readonly amount: string }[];
 }
 
+interface InTenants {
+  withTenant<Result>(
+    tenant: Tenant | TenantId,
+    work: (scope: {
+      readonly tenant: Tenant;
+      readonly db: TenantDatabase<never>;
+    }) => Promise<Result>,
+  ): Promise<Result>;
+}
+
 /**
  * Counts what the tenant has, of all that there are quotas for. In a transaction, so that the
  * counters are begun, or set right, by the way: a statement that is refused takes its own count back.
  */
 export const measureTenant = (
-  { withTenant }: Pick<Platform, "withTenant">,
+  { withTenant }: InTenants,
   tenant: Tenant | TenantId,
 ): Promise<Measured> =>
   withTenant(tenant, async ({ tenant: { id }, db }) => {

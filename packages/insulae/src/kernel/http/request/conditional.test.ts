@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { Type } from "typebox";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { App } from "../../../app/app.ts";
+import type { App } from "../../../app/app-api.ts";
 import { standardFeatures } from "../../../features/index.ts";
 import { addMember, createMember, type TestMember, unknownId } from "../../../testing/fixtures.ts";
 import { createTestApp } from "../../../testing/index.ts";

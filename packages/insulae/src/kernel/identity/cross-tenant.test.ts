@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { CrossTenantAttempt } from "../identity/resolution.ts";
+import type { AuditEntry } from "../audit/audit.ts";
 import type { Tenant } from "../model/tenant.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
-import type { AuditEntry } from "./audit.ts";
 import { createCrossTenantAudit } from "./cross-tenant.ts";
+import type { CrossTenantAttempt } from "./resolution.ts";
 
 const minuteMs = 60_000;
 

@@ -3,11 +3,11 @@
  * adds scheduled jobs.
  */
 import type { Platform } from "../feature/platform.ts";
+import type { JobDefinition } from "../jobs/definition.ts";
+import type { Outbox } from "../jobs/outbox.ts";
+import type { JobQueue } from "../jobs/queue.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
-import type { JobDefinition } from "./job.ts";
-import type { Outbox } from "./outbox.ts";
-import type { JobQueue } from "./queue.ts";
 import { createSchedules } from "./schedules.ts";
 import { createJobWorker } from "./worker.ts";
 

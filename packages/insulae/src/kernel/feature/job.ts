@@ -6,12 +6,14 @@
  * A job runs at least once: a process may die after the work and before recording it. Write jobs so
  * that a second run does no harm.
  */
+
 import { type Static, type TSchema, Type } from "typebox";
 import { Value } from "typebox/value";
-import type { Platform } from "../feature/platform.ts";
-import type { TenantScope } from "../feature/tenant-scope.ts";
+import type { Job, JobDefinition, JobRun, PlatformJob } from "../jobs/definition.ts";
 import { describeValue, refuse, unknownNames } from "../lib/declaration-error.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Platform } from "./platform.ts";
+import type { TenantScope } from "./tenant-scope.ts";
 
 export interface JobOptions<Data extends TSchema> {
   /** The job's input: small, and without secrets, because it is stored and shown. Default: none. */
@@ -41,20 +43,6 @@ export interface JobOptions<Data extends TSchema> {
   readonly uncounted?: boolean;
 }
 
-/** What every attempt gets. */
-export interface JobRun {
-  readonly job: {
-    readonly id: string;
-    readonly name: string;
-    /** 1 for the first. */
-    readonly attempt: number;
-  };
-  /** Aborts at the timeout, when another worker has taken over the job, and at shutdown. */
-  readonly signal: AbortSignal;
-  /** Reports progress from 0 to 1. `GET /jobs/:id` shows it at most a second late. */
-  readonly progress: (done: number) => void;
-}
-
 /** The scope of a tenant's job. */
 export interface JobScope<Tables> extends TenantScope<Tables>, JobRun {}
 
@@ -62,31 +50,6 @@ export interface JobScope<Tables> extends TenantScope<Tables>, JobRun {}
 export interface PlatformJobScope extends JobRun {
   readonly platform: Platform;
   readonly log: Logger;
-}
-
-/** A declared job. */
-export interface JobDefinition {
-  readonly name: string;
-  readonly data: TSchema;
-  readonly of: "tenant" | "platform";
-  readonly retries: number;
-  readonly backoffSeconds: number;
-  readonly priority: number;
-  readonly timeoutSeconds: number;
-  readonly schedule: string | undefined;
-  readonly uncounted: boolean;
-  // `job` and `platformJob` have checked the types of data and scope.
-  readonly run: (data: never, scope: never) => Promise<unknown>;
-}
-
-export interface Job<Data extends TSchema> extends JobDefinition {
-  readonly data: Data;
-  readonly of: "tenant";
-}
-
-export interface PlatformJob<Data extends TSchema> extends JobDefinition {
-  readonly data: Data;
-  readonly of: "platform";
 }
 
 const nothing = Type.Object({});

@@ -7,14 +7,15 @@
  */
 import { sql } from "kysely";
 import { type Static, Type } from "typebox";
+import { platformJob } from "../feature/job.ts";
 import type { Platform } from "../feature/platform.ts";
+import type { JobDefinition, PlatformJob } from "../jobs/definition.ts";
+import { withRules } from "../jobs/jobs.ts";
+import type { JobQueue } from "../jobs/queue.ts";
+import { platformQueue } from "../jobs/queue-names.ts";
 import type { TenantId } from "../lib/ids.ts";
 import { uuidV7 } from "../lib/uuid.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { type JobDefinition, type PlatformJob, platformJob } from "./job.ts";
-import { withRules } from "./jobs.ts";
-import type { JobQueue } from "./queue.ts";
-import { platformQueue } from "./queue-names.ts";
 
 export interface Schedules {
   start(): Promise<void>;

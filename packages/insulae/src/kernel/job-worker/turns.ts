@@ -8,7 +8,7 @@
  *
  * So a hundred thousand scheduled jobs delay nobody's own jobs.
  */
-import type { JobKind, JobQueue } from "./queue.ts";
+import type { JobKind, JobQueue } from "../jobs/queue.ts";
 
 export interface Turn {
   readonly queue: string;

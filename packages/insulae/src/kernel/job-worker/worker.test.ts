@@ -5,10 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { until } from "../../testing/until.ts";
+import { job, jobsOf } from "../feature/job.ts";
+import { type JobParts, openJobParts } from "../jobs/parts-fixture.ts";
+import type { JobQueue } from "../jobs/queue.ts";
 import type { Tenant } from "../model/tenant.ts";
-import { job, jobsOf } from "./job.ts";
-import { type JobParts, openJobParts } from "./parts-fixture.ts";
-import type { JobQueue } from "./queue.ts";
 import { createJobWorker, type JobWorker } from "./worker.ts";
 
 const started: string[] = [];

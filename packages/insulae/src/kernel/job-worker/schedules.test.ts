@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { job, jobsOf, platformJob } from "./job.ts";
-import { type JobParts, openJobParts } from "./parts-fixture.ts";
-import type { NewJob } from "./queue.ts";
+import { job, jobsOf, platformJob } from "../feature/job.ts";
+import { type JobParts, openJobParts } from "../jobs/parts-fixture.ts";
+import type { NewJob } from "../jobs/queue.ts";
 import { createSchedules, scheduleForTenants } from "./schedules.ts";
 
 const hourly = platformJob("tests.hourly", { schedule: "0 * * * *", run: async () => {} });

@@ -18,15 +18,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Value } from "typebox/value";
 import type { Platform } from "../feature/platform.ts";
+import type { JobDefinition, JobRun } from "../jobs/definition.ts";
+import type { JobKind, JobQueue, TakenJob } from "../jobs/queue.ts";
+import { platformQueue } from "../jobs/queue-names.ts";
 import { AppError } from "../lib/errors.ts";
 import { keepTrying } from "../lib/keep-trying.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { keptText } from "../telemetry/redact.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
-import type { JobDefinition, JobRun } from "./job.ts";
 import { watchJobs } from "./job-metrics.ts";
-import type { JobKind, JobQueue, TakenJob } from "./queue.ts";
-import { platformQueue } from "./queue-names.ts";
 import { createTurns, type Turn } from "./turns.ts";
 import {
   isRoom,

@@ -10,11 +10,11 @@
  */
 
 import type { FastifyRequest } from "fastify";
-import type { CrossTenantAttempt } from "../identity/resolution.ts";
+import type { AuditActor, AuditEntry, WriteAudit } from "../audit/audit.ts";
 import { Fifo } from "../lib/fifo.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { counter, type Metrics } from "../telemetry/metrics.ts";
-import type { AuditActor, AuditEntry, WriteAudit } from "./audit.ts";
+import type { CrossTenantAttempt } from "./resolution.ts";
 
 export interface CrossTenantAudit {
   /** Notes an attempt. The refusal doesn't wait for it. */

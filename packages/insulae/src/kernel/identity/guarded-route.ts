@@ -1,0 +1,15 @@
+/** What of a route's declaration decides who may call it; see `RouteOptions` in feature/route.ts. */
+export interface GuardedRoute {
+  readonly options: {
+    readonly permission: string;
+    readonly context?: "tenant" | "core" | "any";
+    readonly defaultTenant?: true;
+    readonly byHost?: true;
+    readonly personal?: boolean;
+    readonly impersonators?: false;
+    readonly orPlatform?: boolean;
+    readonly socket?: { readonly ticketsFor: string };
+    /** Whether strangers get an answer of the route's own in place of `tenant_not_found`. */
+    readonly unknownTenant?: unknown;
+  };
+}
