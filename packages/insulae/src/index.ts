@@ -45,6 +45,7 @@ export {
   type Hooks,
 } from "./kernel/feature/hooks.ts";
 export { type JobScope, job, type PlatformJobScope, platformJob } from "./kernel/feature/job.ts";
+export { mailTemplate } from "./kernel/feature/mail-template.ts";
 export {
   type Page,
   pageOf,
@@ -76,7 +77,7 @@ export { AppError, defineError, orThrow } from "./kernel/lib/errors.ts";
 export type { TenantId, UserId } from "./kernel/lib/ids.ts";
 export { Json } from "./kernel/lib/json.ts";
 export { textFrame } from "./kernel/lib/text-frame.ts";
-export { type MailTemplate, mailTemplate } from "./kernel/mail/template.ts";
+export type { MailTemplate } from "./kernel/mail/template.ts";
 export type { HostSettings } from "./kernel/model/host-settings.ts";
 export type { Tenant } from "./kernel/model/tenant.ts";
 export type { OpenedSession, Session } from "./kernel/sessions/session.ts";

@@ -16,6 +16,7 @@ import { forgetGoneUser, profileKey, type UserTables } from "../features/users/u
 import { type Announcements, createAnnouncements } from "../kernel/announcements/announcements.ts";
 import type { Anchors } from "../kernel/audit/anchors.ts";
 import type { DataServices, IdentityServices } from "../kernel/feature/capabilities.ts";
+import type { ComposeMail } from "../kernel/feature/mail-template.ts";
 import { createPlatform, type Platform } from "../kernel/feature/platform.ts";
 import type { Authenticate } from "../kernel/identity/authentication.ts";
 import { createJobRunner, type JobRunner } from "../kernel/job-worker/runner.ts";
@@ -147,6 +148,9 @@ function createWorkers(
     templates: platform.mail.templates,
     delivery: platform.delivery,
     platform,
+    // Its variables are those that it was sent with; both were checked where the mail was sent.
+    compose: (template, variables, setting) =>
+      (template.compose as ComposeMail<unknown>)(variables, { ...setting, platform }),
     concurrency: shareOf(mailsAtATime, config.workers),
     textsOf: (tenant, name) => findOwnTexts(databaseOf<NotificationTables>(tenant), name),
     log: moduleLog(log, "mail"),

@@ -1,9 +1,9 @@
 /** E-mails people about a sign-in from a device or network that they have not used before. */
 
+import { mailTemplate } from "../../kernel/feature/mail-template.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
 import { keptUserAgent } from "../../kernel/identity/sessions.ts";
 import { beginning } from "../../kernel/lib/text.ts";
-import { mailTemplate } from "../../kernel/mail/template.ts";
 import type { Subject } from "./sign-in-subject.ts";
 
 interface Origin {

@@ -1,9 +1,10 @@
 /**
  * The invitation e-mail. Following its link proves the address, so accepting verifies the e-mail.
  */
+
+import { mailTemplate } from "../../kernel/feature/mail-template.ts";
 import type { Subject } from "../../kernel/identity/subject.ts";
 import type { TenantId, UserId } from "../../kernel/lib/ids.ts";
-import { mailTemplate } from "../../kernel/mail/template.ts";
 import { findCredentials } from "../users/users.feature.ts";
 import { findInvitation, type InvitationTables } from "./invitations.queries.ts";
 

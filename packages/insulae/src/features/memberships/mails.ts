@@ -1,4 +1,4 @@
-import { mailTemplate } from "../../kernel/mail/template.ts";
+import { mailTemplate } from "../../kernel/feature/mail-template.ts";
 
 /** Sent to both: a platform administrator may have made the transfer, not the previous owner. */
 export const ownershipMail = mailTemplate<{

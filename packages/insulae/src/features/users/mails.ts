@@ -2,7 +2,7 @@
  * E-mails about addresses and passwords. They contain no personal name: somebody who registers with
  * another person's address must not be able to choose the text that this person receives.
  */
-import { mailTemplate } from "../../kernel/mail/template.ts";
+import { type MailSetting, mailTemplate } from "../../kernel/feature/mail-template.ts";
 import { findIdentity } from "./identity.ts";
 
 /** The purposes of the tokens in their links. */
@@ -51,10 +51,8 @@ export const welcomeMail = mailTemplate(
   (_, { link }) => ({ link: link("/login") }),
 );
 
-type Setting = Parameters<typeof verificationMail.compose>[1];
-
 /** A link for setting a password; undefined if the owner of the address has none to set. */
-async function resetLink({ platform, tenant, to, link }: Setting): Promise<string | undefined> {
+async function resetLink({ platform, tenant, to, link }: MailSetting): Promise<string | undefined> {
   const identity = await findIdentity(platform, tenant, to);
   if (!identity?.passwordOf) return undefined;
   const token = await platform.oneTimeTokens.issue({

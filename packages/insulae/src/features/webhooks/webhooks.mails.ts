@@ -1,4 +1,4 @@
-import { mailTemplate } from "../../kernel/mail/template.ts";
+import { mailTemplate } from "../../kernel/feature/mail-template.ts";
 import type { DisabledReason } from "./webhooks.queries.ts";
 
 const reasons: Readonly<Record<DisabledReason, string>> = {

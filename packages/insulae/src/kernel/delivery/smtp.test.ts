@@ -8,7 +8,7 @@ import { openHostilePeer, smtpUntil, tcpMisdeeds } from "../../testing/hostile-p
 import { createTestApp } from "../../testing/test-app.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { feature } from "../feature/feature.ts";
-import { mailTemplate } from "../mail/template.ts";
+import { mailTemplate } from "../feature/mail-template.ts";
 import { smtpDriver } from "./smtp.ts";
 
 interface Received {

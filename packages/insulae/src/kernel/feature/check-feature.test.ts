@@ -2,9 +2,9 @@ import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
 import { DeclarationError } from "../lib/declaration-error.ts";
 import { defineError } from "../lib/errors.ts";
-import { mailTemplate } from "../mail/template.ts";
 import { feature } from "./feature.ts";
 import { job } from "./job.ts";
+import { mailTemplate } from "./mail-template.ts";
 
 /** As an application in JavaScript may call it. */
 const declare = (options: unknown, name: unknown = "notes") =>

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { feature } from "../feature/feature.ts";
 import { mailTemplates } from "./mail.ts";
-import { mailTemplate } from "./template.ts";
+import { mailTemplate } from "../feature/mail-template.ts";
 
 const hello = mailTemplate<{ text: string }>(
   {

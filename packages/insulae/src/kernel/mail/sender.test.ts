@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { databaseUnavailable } from "../engine/errors.ts";
 import { feature } from "../feature/feature.ts";
-import { mailTemplate } from "./template.ts";
+import { mailTemplate } from "../feature/mail-template.ts";
 
 const begun: string[] = [];
 const held: (() => void)[] = [];

@@ -15,15 +15,16 @@ import type { Kysely } from "kysely";
 import type { Delivery } from "../delivery/message.ts";
 import { Undeliverable } from "../delivery/message.ts";
 import { databaseUnavailable } from "../engine/errors.ts";
-import type { Platform } from "../feature/platform.ts";
 import { AppError } from "../lib/errors.ts";
 import { keepTrying } from "../lib/keep-trying.ts";
 import type { Tenant } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { counter } from "../telemetry/metrics.ts";
+import { counter, type Metrics } from "../telemetry/metrics.ts";
 import { keptText } from "../telemetry/redact.ts";
+import type { Tenants } from "../tenancy/tenants.ts";
 import { fillIn, layOut } from "./layout.ts";
+import type { Mail } from "./mail.ts";
 import {
   deleteFinished,
   finish,
@@ -32,7 +33,7 @@ import {
   type TakenMail,
   tryLater,
 } from "./queue.ts";
-import type { AnyMailTemplate, Composed, MailTemplate, MailTexts } from "./template.ts";
+import type { AnyMailTemplate, Composed, MailTexts } from "./template.ts";
 import { createMailTurns } from "./turns.ts";
 
 export interface MailSender {
@@ -49,13 +50,33 @@ export interface MailSender {
   close(): Promise<void>;
 }
 
+/** What composing an e-mail gets from the sender. */
+export interface ComposeSetting {
+  readonly to: string;
+  readonly tenant: Tenant | undefined;
+  readonly link: (path: `/${string}`, query?: Readonly<Record<string, string>>) => string;
+}
+
+interface SenderPlatform {
+  readonly config: { readonly appUrl: string };
+  readonly metrics: Metrics;
+  readonly tenants: Pick<Tenants, "find">;
+  readonly mail: Pick<Mail, "brandOf" | "textsOf">;
+}
+
 export interface MailSenderOptions {
   readonly control: Kysely<ControlTables>;
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
   readonly delivery: Pick<Delivery, "mail">;
   /** A tenant's own texts for a system e-mail, if it has any. */
   readonly textsOf: (tenant: Tenant, name: string) => Promise<MailTexts | undefined>;
-  readonly platform: Platform;
+  readonly platform: SenderPlatform;
+  /** Runs the template's `compose` with the platform. */
+  readonly compose: (
+    template: AnyMailTemplate,
+    variables: unknown,
+    setting: ComposeSetting,
+  ) => Composed | undefined | Promise<Composed | undefined>;
   readonly log: Logger;
   /** How many e-mails are sent in parallel. */
   readonly concurrency?: number;
@@ -169,7 +190,7 @@ export function createMailSender(options: MailSenderOptions): MailSender {
 
   const deliver = async (mail: TakenMail): Promise<Outcome> => {
     // The name identifies the template that the variables were written for.
-    const template = options.templates.get(mail.template) as MailTemplate<unknown> | undefined;
+    const template = options.templates.get(mail.template);
     // A node of a newer version may know it.
     if (!template) throw new Error(`there is no mail template ${mail.template}`);
     const tenant = mail.tenant_id ? await platform.tenants.find(mail.tenant_id) : undefined;
@@ -177,10 +198,9 @@ export function createMailSender(options: MailSenderOptions): MailSender {
       return { state: "dropped", reason: "the tenant is not active" };
     }
     const { appUrl } = platform.config;
-    const composed = await template.compose(mail.variables, {
+    const composed = await options.compose(template, mail.variables, {
       to: mail.recipient,
       tenant,
-      platform,
       link: (path, query = tenant ? { tenant: tenant.key } : {}) =>
         `${appUrl}${path}?${new URLSearchParams(query)}`.replace(/\?$/, ""),
     });
@@ -198,7 +218,7 @@ export function createMailSender(options: MailSenderOptions): MailSender {
 
   /** Renders the tenant's own texts, or the built-in ones if it has none or they fail. */
   const write = async (
-    template: MailTemplate<unknown>,
+    template: AnyMailTemplate,
     composed: Composed,
     tenant: Tenant | undefined,
   ) => {

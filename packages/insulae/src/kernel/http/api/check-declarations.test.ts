@@ -2,8 +2,8 @@ import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
 import { type Feature, feature, type Route, type RouteBuilder } from "../../feature/feature.ts";
 import { job } from "../../feature/job.ts";
+import { mailTemplate } from "../../feature/mail-template.ts";
 import { defineError, type ErrorFactory } from "../../lib/errors.ts";
-import { mailTemplate } from "../../mail/template.ts";
 import { testServer } from "../server/test-server.ts";
 import { checkDeclarations } from "./check-declarations.ts";
 
