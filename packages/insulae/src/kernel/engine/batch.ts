@@ -19,9 +19,9 @@ import type { DatabaseError } from "pg";
 import { noteStatement } from "../lib/errors.ts";
 import { ConnectionLost, endsSession, isOutdated, isStalePlan, noteDeletion } from "./errors.ts";
 import { code, errorOf, fieldsOf, startsWith, tagOf, textsOf } from "./pg-messages.ts";
-import type { Session } from "./pipelined-connection.ts";
-import { type PreparedStatement, toColumns } from "./prepared.ts";
+import { type PreparedStatements, type ServerStatement, toColumns } from "./prepared.ts";
 import { dataSchema, type Scope } from "./scope.ts";
+import type { WireBuffer } from "./wire-buffer.ts";
 
 /** Rows as objects with parsed values, or the text of each column as the server sent it. */
 export type RowMode = "objects" | "text";
@@ -53,19 +53,25 @@ export interface StatementResult<Row = Record<string, unknown>> {
 export type BatchEnd = (error: Error | undefined, result: StatementResult | undefined) => void;
 
 /** What a batch needs of the connection that it is sent over. */
-type BatchSession = Pick<
-  Session,
-  "outbox" | "prepared" | "parserOf" | "destroy" | "remove" | "isClean"
->;
+interface BatchConnection {
+  readonly buffer: WireBuffer;
+  readonly prepared: PreparedStatements;
+  readonly parserOf: (oid: number) => (text: string) => unknown;
+  /** No transaction is open, or one may be. */
+  readonly isClean: boolean;
+  /** Ends the connection at once; all that is in flight is lost. */
+  destroy(reason: Error): void;
+  remove(batch: Batch): void;
+}
 
 export class Batch {
   readonly request: BatchRequest;
   /** It has left the process, or may have. */
   sent = false;
-  readonly #session: BatchSession;
+  readonly #connection: BatchConnection;
   readonly #end: BatchEnd;
-  readonly #statement: PreparedStatement;
-  readonly #scopeStatement: PreparedStatement | undefined;
+  readonly #statement: ServerStatement;
+  readonly #scopeStatement: ServerStatement | undefined;
   /** The types of the messages that the server answers with, but for rows and errors, and which is next. */
   readonly #answers: string;
   #next = 0;
@@ -78,50 +84,50 @@ export class Batch {
   #ended = false;
 
   /**
-   * Writes it to the session's outbox.
+   * Writes it to the connection's buffer.
    *
    * @throws Error if one of its values has no text: then nothing of it is written.
    */
-  constructor(session: BatchSession, request: BatchRequest, end: BatchEnd) {
-    this.#session = session;
+  constructor(connection: BatchConnection, request: BatchRequest, end: BatchEnd) {
+    this.#connection = connection;
     this.request = request;
     this.#end = end;
-    const { outbox, prepared } = session;
+    const { buffer, prepared } = connection;
     const { text, values, schema, scope, begin, readOnly } = request;
     const scoping = scope && prepared.use(scopeStatement(scope, readOnly), "");
     const { statement, isNew } = prepared.use(text, schema);
     this.#scopeStatement = scoping?.statement;
     this.#statement = statement;
     let answers = "";
-    for (const name of prepared.takeClosed()) outbox.close(name);
-    const mark = outbox.mark();
+    for (const name of prepared.takeClosed()) buffer.close(name);
+    const mark = buffer.mark();
     try {
       if (begin !== undefined) {
-        outbox.parse("", begin);
-        outbox.execute("", []);
+        buffer.parse("", begin);
+        buffer.execute("", []);
         answers += answerTo.parse + answerTo.execute;
         this.#ahead += 1;
       }
       if (scope !== undefined && scoping !== undefined) {
         if (scoping.isNew) {
-          outbox.parse(scoping.statement.name, scoping.statement.sql);
+          buffer.parse(scoping.statement.name, scoping.statement.sql);
           answers += answerTo.parse;
         }
-        outbox.execute(scoping.statement.name, scopeValues(scope, readOnly));
+        buffer.execute(scoping.statement.name, scopeValues(scope, readOnly));
         answers += answerTo.execute;
         this.#unproven = scope.tenantId;
         this.#ahead += 1;
       }
       if (isNew) {
-        outbox.parse(statement.name, statement.sql);
-        outbox.describe(statement.name);
+        buffer.parse(statement.name, statement.sql);
+        buffer.describe(statement.name);
         answers += answerTo.parse + answerTo.describe;
       }
-      outbox.execute(statement.name, values);
-      outbox.sync();
+      buffer.execute(statement.name, values);
+      buffer.sync();
     } catch (error) {
       // What is new in it isn't parsed.
-      outbox.rewind(mark);
+      buffer.rewind(mark);
       if (isNew) prepared.forget(statement);
       if (scoping?.isNew) prepared.forget(scoping.statement);
       throw error;
@@ -142,12 +148,12 @@ export class Batch {
         if (this.#ahead > 0) this.#ahead -= 1;
         else this.#tag = tagOf(bytes, start, end);
       } else if (type === code.rowDescription) {
-        this.#statement.columns = toColumns(fieldsOf(bytes, start, end), this.#session.parserOf);
+        this.#statement.columns = toColumns(fieldsOf(bytes, start, end), this.#connection.parserOf);
       } else if (type === code.readyForQuery) {
         this.#ready();
       }
     } else if (type !== code.closeComplete) {
-      this.#session.destroy(new Error(foreign));
+      this.#connection.destroy(new Error(foreign));
     }
   }
 
@@ -177,7 +183,7 @@ export class Batch {
    * it was executed, and nobody knows which value is whose.
    */
   #misfit(): void {
-    this.#session.prepared.outdate(this.#statement);
+    this.#connection.prepared.outdate(this.#statement);
     this.#error ??= new ConnectionLost(
       true,
       new Error("a row has fewer columns than were described"),
@@ -186,17 +192,17 @@ export class Batch {
 
   /** The server skips the rest of the batch, up to its Sync. */
   #fail(error: DatabaseError): void {
-    const session = this.#session;
+    const connection = this.#connection;
     if (endsSession(error)) {
-      session.destroy(error);
+      connection.destroy(error);
       return;
     }
     const isStale = isStalePlan(error);
-    if (isStale && this.#scopeStatement) session.prepared.forget(this.#scopeStatement);
-    if (isOutdated(error)) session.prepared.outdate(this.#statement);
-    else if (isStale || !this.#statement.ready) session.prepared.forget(this.#statement);
+    if (isStale && this.#scopeStatement) connection.prepared.forget(this.#scopeStatement);
+    if (isOutdated(error)) connection.prepared.outdate(this.#statement);
+    else if (isStale || !this.#statement.ready) connection.prepared.forget(this.#statement);
     if (!isStale && this.#unproven !== undefined && !this.#isOfOwnRole(error)) {
-      session.destroy(new Error("an error does not belong to its statement", { cause: error }));
+      connection.destroy(new Error("an error does not belong to its statement", { cause: error }));
       return;
     }
     noteDeletion(error, this.request.text);
@@ -215,16 +221,16 @@ export class Batch {
   }
 
   #ready(): void {
-    const session = this.#session;
+    const connection = this.#connection;
     if (this.#error === undefined) {
       if (this.#unproven !== undefined) {
-        session.destroy(new Error(foreign));
+        connection.destroy(new Error(foreign));
         return;
       }
       this.#statement.ready = true;
     }
-    if (!session.isClean) {
-      session.destroy(new Error("a statement left its transaction open"));
+    if (!connection.isClean) {
+      connection.destroy(new Error("a statement left its transaction open"));
       return;
     }
     this.end(this.#error);
@@ -233,7 +239,7 @@ export class Batch {
   end(error: Error | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#session.remove(this);
+    this.#connection.remove(this);
     if (error === undefined) this.#end(undefined, toResult(this.#tag, this.#rows));
     else this.#end(error, undefined);
   }
@@ -302,7 +308,7 @@ function scopeValues({ tenantId, schema, role, quotas }: Scope, readOnly: boolea
 
 const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
-function toRow(columns: PreparedStatement["columns"], fields: readonly (string | null)[]) {
+function toRow(columns: ServerStatement["columns"], fields: readonly (string | null)[]) {
   const row: Record<string, unknown> = {};
   for (let i = 0; i < fields.length; i += 1) {
     const column = columns[i];

@@ -23,7 +23,7 @@ import { inFairOrder } from "./fair-order.ts";
 import type { Lease, LeaseOptions } from "./lease.ts";
 import { makeRoom } from "./make-room.ts";
 import { openConnection, probeServer } from "./open-connection.ts";
-import { createSession, type StatementWatch } from "./pipelined-connection.ts";
+import { createPipelinedConnection, type StatementWatch } from "./pipelined-connection.ts";
 import { createServerHealth, lookMs } from "./server-health.ts";
 import type { ConnectionConfig } from "./session-settings.ts";
 import { createShares, type Share } from "./shares.ts";
@@ -222,7 +222,7 @@ export function createBroker(options: BrokerOptions): Broker {
         () => !closed && !connection.doomed,
       );
       connection.client = client;
-      connection.session = createSession(
+      connection.session = createPipelinedConnection(
         client,
         options.maxPrepared ?? 256,
         watchOf.get(target.role),

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { Client } from "pg";
 import { NoAnswer } from "./errors.ts";
 import type { LeaseOptions } from "./lease.ts";
-import type { Session } from "./pipelined-connection.ts";
+import type { PipelinedConnection } from "./pipelined-connection.ts";
 import { lookMs, type ServerHealth } from "./server-health.ts";
 import type { Share } from "./shares.ts";
 import type { Target } from "./target.ts";
@@ -17,7 +17,7 @@ export interface Connection {
   state: ConnectionState;
   since: number;
   client: Client | undefined;
-  session: Session | undefined;
+  session: PipelinedConnection | undefined;
   /** Of the lease it is under. */
   options: LeaseOptions;
   /** Whom it is being opened for. */
@@ -123,7 +123,7 @@ export function lookAt(
 export function watchEnd(
   connection: Connection,
   client: Client,
-  session: Session,
+  session: PipelinedConnection,
   { enter }: Pick<Connections, "enter">,
   gone: (connection: Connection) => void,
 ): void {

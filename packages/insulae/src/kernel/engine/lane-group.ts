@@ -7,7 +7,7 @@
 import type { StatementResult } from "./batch.ts";
 import type { Broker } from "./broker.ts";
 import { databaseBusy, databaseUnavailable, retryLater } from "./errors.ts";
-import { createLane, type Job, type Lane } from "./lane.ts";
+import { createLane, type Lane, type LaneStatement } from "./lane.ts";
 import { createLanePool, type LanePool } from "./lane-pool.ts";
 import { judge } from "./retry.ts";
 import { createSlowHolders } from "./slow-holders.ts";
@@ -33,7 +33,7 @@ export interface LaneLimits {
 }
 
 export interface LaneGroup {
-  run(job: Job): void;
+  run(statement: LaneStatement): void;
   /** Gives back idle lanes and ends what has waited for too long. */
   sweep(now: number): void;
   readonly isEmpty: boolean;
@@ -67,18 +67,18 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
   const slowHolders = createSlowHolders(limits.heavyMs);
   let checking = false;
 
-  const poolOf = (job: Job) => (job.slow ? slow : quick)[job.kind];
+  const poolOf = (statement: LaneStatement) => (statement.slow ? slow : quick)[statement.kind];
 
-  const pick = (from: LanePool, job: Job, now: number): Lane | undefined => {
-    if (from.lanes.length > 0) return from.pick(job.holder, now);
-    if (job.slow) return undefined;
+  const pick = (from: LanePool, statement: LaneStatement, now: number): Lane | undefined => {
+    if (from.lanes.length > 0) return from.pick(statement.holder, now);
+    if (statement.slow) return undefined;
     const others = from === quick.read ? quick.write : quick.read;
     return others.lanes.find((lane) => lane.isOpen && lane.inFlight === 0);
   };
 
-  const send = (from: LanePool, lane: Lane, job: Job) => {
-    from.count(job.holder, 1);
-    lane.run(job);
+  const send = (from: LanePool, lane: Lane, statement: LaneStatement) => {
+    from.count(statement.holder, 1);
+    lane.run(statement);
   };
 
   /** Sends what waits, as far as there is room. */
@@ -86,12 +86,12 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     while (from.queue.size > 0) {
       const now = performance.now();
       let lane: Lane | undefined;
-      const job = from.queue.next((each) => {
+      const statement = from.queue.next((each) => {
         lane = pick(from, each, now);
         return lane !== undefined;
       });
-      if (job === undefined || lane === undefined) return;
-      send(from, lane, job);
+      if (statement === undefined || lane === undefined) return;
+      send(from, lane, statement);
     }
   };
 
@@ -130,7 +130,7 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
         to.opening -= 1;
         // With another lane at work, what waits will be served by that.
         if (to.lanes.length > 0) pump(to);
-        else for (const job of to.queue.remove(() => true)) job.reject(error);
+        else for (const statement of to.queue.remove(() => true)) statement.reject(error);
       },
     );
   };
@@ -151,15 +151,15 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
 
   const ended = (
     lane: Lane,
-    job: Job,
+    statement: LaneStatement,
     error: Error | undefined,
     result: StatementResult | undefined,
   ) => {
     const now = performance.now();
-    slowHolders.note(job.holder, now - lane.workingSince, now);
-    poolOf(job).count(job.holder, -1);
-    if (result !== undefined) job.resolve(result);
-    else fail(job, error ?? new Error("a statement ended without a result"));
+    slowHolders.note(statement.holder, now - lane.workingSince, now);
+    poolOf(statement).count(statement.holder, -1);
+    if (result !== undefined) statement.resolve(result);
+    else fail(statement, error ?? new Error("a statement ended without a result"));
 
     for (const each of pools) if (each.queue.size > 0) pump(each);
     if (lane.isOpen && (lane.inFlight > 0 || broker.waiting() === 0)) return;
@@ -170,27 +170,27 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     }
   };
 
-  const fail = (job: Job, error: Error) => {
-    const verdict = judge(job.kind, job.tries, error);
+  const fail = (statement: LaneStatement, error: Error) => {
+    const verdict = judge(statement.kind, statement.tries, error);
     if ("error" in verdict) {
-      job.reject(verdict.error);
+      statement.reject(verdict.error);
       return;
     }
-    job.tries += 1;
-    job.kind = verdict.again;
-    job.request = { ...job.request, readOnly: verdict.again === "read" };
-    poolOf(job).queue.unshift(job.holder, job);
+    statement.tries += 1;
+    statement.kind = verdict.again;
+    statement.request = { ...statement.request, readOnly: verdict.again === "read" };
+    poolOf(statement).queue.unshift(statement.holder, statement);
     checkSoon();
   };
 
   return {
-    run(job) {
-      job.slow = slowHolders.isSlow(job.holder, job.since);
-      const from = poolOf(job);
-      const lane = from.queue.size === 0 ? pick(from, job, job.since) : undefined;
-      if (lane === undefined) from.queue.push(job.holder, job);
-      else send(from, lane, job);
-      if (from.wantsMore(job.since)) {
+    run(statement) {
+      statement.slow = slowHolders.isSlow(statement.holder, statement.since);
+      const from = poolOf(statement);
+      const lane = from.queue.size === 0 ? pick(from, statement, statement.since) : undefined;
+      if (lane === undefined) from.queue.push(statement.holder, statement);
+      else send(from, lane, statement);
+      if (from.wantsMore(statement.since)) {
         // The first lane is opened at once; whether one more is needed, a second look tells.
         if (from.lanes.length === 0 && lane === undefined) open(from);
         else if (from.lanes.length > 0) checkSoon();
@@ -206,8 +206,10 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
             giveBack(each, lane, false);
           }
         }
-        const late = each.queue.remove((job) => now - job.since > limits.queueTimeoutMs);
-        for (const job of late) job.reject(databaseBusy(retryLater()));
+        const late = each.queue.remove(
+          (statement) => now - statement.since > limits.queueTimeoutMs,
+        );
+        for (const statement of late) statement.reject(databaseBusy(retryLater()));
       }
     },
     get isEmpty() {
@@ -224,8 +226,8 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     },
     retire() {
       for (const each of pools) {
-        for (const job of each.queue.remove(() => true))
-          job.reject(databaseUnavailable(retryLater()));
+        for (const statement of each.queue.remove(() => true))
+          statement.reject(databaseUnavailable(retryLater()));
         for (const lane of [...each.lanes]) giveBack(each, lane, true);
       }
     },

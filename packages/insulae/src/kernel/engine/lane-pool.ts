@@ -11,14 +11,14 @@
  * quiet value, most of it spent behind the flood's statements.)
  */
 import { createFairQueue, type FairQueue } from "./fair-queue.ts";
-import type { Job, Lane } from "./lane.ts";
+import type { Lane, LaneStatement } from "./lane.ts";
 import type { StatementKind } from "./sql-rules.ts";
 
 export interface LanePool {
   readonly kind: StatementKind;
   readonly max: number;
   readonly lanes: Lane[];
-  readonly queue: FairQueue<Job>;
+  readonly queue: FairQueue<LaneStatement>;
   /** How many lanes are being opened. */
   opening: number;
   /** The lane for a holder's statement; none if it has to wait, or if there is no lane. */
@@ -47,7 +47,7 @@ export interface PoolLimits {
 export function createLanePool(kind: StatementKind, limits: PoolLimits): LanePool {
   const { max, depth, slowMs, spread, hasSpare } = limits;
   const lanes: Lane[] = [];
-  const queue = createFairQueue<Job>();
+  const queue = createFairQueue<LaneStatement>();
   const held = new Map<string, number>();
 
   const hasRoom = (lane: Lane) => lane.isOpen && lane.inFlight < depth;

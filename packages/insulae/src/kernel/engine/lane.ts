@@ -9,7 +9,7 @@ import type { Lease } from "./broker.ts";
 import type { StatementKind } from "./sql-rules.ts";
 
 /** A statement on its way, and whom it is for. */
-export interface Job {
+export interface LaneStatement {
   kind: StatementKind;
   /** The tenant; the empty text in the control plane. */
   readonly holder: string;
@@ -29,29 +29,29 @@ export interface Lane {
   /** Since when nothing was under way; undefined while something is. */
   readonly idleSince: number | undefined;
   /** The statement that the server is working on. */
-  readonly first: Job | undefined;
+  readonly first: LaneStatement | undefined;
   /** How long it has been under way, in milliseconds; 0 if there is none. */
   firstAge(now: number): number;
   /** Since when the server has been working on it: since the end of the one before. */
   readonly workingSince: number;
   /** It takes more work: it is neither to be given back nor lost. */
   readonly isOpen: boolean;
-  run(job: Job): void;
+  run(statement: LaneStatement): void;
   /** Takes no more work, and is given back when what is under way has ended. */
   retire(): void;
 }
 
 /** A statement has ended; the lane's `workingSince` still is that of this statement. */
-export type JobEnd = (
+export type LaneStatementEnd = (
   lane: Lane,
-  job: Job,
+  statement: LaneStatement,
   error: Error | undefined,
   result: StatementResult | undefined,
 ) => void;
 
-export function createLane(lease: Lease, ended: JobEnd): Lane {
+export function createLane(lease: Lease, ended: LaneStatementEnd): Lane {
   const { session } = lease;
-  const underway = new Fifo<Job>();
+  const underway = new Fifo<LaneStatement>();
   let workingSince = performance.now();
   let retiring = false;
 
@@ -72,13 +72,13 @@ export function createLane(lease: Lease, ended: JobEnd): Lane {
     get isOpen() {
       return !retiring && session.lost === undefined;
     },
-    run(job) {
-      job.sent = performance.now();
-      if (underway.size === 0) workingSince = job.sent;
-      underway.push(job);
-      session.submit(job.request, (error, result) => {
-        underway.delete(job);
-        ended(lane, job, error, result);
+    run(statement) {
+      statement.sent = performance.now();
+      if (underway.size === 0) workingSince = statement.sent;
+      underway.push(statement);
+      session.submit(statement.request, (error, result) => {
+        underway.delete(statement);
+        ended(lane, statement, error, result);
         workingSince = performance.now();
         if (retiring && underway.size === 0) lease.release();
       });

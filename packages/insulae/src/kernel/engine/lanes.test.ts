@@ -328,7 +328,7 @@ test("a write that was never sent is sent elsewhere", async () => {
   const lease = await broker.lease(engine.target, { purpose: "lane" });
   lease.release();
   const write = run(tenantA, "insert into notes (id, text) values (60, 'once') returning id");
-  // In this turn it is still in the outbox of whichever connection it was given to.
+  // In this turn it is still in the buffer of whichever connection it was given to.
   lease.client.connection.stream.destroy();
   expect((await write).rows).toEqual([{ id: 60 }]);
   await run(tenantA, "delete from notes where id = 60");

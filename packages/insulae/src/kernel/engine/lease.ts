@@ -1,10 +1,10 @@
 import type { Client } from "pg";
 import type { Holder } from "../lib/fair-shares.ts";
-import type { Session } from "./pipelined-connection.ts";
+import type { PipelinedConnection } from "./pipelined-connection.ts";
 
 export interface Lease {
   readonly client: Client;
-  readonly session: Session;
+  readonly session: PipelinedConnection;
   /** Gives it back; it is kept only if nothing is in flight and no transaction is open. */
   release(): void;
   /** Gives it back to be closed. */

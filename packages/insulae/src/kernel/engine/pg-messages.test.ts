@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import type { BatchRequest } from "./batch.ts";
 import { scopeOf, tenantA, tenantB } from "./engine-fixture.ts";
 import { createMessageReader, errorOf, fieldsOf, textsOf } from "./pg-messages.ts";
-import { createSession } from "./pipelined-connection.ts";
+import { createPipelinedConnection } from "./pipelined-connection.ts";
 
 const int16 = (value: number) => Buffer.from([value >> 8, value & 255]);
 const int32 = (value: number) => {
@@ -157,7 +157,7 @@ function connect() {
   };
   const handed: Buffer[] = [];
   stream.on("data", (bytes: Buffer) => handed.push(bytes));
-  const session = createSession(client as unknown as pg.Client, 8);
+  const session = createPipelinedConnection(client as unknown as pg.Client, 8);
   return { session, handed, receive: (bytes: Buffer) => stream.emit("data", bytes) };
 }
 

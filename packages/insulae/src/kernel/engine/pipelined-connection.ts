@@ -9,10 +9,10 @@ import { Batch, type BatchEnd, type BatchRequest } from "./batch.ts";
 import { ConnectionLost } from "./errors.ts";
 import { code, createMessageReader, headerLength, isUnasked, type Receive } from "./pg-messages.ts";
 import { createPreparedStatements, type PreparedStatements } from "./prepared.ts";
-import { createOutbox, type Outbox } from "./wire-buffer.ts";
+import { createWireBuffer, type WireBuffer } from "./wire-buffer.ts";
 
-export interface Session {
-  readonly outbox: Outbox;
+export interface PipelinedConnection {
+  readonly buffer: WireBuffer;
   readonly prepared: PreparedStatements;
   readonly parserOf: (oid: number) => (text: string) => unknown;
   /** Sends a statement. `end` is called once, in the order of submission, or when all is lost. */
@@ -30,7 +30,7 @@ export interface Session {
   /** Ends the connection at once; all that is in flight is lost. */
   destroy(reason: Error): void;
 
-  // For the batches of this session.
+  // For the batches of this connection.
   remove(batch: Batch): void;
   /** No transaction is open, or one may be. */
   readonly isClean: boolean;
@@ -53,16 +53,16 @@ export type StatementWatch = (
  *   socket is read here from now on. What answers no statement of the session's is handed to the client, so
  *   that it can be used as well, in turn.
  */
-export function createSession(
+export function createPipelinedConnection(
   client: Client,
   maxPrepared: number,
   watch?: StatementWatch,
-): Session {
-  const outbox = createOutbox();
+): PipelinedConnection {
+  const buffer = createWireBuffer();
   const { stream } = client.connection;
   const clientsListeners = stream.listeners("data");
   const underway = new Fifo<Batch>();
-  /** What is in the outbox is theirs. */
+  /** What is in the buffer is theirs. */
   const unsent: Batch[] = [];
   let status = client.getTransactionStatus();
   let lost: Error | undefined;
@@ -77,7 +77,7 @@ export function createSession(
       session.destroy(new Error("the socket is closed"));
       return;
     }
-    const bytes = outbox.take();
+    const bytes = buffer.take();
     for (const batch of unsent) batch.sent = true;
     unsent.length = 0;
     if (bytes !== undefined) stream.write(bytes);
@@ -115,8 +115,8 @@ export function createSession(
     };
   };
 
-  const session: Session = {
-    outbox,
+  const session: PipelinedConnection = {
+    buffer,
     prepared: createPreparedStatements(maxPrepared),
     parserOf: (oid) => client.getTypeParser(oid, "text") as (text: string) => unknown,
     inTransaction: false,

@@ -12,7 +12,7 @@
  */
 import type { Field } from "./pg-messages.ts";
 
-export interface PreparedStatement {
+export interface ServerStatement {
   readonly name: string;
   readonly text: string;
   /** The text that it is parsed with. */
@@ -31,11 +31,11 @@ export interface Column {
 
 export interface PreparedStatements {
   /** The statement, and whether it has yet to be parsed. */
-  use(text: string, schema: string): { statement: PreparedStatement; isNew: boolean };
+  use(text: string, schema: string): { statement: ServerStatement; isNew: boolean };
   /** The server may not have it, or no longer as it was described. */
-  forget(statement: PreparedStatement): void;
+  forget(statement: ServerStatement): void;
   /** A migration has changed what it returns: it is forgotten, and no text of before is parsed again. */
-  outdate(statement: PreparedStatement): void;
+  outdate(statement: ServerStatement): void;
   /** The names to close, to be sent before anything else; each is given once. */
   takeClosed(): readonly string[];
   readonly size: number;
@@ -50,12 +50,12 @@ const marked = (text: string): string => (outdatedAt === 0 ? text : `${text}\n/*
 
 /** @param limit how many statements are kept; beyond it the least recently used is closed. */
 export function createPreparedStatements(limit: number): PreparedStatements {
-  const bySchema = new Map<string, Map<string, PreparedStatement>>();
+  const bySchema = new Map<string, Map<string, ServerStatement>>();
   let closed: string[] = [];
   let size = 0;
   let clock = 0;
 
-  const remove = (statement: PreparedStatement) => {
+  const remove = (statement: ServerStatement) => {
     const byText = bySchema.get(statement.schema);
     if (byText?.get(statement.text) !== statement) return;
     byText.delete(statement.text);
@@ -66,7 +66,7 @@ export function createPreparedStatements(limit: number): PreparedStatements {
 
   // A scan: it happens only where a new statement meets a full cache, and costs a few microseconds.
   const removeOldest = () => {
-    let oldest: PreparedStatement | undefined;
+    let oldest: ServerStatement | undefined;
     for (const byText of bySchema.values()) {
       for (const each of byText.values()) {
         if (oldest === undefined || each.lastUsed < oldest.lastUsed) oldest = each;
@@ -84,7 +84,7 @@ export function createPreparedStatements(limit: number): PreparedStatements {
         return { statement: known, isNew: false };
       }
       if (size >= limit) removeOldest();
-      const statement: PreparedStatement = {
+      const statement: ServerStatement = {
         name: `s${clock.toString(36)}`,
         text,
         sql: marked(text),

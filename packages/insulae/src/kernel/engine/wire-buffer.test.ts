@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createOutbox } from "./wire-buffer.ts";
+import { createWireBuffer } from "./wire-buffer.ts";
 
 /** The messages as (code, body). */
 function messagesOf(bytes: Buffer | undefined): [string, Buffer][] {
@@ -13,24 +13,24 @@ function messagesOf(bytes: Buffer | undefined): [string, Buffer][] {
 }
 
 test("messages are whole, also where the buffer grows within one", () => {
-  const outbox = createOutbox();
+  const buffer = createWireBuffer();
   const long = "ä€😀".repeat(30_000);
-  outbox.parse("s1", "select $1, $2, $3");
-  outbox.execute("s1", [long, null, 7]);
-  outbox.sync();
-  const messages = messagesOf(outbox.take());
+  buffer.parse("s1", "select $1, $2, $3");
+  buffer.execute("s1", [long, null, 7]);
+  buffer.sync();
+  const messages = messagesOf(buffer.take());
   expect(messages.map(([code]) => code).join("")).toBe("PBES");
   const bind = messages[1]?.[1] ?? Buffer.alloc(0);
   expect(bind.includes(Buffer.from(long))).toBe(true);
   expect(bind.subarray(-11).toString("hex")).toBe("ffffffff00000001370000"); // null, '7', text
-  expect(outbox.take()).toBeUndefined();
+  expect(buffer.take()).toBeUndefined();
 });
 
 test("what was taken is not written over by what comes after", () => {
-  const outbox = createOutbox();
+  const buffer = createWireBuffer();
   const taken = Array.from({ length: 200 }, (_, i) => {
-    outbox.execute("s1", [String(i).repeat(500)]);
-    return outbox.take();
+    buffer.execute("s1", [String(i).repeat(500)]);
+    return buffer.take();
   });
   taken.forEach((bytes, i) => {
     expect(messagesOf(bytes)[0]?.[1].includes(String(i).repeat(500))).toBe(true);
@@ -38,25 +38,25 @@ test("what was taken is not written over by what comes after", () => {
 });
 
 test("bytes are sent as bytes", () => {
-  const outbox = createOutbox();
-  outbox.execute("s1", [Buffer.from([0, 255]), "x"]);
-  const [, bind] = messagesOf(outbox.take())[0] ?? [];
+  const buffer = createWireBuffer();
+  buffer.execute("s1", [Buffer.from([0, 255]), "x"]);
+  const [, bind] = messagesOf(buffer.take())[0] ?? [];
   expect(bind?.subarray(4, 10).toString("hex")).toBe("000200010000"); // formats: binary, text
 });
 
 test("what is taken back is not sent", () => {
-  const outbox = createOutbox();
-  outbox.execute("s1", ["kept"]);
-  const mark = outbox.mark();
-  outbox.execute("s2", ["x".repeat(100_000)]);
-  outbox.rewind(mark);
-  outbox.sync();
-  const messages = messagesOf(outbox.take());
+  const buffer = createWireBuffer();
+  buffer.execute("s1", ["kept"]);
+  const mark = buffer.mark();
+  buffer.execute("s2", ["x".repeat(100_000)]);
+  buffer.rewind(mark);
+  buffer.sync();
+  const messages = messagesOf(buffer.take());
   expect(messages.map(([code]) => code).join("")).toBe("BES");
 });
 
 test("more values than the protocol can count are refused", () => {
-  const outbox = createOutbox();
-  expect(() => outbox.execute("s1", new Array(65_536).fill("x"))).toThrow("65535");
-  expect(() => outbox.parse("s1", "select '\0'")).toThrow("NUL");
+  const buffer = createWireBuffer();
+  expect(() => buffer.execute("s1", new Array(65_536).fill("x"))).toThrow("65535");
+  expect(() => buffer.parse("s1", "select '\0'")).toThrow("NUL");
 });

@@ -7,7 +7,7 @@
  */
 import { parameterText } from "./parameter-text.ts";
 
-export interface Outbox {
+export interface WireBuffer {
   parse(name: string, text: string): void;
   /** Binds the values to the prepared statement and executes it, in the unnamed portal. */
   execute(name: string, values: readonly unknown[]): void;
@@ -24,7 +24,7 @@ export interface Outbox {
 const slabSize = 64 * 1024;
 const maxMessage = 0x3fff_ffff;
 
-export function createOutbox(): Outbox {
+export function createWireBuffer(): WireBuffer {
   let slab = Buffer.allocUnsafeSlow(slabSize);
   let start = 0;
   let end = 0;

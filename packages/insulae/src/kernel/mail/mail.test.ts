@@ -3,8 +3,8 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { feature } from "../feature/feature.ts";
-import { mailTemplates } from "./mail.ts";
 import { mailTemplate } from "../feature/mail-template.ts";
+import { mailTemplates } from "./mail.ts";
 
 const hello = mailTemplate<{ text: string }>(
   {

@@ -7,7 +7,6 @@
 import { Type } from "typebox";
 import { canonicalHost } from "../net/hostname.ts";
 import { createValidators } from "../validation/validation.ts";
-import type { Tenant } from "./tenant.ts";
 
 export interface HostSettings {
   /**
@@ -52,6 +51,6 @@ export const checkHostSettings: (settings: HostSettings) => void = createValidat
 
 /** The settings of the requested host, if it is one of the tenant's. @throws invalidHost */
 export const hostSettingsOf = (
-  { hostSettings }: Tenant,
+  { hostSettings }: { readonly hostSettings?: ReadonlyMap<string, HostSettings> },
   hostHeader: string,
 ): HostSettings | undefined => hostSettings?.get(canonicalHost(hostHeader));
