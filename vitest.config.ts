@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: [
-      "packages/*/{src,template}/**/*.test.ts",
+      "packages/*/{src,test,template}/**/*.test.ts",
       "examples/**/*.test.ts",
       "scripts/**/*.test.ts",
     ],

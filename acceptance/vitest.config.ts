@@ -6,7 +6,7 @@ import { defineConfig } from "vitest/config";
  */
 export default defineConfig({
   test: {
-    include: ["acceptance/**/*.test.ts", "packages/*/src/**/*.process.test.ts"],
+    include: ["acceptance/**/*.test.ts", "packages/*/{src,test}/**/*.process.test.ts"],
     root: new URL("..", import.meta.url).pathname,
     fileParallelism: false,
     testTimeout: 60_000,

@@ -17,7 +17,7 @@ const versions = ["15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17"];
 
 const source = "packages/insulae/src";
 const asAdministrator = [
-  "schemas.test.ts",
+  "../test/schemas.test.ts",
   "kernel/schema/feature-tables.test.ts",
   "kernel/schema/roles.test.ts",
   "kernel/data/tenant-logins.test.ts",

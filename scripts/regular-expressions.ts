@@ -22,10 +22,10 @@ interface Expression {
 /** What these read comes from operators, from our own files or from PostgreSQL's programs. */
 const trusted = [
   "**/cli/**",
-  "**/config*.ts",
-  "**/database/embedded/**",
-  "**/database/migration-files.ts",
-  "**/database/sql-rules.ts",
+  "**/config/**",
+  "**/embedded-postgres/**",
+  "**/schema/migration-files.ts",
+  "**/engine/sql-rules.ts",
 ];
 const tests = ["**/*.test.ts", "**/*-fixture.ts", "**/testing/**", "**/*.gen.ts"];
 

@@ -9,7 +9,7 @@ import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createApp } from "../src/app/app.ts";
-import { type App } from "../src/app/app-api.ts";
+import type { App } from "../src/app/app-api.ts";
 import type { Embedded } from "../src/embedded-postgres/supervisor.ts";
 import { type DatabaseProxy, openDatabaseProxy } from "../src/testing/database-proxy.ts";
 import { addMember, createMember, type TestMember } from "../src/testing/fixtures.ts";

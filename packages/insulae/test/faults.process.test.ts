@@ -6,7 +6,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createApp } from "../src/app/app.ts";
-import { type App } from "../src/app/app-api.ts";
+import type { App } from "../src/app/app-api.ts";
 import { type Embedded, startEmbedded } from "../src/embedded-postgres/supervisor.ts";
 import { createMember, type TestMember } from "../src/testing/fixtures.ts";
 import { until } from "../src/testing/until.ts";

@@ -3,7 +3,7 @@ import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createApp } from "../src/app/app.ts";
-import { type App } from "../src/app/app-api.ts";
+import type { App } from "../src/app/app-api.ts";
 import { standardFeatures } from "../src/features/index.ts";
 import { feature } from "../src/kernel/feature/feature.ts";
 import { job } from "../src/kernel/feature/job.ts";

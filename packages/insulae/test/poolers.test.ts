@@ -6,7 +6,7 @@ import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { createApp } from "../src/app/app.ts";
-import { type App } from "../src/app/app-api.ts";
+import type { App } from "../src/app/app-api.ts";
 import type { Config } from "../src/config/config.ts";
 import type { Embedded } from "../src/embedded-postgres/supervisor.ts";
 import { createMember, type TestMember } from "../src/testing/fixtures.ts";

@@ -138,7 +138,10 @@ describe("an error is refused", () => {
 describe("a job is refused", () => {
   const run = async () => {};
   it.each<[string, object]>([
-    ['schedule "every day" is not cron\'s five fields', { run, schedule: "every day" }],
+    [
+      'schedule "every day" is not a cron expression of five fields',
+      { run, schedule: "every day" },
+    ],
     ['schedule "61 * * * *" is not', { run, schedule: "61 * * * *" }],
     ['schedule "0 24 * * *" is not', { run, schedule: "0 24 * * *" }],
     ['schedule "*/0 * * * *" is not', { run, schedule: "*/0 * * * *" }],
@@ -146,7 +149,7 @@ describe("a job is refused", () => {
     ["run is undefined", {}],
     ["data is undefined", { run, data: undefined }],
     ["retrys is not an option; did you mean retries?", { run, retrys: 3 }],
-    ["retries is not a number of 0 or more", { run, retries: -1 }],
+    ["retries must be a number of at least 0", { run, retries: -1 }],
   ])("where %s", (problem, options) => {
     const [found] = problemsOf(() => job("notes.sweep", options as { run: typeof run }));
     expect(found).toContain("job notes.sweep: ");

@@ -37,7 +37,7 @@ function capture(target: object, callee: Callee, frames: number): void {
   Error.stackTraceLimit = limit;
 }
 
-const kernel = fileURLToPath(new URL("./", import.meta.url));
+const kernel = fileURLToPath(new URL("../", import.meta.url));
 
 /**
  * The first frame of application or feature code, such as `src/notes/notes.queries.ts:12:5`;

@@ -114,13 +114,13 @@ test("while somebody watches, its tenant's viewers get it, and where the log goe
   const { promise: served, resolve } = Promise.withResolvers<void>();
   hub.watch(
     {
-      send: (bytes: Buffer, done: () => void) => {
+      sendFrames: (bytes: Buffer, done: () => void) => {
         sent.push(bytes.toString());
         done();
         resolve();
       },
       onLeft: (left: () => void) => leave.push(left),
-    } as never,
+    },
     { tenantId: "t-2" },
   );
   write(ended);

@@ -169,7 +169,7 @@ describe("a feature", () => {
     });
     const two = feature("b", { jobs: [sweep()], mails: [mail()], events });
     expect(() => checkDeclarations([one, one])).toThrow(
-      /declared:\n- the feature a is in the list twice: list it once$/,
+      /invalid:\n- the feature a is in the list twice: list it once$/,
     );
     for (const what of ["job notes.sweep", "mail note", "event note.made"]) {
       expect(() => checkDeclarations([one, two])).toThrow(
