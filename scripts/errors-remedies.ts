@@ -18,7 +18,6 @@ export const remedies: Readonly<Record<string, string>> = {
   event_not_readable:
     "The response's `detail` names the permission. Ask an administrator to grant it.",
   host_not_registered: detail,
-  hosts_required: "Keep one host, or register another before you remove the last.",
   invalid_credentials: "Check both and try again. The answer is the same for an unknown user.",
   invalid_template: detail,
   invalid_template_vars:
@@ -48,8 +47,6 @@ export const remedies: Readonly<Record<string, string>> = {
     "The response's `detail` names the quota. Delete something or wait until the next day, or ask for a larger plan.",
   rate_limit_exceeded:
     "Wait for `Retry-After`. `policy` names the limit, `setting` the operator's setting.",
-  reauthentication_required:
-    "Send the password or a factor to that address, then repeat the request.",
   registration_closed:
     "Ask for an invitation, or join by your e-mail domain: the response's `detail` says which.",
   return_refused: "Send a URL with one of those origins.",

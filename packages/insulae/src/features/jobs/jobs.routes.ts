@@ -12,7 +12,7 @@ const found = orThrow(jobNotFound);
 const jobNotParked = defineError(
   "job_not_parked",
   409,
-  "Only parked jobs can be retried, and this job is not parked",
+  "Only parked jobs can be retried. This job is not parked.",
 );
 
 const State = oneOf(jobStates, {

@@ -79,7 +79,7 @@ const ProductChanges = Type.Object(
 
 /** The SKU in the form in which it is compared: trimmed, NFC. */
 const withCanonicalSku = <Body extends { readonly sku?: string | null }>(body: Body): Body =>
-  // The schema bounds its length.
+  // Bounded: by the length that the schema allows.
   body.sku ? { ...body, sku: body.sku.trim().normalize("NFC") } : body;
 
 export const productEvents = {

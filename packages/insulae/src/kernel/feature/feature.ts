@@ -20,7 +20,7 @@ export {
 export type { ResponseSchemas } from "./answer-type.ts";
 export type { Access, RouteContext } from "./handler.ts";
 export type { ErrorShape, RequestInfo } from "./request-info.ts";
-export type { HttpMethod, Route, RouteBuilder, RouteOptions } from "./route.ts";
+export type { Route, RouteBuilder, RouteOptions } from "./route.ts";
 
 export interface FeatureOptions<Tables> extends Hooks<Tables> {
   /** Names `resource:action`. A bare string describes it: then `…:read` is held from `viewer` up,

@@ -102,7 +102,7 @@ function only(engine: Liquid): Liquid {
 }
 
 const offset =
-  // `inUtc` bounds the length to 100 characters.
+  // Bounded: `inUtc` takes at most 100 characters.
   /:\d\d.*(?:z|utc?|gmt|[ecmp][sd]t|(?<!-\d\d)[+-]\d\d(?::?\d\d)?)(?:\s*\([^)]*\))?\s*$/i;
 
 /** JavaScript would interpret a time without an offset in the host's time zone. */

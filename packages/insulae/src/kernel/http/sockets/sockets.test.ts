@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { constants, deflateRawSync } from "node:zlib";
@@ -82,8 +81,7 @@ function frame(opcode: number, payload: Buffer, { fin = true, compressed = false
   return Buffer.concat([Buffer.from([first]), length, Buffer.alloc(4), payload]);
 }
 
-const ended = (socket: Socket): Promise<void> =>
-  new Promise((resolve) => socket.once("close", () => resolve()));
+const ended = (socket: Socket): Promise<unknown> => once(socket, "close");
 
 /** The code of the frame that closes, and that the connection has ended. */
 async function closing(socket: Socket): Promise<number | undefined> {
@@ -96,9 +94,7 @@ async function closing(socket: Socket): Promise<number | undefined> {
   return at < 0 ? undefined : seen.readUInt16BE(at + 2);
 }
 
-const text = 1;
-const continuation = 0;
-const ping = 9;
+const [text, continuation, ping] = [1, 0, 9];
 
 it("sends texts of any length as messages of their own", async () => {
   const { port, opened } = await listen();
