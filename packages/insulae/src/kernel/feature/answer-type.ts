@@ -1,7 +1,7 @@
 /**
  * What a handler may return, by its route's `response`: a mismatch is a compile error. Nothing of this is
  * there at run time. (In development and in tests each answer is checked against its schema as well, see
- * http/answer-check.ts.)
+ * http/reply/answer-check.ts.)
  *
  * TypeScript does not look for properties too many, except in object literals. The serialiser leaves those
  * of an object out; `Json` is sent as it is, so its type carries the names that its text has.

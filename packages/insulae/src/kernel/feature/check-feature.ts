@@ -1,8 +1,8 @@
 /**
  * What is wrong with a feature's options, as `feature()` can see it. TypeScript finds most of it;
  * applications in JavaScript, casts and import circles get past it. What needs all features is
- * `http/declarations.ts`; what needs the files, `database/migration-files.ts`; what needs the database,
- * `database/feature-tables.ts`.
+ * `http/api/declarations.ts`; what needs the files, `schema/migration-files.ts`; what needs the database,
+ * `schema/feature-tables.ts`.
  */
 
 import { systemRoles } from "../identity/permission-definition.ts";

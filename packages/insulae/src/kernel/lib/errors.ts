@@ -1,6 +1,6 @@
 /**
  * Errors that a client is meant to see. Each is defined once, by the feature that throws it, and
- * rendered in one place (`http/problem.ts`) as RFC 9457 problem+json.
+ * rendered in one place (`http/reply/problem.ts`) as RFC 9457 problem+json.
  */
 import { refuse } from "./declaration-error.ts";
 

@@ -5,7 +5,7 @@
  *     begin · lock the row · what would the GET answer now? · its tag is not the client's: 412
  *                                                            · it is: the handler's write · commit
  *
- * All of it is in the transaction of the handler's first write (database/write-guard.ts), so nobody
+ * All of it is in the transaction of the handler's first write (data/write-guard.ts), so nobody
  * can come in between, and of many who have seen the same, one wins. A request without a condition
  * takes none of this.
  */
