@@ -61,7 +61,7 @@ const faulty = feature<Tables>("faulty", {
 });
 
 /** Where in this file something stands. */
-const here = expect.stringMatching(/^packages\/insulae\/src\/faulty-handlers\.test\.ts:\d+:\d+$/);
+const here = expect.stringMatching(/^packages\/insulae\/test\/faulty-handlers\.test\.ts:\d+:\d+$/);
 
 let app: App;
 let ada: TestMember;
