@@ -81,7 +81,8 @@ function frame(opcode: number, payload: Buffer, { fin = true, compressed = false
   return Buffer.concat([Buffer.from([first]), length, Buffer.alloc(4), payload]);
 }
 
-const ended = (socket: Socket): Promise<unknown> => once(socket, "close");
+/** Also of one that was reset. */
+const ended = (socket: Socket) => new Promise((resolve) => socket.once("close", resolve));
 
 /** The code of the frame that closes, and that the connection has ended. */
 async function closing(socket: Socket): Promise<number | undefined> {
