@@ -81,7 +81,6 @@ function frame(opcode: number, payload: Buffer, { fin = true, compressed = false
   return Buffer.concat([Buffer.from([first]), length, Buffer.alloc(4), payload]);
 }
 
-/** Also of one that was reset. */
 const ended = (socket: Socket) => new Promise((resolve) => socket.once("close", resolve));
 
 /** The code of the frame that closes, and that the connection has ended. */
