@@ -4,6 +4,7 @@
  * behalf of one user of each of 1000 tenants in turn.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   createResolver,
   type RequestFacts,
@@ -78,5 +79,11 @@ async function measure(resolve: Resolver, callers: readonly RequestFacts[]): Pro
     return ((performance.now() - began) * 1000) / (repetitions * callers.length);
   };
   round();
-  return median(Array.from({ length: 9 }, round));
+  const rounds: number[] = [];
+  for (let i = 0; i < 9; i += 1) {
+    // Announcements have to be heard between the rounds, or the caches are believed no longer.
+    await sleep(100);
+    rounds.push(round());
+  }
+  return median(rounds);
 }

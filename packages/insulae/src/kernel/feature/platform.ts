@@ -45,15 +45,6 @@ interface Configured {
   readonly config: Settings;
 }
 
-/** What a job of the platform works with: nothing that signs anybody in. */
-export interface JobPlatform
-  extends Configured,
-    TenancyServices,
-    MessagingServices,
-    DataServices,
-    RecordingServices,
-    Scopes {}
-
 /** The app, to the hooks of those who start and stop with it, and to whoever made it. */
 export interface AppServices
   extends Configured,
@@ -66,7 +57,14 @@ export interface AppServices
  * The services of the control plane. Routes get it only where no tenant's rows are at stake
  * (`context: "core"` or `"any"`): a handler that works for a tenant has no way to another one.
  */
-export interface Platform extends JobPlatform, IdentityServices {}
+export interface Platform
+  extends Configured,
+    IdentityServices,
+    TenancyServices,
+    MessagingServices,
+    DataServices,
+    RecordingServices,
+    Scopes {}
 
 export interface PlatformOptions extends Omit<Platform, keyof Scopes> {
   readonly databaseOf: <Tables>(tenant: Tenant) => TenantDatabase<Tables>;
