@@ -133,6 +133,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/tenant-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Issues an access token for a tenant that depends on this session
+         * @description For a page that shows several tenants at once, each in a tab with a token of its own. Needs a session at the platform. The token ends with that session, at a log-out too, and in any case after `expires_in`: then ask for another. It cannot be refreshed or exchanged, and cannot change the account's password or factors.
+         *
+         *     Whoever is signed in may call this.
+         */
+        post: operations["postAuthTenantTokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/logout": {
         parameters: {
             query?: never;
@@ -144,7 +166,9 @@ export interface paths {
         put?: never;
         /**
          * Ends the session and revokes its access tokens, cookie and refresh token
-         * @description Whoever is signed in may call this.
+         * @description With a tenant token (`POST /auth/tenant-tokens`) it ends the session at the platform that the token depends on, and with it the tenant tokens of all tabs.
+         *
+         *     Whoever is signed in may call this.
          */
         post: operations["postAuthLogout"];
         delete?: never;
@@ -3198,6 +3222,21 @@ export interface components {
         Switch: {
             tenant: string | null;
         };
+        TenantTokenRequest: {
+            /** @description A tenant's id, key, slug or number. */
+            tenant: string;
+        };
+        TenantToken: {
+            /** @description Send it as `Authorization: Bearer …`, from this tab only. */
+            access_token: string;
+            /** @constant */
+            token_type: "Bearer";
+            /** @description Seconds. */
+            expires_in: number;
+            tenant: components["schemas"]["TenantSummary"];
+            /** @description The caller's in the tenant, as they are now. */
+            permissions: string[];
+        };
         Session: {
             /** Format: uuid */
             id: string;
@@ -5200,6 +5239,30 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+        };
+    };
+    postAuthTenantTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantTokenRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantToken"];
                 };
             };
         };

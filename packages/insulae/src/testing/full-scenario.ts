@@ -146,6 +146,14 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
       ).body,
     );
   const owner: string = (await inAcme()).token;
+  const founderAtPlatform = await call("POST /auth/switch", {
+    token: owner,
+    body: { tenant: null },
+  });
+  await call("POST /auth/tenant-tokens", {
+    token: noted(founderAtPlatform.body).token,
+    body: { tenant: "acme" },
+  });
 
   // A member's comings and goings.
   const ada = "ada@example.com";

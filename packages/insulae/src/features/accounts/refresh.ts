@@ -1,6 +1,6 @@
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
-import type { Credential } from "../../kernel/identity/credential.ts";
+import { type Credential, refuseTenantToken } from "../../kernel/identity/credential.ts";
 import { authenticationRequired, invalidToken } from "../../kernel/identity/errors.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
 import type { RefreshableSession } from "../../kernel/identity/sessions.ts";
@@ -74,7 +74,7 @@ export async function refresh(
  * refresh token is superseded; if somebody presents it afterwards, the session ends.
  *
  * @throws authenticationRequired, invalidToken if the token is not a person's own: an API key or
- *   certificate, a cookie, or an impersonation
+ *   certificate, a cookie, or an impersonation; tenantTokenRefused
  */
 export async function refreshByAccessToken(
   setting: Setting,
@@ -84,6 +84,7 @@ export async function refreshByAccessToken(
   const { platform, request, audit } = setting;
   if (!user || !credential) throw authenticationRequired();
   if (credential.kind !== "token" || credential.impersonator !== undefined) throw invalidToken();
+  refuseTenantToken(credential);
   const { sessionId } = credential;
   const [subject, proof] = await Promise.all([
     findSubject(platform, idOf(user)),

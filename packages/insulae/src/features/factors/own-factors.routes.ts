@@ -1,5 +1,7 @@
 import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { idParams } from "../../kernel/feature/fields.ts";
+import { refuseTenantToken } from "../../kernel/identity/credential.ts";
+import { tenantTokenRefused } from "../../kernel/identity/errors.ts";
 import { passwordsBusy } from "../../kernel/identity/passwords.ts";
 import { orThrow } from "../../kernel/lib/errors.ts";
 import { SignedIn } from "../accounts/accounts.feature.ts";
@@ -87,7 +89,7 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       body: NewFactor,
       bodyLimit: passkeyBodyLimit,
       response: { 201: AddedFactor },
-      errors: [reauthenticationRequired, wrongFactor, tooManyFactors],
+      errors: [reauthenticationRequired, wrongFactor, tooManyFactors, tenantTokenRefused],
     },
     async (setting) => {
       const added = await addOwnFactor(setting, setting.body);
@@ -129,7 +131,7 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description: "Ends all sessions and returns a new one.",
       params: idParams,
       response: SignedIn,
-      errors: [reauthenticationRequired, factorNotFound],
+      errors: [reauthenticationRequired, factorNotFound, tenantTokenRefused],
     },
     async (setting) => {
       const signedIn = await removeOwnFactor(setting, setting.params.id);
@@ -148,9 +150,10 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "recovery_codes.renewed",
       summary: "Replaces the recovery codes with ten new ones",
       response: RecoveryCodes,
-      errors: [reauthenticationRequired, factorNotFound],
+      errors: [reauthenticationRequired, factorNotFound, tenantTokenRefused],
     },
     async (setting) => {
+      refuseTenantToken(setting.credential);
       await requireFreshProof(setting);
       const { owner } = await callerOf(setting);
       const { platform } = setting;

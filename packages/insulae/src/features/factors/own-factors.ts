@@ -6,7 +6,7 @@
 
 import type { BaseContext } from "../../kernel/feature/handler.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
-import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import { refuseTenantToken, type SessionCredential } from "../../kernel/identity/credential.ts";
 import { invalidToken } from "../../kernel/identity/errors.ts";
 import { authenticationOptions, challengeOf } from "../../kernel/identity/factors/passkeys.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
@@ -124,8 +124,9 @@ export async function reauthenticationOptions(setting: OwnSetting) {
 const tenantOf = (subject: Subject) =>
   ownerOf(subject).tenantId !== null && "tenant" in subject ? subject.tenant : undefined;
 
-/** @throws reauthenticationRequired, wrongFactor, tooManyFactors */
+/** @throws reauthenticationRequired, wrongFactor, tooManyFactors, tenantTokenRefused */
 export async function addOwnFactor(setting: OwnSetting, given: NewFactor) {
+  refuseTenantToken(setting.credential);
   const proof = await requireFreshProof(setting);
   const { subject, owner } = await callerOf(setting);
   const added = await addFactor(setting, subject, given);
@@ -134,8 +135,9 @@ export async function addOwnFactor(setting: OwnSetting, given: NewFactor) {
   return replyOf(added, await startAnew(setting, { amr, provedAt: undefined }));
 }
 
-/** @throws reauthenticationRequired, factorNotFound */
+/** @throws reauthenticationRequired, factorNotFound, tenantTokenRefused */
 export async function removeOwnFactor(setting: OwnSetting, id: string): Promise<SignedInReply> {
+  refuseTenantToken(setting.credential);
   const proof = await requireFreshProof(setting);
   const { owner } = await callerOf(setting);
   if (!(await setting.platform.factors.remove(owner, id))) throw factorNotFound();

@@ -12,7 +12,7 @@
 import { type Kysely, sql } from "kysely";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
-import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import { refuseTenantToken, type SessionCredential } from "../../kernel/identity/credential.ts";
 import type { OneTimeToken } from "../../kernel/identity/one-time-tokens.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
 import { subjectOf as subjectOfRow } from "../../kernel/identity/subject.ts";
@@ -137,7 +137,7 @@ export async function listWaiting(
  * be
  *   another tenant's
  * @throws invalidLink, accountWaits, invitationForAnother, emailNotVerified, invitationLapsed,
- *   alreadyMember, weakPassword, passwordsBusy
+ *   alreadyMember, weakPassword, passwordsBusy, tenantTokenRefused
  */
 export async function acceptInvitation(
   setting: Setting,
@@ -146,6 +146,7 @@ export async function acceptInvitation(
   { token, invitation_id: id, ...person }: Acceptance,
 ): Promise<SignedInReply> {
   const { platform } = setting;
+  if (caller) refuseTenantToken(caller.credential);
   const account = caller && (await accountOf(platform, caller.user)).account;
   const held =
     token !== undefined

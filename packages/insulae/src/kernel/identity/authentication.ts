@@ -6,6 +6,7 @@ import { timingSafeEqual } from "node:crypto";
 import { cookieIn, doubled } from "../lib/cookies.ts";
 import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 import { chain, type MaybePromise } from "../lib/maybe-promise.ts";
+import { hasSecondFactor } from "../model/authentication-methods.ts";
 import type { Tenant } from "../model/tenant.ts";
 import { looksLikeApiKey, parseApiKey } from "./api-key.ts";
 import type { Authority } from "./authority.ts";
@@ -87,7 +88,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     subject: claims.subject,
     findPrincipal: (tenant) =>
       chain(whoIs(claims, tenant), (user) =>
-        user?.epoch === claims.epoch
+        user?.epoch === claims.epoch && isEnough(claims, tenant)
           ? chain(impersonates(claims), (may) => (may ? user : undefined))
           : undefined,
       ),
@@ -157,6 +158,13 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     return looksLikeApiKey(token) ? byApiKey(token) : byToken(token);
   };
 }
+
+/**
+ * Where a tenant begins to require a second factor, the sessions in it that were opened without one end. A
+ * tenant token has no session in the tenant, so it is asked here.
+ */
+const isEnough = ({ tenantToken }: Claims, tenant: Tenant | undefined): boolean =>
+  !tenantToken || tenant?.settings.second_factor !== "required" || hasSecondFactor(tenantToken.amr);
 
 function isSame(given: string | undefined, expected: string): boolean {
   const [one, other] = [Buffer.from(given ?? ""), Buffer.from(expected)];

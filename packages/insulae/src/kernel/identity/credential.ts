@@ -3,6 +3,8 @@
  * it was (a log-out, a change of password, the audit log) looks here.
  */
 import type { AccountId } from "../lib/ids.ts";
+import type { Amr } from "../model/authentication-methods.ts";
+import { tenantTokenRefused } from "./errors.ts";
 
 /** An access token (JWT), as an `Authorization: Bearer` header. */
 export interface TokenCredential {
@@ -15,6 +17,17 @@ export interface TokenCredential {
   readonly expiresAt: number;
   /** The platform administrator who acts as the user. */
   readonly impersonator: AccountId | undefined;
+  /** Set for a tenant token. */
+  readonly tenantToken?: TenantToken | undefined;
+}
+
+/**
+ * A token for one tenant whose session is its account's at the platform (`POST /auth/tenant-tokens`).
+ * It ends with that session, and cannot extend it or exchange itself for a session.
+ */
+export interface TenantToken {
+  /** What the session had proved when the token was issued. */
+  readonly amr: Amr;
 }
 
 /** A client certificate (mTLS) that was registered for acting as a user, with some permissions. */
@@ -58,6 +71,11 @@ export const isMachine = (credential: Credential): credential is MachineCredenti
 /** The platform administrator who acts as the user, if one does. */
 export const impersonatorOf = (credential: Credential | undefined): AccountId | undefined =>
   credential && !isMachine(credential) ? credential.impersonator : undefined;
+
+/** @throws tenantTokenRefused where a session would be opened or replaced on behalf of a tenant token */
+export function refuseTenantToken(credential: Credential): void {
+  if (credential.kind === "token" && credential.tenantToken) throw tenantTokenRefused();
+}
 
 /** How a session is shown by its client; each kind has its own way to be refreshed. */
 export type SessionKind = "token" | "cookie";

@@ -44,6 +44,11 @@ export const personalOnly = defineError(
   403,
   "Only the signed-in person can do this, not an API key, a client certificate or an impersonator",
 );
+export const tenantTokenRefused = defineError(
+  "tenant_token_refused",
+  403,
+  "A tenant token cannot open or replace a session. Use the session that issued the token.",
+);
 export const permissionDenied = defineError(
   "permission_denied",
   403,

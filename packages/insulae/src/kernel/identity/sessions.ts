@@ -58,6 +58,8 @@ export interface SessionProof {
   readonly amr: Amr;
   readonly provedAt: Date;
   readonly ageSeconds: number;
+  /** When the session ends, unless it is extended. */
+  readonly expiresAt: Date;
 }
 
 /** A session whose refresh token somebody has shown. */
@@ -239,12 +241,14 @@ export function createSessions(options: SessionsOptions): Sessions {
     async findProof(id) {
       const row = await control
         .selectFrom("control.sessions")
-        .select(["amr", "proved_at"])
+        .select(["amr", "proved_at", "expires_at"])
         .select(sql<number>`extract(epoch from now() - proved_at)::float8`.as("age"))
         .where("id", "=", id)
         .where(isOpen)
         .executeTakeFirst();
-      return row && { amr: row.amr, provedAt: row.proved_at, ageSeconds: row.age };
+      if (!row) return undefined;
+      const { amr, proved_at: provedAt, age: ageSeconds, expires_at: expiresAt } = row;
+      return { amr, provedAt, ageSeconds, expiresAt };
     },
     async prove(id, amr) {
       await control

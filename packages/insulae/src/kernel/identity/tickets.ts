@@ -4,6 +4,7 @@
  * and is worth nothing in a proxy's log.
  */
 import type { AccountId } from "../lib/ids.ts";
+import type { Amr } from "../model/authentication-methods.ts";
 import type { SessionCredential } from "./credential.ts";
 import type { OneTimeTokens } from "./one-time-tokens.ts";
 import type { Principal } from "./principal.ts";
@@ -16,9 +17,11 @@ export function issueTicket(
   tokens: OneTimeTokens,
   purpose: string,
   user: Principal,
-  { sessionId, issuedAt, expiresAt, impersonator }: SessionCredential,
+  credential: SessionCredential,
   ttlSeconds: number,
 ): Promise<string> {
+  const { sessionId, issuedAt, expiresAt, impersonator } = credential;
+  const tenantToken = credential.kind === "token" ? credential.tenantToken : undefined;
   const last = Math.min(expiresAt, Math.floor(Date.now() / 1000) + ttlSeconds);
   return tokens.issue({
     purpose,
@@ -34,6 +37,7 @@ export function issueTicket(
       issued_at: String(issuedAt),
       expires_at: String(last),
       ...(impersonator && { impersonator }),
+      ...(tenantToken && { tenant_token: tenantToken.amr.join(" ") }),
     },
   });
 }
@@ -46,7 +50,8 @@ export async function redeemTicket(
 ): Promise<Claims | undefined> {
   const found = await tokens.redeem(purpose, ticket);
   if (!found) return undefined;
-  const { session = "", epoch = "", issued_at, expires_at, impersonator } = found.detail;
+  const { session = "", epoch = "", issued_at, expires_at } = found.detail;
+  const { impersonator, tenant_token: amr } = found.detail;
   return {
     kind: "token",
     subject: found.subject.id,
@@ -58,5 +63,6 @@ export async function redeemTicket(
     expiresAt: Number(expires_at),
     // As `issueTicket` wrote it.
     impersonator: impersonator as AccountId | undefined,
+    tenantToken: amr === undefined ? undefined : { amr: amr.split(" ") as unknown as Amr },
   };
 }

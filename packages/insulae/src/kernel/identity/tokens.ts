@@ -11,7 +11,7 @@ import { type CompactJWSHeaderParameters, type JWK, jwtVerify, SignJWT } from "j
 import { LRUCache } from "lru-cache";
 import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 import { isUuid } from "../lib/uuid.ts";
-import type { Amr } from "../model/authentication-methods.ts";
+import { type Amr, isAmr } from "../model/authentication-methods.ts";
 import type { TokenCredential } from "./credential.ts";
 import { invalidToken } from "./errors.ts";
 import { acceptedKeys, type SigningKey, type SigningKeys, signingKeyOf } from "./signing-keys.ts";
@@ -48,6 +48,8 @@ export interface TokenSession {
   readonly impersonator?: AccountId | undefined;
   /** How the subject proved who they are (RFC 8176). */
   readonly amr?: Amr;
+  /** The token is for a tenant, the session the account's at the platform; see `TenantToken`. */
+  readonly isAtPlatform?: boolean;
 }
 
 /** What a token says. */
@@ -160,7 +162,7 @@ export function createTokens(options: TokensOptions): Tokens {
 
   return {
     accessTtlSeconds,
-    async sign(subject, { id: sessionId, epoch, expiresAt, impersonator, amr }) {
+    async sign(subject, { id: sessionId, epoch, expiresAt, impersonator, amr, isAtPlatform }) {
       await keysReady();
       const { id, algorithm, privateKey } = signingKeyOf(signing, clock());
       const now = Math.floor(clock() / 1000);
@@ -170,6 +172,7 @@ export function createTokens(options: TokensOptions): Tokens {
         epoch,
         ...(impersonator && { act: { sub: impersonator } }),
         ...(amr && { amr: [...amr] }),
+        ...(isAtPlatform && { core_session: true }),
       };
       return new SignJWT({ ...contextOf(subject), ...session, token_type: "access" })
         .setProtectedHeader({ alg: algorithm, typ: "JWT", ...(id !== undefined && { kid: id }) })
@@ -249,7 +252,7 @@ const isId = (value: unknown): value is string =>
 function claimsOf(payload: object, ttlSeconds: number, keyRetiresAt: number): Claims {
   const raw: Record<string, unknown> = { ...payload };
   const { sub, user_id, tid, tenant_id, role, permissions, is_owner, sid, jti, iss, aud } = raw;
-  const { exp, iat, token_type, epoch, act } = raw;
+  const { exp, iat, token_type, epoch, act, amr, core_session } = raw;
   const impersonator = act === undefined ? undefined : actorOf(act);
   const inTenant = tid === undefined ? tenant_id : tid; // see `ShownNames`
   const inContext =
@@ -262,6 +265,7 @@ function claimsOf(payload: object, ttlSeconds: number, keyRetiresAt: number): Cl
     !isId(sub) ||
     sub !== user_id ||
     (act !== undefined && impersonator === undefined) ||
+    (core_session !== undefined && !(core_session === true && inTenant && isAmr(amr))) ||
     typeof epoch !== "string" ||
     typeof sid !== "string" ||
     typeof jti !== "string" ||
@@ -283,6 +287,7 @@ function claimsOf(payload: object, ttlSeconds: number, keyRetiresAt: number): Cl
     tokenId: jti,
     epoch,
     impersonator,
+    tenantToken: core_session === true && isAmr(amr) ? { amr } : undefined,
     issuedAt: iat,
     expiresAt: Math.min(exp, iat + ttlSeconds, keyRetiresAt / 1000),
   });

@@ -18,6 +18,7 @@ import { pathParameters, responsesOf, routePath } from "./declarations.ts";
 import { ownErrors } from "./declared-errors.ts";
 import { type EtagSources, etagSourceOf, etagSources, taggedAnswers } from "./etag-sources.ts";
 import { takesIdempotencyKey } from "./idempotency-key.ts";
+import { hintsOf } from "./openapi-hints.ts";
 import { asComponent, type Components } from "./openapi-schemas.ts";
 import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 
@@ -85,13 +86,13 @@ function operation(
   document: Document,
 ): JsonSchema {
   const { components } = document;
-  const { permission, summary, description, body } = route.options;
+  const { summary, description, body } = route.options;
   return {
     operationId,
     tags: [feature.name],
     summary,
     description: [description, accessText(route)].filter(Boolean).join("\n\n"),
-    "x-permission": permission,
+    ...hintsOf(route),
     ...securityOf(route),
     parameters: parameters(route, document),
     ...(body ? { requestBody: requestBody(body, route, components) } : {}),
