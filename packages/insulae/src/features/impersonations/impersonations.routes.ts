@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { idParams, timestamp, uuid } from "../../kernel/feature/fields.ts";
-import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import { pageOf, pageQuery, searchText } from "../../kernel/feature/page.ts";
 import { wrongContext } from "../../kernel/identity/errors.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
 import type { TenantId } from "../../kernel/lib/ids.ts";
@@ -16,6 +16,7 @@ import {
   endImpersonation,
   impersonationNotFound,
   impersonationOver,
+  listPeopleOf,
   pageOfImpersonations,
   renewImpersonation,
   startImpersonation,
@@ -34,6 +35,17 @@ const Impersonation = Type.Object(
     ended_at: Type.Union([timestamp, Type.Null()], { description: "Set if it was ended early." }),
   },
   { $id: "Impersonation" },
+);
+const TenantPerson = Type.Object(
+  {
+    id: uuid,
+    email: Type.String(),
+    first_name: Type.String(),
+    last_name: Type.String(),
+    role: Type.String(),
+    is_active: Type.Boolean(),
+  },
+  { $id: "TenantPerson", description: "A user of a tenant, as platform administrators see them." },
 );
 const NewImpersonation = Type.Object(
   {
@@ -59,6 +71,23 @@ function tenantIdOf(user: Principal): TenantId {
 }
 
 export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.get(
+    "/platform/tenants/:id/users",
+    {
+      permission: "platform",
+      context: "core",
+      audit: "tenant.users_listed",
+      summary: "Lists the users of a tenant, newest first, to impersonate one",
+      description:
+        "`q` searches e-mail, username and name, ignoring case. The tenant sees each request in its audit log.",
+      params: Type.Object({ id: TenantReference }),
+      query: pageQuery({ q: searchText, is_active: Type.Optional(Type.Boolean()) }),
+      response: pageOf(TenantPerson),
+      errors: [tenantNotFound, tenantInactive, administratorNeedsFactor],
+    },
+    (setting) => listPeopleOf(setting, setting.params.id, setting.query, setting.page),
+  ),
+
   r.post(
     "/platform/impersonations",
     {

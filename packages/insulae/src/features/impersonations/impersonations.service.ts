@@ -14,10 +14,16 @@ import { invalidToken } from "../../kernel/identity/errors.ts";
 import type { CorePrincipal } from "../../kernel/identity/principal.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
 import type { TenantId, UserId } from "../../kernel/lib/ids.ts";
+import { hasSecondFactor } from "../../kernel/model/authentication-methods.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import { tenantInactive } from "../../kernel/tenancy/errors.ts";
-import { findUserSubject, replyFor, signIn } from "../accounts/accounts.feature.ts";
-import { userNotFound } from "../users/users.feature.ts";
+import {
+  administratorNeedsFactor,
+  findUserSubject,
+  replyFor,
+  signIn,
+} from "../accounts/accounts.feature.ts";
+import { listPeople, type UserTables, userNotFound } from "../users/users.feature.ts";
 
 export const impersonationNotFound = defineError(
   "impersonation_not_found",
@@ -95,6 +101,37 @@ export async function startImpersonation(
   await audit({ ...event, tenant: null });
   return { ...reply, id, ends_at };
 }
+
+/**
+ * The users of a tenant, for choosing whom to impersonate. Under the same conditions: in a tenant that requires a
+ * second factor, the administrator must have proved their own. Both audit logs have it before the answer.
+ *
+ * @throws tenantNotFound, tenantInactive, administratorNeedsFactor
+ */
+export async function listPeopleOf(
+  { platform, audit, credential }: Setting & { readonly credential: SessionCredential },
+  reference: string,
+  wanted: { readonly q?: string; readonly is_active?: boolean },
+  page: Page,
+): Promise<People> {
+  const tenant = await platform.tenants.get(reference);
+  if (tenant.status !== "active") throw tenantInactive();
+  const proof = await platform.sessions.findProof(credential.sessionId);
+  if (!proof) throw invalidToken();
+  if (tenant.settings.second_factor === "required" && !hasSecondFactor(proof.amr)) {
+    throw administratorNeedsFactor();
+  }
+  const event = {
+    action: "tenant.users_listed",
+    target: { type: "tenant", id: tenant.id },
+    detail: { searched: wanted.q !== undefined },
+  } as const;
+  await audit({ ...event, tenant });
+  await audit({ ...event, tenant: null });
+  return platform.withTenant<UserTables, People>(tenant, ({ db }) => listPeople(db, wanted, page));
+}
+
+type People = Awaited<ReturnType<typeof listPeople>>;
 
 /**
  * Issues another access token to the administrator who began the impersonation, until it ends: an
