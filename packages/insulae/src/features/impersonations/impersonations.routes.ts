@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature/feature.ts";
-import { idParams, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { idParams, nullable, timestamp, uuid } from "../../kernel/feature/fields.ts";
 import { pageOf, pageQuery, searchText } from "../../kernel/feature/page.ts";
 import { wrongContext } from "../../kernel/identity/errors.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
@@ -27,6 +27,8 @@ const Impersonation = Type.Object(
     id: uuid,
     tenant_id: uuid,
     user_id: uuid,
+    user_name: nullable(Type.String({ description: "The user's at present; null if they are gone." })),
+    user_email: nullable(Type.String()),
     administrator_id: uuid,
     administrator_email: Type.String(),
     reason: Type.String(),
@@ -59,6 +61,10 @@ const NewImpersonation = Type.Object(
 const Impersonating = Type.Object(
   { ...SignedIn.properties, id: uuid, ends_at: timestamp },
   { $id: "Impersonating" },
+);
+
+const active = Type.Optional(
+  Type.Boolean({ description: "Only those that are running; `false`: only those that are over." }),
 );
 
 /**
@@ -110,10 +116,14 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "platform",
       context: "core",
       summary: "Lists impersonations, newest first",
-      query: pageQuery(),
+      query: pageQuery({ tenant: Type.Optional(TenantReference), active }),
       response: pageOf(Impersonation),
+      errors: [tenantNotFound],
     },
-    ({ platform, page }) => pageOfImpersonations(platform.control, page),
+    async ({ platform, query: { tenant, active }, page }) => {
+      const tenantId = tenant === undefined ? undefined : (await platform.tenants.get(tenant)).id;
+      return pageOfImpersonations(platform, page, { tenantId, active });
+    },
   ),
 
   r.post(
@@ -150,10 +160,11 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "impersonations:read",
       context: "any",
       summary: "Lists impersonations of the tenant's users, newest first",
-      query: pageQuery(),
+      query: pageQuery({ active }),
       response: pageOf(Impersonation),
     },
-    ({ platform, user, page }) => pageOfImpersonations(platform.control, page, tenantIdOf(user)),
+    ({ platform, user, query, page }) =>
+      pageOfImpersonations(platform, page, { ...query, tenantId: tenantIdOf(user) }),
   ),
 
   r.delete(

@@ -36,6 +36,7 @@ export {
   createUserUnlessTaken,
   endUserSessions,
   findCredentials,
+  findNames,
   findSecret,
   findSignInTraces,
   findSignInUser,

@@ -156,6 +156,14 @@ export const listPeople = (
     ),
   );
 
+/** Of those ids that are users. */
+export const findNames = (db: Db, ids: readonly UserId[]) =>
+  db
+    .selectFrom("users")
+    .select(["id", "first_name", "last_name", "email"])
+    .where(sql<boolean>`id = any(${ids}::uuid[])`)
+    .execute();
+
 const newestEntries = 100;
 
 /**
