@@ -127,11 +127,6 @@ export function listUsers(
   });
 }
 
-interface WantedPeople {
-  q?: string;
-  is_active?: boolean;
-}
-
 const newestPeople = statement(
   (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
     const page = matching(db, p)
@@ -145,13 +140,13 @@ const newestPeople = statement(
 /** The users of a tenant as a platform administrator sees them: who to impersonate, and no more. */
 export const listPeople = (
   db: Db,
-  { q, is_active }: WantedPeople,
+  wanted: Pick<WantedUsers, "q" | "is_active">,
   { limit, after, cursor }: Page,
 ): Promise<Json<ListPage<Awaited<ReturnType<typeof newestPeople.all>>[number]>>> =>
-  searching(db, { text: q }, (from) =>
+  searching(db, { text: wanted.q }, (from) =>
     newestPeople.page(
       from,
-      { ...filterOf({ ...(q !== undefined && { q }), is_active }), limit, after: after[0] },
+      { ...filterOf(wanted), limit, after: after[0] },
       { limit, cursor, key: ({ id }) => [id] },
     ),
   );
