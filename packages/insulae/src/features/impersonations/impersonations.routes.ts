@@ -27,7 +27,9 @@ const Impersonation = Type.Object(
     id: uuid,
     tenant_id: uuid,
     user_id: uuid,
-    user_name: nullable(Type.String({ description: "The user's at present; null if they are gone." })),
+    user_name: nullable(
+      Type.String({ description: "The user's at present; null if they are gone." }),
+    ),
     user_email: nullable(Type.String()),
     administrator_id: uuid,
     administrator_email: Type.String(),
