@@ -20,7 +20,7 @@ export async function openJobParts() {
   /** A connection that bypasses everything. */
   const database = new pg.Client({ connectionString: app.config.databaseUrl });
   await database.connect();
-  const { control, broker, main, databaseOf } = installation;
+  const { control, databaseOf } = installation;
   let number = 0;
 
   return {
@@ -28,11 +28,7 @@ export async function openJobParts() {
     database,
     platform: services.platform,
     log,
-    queue: createJobQueue({
-      broker,
-      target: { serverId: main.id, database: main.database, role: "control" },
-      control,
-    }),
+    queue: createJobQueue(control),
     newTenant(): Promise<Tenant> {
       number += 1;
       return app.tenants.create({ key: `t_${number}x`, name: "A tenant", isolation: "pool" });
@@ -44,7 +40,6 @@ export async function openJobParts() {
       retries: 5,
       backoffSeconds: 0,
       priority: 0,
-      timeoutSeconds: 900,
       ...more,
     }),
     openOutbox: (
