@@ -1,7 +1,7 @@
 /** A node without HTTP, for tests that operate its queue and outboxes directly. */
 import pg from "pg";
 import { pino } from "pino";
-import { openInstallation } from "../../app/installation.ts";
+import { type Installation, openInstallation } from "../../app/installation.ts";
 import { createServices } from "../../app/services.ts";
 import { coreFeatures } from "../../features/index.ts";
 import { createTestApp } from "../../testing/test-app.ts";
@@ -21,6 +21,7 @@ export async function openJobParts() {
   const database = new pg.Client({ connectionString: app.config.databaseUrl });
   await database.connect();
   const { control, databaseOf } = installation;
+  const others: Installation[] = [];
   let number = 0;
 
   return {
@@ -29,6 +30,12 @@ export async function openJobParts() {
     platform: services.platform,
     log,
     queue: createJobQueue(control),
+    /** The queue of another node, over connections of its own. */
+    async openQueue() {
+      const other = await openInstallation(app.config, coreFeatures, log);
+      others.push(other);
+      return createJobQueue(other.control);
+    },
     newTenant(): Promise<Tenant> {
       number += 1;
       return app.tenants.create({ key: `t_${number}x`, name: "A tenant", isolation: "pool" });
@@ -60,7 +67,7 @@ export async function openJobParts() {
     async close() {
       await database.end();
       await services.close();
-      await installation.close();
+      for (const each of [...others, installation]) await each.close();
       await app.close();
     },
   };

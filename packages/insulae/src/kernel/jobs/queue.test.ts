@@ -46,6 +46,76 @@ describe("the queue", () => {
     expect((await Promise.all(takings)).filter(Boolean)).toHaveLength(1);
   });
 
+  it("gives each of twenty jobs to one taker, of two nodes that race for them", async () => {
+    const { tenant } = await add();
+    await parts.queue.add(
+      tenant.id,
+      Array.from({ length: 19 }, () => parts.newJob()),
+    );
+    const nodes = [parts.queue, await parts.openQueue()];
+    const takings = Array.from({ length: 40 }, (_, n) =>
+      nodes[n % 2]?.take(tenant.id, "ordinary"),
+    );
+    const taken = (await Promise.all(takings)).flatMap((job) => (job ? [job.id] : []));
+    expect(taken).toHaveLength(20);
+    expect(new Set(taken).size).toBe(20);
+  });
+
+  it("takes by priority, then by age, and in a background turn a background job", async () => {
+    const { tenant, job: first } = await add();
+    const second = parts.newJob();
+    await parts.queue.add(tenant.id, [second]);
+    const [urgent, background] = [parts.newJob({ priority: 1 }), parts.newJob({ priority: -1 })];
+    await parts.queue.add(tenant.id, [background, urgent]);
+    expect(await parts.queue.take(tenant.id, "background")).toMatchObject({ id: background.id });
+    expect(await parts.queue.take(tenant.id, "background")).toBeUndefined();
+    for (const { id } of [urgent, first, second]) expect(await take(tenant.id)).toMatchObject({ id });
+  });
+
+  it("waits longer after each failure, and at most six hours", async () => {
+    const { tenant, job } = await add({ backoffSeconds: 15, retries: 20 });
+    for (const [failures, least, most] of [
+      [1, 15, 30],
+      [2, 30, 60],
+      [5, 240, 480],
+      [15, 21_600, 21_600],
+    ] as const) {
+      await parts.rows(
+        "update control.jobs set state = 'ready', attempts = $2 where id = $1",
+        job.id,
+        failures - 1,
+      );
+      await parts.queue.fail(await take(tenant.id), "it stumbled", false);
+      const [row] = await parts.rows<{ seconds: number }>(
+        `select extract(epoch from due_at - now())::float8 as seconds
+         from control.jobs where id = $1`,
+        job.id,
+      );
+      expect(row?.seconds).toBeGreaterThan(least - 10);
+      expect(row?.seconds).toBeLessThanOrEqual(most);
+    }
+  });
+
+  it("adds no job of a key while one waits for its first attempt, and does from then on", async () => {
+    const { tenant, job } = await add({ key: "one" });
+    const again = () => {
+      const other = parts.newJob({ key: "one" });
+      return parts.queue.add(tenant.id, [other]).then(() => other);
+    };
+    await again();
+    const taken = await take(tenant.id);
+    expect(taken.id).toBe(job.id);
+    expect(await parts.queue.take(tenant.id, "ordinary")).toBeUndefined();
+    const next = await again();
+    await again();
+    // What is tried again is in nobody's way.
+    expect(await parts.queue.handBack(taken)).toBe(true);
+    expect([(await take(tenant.id)).id, (await take(tenant.id)).id].sort()).toEqual(
+      [job.id, next.id].sort(),
+    );
+    expect(await parts.queue.take(tenant.id, "ordinary")).toBeUndefined();
+  });
+
   it("has a job once, however often it is added", async () => {
     const { tenant, job } = await add();
     await parts.queue.add(tenant.id, [job]);
