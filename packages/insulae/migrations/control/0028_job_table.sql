@@ -2,8 +2,9 @@
 -- Until now it was the table of pg-boss, a library of which four calls were used.
 
 -- A process of an earlier version waits here, and then has an error for each statement: it loses no job
--- silently. Jobs that it runs are taken over when their leases expire.
-lock table pgboss.job, pgboss.job_common, pgboss.queue in access exclusive mode;
+-- silently. Jobs that it runs are taken over when their leases expire. In the order in which a writer locks
+-- them, the partition before its parent; otherwise they could deadlock.
+lock table pgboss.job_common, pgboss.job, pgboss.queue in access exclusive mode;
 
 create table control.jobs (
   id uuid not null,

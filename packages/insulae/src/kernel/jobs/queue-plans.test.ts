@@ -90,38 +90,41 @@ const take = async () => {
   return taken;
 };
 
-describe.each(["never analyzed", "analyzed"])("beside thousands of jobs in each state, %s", (when) => {
-  beforeAll(async () => {
-    if (when === "analyzed") {
-      await parts.rows("vacuum analyze control.jobs");
-      return;
-    }
-    await addMany("held", ", due_at", ", now() + interval '1 day'");
-    await addMany("ready", "", "", `'${tenant}'`);
-    await addMany("running", ", leased_until", ", now() + interval '1 day'");
-    await addMany("completed", ", finished_at", ", now()");
-    await addMany("parked", ", finished_at", ", now()");
-  });
+describe.each(["never analyzed", "analyzed"])(
+  "beside thousands of jobs in each state, %s",
+  (when) => {
+    beforeAll(async () => {
+      if (when === "analyzed") {
+        await parts.rows("vacuum analyze control.jobs");
+        return;
+      }
+      await addMany("held", ", due_at", ", now() + interval '1 day'");
+      await addMany("ready", "", "", `'${tenant}'`);
+      await addMany("running", ", leased_until", ", now() + interval '1 day'");
+      await addMany("completed", ", finished_at", ", now()");
+      await addMany("parked", ", finished_at", ", now()");
+    });
 
-  it("finds the queues with work", async () => {
-    for (const kind of ["ordinary", "background"] as const) {
-      expect(await readsFew(() => queue.ready(kind, "", 10))).toEqual([tenant]);
-    }
-  });
+    it("finds the queues with work", async () => {
+      for (const kind of ["ordinary", "background"] as const) {
+        expect(await readsFew(() => queue.ready(kind, "", 10))).toEqual([tenant]);
+      }
+    });
 
-  it("adds, takes, renews, completes, fails and hands back a job", async () => {
-    await readsFew(() => queue.add(tenant, [parts.newJob({ key: "one" })]));
-    const [first, second, third] = [await take(), await take(), await take()];
-    expect(await readsFew(() => queue.prolong(first, 0.5))).toBe(true);
-    expect(await readsFew(() => queue.complete(first, null))).toBe(true);
-    expect(await readsFew(() => queue.fail(second, "it stumbled", false))).toBe(true);
-    expect(await readsFew(() => queue.handBack(third))).toBe(true);
-    expect(await readsFew(() => queue.take(tenant, "background"))).toBeDefined();
-  });
+    it("adds, takes, renews, completes, fails and hands back a job", async () => {
+      await readsFew(() => queue.add(tenant, [parts.newJob({ key: "one" })]));
+      const [first, second, third] = [await take(), await take(), await take()];
+      expect(await readsFew(() => queue.prolong(first, 0.5))).toBe(true);
+      expect(await readsFew(() => queue.complete(first, null))).toBe(true);
+      expect(await readsFew(() => queue.fail(second, "it stumbled", false))).toBe(true);
+      expect(await readsFew(() => queue.handBack(third))).toBe(true);
+      expect(await readsFew(() => queue.take(tenant, "background"))).toBeDefined();
+    });
 
-  it("finds what is due, expired or old", async () => {
-    expect(await readsFew(() => queue.release())).toBeGreaterThan(0);
-    expect(await readsFew(() => queue.takeOver())).toBe(0);
-    await readsFew(() => queue.sweep());
-  });
-});
+    it("finds what is due, expired or old", async () => {
+      expect(await readsFew(() => queue.release())).toBeGreaterThan(0);
+      expect(await readsFew(() => queue.takeOver())).toBe(0);
+      await readsFew(() => queue.sweep());
+    });
+  },
+);

@@ -53,9 +53,7 @@ describe("the queue", () => {
       Array.from({ length: 19 }, () => parts.newJob()),
     );
     const nodes = [parts.queue, await parts.openQueue()];
-    const takings = Array.from({ length: 40 }, (_, n) =>
-      nodes[n % 2]?.take(tenant.id, "ordinary"),
-    );
+    const takings = Array.from({ length: 40 }, (_, n) => nodes[n % 2]?.take(tenant.id, "ordinary"));
     const taken = (await Promise.all(takings)).flatMap((job) => (job ? [job.id] : []));
     expect(taken).toHaveLength(20);
     expect(new Set(taken).size).toBe(20);
@@ -69,7 +67,8 @@ describe("the queue", () => {
     await parts.queue.add(tenant.id, [background, urgent]);
     expect(await parts.queue.take(tenant.id, "background")).toMatchObject({ id: background.id });
     expect(await parts.queue.take(tenant.id, "background")).toBeUndefined();
-    for (const { id } of [urgent, first, second]) expect(await take(tenant.id)).toMatchObject({ id });
+    for (const { id } of [urgent, first, second])
+      expect(await take(tenant.id)).toMatchObject({ id });
   });
 
   it("waits longer after each failure, and at most six hours", async () => {

@@ -17,6 +17,7 @@ import { job, platformJob } from "../feature/job.ts";
 import { createSecrets } from "../lib/secrets.ts";
 import { loadMigrations } from "../schema/migration-files.ts";
 import { bootMainServer } from "../tenancy/prepare.ts";
+import { createJobQueue } from "./queue.ts";
 
 const ran: string[] = [];
 const data = Type.Object({ note: Type.String() });
@@ -206,14 +207,15 @@ it("works them off", async () => {
     createApp({ env: {}, features: [tests], config: { ...config, jobsConcurrency }, log });
   app = await start(0);
   await app.withTenant(tenant, ({ jobs }) => jobs.send(note, { note: "twice" }, { key: "k" }));
-  await app.withPlatform("a test", ({ control }) =>
-    retryJob(control, undefined, ids.parked ?? "", 5),
-  );
-  await app.close();
   // Its time comes, and the lease of the dead process runs out.
   await rows("update control.jobs set due_at = now() where id = $1", ids.retried);
   await rows("update control.jobs set leased_until = now() where id = $1", ids.running);
   await rows("update control.jobs set backoff_seconds = 0");
+  await app.withPlatform("a test", async ({ control }) => {
+    await retryJob(control, undefined, ids.parked ?? "", 5);
+    expect(await createJobQueue(control).takeOver()).toBe(1);
+  });
+  await app.close();
 
   app = await start(2);
   const expected = [
