@@ -26,7 +26,9 @@ let tenant: string;
 beforeAll(async () => {
   parts = await openJobParts();
   tenant = (await parts.newTenant()).id;
-  explaining = new Kysely({ dialect: new PostgresDialect({ pool: explainingPool() }) });
+  explaining = new Kysely({
+    dialect: new PostgresDialect({ pool: explainingPool() as unknown as pg.Pool }),
+  });
   queue = createJobQueue(explaining);
   await parts.rows("set plan_cache_mode = force_generic_plan");
   await parts.rows("alter table control.jobs set (autovacuum_enabled = off)");

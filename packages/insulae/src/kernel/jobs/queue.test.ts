@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { until } from "../../testing/until.ts";
 import { type JobParts, openJobParts } from "./parts-fixture.ts";
 import type { NewJob, TakenJob } from "./queue.ts";
 
@@ -47,14 +48,29 @@ describe("the queue", () => {
   });
 
   it("gives each of twenty jobs to one taker, of two nodes that race for them", async () => {
-    const { tenant } = await add();
+    const { tenant, job } = await add();
     await parts.queue.add(
       tenant.id,
       Array.from({ length: 19 }, () => parts.newJob()),
     );
     const nodes = [parts.queue, await parts.openQueue()];
-    const takings = Array.from({ length: 40 }, (_, n) => nodes[n % 2]?.take(tenant.id, "ordinary"));
-    const taken = (await Promise.all(takings)).flatMap((job) => (job ? [job.id] : []));
+    const takings = (count: number) =>
+      Promise.all(
+        Array.from({ length: count }, (_, n) => nodes[n % 2]?.take(tenant.id, "ordinary")),
+      );
+    // Somebody holds the first, so that takers who would wait for each other do so all at once.
+    await parts.rows("begin");
+    await parts.rows("select from control.jobs where id = $1 for update", job.id);
+    let isOver = false;
+    const racing = takings(40).finally(() => {
+      isOver = true;
+    });
+    await until("all have looked for a job", async () => {
+      const waiting = await parts.rows("select from pg_locks where not granted");
+      return isOver || waiting.length >= 2;
+    });
+    await parts.rows("rollback");
+    const taken = [...(await racing), ...(await takings(2))].flatMap((each) => each?.id ?? []);
     expect(taken).toHaveLength(20);
     expect(new Set(taken).size).toBe(20);
   });
@@ -67,8 +83,9 @@ describe("the queue", () => {
     await parts.queue.add(tenant.id, [background, urgent]);
     expect(await parts.queue.take(tenant.id, "background")).toMatchObject({ id: background.id });
     expect(await parts.queue.take(tenant.id, "background")).toBeUndefined();
-    for (const { id } of [urgent, first, second])
+    for (const { id } of [urgent, first, second]) {
       expect(await take(tenant.id)).toMatchObject({ id });
+    }
   });
 
   it("waits longer after each failure, and at most six hours", async () => {
