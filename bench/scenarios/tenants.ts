@@ -111,7 +111,7 @@ async function measure(
     };
   } finally {
     await server.stop();
-    await bench.database.connected((client) => client.query("truncate pgboss.job_common"));
+    await bench.database.connected((client) => client.query("truncate control.jobs"));
   }
 }
 
@@ -122,12 +122,12 @@ async function measureJobs({ database }: Bench, insulae: Insulae, size: number) 
       const add = () => client.query(backlog, [firstSmallTenant, size, endUploadJob.name]);
       const waiting = async () => {
         const { rows } = await client.query<{ count: number }>(
-          "select count(*)::integer as count from pgboss.job_common where state < 'active' and priority < 0",
+          "select count(*)::integer as count from control.jobs where state = 'ready' and priority < 0",
         );
         return rows[0]?.count ?? 0;
       };
       await add();
-      await client.query("analyze pgboss.job_common, pgboss.queue");
+      await client.query("analyze control.jobs");
       const [first, began] = [await waiting(), performance.now()];
       let left = first;
       while (left > 0 && performance.now() - began < drainSeconds * 1_000) {
@@ -137,7 +137,7 @@ async function measureJobs({ database }: Bench, insulae: Insulae, size: number) 
       const jobsPerSecond = (first - left) / ((performance.now() - began) / 1_000);
 
       const isDone = async (id: string) => {
-        const text = "select from pgboss.job_common where id = $1 and state = 'completed'";
+        const text = "select from control.jobs where id = $1 and state = 'completed'";
         return (await client.query(text, [id])).rows.length > 0;
       };
       const delays: number[] = [];
@@ -156,14 +156,10 @@ async function measureJobs({ database }: Bench, insulae: Insulae, size: number) 
 }
 
 const backlog = `
-  insert into pgboss.job_common
-    (id, name, data, policy, singleton_key, priority, heartbeat_seconds, keep_until)
-  select app.uuid_v7(), name,
-    jsonb_build_object('job', $3::text, 'data', jsonb_build_object('file_id', app.uuid_v7())),
-    'short', app.uuid_v7(), -1, 30, now() + interval '1 day'
+  insert into control.jobs (id, queue, job, data, priority)
+  select app.uuid_v7(), queue, $3, jsonb_build_object('file_id', app.uuid_v7()), -1
   from generate_series($1::integer, $1::integer + $2::integer - 1) as ordinal
-  cross join lateral concat('${tenantId(0).slice(0, 24)}', lpad(ordinal::text, 12, '0')) as name
-  cross join lateral pgboss.create_queue(name, '{"policy": "short"}')`;
+  cross join lateral concat('${tenantId(0).slice(0, 24)}', lpad(ordinal::text, 12, '0')) as queue`;
 
 function report(measured: readonly Measured[]): Section {
   return {

@@ -1229,6 +1229,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/sign-ins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns when users were last seen, and how they sign in
+         * @description Needs the permission `users:write`.
+         */
+        get: operations["getUsersSignIns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists a user's open sessions in the tenant, newest first
+         * @description Sessions at the platform are not among them, nor are the tenant tokens that depend on one.
+         *
+         *     Needs the permission `users:write`.
+         */
+        get: operations["getUsersByIdSessions"];
+        put?: never;
+        post?: never;
+        /**
+         * Ends all of a user's sessions and tenant tokens in the tenant
+         * @description The user can sign in again; deactivate them to prevent that. The caller's role must not be lower than the user's.
+         *
+         *     Needs the permission `users:write`.
+         */
+        delete: operations["deleteUsersByIdSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/api-keys": {
         parameters: {
             query?: never;
@@ -1493,6 +1541,28 @@ export interface paths {
          * @description Anybody may call this.
          */
         post: operations["postAuthOidcExchange"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/tenants/{id}/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the users of a tenant, newest first, to impersonate one
+         * @description `q` searches e-mail, username and name, ignoring case. The tenant sees each request in its audit log.
+         *
+         *     Platform administrators may call this.
+         */
+        get: operations["getPlatformTenantsByIdUsers"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1963,6 +2033,46 @@ export interface paths {
          *     Platform administrators may call this.
          */
         get: operations["getMails"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mails/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns an e-mail and its delivery status
+         * @description Platform administrators may call this.
+         */
+        get: operations["getMailsById"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mails/{id}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns the HTML of a captured e-mail, for a sandboxed frame
+         * @description Platform administrators may call this.
+         */
+        get: operations["getMailsByIdPreview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3691,6 +3801,15 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        UserSignIn: {
+            /** Format: uuid */
+            user_id: string;
+            /** @description Whether the user signs in with an account of the platform. */
+            linked: boolean;
+            /** @description Whether a second factor is set up, of a linked user by the account. */
+            has_factor: boolean;
+            last_seen_at: string | null;
+        };
         ApiKey: {
             /** Format: uuid */
             id: string;
@@ -3934,6 +4053,16 @@ export interface components {
              */
             session?: "token" | "cookie";
         };
+        /** @description A user of a tenant, as platform administrators see them. */
+        TenantPerson: {
+            /** Format: uuid */
+            id: string;
+            email: string;
+            first_name: string;
+            last_name: string;
+            role: string;
+            is_active: boolean;
+        };
         NewImpersonation: {
             /** @description A tenant's id, key, slug or number. */
             tenant: string;
@@ -3972,6 +4101,8 @@ export interface components {
             tenant_id: string;
             /** Format: uuid */
             user_id: string;
+            user_name: string | null;
+            user_email: string | null;
             /** Format: uuid */
             administrator_id: string;
             administrator_email: string;
@@ -7153,6 +7284,83 @@ export interface operations {
             };
         };
     };
+    getUsersSignIns: {
+        parameters: {
+            query: {
+                /** @description Up to 100 ids of users, separated by commas. Those that are no users here are left out. */
+                ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["UserSignIn"][];
+                    };
+                };
+            };
+        };
+    };
+    getUsersByIdSessions: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before; without it, the first page. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Session"][];
+                        /** @description Asks for the next page; null on the last one. */
+                        next_cursor: string | null;
+                        total?: number;
+                    };
+                };
+            };
+        };
+    };
+    deleteUsersByIdSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     getApiKeys: {
         parameters: {
             query?: {
@@ -7594,6 +7802,42 @@ export interface operations {
             };
         };
     };
+    getPlatformTenantsByIdUsers: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before; without it, the first page. */
+                cursor?: string;
+                /** @description Only items that contain this text. */
+                q?: string;
+                is_active?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description A tenant's id, key, slug or number. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["TenantPerson"][];
+                        /** @description Asks for the next page; null on the last one. */
+                        next_cursor: string | null;
+                        total?: number;
+                    };
+                };
+            };
+        };
+    };
     getPlatformImpersonations: {
         parameters: {
             query?: {
@@ -7601,6 +7845,10 @@ export interface operations {
                 limit?: number;
                 /** @description The `next_cursor` of the page before; without it, the first page. */
                 cursor?: string;
+                /** @description A tenant's id, key, slug or number. */
+                tenant?: string;
+                /** @description Only those that are running; `false`: only those that are over. */
+                active?: boolean;
             };
             header?: never;
             path?: never;
@@ -7697,6 +7945,8 @@ export interface operations {
                 limit?: number;
                 /** @description The `next_cursor` of the page before; without it, the first page. */
                 cursor?: string;
+                /** @description Only those that are running; `false`: only those that are over. */
+                active?: boolean;
             };
             header?: never;
             path?: never;
@@ -8240,6 +8490,50 @@ export interface operations {
                         next_cursor: string | null;
                         total?: number;
                     };
+                };
+            };
+        };
+    };
+    getMailsById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mail"];
+                };
+            };
+        };
+    };
+    getMailsByIdPreview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
                 };
             };
         };

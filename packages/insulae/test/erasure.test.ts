@@ -102,9 +102,7 @@ describe.each(isolations)("a tenant in a %s", (isolation) => {
     const [tenant, { mark, userId }] = await makeTenant(isolation);
     const [other] = await makeTenant(isolation);
     const before = await tablesWith(tenant.id, mark);
-    expect(before).toEqual(
-      expect.arrayContaining([...Object.keys(controlRows), "pgboss.job_common", "pgboss.queue"]),
-    );
+    expect(before).toEqual(expect.arrayContaining([...Object.keys(controlRows), "control.jobs"]));
     expect(filesWith(mark)).toHaveLength(2);
     expect(await objectsOf(tenant)).toHaveLength(isolation === "pool" ? 0 : 3);
     const others = await tablesWith(other.id);
@@ -162,7 +160,7 @@ describe.each(isolations)("a tenant in a %s", (isolation) => {
 test.each([
   ["before a database's placement is forgotten", "database", "control.placements"],
   ["after a schema is dropped, in the control plane", "schema", "control.mails"],
-  ["before the queue, of a pool", "pool", "pgboss.queue"],
+  ["before the jobs, of a pool", "pool", "control.jobs"],
   ["at the end", "database", "control.tenants"],
 ] as const)(
   "an erasure that breaks off %s is finished by the next",

@@ -69,18 +69,12 @@ export function composeMessaging(
 }
 
 function composeJobs({
-  broker,
   control,
   features,
-  main,
   databaseOf,
   log,
 }: Installation): ComposedMessaging["jobs"] {
-  const queue = createJobQueue({
-    broker,
-    target: { serverId: main.id, database: main.database, role: "control" },
-    control,
-  });
+  const queue = createJobQueue(control);
   const ofFeatures = jobsOf(features);
   const declared = jobsOf([
     ...features,

@@ -288,6 +288,7 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
     noted((await call("POST /platform/impersonations/:id/token", { token: admin, params })).body);
     await call(route, { token: route.includes("platform") ? admin : owner, params });
   }
+  await call("DELETE /users/:id/sessions", { token: owner, params: bob });
   await call("DELETE /users/:id", { token: owner, params: bob });
 
   // Everyday data.

@@ -15,10 +15,8 @@ export async function parkJob(
 
 /** No node knows such a job, so that whoever tries it again leaves it for an hour. */
 const parked = `
-  with made as materialized (select pgboss.create_queue($1, '{"policy": "short"}'))
-  insert into pgboss.job (
-    id, name, state, data, policy, singleton_key, retry_delay, started_on, completed_on, output
-  )
-  select app.uuid_v7(), $1, 'failed', '{"job": "tests.broken", "data": {}}', 'short',
-    gen_random_uuid()::text, 3600, now(), now(), '{"error": "it is broken"}'
-  from made returning id`;
+  insert into control.jobs (
+    id, queue, state, job, data, backoff_seconds, attempts, started_at, finished_at, error)
+  values (
+    app.uuid_v7(), $1, 'parked', 'tests.broken', '{}', 3600, 1, now(), now(), 'it is broken')
+  returning id`;

@@ -38,7 +38,7 @@ export async function runJobs(app: App, client: pg.Client, reported: Set<string>
   }
 }
 
-const jobKey = "name || '/' || (data ->> 'job')";
+const jobKey = "queue || '/' || job";
 
 interface Queue {
   /** The names of jobs that wait or run; those of suspended tenants wait for them to be active. */
@@ -50,9 +50,8 @@ interface Queue {
 /** @param hastened the tenants and jobs that were not due yet and were made so; gets those that are now. */
 async function makeDue(client: pg.Client, hastened: Set<string>): Promise<Queue> {
   const due = await client.query<{ key: string }>(
-    `update pgboss.job_common set start_after = now(), blocked = false
-     where state < 'active' and start_after > now()
-       and (state = 'retry' or ${jobKey} <> all($1))
+    `update control.jobs set due_at = now(), state = 'ready'
+     where state = 'held' and (attempts > 0 or ${jobKey} <> all($1))
      returning ${jobKey} as key`,
     [[...hastened]],
   );
@@ -60,11 +59,11 @@ async function makeDue(client: pg.Client, hastened: Set<string>): Promise<Queue>
   if (due.rows.length > 0) await client.query("select pg_notify('insulae', 'job')");
   const { rows } = await client.query<Queue>(
     `select count(*), coalesce(
-       json_agg(data ->> 'job') filter (where state <= 'active'
-         and (state <> 'created' or start_after <= now()) and (job.name = $1 or exists (
-         select from control.tenants where id::text = job.name and status = 'active'))),
+       json_agg(job) filter (where state in ('ready', 'running', 'held')
+         and (state <> 'held' or attempts > 0 or due_at <= now()) and (queue = $1 or exists (
+         select from control.tenants where id::text = queue and status = 'active'))),
        '[]') as waiting
-     from pgboss.job_common job`,
+     from control.jobs`,
     [platformQueue],
   );
   return rows[0] ?? { waiting: [], count: "0" };
@@ -73,8 +72,7 @@ async function makeDue(client: pg.Client, hastened: Set<string>): Promise<Queue>
 /** @throws Error */
 async function refuseFailed(client: pg.Client, reported: Set<string>): Promise<void> {
   const { rows } = await client.query<FailedJob>(
-    `select id, data ->> 'job' as job, output -> 'error' as error
-     from pgboss.job_common where state = 'failed'`,
+    "select id, job, error from control.jobs where state = 'parked'",
   );
   const [first, ...others] = rows.filter(({ id }) => !reported.has(id));
   for (const { id } of rows) reported.add(id);

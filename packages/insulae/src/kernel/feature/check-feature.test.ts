@@ -145,6 +145,8 @@ describe("a job is refused", () => {
     ['schedule "61 * * * *" is not', { run, schedule: "61 * * * *" }],
     ['schedule "0 24 * * *" is not', { run, schedule: "0 24 * * *" }],
     ['schedule "*/0 * * * *" is not', { run, schedule: "*/0 * * * *" }],
+    ['schedule "@daily" is not', { run, schedule: "@daily" }],
+    ['schedule "0 0 30 2 *" names a day that no year has', { run, schedule: "0 0 30 2 *" }],
     ["runs without data", { run, schedule: "0 3 * * *", data: Type.Object({ id: Type.String() }) }],
     ["run is undefined", {}],
     ["data is undefined", { run, data: undefined }],
