@@ -32,7 +32,7 @@ export const impersonationOver = defineError(
 
 type Control = Kysely<ControlTables>;
 
-interface Setting {
+interface ImpersonationDeps {
   readonly platform: Platform;
   readonly audit: TenantAudit;
 }
@@ -53,7 +53,7 @@ export interface NewImpersonation {
  * @throws administratorNeedsFactor
  */
 export async function startImpersonation(
-  { platform, audit, request }: Setting & { readonly request: RequestInfo },
+  { platform, audit, request }: ImpersonationDeps & { readonly request: RequestInfo },
   administrator: CorePrincipal,
   credential: SessionCredential,
   { tenant: reference, user_id, reason, minutes }: NewImpersonation,
@@ -139,7 +139,7 @@ export async function renewImpersonation(
  * @throws impersonationNotFound
  */
 export async function endImpersonation(
-  { platform, audit }: Setting,
+  { platform, audit }: ImpersonationDeps,
   id: string,
   tenantId?: TenantId,
 ): Promise<void> {
