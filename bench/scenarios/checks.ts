@@ -7,8 +7,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   createResolver,
-  type RequestFacts,
   type Resolver,
+  type ResolverInput,
 } from "../../packages/insulae/src/kernel/identity/resolution.ts";
 import { createHostLookup } from "../../packages/insulae/src/kernel/tenancy/host-lookup.ts";
 import { callersBy, credentialKinds } from "../credentials.ts";
@@ -29,8 +29,8 @@ export async function checks(bench: Bench): Promise<Section> {
     const results: { kind: string; microseconds: number }[] = [];
     for (const kind of credentialKinds) {
       bench.progress(`checks: by ${kind}`);
-      const facts = await callersBy[kind](bench.database, services, insulae.pool);
-      results.push({ kind, microseconds: await measure(resolve, facts) });
+      const input = await callersBy[kind](bench.database, services, insulae.pool);
+      results.push({ kind, microseconds: await measure(resolve, input) });
     }
     return results;
   });
@@ -63,17 +63,17 @@ const resolverOf = ({ catalogue, authenticate, platform }: Services): Resolver =
     },
   });
 
-async function measure(resolve: Resolver, callers: readonly RequestFacts[]): Promise<number> {
-  for (const facts of callers) {
-    const { user } = await resolve(facts, route);
+async function measure(resolve: Resolver, callers: readonly ResolverInput[]): Promise<number> {
+  for (const input of callers) {
+    const { user } = await resolve(input, route);
     if (user?.kind !== "tenant") throw new Error("a caller is not known");
   }
   const repetitions = 100;
   const round = (): number => {
     const began = performance.now();
     for (let i = 0; i < repetitions; i += 1) {
-      for (const facts of callers) {
-        if (resolve(facts, route) instanceof Promise) throw new Error("the cache is cold");
+      for (const input of callers) {
+        if (resolve(input, route) instanceof Promise) throw new Error("the cache is cold");
       }
     }
     return ((performance.now() - began) * 1000) / (repetitions * callers.length);

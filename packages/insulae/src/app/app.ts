@@ -22,8 +22,8 @@ import { type AdmitHost, createDevelopmentHosts } from "../kernel/http/server/de
 import { createHttpServer } from "../kernel/http/server/server.ts";
 import { createAuthorise } from "../kernel/identity/authorise.ts";
 import { createCrossTenantAudit } from "../kernel/identity/cross-tenant.ts";
-import { createFactsOf } from "../kernel/identity/request-facts.ts";
 import { createResolver } from "../kernel/identity/resolution.ts";
+import { createReadInput } from "../kernel/identity/resolver-input.ts";
 import { redeemTicket } from "../kernel/identity/tickets.ts";
 import { measureQueue } from "../kernel/job-worker/job-metrics.ts";
 import { chain } from "../kernel/lib/maybe-promise.ts";
@@ -131,7 +131,7 @@ async function assemble(
     (address) => trusted(address, 0),
     config.trustClientCert,
   );
-  const factsOf = createFactsOf(findPresented, (purpose, ticket) =>
+  const readInput = createReadInput(findPresented, (purpose, ticket) =>
     redeemTicket(platform.oneTimeTokens, purpose, ticket),
   );
   const crossTenant = createCrossTenantAudit({
@@ -156,7 +156,7 @@ async function assemble(
   const http = createHttpServer({
     features,
     admitHost,
-    identify: createIdentify({ factsOf, resolver, platform, databaseOf }),
+    identify: createIdentify({ readInput, resolver, platform, databaseOf }),
     authorise: createAuthorise(
       config.env === "production" ? undefined : platform.permissions.rolesWith,
     ),

@@ -73,13 +73,13 @@ export async function stopUnheld(
 
 async function untilUnheld(client: pg.Client, log: (message: string) => void): Promise<void> {
   const until = performance.now() + patienceMs;
-  const tellAt = until - patienceMs + 1_000;
-  for (let told = false; performance.now() < until; await sleep(50)) {
+  const noticeAt = until - patienceMs + 1_000;
+  for (let noticed = false; performance.now() < until; await sleep(50)) {
     const query = { text: `select pg_try_advisory_lock(${key}) as free`, query_timeout: 1_000 };
     const { rows } = await client.query(query);
     if (rows[0]?.free) return;
-    if (told || performance.now() < tellAt) continue;
-    told = true;
+    if (noticed || performance.now() < noticeAt) continue;
+    noticed = true;
     log("Other processes use the embedded PostgreSQL: waiting up to 10 s for them to end …");
   }
 }

@@ -29,7 +29,7 @@ import {
   requireFreshProof,
 } from "./own-factors.ts";
 import { tooManyAttempts, wrongFactor } from "./prove.ts";
-import { tell } from "./tell.ts";
+import { notifyOfFactors } from "./tell.ts";
 
 const own = { permission: "authenticated", context: "any" } as const;
 
@@ -37,9 +37,9 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
   r.get(
     "/auth/factors",
     { ...own, summary: "Lists the caller's factors", response: Factors },
-    async (setting) => {
-      const { owner } = await callerOf(setting);
-      const { factors } = setting.platform;
+    async (context) => {
+      const { owner } = await callerOf(context);
+      const { factors } = context.platform;
       return {
         items: await factors.list(owner),
         recovery_codes_left: await factors.recoveryCodesLeft(owner),
@@ -56,9 +56,9 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: BegunTotp,
       errors: [reauthenticationRequired],
     },
-    async (setting) => {
-      await requireFreshProof(setting);
-      return beginTotp(setting, (await callerOf(setting)).subject);
+    async (context) => {
+      await requireFreshProof(context);
+      return beginTotp(context, (await callerOf(context)).subject);
     },
   ),
 
@@ -71,9 +71,9 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: PasskeyOptions,
       errors: [reauthenticationRequired],
     },
-    async (setting) => {
-      await requireFreshProof(setting);
-      return beginPasskey(setting, (await callerOf(setting)).subject);
+    async (context) => {
+      await requireFreshProof(context);
+      return beginPasskey(context, (await callerOf(context)).subject);
     },
   ),
 
@@ -91,10 +91,10 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 201: AddedFactor },
       errors: [reauthenticationRequired, wrongFactor, tooManyFactors, tenantTokenRefused],
     },
-    async (setting) => {
-      const added = await addOwnFactor(setting, setting.body);
+    async (context) => {
+      const added = await addOwnFactor(context, context.body);
       const { id, kind, name } = added.factor;
-      await setting.audit({
+      await context.audit({
         action: "factor.added",
         target: { type: "factor", id },
         detail: { kind, name },
@@ -114,10 +114,10 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: Factor,
       errors: [reauthenticationRequired, factorNotFound],
     },
-    async (setting) => {
-      await requireFreshProof(setting);
-      const { owner } = await callerOf(setting);
-      const { params, body, platform } = setting;
+    async (context) => {
+      await requireFreshProof(context);
+      const { owner } = await callerOf(context);
+      const { params, body, platform } = context;
       return platform.factors.rename(owner, params.id, body.name).then(orThrow(factorNotFound));
     },
   ),
@@ -133,11 +133,11 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: SignedIn,
       errors: [reauthenticationRequired, factorNotFound, tenantTokenRefused],
     },
-    async (setting) => {
-      const signedIn = await removeOwnFactor(setting, setting.params.id);
-      await setting.audit({
+    async (context) => {
+      const signedIn = await removeOwnFactor(context, context.params.id);
+      await context.audit({
         action: "factor.removed",
-        target: { type: "factor", id: setting.params.id },
+        target: { type: "factor", id: context.params.id },
       });
       return signedIn;
     },
@@ -152,14 +152,14 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: RecoveryCodes,
       errors: [reauthenticationRequired, factorNotFound, tenantTokenRefused],
     },
-    async (setting) => {
-      refuseTenantToken(setting.credential);
-      await requireFreshProof(setting);
-      const { owner } = await callerOf(setting);
-      const { platform } = setting;
+    async (context) => {
+      refuseTenantToken(context.credential);
+      await requireFreshProof(context);
+      const { owner } = await callerOf(context);
+      const { platform } = context;
       if ((await platform.factors.list(owner)).length === 0) throw factorNotFound();
       const codes = await platform.factors.renewRecoveryCodes(owner);
-      await tell(platform, owner, "recovery_codes_renewed");
+      await notifyOfFactors(platform, owner, "recovery_codes_renewed");
       return { recovery_codes: [...codes] };
     },
   ),
@@ -177,7 +177,7 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 204: null },
       errors: [wrongFactor, tooManyAttempts, passwordsBusy],
     },
-    (setting) => reauthenticate(setting, setting.body),
+    (context) => reauthenticate(context, context.body),
   ),
 
   r.post(
@@ -188,6 +188,6 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "Returns the WebAuthn options for `reauthenticate`",
       response: PasskeyOptions,
     },
-    (setting) => reauthenticationOptions(setting),
+    (context) => reauthenticationOptions(context),
   ),
 ];

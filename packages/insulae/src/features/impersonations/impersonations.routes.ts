@@ -109,7 +109,7 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 201: Impersonating },
       errors: [tenantNotFound, tenantInactive, userNotFound, administratorNeedsFactor],
     },
-    (setting) => startImpersonation(setting, setting.user, setting.credential, setting.body),
+    (context) => startImpersonation(context, context.user, context.credential, context.body),
   ),
 
   r.get(
@@ -153,7 +153,7 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 204: null },
       errors: [impersonationNotFound],
     },
-    (setting) => endImpersonation(setting, setting.params.id),
+    (context) => endImpersonation(context, context.params.id),
   ),
 
   r.get(
@@ -181,6 +181,6 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 204: null },
       errors: [impersonationNotFound],
     },
-    (setting) => endImpersonation(setting, setting.params.id, tenantIdOf(setting.user)),
+    (context) => endImpersonation(context, context.params.id, tenantIdOf(context.user)),
   ),
 ];

@@ -38,7 +38,7 @@ export const impersonationOver = defineError(
 
 type Control = Kysely<ControlTables>;
 
-interface Setting {
+interface ImpersonationDeps {
   readonly platform: Platform;
   readonly audit: TenantAudit;
 }
@@ -59,7 +59,7 @@ export interface NewImpersonation {
  * @throws administratorNeedsFactor
  */
 export async function startImpersonation(
-  { platform, audit, request }: Setting & { readonly request: RequestInfo },
+  { platform, audit, request }: ImpersonationDeps & { readonly request: RequestInfo },
   administrator: CorePrincipal,
   credential: SessionCredential,
   { tenant: reference, user_id, reason, minutes }: NewImpersonation,
@@ -109,7 +109,7 @@ export async function startImpersonation(
  * @throws tenantNotFound, tenantInactive, administratorNeedsFactor
  */
 export async function listPeopleOf(
-  { platform, audit, credential }: Setting & { readonly credential: SessionCredential },
+  { platform, audit, credential }: ImpersonationDeps & { readonly credential: SessionCredential },
   reference: string,
   wanted: { readonly q?: string; readonly is_active?: boolean },
   page: Page,
@@ -176,7 +176,7 @@ export async function renewImpersonation(
  * @throws impersonationNotFound
  */
 export async function endImpersonation(
-  { platform, audit }: Setting,
+  { platform, audit }: ImpersonationDeps,
   id: string,
   tenantId?: TenantId,
 ): Promise<void> {

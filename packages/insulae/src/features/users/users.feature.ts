@@ -60,16 +60,16 @@ export {
   lockInferior,
   type Owned,
   ownsTenant,
-  passOwnership,
   permissionNotHeld,
   refuseRole,
   refuseUnheld,
   removeThemself,
   roleAboveOwn,
-  type Setting,
-  type Told,
+  transferOwnership,
+  type UserDeps,
   userNotFound,
   usernameTaken,
+  type WithEvents,
 } from "./users.service.ts";
 
 /** The members of a tenant. */

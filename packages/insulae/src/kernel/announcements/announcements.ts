@@ -58,7 +58,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     channel,
     onMessage(payload) {
       followers.hear(payload);
-      tellByRedis(payload);
+      relayOverRedis(payload);
     },
     onGap: followers.missSome,
     notify,
@@ -67,7 +67,7 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
 
   // The nodes that hear an announcement repeat it over Redis, for one that has lost its connection to
   // the database. That one is still not `listening`: it can't know whether anybody heard all.
-  const tellByRedis = (payload: string): void => {
+  const relayOverRedis = (payload: string): void => {
     if (!redis?.isHere()) return;
     redis.run((client) => client.sendCommand(["PUBLISH", redisChannel, payload])).catch(() => {});
   };

@@ -11,7 +11,7 @@ import { type KeyObject, verify, X509Certificate } from "node:crypto";
 import { type Static, Type } from "typebox";
 import { Check } from "typebox/value";
 import { defineError } from "../lib/errors.ts";
-import { createAnswers } from "../lib/loading-cache.ts";
+import { createLoadingCache } from "../lib/loading-cache.ts";
 import type { Outbound } from "../net/outbound.ts";
 
 export const messageRefused = defineError(
@@ -69,7 +69,7 @@ const keptKeys = { max: 16, ttlMs: 3_600_000 };
 
 export function createSnsMessages(options: SnsMessagesOptions): SnsMessages {
   const { topicArn, endpoint, outbound, timeoutMs = 5_000 } = options;
-  const keys = createAnswers<KeyObject>(keptKeys);
+  const keys = createLoadingCache<KeyObject>(keptKeys);
   const [, partition, , region] = topicArn.split(":");
   const host = `sns.${region}.amazonaws.com${partition === "aws-cn" ? ".cn" : ""}`;
 

@@ -18,7 +18,7 @@ import type { TenantDatabase } from "../data/tenant-database.ts";
 import { hint } from "../lib/declaration-error.ts";
 import type { TenantId } from "../lib/ids.ts";
 import { Json } from "../lib/json.ts";
-import { createAnswers } from "../lib/loading-cache.ts";
+import { createLoadingCache } from "../lib/loading-cache.ts";
 import { chain } from "../lib/maybe-promise.ts";
 import { respellerOf, timeText } from "../lib/times.ts";
 import type { Tenant } from "../model/tenant.ts";
@@ -113,7 +113,7 @@ export function createEvents(options: EventsOptions): EventService {
     options.features.flatMap(({ events }) => events).map((each) => [each.name, each]),
   );
   const catalogue = [...definitions.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const known = createAnswers<ReadonlySet<string>>({
+  const known = createLoadingCache<ReadonlySet<string>>({
     max: maxTenants,
     ttlMs: 30_000,
     follow: ({ forget, clear }) => follow({ events: forget, erased: forget, anything: clear }),

@@ -17,7 +17,7 @@ import type { Principal } from "./principal.ts";
 import type { Claims } from "./tokens.ts";
 
 /** What a request shows to prove who calls. */
-export interface Shown {
+export interface PresentedCredentials {
   /**
    * A bearer credential, without `Bearer`: an access token, or an API key. Where there is one, the
    * cookie is not looked at: what is no good is not made good by it.
@@ -51,7 +51,7 @@ export interface Proof {
  *
  * @throws invalidToken (or the promise rejects with it) if what it shows is no good
  */
-export type Authenticate = (shown: Shown) => MaybePromise<Proof | undefined>;
+export type Authenticate = (presented: PresentedCredentials) => MaybePromise<Proof | undefined>;
 
 export interface AuthenticationOptions {
   readonly verifyToken: (token: string) => MaybePromise<Claims>;
@@ -138,8 +138,8 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     return unlessEnded(claims.sessionId, proofOf(claims));
   };
 
-  const byCookie = (shown: Shown): MaybePromise<Proof | undefined> => {
-    const { cookies, csrfToken, changes, unattended = false } = shown;
+  const byCookie = (presented: PresentedCredentials): MaybePromise<Proof | undefined> => {
+    const { cookies, csrfToken, changes, unattended = false } = presented;
     const cookie = cookieIn(cookies, sessionCookie);
     if (cookie === undefined) return undefined;
     if (cookie === doubled) throw invalidToken();
@@ -151,10 +151,10 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     });
   };
 
-  return (shown) => {
-    const { token, redeemed } = shown;
+  return (presented) => {
+    const { token, redeemed } = presented;
     if (redeemed) return byRedeemed(redeemed);
-    if (token === undefined) return byCookie(shown);
+    if (token === undefined) return byCookie(presented);
     return looksLikeApiKey(token) ? byApiKey(token) : byToken(token);
   };
 }

@@ -21,7 +21,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { FollowAnnouncements } from "../announcements/followers.ts";
 import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
-import { createAnswers } from "../lib/loading-cache.ts";
+import { createLoadingCache } from "../lib/loading-cache.ts";
 import { chain, type MaybePromise } from "../lib/maybe-promise.ts";
 import type { Tenant } from "../model/tenant.ts";
 import { type ApiKey, hashApiKeySecret } from "./api-key.ts";
@@ -96,7 +96,7 @@ export interface AuthorityOptions {
 /** Who may do what at present. @see Authority */
 export function createAuthority(options: AuthorityOptions): Authority {
   const { loadUser, loadAccount, permissionsOf, follow, max = 50_000, ttlMs = 30_000 } = options;
-  const users = createAnswers<Member>({
+  const users = createLoadingCache<Member>({
     max,
     ttlMs,
     follow: ({ forget, forgetAll, clear }) =>
@@ -107,7 +107,7 @@ export function createAuthority(options: AuthorityOptions): Authority {
         anything: clear,
       }),
   });
-  const accounts = createAnswers<CorePrincipal>({
+  const accounts = createLoadingCache<CorePrincipal>({
     max,
     ttlMs,
     follow: ({ forget, clear }) => follow({ account: forget, anything: clear }),

@@ -15,7 +15,7 @@ import { X509Certificate } from "node:crypto";
 import { type Kysely, sql } from "kysely";
 import type { FollowAnnouncements } from "../announcements/followers.ts";
 import type { TenantId, UserId } from "../lib/ids.ts";
-import { createAnswers } from "../lib/loading-cache.ts";
+import { createLoadingCache } from "../lib/loading-cache.ts";
 import { chain, type MaybePromise } from "../lib/maybe-promise.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { PresentedCertificate } from "../tls/presented-certificate.ts";
@@ -57,7 +57,7 @@ export interface ClientCertificatesOptions {
 
 export function createClientCertificates(options: ClientCertificatesOptions): ClientCertificates {
   const { control, authority, follow } = options;
-  const answers = createAnswers<readonly Registration[]>({
+  const answers = createLoadingCache<readonly Registration[]>({
     max: 20_000,
     ttlMs: 60_000,
     follow: ({ clear }) => follow({ client_certificate: clear, anything: clear }),

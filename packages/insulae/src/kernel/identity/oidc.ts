@@ -29,7 +29,7 @@ import {
 } from "openid-client";
 import { type AppError, defineError } from "../lib/errors.ts";
 import type { TenantId } from "../lib/ids.ts";
-import { createAnswers } from "../lib/loading-cache.ts";
+import { createLoadingCache } from "../lib/loading-cache.ts";
 import type { Secrets } from "../lib/secrets.ts";
 import { type Outbound, OutboundError } from "../net/outbound.ts";
 
@@ -123,7 +123,7 @@ const purposeOf = (tenantId: TenantId) => `identity-provider:${tenantId}`;
 
 export function createOidcClient(options: OidcClientOptions): OidcClient {
   const { outbound, secrets, allowInsecure, timeoutMs = 4_000 } = options;
-  const documents = createAnswers<ServerMetadata>({ max: 1_000, ttlMs: documentsKeptMs });
+  const documents = createLoadingCache<ServerMetadata>({ max: 1_000, ttlMs: documentsKeptMs });
 
   const load = async (issuer: string): Promise<ServerMetadata> => {
     const found = await discovery(new URL(issuer), "unused", undefined, undefined, {

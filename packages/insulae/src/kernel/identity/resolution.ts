@@ -17,14 +17,14 @@ import {
   invalidClientCertificate,
   type PresentedCertificate,
 } from "../tls/presented-certificate.ts";
-import type { Authenticate, Proof, Shown } from "./authentication.ts";
+import type { Authenticate, PresentedCredentials, Proof } from "./authentication.ts";
 import type { ClientCertificates, Registration } from "./client-certificates.ts";
 import { authenticationRequired, CallerRefused, invalidToken } from "./errors.ts";
 import type { GuardedRoute } from "./guarded-route.ts";
 import type { Identity } from "./identity.ts";
 
 /** What a request says about itself. */
-export interface RequestFacts extends Shown {
+export interface ResolverInput extends PresentedCredentials {
   readonly host: string;
   /** `X-Tenant`. */
   readonly tenantHeader: string | undefined;
@@ -44,7 +44,7 @@ export interface CrossTenantAttempt {
   readonly requestTenant: Tenant | undefined;
   /** What the request called it. */
   readonly named: string;
-  readonly request: RequestFacts["request"];
+  readonly request: ResolverInput["request"];
 }
 
 export interface ResolverOptions {
@@ -57,7 +57,7 @@ export interface ResolverOptions {
   readonly onCrossTenantAttempt: (attempt: CrossTenantAttempt) => void;
 }
 
-export type Resolver = (facts: RequestFacts, route: GuardedRoute) => MaybePromise<Identity>;
+export type Resolver = (input: ResolverInput, route: GuardedRoute) => MaybePromise<Identity>;
 
 /** The tenants that a request names; `undefined` where it names none, `null` where there is no such. */
 interface Candidates {
@@ -74,7 +74,7 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   /** The host's tenant. A host that nobody registered names none; a subdomain that is no slug is an error. */
   const tenantOfHost = (
-    { host, tenantHeader, tenantIdHeader }: RequestFacts,
+    { host, tenantHeader, tenantIdHeader }: ResolverInput,
     { options: { defaultTenant } }: GuardedRoute,
   ): MaybePromise<Tenant | null | undefined> => {
     const lookup = hostLookup(host);
@@ -89,7 +89,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   };
 
   const candidatesOf = (
-    facts: RequestFacts,
+    input: ResolverInput,
     route: GuardedRoute,
     proof: Proof | undefined,
     registered: readonly Registration[] | undefined,
@@ -101,9 +101,9 @@ export function createResolver(options: ResolverOptions): Resolver {
     ) => (value === undefined ? undefined : chain(find(value), (tenant) => tenant ?? null));
     return chain(
       all([
-        tenantOfHost(facts, route),
-        named(facts.tenantHeader, catalogue.findByReference),
-        named(facts.tenantIdHeader, catalogue.findByReference),
+        tenantOfHost(input, route),
+        named(input.tenantHeader, catalogue.findByReference),
+        named(input.tenantIdHeader, catalogue.findByReference),
         named(proof?.tenantId, (value) => catalogue.find({ by: "id", value })),
         named(only, (value) => catalogue.find({ by: "id", value })),
       ] as const),
@@ -122,7 +122,7 @@ export function createResolver(options: ResolverOptions): Resolver {
    * certificates that are registered. What a stranger claims (a key that nobody made) is in no log of a tenant's.
    */
   const refuseElsewhere = (
-    facts: RequestFacts,
+    input: ResolverInput,
     { host, header, idHeader, credential, certificate }: Candidates,
     proof: Proof | undefined,
     registered: readonly Registration[] | undefined,
@@ -140,10 +140,10 @@ export function createResolver(options: ResolverOptions): Resolver {
             header?.key ??
             idHeader?.key ??
             host?.key ??
-            facts.tenantHeader ??
-            facts.tenantIdHeader ??
-            facts.host,
-          request: facts.request,
+            input.tenantHeader ??
+            input.tenantIdHeader ??
+            input.host,
+          request: input.request,
         });
       }
       throw user ? new CallerRefused(accessDenied(), user) : accessDenied();
@@ -152,7 +152,7 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   /** The one tenant that all candidates agree on. */
   const agree = (
-    facts: RequestFacts,
+    input: ResolverInput,
     named: Candidates,
     proof: Proof | undefined,
     registered: readonly Registration[] | undefined,
@@ -166,7 +166,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       selected.some((candidate) => candidate?.id !== expected?.id) ||
       registered?.every(({ tenantId }) => tenantId !== expected?.id)
     ) {
-      return refuseElsewhere(facts, named, proof, registered);
+      return refuseElsewhere(input, named, proof, registered);
     }
     if (expected === null) throw tenantNotFound();
     if (expected.status === "suspended") {
@@ -177,15 +177,15 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   /** The registrations of the certificate that is shown; undefined where none is. */
   const registeredFor = (
-    facts: RequestFacts,
+    input: ResolverInput,
     route: GuardedRoute,
     open: boolean,
   ): MaybePromise<readonly Registration[] | undefined> => {
-    const { certificate, tenantHeader = facts.tenantIdHeader } = facts;
+    const { certificate, tenantHeader = input.tenantIdHeader } = input;
     if (!certificate) return undefined;
     const named =
       tenantHeader === undefined
-        ? tenantOfHost(facts, route)
+        ? tenantOfHost(input, route)
         : catalogue.findByReference(tenantHeader);
     return chain(
       chain(named, (tenant) => certificates.find(certificate, tenant?.id)),
@@ -208,18 +208,18 @@ export function createResolver(options: ResolverOptions): Resolver {
     return acting && certificates.proofOf(acting);
   };
 
-  const proofFor = (facts: RequestFacts, route: GuardedRoute): MaybePromise<Proof | undefined> => {
+  const proofFor = (input: ResolverInput, route: GuardedRoute): MaybePromise<Proof | undefined> => {
     // Who calls a public route need not prove anything, so what is no good is nothing.
-    if (route.options.permission !== "public") return authenticate(facts);
+    if (route.options.permission !== "public") return authenticate(input);
     try {
-      const proof = authenticate(facts);
+      const proof = authenticate(input);
       return proof instanceof Promise ? proof.catch(() => undefined) : proof;
     } catch {
       return undefined;
     }
   };
 
-  return (facts, route) => {
+  return (input, route) => {
     const { permission, context = "tenant" } = route.options;
     const open = permission === "public";
     const resolve = (
@@ -235,7 +235,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       // Whether there is such a tenant is nothing that the answer tells.
       if (stranger && !open) throw authenticationRequired();
       const candidates =
-        inCore && core ? noCandidates : candidatesOf(facts, route, proof, registered);
+        inCore && core ? noCandidates : candidatesOf(input, route, proof, registered);
       return chain(candidates, (named) => {
         const counted = candidates === noCandidates ? undefined : registered;
         const { header = named.idHeader, idHeader = header } = named;
@@ -245,7 +245,7 @@ export function createResolver(options: ResolverOptions): Resolver {
           const isThere = header?.status === "active" && header.id === idHeader?.id;
           if (route.options.unknownTenant && !isThere) return ofUnknownTenant;
         }
-        return chain(agree(facts, named, proof, counted), (tenant) => {
+        return chain(agree(input, named, proof, counted), (tenant) => {
           if (open && core && tenant) return { tenant, user: undefined, credential: undefined };
           const proven = proof ?? machineProof(counted, tenant);
           return chain(proven?.findPrincipal(tenant), (user) => {
@@ -255,8 +255,8 @@ export function createResolver(options: ResolverOptions): Resolver {
         });
       });
     };
-    return chain(registeredFor(facts, route, open), (registered) =>
-      chain(proofFor(facts, route), (proof) => resolve(registered, proof)),
+    return chain(registeredFor(input, route, open), (registered) =>
+      chain(proofFor(input, route), (proof) => resolve(registered, proof)),
     );
   };
 }

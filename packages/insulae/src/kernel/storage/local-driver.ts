@@ -138,8 +138,8 @@ export function createLocalDriver(options: LocalDriverOptions): LocalDriver {
       for (const entry of found) {
         if (!entry.isFile()) continue;
         const path = join(entry.parentPath, entry.name);
-        const facts = await lookUp(path);
-        if (facts) yield { key: prefix + path.slice(top.length), changedAt: facts.mtime };
+        const stats = await lookUp(path);
+        if (stats) yield { key: prefix + path.slice(top.length), changedAt: stats.mtime };
       }
     },
     async *folders() {

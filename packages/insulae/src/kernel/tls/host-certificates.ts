@@ -9,7 +9,7 @@
 import type { SecureContext } from "node:tls";
 import type { Kysely } from "kysely";
 import type { FollowAnnouncements } from "../announcements/followers.ts";
-import { createAnswers } from "../lib/loading-cache.ts";
+import { createLoadingCache } from "../lib/loading-cache.ts";
 import type { MaybePromise } from "../lib/maybe-promise.ts";
 import type { Secrets } from "../lib/secrets.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
@@ -47,7 +47,7 @@ const purposeOf = (hostname: string) => `host-certificate:${hostname}`;
 export function createHostCertificates(options: HostCertificatesOptions): HostCertificates {
   const { control, secrets, follow } = options;
   // A context takes some 50 kB.
-  const contexts = createAnswers<SecureContext>({
+  const contexts = createLoadingCache<SecureContext>({
     max: 2_000,
     ttlMs: 60_000,
     follow: ({ forget, clear }) => follow({ host_certificate: forget, anything: clear }),
@@ -66,12 +66,12 @@ export function createHostCertificates(options: HostCertificatesOptions): HostCe
 
   return {
     async put(hostname, pair, transaction = control) {
-      const facts = inspectPair(pair, hostname);
+      const details = inspectPair(pair, hostname);
       const values = {
         certificate: pair.cert,
         sealed_key: secrets.seal(purposeOf(hostname), pair.key),
-        fingerprint: facts.fingerprint,
-        not_after: facts.notAfter,
+        fingerprint: details.fingerprint,
+        not_after: details.notAfter,
       };
       await transaction
         .insertInto("control.host_certificates")
@@ -79,7 +79,7 @@ export function createHostCertificates(options: HostCertificatesOptions): HostCe
         .onConflict((conflict) => conflict.column("hostname").doUpdateSet(values))
         .execute();
       contexts.forget(hostname);
-      return facts;
+      return details;
     },
     async remove(hostname) {
       const { numDeletedRows } = await control

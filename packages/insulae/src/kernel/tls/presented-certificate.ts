@@ -67,7 +67,7 @@ export function createFindPresented(
     const known = byConnection.get(socket);
     if (known !== undefined) return known;
     const x509 = socket.getPeerX509Certificate();
-    const presented = x509 ? factsOf(x509) : null;
+    const presented = x509 ? detailsOf(x509) : null;
     byConnection.set(socket, presented);
     return presented;
   };
@@ -91,7 +91,7 @@ export function createFindPresented(
 const isSameHost = (servername: string, host: string): boolean =>
   canonicalHost(servername) === canonicalHost(host);
 
-function factsOf(x509: X509Certificate): PresentedCertificate {
+function detailsOf(x509: X509Certificate): PresentedCertificate {
   return {
     x509,
     fingerprint: fingerprintOf(x509),
@@ -105,7 +105,7 @@ function readHeader(header: string): PresentedCertificate {
   const der = /^:([A-Za-z0-9+/]+={0,2}):$/.exec(header)?.[1];
   if (der === undefined) throw invalidClientCertificate();
   try {
-    return factsOf(new X509Certificate(Buffer.from(der, "base64")));
+    return detailsOf(new X509Certificate(Buffer.from(der, "base64")));
   } catch (cause) {
     throw invalidClientCertificate({ cause });
   }

@@ -48,7 +48,7 @@ export function createWorkerLink(id: number, workers: number, peer: Peer): Worke
     }
   };
 
-  const batches = createLineBatches(`worker ${id}`, (lines) => peer.tell("lines", lines));
+  const batches = createLineBatches(`worker ${id}`, (lines) => peer.notify("lines", lines));
   return {
     id,
     workers,
@@ -57,21 +57,21 @@ export function createWorkerLink(id: number, workers: number, peer: Peer): Worke
       return new Promise((answered) => waiting.push({ charges, answered }));
     },
     logs: {
-      watching: (watched) => peer.tell("watching", watched),
+      watching: (watched) => peer.notify("watching", watched),
       send: batches.add,
       follow(onWatched, onLine) {
         peer.on("watched", onWatched);
-        peer.tell("followLogs");
+        peer.notify("followLogs");
         peer.on<readonly OwnedLine[]>("lines", (lines) => {
           for (const { line, level, tenantId } of lines) onLine(line, level, tenantId);
         });
       },
     },
     sockets: {
-      changed: (owner, by) => peer.tell("socket", { owner, by }),
+      changed: (owner, by) => peer.notify("socket", { owner, by }),
       follow(onChanged) {
         peer.on<SocketChange>("socket", ({ owner, by }) => onChanged(owner, by));
-        peer.tell("followSockets");
+        peer.notify("followSockets");
       },
     },
     allMetrics: async () => String(await peer.ask("metrics")),

@@ -9,7 +9,7 @@ export interface Channel {
 }
 
 export interface Peer {
-  readonly tell: (topic: string, content?: unknown) => void;
+  readonly notify: (topic: string, content?: unknown) => void;
   /** @throws Error with the message of what the other side threw */
   readonly ask: (topic: string, content?: unknown) => Promise<unknown>;
   /** What is returned is the answer, where the other side asks. */
@@ -52,7 +52,7 @@ export function createPeer({ send, onMessage }: Channel): Peer {
     else void answer(message);
   });
   return {
-    tell: (topic, content) => send({ topic, content }),
+    notify: (topic, content) => send({ topic, content }),
     ask(topic, content) {
       lastId += 1;
       const question = Promise.withResolvers<unknown>();

@@ -5,7 +5,7 @@ import { feature } from "../../feature/feature.ts";
 import { pageOf, pageQuery } from "../../feature/page.ts";
 import { defineError } from "../../lib/errors.ts";
 import { Json } from "../../lib/json.ts";
-import { echo, resolvedFor, testServer } from "./test-server.ts";
+import { callerFor, echo, testServer } from "./test-server.ts";
 
 const Item = Type.Object({ id: Type.String() });
 const itemLocked = defineError("item_locked", 423, "Somebody is editing the item");
@@ -336,7 +336,7 @@ describe("an error", () => {
   });
 
   it("is made of a tenant's route that was resolved to no tenant", async () => {
-    const { app } = testServer([items], { identify: () => resolvedFor(undefined) });
+    const { app } = testServer([items], { identify: () => callerFor(undefined) });
     expect((await app.inject("/api/v1/items/7")).statusCode).toBe(500);
   });
 });

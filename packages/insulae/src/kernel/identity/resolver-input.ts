@@ -3,11 +3,11 @@ import type { MaybePromise } from "../lib/maybe-promise.ts";
 import type { FindPresented } from "../tls/presented-certificate.ts";
 import { looksLikeApiKey } from "./api-key.ts";
 import type { GuardedRoute } from "./guarded-route.ts";
-import type { RequestFacts } from "./resolution.ts";
+import type { ResolverInput } from "./resolution.ts";
 import type { Claims } from "./tokens.ts";
 
 /** What a request says of itself; the proxy's word for the host only where the proxy is trusted. */
-function requestFacts(request: FastifyRequest, findPresented: FindPresented): RequestFacts {
+function inputOf(request: FastifyRequest, findPresented: FindPresented): ResolverInput {
   const { authorization, cookie, "x-api-key": apiKey, "x-csrf-token": csrfToken } = request.headers;
   const { "x-tenant": tenantHeader, "x-tenant-id": tenantIdHeader } = request.headers;
   return {
@@ -30,44 +30,48 @@ const textOf = (header: string | string[] | undefined): string | undefined =>
 /** Redeems a ticket for a purpose; undefined if it is no good. */
 export type RedeemTicket = (purpose: string, ticket: string) => Promise<Claims | undefined>;
 
-export type FactsOf = (request: FastifyRequest, route: GuardedRoute) => MaybePromise<RequestFacts>;
+export type ReadInput = (
+  request: FastifyRequest,
+  route: GuardedRoute,
+) => MaybePromise<ResolverInput>;
 
 /**
  * What requests say of themselves. For a handshake that is found out once: its ticket is used up by
  * it. Asked again for the same one, it says that nobody has just done anything.
  */
-export function createFactsOf(findPresented: FindPresented, redeem: RedeemTicket): FactsOf {
-  const handshakes = new WeakMap<FastifyRequest, RequestFacts>();
+export function createReadInput(findPresented: FindPresented, redeem: RedeemTicket): ReadInput {
+  const handshakes = new WeakMap<FastifyRequest, ResolverInput>();
 
-  const handshakeFacts = (request: FastifyRequest, purpose: string): MaybePromise<RequestFacts> => {
+  const handshakeInput = (
+    request: FastifyRequest,
+    purpose: string,
+  ): MaybePromise<ResolverInput> => {
     const known = handshakes.get(request);
     if (known) return { ...known, unattended: true };
-    const keep = (facts: RequestFacts): RequestFacts => {
-      handshakes.set(request, facts);
-      return facts;
+    const keep = (input: ResolverInput): ResolverInput => {
+      handshakes.set(request, input);
+      return input;
     };
-    const facts = requestFacts(request, findPresented);
+    const input = inputOf(request, findPresented);
     const { token, ticket } = Object(request.query) as Readonly<Record<string, unknown>>; // Fastify's, or undefined
-    const given = [facts.token, token, ticket].filter((shown) => shown !== undefined);
-    if (given.length === 0 || given[0] === facts.token) {
-      return keep(given.length > 1 ? { ...facts, token: "" } : facts);
+    const given = [input.token, token, ticket].filter((shown) => shown !== undefined);
+    if (given.length === 0 || given[0] === input.token) {
+      return keep(given.length > 1 ? { ...input, token: "" } : input);
     }
     // Two of them, or one twice, are none that is valid; an API key is too lasting for an address.
     const [shown] = given;
     if (given.length > 1 || typeof shown !== "string" || looksLikeApiKey(shown)) {
-      return keep({ ...facts, token: "" });
+      return keep({ ...input, token: "" });
     }
-    if (ticket === undefined) return keep({ ...facts, token: shown });
+    if (ticket === undefined) return keep({ ...input, token: shown });
     return redeem(purpose, shown).then((redeemed) =>
-      keep(redeemed ? { ...facts, redeemed } : { ...facts, token: "" }),
+      keep(redeemed ? { ...input, redeemed } : { ...input, token: "" }),
     );
   };
 
   return (request, route) => {
     const { socket } = route.options;
-    return socket
-      ? handshakeFacts(request, socket.ticketsFor)
-      : requestFacts(request, findPresented);
+    return socket ? handshakeInput(request, socket.ticketsFor) : inputOf(request, findPresented);
   };
 }
 
