@@ -165,6 +165,29 @@ describe("the queue", () => {
     });
   });
 
+  it("notes what came of a job also while its lease is being renewed", async () => {
+    for (const finish of [
+      (job: TakenJob) => parts.queue.complete(job, null),
+      (job: TakenJob) => parts.queue.fail(job, "it stumbled", false),
+      (job: TakenJob) => parts.queue.handBack(job),
+    ]) {
+      const { tenant } = await add();
+      const taken = await take(tenant.id);
+      await parts.rows("begin");
+      await parts.rows("update control.jobs set leased_until = now() where id = $1", taken.id);
+      let isOver = false;
+      const finishing = finish(taken).finally(() => {
+        isOver = true;
+      });
+      await until("it waits", async () => {
+        const waiting = await parts.rows("select from pg_locks where not granted");
+        return isOver || waiting.length > 0;
+      });
+      await parts.rows("commit");
+      expect(await finishing).toBe(true);
+    }
+  });
+
   it("parks a job that kills its workers", async () => {
     const { tenant, job } = await add({ retries: 2 });
     for (let attempt = 0; attempt < 3; attempt += 1) {

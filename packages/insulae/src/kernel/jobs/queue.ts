@@ -134,12 +134,13 @@ export function createJobQueue(control: Kysely<ControlTables>): JobQueue {
   /**
    * Fails attempts and notifies every node: a job may be ready again, or due before all others.
    *
+   * @param which the condition, and how to lock the rows
    * @returns their number
    */
   const fail = async (which: RawBuilder<unknown>, reason: string, isOver: RawBuilder<unknown>) => {
     const { rows } = await sql`
       with lost as materialized (
-        select queue, id from control.jobs where ${which} for update skip locked
+        select queue, id from control.jobs where ${which}
       ), failed as (
         update control.jobs job set ${failed(reason, isOver)}
         from lost where job.queue = lost.queue and job.id = lost.id
@@ -222,7 +223,7 @@ export function createJobQueue(control: Kysely<ControlTables>): JobQueue {
           result = ${JSON.stringify(result) ?? null}::jsonb
         where ${own(job)}`),
     fail: async (job, reason, forGood) =>
-      (await fail(own(job), reason, forGood ? sql`true` : outOfRetries)) === 1,
+      (await fail(sql`${own(job)} for update`, reason, forGood ? sql`true` : outOfRetries)) === 1,
     handBack: (job) =>
       changed(sql`
         update control.jobs
@@ -236,7 +237,8 @@ export function createJobQueue(control: Kysely<ControlTables>): JobQueue {
         where ${own(job)}`),
     takeOver: () =>
       fail(
-        sql`state = 'running' and leased_until < now() order by leased_until limit ${atOnce}`,
+        sql`state = 'running' and leased_until < now() order by leased_until limit ${atOnce}
+          for update skip locked`,
         "the worker is gone",
         outOfRetries,
       ),
