@@ -17,7 +17,8 @@ function strictStyles(): Plugin {
       return replacement;
     },
     buildEnd(error) {
-      if (!error && replaced === 0) throw new Error("@rc-component/util has no dynamicCSS any more");
+      if (!error && replaced === 0)
+        throw new Error("@rc-component/util has no dynamicCSS any more");
     },
   };
 }
@@ -42,5 +43,7 @@ export default defineConfig({
     rolldownOptions: { input: ["index.html", "auth.html"] },
     chunkSizeWarningLimit: 1000,
   },
-  server: { proxy: { "/api": { target: server, ws: true }, "/health": server, "/api-docs": server } },
+  server: {
+    proxy: { "/api": { target: server, ws: true }, "/health": server, "/api-docs": server },
+  },
 });

@@ -1,11 +1,6 @@
 /** The addresses: `/p/…` is the platform, `/t/<key>/…` a tenant, `/me` the account. */
-import {
-  createRootRoute,
-  createRoute,
-  createRouter,
-  lazyRouteComponent,
-  Outlet,
-} from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, Outlet } from "@tanstack/react-router";
+import { lazy } from "react";
 import { platformScreens } from "./features/platform/screens.ts";
 import { tenantScreens } from "./features/tenant/screens.ts";
 import { consolePath } from "./lib/place.ts";
@@ -18,11 +13,15 @@ const root = createRootRoute({ component: Outlet, notFoundComponent: Missing });
 const start = createRoute({ getParentRoute: () => root, path: "/", component: StartPlace });
 const me = createRoute({ getParentRoute: () => root, path: "/me", component: MePlace });
 const platform = createRoute({ getParentRoute: () => root, path: "/p", component: PlatformPlace });
-const tenant = createRoute({ getParentRoute: () => root, path: "/t/$tenant", component: TenantPlace });
+const tenant = createRoute({
+  getParentRoute: () => root,
+  path: "/t/$tenant",
+  component: TenantPlace,
+});
 
 const routesOf = (screens: readonly Screen[], parent: typeof platform | typeof tenant) =>
   screens.flatMap((screen) => {
-    const Shown = lazyRouteComponent(screen.load);
+    const Shown = lazy(screen.load);
     const component = () => (
       <Forbidden unless={screen.permission}>
         <Shown />

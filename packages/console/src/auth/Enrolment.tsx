@@ -51,7 +51,11 @@ export function Enrolment({ asked, onSignedIn }: Props) {
       <p className="quiet">{t.enrolAbout}</p>
       {totp && (
         <>
-          <img className="qr" alt="" src={`data:image/svg+xml,${encodeURIComponent(renderSVG(totp.uri))}`} />
+          <img
+            className="qr"
+            alt=""
+            src={`data:image/svg+xml,${encodeURIComponent(renderSVG(totp.uri))}`}
+          />
           <p className="quiet">
             {t.enrolKey} <code>{totp.secret}</code>
           </p>

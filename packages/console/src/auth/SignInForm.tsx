@@ -59,7 +59,9 @@ export function SignInForm({ onSignedIn, tenant, asksTenant = false, email }: Si
     event.preventDefault();
     const { login = email ?? "", ...values } = valuesOf(event.currentTarget);
     const who = login.includes("@") ? { email: login } : { username: login };
-    void signIn(() => call("/auth/login", { ...who, ...(tenant && { tenant }), ...values, ...cookie }));
+    void signIn(() =>
+      call("/auth/login", { ...who, ...(tenant && { tenant }), ...values, ...cookie }),
+    );
   };
   return (
     <form className="auth-form" onSubmit={submit}>

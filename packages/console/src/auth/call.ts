@@ -31,7 +31,12 @@ export async function call<Answer>(path: string, body?: Body): Promise<Answer> {
   const answer = text.startsWith("{") ? JSON.parse(text) : {};
   if (response.ok) return answer;
   throw new Refused(
-    { title: response.statusText, code: `http_${response.status}`, status: response.status, ...answer },
+    {
+      title: response.statusText,
+      code: `http_${response.status}`,
+      status: response.status,
+      ...answer,
+    },
     Number(response.headers.get("retry-after") ?? 60),
   );
 }

@@ -1,9 +1,9 @@
 /** The public entry: small, since people wait for it. It has no antd, no router and no cache. */
-import type { Schemas } from "@insulae/client";
 import { type ComponentType, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { languages, setLanguage, useLanguage } from "../lib/i18n.ts";
 import { consolePath } from "../lib/place.ts";
+import type { ServerContext } from "../lib/server.ts";
 import "../ui/theme.css";
 import "./page.css";
 import { call } from "./call.ts";
@@ -46,15 +46,18 @@ const token = takeToken();
 
 function Entry() {
   const language = useLanguage();
-  const [server, setServer] = useState<Schemas["AuthContext"]>();
+  const [server, setServer] = useState<ServerContext>();
   useEffect(() => {
-    call<Schemas["AuthContext"]>("/auth/context").then(setServer, () => {});
+    call<ServerContext>("/auth/context").then(setServer, () => {});
   }, []);
   const other = languages.find((each) => each !== language) ?? "en";
   const color = server?.tenant?.branding?.primary_color;
   return (
     <>
-      <main className="card" style={typeof color === "string" ? { "--accent": color } as object : {}}>
+      <main
+        className="card"
+        style={typeof color === "string" ? ({ "--accent": color } as object) : {}}
+      >
         <div className="brand">
           <img src="./favicon.svg" alt="" width={28} height={28} />
           {server?.tenant?.name ?? "Insulae"}

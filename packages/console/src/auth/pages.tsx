@@ -3,6 +3,7 @@ import type { Schemas } from "@insulae/client";
 import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { useText } from "../lib/i18n.ts";
 import { consoleUrl, serverUrl } from "../lib/place.ts";
+import type { ServerContext } from "../lib/server.ts";
 import { call } from "./call.ts";
 import { Field, valuesOf } from "./Field.tsx";
 import { startProvider, takeVerifier } from "./provider.ts";
@@ -11,7 +12,7 @@ import { texts } from "./texts.ts";
 import { useAttempt } from "./use-attempt.ts";
 
 export interface PageProps {
-  readonly server: Schemas["AuthContext"] | undefined;
+  readonly server: ServerContext | undefined;
   /** The link's token, if there is one. */
   readonly token: string;
 }
@@ -151,7 +152,13 @@ export function PasswordReset({ token }: PageProps) {
       submit={({ password }) => call("/auth/password-reset", { token, password })}
       next={<ToSignIn />}
     >
-      <Field label={t.newPassword} name="password" type="password" autoComplete="new-password" required />
+      <Field
+        label={t.newPassword}
+        name="password"
+        type="password"
+        autoComplete="new-password"
+        required
+      />
     </Form>
   );
 }
@@ -188,7 +195,13 @@ export function Register({ server }: PageProps) {
       next={<CapturedMails server={server} />}
     >
       <Field label={t.email} name="email" type="email" autoComplete="username" required />
-      <Field label={t.newPassword} name="password" type="password" autoComplete="new-password" required />
+      <Field
+        label={t.newPassword}
+        name="password"
+        type="password"
+        autoComplete="new-password"
+        required
+      />
       <Field label={t.firstName} name="first_name" autoComplete="given-name" />
       <Field label={t.lastName} name="last_name" autoComplete="family-name" />
     </Form>
@@ -240,7 +253,13 @@ export function Invitation({ token }: PageProps) {
   }
   return (
     <Form title={t.invitationTitle} about={about} button={t.accept} done={t.done} submit={accept}>
-      <Field label={t.newPassword} name="password" type="password" autoComplete="new-password" required />
+      <Field
+        label={t.newPassword}
+        name="password"
+        type="password"
+        autoComplete="new-password"
+        required
+      />
       <Field label={t.firstName} name="first_name" autoComplete="given-name" />
       <Field label={t.lastName} name="last_name" autoComplete="family-name" />
     </Form>
@@ -265,7 +284,11 @@ export function Callback() {
     if (refused) return;
     void attempt(async () => {
       const code_verifier = takeVerifier();
-      await call("/auth/oidc/exchange", { code: given.get("code"), code_verifier, session: "cookie" });
+      await call("/auth/oidc/exchange", {
+        code: given.get("code"),
+        code_verifier,
+        session: "cookie",
+      });
       location.replace(document.baseURI);
     });
   }, []);

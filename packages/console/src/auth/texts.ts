@@ -45,7 +45,8 @@ export const texts = defineTexts({
     signInTitle: "Sign in",
     signedOut: "You are signed out.",
     startAbout: "This link was used, or it is too old.",
-    startHelp: "The administrator's e-mail and password were printed in the terminal at the first start. `insulae admin link` makes a new link.",
+    startHelp:
+      "The administrator's e-mail and password were printed in the terminal at the first start. `insulae admin link` makes a new link.",
     startTitle: "Welcome",
     tenant: "Tenant (if you are its user, not an account's)",
     tooMany: (seconds: number) => `Too many attempts. Try again in ${seconds} seconds.`,
@@ -64,13 +65,15 @@ export const texts = defineTexts({
     capturedMails: "Mails werden hier abgefangen: lesen",
     chooseLink: "Neues Passwort wählen",
     code: "Code Ihrer Authenticator-App",
-    codeOrRecovery: "Geben Sie den Code Ihrer Authenticator-App ein, oder einen Wiederherstellungscode.",
+    codeOrRecovery:
+      "Geben Sie den Code Ihrer Authenticator-App ein, oder einen Wiederherstellungscode.",
     currentPassword: "Das Passwort Ihres Kontos",
     done: "Fertig",
     email: "E-Mail",
     emailOrUsername: "E-Mail oder Benutzername",
     enrolTitle: "Zweiten Faktor einrichten",
-    enrolAbout: "Hier wird einer verlangt. Scannen Sie dies mit einer Authenticator-App, und geben Sie deren Code ein.",
+    enrolAbout:
+      "Hier wird einer verlangt. Scannen Sie dies mit einer Authenticator-App, und geben Sie deren Code ein.",
     enrolKey: "Oder tippen Sie diesen Schlüssel ab:",
     firstName: "Vorname",
     forgot: "Passwort vergessen?",
@@ -86,10 +89,12 @@ export const texts = defineTexts({
     noAccount: "Noch kein Konto?",
     or: "oder",
     password: "Passwort",
-    recoveryAbout: "Heben Sie diese Codes sicher auf. Jeder gilt einmal, falls Sie Ihr Gerät verlieren.",
+    recoveryAbout:
+      "Heben Sie diese Codes sicher auf. Jeder gilt einmal, falls Sie Ihr Gerät verlieren.",
     recoveryTitle: "Wiederherstellungscodes",
     register: "Registrieren",
-    registerDone: "Eine Mail mit einem Link ist unterwegs: Öffnen Sie ihn, um Ihre Adresse zu bestätigen.",
+    registerDone:
+      "Eine Mail mit einem Link ist unterwegs: Öffnen Sie ihn, um Ihre Adresse zu bestätigen.",
     registerTitle: "Registrieren",
     resetDone: "Ihr Passwort ist gesetzt, und alle Ihre Sitzungen sind beendet.",
     resetTitle: "Neues Passwort setzen",
@@ -100,7 +105,8 @@ export const texts = defineTexts({
     signInTitle: "Anmelden",
     signedOut: "Sie sind abgemeldet.",
     startAbout: "Dieser Link wurde schon benutzt, oder er ist zu alt.",
-    startHelp: "E-Mail und Passwort des Administrators standen beim ersten Start im Terminal. `insulae admin link` macht einen neuen Link.",
+    startHelp:
+      "E-Mail und Passwort des Administrators standen beim ersten Start im Terminal. `insulae admin link` macht einen neuen Link.",
     startTitle: "Willkommen",
     tenant: "Mandant (wenn Sie dessen Benutzer sind, ohne Konto)",
     tooMany: (seconds: number) => `Zu viele Versuche. In ${seconds} Sekunden noch einmal.`,

@@ -18,7 +18,9 @@ export function useAttempt() {
     const fields = problem.errors ?? [];
     if (fields.length === 0) return problem.detail ?? problem.title;
     return fields
-      .map(({ pointer, message }) => `${pointer.split("/").at(-1)?.replaceAll("_", " ")}: ${message}`)
+      .map(
+        ({ pointer, message }) => `${pointer.split("/").at(-1)?.replaceAll("_", " ")}: ${message}`,
+      )
       .join(". ");
   };
 

@@ -90,7 +90,7 @@ export const platformContext: Context = {
 const earlySeconds = 30;
 
 function tokens(
-  issue: () => Promise<{ readonly access_token: string; readonly expires_in: number }>,
+  issue: () => Promise<{ readonly access_token?: string; readonly expires_in: number }>,
 ): BearerSource {
   let kept: { readonly token: string; readonly until: number } | undefined;
   let asking: Promise<string> | undefined;
@@ -98,7 +98,7 @@ function tokens(
     async bearer(refused) {
       if (kept && kept.token !== refused && kept.until > Date.now()) return kept.token;
       asking ??= issue()
-        .then(({ access_token, expires_in }) => {
+        .then(({ access_token = "", expires_in }) => {
           kept = { token: access_token, until: Date.now() + (expires_in - earlySeconds) * 1_000 };
           return access_token;
         })

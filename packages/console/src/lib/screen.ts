@@ -15,7 +15,7 @@ export interface Screen {
   readonly permission?: string;
   /** It is reached from elsewhere, and not in the menu. */
   readonly hidden?: boolean;
-  readonly load: () => Promise<{ readonly default: ComponentType }>;
+  readonly load: () => Promise<{ default: ComponentType }>;
 }
 
 export type Group = "main" | "people" | "operations" | "settings";

@@ -27,7 +27,12 @@ export function AccountMenu() {
   const name = [user.first_name, user.last_name].join(" ").trim() || user.email;
   return (
     <>
-      <button type="button" className="avatar" popoverTarget={id} aria-label={`${t.accountMenu}: ${name}`}>
+      <button
+        type="button"
+        className="avatar"
+        popoverTarget={id}
+        aria-label={`${t.accountMenu}: ${name}`}
+      >
         {initials(name)}
       </button>
       <div id={id} popover="auto" className="menu account-menu">

@@ -64,7 +64,9 @@ export function FormDialog<Values extends object>(props: Props<Values>) {
 /** Puts what is said of fields to the fields. @returns the rest */
 export function showRefusal(form: FormInstance, error: unknown): string {
   const { title, detail, fields, requestId } = refusalOf(error);
-  const known = Object.entries(fields).filter(([name]) => form.getFieldInstance(name.split("/")) || form.getFieldInstance(name));
+  const known = Object.entries(fields).filter(
+    ([name]) => form.getFieldInstance(name.split("/")) || form.getFieldInstance(name),
+  );
   form.setFields(known.map(([name, message]) => ({ name: name.split("/"), errors: [message] })));
   const [first] = known;
   if (first) form.scrollToField(first[0].split("/"), { focus: true });

@@ -1,9 +1,9 @@
 import { useEffect, useState } from "react";
 import { cookieClient, useApiContext } from "../lib/context.tsx";
 import { useText } from "../lib/i18n.ts";
+import { impersonationDetails } from "../lib/impersonation.ts";
 import { useMe } from "../lib/me.ts";
 import { consoleUrl } from "../lib/place.ts";
-import { impersonationDetails } from "../lib/impersonation.ts";
 import { Icon } from "./Icon.tsx";
 import { texts } from "./texts.ts";
 

@@ -87,7 +87,7 @@ function useFound(q: string, root: string): readonly Entry[] {
     enabled: q.length > 1 && (tenant !== undefined || permissions.includes("tenants:manage")),
     queryFn: async ({ signal }): Promise<readonly Entry[]> => {
       if (tenant === undefined) {
-        const query = { q, limit: mostFound };
+        const query: object = { q, limit: mostFound };
         const { items } = await client.get("/tenants", { params: { query }, signal });
         return items.map((each) => ({
           id: each.id,

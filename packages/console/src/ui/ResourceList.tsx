@@ -149,7 +149,9 @@ function FilterField({ filter }: { readonly filter: Filter }) {
       />
     );
   }
-  return <SearchField label={label} value={search[name] ?? ""} onChange={(q) => change({ [name]: q })} />;
+  return (
+    <SearchField label={label} value={search[name] ?? ""} onChange={(q) => change({ [name]: q })} />
+  );
 }
 
 interface SearchFieldProps {

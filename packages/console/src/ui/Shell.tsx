@@ -144,7 +144,8 @@ export function Shell({ screens, root, children }: ShellProps) {
 
 export const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 
-export const join = (root: string, path: string): string => (path === "" ? root : `${root}/${path}`);
+export const join = (root: string, path: string): string =>
+  path === "" ? root : `${root}/${path}`;
 
 /** Those that whoever is signed in may see. */
 function useVisible(screens: readonly Screen[]): readonly Screen[] {

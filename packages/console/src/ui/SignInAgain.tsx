@@ -1,8 +1,8 @@
 import { useQueryClient } from "@tanstack/react-query";
+import { SignInForm } from "../auth/SignInForm.tsx";
 import { useText } from "../lib/i18n.ts";
 import { consoleUrl } from "../lib/place.ts";
 import { signedInAgain, useSessionIsOver } from "../lib/session.ts";
-import { SignInForm } from "../auth/SignInForm.tsx";
 import { Dialog } from "./Dialog.tsx";
 import { texts } from "./texts.ts";
 

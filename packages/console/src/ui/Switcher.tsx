@@ -76,7 +76,10 @@ function Choice({ onClose }: { readonly onClose: () => void }) {
   const found = useQuery({
     queryKey: ["switcher", q],
     queryFn: ({ signal }) =>
-      cookieClient.get("/tenants", { params: { query: { q, limit: mostFound } }, signal }),
+      cookieClient.get("/tenants", {
+        params: { query: { q, limit: mostFound } as object },
+        signal,
+      }),
     enabled: isAdmin && q !== "",
   });
 

@@ -74,16 +74,16 @@ export function UsagePlots({ tenant }: { readonly tenant: string }) {
             <div key={metric}>
               <BarChart
                 title={nameOf(metric)}
-                points={points.map(({ day, value }) => ({ name: day, value }))}
+                points={points.map(({ day, amount }) => ({ name: day, value: amount }))}
               />
               <details>
                 <summary className="quiet">{t.asTable}</summary>
                 <table className="plain">
                   <tbody>
-                    {points.map(({ day, value }) => (
+                    {points.map(({ day, amount }) => (
                       <tr key={day}>
                         <th scope="row">{day}</th>
-                        <td>{value}</td>
+                        <td>{amount}</td>
                       </tr>
                     ))}
                   </tbody>

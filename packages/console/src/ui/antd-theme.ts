@@ -36,7 +36,10 @@ const tokens = {
   },
 } as const;
 
-export const themeOf = (theme: Theme, { darkAlgorithm, defaultAlgorithm }: typeof antdTheme): ThemeConfig => ({
+export const themeOf = (
+  theme: Theme,
+  { darkAlgorithm, defaultAlgorithm }: typeof antdTheme,
+): ThemeConfig => ({
   zeroRuntime: true,
   hashed: false,
   algorithm: theme === "dark" ? darkAlgorithm : defaultAlgorithm,

@@ -1,7 +1,7 @@
 /** antd as the console has it. Loaded with the first screen, not with the shell. */
 import "virtual:antd.css";
 import "./antd.css";
-import { App, ConfigProvider, theme as antdTheme } from "antd";
+import { App, theme as antdTheme, ConfigProvider } from "antd";
 import deDE from "antd/locale/de_DE";
 import enUS from "antd/locale/en_US";
 import { type ReactNode, useMemo } from "react";

@@ -31,7 +31,8 @@ export function useKeys(actions: Actions): void {
       if (command && event.key === "k") return act(palette);
       if (command && event.key === "o") return act(tenants);
       if (command && event.key === ".") return act(api);
-      if (command || event.altKey || isTyping(event.target) || readStored("letters") === "off") return;
+      if (command || event.altKey || isTyping(event.target) || readStored("letters") === "off")
+        return;
       if (document.querySelector("dialog[open], .ant-modal-open, [role=dialog]")) return;
       if (event.timeStamp - goSince < goWithinMs) {
         goSince = Number.NEGATIVE_INFINITY;

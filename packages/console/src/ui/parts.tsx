@@ -62,7 +62,9 @@ export function Id({ id }: { readonly id: string | null | undefined }) {
 export function NumberText({ value }: { readonly value: number | null | undefined }) {
   const language = useLanguage();
   if (value === null || value === undefined) return <span className="quiet">–</span>;
-  return <span style={{ fontVariantNumeric: "tabular-nums" }}>{value.toLocaleString(language)}</span>;
+  return (
+    <span style={{ fontVariantNumeric: "tabular-nums" }}>{value.toLocaleString(language)}</span>
+  );
 }
 
 export function Bytes({ value }: { readonly value: number | null | undefined }) {
@@ -100,7 +102,13 @@ export function Json({ value }: { readonly value: unknown }) {
 }
 
 /** A secret that is shown once: the dialog closes when it was saved. */
-export function SecretOnce({ secret, onSaved }: { readonly secret: string; readonly onSaved: () => void }) {
+export function SecretOnce({
+  secret,
+  onSaved,
+}: {
+  readonly secret: string;
+  readonly onSaved: () => void;
+}) {
   const t = useText(texts);
   const [copied, setCopied] = useState(false);
   return (

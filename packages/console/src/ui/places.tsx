@@ -3,6 +3,8 @@ import { ApiError } from "@insulae/client";
 import { useQuery } from "@tanstack/react-query";
 import { Navigate, Outlet, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useEffect, useMemo } from "react";
+import { platformScreens } from "../features/platform/screens.ts";
+import { tenantScreens } from "../features/tenant/screens.ts";
 import {
   type Context,
   ContextProvider,
@@ -15,8 +17,6 @@ import { type Me, MeProvider } from "../lib/me.ts";
 import { consoleUrl } from "../lib/place.ts";
 import type { Screen } from "../lib/screen.ts";
 import { noteTenant } from "../lib/tenants-used.ts";
-import { platformScreens } from "../features/platform/screens.ts";
-import { tenantScreens } from "../features/tenant/screens.ts";
 import { Shell } from "./Shell.tsx";
 import { Skeleton } from "./Skeleton.tsx";
 import { ProblemPage } from "./states.tsx";
@@ -70,7 +70,12 @@ export function MePlace() {
         const context = tenant ? ownHostContext(tenant) : platformContext;
         const screens = tenant ? tenantScreens : owner.user.platform_admin ? platformScreens : [];
         return (
-          <Place context={context} me={owner} screens={screens} root={tenant ? `/t/${tenant}` : "/p"}>
+          <Place
+            context={context}
+            me={owner}
+            screens={screens}
+            root={tenant ? `/t/${tenant}` : "/p"}
+          >
             <Account />
           </Place>
         );
@@ -159,4 +164,3 @@ function Place({ context, me, screens, root, children }: PlaceProps) {
     </ContextProvider>
   );
 }
-

@@ -100,9 +100,13 @@ function useCountdown(seconds: number | undefined): number {
   return left;
 }
 
-export const ScreenProblem = ({ error, reset }: { readonly error: unknown; readonly reset: () => void }) => (
-  <Problem error={error} onRetry={reset} />
-);
+export const ScreenProblem = ({
+  error,
+  reset,
+}: {
+  readonly error: unknown;
+  readonly reset: () => void;
+}) => <Problem error={error} onRetry={reset} />;
 
 /** Before there is a shell. */
 export function ProblemPage({ error }: { readonly error: unknown }) {

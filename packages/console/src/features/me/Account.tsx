@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { useText, defineTexts } from "../../lib/i18n.ts";
+import { defineTexts, useText } from "../../lib/i18n.ts";
 import { useMe } from "../../lib/me.ts";
 import { ScreenFrame } from "../../ui/parts.tsx";
 import { Empty } from "../../ui/states.tsx";

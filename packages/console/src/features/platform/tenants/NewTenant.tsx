@@ -37,10 +37,7 @@ export function NewTenant({ onClose }: { readonly onClose: () => void }) {
         name="key"
         label={t.key}
         extra={t.keyAbout}
-        rules={[
-          { required: true },
-          { pattern: /^[a-z0-9][a-z0-9_-]{0,62}$/, message: t.keyWrong },
-        ]}
+        rules={[{ required: true }, { pattern: /^[a-z0-9][a-z0-9_-]{0,62}$/, message: t.keyWrong }]}
       >
         <Input placeholder="acme" autoComplete="off" />
       </Form.Item>

@@ -10,9 +10,9 @@ import { CopyButton } from "../../../ui/CopyButton.tsx";
 import { Id, Json, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
+import { UsagePlots } from "../../../ui/UsagePlots.tsx";
 import { IsolationTag, StatusTag } from "./tags.tsx";
 import { texts } from "./texts.ts";
-import { UsagePlots } from "../../../ui/UsagePlots.tsx";
 
 type Shown = Schemas["Tenant"];
 
@@ -82,9 +82,18 @@ function Actions({ tenant }: { readonly tenant: Shown }) {
   const [deleting, setDeleting] = useState(false);
   const path = { id: tenant.id };
   const changes = { changes: ["/tenants"] };
-  const suspend = useAct((api, _: undefined) => api.post("/tenants/{id}/suspend", { params: { path } }), changes);
-  const resume = useAct((api, _: undefined) => api.post("/tenants/{id}/resume", { params: { path } }), changes);
-  const remove = useAct((api, _: undefined) => api.delete("/tenants/{id}", { params: { path } }), changes);
+  const suspend = useAct(
+    (api, _: undefined) => api.post("/tenants/{id}/suspend", { params: { path } }),
+    changes,
+  );
+  const resume = useAct(
+    (api, _: undefined) => api.post("/tenants/{id}/resume", { params: { path } }),
+    changes,
+  );
+  const remove = useAct(
+    (api, _: undefined) => api.delete("/tenants/{id}", { params: { path } }),
+    changes,
+  );
   const failed = (error: Error) => void message.error(error.message, 10);
 
   const askSuspend = () =>
@@ -102,7 +111,10 @@ function Actions({ tenant }: { readonly tenant: Shown }) {
       {tenant.status === "active" ? (
         <Button onClick={askSuspend}>{t.suspend}</Button>
       ) : (
-        <Button loading={resume.isPending} onClick={() => resume.mutate(undefined, { onError: failed })}>
+        <Button
+          loading={resume.isPending}
+          onClick={() => resume.mutate(undefined, { onError: failed })}
+        >
           {t.resume}
         </Button>
       )}

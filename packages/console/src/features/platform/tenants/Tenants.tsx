@@ -6,9 +6,9 @@ import { Icon } from "../../../ui/Icon.tsx";
 import { ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { ResourceList } from "../../../ui/ResourceList.tsx";
 import { Empty } from "../../../ui/states.tsx";
-import { IsolationTag, StatusTag } from "./tags.tsx";
 import { NewTenant } from "./NewTenant.tsx";
 import { Tenant } from "./Tenant.tsx";
+import { IsolationTag, StatusTag } from "./tags.tsx";
 import { texts } from "./texts.ts";
 
 export default function Tenants() {

@@ -9,7 +9,11 @@ export function StatusTag({ status }: { readonly status: string }) {
   return <Tag color="error">✕ {t.deleted}</Tag>;
 }
 
-export function IsolationTag({ isolation }: { readonly isolation: "pool" | "schema" | "database" }) {
+export function IsolationTag({
+  isolation,
+}: {
+  readonly isolation: "pool" | "schema" | "database";
+}) {
   const t = useText(texts);
   const about = { pool: t.poolAbout, schema: t.schemaAbout, database: t.databaseAbout };
   return <Tag title={about[isolation]}>{t[isolation]}</Tag>;

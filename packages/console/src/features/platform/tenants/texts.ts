@@ -2,7 +2,8 @@ import { defineTexts } from "../../../lib/i18n.ts";
 
 export const texts = defineTexts({
   en: {
-    about: "Customers of this platform. Their rows are theirs: to see them, act as one of their users.",
+    about:
+      "Customers of this platform. Their rows are theirs: to see them, act as one of their users.",
     active: "Active",
     created: "Created",
     danger: "Danger",
@@ -40,10 +41,12 @@ export const texts = defineTexts({
     toConsole: "Open its console",
     usage: "Usage",
     users: "Users",
-    changedMeanwhile: "Somebody has changed this tenant meanwhile. Look at it again, then repeat your change.",
+    changedMeanwhile:
+      "Somebody has changed this tenant meanwhile. Look at it again, then repeat your change.",
   },
   de: {
-    about: "Kunden dieser Plattform. Ihre Zeilen gehören ihnen: Wer sie sehen will, handelt als einer ihrer Benutzer.",
+    about:
+      "Kunden dieser Plattform. Ihre Zeilen gehören ihnen: Wer sie sehen will, handelt als einer ihrer Benutzer.",
     active: "Aktiv",
     created: "Angelegt",
     danger: "Gefahr",
@@ -81,6 +84,7 @@ export const texts = defineTexts({
     toConsole: "Seine Konsole öffnen",
     usage: "Verbrauch",
     users: "Benutzer",
-    changedMeanwhile: "Jemand hat diesen Mandanten inzwischen geändert. Sehen Sie ihn sich noch einmal an, und wiederholen Sie Ihre Änderung.",
+    changedMeanwhile:
+      "Jemand hat diesen Mandanten inzwischen geändert. Sehen Sie ihn sich noch einmal an, und wiederholen Sie Ihre Änderung.",
   },
 });
