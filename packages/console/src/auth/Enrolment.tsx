@@ -2,11 +2,12 @@ import type { Schemas } from "@insulae/client";
 import { type FormEvent, useEffect, useState } from "react";
 import { renderSVG } from "uqr";
 import { useText } from "../lib/i18n.ts";
+import type { Asked } from "./asked.ts";
 import { call } from "./call.ts";
 import { Field, valuesOf } from "./Field.tsx";
-import { type Asked, Wrong } from "./SignInForm.tsx";
 import { texts } from "./texts.ts";
 import { useAttempt } from "./use-attempt.ts";
+import { Wrong } from "./Wrong.tsx";
 
 interface Props {
   readonly asked: Asked;

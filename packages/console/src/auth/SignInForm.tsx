@@ -2,12 +2,14 @@
 import type { Schemas } from "@insulae/client";
 import { type FormEvent, useEffect, useState } from "react";
 import { useText } from "../lib/i18n.ts";
+import type { Asked } from "./asked.ts";
 import { call, Refused } from "./call.ts";
 import { Enrolment } from "./Enrolment.tsx";
 import { Field, valuesOf } from "./Field.tsx";
 import { hasPasskeys, showPasskey } from "./passkey.ts";
 import { texts } from "./texts.ts";
 import { useAttempt } from "./use-attempt.ts";
+import { Wrong } from "./Wrong.tsx";
 import "./auth.css";
 
 type SignedIn = Schemas["SignedIn"];
@@ -20,14 +22,6 @@ export interface SignInFormProps {
   readonly asksTenant?: boolean;
   /** Known already, such as an invitation's. */
   readonly email?: string;
-}
-
-/** What a log-in answers that asks for a second factor. */
-export interface Asked {
-  readonly mfa_token: string;
-  readonly methods: readonly string[];
-  readonly enrolment?: boolean;
-  readonly passkey?: unknown;
 }
 
 const cookie = { session: "cookie" } as const;
@@ -72,7 +66,6 @@ export function SignInForm({ onSignedIn, tenant, asksTenant = false, email }: Si
           autoComplete="username webauthn"
           autoCapitalize="none"
           required
-          // biome-ignore lint/a11y/noAutofocus: the page is there for this field
           autoFocus
         />
       )}
@@ -92,14 +85,6 @@ export function SignInForm({ onSignedIn, tenant, asksTenant = false, email }: Si
   );
 }
 
-export function Wrong({ text }: { readonly text: string | undefined }) {
-  return (
-    <p role="alert" className={text ? "wrong" : "sr-only"}>
-      {text}
-    </p>
-  );
-}
-
 /** Offers passkeys in the field for the name, where the browser can. */
 function usePasskeySuggestions(use: (passkey: object) => void): void {
   useEffect(() => {
@@ -109,8 +94,7 @@ function usePasskeySuggestions(use: (passkey: object) => void): void {
       () => {}, // nobody has chosen one
     );
     return abort;
-    // biome-ignore lint/correctness/useExhaustiveDependencies: once for each page
-  }, []);
+  }, [use]);
 }
 
 function abortable() {
@@ -146,14 +130,7 @@ function SecondFactor({ asked, onSignedIn }: FactorProps) {
   return (
     <form className="auth-form" onSubmit={submit}>
       <p className="quiet">{t.codeOrRecovery}</p>
-      <Field
-        label={t.code}
-        name="code"
-        autoComplete="one-time-code"
-        required
-        // biome-ignore lint/a11y/noAutofocus: the step is there for this field
-        autoFocus
-      />
+      <Field label={t.code} name="code" autoComplete="one-time-code" required autoFocus />
       <Wrong text={wrong} />
       <button type="submit" className="primary" disabled={busy}>
         {t.signIn}

@@ -7,9 +7,10 @@ import type { ServerContext } from "../lib/server.ts";
 import { call } from "./call.ts";
 import { Field, valuesOf } from "./Field.tsx";
 import { startProvider, takeVerifier } from "./provider.ts";
-import { SignInForm, Wrong } from "./SignInForm.tsx";
+import { SignInForm } from "./SignInForm.tsx";
 import { texts } from "./texts.ts";
 import { useAttempt } from "./use-attempt.ts";
+import { Wrong } from "./Wrong.tsx";
 
 export interface PageProps {
   readonly server: ServerContext | undefined;

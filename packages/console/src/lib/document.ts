@@ -72,14 +72,12 @@ export function resolve(document: ApiDocument, schema: Schema | undefined): Sche
     return resolve(document, document.components?.schemas?.[name]);
   }
   if (schema.allOf) {
-    return schema.allOf
-      .map((part) => resolve(document, part))
-      .reduce((all, part) => ({
-        ...all,
-        ...part,
-        properties: { ...all.properties, ...part.properties },
-        required: [...(all.required ?? []), ...(part.required ?? [])],
-      }));
+    const parts = schema.allOf.map((part) => resolve(document, part));
+    return {
+      ...Object.assign({}, ...parts),
+      properties: Object.assign({}, ...parts.map(({ properties }) => properties)),
+      required: parts.flatMap(({ required = [] }) => required),
+    };
   }
   if (schema.anyOf) {
     const parts = schema.anyOf.filter(({ type }) => type !== "null");

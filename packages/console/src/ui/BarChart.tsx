@@ -36,13 +36,11 @@ export function BarChart({ title, points, format }: Props) {
           </b>
         )}
       </figcaption>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys choose a bar */}
       <svg
         viewBox={`0 0 ${width} ${height}`}
         preserveAspectRatio="none"
         role="img"
         aria-label={`${title}: ${points.map((point) => `${point.name} ${say(point.value)}`).join(", ")}`}
-        tabIndex={0}
         onKeyDown={(event) => {
           if (event.key === "ArrowLeft") move(-1);
           if (event.key === "ArrowRight") move(1);

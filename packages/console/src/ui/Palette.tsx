@@ -56,7 +56,6 @@ export function Palette({ screens, root, onClose }: Props) {
   return (
     <Dialog title={t.palette} onClose={onClose} className="choice">
       <input
-        // biome-ignore lint/a11y/noAutofocus: the dialog was opened to type here
         autoFocus
         type="search"
         aria-label={t.palette}

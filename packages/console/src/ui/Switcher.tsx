@@ -108,7 +108,6 @@ function Choice({ onClose }: { readonly onClose: () => void }) {
   return (
     <Dialog title={t.tenants} onClose={onClose} className="choice">
       <input
-        // biome-ignore lint/a11y/noAutofocus: the dialog was opened to type here
         autoFocus
         type="search"
         aria-label={t.search}

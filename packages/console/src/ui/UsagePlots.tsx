@@ -119,16 +119,13 @@ export function Quotas({ quotas }: { readonly quotas: readonly Schemas["Quota"][
                 </span>
               </div>
               {limit !== null && (
-                <div
-                  className={`meter ${state}`}
-                  role="meter"
+                <meter
+                  className={state}
                   aria-label={nameOf(name)}
-                  aria-valuemin={0}
-                  aria-valuemax={limit}
-                  aria-valuenow={Math.min(used, limit)}
-                >
-                  <i style={{ width: `${share * 100}%` }} />
-                </div>
+                  min={0}
+                  max={limit}
+                  value={Math.min(used, limit)}
+                />
               )}
             </div>
           );

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { useText } from "../../../lib/i18n.ts";
 import { labelOf } from "../../../ui/SchemaForm.tsx";
 import { ValueText } from "../../../ui/ValueText.tsx";
-import type { Item } from "./Data.tsx";
+import type { Item } from "./item.ts";
 import { texts } from "./texts.ts";
 
 interface Props {

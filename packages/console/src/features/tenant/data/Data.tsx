@@ -26,6 +26,7 @@ import { Create } from "./Create.tsx";
 import { Detail } from "./Detail.tsx";
 import { exportAll } from "./export.ts";
 import { Import } from "./Import.tsx";
+import type { Item } from "./item.ts";
 import { texts } from "./texts.ts";
 
 /** They have screens of their own. */
@@ -46,11 +47,6 @@ const elsewhere = new Set([
   "users",
   "webhooks",
 ]);
-
-export interface Item {
-  readonly id: string;
-  readonly [name: string]: unknown;
-}
 
 export default function Data() {
   const t = useText(texts);

@@ -15,7 +15,7 @@ import { Problem } from "../../../ui/states.tsx";
 import { texts as shared } from "../../../ui/texts.ts";
 import { ValueText } from "../../../ui/ValueText.tsx";
 import { Conflict } from "./Conflict.tsx";
-import type { Item } from "./Data.tsx";
+import type { Item } from "./item.ts";
 import { texts } from "./texts.ts";
 
 interface Props {
