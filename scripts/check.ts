@@ -21,6 +21,7 @@ const commands: readonly (readonly [string, string, readonly string[]])[] = [
   ["types", tsc, ["-p", "tsconfig.json"]],
   // What runs in browsers: with the DOM, and without Node.
   ["types in browsers", tsc, ["-p", "tsconfig.browser.json"]],
+  ["types of the console", tsc, ["-p", "tsconfig.console.json"]],
   ["lint and format", biome, ["ci", "--error-on-warnings", "."]],
   ["dead code", knip, []],
   ["the checks' own tests", "vitest", ["run", "--config", "scripts/vitest.config.ts"]],

@@ -63,6 +63,37 @@ const clientProblems = (): string[] =>
         ),
     );
 
+const consoleSource = resolve("packages/console/src");
+
+/** A folder of the console that is a screen, or a group of them: `features/platform/tenants`. */
+const screenOf = (file: string): string | undefined =>
+  /^features\/(?:me|(?:platform|tenant)\/[^/]+)\//.exec(relative(consoleSource, file))?.[0];
+
+/**
+ * The console: `lib` stands alone, `ui` and `auth` on it, a screen's folder on those, and what puts it together
+ * (`router.tsx`, the lists of screens) on all.
+ */
+function consoleProblemOf(file: string, imported: string): string | undefined {
+  const [from = "", to = ""] = [file, imported].map(
+    (path) => relative(consoleSource, path).split("/")[0] ?? "",
+  );
+  const says = `${relative(".", file)} imports ${relative(".", imported)}`;
+  if (from === "lib" && to !== "lib") return `${says}: the console's lib stands alone`;
+  if (/^(ui|auth)$/.test(from) && !/^(lib|ui|auth)$/.test(to)) {
+    return `${says}: the console's ${from} knows no screens`;
+  }
+  const screen = screenOf(file);
+  if (screen && to === "features" && screenOf(imported) !== screen) {
+    return `${says}: no screen imports another's`;
+  }
+  return undefined;
+}
+
+const consoleProblems = (): (string | undefined)[] =>
+  globSync("packages/console/src/**/*.{ts,tsx}").flatMap((file) =>
+    importsOf(resolve(file)).map((imported) => consoleProblemOf(resolve(file), imported)),
+  );
+
 /** Imports against the rules of docs/architecture.md, and acceptance tests that know the server. */
 export function dependencyProblems(): string[] {
   const inside = globSync("packages/insulae/src/**/*.ts").flatMap((file) =>
@@ -72,5 +103,5 @@ export function dependencyProblems(): string[] {
     .flatMap((file) => importsOf(file).map((imported) => ({ file, imported })))
     .filter(({ imported }) => imported.startsWith("packages/"))
     .map(({ file, imported }) => `${file} imports ${imported}: it may use only what users may`);
-  return [...inside, ...outside, ...clientProblems()].filter((problem) => problem !== undefined);
+  return [...inside, ...outside, ...clientProblems(), ...consoleProblems()].filter((problem) => problem !== undefined);
 }

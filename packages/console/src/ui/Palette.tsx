@@ -3,7 +3,6 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useApiContext } from "../lib/context.tsx";
 import { useLanguage, useText } from "../lib/i18n.ts";
-import { useMe } from "../lib/me.ts";
 import type { Screen } from "../lib/screen.ts";
 import { useDebounced } from "../lib/use-debounced.ts";
 import { useOptions } from "../lib/use-options.ts";
@@ -80,10 +79,9 @@ export function Palette({ screens, root, onClose }: Props) {
 
 function useFound(q: string, root: string): readonly Entry[] {
   const { key, client, tenant } = useApiContext();
-  const { permissions } = useMe();
   const { data } = useQuery({
     queryKey: [...key, "palette", q],
-    enabled: q.length > 1 && (tenant !== undefined || permissions.includes("tenants:manage")),
+    enabled: q.length > 1,
     queryFn: async ({ signal }): Promise<readonly Entry[]> => {
       if (tenant === undefined) {
         const query: object = { q, limit: mostFound };

@@ -90,6 +90,8 @@ export function PlatformPlace() {
       {(owner) =>
         owner.tenant ? (
           <Navigate to={`/t/${owner.tenant.key}`} replace />
+        ) : !owner.user.platform_admin ? (
+          <Navigate to="/me" replace />
         ) : (
           <Place context={platformContext} me={owner} screens={platformScreens} root="/p">
             <Outlet />

@@ -6,6 +6,5 @@ export const tenants: Screen = {
   title: { en: "Tenants", de: "Mandanten" },
   group: "main",
   icon: "tenants",
-  permission: "tenants:manage",
   load: () => import("./Tenants.tsx"),
 };
