@@ -124,7 +124,7 @@ export interface paths {
         put?: never;
         /**
          * Opens a session in another tenant of the same account
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthSwitch"];
         delete?: never;
@@ -144,7 +144,7 @@ export interface paths {
         put?: never;
         /**
          * Ends the session and revokes its access tokens, cookie and refresh token
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthLogout"];
         delete?: never;
@@ -166,7 +166,7 @@ export interface paths {
          * Ends all of the caller's sessions, including this one
          * @description For an account: at the platform and in all its tenants.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthLogoutAll"];
         delete?: never;
@@ -184,7 +184,7 @@ export interface paths {
         };
         /**
          * Lists the caller's open sessions here, newest first
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getAuthSessions"];
         put?: never;
@@ -207,7 +207,7 @@ export interface paths {
         post?: never;
         /**
          * Ends one of the caller's sessions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteAuthSessionsById"];
         options?: never;
@@ -224,7 +224,7 @@ export interface paths {
         };
         /**
          * Returns the caller, their tenant and their permissions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getAuthMe"];
         put?: never;
@@ -334,7 +334,7 @@ export interface paths {
          * Changes the caller's password
          * @description Ends all sessions and returns new tokens. For a user linked to an account, this changes the account's password.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthPasswordChange"];
         delete?: never;
@@ -378,12 +378,12 @@ export interface paths {
         };
         /**
          * Returns a tenant
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getTenantsById"];
         /**
          * Changes a tenant's name, settings or (platform administrators) plan
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         put: operations["putTenantsById"];
         post?: never;
@@ -396,7 +396,7 @@ export interface paths {
         head?: never;
         /**
          * Changes a tenant's name, settings or (platform administrators) plan
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         patch: operations["patchTenantsById"];
         trace?: never;
@@ -412,7 +412,7 @@ export interface paths {
          * Returns a tenant's name, plan and settings
          * @description Read through Redis, if configured, under the key `tenant:{id}:config`.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         get: operations["getTenantsByIdConfig"];
         put?: never;
@@ -472,7 +472,7 @@ export interface paths {
         };
         /**
          * Lists a tenant's hosts and unproven claims
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getTenantsByIdHosts"];
         put?: never;
@@ -480,7 +480,7 @@ export interface paths {
          * Assigns or claims a host for a tenant
          * @description Platform administrators assign a host at once (201, the tenant). Owners claim one (202): publish the TXT record named in the response, then call `…/verify`. Requests are routed only after that.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdHosts"];
         delete?: never;
@@ -500,7 +500,7 @@ export interface paths {
         put?: never;
         /**
          * Verifies a host by its DNS record and routes it to the tenant
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdHostsByHostnameVerify"];
         delete?: never;
@@ -521,7 +521,7 @@ export interface paths {
         post?: never;
         /**
          * Removes a host or a claim from a tenant
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteTenantsByIdHostsByHostname"];
         options?: never;
@@ -541,13 +541,13 @@ export interface paths {
          * Sets a host's TLS certificate
          * @description For servers that terminate TLS themselves (`TLS_PORT`). New connections use it within a second, on every node.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         put: operations["putTenantsByIdHostsByHostnameCertificate"];
         post?: never;
         /**
          * Removes a host's TLS certificate
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteTenantsByIdHostsByHostnameCertificate"];
         options?: never;
@@ -672,7 +672,7 @@ export interface paths {
         put?: never;
         /**
          * Adds a user, with a role up to your own
-         * @description Needs the permission `users:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `users:write`. Not available to impersonators.
          */
         post: operations["postUsers"];
         delete?: never;
@@ -724,7 +724,7 @@ export interface paths {
         head?: never;
         /**
          * Changes a user's details, role or status, with effect from their next request
-         * @description Needs the permission `users:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `users:write`. Not available to impersonators.
          */
         patch: operations["patchUsersById"];
         trace?: never;
@@ -787,7 +787,7 @@ export interface paths {
         get: operations["getRolesById"];
         /**
          * Changes a role, with effect from its holders' next requests
-         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `roles:write`. Not available to impersonators.
          */
         put: operations["putRolesById"];
         post?: never;
@@ -812,7 +812,7 @@ export interface paths {
         put?: never;
         /**
          * Adds a permission to a role
-         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `roles:write`. Not available to impersonators.
          */
         post: operations["postRolesByIdPermissions"];
         delete?: never;
@@ -856,7 +856,7 @@ export interface paths {
         put?: never;
         /**
          * Grants a user a role; a system role replaces the current one
-         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `roles:write`. Not available to impersonators.
          */
         post: operations["postUsersByIdRoles"];
         delete?: never;
@@ -1018,7 +1018,7 @@ export interface paths {
         };
         /**
          * Lists the caller's factors
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getAuthFactors"];
         put?: never;
@@ -1026,7 +1026,7 @@ export interface paths {
          * Confirms and adds the factor
          * @description An app is confirmed with its first code and replaces any previous app. Ends all sessions and returns a new one; with the first factor, also ten recovery codes.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthFactors"];
         delete?: never;
@@ -1046,7 +1046,7 @@ export interface paths {
         put?: never;
         /**
          * Begins setting up an authenticator app (TOTP, RFC 6238)
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthFactorsTotp"];
         delete?: never;
@@ -1066,7 +1066,7 @@ export interface paths {
         put?: never;
         /**
          * Begins creating a passkey (WebAuthn)
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthFactorsPasskey"];
         delete?: never;
@@ -1089,14 +1089,14 @@ export interface paths {
          * Removes a factor, and with the last one the recovery codes
          * @description Ends all sessions and returns a new one.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         delete: operations["deleteAuthFactorsById"];
         options?: never;
         head?: never;
         /**
          * Renames a factor
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         patch: operations["patchAuthFactorsById"];
         trace?: never;
@@ -1112,7 +1112,7 @@ export interface paths {
         put?: never;
         /**
          * Replaces the recovery codes with ten new ones
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthFactorsRecoveryCodes"];
         delete?: never;
@@ -1134,7 +1134,7 @@ export interface paths {
          * Re-authenticates the caller for sensitive changes; valid for ten minutes
          * @description With a factor, or with the password if you have none.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthReauthenticate"];
         delete?: never;
@@ -1154,7 +1154,7 @@ export interface paths {
         put?: never;
         /**
          * Returns the WebAuthn options for `reauthenticate`
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthReauthenticatePasskey"];
         delete?: never;
@@ -1177,7 +1177,7 @@ export interface paths {
          * Removes all second factors of a user and ends their sessions
          * @description For users with a password of their own, who have lost their factors. The caller's role must not be lower than the user's.
          *
-         *     Needs the permission `users:write`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `users:write`. Not available to impersonators or machines.
          */
         delete: operations["deleteUsersByIdFactors"];
         options?: never;
@@ -1222,7 +1222,7 @@ export interface paths {
          * Creates an API key with permissions that you hold yourself
          * @description Send the key as `Authorization: Bearer ik_…` or `X-API-Key: ik_…`. It grants those of its scopes that its creator holds at the time of the request, and stops working when the creator is deactivated or deleted.
          *
-         *     Needs the permission `api-keys:write`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `api-keys:write`. Not available to impersonators or machines.
          */
         post: operations["postApiKeys"];
         delete?: never;
@@ -1268,7 +1268,7 @@ export interface paths {
          * Registers a client certificate or a certificate authority
          * @description A connection that presents the certificate belongs to this tenant; requests for another tenant are refused. With scopes, the certificate is a credential too.
          *
-         *     Needs the permission `client-certificates:manage`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `client-certificates:manage`. Not available to impersonators or machines.
          */
         post: operations["postClientCertificates"];
         delete?: never;
@@ -1314,7 +1314,7 @@ export interface paths {
          * Adds an OpenID Connect provider
          * @description For owners and administrators. The server fetches the provider's discovery document. Register one of `redirect_uris` at the provider. See docs/authentication.md.
          *
-         *     Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `identity-providers:write`. Not available to impersonators or machines.
          */
         post: operations["postIdentityProviders"];
         delete?: never;
@@ -1339,14 +1339,14 @@ export interface paths {
         post?: never;
         /**
          * Removes a provider. Its users and their linked identities stay.
-         * @description Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
+         * @description Needs the permission `identity-providers:write`. Not available to impersonators or machines.
          */
         delete: operations["deleteIdentityProvidersById"];
         options?: never;
         head?: never;
         /**
          * Changes a provider, with effect from the next sign-in
-         * @description Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
+         * @description Needs the permission `identity-providers:write`. Not available to impersonators or machines.
          */
         patch: operations["patchIdentityProvidersById"];
         trace?: never;
@@ -1573,7 +1573,7 @@ export interface paths {
         post?: never;
         /**
          * Ends an impersonation in the tenant
-         * @description Needs the permission `impersonations:end`. Nobody may call it in the person's stead, and no machine.
+         * @description Needs the permission `impersonations:end`. Not available to impersonators or machines.
          */
         delete: operations["deleteImpersonationsById"];
         options?: never;
@@ -1598,7 +1598,7 @@ export interface paths {
          * Claims an e-mail domain
          * @description Publish the TXT record named in the response, then call `…/verify`. Keep the record published: it is checked whenever somebody joins.
          *
-         *     Needs the permission `tenants:manage`. Nobody may call it in the person's stead.
+         *     Needs the permission `tenants:manage`. Not available to impersonators.
          */
         post: operations["postEmailDomains"];
         delete?: never;
@@ -1618,7 +1618,7 @@ export interface paths {
         put?: never;
         /**
          * Verifies an e-mail domain by its DNS record
-         * @description Needs the permission `tenants:manage`. Nobody may call it in the person's stead.
+         * @description Needs the permission `tenants:manage`. Not available to impersonators.
          */
         post: operations["postEmailDomainsByDomainVerify"];
         delete?: never;
@@ -1660,7 +1660,7 @@ export interface paths {
          * Joins a tenant by the domain of your verified e-mail
          * @description Afterwards, `POST /auth/switch` issues a token for the tenant.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdJoin"];
         delete?: never;
@@ -1686,7 +1686,7 @@ export interface paths {
          * Invites somebody by e-mail, with a role up to your own
          * @description The response is the same whether or not the e-mail has an account or a user; only the message says. Its link is valid for seven days, or the tenant's `invitation_days`. On acceptance it grants no more than its sender may grant at that time.
          *
-         *     Needs the permission `users:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `users:write`. Not available to impersonators.
          */
         post: operations["postInvitations"];
         delete?: never;
@@ -1708,7 +1708,7 @@ export interface paths {
          * Resends an invitation with a new link; earlier links become invalid
          * @description The caller becomes its sender: it grants no more than the caller may grant.
          *
-         *     Needs the permission `users:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `users:write`. Not available to impersonators.
          */
         post: operations["postInvitationsByIdResend"];
         delete?: never;
@@ -1790,7 +1790,7 @@ export interface paths {
          * Lists the account's tenants, and those it may join
          * @description Joinable tenants and invitations appear once the e-mail is verified.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         get: operations["getAuthTenants"];
         put?: never;
@@ -1814,7 +1814,7 @@ export interface paths {
          * Leaves a tenant: deletes the caller's user there and ends its sessions
          * @description The last owner cannot leave. Needs a token for the platform or for that tenant, and re-authentication within the last ten minutes (`/auth/reauthenticate`).
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdLeave"];
         delete?: never;
@@ -1836,7 +1836,7 @@ export interface paths {
          * Transfers a tenant to another of its users
          * @description For the account that owns the tenant, while it is an active owner there, and for platform administrators. The new owner must be an active user linked to an account. They get the role `owner`, the previous owner becomes an admin, and both get an e-mail. Needs a token for the platform or for that tenant, and re-authentication within the last ten minutes (`/auth/reauthenticate`).
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdTransfer"];
         delete?: never;
@@ -1958,7 +1958,7 @@ export interface paths {
          * Returns a tenant's usage by day and its quotas
          * @description For users with `usage:read`, the owner's account, and platform administrators. Days are in UTC, by default the last thirty, at most 400. Counts of other nodes are at most ten seconds old, levels (users, rows, storage) at most a minute.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         get: operations["getTenantsByIdUsage"];
         put?: never;
@@ -2224,7 +2224,7 @@ export interface paths {
         };
         /**
          * Lists your push subscriptions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getNotificationsPushSubscriptions"];
         put?: never;
@@ -2232,7 +2232,7 @@ export interface paths {
          * Subscribes this browser to push messages
          * @description If another user had subscribed the browser, the subscription becomes yours. Your newest 20 are kept.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postNotificationsPushSubscriptions"];
         delete?: never;
@@ -2253,7 +2253,7 @@ export interface paths {
         post?: never;
         /**
          * Deletes one of your push subscriptions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteNotificationsPushSubscriptionsById"];
         options?: never;
@@ -2356,7 +2356,7 @@ export interface paths {
          * Lists jobs, newest first
          * @description Lists the tenant's jobs; for platform administrators outside a tenant, all jobs. `data` and `result` over 4 KiB are null here; fetch the job to see them. Completed jobs are kept for two days, parked jobs for thirty.
          *
-         *     Needs the permission `jobs:read`. Platform administrators may call it as well.
+         *     Needs the permission `jobs:read`. Platform administrators may call it too.
          */
         get: operations["getJobs"];
         put?: never;
@@ -2376,7 +2376,7 @@ export interface paths {
         };
         /**
          * Returns a job with its progress and result
-         * @description Needs the permission `jobs:read`. Platform administrators may call it as well.
+         * @description Needs the permission `jobs:read`. Platform administrators may call it too.
          */
         get: operations["getJobsById"];
         put?: never;
@@ -2385,7 +2385,7 @@ export interface paths {
          * Drops a job
          * @description A running job is asked to stop. It does not run again.
          *
-         *     Needs the permission `jobs:write`. Platform administrators may call it as well.
+         *     Needs the permission `jobs:write`. Platform administrators may call it too.
          */
         delete: operations["deleteJobsById"];
         options?: never;
@@ -2404,7 +2404,7 @@ export interface paths {
         put?: never;
         /**
          * Retries a parked job at once, with its full number of retries
-         * @description Needs the permission `jobs:write`. Platform administrators may call it as well.
+         * @description Needs the permission `jobs:write`. Platform administrators may call it too.
          */
         post: operations["postJobsByIdRetry"];
         delete?: never;
@@ -2426,7 +2426,7 @@ export interface paths {
          * Creates a ticket that opens one log stream within half a minute
          * @description A new ticket replaces the previous one. The stream lasts at most as long as the session.
          *
-         *     Needs the permission `logs:read`. Platform administrators may call it as well. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `logs:read`. Platform administrators may call it too. Not available to impersonators or machines.
          */
         post: operations["postLogsTickets"];
         delete?: never;
@@ -2452,7 +2452,7 @@ export interface paths {
          * Adds a webhook
          * @description Each event is sent to its URL, signed as in Standard Webhooks with the `secret` that this response contains, which is shown only once. The caller becomes responsible for the webhook and needs the permissions to read the events' data, now and at each delivery.
          *
-         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `webhooks:write`. Not available to impersonators.
          */
         post: operations["postWebhooks"];
         delete?: never;
@@ -2508,7 +2508,7 @@ export interface paths {
          * Changes, enables or disables a webhook
          * @description A caller who changes `url` or `events`, or enables the webhook, becomes responsible for it and needs the permissions to read its events' data.
          *
-         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `webhooks:write`. Not available to impersonators.
          */
         patch: operations["patchWebhooksById"];
         trace?: never;
@@ -2526,7 +2526,7 @@ export interface paths {
          * Replaces the webhook's secret
          * @description For 24 hours requests carry the signatures of both secrets. Needs the permissions to read the data of the webhook's events.
          *
-         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `webhooks:write`. Not available to impersonators.
          */
         post: operations["postWebhooksByIdRotateSecret"];
         delete?: never;
@@ -3096,9 +3096,9 @@ export interface components {
             title: string;
             status: number;
             detail?: string;
-            /** @description Stable; what a program should look at */
+            /** @description Stable. Programs should branch on this. */
             code: string;
-            /** @description Names the request in the server's log */
+            /** @description Identifies the request in the server's log */
             request_id: string;
             errors?: {
                 /** @description A JSON pointer into the request */
@@ -4952,7 +4952,7 @@ export interface components {
     };
     responses: {
         /**
-         * @description An error. Beside those that it names, a route may answer with the errors of what routes share:
+         * @description An error. Besides those listed on a route, any route can return the shared errors:
          *
          *     400 `bad_request`: The request is not valid HTTP
          *
@@ -4988,7 +4988,7 @@ export interface components {
          *
          *     403 `tenant_inactive`: The tenant is suspended. Ask a platform administrator.
          *
-         *     404 `tenant_not_found`: There is no such tenant
+         *     404 `tenant_not_found`: This tenant does not exist
          *
          *     404 `not_found`: There is nothing at this address. Check the path.
          *
@@ -5072,10 +5072,10 @@ export interface operations {
                     "*/*": string;
                 };
             };
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             304: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };
@@ -5243,9 +5243,9 @@ export interface operations {
     getAuthSessions: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -5262,7 +5262,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Session"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -5425,9 +5425,9 @@ export interface operations {
     getTenants: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 status?: "active" | "suspended";
                 /** @description Adds `total`, the number of all matching items. */
@@ -5447,7 +5447,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Tenant"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -5557,7 +5557,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -5571,7 +5571,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -5579,10 +5579,10 @@ export interface operations {
                     "application/json": components["schemas"]["Tenant"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -5594,7 +5594,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -5673,7 +5673,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -5687,7 +5687,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -5711,7 +5711,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -5790,7 +5790,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6183,9 +6183,9 @@ export interface operations {
     getServersByIdTenants: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -6205,7 +6205,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["ServerTenant"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -6243,9 +6243,9 @@ export interface operations {
     getUsers: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -6269,7 +6269,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["User"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -6281,7 +6281,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6337,7 +6337,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -6350,7 +6350,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6358,10 +6358,10 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6373,7 +6373,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -6396,7 +6396,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -6413,7 +6413,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6448,9 +6448,9 @@ export interface operations {
     getRoles: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -6467,7 +6467,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Role"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -6479,7 +6479,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6506,7 +6506,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -6519,7 +6519,7 @@ export interface operations {
             /** @description System roles have no timestamps: they always exist. */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6527,10 +6527,10 @@ export interface operations {
                     "application/json": components["schemas"]["Role"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6542,7 +6542,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -6559,7 +6559,7 @@ export interface operations {
             /** @description System roles have no timestamps: they always exist. */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6573,7 +6573,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -7093,9 +7093,9 @@ export interface operations {
     getApiKeys: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -7112,7 +7112,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["ApiKey"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7294,7 +7294,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -7307,7 +7307,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -7315,10 +7315,10 @@ export interface operations {
                     "application/json": components["schemas"]["IdentityProvider"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -7330,7 +7330,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -7353,7 +7353,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -7370,7 +7370,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -7472,10 +7472,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             302: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };
@@ -7496,10 +7496,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             302: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };
@@ -7534,9 +7534,9 @@ export interface operations {
     getPlatformImpersonations: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -7553,7 +7553,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Impersonation"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7630,9 +7630,9 @@ export interface operations {
     getImpersonations: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -7649,7 +7649,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Impersonation"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7798,9 +7798,9 @@ export interface operations {
     getInvitations: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -7817,7 +7817,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Invitation"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7829,7 +7829,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8012,9 +8012,9 @@ export interface operations {
     getAudit: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
@@ -8040,7 +8040,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["AuditEntry"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8081,9 +8081,9 @@ export interface operations {
     getPlatformAudit: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
@@ -8109,7 +8109,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["AuditEntry"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8150,9 +8150,9 @@ export interface operations {
     getMails: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only e-mails to this address. */
                 to?: string;
@@ -8173,7 +8173,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Mail"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8235,9 +8235,9 @@ export interface operations {
     getNotificationsTemplates: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 type?: "email" | "sms" | "push";
             };
@@ -8255,7 +8255,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["NotificationTemplate"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8267,7 +8267,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8316,7 +8316,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -8329,7 +8329,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -8337,10 +8337,10 @@ export interface operations {
                     "application/json": components["schemas"]["NotificationTemplate"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -8352,7 +8352,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -8375,7 +8375,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -8392,7 +8392,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -8445,9 +8445,9 @@ export interface operations {
     getNotificationsHistory: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 type?: "email" | "sms" | "push";
                 status?: "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
@@ -8471,7 +8471,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Notification"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8526,9 +8526,9 @@ export interface operations {
     getNotificationsSuppressions: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 type?: "email" | "sms" | "push";
                 recipient?: string;
@@ -8547,7 +8547,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["NotificationSuppression"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8559,7 +8559,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8650,7 +8650,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8697,7 +8697,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8724,7 +8724,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8751,7 +8751,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8799,9 +8799,9 @@ export interface operations {
     getJobs: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description parked: it ran out of retries or failed permanently, and is not retried any more. */
                 state?: "waiting" | "running" | "completed" | "parked";
@@ -8822,7 +8822,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Job"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8986,7 +8986,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -8999,7 +8999,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9007,10 +9007,10 @@ export interface operations {
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9022,7 +9022,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9045,7 +9045,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9062,7 +9062,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9119,9 +9119,9 @@ export interface operations {
     getWebhooksByIdDeliveries: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 state?: "waiting" | "delivered" | "failed";
             };
@@ -9141,7 +9141,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["WebhookDeliveryHead"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9176,7 +9176,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -9201,9 +9201,9 @@ export interface operations {
     getContacts: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -9225,7 +9225,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Contact"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9237,7 +9237,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9319,7 +9319,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -9332,7 +9332,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9340,10 +9340,10 @@ export interface operations {
                     "application/json": components["schemas"]["Contact"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9355,7 +9355,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9378,7 +9378,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9395,7 +9395,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9408,9 +9408,9 @@ export interface operations {
     getProducts: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -9433,7 +9433,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Product"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9445,7 +9445,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9499,7 +9499,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -9512,7 +9512,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9520,10 +9520,10 @@ export interface operations {
                     "application/json": components["schemas"]["Product"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9535,7 +9535,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9558,7 +9558,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9575,7 +9575,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9588,9 +9588,9 @@ export interface operations {
     getOrders: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 status?: "draft" | "placed" | "paid" | "shipped" | "cancelled";
                 user_id?: string;
@@ -9611,7 +9611,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["OrderHead"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9623,7 +9623,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9676,7 +9676,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -9689,7 +9689,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9697,10 +9697,10 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9712,7 +9712,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9735,7 +9735,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9752,7 +9752,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9765,9 +9765,9 @@ export interface operations {
     getDocuments: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -9789,7 +9789,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["DocumentHead"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9801,7 +9801,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9855,7 +9855,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -9868,7 +9868,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9876,10 +9876,10 @@ export interface operations {
                     "application/json": components["schemas"]["Document"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9891,7 +9891,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9914,7 +9914,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9931,7 +9931,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9944,9 +9944,9 @@ export interface operations {
     getFiles: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -9968,7 +9968,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["File"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -10063,7 +10063,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -10076,7 +10076,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10084,10 +10084,10 @@ export interface operations {
                     "application/json": components["schemas"]["File"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10099,7 +10099,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10122,7 +10122,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10139,7 +10139,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10160,10 +10160,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             302: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };

@@ -50,7 +50,7 @@ const symptoms: readonly (readonly [RegExp, string])[] = [
     /No space left on device|Disk quota exceeded/,
     "The disk is full. Free some space and start again.",
   ],
-  [/Permission denied/, "Its user may not read or write a file: see the line below."],
+  [/Permission denied/, "Its user may not read or write a file; see below."],
   [
     /could not look up effective user ID/,
     "Its user needs a name: add an entry to /etc/passwd, run as another user, or set DATABASE_URL.",
