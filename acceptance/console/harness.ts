@@ -152,7 +152,9 @@ function watch(page: Page, announced: readonly string[]): Record {
   void page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => {
       const report = (globalThis as unknown as { __violation(text: string): void }).__violation;
-      report(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+      report(
+        `${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`,
+      );
     });
   });
   return { faults, requests };
@@ -161,7 +163,10 @@ function watch(page: Page, announced: readonly string[]): Record {
 /** Runs in the page, where axe has been loaded. */
 async function violationsOf(): Promise<string[]> {
   interface Axe {
-    run(where: unknown, options: object): Promise<{
+    run(
+      where: unknown,
+      options: object,
+    ): Promise<{
       violations: { id: string; impact: string; nodes: { target: string[]; html: string }[] }[];
     }>;
   }

@@ -143,7 +143,7 @@ test("a table that no feature lists, in a tenant's database", async () => {
   );
   const { tables = "", ...others } = await findings();
   expect(tables).toContain(
-    `${placed.placement.database}: no feature makes or lists the table data.by_hand`,
+    `${placed.placement.database}: no feature creates or lists the table data.by_hand`,
   );
   expect(others).toEqual({});
 });
