@@ -13,6 +13,7 @@ import { Problem } from "../../../ui/states.tsx";
 import { UsagePlots } from "../../../ui/UsagePlots.tsx";
 import { IsolationTag, StatusTag } from "./tags.tsx";
 import { texts } from "./texts.ts";
+import { Users } from "./Users.tsx";
 
 type Shown = Schemas["Tenant"];
 
@@ -45,6 +46,7 @@ export function Tenant({ tenant }: { readonly tenant: string }) {
         items={[
           { key: "overview", label: t.overview, children: <Overview tenant={shown} /> },
           { key: "usage", label: t.usage, children: <UsagePlots tenant={shown.id} /> },
+          { key: "users", label: t.users, children: <Users tenant={shown} /> },
           { key: "settings", label: t.settings, children: <Json value={shown.settings} /> },
         ]}
       />

@@ -1,0 +1,9 @@
+import type { Screen } from "../../../lib/screen.ts";
+
+export const audit: Screen = {
+  path: "audit",
+  title: { en: "Audit log", de: "Audit-Log" },
+  group: "operations",
+  icon: "audit",
+  load: () => import("./Audit.tsx"),
+};
