@@ -1,8 +1,9 @@
 import type { Screen } from "../../../lib/screen.ts";
+import { title } from "./title.ts";
 
 export const audit: Screen = {
   path: "audit",
-  title: { en: "Audit log", de: "Audit-Log" },
+  title,
   group: "operations",
   icon: "audit",
   load: () => import("./Audit.tsx"),

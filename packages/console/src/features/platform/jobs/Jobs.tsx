@@ -1,13 +1,13 @@
 import { useLanguage } from "../../../lib/i18n.ts";
 import { JobList } from "../../../ui/JobList.tsx";
 import { ScreenFrame } from "../../../ui/parts.tsx";
-import { jobs } from "./index.ts";
+import { title } from "./title.ts";
 
 export default function Jobs() {
-  const title = jobs.title[useLanguage()];
+  const name = title[useLanguage()];
   return (
-    <ScreenFrame title={title}>
-      <JobList label={title} />
+    <ScreenFrame title={name}>
+      <JobList label={name} />
     </ScreenFrame>
   );
 }

@@ -1,8 +1,9 @@
 import type { Screen } from "../../../lib/screen.ts";
+import { title } from "./title.ts";
 
 export const jobs: Screen = {
   path: "jobs",
-  title: { en: "Jobs", de: "Jobs" },
+  title,
   group: "operations",
   icon: "jobs",
   load: () => import("./Jobs.tsx"),

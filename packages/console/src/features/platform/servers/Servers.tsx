@@ -59,24 +59,22 @@ export default function Servers() {
                 <NumberText value={tenants} /> {t.tenants}
               </span>
               <div className="actions">
-                <label>
-                  {t.weight}{" "}
-                  <InputNumber
-                    min={0}
-                    max={1000}
-                    value={weight}
-                    onChange={(value) =>
-                      value !== null && change.mutate({ id, body: { weight: value } })
-                    }
-                  />
-                </label>
-                <label>
-                  <Switch
-                    checked={accepting}
-                    onChange={(value) => change.mutate({ id, body: { accepting: value } })}
-                  />{" "}
-                  {t.accepting}
-                </label>
+                <span>{t.weight}</span>
+                <InputNumber
+                  aria-label={`${name}: ${t.weight}`}
+                  min={0}
+                  max={1000}
+                  value={weight}
+                  onChange={(value) =>
+                    value !== null && change.mutate({ id, body: { weight: value } })
+                  }
+                />
+                <Switch
+                  aria-label={`${name}: ${t.accepting}`}
+                  checked={accepting}
+                  onChange={(value) => change.mutate({ id, body: { accepting: value } })}
+                />
+                <span>{t.accepting}</span>
               </div>
             </div>
           </li>

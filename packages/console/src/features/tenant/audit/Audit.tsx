@@ -1,13 +1,13 @@
 import { useLanguage } from "../../../lib/i18n.ts";
 import { AuditList } from "../../../ui/AuditList.tsx";
 import { ScreenFrame } from "../../../ui/parts.tsx";
-import { audit } from "./index.ts";
+import { title } from "./title.ts";
 
 export default function Audit() {
-  const title = audit.title[useLanguage()];
+  const name = title[useLanguage()];
   return (
-    <ScreenFrame title={title}>
-      <AuditList path="/audit" label={title} />
+    <ScreenFrame title={name}>
+      <AuditList path="/audit" label={name} />
     </ScreenFrame>
   );
 }

@@ -1,13 +1,13 @@
 import { useLanguage } from "../../../lib/i18n.ts";
 import { LogView } from "../../../ui/LogView.tsx";
 import { ScreenFrame } from "../../../ui/parts.tsx";
-import { logs } from "./index.ts";
+import { title } from "./title.ts";
 
 export default function Logs() {
-  const title = logs.title[useLanguage()];
+  const name = title[useLanguage()];
   return (
-    <ScreenFrame title={title}>
-      <LogView label={title} />
+    <ScreenFrame title={name}>
+      <LogView label={name} />
     </ScreenFrame>
   );
 }

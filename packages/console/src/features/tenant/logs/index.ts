@@ -1,8 +1,9 @@
 import type { Screen } from "../../../lib/screen.ts";
+import { title } from "./title.ts";
 
 export const logs: Screen = {
   path: "logs",
-  title: { en: "Live logs", de: "Live-Logs" },
+  title,
   group: "operations",
   icon: "logs",
   permission: "logs:read",

@@ -1,8 +1,9 @@
 import type { Screen } from "../../../lib/screen.ts";
+import { title } from "./title.ts";
 
 export const usage: Screen = {
   path: "usage",
-  title: { en: "Usage", de: "Verbrauch" },
+  title,
   group: "operations",
   icon: "usage",
   permission: "usage:read",
