@@ -103,5 +103,7 @@ export function dependencyProblems(): string[] {
     .flatMap((file) => importsOf(file).map((imported) => ({ file, imported })))
     .filter(({ imported }) => imported.startsWith("packages/"))
     .map(({ file, imported }) => `${file} imports ${imported}: it may use only what users may`);
-  return [...inside, ...outside, ...clientProblems(), ...consoleProblems()].filter((problem) => problem !== undefined);
+  return [...inside, ...outside, ...clientProblems(), ...consoleProblems()].filter(
+    (problem) => problem !== undefined,
+  );
 }
