@@ -82,7 +82,7 @@ export function Shell({ screens, root, children }: ShellProps) {
         </button>
         <Link to={root} className="brand">
           <img src="./favicon.svg" alt="" width={24} height={24} />
-          <span className="only-wide">Insulae</span>
+          <span className="hidden-narrow">Insulae</span>
         </Link>
         <Switcher open={open === "tenants"} onOpen={() => setOpen("tenants")} onClose={close} />
         <button type="button" className="find" onClick={() => setOpen("palette")}>
@@ -97,7 +97,7 @@ export function Shell({ screens, root, children }: ShellProps) {
           aria-pressed={open === "api"}
           onClick={() => setOpen(open === "api" ? undefined : "api")}
         >
-          <Icon name="api" size={16} /> <span className="only-wide">{t.api}</span>
+          <Icon name="api" size={16} /> <span className="hidden-narrow">{t.api}</span>
         </button>
         <AccountMenu />
       </header>

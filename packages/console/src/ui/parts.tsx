@@ -53,8 +53,27 @@ export function Time({ at }: { readonly at: string | null | undefined }) {
 export function Id({ id }: { readonly id: string | null | undefined }) {
   if (!id) return <span className="quiet">–</span>;
   return (
-    <span className="mono" title={id}>
+    <span className="id mono" title={id}>
       …{id.slice(-8)} <CopyButton text={id} name={id} />
+    </span>
+  );
+}
+
+const marks = { good: "●", warn: "‖", bad: "✕", neutral: undefined } as const;
+
+interface PillProps {
+  readonly kind?: keyof typeof marks;
+  readonly title?: string;
+  readonly children: ReactNode;
+}
+
+/** A state: never by its colour alone. */
+export function Pill({ kind = "neutral", title, children }: PillProps) {
+  const mark = marks[kind];
+  return (
+    <span className={`pill is-${kind}`} title={title}>
+      {mark && <span aria-hidden="true">{mark}</span>}
+      {children}
     </span>
   );
 }

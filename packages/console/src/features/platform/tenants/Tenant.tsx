@@ -10,13 +10,13 @@ import { CopyButton } from "../../../ui/CopyButton.tsx";
 import { Id, Json, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
+import { IsolationTag, StatusTag } from "../../../ui/tenant-tags.tsx";
 import { UsagePlots } from "../../../ui/UsagePlots.tsx";
-import { IsolationTag, StatusTag } from "./tags.tsx";
 import { texts } from "./texts.ts";
 
 type Shown = Schemas["Tenant"];
 
-export function Tenant({ tenant }: { readonly tenant: string }) {
+export default function Tenant({ tenant }: { readonly tenant: string }) {
   const t = useText(texts);
   const [{ tab = "overview" }, change] = useFilters();
   const found = useGet(["/tenants", tenant], (api, signal) =>
