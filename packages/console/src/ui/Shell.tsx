@@ -13,6 +13,7 @@ import { ImpersonationBar } from "./ImpersonationBar.tsx";
 import { KeyList, useKeys } from "./keys.tsx";
 import { Offline } from "./Offline.tsx";
 import { Palette } from "./Palette.tsx";
+import { Reauthenticate } from "./Reauthenticate.tsx";
 import { SignInAgain } from "./SignInAgain.tsx";
 import { Skeleton } from "./Skeleton.tsx";
 import { Switcher } from "./Switcher.tsx";
@@ -137,6 +138,7 @@ export function Shell({ screens, root, children }: ShellProps) {
       {open === "api" && <ApiDrawer onClose={close} />}
       {open === "palette" && <Palette screens={visible} root={root} onClose={close} />}
       {open === "keys" && <KeyList onClose={close} />}
+      <Reauthenticate />
       <SignInAgain />
     </div>
   );

@@ -78,6 +78,7 @@ export function Pill({ kind = "neutral", title, children }: PillProps) {
   );
 }
 
+/** @public */
 export function NumberText({ value }: { readonly value: number | null | undefined }) {
   const language = useLanguage();
   if (value === null || value === undefined) return <span className="quiet">–</span>;
@@ -99,6 +100,7 @@ export function Bytes({ value }: { readonly value: number | null | undefined }) 
   return <span>{text}</span>;
 }
 
+/** @public */
 export function Figure({ value, name }: { readonly value: ReactNode; readonly name: string }) {
   return (
     <div className="figure">
@@ -120,7 +122,7 @@ export function Json({ value }: { readonly value: unknown }) {
   );
 }
 
-/** A secret that is shown once: the dialog closes when it was saved. */
+/** A secret that is shown once: the dialog closes when it was saved. @public */
 export function SecretOnce({
   secret,
   onSaved,
