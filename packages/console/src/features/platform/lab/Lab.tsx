@@ -7,7 +7,7 @@ import { useText } from "../../../lib/i18n.ts";
 import { ScreenFrame } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
-import { IsolationTag } from "../tenants/tags.tsx";
+import { IsolationTag } from "../../../ui/tenant-tags.tsx";
 import { Attempts } from "./Attempts.tsx";
 import { acme, globex, isGone, makeDemo, removeDemo } from "./demo.ts";
 import { texts } from "./texts.ts";
