@@ -19,8 +19,8 @@ export interface DocsOptions extends Omit<OpenApiOptions, "title" | "baseUrl"> {
   readonly dialects?: ReadonlySet<Feature> | undefined;
   readonly production: boolean;
   readonly baseUrl: () => string;
-  /** What a request for one of the paths goes through first. */
-  readonly onRequest: (path: string) => onRequestHookHandler;
+  /** What a request for one of the paths goes through first. @param isPart whether a page loads it */
+  readonly onRequest: (path: string, isPart: boolean) => onRequestHookHandler;
 }
 
 interface Asset {
@@ -94,7 +94,8 @@ export function registerDocs(
     },
   };
   for (const [path, asset] of Object.entries(assets)) {
-    app.get(path, { onRequest: onRequest(path), handler: assetHandler(asset, baseUrl) });
+    const isPart = [script, style].includes(asset.type);
+    app.get(path, { onRequest: onRequest(path, isPart), handler: assetHandler(asset, baseUrl) });
   }
   return Object.keys(assets);
 }

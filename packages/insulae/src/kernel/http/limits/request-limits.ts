@@ -62,6 +62,8 @@ export interface RequestLimits {
   chargeFailure(state: RequestState, error: unknown): MaybePromise<never>;
   /** Charges the client, for what is answered to everybody alike. */
   chargeAnonymous(state: RequestState): MaybePromise<void>;
+  /** Charges the installation alone, for a file that a page of ours loads with a dozen others. */
+  chargeInstallation(state: RequestState): MaybePromise<void>;
   /** Has the request wait while enough others of its tenant run. */
   readonly throttle: TenantThrottle;
 }
@@ -205,6 +207,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
       });
     },
     chargeAnonymous: ({ reply, client }) => take(reply, charges.stranger(client, "anonymous")),
+    chargeInstallation: ({ reply }) => take(reply, charges.installation),
   };
 }
 
@@ -267,5 +270,6 @@ export const unlimited: RequestLimits = {
     throw error;
   },
   chargeAnonymous() {},
+  chargeInstallation() {},
   throttle: () => undefined,
 };
