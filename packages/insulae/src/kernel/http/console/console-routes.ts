@@ -50,7 +50,7 @@ export const nameIn = ({ params }: FastifyRequest): string =>
   (Object(params)["*"] ?? "").replace(/\/$/, "");
 
 /** Where people are not signed in yet: a small program, without the rest of the console. */
-const signInPages = new Set([
+export const signInPages: ReadonlySet<string> = new Set([
   ...["sign-in", "second-factor", "register", "forgot-password", "password-reset"],
   ...["verify-email", "invitation", "login", "start", "callback"],
 ]);
