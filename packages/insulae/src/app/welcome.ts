@@ -23,7 +23,7 @@ export const welcomeDocument = ({
 }: Omit<Started, "seconds" | "startToken">) => ({
   version,
   url,
-  console: config.console === "off" ? null : `${url}/console`,
+  console: config.console === "off" ? null : `${config.baseUrl}/console`,
   swagger_ui: `${url}/swagger-ui`,
   redoc: `${url}/redoc`,
   openapi: `${url}/api-docs/openapi.json`,
@@ -53,10 +53,10 @@ export function welcome(started: Started): string {
   return lines.join("\n");
 }
 
-function describeStart(url: string, { env }: Config, startToken: string | undefined): string[] {
-  if (env === "production") return [];
+function describeStart(url: string, config: Config, startToken: string | undefined): string[] {
+  if (config.env === "production") return [];
   if (startToken === undefined) return [`  Start here  ${url}`];
-  const link = `${url}/console/start#${startToken}`;
+  const link = `${config.baseUrl}/console/start#${startToken}`;
   return [`  Console     ${styleText("bold", link)}  (signs you in once, for 15 minutes)`];
 }
 

@@ -51,7 +51,7 @@ export const contextRoutes = (r: RouteBuilder<IdentityTables>) => [
       summary: "Returns what a sign-in page may know before anybody has signed in",
       description:
         "A tenant is shown at its own hosts only. `X-Tenant` makes no difference: otherwise strangers could list tenants by guessing keys.",
-      unknownTenant: ({ platform, request }) => describe(platform, request, undefined),
+      byHost: true,
       response: SignInPage,
     },
     ({ platform, request, tenant }) =>

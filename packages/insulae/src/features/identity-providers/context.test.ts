@@ -61,17 +61,19 @@ describe("before sign-in, a page knows", () => {
     }
   });
 
-  test("nothing of a tenant that is named in another way, suspended or none", async () => {
+  test("nothing of a tenant that is named in another way, whether there is one or not", async () => {
     const tenant = await people.newTenant();
     const gone = await people.newTenant();
     await people.suspend(gone);
-    const nobody = (await context("nobody.localhost")).json();
-    expect(nobody).toEqual({ ...platform, passkeys: false, first_sign_in: false });
-    expect((await context(hostOf(gone))).json()).toEqual(nobody);
     for (const key of [tenant.key, gone.key, "nobody"]) {
       const named = await context("localhost", { "x-tenant": key });
       expect([key, named.json()]).toEqual([key, { ...platform, first_sign_in: false }]);
     }
+    const { token } = await people.newOwner(tenant);
+    const signedIn = await context("localhost", { authorization: `Bearer ${token}` });
+    expect(signedIn.json().tenant).toBeNull();
+    // As everywhere: a host is no secret.
+    expect((await context("nobody.localhost")).json().code).toBe("tenant_not_found");
   });
 
   test("it all with a cookie that is no good any more", async () => {
