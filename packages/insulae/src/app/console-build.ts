@@ -19,8 +19,12 @@ export interface ConsoleBuild {
   stop(): void;
 }
 
-export function createConsoleBuild({ console: mode, env }: Config, log: Logger): ConsoleBuild {
-  const sources = mode === "off" || env !== "development" ? undefined : findConsole()?.sources;
+/** @param sources where they are; default: the installed package's, if it is a checkout's */
+export function createConsoleBuild(
+  { console: mode, env }: Pick<Config, "console" | "env">,
+  log: Pick<Logger, "error">,
+  sources = findConsole()?.sources,
+): ConsoleBuild {
   let child: ChildProcess | undefined;
   let lock: string | undefined;
   let stopped = false;
@@ -46,7 +50,7 @@ export function createConsoleBuild({ console: mode, env }: Config, log: Logger):
   };
   return {
     start() {
-      if (sources === undefined) return;
+      if (sources === undefined || mode === "off" || env !== "development") return;
       start(sources).catch((error: unknown) =>
         log.error({ err: error }, "The console could not be built"),
       );
