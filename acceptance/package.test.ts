@@ -101,6 +101,9 @@ describe("a new project", () => {
     const command = dev.trim().split(" ");
     const server = await startProject({ cwd: project, command, port });
     try {
+      const home = await fetch(server.url, { headers: { accept: "text/html" } });
+      expect(home.url).toBe(`${server.url}/console/`);
+      expect(await home.text()).toContain('<base href="/console/"');
       const script = shell.join("").replaceAll("localhost:8000", `localhost:${port}`);
       const printed = run("bash", "-euc", script);
       expect(printed).toContain('"comments":[{"id":');

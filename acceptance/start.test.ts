@@ -55,7 +55,7 @@ const noneIsLeft = (dataDir: string) =>
 test("says what to do next, stops, and keeps what it was given", async () => {
   const port = await freePort();
   const first = await startServer({ dataDir: folder.path, port });
-  for (const hint of ["Start here", "/swagger-ui", folder.path, "Ctrl-C"]) {
+  for (const hint of ["/console/start#", "/swagger-ui", folder.path, "Ctrl-C"]) {
     expect(first.output()).toContain(hint);
   }
   const { token } = await newTenantWithUser(clientOf(first.url), {

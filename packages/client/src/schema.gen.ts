@@ -367,6 +367,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs a platform administrator in by a one-time link
+         * @description With the token of the link that a server in development prints when it starts, or of `insulae admin link`. It works once, for 15 minutes. The session is a cookie; a second factor is asked for as at log-in.
+         *
+         *     Anybody may call this.
+         */
+        post: operations["postAuthStart"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants": {
         parameters: {
             query?: never;
@@ -1460,6 +1482,28 @@ export interface paths {
          *     Needs the permission `users:write`.
          */
         delete: operations["deleteUsersByIdIdentitiesByIdentity"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/context": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns what a sign-in page may know before anybody has signed in
+         * @description A tenant is shown at its own hosts only. `X-Tenant` makes no difference: otherwise strangers could list tenants by guessing keys.
+         *
+         *     Anybody may call this.
+         */
+        get: operations["getAuthContext"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -3413,6 +3457,10 @@ export interface components {
             /** @description 8 to 128 characters, and not a commonly used password. */
             new_password: string;
         };
+        StartLink: {
+            /** @description The link's token. */
+            token: string;
+        };
         Tenant: {
             /** Format: uuid */
             id: string;
@@ -4043,6 +4091,35 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             last_used_at: string;
+        };
+        SignInPage: {
+            version: string;
+            /** @description `development`, `test` or `production`. */
+            environment: string;
+            tenant: {
+                /** Format: uuid */
+                id: string;
+                key: string;
+                name: string;
+                branding: {
+                    [key: string]: string;
+                };
+            } | null;
+            password_login: boolean;
+            /** @description Whether anybody may register here. */
+            registration: boolean;
+            /** @description Whether passkeys work at this host. */
+            passkeys: boolean;
+            /** @description The tenant's identity providers: `GET /auth/oidc/{key}/start`. */
+            providers: {
+                /** Format: uuid */
+                key: string;
+                name: string;
+            }[];
+            /** @description Whether mails are at `/dev/mails`. */
+            captured_mail: boolean;
+            /** @description Whether no administrator has signed in yet. Always false in production. */
+            first_sign_in: boolean;
         };
         OidcExchange: {
             code: string;
@@ -5602,6 +5679,30 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+        };
+    };
+    postAuthStart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartLink"];
             };
         };
         responses: {
@@ -7693,6 +7794,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    getAuthContext: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInPage"];
+                };
             };
         };
     };

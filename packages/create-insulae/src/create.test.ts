@@ -61,6 +61,20 @@ test("a tarball is copied into the project", () => {
   expect(dependencies.insulae).toBe("file:insulae-9.9.9.tgz");
 });
 
+test("the console's tarball beside it is copied as well", () => {
+  const tarball = join(place, "insulae-9.9.9.tgz");
+  writeFileSync(tarball, "packed");
+  writeFileSync(join(place, "insulae-console-9.9.9.tgz"), "console");
+  create("lamp-shop", "--insulae", tarball);
+  const project = join(place, "lamp-shop");
+  expect(readFileSync(join(project, "insulae-console-9.9.9.tgz"), "utf8")).toBe("console");
+  const { dependencies } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
+  expect(dependencies).toMatchObject({
+    insulae: "file:insulae-9.9.9.tgz",
+    "@insulae/console": "file:insulae-console-9.9.9.tgz",
+  });
+});
+
 test("a folder that has something in it is left as it is, and one of git's counts as empty", () => {
   mkdirSync(join(place, "full"));
   writeFileSync(join(place, "full/thesis.txt"), "dear");

@@ -75,8 +75,7 @@ function fieldOf(document: ApiDocument, schema: Schema) {
     case "string":
       if (schema.format === "date") return <Input type="date" />;
       if (schema.format === "date-time") return <DateTimeField />;
-      if ((schema.maxLength ?? 0) > longText)
-        return <Input.TextArea rows={3} />;
+      if ((schema.maxLength ?? 0) > longText) return <Input.TextArea rows={3} />;
       return <Input type={schema.format === "email" ? "email" : "text"} />;
     default:
       return <JsonField />;

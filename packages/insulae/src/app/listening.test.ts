@@ -63,7 +63,7 @@ async function saysOf(people: TestPeople) {
 const everywhere = (url: string) => ({
   issuer: url,
   servers: url,
-  config: [url, url],
+  config: [url, `${url}/console`],
   handler: url,
   upload: url,
   links: [url],

@@ -57,6 +57,8 @@ test.each<[string, Record<string, string>, string, "warning" | "failure"]>([
   ["mails in the clear", { SMTP_URL: "smtp://mail.acme.test?tls=none" }, "mail", "failure"],
   ["mails that are captured", { MAIL: "capture", SMTP_URL: "" }, "mail", "warning"],
   ["addresses of anybody", { EMAIL_VERIFICATION: "optional" }, "mail", "warning"],
+  ["a console at tenants' hosts by accident", { CONSOLE: "on" }, "console", "warning"],
+  ["mails that lead nowhere", { CONSOLE: "off" }, "console", "failure"],
   ["files of one machine", { S3_BUCKET_NAME: "" }, "files", "warning"],
   [
     "keys that never end",
@@ -72,6 +74,14 @@ test.each<[string, Record<string, string>, string, "warning" | "failure"]>([
   ["a password that lies about", { ADMIN_PASSWORD: "a-long-passphrase" }, "start", "warning"],
 ])("%s is told of", (_, changes, name, state) => {
   expect(settings(changes)).toMatchObject({ [name]: state });
+});
+
+test.each([
+  { CONSOLE: "tenants" },
+  { CONSOLE: "platform" },
+  { CONSOLE: "off", APP_URL: "https://app.acme.test" },
+])("a console as somebody chose it is fine: %o", (changes) => {
+  expect(settings(changes)).toMatchObject({ console: "ok" });
 });
 
 test("no secret is printed", () => {

@@ -96,6 +96,7 @@ describe("the configuration", () => {
       MAIL: "capture",
     };
     expect(loadConfig(env)).toMatchObject({
+      console: "platform",
       defaultTenant: undefined,
       tenantsPerAccount: 5,
       defaultPlan: "free",
@@ -135,5 +136,28 @@ test("a bucket has to be somewhere, and an S3 that is not Amazon's has it in its
   expect(of({ S3_REGION: "eu-west-1", S3_ENDPOINT: endpoint })).toMatchObject({
     endpoint,
     pathStyle: true,
+  });
+});
+
+describe("mails lead", () => {
+  const url = "https://api.example.com/tools";
+  test.each([
+    [{}, `${url}/console`],
+    [{ CONSOLE: "platform" }, `${url}/console`],
+    [{ CONSOLE: "off" }, url],
+    [{ CONSOLE: "off", APP_URL: "https://app.example.com/" }, "https://app.example.com"],
+    [{ APP_URL: "https://app.example.com" }, "https://app.example.com"],
+  ])("with %o to %s", (env, appUrl) => {
+    expect(loadConfig({ PUBLIC_URL: url, ...env }).appUrl).toBe(appUrl);
+  });
+
+  test("where an application says so in code", () => {
+    expect(loadConfig({ CONSOLE: "on" }, { console: "off" }).appUrl).toBe("http://localhost:8000");
+    expect(loadConfig({}, { baseUrl: url }).appUrl).toBe(`${url}/console`);
+  });
+
+  test("to a console that is at every host in development", () => {
+    expect(loadConfig({}).console).toBe("on");
+    expect(() => loadConfig({ CONSOLE: "yes" })).toThrow("CONSOLE");
   });
 });
